@@ -1,0 +1,39 @@
+/** Durations: a number is milliseconds, a string is a number with a unit. */
+import { InvalidOptionError } from './errors.js';
+
+/** `250`, `'250ms'`, `'30s'`, `'5m'`, `'1h'`, `'2d'`. A number is milliseconds. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const CLOCK = /^(?:(\d+):)?([0-5]?\d):([0-5]\d)$/;
+
+/**
+ * Converts a duration to whole milliseconds.
+ * @throws InvalidOptionError naming `option` when it is negative, not finite or not a duration
+ */
+export function toMs(duration: Duration, option: string): number {
+  if (typeof duration === 'number') {
+    if (Number.isFinite(duration) && duration >= 0) return Math.round(duration);
+    throw new InvalidOptionError(option, `expected milliseconds >= 0, got ${duration}`);
+  }
+  const match = typeof duration === 'string' ? WITH_UNIT.exec(duration) : null;
+  if (match) return Math.round(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]);
+  throw new InvalidOptionError(option, `expected a duration such as 250, '30s' or '5m', got ${describe(duration)}`);
+}
+
+/**
+ * Reads a duration from a command line or an environment variable: `250ms`, `30s`, `5m`, `1h`, `mm:ss`, `hh:mm:ss`.
+ * A bare number is refused, because some would mean seconds by it and others milliseconds.
+ */
+export function parseDuration(text: string, option: string): number {
+  const clock = CLOCK.exec(text);
+  if (clock) return ((Number(clock[1] ?? 0) * 60 + Number(clock[2])) * 60 + Number(clock[3])) * 1_000;
+  if (WITH_UNIT.test(text)) return toMs(text as Duration, option);
+  const hint = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean ${text}s?)` : '';
+  throw new InvalidOptionError(option, `'${text}' is not a duration such as 250ms, 30s, 5m, 1h or mm:ss${hint}`);
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}

@@ -1,0 +1,200 @@
+/** Every error docket throws: typed, with a stable `code`, saying what happened and what to do about it. */
+
+export abstract class DocketError extends Error {
+  abstract readonly code: string;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** A duration, date, key, name, URL or option that docket cannot accept. Nothing was written. */
+export class InvalidOptionError extends DocketError {
+  readonly code = 'DOCKET_INVALID_OPTION';
+  constructor(
+    readonly option: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${option}: ${problem}`, options);
+  }
+}
+
+/** Arguments or a result hold something that cannot travel, such as a function or a class instance. */
+export class UnencodableValueError extends DocketError {
+  readonly code = 'DOCKET_UNENCODABLE_VALUE';
+  constructor(
+    /** Where the value was found, such as `args.user.onDone`. */
+    readonly path: string,
+    problem: string,
+  ) {
+    super(`${path} ${problem}`);
+  }
+}
+
+/** Bytes read from Redis or from a thread are not a value docket wrote. */
+export class UndecodableValueError extends DocketError {
+  readonly code = 'DOCKET_UNDECODABLE_VALUE';
+}
+
+/** The encoded arguments are larger than the docket's `maxPayloadBytes`. Nothing was written. */
+export class PayloadTooLargeError extends DocketError {
+  readonly code = 'DOCKET_PAYLOAD_TOO_LARGE';
+  constructor(
+    readonly task: string,
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(
+      `the arguments of '${task}' take ${bytes} bytes, the limit is ${limit}: store the data elsewhere and pass a reference, or raise maxPayloadBytes`,
+    );
+  }
+}
+
+/** A task's result is larger than the docket's payload limit; the attempt failed and is not retried. */
+export class ResultTooLargeError extends DocketError {
+  readonly code = 'DOCKET_RESULT_TOO_LARGE';
+  constructor(
+    readonly task: string,
+    readonly bytes: number,
+    readonly limit: number,
+  ) {
+    super(`the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference`);
+  }
+}
+
+/** Two tasks of one collection share a name; the name is the wire format and must be unique. */
+export class DuplicateTaskError extends DocketError {
+  readonly code = 'DOCKET_DUPLICATE_TASK';
+  constructor(
+    readonly task: string,
+    where: string,
+  ) {
+    super(`two tasks are named '${task}' (${where}): rename one, names are how workers find tasks`);
+  }
+}
+
+/** No task of this name is known here. */
+export class TaskNotFoundError extends DocketError {
+  readonly code = 'DOCKET_TASK_NOT_FOUND';
+  constructor(
+    readonly task: string,
+    known: readonly string[],
+  ) {
+    super(
+      `no task is named '${task}'${known.length > 0 ? `; known: ${known.slice(0, 20).join(', ')}` : ''}: register it in the collection or correct the name`,
+    );
+  }
+}
+
+/** A task module could not be imported, or does not export a collection. */
+export class TaskModuleError extends DocketError {
+  readonly code = 'DOCKET_TASK_MODULE';
+  constructor(
+    readonly reference: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`task module '${reference}': ${problem}`, options);
+  }
+}
+
+/** Code was handed to a worker with threads as a value; it can only reach threads by module reference. */
+export class ModuleReferenceRequiredError extends DocketError {
+  readonly code = 'DOCKET_MODULE_REFERENCE_REQUIRED';
+  constructor(readonly option: string) {
+    super(
+      `${option}: task values cannot be sent to worker threads. Export the collection from a module and pass its path or URL ('./tasks.js' or './tasks.js:name'), or use threads: 0`,
+    );
+  }
+}
+
+/** The server cannot be reached, refused the credentials, or lacks something docket needs. */
+export class RedisUnavailableError extends DocketError {
+  readonly code = 'DOCKET_REDIS_UNAVAILABLE';
+}
+
+/** The connection was lost before Redis confirmed an `add`: it may or may not have been written. */
+export class AddUnconfirmedError extends DocketError {
+  readonly code = 'DOCKET_ADD_UNCONFIRMED';
+  constructor(
+    readonly key: string,
+    options?: ErrorOptions,
+  ) {
+    super(`no answer to the add of '${key}': it may have been written. Adding again is safe when the key was given`, options);
+  }
+}
+
+/** Part of an `addMany` was written, part has no answer. */
+export class PartialAddError<E = unknown> extends DocketError {
+  readonly code = 'DOCKET_PARTIAL_ADD';
+  constructor(
+    /** What was confirmed, in order; `null` where the answer is missing. */
+    readonly executions: readonly (E | null)[],
+    /** Keys of the calls without an answer. */
+    readonly unconfirmed: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(`${unconfirmed.length} of ${executions.length} adds have no answer: they may have been written`, options);
+  }
+}
+
+/** The docket was closed; it takes no more work. */
+export class DocketClosedError extends DocketError {
+  readonly code = 'DOCKET_CLOSED';
+  constructor() {
+    super('the docket is closed: create a new one');
+  }
+}
+
+/** The execution did not end within the timeout or before the deadline given to `result()`. */
+export class TimeoutError extends DocketError {
+  readonly code = 'DOCKET_TIMEOUT';
+}
+
+/** The execution was cancelled, so it has no result. */
+export class ExecutionCancelledError extends DocketError {
+  readonly code = 'DOCKET_EXECUTION_CANCELLED';
+  constructor(readonly key: string) {
+    super(`execution '${key}' was cancelled`);
+  }
+}
+
+/** A newer execution took this one's key before it ended. */
+export class ExecutionSupersededError extends DocketError {
+  readonly code = 'DOCKET_EXECUTION_SUPERSEDED';
+  constructor(readonly key: string) {
+    super(`execution '${key}' was superseded by a newer one under the same key`);
+  }
+}
+
+/** The record of this execution is gone: its `executionTtl` has passed. */
+export class ExecutionNotFoundError extends DocketError {
+  readonly code = 'DOCKET_EXECUTION_NOT_FOUND';
+  constructor(readonly key: string) {
+    super(`nothing is known of execution '${key}': it never existed or its executionTtl has passed`);
+  }
+}
+
+/** Results are not kept with `executionTtl: 0`. */
+export class ResultsDisabledError extends DocketError {
+  readonly code = 'DOCKET_RESULTS_DISABLED';
+  constructor(readonly key: string) {
+    super(`execution '${key}' was added with executionTtl 0, which keeps no state and no result: set executionTtl to wait for results`);
+  }
+}
+
+/** The worker's threads keep failing to start. */
+export class ThreadBootError extends DocketError {
+  readonly code = 'DOCKET_THREAD_BOOT';
+}
+
+/** An execution ended its thread or process too often and is not tried again. */
+export class PoisonedError extends DocketError {
+  readonly code = 'DOCKET_POISONED';
+  constructor(
+    readonly key: string,
+    readonly charges: number,
+  ) {
+    super(`execution '${key}' was running when its thread or process died, ${charges} times: it is not tried again`);
+  }
+}
