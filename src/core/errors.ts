@@ -58,7 +58,9 @@ export class ResultTooLargeError extends DocketError {
     readonly bytes: number,
     readonly limit: number,
   ) {
-    super(`the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference`);
+    super(
+      `the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference`,
+    );
   }
 }
 
@@ -120,7 +122,10 @@ export class AddUnconfirmedError extends DocketError {
     readonly key: string,
     options?: ErrorOptions,
   ) {
-    super(`no answer to the add of '${key}': it may have been written. Adding again is safe when the key was given`, options);
+    super(
+      `no answer to the add of '${key}': it may have been written. Adding again is safe when the key was given`,
+      options,
+    );
   }
 }
 
@@ -179,7 +184,9 @@ export class ExecutionNotFoundError extends DocketError {
 export class ResultsDisabledError extends DocketError {
   readonly code = 'DOCKET_RESULTS_DISABLED';
   constructor(readonly key: string) {
-    super(`execution '${key}' was added with executionTtl 0, which keeps no state and no result: set executionTtl to wait for results`);
+    super(
+      `execution '${key}' was added with executionTtl 0, which keeps no state and no result: set executionTtl to wait for results`,
+    );
   }
 }
 

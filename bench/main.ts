@@ -1,0 +1,91 @@
+/** `npm run bench -- SCENARIO`: answers one question about performance, with peers in the same run and an audit after it. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { cpu } from './scenarios/cpu.js';
+import { drain } from './scenarios/drain.js';
+import { enqueue } from './scenarios/enqueue.js';
+import { stall } from './scenarios/stall.js';
+import { describeMachine } from './support/machine.js';
+import { printReports } from './support/print.js';
+import { type BenchRedis, startRedis } from './support/redis-server.js';
+import type { Report } from './support/report.js';
+
+interface Flags {
+  readonly quick?: boolean;
+  readonly json?: boolean;
+  readonly tasks?: number;
+  readonly rounds?: number;
+  readonly scenario?: 'enqueue' | 'drain';
+}
+
+const program = new Command('bench').description('Measures docket beside its peers. Exits with 1 when an audit fails.');
+
+const ROUNDS = new Option('--rounds <n>', 'rounds, each with one run per contender').argParser(count);
+
+command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Redis loop')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks per run of the fastest contender', count)
+  .addOption(new Option('--scenario <name>', 'only one of the two').choices(['enqueue', 'drain']))
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, scenario, tasks, rounds = quick ? 1 : 3 } = flags;
+      const reports: Report[] = [];
+      if (scenario !== 'drain') {
+        reports.push(await enqueue(redis, { rounds, tasks: tasks ?? (quick ? 20_000 : 100_000) }));
+      }
+      if (scenario !== 'enqueue') {
+        const audited = quick ? 2_000 : 10_000;
+        reports.push(await drain(redis, { rounds, audited, tasks: tasks ?? (quick ? 80_000 : 400_000) }));
+      }
+      return reports;
+    }),
+  );
+
+command('cpu', 'hash rounds of 100 ms on all cores, beside plain piscina')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks per thread and run', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
+      return [await cpu(redis, { rounds, tasksPerThread })];
+    }),
+  );
+
+command('stall', 'spin on every thread for six leases, while another worker waits for the work').action(
+  (flags: Flags) =>
+    run(flags, async (redis) => {
+      const times = flags.quick ? { leaseMs: 1_000, spinMs: 4_000 } : { leaseMs: 5_000, spinMs: 30_000 };
+      return [await stall(redis, times)];
+    }),
+);
+
+await program.parseAsync();
+
+function command(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--quick', 'smaller and fewer runs: shows that all works, the figures are rough')
+    .option('--json', 'print one JSON document on stdout');
+}
+
+async function run(flags: Flags, scenarios: (redis: BenchRedis) => Promise<Report[]>): Promise<void> {
+  process.once('SIGINT', () => process.exit(130)); // the server and its folder go with the process
+  try {
+    await using redis = await startRedis();
+    process.env.BENCH_REDIS_PATH = redis.path; // for the tasks that count their executions
+    const machine = describeMachine(/redis_version:(\S+)/.exec(await redis.admin.info('server'))?.[1] ?? 'unknown');
+    const reports = await scenarios(redis);
+    if (flags.json) console.log(JSON.stringify({ machine, reports }, null, 2));
+    else printReports(reports, machine);
+    if (reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exit(1); // peers that still run end with us
+  }
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number of at least 1');
+  return value;
+}

@@ -1,0 +1,7 @@
+/** What BullMQ runs: its sandbox loads this file into its threads, the in-process worker imports it. */
+import type { Payload } from './payload.js';
+import { tally } from './tally.js';
+
+export default async function run(job: { name: string; data: Payload }): Promise<void> {
+  if (job.name === 'tally') await tally(job.data);
+}

@@ -1,0 +1,26 @@
+/** Plain piscina: the same function on as many threads, called from memory. What any queue costs shows against this. */
+import { performance } from 'node:perf_hooks';
+import { Piscina } from 'piscina';
+import type { Rounds } from './hash-rounds.js';
+import { serve } from './serve.js';
+
+export interface PoolSettings {
+  readonly threads: number;
+}
+
+export interface Burst extends Rounds {
+  readonly tasks: number;
+}
+
+await serve<PoolSettings, Burst, { ms: number }>(({ threads }) => {
+  const filename = new URL('./hash-rounds.js', import.meta.url).href;
+  const pool = new Piscina({ filename, minThreads: threads, maxThreads: threads });
+  return {
+    async answer({ tasks, rounds }) {
+      const start = performance.now();
+      await Promise.all(Array.from({ length: tasks }, () => pool.run({ rounds })));
+      return { ms: performance.now() - start };
+    },
+    stop: () => pool.destroy(),
+  };
+});

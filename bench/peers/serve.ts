@@ -1,0 +1,42 @@
+/** The child's end of `support/peer.ts`: starts a program, answers requests, stops when told to or when the bench is gone. */
+import type { FromPeer, ToPeer } from '../support/peer.js';
+
+export interface Program<Request, Answer> {
+  answer(request: Request): Promise<Answer> | Answer;
+  stop(): Promise<void>;
+}
+
+/** Runs a peer program; its settings are the JSON in the first argument. */
+export async function serve<Settings, Request, Answer>(
+  start: (settings: Settings) => Promise<Program<Request, Answer>> | Program<Request, Answer>,
+): Promise<void> {
+  process.once('disconnect', () => process.exit());
+  process.on('SIGINT', () => {}); // Ctrl-C reaches the whole process group; the bench decides
+  try {
+    const program = await start(JSON.parse(process.argv[2] ?? '{}'));
+    process.on('message', (message: ToPeer) => void handle(program, message));
+    send({ kind: 'ready' });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function handle<Request, Answer>(program: Program<Request, Answer>, message: ToPeer): Promise<void> {
+  try {
+    if (message.kind === 'request') send({ kind: 'answer', value: await program.answer(message.value as Request) });
+    else {
+      await program.stop();
+      process.exit();
+    }
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error: unknown): void {
+  send({ kind: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}
+
+function send(message: FromPeer): void {
+  process.send?.(message);
+}

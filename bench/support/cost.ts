@@ -1,0 +1,71 @@
+/** What a run cost apart from time: Redis commands, packets and CPU, and the CPU of the worker process. Read from outside. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** A reading of counters that only grow; two of them make a cost. */
+export interface CostReading {
+  readonly redisCpuUs: number;
+  readonly commands: number;
+  readonly packets: number;
+  readonly processCpuUs: number | null;
+  readonly mainThreadCpuUs: number | null;
+}
+
+/** Cost per task between two readings. CPU figures of processes are `null` where /proc does not tell. */
+export interface CostPerTask {
+  readonly redisCpuUs: number;
+  /** Commands Redis executed, those inside scripts and transactions included. */
+  readonly commands: number;
+  /** Socket reads by Redis: an upper bound of the round trips, as a long request takes several. */
+  readonly packets: number;
+  readonly processCpuUs: number | null;
+  /** The main thread alone: docket's coordinator, or BullMQ's only thread. */
+  readonly mainThreadCpuUs: number | null;
+}
+
+/** Reads all counters at once; costs Redis well under a millisecond. */
+export async function readCost(admin: Redis, pid: number): Promise<CostReading> {
+  const replies = await admin.pipeline().info('cpu').info('commandstats').info('stats').exec();
+  const [cpu, commandStats, stats] = (replies ?? []).map(([, text]) => String(text)) as [string, string, string];
+  const seconds = field(cpu, 'used_cpu_user') + field(cpu, 'used_cpu_sys');
+  const calls = [...commandStats.matchAll(/calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  return {
+    redisCpuUs: seconds * 1e6,
+    commands: calls,
+    packets: field(stats, 'total_reads_processed'),
+    ...readProcess(pid),
+  };
+}
+
+export function costPerTask(from: CostReading, to: CostReading, tasks: number): CostPerTask {
+  const between = (name: keyof CostReading) => {
+    const [start, end] = [from[name], to[name]];
+    return start === null || end === null ? null : (end - start) / tasks;
+  };
+  return {
+    redisCpuUs: between('redisCpuUs')!,
+    commands: between('commands')!,
+    packets: between('packets')!,
+    processCpuUs: between('processCpuUs'),
+    mainThreadCpuUs: between('mainThreadCpuUs'),
+  };
+}
+
+function field(info: string, name: string): number {
+  return Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1] ?? Number.NaN);
+}
+
+/** Linux only: schedstat counts the nanoseconds each thread ran, so nothing has to be asked of a busy process. */
+function readProcess(pid: number): Pick<CostReading, 'processCpuUs' | 'mainThreadCpuUs'> {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const ranUs = (thread: string) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e3;
+    return {
+      processCpuUs: threads.reduce((sum, thread) => sum + ranUs(thread), 0),
+      mainThreadCpuUs: ranUs(String(pid)),
+    };
+  } catch {
+    return { processCpuUs: null, mainThreadCpuUs: null };
+  }
+}

@@ -1,0 +1,99 @@
+/** What a contender's keys in Redis say about its work; read by the bench itself, never through the contender. */
+import type { Redis } from 'ioredis';
+import { BULLMQ_QUEUE, DOCKET, RAW_STREAM } from '../peers/names.js';
+
+export interface Ledger {
+  /** Tasks queued or running: O(1) for Redis, as it is asked all the time. */
+  left(admin: Redis): Promise<number>;
+  /**
+   * Lists what is wrong after a drain, nothing when all is well.
+   * @param added how many tasks there were
+   * @param kept how many of them must have left a record that says `completed`
+   */
+  audit(admin: Redis, added: number, kept: number): Promise<string[]>;
+}
+
+const DOCKET_STREAMS = [`{${DOCKET}}:work`, `{${DOCKET}}:front`] as const;
+
+/** Entries leave a docket's streams with the acknowledgement, in one script: what is left is their length. */
+export const docketLedger: Ledger = {
+  left: (admin) => sum(DOCKET_STREAMS.map((stream) => admin.xlen(stream))),
+  async audit(admin, added, kept) {
+    const [work, front] = await Promise.all(DOCKET_STREAMS.map((stream) => streamState(admin, stream)));
+    return mismatches({
+      'tasks left': [work!.length + front!.length + (await admin.zcard(`{${DOCKET}}:schedule`)), 0],
+      'deliveries pending': [work!.pending + front!.pending, 0],
+      'entries added': [work!.added, added],
+      redeliveries: [front!.added, 0],
+      'completed records': [await countCompleted(admin, `{${DOCKET}}:run:*`), kept],
+    });
+  },
+};
+
+/** How many deliveries were given up and handed out again. */
+export async function countRedeliveries(admin: Redis): Promise<number> {
+  return (await streamState(admin, DOCKET_STREAMS[1])).added;
+}
+
+/** A job leaves `active` in the script that completes it. */
+export const bullmqLedger: Ledger = {
+  left: (admin) => sum(['wait', 'active'].map((list) => admin.llen(bullmqKey(list)))),
+  async audit(admin, added, kept) {
+    return mismatches({
+      'jobs left': [await bullmqLedger.left(admin), 0],
+      'jobs added': [Number(await admin.get(bullmqKey('id'))), added],
+      'jobs failed': [await admin.zcard(bullmqKey('failed')), 0],
+      'jobs completed and kept': [await admin.zcard(bullmqKey('completed')), kept],
+    });
+  },
+};
+
+export const rawLedger: Ledger = {
+  left: (admin) => admin.xlen(RAW_STREAM),
+  async audit(admin, added) {
+    const { length, pending, added: entries } = await streamState(admin, RAW_STREAM);
+    return mismatches({
+      'entries left': [length, 0],
+      'entries pending': [pending, 0],
+      'entries added': [entries, added],
+    });
+  },
+};
+
+function bullmqKey(name: string): string {
+  return `bull:${BULLMQ_QUEUE}:${name}`;
+}
+
+async function sum(counts: readonly Promise<number>[]): Promise<number> {
+  return (await Promise.all(counts)).reduce((total, count) => total + count, 0);
+}
+
+function mismatches(facts: Readonly<Record<string, readonly [found: number, expected: number]>>): string[] {
+  return Object.entries(facts)
+    .filter(([, [found, expected]]) => found !== expected)
+    .map(([fact, [found, expected]]) => `${fact}: ${found} instead of ${expected}`);
+}
+
+/** `entries-added` counts for ever, so it tells what was added also when everything has been deleted. */
+async function streamState(admin: Redis, stream: string): Promise<{ length: number; added: number; pending: number }> {
+  if (!(await admin.exists(stream))) return { length: 0, added: 0, pending: 0 };
+  const info = record(await admin.xinfo('STREAM', stream));
+  const groups = (await admin.xinfo('GROUPS', stream)) as unknown[];
+  const pending = groups.reduce<number>((total, group) => total + Number(record(group).pending), 0);
+  return { length: Number(info.length), added: Number(info['entries-added']), pending };
+}
+
+/** Turns Redis' flat [name, value, ...] reply into a record. */
+function record(flat: unknown): Record<string, unknown> {
+  const values = flat as unknown[];
+  return Object.fromEntries(values.flatMap((name, i) => (i % 2 === 0 ? [[name, values[i + 1]]] : [])));
+}
+
+async function countCompleted(admin: Redis, pattern: string): Promise<number> {
+  let completed = 0;
+  for await (const keys of admin.scanStream({ match: pattern, count: 1_000 }) as AsyncIterable<string[]>) {
+    const states = await Promise.all(keys.map((key) => admin.hget(key, 'state')));
+    completed += states.filter((state) => state === 'completed').length;
+  }
+  return completed;
+}

@@ -1,0 +1,56 @@
+/** Reports on a terminal: plain padded columns on stdout, and one live status line on stderr. */
+import type { Machine } from './machine.js';
+import type { Report, Row, Table, Verdict } from './report.js';
+
+export function printReports(reports: readonly Report[], machine: Machine): void {
+  for (const table of reports.flatMap(({ tables }) => tables)) printTable(table);
+  const verdicts = reports.flatMap((report) => report.verdicts);
+  if (verdicts.length > 0) printTable({ title: 'targets', rows: verdicts.map(verdictRow) });
+  console.log(
+    `\n${Object.entries(machine)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}`,
+  );
+  const problems = reports.flatMap((report) => report.problems);
+  for (const problem of problems) console.log(`AUDIT FAILED: ${problem}`);
+  if (problems.length === 0) console.log('audit: nothing lost, nothing repeated, nothing left over');
+}
+
+function verdictRow({ question, ratio, atLeast, met }: Verdict): Row {
+  const figures = { ratio: ratio.median, min: ratio.min, max: ratio.max, target: `>= ${atLeast}` };
+  return { question, ...figures, verdict: met ? 'met' : 'not met' };
+}
+
+function printTable({ title, rows, note }: Table): void {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))];
+  const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  const isNumber = columns.map((column) => rows.every((row) => typeof row[column] !== 'string'));
+  console.log(`\n${title}`);
+  for (const line of lines) {
+    console.log(
+      `  ${line
+        .map((text, i) => (isNumber[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!)))
+        .join('  ')
+        .trimEnd()}`,
+    );
+  }
+  if (note) console.log(`  ${note}`);
+}
+
+function cell(value: string | number | null | undefined): string {
+  if (value === null || value === undefined) return '-';
+  if (typeof value === 'string') return value;
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < 1 ? 3 : value < 100 ? 2 : 0 });
+}
+
+/** Says what is going on, without mixing with the results: rewritten in place on a terminal, one line each elsewhere. */
+export function status(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  else if (text) process.stderr.write(`${text}\n`);
+}
+
+/** The same for counts that change many times a second; only a terminal shows them. */
+export function liveStatus(text: string): void {
+  if (process.stderr.isTTY) status(text);
+}

@@ -1,0 +1,73 @@
+/** A redis-server of the bench's own: nothing on disk, nobody else on it, gone with the bench. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+const START_TIMEOUT_MS = 10_000;
+
+export interface BenchRedis extends AsyncDisposable {
+  /** The unix socket, as ioredis and BullMQ want it. */
+  readonly path: string;
+  /** The same, as docket wants it. */
+  readonly url: string;
+  /** The bench's own connection: flushes, counts and audits. Peers connect for themselves. */
+  readonly admin: Redis;
+  /** Empties the server and its statistics before the next run. */
+  reset(): Promise<void>;
+}
+
+/** Starts `redis-server` without persistence on a unix socket in a temporary folder. */
+export async function startRedis(): Promise<BenchRedis> {
+  const folder = mkdtempSync(join(tmpdir(), 'docket-bench-'));
+  const path = join(folder, 'redis.sock');
+  const settings = ['--port', '0', '--unixsocket', path, '--dir', folder, '--save', '', '--appendonly', 'no'];
+  const server = spawn('redis-server', settings, { stdio: 'ignore' });
+  // Also when the bench is interrupted: no server and no folder stay behind.
+  const remove = () => {
+    server.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
+
+  const admin = new Redis({ path, retryStrategy: () => 20, maxRetriesPerRequest: null });
+  admin.on('error', () => {}); // refused until the server listens
+  try {
+    await Promise.race([admin.ping(), failure(server), expiry()]);
+  } catch (error) {
+    admin.disconnect();
+    remove();
+    throw error;
+  }
+  return {
+    path,
+    url: `unix://${path}`,
+    admin,
+    async reset() {
+      await admin.flushall('SYNC');
+      await admin.config('RESETSTAT');
+    },
+    async [Symbol.asyncDispose]() {
+      admin.disconnect();
+      process.removeListener('exit', remove);
+      const gone = once(server, 'exit');
+      remove();
+      await gone;
+    },
+  };
+}
+
+async function failure(server: ChildProcess): Promise<never> {
+  const reason = await once(server, 'exit').then(
+    ([code]) => `it ended with ${code}`,
+    (error: Error) => error.message,
+  );
+  throw new Error(`the bench needs redis-server on the PATH: ${reason}`);
+}
+
+async function expiry(): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, START_TIMEOUT_MS).unref());
+  throw new Error(`redis-server did not answer within ${START_TIMEOUT_MS} ms`);
+}

@@ -1,0 +1,42 @@
+/** What a scenario found: tables for people, and the same values for machines. */
+import { type Spread, spread } from './stats.js';
+
+export interface Report {
+  readonly scenario: string;
+  readonly tables: readonly Table[];
+  readonly verdicts: readonly Verdict[];
+  /** What the audits found wrong: lost, repeated or left-over work. Anything here fails the bench. */
+  readonly problems: readonly string[];
+}
+
+export interface Table {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** What a reader must know to judge the figures. */
+  readonly note?: string;
+}
+
+/** Column name (with its unit) to value; `null` where it could not be measured. */
+export type Row = Readonly<Record<string, string | number | null>>;
+
+/** A measured ratio beside its target. */
+export interface Verdict {
+  readonly question: string;
+  readonly ratio: Spread;
+  readonly atLeast: number;
+  readonly met: boolean;
+}
+
+/**
+ * Compares two contenders round by round, because the machine drifts more from round to round than within one, and
+ * judges the median of these ratios.
+ */
+export function compare(
+  question: string,
+  ours: readonly number[],
+  theirs: readonly number[],
+  atLeast: number,
+): Verdict {
+  const ratio = spread(ours.map((value, round) => value / theirs[round]!));
+  return { question, ratio, atLeast, met: ratio.median >= atLeast };
+}

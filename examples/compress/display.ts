@@ -1,0 +1,91 @@
+/** What the demo shows: progress while it runs (a bar on a terminal, plain lines elsewhere) and a summary. */
+import { performance } from 'node:perf_hooks';
+import cliProgress from 'cli-progress';
+import type { SpeedUp } from './speed-up.js';
+import type { Compressed } from './tasks.js';
+
+const LINE_EVERY_MS = 2_000;
+
+export class Progress {
+  readonly #total: number;
+  readonly #started = performance.now();
+  readonly #bar: cliProgress.SingleBar | null;
+  #files = 0;
+  #bytes = 0;
+  #lineAt = this.#started + LINE_EVERY_MS;
+
+  constructor(total: number) {
+    this.#total = total;
+    const format = '{bar} {percentage}%  {value}/{total} files  {volume}  {rate}';
+    this.#bar = process.stdout.isTTY
+      ? new cliProgress.SingleBar({ format, hideCursor: true, barsize: 30 }, cliProgress.Presets.shades_classic)
+      : null;
+    this.#bar?.start(total, 0, this.#payload());
+  }
+
+  /** Counts a file that is done, whether it was compressed or not. */
+  done(bytes: number): void {
+    this.#files++;
+    this.#bytes += bytes;
+    if (this.#bar) this.#bar.update(this.#files, this.#payload());
+    else if (performance.now() >= this.#lineAt) {
+      const { volume, rate } = this.#payload();
+      console.log(`${count(this.#files)}/${count(this.#total)} files  ${volume}  ${rate}`);
+      this.#lineAt = performance.now() + LINE_EVERY_MS;
+    }
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+  }
+
+  #payload(): { volume: string; rate: string } {
+    const seconds = (performance.now() - this.#started) / 1e3 || 1;
+    return { volume: megabytes(this.#bytes), rate: `${megabytes(this.#bytes / seconds)}/s` };
+  }
+}
+
+export function printSummary(
+  results: readonly Compressed[],
+  failures: ReadonlyMap<string, string>,
+  wallMs: number,
+): void {
+  for (const [path, problem] of failures) console.log(`failed  ${path}: ${problem}`);
+  const [bytes, compressed] = [sum(results, 'bytes'), sum(results, 'compressedBytes')];
+  const ratio = bytes > 0 ? ` (${((compressed / bytes) * 100).toFixed(1)} %)` : '';
+  console.log(`\n${count(results.length)} files, ${count(failures.size)} failed`);
+  console.log(`${megabytes(bytes)} -> ${megabytes(compressed)}${ratio}`);
+  console.log(`${seconds(sum(results, 'busyMs'))} of work in ${seconds(wallMs)}`);
+  const threads = [...new Set(results.map(({ thread }) => thread))].sort((a, b) => a - b);
+  for (const thread of threads) {
+    const done = results.filter((result) => result.thread === thread);
+    const busyMs = sum(done, 'busyMs');
+    const share = `${Math.round((busyMs / wallMs) * 100)} % busy`;
+    console.log(
+      `  thread ${thread}: ${seconds(busyMs)}, ${share}, ${count(done.length)} files, ${megabytes(sum(done, 'bytes'))}`,
+    );
+  }
+}
+
+export function printSpeedUp({ files, bytes, oneThreadMs, allThreadsMs }: SpeedUp, threads: number): void {
+  console.log(
+    `speed-up ${(oneThreadMs / allThreadsMs).toFixed(2)}x on ${threads} threads: a sample of ${count(files)} files (${megabytes(bytes)})`,
+  );
+  console.log(`took ${seconds(oneThreadMs)} on one thread and ${seconds(allThreadsMs)} on ${threads}`);
+}
+
+function sum(results: readonly Compressed[], of: 'bytes' | 'compressedBytes' | 'busyMs'): number {
+  return results.reduce((total, result) => total + result[of], 0);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1e3).toFixed(1)} s`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}

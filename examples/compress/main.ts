@@ -1,0 +1,88 @@
+/**
+ * `npm run demo [-- FOLDER]`: compresses every file under a folder on all cores, by default this project's node_modules.
+ *
+ * Everything is in this process: the producer, an embedded Redis (`memory://`), and a worker whose threads do the work.
+ * Only the URL would change with a real Redis, and the worker could then run on other machines.
+ */
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { compressFiles } from './compress-files.js';
+import { Progress, printSpeedUp, printSummary } from './display.js';
+import { measureSpeedUp } from './speed-up.js';
+import type { Compressed } from './tasks.js';
+import { walk } from './walk.js';
+
+const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+
+await new Command('demo')
+  .description('SHA-256 and brotli of every file under a folder, on all cores')
+  .argument('[folder]', 'what to compress; nothing is written', NODE_MODULES)
+  .action(demo)
+  .parseAsync();
+
+async function demo(argument: string): Promise<void> {
+  const folder = resolve(argument);
+  const problem = await whyNotAFolder(folder);
+  if (problem) return exit(1, `${folder}: ${problem}`);
+  const { signal } = interruptible();
+  const threads = availableParallelism();
+  const failures = new Map<string, string>();
+  const files = await walk(folder, (path, error) => failures.set(path, message(error)));
+  if (files.length === 0 && failures.size === 0) return exit(0, `${folder}: no files`);
+
+  console.log(`${files.length.toLocaleString('en-US')} files under ${folder}, ${threads} threads`);
+  const results: Compressed[] = [];
+  const progress = new Progress(files.length);
+  const start = performance.now();
+  await compressFiles(files, {
+    threads,
+    signal,
+    onResult(result) {
+      results.push(result);
+      progress.done(result.bytes);
+    },
+    onFailure(path, error) {
+      failures.set(path, message(error));
+      progress.done(0);
+    },
+  });
+  progress.stop();
+  printSummary(results, failures, performance.now() - start);
+
+  if (!signal.aborted && threads > 1) {
+    console.log('\ncomparing with one thread ...');
+    const speedUp = await measureSpeedUp(results, threads, signal);
+    if (speedUp && !signal.aborted) printSpeedUp(speedUp, threads);
+    else if (!signal.aborted) console.log('too little work to measure a speed-up');
+  }
+  if (signal.aborted) exit(130, 'interrupted');
+}
+
+/** The first Ctrl-C ends the work in order, the second one ends the process. */
+function interruptible(): AbortController {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return controller;
+}
+
+async function whyNotAFolder(path: string): Promise<string | null> {
+  try {
+    return (await stat(path)).isDirectory() ? null : 'not a folder';
+  } catch (error) {
+    return message(error);
+  }
+}
+
+/** Node's file errors repeat the path, which we print ourselves: `EACCES: permission denied, open '/x'`. */
+function message(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/, \w+ '.*'$/, '') : String(error);
+}
+
+function exit(code: number, text: string): void {
+  console.error(text);
+  process.exitCode = code;
+}

@@ -1,0 +1,258 @@
+/** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
+import type { Redis } from 'ioredis';
+import { Batcher, type BatchLimits, sendInBatches } from '../core/batcher.js';
+import {
+  AddUnconfirmedError,
+  DocketClosedError,
+  ExecutionNotFoundError,
+  ExecutionSupersededError,
+  PartialAddError,
+  RedisUnavailableError,
+} from '../core/errors.js';
+import { createIdGenerator } from '../core/ids.js';
+import { closeConnection, openConnection } from '../redis/connection.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
+import {
+  type Due,
+  type ExecutionRecord,
+  enqueue,
+  type Placed,
+  type PlacementKind,
+  readExecution,
+  schedule,
+} from '../redis/producer-store.js';
+import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
+import type { Execution } from '../tasks/execution.js';
+import type { AnyTask, Task } from '../tasks/task.js';
+import { ExecutionHandle, type ExecutionSource } from './execution.js';
+import { Listener } from './listener.js';
+import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
+import { checkKey, type Prepared, prepare } from './prepare.js';
+
+/** Two batches may be unanswered: one is executed while the next is encoded and written. */
+const BATCHES: BatchLimits<Prepared> = {
+  maxItems: BATCH_ITEMS,
+  maxBytes: BATCH_BYTES,
+  maxInFlight: 2,
+  sizeOf: (item) => item.message.length,
+};
+
+/**
+ * A named collection of background work on Redis.
+ *
+ * Connects when it is first used. Close it, or declare it with `await using`, when done: an open connection keeps the
+ * process alive.
+ *
+ * @example
+ * ```ts
+ * const docket = new Docket({ url: 'redis://localhost:6379' });
+ * const execution = await docket.add(hello, { name: 'ada' });
+ * console.log(await execution.result());
+ * await docket.close();
+ * ```
+ */
+export class Docket<Tasks extends Record<string, AnyTask> = {}> {
+  readonly #settings: DocketSettings;
+  readonly #newId = createIdGenerator();
+  readonly #closing = new AbortController();
+  readonly #source: ExecutionSource;
+  readonly #listener: Listener;
+  readonly #entries: Batcher<Prepared, Placed>;
+  readonly #records: Batcher<Prepared, Placed>;
+  #connection: Promise<Redis> | undefined;
+
+  /** @throws InvalidOptionError naming the option that cannot be used */
+  constructor(options: DocketOptions<Tasks> = {}) {
+    this.#settings = resolveDocketOptions(options);
+    const { url, keys, errors, executionTtlMs } = this.#settings;
+    this.#listener = new Listener(url, keys, () => this.#connect());
+    this.#source = {
+      errors,
+      keepsState: executionTtlMs > 0,
+      read: (key) => this.#read(key),
+      watch: (key, onEvent) => this.#listener.watch(key, onEvent),
+      closed: this.#closing.signal,
+    };
+    this.#entries = new Batcher((batch) => this.#sendEntries(batch), BATCHES);
+    this.#records = new Batcher((batch) => this.#sendRecords(batch), BATCHES);
+    SETTINGS.set(this, this.#settings);
+  }
+
+  /** Name of the docket. */
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  /**
+   * Adds an execution of a task. While one is scheduled, queued or running under `key`, this changes nothing and answers
+   * with a handle of that one (`disposition: 'already_scheduled'`).
+   *
+   * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as good as
+   * `addMany`.
+   *
+   * @throws InvalidOptionError for a key, date or arguments that are not one; nothing was written, as for the next three
+   * @throws TaskNotFoundError for a name that is not in the docket's `tasks`
+   * @throws UnencodableValueError for arguments that cannot travel, naming the field
+   * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @throws AddUnconfirmedError when the connection broke before the answer came
+   */
+  add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
+  add<K extends keyof Tasks & string>(
+    name: K,
+    ...rest: AddRest<ArgumentsOf<Tasks[K]>>
+  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
+    this.#checkOpen();
+    const [args, options] = rest as [args?: object, options?: AddOptions];
+    const prepared = prepare(this.#settings, this.#newId, task, args, options);
+    const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
+    const handle = this.#handle(prepared, await batcher.add(prepared));
+    await this.#completed(handle);
+    return handle;
+  }
+
+  /**
+   * Adds a batch; the handles are in the order of the calls. When one call is invalid, nothing of the batch is written.
+   * @throws what `add` throws, before anything is written
+   * @throws PartialAddError when only part of the batch was confirmed
+   */
+  async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
+    this.#checkOpen();
+    const items = Array.from(calls, ({ task, args, options }) =>
+      prepare(this.#settings, this.#newId, task, args, options),
+    );
+    const sent = await Promise.all([
+      sendInBatches(items.filter(isEntry), (batch) => this.#sendEntries(batch), BATCHES),
+      sendInBatches(
+        items.filter((item) => !isEntry(item)),
+        (batch) => this.#sendRecords(batch),
+        BATCHES,
+      ),
+    ]);
+    const [entries, records] = sent.map((batches) => batches.flatMap((batch) => batch.outputs)[Symbol.iterator]());
+    const placed = items.map((item) => (isEntry(item) ? entries! : records!).next().value ?? null);
+    const handles = items.map((item, i) => (placed[i] ? this.#handle(item, placed[i]) : null));
+
+    const failure = sent.flat().find((batch) => batch.error !== null);
+    if (failure) {
+      const missing = items.filter((_, i) => !placed[i]).map((item) => item.key);
+      const isNothingWritten = missing.length === items.length && !(failure.error instanceof AddUnconfirmedError);
+      throw isNothingWritten ? failure.error : new PartialAddError(handles, missing, { cause: failure.error });
+    }
+    await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
+    return handles as Execution<CallResult<C>>[];
+  }
+
+  /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */
+  async getExecution(key: string): Promise<Execution<unknown> | null> {
+    this.#checkOpen();
+    checkKey(key);
+    const record = await this.#read(key);
+    if (!record) return null;
+    const { task, dueMs, state, generation } = record;
+    const placement = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
+    return new ExecutionHandle(this.#source, placement, record);
+  }
+
+  /** Sends what was added, then closes all connections; whoever still waits for a result is told so. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new DocketClosedError());
+    await Promise.all([this.#entries.idle(), this.#records.idle()]);
+    await this.#listener.close();
+    await this.#connection?.then(closeConnection, () => undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #handle(item: Prepared, placed: Placed): ExecutionHandle<unknown> {
+    const dueMs = dueTimeOf(item.due, placed.nowMs);
+    return new ExecutionHandle(this.#source, {
+      key: item.key,
+      task: item.task,
+      args: item.args,
+      dueMs,
+      state: dueMs > placed.nowMs ? 'scheduled' : 'queued',
+      disposition: placed.isNew ? 'scheduled' : 'already_scheduled',
+      generation: placed.generation,
+    });
+  }
+
+  /** A handle of an execution that was there before says what that one is, not what the caller asked for. */
+  #completed(handle: ExecutionHandle<unknown>): Promise<void> | null {
+    if (handle.disposition === 'scheduled') return null;
+    return handle.sync().catch((error: unknown) => {
+      if (!(error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError)) throw error;
+    });
+  }
+
+  async #sendEntries(batch: readonly Prepared[]): Promise<Placed[]> {
+    const messages = batch.map((item) => item.message);
+    const nowMs = await this.#send(batch, (redis) => enqueue(redis, this.#settings.keys, messages));
+    return batch.map(() => ({ isNew: true, generation: 0, nowMs }));
+  }
+
+  async #sendRecords(batch: readonly Prepared[]): Promise<Placed[]> {
+    const placements = batch as readonly (Prepared & { kind: PlacementKind })[];
+    return await this.#send(batch, (redis) => schedule(redis, this.#settings.keys, placements));
+  }
+
+  /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
+  async #send<T>(batch: readonly Prepared[], write: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = await this.#connect();
+    try {
+      return await write(redis);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      if (error.name === 'ReplyError') {
+        const where = describeDocket(this.#settings);
+        throw new RedisUnavailableError(`${where} refused the add: ${error.message}`, { cause: error });
+      }
+      throw new AddUnconfirmedError(
+        batch.length === 1 ? batch[0]!.key : `${batch[0]!.key} and ${batch.length - 1} more`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  #read(key: string): Promise<ExecutionRecord | null> {
+    return this.#connect().then((redis) => readExecution(redis, this.#settings.keys, key));
+  }
+
+  #connect(): Promise<Redis> {
+    this.#connection ??= openConnection(this.#settings.url, 'producer', { name: this.#settings.name }).catch(
+      (error: unknown) => {
+        this.#connection = undefined; // the next call tries again
+        throw error;
+      },
+    );
+    return this.#connection;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw new DocketClosedError();
+  }
+}
+
+const SETTINGS = new WeakMap<Docket, DocketSettings>();
+
+/** The settings of a docket, for the worker that serves it. Not part of the public API. */
+export function settingsOf(docket: Docket): DocketSettings {
+  const settings = SETTINGS.get(docket);
+  if (!settings) throw new TypeError('expected a Docket of this copy of the package');
+  return settings;
+}
+
+function isEntry(item: Prepared): boolean {
+  return item.kind === 'entry';
+}
+
+function dueTimeOf(due: Due, nowMs: number): number {
+  if (due === null) return nowMs;
+  return 'delayMs' in due ? nowMs + due.delayMs : Math.max(nowMs, due.atMs);
+}

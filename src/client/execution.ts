@@ -1,0 +1,171 @@
+/** The handle of one execution: bound to a key and to one placement (generation) under it. */
+import { decodeError, decodeValue } from '../core/codec.js';
+import { toMs } from '../core/duration.js';
+import { decodeEnvelope } from '../core/envelope.js';
+import {
+  ExecutionCancelledError,
+  ExecutionNotFoundError,
+  ExecutionSupersededError,
+  ResultsDisabledError,
+  TimeoutError,
+} from '../core/errors.js';
+import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
+import type { ExecutionRecord } from '../redis/producer-store.js';
+import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { OnEvent } from './listener.js';
+import type { ErrorClass } from './options.js';
+
+/** What a handle needs of its docket. */
+export interface ExecutionSource {
+  readonly errors: readonly ErrorClass[];
+  /** Whether executions of this docket keep state and result. */
+  readonly keepsState: boolean;
+  read(key: string): Promise<ExecutionRecord | null>;
+  watch(key: string, onEvent: OnEvent): Promise<() => void>;
+  /** Aborts when the docket is closed. */
+  readonly closed: AbortSignal;
+}
+
+/** What is known of an execution when its handle is made. */
+export interface Placement {
+  readonly key: string;
+  readonly task: string;
+  readonly args: unknown;
+  readonly dueMs: number;
+  readonly state: ExecutionState;
+  readonly disposition: Disposition;
+  /** 0 when the execution has no record to be bound to. */
+  readonly generation: number;
+}
+
+export class ExecutionHandle<R> implements Execution<R> {
+  readonly #source: ExecutionSource;
+  readonly #placement: Placement;
+  /** What was read last; `null` before the first read. */
+  #record: ExecutionRecord | null;
+  #args: unknown;
+
+  constructor(source: ExecutionSource, placement: Placement, record: ExecutionRecord | null = null) {
+    this.#source = source;
+    this.#placement = placement;
+    this.#record = record;
+    this.#args = placement.args;
+    if (record?.message) this.#args = decodeValue(decodeEnvelope(record.message).args);
+  }
+
+  get key(): string {
+    return this.#placement.key;
+  }
+  get disposition(): Disposition {
+    return this.#placement.disposition;
+  }
+  get task(): string {
+    return this.#record?.task ?? this.#placement.task;
+  }
+  get args(): unknown {
+    return this.#args;
+  }
+  get when(): Date {
+    return new Date(this.#record?.dueMs ?? this.#placement.dueMs);
+  }
+  get state(): ExecutionState {
+    return this.#record?.state ?? this.#placement.state;
+  }
+  get attempt(): number {
+    return this.#record?.attempt ?? 1;
+  }
+  get worker(): string | null {
+    return this.#record?.worker ?? null;
+  }
+  get startedAt(): Date | null {
+    return dateOrNull(this.#record?.startedMs);
+  }
+  get completedAt(): Date | null {
+    return dateOrNull(this.#record?.completedMs);
+  }
+  get error(): string | null {
+    return this.#record?.errorLine ?? null;
+  }
+
+  async sync(): Promise<void> {
+    const record = await this.#read();
+    if (!record && this.#source.keepsState) throw new ExecutionNotFoundError(this.key);
+  }
+
+  async result(options: ResultOptions = {}): Promise<R> {
+    const waitMs = waitOf(options);
+    if (!this.#source.keepsState) throw new ResultsDisabledError(this.key);
+    options.signal?.throwIfAborted();
+    return await new Promise<R>((resolve, reject) => {
+      const ending = new AbortController();
+      const settle = (how: () => void) => {
+        ending.abort();
+        how();
+      };
+      const look = async () => {
+        const record = await this.#read();
+        if (ending.signal.aborted) return;
+        if (!record) throw new ExecutionNotFoundError(this.key);
+        if (isTerminal(record.state)) settle(() => resolve(this.#outcomeOf(record)));
+      };
+      const fail = (error: unknown) => settle(() => reject(error));
+      const onEvent: OnEvent = (event) => {
+        if (event === null || this.#concerns(event)) look().catch(fail);
+      };
+
+      if (waitMs !== null) {
+        const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
+        const timer = setTimeout(expired, waitMs);
+        ending.signal.addEventListener('abort', () => clearTimeout(timer));
+      }
+      for (const signal of [options.signal, this.#source.closed]) {
+        signal?.addEventListener('abort', () => fail(signal.reason), { signal: ending.signal });
+      }
+      this.#source.watch(this.key, onEvent).then((stop) => {
+        if (ending.signal.aborted) return stop();
+        ending.signal.addEventListener('abort', stop);
+        return look().catch(fail);
+      }, fail);
+    });
+  }
+
+  /** An event says `<generation> <state>`: worth a look when it ends this execution or comes from a newer one. */
+  #concerns(event: string): boolean {
+    const [generation, state] = event.split(' ');
+    return Number(generation) > this.#placement.generation || isTerminal(state as ExecutionState);
+  }
+
+  async #read(): Promise<ExecutionRecord | null> {
+    const record = await this.#source.read(this.key);
+    const { generation } = this.#placement;
+    if (record && generation > 0 && record.generation > generation) throw new ExecutionSupersededError(this.key);
+    if (record) this.#record = record;
+    return record;
+  }
+
+  #outcomeOf(record: ExecutionRecord): R | Promise<R> {
+    switch (record.state) {
+      case 'completed':
+        return record.result === null ? (undefined as R) : (decodeValue(record.result) as R);
+      case 'cancelled':
+        return Promise.reject(new ExecutionCancelledError(this.key));
+      default: {
+        const line = record.errorLine ?? 'failed without an error';
+        return Promise.reject(record.error ? decodeError(record.error, this.#source.errors) : new Error(line));
+      }
+    }
+  }
+}
+
+function waitOf({ timeout, deadline }: ResultOptions): number | null {
+  if (timeout !== undefined && deadline !== undefined) {
+    throw new TypeError('result() takes a timeout or a deadline, not both');
+  }
+  if (timeout !== undefined) return toMs(timeout, 'timeout');
+  if (deadline === undefined) return null;
+  return toMs(Math.max(0, deadline.getTime() - Date.now()), 'deadline');
+}
+
+function dateOrNull(ms: number | null | undefined): Date | null {
+  return ms == null ? null : new Date(ms);
+}

@@ -1,0 +1,93 @@
+/** Checks and encodes one `add`, before anything is written. */
+import { encoderFor } from '../core/codec.js';
+import { toMs } from '../core/duration.js';
+import { encodeEnvelope } from '../core/envelope.js';
+import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
+import type { Due, PlacementKind } from '../redis/producer-store.js';
+import type { AddOptions } from '../tasks/call.js';
+import { type AnyTask, isTask } from '../tasks/task.js';
+import type { DocketSettings } from './options.js';
+
+/** An `add` that can no longer fail for a reason of its own. */
+export interface Prepared {
+  readonly key: string;
+  readonly task: string;
+  readonly args: object;
+  readonly due: Due;
+  readonly message: Buffer;
+  /** How it is placed; `entry` needs no record: one stream entry is all there is. */
+  readonly kind: PlacementKind | 'entry';
+}
+
+const MAXIMUM_KEY_BYTES = 512;
+
+/**
+ * @throws InvalidOptionError for a task, key, date or arguments that are not one
+ * @throws TaskNotFoundError for a name that is not in the docket's collection
+ * @throws UnencodableValueError for arguments that cannot travel, with the path of the offender
+ * @throws PayloadTooLargeError for arguments over the limit
+ */
+export function prepare(
+  settings: DocketSettings,
+  newId: () => string,
+  task: AnyTask | string,
+  args: unknown = {},
+  options: AddOptions = {},
+): Prepared {
+  const name = nameOf(settings, task);
+  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
+    throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
+  }
+  const due = dueOf(options.when);
+  const isKeyed = options.key !== undefined;
+  if (isKeyed) checkKey(options.key);
+  const key = isKeyed ? (options.key as string) : newId();
+  const kind = kindOfPlacement(isKeyed, settings.executionTtlMs > 0, due !== null);
+  const id = kind === 'entry' || kind === 'lean' ? key : null;
+  const message = encodeEnvelope(encoderFor(args, 'args'), name, settings.executionTtlMs, id, args);
+  if (message.length > settings.maxPayloadBytes) {
+    throw new PayloadTooLargeError(name, message.length, settings.maxPayloadBytes);
+  }
+  return { key, task: name, args, due, message, kind };
+}
+
+function kindOfPlacement(isKeyed: boolean, keepsState: boolean, isLater: boolean): Prepared['kind'] {
+  if (isKeyed) return 'keyed';
+  if (keepsState) return 'unique';
+  return isLater ? 'lean' : 'entry';
+}
+
+function nameOf(settings: DocketSettings, task: AnyTask | string): string {
+  if (isTask(task)) return task.name;
+  if (typeof task !== 'string' || task === '') {
+    throw new InvalidOptionError('task', `expected a task made with task(), or its name, got ${kindOf(task)}`);
+  }
+  if (settings.taskNames && !settings.taskNames.has(task)) throw new TaskNotFoundError(task, [...settings.taskNames]);
+  return task;
+}
+
+function dueOf(when: AddOptions['when']): Due {
+  if (when === undefined) return null;
+  if (when instanceof Date) {
+    const atMs = when.getTime();
+    if (Number.isNaN(atMs)) throw new InvalidOptionError('when', 'the date is invalid');
+    return { atMs };
+  }
+  const delayMs = toMs(when, 'when');
+  return delayMs > 0 ? { delayMs } : null;
+}
+
+/** @throws InvalidOptionError when it is empty, longer than 512 bytes or not well-formed text */
+export function checkKey(key: unknown): asserts key is string {
+  if (typeof key !== 'string' || key === '') throw new InvalidOptionError('key', 'expected text that is not empty');
+  if (Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
+    throw new InvalidOptionError('key', `expected at most ${MAXIMUM_KEY_BYTES} bytes, got ${Buffer.byteLength(key)}`);
+  }
+  if (/\p{Cs}/u.test(key))
+    throw new InvalidOptionError('key', 'the text has a lone surrogate, which UTF-8 cannot hold');
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'an array' : typeof value;
+}

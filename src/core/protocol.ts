@@ -1,0 +1,175 @@
+/**
+ * What the coordinator and its threads say to each other: closed unions of plain data, and nothing else crosses.
+ *
+ *   coordinator ── boot ──────────────> thread     loads the task modules, answers with their manifest
+ *   coordinator ── chunk of items ────> thread     answers when the last one is over, with the outcomes not yet sent
+ *   coordinator <── outcomes, logs ──── thread     as they finish
+ *
+ * Beside the messages there is the slot table (`slots.ts`) and one word a thread waits on, by which it is told to look
+ * for cancelled runs even while nothing is sent.
+ */
+import { Packr, Unpackr } from 'msgpackr';
+
+/** What a thread is started with. */
+export interface ThreadConfig {
+  readonly slots: SharedArrayBuffer;
+  /** One Int32 that changes when a run on this thread was cancelled. */
+  readonly attention: SharedArrayBuffer;
+  /** Module references of the task collections. */
+  readonly tasks: readonly string[];
+  /** Executions this thread runs at once. */
+  readonly concurrency: number;
+  readonly workerName: string;
+  /** How to open a docket of the thread's own, for `ctx.docket`. */
+  readonly docket: {
+    readonly name: string;
+    readonly url: string;
+    readonly executionTtlMs: number;
+    readonly maxPayloadBytes: number;
+  };
+}
+
+/** One execution on its way to a thread. */
+export interface ChunkItem {
+  readonly row: number;
+  readonly epoch: number;
+  readonly key: string;
+  readonly task: string;
+  readonly attempt: number;
+  readonly dueMs: number;
+  readonly isRedelivered: boolean;
+  readonly args: Uint8Array;
+}
+
+export type ToThread = { readonly kind: 'boot' } | { readonly kind: 'chunk'; readonly items: Uint8Array };
+
+/** The thread's answer to `boot`: what it can run, or the (encoded) error of a module that failed to load. */
+export type Booted<Manifest> =
+  | { readonly kind: 'ready'; readonly manifest: readonly Manifest[] }
+  | { readonly kind: 'failed'; readonly error: Uint8Array };
+
+/** How one attempt ended, as decided in the thread. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly result: Uint8Array | null }
+  | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string }
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly line: string }
+  /** No task of this name is loaded here: it is put back, uncharged. */
+  | { readonly kind: 'unknown' }
+  /** The attempt was cut short because the worker stops: it is put back, uncharged. */
+  | { readonly kind: 'interrupted' };
+
+/**
+ * Outcomes as they cross the threads' border. Most executions complete with nothing or with a few bytes; flat arrays of
+ * those cost the coordinator a third of what an array of objects does (0.36 against 1.28 us an execution, measured).
+ */
+export interface OutcomeBatch {
+  /** Rows that completed without a result. */
+  readonly completed: number[];
+  /** Rows that completed with a result; the result of the i-th ends at `ends[i]` in `bytes`. */
+  readonly withResult: number[];
+  readonly ends: number[];
+  readonly bytes: Uint8Array | null;
+  /** Everything else. */
+  readonly others: { readonly row: number; readonly outcome: Outcome }[];
+}
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+export type FromThread =
+  | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
+  | { readonly kind: 'log'; readonly line: LogLine };
+
+const packer = new Packr({ useRecords: false });
+const unpacker = new Unpackr({ useRecords: false });
+const ITEM_FIELDS = 8;
+
+/**
+ * Packs a chunk into one message: a flat msgpack array, eight values an item. In memory of its own, which can be
+ * transferred: cloning a view copies all of the pool it lies in.
+ */
+export function encodeChunk(items: readonly ChunkItem[]): Uint8Array<ArrayBuffer> {
+  const flat: unknown[] = [];
+  for (const { row, epoch, key, task, attempt, dueMs, isRedelivered, args } of items) {
+    flat.push(row, epoch, key, task, attempt, dueMs, isRedelivered, args);
+  }
+  return new Uint8Array(packer.pack(flat));
+}
+
+/** Reads a chunk; the arguments are views into the message. */
+export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
+  const flat = unpacker.unpack(bytes) as unknown[];
+  const items: ChunkItem[] = [];
+  for (let i = 0; i < flat.length; i += ITEM_FIELDS) {
+    items.push({
+      row: flat[i] as number,
+      epoch: flat[i + 1] as number,
+      key: flat[i + 2] as string,
+      task: flat[i + 3] as string,
+      attempt: flat[i + 4] as number,
+      dueMs: flat[i + 5] as number,
+      isRedelivered: flat[i + 6] as boolean,
+      args: flat[i + 7] as Uint8Array,
+    });
+  }
+  return items;
+}
+
+/** Collects outcomes until they are sent. */
+export class OutcomeCollector {
+  #completed: number[] = [];
+  #withResult: number[] = [];
+  #results: Uint8Array[] = [];
+  #others: { row: number; outcome: Outcome }[] = [];
+
+  get size(): number {
+    return this.#completed.length + this.#withResult.length + this.#others.length;
+  }
+
+  add(row: number, outcome: Outcome): void {
+    if (outcome.kind !== 'completed') this.#others.push({ row, outcome });
+    else if (outcome.result === null) this.#completed.push(row);
+    else {
+      this.#withResult.push(row);
+      this.#results.push(outcome.result);
+    }
+  }
+
+  /** Takes what was collected. */
+  take(): OutcomeBatch {
+    let end = 0;
+    const ends = this.#results.map((result) => {
+      end += result.length;
+      return end;
+    });
+    const batch: OutcomeBatch = {
+      completed: this.#completed,
+      withResult: this.#withResult,
+      ends,
+      bytes: this.#results.length > 0 ? new Uint8Array(Buffer.concat(this.#results, end)) : null,
+      others: this.#others,
+    };
+    this.#completed = [];
+    this.#withResult = [];
+    this.#results = [];
+    this.#others = [];
+    return batch;
+  }
+}
+
+/** Calls `visit` for each outcome of a batch. */
+export function forEachOutcome(batch: OutcomeBatch, visit: (row: number, outcome: Outcome) => void): void {
+  for (const row of batch.completed) visit(row, COMPLETED);
+  let start = 0;
+  for (let i = 0; i < batch.withResult.length; i++) {
+    const end = batch.ends[i]!;
+    visit(batch.withResult[i]!, { kind: 'completed', result: batch.bytes!.subarray(start, end) });
+    start = end;
+  }
+  for (const { row, outcome } of batch.others) visit(row, outcome);
+}
+
+const COMPLETED: Outcome = { kind: 'completed', result: null };

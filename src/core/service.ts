@@ -1,0 +1,36 @@
+/** The common skin of every background loop: start, stop, both idempotent; stop waits for the current turn. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+export abstract class Service {
+  #stopping: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  /** Starts the loop; does nothing when it runs. */
+  start(): void {
+    if (this.#stopping) return;
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    this.#running = this.run(stopping.signal);
+  }
+
+  /** Ends the loop and waits until its current turn is over; does nothing when it does not run. */
+  async stop(): Promise<void> {
+    this.#stopping?.abort();
+    await this.#running;
+    this.#stopping = undefined;
+  }
+
+  /** Runs until `signal` aborts. Must not reject: what can fail is handled, logged and tried again inside. */
+  protected abstract run(signal: AbortSignal): Promise<void>;
+}
+
+/** Waits `ms` milliseconds, or less when `signal` aborts; never rejects. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await delay(ms, undefined, { signal, ref: true }).catch(() => undefined);
+}
+
+/** Spreads `ms` by up to a fifth either way, so that the loops of a fleet do not march in step. */
+export function jittered(ms: number): number {
+  return ms * (0.8 + 0.4 * Math.random());
+}

@@ -1,0 +1,173 @@
+/**
+ * What a worker does with deliveries: claim, settle, renew, redeliver. One script (or one command for a batch) each; the
+ * rule they share, that owning a stream entry is owning the delivery, is told in `scripts/README.md`.
+ */
+import type { Redis } from 'ioredis';
+import { GROUP, type Keys } from './keys.js';
+import { runScript, type ScriptArgument } from './script.js';
+
+/** `w` or `f`, for the stream (`work`, `front`), and the id of an entry on it. */
+export type Token = `${'w' | 'f'}${string}`;
+
+/** Where an execution goes on: at the end of a stream, or after a delay on the schedule. */
+export type Destination = { readonly stream: 'work' | 'front' } | { readonly delayMs: number };
+
+export type Settlement =
+  | {
+      readonly kind: 'done';
+      readonly token: Token;
+      /** Key of the record; `null` when there is none. */
+      readonly record: string | null;
+      readonly ttlMs: number;
+      readonly state: 'completed' | 'failed' | 'cancelled';
+      readonly result: Buffer | null;
+      readonly error: Buffer | null;
+      readonly errorLine: string;
+    }
+  | {
+      readonly kind: 'again';
+      readonly token: Token;
+      readonly record: string | null;
+      readonly to: Destination;
+      readonly message: Buffer;
+      /** Due time to keep, in server milliseconds; `null` makes it the time it is placed at. */
+      readonly dueMs: number | null;
+      /** Deliveries that ended without an outcome so far. */
+      readonly deliveries: number;
+      /** Identity of an execution without a record. */
+      readonly id: string;
+      readonly task: string;
+    };
+
+export interface Claim {
+  readonly key: string;
+  readonly token: Token;
+  readonly attempt: number;
+}
+
+/** Scripts and commands end at so many items, because Redis serves nobody else meanwhile. */
+export const BATCH_ITEMS = 256;
+/** ... or at so many bytes. */
+export const BATCH_BYTES = 1024 * 1024;
+
+/** Creates the consumer group on both streams where it is missing; from the start, so that it sees what came before it. */
+export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
+  for (const stream of [keys.work, keys.front]) {
+    await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
+      if (!error.message.startsWith('BUSYGROUP')) throw error;
+    });
+  }
+}
+
+/** Takes ownership of what was read and has a record; answers with the indexes of those that are no longer ours to run. */
+export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<number[]> {
+  const args: ScriptArgument[] = [keys.prefix, worker];
+  for (const { key, token, attempt } of claims) args.push(key, token, attempt);
+  return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
+}
+
+/** Removes the entries of executions that keep nothing; answers how many were no longer ours. */
+export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<number> {
+  const owned = STREAMS.map(async ([letter, stream]) => {
+    const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
+    return ids.length > 0 ? ((await runScript(redis, 'finish', [keys[stream]], ids)) as number) : 0;
+  });
+  return tokens.length - (await Promise.all(owned)).reduce((sum, count) => sum + count, 0);
+}
+
+/** Writes outcomes; answers with the indexes of those that were fenced off because the delivery had passed on. */
+export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<number[]> {
+  const args: ScriptArgument[] = [keys.prefix, settlements.length];
+  for (const { token } of settlements) args.push(token);
+  for (const settlement of settlements) pushSettlement(args, settlement);
+  return (await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args)) as number[];
+}
+
+/**
+ * Extends the leases of entries and answers with those that were lost. Without FORCE, XCLAIM touches only what is still
+ * pending, and every entry that is pending is its reader's: redelivery makes a new one.
+ */
+export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: readonly Token[]): Promise<Token[]> {
+  const kept = new Set<Token>();
+  const batches = STREAMS.flatMap(([letter, stream]) => {
+    const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
+    return chunksOf(ids, BATCH_ITEMS).map(async (batch) => {
+      const renewed = (await redis.xclaim(keys[stream], GROUP, consumer, 0, ...batch, 'JUSTID')) as string[];
+      for (const id of renewed) kept.add(`${letter}${id}`);
+    });
+  });
+  await Promise.all(batches);
+  return tokens.filter((token) => !kept.has(token));
+}
+
+export interface Expired {
+  readonly token: Token;
+  readonly consumer: string;
+}
+
+/** Looks for expired leases in the whole docket; `null` when another worker has just looked. */
+export async function sweep(
+  redis: Redis,
+  keys: Keys,
+  leaseMs: number,
+  pauseMs: number,
+  limit: number,
+): Promise<{ leaseMs: number; expired: Expired[] } | null> {
+  const reply = (await runScript(
+    redis,
+    'sweep',
+    [keys.work, keys.front, keys.sweeper, keys.workers],
+    [keys.prefix, leaseMs, Math.ceil(pauseMs), limit],
+  )) as Buffer[];
+  if (reply.length === 0) return null;
+  const expired: Expired[] = [];
+  for (let i = 1; i < reply.length; i += 2) {
+    expired.push({ token: reply[i]!.toString() as Token, consumer: reply[i + 1]!.toString() });
+  }
+  return { leaseMs: Number(reply[0]), expired };
+}
+
+/** Puts entries whose lease ran out on the front stream; answers how many it were. */
+export async function redeliver(redis: Redis, keys: Keys, leaseMs: number, tokens: readonly Token[]): Promise<number> {
+  const reply = await runScript(redis, 'redeliver', [keys.work, keys.front], [keys.prefix, leaseMs, ...tokens]);
+  return (reply as Buffer[]).length;
+}
+
+/** Takes a message that can never run off its stream and keeps it, with the reason, for an operator. */
+export async function quarantine(
+  redis: Redis,
+  keys: Keys,
+  token: Token,
+  record: string | null,
+  reason: string,
+  message: Buffer,
+): Promise<void> {
+  await runScript(
+    redis,
+    'quarantine',
+    [keys.work, keys.front, keys.quarantine],
+    [keys.prefix, token, record ?? '', reason, message],
+  );
+}
+
+const STREAMS = [
+  ['w', 'work'],
+  ['f', 'front'],
+] as const;
+
+function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  const chunks: T[][] = [];
+  for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size));
+  return chunks;
+}
+
+function pushSettlement(args: ScriptArgument[], settlement: Settlement): void {
+  if (settlement.kind === 'done') {
+    const { record, ttlMs, state, result, error, errorLine } = settlement;
+    args.push('done', record ?? '', ttlMs, state, result ?? '', error ?? '', errorLine);
+    return;
+  }
+  const { record, to, message, dueMs, deliveries, id, task } = settlement;
+  const where = 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : to.stream[0]!;
+  args.push('again', record ?? '', where, message, dueMs ?? '', deliveries || '', id, task);
+}

@@ -1,0 +1,70 @@
+/**
+ * The Redis server embedded in this process, for `memory://`. Owns the rule that one process has one server per name,
+ * which lives until the process ends: what one Docket wrote, the next one of the same process finds.
+ *
+ * The servers listen on unix sockets in a folder only this user can enter. The folder is removed when the process
+ * exits; a process ended by a signal it does not handle runs no more code, and leaves the folder with the dead socket.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'node:worker_threads';
+import { RedisUnavailableError } from '../core/errors.js';
+
+/**
+ * Finds the socket of the embedded server of this name, and starts the server on first use.
+ *
+ * Threads find it too when they were started after it: its path is in the environment data they inherit. It never
+ * keeps the process alive.
+ *
+ * @throws {@link RedisUnavailableError} when the server cannot start, or in a thread that was started before it.
+ */
+export async function embeddedSocket(name: string): Promise<string> {
+  const known = getEnvironmentData(environmentKey(name));
+  if (typeof known === 'string') return known;
+  if (!isMainThread) {
+    throw new RedisUnavailableError(
+      `memory://${name} is not known in this thread: connect to it in the main thread before the thread is started`,
+    );
+  }
+  const starting = servers.get(name);
+  if (starting !== undefined) return starting;
+  const started = startServer(name);
+  servers.set(name, started);
+  started.catch(() => servers.delete(name)); // the next use tries again
+  return started;
+}
+
+/** State of the process, as the servers are: one promise per name, so that two first uses at once share one server. */
+const servers = new Map<string, Promise<string>>();
+let folder: string | undefined;
+
+async function startServer(name: string): Promise<string> {
+  try {
+    // Not called by its name: a socket path holds about 100 bytes at most.
+    const path = join(socketFolder(), `${randomBytes(4).toString('hex')}.sock`);
+    // No execArgv: the loaders and flags of the host are not meant for this thread.
+    const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData: { path }, execArgv: [] });
+    await once(thread, 'message');
+    thread.unref();
+    setEnvironmentData(environmentKey(name), path);
+    return path;
+  } catch (cause) {
+    throw new RedisUnavailableError(`the embedded server of memory://${name} could not start: ${cause}`, { cause });
+  }
+}
+
+function socketFolder(): string {
+  if (folder !== undefined) return folder;
+  const created = mkdtempSync(join(tmpdir(), 'docket-')); // for this user only: mkdtemp makes it 0700
+  process.once('exit', () => rmSync(created, { recursive: true, force: true }));
+  folder = created;
+  return created;
+}
+
+function environmentKey(name: string): string {
+  return `docket.memory.${name}`;
+}

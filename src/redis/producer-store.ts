@@ -1,0 +1,108 @@
+/** What a producer reads and writes: placing executions, reading their records, hearing of their events. */
+import type { Redis } from 'ioredis';
+import type { ExecutionState } from '../core/states.js';
+import type { Keys } from './keys.js';
+import { runScript, type ScriptArgument } from './script.js';
+
+/** How a placement treats its key: new for certain, given by the caller, or in need of a record only while parked. */
+export type PlacementKind = 'unique' | 'keyed' | 'lean';
+
+export interface Placement {
+  readonly kind: PlacementKind;
+  readonly key: string;
+  readonly task: string;
+  readonly due: Due;
+  readonly message: Buffer;
+}
+
+/** `null` is now; a delay counts from the server's clock. */
+export type Due = { readonly delayMs: number } | { readonly atMs: number } | null;
+
+export interface Placed {
+  readonly isNew: boolean;
+  /** Generation of the execution that has the key now; 0 when none is kept. */
+  readonly generation: number;
+  /** Server time of the placement, in milliseconds. */
+  readonly nowMs: number;
+}
+
+/** What is known of an execution. Times are server milliseconds. */
+export interface ExecutionRecord {
+  readonly state: ExecutionState;
+  readonly generation: number;
+  readonly task: string;
+  readonly dueMs: number;
+  readonly attempt: number;
+  readonly worker: string | null;
+  readonly startedMs: number | null;
+  readonly completedMs: number | null;
+  readonly result: Buffer | null;
+  readonly error: Buffer | null;
+  readonly errorLine: string | null;
+  /** The message; gone once the execution has ended. */
+  readonly message: Buffer | null;
+}
+
+const KIND_LETTER = { unique: 'u', keyed: 'k', lean: 'l' } as const;
+
+/** Writes executions that keep no record and are due now; answers with the server's time. */
+export async function enqueue(redis: Redis, keys: Keys, messages: readonly Buffer[]): Promise<number> {
+  return Number(await runScript(redis, 'enqueue', [keys.work], messages));
+}
+
+/** Places executions that have a record. First one wins; the answers are in the order of the placements. */
+export async function schedule(redis: Redis, keys: Keys, placements: readonly Placement[]): Promise<Placed[]> {
+  const args: ScriptArgument[] = [keys.prefix];
+  for (const { key, kind, task, due, message } of placements) {
+    args.push(key, KIND_LETTER[kind], task, dueArgument(due), message);
+  }
+  const reply = (await runScript(redis, 'schedule', [keys.work, keys.schedule, keys.generation], args)) as (
+    | Buffer
+    | number
+  )[];
+  const nowMs = Number(reply[0]);
+  const first = Number(reply[1]);
+  const placed = placements.map((_, i): Placed => ({ isNew: true, generation: first + i, nowMs }));
+  for (let i = 2; i < reply.length; i += 2) {
+    placed[reply[i] as number] = { isNew: false, generation: Number(reply[i + 1]), nowMs };
+  }
+  return placed;
+}
+
+/** Reads one execution; `null` when nothing is known of it. */
+export async function readExecution(redis: Redis, keys: Keys, key: string): Promise<ExecutionRecord | null> {
+  const reply = (await runScript(redis, 'read', [keys.work, keys.front, keys.run(key)], [])) as Buffer[];
+  if (reply.length === 0) return null;
+  const fields = new Map<string, Buffer>();
+  for (let i = 0; i + 1 < reply.length; i += 2) fields.set(reply[i]!.toString(), reply[i + 1]!);
+  const message = fields.get('m') ?? reply.at(-1)!;
+  const number = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null);
+  return {
+    state: fields.get('s')!.toString() as ExecutionState,
+    generation: number('g') ?? 0,
+    task: fields.get('t')?.toString() ?? '',
+    dueMs: number('w') ?? 0,
+    attempt: number('a') ?? 1,
+    worker: fields.get('k')?.toString() ?? null,
+    startedMs: number('b'),
+    completedMs: number('c'),
+    result: fields.get('r') ?? null,
+    error: fields.get('x') ?? null,
+    errorLine: fields.get('y')?.toString() ?? null,
+    message: message.length > 0 ? message : null,
+  };
+}
+
+/** How long a docket counts as listened to after its listeners' last sign of life. They renew six times as often. */
+export const LISTENER_TTL_MS = 30_000;
+export const LISTENER_RENEWAL_MS = 5_000;
+
+/** Says that somebody waits for events of this docket. */
+export async function markListening(redis: Redis, keys: Keys): Promise<void> {
+  await redis.set(keys.listeners, '1', 'PX', LISTENER_TTL_MS);
+}
+
+function dueArgument(due: Due): string {
+  if (due === null) return '';
+  return 'delayMs' in due ? `+${due.delayMs}` : String(due.atMs);
+}

@@ -1,0 +1,29 @@
+/** Moves executions whose time has come, and tells when the next one is due. */
+import type { Redis } from 'ioredis';
+import { BATCH_ITEMS } from './delivery-store.js';
+import type { Keys } from './keys.js';
+import { runScript } from './script.js';
+
+export interface Moved {
+  readonly count: number;
+  /** Milliseconds until the next one is due, 0 when it is; `null` when nothing is scheduled. */
+  readonly nextInMs: number | null;
+}
+
+/** Moves one bounded batch of due executions to the work stream. */
+export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
+  const reply = (await runScript(
+    redis,
+    'move-due',
+    [keys.work, keys.schedule, keys.quarantine],
+    [keys.prefix, BATCH_ITEMS],
+  )) as [number, Buffer, Buffer];
+  const head = reply[2].toString();
+  return { count: reply[0], nextInMs: head === '' ? null : Math.max(0, Number(head) - Number(reply[1])) };
+}
+
+/** Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. */
+export async function countRemaining(redis: Redis, keys: Keys): Promise<{ queued: number; scheduled: number }> {
+  const reply = (await runScript(redis, 'remaining', [keys.work, keys.front, keys.schedule], [])) as [number, number];
+  return { queued: reply[0], scheduled: reply[1] };
+}

@@ -1,0 +1,22 @@
+/** Runs the embedded scripts by their digest, loading one when the server does not know it (yet, or any more). */
+import type { Redis } from 'ioredis';
+import { SCRIPTS } from './scripts.generated.js';
+
+export type ScriptName = keyof typeof SCRIPTS;
+export type ScriptArgument = string | number | Buffer;
+
+/** Answers with what the script replies; text comes as Buffers. */
+export async function runScript(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly ScriptArgument[],
+): Promise<unknown> {
+  const { sha, source } = SCRIPTS[name];
+  try {
+    return await redis.callBuffer('EVALSHA', [sha, keys.length, ...keys, ...args]);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+    return await redis.callBuffer('EVAL', [source, keys.length, ...keys, ...args]);
+  }
+}

@@ -1,0 +1,26 @@
+-- Takes ownership of executions that were read and have a record. The record's `e` names the only entry that may be
+-- claimed, so an entry that was replaced, settled or given to another worker since it was read is refused and removed.
+-- KEYS  work, front
+-- ARGV  prefix, worker, then for each item: key, token, attempt
+-- Reply indexes (from 0) of the items that were refused
+--@include now
+local prefix, worker = ARGV[1], ARGV[2]
+--@include events
+--@include entries
+
+local began = digits(now)
+local refused = {}
+for at = 3, #ARGV, 3 do
+  local key, token = ARGV[at], ARGV[at + 1]
+  local run = prefix .. 'run:' .. key
+  if redis.call('HGET', run, 'e') == token then
+    redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began, 'a', ARGV[at + 2])
+    if listened then
+      changed(key, redis.call('HGET', run, 'g'), 'running')
+    end
+  else
+    remove(token)
+    refused[#refused + 1] = (at - 3) / 3
+  end
+end
+return refused

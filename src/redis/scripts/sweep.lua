@@ -1,0 +1,36 @@
+-- Looks for expired leases, for the whole fleet at once: whoever gets here first keeps the others from looking for a while.
+-- The lease is the longest that a live worker asked for, so that nobody is robbed by a neighbour with a shorter one.
+-- KEYS  work, front, sweeper, workers
+-- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of a sweep of one's own), limit
+-- Reply nothing when another sweeper was here, else: lease, tokens whose lease ran out ... (each with its consumer)
+--@include now
+if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[3]) then
+  return {}
+end
+local lease = tonumber(ARGV[2])
+local live = {}
+for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BYSCORE')) do
+  live[consumer] = true
+  lease = math.max(lease, tonumber(redis.call('HGET', ARGV[1] .. 'worker:' .. consumer, 'lease') or 0))
+end
+
+local reply = { digits(lease) }
+for i, letter in ipairs({ 'w', 'f' }) do
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    for _, pending in ipairs(redis.call('XPENDING', KEYS[i], 'workers', 'IDLE', lease, '-', '+', ARGV[4])) do
+      reply[#reply + 1] = letter .. pending[1]
+      reply[#reply + 1] = pending[2]
+    end
+    -- Consumers of dead workers pile up; one that still has something pending is kept until it was redelivered.
+    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], 'workers')) do
+      local consumer = {}
+      for at = 1, #info, 2 do
+        consumer[info[at]] = info[at + 1]
+      end
+      if consumer.pending == 0 and not live[consumer.name] and consumer.idle > lease then
+        redis.call('XGROUP', 'DELCONSUMER', KEYS[i], 'workers', consumer.name)
+      end
+    end
+  end
+end
+return reply

@@ -1,0 +1,224 @@
+/**
+ * Reads the URLs docket connects by. Owns one promise: no password ever reaches an error text, so every message shows
+ * the URL through `maskUrl`, and no part of a URL that could be a misplaced password is quoted on its own.
+ */
+
+import { isIP, isIPv6 } from 'node:net';
+import { InvalidOptionError } from '../core/errors.js';
+
+/** Who to log in as; both are absent when the URL names nobody. */
+export interface RedisCredentials {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** A server reached over TCP; `tls` is there for `rediss://` and `valkeys://`. */
+export interface ServerTarget extends RedisCredentials {
+  readonly kind: 'server';
+  readonly host: string;
+  readonly port: number;
+  readonly db: number;
+  /** `servername` is what the server is asked for by name (SNI); it is left out for plain addresses. */
+  readonly tls?: { readonly servername?: string };
+}
+
+/** A server on this machine, reached over a unix socket. */
+export interface SocketTarget extends RedisCredentials {
+  readonly kind: 'socket';
+  readonly path: string;
+  readonly db: number;
+}
+
+/** The server embedded in this process under a name. */
+export interface MemoryTarget {
+  readonly kind: 'memory';
+  readonly name: string;
+}
+
+/** Where a URL leads. */
+export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget;
+
+/**
+ * Parses the URL of a Redis or Valkey server.
+ *
+ * Accepted are `redis://user:password@host:6379/0`, `valkey://` (the same), `rediss://` and `valkeys://` (with TLS),
+ * `unix:///path/to.sock?db=0` and `memory://name`. User names, passwords and socket paths may be percent-encoded.
+ *
+ * @throws {@link InvalidOptionError} for anything else; the message shows the URL with its password masked.
+ * @example
+ * ```ts
+ * parseRedisUrl('rediss://app:secret@cache.internal/2');
+ * // { kind: 'server', host: 'cache.internal', port: 6379, db: 2, username: 'app', password: 'secret', tls: {...} }
+ * ```
+ */
+export function parseRedisUrl(url: string): RedisTarget {
+  const parts = split(url);
+  switch (parts.scheme) {
+    case 'redis':
+    case 'valkey':
+      return server(parts);
+    case 'rediss':
+    case 'valkeys': {
+      const target = server(parts);
+      return { ...target, tls: isIP(target.host) === 0 ? { servername: target.host } : {} };
+    }
+    case 'unix':
+      return socket(parts);
+    case 'memory':
+      return memory(parts);
+    case 'redis+sentinel':
+    case 'redis+cluster':
+      throw invalid(url, `${parts.scheme}:// is not supported yet: give the redis:// URL of one server`);
+    default:
+      throw invalid(url, 'unknown scheme, use redis://, rediss://, valkey://, valkeys://, unix:// or memory://');
+  }
+}
+
+/**
+ * Hides the secrets of a URL so that it can be shown. Works on any text, since URLs that cannot be parsed are the ones
+ * that end up in errors: whatever could be a password is masked, rather too much than too little.
+ *
+ * @example
+ * ```ts
+ * maskUrl('redis://app:secret@localhost:6379/0'); // 'redis://app:***@localhost:6379/0'
+ * ```
+ */
+export function maskUrl(url: string): string {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(url) ?? [];
+  // The last '@' ends the credentials even when the password holds '/', '?', '#' or another '@' in the raw.
+  const credentials = /^(.*)(@|%40)/is.exec(rest);
+  if (credentials === null) return scheme + maskPort(maskQuery(rest));
+  const [whole, login = '', at] = credentials;
+  const address = rest.slice(whole.length);
+  const user = /^(.*?)(:|%3a)/is.exec(login)?.[0];
+  // No colon: a path with an '@' in it (unix:///tmp/a@b.sock), or a token alone, which may be the secret.
+  const isPath = login.startsWith('/') && /^unix:/i.test(scheme);
+  const shown = user !== undefined ? `${user}***` : isPath ? maskQuery(login) : '***';
+  return `${scheme}${shown}${at}${maskPort(maskQuery(address))}`;
+}
+
+/** `redis://app:secret`, with the host forgotten, reads as host and port; only digits are shown there. */
+function maskPort(address: string): string {
+  return /^(?:\[[^\]]*\]|[^:/?]*)(?::\d{0,5})?(?:[/?]|$)/.test(address) ? address : address.replace(/:.*$/s, ':***');
+}
+
+/** Some tools take `?password=`; docket does not, but the error that says so must not show it. */
+function maskQuery(text: string): string {
+  return text.replace(/([?#])(?!db=\d*$).*$/s, '$1***');
+}
+
+interface UrlParts extends RedisCredentials {
+  readonly url: string;
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: string | undefined;
+  readonly path: string;
+  readonly query: string;
+}
+
+const URL_PARTS =
+  /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?:(?<login>[^/?#]*)@)?(?<host>\[[^\]]*\]|[^:/?#]*)(?::(?<port>[^/?#]*))?(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/is;
+
+/** The platform's URL class is not used: it accepts `redis:x`, drops fragments, and its error holds the whole URL. */
+function split(url: string): UrlParts {
+  const found = URL_PARTS.exec(url)?.groups;
+  if (found === undefined) {
+    throw invalid(
+      url,
+      'not a URL of the form redis://user:password@host:port/db; a "#", "/", "?" or "@" in a password is written %23, %2F, %3F or %40',
+    );
+  }
+  return {
+    url,
+    scheme: found.scheme!.toLowerCase(),
+    host: found.host ?? '',
+    port: found.port,
+    path: found.path ?? '',
+    query: found.query ?? '',
+    ...credentialsOf(url, found.login ?? ''),
+  };
+}
+
+function credentialsOf(url: string, login: string): RedisCredentials {
+  if (login === '') return {};
+  const colon = login.indexOf(':');
+  const username = decode(url, colon < 0 ? login : login.slice(0, colon), 'the user name');
+  const password = colon < 0 ? '' : decode(url, login.slice(colon + 1), 'the password');
+  return username === '' ? { password } : { username, password };
+}
+
+function server(parts: UrlParts): ServerTarget {
+  if (parts.query !== '') throw invalid(parts.url, 'takes no parameters after "?"');
+  return {
+    kind: 'server',
+    host: hostOf(parts),
+    port: portOf(parts),
+    db: dbOf(parts.url, parts.path.slice(1)),
+    ...loginOf(parts),
+  };
+}
+
+function socket(parts: UrlParts): SocketTarget {
+  if (parts.host !== '' || parts.port !== undefined || parts.path.length < 2) {
+    throw invalid(parts.url, 'the path of the socket must be absolute, as in unix:///run/redis.sock');
+  }
+  const [name, db = ''] = parts.query.split(/=(.*)/s);
+  if (parts.query !== '' && name !== 'db') throw invalid(parts.url, 'the only parameter after "?" is db');
+  return {
+    kind: 'socket',
+    path: decode(parts.url, parts.path, 'the path'),
+    db: dbOf(parts.url, db),
+    ...loginOf(parts),
+  };
+}
+
+function memory(parts: UrlParts): MemoryTarget {
+  const extras = parts.password ?? parts.port ?? (parts.path + parts.query || undefined);
+  if (extras !== undefined || !/^[A-Za-z0-9_.-]*$/.test(parts.host)) {
+    throw invalid(parts.url, 'memory:// takes a name of letters, digits, "_", "." and "-", and nothing else');
+  }
+  return { kind: 'memory', name: parts.host === '' ? 'default' : parts.host };
+}
+
+function hostOf({ url, host }: UrlParts): string {
+  if (host === '') return 'localhost';
+  if (host.startsWith('[')) {
+    const address = host.slice(1, -1);
+    if (isIPv6(address)) return address;
+    throw invalid(url, 'between [ and ] stands an IPv6 address');
+  }
+  if (/^[\p{L}\p{N}_.-]+$/u.test(host)) return host;
+  throw invalid(url, 'the host must be a name or an address');
+}
+
+function portOf({ url, port }: UrlParts): number {
+  if (port === undefined || port === '') return 6379;
+  const value = /^\d{1,5}$/.test(port) ? Number(port) : 0;
+  if (value >= 1 && value <= 65_535) return value;
+  throw invalid(url, 'the port must be a whole number from 1 to 65535');
+}
+
+function dbOf(url: string, db: string): number {
+  if (db === '') return 0;
+  if (/^\d{1,9}$/.test(db)) return Number(db);
+  throw invalid(
+    url,
+    'the database must be a whole number, as in redis://localhost:6379/0 or unix:///run/redis.sock?db=0',
+  );
+}
+
+function loginOf({ username, password }: UrlParts): RedisCredentials {
+  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+}
+
+function decode(url: string, text: string, what: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid(url, `${what} is not valid percent-encoding; a "%" itself is written %25`);
+  }
+}
+
+function invalid(url: string, problem: string): InvalidOptionError {
+  return new InvalidOptionError('url', `'${maskUrl(url)}': ${problem}`);
+}

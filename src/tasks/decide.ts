@@ -1,0 +1,36 @@
+/** Decides what follows the end of an attempt: one pure function, used wherever an attempt can end. */
+import type { RetryData, TaskPolicies } from './policies.js';
+
+/** How the body ended. */
+export type Ending =
+  | { readonly kind: 'returned' }
+  | {
+      readonly kind: 'threw';
+      /** False for errors that the next attempt would only meet again, such as a result that is too large. */
+      readonly isRetryable: boolean;
+    }
+  /** The body asked for another attempt after this delay. */
+  | { readonly kind: 'asked'; readonly delayMs: number };
+
+export type Decision =
+  | { readonly kind: 'completed' }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'retry'; readonly delayMs: number };
+
+/** `random` is drawn from 0..1 for the jitter. */
+export function decide(policies: TaskPolicies, attempt: number, ending: Ending, random = Math.random): Decision {
+  if (ending.kind === 'returned') return { kind: 'completed' };
+  const { retry } = policies;
+  if (!retry || !hasAttemptsLeft(retry, attempt)) return { kind: 'failed' };
+  if (ending.kind === 'asked') return { kind: 'retry', delayMs: ending.delayMs };
+  return ending.isRetryable ? { kind: 'retry', delayMs: delayAfter(retry, attempt, random) } : { kind: 'failed' };
+}
+
+function hasAttemptsLeft(retry: RetryData, attempt: number): boolean {
+  return retry.attempts === null || attempt < retry.attempts;
+}
+
+function delayAfter(retry: RetryData, attempt: number, random: () => number): number {
+  const delayMs = Math.min(retry.minimumDelayMs * retry.factor ** (attempt - 1), retry.maximumDelayMs);
+  return delayMs * (1 - retry.jitter * random());
+}

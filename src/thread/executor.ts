@@ -1,0 +1,153 @@
+/**
+ * Runs the executions that were shipped to one thread: up to `concurrency` at once, in the order they came.
+ *
+ * Owns the rule that an execution starts only after it won its slot, and starts as late as possible: what waits behind
+ * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
+ */
+import { decodeValue, encodeError, encodeValue } from '../core/codec.js';
+import { ResultTooLargeError, UnencodableValueError } from '../core/errors.js';
+import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
+import { monotonicMs, type SlotTable } from '../core/slots.js';
+import { decide, type Ending } from '../tasks/decide.js';
+import { type AnyTask, definitionOf, type TaskDefinition } from '../tasks/task.js';
+import { AttemptContext, InterruptedError, RetryRequest, type ThreadScope } from './context.js';
+
+export interface ExecutorOptions {
+  readonly tasks: ReadonlyMap<string, AnyTask>;
+  readonly scope: ThreadScope;
+  readonly concurrency: number;
+  /** Largest encoded result in bytes. */
+  readonly maxResultBytes: number;
+  /** Takes outcomes that should not wait for the end of their chunk. */
+  readonly report: (batch: OutcomeBatch) => void;
+}
+
+/** Outcomes wait for company at most this long while their chunk goes on. */
+const REPORT_AFTER_MS = 1;
+
+interface Chunk {
+  readonly outcomes: OutcomeCollector;
+  left: number;
+  reportTimer: NodeJS.Timeout | undefined;
+  readonly done: (rest: OutcomeBatch) => void;
+}
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #slots: SlotTable;
+  readonly #waiting: { item: ChunkItem; chunk: Chunk }[] = [];
+  readonly #running = new Set<AttemptContext>();
+  #next = 0;
+  #isPumping = false;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    this.#slots = options.scope.slots;
+  }
+
+  /** Runs a chunk; resolves when all of it is over, with the outcomes that were not reported before. */
+  run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
+    return new Promise((done) => {
+      const chunk: Chunk = { outcomes: new OutcomeCollector(), left: items.length, reportTimer: undefined, done };
+      for (const item of items) this.#waiting.push({ item, chunk });
+      this.#pump();
+    });
+  }
+
+  /** Looks which runs were cancelled and fires their signals. */
+  attend(): void {
+    for (const context of this.#running) context.wake();
+  }
+
+  /** Starts what may start. A loop, not recursion: a chunk of synchronous tasks ends within one call. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (this.#next < this.#waiting.length && this.#running.size < this.#options.concurrency) {
+      const { item, chunk } = this.#waiting[this.#next++]!;
+      this.#start(item, chunk);
+    }
+    if (this.#next === this.#waiting.length) {
+      this.#waiting.length = 0;
+      this.#next = 0;
+    }
+    this.#isPumping = false;
+  }
+
+  #start(item: ChunkItem, chunk: Chunk): void {
+    if (!this.#slots.begin(item.row, item.epoch, monotonicMs())) {
+      this.#advance(chunk); // taken back: it runs elsewhere
+      return;
+    }
+    const context = new AttemptContext(item, this.#options.scope);
+    this.#running.add(context);
+    this.#attempt(item, context).then((outcome) => {
+      this.#running.delete(context);
+      this.#slots.end(item.row, item.epoch, monotonicMs());
+      chunk.outcomes.add(item.row, outcome);
+      this.#advance(chunk);
+      this.#pump();
+    });
+  }
+
+  /** One attempt, from arguments to outcome. Never rejects. */
+  async #attempt(item: ChunkItem, context: AttemptContext): Promise<Outcome> {
+    const known = this.#options.tasks.get(item.task);
+    if (!known) return { kind: 'unknown' };
+    const task = definitionOf(known);
+    try {
+      const result = await task.run(decodeValue(item.args), context);
+      return { kind: 'completed', result: this.#encodeResult(item.task, result) };
+    } catch (error) {
+      if (error instanceof InterruptedError || (context.cancelled && error === context.signal.reason)) {
+        return { kind: 'interrupted' };
+      }
+      return failureOf(error, task, item.attempt);
+    }
+  }
+
+  #encodeResult(task: string, result: unknown): Buffer | null {
+    if (result === undefined) return null;
+    const bytes = encodeValue(result, 'result');
+    if (bytes.length > this.#options.maxResultBytes) {
+      throw new ResultTooLargeError(task, bytes.length, this.#options.maxResultBytes);
+    }
+    return bytes;
+  }
+
+  #advance(chunk: Chunk): void {
+    chunk.left -= 1;
+    if (chunk.left === 0) {
+      clearTimeout(chunk.reportTimer);
+      chunk.done(chunk.outcomes.take());
+    } else if (!chunk.reportTimer && chunk.outcomes.size > 0) {
+      chunk.reportTimer = setTimeout(() => {
+        chunk.reportTimer = undefined;
+        if (chunk.outcomes.size > 0) this.#options.report(chunk.outcomes.take());
+      }, REPORT_AFTER_MS);
+    }
+  }
+}
+
+function failureOf(error: unknown, task: TaskDefinition, attempt: number): Outcome {
+  const decision = decide(task.policies, attempt, endingOf(error));
+  const line = lineOf(error);
+  if (decision.kind === 'retry') return { kind: 'retry', delayMs: decision.delayMs, line };
+  return { kind: 'failed', error: new Uint8Array(encodeError(error)), line }; // a copy: not the pool it lies in
+}
+
+function endingOf(error: unknown): Ending {
+  if (error instanceof RetryRequest) return { kind: 'asked', delayMs: error.delayMs };
+  const isRetryable = !(error instanceof ResultTooLargeError || error instanceof UnencodableValueError);
+  return { kind: 'threw', isRetryable };
+}
+
+/** The error in one line, for records and logs. */
+function lineOf(error: unknown): string {
+  try {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return text.split('\n', 1)[0]!.slice(0, 500);
+  } catch {
+    return 'an error that cannot be shown';
+  }
+}

@@ -1,0 +1,54 @@
+/** What all attempts on one thread share: the slot table, the thread's own docket and the way log lines take. */
+
+import { inspect } from 'node:util';
+import { threadId } from 'node:worker_threads';
+import { Docket } from '../client/docket.js';
+import type { LogLine, ThreadConfig } from '../core/protocol.js';
+import type { SlotTable } from '../core/slots.js';
+import type { Logger, TaskDocket } from '../tasks/context.js';
+import type { ThreadScope } from './context.js';
+
+export class Scope implements ThreadScope {
+  readonly slots: SlotTable;
+  readonly worker: { readonly name: string; readonly threadId: number };
+  readonly #config: ThreadConfig;
+  readonly #log: (line: LogLine) => void;
+  #docket: Docket | undefined;
+
+  constructor(config: ThreadConfig, slots: SlotTable, log: (line: LogLine) => void) {
+    this.#config = config;
+    this.#log = log;
+    this.slots = slots;
+    this.worker = { name: config.workerName, threadId };
+  }
+
+  docket(): TaskDocket {
+    const { name, url, executionTtlMs, maxPayloadBytes } = this.#config.docket;
+    this.#docket ??= new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes });
+    return this.#docket;
+  }
+
+  logger(own: Readonly<Record<string, unknown>>): Logger {
+    const write =
+      (level: LogLine['level']) =>
+      (...line: [fields: object, message: string] | [message: string]) => {
+        const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
+        this.#log({ level, message, fields: { ...printable(fields), ...own, thread: threadId } });
+      };
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  }
+
+  async close(): Promise<void> {
+    await this.#docket?.close();
+  }
+}
+
+/** Fields must cross to the coordinator and end in one line of text: what is not a scalar is written out here. */
+function printable(fields: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      const isScalar = value === null || ['string', 'number', 'boolean'].includes(typeof value);
+      return [name, isScalar ? value : inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY })];
+    }),
+  );
+}

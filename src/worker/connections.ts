@@ -1,0 +1,35 @@
+/** The connections of one worker: one for blocking reads, one to hear of wake-ups, one for everything else. */
+import type { Redis } from 'ioredis';
+import type { DocketSettings } from '../client/options.js';
+import { closeConnection, openConnection } from '../redis/connection.js';
+import type { Logger } from '../tasks/context.js';
+import type { WorkerSettings } from './options.js';
+
+export interface Connections {
+  readonly commands: Redis;
+  readonly blocking: Redis;
+  readonly subscriber: Redis;
+}
+
+/**
+ * Opens all three. Once open they outlive any outage.
+ * @throws RedisUnavailableError when the server cannot be reached: an outage at the start is more likely a typing error
+ */
+export async function openConnections(
+  { url }: DocketSettings,
+  { name, longestReadMs }: WorkerSettings,
+  logger: Logger,
+): Promise<Connections> {
+  await closeConnection(await openConnection(url, 'producer', { name }));
+  const options = { name, onUnavailable: (error: Error) => logger.warn({}, error.message) };
+  const [commands, blocking, subscriber] = await Promise.all([
+    openConnection(url, 'commands', options),
+    openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),
+    openConnection(url, 'subscriber', options),
+  ]);
+  return { commands, blocking, subscriber };
+}
+
+export async function closeConnections(connections: Connections): Promise<void> {
+  await Promise.all(Object.values(connections).map(closeConnection));
+}

@@ -1,0 +1,211 @@
+/**
+ * Connects the parts of a running worker, and takes them down in the order in which nothing is lost.
+ *
+ *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
+ *
+ * Leases, Reclaimer, Scheduler and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
+ * nothing a task does can stall a lease.
+ */
+import { randomBytes } from 'node:crypto';
+import type { DocketSettings } from '../client/options.js';
+import type { ThreadConfig } from '../core/protocol.js';
+import { pause, type Service } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
+import { ensureGroups } from '../redis/delivery-store.js';
+import { leave, type WorkerReport } from '../redis/fleet-store.js';
+import { countRemaining } from '../redis/schedule-store.js';
+import type { Logger } from '../tasks/context.js';
+import type { TaskManifest } from '../tasks/manifest.js';
+import type { Connections } from './connections.js';
+import { Crew } from './crew.js';
+import type { Delivery } from './delivery.js';
+import { Dispatcher } from './dispatcher.js';
+import { Heartbeat } from './heartbeat.js';
+import { Intake } from './intake.js';
+import type { Lane } from './lane.js';
+import { Leases } from './leases.js';
+import { startLocalThread } from './local-thread.js';
+import type { WorkerSettings } from './options.js';
+import { startPiscinaThread } from './piscina-thread.js';
+import { Reclaimer } from './reclaimer.js';
+import { Scheduler } from './scheduler.js';
+import { Settler } from './settler.js';
+import type { Thread, ThreadEvents } from './thread.js';
+
+/** How often it is asked whether anything is left, at first and at most. */
+const FIRST_LOOK_MS = 10;
+const LAST_LOOK_MS = 500;
+
+export class Coordinator {
+  readonly #docket: DocketSettings;
+  readonly #settings: WorkerSettings;
+  readonly #connections: Connections;
+  readonly #logger: Logger;
+  /** Names of workers may repeat, consumers must not. */
+  readonly #consumer: string;
+  readonly #settler: Settler;
+  readonly #dispatcher: Dispatcher;
+  readonly #intake: Intake;
+  readonly #crew: Crew;
+  /** Bring in work; stop first. */
+  readonly #suppliers: readonly Service[];
+  /** Keep what is here; stop last. */
+  readonly #keepers: readonly Service[];
+  #manifest: readonly TaskManifest[] = [];
+  #isDraining = false;
+
+  /** `onBroken` is called when threads cannot be started any more. */
+  constructor(
+    docket: DocketSettings,
+    settings: WorkerSettings,
+    connections: Connections,
+    logger: Logger,
+    onBroken: (error: Error) => void,
+  ) {
+    this.#docket = docket;
+    this.#settings = settings;
+    this.#connections = connections;
+    this.#logger = logger;
+    this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
+
+    const { keys, heartbeatIntervalMs, missedHeartbeats } = docket;
+    const { leaseMs, maxDeliveries, longestReadMs, schedulingResolutionMs, threads, concurrency } = settings;
+    const { commands, blocking, subscriber } = connections;
+    const common = { redis: commands, keys, consumer: this.#consumer, leaseMs, logger, held: () => this.#held() };
+
+    this.#settler = new Settler({ ...common, maxDeliveries });
+    this.#dispatcher = new Dispatcher(threads, concurrency, {
+      onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
+      onLostThread: (delivery) => this.#lostThread(delivery),
+      onHandBack: (deliveries) => this.#settler.handBack(deliveries),
+      onRoom: () => this.#intake.wake(),
+    });
+    this.#intake = new Intake({
+      blocking,
+      commands,
+      keys,
+      consumer: this.#consumer,
+      workerName: settings.name,
+      longestReadMs,
+      logger,
+      room: () => this.#dispatcher.room,
+      take: (deliveries) => this.#dispatcher.add(deliveries),
+      refuse: (delivery) => this.#settler.settle(delivery, { kind: 'unknown' }),
+    });
+    this.#crew = new Crew({
+      dispatcher: this.#dispatcher,
+      logger,
+      start: (lane) => this.#startThread(lane),
+      onBroken,
+    });
+    this.#suppliers = [
+      this.#intake,
+      new Reclaimer(common),
+      new Scheduler({ ...common, subscriber, resolutionMs: schedulingResolutionMs }),
+    ];
+    this.#keepers = [
+      new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
+      new Heartbeat({
+        ...common,
+        intervalMs: heartbeatIntervalMs,
+        missed: missedHeartbeats,
+        report: () => this.#report(),
+      }),
+    ];
+  }
+
+  /**
+   * Starts the threads, then everything else.
+   * @throws the error of a task module that fails to load
+   */
+  async start(): Promise<void> {
+    const { name, threads, concurrency } = this.#settings;
+    [this.#manifest] = await Promise.all([
+      this.#crew.start(),
+      ensureGroups(this.#connections.commands, this.#docket.keys),
+    ]);
+    for (const service of [...this.#keepers, ...this.#suppliers]) service.start();
+    const tasks = this.#manifest.map((task) => task.name);
+    this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
+  }
+
+  /** Resolves when nothing is left in the whole docket, on any worker; looks twice, since an answer is a moment's. */
+  async nothingLeft(signal: AbortSignal): Promise<void> {
+    let quiet = 0;
+    let lookAgainMs = FIRST_LOOK_MS;
+    while (quiet < 2 && !signal.aborted) {
+      await pause(lookAgainMs, signal);
+      lookAgainMs = Math.min(2 * lookAgainMs, LAST_LOOK_MS);
+      if (this.#dispatcher.size > 0 || this.#settler.pending.size > 0) continue;
+      const left = await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
+      quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
+    }
+  }
+
+  /**
+   * Takes in nothing more, hands back what has not started, waits for what runs, tells what is left to stop, ends the
+   * threads, and hands back what they still ran: uncharged, since it is not to blame. Leases and heartbeats go on to the
+   * end; the drain as a whole takes `drainTimeout` at most.
+   */
+  async drain(): Promise<void> {
+    const { drainTimeoutMs, abortGraceMs } = this.#settings;
+    const deadlineMs = monotonicMs() + drainTimeoutMs;
+    this.#isDraining = true;
+    await Promise.all(this.#suppliers.map((service) => service.stop()));
+    this.#settler.handBack(this.#dispatcher.takeUnstarted());
+    await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
+    if (this.#dispatcher.size > 0) {
+      this.#logger.warn(
+        { running: this.#dispatcher.size },
+        'the drain timeout is near: what still runs is told to stop',
+      );
+      this.#dispatcher.cancelAll();
+      await this.#dispatcher.empty(deadlineMs - monotonicMs());
+    }
+    await this.#crew.stop();
+    this.#settler.handBack(this.#dispatcher.takeUnstarted()); // shipped to a thread that was ended before it got there
+    await this.#settler.idle();
+    await Promise.all(this.#keepers.map((service) => service.stop()));
+    await leave(this.#connections.commands, this.#docket.keys, this.#consumer).catch((error) =>
+      this.#logger.warn(
+        { error: String(error) },
+        'could not sign off: the worker is listed until its heartbeat expires',
+      ),
+    );
+  }
+
+  *#held(): Iterable<Delivery> {
+    yield* this.#intake.claiming;
+    yield* this.#dispatcher.deliveries();
+    yield* this.#settler.pending;
+  }
+
+  #lostThread(delivery: Delivery): void {
+    if (this.#isDraining) this.#settler.handBack([delivery]);
+    else this.#settler.lostThread(delivery);
+  }
+
+  #report(): WorkerReport {
+    const { name, threads, concurrency, leaseMs } = this.#settings;
+    const tasks = this.#manifest.map((task) => task.name);
+    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size };
+  }
+
+  #startThread(lane: Lane): Promise<Thread> {
+    const { tasks, threads, name } = this.#settings;
+    const { name: docket, url, executionTtlMs, maxPayloadBytes } = this.#docket;
+    const config: ThreadConfig = {
+      slots: this.#dispatcher.slots.buffer,
+      attention: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      tasks: tasks.kind === 'modules' ? tasks.references : [],
+      concurrency: lane.concurrency,
+      workerName: name,
+      docket: { name: docket, url, executionTtlMs, maxPayloadBytes },
+    };
+    const events: ThreadEvents = {
+      onOutcomes: (batch) => this.#dispatcher.receive(batch),
+      onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
+    };
+    return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, events);
+  }
+}

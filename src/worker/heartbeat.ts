@@ -1,0 +1,38 @@
+/** Says at an interval that this worker lives. */
+import type { Redis } from 'ioredis';
+import { pause, Service } from '../core/service.js';
+import { heartbeat, type WorkerReport } from '../redis/fleet-store.js';
+import type { Keys } from '../redis/keys.js';
+import type { Logger } from '../tasks/context.js';
+
+export interface HeartbeatOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly consumer: string;
+  readonly intervalMs: number;
+  /** Heartbeats that may be missed before the worker is no longer listed. */
+  readonly missed: number;
+  readonly logger: Logger;
+  report(): WorkerReport;
+}
+
+export class Heartbeat extends Service {
+  readonly #options: HeartbeatOptions;
+
+  constructor(options: HeartbeatOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { redis, keys, consumer, intervalMs, missed, logger } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await heartbeat(redis, keys, consumer, intervalMs * missed, this.#options.report());
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
+      }
+      await pause(intervalMs, signal);
+    }
+  }
+}

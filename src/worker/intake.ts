@@ -1,0 +1,170 @@
+/**
+ * Reads entries as there is room for them, claims those that have a record, and hands them to the dispatcher.
+ *
+ * Blocks on the streams when there are none, so an idle worker costs about one command a second; waits for room when the
+ * threads have enough. Claims are not awaited before the next read: the batch that was read is claimed while the next
+ * one travels.
+ */
+import type { Redis } from 'ioredis';
+import { jittered, pause, Service } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
+import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
+import type { Keys } from '../redis/keys.js';
+import { type Entry, readEntries } from '../redis/stream-reader.js';
+import type { Logger } from '../tasks/context.js';
+import { type Delivery, deliveryOf, isReadable } from './delivery.js';
+
+/** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
+const READ_ITEMS = 1_024;
+/** Bytes in one read, as far as the entries seen before foretell it. */
+const READ_BYTES = 8 * 1024 * 1024;
+const RETRY_AFTER_MS = 250;
+
+export interface IntakeOptions {
+  /** For blocking reads; nothing else uses it. */
+  readonly blocking: Redis;
+  readonly commands: Redis;
+  readonly keys: Keys;
+  readonly consumer: string;
+  readonly workerName: string;
+  readonly longestReadMs: number;
+  readonly logger: Logger;
+  /** How many deliveries may be read now. */
+  room(): number;
+  /** Takes what is ours to run. */
+  take(deliveries: readonly Delivery[]): void;
+  /** Takes what a newer version wrote. */
+  refuse(delivery: Delivery): void;
+}
+
+export class Intake extends Service {
+  readonly #options: IntakeOptions;
+  /** Read, but not claimed yet. */
+  readonly #claiming = new Set<Delivery>();
+  #claims: Promise<unknown> = Promise.resolve();
+  #averageBytes = 256;
+  #wake: (() => void) | undefined;
+  #clientId: number | undefined;
+
+  constructor(options: IntakeOptions) {
+    super();
+    this.#options = options;
+    options.blocking.on('ready', this.#learnClientId);
+    this.#learnClientId();
+  }
+
+  /** Deliveries between their read and their claim. */
+  get claiming(): ReadonlySet<Delivery> {
+    return this.#claiming;
+  }
+
+  /** There may be room again. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  override async stop(): Promise<void> {
+    const stopped = super.stop();
+    this.wake();
+    await this.#unblock();
+    await stopped;
+    await this.#claims;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { blocking, keys, consumer, longestReadMs, logger } = this.#options;
+    while (!signal.aborted) {
+      const count = Math.min(this.#options.room(), READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
+      if (count === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      try {
+        this.#accept(await readEntries(blocking, keys, consumer, count, longestReadMs));
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#recover(error, logger, signal);
+      }
+    }
+  }
+
+  #accept(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const nowMs = monotonicMs();
+    const lean: Delivery[] = [];
+    const recorded: Delivery[] = [];
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entry.message?.length ?? 0;
+      const delivery = this.#decode(entry, nowMs);
+      if (!delivery) continue;
+      if (!isReadable(delivery)) this.#options.refuse(delivery);
+      else if (delivery.record === null) lean.push(delivery);
+      else recorded.push(delivery);
+    }
+    this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
+    if (lean.length > 0) this.#options.take(lean);
+    for (let start = 0; start < recorded.length; start += BATCH_ITEMS) {
+      this.#claims = Promise.all([this.#claims, this.#claim(recorded.slice(start, start + BATCH_ITEMS))]);
+    }
+  }
+
+  async #claim(batch: readonly Delivery[]): Promise<void> {
+    const { commands, keys, workerName, logger } = this.#options;
+    for (const delivery of batch) this.#claiming.add(delivery);
+    try {
+      const claims = batch.map(({ key, token, envelope }) => ({ key, token, attempt: envelope.attempt }));
+      const refused = new Set(await claim(commands, keys, workerName, claims));
+      this.#options.take(batch.filter((_, i) => !refused.has(i)));
+    } catch (error) {
+      // Nobody knows whether it was claimed: left alone, the entries are redelivered when their lease ends.
+      logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
+    } finally {
+      for (const delivery of batch) this.#claiming.delete(delivery);
+    }
+  }
+
+  #decode(entry: Entry, nowMs: number): Delivery | null {
+    try {
+      return deliveryOf(entry, nowMs);
+    } catch (error) {
+      const { commands, keys, logger } = this.#options;
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.error({ token: entry.token, reason }, 'a message that cannot be read was put into quarantine');
+      quarantine(commands, keys, entry.token, entry.record, reason, entry.message ?? Buffer.alloc(0)).catch((e) =>
+        logger.error({ error: String(e) }, 'the quarantine failed: the message comes back when its lease ends'),
+      );
+      return null;
+    }
+  }
+
+  /** Streams and group may vanish (FLUSHALL, a restart without persistence): they are made anew, and reading goes on. */
+  async #recover(error: unknown, logger: Logger, signal: AbortSignal): Promise<void> {
+    const text = String(error);
+    logger.warn({ error: text }, 'reading failed, trying again');
+    try {
+      if (text.includes('NOGROUP')) await ensureGroups(this.#options.commands, this.#options.keys);
+      else await pause(jittered(RETRY_AFTER_MS), signal);
+    } catch {
+      await pause(jittered(RETRY_AFTER_MS), signal);
+    }
+  }
+
+  /** Ends a blocking read at once; where the server cannot, the read ends by itself within its block time. */
+  async #unblock(): Promise<void> {
+    if (this.#clientId === undefined) return;
+    await this.#options.commands.client('UNBLOCK', this.#clientId).catch(() => undefined);
+  }
+
+  /** The id that UNBLOCK takes; each reconnect gets another one. */
+  readonly #learnClientId = () => {
+    this.#options.blocking.client('ID').then(
+      (id) => {
+        this.#clientId = id as number;
+      },
+      () => undefined,
+    );
+  };
+}

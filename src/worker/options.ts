@@ -1,0 +1,135 @@
+/** What a worker can be told, with its defaults; the command line reads them from here. */
+import { availableParallelism, hostname } from 'node:os';
+import { type Duration, toMs } from '../core/duration.js';
+import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
+import { collectTasks } from '../tasks/collection.js';
+import type { Logger } from '../tasks/context.js';
+import type { AnyTask } from '../tasks/task.js';
+
+export interface WorkerOptions {
+  /**
+   * Where the tasks are: modules (`'./tasks.js'`, `'./tasks.js:name'`, a URL, a package), loaded in each thread. A
+   * collection itself is accepted with `threads: 0` only: code reaches threads by module reference.
+   * @default the built-in tasks alone
+   */
+  tasks?: string | URL | readonly (string | URL)[] | Readonly<Record<string, AnyTask>>;
+  /**
+   * Name of the worker in `execution.worker` and in logs.
+   * @default 'host#pid'
+   */
+  name?: string;
+  /**
+   * Worker threads. 0 runs tasks in this very thread, for tests and embedding: a busy task then stalls leases too.
+   * @default the number of cores
+   */
+  threads?: number;
+  /**
+   * Executions running at once, over all threads. Raise it for tasks that mostly wait; each thread then runs several.
+   * @default one per thread
+   */
+  concurrency?: number;
+  /**
+   * The lease: how long a worker may be silent before its executions are given to others. Renewed every third of it by
+   * the coordinator, which never runs tasks, so tasks may take much longer.
+   * @default '30s'
+   */
+  redeliveryTimeout?: Duration;
+  /**
+   * Longest blocking read. Bounds how late a worker without events sees that it should stop.
+   * @default '1s'
+   */
+  minimumCheckInterval?: Duration;
+  /**
+   * Longest sleep of the scheduler, which is woken for whatever is due earlier: a safety net.
+   * @default '2s'
+   */
+  schedulingResolution?: Duration;
+  /**
+   * How long a stopping worker lets tasks finish; includes the time to end those that do not. Keep it below the grace
+   * period of what sends SIGTERM (30 s by default in Kubernetes).
+   * @default '25s'
+   */
+  drainTimeout?: Duration;
+  /**
+   * How long a task that was told to stop has before its thread is ended.
+   * @default '1s'
+   */
+  abortGrace?: Duration;
+  /**
+   * How often an execution may take its thread or process down with it before it is failed with PoisonedError.
+   * @default 5
+   */
+  maxDeliveries?: number;
+  /**
+   * Where log lines go; any pino logger fits.
+   * @default warnings and errors as JSON on stderr
+   */
+  logger?: Logger;
+}
+
+export type TaskSource =
+  | { readonly kind: 'modules'; readonly references: readonly string[] }
+  | { readonly kind: 'values'; readonly tasks: ReadonlyMap<string, AnyTask> };
+
+/** The options as the worker uses them. */
+export interface WorkerSettings {
+  readonly tasks: TaskSource;
+  readonly name: string;
+  readonly threads: number;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly longestReadMs: number;
+  readonly schedulingResolutionMs: number;
+  readonly drainTimeoutMs: number;
+  readonly abortGraceMs: number;
+  readonly maxDeliveries: number;
+}
+
+export const WORKER_DEFAULTS = {
+  redeliveryTimeout: '30s',
+  minimumCheckInterval: '1s',
+  schedulingResolution: '2s',
+  drainTimeout: '25s',
+  abortGrace: '1s',
+  maxDeliveries: 5,
+} as const satisfies WorkerOptions;
+
+/** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
+export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
+  const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
+  const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
+  const duration = (option: 'redeliveryTimeout' | 'minimumCheckInterval' | 'schedulingResolution', minimumMs: number) =>
+    wholeNumber(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
+  return {
+    tasks: taskSource(options.tasks, threads),
+    name: options.name ?? `${hostname()}#${process.pid}`,
+    threads: Math.min(threads, concurrency),
+    concurrency,
+    leaseMs: duration('redeliveryTimeout', 100),
+    longestReadMs: duration('minimumCheckInterval', 1),
+    schedulingResolutionMs: duration('schedulingResolution', 1),
+    drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
+    abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
+    maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
+  };
+}
+
+function taskSource(tasks: WorkerOptions['tasks'], threads: number): TaskSource {
+  if (tasks === undefined) return { kind: 'modules', references: [] };
+  if (typeof tasks === 'string' || tasks instanceof URL) return { kind: 'modules', references: [String(tasks)] };
+  if (Array.isArray(tasks)) {
+    if (tasks.some((reference) => typeof reference !== 'string' && !(reference instanceof URL))) {
+      throw threads > 0
+        ? new ModuleReferenceRequiredError('tasks')
+        : new InvalidOptionError('tasks', 'expected module references or a collection');
+    }
+    return { kind: 'modules', references: tasks.map(String) };
+  }
+  if (threads > 0) throw new ModuleReferenceRequiredError('tasks');
+  return { kind: 'values', tasks: collectTasks(tasks, 'WorkerOptions.tasks') };
+}
+
+function wholeNumber(value: number, minimum: number, option: string): number {
+  if (Number.isSafeInteger(value) && value >= minimum) return value;
+  throw new InvalidOptionError(option, `expected a whole number >= ${minimum}, got ${value}`);
+}

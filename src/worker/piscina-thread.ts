@@ -1,0 +1,82 @@
+/**
+ * A worker thread in a piscina pool of its own.
+ *
+ * One pool per thread, not one for all: the dispatcher decides which thread a chunk goes to, so piscina's queue must
+ * stay empty and its balancer has nothing to balance; and a pool that is thrown away with its thread cannot get into
+ * the state in which a pool no longer replaces its threads (`workerFailsDuringBootstrap`).
+ *
+ * `atomics: 'disabled'`: piscina's default blocks the thread's event loop between chunks, which stops timers, sockets
+ * and clients that tasks keep open.
+ */
+import { Piscina } from 'piscina';
+import { assertNever } from '../core/assert.js';
+import { decodeError } from '../core/codec.js';
+import { ThreadBootError } from '../core/errors.js';
+import type { Booted, FromThread, OutcomeBatch, ThreadConfig, ToThread } from '../core/protocol.js';
+import type { TaskManifest } from '../tasks/manifest.js';
+import type { Thread, ThreadEvents } from './thread.js';
+
+const ENTRY = new URL('../thread/entry.js', import.meta.url).href;
+
+/** Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. */
+export async function startPiscinaThread(config: ThreadConfig, events: ThreadEvents): Promise<Thread> {
+  const attention = new Int32Array(config.attention);
+  const pool = new Piscina<ToThread, OutcomeBatch | Booted<TaskManifest>>({
+    filename: ENTRY,
+    workerData: config,
+    minThreads: 0, // none comes back by itself when this one dies
+    maxThreads: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: 1_000_000, // the dispatcher bounds what is shipped
+    loadBalancer: (_task, workers) => workers[0] ?? null,
+    atomics: 'disabled',
+    recordTiming: false,
+  });
+  pool.on('message', (message: FromThread) => receive(message, events));
+  let death: Error | undefined;
+  pool.on('error', (error: Error) => {
+    death = error;
+  });
+
+  const booting = pool.run({ kind: 'boot' });
+  const [worker] = pool.threads;
+  const exited = new Promise<void>((resolve) => {
+    // Everything the thread had posted was received before 'exit'; setImmediate lets the answers' promises settle too.
+    worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
+  });
+  const terminate = async () => {
+    await worker!.terminate();
+    await exited;
+  };
+
+  const booted = (await booting.catch((cause: Error) => {
+    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
+      cause,
+    });
+  })) as Booted<TaskManifest>;
+  if (booted.kind === 'failed') {
+    await terminate();
+    throw decodeError(booted.error);
+  }
+  return {
+    manifest: booted.manifest,
+    run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
+    attend: () => {
+      Atomics.add(attention, 0, 1);
+      Atomics.notify(attention, 0);
+    },
+    exited,
+    terminate,
+  };
+}
+
+function receive(message: FromThread, events: ThreadEvents): void {
+  switch (message.kind) {
+    case 'outcomes':
+      return events.onOutcomes(message.batch);
+    case 'log':
+      return events.onLog(message.line);
+    default:
+      return assertNever(message);
+  }
+}

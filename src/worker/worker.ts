@@ -1,0 +1,108 @@
+/** The public face of a worker: what it can be told, and how it is run and stopped. */
+import { type Docket, settingsOf } from '../client/docket.js';
+import type { DocketSettings } from '../client/options.js';
+import { defaultLogger } from '../observe/log.js';
+import type { Logger } from '../tasks/context.js';
+import { closeConnections, openConnections } from './connections.js';
+import { Coordinator } from './coordinator.js';
+import { resolveWorkerOptions, type WorkerOptions, type WorkerSettings } from './options.js';
+
+/**
+ * Runs the work of a docket on threads of this process. Runs once: create another one to run again.
+ *
+ * @example
+ * ```ts
+ * const worker = new Worker(docket, { tasks: new URL('./tasks.js', import.meta.url), threads: 4 });
+ * process.once('SIGTERM', () => worker.close());
+ * await worker.runForever();
+ * ```
+ */
+export class Worker {
+  readonly #docket: DocketSettings;
+  readonly #settings: WorkerSettings;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  /** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
+  // biome-ignore lint/suspicious/noExplicitAny: a worker serves a docket of whatever collection
+  constructor(docket: Docket<any>, options: WorkerOptions = {}) {
+    this.#docket = settingsOf(docket);
+    this.#settings = resolveWorkerOptions(options);
+    this.#logger = options.logger ?? defaultLogger();
+  }
+
+  /** Name of the worker, as in `execution.worker`. */
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  /**
+   * Runs until `close()` is called or `signal` aborts; resolves when it has drained.
+   * @throws RedisUnavailableError when the server cannot be reached at the start; a later outage is waited out
+   * @throws TaskModuleError, DuplicateTaskError when the tasks cannot be loaded
+   * @throws ThreadBootError when threads fail to start again and again
+   */
+  async runForever(options: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#start(() => new Promise(() => {}), options.signal);
+  }
+
+  /**
+   * Runs until nothing is left in the whole docket: nothing queued, scheduled or running, on any worker. Waits for what
+   * is scheduled for later.
+   * @throws what `runForever` throws
+   */
+  async runUntilFinished(options: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal);
+  }
+
+  /** Stops taking work, finishes or hands back what there is within `drainTimeout`, and ends all threads. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running?.catch(() => undefined); // whoever started it hears of it
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #start(finished: Finished, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#running) throw new Error('this worker was started before: create another one');
+    const stop = () => this.#stopping.abort();
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    this.#running = this.#run(finished);
+    await this.#running.finally(() => signal?.removeEventListener('abort', stop));
+  }
+
+  async #run(finished: Finished): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    const connections = await openConnections(this.#docket, this.#settings, this.#logger);
+    let broken: Error | undefined;
+    try {
+      const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, (error) => {
+        broken = error;
+        this.#stopping.abort();
+      });
+      try {
+        await coordinator.start();
+        await Promise.race([finished(coordinator, signal), aborted(signal)]);
+      } finally {
+        this.#stopping.abort(); // also ends what `finished` still waits for
+        await coordinator.drain();
+      }
+    } finally {
+      await closeConnections(connections);
+    }
+    if (broken) throw broken;
+  }
+}
+
+/** Resolves when the worker has done what it was started for. */
+type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { DuplicateTaskError, InvalidOptionError, TaskModuleError } from '../../../src/core/errors.js';
+import { collection, collectTasks } from '../../../src/tasks/collection.js';
+import { manifestOf } from '../../../src/tasks/manifest.js';
+import { retry } from '../../../src/tasks/policies.js';
+import { task } from '../../../src/tasks/task.js';
+
+const one = task('one', { retry: retry({ attempts: 2 }) }, () => 1);
+const two = task('two', () => 2);
+const otherOne = task('one', () => 3);
+
+test('a collection is a record by name', () => {
+  expect(collection(one, two)).toEqual({ one, two });
+  expect(collection()).toEqual({});
+});
+
+test('a task may have any name, such as __proto__', () => {
+  const odd = task('__proto__', () => {});
+  expect(Object.values(collection(odd))).toEqual([odd]);
+});
+
+test('a duplicate name is refused and both positions are named', () => {
+  expect(() => collection(one, two, otherOne)).toThrow(DuplicateTaskError);
+  expect(() => collection(one, two, otherOne)).toThrow(/'one' \(arguments 1 and 3 of collection\)/);
+});
+
+test('a collection holds tasks only', () => {
+  expect(() => collection(one, {} as never)).toThrow(InvalidOptionError);
+  expect(() => collection(one, null as never)).toThrow(/argument 2 is null/);
+});
+
+test.each([
+  ['a collection', collection(one, two)],
+  ['a record under other names', { first: one, second: two }],
+  ['an array', [one, two]],
+  ['a module namespace', { [Symbol.toStringTag]: 'Module', one, two, limit: 5, default: one }],
+])('tasks are collected from %s', (_what, value) => {
+  expect([...collectTasks(value, 'tasks')]).toEqual([
+    ['one', one],
+    ['two', two],
+  ]);
+});
+
+test('one task is a collection of one', () => {
+  expect([...collectTasks(one, 'tasks').values()]).toEqual([one]);
+});
+
+test('a value in a record or array that is no task is named', () => {
+  expect(() => collectTasks({ one, helper: () => {} }, './tasks.js')).toThrow(TaskModuleError);
+  expect(() => collectTasks({ one, helper: () => {} }, './tasks.js')).toThrow(/tasks\.js': 'helper' is a function/);
+  expect(() => collectTasks([one, undefined], './tasks.js')).toThrow(/'1' is undefined/);
+});
+
+test('what can hold no tasks is refused', () => {
+  expect(() => collectTasks('one', './tasks.js')).toThrow(/expected a record or an array of tasks, got a string/);
+  expect(() => collectTasks(null, './tasks.js')).toThrow(/got null/);
+});
+
+test('different tasks of one name are refused and both fields are named', () => {
+  expect(() => collectTasks({ a: one, b: otherOne }, './tasks.js')).toThrow(/'one' \('a' and 'b' of \.\/tasks\.js\)/);
+  expect(collectTasks([one, one], './tasks.js').size).toBe(1);
+});
+
+test('a manifest says names and policies, as data that can be cloned', () => {
+  const manifest = manifestOf(Object.values(collection(one, two)));
+  expect(structuredClone(manifest)).toEqual([
+    { name: 'one', policies: { retry: retry({ attempts: 2 }) } },
+    { name: 'two', policies: {} },
+  ]);
+});
