@@ -30,7 +30,7 @@ command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Re
       const { quick, scenario, tasks, rounds = quick ? 1 : 3 } = flags;
       const reports: Report[] = [];
       if (scenario !== 'drain') {
-        reports.push(await enqueue(redis, { rounds, tasks: tasks ?? (quick ? 20_000 : 100_000) }));
+        reports.push(await enqueue(redis, { rounds, tasks: tasks ?? (quick ? 40_000 : 100_000) }));
       }
       if (scenario !== 'enqueue') {
         const audited = quick ? 2_000 : 10_000;

@@ -24,6 +24,7 @@ export const docketLedger: Ledger = {
       'tasks left': [work!.length + front!.length + (await admin.zcard(`{${DOCKET}}:schedule`)), 0],
       'deliveries pending': [work!.pending + front!.pending, 0],
       'entries added': [work!.added, added],
+      'messages quarantined': [await admin.xlen(`{${DOCKET}}:quarantine`), 0],
       redeliveries: [front!.added, 0],
       'completed records': [await countCompleted(admin, `{${DOCKET}}:run:*`), kept],
     });
@@ -89,10 +90,11 @@ function record(flat: unknown): Record<string, unknown> {
   return Object.fromEntries(values.flatMap((name, i) => (i % 2 === 0 ? [[name, values[i + 1]]] : [])));
 }
 
+/** The records' fields are listed in `src/redis/scripts/README.md`; `s` is the state. */
 async function countCompleted(admin: Redis, pattern: string): Promise<number> {
   let completed = 0;
   for await (const keys of admin.scanStream({ match: pattern, count: 1_000 }) as AsyncIterable<string[]>) {
-    const states = await Promise.all(keys.map((key) => admin.hget(key, 'state')));
+    const states = await Promise.all(keys.map((key) => admin.hget(key, 's')));
     completed += states.filter((state) => state === 'completed').length;
   }
   return completed;

@@ -31,13 +31,18 @@ export const compress = task('compress', ({ path }: { readonly path: string }, c
     ctx.throwIfCancelled();
     hash.update(block);
     bytes += block.length;
-    compressedBytes += brotliCompressSync(block, { params: { [constants.BROTLI_PARAM_QUALITY]: QUALITY } }).length;
+    compressedBytes += brotliCompressSync(block, { params: brotliParams(block.length) }).length;
   }
   const busyMs = performance.now() - start;
   return { path, bytes, compressedBytes, sha256: hash.digest('hex'), busyMs, thread: ctx.worker.threadId };
 });
 
 export const tasks = collection(compress);
+
+/** Told the size, brotli takes no more memory than a small file needs. */
+function brotliParams(bytes: number) {
+  return { [constants.BROTLI_PARAM_QUALITY]: QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes };
+}
 
 /** Yields the file's content; a block is overwritten by the next one. */
 function* blocks(path: string): Generator<Buffer> {

@@ -1,6 +1,6 @@
 /** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
 import type { Redis } from 'ioredis';
-import { Batcher, type BatchLimits, sendInBatches } from '../core/batcher.js';
+import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import {
   AddUnconfirmedError,
   DocketClosedError,
@@ -57,8 +57,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #closing = new AbortController();
   readonly #source: ExecutionSource;
   readonly #listener: Listener;
-  readonly #entries: Batcher<Prepared, Placed>;
-  readonly #records: Batcher<Prepared, Placed>;
+  readonly #entries: RequestBatcher<Prepared, Placed>;
+  readonly #records: RequestBatcher<Prepared, Placed>;
   #connection: Promise<Redis> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
@@ -73,8 +73,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       watch: (key, onEvent) => this.#listener.watch(key, onEvent),
       closed: this.#closing.signal,
     };
-    this.#entries = new Batcher((batch) => this.#sendEntries(batch), BATCHES);
-    this.#records = new Batcher((batch) => this.#sendRecords(batch), BATCHES);
+    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
+    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
     SETTINGS.set(this, this.#settings);
   }
 

@@ -1,7 +1,7 @@
 /** The handle of one execution: bound to a key and to one placement (generation) under it. */
 import { decodeError, decodeValue } from '../core/codec.js';
 import { toMs } from '../core/duration.js';
-import { decodeEnvelope } from '../core/envelope.js';
+import { Envelope } from '../core/envelope.js';
 import {
   ExecutionCancelledError,
   ExecutionNotFoundError,
@@ -50,7 +50,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     this.#placement = placement;
     this.#record = record;
     this.#args = placement.args;
-    if (record?.message) this.#args = decodeValue(decodeEnvelope(record.message).args);
+    if (record?.message) this.#args = decodeValue(new Envelope(record.message).args);
   }
 
   get key(): string {

@@ -15,77 +15,98 @@ export interface BatchLimits<I> {
   readonly sizeOf: (item: I) => number;
 }
 
-interface Waiting<I, O> {
-  readonly item: I;
-  readonly resolve: (output: O) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-export class Batcher<I, O> {
-  readonly #send: (items: I[]) => Promise<readonly O[]>;
+export class Batcher<I> {
+  readonly #send: (batch: I[]) => Promise<void>;
   readonly #limits: BatchLimits<I>;
-  #waiting: Waiting<I, O>[] = [];
+  #waiting: I[] = [];
   #inFlight = 0;
-  #scheduled = false;
-  #idle: (() => void)[] = [];
+  #isScheduled = false;
+  #onIdle: (() => void)[] = [];
 
-  /** `send` writes one batch and answers with one output per item, in order. */
-  constructor(send: (items: I[]) => Promise<readonly O[]>, limits: BatchLimits<I>) {
+  /** `send` writes one batch and deals with its failure: it must not reject. */
+  constructor(send: (batch: I[]) => Promise<void>, limits: BatchLimits<I>) {
     this.#send = send;
     this.#limits = limits;
   }
 
-  /** Adds one item to the next batch; settles when that batch is answered. */
-  add(item: I): Promise<O> {
-    return new Promise<O>((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject });
-      this.#schedule();
-    });
+  /** Adds an item to the next batch. */
+  push(item: I): void {
+    this.#waiting.push(item);
+    this.#schedule();
   }
 
   /** Resolves when nothing is waiting and nothing is in flight. */
   async idle(): Promise<void> {
-    if (this.#inFlight === 0 && this.#waiting.length === 0) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#isIdle) return;
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Sends at the end of the current tick, so that `Promise.all(items.map(add))` is one batch and not one plus the rest. */
+  get #isIdle(): boolean {
+    return this.#inFlight === 0 && this.#waiting.length === 0;
+  }
+
+  /** Sends at the end of the current tick, so that what one tick pushes is one batch and not one plus the rest. */
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= this.#limits.maxInFlight) return;
-    this.#scheduled = true;
+    if (this.#isScheduled || this.#inFlight >= this.#limits.maxInFlight) return;
+    this.#isScheduled = true;
     process.nextTick(() => {
-      this.#scheduled = false;
-      while (this.#waiting.length > 0 && this.#inFlight < this.#limits.maxInFlight) void this.#sendOne(this.#take());
-      this.#settleIdle();
+      this.#isScheduled = false;
+      while (this.#waiting.length > 0 && this.#inFlight < this.#limits.maxInFlight) this.#sendOne(this.#take());
     });
   }
 
-  async #sendOne(batch: Waiting<I, O>[]): Promise<void> {
+  #sendOne(batch: I[]): void {
     this.#inFlight += 1;
-    try {
-      const outputs = await this.#send(batch.map((waiting) => waiting.item));
-      for (let i = 0; i < batch.length; i++) batch[i]!.resolve(outputs[i] as O);
-    } catch (error) {
-      for (const waiting of batch) waiting.reject(error);
-    } finally {
+    void this.#send(batch).then(() => {
       this.#inFlight -= 1;
       if (this.#waiting.length > 0) this.#schedule();
-      else this.#settleIdle();
-    }
+      else if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+    });
   }
 
-  #take(): Waiting<I, O>[] {
-    const count = prefixThatFits(this.#waiting, 0, this.#limits, (waiting) => waiting.item);
+  #take(): I[] {
+    const count = prefixThatFits(this.#waiting, 0, this.#limits);
     if (count < this.#waiting.length) return this.#waiting.splice(0, count);
     const all = this.#waiting;
     this.#waiting = [];
     return all;
   }
+}
 
-  #settleIdle(): void {
-    if (this.#inFlight > 0 || this.#waiting.length > 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+/** A batcher whose callers wait for the output of their item. */
+export class RequestBatcher<I, O> {
+  readonly #batcher: Batcher<Request<I, O>>;
+
+  /** `send` writes one batch and answers with one output per item, in order; if it rejects, so does every item. */
+  constructor(send: (batch: I[]) => Promise<readonly O[]>, limits: BatchLimits<I>) {
+    this.#batcher = new Batcher(
+      async (requests) => {
+        try {
+          const outputs = await send(requests.map((request) => request.item));
+          for (let i = 0; i < requests.length; i++) requests[i]!.resolve(outputs[i] as O);
+        } catch (error) {
+          for (const request of requests) request.reject(error);
+        }
+      },
+      { ...limits, sizeOf: (request) => limits.sizeOf(request.item) },
+    );
   }
+
+  /** Adds an item to the next batch; settles when that batch is answered. */
+  add(item: I): Promise<O> {
+    return new Promise((resolve, reject) => this.#batcher.push({ item, resolve, reject }));
+  }
+
+  /** Resolves when every item has its answer. */
+  async idle(): Promise<void> {
+    await this.#batcher.idle();
+  }
+}
+
+interface Request<I, O> {
+  readonly item: I;
+  readonly resolve: (output: O) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What became of one batch: its outputs, or the error that `send` rejected with. */
@@ -104,7 +125,7 @@ export async function sendInBatches<I, O>(
   let next = 0;
   const sendRest = async () => {
     while (next < items.length) {
-      const count = prefixThatFits(items, next, limits, (item) => item);
+      const count = prefixThatFits(items, next, limits);
       const batch = items.slice(next, next + count);
       const index = sent.push({ outputs: [], error: null }) - 1;
       next += count;
@@ -120,11 +141,11 @@ export async function sendInBatches<I, O>(
 }
 
 /** How many items from `start` on fit one batch: at least one. */
-function prefixThatFits<T, I>(from: readonly T[], start: number, limits: BatchLimits<I>, itemOf: (t: T) => I): number {
-  const end = Math.min(from.length, start + limits.maxItems);
+function prefixThatFits<I>(items: readonly I[], start: number, limits: BatchLimits<I>): number {
+  const end = Math.min(items.length, start + limits.maxItems);
   let bytes = 0;
   for (let i = start; i < end; i++) {
-    bytes += limits.sizeOf(itemOf(from[i]!));
+    bytes += limits.sizeOf(items[i]!);
     if (i > start && bytes > limits.maxBytes) return i - start;
   }
   return end - start;

@@ -6,7 +6,7 @@
  * finds in any input with `new Function`, recurses without bound, and shares its extensions with the whole process.
  */
 import { EXTENSION, isPlain, MAX_DEPTH, plainPackr, ValueWriter, VIEWS, type Written } from './encodable.js';
-import { addField, createError, type ErrorClass } from './error-codec.js';
+import { addField, createError, type ErrorClass, standInFor } from './error-codec.js';
 import { UndecodableValueError } from './errors.js';
 
 export type { ErrorClass } from './error-codec.js';
@@ -18,7 +18,7 @@ export interface Encoder {
 
 /**
  * Checks that `value` can travel and picks the fastest encoder that keeps it whole: msgpackr for plain data, docket's own
- * writer for all else (some 5 times slower).
+ * writer for all else (two to three times slower).
  * @param root - what the value is to its reader: the start of the path in the error, such as `args`
  * @throws UnencodableValueError when it holds a function, a symbol, a promise, an instance of a class and the like
  */
@@ -54,7 +54,7 @@ export function encodeError(error: unknown): Buffer {
   try {
     return new ValueWriter('error').writeThrown(error);
   } catch {
-    return plainPackr.pack('[unreadable]');
+    return new ValueWriter('error').writeThrown(standInFor(error)); // a proxy that throws when it is looked at
   }
 }
 

@@ -15,7 +15,15 @@
  */
 import { types } from 'node:util';
 import { Packr } from 'msgpackr';
-import { classNameOf, describe, type ErrorSink, ErrorWriter, isError, MAX_FIELD_BYTES } from './error-codec.js';
+import {
+  classNameOf,
+  describe,
+  type ErrorSink,
+  ErrorWriter,
+  isError,
+  MAX_FIELD_BYTES,
+  standInFor,
+} from './error-codec.js';
 import { UnencodableValueError } from './errors.js';
 
 /** Extension types of the wire format. */
@@ -133,6 +141,7 @@ class PlainCheck {
 export interface Written {
   readonly value: unknown;
   readonly bytes: Buffer;
+  /** How many objects are in it: what references beyond it have to count. */
   readonly objects: number;
 }
 
@@ -143,8 +152,9 @@ export class ValueWriter implements ErrorSink {
   /** Where writing must stop, because what an error may carry is bounded. */
   #limit = Number.POSITIVE_INFINITY;
   #objects = 0;
-  #numbers = new Map<object, number>();
-  #path: (string | number | MapStep)[] = [];
+  readonly #numbers = new Map<object, number>();
+  readonly #numbered: object[] = [];
+  readonly #path: (string | number | MapStep)[] = [];
   #errors: ErrorWriter | undefined;
   readonly #root: string;
   readonly #ready: Written | undefined;
@@ -156,14 +166,19 @@ export class ValueWriter implements ErrorSink {
 
   /** @throws UnencodableValueError */
   write(value: unknown): Written {
-    this.value(value);
+    try {
+      this.value(value);
+    } catch (error) {
+      if (error instanceof UnencodableValueError) throw error;
+      this.#refuse(`cannot be read: ${describe(error)}`); // a getter or a proxy threw; the path leads there
+    }
     return { value, bytes: this.#buffer.subarray(0, this.position), objects: this.#objects };
   }
 
   /** Writes what was thrown, mostly an error, within the bounds of what an error may carry. */
   writeThrown(thrown: unknown): Buffer {
     const room = isError(thrown) ? Number.POSITIVE_INFINITY : MAX_FIELD_BYTES;
-    if (!this.attempt(room, () => this.value(thrown))) this.text(describe(thrown));
+    if (!this.attempt(room, () => this.value(thrown))) this.value(standInFor(thrown));
     return this.#buffer.subarray(0, this.position);
   }
 
@@ -203,12 +218,14 @@ export class ValueWriter implements ErrorSink {
   }
 
   list(length: number): void {
+    this.#objects += 1;
     this.#length(0x90, 0xdc, 0xdd, length);
   }
 
   attempt(room: number, write: () => void): boolean {
     const { position } = this;
-    const [objects, depth, limit] = [this.#objects, this.#path.length, this.#limit];
+    const [objects, numbered, depth] = [this.#objects, this.#numbered.length, this.#path.length];
+    const limit = this.#limit;
     this.#limit = Math.min(limit, position + room);
     try {
       write();
@@ -217,7 +234,7 @@ export class ValueWriter implements ErrorSink {
       this.position = position;
       this.#objects = objects;
       this.#path.length = depth;
-      for (const [object, number] of this.#numbers) if (number >= objects) this.#numbers.delete(object);
+      for (const object of this.#numbered.splice(numbered)) this.#numbers.delete(object);
       return false;
     } finally {
       this.#limit = limit;
@@ -239,6 +256,7 @@ export class ValueWriter implements ErrorSink {
   #newObject(value: object): void {
     if (this.#path.length > MAX_DEPTH) this.#refuse(`lies more than ${MAX_DEPTH} levels deep: flatten it`);
     this.#numbers.set(value, this.#objects++);
+    this.#numbered.push(value);
     const prototypes = countPrototypes(value);
     if (isError(value)) this.#error(value);
     else if (prototypes < 2) this.#record(value as Record<string, unknown>);
@@ -256,21 +274,13 @@ export class ValueWriter implements ErrorSink {
       this.text(key);
       this.#path.push(key);
       if (key === '__proto__') this.#refuse('is a key that could change the prototype of an object: rename it');
-      this.value(this.#read(record, key));
+      this.value(record[key]);
       this.#path.pop();
     }
   }
 
-  #read(record: Readonly<Record<string, unknown>>, key: string): unknown {
-    try {
-      return record[key];
-    } catch (error) {
-      return this.#refuse(`cannot be read: ${describe(error)}`);
-    }
-  }
-
   #array(values: readonly unknown[]): void {
-    this.list(values.length);
+    this.#length(0x90, 0xdc, 0xdd, values.length);
     for (let i = 0; i < values.length; i++) this.#part(i, values[i]);
   }
 

@@ -18,23 +18,7 @@ export const WIRE_VERSION = 1;
 const FIELDS = 7;
 const FIXED_ARRAY = 0x90;
 const NIL = 0xc0;
-const EMPTY = Buffer.alloc(0);
 const plain = new Packr({ useRecords: false });
-
-export interface Envelope {
-  readonly version: number;
-  readonly task: string;
-  /** How long state and result are kept after the end, in milliseconds; 0 keeps none. */
-  readonly ttlMs: number;
-  /** Number of this try, from 1. */
-  readonly attempt: number;
-  /** The execution's own id when it has no key. */
-  readonly id: string | null;
-  /** The encoded headers, passed on as they are. */
-  readonly extra: Buffer;
-  /** The encoded arguments; empty when `version` is newer than this reader. */
-  readonly args: Buffer;
-}
 
 /** Writes a new message around arguments that `encoder` was chosen for. */
 export function encodeEnvelope(
@@ -47,42 +31,81 @@ export function encodeEnvelope(
   return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, null, args]);
 }
 
-/** Writes the message of the next attempt: the same in all but its number. */
+/** Writes the message of another attempt: the same in all but its number. */
 export function withAttempt(envelope: Envelope, attempt: number): Buffer {
   const head = plain.pack([envelope.version, envelope.task, envelope.ttlMs, attempt, envelope.id]);
   head[0] = FIXED_ARRAY | FIELDS;
-  return Buffer.concat([head, envelope.extra, envelope.args]);
+  return Buffer.concat([head, envelope.rest]);
 }
 
 /**
- * Reads a message without decoding its arguments.
- * @throws UndecodableValueError when the bytes are not a message this version can read
+ * A message, read as far as anybody asks. The coordinator reads the header of every execution it passes on, so the id is
+ * decoded, and the arguments are cut out, only on demand.
  */
-export function decodeEnvelope(bytes: Buffer): Envelope {
-  const reader = new HeaderReader(bytes);
-  const fields = reader.arrayLength();
-  const version = reader.number();
-  const task = reader.string();
-  const ttlMs = reader.number();
-  const attempt = reader.number();
-  const id = reader.stringOrNull();
-  const known = { version, task, ttlMs, attempt, id };
-  if (version > WIRE_VERSION) return { ...known, extra: bytes.subarray(reader.position), args: EMPTY };
-  if (fields !== FIELDS) throw new UndecodableValueError(`a message of ${fields} fields`);
-  const extraStart = reader.position;
-  reader.skipHeaders();
-  const argsStart = reader.position;
-  if (argsStart >= bytes.length) throw new UndecodableValueError('a message without arguments');
-  return { ...known, extra: bytes.subarray(extraStart, argsStart), args: bytes.subarray(argsStart) };
+export class Envelope {
+  readonly version: number;
+  readonly task: string;
+  /** How long state and result are kept after the end, in milliseconds; 0 keeps none. */
+  readonly ttlMs: number;
+  /** Number of this try, from 1. */
+  readonly attempt: number;
+  /** The message as a whole. */
+  readonly bytes: Buffer;
+  readonly #idStart: number;
+
+  /** @throws UndecodableValueError when the bytes do not begin like a message */
+  constructor(bytes: Uint8Array) {
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const reader = new HeaderReader(this.bytes, 0);
+    const fields = reader.arrayLength();
+    this.version = reader.number();
+    if (this.version <= WIRE_VERSION && fields !== FIELDS) {
+      throw new UndecodableValueError(`a message of ${fields} fields`);
+    }
+    this.task = reader.string();
+    this.ttlMs = reader.number();
+    this.attempt = reader.number();
+    this.#idStart = reader.position;
+  }
+
+  /** Whether this version knows what comes after the first five fields. */
+  get isReadable(): boolean {
+    return this.version <= WIRE_VERSION;
+  }
+
+  /** The execution's own id when it has no record. */
+  get id(): string | null {
+    return new HeaderReader(this.bytes, this.#idStart).stringOrNull();
+  }
+
+  /** What comes after the id, passed on as it is: headers and arguments. */
+  get rest(): Buffer {
+    const reader = new HeaderReader(this.bytes, this.#idStart);
+    reader.skip();
+    return this.bytes.subarray(reader.position);
+  }
+
+  /**
+   * The encoded arguments.
+   * @throws UndecodableValueError when there are none
+   */
+  get args(): Buffer {
+    const reader = new HeaderReader(this.bytes, this.#idStart);
+    reader.skip(); // id
+    reader.skip(); // headers
+    if (reader.position >= this.bytes.length) throw new UndecodableValueError('a message without arguments');
+    return this.bytes.subarray(reader.position);
+  }
 }
 
 /** Walks the few msgpack types a header is made of; building the whole array would decode the arguments. */
 class HeaderReader {
   readonly #bytes: Buffer;
-  position = 0;
+  position: number;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, position: number) {
     this.#bytes = bytes;
+    this.position = position;
   }
 
   arrayLength(): number {
@@ -108,25 +131,23 @@ class HeaderReader {
   }
 
   string(): string {
-    const length = this.#stringLength();
+    const length = this.#length();
     const start = this.#advance(length);
     return this.#bytes.toString('utf8', start, start + length);
   }
 
-  /** Steps over nil or a byte string, the two forms headers take. */
-  skipHeaders(): void {
-    const type = this.#byte();
-    if (type === NIL) return;
-    if (type === 0xc4) this.#advance(this.#byte());
-    else if (type === 0xc5) this.#advance(this.#bytes.readUInt16BE(this.#advance(2)));
-    else throw new UndecodableValueError('headers that are neither nil nor bytes');
+  /** Steps over nil, text or bytes. */
+  skip(): void {
+    if (this.#bytes[this.position] === NIL) this.position += 1;
+    else this.#advance(this.#length());
   }
 
-  #stringLength(): number {
+  /** Length of the text or byte string that begins here. */
+  #length(): number {
     const type = this.#byte();
     if ((type & 0xe0) === 0xa0) return type & 0x1f;
-    if (type === 0xd9) return this.#byte();
-    if (type === 0xda) return this.#bytes.readUInt16BE(this.#advance(2));
+    if (type === 0xd9 || type === 0xc4) return this.#byte();
+    if (type === 0xda || type === 0xc5) return this.#bytes.readUInt16BE(this.#advance(2));
     throw new UndecodableValueError('expected text in a message header');
   }
 

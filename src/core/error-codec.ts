@@ -23,6 +23,7 @@ export interface ErrorSink {
   readonly position: number;
   text(text: string | null): void;
   value(value: unknown): void;
+  /** Opens an array; the caller writes the values in it. */
   list(length: number): void;
   /** Runs `write`; takes back all it wrote when it throws or wants more than `room` bytes. @returns whether it stayed */
   attempt(room: number, write: () => void): boolean;
@@ -32,9 +33,11 @@ export interface ErrorSink {
 export const MAX_FIELD_BYTES = 16 * 1024;
 const MAX_CAUSES = 5;
 const MAX_ERRORS = 20;
+const MAX_FIELDS = 256;
 const MAX_NAME = 256;
 const MAX_TEXT = 8 * 1024;
 const MAX_DESCRIPTION = 1_000;
+const UNBOUNDED = Number.POSITIVE_INFINITY;
 const OWN_CLASS = 'docket:';
 const HEADER_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors', '__proto__']);
 
@@ -77,11 +80,9 @@ export class ErrorWriter {
 
   #field(error: Error, key: string, value: unknown): void {
     // Errors are bounded by their number and their texts; the room for fields is for all else.
-    const isChain = (key === 'cause' && isError(value)) || (key === 'errors' && error instanceof AggregateError);
-    if (isChain) {
-      const write = (): void => (Array.isArray(value) ? this.#errors(value) : this.#sink.value(value));
-      if (this.#attempt(key, Number.POSITIVE_INFINITY, write)) return;
-    } else if (this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    if (key === 'cause' && isError(value) && this.#attempt(key, UNBOUNDED, () => this.#sink.value(value))) return;
+    if (isErrorList(error, key, value) && this.#attempt(key, UNBOUNDED, () => this.#errors(value))) return;
+    if (this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
     if (typeof value === 'function') return;
     this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
   }
@@ -90,8 +91,9 @@ export class ErrorWriter {
     const kept = errors.slice(0, this.#errorsLeft);
     this.#sink.list(kept.length);
     for (const error of kept) {
-      const room = isError(error) ? Number.POSITIVE_INFINITY : this.#fieldRoom;
-      if (!this.#sink.attempt(room, () => this.#sink.value(error))) this.#sink.text(describe(error));
+      const write = (): void => this.#sink.value(error);
+      if (isError(error) && this.#sink.attempt(UNBOUNDED, write)) continue;
+      if (!this.#charged(() => this.#sink.attempt(this.#fieldRoom, write))) this.#sink.text(describe(error));
     }
   }
 
@@ -139,7 +141,7 @@ function fieldsOf(error: Error): [string, unknown][] {
     }
   };
   for (const key of ['code', 'cause', 'errors']) add(key);
-  for (const key of Object.keys(error)) if (!HEADER_KEYS.has(key)) add(key);
+  for (const key of Object.keys(error).slice(0, MAX_FIELDS)) if (!HEADER_KEYS.has(key)) add(key);
   return fields;
 }
 
@@ -151,14 +153,18 @@ export function createError(header: ErrorHeader, classes: readonly ErrorClass[])
   const errorClass = classFor(name, className, classes);
   if (errorClass !== Error) Object.setPrototypeOf(error, errorClass.prototype);
   if (textOf(() => error.name) !== name) define(error, 'name', name, false);
-  define(error, 'stack', stack ?? `${name}: ${message}`, false);
+  error.stack = stack ?? `${name}: ${message}`; // assigned: to define it, V8 would first format the one it has
   return error;
 }
 
 /** Puts one of the encoded fields back, with the visibility it has on a native error. */
 export function addField(error: Error, key: string, value: unknown): void {
   if (key === '__proto__') return;
-  define(error, key, value, key !== 'cause' && !(key === 'errors' && error instanceof AggregateError));
+  define(error, key, value, key !== 'cause' && !isErrorList(error, key, value));
+}
+
+function isErrorList(error: Error, key: string, value: unknown): value is readonly unknown[] {
+  return key === 'errors' && error instanceof AggregateError && Array.isArray(value);
 }
 
 function classFor(name: string, className: string | null, classes: readonly ErrorClass[]): ErrorClass {
@@ -182,6 +188,13 @@ export function describe(value: unknown): string {
   } catch {
     return '[unreadable]';
   }
+}
+
+/** What is kept of something thrown that is neither an error nor can be encoded. */
+export function standInFor(thrown: unknown): Error {
+  const error = new Error(`what was thrown cannot be kept: ${describe(thrown)}`);
+  error.stack = ''; // it would tell where docket made it
+  return error;
 }
 
 /** The name of the class an object was made by, for messages. */

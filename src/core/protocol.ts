@@ -33,12 +33,12 @@ export interface ThreadConfig {
 export interface ChunkItem {
   readonly row: number;
   readonly epoch: number;
-  readonly key: string;
-  readonly task: string;
-  readonly attempt: number;
+  /** Key of the record; `null` when the message has the id. */
+  readonly record: string | null;
   readonly dueMs: number;
   readonly isRedelivered: boolean;
-  readonly args: Uint8Array;
+  /** The message as it came from Redis: the coordinator takes it over unread. */
+  readonly message: Uint8Array;
 }
 
 export type ToThread = { readonly kind: 'boot' } | { readonly kind: 'chunk'; readonly items: Uint8Array };
@@ -85,21 +85,21 @@ export type FromThread =
 
 const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });
-const ITEM_FIELDS = 8;
+const ITEM_FIELDS = 6;
 
 /**
- * Packs a chunk into one message: a flat msgpack array, eight values an item. In memory of its own, which can be
+ * Packs a chunk into one message: a flat msgpack array, six values an item. In memory of its own, which can be
  * transferred: cloning a view copies all of the pool it lies in.
  */
 export function encodeChunk(items: readonly ChunkItem[]): Uint8Array<ArrayBuffer> {
   const flat: unknown[] = [];
-  for (const { row, epoch, key, task, attempt, dueMs, isRedelivered, args } of items) {
-    flat.push(row, epoch, key, task, attempt, dueMs, isRedelivered, args);
+  for (const { row, epoch, record, dueMs, isRedelivered, message } of items) {
+    flat.push(row, epoch, record, dueMs, isRedelivered, message);
   }
   return new Uint8Array(packer.pack(flat));
 }
 
-/** Reads a chunk; the arguments are views into the message. */
+/** Reads a chunk; the messages of its items are views into it. */
 export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
   const flat = unpacker.unpack(bytes) as unknown[];
   const items: ChunkItem[] = [];
@@ -107,12 +107,10 @@ export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
     items.push({
       row: flat[i] as number,
       epoch: flat[i + 1] as number,
-      key: flat[i + 2] as string,
-      task: flat[i + 3] as string,
-      attempt: flat[i + 4] as number,
-      dueMs: flat[i + 5] as number,
-      isRedelivered: flat[i + 6] as boolean,
-      args: flat[i + 7] as Uint8Array,
+      record: flat[i + 2] as string | null,
+      dueMs: flat[i + 3] as number,
+      isRedelivered: flat[i + 4] as boolean,
+      message: flat[i + 5] as Uint8Array,
     });
   }
   return items;

@@ -16,8 +16,8 @@ export type Settlement =
   | {
       readonly kind: 'done';
       readonly token: Token;
-      /** Key of the record; `null` when there is none. */
-      readonly record: string | null;
+      /** Key of the record. What has none is finished, not settled. */
+      readonly record: string;
       readonly ttlMs: number;
       readonly state: 'completed' | 'failed' | 'cancelled';
       readonly result: Buffer | null;
@@ -27,6 +27,7 @@ export type Settlement =
   | {
       readonly kind: 'again';
       readonly token: Token;
+      /** Key of the record; `null` when there is none. */
       readonly record: string | null;
       readonly to: Destination;
       readonly message: Buffer;
@@ -75,12 +76,22 @@ export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[])
   return tokens.length - (await Promise.all(owned)).reduce((sum, count) => sum + count, 0);
 }
 
-/** Writes outcomes; answers with the indexes of those that were fenced off because the delivery had passed on. */
-export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<number[]> {
-  const args: ScriptArgument[] = [keys.prefix, settlements.length];
-  for (const { token } of settlements) args.push(token);
-  for (const settlement of settlements) pushSettlement(args, settlement);
-  return (await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args)) as number[];
+/** Writes outcomes; answers with those that were fenced off because the delivery had passed on. */
+export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settlement[]> {
+  const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
+  for (const settlement of settlements) {
+    const [kind, ttl, ...args] = argumentsOf(settlement);
+    const name = `${kind} ${ttl}`;
+    const group = groups.get(name) ?? { head: [kind, ttl], items: [], args: [] };
+    groups.set(name, group);
+    group.items.push(settlement);
+    group.args.push(...args);
+  }
+  const ordered = [...groups.values()].flatMap((group) => group.items);
+  const args: ScriptArgument[] = [keys.prefix, ordered.length, ...ordered.map(({ token }) => token)];
+  for (const group of groups.values()) args.push(...group.head, group.items.length, ...group.args);
+  const fenced = (await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args)) as number[];
+  return fenced.map((index) => ordered[index]!);
 }
 
 /**
@@ -161,13 +172,14 @@ function chunksOf<T>(items: readonly T[], size: number): T[][] {
   return chunks;
 }
 
-function pushSettlement(args: ScriptArgument[], settlement: Settlement): void {
-  if (settlement.kind === 'done') {
-    const { record, ttlMs, state, result, error, errorLine } = settlement;
-    args.push('done', record ?? '', ttlMs, state, result ?? '', error ?? '', errorLine);
-    return;
+/** Kind and TTL of the group a settlement goes into, then what the script wants for it. */
+function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument, ...ScriptArgument[]] {
+  if (settlement.kind === 'again') {
+    const { record, to, message, dueMs, deliveries, id, task } = settlement;
+    const where = 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : to.stream[0]!;
+    return ['again', '', record ?? '', where, message, dueMs ?? '', deliveries || '', id, task];
   }
-  const { record, to, message, dueMs, deliveries, id, task } = settlement;
-  const where = 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : to.stream[0]!;
-  args.push('again', record ?? '', where, message, dueMs ?? '', deliveries || '', id, task);
+  const { record, ttlMs, state, result, error, errorLine } = settlement;
+  if (state !== 'completed') return ['ended', ttlMs, record, state, error ?? '', errorLine];
+  return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
 }

@@ -52,9 +52,17 @@ export async function enqueue(redis: Redis, keys: Keys, messages: readonly Buffe
 
 /** Places executions that have a record. First one wins; the answers are in the order of the placements. */
 export async function schedule(redis: Redis, keys: Keys, placements: readonly Placement[]): Promise<Placed[]> {
-  const args: ScriptArgument[] = [keys.prefix];
-  for (const { key, kind, task, due, message } of placements) {
-    args.push(key, KIND_LETTER[kind], task, dueArgument(due), message);
+  const args: ScriptArgument[] = [keys.prefix, placements.length];
+  let group = -1; // where the count of the current group stands
+  let last: Placement | undefined;
+  for (const placement of placements) {
+    if (!last || !isAlike(last, placement)) {
+      args.push(KIND_LETTER[placement.kind], placement.task, dueArgument(placement.due), 0);
+      group = args.length - 1;
+      last = placement;
+    }
+    args[group] = (args[group] as number) + 1;
+    args.push(placement.key, placement.message);
   }
   const reply = (await runScript(redis, 'schedule', [keys.work, keys.schedule, keys.generation], args)) as (
     | Buffer
@@ -77,11 +85,12 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
   for (let i = 0; i + 1 < reply.length; i += 2) fields.set(reply[i]!.toString(), reply[i + 1]!);
   const message = fields.get('m') ?? reply.at(-1)!;
   const number = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null);
+  const generation = number('g') ?? 0;
   return {
     state: fields.get('s')!.toString() as ExecutionState,
-    generation: number('g') ?? 0,
+    generation,
     task: fields.get('t')?.toString() ?? '',
-    dueMs: number('w') ?? 0,
+    dueMs: number('w') ?? Math.floor(generation / 1_000), // a generation is the server's microseconds
     attempt: number('a') ?? 1,
     worker: fields.get('k')?.toString() ?? null,
     startedMs: number('b'),
@@ -100,6 +109,11 @@ export const LISTENER_RENEWAL_MS = 5_000;
 /** Says that somebody waits for events of this docket. */
 export async function markListening(redis: Redis, keys: Keys): Promise<void> {
   await redis.set(keys.listeners, '1', 'PX', LISTENER_TTL_MS);
+}
+
+/** Whether two placements differ in key and message only, so that they can share a group. */
+function isAlike(a: Placement, b: Placement): boolean {
+  return a.kind === b.kind && a.task === b.task && a.due === b.due;
 }
 
 function dueArgument(due: Due): string {

@@ -1,6 +1,7 @@
 /** The context of one attempt: made for every execution, so everything that costs is made on first use. */
 import type { Duration } from '../core/duration.js';
 import { toMs } from '../core/duration.js';
+import type { Envelope } from '../core/envelope.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { ChunkItem } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
@@ -32,20 +33,22 @@ export class InterruptedError extends Error {
 
 export class AttemptContext implements TaskContext, RetryControl {
   readonly #item: ChunkItem;
+  readonly #envelope: Envelope;
   readonly #scope: ThreadScope;
   #aborting: AbortController | undefined;
   #logger: Logger | undefined;
 
-  constructor(item: ChunkItem, scope: ThreadScope) {
+  constructor(item: ChunkItem, envelope: Envelope, scope: ThreadScope) {
     this.#item = item;
+    this.#envelope = envelope;
     this.#scope = scope;
   }
 
   get key(): string {
-    return this.#item.key;
+    return this.#item.record ?? this.#envelope.id ?? '';
   }
   get attempt(): number {
-    return this.#item.attempt;
+    return this.#envelope.attempt;
   }
   get redelivered(): boolean {
     return this.#item.isRedelivered;
@@ -60,8 +63,8 @@ export class AttemptContext implements TaskContext, RetryControl {
     return this.#scope.docket();
   }
   get logger(): Logger {
-    const { task, key, attempt } = this.#item;
-    this.#logger ??= this.#scope.logger({ task, key, attempt });
+    const { task, attempt } = this.#envelope;
+    this.#logger ??= this.#scope.logger({ task, key: this.key, attempt });
     return this.#logger;
   }
 

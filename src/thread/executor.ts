@@ -5,6 +5,7 @@
  * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
  */
 import { decodeValue, encodeError, encodeValue } from '../core/codec.js';
+import { Envelope } from '../core/envelope.js';
 import { ResultTooLargeError, UnencodableValueError } from '../core/errors.js';
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
 import { monotonicMs, type SlotTable } from '../core/slots.js';
@@ -79,9 +80,10 @@ export class Executor {
       this.#advance(chunk); // taken back: it runs elsewhere
       return;
     }
-    const context = new AttemptContext(item, this.#options.scope);
+    const envelope = new Envelope(item.message);
+    const context = new AttemptContext(item, envelope, this.#options.scope);
     this.#running.add(context);
-    this.#attempt(item, context).then((outcome) => {
+    this.#attempt(envelope, context).then((outcome) => {
       this.#running.delete(context);
       this.#slots.end(item.row, item.epoch, monotonicMs());
       chunk.outcomes.add(item.row, outcome);
@@ -91,18 +93,18 @@ export class Executor {
   }
 
   /** One attempt, from arguments to outcome. Never rejects. */
-  async #attempt(item: ChunkItem, context: AttemptContext): Promise<Outcome> {
-    const known = this.#options.tasks.get(item.task);
+  async #attempt(envelope: Envelope, context: AttemptContext): Promise<Outcome> {
+    const known = this.#options.tasks.get(envelope.task);
     if (!known) return { kind: 'unknown' };
     const task = definitionOf(known);
     try {
-      const result = await task.run(decodeValue(item.args), context);
-      return { kind: 'completed', result: this.#encodeResult(item.task, result) };
+      const result = await task.run(decodeValue(envelope.args), context);
+      return { kind: 'completed', result: this.#encodeResult(task.name, result) };
     } catch (error) {
       if (error instanceof InterruptedError || (context.cancelled && error === context.signal.reason)) {
         return { kind: 'interrupted' };
       }
-      return failureOf(error, task, item.attempt);
+      return failureOf(error, task, envelope.attempt);
     }
   }
 

@@ -1,43 +1,34 @@
 /** One execution in the hands of this worker, from the read to the settle. */
-import { decodeEnvelope, type Envelope, WIRE_VERSION, withAttempt } from '../core/envelope.js';
+import { Envelope, withAttempt } from '../core/envelope.js';
 import type { Destination, Settlement, Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/stream-reader.js';
 
 export interface Delivery {
   readonly token: Token;
-  readonly key: string;
   /** Key of the record; `null` when nothing is kept. */
   readonly record: string | null;
   readonly envelope: Envelope;
-  readonly message: Buffer;
   readonly dueMs: number;
   /** Deliveries before this one that took their worker or thread down, or whose worker was lost. */
   readonly deliveries: number;
-  /** When it came into the hands of this worker, on the monotonic clock. */
-  readonly receivedMs: number;
 }
 
 /** @throws UndecodableValueError when the entry holds no message that can be read */
-export function deliveryOf(entry: Entry, receivedMs: number): Delivery {
-  const message = entry.message ?? Buffer.alloc(0);
-  const envelope = decodeEnvelope(message);
-  const { token, record, dueMs, deliveries } = entry;
-  return { token, record, dueMs, deliveries, receivedMs, message, envelope, key: record ?? envelope.id ?? token };
+export function deliveryOf({ token, record, message, dueMs, deliveries }: Entry): Delivery {
+  return { token, record, envelope: new Envelope(message ?? NO_MESSAGE), dueMs, deliveries };
 }
 
-/** Whether this version understands the message. A newer one is put back for a newer worker. */
-export function isReadable(delivery: Delivery): boolean {
-  return delivery.envelope.version <= WIRE_VERSION;
+const NO_MESSAGE = Buffer.alloc(0);
+
+/** Identity of the execution. */
+export function keyOf({ record, envelope, token }: Delivery): string {
+  return record ?? envelope.id ?? token;
 }
 
-/** Whether its end leaves no trace: then acknowledging it is all there is to write. */
-export function keepsNothing(delivery: Delivery): boolean {
-  return delivery.record === null;
-}
-
-/** The execution ended. */
+/** The execution, which has a record, ended. */
 export function done(
-  { token, record, envelope }: Delivery,
+  { token, envelope }: Delivery,
+  record: string,
   state: 'completed' | 'failed' | 'cancelled',
   result: Uint8Array | null,
   error: Uint8Array | null = null,
@@ -66,15 +57,22 @@ export function retried(delivery: Delivery, delayMs: number): Settlement {
 /** The same attempt goes to whoever reads next, at the front; `charge` says that it cost its worker or thread. */
 export function handedBack(delivery: Delivery, charge: 0 | 1 = 0): Settlement {
   const deliveries = delivery.deliveries + charge;
-  return { ...goesOn(delivery), to: { stream: 'front' }, message: delivery.message, dueMs: delivery.dueMs, deliveries };
+  return {
+    ...goesOn(delivery),
+    to: { stream: 'front' },
+    message: delivery.envelope.bytes,
+    dueMs: delivery.dueMs,
+    deliveries,
+  };
 }
 
 /** The same attempt waits for a worker that knows the task. */
 export function putBack(delivery: Delivery, delayMs: number): Settlement {
-  const { message, dueMs, deliveries } = delivery;
-  return { ...goesOn(delivery), to: { delayMs }, message, dueMs, deliveries };
+  const { envelope, dueMs, deliveries } = delivery;
+  return { ...goesOn(delivery), to: { delayMs }, message: envelope.bytes, dueMs, deliveries };
 }
 
-function goesOn({ token, record, key, envelope }: Delivery) {
-  return { kind: 'again', token, record, id: key, task: envelope.task } as const;
+function goesOn(delivery: Delivery) {
+  const { token, record, envelope } = delivery;
+  return { kind: 'again', token, record, id: keyOf(delivery), task: envelope.task } as const;
 }

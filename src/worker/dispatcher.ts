@@ -218,12 +218,10 @@ export class Dispatcher {
     const items = chunk.map(({ row, epoch, delivery }) => ({
       row,
       epoch,
-      key: delivery.key,
-      task: delivery.envelope.task,
-      attempt: delivery.envelope.attempt,
+      record: delivery.record,
       dueMs: delivery.dueMs,
       isRedelivered: delivery.deliveries > 0,
-      args: delivery.envelope.args,
+      message: delivery.envelope.bytes,
     }));
     lane.thread!.run(encodeChunk(items)).then(
       (batch) => {

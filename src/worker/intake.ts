@@ -7,12 +7,11 @@
  */
 import type { Redis } from 'ioredis';
 import { jittered, pause, Service } from '../core/service.js';
-import { monotonicMs } from '../core/slots.js';
 import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
 import type { Logger } from '../tasks/context.js';
-import { type Delivery, deliveryOf, isReadable } from './delivery.js';
+import { type Delivery, deliveryOf } from './delivery.js';
 
 /** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
 const READ_ITEMS = 1_024;
@@ -92,15 +91,14 @@ export class Intake extends Service {
 
   #accept(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
-    const nowMs = monotonicMs();
     const lean: Delivery[] = [];
     const recorded: Delivery[] = [];
     let bytes = 0;
     for (const entry of entries) {
       bytes += entry.message?.length ?? 0;
-      const delivery = this.#decode(entry, nowMs);
+      const delivery = this.#decode(entry);
       if (!delivery) continue;
-      if (!isReadable(delivery)) this.#options.refuse(delivery);
+      if (!delivery.envelope.isReadable) this.#options.refuse(delivery);
       else if (delivery.record === null) lean.push(delivery);
       else recorded.push(delivery);
     }
@@ -115,7 +113,7 @@ export class Intake extends Service {
     const { commands, keys, workerName, logger } = this.#options;
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
-      const claims = batch.map(({ key, token, envelope }) => ({ key, token, attempt: envelope.attempt }));
+      const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
       const refused = new Set(await claim(commands, keys, workerName, claims));
       this.#options.take(batch.filter((_, i) => !refused.has(i)));
     } catch (error) {
@@ -126,9 +124,9 @@ export class Intake extends Service {
     }
   }
 
-  #decode(entry: Entry, nowMs: number): Delivery | null {
+  #decode(entry: Entry): Delivery | null {
     try {
-      return deliveryOf(entry, nowMs);
+      return deliveryOf(entry);
     } catch (error) {
       const { commands, keys, logger } = this.#options;
       const reason = error instanceof Error ? error.message : String(error);

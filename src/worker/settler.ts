@@ -5,6 +5,7 @@
  * sent again until the lease would be over: then whoever the entry passes to runs it again, and what comes from here
  * late is fenced off.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
 import { Batcher } from '../core/batcher.js';
@@ -12,10 +13,10 @@ import { encodeError } from '../core/codec.js';
 import { PoisonedError } from '../core/errors.js';
 import type { Outcome } from '../core/protocol.js';
 import { monotonicMs } from '../core/slots.js';
-import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle, type Token } from '../redis/delivery-store.js';
+import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import type { Logger } from '../tasks/context.js';
-import { type Delivery, done, handedBack, keepsNothing, putBack, retried } from './delivery.js';
+import { type Delivery, done, handedBack, keyOf, putBack, retried } from './delivery.js';
 
 /** How long an execution waits when no worker here knows its task. */
 const UNKNOWN_TASK_DELAY_MS = 10_000;
@@ -32,25 +33,15 @@ export interface SettlerOptions {
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #pending = new Set<Delivery>();
-  readonly #finishing: Batcher<Token, null>;
-  readonly #settling: Batcher<Settlement, boolean>;
+  readonly #finishing: Batcher<Delivery>;
+  readonly #settling: Batcher<Settling>;
   #idle: (() => void)[] = [];
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    const { redis, keys } = options;
     const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: 2 };
-    const sendTokens = async (tokens: Token[]) => {
-      const fenced = await finish(redis, keys, tokens);
-      if (fenced > 0) options.logger.warn({ fenced }, 'executions ended here after their leases had passed on');
-      return tokens.map(() => null);
-    };
-    const sendSettlements = async (settlements: Settlement[]) => {
-      const fenced = new Set(await settle(redis, keys, settlements));
-      return settlements.map((_, i) => !fenced.has(i));
-    };
-    this.#finishing = new Batcher(sendTokens, { ...limits, sizeOf: () => 0 });
-    this.#settling = new Batcher(sendSettlements, { ...limits, sizeOf: bytesOf });
+    this.#finishing = new Batcher((batch) => this.#sendFinished(batch), { ...limits, sizeOf: () => 0 });
+    this.#settling = new Batcher((batch) => this.#sendSettlements(batch), { ...limits, sizeOf: bytesOf });
   }
 
   /** Deliveries whose outcome is not confirmed yet; their leases must be kept. */
@@ -62,12 +53,10 @@ export class Settler {
   settle(delivery: Delivery, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'completed':
-        if (keepsNothing(delivery)) return this.#commit(delivery, () => this.#finishing.add(delivery.token));
-        return this.#write(delivery, done(delivery, 'completed', outcome.result));
+        return this.#end(delivery, 'completed', outcome.result);
       case 'failed':
         this.#log('warn', delivery, `failed: ${outcome.line}`);
-        if (keepsNothing(delivery)) return this.#commit(delivery, () => this.#finishing.add(delivery.token));
-        return this.#write(delivery, done(delivery, 'failed', null, outcome.error, outcome.line));
+        return this.#end(delivery, 'failed', null, outcome.error, outcome.line);
       case 'retry':
         this.#log('info', delivery, `is tried again in ${Math.round(outcome.delayMs)} ms: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.delayMs));
@@ -93,7 +82,7 @@ export class Settler {
       this.#log('warn', delivery, `lost its thread, is delivered again (${charges} of ${this.#options.maxDeliveries})`);
       return this.#write(delivery, handedBack(delivery, 1));
     }
-    const error = new PoisonedError(delivery.key, charges);
+    const error = new PoisonedError(keyOf(delivery), charges);
     this.#log('error', delivery, error.message);
     this.settle(delivery, { kind: 'failed', error: encodeError(error), line: `${error.name}: ${error.message}` });
   }
@@ -104,39 +93,79 @@ export class Settler {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  /** The execution is over. What keeps nothing leaves no trace of how. */
+  #end(
+    delivery: Delivery,
+    state: 'completed' | 'failed',
+    result: Uint8Array | null,
+    error: Uint8Array | null = null,
+    line = '',
+  ): void {
+    const { record } = delivery;
+    if (record !== null) return this.#write(delivery, done(delivery, record, state, result, error, line));
+    this.#pending.add(delivery);
+    this.#finishing.push(delivery);
+  }
+
   #write(delivery: Delivery, settlement: Settlement): void {
-    this.#commit(delivery, async () => {
-      const isOwned = await this.#settling.add(settlement);
-      if (!isOwned) this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
+    this.#pending.add(delivery);
+    this.#settling.push({ delivery, settlement });
+  }
+
+  async #sendFinished(batch: readonly Delivery[]): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    const tokens = batch.map((delivery) => delivery.token);
+    await this.#untilLeaseEnds(batch, async () => {
+      const fenced = await finish(redis, keys, tokens);
+      if (fenced > 0) logger.warn({ fenced }, 'executions ended here after their leases had passed on');
     });
   }
 
-  #commit(delivery: Delivery, write: () => Promise<unknown>): void {
-    this.#pending.add(delivery);
-    const attempt = async (since: number): Promise<void> => {
+  async #sendSettlements(batch: readonly Settling[]): Promise<void> {
+    const { redis, keys } = this.#options;
+    const settlements = batch.map((settling) => settling.settlement);
+    const deliveries = batch.map((settling) => settling.delivery);
+    await this.#untilLeaseEnds(deliveries, async () => {
+      for (const { token } of await settle(redis, keys, settlements)) {
+        const delivery = deliveries.find((one) => one.token === token)!;
+        this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
+      }
+    });
+  }
+
+  async #untilLeaseEnds(deliveries: readonly Delivery[], write: () => Promise<void>): Promise<void> {
+    const { leaseMs, logger } = this.#options;
+    const giveUpMs = monotonicMs() + leaseMs;
+    for (;;) {
       try {
         await write();
+        break;
       } catch (error) {
-        if (monotonicMs() - since < this.#options.leaseMs) {
-          await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
-          return await attempt(since);
+        const count = deliveries.length;
+        if (monotonicMs() > giveUpMs) {
+          logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases');
+          break;
         }
-        this.#log('error', delivery, `could not be settled and is left to its lease: ${String(error)}`);
+        logger.warn({ error: String(error), count }, 'outcomes could not be written, trying again');
+        await delay(RETRY_AFTER_MS);
       }
-    };
-    void attempt(monotonicMs()).then(() => {
-      this.#pending.delete(delivery);
-      if (this.#pending.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
-    });
+    }
+    for (const delivery of deliveries) this.#pending.delete(delivery);
+    if (this.#pending.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #log(level: 'info' | 'warn' | 'error', { key, envelope }: Delivery, message: string): void {
-    const { task, attempt } = envelope;
-    this.#options.logger[level]({ task, key, attempt }, `${task} ${message}`);
+  #log(level: 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
+    const { task, attempt } = delivery.envelope;
+    this.#options.logger[level]({ task, key: keyOf(delivery), attempt }, `${task} ${message}`);
   }
 }
 
-function bytesOf(settlement: Settlement): number {
+interface Settling {
+  readonly delivery: Delivery;
+  readonly settlement: Settlement;
+}
+
+function bytesOf({ settlement }: Settling): number {
   if (settlement.kind === 'again') return settlement.message.length;
   return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
 }

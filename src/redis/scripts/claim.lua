@@ -5,22 +5,27 @@
 -- Reply indexes (from 0) of the items that were refused
 --@include now
 local prefix, worker = ARGV[1], ARGV[2]
+local runs = prefix .. 'run:'
 --@include events
 --@include entries
 
 local began = digits(now)
 local refused = {}
 for at = 3, #ARGV, 3 do
-  local key, token = ARGV[at], ARGV[at + 1]
-  local run = prefix .. 'run:' .. key
-  if redis.call('HGET', run, 'e') == token then
-    redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began, 'a', ARGV[at + 2])
+  local key, token, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local run = runs .. key
+  if redis.call('HGET', run, 'e') ~= token then
+    remove(token)
+    refused[#refused + 1] = (at - 3) / 3
+  else
+    if attempt == '1' then -- the usual case, one field less
+      redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began)
+    else
+      redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began, 'a', attempt)
+    end
     if listened then
       changed(key, redis.call('HGET', run, 'g'), 'running')
     end
-  else
-    remove(token)
-    refused[#refused + 1] = (at - 3) / 3
   end
 end
 return refused

@@ -2,36 +2,41 @@
 -- ran out and somebody else owns the execution (or has settled it), so nothing of the stale owner may be written.
 -- Acknowledging comes first: it frees memory, and so lifts an out-of-memory refusal for the writes that follow.
 -- KEYS  work, front, schedule
--- ARGV  prefix, number of items, their tokens, then for each item one of
---         'done', key ('' without a record), ttl (ms), state, result ('' none), error, error line
---         'again', key ('' without a record), 'w' | 'f' | '+n' (which stream, or n ms from now), state of a record,
---                  message, due time to keep ('' the new one), deliveries ('' none), id of an execution without a record, task
+-- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind:
+--         'completed', ttl (ms), count, then count times: key
+--         'returned',  ttl, count, then count times: key, result
+--         'ended',     ttl, count, then count times: key, state, error, error line
+--         'again',     '', count, then count times: key ('' without a record), 'w' | 'f' | '+n' (which stream, or n ms
+--                      from now), message, due time to keep ('' the new one), deliveries ('' none),
+--                      id (of an execution without a record), task
 -- Reply indexes (from 0) of the items that were fenced off
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
+local runs = prefix .. 'run:'
 --@include events
 --@include entries
 
 local fenced = {}
+
+-- Whether the i-th entry was still there, and so its outcome may be written. The usual case, all of them were, costs two
+-- calls per stream instead of two per entry.
 local owned = {}
 do
-  -- The usual case, all entries are ours, costs two calls per stream instead of two per entry.
-  local tokens = { w = {}, f = {} }
+  local ids = { w = {}, f = {} }
   for i = 1, count do
     local token = ARGV[2 + i]
-    table.insert(tokens[string.sub(token, 1, 1)], string.sub(token, 2))
+    local list = ids[string.sub(token, 1, 1)]
+    list[#list + 1] = string.sub(token, 2)
   end
   local all = true
-  for letter, ids in pairs(tokens) do
-    if #ids > 0 then
-      all = redis.call('XACK', stream_of(letter), 'workers', unpack(ids)) == #ids and all
+  for letter, list in pairs(ids) do
+    if #list > 0 then
+      all = redis.call('XACK', stream_of(letter), 'workers', unpack(list)) == #list and all
     end
   end
-  if all then
-    for letter, ids in pairs(tokens) do
-      if #ids > 0 then
-        redis.call('XDEL', stream_of(letter), unpack(ids))
-      end
+  for letter, list in pairs(ids) do
+    if all and #list > 0 then
+      redis.call('XDEL', stream_of(letter), unpack(list))
     end
   end
   for i = 1, count do
@@ -42,23 +47,15 @@ do
   end
 end
 
-local function done(at)
-  local key, ttl, state, result, err = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  if key == '' then
-    return
-  end
-  local run = prefix .. 'run:' .. key
+local ended = digits(now)
+
+local function close(key, ttl, state, ...)
+  local run = runs .. key
   local generation = listened and redis.call('HGET', run, 'g')
   if ttl == '0' then
     redis.call('DEL', run)
   else
-    if err ~= '' then
-      redis.call('HSET', run, 's', state, 'c', digits(now), 'e', '', 'x', err, 'y', ARGV[at + 5])
-    elseif result ~= '' then
-      redis.call('HSET', run, 's', state, 'c', digits(now), 'e', '', 'r', result)
-    else
-      redis.call('HSET', run, 's', state, 'c', digits(now), 'e', '')
-    end
+    redis.call('HSET', run, 's', state, 'c', ended, 'e', '', ...)
     redis.call('PEXPIRE', run, ttl)
   end
   if generation then
@@ -66,59 +63,70 @@ local function done(at)
   end
 end
 
-local function again(at)
-  local key, where, message, due, deliveries = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+local function park(key, id, delay, message, due, task)
   local recorded = key ~= ''
-  local run = prefix .. 'run:' .. (recorded and key or ARGV[at + 5])
-  local state
+  local member = recorded and key or id
+  local score = digits(now + delay)
+  redis.call('HSET', runs .. member, 's', 'scheduled', 'e', '', 'w', due ~= '' and due or score, 'm', message)
+  if not recorded then
+    redis.call('HSET', runs .. member, 'l', '1', 't', task)
+  end
+  redis.call('ZADD', KEYS[3], score, member)
+  redis.call('PUBLISH', prefix .. 'wake', score)
+end
 
-  if string.sub(where, 1, 1) == '+' then
-    local score = digits(now + tonumber(string.sub(where, 2)))
-    state = 'scheduled'
-    redis.call('HSET', run, 's', state, 'e', '', 'w', due ~= '' and due or score, 'm', message)
-    if not recorded then
-      redis.call('HSET', run, 'l', '1', 't', ARGV[at + 6])
-    end
-    redis.call('ZADD', KEYS[3], score, recorded and key or ARGV[at + 5])
-    redis.call('PUBLISH', prefix .. 'wake', score)
-  else
-    state = 'queued'
-    local fields = { 'm', message }
-    if recorded then
-      fields[#fields + 1] = 'k'
-      fields[#fields + 1] = key
-    end
-    if due ~= '' then
-      fields[#fields + 1] = 'w'
-      fields[#fields + 1] = due
-    end
-    if deliveries ~= '' then
-      fields[#fields + 1] = 'd'
-      fields[#fields + 1] = deliveries
-    end
-    local id = redis.call('XADD', stream_of(where), '*', unpack(fields))
-    if recorded then
-      redis.call('HSET', run, 's', state, 'e', where .. id)
+local function queue(key, letter, message, due, deliveries)
+  local fields = { 'm', message }
+  local function add(name, value)
+    if value ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
     end
   end
-  if recorded and listened then
-    changed(key, redis.call('HGET', run, 'g'), state)
+  add('k', key)
+  add('w', due)
+  add('d', deliveries)
+  local id = redis.call('XADD', stream_of(letter), '*', unpack(fields))
+  if key ~= '' then
+    redis.call('HSET', runs .. key, 's', 'queued', 'e', letter .. id)
   end
 end
 
-local at = 3 + count
-for i = 1, count do
-  local kind = ARGV[at]
-  if kind == 'done' then
-    if owned[i] then
-      done(at + 1)
+local write = {
+  completed = { 1, function(ttl, at)
+    close(ARGV[at], ttl, 'completed')
+  end },
+  returned = { 2, function(ttl, at)
+    close(ARGV[at], ttl, 'completed', 'r', ARGV[at + 1])
+  end },
+  ended = { 4, function(ttl, at)
+    close(ARGV[at], ttl, ARGV[at + 1], 'x', ARGV[at + 2], 'y', ARGV[at + 3])
+  end },
+  again = { 7, function(_, at)
+    local key, where = ARGV[at], ARGV[at + 1]
+    local delayed = string.sub(where, 1, 1) == '+'
+    if delayed then
+      park(key, ARGV[at + 5], string.sub(where, 2), ARGV[at + 2], ARGV[at + 3], ARGV[at + 6])
+    else
+      queue(key, where, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
     end
-    at = at + 7
-  else
-    if owned[i] then
-      again(at + 1)
+    if listened and key ~= '' then
+      changed(key, redis.call('HGET', runs .. key, 'g'), delayed and 'scheduled' or 'queued')
     end
-    at = at + 8
+  end },
+}
+
+local item, at = 1, 3 + count
+while at <= #ARGV do
+  local ttl, size = ARGV[at + 1], tonumber(ARGV[at + 2])
+  local width, apply = write[ARGV[at]][1], write[ARGV[at]][2]
+  at = at + 3
+  for _ = 1, size do
+    if owned[item] then
+      apply(ttl, at)
+    end
+    item = item + 1
+    at = at + width
   end
 end
 return fenced

@@ -1,0 +1,176 @@
+/** `docket-worker`: runs a worker until it is told to stop. */
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { Docket } from '../client/docket.js';
+import { parseDuration } from '../core/duration.js';
+import { TaskModuleError } from '../core/errors.js';
+import { commandLineLogger, LOG_FORMATS, LOG_LEVELS } from '../observe/log.js';
+import { WORKER_DEFAULTS, type WorkerOptions } from '../worker/options.js';
+import { Worker } from '../worker/worker.js';
+
+/** What the process ends with. */
+export const EXIT = { drained: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+
+interface Flags {
+  url?: string;
+  docket?: string;
+  tasks?: string[];
+  name?: string;
+  threads?: number;
+  concurrency?: number;
+  redeliveryTimeout?: number;
+  minimumCheckInterval?: number;
+  schedulingResolution?: number;
+  drainTimeout?: number;
+  untilFinished?: boolean;
+  loggingLevel: string;
+  loggingFormat?: string;
+}
+
+const command = new Command('docket-worker')
+  .description('Runs the tasks of a docket on worker threads, until SIGTERM or SIGINT.')
+  .version(versionOfPackage())
+  .addOption(option('--url <url>', 'DOCKET_URL', 'where Redis is', 'redis://localhost:6379/0'))
+  .addOption(option('--docket <name>', 'DOCKET_NAME', 'name of the docket', 'docket'))
+  .addOption(
+    option(
+      '--tasks <module...>',
+      'DOCKET_TASKS',
+      'modules with tasks, as module or module:export; in the environment separated by commas',
+    ).argParser((text: string, before: string[] | undefined) => [...(before ?? []), ...text.split(',')]),
+  )
+  .addOption(option('--name <name>', 'DOCKET_WORKER_NAME', 'name of this worker', 'host#pid'))
+  .addOption(option('--threads <n>', 'DOCKET_WORKER_THREADS', 'worker threads', 'one per core').argParser(wholeNumber))
+  .addOption(
+    option(
+      '--concurrency <n>',
+      'DOCKET_WORKER_CONCURRENCY',
+      'executions at once, over all threads',
+      'one per thread',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    duration(
+      '--redelivery-timeout <duration>',
+      'DOCKET_WORKER_REDELIVERY_TIMEOUT',
+      'redeliveryTimeout',
+      'silence after which the executions of this worker are given to others',
+    ),
+  )
+  .addOption(
+    duration(
+      '--minimum-check-interval <duration>',
+      'DOCKET_WORKER_MINIMUM_CHECK_INTERVAL',
+      'minimumCheckInterval',
+      'longest blocking read',
+    ),
+  )
+  .addOption(
+    duration(
+      '--scheduling-resolution <duration>',
+      'DOCKET_WORKER_SCHEDULING_RESOLUTION',
+      'schedulingResolution',
+      'longest sleep of the scheduler',
+    ),
+  )
+  .addOption(
+    duration(
+      '--drain-timeout <duration>',
+      'DOCKET_WORKER_DRAIN_TIMEOUT',
+      'drainTimeout',
+      'how long running tasks may take to finish after a signal',
+    ),
+  )
+  .option('--until-finished', 'end when nothing is left in the whole docket')
+  .addOption(
+    option('--logging-level <level>', 'DOCKET_LOGGING_LEVEL', 'least level that is logged')
+      .choices(LOG_LEVELS)
+      .default('info'),
+  )
+  .addOption(
+    option(
+      '--logging-format <format>',
+      'DOCKET_LOGGING_FORMAT',
+      'form of the log lines',
+      'pretty on a terminal, else plain',
+    ).choices(LOG_FORMATS),
+  )
+  .addHelpText(
+    'after',
+    `
+Durations: 250ms, 30s, 5m, 1h, mm:ss, hh:mm:ss. Exit codes: 0 drained or finished, 1 failed, 2 wrong usage,
+130 or 143 when a second SIGINT or SIGTERM cut the drain short.`,
+  )
+  .exitOverride();
+
+/** Parses the command line, runs the worker, and sets the exit code. Never rejects. */
+export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
+  try {
+    command.parse(argv);
+  } catch (error) {
+    // commander has printed its line
+    process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.drained : EXIT.usage;
+    return;
+  }
+  try {
+    await run(command.opts<Flags>());
+  } catch (error) {
+    process.exitCode = EXIT.failed;
+    console.error(`docket-worker: ${error instanceof Error ? error.message : String(error)}`);
+    const cause = error instanceof TaskModuleError ? error.cause : undefined;
+    if (cause instanceof Error && cause.stack) console.error(cause.stack); // the user's own error, with its place
+  }
+}
+
+async function run(flags: Flags): Promise<void> {
+  const { url, docket: name, untilFinished, loggingLevel, loggingFormat, ...options } = flags;
+  const logger = commandLineLogger(loggingLevel, loggingFormat);
+  const docket = new Docket({ ...(url && { url }), ...(name && { name }) });
+  try {
+    const worker = new Worker(docket, { ...(options as WorkerOptions), logger });
+    const signals = stopOnSignals(worker);
+    try {
+      await (untilFinished ? worker.runUntilFinished() : worker.runForever());
+    } finally {
+      signals.dispose();
+    }
+  } finally {
+    await docket.close();
+  }
+}
+
+/** The first signal drains. The second one ends the process at once: what runs is delivered again when its lease ends. */
+function stopOnSignals(worker: Worker): { dispose(): void } {
+  let isStopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    isStopping = true;
+    void worker.close();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  return { dispose: () => process.off('SIGTERM', onSignal).off('SIGINT', onSignal) };
+}
+
+function option(flags: string, env: string, description: string, fallback?: string): Option {
+  return new Option(flags, fallback ? `${description} (default: ${fallback})` : description).env(env);
+}
+
+function duration(flags: string, env: string, name: keyof typeof WORKER_DEFAULTS, description: string): Option {
+  return new Option(flags, `${description} (default: ${WORKER_DEFAULTS[name]})`).env(env).argParser((text) => {
+    try {
+      return parseDuration(text, name);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  });
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`'${text}' is not a whole number.`);
+}
+
+function versionOfPackage(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  return version as string;
+}
