@@ -67,11 +67,11 @@ export function printSummary(
   }
 }
 
-export function printSpeedUp({ files, bytes, oneThreadMs, allThreadsMs }: SpeedUp, threads: number): void {
-  console.log(
-    `speed-up ${(oneThreadMs / allThreadsMs).toFixed(2)}x on ${threads} threads: a sample of ${count(files)} files (${megabytes(bytes)})`,
-  );
-  console.log(`took ${seconds(oneThreadMs)} on one thread and ${seconds(allThreadsMs)} on ${threads}`);
+export function printSpeedUp(speedUp: SpeedUp, threads: number): void {
+  const { files, bytes, oneThreadMs, allThreadsMs } = speedUp;
+  console.log(`speed-up ${(oneThreadMs / allThreadsMs).toFixed(2)}x on ${threads} threads`);
+  console.log(`  a sample of ${count(files)} files (${megabytes(bytes)}, drawn by their share of the work) took`);
+  console.log(`  ${seconds(oneThreadMs)} on one thread and ${seconds(allThreadsMs)} on ${threads}`);
 }
 
 function sum(results: readonly Compressed[], of: 'bytes' | 'compressedBytes' | 'busyMs'): number {

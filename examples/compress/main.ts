@@ -10,7 +10,7 @@ import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { compressFiles } from './compress-files.js';
+import { Compressor, type Outcomes } from './compressor.js';
 import { Progress, printSpeedUp, printSummary } from './display.js';
 import { measureSpeedUp } from './speed-up.js';
 import type { Compressed } from './tasks.js';
@@ -37,10 +37,7 @@ async function demo(argument: string): Promise<void> {
   console.log(`${files.length.toLocaleString('en-US')} files under ${folder}, ${threads} threads`);
   const results: Compressed[] = [];
   const progress = new Progress(files.length);
-  const start = performance.now();
-  await compressFiles(files, {
-    threads,
-    signal,
+  const outcomes: Outcomes = {
     onResult(result) {
       results.push(result);
       progress.done(result.bytes);
@@ -49,7 +46,12 @@ async function demo(argument: string): Promise<void> {
       failures.set(path, message(error));
       progress.done(0);
     },
-  });
+  };
+  const start = performance.now();
+  {
+    await using compressor = new Compressor(threads);
+    await compressor.run(files, outcomes, signal);
+  }
   progress.stop();
   printSummary(results, failures, performance.now() - start);
 

@@ -1,6 +1,6 @@
 /** How much faster all threads are than one: measured on the same files, one side after the other. */
 import { performance } from 'node:perf_hooks';
-import { compressFiles } from './compress-files.js';
+import { Compressor } from './compressor.js';
 import type { Compressed } from './tasks.js';
 
 export interface SpeedUp {
@@ -10,13 +10,14 @@ export interface SpeedUp {
   readonly allThreadsMs: number;
 }
 
-/** About three seconds on one thread. */
-const SAMPLE_BUSY_MS = 3_000;
-/** No file may be so long that the other threads wait for it at the end. */
-const LONGEST_FILE_MS = 100;
+/** How much work the sample is, so that one thread needs seconds, not minutes. */
+const SAMPLE_BUSY_MS = 4_000;
 const LEAST_BUSY_MS = 500;
+/** No file of it may be so long that all threads but one wait for it at the end. */
+const LONGEST_FILE_MS = 50;
+const WARM_UP_FILES_PER_THREAD = 4;
 
-/** Compresses a random sample of the files again, on one thread and on all. `null` when there is too little to compare. */
+/** Compresses a sample of the files again, on one thread and on all. `null` when there is too little to compare. */
 export async function measureSpeedUp(
   results: readonly Compressed[],
   threads: number,
@@ -30,32 +31,33 @@ export async function measureSpeedUp(
   return { files: sample.length, bytes: sum(sample.map(({ bytes }) => bytes)), oneThreadMs, allThreadsMs };
 }
 
-/** From the first result to the last: the threads have started and compiled by then, on both sides. */
 async function time(paths: readonly string[], threads: number, signal: AbortSignal): Promise<number> {
-  let first = 0;
-  let last = 0;
-  const done = () => {
-    last = performance.now();
-    first ||= last;
-  };
-  await compressFiles(paths, { threads, signal, onResult: done, onFailure: done });
-  return last - first;
+  await using compressor = new Compressor(threads);
+  const ignore = { onResult() {}, onFailure() {} };
+  await compressor.run(paths.slice(0, threads * WARM_UP_FILES_PER_THREAD), ignore, signal);
+  const start = performance.now();
+  await compressor.run(paths, ignore, signal);
+  return performance.now() - start;
 }
 
-/** Sorted first, as results arrive in another order each time, then shuffled with a fixed seed: always the same sample. */
+/**
+ * Draws files at random, each with a chance in proportion to its work, as the whole run's speed is decided by where the
+ * work is and not by the many tiny files. (The largest values of random^(1/weight) are such a sample: Efraimidis and
+ * Spirakis, 2006.) The seed is fixed and the files are sorted first, as results arrive in another order each time.
+ */
 function pick(results: readonly Compressed[]): Compressed[] {
   const random = seeded(1);
-  const shuffled = results
+  const drawn = results
     .filter(({ busyMs }) => busyMs <= LONGEST_FILE_MS)
     .sort((a, b) => (a.path < b.path ? -1 : 1))
-    .map((result) => ({ result, at: random() }))
-    .sort((a, b) => a.at - b.at)
+    .map((result) => ({ result, rank: random() ** (1 / result.busyMs) }))
+    .sort((a, b) => b.rank - a.rank)
     .map(({ result }) => result);
-  const sample: Compressed[] = [];
-  for (let busyMs = 0; busyMs < SAMPLE_BUSY_MS && sample.length < shuffled.length; busyMs += sample.at(-1)!.busyMs) {
-    sample.push(shuffled[sample.length]!);
-  }
-  return sample;
+  let busyMs = 0;
+  return drawn.filter((result) => {
+    busyMs += result.busyMs;
+    return busyMs <= SAMPLE_BUSY_MS;
+  });
 }
 
 /** mulberry32: small, and the same everywhere. */

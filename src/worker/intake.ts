@@ -71,22 +71,36 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { blocking, keys, consumer, longestReadMs, logger } = this.#options;
-    while (!signal.aborted) {
-      const count = Math.min(this.#options.room(), READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
-      if (count === 0) {
+    const { logger } = this.#options;
+    let reading: Promise<Entry[]> | null = null;
+    while (!signal.aborted || reading) {
+      reading ??= this.#read(0, signal);
+      if (!reading) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
         continue;
       }
       try {
-        this.#accept(await readEntries(blocking, keys, consumer, count, longestReadMs));
+        const entries: Entry[] = await reading;
+        // Asked for before these are dealt with: the server collects the next batch while this one is dispatched.
+        reading = entries.length > 0 ? this.#read(entries.length, signal) : null;
+        this.#accept(entries);
       } catch (error) {
-        if (signal.aborted) return;
-        await this.#recover(error, logger, signal);
+        reading = null;
+        if (!signal.aborted) await this.#recover(error, logger, signal);
       }
     }
+  }
+
+  /** Starts a read of as many entries as there is room for when `unseen` more have found theirs; `null` for none. */
+  #read(unseen: number, signal: AbortSignal): Promise<Entry[]> | null {
+    const { blocking, keys, consumer, longestReadMs, room } = this.#options;
+    const count = Math.min(room() - unseen, READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
+    if (count <= 0 || signal.aborted) return null;
+    const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
+    reading.catch(() => undefined); // handled where it is awaited, which may be later
+    return reading;
   }
 
   #accept(entries: readonly Entry[]): void {

@@ -1,0 +1,63 @@
+/** Files in, results out: docket in one process, with an embedded Redis and a worker with threads of its own. */
+import { once } from 'node:events';
+import { Docket } from 'docket';
+import { Worker } from 'docket/worker';
+import { type Compressed, compress } from './tasks.js';
+
+/** What becomes of each file. */
+export interface Outcomes {
+  onResult(result: Compressed): void;
+  onFailure(path: string, error: unknown): void;
+}
+
+/** How many files are on their way at once: enough for any number of threads; the embedded server is slow with long backlogs. */
+const WINDOW = 128;
+
+export class Compressor implements AsyncDisposable {
+  readonly #docket: Docket;
+  readonly #worker: Worker;
+  readonly #running: Promise<void>;
+  readonly #closing = new AbortController();
+
+  constructor(threads: number) {
+    this.#docket = new Docket({ name: `compress-on-${threads}`, url: 'memory://demo' });
+    this.#worker = new Worker(this.#docket, {
+      tasks: new URL('./tasks.js', import.meta.url),
+      threads,
+      drainTimeout: '3s', // Ctrl-C should not wait for a very large file
+    });
+    this.#running = this.#worker.runForever();
+  }
+
+  /** Compresses every file and tells the outcome of each; returns early when the signal aborts. */
+  async run(files: Iterable<string>, outcomes: Outcomes, signal: AbortSignal): Promise<void> {
+    const queue = files[Symbol.iterator]();
+    const lanes = Array.from({ length: WINDOW }, () => this.#feed(queue, outcomes, signal));
+    // The worker only ends before the work does when it fails.
+    await Promise.race([Promise.all(lanes), this.#running, aborted(signal)]);
+  }
+
+  /** Takes files from the queue, one after the other: the next when the last one is done. */
+  async #feed(queue: Iterator<string>, { onResult, onFailure }: Outcomes, signal: AbortSignal): Promise<void> {
+    const isStopped = () => signal.aborted || this.#closing.signal.aborted;
+    for (let next = queue.next(); !next.done && !isStopped(); next = queue.next()) {
+      const path = next.value;
+      try {
+        const execution = await this.#docket.add(compress, { path });
+        onResult(await execution.result());
+      } catch (error) {
+        if (!isStopped()) onFailure(path, error);
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#worker.close();
+    await this.#docket.close(); // whoever still waits for a result is told
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
