@@ -1,4 +1,5 @@
 /** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
+import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
 import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import {
@@ -59,12 +60,16 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #listener: Listener;
   readonly #entries: RequestBatcher<Prepared, Placed>;
   readonly #records: RequestBatcher<Prepared, Placed>;
+  /** Batches of `addMany` on their way. */
+  readonly #sending = new Set<Promise<unknown>>();
   #connection: Promise<Redis> | undefined;
+  #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
   constructor(options: DocketOptions<Tasks> = {}) {
     this.#settings = resolveDocketOptions(options);
     const { url, keys, errors, executionTtlMs } = this.#settings;
+    setMaxListeners(0, this.#closing.signal); // one for each who waits for a result
     this.#listener = new Listener(url, keys, () => this.#connect());
     this.#source = {
       errors,
@@ -122,7 +127,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const items = Array.from(calls, ({ task, args, options }) =>
       prepare(this.#settings, this.#newId, task, args, options),
     );
-    const sent = await Promise.all([
+    const sending = Promise.all([
       sendInBatches(items.filter(isEntry), (batch) => this.#sendEntries(batch), BATCHES),
       sendInBatches(
         items.filter((item) => !isEntry(item)),
@@ -130,6 +135,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         BATCHES,
       ),
     ]);
+    this.#sending.add(sending);
+    const sent = await sending.finally(() => this.#sending.delete(sending));
     const [entries, records] = sent.map((batches) => batches.flatMap((batch) => batch.outputs)[Symbol.iterator]());
     const placed = items.map((item) => (isEntry(item) ? entries! : records!).next().value ?? null);
     const handles = items.map((item, i) => (placed[i] ? this.#handle(item, placed[i]) : null));
@@ -156,10 +163,14 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /** Sends what was added, then closes all connections; whoever still waits for a result is told so. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort(new DocketClosedError());
-    await Promise.all([this.#entries.idle(), this.#records.idle()]);
+    await Promise.all([this.#entries.idle(), this.#records.idle(), ...this.#sending]);
     await this.#listener.close();
     await this.#connection?.then(closeConnection, () => undefined);
   }
@@ -173,7 +184,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     return new ExecutionHandle(this.#source, {
       key: item.key,
       task: item.task,
-      args: item.args,
+      args: placed.isNew ? item.args : undefined,
       dueMs,
       state: dueMs > placed.nowMs ? 'scheduled' : 'queued',
       disposition: placed.isNew ? 'scheduled' : 'already_scheduled',
@@ -185,7 +196,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   #completed(handle: ExecutionHandle<unknown>): Promise<void> | null {
     if (handle.disposition === 'scheduled') return null;
     return handle.sync().catch((error: unknown) => {
-      if (!(error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError)) throw error;
+      const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
+      if (!isOver && !(error instanceof DocketClosedError)) throw error;
     });
   }
 
@@ -220,8 +232,16 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     }
   }
 
-  #read(key: string): Promise<ExecutionRecord | null> {
-    return this.#connect().then((redis) => readExecution(redis, this.#settings.keys, key));
+  async #read(key: string): Promise<ExecutionRecord | null> {
+    this.#checkOpen();
+    const redis = await this.#connect();
+    try {
+      return await readExecution(redis, this.#settings.keys, key);
+    } catch (error) {
+      this.#checkOpen();
+      const where = describeDocket(this.#settings);
+      throw new RedisUnavailableError(`${where} could not be read: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   #connect(): Promise<Redis> {

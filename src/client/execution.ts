@@ -6,6 +6,8 @@ import {
   ExecutionCancelledError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
+  InvalidOptionError,
+  RedisUnavailableError,
   ResultsDisabledError,
   TimeoutError,
 } from '../core/errors.js';
@@ -50,7 +52,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     this.#placement = placement;
     this.#record = record;
     this.#args = placement.args;
-    if (record?.message) this.#args = decodeValue(new Envelope(record.message).args);
+    if (record) this.#adopt(record);
   }
 
   get key(): string {
@@ -96,6 +98,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     const waitMs = waitOf(options);
     if (!this.#source.keepsState) throw new ResultsDisabledError(this.key);
     options.signal?.throwIfAborted();
+    this.#source.closed.throwIfAborted();
     return await new Promise<R>((resolve, reject) => {
       const ending = new AbortController();
       const settle = (how: () => void) => {
@@ -109,14 +112,15 @@ export class ExecutionHandle<R> implements Execution<R> {
         if (isTerminal(record.state)) settle(() => resolve(this.#outcomeOf(record)));
       };
       const fail = (error: unknown) => settle(() => reject(error));
+      // A read that fails with its connection is made up for: the listener has everybody look again.
+      const failForGood = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
       const onEvent: OnEvent = (event) => {
-        if (event === null || this.#concerns(event)) look().catch(fail);
+        if (event === null || this.#concerns(event)) look().catch(failForGood);
       };
 
       if (waitMs !== null) {
         const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
-        const timer = setTimeout(expired, waitMs);
-        ending.signal.addEventListener('abort', () => clearTimeout(timer));
+        callAfter(waitMs, ending.signal, expired);
       }
       for (const signal of [options.signal, this.#source.closed]) {
         signal?.addEventListener('abort', () => fail(signal.reason), { signal: ending.signal });
@@ -139,8 +143,14 @@ export class ExecutionHandle<R> implements Execution<R> {
     const record = await this.#source.read(this.key);
     const { generation } = this.#placement;
     if (record && generation > 0 && record.generation > generation) throw new ExecutionSupersededError(this.key);
-    if (record) this.#record = record;
+    if (record) this.#adopt(record);
     return record;
+  }
+
+  /** The arguments of an execution that somebody else added are in its message, which is gone once it has ended. */
+  #adopt(record: ExecutionRecord): void {
+    this.#record = record;
+    if (this.#args === undefined && record.message) this.#args = decodeValue(new Envelope(record.message).args);
   }
 
   #outcomeOf(record: ExecutionRecord): R | Promise<R> {
@@ -163,7 +173,17 @@ function waitOf({ timeout, deadline }: ResultOptions): number | null {
   }
   if (timeout !== undefined) return toMs(timeout, 'timeout');
   if (deadline === undefined) return null;
-  return toMs(Math.max(0, deadline.getTime() - Date.now()), 'deadline');
+  if (!(deadline instanceof Date) || Number.isNaN(deadline.getTime())) {
+    throw new InvalidOptionError('deadline', 'expected a valid date');
+  }
+  return Math.max(0, deadline.getTime() - Date.now());
+}
+
+/** Calls back after `ms` unless the signal aborts, in legs: Node's timers hold 24 days, and fire at once beyond. */
+function callAfter(ms: number, signal: AbortSignal, callback: () => void): void {
+  const leg = Math.min(ms, 2 ** 31 - 1);
+  const timer = setTimeout(() => (ms > leg ? callAfter(ms - leg, signal, callback) : callback()), leg);
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
 }
 
 function dateOrNull(ms: number | null | undefined): Date | null {

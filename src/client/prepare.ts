@@ -5,7 +5,7 @@ import { encodeEnvelope } from '../core/envelope.js';
 import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
 import type { Due, PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
-import { type AnyTask, isTask } from '../tasks/task.js';
+import { type AnyTask, checkTaskName, isTask } from '../tasks/task.js';
 import type { DocketSettings } from './options.js';
 
 /** An `add` that can no longer fail for a reason of its own. */
@@ -35,7 +35,7 @@ export function prepare(
   options: AddOptions = {},
 ): Prepared {
   const name = nameOf(settings, task);
-  if (typeof args !== 'object' || args === null || Array.isArray(args)) {
+  if (typeof args !== 'object' || args === null || tagOf(args) !== 'Object') {
     throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
   }
   const due = dueOf(options.when);
@@ -62,6 +62,7 @@ function nameOf(settings: DocketSettings, task: AnyTask | string): string {
   if (typeof task !== 'string' || task === '') {
     throw new InvalidOptionError('task', `expected a task made with task(), or its name, got ${kindOf(task)}`);
   }
+  checkTaskName(task);
   if (settings.taskNames && !settings.taskNames.has(task)) throw new TaskNotFoundError(task, [...settings.taskNames]);
   return task;
 }
@@ -89,5 +90,11 @@ export function checkKey(key: unknown): asserts key is string {
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : typeof value;
+  if (typeof value !== 'object') return typeof value;
+  return Array.isArray(value) ? 'an array' : tagOf(value);
+}
+
+/** `Object` for records and instances of the user's classes, which the encoder refuses; `Map`, `Date` and so on for the rest. */
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -5,20 +5,22 @@ import { InvalidOptionError } from './errors.js';
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+/** 10,000 years: what lies further off is a mistake, and soon beyond what a Date can hold. */
+const MAXIMUM_MS = 3_650_000 * UNIT_MS.d;
 const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const CLOCK = /^(?:(\d+):)?([0-5]?\d):([0-5]\d)$/;
 
 /**
  * Converts a duration to whole milliseconds.
- * @throws InvalidOptionError naming `option` when it is negative, not finite or not a duration
+ * @throws InvalidOptionError naming `option` when it is negative, longer than 10,000 years or not a duration
  */
 export function toMs(duration: Duration, option: string): number {
   if (typeof duration === 'number') {
-    if (Number.isFinite(duration) && duration >= 0) return Math.round(duration);
-    throw new InvalidOptionError(option, `expected milliseconds >= 0, got ${duration}`);
+    if (duration >= 0 && duration <= MAXIMUM_MS) return Math.round(duration);
+    throw new InvalidOptionError(option, `expected 0 to ${MAXIMUM_MS} milliseconds, got ${duration}`);
   }
   const match = typeof duration === 'string' ? WITH_UNIT.exec(duration) : null;
-  if (match) return Math.round(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]);
+  if (match) return toMs(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS], option);
   throw new InvalidOptionError(option, `expected a duration such as 250, '30s' or '5m', got ${describe(duration)}`);
 }
 

@@ -55,7 +55,7 @@ export class Envelope {
 
   /** @throws UndecodableValueError when the bytes do not begin like a message */
   constructor(bytes: Uint8Array) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const reader = new HeaderReader(this.bytes, 0);
     const fields = reader.arrayLength();
     this.version = reader.number();

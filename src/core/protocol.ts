@@ -87,16 +87,18 @@ const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });
 const ITEM_FIELDS = 6;
 
-/**
- * Packs a chunk into one message: a flat msgpack array, six values an item. In memory of its own, which can be
- * transferred: cloning a view copies all of the pool it lies in.
- */
-export function encodeChunk(items: readonly ChunkItem[]): Uint8Array<ArrayBuffer> {
-  const flat: unknown[] = [];
-  for (const { row, epoch, record, dueMs, isRedelivered, message } of items) {
-    flat.push(row, epoch, record, dueMs, isRedelivered, message);
+/** Builds a chunk: a flat msgpack array, six values an item. */
+export class ChunkWriter {
+  readonly #flat: unknown[] = [];
+
+  add(item: ChunkItem): void {
+    this.#flat.push(item.row, item.epoch, item.record, item.dueMs, item.isRedelivered, item.message);
   }
-  return new Uint8Array(packer.pack(flat));
+
+  /** The message, in memory of its own: it can be transferred, where cloning a view copies all of the pool it lies in. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(packer.pack(this.#flat));
+  }
 }
 
 /** Reads a chunk; the messages of its items are views into it. */

@@ -99,8 +99,12 @@ export class SlotTable {
   }
 }
 
-/** Milliseconds on the clock that all threads of this process share (`performance.now()` starts anew in each thread). */
+/**
+ * Milliseconds on the clock that all threads of this process share. `performance.now()` starts anew in each thread, so it
+ * is set against `process.hrtime()` once; calling that each time would allocate.
+ */
 export function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e3 + nanoseconds / 1e6;
+  return performance.now() + OFFSET_MS;
 }
+
+const OFFSET_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();

@@ -22,6 +22,8 @@ const LETTER_K = 0x6b;
 const LETTER_M = 0x6d;
 const LETTER_W = 0x77;
 const LETTER_D = 0x64;
+const DASH = 0x2d;
+const DIGIT_0 = 0x30;
 
 /**
  * Reads up to `count` entries per stream, waiting up to `blockMs` for the first one. `front` is named first, so that
@@ -71,6 +73,13 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
     else if (name[0] === LETTER_W) dueMs = Number(value);
     else if (name[0] === LETTER_D) deliveries = Number(value);
   }
-  if (dueMs === 0) dueMs = Number.parseInt(token.slice(1), 10);
+  if (dueMs === 0) dueMs = millisecondsOf(id);
   return { token, record, message, dueMs, deliveries };
+}
+
+/** An entry's id is `<milliseconds>-<counter>`: the time it was added. */
+function millisecondsOf(id: Buffer): number {
+  let ms = 0;
+  for (let i = 0; i < id.length && id[i] !== DASH; i++) ms = ms * 10 + id[i]! - DIGIT_0;
+  return ms;
 }

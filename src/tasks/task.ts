@@ -72,7 +72,7 @@ export function task<const Name extends string, A extends object = {}, R = void>
 ): Task<Name, A, R>;
 export function task(name: string, ...rest: [Body] | [TaskOptions<RetryPolicy | undefined>, Body]): AnyTask {
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
-  checkName(name);
+  checkTaskName(name);
   if (typeof run !== 'function') throw new InvalidOptionError('run', `task '${name}' needs a function to run`);
   const policies = resolvePolicies(options);
   const definition: TaskDefinition = Object.freeze({ name, policies, run: run as TaskDefinition['run'] });
@@ -89,16 +89,8 @@ export function definitionOf(task: AnyTask): TaskDefinition {
   return (task as unknown as { [DEFINITION]: TaskDefinition })[DEFINITION];
 }
 
-type Body = (args: never, ctx: never) => unknown;
-
-/** In the global registry, so that a task module with its own copy of docket in `node_modules` still works. */
-const DEFINITION: unique symbol = Symbol.for('docket.task');
-
-const MAXIMUM_NAME_BYTES = 512;
-/** Control characters, and lone surrogates, which would not survive the way through Redis. */
-const UNSAFE = /[\p{Cc}\p{Cs}]/u;
-
-function checkName(name: unknown): asserts name is string {
+/** @throws InvalidOptionError when it is empty, longer than 512 bytes, or has control characters or lone surrogates */
+export function checkTaskName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') {
     throw new InvalidOptionError('name', 'a task needs a name, a string that is not empty');
   }
@@ -110,3 +102,12 @@ function checkName(name: unknown): asserts name is string {
     throw new InvalidOptionError('name', `a task's name has no control characters, got ${JSON.stringify(name)}`);
   }
 }
+
+type Body = (args: never, ctx: never) => unknown;
+
+/** In the global registry, so that a task module with its own copy of docket in `node_modules` still works. */
+const DEFINITION: unique symbol = Symbol.for('docket.task');
+
+const MAXIMUM_NAME_BYTES = 512;
+/** Control characters, and lone surrogates, which would not survive the way through Redis. */
+const UNSAFE = /[\p{Cc}\p{Cs}]/u;

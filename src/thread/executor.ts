@@ -4,6 +4,7 @@
  * Owns the rule that an execution starts only after it won its slot, and starts as late as possible: what waits behind
  * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
  */
+import { types } from 'node:util';
 import { decodeValue, encodeError, encodeValue } from '../core/codec.js';
 import { Envelope } from '../core/envelope.js';
 import { ResultTooLargeError, UnencodableValueError } from '../core/errors.js';
@@ -11,7 +12,7 @@ import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } fro
 import { monotonicMs, type SlotTable } from '../core/slots.js';
 import { decide, type Ending } from '../tasks/decide.js';
 import { type AnyTask, definitionOf, type TaskDefinition } from '../tasks/task.js';
-import { AttemptContext, InterruptedError, RetryRequest, type ThreadScope } from './context.js';
+import { AttemptContext, RetryRequest, type ThreadScope } from './context.js';
 
 export interface ExecutorOptions {
   readonly tasks: ReadonlyMap<string, AnyTask>;
@@ -101,9 +102,8 @@ export class Executor {
       const result = await task.run(decodeValue(envelope.args), context);
       return { kind: 'completed', result: this.#encodeResult(task.name, result) };
     } catch (error) {
-      if (error instanceof InterruptedError || (context.cancelled && error === context.signal.reason)) {
-        return { kind: 'interrupted' };
-      }
+      // Whatever it threw: timers and drivers make an error of their own of a signal that fires.
+      if (context.cancelled) return { kind: 'interrupted' };
       return failureOf(error, task, envelope.attempt);
     }
   }
@@ -139,6 +139,7 @@ function failureOf(error: unknown, task: TaskDefinition, attempt: number): Outco
 }
 
 function endingOf(error: unknown): Ending {
+  if (types.isProxy(error)) return { kind: 'threw', isRetryable: true }; // `instanceof` would run its traps
   if (error instanceof RetryRequest) return { kind: 'asked', delayMs: error.delayMs };
   const isRetryable = !(error instanceof ResultTooLargeError || error instanceof UnencodableValueError);
   return { kind: 'threw', isRetryable };

@@ -29,11 +29,12 @@ export class Scope implements ThreadScope {
   }
 
   logger(own: Readonly<Record<string, unknown>>): Logger {
+    const where = { docket: this.#config.docket.name, worker: this.#config.workerName, thread: threadId };
     const write =
       (level: LogLine['level']) =>
       (...line: [fields: object, message: string] | [message: string]) => {
         const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
-        this.#log({ level, message, fields: { ...printable(fields), ...own, thread: threadId } });
+        this.#log({ level, message, fields: { ...printable(fields), ...where, ...own } });
       };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }

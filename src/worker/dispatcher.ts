@@ -8,7 +8,7 @@
  * Work is shipped by expected time, not by count: short executions in chunks worth 5 ms, long and unknown ones alone. So
  * nothing waits behind a slow neighbour while another thread is idle, and the cost of a message is shared by many.
  */
-import { encodeChunk, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
+import { ChunkWriter, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
 import { monotonicMs, SlotTable } from '../core/slots.js';
 import type { Token } from '../redis/delivery-store.js';
 import type { Delivery } from './delivery.js';
@@ -73,6 +73,7 @@ export class Dispatcher {
 
   /** How many more deliveries may be read; 0 until it is worth a trip. */
   get room(): number {
+    if (this.#isEverybodyStuck(monotonicMs())) return 0; // it would only be handed back
     const concurrency = this.#lanes.reduce((sum, lane) => sum + (lane.thread ? lane.concurrency : 0), 0);
     const expectedMs = this.#estimates.overall;
     const ahead = expectedMs === undefined ? 0 : Math.min(READ_AHEAD_ITEMS, (READ_AHEAD_MS / expectedMs) * concurrency);
@@ -106,18 +107,20 @@ export class Dispatcher {
       if (this.#takeBack(shipment)) this.#queue.unshift(shipment.delivery);
       else this.#events.onLostThread(this.#release(shipment));
       this.#freeRow(shipment.row);
+      shipment.wasTakenBack = false; // its row is free now, not when its chunk is over
     }
     this.#dispatch();
   }
 
   /** Takes outcomes as they come in. */
   receive(batch: OutcomeBatch): void {
+    const nowMs = monotonicMs();
     forEachOutcome(batch, (row, outcome) => {
       const shipment = this.#shipments[row];
       if (!shipment) return; // its thread was given up meanwhile
       if (outcome.kind === 'completed')
         this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(row));
-      this.#release(shipment);
+      this.#release(shipment, nowMs);
       this.#freeRow(row);
       this.#events.onOutcome(shipment.delivery, outcome);
     });
@@ -209,21 +212,26 @@ export class Dispatcher {
 
   #open(lane: Lane, delivery: Delivery, expectedMs: number): Shipment {
     const row = this.#freeRows.pop()!;
-    const shipment = { delivery, row, epoch: this.slots.ship(row), lane, expectedMs, wasTakenBack: false };
+    const shipment: Shipment = {
+      delivery,
+      lane,
+      expectedMs,
+      wasTakenBack: false,
+      row,
+      epoch: this.slots.ship(row),
+      record: delivery.record,
+      dueMs: delivery.dueMs,
+      isRedelivered: delivery.deliveries > 0,
+      message: delivery.envelope.bytes,
+    };
     this.#shipments[row] = shipment;
     return shipment;
   }
 
   #send(lane: Lane, chunk: readonly Shipment[]): void {
-    const items = chunk.map(({ row, epoch, delivery }) => ({
-      row,
-      epoch,
-      record: delivery.record,
-      dueMs: delivery.dueMs,
-      isRedelivered: delivery.deliveries > 0,
-      message: delivery.envelope.bytes,
-    }));
-    lane.thread!.run(encodeChunk(items)).then(
+    const writer = new ChunkWriter();
+    for (const shipment of chunk) writer.add(shipment);
+    lane.thread!.run(writer.finish()).then(
       (batch) => {
         this.receive(batch);
         this.#freeTakenBack(chunk);
@@ -254,8 +262,8 @@ export class Dispatcher {
     lane.thread?.attend();
   }
 
-  #release(shipment: Shipment): Delivery {
-    shipment.lane.remove(shipment, monotonicMs());
+  #release(shipment: Shipment, endedMs?: number): Delivery {
+    shipment.lane.remove(shipment, endedMs);
     this.#shipments[shipment.row] = undefined;
     this.#shipped -= 1;
     return shipment.delivery;
@@ -290,9 +298,12 @@ export class Dispatcher {
       if (isSomebodyIdle) for (const delivery of this.#revoke(lane).reverse()) this.#queue.unshift(delivery);
       else if (lane.silentMs(nowMs) > HAND_BACK_AFTER_MS) this.#events.onHandBack(this.#revoke(lane));
     }
-    const isEverybodyStuck = this.#lanes.every((lane) => lane.silentMs(nowMs) > HAND_BACK_AFTER_MS);
-    if (isEverybodyStuck && this.#queue.length > 0) this.#events.onHandBack([...this.#queue.clear()]);
+    if (this.#queue.length > 0 && this.#isEverybodyStuck(nowMs)) this.#events.onHandBack([...this.#queue.clear()]);
     this.#dispatch();
+  }
+
+  #isEverybodyStuck(nowMs: number): boolean {
+    return this.#lanes.every((lane) => lane.free === 0 && lane.silentMs(nowMs) > HAND_BACK_AFTER_MS);
   }
 }
 

@@ -1,12 +1,11 @@
 /** One thread as the dispatcher sees it: what was shipped to it, and how long that should take. */
+import type { ChunkItem } from '../core/protocol.js';
 import type { Delivery } from './delivery.js';
 import type { Thread } from './thread.js';
 
 /** One delivery on its way to, or on, a thread. */
-export interface Shipment {
+export interface Shipment extends ChunkItem {
   readonly delivery: Delivery;
-  readonly row: number;
-  readonly epoch: number;
   readonly lane: Lane;
   /** Expected duration; 0 for an unknown task, which travels alone. */
   readonly expectedMs: number;
@@ -66,9 +65,10 @@ export class Lane {
     this.#expectedMs += shipment.expectedMs;
   }
 
-  remove(shipment: Shipment, nowMs: number): void {
+  /** `endedMs` says that a run ended then: what is taken back is no progress, and the lane is as stuck as before. */
+  remove(shipment: Shipment, endedMs?: number): void {
     this.shipments.delete(shipment);
     this.#expectedMs = this.shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
-    this.#progressedMs = nowMs;
+    if (endedMs !== undefined) this.#progressedMs = endedMs;
   }
 }
