@@ -16,7 +16,7 @@ import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import type { ProducerSettings } from '../peers/produce.js';
 import { TALLY_BITS, TALLY_COUNT } from '../peers/tally.js';
 import { type CostReading, costPerTask, readCost } from '../support/cost.js';
-import { bullmqLedger, docketLedger, type Ledger, rawLedger } from '../support/ledger.js';
+import { bullmqLedger, countReturned, docketLedger, type Ledger, rawLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
 import { liveStatus } from '../support/print.js';
 import type { BenchRedis } from '../support/redis-server.js';
@@ -26,7 +26,7 @@ import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
 const CONCURRENCY = 100;
-const POLL_MS = 5;
+const POLL_MS = 10;
 const STUCK_MS = 60_000;
 
 interface Contender {
@@ -82,6 +82,11 @@ const RAW: Contender = {
 };
 const CONTENDERS = [FORGET, TRACKED, BULLMQ, BULLMQ_KEPT, BULLMQ_THREADS, RAW];
 
+interface DrainRun extends Run {
+  /** See `countReturned`; 0 for everybody but docket. */
+  readonly returned: number;
+}
+
 export interface DrainOptions {
   readonly tasks: number;
   readonly rounds: number;
@@ -100,6 +105,7 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
     1,
     async (contender) => ({ problems: await countEach(redis, contender, audited) }),
   );
+  const returned = [...runs.values()].flat().reduce((sum, run) => sum + run.returned, 0);
   const ratio = (ours: Contender, theirs: Contender, atLeast: number) =>
     compare(`${ours.name} / ${theirs.name}`, rates(runs, ours.name), rates(runs, theirs.name), atLeast);
   return {
@@ -108,7 +114,11 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
       {
         title: `drain: one worker process empties a backlog of no-op tasks (docket and BullMQ's sandbox: ${THREADS} threads)`,
         rows: CONTENDERS.map((contender) => summarize(contender.name, backlog(contender), runs.get(contender.name)!)),
-        note: `audit: in further runs of ${audited} tasks each, every single execution was counted`,
+        notes: [
+          `audit: in further runs of ${audited} tasks each, every single execution was counted`,
+          `deliveries that docket's worker gave back before they started, or lost, and that were delivered again: ${returned}`,
+          `round trips: socket reads by Redis, an upper bound; ${1e3 / POLL_MS} of them a second are the bench's own`,
+        ],
       },
     ],
     verdicts: [
@@ -121,7 +131,7 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
   };
 }
 
-async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): Promise<Run> {
+async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): Promise<DrainRun> {
   await preload(redis, contender, tasks, 'noop');
   const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis));
   await worker.request();
@@ -137,6 +147,7 @@ async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): 
   return {
     perSecond: (leftAtStart / (end.at - start.at)) * 1e3,
     cost: costPerTask(start, end, leftAtStart),
+    returned: await countReturned(redis.admin),
     problems: await contender.ledger.audit(redis.admin, tasks, contender.keptMs > 0 ? tasks : 0),
   };
 }

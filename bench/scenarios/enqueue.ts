@@ -63,7 +63,7 @@ export async function enqueue(
       {
         title: 'enqueue: from the first add to the last confirmation',
         rows: CONTENDERS.map(({ name }) => summarize(name, tasks, runs.get(name)!)),
-        note: 'add: 5,000 calls awaited together; addMany and addBulk: one call after the other',
+        notes: ['add: 5,000 calls awaited together; addMany and addBulk: one call after the other'],
       },
     ],
     verdicts: [

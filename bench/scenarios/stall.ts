@@ -11,7 +11,7 @@ import { spin } from '../peers/docket-tasks.js';
 import type { DocketWorkerSettings, LoopDelay } from '../peers/docket-worker.js';
 import { DOCKET } from '../peers/names.js';
 import { STARTS } from '../peers/starts.js';
-import { countRedeliveries, docketLedger } from '../support/ledger.js';
+import { countReturned, docketLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
 import { status } from '../support/print.js';
 import type { BenchRedis } from '../support/redis-server.js';
@@ -52,7 +52,7 @@ export async function stall(
   await Promise.all([busy.stop(), idle.stop()]);
 
   const starts = await redis.admin.hgetall(STARTS);
-  const redeliveries = await countRedeliveries(redis.admin);
+  const redeliveries = await countReturned(redis.admin);
   const repeated = Object.entries(starts).filter(([, count]) => count !== '1');
   return {
     scenario: 'stall',
@@ -69,12 +69,13 @@ export async function stall(
             'loop delay max ms': delay.maxMs,
           },
         ],
-        note: 'loop delay of the coordinator, while its threads spin; it includes the 1 ms of the measuring timer',
+        notes: ['loop delay of the coordinator, while its threads spin; it includes the 1 ms of the measuring timer'],
       },
     ],
     verdicts: [],
     problems: [
       ...repeated.map(([key, count]) => `${key} started ${count} times`),
+      ...(redeliveries > 0 ? [`${redeliveries} deliveries were taken from the busy worker`] : []),
       ...(await docketLedger.audit(redis.admin, executions.length, executions.length)),
     ],
   };

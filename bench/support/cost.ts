@@ -1,4 +1,4 @@
-/** What a run cost apart from time: Redis commands, packets and CPU, and the CPU of the worker process. Read from outside. */
+/** What a run cost apart from time: Redis commands, round trips and CPU, and the CPU of the worker process. Read from outside. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 export interface CostReading {
   readonly redisCpuUs: number;
   readonly commands: number;
-  readonly packets: number;
+  readonly trips: number;
   readonly processCpuUs: number | null;
   readonly mainThreadCpuUs: number | null;
 }
@@ -16,8 +16,8 @@ export interface CostPerTask {
   readonly redisCpuUs: number;
   /** Commands Redis executed, those inside scripts and transactions included. */
   readonly commands: number;
-  /** Socket reads by Redis: an upper bound of the round trips, as a long request takes several. */
-  readonly packets: number;
+  /** Round trips at most: socket reads by Redis, of which a long request takes several. */
+  readonly trips: number;
   readonly processCpuUs: number | null;
   /** The main thread alone: docket's coordinator, or BullMQ's only thread. */
   readonly mainThreadCpuUs: number | null;
@@ -32,7 +32,7 @@ export async function readCost(admin: Redis, pid: number): Promise<CostReading> 
   return {
     redisCpuUs: seconds * 1e6,
     commands: calls,
-    packets: field(stats, 'total_reads_processed'),
+    trips: field(stats, 'total_reads_processed'),
     ...readProcess(pid),
   };
 }
@@ -45,7 +45,7 @@ export function costPerTask(from: CostReading, to: CostReading, tasks: number): 
   return {
     redisCpuUs: between('redisCpuUs')!,
     commands: between('commands')!,
-    packets: between('packets')!,
+    trips: between('trips')!,
     processCpuUs: between('processCpuUs'),
     mainThreadCpuUs: between('mainThreadCpuUs'),
   };

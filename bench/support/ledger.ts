@@ -25,14 +25,13 @@ export const docketLedger: Ledger = {
       'deliveries pending': [work!.pending + front!.pending, 0],
       'entries added': [work!.added, added],
       'messages quarantined': [await admin.xlen(`{${DOCKET}}:quarantine`), 0],
-      redeliveries: [front!.added, 0],
       'completed records': [await countCompleted(admin, `{${DOCKET}}:run:*`), kept],
     });
   },
 };
 
-/** How many deliveries were given up and handed out again. */
-export async function countRedeliveries(admin: Redis): Promise<number> {
+/** How many entries went to the front stream: given back by a worker before they started, or redelivered. */
+export async function countReturned(admin: Redis): Promise<number> {
   return (await streamState(admin, DOCKET_STREAMS[1])).added;
 }
 

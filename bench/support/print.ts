@@ -21,7 +21,7 @@ function verdictRow({ question, ratio, atLeast, met }: Verdict): Row {
   return { question, ...figures, verdict: met ? 'met' : 'not met' };
 }
 
-function printTable({ title, rows, note }: Table): void {
+function printTable({ title, rows, notes = [] }: Table): void {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))];
   const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
@@ -35,7 +35,7 @@ function printTable({ title, rows, note }: Table): void {
         .trimEnd()}`,
     );
   }
-  if (note) console.log(`  ${note}`);
+  for (const note of notes) console.log(`  (${note})`);
 }
 
 function cell(value: string | number | null | undefined): string {

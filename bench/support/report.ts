@@ -13,7 +13,7 @@ export interface Table {
   readonly title: string;
   readonly rows: readonly Row[];
   /** What a reader must know to judge the figures. */
-  readonly note?: string;
+  readonly notes?: readonly string[];
 }
 
 /** Column name (with its unit) to value; `null` where it could not be measured. */

@@ -51,7 +51,7 @@ export function summarize(name: string, tasks: number, runs: readonly Run[]): Ro
     max: rate.max,
     'Redis us/task': median('redisCpuUs'),
     'commands/task': median('commands'),
-    'packets/task': median('packets'),
+    'round trips/task': median('trips'),
     'process us/task': median('processCpuUs'),
     'main thread us/task': median('mainThreadCpuUs'),
   };

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Docket } from 'docket';
 import { Worker } from 'docket/worker';
+import { pino } from 'pino';
 import { type Compressed, compress } from './tasks.js';
 
 /** What becomes of each file. */
@@ -24,6 +25,7 @@ export class Compressor implements AsyncDisposable {
     this.#worker = new Worker(this.#docket, {
       tasks: new URL('./tasks.js', import.meta.url),
       threads,
+      logger: pino({ level: 'error' }, pino.destination(2)), // failures are shown by the demo itself
       drainTimeout: '3s', // Ctrl-C should not wait for a very large file
     });
     this.#running = this.#worker.runForever();

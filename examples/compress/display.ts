@@ -3,34 +3,37 @@ import { performance } from 'node:perf_hooks';
 import cliProgress from 'cli-progress';
 import type { SpeedUp } from './speed-up.js';
 import type { Compressed } from './tasks.js';
+import type { FoundFile } from './walk.js';
 
 const LINE_EVERY_MS = 2_000;
+const BAR = { format: '{bar} {percentage}%  {line}', hideCursor: true, barsize: 30 };
+
+export function describeFiles(files: readonly FoundFile[]): string {
+  return `${count(files.length)} files, ${megabytes(total(files))}`;
+}
 
 export class Progress {
-  readonly #total: number;
+  readonly #total: string;
   readonly #started = performance.now();
   readonly #bar: cliProgress.SingleBar | null;
   #files = 0;
   #bytes = 0;
   #lineAt = this.#started + LINE_EVERY_MS;
 
-  constructor(total: number) {
-    this.#total = total;
-    const format = '{bar} {percentage}%  {value}/{total} files  {volume}  {rate}';
-    this.#bar = process.stdout.isTTY
-      ? new cliProgress.SingleBar({ format, hideCursor: true, barsize: 30 }, cliProgress.Presets.shades_classic)
-      : null;
-    this.#bar?.start(total, 0, this.#payload());
+  /** The bar moves with the bytes, as work does, and shows the number of files beside it. */
+  constructor(files: readonly FoundFile[]) {
+    this.#total = count(files.length);
+    this.#bar = process.stdout.isTTY ? new cliProgress.SingleBar(BAR, cliProgress.Presets.shades_classic) : null;
+    this.#bar?.start(total(files) || 1, 0, { line: this.#line() });
   }
 
   /** Counts a file that is done, whether it was compressed or not. */
   done(bytes: number): void {
     this.#files++;
     this.#bytes += bytes;
-    if (this.#bar) this.#bar.update(this.#files, this.#payload());
+    if (this.#bar) this.#bar.update(this.#bytes, { line: this.#line() });
     else if (performance.now() >= this.#lineAt) {
-      const { volume, rate } = this.#payload();
-      console.log(`${count(this.#files)}/${count(this.#total)} files  ${volume}  ${rate}`);
+      console.log(this.#line());
       this.#lineAt = performance.now() + LINE_EVERY_MS;
     }
   }
@@ -39,9 +42,9 @@ export class Progress {
     this.#bar?.stop();
   }
 
-  #payload(): { volume: string; rate: string } {
-    const seconds = (performance.now() - this.#started) / 1e3 || 1;
-    return { volume: megabytes(this.#bytes), rate: `${megabytes(this.#bytes / seconds)}/s` };
+  #line(): string {
+    const elapsed = (performance.now() - this.#started) / 1e3 || 1;
+    return `${count(this.#files)}/${this.#total} files  ${megabytes(this.#bytes)}  ${megabytes(this.#bytes / elapsed)}/s`;
   }
 }
 
@@ -70,12 +73,18 @@ export function printSummary(
 export function printSpeedUp(speedUp: SpeedUp, threads: number): void {
   const { files, bytes, oneThreadMs, allThreadsMs } = speedUp;
   console.log(`speed-up ${(oneThreadMs / allThreadsMs).toFixed(2)}x on ${threads} threads`);
-  console.log(`  a sample of ${count(files)} files (${megabytes(bytes)}, drawn by their share of the work) took`);
+  console.log(
+    `  a sample of ${count(files)} files (${megabytes(bytes)}, drawn by their share of the work) took, at best of two,`,
+  );
   console.log(`  ${seconds(oneThreadMs)} on one thread and ${seconds(allThreadsMs)} on ${threads}`);
 }
 
 function sum(results: readonly Compressed[], of: 'bytes' | 'compressedBytes' | 'busyMs'): number {
-  return results.reduce((total, result) => total + result[of], 0);
+  return results.reduce((sum, result) => sum + result[of], 0);
+}
+
+function total(files: readonly FoundFile[]): number {
+  return files.reduce((bytes, file) => bytes + file.bytes, 0);
 }
 
 function megabytes(bytes: number): string {

@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { Compressor, type Outcomes } from './compressor.js';
-import { Progress, printSpeedUp, printSummary } from './display.js';
+import { describeFiles, Progress, printSpeedUp, printSummary } from './display.js';
 import { measureSpeedUp } from './speed-up.js';
 import type { Compressed } from './tasks.js';
 import { walk } from './walk.js';
@@ -33,10 +33,10 @@ async function demo(argument: string): Promise<void> {
   const failures = new Map<string, string>();
   const files = await walk(folder, (path, error) => failures.set(path, message(error)));
   if (files.length === 0 && failures.size === 0) return exit(0, `${folder}: no files`);
-
-  console.log(`${files.length.toLocaleString('en-US')} files under ${folder}, ${threads} threads`);
+  console.log(`${folder}: ${describeFiles(files)}, ${threads} threads`);
+  files.sort((a, b) => b.bytes - a.bytes); // so that no thread begins a large one when the others are done
   const results: Compressed[] = [];
-  const progress = new Progress(files.length);
+  const progress = new Progress(files);
   const outcomes: Outcomes = {
     onResult(result) {
       results.push(result);
@@ -48,12 +48,15 @@ async function demo(argument: string): Promise<void> {
     },
   };
   const start = performance.now();
+  let wallMs: number;
   {
     await using compressor = new Compressor(threads);
-    await compressor.run(files, outcomes, signal);
+    const paths = files.map(({ path }) => path);
+    await compressor.run(paths, outcomes, signal);
+    wallMs = performance.now() - start;
+    progress.stop();
   }
-  progress.stop();
-  printSummary(results, failures, performance.now() - start);
+  printSummary(results, failures, wallMs);
 
   if (!signal.aborted && threads > 1) {
     console.log('\ncomparing with one thread ...');

@@ -1,20 +1,32 @@
 /** The regular files under a folder. Symbolic links are not followed, so nothing is seen twice and no loop is walked. */
-import { opendir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** @param unreadable told about each folder that cannot be listed; the walk goes on with the others */
-export async function walk(folder: string, unreadable: (folder: string, error: unknown) => void): Promise<string[]> {
-  const files: string[] = [];
+export interface FoundFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** @param unreadable told about each folder or file that cannot be looked at; the walk goes on with the others */
+export async function walk(folder: string, unreadable: (path: string, error: unknown) => void): Promise<FoundFile[]> {
+  const files: FoundFile[] = [];
   const folders = [folder];
-  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+  async function visit(path: string): Promise<void> {
     try {
-      for await (const entry of await opendir(next)) {
-        const path = join(next, entry.name);
-        if (entry.isDirectory()) folders.push(path);
-        else if (entry.isFile()) files.push(path);
-      }
+      const stats = await lstat(path);
+      if (stats.isDirectory()) folders.push(path);
+      else if (stats.isFile()) files.push({ path, bytes: stats.size });
     } catch (error) {
-      unreadable(next, error);
+      unreadable(path, error);
+    }
+  }
+  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    const parent = next;
+    try {
+      const names = await readdir(parent);
+      await Promise.all(names.map((name) => visit(join(parent, name))));
+    } catch (error) {
+      unreadable(parent, error);
     }
   }
   return files;

@@ -5,6 +5,7 @@ import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher
 import {
   AddUnconfirmedError,
   DocketClosedError,
+  DocketError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   PartialAddError,
@@ -75,7 +76,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       errors,
       keepsState: executionTtlMs > 0,
       read: (key) => this.#read(key),
-      watch: (key, onEvent) => this.#listener.watch(key, onEvent),
+      watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
       closed: this.#closing.signal,
     };
     this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
@@ -234,11 +235,16 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async #read(key: string): Promise<ExecutionRecord | null> {
     this.#checkOpen();
-    const redis = await this.#connect();
+    return await this.#typed(this.#connect().then((redis) => readExecution(redis, this.#settings.keys, key)));
+  }
+
+  /** Says of a read that failed because of the server or the link that it did so. */
+  async #typed<T>(reading: Promise<T>): Promise<T> {
     try {
-      return await readExecution(redis, this.#settings.keys, key);
+      return await reading;
     } catch (error) {
       this.#checkOpen();
+      if (error instanceof DocketError) throw error;
       const where = describeDocket(this.#settings);
       throw new RedisUnavailableError(`${where} could not be read: ${(error as Error).message}`, { cause: error });
     }

@@ -83,6 +83,7 @@ export class Listener {
 
   /** One marker serves all who wait: it is set when the first one comes and renewed while there are any. */
   #mark(): Promise<void> {
+    if (this.#watchers.size === 0) return Promise.resolve(); // closed meanwhile: a timer would outlive it
     this.#renewal ??= setInterval(() => {
       this.#setMarker().then(
         () => this.#lookAgain(),

@@ -5,9 +5,11 @@
  * The format is described in `encodable.ts`. It is read here and not by msgpackr, whose reader compiles the records it
  * finds in any input with `new Function`, recurses without bound, and shares its extensions with the whole process.
  */
+
 import { EXTENSION, isPlain, MAX_DEPTH, plainPackr, ValueWriter, VIEWS, type Written } from './encodable.js';
 import { addField, createError, type ErrorClass, standInFor } from './error-codec.js';
 import { UndecodableValueError } from './errors.js';
+import { TextCache } from './text-cache.js';
 
 export type { ErrorClass } from './error-codec.js';
 
@@ -329,30 +331,7 @@ class ValueReader {
   }
 }
 
-/**
- * Keys repeat, and making a string from bytes and then a key of it costs five times what comparing does [100 : 20 ns].
- * A slot holds the last key with its hash; only short ASCII keys take part.
- */
-class KeyCache {
-  readonly #slots: (string | undefined)[] = new Array(512).fill(undefined);
-
-  read(bytes: Buffer, start: number, size: number): string {
-    const slot = (size * 61 + bytes[start]! * 31 + bytes[start + size - 1]! * 7 + bytes[start + (size >> 1)]!) & 511;
-    const known = this.#slots[slot];
-    if (known !== undefined && this.#isAt(known, bytes, start, size)) return known;
-    const key = bytes.toString('utf8', start, start + size);
-    if (key.length === size && size > 0) this.#slots[slot] = key;
-    return key;
-  }
-
-  #isAt(key: string, bytes: Buffer, start: number, size: number): boolean {
-    if (key.length !== size) return false;
-    for (let i = 0; i < size; i++) if (key.charCodeAt(i) !== bytes[start + i]) return false;
-    return true;
-  }
-}
-
-const KEYS = new KeyCache();
+const KEYS = new TextCache();
 
 function isTextOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string';

@@ -11,6 +11,7 @@
 import { Packr } from 'msgpackr';
 import type { Encoder } from './codec.js';
 import { UndecodableValueError } from './errors.js';
+import { TextCache } from './text-cache.js';
 
 /** Raised when a reader of the version before would misread what this one writes. */
 export const WIRE_VERSION = 1;
@@ -19,6 +20,7 @@ const FIELDS = 7;
 const FIXED_ARRAY = 0x90;
 const NIL = 0xc0;
 const plain = new Packr({ useRecords: false });
+const TASK_NAMES = new TextCache();
 
 /** Writes a new message around arguments that `encoder` was chosen for. */
 export function encodeEnvelope(
@@ -62,7 +64,7 @@ export class Envelope {
     if (this.version <= WIRE_VERSION && fields !== FIELDS) {
       throw new UndecodableValueError(`a message of ${fields} fields`);
     }
-    this.task = reader.string();
+    this.task = reader.string(TASK_NAMES);
     this.ttlMs = reader.number();
     this.attempt = reader.number();
     this.#idStart = reader.position;
@@ -130,10 +132,10 @@ class HeaderReader {
     return null;
   }
 
-  string(): string {
+  string(cache?: TextCache): string {
     const length = this.#length();
     const start = this.#advance(length);
-    return this.#bytes.toString('utf8', start, start + length);
+    return cache ? cache.read(this.#bytes, start, length) : this.#bytes.toString('utf8', start, start + length);
   }
 
   /** Steps over nil, text or bytes. */

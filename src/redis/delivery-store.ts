@@ -71,7 +71,7 @@ export async function claim(redis: Redis, keys: Keys, worker: string, claims: re
 export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<number> {
   const owned = STREAMS.map(async ([letter, stream]) => {
     const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
-    return ids.length > 0 ? ((await runScript(redis, 'finish', [keys[stream]], ids)) as number) : 0;
+    return ids.length > 0 ? ((await runScript(redis, 'finish', [keys[stream]], [ids.join(' ')])) as number) : 0;
   });
   return tokens.length - (await Promise.all(owned)).reduce((sum, count) => sum + count, 0);
 }

@@ -9,8 +9,8 @@ export const SCRIPTS = {
     source: "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\nlocal function digits(number)\n  return string.format('%.0f', number)\nend\nfor i = 1, #ARGV do\n  redis.call('XADD', KEYS[1], '*', 'm', ARGV[i])\nend\nreturn digits(now)",
   },
   finish: {
-    sha: 'b2f5b069e391c7be3f496ab676b8f230b7c981ed',
-    source: "redis.call('XACK', KEYS[1], 'workers', unpack(ARGV))\nreturn redis.call('XDEL', KEYS[1], unpack(ARGV))",
+    sha: '00a1bde915cc0eb30dd1d53d6e6f650b6a2e81f5',
+    source: "local ids = {}\nfor id in string.gmatch(ARGV[1], '%S+') do\n  ids[#ids + 1] = id\nend\nredis.call('XACK', KEYS[1], 'workers', unpack(ids))\nreturn redis.call('XDEL', KEYS[1], unpack(ids))",
   },
   heartbeat: {
     sha: 'dc3b63abbd60757917af7f886c3477e3da92152a',

@@ -38,6 +38,7 @@ async function boot(config: ThreadConfig): Promise<Booted<TaskManifest>> {
     maxResultBytes: config.docket.maxPayloadBytes,
     report: (batch) => send({ kind: 'outcomes', batch }),
   });
+  process.once('exit', () => executor?.flush()); // a task ended the thread: process.exit() or an uncaught error
   void attendForEver(executor, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(tasks.values()) };
 }

@@ -39,6 +39,7 @@ export class Executor {
   readonly #slots: SlotTable;
   readonly #waiting: { item: ChunkItem; chunk: Chunk }[] = [];
   readonly #running = new Set<AttemptContext>();
+  readonly #chunks = new Set<Chunk>();
   #next = 0;
   #isPumping = false;
 
@@ -52,8 +53,14 @@ export class Executor {
     return new Promise((done) => {
       const chunk: Chunk = { outcomes: new OutcomeCollector(), left: items.length, reportTimer: undefined, done };
       for (const item of items) this.#waiting.push({ item, chunk });
+      this.#chunks.add(chunk);
       this.#pump();
     });
+  }
+
+  /** Reports what has ended: the thread is about to, and what is not reported would run again. */
+  flush(): void {
+    for (const chunk of this.#chunks) this.#report(chunk);
   }
 
   /** Looks which runs were cancelled and fires their signals. */
@@ -121,13 +128,16 @@ export class Executor {
     chunk.left -= 1;
     if (chunk.left === 0) {
       clearTimeout(chunk.reportTimer);
+      this.#chunks.delete(chunk);
       chunk.done(chunk.outcomes.take());
     } else if (!chunk.reportTimer && chunk.outcomes.size > 0) {
-      chunk.reportTimer = setTimeout(() => {
-        chunk.reportTimer = undefined;
-        if (chunk.outcomes.size > 0) this.#options.report(chunk.outcomes.take());
-      }, REPORT_AFTER_MS);
+      chunk.reportTimer = setTimeout(() => this.#report(chunk), REPORT_AFTER_MS);
     }
+  }
+
+  #report(chunk: Chunk): void {
+    chunk.reportTimer = undefined;
+    if (chunk.outcomes.size > 0) this.#options.report(chunk.outcomes.take());
   }
 }
 

@@ -9,12 +9,12 @@ const RISE = 0.1;
 const FALL = 0.05;
 
 export class Estimates {
-  readonly #byTask = new Map<string, number>();
+  readonly #byTask = new Map<string, { ms: number }>();
   #overall: number | undefined;
 
   /** Expected milliseconds of one run; `undefined` before the first. */
   of(task: string): number | undefined {
-    return this.#byTask.get(task);
+    return this.#byTask.get(task)?.ms;
   }
 
   /** Expected milliseconds of a run of whatever task comes next; `undefined` before the first. */
@@ -23,12 +23,13 @@ export class Estimates {
   }
 
   add(task: string, durationMs: number): void {
-    this.#byTask.set(task, blend(this.#byTask.get(task), durationMs));
-    this.#overall = blend(this.#overall, durationMs);
+    const estimate = this.#byTask.get(task);
+    if (estimate) estimate.ms = blend(estimate.ms, durationMs);
+    else this.#byTask.set(task, { ms: durationMs });
+    this.#overall = this.#overall === undefined ? durationMs : blend(this.#overall, durationMs);
   }
 }
 
-function blend(old: number | undefined, sample: number): number {
-  if (old === undefined) return sample;
+function blend(old: number, sample: number): number {
   return old + (sample - old) * (sample > old ? RISE : FALL);
 }

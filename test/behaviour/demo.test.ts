@@ -71,7 +71,8 @@ test('what is not a folder is refused in one line', async () => {
 test.runIf(existsSync(join(WITH_UNREADABLE, 'flush')))(
   'a file that cannot be read is one line, and the rest goes on',
   async () => {
-    const { code, output } = await runDemo(WITH_UNREADABLE);
+    const { code, output, errors } = await runDemo(WITH_UNREADABLE);
+    expect(errors).toBe('');
     expect(output).toContain(`failed  ${WITH_UNREADABLE}/flush: EACCES: permission denied\n`);
     expect(output).toMatch(/\n[1-9]\d* files, 1 failed\n/);
     expect(code).toBe(0);

@@ -1,0 +1,137 @@
+import { call, collection, PartialAddError, task } from 'docket';
+import { expect, test } from 'vitest';
+import { describeEachServer } from '../support/servers.js';
+import { describeRealServer, setStage } from '../support/stage.js';
+
+const note = task('note', (_args: { n?: number; text?: string }) => {});
+const other = task('other', (_args: { n?: number }) => {});
+
+describeEachServer('addMany', (url) => {
+  const stage = setStage(url);
+
+  test('answers with a handle for each call, in their order', async () => {
+    const calls = [
+      call(note, { n: 0 }),
+      call(other, { n: 1 }, { key: 'b', when: '1h' }),
+      call(note, { n: 2 }, { key: 'c' }),
+      call(other, { n: 3 }),
+      call(note, { n: 4 }, { when: '1h' }),
+    ];
+    const handles = await stage.docket().addMany(calls);
+    expect(handles.map(({ task, args }) => [task, args])).toEqual(calls.map((c) => [c.task.name, c.args]));
+    expect(handles.map(({ state }) => state)).toEqual(['queued', 'scheduled', 'queued', 'queued', 'scheduled']);
+    expect([handles[1]!.key, handles[2]!.key]).toEqual(['b', 'c']);
+  });
+
+  test('keeps the order of handles when only some of the executions need a record', async () => {
+    const kinds = [{ when: '1h' }, {}, { key: 'first' }, {}, { when: '1h', key: 'second' }, {}] as const;
+    const calls = Array.from({ length: 600 }, (_, n) => {
+      const kind = kinds[n % kinds.length]!;
+      return call(note, { n }, 'key' in kind ? { ...kind, key: `${kind.key} ${n}` } : kind);
+    });
+    const handles = await stage.docket({ executionTtl: 0 }).addMany(calls);
+    expect(handles.map(({ args }) => args)).toEqual(calls.map(({ args }) => args));
+    expect(handles.map(({ state }) => state)).toEqual(calls.map((c) => (c.options?.when ? 'scheduled' : 'queued')));
+    calls.forEach((c, n) => void (c.options?.key && expect(handles[n]!.key).toBe(c.options.key)));
+  });
+
+  test('an execution that is under way, or earlier in the batch, keeps its key', async () => {
+    const docket = stage.docket();
+    await docket.add(note, { n: 0 }, { key: 'taken' });
+    const handles = await docket.addMany([
+      call(note, { n: 1 }, { key: 'taken' }),
+      call(note, { n: 2 }, { key: 'free' }),
+      call(note, { n: 3 }, { key: 'free' }),
+    ]);
+    expect(handles.map(({ disposition }) => disposition)).toEqual([
+      'already_scheduled',
+      'scheduled',
+      'already_scheduled',
+    ]);
+    expect(handles.map(({ args }) => args)).toEqual([{ n: 0 }, { n: 2 }, { n: 2 }]);
+  });
+
+  test('runs in the order of the calls', async () => {
+    const started: number[] = [];
+    const record = task('record', ({ n }: { n: number }) => void started.push(n));
+    await stage.docket().addMany(Array.from({ length: 1_000 }, (_, n) => call(record, { n })));
+    await stage.finish({ record });
+    expect(started).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
+  });
+
+  test('an empty batch is answered without a trip', async () => {
+    expect(await stage.docket({ url: 'unix:///nowhere/redis.sock' }).addMany([])).toEqual([]);
+  });
+
+  test('takes whatever can be iterated', async () => {
+    function* calls() {
+      for (let n = 0; n < 3; n++) yield call(note, { n });
+    }
+    expect(await stage.docket().addMany(calls())).toHaveLength(3);
+  });
+
+  test('writes nothing when one of the calls is invalid', async () => {
+    const docket = stage.docket({ tasks: collection(note) });
+    const valid = Array.from({ length: 600 }, (_, n) => call(note, { n }));
+    const invalid = call(note, { text: Symbol('s') as never });
+    await expect(docket.addMany([...valid, invalid])).rejects.toMatchObject({
+      code: 'DOCKET_UNENCODABLE_VALUE',
+      path: 'args.text',
+    });
+    expect(await stage.keys()).toEqual([]);
+  });
+
+  test('a batch of more than a mebibyte arrives whole', async () => {
+    const length = task('length', ({ text }: { text: string }) => text.length);
+    const sizes = Array.from({ length: 40 }, (_, i) => 100_000 + i);
+    const handles = await stage.docket().addMany(sizes.map((size) => call(length, { text: 'x'.repeat(size) })));
+    await stage.finish({ length });
+    expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(sizes);
+  });
+
+  test('says what is missing when part of the batch could not be written', async () => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const redis = await stage.redis();
+    await redis.lpush(stage.key('generation'), 'not a number'); // needed by executions with a record only
+    const adding = docket.addMany([call(note, { n: 0 }), call(note, { n: 1 }, { key: 'k' }), call(note, { n: 2 })]);
+    const error = (await adding.catch((e: unknown) => e)) as PartialAddError;
+    await redis.del(stage.key('generation'));
+    expect(error).toBeInstanceOf(PartialAddError);
+    expect(error.code).toBe('DOCKET_PARTIAL_ADD');
+    expect(error.unconfirmed).toEqual(['k']);
+    expect(error.executions).toEqual([expect.anything(), null, expect.anything()]);
+    expect(await redis.xlen(stage.key('work'))).toBe(2);
+  });
+
+  test('fails as add does when nothing of the batch was written', async () => {
+    const docket = stage.docket({ url: 'unix:///nowhere/redis.sock' });
+    await expect(docket.addMany([call(note), call(note)])).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+  });
+});
+
+describeRealServer('addMany', (url) => {
+  const stage = setStage(url);
+
+  test('sends 256 calls, or a mebibyte, in a script', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await docket.add(note);
+    await redis.config('RESETSTAT');
+    const sha = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+    await docket.addMany(Array.from({ length: 1_000 }, (_, n) => call(note, { n })));
+    expect(await sha()).toBe(4);
+    await docket.addMany(Array.from({ length: 12 }, () => call(note, { text: 'x'.repeat(400_000) })));
+    expect(await sha()).toBe(4 + 6); // two of them fit a mebibyte
+  });
+
+  test('a generation is later than all before it within and across batches', async () => {
+    const docket = stage.docket();
+    const handles = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n }, { key: `k${n}` })));
+    const generations = await Promise.all(handles.map(async ({ key }) => Number((await stage.record(key)).g)));
+    for (const batch of [generations.slice(0, 256), generations.slice(256, 512), generations.slice(512)]) {
+      expect(batch).toEqual(batch.map((_, i) => batch[0]! + i));
+    }
+    expect(new Set(generations).size).toBe(600);
+    expect(Number(await (await stage.redis()).get(stage.key('generation')))).toBe(Math.max(...generations));
+  });
+});

@@ -1,0 +1,63 @@
+/** Quick tasks travel in chunks; nobody pays for that with a wait. */
+import { expect, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { describeOnAnyServer } from '../support/modes.js';
+
+interface Ran {
+  label: string;
+  started: number;
+  ended: number;
+}
+
+describeOnAnyServer('tasks that travel together', (url) => {
+  test('do not wait for a slow one among them while another thread is idle', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 2, concurrency: 2 });
+    const add = (label: string, ms: number) => fleet.docket.add('mixed', { ms, label });
+    // The name is known for quick, so the slow one shares its chunk with others.
+    await Promise.all((await Promise.all(Array.from({ length: 100 }, () => add('first', 0)))).map((e) => e.result()));
+    const executions = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => (i === 40 ? add('slow', 3_000) : add(`${i}`, 0))),
+    );
+    const ran = (await Promise.all(executions.map((execution) => execution.result()))) as Ran[];
+    const slow = ran.find(({ label }) => label === 'slow')!;
+    const quick = ran.filter(({ label }) => label !== 'slow');
+    expect(quick).toHaveLength(299);
+    expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.ended);
+    expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.started + 2_000);
+  });
+
+  test('are handed to another worker when every thread here is stuck', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 1, name: 'stuck' });
+    const add = (label: string, ms: number) => fleet.docket.add('mixed', { ms, label });
+    await Promise.all((await Promise.all(Array.from({ length: 50 }, () => add('first', 0)))).map((e) => e.result()));
+    const slow = await add('slow', 4_000);
+    const quick = await Promise.all(Array.from({ length: 60 }, (_, i) => add(`${i}`, 0)));
+    await fleet.worker({ threads: 1, name: 'free' });
+    const ran = (await Promise.all(quick.map((execution) => execution.result()))) as Ran[];
+    const { ended } = (await slow.result()) as Ran;
+    expect(Math.max(...ran.map((one) => one.ended))).toBeLessThan(ended);
+  });
+
+  test('do not churn while every thread of the only worker is stuck', async () => {
+    const fleet = await openFleet(url(), { executionTtl: 0 });
+    await fleet.worker({ threads: 1 });
+    const { probe } = fleet;
+    const add = (ms: number, key: string) => fleet.docket.add('busy', { ms, probe }, { key });
+    await Promise.all(Array.from({ length: 200 }, (_, i) => fleet.docket.add('noop', {}, { key: `n${i}` })));
+    await add(1_500, 'slow');
+    const before = await entriesAdded(fleet.redis, fleet.key('front'));
+    await Promise.all(Array.from({ length: 100 }, (_, i) => fleet.docket.add('noop', {}, { key: `m${i}` })));
+    await add(0, 'last');
+    await expect.poll(() => fleet.counts(), { timeout: 15_000 }).toEqual({ slow: 1, last: 1 });
+    // Each was handed back once at most while the slow one ran.
+    expect((await entriesAdded(fleet.redis, fleet.key('front'))) - before).toBeLessThanOrEqual(202);
+  });
+});
+
+/** How many entries a stream has ever had, by the counter in front of its ids' last one; 0 for none. */
+async function entriesAdded(redis: { xinfo(...args: never[]): Promise<unknown> }, stream: string): Promise<number> {
+  const info = (await (redis.xinfo as (...args: unknown[]) => Promise<unknown[]>)('STREAM', stream)) as unknown[];
+  return Number(info[info.indexOf('entries-added') + 1] ?? 0);
+}

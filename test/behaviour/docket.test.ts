@@ -1,0 +1,345 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { inspect } from 'node:util';
+import { AddUnconfirmedError, call, Docket, DocketClosedError, InvalidOptionError, PartialAddError, task } from 'docket';
+import type { Redis } from 'ioredis';
+import { describe, expect, test } from 'vitest';
+import { runModule } from '../support/child.js';
+import { describeEachServer } from '../support/servers.js';
+import { describeRealServer, setStage } from '../support/stage.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const note = task('note', (_args: { n?: number }) => {});
+
+describe('the options of a docket', () => {
+  test.each([
+    [{ name: '' }, 'name'],
+    [{ name: 'a b' }, 'name'],
+    [{ name: 'a{b}' }, 'name'],
+    [{ name: 'x'.repeat(129) }, 'name'],
+    [{ url: 'http://localhost' }, 'url'],
+    [{ url: 'redis://localhost:99999' }, 'url'],
+    [{ url: 'redis://localhost/first' }, 'url'],
+    [{ executionTtl: -1 }, 'executionTtl'],
+    [{ executionTtl: '15' as never }, 'executionTtl'],
+    [{ executionTtl: Number.NaN }, 'executionTtl'],
+    [{ heartbeatInterval: 0 }, 'heartbeatInterval'],
+    [{ missedHeartbeats: 0 }, 'missedHeartbeats'],
+    [{ missedHeartbeats: 1.5 }, 'missedHeartbeats'],
+    [{ maxPayloadBytes: 0 }, 'maxPayloadBytes'],
+  ])('are refused at once when they cannot be used: %o', (options, option) => {
+    expect(() => new Docket(options)).toThrow(InvalidOptionError);
+    expect(() => new Docket(options)).toThrow(expect.objectContaining({ option }));
+  });
+
+  test('have defaults', async () => {
+    await using docket = new Docket();
+    expect(docket.name).toBe('docket');
+  });
+
+  test('take the URL from the environment when none is given', () => {
+    const before = process.env.DOCKET_URL;
+    try {
+      process.env.DOCKET_URL = 'gopher://app:s3cret@localhost';
+      expect(() => new Docket()).toThrow("'gopher://app:***@localhost': unknown scheme");
+      expect(() => new Docket({ url: 'memory://' })).not.toThrow();
+    } finally {
+      if (before === undefined) delete process.env.DOCKET_URL;
+      else process.env.DOCKET_URL = before;
+    }
+  });
+
+  test.each([
+    'redis://app:s3cret@localhost:port',
+    'redis://app:s3cret@localhost/first',
+    'http://app:s3cret@localhost',
+    'redis://app:s3cret@local host',
+    'redis+cluster://app:s3cret@localhost',
+    'redis://:s3cret@@localhost#',
+    'app:s3cret@localhost',
+  ])('never show a password in an error: %s', (url) => {
+    const error = thrownBy(() => new Docket({ url }));
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('s3cret');
+  });
+});
+
+describe('a server that cannot be reached', () => {
+  test('is reported quickly, without the password, by each call, until it is there', async () => {
+    const port = await closedPort();
+    await using docket = new Docket({ name: 'x', url: `redis://app:s3cret@127.0.0.1:${port}` });
+    const calls = [
+      () => docket.add(note),
+      () => docket.addMany([call(note), call(note, {}, { key: 'k' })]),
+      () => docket.getExecution('k'),
+    ];
+    for (const attempt of [...calls, ...calls]) {
+      const began = performance.now();
+      const error = await attempt().catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+      expect((error as Error).message).toContain(`redis://app:***@127.0.0.1:${port}`);
+      expect(inspect(error, { depth: 9 })).not.toContain('s3cret');
+      expect(performance.now() - began).toBeLessThan(5_000);
+    }
+  });
+
+  test('fails every add that was made meanwhile, and none of them for ever', async () => {
+    await using docket = new Docket({ name: 'x', url: `redis://127.0.0.1:${await closedPort()}` });
+    const adds = await Promise.allSettled(Array.from({ length: 600 }, () => docket.add(note)));
+    const codes = new Set(adds.map((add) => (add as { reason?: { code: string } }).reason?.code));
+    expect([...codes]).toEqual(['DOCKET_REDIS_UNAVAILABLE']);
+  });
+
+  test('does not keep the docket from being closed', async () => {
+    const docket = new Docket({ name: 'x', url: `redis://127.0.0.1:${await closedPort()}` });
+    const adding = docket.add(note).catch((error: unknown) => error);
+    await docket.close();
+    expect(await adding).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+  });
+});
+
+describeEachServer('closing a docket', (url) => {
+  const stage = setStage(url);
+
+  test('sends what was added before', async () => {
+    const docket = stage.docket();
+    const adding = Promise.all([
+      ...Array.from({ length: 600 }, (_, n) => docket.add(note, { n })),
+      docket.add(note, {}, { when: '1h' }),
+    ]);
+    await docket.close();
+    expect(await adding).toHaveLength(601);
+    expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(600);
+  });
+
+  test('sends a batch that was added before', async () => {
+    const docket = stage.docket();
+    const adding = docket.addMany(Array.from({ length: 2_000 }, (_, n) => call(note, { n })));
+    await docket.close();
+    expect(await adding).toHaveLength(2_000);
+  });
+
+  test('spoils no add whose key was taken', async () => {
+    const docket = stage.docket();
+    await docket.add(note, {}, { key: 'k' });
+    const adding = Promise.all([docket.add(note, {}, { key: 'k' }), docket.addMany([call(note, {}, { key: 'k' })])]);
+    await docket.close();
+    const [one, [other]] = await adding;
+    expect([one.disposition, other?.disposition]).toEqual(['already_scheduled', 'already_scheduled']);
+  });
+
+  test('is idempotent, and each call waits until it is closed', async () => {
+    const docket = stage.docket();
+    await docket.add(note);
+    const order: string[] = [];
+    const adding = docket.add(note).then(() => order.push('added'));
+    const closing = [1, 2].map(() => docket.close().then(() => order.push('closed')));
+    await Promise.all([adding, ...closing]);
+    expect(order).toEqual(['added', 'closed', 'closed']);
+    await docket.close();
+  });
+
+  test('ends its use', async () => {
+    const docket = stage.docket();
+    const execution = await docket.add(note);
+    await docket.close();
+    const uses = [
+      () => docket.add(note),
+      () => docket.addMany([call(note)]),
+      () => docket.getExecution('k'),
+      () => execution.result(),
+      () => execution.sync(),
+    ];
+    for (const use of uses) {
+      const error = await use().catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(DocketClosedError);
+      expect(error).toMatchObject({ code: 'DOCKET_CLOSED' });
+    }
+  });
+
+  test('answers reads on their way, or says why it does not', async () => {
+    for (let round = 0; round < 10; round++) {
+      const docket = stage.docket();
+      const execution = await docket.add(note);
+      const reads = Promise.allSettled(
+        Array.from({ length: 30 }, (_, i) => (i % 2 ? docket.getExecution(execution.key) : execution.sync())),
+      );
+      for (let turn = 0; turn < round; turn++) await null;
+      await docket.close();
+      for (const read of await reads) {
+        if (read.status === 'rejected') expect(read.reason).toBeInstanceOf(DocketClosedError);
+      }
+    }
+  });
+
+  test('is what the end of its block does', async () => {
+    let used: Docket | undefined;
+    {
+      await using docket = new Docket({ name: stage.name, url: stage.url });
+      used = docket;
+      await docket.add(note);
+    }
+    await expect(used.add(note)).rejects.toThrow(DocketClosedError);
+  });
+
+  test('one that was never used takes no connection', async () => {
+    await new Docket({ url: 'unix:///nowhere/redis.sock' }).close();
+  });
+
+  test('leaves the server to others', async () => {
+    const [docket, other] = [stage.docket(), stage.docket()];
+    await Promise.all([docket.add(note), other.add(note)]);
+    await docket.close();
+    expect((await other.add(note)).disposition).toBe('scheduled');
+  });
+});
+
+describe.each([
+  ['uses it', ''],
+  ['has waited for a result', `await execution.result({ timeout: 50 }).catch(() => {});`],
+  ['still waits for a result', `execution.result().catch(({ code }) => console.log(code));`],
+])('a process that %s', (how, code) => {
+  test('ends by itself once its docket is closed', async () => {
+    const ended = await runModule(`
+      import { Docket, task } from 'docket';
+      const docket = new Docket({ url: 'memory://' });
+      const execution = await docket.add(task('note', () => {}));
+      ${code}
+      await docket.close();
+      console.log('closed');
+    `);
+    const told = how === 'still waits for a result' ? 'DOCKET_CLOSED\n' : '';
+    expect(ended).toEqual({ code: 0, signal: null, stdout: `${told}closed\n`, stderr: '' });
+  });
+});
+
+test('a process ends by itself at whatever moment its dockets are closed', async () => {
+  const ended = await runModule(`
+    import { Docket, task } from 'docket';
+    const note = task('note', () => {});
+    for (let i = 0; i < 60; i++) {
+      const docket = new Docket({ url: 'memory://' });
+      const execution = await docket.add(note);
+      const result = execution.result().catch(({ code }) => code);
+      for (let turn = 0; turn < i; turn++) await new Promise(setImmediate);
+      await docket.close();
+      if ((await result) !== 'DOCKET_CLOSED') throw new Error(await result);
+    }
+  `);
+  expect(ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
+});
+
+describeRealServer('a docket', (url) => {
+  const stage = setStage(url);
+
+  test('opens one connection for all its adds', async () => {
+    const docket = stage.docket();
+    await Promise.all(Array.from({ length: 100 }, () => docket.add(note)));
+    const clients = String(await (await stage.redis()).client('LIST'));
+    expect(clients.match(/name=docket:producer/g)).toHaveLength(1);
+    expect(clients).toContain(`name=docket:producer:${stage.name} `);
+    await docket.close();
+    await waitFor(async () => !String(await (await stage.redis()).client('LIST')).includes('docket:producer'));
+  });
+
+  test('tells at once that the server refuses writes, and completions go through all the same', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const [started, ending] = [deferred(), deferred()];
+    const hold = task('hold', async () => {
+      started.resolve();
+      await ending.promise;
+      return 'done';
+    });
+    stage.work({ hold });
+    const execution = await docket.add(hold);
+    const result = execution.result();
+    await started.promise;
+    await redis.config('SET', 'maxmemory', 1);
+    for (const options of [{}, { key: 'k' }, { when: '1h' }] as const) {
+      const error = await docket.add(note, {}, options).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE', message: expect.stringContaining('OOM') });
+    }
+    const batch = docket.addMany([call(note), call(note, {}, { key: 'k' })]);
+    await expect(batch).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+    expect(await redis.xlen(stage.key('work'))).toBe(1); // what runs
+    ending.resolve();
+    expect(await result).toBe('done');
+    expect(await redis.xlen(stage.key('work'))).toBe(0);
+    expect((await stage.docket().getExecution(execution.key))?.state).toBe('completed');
+    await expect(stage.docket().add(note)).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+  });
+
+  test('adds whose connection breaks before the answer are reported with their key', async () => {
+    const docket = stage.docket();
+    await docket.add(note);
+    const error = await withLostAnswers(await stage.redis(), () => docket.add(note, {}, { key: 'k' }));
+    expect(error).toBeInstanceOf(AddUnconfirmedError);
+    expect(error).toMatchObject({ code: 'DOCKET_ADD_UNCONFIRMED', message: expect.stringContaining("'k'") });
+    await docket.add(note, {}, { key: 'k' }); // safe to repeat: the key was given
+    expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(2);
+  });
+
+  test('a batch whose connection breaks before the answer is reported with all its keys', async () => {
+    const docket = stage.docket();
+    await docket.add(note);
+    const calls = Array.from({ length: 300 }, (_, n) => call(note, { n }, { key: `k${n}` }));
+    const error = (await withLostAnswers(await stage.redis(), () => docket.addMany(calls))) as PartialAddError;
+    expect(error).toBeInstanceOf(PartialAddError);
+    expect(error.unconfirmed).toEqual(calls.map((c) => c.options!.key));
+    expect(error.executions).toEqual(calls.map(() => null));
+    expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
+  });
+
+  test('no add is met by silence while its connection is killed again and again', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await docket.add(note, {}, { key: 'first' });
+    const adding = Promise.allSettled(
+      Array.from({ length: 2_000 }, async (_, n) => {
+        for (let turn = 0; turn < n % 50; turn++) await new Promise(setImmediate);
+        return await docket.add(note, { n }, { key: `k${n}` });
+      }),
+    );
+    let isOver = false;
+    adding.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const settled = await adding;
+    const codes = settled.map((add) => (add.status === 'rejected' ? (add.reason as { code: string }).code : 'added'));
+    expect([...new Set(codes)].filter((code) => !['added', 'DOCKET_ADD_UNCONFIRMED'].includes(code))).toEqual([]);
+    for (const [n, code] of codes.entries()) {
+      if (code === 'added') expect(await redis.exists(stage.key(`run:k${n}`)), `k${n} was confirmed`).toBe(1);
+    }
+    expect(await docket.add(note, {}, { key: 'first' })).toMatchObject({ disposition: 'already_scheduled' });
+  });
+});
+
+/** Makes writes that the server does not answer, and cuts the connections they came on. */
+async function withLostAnswers<T>(redis: Redis, write: () => Promise<T>): Promise<unknown> {
+  await redis.client('PAUSE', 60_000, 'WRITE');
+  const outcome = write().catch((error: unknown) => error);
+  await waitFor(async () => /name=docket:producer\S* .*flags=b/.test(String(await redis.client('LIST'))));
+  await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await redis.client('UNPAUSE');
+  return await outcome;
+}
+
+function thrownBy(code: () => unknown): unknown {
+  try {
+    return code();
+  } catch (error) {
+    return error;
+  }
+}
+
+/** A port on which nothing listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

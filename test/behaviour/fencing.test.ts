@@ -1,0 +1,320 @@
+/**
+ * Owning the stream entry is owning the delivery: what each script does for one who no longer does. Driven step by step,
+ * with consumers that exist by name only.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  claim,
+  ensureGroups,
+  finish,
+  redeliver,
+  renew,
+  type Settlement,
+  settle,
+  sweep,
+  type Token,
+} from '../../src/redis/delivery-store.js';
+import { heartbeat, leave } from '../../src/redis/fleet-store.js';
+import { type Keys, keysOf } from '../../src/redis/keys.js';
+import { type Entry, readEntries } from '../../src/redis/stream-reader.js';
+import { Reclaimer } from '../../src/worker/reclaimer.js';
+import { closeConnection, openConnection } from '../support/built.js';
+import { openFleet, recordingLogger } from '../support/fleet.js';
+import { describeEachServer } from '../support/servers.js';
+import { waitFor } from '../support/wait.js';
+
+interface Stage {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Adds executions of the task `noop`. */
+  add(keys: readonly string[], options?: { executionTtl?: 0 }): Promise<void>;
+  addLean(count: number): Promise<void>;
+  read(consumer: string, count?: number): Promise<Entry[]>;
+  /** Gives away what is pending, however short its owner was silent; answers with what came of it. */
+  passOn(entries: readonly Entry[], to: string): Promise<Entry[]>;
+  record(key: string): Promise<Record<string, string>>;
+}
+
+describeEachServer('a delivery', (url) => {
+  async function open(): Promise<Stage> {
+    const fleet = await openFleet(url());
+    const { redis } = fleet;
+    const keys = keysOf(fleet.name);
+    const blocking = await openConnection(url(), 'blocking', { longestBlockMs: 100 });
+    onTestFinished(() => closeConnection(blocking));
+    await ensureGroups(redis, keys);
+    fleet.leavesWork();
+    const lean = fleet.with({ executionTtl: 0 });
+    const read = (consumer: string, count = 100) => readEntries(blocking, keys, consumer, count, 1);
+    return {
+      redis,
+      keys,
+      read,
+      async add(names, options) {
+        const docket = options ? fleet.with(options) : fleet.docket;
+        for (const key of names) await docket.add('noop', {}, { key });
+      },
+      async addLean(count) {
+        for (let i = 0; i < count; i++) await lean.add('noop');
+      },
+      async passOn(entries, to) {
+        const tokens = entries.map(({ token }) => token);
+        await waitFor(async () => (await redeliver(redis, keys, 1, tokens)) === tokens.length);
+        return await read(to);
+      },
+      record: async (key) => (await redis.hgetall(keys.run(key))) as Record<string, string>,
+    };
+  }
+
+  const completed = (entry: Entry): Settlement => ({
+    ...{ kind: 'done', token: entry.token, record: entry.record!, ttlMs: 60_000, state: 'completed' },
+    ...{ result: Buffer.from([1]), error: null, errorLine: '' },
+  });
+  const failed = (entry: Entry): Settlement => ({
+    ...completed(entry),
+    ...({ state: 'failed', result: null, error: Buffer.from([2]), errorLine: 'late' } as const),
+  });
+  const again = (entry: Entry, delayMs = 0): Settlement => ({
+    ...{ kind: 'again', token: entry.token, record: entry.record, message: entry.message!, dueMs: null },
+    ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, id: 'lean', task: 'noop' },
+  });
+
+  test('is claimed by the one who read it', async () => {
+    const { redis, keys, add, read, record } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toEqual([]);
+    expect(await record('k')).toMatchObject({ s: 'running', k: 'a', e: entry!.token });
+  });
+
+  test('cannot be claimed any more once it was delivered again', async () => {
+    const { redis, keys, add, read, passOn, record } = await open();
+    await add(['k']);
+    const [stale] = await read('a');
+    const [fresh] = await passOn([stale!], 'b');
+    expect(await claim(redis, keys, 'a', [{ key: 'k', token: stale!.token, attempt: 1 }])).toEqual([0]);
+    expect(await record('k')).toMatchObject({ s: 'queued', e: fresh!.token });
+    expect(await claim(redis, keys, 'b', [{ key: 'k', token: fresh!.token, attempt: 1 }])).toEqual([]);
+    expect(await record('k')).toMatchObject({ s: 'running', k: 'b' });
+  });
+
+  test('is read by one of those who race for it, and claimed once', async () => {
+    const { redis, keys, add, read } = await open();
+    const names = Array.from({ length: 60 }, (_, i) => `k${i}`);
+    await add(names);
+    const [a, b] = [await read('a', 20), await read('b')];
+    expect([...a, ...b].map(({ record }) => record)).toEqual(names);
+    const claims = (entries: Entry[]) => entries.map(({ record, token }) => ({ key: record!, token, attempt: 1 }));
+    expect(await claim(redis, keys, 'a', claims(a))).toEqual([]);
+    expect(await claim(redis, keys, 'b', claims(b))).toEqual([]);
+  });
+
+  test.each([
+    ['completes', completed],
+    ['fails', failed],
+    ['retries at once', (entry: Entry) => again(entry)],
+    ['retries later', (entry: Entry) => again(entry, 1_000)],
+  ])('that has passed on writes nothing when its first owner %s', async (_, late) => {
+    const { redis, keys, add, read, passOn, record } = await open();
+    await add(['k']);
+    const [stale] = await read('a');
+    await claim(redis, keys, 'a', [{ key: 'k', token: stale!.token, attempt: 1 }]);
+    const [fresh] = await passOn([stale!], 'b');
+    await claim(redis, keys, 'b', [{ key: 'k', token: fresh!.token, attempt: 1 }]);
+    const before = await record('k');
+
+    const settlement = late(stale!);
+    expect(await settle(redis, keys, [settlement])).toEqual([settlement]);
+    expect(await record('k')).toEqual(before);
+    expect(await redis.xlen(keys.work)).toBe(0);
+    expect(await redis.xlen(keys.front)).toBe(1);
+    expect(await redis.zcard(keys.schedule)).toBe(0);
+
+    expect(await settle(redis, keys, [completed(fresh!)])).toEqual([]);
+    const after = await record('k');
+    expect(after).toMatchObject({ s: 'completed', k: 'b' });
+    expect(await settle(redis, keys, [settlement])).toEqual([settlement]);
+    expect(await record('k')).toEqual(after);
+  });
+
+  test('settles whole batches: what is owned is written, what is not is named', async () => {
+    const { redis, keys, add, read, passOn, record } = await open();
+    await add(['a1', 'a2', 'a3', 'a4']);
+    const entries = await read('a');
+    await passOn([entries[1]!, entries[3]!], 'b');
+    const fenced = await settle(redis, keys, [
+      completed(entries[0]!),
+      failed(entries[1]!),
+      again(entries[2]!),
+      completed(entries[3]!),
+    ]);
+    expect(fenced.map(({ token }) => token).sort()).toEqual([entries[1]!.token, entries[3]!.token].sort());
+    const states = await Promise.all(['a1', 'a2', 'a3', 'a4'].map(async (key) => (await record(key)).s));
+    expect(states).toEqual(['completed', 'queued', 'queued', 'queued']);
+  });
+
+  test('that is settled twice, because its answer was lost, is written once', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    expect(await settle(redis, keys, [again(entry!)])).toEqual([]);
+    expect(await settle(redis, keys, [again(entry!)])).toHaveLength(1);
+    expect(await redis.xlen(keys.work)).toBe(1);
+  });
+
+  test('of what keeps nothing is acknowledged by its owner only', async () => {
+    const { redis, keys, addLean, read, passOn } = await open();
+    await addLean(3);
+    const entries = await read('a');
+    const [fresh] = await passOn([entries[1]!], 'b');
+    expect(
+      await finish(
+        redis,
+        keys,
+        entries.map(({ token }) => token),
+      ),
+    ).toBe(1);
+    expect([await redis.xlen(keys.work), await redis.xlen(keys.front)]).toEqual([0, 1]);
+    expect(await finish(redis, keys, [fresh!.token])).toBe(0);
+    expect(await redis.xlen(keys.front)).toBe(0);
+  });
+
+  test('of what keeps nothing cannot be retried by one who lost it', async () => {
+    const { redis, keys, addLean, read, passOn } = await open();
+    await addLean(1);
+    const [stale] = await read('a');
+    await passOn([stale!], 'b');
+    expect(await settle(redis, keys, [again(stale!), again(stale!, 500)])).toHaveLength(2);
+    expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
+  });
+
+  test('is renewed by its owner; one that has passed on is told lost, and stays with its successor', async () => {
+    const { redis, keys, add, read, passOn } = await open();
+    await add(['kept', 'lost']);
+    const [kept, lost] = await read('a');
+    const [fresh] = await passOn([lost!], 'b');
+    const unknown: Token = 'w1-1';
+    expect(await renew(redis, keys, 'a', [kept!.token, lost!.token, unknown])).toEqual([lost!.token, unknown]);
+    const pending = (await redis.xpending(keys.front, 'workers', '-', '+', 10)) as [string, string][];
+    expect(pending.map(([id, consumer]) => [`f${id}`, consumer])).toEqual([[fresh!.token, 'b']]);
+  });
+
+  test('that was renewed or settled since it was looked at is not delivered again', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['renewed', 'settled']);
+    const entries = await read('a');
+    const [renewed, settled] = entries.map(({ token }) => token) as [Token, Token];
+    await settle(redis, keys, [completed(entries[1]!)]);
+    await renew(redis, keys, 'a', [renewed]);
+    expect(await redeliver(redis, keys, 5_000, [renewed, settled])).toBe(0);
+    expect([await redis.xlen(keys.work), await redis.xlen(keys.front)]).toEqual([1, 0]);
+  });
+
+  test('that is delivered again keeps its due time and message, and counts', async () => {
+    const { add, addLean, read, passOn } = await open();
+    await add(['k']);
+    await addLean(1);
+    const first = await read('a');
+    expect(first.map(({ deliveries }) => deliveries)).toEqual([0, 0]);
+    const second = await passOn(first, 'b');
+    const third = await passOn(second, 'c');
+    expect(third).toEqual(first.map((entry, i) => ({ ...entry, token: third[i]!.token, deliveries: 2 })));
+  });
+
+  test('whose record has moved on without it goes, and nothing comes of it', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    await redis.hset(keys.run('k'), 'e', 'w9-9');
+    await waitFor(async () => {
+      await redeliver(redis, keys, 1, [entry!.token]);
+      return (await redis.xlen(keys.work)) === 0;
+    });
+    expect(await redis.xlen(keys.front)).toBe(0);
+    expect(await redis.hget(keys.run('k'), 'e')).toBe('w9-9');
+  });
+
+  test('is looked for by one sweeper at a time', async () => {
+    const { redis, keys } = await open();
+    expect(await sweep(redis, keys, 1_000, 5_000, 100)).toEqual({ leaseMs: 1_000, expired: [] });
+    expect(await sweep(redis, keys, 1_000, 5_000, 100)).toBeNull();
+    expect(await sweep(redis, keys, 1_000, 0, 100)).toEqual({ leaseMs: 1_000, expired: [] }); // its next page
+  });
+
+  test('has the longest lease that a live worker asks for', async () => {
+    const { redis, keys, add, read } = await open();
+    const report = { name: 'slow', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 60_000 };
+    await heartbeat(redis, keys, 'slow:1', 60_000, report);
+    await heartbeat(redis, keys, 'quick:1', 60_000, { ...report, name: 'quick', leaseMs: 5 });
+    await add(['k']);
+    const [entry] = await read('dead');
+    const look = () => sweep(redis, keys, 1, 0, 100);
+    expect(await look()).toEqual({ leaseMs: 60_000, expired: [] });
+    await leave(redis, keys, 'slow:1');
+    const found = await waitFor(async () => ((await look())!.expired.length > 0 ? await look() : null));
+    expect(found).toEqual({ leaseMs: 5, expired: [{ token: entry!.token, consumer: 'dead' }] });
+  });
+
+  test('keeps the consumer of a dead worker until nothing is pending on it, and a live one always', async () => {
+    const { redis, keys, addLean, read } = await open();
+    const report = { name: 'live', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 1 };
+    const consumers = async () => {
+      const info = (await redis.xinfo('CONSUMERS', keys.work, 'workers')) as [string, string][];
+      return info.map((one) => one[one.indexOf('name') + 1]).sort();
+    };
+    await addLean(2);
+    const [mine] = await read('dead', 1);
+    const [theirs] = await read('live', 1);
+    await heartbeat(redis, keys, 'live', 60_000, report);
+    await finish(redis, keys, [theirs!.token]);
+    await waitFor(async () => (await sweep(redis, keys, 1, 0, 100))!.expired.length === 1);
+    expect(await consumers()).toEqual(['dead', 'live']);
+    await finish(redis, keys, [mine!.token]);
+    await waitFor(async () => {
+      await sweep(redis, keys, 1, 0, 100);
+      return (await consumers()).length === 1;
+    });
+    expect(await consumers()).toEqual(['live']);
+  });
+
+  test('outlives the worker that signs off with it, and so does its consumer', async () => {
+    const { redis, keys, addLean, read } = await open();
+    await addLean(1);
+    const [entry] = await read('a');
+    await leave(redis, keys, 'a');
+    expect(await renew(redis, keys, 'a', [entry!.token])).toEqual([]);
+  });
+
+  test('in the hands of a worker whose own renewals are late is not reclaimed by it; one unknown to it is', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['held', 'forgotten']);
+    const [held, forgotten] = await read('me');
+    const { logger, lines } = recordingLogger();
+    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [{ token: held!.token }] });
+    reclaimer.start();
+    onTestFinished(() => reclaimer.stop());
+    await waitFor(async () => (await redis.xlen(keys.front)) === 1);
+    expect(lines).toMatchObject([{ level: 'warn', fields: { count: 1, from: ['me'] } }]);
+    // The next sweeps find what is held, too, and leave it alone.
+    for (let sweeps = 0; sweeps < 3; sweeps++) {
+      await waitFor(async () => (await redis.exists(keys.sweeper)) === 1);
+      await redis.del(keys.sweeper);
+    }
+    expect(await redis.xlen(keys.front)).toBe(1);
+    expect(await renew(redis, keys, 'me', [held!.token, forgotten!.token])).toEqual([forgotten!.token]);
+  });
+
+  test('pages through more expired leases than one sweep takes', async () => {
+    const { redis, keys, addLean, read } = await open();
+    await addLean(250);
+    expect(await read('dead', 250)).toHaveLength(250);
+    const { logger } = recordingLogger();
+    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [] });
+    reclaimer.start();
+    onTestFinished(() => reclaimer.stop());
+    await waitFor(async () => (await redis.xlen(keys.front)) === 250);
+    expect(await redis.xlen(keys.work)).toBe(0);
+  });
+});

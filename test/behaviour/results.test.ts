@@ -1,0 +1,351 @@
+import {
+  DocketClosedError,
+  ExecutionNotFoundError,
+  ExecutionSupersededError,
+  ResultsDisabledError,
+  retry,
+  task,
+  TimeoutError,
+} from 'docket';
+import type { Redis } from 'ioredis';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
+import { describeEachServer } from '../support/servers.js';
+import { describeRealServer, setStage } from '../support/stage.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
+const note = task('note', (_args: { n?: number }) => {});
+
+/** A task that ends when it is told to. */
+function holding() {
+  const started = deferred();
+  const ending = deferred<unknown>();
+  const hold = task('hold', async () => {
+    started.resolve();
+    return await ending.promise;
+  });
+  return { hold, started: started.promise, ending };
+}
+
+describeEachServer('results', (url) => {
+  const stage = setStage(url);
+
+  describe.each([0, 2])('with threads: %i', (threads) => {
+    async function outcomeOf(kind: string, errors: (typeof PaymentDeclined)[] = []): Promise<unknown> {
+      const execution = await stage.docket({ errors }).add(throwing, { kind });
+      await stage.finish(VALUES, { threads });
+      const error = await execution.result().then(
+        () => 'no error',
+        (e: unknown) => e,
+      );
+      return { error, line: execution.error, state: execution.state };
+    }
+
+    test('a built-in error comes back with its class, message, stack and cause', async () => {
+      const outcome = (await outcomeOf('built-in')) as { error: RangeError };
+      expect(outcome).toMatchObject({ line: 'RangeError: out of range', state: 'failed' });
+      expect(outcome.error).toBeInstanceOf(RangeError);
+      expect(outcome.error.message).toBe('out of range');
+      expect(outcome.error.stack).toContain('values.js');
+      expect(outcome.error.cause).toBeInstanceOf(TypeError);
+    });
+
+    test('an error of a registered class is an instance of it', async () => {
+      const { error } = (await outcomeOf('custom', [PaymentDeclined])) as { error: PaymentDeclined };
+      expect(error).toBeInstanceOf(PaymentDeclined);
+      expect(error).toMatchObject({ name: 'PaymentDeclined', message: 'declined: no funds', reason: 'no funds' });
+    });
+
+    test('an error of an unknown class is an Error with the same name, message, stack and fields', async () => {
+      const { error, line } = (await outcomeOf('custom')) as { error: Error; line: string };
+      expect(error).toBeInstanceOf(Error);
+      expect(error).not.toBeInstanceOf(PaymentDeclined);
+      expect(error).toMatchObject({ name: 'PaymentDeclined', message: 'declined: no funds', reason: 'no funds' });
+      expect(error.stack).toContain('values.js');
+      expect(line).toBe('PaymentDeclined: declined: no funds');
+    });
+
+    test('fields of an error are kept, and its line is one line', async () => {
+      expect(await outcomeOf('fields')).toMatchObject({
+        error: { message: 'not found\nsecond line', code: 'E_GONE', status: 404 },
+        line: 'Error: not found',
+      });
+    });
+
+    test.each([
+      ['text', 'only text'],
+      ['nothing', undefined],
+    ])('what is thrown need not be an error: %s', async (kind, thrown) => {
+      expect(await outcomeOf(kind)).toEqual({ error: thrown, line: String(thrown), state: 'failed' });
+    });
+
+    test('a result that is too large or cannot travel fails the execution, and is not retried', async () => {
+      const docket = stage.docket();
+      const tooLarge = await docket.add(unreturnable, { length: 2 * 1024 * 1024 });
+      const aFunction = await docket.add(unreturnable, { length: 0 });
+      await stage.finish(VALUES, { threads });
+      await expect(tooLarge.result()).rejects.toMatchObject({ code: 'DOCKET_RESULT_TOO_LARGE', task: 'unreturnable' });
+      await expect(aFunction.result()).rejects.toMatchObject({ code: 'DOCKET_UNENCODABLE_VALUE', path: 'result' });
+      expect([tooLarge.attempt, aFunction.attempt]).toEqual([1, 1]);
+    });
+
+    test('the execution names the worker that ran it', async () => {
+      const execution = await stage.docket().add(where, {}, { key: 'k' });
+      await stage.finish(VALUES, { threads, name: 'the worker' });
+      const result = await execution.result();
+      expect(result).toMatchObject({ key: 'k', attempt: 1, worker: { name: 'the worker' } });
+      expect(result.worker.threadId > 0).toBe(threads > 0);
+      expect(execution.worker).toBe('the worker');
+    });
+  });
+
+  describe('waiting', () => {
+    test('may begin before, while and after the execution runs', async () => {
+      const { hold, started, ending } = holding();
+      const execution = await stage.docket().add(hold);
+      const before = execution.result();
+      await waitFor(async () => (await stage.keys()).includes('listeners'));
+      stage.work({ hold });
+      await started;
+      const during = execution.result();
+      ending.resolve('done');
+      expect(await Promise.all([before, during])).toEqual(['done', 'done']);
+      expect(await execution.result()).toBe('done');
+    });
+
+    test('ends at the timeout, and the execution goes on', async () => {
+      const { hold, started, ending } = holding();
+      const execution = await stage.docket().add(hold);
+      stage.work({ hold });
+      await started;
+      const error = await execution.result({ timeout: '50ms' }).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(TimeoutError);
+      expect(error).toMatchObject({ code: 'DOCKET_TIMEOUT', message: expect.stringContaining(execution.key) });
+      ending.resolve('done');
+      expect(await execution.result()).toBe('done');
+    });
+
+    test('ends at the deadline', async () => {
+      const execution = await stage.docket().add(note);
+      await expect(execution.result({ deadline: new Date(Date.now() + 50) })).rejects.toThrow(TimeoutError);
+      await expect(execution.result({ deadline: new Date(0) })).rejects.toThrow(TimeoutError);
+    });
+
+    test('is not cut short by a timeout or a deadline that timers cannot hold', async () => {
+      const { hold, started, ending } = holding();
+      const execution = await stage.docket().add(hold);
+      const waiting = Promise.all([
+        execution.result({ timeout: '30d' }),
+        execution.result({ deadline: new Date('2100-01-01') }),
+      ]);
+      waiting.catch(() => {}); // told below
+      stage.work({ hold });
+      await started;
+      ending.resolve('done');
+      expect(await waiting).toEqual(['done', 'done']);
+    });
+
+    test('takes a timeout or a deadline, not both', async () => {
+      const execution = await stage.docket().add(note);
+      await expect(execution.result({ timeout: 1, deadline: new Date() })).rejects.toThrow(TypeError);
+    });
+
+    test.each([
+      [{ timeout: -1 }],
+      [{ timeout: Number.NaN }],
+      [{ timeout: 'soon' as never }],
+      [{ deadline: new Date('someday') }],
+    ])('refuses a time that is none: %o', async (options) => {
+      const execution = await stage.docket().add(note);
+      await expect(execution.result(options)).rejects.toMatchObject({ code: 'DOCKET_INVALID_OPTION' });
+    });
+
+    test('ends when its signal aborts, with the reason', async () => {
+      const execution = await stage.docket().add(note);
+      const leaving = new AbortController();
+      const result = execution.result({ signal: leaving.signal });
+      leaving.abort(new Error('the client hung up'));
+      await expect(result).rejects.toThrow('the client hung up');
+      await expect(execution.result({ signal: leaving.signal })).rejects.toThrow('the client hung up');
+    });
+
+    test('ends with the docket', async () => {
+      const docket = stage.docket();
+      const { hold, started, ending } = holding();
+      const execution = await docket.add(hold);
+      const [queued, running] = [execution.result(), execution.result()];
+      stage.work({ hold });
+      await started;
+      const told = [queued, running].map((result) => expect(result).rejects.toThrow(DocketClosedError));
+      await docket.close();
+      await Promise.all(told);
+      await expect(execution.result()).rejects.toThrow(DocketClosedError);
+      await expect(execution.sync()).rejects.toThrow(DocketClosedError);
+      ending.resolve('for nobody');
+    });
+
+    test('ends when a newer execution has taken the key', async () => {
+      const [docket, other] = [stage.docket(), stage.docket()];
+      const first = await docket.add(note, { n: 1 }, { key: 'k' });
+      await stage.finish({ note });
+      const second = await other.add(note, { n: 2 }, { key: 'k' });
+      await expect(first.result()).rejects.toThrow(ExecutionSupersededError);
+      await stage.finish({ note });
+      await expect(first.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_SUPERSEDED', key: 'k' });
+      expect(await second.result()).toBeUndefined();
+    });
+
+    test('ends by an event when a newer execution takes the key', async () => {
+      const docket = stage.docket();
+      const first = await docket.add(note, {}, { key: 'k' });
+      const result = first.result();
+      result.catch(() => {});
+      await waitFor(async () => (await stage.keys()).includes('listeners'));
+      const redis = await stage.redis();
+      await redis.del(stage.key('run:k'), stage.key('work')); // as if it was replaced
+      await docket.add(note, {}, { key: 'k' });
+      const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'only by looking again'));
+      await expect(Promise.race([result, late])).rejects.toThrow(ExecutionSupersededError);
+    });
+
+    test('ends when the record has expired', async () => {
+      const docket = stage.docket({ executionTtl: '50ms' });
+      const execution = await docket.add(note);
+      await stage.finish({ note });
+      await waitFor(async () => (await docket.getExecution(execution.key)) === null);
+      const error = await execution.result().catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(ExecutionNotFoundError);
+      expect(error).toMatchObject({ code: 'DOCKET_EXECUTION_NOT_FOUND', key: execution.key });
+      await expect(execution.sync()).rejects.toThrow(ExecutionNotFoundError);
+    });
+
+    test('is refused where no results are kept', async () => {
+      const execution = await stage.docket({ executionTtl: 0 }).add(note, {}, { key: 'k' });
+      await expect(execution.result()).rejects.toThrow(ResultsDisabledError);
+      await expect(execution.result()).rejects.toMatchObject({ code: 'DOCKET_RESULTS_DISABLED', key: 'k' });
+    });
+
+    test('with many others raises no warning', async () => {
+      const warnings: Error[] = [];
+      const listen = (warning: Error) => void warnings.push(warning);
+      process.on('warning', listen);
+      onTestFinished(() => void process.off('warning', listen));
+      const docket = stage.docket();
+      const executions = await Promise.all(Array.from({ length: 100 }, () => docket.add(note)));
+      const results = executions.map((execution) => execution.result());
+      stage.work({ note });
+      await Promise.all(results);
+      await new Promise(setImmediate); // warnings are emitted in a turn of their own
+      expect(warnings).toEqual([]);
+    });
+
+    test('works for one execution in many places at once', async () => {
+      const { hold, started, ending } = holding();
+      const [docket, other] = [stage.docket(), stage.docket()];
+      const execution = await docket.add(hold, {}, { key: 'k' });
+      const found = await other.getExecution('k');
+      const results = Array.from({ length: 20 }, (_, i) => (i % 2 ? execution : found!).result());
+      const leaving = new AbortController();
+      const left = execution.result({ signal: leaving.signal }).catch(() => 'left');
+      stage.work({ hold });
+      await started;
+      leaving.abort();
+      expect(await left).toBe('left');
+      ending.resolve('done');
+      expect(await Promise.all(results)).toEqual(results.map(() => 'done'));
+    });
+
+    test('goes on for an execution that is tried again', async () => {
+      const flaky = task('flaky', { retry: retry({ attempts: 3, delay: 20 }) }, (_args: {}, { attempt }) => {
+        if (attempt < 3) throw new Error('not yet');
+        return attempt;
+      });
+      const execution = await stage.docket().add(flaky);
+      const result = execution.result();
+      stage.work({ flaky });
+      expect(await result).toBe(3);
+      expect(execution).toMatchObject({ attempt: 3, state: 'completed', error: null });
+    });
+  });
+
+  test('a record is kept for the time its producer chose, counted from its end', async () => {
+    const execution = await stage.docket({ executionTtl: '1h' }).add(note, {}, { key: 'k' });
+    const redis = await stage.redis();
+    expect(await redis.pttl(stage.key('run:k'))).toBe(-1);
+    await stage.finish({ note });
+    const ttl = await redis.pttl(stage.key('run:k'));
+    expect(ttl).toBeLessThanOrEqual(3_600_000);
+    expect(ttl).toBeGreaterThan(3_600_000 - 30_000);
+    expect(await execution.result()).toBeUndefined();
+  });
+});
+
+describeRealServer('results', (url) => {
+  const stage = setStage(url);
+
+  test('many who wait share one subscriber connection and one channel each', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const executions = await Promise.all(Array.from({ length: 200 }, () => docket.add(note)));
+    const results = executions.flatMap((execution) => [execution.result(), execution.result()]);
+    await waitFor(async () => (await subscriptions(redis)).join() === '200');
+    stage.work({ note });
+    await Promise.all(results);
+    await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 1)); // the worker has one
+  });
+
+  test('who waits survives the loss of the subscriber connection', async () => {
+    const { hold, started, ending } = holding();
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const execution = await docket.add(hold);
+    const result = execution.result();
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    await redis.client('KILL', 'TYPE', 'pubsub');
+    stage.work({ hold });
+    await started;
+    ending.resolve('done');
+    expect(await result).toBe('done');
+  });
+
+  test('an outcome that was published while the subscriber was away is found when it is back', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const execution = await docket.add(note);
+    const result = execution.result();
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    const finished = stage.finish({ note });
+    // Whoever subscribes is cut off at once, until the outcome is written.
+    const state = async () => (await stage.record(execution.key)).s;
+    while ((await state()) !== 'completed') await redis.client('KILL', 'TYPE', 'pubsub');
+    await finished;
+    expect(await result).toBeUndefined();
+  });
+
+  test('who waits survives the loss of the connection over which it looks again', async () => {
+    const { hold, started, ending } = holding();
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const execution = await docket.add(hold);
+    const result = execution.result();
+    result.catch(() => {}); // told below
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    // Scripts are not answered for now: neither is the look that follows the reconnection of the subscriber.
+    await redis.client('PAUSE', 60_000, 'WRITE');
+    await redis.client('KILL', 'TYPE', 'pubsub');
+    await waitFor(async () => /name=docket:producer\S* .*flags=b/.test(String(await redis.client('LIST'))));
+    await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await redis.client('UNPAUSE');
+    stage.work({ hold });
+    await started;
+    ending.resolve('done');
+    expect(await result).toBe('done');
+  });
+});
+
+/** Numbers of channels that the connections of dockets and workers are subscribed to. */
+async function subscriptions(redis: Redis): Promise<number[]> {
+  const clients = String(await redis.client('LIST', 'TYPE', 'pubsub'));
+  return [...clients.matchAll(/ sub=(\d+)/g)].map(([, count]) => Number(count));
+}

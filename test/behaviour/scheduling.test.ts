@@ -1,0 +1,170 @@
+import { call, exponentialRetry, task } from 'docket';
+import { expect, test } from 'vitest';
+import { describeEachServer } from '../support/servers.js';
+import { describeRealServer, setStage } from '../support/stage.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const note = task('note', (_args: { n?: number }) => {});
+
+describeEachServer('scheduling', (url) => {
+  const stage = setStage(url);
+
+  test('a date or a duration in the future is waited for', async () => {
+    const docket = stage.docket();
+    const when = new Date(Date.now() + 3_600_000);
+    const executions = await docket.addMany([
+      call(note, {}, { when }),
+      call(note, {}, { when: '1.5h' }),
+      call(note, {}, { when: 3_600_000, key: 'k' }),
+    ]);
+    expect(executions.map(({ state }) => state)).toEqual(['scheduled', 'scheduled', 'scheduled']);
+    expect(executions[0]!.when).toEqual(when);
+    expect(executions[1]!.when.getTime() - executions[2]!.when.getTime()).toBe(1_800_000);
+    const redis = await stage.redis();
+    expect([await redis.zcard(stage.key('schedule')), await redis.xlen(stage.key('work'))]).toEqual([3, 0]);
+  });
+
+  test('nothing starts before its time', async () => {
+    const docket = stage.docket();
+    const now = Date.now();
+    const executions = await docket.addMany(
+      [250, '0.2s', 1, 30, new Date(now + 300), new Date(now + 150)].map((when) =>
+        call(note, {}, { when: when as number | Date }),
+      ),
+    );
+    await stage.finish({ note });
+    for (const execution of executions) {
+      await execution.sync();
+      expect(execution.startedAt!.getTime()).toBeGreaterThanOrEqual(execution.when.getTime());
+    }
+  });
+
+  test('a duration counts from the clock of the server', async () => {
+    const redis = await stage.redis();
+    const execution = await stage.docket().add(note, {}, { when: '1h' });
+    const [seconds, microseconds] = await redis.time();
+    const nowMs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+    const aheadMs = execution.when.getTime() - nowMs;
+    expect(aheadMs).toBeLessThanOrEqual(3_600_000);
+    expect(aheadMs).toBeGreaterThan(3_600_000 - 5_000);
+    expect(Number(await redis.zscore(stage.key('schedule'), execution.key))).toBe(execution.when.getTime());
+  });
+
+  test('the past and a duration of nothing mean now', async () => {
+    const docket = stage.docket();
+    const executions = await docket.addMany([
+      call(note, {}, { when: new Date(0) }),
+      call(note, {}, { when: new Date(-1) }),
+      call(note, {}, { when: new Date(Date.now() - 1) }),
+      call(note, {}, { when: 0 }),
+      call(note, {}, { when: '0s' }),
+      call(note, {}, { key: 'k', when: new Date(1) }),
+    ]);
+    expect(executions.map(({ state }) => state)).toEqual(executions.map(() => 'queued'));
+    expect(await (await stage.redis()).zcard(stage.key('schedule'))).toBe(0);
+    expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(executions.length);
+  });
+
+  test('what is due is run in the order of its due times, whatever the order of the adds', async () => {
+    const started: number[] = [];
+    const record = task('record', ({ n }: { n: number }) => void started.push(n));
+    const order = [3, 1, 4, 0, 2];
+    await stage.docket().addMany(order.map((n) => call(record, { n }, { key: `k${n}`, when: 100 + 20 * n })));
+    await stage.finish({ record });
+    expect(started).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('a body is told when it was due', async () => {
+    const told: Date[] = [];
+    const dueAt = task('dueAt', (_args: {}, ctx) => void told.push(ctx.when));
+    const tracked = await stage.docket().add(dueAt, {}, { when: '100ms' });
+    const lean = await stage.docket({ executionTtl: 0 }).add(dueAt, {}, { when: '500ms' });
+    await stage.finish({ dueAt });
+    expect(told).toEqual([tracked.when, lean.when]);
+  });
+
+  test('what comes to be due first wakes the scheduler, however long it meant to sleep', async () => {
+    const docket = stage.docket();
+    const woken = task('woken', () => 'in time');
+    await docket.add(note, {}, { key: 'far', when: '1h' });
+    stage.work({ woken, note }, { schedulingResolution: '60s' });
+    await waitFor(async () => (await stage.keys()).includes('workers'));
+    for (const key of ['first', 'second', undefined]) {
+      const execution = await docket.add(woken, {}, { ...(key && { key }), when: '100ms' });
+      expect(await execution.result({ timeout: '5s' })).toBe('in time');
+    }
+  });
+
+  test('a retry that comes to be due first wakes the scheduler too', async () => {
+    const flaky = task(
+      'flaky',
+      { retry: exponentialRetry({ attempts: 2, minimumDelay: '100ms' }) },
+      (_args: {}, { attempt }) => {
+        if (attempt === 1) throw new Error('not yet');
+        return attempt;
+      },
+    );
+    stage.work({ flaky }, { schedulingResolution: '60s' });
+    const execution = await stage.docket().add(flaky);
+    expect(await execution.result({ timeout: '5s' })).toBe(2);
+  });
+
+  test('more than a batch that is due at once is moved as a whole', async () => {
+    let runs = 0;
+    const count = task('count', () => void runs++);
+    await stage.docket().addMany(Array.from({ length: 700 }, () => call(count, {}, { when: '50ms' })));
+    await stage.finish({ count }, { schedulingResolution: '60s' });
+    expect(runs).toBe(700);
+    expect(await (await stage.redis()).zcard(stage.key('schedule'))).toBe(0);
+  });
+
+  test('what runs for long does not keep others from becoming due', async () => {
+    const ending = deferred();
+    const hold = task('hold', () => ending.promise);
+    const docket = stage.docket();
+    const long = await docket.add(hold);
+    const due = await docket.add(note, {}, { when: '50ms' });
+    stage.work({ hold, note }, { concurrency: 2, schedulingResolution: '60s' });
+    await due.result({ timeout: '5s' });
+    await long.sync();
+    expect(long.state).toBe('running');
+    ending.resolve();
+  });
+
+  test('what is on the schedule without a record is put into quarantine, and what is behind it runs', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await redis.zadd(stage.key('schedule'), 1, 'orphan', 2, 'another');
+    const execution = await docket.add(note, {}, { when: '50ms' });
+    await stage.finish({ note });
+    await execution.sync();
+    expect(execution.state).toBe('completed');
+    const entries = await redis.xrange(stage.key('quarantine'), '-', '+');
+    expect(entries.map(([, fields]) => fields)).toEqual(
+      ['orphan', 'another'].map((key) => ['key', key, 'reason', 'on the schedule without a message', 'message', '']),
+    );
+  });
+
+  test('two workers share a schedule, and nothing is moved twice', async () => {
+    let runs = 0;
+    const count = task('count', () => void runs++);
+    const docket = stage.docket();
+    await docket.addMany(Array.from({ length: 300 }, (_, n) => call(count, {}, { when: 50 + (n % 20) })));
+    await Promise.all([stage.finish({ count }), stage.finish({ count })]);
+    expect(runs).toBe(300);
+  });
+});
+
+describeRealServer('scheduling', (url) => {
+  const stage = setStage(url);
+
+  test('a worker whose subscription broke still starts what is due', async () => {
+    const redis = await stage.redis();
+    const docket = stage.docket();
+    stage.work({ note }, { schedulingResolution: '300ms' });
+    await waitFor(async () => String(await redis.client('LIST', 'TYPE', 'pubsub')).includes('docket:subscriber'));
+    await redis.client('KILL', 'TYPE', 'pubsub');
+    const execution = await docket.add(note, {}, { when: '50ms' });
+    await execution.result({ timeout: '5s' });
+  });
+});

@@ -1,0 +1,21 @@
+/** The reason docket exists: tasks that keep every core busy do not lose their leases. The long form is a benchmark. */
+import { expect, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { describeOnAnyServer } from '../support/modes.js';
+
+describeOnAnyServer('while every thread is busy for four leases', (url) => {
+  test('no lease is lost, nothing is redelivered, and each task runs once', async () => {
+    const fleet = await openFleet(url());
+    const busy = await fleet.worker({ threads: 2, redeliveryTimeout: '1s', name: 'busy' });
+    const { docket, probe } = fleet;
+    const keys = ['a', 'b'];
+    const executions = await Promise.all(keys.map((key) => docket.add('busy', { probe, ms: 4_000 }, { key })));
+    const waiting = await fleet.worker({ threads: 1, redeliveryTimeout: '1s', name: 'waiting' });
+    await Promise.all(executions.map((execution) => execution.result()));
+    expect(await fleet.counts()).toEqual({ a: 1, b: 1 });
+    for (const execution of executions) await execution.sync();
+    expect(executions.map(({ worker }) => worker)).toEqual(['busy', 'busy']);
+    const troubles = [...busy.lines, ...waiting.lines].filter(({ level }) => level === 'warn' || level === 'error');
+    expect(troubles).toEqual([]);
+  });
+});

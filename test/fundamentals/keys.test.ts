@@ -1,0 +1,35 @@
+/** Chapter 3: a key makes an add safe to repeat. */
+import { Docket } from 'docket';
+import { expect, test } from 'vitest';
+import { greet } from '../fixtures/tasks/tutorial.js';
+import { describeTutorial } from '../support/tutorial.js';
+
+describeTutorial('keys', (tutorial) => {
+  test('while an execution is under way its key is taken, and the first one wins', async () => {
+    await using docket = new Docket(tutorial.docketOptions);
+    const first = await docket.add(greet, { name: 'Ada' }, { key: 'welcome-17' });
+    const second = await docket.add(greet, { name: 'somebody else' }, { key: 'welcome-17' });
+    expect([first.disposition, second.disposition]).toEqual(['scheduled', 'already_scheduled']);
+
+    await using worker = tutorial.startWorker(docket);
+    await worker.runUntilFinished();
+
+    expect(await first.result()).toBe('hello Ada');
+    expect(await second.result()).toBe('hello Ada');
+  });
+
+  test('when it is over the key is free again', async () => {
+    await using docket = new Docket(tutorial.docketOptions);
+    const worker = tutorial.startWorker(docket);
+    const running = worker.runForever();
+
+    for (const name of ['Ada', 'Grace']) {
+      const execution = await docket.add(greet, { name }, { key: 'welcome' });
+      expect(execution.disposition).toBe('scheduled');
+      expect(await execution.result()).toBe(`hello ${name}`);
+    }
+
+    await worker.close();
+    await running;
+  });
+});

@@ -1,0 +1,278 @@
+/**
+ * A docket of its own for one test, with its workers, what their tasks recorded, and a look at what is left when the test
+ * ends: no live thread, no consumer of a worker that signed off, no key without a TTL.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Worker as Thread } from 'node:worker_threads';
+import { Docket, type DocketOptions, type Logger, type Task } from 'docket';
+import { Worker, type WorkerOptions } from 'docket/worker';
+import type { Redis } from 'ioredis';
+import { onTestFinished } from 'vitest';
+import { closeConnection, openConnection } from './built.js';
+import { assertNoLeaks } from './leaks.js';
+import { waitFor } from './wait.js';
+
+/** A module of tasks under `test/fixtures/worker`. */
+export function fixture(file: string): string {
+  return fileURLToPath(new URL(`../fixtures/worker/${file}`, import.meta.url));
+}
+
+/** The tasks most tests run. */
+export const TASKS = fixture('tasks.js');
+
+const COMMAND = fileURLToPath(new URL('../../bin/docket-worker.js', import.meta.url));
+
+/** Tasks are added by name: their code is plain JavaScript, which has no types. */
+export type Tasks = Record<string, Task<string, object, unknown>>;
+
+export interface Line {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A worker of this process that was started. */
+export interface Running {
+  readonly worker: Worker;
+  readonly lines: Line[];
+  /** Settles when the worker has ended. */
+  readonly ended: Promise<void>;
+  /** Drains it. */
+  stop(): Promise<void>;
+}
+
+/** A `docket-worker` process. */
+export interface Command {
+  readonly process: ChildProcess;
+  /** Lines of stderr, as they are. */
+  readonly errors: string[];
+  /** Lines of stdout, as they are. */
+  readonly output: string[];
+  /** What it logged, if it logs in JSON. */
+  readonly lines: Line[];
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Resolves when the worker is ready to run tasks; rejects when it ends instead. */
+  ready(): Promise<void>;
+}
+
+/** What tasks are told to record to: the server and the docket's name. */
+export interface Probe {
+  readonly url: string;
+  readonly name: string;
+}
+
+export interface Fleet {
+  readonly name: string;
+  readonly url: string;
+  readonly docket: Docket<Tasks>;
+  readonly redis: Redis;
+  readonly probe: Probe;
+  /** A key of the docket in Redis. */
+  key(suffix: string): string;
+  /** A second docket on the same data, for other options; closed with the test. */
+  with(options: DocketOptions<Tasks>): Docket<Tasks>;
+  /** Starts a worker in this process and waits until it is ready. */
+  worker(options?: WorkerOptions): Promise<Running>;
+  /** Starts `docket-worker` with the docket, the server and the tasks of the fixtures. */
+  command(args?: readonly string[], env?: Readonly<Record<string, string>>): Command;
+  /** What tasks have recorded, in order. */
+  steps(): Promise<string[]>;
+  /** Waits until a step was recorded. */
+  step(step: string): Promise<void>;
+  /** How often the task `count` ran under each key. */
+  counts(): Promise<Record<string, number>>;
+  /** Lets the executions of the task `hold` go on. */
+  release(): Promise<void>;
+  /** Says that the test ends with unfinished work on purpose: no look at what is left in Redis. */
+  leavesWork(): void;
+  /** Consumers on both streams. */
+  consumers(): Promise<string[]>;
+  /** Entries that are pending on both streams. */
+  pending(): Promise<number>;
+}
+
+/** Opens a docket for the running test. Everything started through it ends with the test. */
+export async function openFleet(url: string, options: DocketOptions<Tasks> = {}): Promise<Fleet> {
+  const name = `t-${randomUUID()}`;
+  const probe = { url, name };
+  const redis = await openConnection(url, 'commands', { name });
+  const docket = new Docket<Tasks>({ name, url, ...options });
+  const dockets = [docket];
+  const threads = watchThreads();
+  const workers: Running[] = [];
+  const commands: Command[] = [];
+  let isLookingForLeaks = true;
+  const key = (suffix: string) => `{${name}}:${suffix}`;
+
+  const fleet: Fleet = {
+    name,
+    url,
+    docket,
+    redis,
+    probe,
+    key,
+    with(more) {
+      const other = new Docket<Tasks>({ name, url, ...options, ...more });
+      dockets.push(other);
+      return other;
+    },
+    async worker(workerOptions = {}) {
+      const running = start(docket, { tasks: TASKS, ...workerOptions });
+      workers.push(running);
+      await Promise.race([running.ended, waitFor(() => running.lines.some(isReady), { timeoutMs: 20_000 })]);
+      return running;
+    },
+    command(args = [], env = {}) {
+      const common = ['--url', url, '--docket', name, '--tasks', TASKS, '--logging-format', 'json'];
+      const command = startCommand([...common, ...args], env);
+      commands.push(command);
+      return command;
+    },
+    steps: () => redis.lrange(`steps:${name}`, 0, -1),
+    async step(step) {
+      await waitFor(async () => (await fleet.steps()).includes(step), { timeoutMs: 20_000 });
+    },
+    async counts() {
+      const counts = (await redis.hgetall(`counts:${name}`)) as Record<string, string>;
+      return Object.fromEntries(Object.entries(counts).map(([field, count]) => [field, Number(count)]));
+    },
+    async release() {
+      await redis.set(`released:${name}`, '1', 'PX', 60_000);
+    },
+    leavesWork() {
+      isLookingForLeaks = false;
+    },
+    async consumers() {
+      const streams = await Promise.all(['work', 'front'].map((stream) => consumersOf(redis, key(stream))));
+      return [...new Set(streams.flat())];
+    },
+    async pending() {
+      const counts = ['work', 'front'].map(async (stream) => {
+        const [count] = (await redis.xpending(key(stream), 'workers')) as [number];
+        return count;
+      });
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    },
+  };
+
+  onTestFinished(async () => {
+    for (const command of commands) command.process.kill('SIGKILL');
+    await Promise.all(commands.map((command) => command.ended));
+    await Promise.all(workers.map((running) => running.stop()));
+    const signedOff = workers.map(({ worker }) => worker.name);
+    try {
+      if (isLookingForLeaks) {
+        const left = (await fleet.consumers()).filter((consumer) => signedOff.includes(consumer.split(':')[0]!));
+        if (left.length > 0) throw new Error(`consumers left behind: ${left.join(', ')}`);
+        await assertNoLeaks(redis, name);
+      }
+      await waitFor(() => threads.alive() === 0);
+    } finally {
+      threads.unwatch();
+      await Promise.all(dockets.map((one) => one.close()));
+      await closeProbes(url);
+      await closeConnection(redis);
+    }
+  });
+  return fleet;
+}
+
+/** A logger that keeps what it is told. */
+export function recordingLogger(): { logger: Logger; lines: Line[] } {
+  const lines: Line[] = [];
+  const log =
+    (level: string) =>
+    (...args: [fields: object, message: string] | [message: string]) => {
+      const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
+      lines.push({ level, message, fields: fields as Record<string, unknown> });
+    };
+  return { lines, logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') } };
+}
+
+function start(docket: Docket<Tasks>, options: WorkerOptions): Running {
+  const { logger, lines } = recordingLogger();
+  const name = `w-${randomUUID().slice(0, 8)}`;
+  const worker = new Worker(docket, { threads: 2, minimumCheckInterval: '100ms', name, logger, ...options });
+  const ended = worker.runForever();
+  ended.catch(() => {}); // whoever waits for it hears of it
+  return {
+    worker,
+    lines,
+    ended,
+    async stop() {
+      await worker.close();
+      await ended.catch(() => {});
+    },
+  };
+}
+
+function isReady({ message }: Line): boolean {
+  return / is ready$/.test(message);
+}
+
+/** Starts `docket-worker` with nothing but these arguments; no variable of this process' own configures it. */
+export function startCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DOCKET_')));
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, ...env },
+  });
+  const [errors, output, lines]: [string[], string[], Line[]] = [[], [], []];
+  createInterface({ input: child.stdout }).on('line', (line) => output.push(line));
+  createInterface({ input: child.stderr }).on('line', (text) => {
+    errors.push(text);
+    const line = lineOf(text);
+    if (line) lines.push(line);
+  });
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  const ready = async () => {
+    const isUp = waitFor(() => lines.some(isReady), { timeoutMs: 25_000 });
+    const hasEnded = ended.then(({ code }) => {
+      if (!lines.some(isReady)) throw new Error(`docket-worker ended with ${code}:\n${errors.join('\n')}`);
+    });
+    hasEnded.catch(() => {});
+    isUp.catch(() => {});
+    await Promise.race([isUp, hasEnded]);
+  };
+  return { process: child, errors, output, lines, ended, ready };
+}
+
+const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };
+
+function lineOf(text: string): Line | null {
+  try {
+    const { level, msg, ...fields } = JSON.parse(text);
+    return { level: LEVELS[level] ?? String(level), message: msg, fields };
+  } catch {
+    return null;
+  }
+}
+
+async function consumersOf(redis: Redis, stream: string): Promise<string[]> {
+  const consumers = await redis.xinfo('CONSUMERS', stream, 'workers').catch(() => []);
+  return (consumers as [string, string][]).map((info) => info[info.indexOf('name') + 1]!);
+}
+
+/** Counts the threads that were started from now on and have not ended. */
+function watchThreads(): { alive(): number; unwatch(): void } {
+  const alive = new Set<Thread>();
+  const onThread = (thread: Thread) => {
+    alive.add(thread);
+    thread.once('exit', () => alive.delete(thread));
+  };
+  process.on('worker', onThread);
+  return { alive: () => alive.size, unwatch: () => void process.off('worker', onThread) };
+}
+
+/** Tasks that ran in this very thread have left their connection open. */
+async function closeProbes(url: string): Promise<void> {
+  const probes = (globalThis as { docketTestProbes?: Map<string, Promise<Redis>> }).docketTestProbes;
+  const connection = probes?.get(url);
+  probes?.delete(url);
+  if (connection) await closeConnection(await connection);
+}

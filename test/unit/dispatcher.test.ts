@@ -1,0 +1,608 @@
+/** The dispatcher with threads that do what the test says, on a clock that the test moves. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { encoderFor } from '../../src/core/codec.js';
+import { encodeEnvelope } from '../../src/core/envelope.js';
+import {
+  type ChunkItem,
+  decodeChunk,
+  type Outcome,
+  type OutcomeBatch,
+  OutcomeCollector,
+} from '../../src/core/protocol.js';
+import { monotonicMs } from '../../src/core/slots.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
+import { Dispatcher } from '../../src/worker/dispatcher.js';
+import type { Lane } from '../../src/worker/lane.js';
+import type { Thread } from '../../src/worker/thread.js';
+import { type Deferred, deferred } from '../support/wait.js';
+
+const ROWS = 4_096;
+const COMPLETED: Outcome = { kind: 'completed', result: null };
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'hrtime', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface SentChunk {
+  readonly items: readonly ChunkItem[];
+  /** Those whose outcomes were sent: their rows may be used again already. */
+  readonly reported: Set<ChunkItem>;
+  next: number;
+  readonly answer: Deferred<OutcomeBatch>;
+}
+
+/** A thread that starts and ends what it was sent when it is told to, one after the other. */
+class FakeThread implements Thread {
+  readonly manifest = [];
+  readonly exited = new Promise<void>(() => {});
+  attended = 0;
+  /** Names of what was shipped, chunk by chunk. */
+  readonly shipped: string[][] = [];
+  readonly #fleet: Fleet;
+  #chunks: SentChunk[] = [];
+  #current: ChunkItem | undefined;
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  run(bytes: Uint8Array) {
+    const items = decodeChunk(bytes);
+    this.#fleet.occupy(items);
+    this.shipped.push(items.map(({ message }) => this.#fleet.nameOf(message)));
+    const answer = deferred<OutcomeBatch>();
+    this.#chunks.push({ items, reported: new Set(), next: 0, answer });
+    return answer.promise;
+  }
+
+  attend(): void {
+    this.attended += 1;
+  }
+
+  async terminate(): Promise<void> {}
+
+  get isRunning(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** Starts the next one that was not taken back; answers with its name. */
+  begin(): string | undefined {
+    const { slots } = this.#fleet.dispatcher;
+    while (!this.#current && this.#chunks[0]) {
+      const chunk = this.#chunks[0];
+      const item = chunk.items[chunk.next];
+      if (item && slots.begin(item.row, item.epoch, monotonicMs())) this.#current = item;
+      else if (item) {
+        chunk.next += 1;
+      }
+      if (chunk.next === chunk.items.length) this.#answer([]);
+    }
+    return this.#current && this.#fleet.nameOf(this.#current.message);
+  }
+
+  /** Ends what runs, after so long; reports at once. */
+  end(outcome: Outcome = COMPLETED, durationMs = 1): void {
+    const item = this.#current!;
+    const chunk = this.#chunks[0]!;
+    const { slots } = this.#fleet.dispatcher;
+    slots.end(item.row, item.epoch, slots.startedAt(item.row) + durationMs);
+    this.#current = undefined;
+    chunk.next += 1;
+    const collector = new OutcomeCollector();
+    collector.add(item.row, outcome);
+    this.#fleet.vacate([item]);
+    chunk.reported.add(item);
+    if (chunk.next === chunk.items.length) this.#answer([[item.row, outcome]]);
+    else this.#fleet.dispatcher.receive(collector.take());
+  }
+
+  /** Runs everything it has, each for so long. */
+  async work(durationMs = 1): Promise<void> {
+    while (this.begin()) {
+      this.end(COMPLETED, durationMs);
+      await settled();
+    }
+    await settled();
+  }
+
+  /** Dies with all it has; answers with what tells the dispatcher so, chunk by chunk. */
+  die(): () => void {
+    const chunks = this.#chunks;
+    for (const { items, reported } of chunks) this.#fleet.vacate(items.filter((item) => !reported.has(item)));
+    this.#chunks = [];
+    this.#current = undefined;
+    return () => {
+      for (const { answer } of chunks) answer.reject(new Error('the thread died'));
+    };
+  }
+
+  #answer(rest: [row: number, outcome: Outcome][]): void {
+    const chunk = this.#chunks.shift()!;
+    const collector = new OutcomeCollector();
+    for (const [row, outcome] of rest) collector.add(row, outcome);
+    this.#fleet.vacate(chunk.items.filter((item) => !chunk.reported.has(item)));
+    chunk.answer.resolve(collector.take());
+  }
+}
+
+/** A dispatcher with its threads and everything it said. */
+class Fleet {
+  readonly dispatcher: Dispatcher;
+  readonly threads: FakeThread[];
+  readonly ended: string[] = [];
+  readonly lost: string[] = [];
+  readonly handedBack: string[] = [];
+  rooms = 0;
+  /** Rows that a thread may still touch. */
+  readonly occupied = new Set<number>();
+  #count = 0;
+
+  constructor(threads: number, concurrency = threads) {
+    this.dispatcher = new Dispatcher(threads, concurrency, {
+      onOutcome: (delivery) => this.ended.push(delivery.record!),
+      onLostThread: (delivery) => this.lost.push(delivery.record!),
+      onHandBack: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
+      onRoom: () => {
+        this.rooms += 1;
+      },
+    });
+    this.threads = this.dispatcher.lanes.map((lane) => this.#man(lane));
+  }
+
+  /** Adds executions of these tasks; answers with their names, unique in the fleet. */
+  add(...tasks: string[]): string[] {
+    const deliveries = tasks.map((task) => this.delivery(task));
+    this.dispatcher.add(deliveries);
+    return deliveries.map(({ record }) => record!);
+  }
+
+  delivery(task: string): Delivery {
+    const name = `${task}${this.#count++}`;
+    const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
+    return deliveryOf({ token: `w${this.#count}-0` as Token, record: name, message, dueMs: 1, deliveries: 0 });
+  }
+
+  nameOf(message: Uint8Array): string {
+    return /\xa4name.(\w+)$/s.exec(Buffer.from(message).toString('latin1'))![1]!;
+  }
+
+  /** Teaches the dispatcher how long a task takes. */
+  async learn(task: string, durationMs: number): Promise<void> {
+    this.add(task);
+    for (const thread of this.threads) await thread.work(durationMs);
+    this.ended.length = 0;
+    for (const thread of this.threads) thread.shipped.length = 0;
+  }
+
+  occupy(items: readonly ChunkItem[]): void {
+    for (const { row } of items) {
+      if (this.occupied.has(row)) throw new Error(`row ${row} was shipped while a thread may still touch it`);
+      this.occupied.add(row);
+    }
+  }
+
+  vacate(items: readonly ChunkItem[]): void {
+    for (const { row } of items) this.occupied.delete(row);
+  }
+
+  replace(index: number): void {
+    this.threads[index] = this.#man(this.dispatcher.lanes[index]!);
+  }
+
+  #man(lane: Lane): FakeThread {
+    const thread = new FakeThread(this);
+    if (this.threads) this.threads[lane.index] = thread;
+    this.dispatcher.attach(lane, thread);
+    return thread;
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+}
+
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+describe('shipping', () => {
+  test('a task of unknown duration travels alone, to a thread that can start it at once', () => {
+    const fleet = new Fleet(2);
+    const names = fleet.add('new', 'new', 'new');
+    expect(fleet.threads.map(({ shipped }) => shipped)).toEqual([[[names[0]]], [[names[1]]]]);
+  });
+
+  test('the first run sets the estimate, then quick ones travel together', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.05);
+    fleet.add(...Array(20).fill('quick'));
+    expect(fleet.threads[0]!.shipped[0]!.length).toBeGreaterThan(5);
+  });
+
+  test('a chunk is worth 5 ms', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('two', 2);
+    fleet.add(...Array(20).fill('two'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(2);
+  });
+
+  test('a chunk has a bounded number of items, however quick they are', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('instant', 0.0001);
+    fleet.add(...Array(3_000).fill('instant'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(512);
+  });
+
+  test('long ones travel alone, and none is shipped ahead of its turn', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('long', 50);
+    fleet.add(...Array(5).fill('long'));
+    expect(fleet.threads.map(({ shipped }) => shipped.map((chunk) => chunk.length))).toEqual([[1], [1]]);
+  });
+
+  test('a long one ends the chunk before it, and waits for its turn', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.1);
+    await fleet.learn('long', 50);
+    const [a, b] = fleet.add('quick', 'quick', 'long', 'quick');
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([a, b]);
+  });
+
+  test('few items are spread over the threads instead of filling one chunk', async () => {
+    const fleet = new Fleet(4);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(4).fill('one'));
+    expect(fleet.threads.map(({ shipped }) => shipped.map((chunk) => chunk.length))).toEqual([[1], [1], [1], [1]]);
+  });
+
+  test('a thread takes nothing more once what it has is worth 5 ms', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(100).fill('one'));
+    expect(fleet.threads[0]!.shipped.flat().length).toBeLessThanOrEqual(10);
+  });
+
+  test('concurrency is shared out evenly, the rest to the first threads', () => {
+    expect(new Fleet(3, 7).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([3, 2, 2]);
+    expect(new Fleet(2, 2).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([1, 1]);
+  });
+
+  test('as many unknown ones are on a thread as it runs at once', () => {
+    const fleet = new Fleet(2, 6);
+    fleet.add(...Array(20).fill('new'));
+    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
+  });
+
+  test('outcomes reach their deliveries', async () => {
+    const fleet = new Fleet(1);
+    const [a, b] = fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.end({ kind: 'unknown' });
+    await settled();
+    expect(fleet.ended).toEqual([a]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([a, b]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+});
+
+describe('room', () => {
+  test('there is room for one execution per free slot until durations are known', () => {
+    const fleet = new Fleet(2, 6);
+    expect(fleet.dispatcher.room).toBe(6);
+    fleet.add(...Array(6).fill('new'));
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('work is read ahead for 50 ms of what the threads do', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('one', 1);
+    expect(fleet.dispatcher.room).toBe(2 + 100);
+  });
+
+  test('read-ahead is bounded however quick the tasks are', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('instant', 0.0001);
+    expect(fleet.dispatcher.room).toBe(2 + 4_096);
+  });
+
+  test('long tasks are not read ahead', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('long', 1_000);
+    expect(fleet.dispatcher.room).toBe(2);
+  });
+
+  test('a little room is not worth a trip while there is enough to do', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(90).fill('one'));
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('without threads there is no room', () => {
+    const fleet = new Fleet(1);
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('it is said when room may have come about', async () => {
+    const fleet = new Fleet(1);
+    fleet.rooms = 0;
+    fleet.add('a');
+    await fleet.threads[0]!.work();
+    expect(fleet.rooms).toBeGreaterThan(0);
+  });
+
+  test('while every thread is stuck nothing is read that would only be handed back', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(80).fill('mixed'));
+    for (const thread of fleet.threads) thread.begin();
+    await pass(400);
+    expect(fleet.handedBack).toHaveLength(78);
+    expect(fleet.dispatcher.room).toBe(0);
+    for (const thread of fleet.threads) await thread.work(400);
+    expect(fleet.dispatcher.room).toBeGreaterThan(0);
+  });
+});
+
+describe('stuck threads', () => {
+  test('what waits behind a slow run goes to an idle thread', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(60).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    const slow = stuck.begin()!;
+    await other.work(0.01);
+    await pass(50);
+    await other.work(0.01);
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== slow).sort());
+    stuck.end();
+    await settled();
+    expect(fleet.ended.at(-1)).toBe(slow);
+  });
+
+  test('nothing more is shipped to them', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(80).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    stuck.begin();
+    await other.work(0.01);
+    await pass(50);
+    await other.work(0.01);
+    const chunks = stuck.shipped.length;
+    for (let i = 0; i < 20; i++) {
+      fleet.add(...Array(80).fill('mixed'));
+      await other.work(0.01);
+      await pass(5);
+    }
+    expect(stuck.shipped.length).toBe(chunks);
+    expect(fleet.dispatcher.size).toBe(1);
+  });
+
+  test('their order is kept', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(40).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    const theirs = stuck.shipped.flat();
+    stuck.begin();
+    await other.work(0.01);
+    fleet.ended.length = 0;
+    await pass(50);
+    await other.work(0.01);
+    expect(fleet.ended).toEqual(theirs.slice(1));
+  });
+
+  test('when every thread is stuck for 250 ms, what has not started is handed back, each once', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(80).fill('mixed'));
+    const running = fleet.threads.map((thread) => thread.begin()!);
+    await pass(200);
+    expect(fleet.handedBack).toEqual([]);
+    await pass(200);
+    expect([...fleet.handedBack].sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    await pass(1_000);
+    expect(fleet.handedBack).toHaveLength(78);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([...running].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('long runs that nobody waits behind are left alone', async () => {
+    const fleet = new Fleet(2);
+    fleet.add('long', 'long');
+    for (const thread of fleet.threads) thread.begin();
+    await pass(10_000);
+    expect(fleet.handedBack).toEqual([]);
+    expect(fleet.dispatcher.size).toBe(2);
+  });
+
+  test('with nothing waiting no timer runs', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(40).fill('mixed'));
+    for (const thread of fleet.threads) await thread.work(0.01);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a thread that dies', () => {
+  test('takes with it what it ran; what it had not started runs elsewhere, in order', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    fleet.add(...Array(40).fill('quick'));
+    const [dying, other] = fleet.threads as [FakeThread, FakeThread];
+    const [ran, ...waiting] = dying.shipped.flat();
+    expect(dying.begin()).toBe(ran);
+    await other.work(0.01);
+    fleet.ended.length = 0;
+    dying.die()();
+    await settled();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    await other.work(0.01);
+    expect(fleet.lost).toEqual([ran]);
+    expect(fleet.ended).toEqual(waiting);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('is given work again when it was replaced', async () => {
+    const fleet = new Fleet(1);
+    const [first, second] = fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    expect(fleet.lost).toEqual([first]);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([second]);
+  });
+});
+
+describe('stopping', () => {
+  test('takes back what has not started, from the queue and from the threads', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(80).fill('quick'));
+    const running = fleet.threads.map((thread) => thread.begin()!);
+    const taken = fleet.dispatcher.takeUnstarted().map(({ record }) => record!);
+    expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    expect(fleet.dispatcher.size).toBe(2);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([...running].sort());
+  });
+
+  test('empty waits for what runs, and no longer than it is told', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('a');
+    fleet.threads[0]!.begin();
+    let isEmpty = false;
+    const waiting = fleet.dispatcher.empty(1_000).then(() => {
+      isEmpty = true;
+    });
+    await pass(500);
+    expect(isEmpty).toBe(false);
+    fleet.threads[0]!.end();
+    await waiting;
+    fleet.add('b');
+    fleet.threads[0]!.begin();
+    const timedOut = fleet.dispatcher.empty(1_000);
+    await pass(1_000);
+    await timedOut;
+    await fleet.dispatcher.empty(0);
+    expect(fleet.dispatcher.size).toBe(1);
+  });
+
+  test('everything that runs is told to stop', async () => {
+    const fleet = new Fleet(2);
+    fleet.add('a', 'b');
+    const { slots } = fleet.dispatcher;
+    for (const thread of fleet.threads) thread.begin();
+    fleet.dispatcher.cancelAll();
+    expect(fleet.threads.map(({ attended }) => attended)).toEqual([1, 1]);
+    expect([...fleet.occupied].map((row) => slots.isCancelled(row, 1))).toEqual([true, true]);
+  });
+});
+
+describe('lost leases', () => {
+  test('what has not started never will, and what runs is told to stop', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.01);
+    const deliveries = ['a', 'b', 'c', 'd'].map(() => fleet.delivery('quick'));
+    fleet.dispatcher.add(deliveries);
+    const running = fleet.threads[0]!.begin();
+    const lost = [deliveries[0]!, deliveries[2]!];
+    fleet.dispatcher.lose(new Set(lost.map(({ token }) => token)));
+    expect(running).toBe(deliveries[0]!.record);
+    expect(fleet.threads[0]!.attended).toBe(1);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([deliveries[0], deliveries[1], deliveries[3]].map((delivery) => delivery!.record));
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('what still waits in the queue is forgotten', () => {
+    const fleet = new Fleet(1);
+    const deliveries = [fleet.delivery('new'), fleet.delivery('new')];
+    fleet.dispatcher.add(deliveries);
+    fleet.dispatcher.lose(new Set([deliveries[1]!.token]));
+    expect([...fleet.dispatcher.deliveries()]).toEqual([deliveries[0]]);
+  });
+});
+
+describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
+  test('every delivery ends in one way, and rows are neither leaked nor given away twice', async () => {
+    const random = randomOf(seed);
+    const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]!;
+    const fleet = new Fleet(3, seed % 2 === 0 ? 3 : 7);
+    const durations: Record<string, number> = { quick: 0.02, one: 1, long: 30, wild: 0.02 };
+    const added: string[] = [];
+    const taken: string[] = [];
+
+    for (let event = 0; event < 4_000; event++) {
+      const dice = random();
+      const thread = pick(fleet.threads);
+      if (dice < 0.15) {
+        const task = pick(Object.keys(durations));
+        added.push(...fleet.add(...Array(1 + Math.floor(random() * 30)).fill(task)));
+      } else if (dice < 0.85) {
+        const name = thread.isRunning ? undefined : thread.begin();
+        if (thread.isRunning) {
+          const task = (name ?? '').replace(/\d+$/, '');
+          const durationMs = task === 'wild' && random() < 0.1 ? 400 : (durations[task] ?? 1);
+          if (random() < 0.9) thread.end(random() < 0.9 ? COMPLETED : { kind: 'interrupted' }, durationMs);
+        }
+      } else if (dice < 0.95) {
+        await pass(random() < 0.1 ? 300 : 10);
+      } else if (dice < 0.98) {
+        const index = fleet.threads.indexOf(thread);
+        const tell = thread.die();
+        const isToldFirst = random() < 0.5;
+        if (isToldFirst) tell();
+        await settled();
+        fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+        tell();
+        await settled();
+        fleet.replace(index);
+      } else if (dice < 0.985) {
+        taken.push(...fleet.dispatcher.takeUnstarted().map(({ record }) => record!));
+      }
+      await settled();
+    }
+    for (let turn = 0; fleet.dispatcher.size > 0 && turn < 10_000; turn++) {
+      for (const thread of fleet.threads) {
+        if (thread.begin()) thread.end();
+        await settled();
+      }
+    }
+
+    const endings = [...fleet.ended, ...fleet.lost, ...fleet.handedBack, ...taken];
+    expect(endings.length).toBe(new Set(endings).size);
+    expect(endings.sort()).toEqual(added.sort());
+    expect(fleet.lost.length).toBeGreaterThan(0);
+    expect(fleet.dispatcher.size).toBe(0);
+    expect(freeRows(fleet)).toBe(ROWS);
+  });
+});
+
+/** How many executions can be on their way at once to a thread that takes any number: one per free row. */
+function freeRows(fleet: Fleet): number {
+  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * ROWS });
+  const before = fleet.occupied.size;
+  fleet.add(...Array(2 * ROWS).fill('unknown'));
+  return fleet.occupied.size - before;
+}
+
+function randomOf(seed: number): () => number {
+  let state = seed * 7_919;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
