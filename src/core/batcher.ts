@@ -19,7 +19,7 @@ export class Batcher<I> {
   readonly #send: (batch: I[]) => Promise<void>;
   readonly #limits: BatchLimits<I>;
   #waiting: I[] = [];
-  #inFlight = 0;
+  readonly #inFlight = new Set<readonly I[]>();
   #isScheduled = false;
   #onIdle: (() => void)[] = [];
 
@@ -37,30 +37,37 @@ export class Batcher<I> {
 
   /** Resolves when nothing is waiting and nothing is in flight. */
   async idle(): Promise<void> {
-    if (this.#isIdle) return;
+    if (this.isIdle) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  get #isIdle(): boolean {
-    return this.#inFlight === 0 && this.#waiting.length === 0;
+  /** Whether nothing is waiting and nothing is in flight. */
+  get isIdle(): boolean {
+    return this.#inFlight.size === 0 && this.#waiting.length === 0;
+  }
+
+  /** Every item that is not done with, the oldest first. */
+  *[Symbol.iterator](): Iterator<I> {
+    for (const batch of this.#inFlight) yield* batch;
+    yield* this.#waiting;
   }
 
   /** Sends at the end of the current tick, so that what one tick pushes is one batch and not one plus the rest. */
   #schedule(): void {
-    if (this.#isScheduled || this.#inFlight >= this.#limits.maxInFlight) return;
+    if (this.#isScheduled || this.#inFlight.size >= this.#limits.maxInFlight) return;
     this.#isScheduled = true;
     process.nextTick(() => {
       this.#isScheduled = false;
-      while (this.#waiting.length > 0 && this.#inFlight < this.#limits.maxInFlight) this.#sendOne(this.#take());
+      while (this.#waiting.length > 0 && this.#inFlight.size < this.#limits.maxInFlight) this.#sendOne(this.#take());
     });
   }
 
   #sendOne(batch: I[]): void {
-    this.#inFlight += 1;
+    this.#inFlight.add(batch);
     void this.#send(batch).then(() => {
-      this.#inFlight -= 1;
+      this.#inFlight.delete(batch);
       if (this.#waiting.length > 0) this.#schedule();
-      else if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+      else if (this.isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
   }
 

@@ -63,6 +63,7 @@ export async function openConnection(
   redis.on('error', (error: Error) => removeSecrets(error, target));
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
   watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
+  if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);
     return redis;
@@ -115,6 +116,19 @@ async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'reply
   if (target.kind === 'memory') return { path: await embeddedSocket(target.name) };
   const { kind: _, ...options } = target;
   return options;
+}
+
+/**
+ * After a reconnect ioredis subscribes anew and leaves the promise to itself (6.0): should the link break again or be
+ * closed before the answer, its rejection, which nobody handles, would end the process. Callers still see theirs.
+ */
+function handleRejections(redis: Redis): void {
+  const subscribe = redis.subscribe.bind(redis) as (...channels: unknown[]) => Promise<unknown>;
+  redis.subscribe = ((...channels: unknown[]) => {
+    const subscribing = subscribe(...channels);
+    subscribing.catch(() => {});
+    return subscribing;
+  }) as typeof redis.subscribe;
 }
 
 /** CLIENT SETNAME takes printable ASCII without spaces. */

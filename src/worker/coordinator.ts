@@ -136,7 +136,7 @@ export class Coordinator {
     while (quiet < 2 && !signal.aborted) {
       await pause(lookAgainMs, signal);
       lookAgainMs = Math.min(2 * lookAgainMs, LAST_LOOK_MS);
-      if (this.#dispatcher.size > 0 || this.#settler.pending.size > 0) continue;
+      if (this.#dispatcher.size > 0 || !this.#settler.isIdle) continue;
       const left = await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
       quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
     }
@@ -177,7 +177,7 @@ export class Coordinator {
   *#held(): Iterable<Delivery> {
     yield* this.#intake.claiming;
     yield* this.#dispatcher.deliveries();
-    yield* this.#settler.pending;
+    yield* this.#settler.deliveries();
   }
 
   #lostThread(delivery: Delivery): void {

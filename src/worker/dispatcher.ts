@@ -71,15 +71,23 @@ export class Dispatcher {
     return this.#queue.length + this.#shipped;
   }
 
-  /** How many more deliveries may be read; 0 until it is worth a trip. */
+  /**
+   * How many more deliveries may be read; 0 until it is worth a trip. Nothing is read ahead of a stuck lane: it would only
+   * be handed back.
+   */
   get room(): number {
-    if (this.#isEverybodyStuck(monotonicMs())) return 0; // it would only be handed back
-    const concurrency = this.#lanes.reduce((sum, lane) => sum + (lane.thread ? lane.concurrency : 0), 0);
+    const nowMs = monotonicMs();
     const expectedMs = this.#estimates.overall;
-    const ahead = expectedMs === undefined ? 0 : Math.min(READ_AHEAD_ITEMS, (READ_AHEAD_MS / expectedMs) * concurrency);
-    const target = concurrency + Math.floor(ahead);
+    let slots = 0;
+    let ahead = 0;
+    for (const lane of this.#lanes) {
+      if (!lane.thread) continue;
+      slots += lane.concurrency;
+      if (expectedMs !== undefined && !lane.isStuck(nowMs)) ahead += (READ_AHEAD_MS / expectedMs) * lane.concurrency;
+    }
+    const target = slots + Math.floor(Math.min(ahead, READ_AHEAD_ITEMS));
     const room = target - this.size;
-    return room >= target / 4 || this.size < concurrency ? Math.max(0, room) : 0;
+    return room >= target / 4 || this.size < slots ? Math.max(0, room) : 0;
   }
 
   /** Every delivery here, for the renewal of leases. */

@@ -32,10 +32,8 @@ export interface SettlerOptions {
 
 export class Settler {
   readonly #options: SettlerOptions;
-  readonly #pending = new Set<Delivery>();
   readonly #finishing: Batcher<Delivery>;
   readonly #settling: Batcher<Settling>;
-  #idle: (() => void)[] = [];
 
   constructor(options: SettlerOptions) {
     this.#options = options;
@@ -45,8 +43,14 @@ export class Settler {
   }
 
   /** Deliveries whose outcome is not confirmed yet; their leases must be kept. */
-  get pending(): ReadonlySet<Delivery> {
-    return this.#pending;
+  *deliveries(): Iterable<Delivery> {
+    yield* this.#finishing;
+    for (const { delivery } of this.#settling) yield delivery;
+  }
+
+  /** Whether everything is committed, or given up. */
+  get isIdle(): boolean {
+    return this.#finishing.isIdle && this.#settling.isIdle;
   }
 
   /** Commits what became of an execution. */
@@ -89,8 +93,7 @@ export class Settler {
 
   /** Resolves when everything is committed, or given up. */
   async idle(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await Promise.all([this.#finishing.idle(), this.#settling.idle()]);
   }
 
   /** The execution is over. What keeps nothing leaves no trace of how. */
@@ -103,19 +106,17 @@ export class Settler {
   ): void {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, done(delivery, record, state, result, error, line));
-    this.#pending.add(delivery);
     this.#finishing.push(delivery);
   }
 
   #write(delivery: Delivery, settlement: Settlement): void {
-    this.#pending.add(delivery);
     this.#settling.push({ delivery, settlement });
   }
 
   async #sendFinished(batch: readonly Delivery[]): Promise<void> {
     const { redis, keys, logger } = this.#options;
     const tokens = batch.map((delivery) => delivery.token);
-    await this.#untilLeaseEnds(batch, async () => {
+    await this.#untilLeaseEnds(batch.length, async () => {
       const fenced = await finish(redis, keys, tokens);
       if (fenced > 0) logger.warn({ fenced }, 'executions ended here after their leases had passed on');
     });
@@ -125,7 +126,7 @@ export class Settler {
     const { redis, keys } = this.#options;
     const settlements = batch.map((settling) => settling.settlement);
     const deliveries = batch.map((settling) => settling.delivery);
-    await this.#untilLeaseEnds(deliveries, async () => {
+    await this.#untilLeaseEnds(batch.length, async () => {
       for (const { token } of await settle(redis, keys, settlements)) {
         const delivery = deliveries.find((one) => one.token === token)!;
         this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
@@ -133,25 +134,21 @@ export class Settler {
     });
   }
 
-  async #untilLeaseEnds(deliveries: readonly Delivery[], write: () => Promise<void>): Promise<void> {
+  async #untilLeaseEnds(count: number, write: () => Promise<void>): Promise<void> {
     const { leaseMs, logger } = this.#options;
     const giveUpMs = monotonicMs() + leaseMs;
     for (;;) {
       try {
-        await write();
-        break;
+        return await write();
       } catch (error) {
-        const count = deliveries.length;
         if (monotonicMs() > giveUpMs) {
           logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases');
-          break;
+          return;
         }
         logger.warn({ error: String(error), count }, 'outcomes could not be written, trying again');
         await delay(RETRY_AFTER_MS);
       }
     }
-    for (const delivery of deliveries) this.#pending.delete(delivery);
-    if (this.#pending.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #log(level: 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
