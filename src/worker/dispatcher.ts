@@ -288,8 +288,7 @@ export class Dispatcher {
 
   /** While something waits: looks for stuck lanes, whose unstarted work goes to an idle thread or, in the end, back. */
   #watch(): void {
-    const isAnythingWaiting =
-      this.#queue.length > 0 || this.#lanes.some((lane) => lane.shipments.size > lane.concurrency);
+    const isAnythingWaiting = this.#queue.length > 0 || this.#lanes.some((lane) => lane.mayHoldUnstarted);
     if (isAnythingWaiting) {
       this.#lookTimer ??= setInterval(() => this.#rebalance(), LOOK_MS);
     } else if (this.#lookTimer) {
@@ -300,11 +299,16 @@ export class Dispatcher {
 
   #rebalance(): void {
     const nowMs = monotonicMs();
-    const isSomebodyIdle = this.#lanes.some((lane) => lane.free > 0);
     for (const lane of this.#lanes) {
-      if (lane.shipments.size <= lane.concurrency || !lane.isStuck(nowMs)) continue;
-      if (isSomebodyIdle) for (const delivery of this.#revoke(lane).reverse()) this.#queue.unshift(delivery);
-      else if (lane.silentMs(nowMs) > HAND_BACK_AFTER_MS) this.#events.onHandBack(this.#revoke(lane));
+      if (!lane.mayHoldUnstarted || !lane.isStuck(nowMs)) continue;
+      if (this.#lanes.some((other) => other !== lane && other.free > 0)) {
+        const taken = this.#revoke(lane);
+        if (taken.length > 0) lane.block();
+        for (const delivery of taken.reverse()) this.#queue.unshift(delivery);
+      } else if (lane.silentMs(nowMs) > HAND_BACK_AFTER_MS) {
+        const taken = this.#revoke(lane);
+        if (taken.length > 0) this.#events.onHandBack(taken);
+      }
     }
     if (this.#queue.length > 0 && this.#isEverybodyStuck(nowMs)) this.#events.onHandBack([...this.#queue.clear()]);
     this.#dispatch();

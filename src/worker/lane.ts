@@ -27,6 +27,7 @@ export class Lane {
   thread: Thread | null = null;
   #expectedMs = 0;
   #progressedMs = 0;
+  #isBlocked = false;
 
   constructor(
     readonly index: number,
@@ -36,7 +37,7 @@ export class Lane {
 
   /** Runs that would start at once. */
   get free(): number {
-    return this.thread ? Math.max(0, this.concurrency - this.shipments.size) : 0;
+    return this.thread && !this.#isBlocked ? Math.max(0, this.concurrency - this.shipments.size) : 0;
   }
 
   /** Expected time until the lane has worked off what it has. */
@@ -69,6 +70,21 @@ export class Lane {
   remove(shipment: Shipment, endedMs?: number): void {
     this.shipments.delete(shipment);
     this.#expectedMs = this.shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
-    if (endedMs !== undefined) this.#progressedMs = endedMs;
+    if (endedMs === undefined) return;
+    this.#progressedMs = endedMs;
+    this.#isBlocked = false;
+  }
+
+  /**
+   * A run holds the thread's event loop: what was shipped has not started although there was room for it. Nothing more is
+   * shipped until something ends.
+   */
+  block(): void {
+    this.#isBlocked = this.shipments.size > 0;
+  }
+
+  /** Whether something may have been shipped that has not started: only then is it worth to look. */
+  get mayHoldUnstarted(): boolean {
+    return this.shipments.size > 1;
   }
 }
