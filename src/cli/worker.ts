@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { Docket } from '../client/docket.js';
 import { parseDuration } from '../core/duration.js';
-import { TaskModuleError } from '../core/errors.js';
+import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { commandLineLogger, LOG_FORMATS, LOG_LEVELS } from '../observe/log.js';
 import { WORKER_DEFAULTS, type WorkerOptions } from '../worker/options.js';
 import { Worker } from '../worker/worker.js';
@@ -115,7 +115,7 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
   try {
     await run(command.opts<Flags>());
   } catch (error) {
-    process.exitCode = EXIT.failed;
+    process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
     console.error(`docket-worker: ${error instanceof Error ? error.message : String(error)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the user's own error, with its place

@@ -35,6 +35,8 @@ import type { Thread, ThreadEvents } from './thread.js';
 /** How often it is asked whether anything is left, at first and at most. */
 const FIRST_LOOK_MS = 10;
 const LAST_LOOK_MS = 500;
+/** What the end of a drain has for its last commands, however late it is. */
+const LAST_WORDS_MS = 500;
 
 export class Coordinator {
   readonly #docket: DocketSettings;
@@ -151,7 +153,8 @@ export class Coordinator {
     const { drainTimeoutMs, abortGraceMs } = this.#settings;
     const deadlineMs = monotonicMs() + drainTimeoutMs;
     this.#isDraining = true;
-    await Promise.all(this.#suppliers.map((service) => service.stop()));
+    // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
+    await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
     this.#settler.handBack(this.#dispatcher.takeUnstarted());
     await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
     if (this.#dispatcher.size > 0) {
@@ -164,6 +167,10 @@ export class Coordinator {
     }
     await this.#crew.stop();
     this.#settler.handBack(this.#dispatcher.takeUnstarted()); // shipped to a thread that was ended before it got there
+    await within(this.#signOff(), Math.max(deadlineMs, monotonicMs() + LAST_WORDS_MS));
+  }
+
+  async #signOff(): Promise<void> {
     await this.#settler.idle();
     await Promise.all(this.#keepers.map((service) => service.stop()));
     await leave(this.#connections.commands, this.#docket.keys, this.#consumer).catch((error) =>
@@ -208,4 +215,11 @@ export class Coordinator {
     };
     return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, events);
   }
+}
+
+/** Waits for `work` until the deadline. */
+async function within(work: Promise<unknown>, deadlineMs: number): Promise<void> {
+  const settled = new AbortController();
+  await Promise.race([work, pause(Math.max(0, deadlineMs - monotonicMs()), settled.signal)]);
+  settled.abort();
 }

@@ -40,7 +40,7 @@ export class Intake extends Service {
   readonly #options: IntakeOptions;
   /** Read, but not claimed yet. */
   readonly #claiming = new Set<Delivery>();
-  #claims: Promise<unknown> = Promise.resolve();
+  #claims: Promise<void> = Promise.resolve();
   #averageBytes = 256;
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
@@ -119,16 +119,23 @@ export class Intake extends Service {
     this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
     if (lean.length > 0) this.#options.take(lean);
     for (let start = 0; start < recorded.length; start += BATCH_ITEMS) {
-      this.#claims = Promise.all([this.#claims, this.#claim(recorded.slice(start, start + BATCH_ITEMS))]);
+      this.#claims = this.#claim(recorded.slice(start, start + BATCH_ITEMS), this.#claims);
     }
   }
 
-  async #claim(batch: readonly Delivery[]): Promise<void> {
+  /**
+   * Batches are claimed side by side but taken as they were read: an answer can be overtaken while the server is still to
+   * learn the script. Never rejects, and resolves after `earlier`.
+   */
+  async #claim(batch: readonly Delivery[], earlier: Promise<void>): Promise<void> {
     const { commands, keys, workerName, logger } = this.#options;
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
       const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
-      const refused = new Set(await claim(commands, keys, workerName, claims));
+      const claiming = claim(commands, keys, workerName, claims);
+      claiming.catch(() => undefined); // handled below, which may be later
+      await earlier;
+      const refused = new Set(await claiming);
       this.#options.take(batch.filter((_, i) => !refused.has(i)));
     } catch (error) {
       // Nobody knows whether it was claimed: left alone, the entries are redelivered when their lease ends.

@@ -3,6 +3,7 @@
  *
  * Runs on the coordinator, which never runs tasks: a task that is busy for minutes cannot stall it.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { pause, Service } from '../core/service.js';
 import { renew, type Token } from '../redis/delivery-store.js';
@@ -38,7 +39,8 @@ export class Leases extends Service {
         const before = this.#tokens();
         if (before.size === 0) continue;
         const lost = await renew(redis, keys, consumer, [...before]);
-        // What was settled while the renewal travelled is gone for a good reason.
+        // What was settled while the renewal travelled is gone for a good reason; its answer may have come with this one.
+        await turn();
         const now = this.#tokens();
         const stillHeld = lost.filter((token) => now.has(token));
         if (stillHeld.length === 0) continue;

@@ -36,6 +36,7 @@ export class Reclaimer extends Service {
     const everyMs = Math.min(leaseMs / 3, 10_000);
     while (!signal.aborted) {
       await pause(jittered(everyMs), signal);
+      if (signal.aborted) return; // a last sweep would keep others from looking for a while
       try {
         let isMore = await this.#sweep(everyMs / 2);
         while (isMore && !signal.aborted) isMore = await this.#sweep(0);

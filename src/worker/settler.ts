@@ -135,13 +135,13 @@ export class Settler {
   }
 
   async #untilLeaseEnds(count: number, write: () => Promise<void>): Promise<void> {
-    const { leaseMs, logger } = this.#options;
+    const { redis, leaseMs, logger } = this.#options;
     const giveUpMs = monotonicMs() + leaseMs;
     for (;;) {
       try {
         return await write();
       } catch (error) {
-        if (monotonicMs() > giveUpMs) {
+        if (monotonicMs() > giveUpMs || redis.status === 'end') {
           logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases');
           return;
         }

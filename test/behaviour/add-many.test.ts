@@ -124,6 +124,19 @@ describeRealServer('addMany', (url) => {
     expect(await sha()).toBe(4 + 6); // two of them fit a mebibyte
   });
 
+  test('runs in the order of the calls while the server is still to learn the scripts', async () => {
+    const redis = await stage.redis();
+    const started: number[] = [];
+    const record = task('record', ({ n }: { n: number }) => void started.push(n));
+    for (let round = 0; round < 10; round++) {
+      started.length = 0;
+      await stage.docket().addMany(Array.from({ length: 20 }, (_, n) => call(record, { n })));
+      await redis.script('FLUSH');
+      await stage.finish({ record });
+      expect(started, `round ${round}`).toEqual(Array.from({ length: 20 }, (_, n) => n));
+    }
+  });
+
   test('a generation is later than all before it within and across batches', async () => {
     const docket = stage.docket();
     const handles = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n }, { key: `k${n}` })));

@@ -24,9 +24,25 @@ const BAD: readonly [what: string, args: unknown, options: unknown, code: string
   ['a promise', { value: Promise.resolve(1) }, {}, 'UNENCODABLE_VALUE', /^args\.value .*[Pp]romise/],
   ['a WeakMap', { value: new WeakMap() }, {}, 'UNENCODABLE_VALUE', /^args\.value .*WeakMap/],
   ['an own __proto__', { value: JSON.parse('{"__proto__":{}}') }, {}, 'UNENCODABLE_VALUE', /^args\.value.*__proto__/],
-  ['a getter that throws', { get value() { throw new Error('no') } }, {}, 'UNENCODABLE_VALUE', /^args\.value /],
+  [
+    'a getter that throws',
+    {
+      get value() {
+        throw new Error('no');
+      },
+    },
+    {},
+    'UNENCODABLE_VALUE',
+    /^args\.value /,
+  ],
   ['a revoked proxy', { value: revoked }, {}, 'UNENCODABLE_VALUE', /^args\.value /],
-  ['two mebibytes', { value: 'x'.repeat(2 ** 21) }, {}, 'PAYLOAD_TOO_LARGE', /'note' take 20971\d\d bytes, the limit is 1048576/],
+  [
+    'two mebibytes',
+    { value: 'x'.repeat(2 ** 21) },
+    {},
+    'PAYLOAD_TOO_LARGE',
+    /'note' take 20971\d\d bytes, the limit is 1048576/,
+  ],
   ['two mebibytes of bytes', { value: Buffer.alloc(2 ** 21) }, {}, 'PAYLOAD_TOO_LARGE', /the limit is 1048576/],
 
   ['null for arguments', null, {}, 'INVALID_OPTION', /^args: .*got null/],
@@ -113,7 +129,11 @@ describeEachServer('bad input', (url) => {
   test('a docket that knows its tasks refuses other names', async () => {
     const docket = stage.docket({ tasks: collection(note) });
     const error = await refusalOf(() => docket.add('nota' as never));
-    expect(error).toMatchObject({ code: 'DOCKET_TASK_NOT_FOUND', task: 'nota', message: expect.stringContaining('note') });
+    expect(error).toMatchObject({
+      code: 'DOCKET_TASK_NOT_FOUND',
+      task: 'nota',
+      message: expect.stringContaining('note'),
+    });
     const batch = [call(note), { task: 'nota' as never, args: {} }];
     expect(await refusalOf(() => docket.addMany(batch))).toMatchObject({ code: 'DOCKET_TASK_NOT_FOUND' });
     expect(await stage.keys()).toEqual([]);

@@ -1,10 +1,18 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { inspect } from 'node:util';
-import { AddUnconfirmedError, call, Docket, DocketClosedError, InvalidOptionError, PartialAddError, task } from 'docket';
-import type { Redis } from 'ioredis';
-import { describe, expect, test } from 'vitest';
+import {
+  AddUnconfirmedError,
+  call,
+  Docket,
+  DocketClosedError,
+  InvalidOptionError,
+  PartialAddError,
+  task,
+} from 'docket';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
+import { clientList, killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -235,11 +243,12 @@ describeRealServer('a docket', (url) => {
   test('opens one connection for all its adds', async () => {
     const docket = stage.docket();
     await Promise.all(Array.from({ length: 100 }, () => docket.add(note)));
-    const clients = String(await (await stage.redis()).client('LIST'));
+    const redis = await stage.redis();
+    const clients = await clientList(redis);
     expect(clients.match(/name=docket:producer/g)).toHaveLength(1);
     expect(clients).toContain(`name=docket:producer:${stage.name} `);
     await docket.close();
-    await waitFor(async () => !String(await (await stage.redis()).client('LIST')).includes('docket:producer'));
+    await waitFor(async () => !(await clientList(redis)).includes('docket:producer'));
   });
 
   test('tells at once that the server refuses writes, and completions go through all the same', async () => {
@@ -273,7 +282,11 @@ describeRealServer('a docket', (url) => {
   test('adds whose connection breaks before the answer are reported with their key', async () => {
     const docket = stage.docket();
     await docket.add(note);
-    const error = await withLostAnswers(await stage.redis(), () => docket.add(note, {}, { key: 'k' }));
+    let adding: Promise<unknown> | undefined;
+    await loseAnswers(await stage.redis(), () => {
+      adding = docket.add(note, {}, { key: 'k' }).catch((e: unknown) => e);
+    });
+    const error = await adding;
     expect(error).toBeInstanceOf(AddUnconfirmedError);
     expect(error).toMatchObject({ code: 'DOCKET_ADD_UNCONFIRMED', message: expect.stringContaining("'k'") });
     await docket.add(note, {}, { key: 'k' }); // safe to repeat: the key was given
@@ -284,11 +297,35 @@ describeRealServer('a docket', (url) => {
     const docket = stage.docket();
     await docket.add(note);
     const calls = Array.from({ length: 300 }, (_, n) => call(note, { n }, { key: `k${n}` }));
-    const error = (await withLostAnswers(await stage.redis(), () => docket.addMany(calls))) as PartialAddError;
+    let adding: Promise<unknown> | undefined;
+    await loseAnswers(await stage.redis(), () => {
+      adding = docket.addMany(calls).catch((e: unknown) => e);
+    });
+    const error = (await adding) as PartialAddError;
     expect(error).toBeInstanceOf(PartialAddError);
     expect(error.unconfirmed).toEqual(calls.map((c) => c.options!.key));
     expect(error.executions).toEqual(calls.map(() => null));
     expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
+  });
+
+  test('that is closed while its subscriptions are restored leaves no rejection unhandled', async () => {
+    const unhandled: unknown[] = [];
+    const listen = (error: unknown) => void unhandled.push(error);
+    process.on('unhandledRejection', listen);
+    onTestFinished(() => void process.off('unhandledRejection', listen));
+    const redis = await stage.redis();
+    const server = await heldSubscriptions(new URL(stage.url).pathname);
+    const docket = stage.docket({ url: server.url });
+    const execution = await docket.add(note);
+    const told = expect(execution.result()).rejects.toThrow(DocketClosedError);
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    server.hold();
+    await killClients(redis, 'pubsub');
+    await server.held;
+    await docket.close();
+    await told;
+    await new Promise(setImmediate);
+    expect(unhandled).toEqual([]);
   });
 
   test('no add is met by silence while its connection is killed again and again', async () => {
@@ -305,7 +342,7 @@ describeRealServer('a docket', (url) => {
     adding.finally(() => {
       isOver = true;
     });
-    while (!isOver) await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    while (!isOver) await killClients(redis, 'normal');
     const settled = await adding;
     const codes = settled.map((add) => (add.status === 'rejected' ? (add.reason as { code: string }).code : 'added'));
     expect([...new Set(codes)].filter((code) => !['added', 'DOCKET_ADD_UNCONFIRMED'].includes(code))).toEqual([]);
@@ -316,14 +353,28 @@ describeRealServer('a docket', (url) => {
   });
 });
 
-/** Makes writes that the server does not answer, and cuts the connections they came on. */
-async function withLostAnswers<T>(redis: Redis, write: () => Promise<T>): Promise<unknown> {
-  await redis.client('PAUSE', 60_000, 'WRITE');
-  const outcome = write().catch((error: unknown) => error);
-  await waitFor(async () => /name=docket:producer\S* .*flags=b/.test(String(await redis.client('LIST'))));
-  await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-  await redis.client('UNPAUSE');
-  return await outcome;
+/** A way to the server on which, once `hold` was called, no SUBSCRIBE arrives any more. */
+async function heldSubscriptions(path: string) {
+  const held = deferred();
+  let isHolding = false;
+  const server = createServer((socket) => {
+    const upstream = dial(path);
+    socket.on('data', (data) => {
+      if (isHolding && data.includes('subscribe\r\n')) held.resolve();
+      else upstream.write(data);
+    });
+    upstream.pipe(socket);
+    for (const end of [socket, upstream]) {
+      end.on('error', () => {});
+      end.on('close', () => [socket, upstream].map((other) => other.destroy()));
+    }
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  const hold = () => {
+    isHolding = true;
+  };
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, hold, held: held.promise };
 }
 
 function thrownBy(code: () => unknown): unknown {
@@ -338,7 +389,7 @@ function thrownBy(code: () => unknown): unknown {
 async function closedPort(): Promise<number> {
   const server = createServer();
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
+  const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
   return port;

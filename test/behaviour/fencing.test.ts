@@ -2,7 +2,6 @@
  * Owning the stream entry is owning the delivery: what each script does for one who no longer does. Driven step by step,
  * with consumers that exist by name only.
  */
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import {

@@ -32,19 +32,22 @@ describeEachServer('keys', (url) => {
     return { hold, started: started.promise, ending };
   }
 
-  test.each(['scheduled', 'queued', 'running'] as const)('while an execution is %s, its key is taken', async (state) => {
-    const { hold, started, ending } = holding();
-    const docket = stage.docket();
-    const first = await docket.add(hold, {}, { key: 'k', when: state === 'scheduled' ? '1h' : 0 });
-    if (state === 'running') {
-      stage.work({ hold });
-      await started;
-    }
-    const second = await docket.add(hold, {}, { key: 'k', when: '2h' });
-    expect(second).toMatchObject({ disposition: 'already_scheduled', state, when: (await synced(first)).when });
-    expect(await (await stage.redis()).zcard(stage.key('schedule'))).toBe(state === 'scheduled' ? 1 : 0);
-    ending.resolve('done');
-  });
+  test.each(['scheduled', 'queued', 'running'] as const)(
+    'while an execution is %s, its key is taken',
+    async (state) => {
+      const { hold, started, ending } = holding();
+      const docket = stage.docket();
+      const first = await docket.add(hold, {}, { key: 'k', when: state === 'scheduled' ? '1h' : 0 });
+      if (state === 'running') {
+        stage.work({ hold });
+        await started;
+      }
+      const second = await docket.add(hold, {}, { key: 'k', when: '2h' });
+      expect(second).toMatchObject({ disposition: 'already_scheduled', state, when: (await synced(first)).when });
+      expect(await (await stage.redis()).zcard(stage.key('schedule'))).toBe(state === 'scheduled' ? 1 : 0);
+      ending.resolve('done');
+    },
+  );
 
   test.each(['completed', 'failed'] as const)('when an execution has %s, its key is free', async (state) => {
     const { hold, ending } = holding();
@@ -69,7 +72,12 @@ describeEachServer('keys', (url) => {
     stage.work({ flaky });
     await waitFor(async () => (await synced(first)).state === 'scheduled');
     const second = await docket.add(flaky, {}, { key: 'k' });
-    expect(second).toMatchObject({ disposition: 'already_scheduled', state: 'scheduled', attempt: 1, when: first.when });
+    expect(second).toMatchObject({
+      disposition: 'already_scheduled',
+      state: 'scheduled',
+      attempt: 1,
+      when: first.when,
+    });
   });
 
   test('the handle of the first one wins: it waits for what is under way', async () => {
@@ -168,7 +176,9 @@ describeEachServer('keys', (url) => {
         expect(await Promise.all(added.map((execution) => execution.result()))).toEqual(keys);
       }
       const found = await Promise.all(keys.map((key) => docket.getExecution(key)));
-      expect(found.map((execution) => [execution?.key, execution?.state])).toEqual(keys.map((key) => [key, 'completed']));
+      expect(found.map((execution) => [execution?.key, execution?.state])).toEqual(
+        keys.map((key) => [key, 'completed']),
+      );
     });
 
     test('are kept apart from one another', async () => {
@@ -191,7 +201,9 @@ describeEachServer('keys', (url) => {
     await started;
     ending.resolve('heard');
     // Listeners look by themselves every five seconds: what comes sooner was heard.
-    expect(await Promise.race([result, new Promise((resolve) => setTimeout(resolve, 2_500, 'not heard'))])).toBe('heard');
+    expect(await Promise.race([result, new Promise((resolve) => setTimeout(resolve, 2_500, 'not heard'))])).toBe(
+      'heard',
+    );
   });
 });
 

@@ -1,6 +1,7 @@
 /** Workers that die or fall silent in the middle: what they had runs elsewhere, what they had finished does not. */
 import { expect, test } from 'vitest';
-import { closeConnection, openConnection } from '../support/built.js';
+import { redeliver } from '../../src/redis/delivery-store.js';
+import { keysOf } from '../../src/redis/keys.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnRedis } from '../support/real-redis.js';
 import { waitFor } from '../support/wait.js';
@@ -117,27 +118,13 @@ describeOnRedis('a worker that cannot renew for a while', (redis) => {
     const { lines } = await fleet.worker({ threads: 1, redeliveryTimeout: '300ms', name: 'late' });
     const execution = await fleet.docket.add('patient', { probe: fleet.probe, how: 'loop' }, { key: 'k' });
     await fleet.step('start k 1');
-    // Somebody else decides that it is dead: the entry goes on without it.
-    const other = await openConnection(redis().url, 'commands');
-    const [[id]] = (await other.xpending(fleet.key('work'), 'workers', '-', '+', 1)) as [[string]];
     await fleet.release();
-    const message = await other.xrange(fleet.key('work'), id, id);
-    await other
-      .multi()
-      .xack(fleet.key('work'), 'workers', id)
-      .xdel(fleet.key('work'), id)
-      .xadd(fleet.key('front'), '*', ...message[0]![1])
-      .exec();
-    await other.hset(fleet.key('run:k'), 'e', `f${await newest(other, fleet.key('front'))}`, 's', 'queued');
-    await closeConnection(other);
+    // Somebody else decides that it is dead: the entry goes on without it.
+    const [[id]] = (await fleet.redis.xpending(fleet.key('work'), 'workers', '-', '+', 1)) as [[string]];
+    await waitFor(async () => (await redeliver(fleet.redis, keysOf(fleet.name), 1, [`w${id}`])) === 1);
     // The busy loop ends because its lease was lost; then this worker, the only one, runs it anew.
     expect(await execution.result()).toMatchObject({ attempt: 1 });
     expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(2);
     expect(lines.some(({ message: line }) => line.includes('leases were lost'))).toBe(true);
   });
 });
-
-async function newest(redis: Awaited<ReturnType<typeof openConnection>>, stream: string): Promise<string> {
-  const [entry] = await redis.xrevrange(stream, '+', '-', 'COUNT', 1);
-  return entry![0];
-}

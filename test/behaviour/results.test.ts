@@ -4,12 +4,12 @@ import {
   ExecutionSupersededError,
   ResultsDisabledError,
   retry,
-  task,
   TimeoutError,
+  task,
 } from 'docket';
-import type { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
+import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -302,7 +302,7 @@ describeRealServer('results', (url) => {
     const execution = await docket.add(hold);
     const result = execution.result();
     await waitFor(async () => (await subscriptions(redis)).join() === '1');
-    await redis.client('KILL', 'TYPE', 'pubsub');
+    await killClients(redis, 'pubsub');
     stage.work({ hold });
     await started;
     ending.resolve('done');
@@ -318,7 +318,7 @@ describeRealServer('results', (url) => {
     const finished = stage.finish({ note });
     // Whoever subscribes is cut off at once, until the outcome is written.
     const state = async () => (await stage.record(execution.key)).s;
-    while ((await state()) !== 'completed') await redis.client('KILL', 'TYPE', 'pubsub');
+    while ((await state()) !== 'completed') await killClients(redis, 'pubsub');
     await finished;
     expect(await result).toBeUndefined();
   });
@@ -331,21 +331,11 @@ describeRealServer('results', (url) => {
     const result = execution.result();
     result.catch(() => {}); // told below
     await waitFor(async () => (await subscriptions(redis)).join() === '1');
-    // Scripts are not answered for now: neither is the look that follows the reconnection of the subscriber.
-    await redis.client('PAUSE', 60_000, 'WRITE');
-    await redis.client('KILL', 'TYPE', 'pubsub');
-    await waitFor(async () => /name=docket:producer\S* .*flags=b/.test(String(await redis.client('LIST'))));
-    await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await redis.client('UNPAUSE');
+    // Its subscriber comes back, so it looks again, and the connection breaks before the answer.
+    await loseAnswers(redis, () => killClients(redis, 'pubsub'));
     stage.work({ hold });
     await started;
     ending.resolve('done');
     expect(await result).toBe('done');
   });
 });
-
-/** Numbers of channels that the connections of dockets and workers are subscribed to. */
-async function subscriptions(redis: Redis): Promise<number[]> {
-  const clients = String(await redis.client('LIST', 'TYPE', 'pubsub'));
-  return [...clients.matchAll(/ sub=(\d+)/g)].map(([, count]) => Number(count));
-}

@@ -1,5 +1,6 @@
 import { call, exponentialRetry, task } from 'docket';
 import { expect, test } from 'vitest';
+import { killClients, subscriptions } from '../support/clients.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -162,8 +163,8 @@ describeRealServer('scheduling', (url) => {
     const redis = await stage.redis();
     const docket = stage.docket();
     stage.work({ note }, { schedulingResolution: '300ms' });
-    await waitFor(async () => String(await redis.client('LIST', 'TYPE', 'pubsub')).includes('docket:subscriber'));
-    await redis.client('KILL', 'TYPE', 'pubsub');
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await execution.result({ timeout: '5s' });
   });

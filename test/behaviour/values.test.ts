@@ -42,7 +42,9 @@ describeEachServer('values', (url) => {
 
     test('undefined is told from null, and neither from an empty object', async () => {
       const docket = stage.docket();
-      const executions = await Promise.all([{}, { value: undefined }, { value: null }, { value: {} }].map((args) => docket.add(echo, args)));
+      const executions = await Promise.all(
+        [{}, { value: undefined }, { value: null }, { value: {} }].map((args) => docket.add(echo, args)),
+      );
       await stage.finish(VALUES, { threads });
       const results = await Promise.all(executions.map((execution) => execution.result()));
       expect(results).toEqual([undefined, undefined, null, {}]);

@@ -52,6 +52,8 @@ describeTutorial('errors and retries', (tutorial) => {
   test('what cannot be meant is refused before anything is written', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     await expect(docket.add(greet, { name: 'Ada' }, { key: '' })).rejects.toThrow(InvalidOptionError);
-    await expect(docket.add(greet, { name: 'Ada' }, { when: new Date('someday') })).rejects.toThrow('the date is invalid');
+    await expect(docket.add(greet, { name: 'Ada' }, { when: new Date('someday') })).rejects.toThrow(
+      'the date is invalid',
+    );
   });
 });

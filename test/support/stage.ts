@@ -123,7 +123,7 @@ export function describeRealServer(name: string, suite: (url: () => string) => v
 
 /** What is still to be done is no leak: its records and the schedule live until it is done. */
 async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
-  const scheduled = await redis.zrange(`{${name}}:schedule`, 0, -1);
+  const scheduled = await redis.zrange(`{${name}}:schedule`, '0', '-1');
   const queued: string[] = [];
   for (const stream of ['work', 'front']) {
     for (const [, fields] of await redis.xrange(`{${name}}:${stream}`, '-', '+')) {

@@ -13,8 +13,9 @@ end
 quarantine(KEYS[3], key, ARGV[4], ARGV[5])
 if key ~= '' then
   local run = prefix .. 'run:' .. key
-  local generation = redis.call('HGET', run, 'g')
-  if generation then
+  local record = redis.call('HMGET', run, 'g', 'e')
+  local generation = record[1]
+  if generation and record[2] == ARGV[2] then -- else the record is another placement's
     redis.call('HSET', run, 's', 'failed', 'c', digits(now), 'e', '', 'y', ARGV[4])
     redis.call('PEXPIRE', run, 900000)
     changed(key, generation, 'failed')

@@ -1,0 +1,183 @@
+/** A worker that stops finishes what runs, hands back what does not, and charges nobody for it. */
+import { expect, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { redisBinary } from '../support/servers.js';
+import { waitFor } from '../support/wait.js';
+
+interface About {
+  attempt: number;
+  redelivered: boolean;
+  worker: { name: string };
+}
+
+describeEachMode('a worker that stops', (url, threads) => {
+  test('finishes what runs', async () => {
+    const fleet = await openFleet(url());
+    const running = await fleet.worker({ threads, concurrency: 2 });
+    const { docket, probe } = fleet;
+    const held = await Promise.all(['a', 'b'].map((key) => docket.add('hold', { probe, value: key }, { key })));
+    await Promise.all([fleet.step('start a 1'), fleet.step('start b 1')]);
+    const stopped = running.stop();
+    await fleet.release();
+    await stopped;
+    for (const execution of held) await execution.sync();
+    expect(held.map(({ state, worker }) => [state, worker])).toEqual([
+      ['completed', running.worker.name],
+      ['completed', running.worker.name],
+    ]);
+    expect(await Promise.all(held.map((execution) => execution.result()))).toEqual(['a', 'b']);
+  });
+
+  test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
+    'hands back what has not started, uncharged, and what comes later is not touched (executionTtl $executionTtl)',
+    async (options) => {
+      const fleet = await openFleet(url(), options);
+      const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
+      const { docket, probe } = fleet;
+      // A known duration makes it read ahead.
+      await Promise.all(Array.from({ length: 50 }, () => docket.add('noop')));
+      await waitFor(async () => (await fleet.redis.xlen(fleet.key('work'))) === 0);
+      await docket.add('hold', { probe }, { key: 'held' });
+      await fleet.step('start held 1');
+      const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+      for (const key of keys) await docket.add('hold', { probe }, { key });
+      const stopped = first.stop();
+      await waitFor(async () => (await fleet.pending()) === 1); // the one that runs
+      await docket.add('hold', { probe }, { key: 'later' });
+      await fleet.worker({ threads, concurrency: 4 });
+      await fleet.release();
+      await stopped;
+      await waitFor(async () => (await fleet.steps()).length === 2 * 22, { timeoutMs: 20_000 });
+      const starts = (await fleet.steps()).filter((step) => step.startsWith('start'));
+      expect(starts.sort()).toEqual(['held', 'later', ...keys].map((key) => `start ${key} 1`).sort());
+    },
+  );
+
+  test('says of what it handed back neither that it was delivered nor that it was tried before', async () => {
+    const fleet = await openFleet(url());
+    const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
+    const { docket, probe } = fleet;
+    await Promise.all(
+      (await Promise.all(Array.from({ length: 50 }, () => docket.add('about')))).map((e) => e.result()),
+    );
+    const held = await docket.add('hold', { probe }, { key: 'held' });
+    await fleet.step('start held 1');
+    const executions = await Promise.all(Array.from({ length: 10 }, () => docket.add('about')));
+    const stopped = first.stop();
+    await waitFor(async () => (await fleet.pending()) === 1);
+    const second = await fleet.worker({ threads });
+    for (const execution of executions) {
+      const about = (await execution.result()) as About;
+      expect(about).toMatchObject({ attempt: 1, redelivered: false, worker: { name: second.worker.name } });
+    }
+    await fleet.release();
+    await held.result();
+    await stopped;
+  });
+
+  test.each(['signal', 'timer', 'loop'].filter((how) => threads > 0 || how !== 'loop'))(
+    'tells what still runs near the drain timeout to stop, and puts it back uncharged (%s)',
+    async (how) => {
+      const fleet = await openFleet(url());
+      const first = await fleet.worker({ threads, drainTimeout: '1s', abortGrace: '900ms' });
+      const execution = await fleet.docket.add('patient', { probe: fleet.probe, how }, { key: 'k' });
+      await fleet.step('start k 1');
+      const began = performance.now();
+      await first.stop();
+      expect(performance.now() - began).toBeLessThan(5_000);
+      await execution.sync();
+      expect(execution).toMatchObject({ state: 'queued', attempt: 1 });
+      await fleet.release();
+      const second = await fleet.worker({ threads });
+      expect(await execution.result()).toEqual({ attempt: 1, redelivered: false, worker: second.worker.name });
+      expect(await fleet.steps()).toEqual(['start k 1', 'start k 1']);
+    },
+  );
+
+  test('with nothing to do is gone at once', async () => {
+    const fleet = await openFleet(url());
+    // On a real Redis the blocking read is cut short; the embedded one cannot.
+    const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && redisBinary() ? '20s' : '1s' });
+    const began = performance.now();
+    await running.stop();
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+});
+
+describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) => {
+  test('ends their threads at the drain timeout and puts them back uncharged', async () => {
+    const fleet = await openFleet(url());
+    const first = await fleet.worker({ threads: 2, drainTimeout: '500ms', abortGrace: '200ms' });
+    const { docket, probe } = fleet;
+    const keys = ['a', 'b'];
+    const stubborn = await Promise.all(keys.map((key) => docket.add('patient', { probe, how: 'stubborn' }, { key })));
+    await Promise.all(keys.map((key) => fleet.step(`start ${key} 1`)));
+    const began = performance.now();
+    await first.stop();
+    expect(performance.now() - began).toBeLessThan(5 * 500);
+    await fleet.release();
+    const second = await fleet.worker({ threads: 2 });
+    const expected = { attempt: 1, redelivered: false, worker: second.worker.name };
+    expect(await Promise.all(stubborn.map((execution) => execution.result()))).toEqual([expected, expected]);
+  });
+
+  test('keeps their leases while it waits, however long', async () => {
+    const fleet = await openFleet(url());
+    const lease = { redeliveryTimeout: '300ms' } as const;
+    const first = await fleet.worker({ threads: 1, ...lease });
+    const execution = await fleet.docket.add('hold', { probe: fleet.probe, value: 'first' }, { key: 'k' });
+    await fleet.step('start k 1');
+    const second = await fleet.worker({ threads: 1, ...lease });
+    const pause = await fleet.docket.add('sleep', { seconds: 1.5 });
+    const stopped = first.stop();
+    await pause.result(); // five leases
+    await fleet.release();
+    expect(await execution.result()).toBe('first');
+    await stopped;
+    expect(await fleet.steps()).toEqual(['start k 1', 'end k 1']);
+    expect([...first.lines, ...second.lines].filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  test('lets tasks add work to the end', async () => {
+    const fleet = await openFleet(url());
+    const first = await fleet.worker({ threads: 1 });
+    const { docket, probe } = fleet;
+    const execution = await docket.add('holdThenAdd', { probe }, { key: 'k' });
+    await fleet.step('start k 1');
+    const stopped = first.stop();
+    await fleet.release();
+    await execution.result();
+    await stopped;
+    const child = await docket.getExecution('k-child');
+    expect(child?.state).toBe('queued');
+    await (await fleet.worker({ threads: 0 })).stop();
+    fleet.leavesWork();
+  });
+});
+
+describeOnRedis('a worker that is told to stop while Redis is away', (redis) => {
+  test('is gone within its drain timeout', async () => {
+    const fleet = await openFleet(redis().url);
+    const command = fleet.command(['--threads', '1', '--drain-timeout', '2s']);
+    await command.ready();
+    await redis().kill();
+    command.process.kill('SIGTERM');
+    try {
+      await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times what it was given
+    } finally {
+      await redis().start();
+    }
+    expect(await command.ended).toEqual({ code: 0, signal: null });
+    fleet.leavesWork();
+  });
+});
+
+describeOnAnyServer('a worker that has stopped', (url) => {
+  test('does not keep others from looking for expired leases', async () => {
+    const fleet = await openFleet(url());
+    await (await fleet.worker({ threads: 0 })).stop();
+    expect(await fleet.redis.exists(fleet.key('sweeper'))).toBe(0);
+  });
+});

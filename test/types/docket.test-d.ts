@@ -1,0 +1,115 @@
+/** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
+import { call, collection, Docket, type DocketOptions, type Execution, exponentialRetry, task } from 'docket';
+import { Worker } from 'docket/worker';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function expectType<Expected>(): <Actual>(
+  value: Actual,
+  ...same: Equal<Expected, Actual> extends true ? [] : [never]
+) => void;
+
+const charge = task(
+  'charge',
+  { retry: exponentialRetry({ attempts: 5 }) },
+  async ({ orderId }: { orderId: number; region: string }) => ({ charged: orderId }),
+);
+const sweep = task('sweep', async (_args: {}) => {});
+const page = task('page', ({ size }: { size?: number }) => size ?? null);
+const hello = task('hello', async ({ name }: { name: string }) => `hi ${name}`);
+const spin = task('spin', ({ n }: { n: number }) => n * 2);
+const tasks = collection(charge, sweep, page, hello, spin);
+
+// ---------------------------------------------------------------- by value, on any docket
+const plain = new Docket();
+const execution = await plain.add(charge, { orderId: 1, region: 'eu' }, { key: 'k', when: '10m' });
+expectType<Execution<{ charged: number }>>()(execution);
+expectType<{ charged: number }>()(await execution.result({ timeout: '5s' }));
+expectType<string>()(await (await plain.add(hello, { name: 'x' })).result());
+expectType<void>()(await (await plain.add(sweep)).result());
+expectType<number | null>()(await (await plain.add(page, {}, { when: new Date() })).result());
+// @ts-expect-error arguments are required
+await plain.add(charge);
+// @ts-expect-error one is missing
+await plain.add(charge, { orderId: 1 });
+// @ts-expect-error one is unknown
+await plain.add(charge, { orderId: 1, region: 'x', nope: 1 });
+// @ts-expect-error one has the wrong type
+await plain.add(spin, { n: '2' });
+// @ts-expect-error not a duration
+await plain.add(sweep, {}, { when: 'tomorrow' });
+// @ts-expect-error a key is text
+await plain.add(sweep, {}, { key: 7 });
+// @ts-expect-error there is no such option
+await plain.add(sweep, {}, { wehn: '5m' });
+// @ts-expect-error this docket knows no names
+await plain.add('hello', { name: 'x' });
+
+// ---------------------------------------------------------------- by name, typed from the collection
+const docket = new Docket<typeof tasks>();
+expectType<number>()(await (await docket.add('spin', { n: 2 })).result());
+expectType<string>()(await (await docket.add('hello', { name: 'x' })).result());
+expectType<{ charged: number }>()(await (await docket.add('charge', { orderId: 1, region: 'eu' })).result());
+expectType<{ charged: number }>()(await (await docket.add(charge, { orderId: 1, region: 'eu' })).result());
+await docket.add('sweep');
+await docket.add('page', { size: 3 }, { key: 'k' });
+// @ts-expect-error wrong type
+await docket.add('spin', { n: '2' });
+// @ts-expect-error unknown argument
+await docket.add('spin', { n: 2, m: 3 });
+// @ts-expect-error no task of that name
+await docket.add('nope', {});
+// @ts-expect-error arguments are required
+await docket.add('hello');
+
+// ---------------------------------------------------------------- the collection as a value
+const knowing = new Docket({ tasks });
+expectType<number>()(await (await knowing.add('spin', { n: 2 })).result());
+// @ts-expect-error no task of that name
+await knowing.add('nope', {});
+
+// ---------------------------------------------------------------- batches
+const many = await docket.addMany([call(hello, { name: 'a' }), call(hello, { name: 'b' }, { key: 'b' })]);
+expectType<Execution<string>[]>()(many);
+const mixed = await docket.addMany([call(hello, { name: 'a' }), call(spin, { n: 1 }), call(sweep)]);
+expectType<string | number | void>()(await mixed[0]!.result());
+expectType<Execution<number>[]>()(await docket.addMany(new Set([call(spin, { n: 1 })])));
+// @ts-expect-error unknown argument
+call(hello, { nome: 'a' });
+// @ts-expect-error arguments are required
+call(spin);
+// @ts-expect-error a task is no call
+await docket.addMany([hello]);
+
+// ---------------------------------------------------------------- finding, waiting
+const found = await docket.getExecution('k');
+expectType<Execution<unknown> | null>()(found);
+expectType<unknown>()(await found?.result());
+await execution.result({ deadline: new Date(), signal: AbortSignal.timeout(5_000) });
+// @ts-expect-error not a duration
+await execution.result({ timeout: 'soon' });
+// @ts-expect-error a deadline is a point in time
+await execution.result({ deadline: '5s' });
+// @ts-expect-error a handle is read-only
+execution.key = 'other';
+
+// ---------------------------------------------------------------- options
+class PaymentDeclined extends Error {
+  constructor(readonly reason: string) {
+    super(reason);
+  }
+}
+new Docket({ name: 'x', url: 'memory://', executionTtl: 0, maxPayloadBytes: 1_000, errors: [PaymentDeclined] });
+const options: DocketOptions<typeof tasks> = { executionTtl: '1.5h', heartbeatInterval: 500, tasks };
+expectType<Docket<typeof tasks>>()(new Docket(options));
+// @ts-expect-error not a duration
+new Docket({ executionTtl: '15 minutes' });
+// @ts-expect-error not a class of errors
+new Docket({ errors: [Date] });
+// @ts-expect-error there is no such option
+new Docket({ ttl: '15m' });
+// @ts-expect-error not tasks
+new Docket({ tasks: { hello: () => {} } });
+
+// ---------------------------------------------------------------- workers serve any docket
+new Worker(docket, { tasks: new URL('./tasks.js', import.meta.url), threads: 4, concurrency: 64 });
+new Worker(plain, { tasks, threads: 0 });
