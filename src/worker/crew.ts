@@ -25,7 +25,7 @@ export class Crew {
   readonly #options: CrewOptions;
   readonly #stopping = new AbortController();
   readonly #threads = new Set<Thread>();
-  #restarts: Promise<unknown> = Promise.resolve();
+  readonly #restarts = new Set<Promise<void>>();
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -49,7 +49,7 @@ export class Crew {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all([...this.#threads].map((thread) => thread.terminate()));
-    await this.#restarts;
+    await Promise.all(this.#restarts);
   }
 
   async #man(lane: Lane): Promise<void> {
@@ -62,7 +62,8 @@ export class Crew {
       this.#options.dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
       this.#options.logger.warn({ lane: lane.index }, 'a worker thread died and is replaced');
-      this.#restarts = Promise.all([this.#restarts, this.#replace(lane)]);
+      const restart = this.#replace(lane).finally(() => this.#restarts.delete(restart));
+      this.#restarts.add(restart);
     });
   }
 

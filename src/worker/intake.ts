@@ -93,10 +93,10 @@ export class Intake extends Service {
     }
   }
 
-  /** Starts a read of as many entries as there is room for when `unseen` more have found theirs; `null` for none. */
+  /** Starts a read of as many entries as there is room for beside `unseen` ones and those being claimed; `null` for none. */
   #read(unseen: number, signal: AbortSignal): Promise<Entry[]> | null {
     const { blocking, keys, consumer, longestReadMs, room } = this.#options;
-    const count = Math.min(room() - unseen, READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
+    const count = Math.min(room() - unseen - this.#claiming.size, READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
     if (count <= 0 || signal.aborted) return null;
     const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
@@ -142,6 +142,7 @@ export class Intake extends Service {
       logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);
+      this.wake(); // what was refused left its room
     }
   }
 
