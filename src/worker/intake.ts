@@ -5,6 +5,7 @@
  * threads have enough. Claims are not awaited before the next read: the batch that was read is claimed while the next
  * one travels.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { jittered, pause, Service } from '../core/service.js';
 import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
@@ -18,6 +19,7 @@ const READ_ITEMS = 1_024;
 /** Bytes in one read, as far as the entries seen before foretell it. */
 const READ_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
+const UNBLOCK_EVERY_MS = 20;
 
 export interface IntakeOptions {
   /** For blocking reads; nothing else uses it. */
@@ -63,10 +65,16 @@ export class Intake extends Service {
   }
 
   override async stop(): Promise<void> {
-    const stopped = super.stop();
+    let isReading = true;
+    const stopped = super.stop().finally(() => {
+      isReading = false;
+    });
     this.wake();
-    await this.#unblock();
-    await stopped;
+    // Until it helps: a read that is still on its way to the server is not blocked there yet.
+    while (isReading) {
+      await this.#unblock();
+      await Promise.race([stopped, delay(UNBLOCK_EVERY_MS)]);
+    }
     await this.#claims;
   }
 
@@ -96,7 +104,11 @@ export class Intake extends Service {
   /** Starts a read of as many entries as there is room for beside `unseen` ones and those being claimed; `null` for none. */
   #read(unseen: number, signal: AbortSignal): Promise<Entry[]> | null {
     const { blocking, keys, consumer, longestReadMs, room } = this.#options;
-    const count = Math.min(room() - unseen - this.#claiming.size, READ_ITEMS, Math.ceil(READ_BYTES / this.#averageBytes));
+    const count = Math.min(
+      room() - unseen - this.#claiming.size,
+      READ_ITEMS,
+      Math.ceil(READ_BYTES / this.#averageBytes),
+    );
     if (count <= 0 || signal.aborted) return null;
     const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
