@@ -11,6 +11,7 @@ import {
   ResultsDisabledError,
   TimeoutError,
 } from '../core/errors.js';
+import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { ExecutionRecord } from '../redis/producer-store.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
@@ -122,9 +123,9 @@ export class ExecutionHandle<R> implements Execution<R> {
         const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
         callAfter(waitMs, ending.signal, expired);
       }
-      for (const signal of [options.signal, this.#source.closed]) {
-        signal?.addEventListener('abort', () => fail(signal.reason), { signal: ending.signal });
-      }
+      // A composite, so that waiters leave no listeners on a signal that many of them share.
+      const given = AbortSignal.any(options.signal ? [options.signal, this.#source.closed] : [this.#source.closed]);
+      given.addEventListener('abort', () => fail(given.reason), { signal: ending.signal });
       this.#source.watch(this.key, onEvent).then((stop) => {
         if (ending.signal.aborted) return stop();
         ending.signal.addEventListener('abort', stop);
@@ -150,7 +151,9 @@ export class ExecutionHandle<R> implements Execution<R> {
   /** The arguments of an execution that somebody else added are in its message, which is gone once it has ended. */
   #adopt(record: ExecutionRecord): void {
     this.#record = record;
-    if (this.#args === undefined && record.message) this.#args = decodeValue(new Envelope(record.message).args);
+    if (this.#args !== undefined || !record.message) return;
+    const envelope = new Envelope(record.message);
+    if (envelope.isReadable) this.#args = decodeValue(envelope.args);
   }
 
   #outcomeOf(record: ExecutionRecord): R | Promise<R> {
@@ -181,7 +184,7 @@ function waitOf({ timeout, deadline }: ResultOptions): number | null {
 
 /** Calls back after `ms` unless the signal aborts, in legs: Node's timers hold 24 days, and fire at once beyond. */
 function callAfter(ms: number, signal: AbortSignal, callback: () => void): void {
-  const leg = Math.min(ms, 2 ** 31 - 1);
+  const leg = Math.min(ms, LONGEST_TIMER_MS);
   const timer = setTimeout(() => (ms > leg ? callAfter(ms - leg, signal, callback) : callback()), leg);
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
 }

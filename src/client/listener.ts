@@ -19,6 +19,7 @@ export class Listener {
   readonly #keys: Keys;
   readonly #commands: () => Promise<Redis>;
   readonly #watchers = new Map<string, Set<OnEvent>>();
+  readonly #closing = new AbortController();
   #subscriber: Promise<Redis> | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #marked: Promise<void> | undefined;
@@ -46,6 +47,7 @@ export class Listener {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(); // also ends a first connect that still tries
     clearInterval(this.#renewal);
     this.#renewal = undefined;
     this.#watchers.clear();
@@ -67,10 +69,16 @@ export class Listener {
   }
 
   #connect(): Promise<Redis> {
-    this.#subscriber ??= openConnection(this.#url, 'subscriber').then(
+    this.#subscriber ??= openConnection(this.#url, 'subscriber', { signal: this.#closing.signal }).then(
       (redis) => {
         redis.on('message', (channel: string, event: string) => this.#dispatch(channel, event));
-        redis.on('ready', () => this.#lookAgain());
+        redis.on('ready', () => {
+          // Answered after the subscriptions that ioredis restores; what settles from then on is heard.
+          redis.ping().then(
+            () => this.#lookAgain(),
+            () => undefined, // the link broke again
+          );
+        });
         return redis;
       },
       (error: unknown) => {

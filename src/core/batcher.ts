@@ -122,7 +122,10 @@ export interface SentBatch<O> {
   readonly error: unknown;
 }
 
-/** Sends all items, in order, and answers batch by batch; where a batch failed its outputs are `null`. Never rejects. */
+/**
+ * Sends all items, in order, and answers batch by batch; where a batch failed its outputs are `null`. After a failure nothing
+ * more is sent: each further batch would wait for its own. Never rejects.
+ */
 export async function sendInBatches<I, O>(
   items: readonly I[],
   send: (items: I[]) => Promise<readonly O[]>,
@@ -130,8 +133,9 @@ export async function sendInBatches<I, O>(
 ): Promise<SentBatch<O>[]> {
   const sent: SentBatch<O>[] = [];
   let next = 0;
+  let failure: unknown = null;
   const sendRest = async () => {
-    while (next < items.length) {
+    while (next < items.length && failure === null) {
       const count = prefixThatFits(items, next, limits);
       const batch = items.slice(next, next + count);
       const index = sent.push({ outputs: [], error: null }) - 1;
@@ -139,11 +143,13 @@ export async function sendInBatches<I, O>(
       try {
         sent[index] = { outputs: await send(batch), error: null };
       } catch (error) {
+        failure = error;
         sent[index] = { outputs: batch.map(() => null), error };
       }
     }
   };
   await Promise.all(Array.from({ length: limits.maxInFlight }, sendRest));
+  if (next < items.length) sent.push({ outputs: items.slice(next).map(() => null), error: failure });
   return sent;
 }
 

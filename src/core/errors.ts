@@ -190,6 +190,19 @@ export class ResultsDisabledError extends DocketError {
   }
 }
 
+/** A task asked for another attempt with `ctx.retry`, but has had all it is allowed. */
+export class RetriesExhaustedError extends DocketError {
+  readonly code = 'DOCKET_RETRIES_EXHAUSTED';
+  constructor(
+    readonly task: string,
+    readonly attempts: number,
+  ) {
+    super(
+      `task '${task}' asked for another attempt after attempt ${attempts}, its last: raise \`attempts\` of its retry policy`,
+    );
+  }
+}
+
 /** The worker's threads keep failing to start. */
 export class ThreadBootError extends DocketError {
   readonly code = 'DOCKET_THREAD_BOOT';

@@ -52,7 +52,11 @@ export type Booted<Manifest> =
 export type Outcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null }
   | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string }
-  | { readonly kind: 'retry'; readonly delayMs: number; readonly line: string }
+  | {
+      readonly kind: 'retry';
+      readonly due: { readonly delayMs: number } | { readonly atMs: number };
+      readonly line: string;
+    }
   /** No task of this name is loaded here: it is put back, uncharged. */
   | { readonly kind: 'unknown' }
   /** The attempt was cut short because the worker stops: it is put back, uncharged. */

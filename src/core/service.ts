@@ -24,10 +24,13 @@ export abstract class Service {
   protected abstract run(signal: AbortSignal): Promise<void>;
 }
 
-/** Waits `ms` milliseconds, or less when `signal` aborts; never rejects. */
+/** Node's timers hold 24.8 days; beyond that they fire at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Waits `ms` milliseconds (24.8 days at most), or less when `signal` aborts; never rejects. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
-  await delay(ms, undefined, { signal, ref: true }).catch(() => undefined);
+  await delay(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal, ref: true }).catch(() => undefined);
 }
 
 /** Spreads `ms` by up to a fifth either way, so that the loops of a fleet do not march in step. */

@@ -8,7 +8,7 @@
  *   bytes 24..31     duration of the finished run in milliseconds
  *
  *            ship            begin             end
- *     free ───────> shipped ───────> started ───────> finished ──> free
+ *     free ───────> shipped ───────> started ───────> finished | returned ──> free
  *                      └── revoke ──> revoked ──> free     (never ran)
  *
  * Only the coordinator ships, revokes and frees; only a thread begins and ends. A row is shipped again only when the
@@ -21,7 +21,8 @@ const CANCEL = 1;
 const STARTED_AT = 2; // in doubles
 const DURATION = 3; // in doubles
 
-export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4 } as const;
+/** `returned` is finished, successfully and without a result: all there is to know, should the message never come. */
+export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
 const MAX_EPOCH = 2 ** 28 - 1;
@@ -63,10 +64,10 @@ export class SlotTable {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.started);
   }
 
-  /** Thread: the body and its clean-up are over. */
-  end(row: number, epoch: number, now: number): void {
+  /** Thread: the body and its clean-up are over; `isReturned` when it succeeded and has no result. */
+  end(row: number, epoch: number, now: number, isReturned: boolean): void {
     this.#doubles[row * 4 + DURATION] = now - this.#doubles[row * 4 + STARTED_AT]!;
-    this.#exchange(row, epoch, SlotState.started, SlotState.finished);
+    this.#exchange(row, epoch, SlotState.started, isReturned ? SlotState.returned : SlotState.finished);
   }
 
   /** Coordinator: asks the run of this epoch to stop. The caller then wakes the thread. */

@@ -101,14 +101,17 @@ const COMMON_OPTIONS = {
   retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (1 - Math.random() / 2),
 } satisfies RedisOptions;
 
+/** After a failover the master may have become a replica behind the same address: only a new connection finds the new one. */
+const isDemoted = (error: Error) => error.message.includes('READONLY');
+
 const ROLE_OPTIONS = {
   // With resends off and any other limit, ioredis drops what was in flight without ever settling it; 0 rejects it when
   // the link closes.
-  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
-  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
+  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, reconnectOnError: isDemoted },
+  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
   // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link, so that a reader
   // loops on "nothing to do" for ever, and after a reconnect the stale reads swallow the entries. See watchLink.
-  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
+  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
   subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: true },
 } satisfies Record<ConnectionRole, RedisOptions>;
 

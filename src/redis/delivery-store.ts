@@ -10,7 +10,10 @@ import { runScript, type ScriptArgument } from './script.js';
 export type Token = `${'w' | 'f'}${string}`;
 
 /** Where an execution goes on: at the end of a stream, or after a delay on the schedule. */
-export type Destination = { readonly stream: 'work' | 'front' } | { readonly delayMs: number };
+export type Destination =
+  | { readonly stream: 'work' | 'front' }
+  | { readonly delayMs: number }
+  | { readonly atMs: number };
 
 export type Settlement =
   | {
@@ -35,9 +38,10 @@ export type Settlement =
       readonly dueMs: number | null;
       /** Deliveries that ended without an outcome so far. */
       readonly deliveries: number;
+      /** How many of them the execution is charged with. */
+      readonly charges: number;
       /** Identity of an execution without a record. */
       readonly id: string;
-      readonly task: string;
     };
 
 export interface Claim {
@@ -53,11 +57,15 @@ export const BATCH_BYTES = 1024 * 1024;
 
 /** Creates the consumer group on both streams where it is missing; from the start, so that it sees what came before it. */
 export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
-  for (const stream of [keys.work, keys.front]) {
+  const create = async (stream: string) => {
+    // Looked up first: a full server refuses to create even what is there.
+    const groups = (await redis.xinfo('GROUPS', stream).catch(() => [])) as unknown[][];
+    if (groups.some((group) => group.includes(GROUP))) return;
     await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
       if (!error.message.startsWith('BUSYGROUP')) throw error;
     });
-  }
+  };
+  await Promise.all([create(keys.work), create(keys.front)]);
 }
 
 /** Takes ownership of what was read and has a record; answers with the indexes of those that are no longer ours to run. */
@@ -76,8 +84,15 @@ export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[])
   return tokens.length - (await Promise.all(owned)).reduce((sum, count) => sum + count, 0);
 }
 
-/** Writes outcomes; answers with those that were fenced off because the delivery had passed on. */
-export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settlement[]> {
+export interface Settled {
+  /** What was not written because the delivery had passed on. */
+  readonly fenced: readonly Settlement[];
+  /** What the server said of records it could not write; their entries are gone. */
+  readonly errors: readonly string[];
+}
+
+/** Writes outcomes. */
+export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settled> {
   const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
   for (const settlement of settlements) {
     const [kind, ttl, ...args] = argumentsOf(settlement);
@@ -90,8 +105,9 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
   const ordered = [...groups.values()].flatMap((group) => group.items);
   const args: ScriptArgument[] = [keys.prefix, ordered.length, ...ordered.map(({ token }) => token)];
   for (const group of groups.values()) args.push(...group.head, group.items.length, ...group.args);
-  const fenced = (await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args)) as number[];
-  return fenced.map((index) => ordered[index]!);
+  const reply = await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args);
+  const [fenced, errors] = reply as [number[], Buffer[]];
+  return { fenced: fenced.map((index) => ordered[index]!), errors: errors.map(String) };
 }
 
 /**
@@ -172,12 +188,16 @@ function chunksOf<T>(items: readonly T[], size: number): T[][] {
   return chunks;
 }
 
+function whereOf(to: Destination): string {
+  if ('stream' in to) return to.stream[0]!;
+  return 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : `@${to.atMs}`;
+}
+
 /** Kind and TTL of the group a settlement goes into, then what the script wants for it. */
 function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument, ...ScriptArgument[]] {
   if (settlement.kind === 'again') {
-    const { record, to, message, dueMs, deliveries, id, task } = settlement;
-    const where = 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : to.stream[0]!;
-    return ['again', '', record ?? '', where, message, dueMs ?? '', deliveries || '', id, task];
+    const { record, to, message, dueMs, deliveries, charges, id } = settlement;
+    return ['again', '', record ?? '', whereOf(to), message, dueMs ?? '', deliveries || '', charges || '', id];
   }
   const { record, ttlMs, state, result, error, errorLine } = settlement;
   if (state !== 'completed') return ['ended', ttlMs, record, state, error ?? '', errorLine];

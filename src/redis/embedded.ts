@@ -49,6 +49,7 @@ async function startServer(name: string): Promise<string> {
     // No execArgv: the loaders and flags of the host are not meant for this thread.
     const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData: { path }, execArgv: [] });
     await once(thread, 'message');
+    thread.on('error', () => {}); // its clients see their connections end; it must not end the host
     thread.unref();
     setEnvironmentData(environmentKey(name), path);
     return path;

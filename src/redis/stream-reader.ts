@@ -14,6 +14,8 @@ export interface Entry {
   readonly dueMs: number;
   /** Deliveries before this one that ended without an outcome. */
   readonly deliveries: number;
+  /** How many of them ended because of this execution, as far as can be known. */
+  readonly charges: number;
 }
 
 type RawEntry = [id: Buffer, fields: Buffer[]];
@@ -22,6 +24,7 @@ const LETTER_K = 0x6b;
 const LETTER_M = 0x6d;
 const LETTER_W = 0x77;
 const LETTER_D = 0x64;
+const LETTER_C = 0x63;
 const DASH = 0x2d;
 const DIGIT_0 = 0x30;
 
@@ -64,6 +67,7 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
   let message: Buffer | null = null;
   let dueMs = 0;
   let deliveries = 0;
+  let charges = 0;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!;
     const value = fields[i + 1]!;
@@ -72,9 +76,10 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
     else if (name[0] === LETTER_K) record = value.toString();
     else if (name[0] === LETTER_W) dueMs = Number(value);
     else if (name[0] === LETTER_D) deliveries = Number(value);
+    else if (name[0] === LETTER_C) charges = Number(value);
   }
   if (dueMs === 0) dueMs = millisecondsOf(id);
-  return { token, record, message, dueMs, deliveries };
+  return { token, record, message, dueMs, deliveries, charges };
 }
 
 /** An entry's id is `<milliseconds>-<counter>`: the time it was added. */

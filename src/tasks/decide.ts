@@ -9,21 +9,26 @@ export type Ending =
       /** False for errors that the next attempt would only meet again, such as a result that is too large. */
       readonly isRetryable: boolean;
     }
-  /** The body asked for another attempt after this delay. */
-  | { readonly kind: 'asked'; readonly delayMs: number };
+  /** The body asked for another attempt. */
+  | { readonly kind: 'asked'; readonly due: RetryDue };
+
+/** When the next attempt is due: after a delay, or at a time; both on the server's clock. */
+export type RetryDue = { readonly delayMs: number } | { readonly atMs: number };
 
 export type Decision =
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed' }
-  | { readonly kind: 'retry'; readonly delayMs: number };
+  | { readonly kind: 'retry'; readonly due: RetryDue };
 
 /** `random` is drawn from 0..1 for the jitter. */
 export function decide(policies: TaskPolicies, attempt: number, ending: Ending, random = Math.random): Decision {
   if (ending.kind === 'returned') return { kind: 'completed' };
   const { retry } = policies;
   if (!retry || !hasAttemptsLeft(retry, attempt)) return { kind: 'failed' };
-  if (ending.kind === 'asked') return { kind: 'retry', delayMs: ending.delayMs };
-  return ending.isRetryable ? { kind: 'retry', delayMs: delayAfter(retry, attempt, random) } : { kind: 'failed' };
+  if (ending.kind === 'asked') return { kind: 'retry', due: ending.due };
+  return ending.isRetryable
+    ? { kind: 'retry', due: { delayMs: delayAfter(retry, attempt, random) } }
+    : { kind: 'failed' };
 }
 
 function hasAttemptsLeft(retry: RetryData, attempt: number): boolean {

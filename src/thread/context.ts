@@ -6,6 +6,7 @@ import { InvalidOptionError } from '../core/errors.js';
 import type { ChunkItem } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
 import type { Logger, RetryControl, TaskContext, TaskDocket } from '../tasks/context.js';
+import type { RetryDue } from '../tasks/decide.js';
 
 /** What all attempts on one thread share. */
 export interface ThreadScope {
@@ -16,9 +17,9 @@ export interface ThreadScope {
   logger(fields: Readonly<Record<string, unknown>>): Logger;
 }
 
-/** Thrown by `ctx.retry.after` and `.at` to leave the body; never seen by anybody else. */
+/** Thrown by `ctx.retry.after` and `.at` to leave the body; the executor makes an outcome of it. */
 export class RetryRequest extends Error {
-  constructor(readonly delayMs: number) {
+  constructor(readonly due: RetryDue) {
     super('the task asked for another attempt');
   }
 }
@@ -27,7 +28,7 @@ export class RetryRequest extends Error {
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   constructor() {
-    super('the worker stops: this attempt is put back and runs again elsewhere, uncharged');
+    super('the worker ends this attempt, because it stops or lost the lease: it runs again elsewhere, uncharged');
   }
 }
 
@@ -90,13 +91,13 @@ export class AttemptContext implements TaskContext, RetryControl {
   get retry(): RetryControl['retry'] {
     return {
       after: (delay: Duration): never => {
-        throw new RetryRequest(toMs(delay, 'retry.after'));
+        throw new RetryRequest({ delayMs: toMs(delay, 'retry.after') });
       },
       at: (when: Date): never => {
         if (!(when instanceof Date) || Number.isNaN(when.getTime())) {
           throw new InvalidOptionError('retry.at', 'expected a valid date');
         }
-        throw new RetryRequest(Math.max(0, when.getTime() - Date.now()));
+        throw new RetryRequest({ atMs: when.getTime() });
       },
     };
   }

@@ -7,8 +7,14 @@
 import { types } from 'node:util';
 import { decodeValue, encodeError, encodeValue } from '../core/codec.js';
 import { Envelope } from '../core/envelope.js';
-import { ResultTooLargeError, UnencodableValueError } from '../core/errors.js';
+import {
+  ResultTooLargeError,
+  RetriesExhaustedError,
+  UndecodableValueError,
+  UnencodableValueError,
+} from '../core/errors.js';
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
+import { Queue } from '../core/queue.js';
 import { monotonicMs, type SlotTable } from '../core/slots.js';
 import { decide, type Ending } from '../tasks/decide.js';
 import { type AnyTask, definitionOf, type TaskDefinition } from '../tasks/task.js';
@@ -24,8 +30,11 @@ export interface ExecutorOptions {
   readonly report: (batch: OutcomeBatch) => void;
 }
 
-/** Outcomes wait for company at most this long while their chunk goes on. */
-const REPORT_AFTER_MS = 1;
+/**
+ * Outcomes wait for company at most this long while their chunk goes on. By a timer, and before each start: what starts
+ * may hold the event loop, and with it the timer, for long.
+ */
+const REPORT_AFTER_MS = 0.5;
 
 interface Chunk {
   readonly outcomes: OutcomeCollector;
@@ -37,11 +46,12 @@ interface Chunk {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #slots: SlotTable;
-  readonly #waiting: { item: ChunkItem; chunk: Chunk }[] = [];
+  readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
   readonly #running = new Set<AttemptContext>();
   readonly #chunks = new Set<Chunk>();
-  #next = 0;
   #isPumping = false;
+  /** When the oldest outcome ended that is not reported. */
+  #unreportedSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -60,6 +70,7 @@ export class Executor {
 
   /** Reports what has ended: the thread is about to, and what is not reported would run again. */
   flush(): void {
+    this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
     for (const chunk of this.#chunks) this.#report(chunk);
   }
 
@@ -72,19 +83,17 @@ export class Executor {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#next < this.#waiting.length && this.#running.size < this.#options.concurrency) {
-      const { item, chunk } = this.#waiting[this.#next++]!;
+    while (this.#waiting.length > 0 && this.#running.size < this.#options.concurrency) {
+      const { item, chunk } = this.#waiting.shift()!;
       this.#start(item, chunk);
-    }
-    if (this.#next === this.#waiting.length) {
-      this.#waiting.length = 0;
-      this.#next = 0;
     }
     this.#isPumping = false;
   }
 
   #start(item: ChunkItem, chunk: Chunk): void {
-    if (!this.#slots.begin(item.row, item.epoch, monotonicMs())) {
+    const nowMs = monotonicMs();
+    if (nowMs - this.#unreportedSinceMs > REPORT_AFTER_MS) this.flush();
+    if (!this.#slots.begin(item.row, item.epoch, nowMs)) {
       this.#advance(chunk); // taken back: it runs elsewhere
       return;
     }
@@ -93,7 +102,9 @@ export class Executor {
     this.#running.add(context);
     this.#attempt(envelope, context).then((outcome) => {
       this.#running.delete(context);
-      this.#slots.end(item.row, item.epoch, monotonicMs());
+      const endedMs = monotonicMs();
+      this.#slots.end(item.row, item.epoch, endedMs, outcome.kind === 'completed' && outcome.result === null);
+      this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
       chunk.outcomes.add(item.row, outcome);
       this.#advance(chunk);
       this.#pump();
@@ -142,16 +153,20 @@ export class Executor {
 }
 
 function failureOf(error: unknown, task: TaskDefinition, attempt: number): Outcome {
-  const decision = decide(task.policies, attempt, endingOf(error));
-  const line = lineOf(error);
-  if (decision.kind === 'retry') return { kind: 'retry', delayMs: decision.delayMs, line };
-  return { kind: 'failed', error: new Uint8Array(encodeError(error)), line }; // a copy: not the pool it lies in
+  const ending = endingOf(error);
+  const decision = decide(task.policies, attempt, ending);
+  if (decision.kind === 'retry') return { kind: 'retry', due: decision.due, line: lineOf(error) };
+  const final = ending.kind === 'asked' ? new RetriesExhaustedError(task.name, attempt) : error;
+  return { kind: 'failed', error: new Uint8Array(encodeError(final)), line: lineOf(final) }; // a copy: not the pool
 }
+
+/** What the next attempt would only meet again. */
+const FINAL_ERRORS = [ResultTooLargeError, UnencodableValueError, UndecodableValueError];
 
 function endingOf(error: unknown): Ending {
   if (types.isProxy(error)) return { kind: 'threw', isRetryable: true }; // `instanceof` would run its traps
-  if (error instanceof RetryRequest) return { kind: 'asked', delayMs: error.delayMs };
-  const isRetryable = !(error instanceof ResultTooLargeError || error instanceof UnencodableValueError);
+  if (error instanceof RetryRequest) return { kind: 'asked', due: error.due };
+  const isRetryable = !FINAL_ERRORS.some((final) => error instanceof final);
   return { kind: 'threw', isRetryable };
 }
 

@@ -19,15 +19,19 @@ export async function openConnections(
   { url }: DocketSettings,
   { name, longestReadMs }: WorkerSettings,
   logger: Logger,
+  signal: AbortSignal,
 ): Promise<Connections> {
   await closeConnection(await openConnection(url, 'producer', { name }));
-  const options = { name, onUnavailable: (error: Error) => logger.warn({}, error.message) };
-  const [commands, blocking, subscriber] = await Promise.all([
+  const options = { name, signal, onUnavailable: (error: Error) => logger.warn({}, error.message) };
+  const opened = await Promise.allSettled([
     openConnection(url, 'commands', options),
     openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),
     openConnection(url, 'subscriber', options),
   ]);
-  return { commands, blocking, subscriber };
+  const [commands, blocking, subscriber] = opened.map((one) => (one.status === 'fulfilled' ? one.value : null));
+  if (commands && blocking && subscriber) return { commands, blocking, subscriber };
+  await Promise.all([commands, blocking, subscriber].map((one) => one && closeConnection(one)));
+  throw (opened.find((one) => one.status === 'rejected') as PromiseRejectedResult).reason;
 }
 
 export async function closeConnections(connections: Connections): Promise<void> {

@@ -78,7 +78,8 @@ export class Coordinator {
     this.#settler = new Settler({ ...common, maxDeliveries });
     this.#dispatcher = new Dispatcher(threads, concurrency, {
       onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
-      onLostThread: (delivery) => this.#lostThread(delivery),
+      onLostThread: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
+      onPostpone: (delivery) => this.#settler.postpone(delivery),
       onHandBack: (deliveries) => this.#settler.handBack(deliveries),
       onRoom: () => this.#intake.wake(),
     });
@@ -89,9 +90,11 @@ export class Coordinator {
       consumer: this.#consumer,
       workerName: settings.name,
       longestReadMs,
+      leaseMs,
       logger,
       room: () => this.#dispatcher.room,
-      take: (deliveries) => this.#dispatcher.add(deliveries),
+      held: () => this.#dispatcher.size,
+      take: (deliveries) => this.#take(deliveries),
       refuse: (delivery) => this.#settler.settle(delivery, { kind: 'unknown' }),
     });
     this.#crew = new Crew({
@@ -138,8 +141,10 @@ export class Coordinator {
     while (quiet < 2 && !signal.aborted) {
       await pause(lookAgainMs, signal);
       lookAgainMs = Math.min(2 * lookAgainMs, LAST_LOOK_MS);
-      if (this.#dispatcher.size > 0 || !this.#settler.isIdle) continue;
-      const left = await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
+      const isBusy = this.#dispatcher.size > 0 || !this.#settler.isIdle;
+      const left = isBusy
+        ? null
+        : await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
       quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
     }
   }
@@ -187,9 +192,15 @@ export class Coordinator {
     yield* this.#settler.deliveries();
   }
 
-  #lostThread(delivery: Delivery): void {
+  #take(deliveries: readonly Delivery[]): void {
+    const isPoisoned = (delivery: Delivery) => delivery.charges >= this.#settings.maxDeliveries;
+    for (const delivery of deliveries) if (isPoisoned(delivery)) this.#settler.poison(delivery);
+    this.#dispatcher.add(deliveries.filter((delivery) => !isPoisoned(delivery)));
+  }
+
+  #lostThread(delivery: Delivery, wasAlone: boolean): void {
     if (this.#isDraining) this.#settler.handBack([delivery]);
-    else this.#settler.lostThread(delivery);
+    else this.#settler.lostThread(delivery, wasAlone);
   }
 
   #report(): WorkerReport {

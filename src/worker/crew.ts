@@ -3,14 +3,16 @@
  */
 import { ThreadBootError } from '../core/errors.js';
 import { pause } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
 import type { Logger } from '../tasks/context.js';
 import type { TaskManifest } from '../tasks/manifest.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 import type { Thread } from './thread.js';
 
-/** A thread that dies so soon has a problem that its replacement will meet as well. */
-const FAILED_BOOTS = 5;
+/** So many threads in a row that fail to start, or die idle soon after, have a problem that the next one meets as well. */
+const FAILED_STARTS = 5;
+const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
 
 export interface CrewOptions {
@@ -52,34 +54,39 @@ export class Crew {
     await Promise.all(this.#restarts);
   }
 
-  async #man(lane: Lane): Promise<void> {
+  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
+  async #man(lane: Lane, failures = 0): Promise<void> {
+    const { dispatcher, logger } = this.#options;
     const thread = await this.#options.start(lane);
     if (this.#stopping.signal.aborted) return await thread.terminate();
+    const mannedMs = monotonicMs();
     this.#threads.add(thread);
-    this.#options.dispatcher.attach(lane, thread);
+    dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
-      this.#options.dispatcher.detach(lane);
+      const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
-      this.#options.logger.warn({ lane: lane.index }, 'a worker thread died and is replaced');
-      const restart = this.#replace(lane).finally(() => this.#restarts.delete(restart));
+      logger.warn({ lane: lane.index }, 'a worker thread died and is replaced');
+      const hasFailed = !wasRunning && monotonicMs() - mannedMs < SOON_MS;
+      const restart = this.#replace(lane, hasFailed ? failures + 1 : 0).finally(() => this.#restarts.delete(restart));
       this.#restarts.add(restart);
     });
   }
 
-  async #replace(lane: Lane): Promise<void> {
+  async #replace(lane: Lane, failuresBefore: number): Promise<void> {
     const { logger, onBroken } = this.#options;
-    let backoffMs = FIRST_BACKOFF_MS;
-    for (let failures = 1; !this.#stopping.signal.aborted; failures++) {
+    let problem: unknown = new Error('they die soon after they have loaded the tasks');
+    for (let failures = failuresBefore; !this.#stopping.signal.aborted; failures++) {
+      if (failures >= FAILED_STARTS) {
+        const text = `threads fail to start: ${problem instanceof Error ? problem.message : String(problem)}`;
+        return onBroken(new ThreadBootError(text, { cause: problem }));
+      }
+      if (failures > 0) await pause(FIRST_BACKOFF_MS * 2 ** (failures - 1), this.#stopping.signal);
       try {
-        return await this.#man(lane);
-      } catch (cause) {
-        if (failures === FAILED_BOOTS) {
-          return onBroken(new ThreadBootError(`threads fail to start: ${(cause as Error).message}`, { cause }));
-        }
-        logger.error({ error: String(cause), failures }, 'a worker thread failed to start, trying again');
-        await pause(backoffMs, this.#stopping.signal);
-        backoffMs *= 2;
+        return await this.#man(lane, failures);
+      } catch (error) {
+        problem = error;
+        logger.error({ error: String(error), failures: failures + 1 }, 'a worker thread failed to start');
       }
     }
   }

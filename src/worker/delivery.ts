@@ -9,13 +9,23 @@ export interface Delivery {
   readonly record: string | null;
   readonly envelope: Envelope;
   readonly dueMs: number;
-  /** Deliveries before this one that took their worker or thread down, or whose worker was lost. */
+  /** Deliveries before this one that ended without an outcome: the worker was lost, or the thread. */
   readonly deliveries: number;
+  /** How many of them the execution is charged with. */
+  readonly charges: number;
+}
+
+/** From so many deliveries without an outcome on, an execution may be what ends its threads or processes. */
+const SUSPECT_AFTER = 3;
+
+/** Whether it must run alone on its thread, as the only suspect of its process, so that a death can be charged to it. */
+export function isSuspect(delivery: Delivery): boolean {
+  return delivery.deliveries >= SUSPECT_AFTER;
 }
 
 /** @throws UndecodableValueError when the entry holds no message that can be read */
-export function deliveryOf({ token, record, message, dueMs, deliveries }: Entry): Delivery {
-  return { token, record, envelope: new Envelope(message ?? NO_MESSAGE), dueMs, deliveries };
+export function deliveryOf({ token, record, message, dueMs, deliveries, charges }: Entry): Delivery {
+  return { token, record, envelope: new Envelope(message ?? NO_MESSAGE), dueMs, deliveries, charges };
 }
 
 const NO_MESSAGE = Buffer.alloc(0);
@@ -47,32 +57,39 @@ export function done(
   };
 }
 
-/** The next attempt, `delayMs` from now or straight back on the work stream. */
-export function retried(delivery: Delivery, delayMs: number): Settlement {
-  const to: Destination = delayMs > 0 ? { delayMs } : { stream: 'work' };
+/** The next attempt, straight back on the work stream when it is due at once. */
+export function retried(delivery: Delivery, due: { readonly delayMs: number } | { readonly atMs: number }): Settlement {
+  const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   const message = withAttempt(delivery.envelope, delivery.envelope.attempt + 1);
-  return { ...goesOn(delivery), to, message, dueMs: null, deliveries: 0 };
+  return { ...goesOn(delivery), to, message, dueMs: null, deliveries: 0, charges: 0 };
 }
 
-/** The same attempt goes to whoever reads next, at the front; `charge` says that it cost its worker or thread. */
-export function handedBack(delivery: Delivery, charge: 0 | 1 = 0): Settlement {
-  const deliveries = delivery.deliveries + charge;
-  return {
-    ...goesOn(delivery),
-    to: { stream: 'front' },
-    message: delivery.envelope.bytes,
-    dueMs: delivery.dueMs,
-    deliveries,
-  };
+/** The same attempt, which has not run or was cut short, goes to whoever reads next. */
+export function handedBack(delivery: Delivery): Settlement {
+  return { ...goesOn(delivery), to: { stream: 'front' } };
 }
 
-/** The same attempt waits for a worker that knows the task. */
+/** The same attempt after the thread died under it; `charge` is 1 when the execution is to blame. */
+export function survived(delivery: Delivery, charge: 0 | 1): Settlement {
+  const deliveries = delivery.deliveries + 1;
+  return { ...goesOn(delivery), to: { stream: 'front' }, deliveries, charges: delivery.charges + charge };
+}
+
+/** The same attempt waits, for a worker that knows the task or for its turn. */
 export function putBack(delivery: Delivery, delayMs: number): Settlement {
-  const { envelope, dueMs, deliveries } = delivery;
-  return { ...goesOn(delivery), to: { delayMs }, message: envelope.bytes, dueMs, deliveries };
+  return { ...goesOn(delivery), to: { delayMs } };
 }
 
 function goesOn(delivery: Delivery) {
-  const { token, record, envelope } = delivery;
-  return { kind: 'again', token, record, id: keyOf(delivery), task: envelope.task } as const;
+  const { token, record, envelope, dueMs, deliveries, charges } = delivery;
+  return {
+    kind: 'again',
+    token,
+    record,
+    id: keyOf(delivery),
+    message: envelope.bytes,
+    dueMs,
+    deliveries,
+    charges,
+  } as const;
 }

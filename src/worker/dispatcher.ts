@@ -9,18 +9,21 @@
  * nothing waits behind a slow neighbour while another thread is idle, and the cost of a message is shared by many.
  */
 import { ChunkWriter, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
-import { monotonicMs, SlotTable } from '../core/slots.js';
+import { Queue } from '../core/queue.js';
+import { LONGEST_TIMER_MS } from '../core/service.js';
+import { monotonicMs, SlotState, SlotTable } from '../core/slots.js';
 import type { Token } from '../redis/delivery-store.js';
-import type { Delivery } from './delivery.js';
+import { type Delivery, isSuspect } from './delivery.js';
 import { Estimates } from './estimates.js';
 import { CHUNK_MS, Lane, type Shipment } from './lane.js';
-import { Queue } from './queue.js';
 import type { Thread } from './thread.js';
 
 /** Executions shipped at once at most, over all threads. */
 const ROWS = 4_096;
 /** Executions in a chunk at most, however short. */
 const CHUNK_ITEMS = 512;
+/** Bytes in a chunk at most; a single larger message travels alone. */
+const CHUNK_BYTES = 1024 * 1024;
 /** Smallest share of a chunk's time worth a message of its own. */
 const SMALLEST_CHUNK_MS = 0.5;
 /** Work read ahead of the threads: as much as they do in this time, so that they never wait for a read. */
@@ -35,8 +38,10 @@ const HAND_BACK_AFTER_MS = 250;
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
-  /** The thread died while it ran the execution. */
-  onLostThread(delivery: Delivery): void;
+  /** The thread died while it ran the execution; alone, so that it is to blame, or beside others. */
+  onLostThread(delivery: Delivery, wasAlone: boolean): void;
+  /** A suspect must wait its turn: there is another one here. */
+  onPostpone(delivery: Delivery): void;
   /** Claimed, but no thread was free for it in time. */
   onHandBack(deliveries: readonly Delivery[]): void;
   /** There may be room for more. */
@@ -52,6 +57,8 @@ export class Dispatcher {
   readonly #shipments: (Shipment | undefined)[] = new Array(ROWS);
   readonly #freeRows = Array.from({ length: ROWS }, (_, row) => row);
   #shipped = 0;
+  /** The one suspect that may be here: waiting for a lane to itself, or on it. */
+  #suspect: { readonly delivery: Delivery; isShipped: boolean } | null = null;
   #lookTimer: NodeJS.Timeout | undefined;
   #onEmpty = () => {};
 
@@ -68,7 +75,7 @@ export class Dispatcher {
 
   /** Deliveries here: queued, shipped or running. */
   get size(): number {
-    return this.#queue.length + this.#shipped;
+    return this.#queue.length + this.#shipped + (this.#suspect && !this.#suspect.isShipped ? 1 : 0);
   }
 
   /**
@@ -93,11 +100,16 @@ export class Dispatcher {
   /** Every delivery here, for the renewal of leases. */
   *deliveries(): Iterable<Delivery> {
     yield* this.#queue;
+    if (this.#suspect && !this.#suspect.isShipped) yield this.#suspect.delivery;
     for (const lane of this.#lanes) for (const shipment of lane.shipments) yield shipment.delivery;
   }
 
   add(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#queue.push(delivery);
+    for (const delivery of deliveries) {
+      if (!isSuspect(delivery)) this.#queue.push(delivery);
+      else if (this.#suspect) this.#events.onPostpone(delivery);
+      else this.#suspect = { delivery, isShipped: false };
+    }
     this.#dispatch();
   }
 
@@ -108,16 +120,25 @@ export class Dispatcher {
     this.#events.onRoom();
   }
 
-  /** The lane's thread is gone: what it had not started is run elsewhere, what it ran is lost. */
-  detach(lane: Lane): void {
+  /**
+   * The lane's thread is gone: what it had not started is run elsewhere, what it ran is lost. Answers whether it was running
+   * anything.
+   */
+  detach(lane: Lane): boolean {
     lane.thread = null;
-    for (const shipment of [...lane.shipments].reverse()) {
-      if (this.#takeBack(shipment)) this.#queue.unshift(shipment.delivery);
-      else this.#events.onLostThread(this.#release(shipment));
+    this.#harvest(lane);
+    const before = [...lane.shipments].reverse();
+    const started = before.filter((shipment) => !this.slots.revoke(shipment.row, shipment.epoch));
+    const wasAlone = started.length === 1 && this.slots.state(started[0]!.row) === SlotState.started;
+    for (const shipment of before) {
+      this.#release(shipment);
       this.#freeRow(shipment.row);
-      shipment.wasTakenBack = false; // its row is free now, not when its chunk is over
+      if (started.includes(shipment)) this.#events.onLostThread(shipment.delivery, wasAlone);
+      else this.#requeue(shipment.delivery);
     }
+    lane.isReserved = false;
     this.#dispatch();
+    return started.length > 0;
   }
 
   /** Takes outcomes as they come in. */
@@ -126,8 +147,7 @@ export class Dispatcher {
     forEachOutcome(batch, (row, outcome) => {
       const shipment = this.#shipments[row];
       if (!shipment) return; // its thread was given up meanwhile
-      if (outcome.kind === 'completed')
-        this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(row));
+      if (outcome.kind === 'completed') this.#learn(shipment);
       this.#release(shipment, nowMs);
       this.#freeRow(row);
       this.#events.onOutcome(shipment.delivery, outcome);
@@ -139,6 +159,10 @@ export class Dispatcher {
   /** Takes everything that has not started, from the queue and from the threads. */
   takeUnstarted(): Delivery[] {
     const taken = [...this.#queue.clear()];
+    if (this.#suspect && !this.#suspect.isShipped) {
+      taken.push(this.#suspect.delivery);
+      this.#suspect = null;
+    }
     for (const lane of this.#lanes) taken.push(...this.#revoke(lane));
     return taken;
   }
@@ -152,17 +176,20 @@ export class Dispatcher {
   lose(tokens: ReadonlySet<Token>): void {
     const isLost = ({ delivery }: Shipment) => tokens.has(delivery.token);
     this.#queue.removeIf((delivery) => tokens.has(delivery.token));
+    if (this.#suspect && !this.#suspect.isShipped && tokens.has(this.#suspect.delivery.token)) this.#suspect = null;
     for (const lane of this.#lanes) {
       this.#revoke(lane, isLost);
       this.#cancel(lane, isLost);
     }
+    this.#dispatch();
+    this.#events.onRoom();
   }
 
   /** Resolves when nothing is here any more, or after `timeoutMs`. */
   async empty(timeoutMs: number): Promise<void> {
     if (this.size === 0 || timeoutMs <= 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_TIMER_MS));
       this.#onEmpty = () => {
         clearTimeout(timer);
         resolve();
@@ -173,12 +200,29 @@ export class Dispatcher {
   #dispatch(): void {
     if (this.size === 0) this.#onEmpty();
     const nowMs = monotonicMs();
+    this.#shipSuspect(nowMs);
     while (this.#queue.length > 0 && this.#freeRows.length > 0) {
       const lane = this.#bestLane(nowMs);
       if (!lane) break;
       this.#ship(lane, nowMs);
     }
     this.#watch();
+  }
+
+  /** A suspect gets a lane to itself: the emptiest is kept for it until what runs there has ended. */
+  #shipSuspect(nowMs: number): void {
+    if (!this.#suspect || this.#suspect.isShipped || this.#freeRows.length === 0) return;
+    const manned = this.#lanes.filter((lane) => lane.thread !== null);
+    const lane = manned.find((one) => one.isReserved) ?? manned.sort((a, b) => a.shipments.size - b.shipments.size)[0];
+    if (!lane) return;
+    lane.isReserved = true;
+    if (lane.shipments.size > 0) return;
+    this.#suspect.isShipped = true;
+    const { delivery } = this.#suspect;
+    const shipment = this.#open(lane, delivery, this.#estimates.of(delivery.envelope.task) ?? 0);
+    lane.add(shipment, nowMs);
+    this.#shipped += 1;
+    this.#send(lane, [shipment]);
   }
 
   /** The lane that can start something at once, else the one that will be free soonest; none when all have enough. */
@@ -198,14 +242,16 @@ export class Dispatcher {
     const budgetMs = this.#chunkBudget();
     const chunk: Shipment[] = [];
     let chunkMs = 0;
+    let chunkBytes = 0;
     while (this.#queue.length > 0 && chunk.length < CHUNK_ITEMS && this.#freeRows.length > 0) {
       const expectedMs = this.#estimates.of(this.#queue.peek()!.envelope.task);
       const travelsAlone = expectedMs === undefined || expectedMs >= CHUNK_MS;
-      if (chunk.length > 0 && (travelsAlone || chunkMs + expectedMs > budgetMs)) break;
+      if (chunk.length > 0 && (travelsAlone || chunkMs + expectedMs > budgetMs || chunkBytes > CHUNK_BYTES)) break;
       const shipment = this.#open(lane, this.#queue.shift()!, expectedMs ?? 0);
       lane.add(shipment, nowMs);
       chunk.push(shipment);
       chunkMs += shipment.expectedMs;
+      chunkBytes += shipment.message.length;
       if (travelsAlone) break;
     }
     this.#shipped += chunk.length;
@@ -224,7 +270,7 @@ export class Dispatcher {
       delivery,
       lane,
       expectedMs,
-      wasTakenBack: false,
+      keepsRow: false,
       row,
       epoch: this.slots.ship(row),
       record: delivery.record,
@@ -239,18 +285,50 @@ export class Dispatcher {
   #send(lane: Lane, chunk: readonly Shipment[]): void {
     const writer = new ChunkWriter();
     for (const shipment of chunk) writer.add(shipment);
-    lane.thread!.run(writer.finish()).then(
+    const thread = lane.thread!;
+    thread.run(writer.finish()).then(
       (batch) => {
         this.receive(batch);
-        this.#freeTakenBack(chunk);
+        this.#freeKeptRows(chunk);
       },
-      () => this.#freeTakenBack(chunk), // the thread died: detach() deals with the rest of what it had
+      () => {
+        // The thread is dying; detach() follows when it is gone, and deals with what it still has. Until then nothing is
+        // shipped to it or taken back from it.
+        if (lane.thread === thread) lane.thread = null;
+        this.#freeKeptRows(chunk);
+      },
     );
+  }
+
+  #learn(shipment: Shipment): void {
+    this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(shipment.row));
+  }
+
+  /** Puts back at the head what was taken back from a lane. */
+  #requeue(delivery: Delivery): void {
+    if (isSuspect(delivery)) this.#suspect = { delivery, isShipped: false };
+    else this.#queue.unshift(delivery);
+  }
+
+  /**
+   * Takes from the slot table what has ended without a result but cannot be reported, because what came after it holds
+   * the thread's event loop or has ended the thread.
+   */
+  #harvest(lane: Lane): void {
+    for (const shipment of lane.shipments) {
+      if (this.slots.state(shipment.row) !== SlotState.returned) continue;
+      this.#learn(shipment);
+      this.#release(shipment);
+      if (lane.thread) shipment.keepsRow = true;
+      else this.#freeRow(shipment.row);
+      this.#events.onOutcome(shipment.delivery, { kind: 'completed', result: null });
+    }
   }
 
   /** Takes back what a lane has not started. */
   #revoke(lane: Lane, isMeant: (shipment: Shipment) => boolean = () => true): Delivery[] {
     const taken: Delivery[] = [];
+    if (!lane.thread) return taken; // dying: detach() is about to tell what had started
     for (const shipment of lane.shipments) {
       if (isMeant(shipment) && this.#takeBack(shipment)) taken.push(shipment.delivery);
     }
@@ -261,7 +339,7 @@ export class Dispatcher {
   #takeBack(shipment: Shipment): boolean {
     if (!this.slots.revoke(shipment.row, shipment.epoch)) return false;
     this.#release(shipment);
-    shipment.wasTakenBack = true;
+    shipment.keepsRow = true;
     return true;
   }
 
@@ -270,15 +348,18 @@ export class Dispatcher {
     lane.thread?.attend();
   }
 
-  #release(shipment: Shipment, endedMs?: number): Delivery {
+  #release(shipment: Shipment, endedMs?: number): void {
     shipment.lane.remove(shipment, endedMs);
     this.#shipments[shipment.row] = undefined;
     this.#shipped -= 1;
-    return shipment.delivery;
+    if (this.#suspect?.delivery === shipment.delivery) {
+      this.#suspect = null;
+      shipment.lane.isReserved = false;
+    }
   }
 
-  #freeTakenBack(chunk: readonly Shipment[]): void {
-    for (const { row, wasTakenBack } of chunk) if (wasTakenBack) this.#freeRow(row);
+  #freeKeptRows(chunk: readonly Shipment[]): void {
+    for (const { row, keepsRow } of chunk) if (keepsRow) this.#freeRow(row);
   }
 
   #freeRow(row: number): void {
@@ -301,10 +382,11 @@ export class Dispatcher {
     const nowMs = monotonicMs();
     for (const lane of this.#lanes) {
       if (!lane.mayHoldUnstarted || !lane.isStuck(nowMs)) continue;
+      this.#harvest(lane);
       if (this.#lanes.some((other) => other !== lane && other.free > 0)) {
         const taken = this.#revoke(lane);
         if (taken.length > 0) lane.block();
-        for (const delivery of taken.reverse()) this.#queue.unshift(delivery);
+        for (const delivery of taken.reverse()) this.#requeue(delivery);
       } else if (lane.silentMs(nowMs) > HAND_BACK_AFTER_MS) {
         const taken = this.#revoke(lane);
         if (taken.length > 0) this.#events.onHandBack(taken);

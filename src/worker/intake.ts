@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { jittered, pause, Service } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
 import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
@@ -18,6 +19,8 @@ import { type Delivery, deliveryOf } from './delivery.js';
 const READ_ITEMS = 1_024;
 /** Bytes in one read, as far as the entries seen before foretell it. */
 const READ_BYTES = 8 * 1024 * 1024;
+/** Bytes of messages in hand, as far as the entries seen before foretell them. */
+const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 
@@ -29,9 +32,12 @@ export interface IntakeOptions {
   readonly consumer: string;
   readonly workerName: string;
   readonly longestReadMs: number;
+  readonly leaseMs: number;
   readonly logger: Logger;
   /** How many deliveries may be read now. */
   room(): number;
+  /** How many are in hand. */
+  held(): number;
   /** Takes what is ours to run. */
   take(deliveries: readonly Delivery[]): void;
   /** Takes what a newer version wrote. */
@@ -46,6 +52,7 @@ export class Intake extends Service {
   #averageBytes = 256;
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
+  #isStopping = false;
 
   constructor(options: IntakeOptions) {
     super();
@@ -65,6 +72,7 @@ export class Intake extends Service {
   }
 
   override async stop(): Promise<void> {
+    this.#isStopping = true;
     let isReading = true;
     const stopped = super.stop().finally(() => {
       isReading = false;
@@ -103,11 +111,13 @@ export class Intake extends Service {
 
   /** Starts a read of as many entries as there is room for beside `unseen` ones and those being claimed; `null` for none. */
   #read(unseen: number, signal: AbortSignal): Promise<Entry[]> | null {
-    const { blocking, keys, consumer, longestReadMs, room } = this.#options;
+    const { blocking, keys, consumer, longestReadMs, room, held } = this.#options;
+    const onTheWay = unseen + this.#claiming.size;
     const count = Math.min(
-      room() - unseen - this.#claiming.size,
+      room() - onTheWay,
       READ_ITEMS,
       Math.ceil(READ_BYTES / this.#averageBytes),
+      Math.ceil(HELD_BYTES / this.#averageBytes) - held() - onTheWay,
     );
     if (count <= 0 || signal.aborted) return null;
     const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
@@ -144,17 +154,31 @@ export class Intake extends Service {
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
       const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
-      const claiming = claim(commands, keys, workerName, claims);
+      const claiming = this.#untilLeaseEnds(() => claim(commands, keys, workerName, claims));
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
       const refused = new Set(await claiming);
       this.#options.take(batch.filter((_, i) => !refused.has(i)));
     } catch (error) {
-      // Nobody knows whether it was claimed: left alone, the entries are redelivered when their lease ends.
+      // Left alone, the entries are redelivered when their lease ends.
       logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);
       this.wake(); // what was refused left its room
+    }
+  }
+
+  /** Claiming twice does no harm: the record then names the same entry. */
+  async #untilLeaseEnds(claimOnce: () => Promise<number[]>): Promise<number[]> {
+    const giveUpMs = monotonicMs() + this.#options.leaseMs;
+    for (;;) {
+      try {
+        return await claimOnce();
+      } catch (error) {
+        if (monotonicMs() > giveUpMs || this.#isStopping) throw error;
+        this.#options.logger.warn({ error: String(error) }, 'claiming failed, trying again');
+        await delay(jittered(RETRY_AFTER_MS));
+      }
     }
   }
 

@@ -9,8 +9,8 @@ export interface Shipment extends ChunkItem {
   readonly lane: Lane;
   /** Expected duration; 0 for an unknown task, which travels alone. */
   readonly expectedMs: number;
-  /** Set when it was revoked: it runs elsewhere, and its row is free once the thread has passed over it. */
-  wasTakenBack: boolean;
+  /** Set when it left the lane before its chunk was over: its row is free only then, when the thread has passed over it. */
+  keepsRow: boolean;
 }
 
 /**
@@ -28,6 +28,8 @@ export class Lane {
   #expectedMs = 0;
   #progressedMs = 0;
   #isBlocked = false;
+  /** Kept for one execution that must run alone: nothing else is shipped. */
+  isReserved = false;
 
   constructor(
     readonly index: number,
@@ -37,7 +39,9 @@ export class Lane {
 
   /** Runs that would start at once. */
   get free(): number {
-    return this.thread && !this.#isBlocked ? Math.max(0, this.concurrency - this.shipments.size) : 0;
+    return this.thread && !this.#isBlocked && !this.isReserved
+      ? Math.max(0, this.concurrency - this.shipments.size)
+      : 0;
   }
 
   /** Expected time until the lane has worked off what it has. */
@@ -47,7 +51,7 @@ export class Lane {
 
   /** Whether more may be shipped ahead of the runs it has. */
   isOpen(nowMs: number): boolean {
-    return this.thread !== null && this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
+    return this.thread !== null && !this.isReserved && this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
   }
 
   /** Whether a run takes longer than what is shipped behind it should have to wait. */
@@ -70,9 +74,8 @@ export class Lane {
   remove(shipment: Shipment, endedMs?: number): void {
     this.shipments.delete(shipment);
     this.#expectedMs = this.shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
-    if (endedMs === undefined) return;
-    this.#progressedMs = endedMs;
-    this.#isBlocked = false;
+    if (endedMs !== undefined) this.#progressedMs = endedMs;
+    if (endedMs !== undefined || this.shipments.size === 0) this.#isBlocked = false;
   }
 
   /**

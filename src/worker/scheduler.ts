@@ -28,11 +28,18 @@ export class Scheduler extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     const { subscriber, keys, logger } = this.#options;
+    const wake = () => this.#sleeping.abort();
     const onWake = (channel: string) => {
-      if (channel === keys.wake) this.#sleeping.abort();
+      if (channel === keys.wake) wake();
     };
-    subscriber.on('message', onWake);
-    subscriber.subscribe(keys.wake).catch((error) => logger.warn({ error: String(error) }, 'no wake-ups: polling'));
+    // What was announced before the subscription holds, the first or one after a lost link, was not heard: look again.
+    const subscribe = () => {
+      subscriber
+        .subscribe(keys.wake)
+        .then(wake, (error) => logger.warn({ error: String(error) }, 'no wake-ups: polling'));
+    };
+    subscriber.on('message', onWake).on('ready', subscribe);
+    subscribe();
     try {
       while (!signal.aborted) {
         this.#sleeping = new AbortController();
@@ -40,7 +47,7 @@ export class Scheduler extends Service {
         if (sleepMs > 0) await pause(sleepMs, AbortSignal.any([signal, this.#sleeping.signal]));
       }
     } finally {
-      subscriber.off('message', onWake);
+      subscriber.off('message', onWake).off('ready', subscribe);
     }
   }
 

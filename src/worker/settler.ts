@@ -16,11 +16,13 @@ import { monotonicMs } from '../core/slots.js';
 import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import type { Logger } from '../tasks/context.js';
-import { type Delivery, done, handedBack, keyOf, putBack, retried } from './delivery.js';
+import { type Delivery, done, handedBack, keyOf, putBack, retried, survived } from './delivery.js';
 
 /** How long an execution waits when no worker here knows its task. */
 const UNKNOWN_TASK_DELAY_MS = 10_000;
 const RETRY_AFTER_MS = 200;
+/** How long a suspect waits while another one runs. */
+const SUSPECT_DELAY_MS = 1_000;
 
 export interface SettlerOptions {
   readonly redis: Redis;
@@ -62,8 +64,8 @@ export class Settler {
         this.#log('warn', delivery, `failed: ${outcome.line}`);
         return this.#end(delivery, 'failed', null, outcome.error, outcome.line);
       case 'retry':
-        this.#log('info', delivery, `is tried again in ${Math.round(outcome.delayMs)} ms: ${outcome.line}`);
-        return this.#write(delivery, retried(delivery, outcome.delayMs));
+        this.#log('info', delivery, `is tried again: ${outcome.line}`);
+        return this.#write(delivery, retried(delivery, outcome.due));
       case 'unknown':
         this.#log('warn', delivery, `is put back for ${UNKNOWN_TASK_DELAY_MS / 1000} s: no such task is loaded here`);
         return this.#write(delivery, putBack(delivery, UNKNOWN_TASK_DELAY_MS));
@@ -79,16 +81,28 @@ export class Settler {
     for (const delivery of deliveries) this.#write(delivery, handedBack(delivery));
   }
 
-  /** The thread died under the execution: it is charged for that, and given up when it has been too often. */
-  lostThread(delivery: Delivery): void {
-    const charges = delivery.deliveries + 1;
-    if (charges < this.#options.maxDeliveries) {
-      this.#log('warn', delivery, `lost its thread, is delivered again (${charges} of ${this.#options.maxDeliveries})`);
-      return this.#write(delivery, handedBack(delivery, 1));
-    }
+  /** Suspects run one at a time: this one waits for its turn. */
+  postpone(delivery: Delivery): void {
+    this.#write(delivery, putBack(delivery, SUSPECT_DELAY_MS));
+  }
+
+  /** The thread died under the execution. If it ran alone it is charged for that, and given up when it was too often. */
+  lostThread(delivery: Delivery, wasAlone: boolean): void {
+    const charge = wasAlone ? 1 : 0;
+    if (delivery.charges + charge >= this.#options.maxDeliveries)
+      return this.poison(delivery, delivery.charges + charge);
+    this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
+    this.#write(delivery, survived(delivery, charge));
+  }
+
+  /** The execution has ended its thread or process too often. */
+  poison(delivery: Delivery, charges = delivery.charges): void {
     const error = new PoisonedError(keyOf(delivery), charges);
-    this.#log('error', delivery, error.message);
-    this.settle(delivery, { kind: 'failed', error: encodeError(error), line: `${error.name}: ${error.message}` });
+    this.settle(delivery, {
+      kind: 'failed',
+      error: new Uint8Array(encodeError(error)),
+      line: `${error.name}: ${error.message}`,
+    });
   }
 
   /** Resolves when everything is committed, or given up. */
@@ -123,14 +137,16 @@ export class Settler {
   }
 
   async #sendSettlements(batch: readonly Settling[]): Promise<void> {
-    const { redis, keys } = this.#options;
+    const { redis, keys, logger } = this.#options;
     const settlements = batch.map((settling) => settling.settlement);
     const deliveries = batch.map((settling) => settling.delivery);
     await this.#untilLeaseEnds(batch.length, async () => {
-      for (const { token } of await settle(redis, keys, settlements)) {
+      const { fenced, errors } = await settle(redis, keys, settlements);
+      for (const { token } of fenced) {
         const delivery = deliveries.find((one) => one.token === token)!;
         this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
       }
+      for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
     });
   }
 

@@ -78,7 +78,7 @@ export class Worker {
   async #run(finished: Finished): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    const connections = await openConnections(this.#docket, this.#settings, this.#logger);
+    const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal);
     let broken: Error | undefined;
     try {
       const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, (error) => {

@@ -83,7 +83,7 @@ describeEachMode('a worker that stops', (url, threads) => {
       const fleet = await openFleet(url());
       const first = await fleet.worker({ threads, drainTimeout: '1s', abortGrace: '900ms' });
       const execution = await fleet.docket.add('patient', { probe: fleet.probe, how }, { key: 'k' });
-      await fleet.step('start k 1');
+      await fleet.step('waits k');
       const began = performance.now();
       await first.stop();
       expect(performance.now() - began).toBeLessThan(5_000);
@@ -92,7 +92,7 @@ describeEachMode('a worker that stops', (url, threads) => {
       await fleet.release();
       const second = await fleet.worker({ threads });
       expect(await execution.result()).toEqual({ attempt: 1, redelivered: false, worker: second.worker.name });
-      expect(await fleet.steps()).toEqual(['start k 1', 'start k 1']);
+      expect(await fleet.steps()).toEqual(['start k 1', 'waits k', 'start k 1']);
     },
   );
 
@@ -113,7 +113,7 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
     const { docket, probe } = fleet;
     const keys = ['a', 'b'];
     const stubborn = await Promise.all(keys.map((key) => docket.add('patient', { probe, how: 'stubborn' }, { key })));
-    await Promise.all(keys.map((key) => fleet.step(`start ${key} 1`)));
+    await Promise.all(keys.map((key) => fleet.step(`waits ${key}`)));
     const began = performance.now();
     await first.stop();
     expect(performance.now() - began).toBeLessThan(5 * 500);

@@ -77,7 +77,7 @@ describeEachServer('a delivery', (url) => {
   });
   const again = (entry: Entry, delayMs = 0): Settlement => ({
     ...{ kind: 'again', token: entry.token, record: entry.record, message: entry.message!, dueMs: null },
-    ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, id: 'lean', task: 'noop' },
+    ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, id: 'lean' },
   });
 
   test('is claimed by the one who read it', async () => {
@@ -143,7 +143,7 @@ describeEachServer('a delivery', (url) => {
     await add(['a1', 'a2', 'a3', 'a4']);
     const entries = await read('a');
     await passOn([entries[1]!, entries[3]!], 'b');
-    const fenced = await settle(redis, keys, [
+    const { fenced } = await settle(redis, keys, [
       completed(entries[0]!),
       failed(entries[1]!),
       again(entries[2]!),

@@ -119,7 +119,7 @@ describeOnRedis('a worker that cannot renew for a while', (redis) => {
     const fleet = await openFleet(redis().url);
     const { lines } = await fleet.worker({ threads: 1, redeliveryTimeout: '300ms', name: 'late' });
     const execution = await fleet.docket.add('patient', { probe: fleet.probe, how: 'loop' }, { key: 'k' });
-    await fleet.step('start k 1');
+    await fleet.step('waits k');
     await fleet.release();
     // Somebody else decides that it is dead: the entry goes on without it.
     const [[id]] = (await fleet.redis.xpending(fleet.key('work'), 'workers', '-', '+', 1)) as [[string]];

@@ -10,6 +10,7 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
 import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
+import { holdingProxy } from '../support/proxy.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -321,6 +322,26 @@ describeRealServer('results', (url) => {
     while ((await state()) !== 'completed') await killClients(redis, 'pubsub');
     await finished;
     expect(await result).toBeUndefined();
+  });
+
+  test('an outcome that is published between a reconnection and the subscription is found at once', async () => {
+    const { hold, started, ending } = holding();
+    const redis = await stage.redis();
+    const proxy = await holdingProxy(new URL(stage.url).pathname);
+    const execution = await stage.docket({ url: proxy.url }).add(hold);
+    const result = execution.result();
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    stage.work({ hold });
+    await started;
+    proxy.hold();
+    await killClients(redis, 'pubsub');
+    await proxy.held;
+    ending.resolve('done');
+    await waitFor(async () => (await stage.record(execution.key)).s === 'completed');
+    proxy.release();
+    // Those who wait look by themselves every five seconds: what comes sooner was found by the reconnection.
+    const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'late'));
+    expect(await Promise.race([result, late])).toBe('done');
   });
 
   test('who waits survives the loss of the connection over which it looks again', async () => {

@@ -1,6 +1,7 @@
 import { call, exponentialRetry, task } from 'docket';
 import { expect, test } from 'vitest';
 import { killClients, subscriptions } from '../support/clients.js';
+import { holdingProxy } from '../support/proxy.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -159,10 +160,23 @@ describeEachServer('scheduling', (url) => {
 describeRealServer('scheduling', (url) => {
   const stage = setStage(url);
 
-  test('a worker whose subscription broke still starts what is due', async () => {
+  test('what came to be due while a worker was not yet subscribed wakes it once it is', async () => {
+    const redis = await stage.redis();
+    const proxy = await holdingProxy(new URL(stage.url).pathname);
+    proxy.hold();
+    stage.work({ note }, { schedulingResolution: '60s' }, stage.docket({ url: proxy.url }));
+    await proxy.held;
+    const looks = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+    await waitFor(async () => (await looks()) >= 2); // it has seen that nothing is due
+    const execution = await stage.docket().add(note, {}, { when: '50ms' });
+    proxy.release();
+    await execution.result({ timeout: '5s' });
+  });
+
+  test('what came to be due while a worker had lost its subscription wakes it once it is back', async () => {
     const redis = await stage.redis();
     const docket = stage.docket();
-    stage.work({ note }, { schedulingResolution: '300ms' });
+    stage.work({ note }, { schedulingResolution: '60s' });
     await waitFor(async () => (await subscriptions(redis)).join() === '1');
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });

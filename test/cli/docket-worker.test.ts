@@ -160,7 +160,7 @@ describeOnRedis('docket-worker', (redis) => {
     await waitFor(() => seen.some((args) => args.includes('BLOCK') && args[args.indexOf('BLOCK') + 1] === '777'));
 
     await fleet.docket.add('patient', { probe: fleet.probe, how: 'stubborn' }, { key: 'k' });
-    await fleet.step('start k 1');
+    await fleet.step('waits k');
     command.process.kill('SIGTERM');
     await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times its drain timeout
     expect(await command.ended).toEqual({ code: 0, signal: null });

@@ -17,7 +17,7 @@ export interface Stage {
   /** Opens a docket of this test's name. */
   docket<Tasks extends Record<string, AnyTask> = {}>(options?: DocketOptions<Tasks>): Docket<Tasks>;
   /** Starts a worker that runs until the test is over; in this thread unless `options` say otherwise. */
-  work(tasks: WorkerOptions['tasks'], options?: WorkerOptions): Worker;
+  work(tasks: WorkerOptions['tasks'], options?: WorkerOptions, docket?: Docket): Worker;
   /** Runs a worker, as `work` does, until nothing is left to do. */
   finish(tasks: WorkerOptions['tasks'], options?: WorkerOptions): Promise<void>;
   /** A plain connection to the server. */
@@ -59,8 +59,8 @@ export function setStage(url: () => string): Stage {
     }
   });
 
-  function worker(tasks: WorkerOptions['tasks'], options: WorkerOptions = {}): Worker {
-    const worker = new Worker(stage.docket(), {
+  function worker(tasks: WorkerOptions['tasks'], options: WorkerOptions = {}, docket = stage.docket()): Worker {
+    const worker = new Worker(docket, {
       ...(tasks !== undefined && { tasks }),
       threads: 0,
       minimumCheckInterval: '50ms', // the embedded server cannot end a blocking read
@@ -84,8 +84,8 @@ export function setStage(url: () => string): Stage {
       dockets.push(docket as Docket);
       return docket;
     },
-    work: (tasks, options) => {
-      const started = worker(tasks, options);
+    work: (tasks, options, docket) => {
+      const started = worker(tasks, options, docket);
       const running = started.runForever();
       running.catch(() => {}); // reported when it is closed
       opened.push(async () => {

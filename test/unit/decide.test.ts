@@ -3,7 +3,7 @@ import { decide, type Ending } from '../../src/tasks/decide.js';
 import { exponentialRetry, retry } from '../../src/tasks/policies.js';
 
 const threw: Ending = { kind: 'threw', isRetryable: true };
-const again = (delayMs: number) => ({ kind: 'retry', delayMs });
+const again = (delayMs: number) => ({ kind: 'retry', due: { delayMs } });
 
 test('what returned is completed, whatever its policies', () => {
   expect(decide({ retry: retry() }, 1, { kind: 'returned' })).toEqual({ kind: 'completed' });
@@ -11,7 +11,7 @@ test('what returned is completed, whatever its policies', () => {
 
 test('without a policy one failed attempt is the end', () => {
   expect(decide({}, 1, threw)).toEqual({ kind: 'failed' });
-  expect(decide({}, 1, { kind: 'asked', delayMs: 5 })).toEqual({ kind: 'failed' });
+  expect(decide({}, 1, { kind: 'asked', due: { delayMs: 5 } })).toEqual({ kind: 'failed' });
 });
 
 test('attempts are counted in total, the first included', () => {
@@ -48,8 +48,8 @@ test('jitter shortens a delay and never lengthens it', () => {
 
 test('what the body asks for comes before the delay of the policy, and counts', () => {
   const policies = { retry: retry({ attempts: 2, delay: '1h' }) };
-  expect(decide(policies, 1, { kind: 'asked', delayMs: 7 })).toEqual(again(7));
-  expect(decide(policies, 2, { kind: 'asked', delayMs: 7 })).toEqual({ kind: 'failed' });
+  expect(decide(policies, 1, { kind: 'asked', due: { delayMs: 7 } })).toEqual(again(7));
+  expect(decide(policies, 2, { kind: 'asked', due: { delayMs: 7 } })).toEqual({ kind: 'failed' });
 });
 
 test('what the next attempt would only meet again is not retried', () => {

@@ -89,7 +89,8 @@ class FakeThread implements Thread {
     const item = this.#current!;
     const chunk = this.#chunks[0]!;
     const { slots } = this.#fleet.dispatcher;
-    slots.end(item.row, item.epoch, slots.startedAt(item.row) + durationMs);
+    const isReturned = outcome.kind === 'completed' && outcome.result === null;
+    slots.end(item.row, item.epoch, slots.startedAt(item.row) + durationMs, isReturned);
     this.#current = undefined;
     chunk.next += 1;
     const collector = new OutcomeCollector();
@@ -136,6 +137,7 @@ class Fleet {
   readonly ended: string[] = [];
   readonly lost: string[] = [];
   readonly handedBack: string[] = [];
+  readonly postponed: string[] = [];
   rooms = 0;
   /** Rows that a thread may still touch. */
   readonly occupied = new Set<number>();
@@ -145,6 +147,7 @@ class Fleet {
     this.dispatcher = new Dispatcher(threads, concurrency, {
       onOutcome: (delivery) => this.ended.push(delivery.record!),
       onLostThread: (delivery) => this.lost.push(delivery.record!),
+      onPostpone: (delivery) => this.postponed.push(delivery.record!),
       onHandBack: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
       onRoom: () => {
         this.rooms += 1;
@@ -160,10 +163,10 @@ class Fleet {
     return deliveries.map(({ record }) => record!);
   }
 
-  delivery(task: string): Delivery {
+  delivery(task: string, deliveries = 0): Delivery {
     const name = `${task}${this.#count++}`;
     const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
-    return deliveryOf({ token: `w${this.#count}-0` as Token, record: name, message, dueMs: 1, deliveries: 0 });
+    return deliveryOf({ token: `w${this.#count}-0` as Token, record: name, message, dueMs: 1, deliveries, charges: 0 });
   }
 
   nameOf(message: Uint8Array): string {

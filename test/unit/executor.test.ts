@@ -52,7 +52,8 @@ test('a chunk is answered with the outcome of each of its items', async () => {
     return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
   });
   expect(values).toEqual([1, { kind: 'completed', result: null }, [2]]);
-  expect(items.map(({ row }) => slots.state(row))).toEqual(items.map(() => SlotState.finished));
+  const { finished, returned } = SlotState;
+  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, returned, finished]);
 });
 
 test('items start in their order, at most so many at once', async () => {
@@ -173,7 +174,7 @@ test('a failed attempt that may be tried again is a retry', async () => {
   });
   const { executor, item } = setUp([bad]);
   const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
-  expect(outcome).toEqual({ kind: 'retry', delayMs: 30, line: 'Error: not yet' });
+  expect(outcome).toEqual({ kind: 'retry', due: { delayMs: 30 }, line: 'Error: not yet' });
 });
 
 test.each([

@@ -12,7 +12,7 @@ function laneOf(concurrency: number): Lane {
 }
 
 function shipment(lane: Lane, expectedMs: number): Shipment {
-  return { delivery: {} as Delivery, lane, expectedMs, wasTakenBack: false } as Shipment;
+  return { delivery: {} as Delivery, lane, expectedMs, keepsRow: false } as Shipment;
 }
 
 test('without a thread nothing is free and nothing is open', () => {

@@ -67,7 +67,7 @@ const outcomes: readonly [row: number, outcome: Outcome][] = [
   [2, { kind: 'completed', result: Buffer.from('two') }],
   [3, { kind: 'failed', error: new Uint8Array([1, 2]), line: 'Error: three' }],
   [4, { kind: 'completed', result: Buffer.from('') }],
-  [5, { kind: 'retry', delayMs: 1_500, line: 'Error: five' }],
+  [5, { kind: 'retry', due: { delayMs: 1_500 }, line: 'Error: five' }],
   [6, { kind: 'completed', result: null }],
   [7, { kind: 'unknown' }],
   [8, { kind: 'completed', result: Buffer.alloc(70_000, 8) }],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Queue } from '../../src/worker/queue.js';
+import { Queue } from '../../src/core/queue.js';
 
 test('what came first leaves first', () => {
   const queue = new Queue<number>();

@@ -4,15 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { SlotState, SlotTable } from '../../src/core/slots.js';
 import { builtUrl } from '../support/built.js';
 
-const { free, shipped, started, finished, revoked } = SlotState;
+const { free, shipped, started, finished, revoked, returned } = SlotState;
 
 /** A table of one row in the given state, and the epoch of its shipping. */
 function tableIn(state: SlotState) {
   const table = new SlotTable(1);
   if (state === free) return { table, epoch: 1 };
   const epoch = table.ship(0);
-  if (state === started || state === finished) table.begin(0, epoch, 100);
-  if (state === finished) table.end(0, epoch, 150);
+  if (state === started || state === finished || state === returned) table.begin(0, epoch, 100);
+  if (state === finished) table.end(0, epoch, 150, false);
+  if (state === returned) table.end(0, epoch, 150, true);
   if (state === revoked) table.revoke(0, epoch);
   expect(table.state(0)).toBe(state);
   return { table, epoch };
@@ -35,7 +36,7 @@ describe.each(NAMES)('a row that is %s', (name, state) => {
 
   test('ends only when it has started', () => {
     const { table, epoch } = tableIn(state);
-    table.end(0, epoch, 200);
+    table.end(0, epoch, 200, false);
     expect(table.state(0)).toBe(state === started ? finished : state);
   });
 
@@ -43,7 +44,7 @@ describe.each(NAMES)('a row that is %s', (name, state) => {
     const { table, epoch } = tableIn(state);
     for (const other of [epoch + 1, epoch - 1, 0]) {
       expect([table.begin(0, other, 1), table.revoke(0, other)]).toEqual([false, false]);
-      table.end(0, other, 1);
+      table.end(0, other, 1, false);
     }
     expect(table.state(0), name).toBe(state);
   });
@@ -101,7 +102,7 @@ test('it tells when a run began and how long it took', () => {
   const epoch = table.ship(1);
   table.begin(1, epoch, 1_234.5);
   expect(table.startedAt(1)).toBe(1_234.5);
-  table.end(1, epoch, 1_300.75);
+  table.end(1, epoch, 1_300.75, false);
   expect(table.durationMs(1)).toBe(66.25);
 });
 

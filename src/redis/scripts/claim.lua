@@ -4,6 +4,7 @@
 -- ARGV  prefix, worker, then for each item: key, token, attempt
 -- Reply indexes (from 0) of the items that were refused
 --@include now
+--@include memory
 local prefix, worker = ARGV[1], ARGV[2]
 local runs = prefix .. 'run:'
 --@include events

@@ -2,13 +2,20 @@
 -- one comes, and with it the right to settle.
 -- KEYS  work, front
 -- ARGV  prefix, lease (ms), then tokens
--- Reply tokens that were redelivered
+-- Reply tokens that were redelivered (after 1 MiB the rest waits for the next sweep)
 --@include now
 local prefix, lease = ARGV[1], ARGV[2]
 --@include entries
 
-local redelivered = {}
+-- Deliveries that ended without an outcome, after which an execution is a suspect: it is then run with no other suspect
+-- beside it in its process, so that when the process dies under it once more, it is charged for that.
+local SUSPECT_AFTER = 3
+
+local redelivered, bytes = {}, 0
 for i = 3, #ARGV do
+  if bytes > 1048576 then
+    break
+  end
   local token = ARGV[i]
   local stream, id = stream_of(token), string.sub(token, 2)
   -- Between the sweeper's look and this script the owner may have renewed or settled.
@@ -20,7 +27,12 @@ for i = 3, #ARGV do
       for at = 1, #entry[2], 2 do
         given[entry[2][at]] = entry[2][at + 1]
       end
-      given['d'] = digits(tonumber(given['d'] or 0) + 1)
+      local deliveries = tonumber(given['d'] or 0)
+      if deliveries >= SUSPECT_AFTER then
+        given['c'] = digits(tonumber(given['c'] or 0) + 1)
+      end
+      given['d'] = digits(deliveries + 1)
+      bytes = bytes + string.len(given['m'] or '')
       given['w'] = given['w'] or string.match(id, '^%d+')
       local run = given['k'] and prefix .. 'run:' .. given['k']
       -- A record that names another entry has moved on without this one.

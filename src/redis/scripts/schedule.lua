@@ -12,13 +12,14 @@ local prefix = ARGV[1]
 local runs = prefix .. 'run:'
 local work, schedule = KEYS[1], KEYS[2]
 --@include events
+--@include schedule
 
 local generation = math.max(tonumber(redis.call('GET', KEYS[3]) or 0) + 1, time[1] * 1000000 + time[2])
 redis.call('SET', KEYS[3], digits(generation + ARGV[2] - 1))
 
 local reply = { digits(now), digits(generation) }
 local index = 0
-local earliest, earliestKey
+local earliest
 
 -- The generation of the unfinished execution that has the key; makes way for a new one when there is none.
 local function taken(key)
@@ -49,14 +50,15 @@ local function queue(key, task, message)
 end
 
 local function park(key, kind, task, due, message)
-  redis.call('HSET', runs .. key, 's', 'scheduled', 'g', digits(generation), 'e', '', 't', task, 'w', digits(due), 'm', message)
+  local score = digits(due)
+  earliest = math.min(earliest or due, due)
   if kind == 'l' then
-    redis.call('HSET', runs .. key, 'l', '1')
+    redis.call('HSET', prefix .. 'parked:' .. key, 'm', message, 'w', score)
+    redis.call('ZADD', schedule, score, 'l' .. key)
+    return
   end
-  redis.call('ZADD', schedule, digits(due), key)
-  if not earliest or due < earliest then
-    earliest, earliestKey = due, key
-  end
+  redis.call('HSET', runs .. key, 's', 'scheduled', 'g', digits(generation), 'e', '', 't', task, 'w', score, 'm', message)
+  redis.call('ZADD', schedule, score, 'k' .. key)
   if listened then
     changed(key, generation, 'scheduled')
   end
@@ -84,8 +86,7 @@ while at <= #ARGV do
   at = at + 2 * count
 end
 
--- Schedulers sleep until the head is due; a new head wakes them.
-if earliest and redis.call('ZRANGE', schedule, 0, 0)[1] == earliestKey then
-  redis.call('PUBLISH', prefix .. 'wake', digits(earliest))
+if earliest then
+  wake(schedule, earliest)
 end
 return reply

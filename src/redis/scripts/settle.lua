@@ -6,15 +6,16 @@
 --         'completed', ttl (ms), count, then count times: key
 --         'returned',  ttl, count, then count times: key, result
 --         'ended',     ttl, count, then count times: key, state, error, error line
---         'again',     '', count, then count times: key ('' without a record), 'w' | 'f' | '+n' (which stream, or n ms
---                      from now), message, due time to keep ('' the new one), deliveries ('' none),
---                      id (of an execution without a record), task
--- Reply indexes (from 0) of the items that were fenced off
+--         'again',     '', count, then count times: key ('' without a record), 'w' | 'f' | '+n' | '@n' (which stream, n ms
+--                      from now, or at n), message, due time to keep ('' the new one), deliveries ('' none), charges
+--                      ('' none), id (of an execution without a record)
+-- Reply indexes (from 0) of the items that were fenced off, then the texts of errors met while writing
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
 local runs = prefix .. 'run:'
 --@include events
 --@include entries
+--@include schedule
 
 local fenced = {}
 
@@ -63,19 +64,23 @@ local function close(key, ttl, state, ...)
   end
 end
 
-local function park(key, id, delay, message, due, task)
-  local recorded = key ~= ''
-  local member = recorded and key or id
-  local score = digits(now + delay)
-  redis.call('HSET', runs .. member, 's', 'scheduled', 'e', '', 'w', due ~= '' and due or score, 'm', message)
-  if not recorded then
-    redis.call('HSET', runs .. member, 'l', '1', 't', task)
+local function park(key, id, where, message, due, deliveries, charges)
+  local time = tonumber(string.sub(where, 2))
+  local score = string.sub(where, 1, 1) == '@' and math.max(now, time) or now + time
+  local member = key ~= '' and 'k' .. key or 'l' .. id
+  local parked = parked_at(member)
+  redis.call('HSET', parked, 'm', message, 'w', due ~= '' and due or digits(score))
+  if key ~= '' then
+    redis.call('HSET', parked, 's', 'scheduled', 'e', '')
   end
-  redis.call('ZADD', KEYS[3], score, member)
-  redis.call('PUBLISH', prefix .. 'wake', score)
+  if deliveries ~= '' then
+    redis.call('HSET', parked, 'pd', deliveries, 'pc', charges ~= '' and charges or '0')
+  end
+  redis.call('ZADD', KEYS[3], digits(score), member)
+  wake(KEYS[3], score)
 end
 
-local function queue(key, letter, message, due, deliveries)
+local function queue(key, letter, message, due, deliveries, charges)
   local fields = { 'm', message }
   local function add(name, value)
     if value ~= '' then
@@ -86,6 +91,7 @@ local function queue(key, letter, message, due, deliveries)
   add('k', key)
   add('w', due)
   add('d', deliveries)
+  add('c', charges)
   local id = redis.call('XADD', stream_of(letter), '*', unpack(fields))
   if key ~= '' then
     redis.call('HSET', runs .. key, 's', 'queued', 'e', letter .. id)
@@ -104,18 +110,20 @@ local write = {
   end },
   again = { 7, function(_, at)
     local key, where = ARGV[at], ARGV[at + 1]
-    local delayed = string.sub(where, 1, 1) == '+'
-    if delayed then
-      park(key, ARGV[at + 5], string.sub(where, 2), ARGV[at + 2], ARGV[at + 3], ARGV[at + 6])
+    local isQueued = where == 'w' or where == 'f'
+    if isQueued then
+      queue(key, where, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
     else
-      queue(key, where, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+      park(key, ARGV[at + 6], where, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
     end
     if listened and key ~= '' then
-      changed(key, redis.call('HGET', runs .. key, 'g'), delayed and 'scheduled' or 'queued')
+      changed(key, redis.call('HGET', runs .. key, 'g'), isQueued and 'queued' or 'scheduled')
     end
   end },
 }
 
+-- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
+local errors = {}
 local item, at = 1, 3 + count
 while at <= #ARGV do
   local ttl, size = ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -123,10 +131,13 @@ while at <= #ARGV do
   at = at + 3
   for _ = 1, size do
     if owned[item] then
-      apply(ttl, at)
+      local isWritten, problem = pcall(apply, ttl, at)
+      if not isWritten then
+        errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem)
+      end
     end
     item = item + 1
     at = at + width
   end
 end
-return fenced
+return { fenced, errors }

@@ -4,6 +4,7 @@
 -- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of a sweep of one's own), limit
 -- Reply nothing when another sweeper was here, else: lease, tokens whose lease ran out ... (each with its consumer)
 --@include now
+--@include memory
 if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[3]) then
   return {}
 end
