@@ -98,11 +98,8 @@ export class Settler {
   /** The execution has ended its thread or process too often. */
   poison(delivery: Delivery, charges = delivery.charges): void {
     const error = new PoisonedError(keyOf(delivery), charges);
-    this.settle(delivery, {
-      kind: 'failed',
-      error: new Uint8Array(encodeError(error)),
-      line: `${error.name}: ${error.message}`,
-    });
+    this.#log('error', delivery, error.message);
+    this.#end(delivery, 'failed', null, encodeError(error), `${error.name}: ${error.message}`);
   }
 
   /** Resolves when everything is committed, or given up. */

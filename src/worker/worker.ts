@@ -78,7 +78,10 @@ export class Worker {
   async #run(finished: Finished): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal);
+    const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal).catch((error) => {
+      if (!signal.aborted) throw error; // closed before it had begun
+    });
+    if (!connections) return;
     let broken: Error | undefined;
     try {
       const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, (error) => {

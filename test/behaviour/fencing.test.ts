@@ -125,16 +125,16 @@ describeEachServer('a delivery', (url) => {
     const before = await record('k');
 
     const settlement = late(stale!);
-    expect(await settle(redis, keys, [settlement])).toEqual([settlement]);
+    expect((await settle(redis, keys, [settlement])).fenced).toEqual([settlement]);
     expect(await record('k')).toEqual(before);
     expect(await redis.xlen(keys.work)).toBe(0);
     expect(await redis.xlen(keys.front)).toBe(1);
     expect(await redis.zcard(keys.schedule)).toBe(0);
 
-    expect(await settle(redis, keys, [completed(fresh!)])).toEqual([]);
+    expect((await settle(redis, keys, [completed(fresh!)])).fenced).toEqual([]);
     const after = await record('k');
     expect(after).toMatchObject({ s: 'completed', k: 'b' });
-    expect(await settle(redis, keys, [settlement])).toEqual([settlement]);
+    expect((await settle(redis, keys, [settlement])).fenced).toEqual([settlement]);
     expect(await record('k')).toEqual(after);
   });
 
@@ -158,8 +158,8 @@ describeEachServer('a delivery', (url) => {
     const { redis, keys, add, read } = await open();
     await add(['k']);
     const [entry] = await read('a');
-    expect(await settle(redis, keys, [again(entry!)])).toEqual([]);
-    expect(await settle(redis, keys, [again(entry!)])).toHaveLength(1);
+    expect((await settle(redis, keys, [again(entry!)])).fenced).toEqual([]);
+    expect((await settle(redis, keys, [again(entry!)])).fenced).toHaveLength(1);
     expect(await redis.xlen(keys.work)).toBe(1);
   });
 
@@ -185,7 +185,7 @@ describeEachServer('a delivery', (url) => {
     await addLean(1);
     const [stale] = await read('a');
     await passOn([stale!], 'b');
-    expect(await settle(redis, keys, [again(stale!), again(stale!, 500)])).toHaveLength(2);
+    expect((await settle(redis, keys, [again(stale!), again(stale!, 500)])).fenced).toHaveLength(2);
     expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
   });
 

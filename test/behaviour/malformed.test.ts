@@ -89,8 +89,8 @@ describeEachMode('a message', (url, threads) => {
     const newer = packr.pack([2, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
     await write(fleet, { m: newer });
     await waitFor(async () => (await fleet.redis.zcard(fleet.key('schedule'))) === 1);
-    expect(await fleet.redis.zrange(fleet.key('schedule'), '0', '-1')).toEqual(['from-the-future']);
-    const kept = await fleet.redis.hgetBuffer(fleet.key('run:from-the-future'), 'm');
+    expect(await fleet.redis.zrange(fleet.key('schedule'), '0', '-1')).toEqual(['lfrom-the-future']);
+    const kept = await fleet.redis.hgetBuffer(fleet.key('parked:from-the-future'), 'm');
     expect(kept?.equals(newer)).toBe(true);
     expect(await fleet.redis.xlen(fleet.key('quarantine'))).toBe(0);
     expect(lines.some(({ level, message: line }) => level === 'warn' && line.includes('put back'))).toBe(true);

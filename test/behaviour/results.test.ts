@@ -234,7 +234,8 @@ describeEachServer('results', (url) => {
       onTestFinished(() => void process.off('warning', listen));
       const docket = stage.docket();
       const executions = await Promise.all(Array.from({ length: 100 }, () => docket.add(note)));
-      const results = executions.map((execution) => execution.result());
+      const { signal } = new AbortController();
+      const results = executions.flatMap((execution) => [execution.result(), execution.result({ signal })]);
       stage.work({ note });
       await Promise.all(results);
       await new Promise(setImmediate); // warnings are emitted in a turn of their own

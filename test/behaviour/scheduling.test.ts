@@ -49,7 +49,7 @@ describeEachServer('scheduling', (url) => {
     const aheadMs = execution.when.getTime() - nowMs;
     expect(aheadMs).toBeLessThanOrEqual(3_600_000);
     expect(aheadMs).toBeGreaterThan(3_600_000 - 5_000);
-    expect(Number(await redis.zscore(stage.key('schedule'), execution.key))).toBe(execution.when.getTime());
+    expect(Number(await redis.zscore(stage.key('schedule'), `k${execution.key}`))).toBe(execution.when.getTime());
   });
 
   test('the past and a duration of nothing mean now', async () => {
@@ -136,7 +136,7 @@ describeEachServer('scheduling', (url) => {
   test('what is on the schedule without a record is put into quarantine, and what is behind it runs', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
-    await redis.zadd(stage.key('schedule'), 1, 'orphan', 2, 'another');
+    await redis.zadd(stage.key('schedule'), 1, 'korphan', 2, 'lanother');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await stage.finish({ note });
     await execution.sync();

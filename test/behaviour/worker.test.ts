@@ -151,7 +151,7 @@ describeEachMode('a worker', (url, threads) => {
     await waitFor(async () => (await fleet.redis.zcard(fleet.key('schedule'))) === 2);
     await kept.sync();
     expect(kept).toMatchObject({ state: 'scheduled', attempt: 1, args: { probe: fleet.probe } });
-    expect(await fleet.redis.zscore(fleet.key('schedule'), lean.key)).not.toBeNull();
+    expect(await fleet.redis.zscore(fleet.key('schedule'), `l${lean.key}`)).not.toBeNull();
     expect(lines.filter(({ level, message }) => level === 'warn' && message.includes('put back'))).toHaveLength(2);
     expect(await (await fleet.docket.add('echo', { value: 'still here' })).result()).toBe('still here');
     fleet.leavesWork();

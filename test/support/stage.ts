@@ -131,6 +131,7 @@ async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
       if (at >= 0) queued.push(fields[at + 1]!);
     }
   }
-  const records = [...scheduled, ...queued].map((key) => `run:${key}`);
+  const parked = scheduled.map((member) => `${member[0] === 'k' ? 'run' : 'parked'}:${member.slice(1)}`);
+  const records = [...parked, ...queued.map((key) => `run:${key}`)];
   return scheduled.length > 0 ? ['schedule', ...records] : records;
 }
