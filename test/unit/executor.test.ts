@@ -44,9 +44,9 @@ function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
 
 test('a chunk is answered with the outcome of each of its items', async () => {
   const echo = task('echo', ({ value }: { value: unknown }) => value);
-  const { executor, item, slots } = setUp([echo]);
+  const { executor, item, slots, reported } = setUp([echo]);
   const items = [item('echo', { value: 1 }), item('echo', { value: undefined }), item('echo', { value: [2] })];
-  const outcomes = outcomesOf(await executor.run(items));
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
   const values = items.map(({ row }) => {
     const outcome = outcomes.get(row);
     return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
@@ -63,7 +63,7 @@ test('items start in their order, at most so many at once', async () => {
     started.push(n);
     await gates[n]!.promise;
   });
-  const { executor, item } = setUp([wait], 2);
+  const { executor, item, reported } = setUp([wait], 2);
   const answer = executor.run(gates.map((_, n) => item('wait', { n })));
   await turn();
   expect(started).toEqual([0, 1]);
@@ -71,7 +71,7 @@ test('items start in their order, at most so many at once', async () => {
   await turn();
   expect(started).toEqual([0, 1, 2]);
   for (const gate of gates) gate.resolve();
-  expect(outcomesOf(await answer).size).toBe(5);
+  expect(outcomesOf(await answer, ...reported).size).toBe(5);
   expect(started).toEqual([0, 1, 2, 3, 4]);
 });
 
@@ -94,20 +94,20 @@ test('two chunks share the concurrency of the thread', async () => {
 test('what was taken back does not start, and has no outcome', async () => {
   const ran: number[] = [];
   const note = task('note', ({ n }: { n: number }) => void ran.push(n));
-  const { executor, item, slots } = setUp([note]);
+  const { executor, item, slots, reported } = setUp([note]);
   const items = [item('note', { n: 0 }), item('note', { n: 1 }), item('note', { n: 2 })];
   expect(slots.revoke(items[1]!.row, items[1]!.epoch)).toBe(true);
-  const outcomes = outcomesOf(await executor.run(items));
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
   expect(ran).toEqual([0, 2]);
   expect([...outcomes.keys()]).toEqual([items[0]!.row, items[2]!.row]);
   expect(slots.state(items[1]!.row)).toBe(SlotState.revoked);
 });
 
 test('a chunk that was taken back as a whole is answered with nothing', async () => {
-  const { executor, item, slots } = setUp([task('noop', () => {})]);
+  const { executor, item, slots, reported } = setUp([task('noop', () => {})]);
   const items = [item('noop'), item('noop')];
   for (const { row, epoch } of items) slots.revoke(row, epoch);
-  expect(outcomesOf(await executor.run(items)).size).toBe(0);
+  expect(outcomesOf(await executor.run(items), ...reported).size).toBe(0);
 });
 
 test('what has started cannot be taken back', async () => {
@@ -132,9 +132,9 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
 });
 
 test('a task that is not loaded is unknown, whatever its neighbours', async () => {
-  const { executor, item } = setUp([task('noop', () => {})]);
+  const { executor, item, reported } = setUp([task('noop', () => {})]);
   const items = [item('newer'), item('noop')];
-  const outcomes = outcomesOf(await executor.run(items));
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
   expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'unknown' });
   expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
 });
@@ -150,9 +150,9 @@ test.each<[string, () => unknown]>([
   const bad = task('bad', () => {
     throw thrown();
   });
-  const { executor, item } = setUp([bad, task('noop', () => {})]);
+  const { executor, item, reported } = setUp([bad, task('noop', () => {})]);
   const items = [item('bad'), item('noop')];
-  const outcomes = outcomesOf(await executor.run(items));
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
   const outcome = outcomes.get(items[0]!.row)!;
   expect(outcome).toMatchObject({ kind: 'failed', line: expect.any(String) });
   expect(() => decodeError((outcome as { error: Uint8Array }).error)).not.toThrow();
@@ -218,24 +218,24 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
     },
   ],
 ])('an attempt that is told to stop and %s was interrupted', async (_, body) => {
-  const { executor, item, slots } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
+  const { executor, item, slots, reported } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
   const waiting = item('wait');
   const answer = executor.run([waiting]);
   await turn();
   slots.cancel(waiting.row, waiting.epoch);
   executor.attend();
-  const [outcome] = outcomesOf(await answer).values();
+  const [outcome] = outcomesOf(await answer, ...reported).values();
   expect(outcome).toEqual({ kind: 'interrupted' });
 });
 
 test('an attempt that returns although it was told to stop is completed', async () => {
-  const { executor, item, slots } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
+  const { executor, item, slots, reported } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
   const waiting = item('wait');
   const answer = executor.run([waiting]);
   await turn();
   slots.cancel(waiting.row, waiting.epoch);
   executor.attend();
-  expect([...outcomesOf(await answer).values()]).toEqual([{ kind: 'completed', result: null }]);
+  expect([...outcomesOf(await answer, ...reported).values()]).toEqual([{ kind: 'completed', result: null }]);
 });
 
 test('a cancel that is meant for an earlier tenant of the row does not hit the next one', async () => {
