@@ -100,6 +100,16 @@ describeEachServer('fire-and-forget', (url) => {
     },
   );
 
+  test('a key that is like the id of another execution does not meet it', async () => {
+    const { note, attempts } = noting();
+    const nameless = await lean().add(note, {}, { when: '50ms' });
+    const named = await lean().add(note, {}, { key: nameless.key, when: '50ms' });
+    expect(named.disposition).toBe('scheduled');
+    await stage.finish({ note });
+    expect(attempts).toEqual([`${nameless.key} 1`, `${nameless.key} 1`]);
+    await expectNothingLeft(['generation']);
+  });
+
   describe.each([
     ['without a key', {}],
     ['with a key', { key: 'k' }],

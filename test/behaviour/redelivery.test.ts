@@ -82,8 +82,6 @@ describeOnRedis('a worker that dies', (redis) => {
   });
 });
 
-test.todo('an execution that takes its whole process down is given up after maxDeliveries, its neighbours are not');
-
 describeOnRedis('a worker that is stopped for longer than its lease', (redis) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
     'writes nothing of what its successor has taken over, and says so (executionTtl $executionTtl)',

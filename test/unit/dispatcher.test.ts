@@ -31,6 +31,8 @@ interface SentChunk {
   readonly items: readonly ChunkItem[];
   /** Those whose outcomes were sent: their rows may be used again already. */
   readonly reported: Set<ChunkItem>;
+  /** Those that have ended but whose outcomes wait for the event loop. */
+  readonly unreported: [row: number, outcome: Outcome][];
   next: number;
   readonly answer: Deferred<OutcomeBatch>;
 }
@@ -55,7 +57,7 @@ class FakeThread implements Thread {
     this.#fleet.occupy(items);
     this.shipped.push(items.map(({ message }) => this.#fleet.nameOf(message)));
     const answer = deferred<OutcomeBatch>();
-    this.#chunks.push({ items, reported: new Set(), next: 0, answer });
+    this.#chunks.push({ items, reported: new Set(), unreported: [], next: 0, answer });
     return answer.promise;
   }
 
@@ -101,6 +103,17 @@ class FakeThread implements Thread {
     else this.#fleet.dispatcher.receive(collector.take());
   }
 
+  /** Ends what runs, and cannot report it: what comes next holds the event loop. */
+  endUnreported(): void {
+    const item = this.#current!;
+    const chunk = this.#chunks[0]!;
+    const { slots } = this.#fleet.dispatcher;
+    slots.end(item.row, item.epoch, slots.startedAt(item.row) + 0.01, true);
+    this.#current = undefined;
+    chunk.next += 1;
+    chunk.unreported.push([item.row, COMPLETED]);
+  }
+
   /** Runs everything it has, each for so long. */
   async work(durationMs = 1): Promise<void> {
     while (this.begin()) {
@@ -124,7 +137,7 @@ class FakeThread implements Thread {
   #answer(rest: [row: number, outcome: Outcome][]): void {
     const chunk = this.#chunks.shift()!;
     const collector = new OutcomeCollector();
-    for (const [row, outcome] of rest) collector.add(row, outcome);
+    for (const [row, outcome] of [...chunk.unreported, ...rest]) collector.add(row, outcome);
     this.#fleet.vacate(chunk.items.filter((item) => !chunk.reported.has(item)));
     chunk.answer.resolve(collector.take());
   }
@@ -419,6 +432,25 @@ describe('stuck threads', () => {
     expect(fleet.dispatcher.size).toBe(0);
   });
 
+  test('what ended before the slow run is taken from the slot table, once', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(20).fill('mixed'));
+    const [stuck] = fleet.threads as [FakeThread];
+    for (let i = 0; i < 5; i++) {
+      stuck.begin();
+      stuck.endUnreported();
+    }
+    stuck.begin();
+    expect(fleet.ended).toEqual([]);
+    await pass(50);
+    expect(fleet.ended).toEqual(names.slice(0, 5));
+    const more = fleet.add(...Array(20).fill('mixed')); // their rows are not yet to be used again
+    await stuck.work(0.01);
+    expect(fleet.ended.sort()).toEqual([...names, ...more].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
   test('long runs that nobody waits behind are left alone', async () => {
     const fleet = new Fleet(2);
     fleet.add('long', 'long');
@@ -466,6 +498,43 @@ describe('a thread that dies', () => {
     fleet.replace(0);
     await fleet.threads[0]!.work();
     expect(fleet.ended).toEqual([second]);
+  });
+});
+
+describe('suspects', () => {
+  test('have a lane to themselves, one at a time; all others go on', async () => {
+    const fleet = new Fleet(2, 4);
+    const [suspect, second] = [fleet.delivery('bad', 3), fleet.delivery('bad', 4)];
+    const others = Array.from({ length: 5 }, () => fleet.delivery('new', 2));
+    fleet.dispatcher.add([...others.slice(0, 1), suspect, second, ...others.slice(1)]);
+    const [alone, shared] = fleet.threads as [FakeThread, FakeThread];
+    expect(fleet.postponed).toEqual([second.record]);
+    expect(alone.shipped).toEqual([[suspect.record]]);
+    expect(shared.shipped.flat()).toEqual(others.slice(0, 2).map(({ record }) => record));
+    await shared.work(1);
+    expect(fleet.ended).toEqual(others.map(({ record }) => record));
+    expect(alone.shipped).toEqual([[suspect.record]]);
+    await alone.work(1);
+    expect(fleet.ended.at(-1)).toBe(suspect.record);
+    fleet.dispatcher.add([second]);
+    await alone.work(1);
+    await shared.work(1);
+    expect(fleet.ended.at(-1)).toBe(second.record);
+    expect(fleet.postponed).toHaveLength(1);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('wait until what runs has ended, and are waited for', async () => {
+    const fleet = new Fleet(1, 2);
+    const [thread] = fleet.threads as [FakeThread];
+    const [first] = fleet.add('new');
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    const [last] = fleet.add('new');
+    expect(thread.shipped).toEqual([[first]]);
+    await thread.work();
+    expect(thread.shipped).toEqual([[first], [suspect.record], [last]]);
+    expect(fleet.ended).toEqual([first, suspect.record, last]);
   });
 });
 

@@ -68,6 +68,19 @@ test('is never stuck or silent while it has nothing to do', () => {
   expect([lane.isStuck(1e9), lane.silentMs(1e9)]).toEqual([false, 0]);
 });
 
+test('that was blocked when its thread died takes work again once it has another', () => {
+  const lane = laneOf(2);
+  const shipments = [shipment(lane, 1), shipment(lane, 1)];
+  for (const one of shipments) lane.add(one, 0);
+  lane.block();
+  lane.remove(shipments[1]!); // taken back
+  expect(lane.free).toBe(0);
+  lane.thread = null;
+  lane.remove(shipments[0]!); // lost
+  lane.thread = {} as Thread;
+  expect([lane.free, lane.isOpen(0)]).toEqual([2, true]);
+});
+
 test('forgets rounding errors when it is empty', () => {
   const lane = laneOf(1);
   const shipments = [0.1, 0.2, 0.3].map((expectedMs) => shipment(lane, expectedMs));

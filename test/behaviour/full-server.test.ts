@@ -1,0 +1,46 @@
+/** A server that takes no more, or is away: what was promised before is kept. */
+import { randomUUID } from 'node:crypto';
+import { Docket, DocketClosedError, task } from 'docket';
+import { expect, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { waitFor } from '../support/wait.js';
+
+const note = task('note', (_args: {}) => {});
+
+describeOnRedis('a server whose memory is full', (redis) => {
+  test('lets workers claim and complete what was added before', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1, concurrency: 1 });
+    const { docket, probe } = fleet;
+    const first = await docket.add('patient', { probe, how: 'signal' }, { key: 'first' });
+    await fleet.step('waits first');
+    const queued = await Promise.all(Array.from({ length: 50 }, (_, i) => docket.add('echo', { value: `${i}` })));
+    await fleet.redis.set(`later:${fleet.name}`, '1', 'PX', 60_000);
+    const used = Number(/^used_memory:(\d+)/m.exec(await fleet.redis.info('memory'))![1]);
+    await fleet.redis.config('SET', 'maxmemory', Math.floor(used / 2), 'maxmemory-policy', 'noeviction');
+    try {
+      await expect(fleet.redis.set(`refused:${fleet.name}`, '1')).rejects.toThrow('OOM');
+      await fleet.redis.rename(`later:${fleet.name}`, `released:${fleet.name}`); // takes no memory
+      await waitFor(async () => {
+        await Promise.all([first, ...queued].map((execution) => execution.sync()));
+        return [first, ...queued].every(({ state }) => state === 'completed');
+      });
+    } finally {
+      await fleet.redis.config('SET', 'maxmemory', 0);
+    }
+    const values = await Promise.all(queued.map((execution) => execution.result()));
+    expect(values).toEqual(queued.map((_, i) => `${i}`));
+  });
+});
+
+describeOnRedis('a server that went away before the first wait for a result', (redis) => {
+  test('does not keep a docket from being closed', async () => {
+    const docket = new Docket({ name: `t-${randomUUID()}`, url: redis().url });
+    const execution = await docket.add(note);
+    await redis().kill();
+    const waiting = expect(execution.result()).rejects.toThrow(DocketClosedError);
+    await docket.close();
+    await waiting;
+  });
+});

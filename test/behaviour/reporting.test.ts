@@ -1,0 +1,52 @@
+/** How an execution ended is told as soon as it did, and told right. */
+import { RetriesExhaustedError } from 'docket';
+import { expect, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+
+describeOnAnyServer('what ended in the same chunk before one that holds its thread', (url) => {
+  test('is told while that one still runs', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 1 });
+    const { docket } = fleet;
+    const add = (count: number, ms: number) => Array.from({ length: count }, () => docket.add('busy', { ms }));
+    // From now on the name is known for quick, and travels in chunks.
+    for (const execution of await Promise.all(add(50, 0))) await execution.result();
+    const executions = await Promise.all([...add(30, 0), ...add(1, 2_000)]);
+    const slow = executions.pop()!;
+    await Promise.all(executions.map((execution) => execution.result()));
+    await slow.sync();
+    expect(slow.state).toBe('running');
+    await slow.result();
+  });
+});
+
+describeEachMode('a task that asks for another attempt in its last one', (url, threads) => {
+  test('has failed because there is none', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads });
+    const execution = await fleet.docket.add('askingAfter', { probe: fleet.probe }, { key: 'k' });
+    await expect(execution.result()).rejects.toThrow(RetriesExhaustedError);
+    await execution.sync();
+    expect(execution).toMatchObject({ state: 'failed', attempt: 2 });
+    expect(execution.error).toMatch(/^RetriesExhaustedError: /);
+  });
+});
+
+describeOnAnyServer('a worker that stops and has longer than a timer holds', (url) => {
+  test('lets what runs come to its end', async () => {
+    const fleet = await openFleet(url());
+    const first = await fleet.worker({ threads: 1, drainTimeout: '30d' });
+    const { docket, probe } = fleet;
+    const execution = await docket.add('hold', { probe, value: 'done' }, { key: 'k' });
+    await fleet.step('start k 1');
+    const stopped = first.stop();
+    await fleet.worker({ threads: 1 });
+    await (await docket.add('echo', { value: 1 })).result(); // on the other one: the first takes nothing more
+    await fleet.release();
+    expect(await execution.result()).toBe('done');
+    await stopped;
+    expect(await fleet.steps()).toEqual(['start k 1', 'end k 1']);
+    expect(first.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+});

@@ -1,0 +1,65 @@
+/** Who is to blame when a thread or a process dies: whoever runs alone when it does, and nobody else. */
+import { PoisonedError } from 'docket';
+import { expect, test } from 'vitest';
+import { type Fleet, openFleet } from '../support/fleet.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachServer } from '../support/servers.js';
+import { waitFor } from '../support/wait.js';
+
+describeEachServer('a task that ends its thread each time', (url) => {
+  test('is given up, the one that sleeps beside it is not', async () => {
+    const fleet = await openFleet(url());
+    const { lines } = await fleet.worker({ threads: 1, concurrency: 2, maxDeliveries: 2 });
+    const { docket, probe } = fleet;
+    const neighbour = await docket.add('sleep', { seconds: 0.8 }, { key: 'neighbour' });
+    await waitFor(async () => {
+      await neighbour.sync();
+      return neighbour.state === 'running';
+    });
+    const bad = await docket.add('exits', { probe }, { key: 'bad' });
+
+    await expect(bad.result()).rejects.toMatchObject({ name: PoisonedError.name, key: 'bad', charges: 2 });
+    await neighbour.result();
+    await neighbour.sync();
+    expect(neighbour).toMatchObject({ state: 'completed', attempt: 1 });
+    const lost = lines.filter(({ message }) => message.includes('lost its thread'));
+    const charged = lost.filter(({ message }) => message.endsWith(', charged'));
+    expect(new Set(lost.map(({ fields }) => fields.key))).toEqual(new Set(['bad', 'neighbour']));
+    expect(charged.map(({ fields }) => fields.key)).toEqual(['bad']); // and once more when it was given up
+  });
+});
+
+describeOnRedis('an execution that takes its process down each time', (redis) => {
+  test('is given up after maxDeliveries, its neighbours are not', async () => {
+    const fleet = await openFleet(redis().url);
+    const { docket, probe } = fleet;
+    const bad = await docket.add('hold', { probe }, { key: 'bad' });
+    await chargeOf(fleet, 'bad', { deliveries: 7, charges: 4 });
+    const neighbour = await docket.add('hold', { probe, value: 'unharmed' }, { key: 'neighbour' });
+    const command = fleet.command(['--threads', '2', '--redelivery-timeout', '500ms']);
+    await Promise.all([fleet.step('start bad 1'), fleet.step('start neighbour 1')]);
+    command.process.kill('SIGKILL');
+    await command.ended;
+    await fleet.release(); // from now on both would end
+
+    await fleet.worker({ threads: 1, redeliveryTimeout: '500ms', maxDeliveries: 5 });
+    await expect(bad.result()).rejects.toMatchObject({ name: PoisonedError.name, key: 'bad', charges: 5 });
+    expect(await neighbour.result()).toBe('unharmed');
+    const started = (await fleet.steps()).filter((step) => step.startsWith('start'));
+    expect(started.sort()).toEqual(['start bad 1', 'start neighbour 1', 'start neighbour 1']);
+  });
+});
+
+/** Makes the one entry on the work stream look as if it had been delivered so often. */
+async function chargeOf(
+  { redis, key }: Fleet,
+  record: string,
+  counts: { deliveries: number; charges: number },
+): Promise<void> {
+  const [entry] = await redis.xrangeBuffer(key('work'), '-', '+');
+  const [id, fields] = entry!;
+  const { deliveries, charges } = counts;
+  await redis.xdel(key('work'), id);
+  const again = await redis.xadd(key('work'), '*', ...fields, 'd', deliveries, 'c', charges);
+  await redis.hset(key(`run:${record}`), 'e', `w${again}`);
+}
