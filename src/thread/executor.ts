@@ -32,7 +32,8 @@ export interface ExecutorOptions {
 
 /**
  * Outcomes wait for company at most this long while their chunk goes on. By a timer, and before each start: what starts
- * may hold the event loop, and with it the timer, for long.
+ * may hold the event loop, and with it the timer, for long. Results that are younger then wait for it; what has none the
+ * coordinator takes from the slot table.
  */
 const REPORT_AFTER_MS = 0.5;
 

@@ -28,6 +28,7 @@ export class Crew {
   readonly #stopping = new AbortController();
   readonly #threads = new Set<Thread>();
   readonly #restarts = new Set<Promise<void>>();
+  #manifest: readonly TaskManifest[] = [];
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -44,7 +45,7 @@ export class Crew {
       await this.stop();
       throw failed.reason;
     }
-    return [...this.#threads][0]!.manifest;
+    return this.#manifest;
   }
 
   /** Ends all threads, whatever they run. */
@@ -60,6 +61,7 @@ export class Crew {
     const thread = await this.#options.start(lane);
     if (this.#stopping.signal.aborted) return await thread.terminate();
     const mannedMs = monotonicMs();
+    this.#manifest = thread.manifest;
     this.#threads.add(thread);
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {

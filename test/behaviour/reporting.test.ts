@@ -1,23 +1,25 @@
 /** How an execution ended is told as soon as it did, and told right. */
-import { RetriesExhaustedError } from 'docket';
+import { call, RetriesExhaustedError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
 import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+
+/** Added by this name; the code is the worker's. */
+const busy = task('busy', (_args: { ms: number }) => {});
 
 describeOnAnyServer('what ended in the same chunk before one that holds its thread', (url) => {
   test('is told while that one still runs', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
-    const { docket } = fleet;
-    const add = (count: number, ms: number) => Array.from({ length: count }, () => docket.add('busy', { ms }));
+    const add = (...ms: number[]) => fleet.docket.addMany(ms.map((one) => call(busy, { ms: one })));
     // From now on the name is known for quick, and travels in chunks.
-    for (const execution of await Promise.all(add(50, 0))) await execution.result();
-    const executions = await Promise.all([...add(30, 0), ...add(1, 2_000)]);
-    const slow = executions.pop()!;
-    await Promise.all(executions.map((execution) => execution.result()));
+    await Promise.all((await add(...Array(50).fill(0))).map((execution) => execution.result()));
+    const executions = await add(...Array(30).fill(0), 2_000, ...Array(10).fill(0));
+    const slow = executions[30]!;
+    await Promise.all(executions.slice(0, 30).map((execution) => execution.result()));
     await slow.sync();
     expect(slow.state).toBe('running');
-    await slow.result();
+    await Promise.all(executions.map((execution) => execution.result()));
   });
 });
 
