@@ -12,6 +12,7 @@ import {
   RedisUnavailableError,
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
+import type { Disposition, ExecutionState } from '../core/states.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import {
@@ -26,7 +27,7 @@ import {
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { AnyTask, Task } from '../tasks/task.js';
-import { ExecutionHandle, type ExecutionSource } from './execution.js';
+import { ExecutionHandle, type ExecutionSource, type Placement } from './execution.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
@@ -125,26 +126,31 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    */
   async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
-    const items = Array.from(calls, ({ task, args, options }) =>
-      prepare(this.#settings, this.#newId, task, args, options),
-    );
+    const items: Prepared[] = [];
+    const entries: Prepared[] = [];
+    const records: Prepared[] = [];
+    for (const { task, args, options } of calls) {
+      const item = prepare(this.#settings, this.#newId, task, args, options);
+      items.push(item);
+      (item.kind === 'entry' ? entries : records).push(item);
+    }
     const sending = Promise.all([
-      sendInBatches(items.filter(isEntry), (batch) => this.#sendEntries(batch), BATCHES),
-      sendInBatches(
-        items.filter((item) => !isEntry(item)),
-        (batch) => this.#sendRecords(batch),
-        BATCHES,
-      ),
+      sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES),
+      sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES),
     ]);
     this.#sending.add(sending);
     const sent = await sending.finally(() => this.#sending.delete(sending));
-    const [entries, records] = sent.map((batches) => batches.flatMap((batch) => batch.outputs)[Symbol.iterator]());
-    const placed = items.map((item) => (isEntry(item) ? entries! : records!).next().value ?? null);
-    const handles = items.map((item, i) => (placed[i] ? this.#handle(item, placed[i]) : null));
+    const [placedEntries, placedRecords] = sent.map((batches) => batches.flatMap((batch) => batch.outputs));
+    let entry = 0;
+    let record = 0;
+    const handles = items.map((item) => {
+      const placed = item.kind === 'entry' ? placedEntries![entry++] : placedRecords![record++];
+      return placed ? this.#handle(item, placed) : null;
+    });
 
     const failure = sent.flat().find((batch) => batch.error !== null);
     if (failure) {
-      const missing = items.filter((_, i) => !placed[i]).map((item) => item.key);
+      const missing = items.filter((_, i) => !handles[i]).map((item) => item.key);
       const isNothingWritten = missing.length === items.length && !(failure.error instanceof AddUnconfirmedError);
       throw isNothingWritten ? failure.error : new PartialAddError(handles, missing, { cause: failure.error });
     }
@@ -181,16 +187,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   #handle(item: Prepared, placed: Placed): ExecutionHandle<unknown> {
-    const dueMs = dueTimeOf(item.due, placed.nowMs);
-    return new ExecutionHandle(this.#source, {
-      key: item.key,
-      task: item.task,
-      args: placed.isNew ? item.args : undefined,
-      dueMs,
-      state: dueMs > placed.nowMs ? 'scheduled' : 'queued',
-      disposition: placed.isNew ? 'scheduled' : 'already_scheduled',
-      generation: placed.generation,
-    });
+    return new ExecutionHandle(this.#source, new Addition(item, placed));
   }
 
   /** A handle of an execution that was there before says what that one is, not what the caller asked for. */
@@ -205,7 +202,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async #sendEntries(batch: readonly Prepared[]): Promise<Placed[]> {
     const messages = batch.map((item) => item.message);
     const nowMs = await this.#send(batch, (redis) => enqueue(redis, this.#settings.keys, messages));
-    return batch.map(() => ({ isNew: true, generation: 0, nowMs }));
+    return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
   }
 
   async #sendRecords(batch: readonly Prepared[]): Promise<Placed[]> {
@@ -274,8 +271,34 @@ export function settingsOf(docket: Docket): DocketSettings {
   return settings;
 }
 
-function isEntry(item: Prepared): boolean {
-  return item.kind === 'entry';
+/** What an `add` says of its execution; worked out when asked, since most handles never are. */
+class Addition implements Placement {
+  constructor(
+    private readonly item: Prepared,
+    private readonly placed: Placed,
+  ) {}
+
+  get key(): string {
+    return this.item.key;
+  }
+  get task(): string {
+    return this.item.task;
+  }
+  get args(): unknown {
+    return this.placed.isNew ? this.item.args : undefined;
+  }
+  get dueMs(): number {
+    return dueTimeOf(this.item.due, this.placed.nowMs);
+  }
+  get state(): ExecutionState {
+    return this.dueMs > this.placed.nowMs ? 'scheduled' : 'queued';
+  }
+  get disposition(): Disposition {
+    return this.placed.isNew ? 'scheduled' : 'already_scheduled';
+  }
+  get generation(): number {
+    return this.placed.generation;
+  }
 }
 
 function dueTimeOf(due: Due, nowMs: number): number {

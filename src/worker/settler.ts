@@ -21,6 +21,8 @@ import { type Delivery, done, handedBack, keyOf, putBack, retried, survived } fr
 /** How long an execution waits when no worker here knows its task. */
 const UNKNOWN_TASK_DELAY_MS = 10_000;
 const RETRY_AFTER_MS = 200;
+/** Enough that no outcome waits for an answer about another: 130k/s with 2, 145k/s with 4 to 12 (lean no-ops, measured). */
+const BATCHES_IN_FLIGHT = 6;
 /** How long a suspect waits while another one runs. */
 const SUSPECT_DELAY_MS = 1_000;
 
@@ -39,7 +41,7 @@ export class Settler {
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: 2 };
+    const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
     this.#finishing = new Batcher((batch) => this.#sendFinished(batch), { ...limits, sizeOf: () => 0 });
     this.#settling = new Batcher((batch) => this.#sendSettlements(batch), { ...limits, sizeOf: bytesOf });
   }
