@@ -67,14 +67,14 @@ export type Outcome =
  * those cost the coordinator a third of what an array of objects does (0.36 against 1.28 us an execution, measured).
  */
 export interface OutcomeBatch {
-  /** Rows that completed without a result. */
+  /** Tickets (see `slots.ts`) of those that completed without a result. */
   readonly completed: number[];
-  /** Rows that completed with a result; the result of the i-th ends at `ends[i]` in `bytes`. */
+  /** Tickets of those that completed with a result; the result of the i-th ends at `ends[i]` in `bytes`. */
   readonly withResult: number[];
   readonly ends: number[];
   readonly bytes: Uint8Array | null;
   /** Everything else. */
-  readonly others: { readonly row: number; readonly outcome: Outcome }[];
+  readonly others: { readonly ticket: number; readonly outcome: Outcome }[];
 }
 
 export interface LogLine {
@@ -127,17 +127,17 @@ export class OutcomeCollector {
   #completed: number[] = [];
   #withResult: number[] = [];
   #results: Uint8Array[] = [];
-  #others: { row: number; outcome: Outcome }[] = [];
+  #others: { ticket: number; outcome: Outcome }[] = [];
 
   get size(): number {
     return this.#completed.length + this.#withResult.length + this.#others.length;
   }
 
-  add(row: number, outcome: Outcome): void {
-    if (outcome.kind !== 'completed') this.#others.push({ row, outcome });
-    else if (outcome.result === null) this.#completed.push(row);
+  add(ticket: number, outcome: Outcome): void {
+    if (outcome.kind !== 'completed') this.#others.push({ ticket, outcome });
+    else if (outcome.result === null) this.#completed.push(ticket);
     else {
-      this.#withResult.push(row);
+      this.#withResult.push(ticket);
       this.#results.push(outcome.result);
     }
   }
@@ -165,15 +165,15 @@ export class OutcomeCollector {
 }
 
 /** Calls `visit` for each outcome of a batch. */
-export function forEachOutcome(batch: OutcomeBatch, visit: (row: number, outcome: Outcome) => void): void {
-  for (const row of batch.completed) visit(row, COMPLETED);
+export function forEachOutcome(batch: OutcomeBatch, visit: (ticket: number, outcome: Outcome) => void): void {
+  for (const ticket of batch.completed) visit(ticket, COMPLETED);
   let start = 0;
   for (let i = 0; i < batch.withResult.length; i++) {
     const end = batch.ends[i]!;
     visit(batch.withResult[i]!, { kind: 'completed', result: batch.bytes!.subarray(start, end) });
     start = end;
   }
-  for (const { row, outcome } of batch.others) visit(row, outcome);
+  for (const { ticket, outcome } of batch.others) visit(ticket, outcome);
 }
 
 const COMPLETED: Outcome = { kind: 'completed', result: null };

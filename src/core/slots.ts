@@ -26,6 +26,23 @@ export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
 const MAX_EPOCH = 2 ** 28 - 1;
+const MAX_ROWS = 4_096;
+
+/**
+ * One shipping as one number: its row and its epoch. Outcomes name it, not the row alone, because they can arrive when the
+ * row has another tenant: a thread reports over two ports, and what comes over one may overtake the other.
+ */
+export function ticketOf(row: number, epoch: number): number {
+  return epoch * MAX_ROWS + row;
+}
+
+export function rowOf(ticket: number): number {
+  return ticket % MAX_ROWS;
+}
+
+export function epochOf(ticket: number): number {
+  return Math.floor(ticket / MAX_ROWS);
+}
 
 export class SlotTable {
   readonly buffer: SharedArrayBuffer;

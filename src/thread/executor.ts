@@ -15,7 +15,7 @@ import {
 } from '../core/errors.js';
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
 import { Queue } from '../core/queue.js';
-import { monotonicMs, type SlotTable } from '../core/slots.js';
+import { monotonicMs, type SlotTable, ticketOf } from '../core/slots.js';
 import { decide, type Ending } from '../tasks/decide.js';
 import { type AnyTask, definitionOf, type TaskDefinition } from '../tasks/task.js';
 import { AttemptContext, RetryRequest, type ThreadScope } from './context.js';
@@ -106,7 +106,7 @@ export class Executor {
       const endedMs = monotonicMs();
       this.#slots.end(item.row, item.epoch, endedMs, outcome.kind === 'completed' && outcome.result === null);
       this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-      chunk.outcomes.add(item.row, outcome);
+      chunk.outcomes.add(ticketOf(item.row, item.epoch), outcome);
       this.#advance(chunk);
       this.#pump();
     });

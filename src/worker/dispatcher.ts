@@ -11,7 +11,7 @@
 import { ChunkWriter, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
 import { Queue } from '../core/queue.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
-import { monotonicMs, SlotState, SlotTable } from '../core/slots.js';
+import { epochOf, monotonicMs, rowOf, SlotState, SlotTable } from '../core/slots.js';
 import type { Token } from '../redis/delivery-store.js';
 import { type Delivery, isSuspect } from './delivery.js';
 import { Estimates } from './estimates.js';
@@ -144,9 +144,10 @@ export class Dispatcher {
   /** Takes outcomes as they come in. */
   receive(batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
-    forEachOutcome(batch, (row, outcome) => {
+    forEachOutcome(batch, (ticket, outcome) => {
+      const row = rowOf(ticket);
       const shipment = this.#shipments[row];
-      if (!shipment) return; // its thread was given up meanwhile
+      if (shipment?.epoch !== epochOf(ticket)) return; // harvested, or its thread was given up, meanwhile
       if (outcome.kind === 'completed') this.#learn(shipment);
       this.#release(shipment, nowMs);
       this.#freeRow(row);

@@ -9,7 +9,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../src/core/protocol.js';
-import { monotonicMs } from '../../src/core/slots.js';
+import { monotonicMs, ticketOf } from '../../src/core/slots.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
 import { Dispatcher } from '../../src/worker/dispatcher.js';
@@ -32,7 +32,7 @@ interface SentChunk {
   /** Those whose outcomes were sent: their rows may be used again already. */
   readonly reported: Set<ChunkItem>;
   /** Those that have ended but whose outcomes wait for the event loop. */
-  readonly unreported: [row: number, outcome: Outcome][];
+  readonly unreported: [ticket: number, outcome: Outcome][];
   next: number;
   readonly answer: Deferred<OutcomeBatch>;
 }
@@ -59,6 +59,11 @@ class FakeThread implements Thread {
     const answer = deferred<OutcomeBatch>();
     this.#chunks.push({ items, reported: new Set(), unreported: [], next: 0, answer });
     return answer.promise;
+  }
+
+  /** What it was sent and has not answered. */
+  items(): [ChunkItem, ...ChunkItem[]] {
+    return this.#chunks.flatMap(({ items }) => items) as [ChunkItem, ...ChunkItem[]];
   }
 
   attend(): void {
@@ -96,10 +101,10 @@ class FakeThread implements Thread {
     this.#current = undefined;
     chunk.next += 1;
     const collector = new OutcomeCollector();
-    collector.add(item.row, outcome);
+    collector.add(ticketOf(item.row, item.epoch), outcome);
     this.#fleet.vacate([item]);
     chunk.reported.add(item);
-    if (chunk.next === chunk.items.length) this.#answer([[item.row, outcome]]);
+    if (chunk.next === chunk.items.length) this.#answer([[ticketOf(item.row, item.epoch), outcome]]);
     else this.#fleet.dispatcher.receive(collector.take());
   }
 
@@ -111,7 +116,7 @@ class FakeThread implements Thread {
     slots.end(item.row, item.epoch, slots.startedAt(item.row) + 0.01, true);
     this.#current = undefined;
     chunk.next += 1;
-    chunk.unreported.push([item.row, COMPLETED]);
+    chunk.unreported.push([ticketOf(item.row, item.epoch), COMPLETED]);
   }
 
   /** Runs everything it has, each for so long. */
@@ -134,10 +139,10 @@ class FakeThread implements Thread {
     };
   }
 
-  #answer(rest: [row: number, outcome: Outcome][]): void {
+  #answer(rest: [ticket: number, outcome: Outcome][]): void {
     const chunk = this.#chunks.shift()!;
     const collector = new OutcomeCollector();
-    for (const [row, outcome] of [...chunk.unreported, ...rest]) collector.add(row, outcome);
+    for (const [ticket, outcome] of [...chunk.unreported, ...rest]) collector.add(ticket, outcome);
     this.#fleet.vacate(chunk.items.filter((item) => !chunk.reported.has(item)));
     chunk.answer.resolve(collector.take());
   }
@@ -678,3 +683,24 @@ function randomOf(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+test('an outcome that arrives when its row has another tenant ends nothing', async () => {
+  const fleet = new Fleet(1);
+  const { dispatcher } = fleet;
+  await fleet.learn('noop', 0.01);
+  fleet.ended.length = 0;
+  const [first] = fleet.add('noop');
+  const thread = fleet.threads[0]!;
+  const [{ row, epoch }] = thread.items();
+  await thread.work();
+  expect(fleet.ended).toEqual([first]);
+
+  const [second] = fleet.add('noop');
+  expect(thread.items()).toMatchObject([{ row }]); // the same row, shipped anew
+  const late = new OutcomeCollector();
+  late.add(ticketOf(row, epoch), COMPLETED);
+  dispatcher.receive(late.take());
+  expect(fleet.ended).toEqual([first]);
+  await thread.work();
+  expect(fleet.ended).toEqual([first, second]);
+});

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { decodeError, decodeValue, encoderFor } from '../../src/core/codec.js';
 import { encodeEnvelope } from '../../src/core/envelope.js';
 import { type ChunkItem, forEachOutcome, type Outcome, type OutcomeBatch } from '../../src/core/protocol.js';
-import { SlotState, SlotTable } from '../../src/core/slots.js';
+import { rowOf, SlotState, SlotTable } from '../../src/core/slots.js';
 import type { Logger, TaskContext, TaskDocket } from '../../src/tasks/context.js';
 import { retry } from '../../src/tasks/policies.js';
 import { type AnyTask, task } from '../../src/tasks/task.js';
@@ -38,7 +38,7 @@ function setUp(tasks: readonly AnyTask[], concurrency = 1) {
 
 function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
   const outcomes = new Map<number, Outcome>();
-  for (const batch of batches) forEachOutcome(batch, (row, outcome) => outcomes.set(row, outcome));
+  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOf(ticket), outcome));
   return outcomes;
 }
 
