@@ -6,13 +6,45 @@ export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
-export type { Logger, RetryControl, TaskContext, TaskDocket } from './tasks/context.js';
+export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
+export type {
+  Logger,
+  PerpetualControl,
+  RetryControl,
+  TaskContext,
+  TaskDocket,
+  ThreadContext,
+  TimeoutControl,
+} from './tasks/context.js';
+export { type Dependencies, type Dependency, depends, type Injected, shared } from './tasks/dependencies.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
 export {
+  type ConcurrencyLimitOptions,
+  type CooldownOptions,
+  type CronOptions,
+  concurrencyLimit,
+  cooldown,
+  cron,
+  type DebounceOptions,
+  debounce,
   type ExponentialRetryOptions,
   exponentialRetry,
+  type LimitPolicy,
+  type PerpetualOptions,
+  type PerpetualPolicy,
+  perpetual,
+  type RateLimitOptions,
   type RetryOptions,
   type RetryPolicy,
+  rateLimit,
   retry,
 } from './tasks/policies.js';
-export { type AnyTask, type Task, type TaskOptions, task } from './tasks/task.js';
+export type { StandardSchema } from './tasks/schema.js';
+export {
+  type AnyTask,
+  type InputOption,
+  type Task,
+  type TaskOptions,
+  task,
+  type UnknownArgument,
+} from './tasks/task.js';

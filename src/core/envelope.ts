@@ -33,11 +33,12 @@ export function encodeEnvelope(
   return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, null, args]);
 }
 
-/** Writes the message of another attempt: the same in all but its number. */
-export function withAttempt(envelope: Envelope, attempt: number): Buffer {
+/** Writes the message of another attempt: the same in all but its number and, where given, its encoded arguments. */
+export function withAttempt(envelope: Envelope, attempt: number, args: Uint8Array | null = null): Buffer {
   const head = plain.pack([envelope.version, envelope.task, envelope.ttlMs, attempt, envelope.id]);
   head[0] = FIXED_ARRAY | FIELDS;
-  return Buffer.concat([head, envelope.rest]);
+  const { rest } = envelope;
+  return Buffer.concat(args ? [head, rest.subarray(0, rest.length - envelope.args.length), args] : [head, rest]);
 }
 
 /**

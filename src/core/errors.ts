@@ -159,8 +159,12 @@ export class TimeoutError extends DocketError {
 /** The execution was cancelled, so it has no result. */
 export class ExecutionCancelledError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_CANCELLED';
-  constructor(readonly key: string) {
-    super(`execution '${key}' was cancelled`);
+  constructor(
+    readonly key: string,
+    /** Why, when it was not by `cancel`: such as a limit that dropped it. */
+    reason?: string,
+  ) {
+    super(`execution '${key}' was cancelled${reason ? `: ${reason}` : ''}`);
   }
 }
 
@@ -216,5 +220,38 @@ export class PoisonedError extends DocketError {
     readonly charges: number,
   ) {
     super(`execution '${key}' was running when its thread or process died, ${charges} times: it is not tried again`);
+  }
+}
+
+/** The arguments do not match the task's `input`. At `add` nothing was written; an attempt fails and is not retried. */
+export class InvalidArgumentsError extends DocketError {
+  readonly code = 'DOCKET_INVALID_ARGUMENTS';
+  constructor(
+    readonly task: string,
+    /** What is wrong where; `path` is empty when it is about the arguments as a whole. */
+    readonly issues: readonly { readonly path: string; readonly message: string }[],
+  ) {
+    const listed = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
+    super(`the arguments of '${task}' do not match its input: ${listed.join('; ')}`);
+  }
+}
+
+/** An argument that a limit counts is missing, or is not a value that can be counted; the attempt failed. */
+export class LimitArgumentError extends DocketError {
+  readonly code = 'DOCKET_LIMIT_ARGUMENT';
+  constructor(
+    readonly task: string,
+    readonly argument: string,
+    /** The arguments there are. */
+    readonly names: readonly string[],
+    /** What the argument is instead of a scalar; `null` when it is missing. */
+    readonly found: string | null = null,
+  ) {
+    const problem = found === null ? 'is missing' : `is ${found}`;
+    const known = names.slice(0, 20).map((name) => (name.length > 60 ? `${name.slice(0, 60)}…` : name));
+    const has = known.length > 0 ? `its arguments are ${known.join(', ')}` : 'it has no arguments';
+    super(
+      `task '${task}' is limited by its argument '${argument}', which ${problem}; ${has}: pass a string, number, bigint, boolean, null or Date, or limit the task by another argument`,
+    );
   }
 }

@@ -5,18 +5,22 @@
  *   coordinator ── chunk of items ────> thread     answers when the last one is over, with the outcomes not yet sent
  *   coordinator <── outcomes, logs ──── thread     as they finish
  *
- * Beside the messages there is the slot table (`slots.ts`) and one word a thread waits on, by which it is told to look
- * for cancelled runs even while nothing is sent.
+ * Beside the messages there is the slot table (`slots.ts`) and a word a thread waits on, by which it is told to look for
+ * cancelled runs even while nothing is sent.
  */
 import { Packr, Unpackr } from 'msgpackr';
 
 /** What a thread is started with. */
 export interface ThreadConfig {
   readonly slots: SharedArrayBuffer;
-  /** One Int32 that changes when a run on this thread was cancelled. */
+  /** Two Int32, ASKED and HEARD: how often the thread was told to look for cancelled runs, and what it has seen of that. */
   readonly attention: SharedArrayBuffer;
   /** Module references of the task collections. */
   readonly tasks: readonly string[];
+  /** Module reference of the task that runs in place of unknown ones. */
+  readonly fallback: string | null;
+  /** Whether anybody reads `debug` lines: the start and the end of each attempt are told then. */
+  readonly logsAttempts: boolean;
   /** Executions this thread runs at once. */
   readonly concurrency: number;
   readonly workerName: string;
@@ -28,6 +32,9 @@ export interface ThreadConfig {
     readonly maxPayloadBytes: number;
   };
 }
+
+export const ASKED = 0;
+export const HEARD = 1;
 
 /** One execution on its way to a thread. */
 export interface ChunkItem {
@@ -41,26 +48,42 @@ export interface ChunkItem {
   readonly message: Uint8Array;
 }
 
-export type ToThread = { readonly kind: 'boot' } | { readonly kind: 'chunk'; readonly items: Uint8Array };
+export type ToThread =
+  | { readonly kind: 'boot' }
+  | { readonly kind: 'chunk'; readonly items: Uint8Array }
+  /** Dispose what is shared: the thread is about to be ended. Answered when that is done. */
+  | { readonly kind: 'dispose' };
 
 /** The thread's answer to `boot`: what it can run, or the (encoded) error of a module that failed to load. */
 export type Booted<Manifest> =
-  | { readonly kind: 'ready'; readonly manifest: readonly Manifest[] }
+  | { readonly kind: 'ready'; readonly manifest: Manifest }
   | { readonly kind: 'failed'; readonly error: Uint8Array };
 
 /** How one attempt ended, as decided in the thread. */
 export type Outcome =
-  | { readonly kind: 'completed'; readonly result: Uint8Array | null }
-  | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string }
+  | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRun }
+  | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRun }
   | {
       readonly kind: 'retry';
       readonly due: { readonly delayMs: number } | { readonly atMs: number };
       readonly line: string;
     }
-  /** No task of this name is loaded here: it is put back, uncharged. */
-  | { readonly kind: 'unknown' }
+  /** Somebody cancelled the execution, and the attempt has ended. */
+  | { readonly kind: 'cancelled' }
   /** The attempt was cut short because the worker stops: it is put back, uncharged. */
   | { readonly kind: 'interrupted' };
+
+/** What the body of a perpetual task said of its next run; what it did not say follows the policy. */
+export interface NextRun {
+  /** Interval to use instead of the policy's. */
+  readonly everyMs?: number;
+  /** When it is due, instead of by an interval. */
+  readonly due?: { readonly delayMs: number } | { readonly atMs: number };
+  /** Encoded arguments to use instead of this run's. */
+  readonly args?: Uint8Array;
+  /** There is none: the chain ends. */
+  readonly isEnded?: true;
+}
 
 /**
  * Outcomes as they cross the threads' border. Most executions complete with nothing or with a few bytes; flat arrays of
@@ -134,7 +157,7 @@ export class OutcomeCollector {
   }
 
   add(ticket: number, outcome: Outcome): void {
-    if (outcome.kind !== 'completed') this.#others.push({ ticket, outcome });
+    if (outcome.kind !== 'completed' || outcome.next) this.#others.push({ ticket, outcome });
     else if (outcome.result === null) this.#completed.push(ticket);
     else {
       this.#withResult.push(ticket);

@@ -3,7 +3,8 @@
  * a message, on who may run it. Owns the rule that an execution is started at most once per shipping.
  *
  *   word 0 (Int32)   epoch << 3 | state        every transition is one compareExchange on the whole word
- *   word 1 (Int32)   cancel: the epoch that is asked to stop
+ *   word 1 (Int32)   cancel: epoch << 3 | reason, of the run that is asked to stop
+ *   bytes 8..15      deadline of what runs now, body or clean-up, on the clock of startedAt; 0 when there is none
  *   bytes 16..23     startedAt, milliseconds of process.hrtime (one clock for all threads of a process)
  *   bytes 24..31     duration of the finished run in milliseconds
  *
@@ -18,12 +19,22 @@
 const ROW_BYTES = 32;
 const WORDS = ROW_BYTES / 4;
 const CANCEL = 1;
+const DEADLINE = 1; // in doubles
 const STARTED_AT = 2; // in doubles
 const DURATION = 3; // in doubles
 
 /** `returned` is finished, successfully and without a result: all there is to know, should the message never come. */
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
+
+/** Why a run is asked to stop. */
+export const StopReason = {
+  /** The worker stops, or lost the lease: it runs again elsewhere. */
+  interrupted: 1,
+  /** Somebody cancelled the execution. */
+  cancelled: 2,
+} as const;
+export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
 const MAX_EPOCH = 2 ** 28 - 1;
 const MAX_ROWS = 4_096;
@@ -61,6 +72,7 @@ export class SlotTable {
   /** Coordinator: opens the row for a new shipping and returns its epoch. */
   ship(row: number): number {
     const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which means «cancel nobody»
+    this.#doubles[row * 4 + DEADLINE] = 0;
     Atomics.store(this.#words, row * WORDS, (epoch << 3) | SlotState.shipped);
     return epoch;
   }
@@ -88,13 +100,24 @@ export class SlotTable {
   }
 
   /** Coordinator: asks the run of this epoch to stop. The caller then wakes the thread. */
-  cancel(row: number, epoch: number): void {
-    Atomics.store(this.#words, row * WORDS + CANCEL, epoch);
+  cancel(row: number, epoch: number, reason: StopReason): void {
+    Atomics.store(this.#words, row * WORDS + CANCEL, (epoch << 3) | reason);
   }
 
-  /** Thread: whether this run was asked to stop. Costs 7 ns, so a busy loop may ask in every turn. */
-  isCancelled(row: number, epoch: number): boolean {
-    return Atomics.load(this.#words, row * WORDS + CANCEL) === epoch;
+  /** Thread: why this run was asked to stop, if it was. Costs 7 ns, so a busy loop may ask in every turn. */
+  stopReason(row: number, epoch: number): StopReason | null {
+    const word = Atomics.load(this.#words, row * WORDS + CANCEL);
+    return word >>> 3 === epoch ? ((word & 7) as StopReason) : null;
+  }
+
+  /** Thread: what runs now must be over at this time of the monotonic clock; 0 lifts that. */
+  setDeadline(row: number, atMs: number): void {
+    this.#doubles[row * 4 + DEADLINE] = atMs;
+  }
+
+  /** When what runs on this row must be over; 0 when it has no limit. */
+  deadline(row: number): number {
+    return this.#doubles[row * 4 + DEADLINE]!;
   }
 
   state(row: number): SlotState {

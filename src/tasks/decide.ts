@@ -1,4 +1,5 @@
 /** Decides what follows the end of an attempt: one pure function, used wherever an attempt can end. */
+import { TimeoutError } from '../core/errors.js';
 import type { RetryData, TaskPolicies } from './policies.js';
 
 /** How the body ended. */
@@ -29,6 +30,11 @@ export function decide(policies: TaskPolicies, attempt: number, ending: Ending, 
   return ending.isRetryable
     ? { kind: 'retry', due: { delayMs: delayAfter(retry, attempt, random) } }
     : { kind: 'failed' };
+}
+
+/** What an attempt fails with that took too long, be it the thread that notices or the coordinator. */
+export function timeoutErrorOf(task: string, timeoutMs: number): TimeoutError {
+  return new TimeoutError(`task '${task}' took longer than its timeout of ${timeoutMs} ms`);
 }
 
 function hasAttemptsLeft(retry: RetryData, attempt: number): boolean {

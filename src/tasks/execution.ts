@@ -19,11 +19,14 @@ export interface Execution<R> {
   readonly worker: string | null;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
-  /** Message of the error it failed with; `null` unless it failed. */
+  /** Message of the error it failed with, or why it was dropped; else `null`. */
   readonly error: string | null;
 
   /** Reads the fields anew. */
   sync(): Promise<void>;
+
+  /** Cancels it wherever it is, see `Docket.cancel`. */
+  cancel(): Promise<void>;
 
   /**
    * Waits until the execution ends and gives what its body returned.

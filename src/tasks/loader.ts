@@ -1,8 +1,11 @@
 /** Loads task modules by reference: all of them, or an error. The one place that imports user code. */
 import { pathToFileURL } from 'node:url';
+import type { ErrorClass } from '../core/codec.js';
 import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
 import { withBuiltins } from './builtin.js';
 import { collectTasks } from './collection.js';
+import { type ConfigurationDefinition, configurationOf } from './configure.js';
+import type { Dependency } from './dependencies.js';
 import { resolvePackage } from './package.js';
 import { locateModule, parseReference } from './reference.js';
 import { type AnyTask, isTask } from './task.js';
@@ -11,35 +14,58 @@ import { type AnyTask, isTask } from './task.js';
 export interface LoadedTasks {
   /** By name, with the built-in tasks. */
   readonly tasks: ReadonlyMap<string, AnyTask>;
+  /** Runs in place of unknown tasks; `null` when there is none. */
+  readonly fallback: AnyTask | null;
+  /** Dependencies around every execution, outermost first. */
+  readonly uses: readonly NamedDependency[];
+  /** Classes that the threads' own docket revives. */
+  readonly errors: readonly ErrorClass[];
+}
+
+export type NamedDependency = readonly [name: string, dependency: Dependency<unknown, never>];
+
+export interface LoadOptions {
+  /**
+   * Reference of the task that runs in place of unknown ones: `module:export`; without an export it takes `fallback`,
+   * else `default`. It comes before what modules configure.
+   * @default what a module configures, else none
+   */
+  readonly fallback?: string | null;
 }
 
 /**
- * Imports task modules and collects their tasks.
+ * Imports task modules and collects their tasks, and what they configure in their export `worker`.
  *
  * A reference is `module` or `module:export`; module is a file path, a `file:` URL or a package specifier. Without an
  * export it takes `tasks`, else `default`, else every task the module exports. TypeScript loads where Node strips types
  * (22.18 or newer) or `tsx` is installed. The built-in tasks `trace`, `fail` and `sleep` are always there; a user's task
  * of the same name takes the built-in's place.
  * @param from - folder that paths and packages are resolved from
- * @throws TaskModuleError when a module is missing, fails to load (`cause` is its own error) or exports no tasks
+ * @throws TaskModuleError when a module is missing, fails to load (`cause` is its own error) or exports no tasks, or
+ *   two modules configure a fallback
  * @throws DuplicateTaskError naming both modules when two different tasks share a name
  * @example
  * ```ts
  * const { tasks } = await loadTasks(['./dist/tasks.js', '@acme/billing:tasks']);
  * ```
  */
-export async function loadTasks(references: readonly string[], from = process.cwd()): Promise<LoadedTasks> {
-  const modules = references.map((reference): LocatedModule => {
-    const { module, exportName } = parseReference(reference);
-    return { reference, exportName, url: locateModule(reference, module, from) };
-  });
-  const typescript = modules.find(({ url }) => /\.[cm]?tsx?(?:[?#]|$)/.test(url));
+export async function loadTasks(
+  references: readonly string[],
+  from = process.cwd(),
+  options: LoadOptions = {},
+): Promise<LoadedTasks> {
+  const modules = references.map((reference) => locate(reference, from));
+  const fallbackModule = options.fallback == null ? null : locate(options.fallback, from);
+  const all = fallbackModule ? [...modules, fallbackModule] : modules;
+  const typescript = all.find(({ url }) => /\.[cm]?tsx?(?:[?#]|$)/.test(url));
   if (typescript !== undefined) await enableTypeScript(typescript.reference, from);
 
   const tasks = new Map<string, AnyTask>();
   const origins = new Map<string, string>();
+  const configurations = new Map<ConfigurationDefinition, string>();
   for (const module of modules) {
-    for (const [name, task] of exportedTasks(module, await importModule(module))) {
+    const namespace = await importModule(module);
+    for (const [name, task] of exportedTasks(module, namespace)) {
       // The same task through two modules, one exporting the other's, is no conflict.
       if (tasks.has(name) && tasks.get(name) !== task) {
         throw new DuplicateTaskError(name, `${origins.get(name)} and ${module.reference}`);
@@ -47,8 +73,18 @@ export async function loadTasks(references: readonly string[], from = process.cw
       tasks.set(name, task);
       origins.set(name, module.reference);
     }
+    const configuration = exportedConfiguration(namespace);
+    if (configuration && !configurations.has(configuration)) configurations.set(configuration, module.reference);
   }
-  return { tasks: withBuiltins(tasks) };
+  const definitions = [...configurations.keys()];
+  return {
+    tasks: withBuiltins(tasks),
+    fallback: fallbackModule
+      ? exportedFallback(fallbackModule, await importModule(fallbackModule))
+      : configuredFallback(configurations),
+    uses: definitions.flatMap(({ uses }) => Object.entries(uses)),
+    errors: [...new Set(definitions.flatMap(({ errors }) => errors))],
+  };
 }
 
 interface LocatedModule {
@@ -59,8 +95,14 @@ interface LocatedModule {
 
 interface Namespace {
   readonly tasks?: unknown;
+  readonly worker?: unknown;
   readonly default?: unknown;
   readonly [name: string]: unknown;
+}
+
+function locate(reference: string, from: string): LocatedModule {
+  const { module, exportName } = parseReference(reference);
+  return { reference, exportName, url: locateModule(reference, module, from) };
 }
 
 async function importModule({ reference, url }: LocatedModule): Promise<Namespace> {
@@ -73,11 +115,9 @@ async function importModule({ reference, url }: LocatedModule): Promise<Namespac
 }
 
 function exportedTasks({ reference, exportName }: LocatedModule, namespace: Namespace): Map<string, AnyTask> {
-  if (exportName !== null && !(exportName in namespace)) {
-    throw new TaskModuleError(reference, `has no export '${exportName}', ${exportsOf(namespace)}`);
-  }
+  checkExport(reference, exportName, namespace);
   const tasks = collect();
-  if (tasks.size > 0) return tasks;
+  if (tasks.size > 0 || (exportName === null && exportedConfiguration(namespace))) return tasks;
   throw new TaskModuleError(reference, `has no tasks: export them as 'tasks', ${exportsOf(namespace)}`);
 
   function collect(): Map<string, AnyTask> {
@@ -86,6 +126,39 @@ function exportedTasks({ reference, exportName }: LocatedModule, namespace: Name
     if (isCollection(namespace.default)) return collectTasks(namespace.default, `${reference}:default`);
     return collectTasks(namespace, reference);
   }
+}
+
+function checkExport(reference: string, exportName: string | null, namespace: Namespace): void {
+  if (exportName === null || exportName in namespace) return;
+  throw new TaskModuleError(reference, `has no export '${exportName}', ${exportsOf(namespace)}`);
+}
+
+/** An export `worker` that is something else is the module's own affair. */
+function exportedConfiguration({ worker, default: main }: Namespace): ConfigurationDefinition | null {
+  // Modules compiled to CommonJS may show all they export as their `default` only.
+  return configurationOf(worker) ?? configurationOf((main as Namespace | null | undefined)?.worker);
+}
+
+function exportedFallback({ reference, exportName }: LocatedModule, namespace: Namespace): AnyTask {
+  checkExport(reference, exportName, namespace);
+  const name = exportName ?? ('fallback' in namespace ? 'fallback' : 'default');
+  const fallback = namespace[name];
+  if (isTask(fallback)) return fallback;
+  throw new TaskModuleError(reference, `the fallback is a task, but '${name}' is not one, ${exportsOf(namespace)}`);
+}
+
+function configuredFallback(configurations: ReadonlyMap<ConfigurationDefinition, string>): AnyTask | null {
+  const origins = new Map<AnyTask, string>();
+  for (const [{ fallback }, reference] of configurations) {
+    if (!fallback || origins.has(fallback)) continue;
+    const [other] = origins.values();
+    if (other !== undefined) {
+      throw new TaskModuleError(reference, `configures a fallback, and so does '${other}': keep one of them`);
+    }
+    origins.set(fallback, reference);
+  }
+  const [fallback = null] = origins.keys();
+  return fallback;
 }
 
 /** A default export that is one task among others, a class or a function does not hide the module's other exports. */

@@ -1,135 +1,92 @@
 /** Policies: plain, validated data, checked where they are declared and sent to the coordinator in the manifest. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkLimits, type LimitData, type LimitPolicy } from './limits.js';
+import type { PerpetualData, PerpetualPolicy } from './perpetual.js';
+import type { RetryData, RetryPolicy } from './retry.js';
 
-declare const policy: unique symbol;
-
-/** A retry policy, made with {@link retry} or {@link exponentialRetry}. */
-export interface RetryPolicy extends RetryData {
-  readonly [policy]: 'retry';
-}
-
-/** The delay before attempt n+1 is `min(minimumDelayMs * factor ** (n - 1), maximumDelayMs)`, shortened by the jitter. */
-export interface RetryData {
-  readonly kind: 'retry';
-  /** Attempts in total, the first included; `null` is forever. */
-  readonly attempts: number | null;
-  readonly minimumDelayMs: number;
-  readonly maximumDelayMs: number;
-  /** 1 keeps the delay as it is, 2 doubles it after each attempt. */
-  readonly factor: number;
-  /** 0..1: a delay is drawn from `[delay * (1 - jitter), delay]`, so that the maximum stays one. */
-  readonly jitter: number;
-}
+export {
+  type ConcurrencyLimitOptions,
+  type CooldownOptions,
+  concurrencyLimit,
+  cooldown,
+  type DebounceOptions,
+  debounce,
+  type LimitData,
+  type LimitPolicy,
+  type RateLimitOptions,
+  rateLimit,
+} from './limits.js';
+export {
+  type CronOptions,
+  cron,
+  type PerpetualData,
+  type PerpetualOptions,
+  type PerpetualPolicy,
+  perpetual,
+} from './perpetual.js';
+export {
+  type ExponentialRetryOptions,
+  exponentialRetry,
+  type RetryData,
+  type RetryOptions,
+  type RetryPolicy,
+  retry,
+} from './retry.js';
 
 /** All policies of a task; structured-cloneable. */
 export interface TaskPolicies {
   readonly retry?: RetryData;
+  readonly perpetual?: PerpetualData;
+  readonly timeoutMs?: number;
+  readonly limits?: readonly LimitData[];
 }
 
-export interface RetryOptions {
-  /**
-   * Attempts in total, the first included: 1 never retries. `'forever'` retries until it succeeds or is cancelled, so a
-   * task that can never succeed comes back for good.
-   * @default 3
-   */
-  attempts?: number | 'forever';
-  /**
-   * Wait between the end of an attempt and the next. 0 puts it straight back in the queue, behind what is waiting there.
-   * @default 0
-   */
-  delay?: Duration;
+/** The policies among a task's options. */
+export interface PolicyOptions {
+  readonly retry?: RetryPolicy | undefined;
+  readonly perpetual?: PerpetualPolicy | undefined;
+  readonly timeout?: Duration | undefined;
+  readonly limits?: readonly LimitPolicy<string>[] | undefined;
 }
 
 /**
- * Retries a failed attempt after a fixed delay.
- * @throws InvalidOptionError when `attempts` is not a whole number >= 1, or `delay` is not a duration
- * @example
- * ```ts
- * const ping = task('ping', { retry: retry({ attempts: 5, delay: '10s' }) }, async ({ url }: { url: string }) => {
- *   await fetch(url);
- * });
- * ```
+ * Checks the policies of a task's options, each for itself and against each other.
+ * @throws InvalidOptionError when one was not made by its function, `timeout` is not a duration of more than 0, two
+ *   limits would count the same thing, or a perpetual task is debounced
  */
-export function retry(options: RetryOptions = {}): RetryPolicy {
-  const delayMs = toMs(options.delay ?? 0, 'retry.delay');
-  return retryPolicy({
-    kind: 'retry',
-    attempts: attemptsOf(options.attempts, 'retry.attempts'),
-    minimumDelayMs: delayMs,
-    maximumDelayMs: delayMs,
-    factor: 1,
-    jitter: 0,
-  });
-}
-
-export interface ExponentialRetryOptions {
-  /**
-   * Attempts in total, the first included: 1 never retries. `'forever'` retries until it succeeds or is cancelled.
-   * @default 3
-   */
-  attempts?: number | 'forever';
-  /**
-   * Wait after the first attempt; it doubles after each further one.
-   * @default '1s'
-   */
-  minimumDelay?: Duration;
-  /**
-   * Longest wait between two attempts.
-   * @default '64s'
-   */
-  maximumDelay?: Duration;
-  /**
-   * 0..1, the part of each delay that is random: 0.2 draws from 80 % to 100 % of it. Spreads the retries of executions
-   * that failed together.
-   * @default 0
-   */
-  jitter?: number;
-}
-
-/**
- * Retries a failed attempt after a delay that doubles each time, up to a maximum.
- * @throws InvalidOptionError when `attempts` is not a whole number >= 1, a delay is not a duration, `maximumDelay` is
- *   less than `minimumDelay`, or `jitter` is not within 0..1
- * @example
- * ```ts
- * const policy = exponentialRetry({ attempts: 5, minimumDelay: '500ms', jitter: 0.2 }); // waits 0.5, 1, 2, 4 s
- * ```
- */
-export function exponentialRetry(options: ExponentialRetryOptions = {}): RetryPolicy {
-  const minimumDelayMs = toMs(options.minimumDelay ?? '1s', 'exponentialRetry.minimumDelay');
-  const maximumDelayMs = toMs(options.maximumDelay ?? '64s', 'exponentialRetry.maximumDelay');
-  const jitter = options.jitter ?? 0;
-  if (maximumDelayMs < minimumDelayMs) {
-    const problem = `expected at least minimumDelay (${minimumDelayMs} ms), got ${maximumDelayMs} ms`;
-    throw new InvalidOptionError('exponentialRetry.maximumDelay', problem);
+export function resolvePolicies(options: PolicyOptions): TaskPolicies {
+  const policies: { -readonly [K in keyof TaskPolicies]: TaskPolicies[K] } = {};
+  if (options.retry !== undefined) policies.retry = checkRetry(options.retry);
+  if (options.perpetual !== undefined) policies.perpetual = checkPerpetual(options.perpetual);
+  if (options.timeout !== undefined) policies.timeoutMs = timeoutMsOf(options.timeout);
+  if (options.limits !== undefined) {
+    const limits = checkLimits(options.limits);
+    if (limits.length > 0) policies.limits = limits;
   }
-  if (typeof jitter !== 'number' || !(jitter >= 0 && jitter <= 1)) {
-    throw new InvalidOptionError('exponentialRetry.jitter', `expected a number from 0 to 1, got ${String(jitter)}`);
-  }
-  const attempts = attemptsOf(options.attempts, 'exponentialRetry.attempts');
-  return retryPolicy({ kind: 'retry', attempts, minimumDelayMs, maximumDelayMs, factor: 2, jitter });
+  checkCombination(policies);
+  return Object.freeze(policies);
 }
 
-/**
- * Checks the policies of a task's options.
- * @throws InvalidOptionError when one was not made by its function
- */
-export function resolvePolicies(options: { readonly retry?: RetryPolicy | undefined }): TaskPolicies {
-  if (options.retry === undefined) return Object.freeze({});
-  if (options.retry?.kind === 'retry') return Object.freeze({ retry: options.retry });
+function checkRetry(retry: RetryPolicy): RetryPolicy {
+  if (retry?.kind === 'retry') return retry;
   throw new InvalidOptionError('retry', 'expected a policy made with retry() or exponentialRetry()');
 }
 
-const DEFAULT_ATTEMPTS = 3;
-
-function attemptsOf(attempts: number | 'forever' = DEFAULT_ATTEMPTS, option: string): number | null {
-  if (attempts === 'forever') return null;
-  if (Number.isSafeInteger(attempts) && attempts >= 1) return attempts;
-  throw new InvalidOptionError(option, `expected a whole number >= 1 or 'forever', got ${String(attempts)}`);
+function checkPerpetual(perpetual: PerpetualPolicy): PerpetualPolicy {
+  if (perpetual?.kind === 'perpetual' || perpetual?.kind === 'cron') return perpetual;
+  throw new InvalidOptionError('perpetual', 'expected a policy made with perpetual() or cron()');
 }
 
-/** The brand exists for the compiler only. */
-function retryPolicy(data: RetryData): RetryPolicy {
-  return Object.freeze(data) as RetryPolicy;
+function timeoutMsOf(timeout: Duration): number {
+  const timeoutMs = toMs(timeout, 'timeout');
+  if (timeoutMs > 0) return timeoutMs;
+  throw new InvalidOptionError('timeout', 'expected a duration of at least 1 ms: leave it out to set no limit');
+}
+
+function checkCombination({ perpetual, limits }: TaskPolicies): void {
+  if (!perpetual || !limits?.some((limit) => limit.kind === 'debounce')) return;
+  const problem =
+    'debounce() and a perpetual policy exclude each other: one chooses among many, the other keeps one key';
+  throw new InvalidOptionError('limits', `${problem}. Use cooldown(), or debounce the task that triggers this one`);
 }

@@ -1,7 +1,17 @@
 /** A task: a named function with policies. Its name is the wire format; its code never leaves the process that loaded it. */
+
+import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import type { RetryControl, TaskContext } from './context.js';
-import { type RetryPolicy, resolvePolicies, type TaskPolicies } from './policies.js';
+import type { PerpetualControl, RetryControl, TaskContext, TimeoutControl } from './context.js';
+import { checkUses, type Dependencies, type DependencyArguments, type Injected } from './dependencies.js';
+import {
+  type LimitPolicy,
+  type PerpetualPolicy,
+  type RetryPolicy,
+  resolvePolicies,
+  type TaskPolicies,
+} from './policies.js';
+import { type AnySchema, checkSchema, type StandardSchema } from './schema.js';
 
 declare const args: unique symbol;
 declare const result: unique symbol;
@@ -16,67 +26,179 @@ export interface Task<Name extends string, A, R> {
 /** Any task, whatever its arguments and result. */
 export type AnyTask = Task<string, never, unknown>;
 
-export interface TaskOptions<T extends RetryPolicy | undefined> {
+export interface TaskOptions<
+  U extends Dependencies = {},
+  N extends string = never,
+  L extends string = never,
+  P extends PerpetualPolicy | undefined = undefined,
+  T extends RetryPolicy | undefined = undefined,
+  D extends Duration | undefined = undefined,
+> {
   /**
    * What happens after a failed attempt. With it, the body may also use `ctx.retry`.
    * @default no retry: one failed attempt fails the execution
    */
   readonly retry?: T;
+  /**
+   * Runs the task again and again under the same key. With it, the body may also use `ctx.perpetual`.
+   * @default one run
+   */
+  readonly perpetual?: P;
+  /**
+   * How long an attempt may take, more than 0: making its dependencies, the body, and the clean-up have as much each.
+   * `ctx.signal` aborts when it is over, and the attempt fails with a TimeoutError even if the body returns later. With
+   * it, the body may also use `ctx.timeout`.
+   * @default no limit
+   */
+  readonly timeout?: D;
+  /**
+   * When executions wait or are dropped, as a whole or for each value of an argument.
+   * @default none
+   */
+  readonly limits?: readonly LimitPolicy<N>[];
+  /**
+   * Arguments that log lines about attempts show: their `'value'`, or their `'length'` or size. All others are private.
+   * @default none
+   */
+  readonly logged?: { readonly [K in L]: 'value' | 'length' };
+  /**
+   * Dependencies, by the name they have on the context. Each name must be free there.
+   * @default none
+   */
+  readonly uses?: U;
+}
+
+/** The option `input`, which also says what the arguments are. */
+export interface InputOption<I, O> {
+  /**
+   * Any Standard Schema, such as zod, valibot and arktype make them. Callers give its input, checked before it is
+   * added; it is checked again before the body, which gets its output. Arguments that do not match fail for good.
+   */
+  readonly input: StandardSchema<I, O>;
+}
+
+/** Stands in for a task that names an argument which it does not have: nothing takes it for a task. */
+export interface UnknownArgument<N> {
+  readonly 'is not an argument of this task': N;
 }
 
 /** What the declared policies add to the body's context. */
-export type Controls<T extends RetryPolicy | undefined> = T extends RetryPolicy ? RetryControl : {};
+export type Controls<
+  P extends PerpetualPolicy | undefined,
+  T extends RetryPolicy | undefined,
+  D extends Duration | undefined,
+> = (P extends PerpetualPolicy ? PerpetualControl : {}) &
+  (T extends RetryPolicy ? RetryControl : {}) &
+  (D extends Duration ? TimeoutControl : {});
+
+/** The task, unless its options name what is not among the arguments `A`, or its dependencies need more of `B`. */
+type Declared<Name extends string, A, B, R, U, Named> = [Named] extends [keyof A]
+  ? B extends DependencyArguments<U>
+    ? Task<Name, A, R>
+    : UnknownArgument<'a dependency needs arguments this task does not have'>
+  : UnknownArgument<Exclude<Named, keyof A>>;
 
 /** What a thread needs to run a task. */
 export interface TaskDefinition {
   readonly name: string;
   readonly policies: TaskPolicies;
   run(args: unknown, ctx: TaskContext): unknown;
+  readonly input?: AnySchema;
+  readonly uses?: Dependencies;
+  readonly logged?: LoggedArguments;
 }
+
+/** How the arguments that may be shown are shown. */
+export type LoggedArguments = Readonly<Record<string, 'value' | 'length'>>;
 
 /**
  * Declares a task: a function that workers run when somebody adds it to a docket.
  *
  * @param name - how workers find the task: explicit, stable, up to 512 bytes. Executions waiting in Redis hold it, so
  *   renaming a task strands them.
- * @param run - the body, sync or async. Its first parameter is one object with named fields and must be annotated.
- * @throws InvalidOptionError when the name is empty, longer than 512 bytes or has control characters, when a policy was
- *   not made by its function, or when `run` is not a function
+ * @param run - the body, sync or async. Its first parameter is one object with named fields and must be annotated,
+ *   unless `input` says what it is.
+ * @throws InvalidOptionError when the name is empty, longer than 512 bytes or has control characters, when an option is
+ *   not what it should be, or when `run` is not a function
  * @example
  * ```ts
  * export const hello = task('hello', async ({ name }: { name: string }) => `hello ${name}`);
  *
  * export const charge = task(
  *   'charge',
- *   { retry: exponentialRetry({ attempts: 5 }) },
+ *   { retry: exponentialRetry({ attempts: 5 }), timeout: '30s', uses: { payments } },
  *   async ({ orderId }: { orderId: number }, ctx) => {
  *     if (orderId < 0) ctx.retry.after('1m');
- *     return { charged: orderId };
+ *     return await ctx.payments.charge(orderId, { signal: ctx.signal });
  *   },
  * );
  * ```
  */
 export function task<
   const Name extends string,
-  A extends object = {},
+  I extends object,
+  O,
   R = void,
+  U extends Dependencies = {},
+  N extends string = never,
+  L extends string = never,
+  P extends PerpetualPolicy | undefined = undefined,
   T extends RetryPolicy | undefined = undefined,
+  D extends Duration | undefined = undefined,
 >(
   name: Name,
-  options: TaskOptions<T>,
-  run: (args: A, ctx: TaskContext & Controls<T>) => R | Promise<R>,
-): Task<Name, A, R>;
+  options: TaskOptions<U, N, L, P, T, D> & InputOption<I, O>,
+  run: (args: O, ctx: TaskContext & Injected<U> & Controls<P, T, D>) => R | Promise<R>,
+): Declared<Name, I, O, R, U, N | L>;
+export function task<
+  const Name extends string,
+  A extends object = {},
+  R = void,
+  U extends Dependencies = {},
+  N extends string = never,
+  L extends string = never,
+  P extends PerpetualPolicy | undefined = undefined,
+  T extends RetryPolicy | undefined = undefined,
+  D extends Duration | undefined = undefined,
+>(
+  name: Name,
+  options: TaskOptions<U, N, L, P, T, D>,
+  run: (args: A, ctx: TaskContext & Injected<U> & Controls<P, T, D>) => R | Promise<R>,
+): Declared<Name, A, A, R, U, N | L>;
 export function task<const Name extends string, A extends object = {}, R = void>(
   name: Name,
   run: (args: A, ctx: TaskContext) => R | Promise<R>,
 ): Task<Name, A, R>;
-export function task(name: string, ...rest: [Body] | [TaskOptions<RetryPolicy | undefined>, Body]): AnyTask {
+export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknown {
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   checkTaskName(name);
   if (typeof run !== 'function') throw new InvalidOptionError('run', `task '${name}' needs a function to run`);
-  const policies = resolvePolicies(options);
-  const definition: TaskDefinition = Object.freeze({ name, policies, run: run as TaskDefinition['run'] });
-  return Object.freeze({ name, [DEFINITION]: definition }) as unknown as AnyTask;
+  const definition: TaskDefinition = {
+    name,
+    policies: resolvePolicies(options),
+    run: run as TaskDefinition['run'],
+    ...whatElse(options),
+  };
+  return Object.freeze({ name, [DEFINITION]: Object.freeze(definition) });
+}
+
+/** The options that only the thread needs; what is not declared is not there, so that a thread sees it at a glance. */
+function whatElse({ input, uses, logged }: AnyOptions): Pick<TaskDefinition, 'input' | 'uses' | 'logged'> {
+  if (input !== undefined) checkSchema(input);
+  return {
+    ...(input !== undefined && { input }),
+    ...(uses !== undefined && { uses: checkUses(uses, 'uses') }),
+    ...(logged !== undefined && { logged: checkLogged(logged) }),
+  };
+}
+
+function checkLogged(logged: LoggedArguments): LoggedArguments {
+  if (typeof logged !== 'object' || logged === null) throw new InvalidOptionError('logged', 'expected a record');
+  for (const [argument, how] of Object.entries(logged)) {
+    if (how === 'value' || how === 'length') continue;
+    throw new InvalidOptionError(`logged.${argument}`, `expected 'value' or 'length', got ${String(how)}`);
+  }
+  return Object.freeze({ ...logged });
 }
 
 /** Tells whether a value was made with {@link task}, by this copy of the package or another one. */
@@ -104,6 +226,16 @@ export function checkTaskName(name: unknown): asserts name is string {
 }
 
 type Body = (args: never, ctx: never) => unknown;
+
+type AnyOptions = TaskOptions<
+  Dependencies,
+  string,
+  string,
+  PerpetualPolicy | undefined,
+  RetryPolicy | undefined,
+  Duration | undefined
+> &
+  Partial<InputOption<unknown, unknown>>;
 
 /** In the global registry, so that a task module with its own copy of docket in `node_modules` still works. */
 const DEFINITION: unique symbol = Symbol.for('docket.task');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decide, type Ending } from '../../src/tasks/decide.js';
+import { decide, type Ending, timeoutErrorOf } from '../../src/tasks/decide.js';
 import { exponentialRetry, retry } from '../../src/tasks/policies.js';
 
 const threw: Ending = { kind: 'threw', isRetryable: true };
@@ -54,4 +54,11 @@ test('what the body asks for comes before the delay of the policy, and counts', 
 
 test('what the next attempt would only meet again is not retried', () => {
   expect(decide({ retry: retry() }, 1, { kind: 'threw', isRetryable: false })).toEqual({ kind: 'failed' });
+});
+
+test('an attempt that took too long is said to have done so, by name and time', () => {
+  expect(timeoutErrorOf('charge', 250)).toMatchObject({
+    code: 'DOCKET_TIMEOUT',
+    message: "task 'charge' took longer than its timeout of 250 ms",
+  });
 });

@@ -131,6 +131,70 @@ test.runIf(stripsTypes)('TypeScript loads where Node strips types', async () => 
   expect(await namesOf('./typed.ts')).toEqual(['typed']);
 });
 
+// ---------------------------------------------------------------- configuration
+
+test('what modules configure is gathered, in the order of the modules', async () => {
+  const { uses, errors, fallback, tasks } = await loadTasks(['./configured.js', './configured-too.js'], fixtures);
+  expect(uses.map(([name]) => name)).toEqual(['tracing', 'metrics']);
+  expect(errors.map(({ name }) => name)).toEqual(['PaymentDeclined']);
+  expect(fallback?.name).toBe('fallback');
+  expect([...tasks.keys()]).toEqual([...builtins, 'bill', 'fallback', 'refund']);
+});
+
+test('a module whose tasks were named is configured all the same', async () => {
+  expect((await loadTasks(['./configured-too.js:tasks'], fixtures)).uses).toHaveLength(1);
+});
+
+test('modules that configure nothing leave nothing to do', async () => {
+  expect(await loadTasks(['./named.js'], fixtures)).toMatchObject({ uses: [], errors: [], fallback: null });
+  expect(await loadTasks([])).toMatchObject({ uses: [], errors: [], fallback: null });
+});
+
+test('a module may have a configuration and no tasks', async () => {
+  const { fallback } = await loadTasks(['./configured-again.js'], fixtures);
+  expect(fallback?.name).toBe('second');
+});
+
+test("an export 'worker' that is something else is left alone", async () => {
+  expect(await namesOf('./worker-of-its-own.js')).toEqual(['bill']);
+});
+
+test('the same configuration through two modules counts once', async () => {
+  const { uses, fallback } = await loadTasks(['./configured.js', './configured-reexport.js'], fixtures);
+  expect([uses.length, fallback?.name]).toEqual([1, 'fallback']);
+});
+
+test('two fallbacks are an error that names both modules', async () => {
+  const { message } = await failureOf('./configured.js', './configured-again.js');
+  expect(message).toContain(
+    "task module './configured-again.js': configures a fallback, and so does './configured.js'",
+  );
+});
+
+test.each([
+  ['./configured-too.js:fallback', 'other fallback'],
+  ['./configured-too.js', 'other fallback'],
+  ['./loose.js', 'one'], // its default
+  ['./named.js:greet', 'greet'],
+])('a fallback that is given as %s comes before what is configured', async (reference, name) => {
+  const references = ['./configured.js', './configured-again.js'];
+  const { fallback, uses, tasks } = await loadTasks(references, fixtures, { fallback: reference });
+  expect(fallback?.name).toBe(name);
+  expect(uses).toHaveLength(1); // its module is not one of the worker's
+  expect(tasks.has(name)).toBe(false);
+});
+
+test.each([
+  ['./configured.js:nowhere', "has no export 'nowhere'"],
+  ['./named.js', "the fallback is a task, but 'default' is not one, it exports"],
+  ['./named.js:tasks', "the fallback is a task, but 'tasks' is not one"],
+  ['./missing.js', 'there is no file'],
+])('a fallback that is no task is refused: %s', async (fallback, problem) => {
+  const loading = loadTasks([], fixtures, { fallback });
+  await expect(loading).rejects.toThrow(TaskModuleError);
+  await expect(loading).rejects.toThrow(problem);
+});
+
 let project: string;
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), 'docket-loader-'));
@@ -184,4 +248,13 @@ test.skipIf(stripsTypes)('TypeScript loads where tsx is installed', async () => 
   expect([...tasks.keys()]).toContain('typed');
   expect(globalThis).toHaveProperty('registered', 1);
   Reflect.deleteProperty(globalThis, 'registered');
+});
+
+test('a CommonJS package can be configured', async () => {
+  const configuration = "{ [Symbol.for('docket.configuration')]: { uses: {}, fallback: null, errors: [RangeError] } }";
+  const exported = `{ __esModule: true, bill: ${TASK_OF_ANOTHER_COPY}, worker: ${configuration} }`;
+  install('acme', { main: 'main.js' }, 'main.js', `module.exports = Object.assign({}, ${exported});`);
+  const { tasks, errors } = await loadTasks(['acme'], project);
+  expect([...tasks.keys()]).toContain('bill');
+  expect(errors).toEqual([RangeError]);
 });

@@ -69,9 +69,12 @@ const outcomes: readonly [row: number, outcome: Outcome][] = [
   [4, { kind: 'completed', result: Buffer.from('') }],
   [5, { kind: 'retry', due: { delayMs: 1_500 }, line: 'Error: five' }],
   [6, { kind: 'completed', result: null }],
-  [7, { kind: 'unknown' }],
+  [7, { kind: 'cancelled' }],
   [8, { kind: 'completed', result: Buffer.alloc(70_000, 8) }],
   [9, { kind: 'interrupted' }],
+  [10, { kind: 'completed', result: null, next: { everyMs: 5, args: new Uint8Array([0x80]) } }],
+  [11, { kind: 'completed', result: new Uint8Array([7]), next: { isEnded: true } }],
+  [12, { kind: 'failed', error: new Uint8Array([1]), line: 'Error: twelve', next: { due: { atMs: 9 } } }],
 ];
 
 function visited(collector: OutcomeCollector): Map<number, Outcome> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { SlotState, SlotTable } from '../../src/core/slots.js';
+import { SlotState, SlotTable, StopReason } from '../../src/core/slots.js';
 import { builtUrl } from '../support/built.js';
 
 const { free, shipped, started, finished, revoked, returned } = SlotState;
@@ -65,23 +65,45 @@ test('rows do not touch one another', () => {
   const epochs = [0, 1, 2].map((row) => table.ship(row));
   table.begin(0, epochs[0]!, 10);
   table.revoke(2, epochs[2]!);
-  table.cancel(0, epochs[0]!);
+  table.cancel(0, epochs[0]!, StopReason.cancelled);
   expect([0, 1, 2].map((row) => table.state(row))).toEqual([started, shipped, revoked]);
-  expect([0, 1, 2].map((row) => table.isCancelled(row, epochs[row]!))).toEqual([true, false, false]);
+  expect([0, 1, 2].map((row) => table.stopReason(row, epochs[row]!))).toEqual([StopReason.cancelled, null, null]);
   expect(table.rows).toBe(3);
 });
 
-test('a cancel means one shipping, not the next tenant of the row', () => {
+test.each(Object.values(StopReason))('a stop with reason %d means one shipping, not the next tenant', (reason) => {
   const table = new SlotTable(1);
   const first = table.ship(0);
-  expect(table.isCancelled(0, first)).toBe(false);
-  table.cancel(0, first);
-  expect(table.isCancelled(0, first)).toBe(true);
+  expect(table.stopReason(0, first)).toBe(null);
+  table.cancel(0, first, reason);
+  expect(table.stopReason(0, first)).toBe(reason);
   table.free(0);
   const second = table.ship(0);
-  expect(table.isCancelled(0, second)).toBe(false);
-  table.cancel(0, first); // late
-  expect(table.isCancelled(0, second)).toBe(false);
+  expect(table.stopReason(0, second)).toBe(null);
+  table.cancel(0, first, reason); // late
+  expect(table.stopReason(0, second)).toBe(null);
+});
+
+test('a run that is to stop with the highest epoch there is can be told so', () => {
+  const table = new SlotTable(1);
+  new Int32Array(table.buffer)[0] = (2 ** 28 - 2) << 3;
+  const epoch = table.ship(0);
+  expect(epoch).toBe(2 ** 28 - 1);
+  table.cancel(0, epoch, StopReason.interrupted);
+  expect(table.stopReason(0, epoch)).toBe(StopReason.interrupted);
+});
+
+test('a deadline holds for its row until it is lifted or the row is shipped anew', () => {
+  const table = new SlotTable(2);
+  table.ship(0);
+  table.setDeadline(0, 1_234.5);
+  expect([table.deadline(0), table.deadline(1)]).toEqual([1_234.5, 0]);
+  table.setDeadline(0, 0);
+  expect(table.deadline(0)).toBe(0);
+  table.setDeadline(0, 99);
+  table.free(0);
+  table.ship(0);
+  expect(table.deadline(0)).toBe(0);
 });
 
 test('epochs go round without ever being 0, which no cancel means', () => {

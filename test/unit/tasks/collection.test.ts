@@ -62,9 +62,13 @@ test('different tasks of one name are refused and both fields are named', () => 
 });
 
 test('a manifest says names and policies, as data that can be cloned', () => {
-  const manifest = manifestOf(Object.values(collection(one, two)));
-  expect(structuredClone(manifest)).toEqual([
-    { name: 'one', policies: { retry: retry({ attempts: 2 }) } },
-    { name: 'two', policies: {} },
-  ]);
+  const tasks = new Map(Object.entries(collection(one, two)));
+  expect(structuredClone(manifestOf({ tasks, fallback: null }))).toEqual({
+    tasks: [
+      { name: 'one', policies: { retry: retry({ attempts: 2 }) } },
+      { name: 'two', policies: {} },
+    ],
+    fallback: null,
+  });
+  expect(manifestOf({ tasks, fallback: one }).fallback).toEqual({ retry: retry({ attempts: 2 }) });
 });

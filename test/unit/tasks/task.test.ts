@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { InvalidOptionError } from '../../../src/core/errors.js';
-import { retry } from '../../../src/tasks/policies.js';
+import { depends } from '../../../src/tasks/dependencies.js';
+import { concurrencyLimit, debounce, perpetual, retry } from '../../../src/tasks/policies.js';
 import { definitionOf, isTask, task } from '../../../src/tasks/task.js';
 
 test('a task keeps its name, body and policies', () => {
@@ -11,8 +13,55 @@ test('a task keeps its name, body and policies', () => {
   expect(definitionOf(double)).toEqual({ name: 'double', policies: { retry: policy }, run });
 });
 
-test('a task without options has no policies', () => {
-  expect(definitionOf(task('plain', () => {})).policies).toEqual({});
+test('a task without options has no policies, and nothing that its thread would have to look after', () => {
+  const run = () => {};
+  expect(definitionOf(task('plain', run))).toStrictEqual({ name: 'plain', policies: {}, run });
+  expect(definitionOf(task('plain', {}, run))).toStrictEqual({ name: 'plain', policies: {}, run });
+});
+
+test('a task keeps all its options', () => {
+  const [input, db] = [z.object({ n: z.number() }), depends(() => 1)];
+  const limit = concurrencyLimit('n');
+  const options = { timeout: '2s', limits: [limit], logged: { n: 'value' }, uses: { db }, input } as const;
+  const policies = { timeoutMs: 2_000, limits: [limit] };
+  const definition = definitionOf(task('full', options, () => {}) as never);
+  expect(definition).toMatchObject({ policies, logged: { n: 'value' } });
+  expect(definition.uses).toEqual({ db });
+  expect(definition.input).toBe(input);
+});
+
+test('changing the options afterwards does not change the task', () => {
+  const options = { uses: { db: depends(() => 1) }, logged: { n: 'value' as 'value' | 'length' } };
+  const { uses, logged } = definitionOf(task('fixed', options, (_: { n: number }) => {}));
+  Object.assign(options.uses, { other: depends(() => 2) });
+  options.logged.n = 'length';
+  expect(Object.keys(uses!)).toEqual(['db']);
+  expect(logged).toEqual({ n: 'value' });
+  expect([uses, logged].every(Object.isFrozen)).toBe(true);
+});
+
+test.each<[string, object]>([
+  ['perpetual', { perpetual: { every: 5 } }],
+  ['timeout', { timeout: 0 }],
+  ['timeout', { timeout: 'soon' }],
+  ['limits', { limits: concurrencyLimit('n') }],
+  ['limits', { limits: [{ max: 1 }] }],
+  ['limits', { limits: [concurrencyLimit('n'), concurrencyLimit('n', { max: 2 })] }],
+  ['limits', { limits: [debounce({ settle: 1 })], perpetual: perpetual() }],
+  ['logged', { logged: 'n' }],
+  ['logged.n', { logged: { n: 'hash' } }],
+  ['uses', { uses: null }],
+  ['uses.db', { uses: { db: () => 1 } }],
+  ['uses.key', { uses: { key: depends(() => 1) } }],
+  ['uses.retry', { uses: { retry: depends(() => 1) } }],
+  ['uses.timeout', { uses: { timeout: depends(() => 1) } }],
+  ['uses.constructor', { uses: { constructor: depends(() => 1) } }],
+  ['input', { input: { at: 'string' } }],
+  ['input', { input: null }],
+])('an option %s that cannot be is refused at the declaration: %o', (option, options) => {
+  const declare = () => task('bad', options, () => {});
+  expect(declare).toThrow(InvalidOptionError);
+  expect(declare).toThrow(expect.objectContaining({ option: expect.stringMatching(`^${option}`) }));
 });
 
 test('a task cannot be changed', () => {

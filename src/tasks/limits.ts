@@ -1,0 +1,217 @@
+/** Limits: what keeps executions of a task from running now, or at all, as a whole or for each value of an argument. */
+import { type Duration, toMs } from '../core/duration.js';
+import { InvalidOptionError } from '../core/errors.js';
+
+declare const policy: unique symbol;
+declare const limited: unique symbol;
+
+/** A limit, made with {@link concurrencyLimit}, {@link rateLimit}, {@link cooldown} or {@link debounce}. */
+export type LimitPolicy<N extends string> = LimitData & { readonly [policy]: 'limit'; readonly [limited]?: N };
+
+/** What is counted apart for each value of `argument`; `null` counts the task as a whole. */
+export type LimitData = { readonly argument: string | null } & (
+  | {
+      readonly kind: 'concurrency';
+      /** Executions running at once at most. */
+      readonly max: number;
+      /** Shared by all limits that name it; `null` is the task's own. */
+      readonly scope: string | null;
+    }
+  | {
+      readonly kind: 'rate';
+      readonly max: number;
+      readonly perMs: number;
+      readonly onExceeded: 'delay' | 'drop';
+    }
+  | { readonly kind: 'cooldown'; readonly windowMs: number }
+  | { readonly kind: 'debounce'; readonly settleMs: number }
+);
+
+export interface ConcurrencyLimitOptions {
+  /**
+   * Executions running at once at most, in the whole fleet; the others wait, first come, first served.
+   * @default 1
+   */
+  max?: number;
+  /**
+   * A name of 1 to 128 bytes, to share the limit with other tasks: limits with the same scope count together, and for
+   * the same value of the argument, whatever it is called. Give each the same `max`.
+   * @default the limit is the task's own
+   */
+  scope?: string;
+}
+
+/**
+ * Limits how many executions run at once, for each value of an argument or for the task as a whole.
+ * @param argument - what is counted apart: a string, number, bigint, boolean, null or Date in the arguments. An
+ *   execution without it fails.
+ * @throws InvalidOptionError when `argument` or `scope` is empty, `scope` is longer than 128 bytes, or `max` is not a
+ *   whole number >= 1
+ * @example
+ * ```ts
+ * concurrencyLimit('customerId'); // one at once for each customer
+ * concurrencyLimit('host', { max: 4, scope: 'crawl' }); // four at once for each host, in all tasks with this scope
+ * concurrencyLimit({ max: 10 }); // ten at once in the fleet
+ * ```
+ */
+export function concurrencyLimit<const N extends string>(
+  argument: N,
+  options?: ConcurrencyLimitOptions,
+): LimitPolicy<N>;
+export function concurrencyLimit(options: ConcurrencyLimitOptions & { max: number }): LimitPolicy<never>;
+export function concurrencyLimit(
+  first: string | ConcurrencyLimitOptions,
+  second: ConcurrencyLimitOptions = {},
+): LimitPolicy<string> {
+  const [argument, { max = 1, scope }] = targetAndOptions('concurrencyLimit', first, second);
+  if (scope !== undefined) checkName(scope, 'concurrencyLimit.scope', MAXIMUM_SCOPE_BYTES);
+  checkMax(max, 'concurrencyLimit.max');
+  return limitPolicy({ kind: 'concurrency', argument, max, scope: scope ?? null });
+}
+
+export interface RateLimitOptions {
+  /** Attempts that may start within any period of `per`. */
+  max: number;
+  /** Length of the period, more than 0. It slides, on the server's clock. */
+  per: Duration;
+  /**
+   * `'delay'` keeps what is too much for the next free place, `'drop'` cancels it.
+   * @default 'delay'
+   */
+  onExceeded?: 'delay' | 'drop';
+}
+
+/**
+ * Limits how many attempts start within a period, for each value of an argument or for the task as a whole. Retries
+ * count, redeliveries of the same attempt do not.
+ * @throws InvalidOptionError when `argument` is empty, `max` is not a whole number >= 1, `per` is not a duration of
+ *   more than 0, or `onExceeded` is neither `'delay'` nor `'drop'`
+ * @example
+ * ```ts
+ * rateLimit('customerId', { max: 100, per: '1m' });
+ * rateLimit({ max: 5, per: '1s', onExceeded: 'drop' });
+ * ```
+ */
+export function rateLimit<const N extends string>(argument: N, options: RateLimitOptions): LimitPolicy<N>;
+export function rateLimit(options: RateLimitOptions): LimitPolicy<never>;
+export function rateLimit(first: string | RateLimitOptions, second?: RateLimitOptions): LimitPolicy<string> {
+  const [argument, { max, per, onExceeded = 'delay' }] = targetAndOptions('rateLimit', first, second);
+  checkMax(max, 'rateLimit.max');
+  if (onExceeded !== 'delay' && onExceeded !== 'drop') {
+    throw new InvalidOptionError('rateLimit.onExceeded', `expected 'delay' or 'drop', got ${String(onExceeded)}`);
+  }
+  return limitPolicy({ kind: 'rate', argument, max, perMs: toPositiveMs(per, 'rateLimit.per'), onExceeded });
+}
+
+export interface CooldownOptions {
+  /** How long after a start others are cancelled, more than 0. */
+  window: Duration;
+}
+
+/**
+ * Runs the first execution and cancels others that come within a window after its start. Its own retries and
+ * redeliveries pass.
+ * @throws InvalidOptionError when `argument` is empty, or `window` is not a duration of more than 0
+ * @example
+ * ```ts
+ * cooldown('customerId', { window: '10m' });
+ * ```
+ */
+export function cooldown<const N extends string>(argument: N, options: CooldownOptions): LimitPolicy<N>;
+export function cooldown(options: CooldownOptions): LimitPolicy<never>;
+export function cooldown(first: string | CooldownOptions, second?: CooldownOptions): LimitPolicy<string> {
+  const [argument, { window }] = targetAndOptions('cooldown', first, second);
+  return limitPolicy({ kind: 'cooldown', argument, windowMs: toPositiveMs(window, 'cooldown.window') });
+}
+
+export interface DebounceOptions {
+  /** How long it must be quiet, more than 0. There is no maximum wait: what is added without a pause never runs. */
+  settle: Duration;
+}
+
+/**
+ * Runs once things have settled: of the executions that are added in quick succession the last one runs, with its own
+ * arguments, `settle` after it was due; the others are cancelled. They are added without a `key`.
+ * @throws InvalidOptionError when `argument` is empty, or `settle` is not a duration of more than 0
+ * @example
+ * ```ts
+ * debounce('documentId', { settle: '5s' });
+ * ```
+ */
+export function debounce<const N extends string>(argument: N, options: DebounceOptions): LimitPolicy<N>;
+export function debounce(options: DebounceOptions): LimitPolicy<never>;
+export function debounce(first: string | DebounceOptions, second?: DebounceOptions): LimitPolicy<string> {
+  const [argument, { settle }] = targetAndOptions('debounce', first, second);
+  return limitPolicy({ kind: 'debounce', argument, settleMs: toPositiveMs(settle, 'debounce.settle') });
+}
+
+/**
+ * Checks the limits of one task against each other.
+ * @throws InvalidOptionError when one was not made by its function, or two of them would count the same thing
+ */
+export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] {
+  if (!Array.isArray(limits)) throw new InvalidOptionError('limits', `expected a list of limits${MADE_WITH}`);
+  const subjects = new Set<string>();
+  for (const [index, limit] of limits.entries()) {
+    if (!isLimit(limit)) throw new InvalidOptionError(`limits[${index}]`, `expected a limit${MADE_WITH}`);
+    const subject = subjectOf(limit);
+    if (subjects.has(subject)) throw new InvalidOptionError(`limits[${index}]`, `a second ${subject}: keep one`);
+    subjects.add(subject);
+  }
+  return Object.freeze([...limits]);
+}
+
+const MAXIMUM_SCOPE_BYTES = 128;
+const MADE_WITH = ' made with concurrencyLimit(), rateLimit(), cooldown() or debounce()';
+const KINDS: readonly unknown[] = ['concurrency', 'rate', 'cooldown', 'debounce'] satisfies LimitData['kind'][];
+/** Half a surrogate pair has no bytes in UTF-8. */
+const UNSAFE = /\p{Cs}/u;
+
+function isLimit(limit: LimitData | null | undefined): boolean {
+  return KINDS.includes(limit?.kind);
+}
+
+/** What a limit counts, in words; the same for two limits that would count the same thing. */
+function subjectOf(limit: LimitData): string {
+  if (limit.kind === 'debounce') return 'debounce'; // an execution can be the last of one thing only
+  const target = limit.argument === null ? '' : ` on '${limit.argument}'`;
+  if (limit.kind !== 'concurrency') return `${limit.kind} limit${target}`;
+  return `concurrency limit${target}${limit.scope === null ? '' : ` with the scope '${limit.scope}'`}`;
+}
+
+/** Tells `limit(argument, options)` from `limit(options)`. */
+function targetAndOptions<O extends object>(
+  limit: string,
+  first: string | O,
+  second: O | undefined,
+): [argument: string | null, options: Partial<O>] {
+  if (typeof first === 'object' && first !== null) return [null, first];
+  checkName(first, `${limit}.argument`);
+  return [first, second ?? {}];
+}
+
+function checkName(name: unknown, option: string, maximumBytes = Number.POSITIVE_INFINITY): asserts name is string {
+  if (typeof name !== 'string' || name === '') {
+    const given = name === '' ? "''" : String(name);
+    throw new InvalidOptionError(option, `expected a name, a string that is not empty, got ${given}`);
+  }
+  const bytes = Buffer.byteLength(name);
+  if (bytes > maximumBytes) throw new InvalidOptionError(option, `expected up to ${maximumBytes} bytes, got ${bytes}`);
+  if (UNSAFE.test(name)) throw new InvalidOptionError(option, `expected whole characters, got ${JSON.stringify(name)}`);
+}
+
+function checkMax(max: unknown, option: string): asserts max is number {
+  if (Number.isSafeInteger(max) && (max as number) >= 1) return;
+  throw new InvalidOptionError(option, `expected a whole number >= 1, got ${String(max)}`);
+}
+
+function toPositiveMs(duration: Duration | undefined, option: string): number {
+  const ms = toMs(duration as Duration, option);
+  if (ms === 0) throw new InvalidOptionError(option, `expected a duration of at least 1 ms, got ${String(duration)}`);
+  return ms;
+}
+
+/** The brand exists for the compiler only. */
+function limitPolicy(data: LimitData): LimitPolicy<string> {
+  return Object.freeze(data) as LimitPolicy<string>;
+}

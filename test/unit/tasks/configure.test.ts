@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { InvalidOptionError } from '../../../src/core/errors.js';
+import { configurationOf, configure } from '../../../src/tasks/configure.js';
+import { depends } from '../../../src/tasks/dependencies.js';
+import { task } from '../../../src/tasks/task.js';
+
+class PaymentDeclined extends Error {}
+const fallback = task('fallback', () => {});
+const tracing = depends(() => 1);
+
+test('a configuration keeps what it was given', () => {
+  const configured = configure({ uses: { tracing }, fallback, errors: [PaymentDeclined] });
+  expect(configurationOf(configured)).toEqual({ uses: { tracing }, fallback, errors: [PaymentDeclined] });
+  expect(configurationOf(configure({}))).toEqual({ uses: {}, fallback: null, errors: [] });
+  expect(Object.isFrozen(configured)).toBe(true);
+});
+
+test('a configuration made by another copy of the package is one', () => {
+  const definition = { uses: {}, fallback: null, errors: [] };
+  expect(configurationOf({ [Symbol.for('docket.configuration')]: definition })).toBe(definition);
+});
+
+test('nothing else is a configuration', () => {
+  expect([null, undefined, 'worker', {}, fallback, () => {}].map(configurationOf)).toEqual(Array(6).fill(null));
+});
+
+test.each([
+  ['configure.uses', { uses: [1] }],
+  ['configure.uses.key', { uses: { key: tracing } }],
+  ['configure.fallback', { fallback: () => {} }],
+  ['configure.errors', { errors: [Date] }],
+  ['configure.errors', { errors: PaymentDeclined }],
+])('a configuration with a bad %s is refused', (option, options) => {
+  const declare = () => configure(options as never);
+  expect(declare).toThrow(InvalidOptionError);
+  expect(declare).toThrow(expect.objectContaining({ option: expect.stringMatching(`^${option}`) }));
+});

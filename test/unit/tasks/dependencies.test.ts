@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { InvalidOptionError } from '../../../src/core/errors.js';
+import { CONTEXT_NAMES } from '../../../src/tasks/context.js';
+import { dependencyOf, depends, shared } from '../../../src/tasks/dependencies.js';
+import { AttemptContext } from '../../../src/thread/context.js';
+
+test('a dependency keeps its factory and what that uses', () => {
+  const factory = () => 1;
+  const config = depends(factory);
+  expect(dependencyOf(config)).toEqual({ kind: 'depends', factory, uses: {} });
+  const nested = depends(() => 2, { uses: { config } });
+  expect(dependencyOf(nested)).toMatchObject({ uses: { config } });
+  expect(dependencyOf(shared(factory))).toEqual({ kind: 'shared', factory });
+});
+
+test('a dependency cannot be changed', () => {
+  const config = depends(() => 1);
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(Object.isFrozen(dependencyOf(config))).toBe(true);
+});
+
+test.each([
+  ['depends', () => depends('factory' as never)],
+  ['shared', () => shared(undefined as never)],
+  ['depends.uses.logger', () => depends(() => 1, { uses: { logger: depends(() => 2) } })],
+  ['depends.uses.db', () => depends(() => 1, { uses: { db: {} as never } })],
+  ['depends.uses', () => depends(() => 1, { uses: 'db' as never })],
+])('%s is refused at the declaration when it cannot be', (option, declare) => {
+  expect(declare).toThrow(InvalidOptionError);
+  expect(declare).toThrow(expect.objectContaining({ option }));
+});
+
+test('every name on the context is taken', () => {
+  const names = Object.getOwnPropertyNames(AttemptContext.prototype).filter((name) => name !== 'constructor');
+  expect([...CONTEXT_NAMES].sort()).toEqual([...names, 'progress'].sort());
+});
