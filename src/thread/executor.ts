@@ -4,28 +4,23 @@
  * Owns the rule that an execution starts only after it won its slot, and starts as late as possible: what waits behind
  * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
  */
-import { types } from 'node:util';
-import { decodeValue, encodeError, encodeValue } from '../core/codec.js';
 import { Envelope } from '../core/envelope.js';
-import {
-  ResultTooLargeError,
-  RetriesExhaustedError,
-  UndecodableValueError,
-  UnencodableValueError,
-} from '../core/errors.js';
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
 import { Queue } from '../core/queue.js';
 import { monotonicMs, type SlotTable, ticketOf } from '../core/slots.js';
-import { decide, type Ending } from '../tasks/decide.js';
-import { type AnyTask, definitionOf, type TaskDefinition } from '../tasks/task.js';
-import { AttemptContext, RetryRequest, type ThreadScope } from './context.js';
+import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
+import type { LoadedTasks } from '../tasks/loader.js';
+import { definitionOf } from '../tasks/task.js';
+import { Attempt, type ThreadScope } from './attempt.js';
+import { runAttempt, type Surroundings } from './run-attempt.js';
+import { SharedInstances } from './shared-instances.js';
 
 export interface ExecutorOptions {
-  readonly tasks: ReadonlyMap<string, AnyTask>;
+  readonly loaded: LoadedTasks;
   readonly scope: ThreadScope;
   readonly concurrency: number;
-  /** Largest encoded result in bytes. */
-  readonly maxResultBytes: number;
+  /** Whether the start and the end of each attempt are told at `debug`. */
+  readonly logsAttempts: boolean;
   /** Takes outcomes that should not wait for the end of their chunk. */
   readonly report: (batch: OutcomeBatch) => void;
 }
@@ -47,8 +42,10 @@ interface Chunk {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #slots: SlotTable;
+  readonly #shared: SharedInstances;
+  readonly #surroundings: Surroundings;
   readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
-  readonly #running = new Set<AttemptContext>();
+  readonly #running = new Set<Attempt>();
   readonly #chunks = new Set<Chunk>();
   #isPumping = false;
   /** When the oldest outcome ended that is not reported. */
@@ -56,7 +53,10 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#slots = options.scope.slots;
+    const { loaded, scope, logsAttempts } = options;
+    this.#slots = scope.slots;
+    this.#shared = new SharedInstances(new SharedContext(scope));
+    this.#surroundings = { uses: loaded.uses, shared: this.#shared, logsAttempts };
   }
 
   /** Runs a chunk; resolves when all of it is over, with the outcomes that were not reported before. */
@@ -77,7 +77,12 @@ export class Executor {
 
   /** Looks which runs were cancelled and fires their signals. */
   attend(): void {
-    for (const context of this.#running) context.wake();
+    for (const attempt of this.#running) attempt.wake();
+  }
+
+  /** Cleans up what the executions shared: the thread is about to be ended. Logs what fails; never rejects. */
+  async dispose(): Promise<void> {
+    await this.#shared.dispose(this.#options.scope.logger({}));
   }
 
   /** Starts what may start. A loop, not recursion: a chunk of synchronous tasks ends within one call. */
@@ -99,41 +104,27 @@ export class Executor {
       return;
     }
     const envelope = new Envelope(item.message);
-    const context = new AttemptContext(item, envelope, this.#options.scope);
-    this.#running.add(context);
-    this.#attempt(envelope, context).then((outcome) => {
-      this.#running.delete(context);
-      const endedMs = monotonicMs();
-      this.#slots.end(item.row, item.epoch, endedMs, outcome.kind === 'completed' && outcome.result === null);
-      this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-      chunk.outcomes.add(ticketOf(item.row, item.epoch), outcome);
-      this.#advance(chunk);
+    const known = this.#options.loaded.tasks.get(envelope.task) ?? this.#options.loaded.fallback;
+    if (!known) {
+      this.#end(item, chunk, { kind: 'interrupted' });
+      return;
+    }
+    const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
+    this.#running.add(attempt);
+    runAttempt(attempt, this.#surroundings).then((outcome) => {
+      this.#running.delete(attempt);
+      this.#end(item, chunk, outcome);
       this.#pump();
     });
   }
 
-  /** One attempt, from arguments to outcome. Never rejects. */
-  async #attempt(envelope: Envelope, context: AttemptContext): Promise<Outcome> {
-    const known = this.#options.tasks.get(envelope.task);
-    if (!known) return { kind: 'unknown' };
-    const task = definitionOf(known);
-    try {
-      const result = await task.run(decodeValue(envelope.args), context);
-      return { kind: 'completed', result: this.#encodeResult(task.name, result) };
-    } catch (error) {
-      // Whatever it threw: timers and drivers make an error of their own of a signal that fires.
-      if (context.cancelled) return { kind: 'interrupted' };
-      return failureOf(error, task, envelope.attempt);
-    }
-  }
-
-  #encodeResult(task: string, result: unknown): Buffer | null {
-    if (result === undefined) return null;
-    const bytes = encodeValue(result, 'result');
-    if (bytes.length > this.#options.maxResultBytes) {
-      throw new ResultTooLargeError(task, bytes.length, this.#options.maxResultBytes);
-    }
-    return bytes;
+  #end(item: ChunkItem, chunk: Chunk, outcome: Outcome): void {
+    const endedMs = monotonicMs();
+    const isReturned = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
+    this.#slots.end(item.row, item.epoch, endedMs, isReturned);
+    this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
+    chunk.outcomes.add(ticketOf(item.row, item.epoch), outcome);
+    this.#advance(chunk);
   }
 
   #advance(chunk: Chunk): void {
@@ -153,30 +144,22 @@ export class Executor {
   }
 }
 
-function failureOf(error: unknown, task: TaskDefinition, attempt: number): Outcome {
-  const ending = endingOf(error);
-  const decision = decide(task.policies, attempt, ending);
-  if (decision.kind === 'retry') return { kind: 'retry', due: decision.due, line: lineOf(error) };
-  const final = ending.kind === 'asked' ? new RetriesExhaustedError(task.name, attempt) : error;
-  return { kind: 'failed', error: new Uint8Array(encodeError(final)), line: lineOf(final) }; // a copy: not the pool
-}
+/** What the factories of shared dependencies get. The docket is opened by those that ask for it. */
+class SharedContext implements ThreadContext {
+  readonly worker: ThreadContext['worker'];
+  readonly #scope: ThreadScope;
+  #logger: Logger | undefined;
 
-/** What the next attempt would only meet again. */
-const FINAL_ERRORS = [ResultTooLargeError, UnencodableValueError, UndecodableValueError];
+  constructor(scope: ThreadScope) {
+    this.#scope = scope;
+    this.worker = scope.worker;
+  }
 
-function endingOf(error: unknown): Ending {
-  if (types.isProxy(error)) return { kind: 'threw', isRetryable: true }; // `instanceof` would run its traps
-  if (error instanceof RetryRequest) return { kind: 'asked', due: error.due };
-  const isRetryable = !FINAL_ERRORS.some((final) => error instanceof final);
-  return { kind: 'threw', isRetryable };
-}
-
-/** The error in one line, for records and logs. */
-function lineOf(error: unknown): string {
-  try {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return text.split('\n', 1)[0]!.slice(0, 500);
-  } catch {
-    return 'an error that cannot be shown';
+  get logger(): Logger {
+    this.#logger ??= this.#scope.logger({});
+    return this.#logger;
+  }
+  get docket(): TaskDocket {
+    return this.#scope.docket();
   }
 }

@@ -3,20 +3,32 @@
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import { Docket } from '../client/docket.js';
+import type { ErrorClass as DocketErrorClass } from '../client/options.js';
+import type { ErrorClass } from '../core/codec.js';
 import type { LogLine, ThreadConfig } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
-import type { ThreadScope } from './context.js';
+import type { ThreadScope } from './attempt.js';
 
 export class Scope implements ThreadScope {
   readonly slots: SlotTable;
   readonly worker: { readonly name: string; readonly threadId: number };
+  readonly maxPayloadBytes: number;
+  readonly #errors: readonly ErrorClass[];
   readonly #config: ThreadConfig;
   readonly #log: (line: LogLine) => void;
   #docket: Docket | undefined;
 
-  constructor(config: ThreadConfig, slots: SlotTable, log: (line: LogLine) => void) {
+  /** `errors` are classes that results read through `ctx.docket` revive. */
+  constructor(
+    config: ThreadConfig,
+    slots: SlotTable,
+    log: (line: LogLine) => void,
+    errors: readonly ErrorClass[] = [],
+  ) {
     this.#config = config;
+    this.#errors = errors;
+    this.maxPayloadBytes = config.docket.maxPayloadBytes;
     this.#log = log;
     this.slots = slots;
     this.worker = { name: config.workerName, threadId };
@@ -24,7 +36,8 @@ export class Scope implements ThreadScope {
 
   docket(): TaskDocket {
     const { name, url, executionTtlMs, maxPayloadBytes } = this.#config.docket;
-    this.#docket ??= new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes });
+    const errors = this.#errors as readonly DocketErrorClass[]; // nobody calls them: errors are revived without
+    this.#docket ??= new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
     return this.#docket;
   }
 

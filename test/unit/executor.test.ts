@@ -2,45 +2,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { decodeError, decodeValue, encoderFor } from '../../src/core/codec.js';
 import { encodeEnvelope } from '../../src/core/envelope.js';
-import { type ChunkItem, forEachOutcome, type Outcome, type OutcomeBatch } from '../../src/core/protocol.js';
-import { rowOf, SlotState, SlotTable } from '../../src/core/slots.js';
-import type { Logger, TaskContext, TaskDocket } from '../../src/tasks/context.js';
+import { SlotState, SlotTable, StopReason } from '../../src/core/slots.js';
+import type { TaskContext } from '../../src/tasks/context.js';
 import { retry } from '../../src/tasks/policies.js';
-import { type AnyTask, task } from '../../src/tasks/task.js';
+import { task } from '../../src/tasks/task.js';
 import { Executor } from '../../src/thread/executor.js';
+import { aborted, outcomesOf, setUp } from '../support/executor.js';
 import { deferred } from '../support/wait.js';
-
-/** An executor, the coordinator's side of its slot table, and what was reported before the chunk ended. */
-function setUp(tasks: readonly AnyTask[], concurrency = 1) {
-  const slots = new SlotTable(64);
-  const reported: OutcomeBatch[] = [];
-  const silent = () => {};
-  const executor = new Executor({
-    tasks: new Map(tasks.map((one) => [one.name, one])),
-    scope: {
-      slots,
-      worker: { name: 'w', threadId: 7 },
-      docket: () => ({}) as TaskDocket,
-      logger: (): Logger => ({ debug: silent, info: silent, warn: silent, error: silent }),
-    },
-    concurrency,
-    maxResultBytes: 1_000,
-    report: (batch) => reported.push(batch),
-  });
-  let nextRow = 0;
-  const item = (name: string, args: object = {}): ChunkItem => {
-    const row = nextRow++;
-    const message = encodeEnvelope(encoderFor(args, 'args'), name, 0, `id-${row}`, args);
-    return { row, epoch: slots.ship(row), record: null, dueMs: 1, isRedelivered: false, message };
-  };
-  return { slots, executor, reported, item };
-}
-
-function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
-  const outcomes = new Map<number, Outcome>();
-  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOf(ticket), outcome));
-  return outcomes;
-}
 
 test('a chunk is answered with the outcome of each of its items', async () => {
   const echo = task('echo', ({ value }: { value: unknown }) => value);
@@ -63,7 +31,7 @@ test('items start in their order, at most so many at once', async () => {
     started.push(n);
     await gates[n]!.promise;
   });
-  const { executor, item, reported } = setUp([wait], 2);
+  const { executor, item, reported } = setUp([wait], { concurrency: 2 });
   const answer = executor.run(gates.map((_, n) => item('wait', { n })));
   await turn();
   expect(started).toEqual([0, 1]);
@@ -83,7 +51,7 @@ test('two chunks share the concurrency of the thread', async () => {
     await gate.promise;
     running -= 1;
   });
-  const { executor, item } = setUp([wait], 2);
+  const { executor, item } = setUp([wait], { concurrency: 2 });
   const answers = [executor.run([item('wait'), item('wait')]), executor.run([item('wait')])];
   await turn();
   gate.resolve();
@@ -131,12 +99,28 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
   expect([...outcomesOf(await answer).keys()]).toEqual([items[1]!.row]);
 });
 
-test('a task that is not loaded is unknown, whatever its neighbours', async () => {
+test('a task that is not loaded is left to others, whatever its neighbours', async () => {
   const { executor, item, reported } = setUp([task('noop', () => {})]);
   const items = [item('newer'), item('noop')];
   const outcomes = outcomesOf(await executor.run(items), ...reported);
-  expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'unknown' });
+  expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'interrupted' });
   expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
+});
+
+test('the fallback runs in place of unknown tasks, and sees their arguments and name', async () => {
+  const fallback = task('fallback', (args: object, ctx) => ({ args, task: ctx.execution.task }));
+  const { outcomeOf } = setUp([task('noop', () => {})], { fallback });
+  const outcome = await outcomeOf('newer', { n: 1 });
+  expect(outcome.kind === 'completed' && decodeValue(outcome.result!)).toEqual({ args: { n: 1 }, task: 'newer' });
+  expect(await outcomeOf('noop')).toEqual({ kind: 'completed', result: null });
+});
+
+test('the policies of the fallback hold for what it runs', async () => {
+  const fallback = task('fallback', { retry: retry({ delay: 7 }) }, () => {
+    throw new Error('not yet');
+  });
+  const { outcomeOf } = setUp([], { fallback });
+  expect(await outcomeOf('newer')).toMatchObject({ kind: 'retry', due: { delayMs: 7 } });
 });
 
 test.each<[string, () => unknown]>([
@@ -217,15 +201,39 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
       throw new DOMException('The operation was aborted', 'AbortError');
     },
   ],
-])('an attempt that is told to stop and %s was interrupted', async (_, body) => {
-  const { executor, item, slots, reported } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
-  const waiting = item('wait');
-  const answer = executor.run([waiting]);
-  await turn();
-  slots.cancel(waiting.row, waiting.epoch);
-  executor.attend();
-  const [outcome] = outcomesOf(await answer, ...reported).values();
-  expect(outcome).toEqual({ kind: 'interrupted' });
+])('an attempt that is told to stop and %s ends with the reason', async (_, body) => {
+  const reasons = [
+    [StopReason.interrupted, { kind: 'interrupted' }],
+    [StopReason.cancelled, { kind: 'cancelled' }],
+  ] as const;
+  for (const [reason, expected] of reasons) {
+    const { executor, item, slots, reported } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
+    const waiting = item('wait');
+    const answer = executor.run([waiting]);
+    await turn();
+    slots.cancel(waiting.row, waiting.epoch, reason);
+    executor.attend();
+    const [outcome] = outcomesOf(await answer, ...reported).values();
+    expect(outcome).toEqual(expected);
+  }
+});
+
+test('the reason of the signal says why the attempt must end', async () => {
+  const reasons: unknown[] = [];
+  const wait = task('wait', async (_args: object, ctx) => {
+    await aborted(ctx.signal);
+    reasons.push(ctx.signal.reason);
+  });
+  for (const reason of [StopReason.interrupted, StopReason.cancelled]) {
+    const { executor, item, slots } = setUp([wait]);
+    const waiting = item('wait');
+    const answer = executor.run([waiting]);
+    await turn();
+    slots.cancel(waiting.row, waiting.epoch, reason);
+    executor.attend();
+    await answer;
+  }
+  expect(reasons).toMatchObject([{ name: 'InterruptedError' }, { code: 'DOCKET_EXECUTION_CANCELLED', key: 'id-0' }]);
 });
 
 test('an attempt that returns although it was told to stop is completed', async () => {
@@ -233,7 +241,7 @@ test('an attempt that returns although it was told to stop is completed', async 
   const waiting = item('wait');
   const answer = executor.run([waiting]);
   await turn();
-  slots.cancel(waiting.row, waiting.epoch);
+  slots.cancel(waiting.row, waiting.epoch, StopReason.cancelled);
   executor.attend();
   expect([...outcomesOf(await answer, ...reported).values()]).toEqual([{ kind: 'completed', result: null }]);
 });
@@ -245,7 +253,7 @@ test('a cancel that is meant for an earlier tenant of the row does not hit the n
   const first = item('look');
   await executor.run([first]);
   slots.free(first.row);
-  slots.cancel(first.row, first.epoch);
+  slots.cancel(first.row, first.epoch, StopReason.cancelled);
   await executor.run([{ ...first, epoch: slots.ship(first.row) }]);
   expect(seen).toEqual([false, false, false, false]);
 });
@@ -254,10 +262,10 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
   let ran = 0;
   const slots = new SlotTable(20_000);
   const many = new Executor({
-    tasks: new Map([['noop', task('noop', () => void ran++)]]),
-    scope: { slots, worker: { name: 'w', threadId: 0 }, docket: fails, logger: fails },
+    loaded: { tasks: new Map([['noop', task('noop', () => void ran++)]]), fallback: null, uses: [], errors: [] },
+    scope: { slots, worker: { name: 'w', threadId: 0 }, maxPayloadBytes: 10, docket: fails, logger: fails },
     concurrency: 1,
-    maxResultBytes: 10,
+    logsAttempts: false,
     report: () => {},
   });
   const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, 'id', {});
@@ -270,8 +278,4 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
 
 function fails(): never {
   throw new Error('never read this');
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -1,0 +1,67 @@
+/** The two lines that tell of an attempt. Arguments are private unless the task says which may be shown. */
+import { inspect } from 'node:util';
+import type { Outcome } from '../core/protocol.js';
+import { monotonicMs } from '../core/slots.js';
+import type { LoggedArguments } from '../tasks/task.js';
+import type { Attempt } from './attempt.js';
+
+const LONGEST_VALUE = 100;
+
+/** Tells that an attempt starts, and how late; gives the text by which `logEnd` calls it. */
+export function logStart(attempt: Attempt, args: unknown): string {
+  const call = `${attempt.envelope.task}(${argumentsOf(args, attempt.task.logged ?? {})})`;
+  const punctualityMs = Math.max(0, Math.round(Date.now() - attempt.item.dueMs));
+  attempt.logger.debug({ punctualityMs }, `${call} starts`);
+  return call;
+}
+
+/** Tells how the attempt ended, and after how long. */
+export function logEnd(attempt: Attempt, call: string, outcome: Outcome): void {
+  const durationMs = Math.round((monotonicMs() - attempt.startedMs) * 1_000) / 1_000;
+  attempt.logger.debug({ durationMs }, `${call} ${endOf(outcome)}`);
+}
+
+function endOf(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'failed':
+      return `failed: ${outcome.line}`;
+    case 'retry':
+      return `failed and is tried again: ${outcome.line}`;
+    case 'cancelled':
+      return 'was cancelled';
+    case 'interrupted':
+      return 'was interrupted';
+    default:
+      return 'completed';
+  }
+}
+
+function argumentsOf(args: unknown, logged: LoggedArguments): string {
+  if (typeof args !== 'object' || args === null) return '...';
+  const shown = Object.entries(logged).map(([name, how]) => {
+    const value: unknown = Reflect.get(args, name);
+    return `${name}=${how === 'value' ? textOf(value) : `<${lengthOf(value)}>`}`;
+  });
+  const hasMore = Object.keys(args).some((name) => !Object.hasOwn(logged, name));
+  return [...shown, ...(hasMore ? ['...'] : [])].join(', ');
+}
+
+function textOf(value: unknown): string {
+  const text = inspect(value, {
+    depth: 1,
+    breakLength: Number.POSITIVE_INFINITY,
+    maxArrayLength: 5,
+    maxStringLength: 80,
+  });
+  const line = text.replace(/\s*\n\s*/g, ' ');
+  return line.length > LONGEST_VALUE ? `${line.slice(0, LONGEST_VALUE - 1)}…` : line;
+}
+
+/** How much there is of what has a length or a size, and how many fields of anything else. */
+function lengthOf(value: unknown): string {
+  if (typeof value === 'string') return String(value.length);
+  if (typeof value !== 'object' || value === null) return '?';
+  const { length, size, byteLength } = value as { length?: unknown; size?: unknown; byteLength?: unknown };
+  const count = [length, size, byteLength].find((one) => typeof one === 'number');
+  return String(count ?? Object.keys(value).length);
+}

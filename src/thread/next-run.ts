@@ -1,0 +1,92 @@
+/** What the body of a perpetual task says of its next run, collected until the attempt ends. */
+import { encodeValue } from '../core/codec.js';
+import { type Duration, toMs } from '../core/duration.js';
+import { InvalidOptionError, PayloadTooLargeError } from '../core/errors.js';
+import type { NextRun } from '../core/protocol.js';
+import type { PerpetualControl } from '../tasks/context.js';
+import type { RetryDue } from '../tasks/decide.js';
+import type { PerpetualData } from '../tasks/policies.js';
+
+export class NextRunRequest {
+  readonly #policy: PerpetualData;
+  readonly #task: string;
+  readonly #maxPayloadBytes: number;
+  #everyMs: number | undefined;
+  #due: RetryDue | undefined;
+  #args: Uint8Array | undefined;
+  #isEnded = false;
+  /** What `ctx.perpetual` gives. Its functions work destructured, too. */
+  readonly control: PerpetualControl['perpetual'];
+
+  constructor(policy: PerpetualData, task: string, maxPayloadBytes: number) {
+    this.#policy = policy;
+    this.#task = task;
+    this.#maxPayloadBytes = maxPayloadBytes;
+    const policyMs = () => this.#policyMs();
+    const everyMs = () => this.#everyMs;
+    const setEvery = (every: Duration) => this.#setEvery(every);
+    this.control = {
+      get every(): number {
+        return everyMs() ?? policyMs();
+      },
+      set every(every: Duration) {
+        setEvery(every);
+      },
+      perpetuate: (args) => this.#setArguments(args),
+      after: (delay) => {
+        this.#due = dueAfter(delay, 'perpetual.after');
+      },
+      at: (when) => {
+        this.#due = dueAt(when, 'perpetual.at');
+      },
+      cancel: () => {
+        this.#isEnded = true;
+      },
+    };
+  }
+
+  /** What was said; `null` when that is nothing, and the policy alone decides. */
+  get said(): NextRun | null {
+    if (this.#isEnded) return { isEnded: true };
+    if (this.#everyMs === undefined && this.#due === undefined && this.#args === undefined) return null;
+    return {
+      ...(this.#everyMs !== undefined && { everyMs: this.#everyMs }),
+      ...(this.#due !== undefined && { due: this.#due }),
+      ...(this.#args !== undefined && { args: this.#args }),
+    };
+  }
+
+  #policyMs(): number {
+    if (this.#policy.kind === 'perpetual') return this.#policy.everyMs;
+    const problem = `task '${this.#task}' follows a cron expression: use after() or at() for its next run`;
+    throw new InvalidOptionError('perpetual.every', problem);
+  }
+
+  #setEvery(every: Duration): void {
+    this.#policyMs();
+    this.#everyMs = toMs(every, 'perpetual.every');
+  }
+
+  /** A copy: what the encoder gives lies in memory that is used again. */
+  #setArguments(args: unknown): void {
+    if (typeof args !== 'object' || args === null || Array.isArray(args)) {
+      throw new InvalidOptionError('perpetual.perpetuate', 'expected one object with named fields');
+    }
+    const bytes = new Uint8Array(encodeValue(args, 'args'));
+    if (bytes.length > this.#maxPayloadBytes) {
+      throw new PayloadTooLargeError(this.#task, bytes.length, this.#maxPayloadBytes);
+    }
+    this.#args = bytes;
+  }
+}
+
+/** @throws InvalidOptionError naming `option` when it is not a duration */
+export function dueAfter(delay: Duration, option: string): RetryDue {
+  return { delayMs: toMs(delay, option) };
+}
+
+/** @throws InvalidOptionError naming `option` when it is not a valid date */
+export function dueAt(when: Date, option: string): RetryDue {
+  if (when instanceof Date && !Number.isNaN(when.getTime())) return { atMs: when.getTime() };
+  throw new InvalidOptionError(option, 'expected a valid date');
+}

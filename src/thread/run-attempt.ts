@@ -1,0 +1,97 @@
+/**
+ * One attempt, from its arguments to its outcome, step by step.
+ *
+ * Written so that a task without schema, dependencies, timeout and log lines pays for none of them: it waits for
+ * nothing but its body, and nothing is made but its context.
+ */
+import { decodeValue, encodeValue } from '../core/codec.js';
+import { ResultTooLargeError } from '../core/errors.js';
+import type { Outcome } from '../core/protocol.js';
+import { StopReason } from '../core/slots.js';
+import type { NamedDependency } from '../tasks/loader.js';
+import { validateArguments } from '../tasks/schema.js';
+import type { Attempt } from './attempt.js';
+import { logEnd, logStart } from './attempt-log.js';
+import { AttemptContext } from './context.js';
+import { failureOf, lineOf } from './failure.js';
+import { Resolution } from './resolution.js';
+import type { SharedInstances } from './shared-instances.js';
+
+/** What surrounds every attempt on a thread. */
+export interface Surroundings {
+  /** Dependencies of the worker, outermost first. */
+  readonly uses: readonly NamedDependency[];
+  readonly shared: SharedInstances;
+  readonly logsAttempts: boolean;
+}
+
+/** Runs an attempt to its very end, clean-up included. Never rejects. */
+export async function runAttempt(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
+  const { task } = attempt;
+  let call: string | undefined;
+  let resolution: Resolution | undefined;
+  let result: Uint8Array | null = null;
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    attempt.clock?.start();
+    let args = decodeValue(attempt.envelope.args);
+    if (surroundings.logsAttempts) call = logStart(attempt, args);
+    const context = new AttemptContext(attempt);
+    if (task.input) args = await validateArguments(attempt.envelope.task, task.input, args);
+    if (task.uses || surroundings.uses.length > 0) {
+      resolution = new Resolution(attempt, surroundings.shared, args);
+      await resolution.open(surroundings.uses);
+      if (task.uses) Object.assign(context, await resolution.open(Object.entries(task.uses)));
+    }
+    if (task.input || resolution) {
+      attempt.throwIfStopped(); // that took time: the body has not begun
+      attempt.clock?.start();
+    }
+    result = encodeResult(attempt, await task.run(args, context));
+  } catch (error) {
+    failure = { error };
+  }
+  attempt.clock?.stop();
+  if (attempt.timedOut) failure = { error: attempt.timedOut };
+
+  if (resolution) {
+    attempt.clock?.start();
+    try {
+      await resolution.close();
+    } catch (error) {
+      // The body's error says more; that of the clean-up would hide it.
+      if (failure) attempt.logger.error({ error: lineOf(error) }, 'the clean-up after a failed attempt failed');
+      else failure = { error };
+    }
+    attempt.clock?.stop();
+    if (attempt.timedOut) failure ??= { error: attempt.timedOut };
+  }
+
+  const outcome = outcomeOf(attempt, result, failure);
+  if (call !== undefined) logEnd(attempt, call, outcome);
+  return outcome;
+}
+
+/** Whatever it threw while it had to stop: timers and drivers make an error of their own of a signal that fires. */
+function outcomeOf(
+  attempt: Attempt,
+  result: Uint8Array | null,
+  failure: { readonly error: unknown } | undefined,
+): Outcome {
+  if (!failure) {
+    const next = attempt.saidOfNextRun?.said;
+    return next ? { kind: 'completed', result, next } : { kind: 'completed', result };
+  }
+  const { stopReason } = attempt;
+  if (stopReason === StopReason.cancelled) return { kind: 'cancelled' };
+  if (stopReason === StopReason.interrupted && !attempt.timedOut) return { kind: 'interrupted' };
+  return failureOf(attempt, failure.error);
+}
+
+function encodeResult(attempt: Attempt, result: unknown): Uint8Array | null {
+  if (result === undefined) return null;
+  const bytes = encodeValue(result, 'result');
+  const limit = attempt.scope.maxPayloadBytes;
+  if (bytes.length > limit) throw new ResultTooLargeError(attempt.envelope.task, bytes.length, limit);
+  return bytes;
+}

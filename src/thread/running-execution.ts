@@ -1,0 +1,82 @@
+/** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
+import { decodeValue } from '../core/codec.js';
+import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
+import { monotonicMs } from '../core/slots.js';
+import type { Disposition, ExecutionState } from '../core/states.js';
+import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { Attempt } from './attempt.js';
+
+export class RunningExecution implements Execution<unknown> {
+  readonly #attempt: Attempt;
+  readonly #startedAt: Date;
+  /** What was read last. */
+  #read: Execution<unknown> | null = null;
+  #args: { readonly value: unknown } | undefined;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+    this.#startedAt = new Date(Date.now() - (monotonicMs() - attempt.startedMs));
+  }
+
+  get key(): string {
+    return this.#attempt.key;
+  }
+  get task(): string {
+    return this.#attempt.envelope.task;
+  }
+  /** Decoded anew: the body may have changed its own. */
+  get args(): unknown {
+    this.#args ??= { value: decodeValue(this.#attempt.envelope.args) };
+    return this.#args.value;
+  }
+  get when(): Date {
+    return this.#read?.when ?? new Date(this.#attempt.item.dueMs);
+  }
+  get disposition(): Disposition {
+    return 'scheduled';
+  }
+  get attempt(): number {
+    return this.#read?.attempt ?? this.#attempt.envelope.attempt;
+  }
+  get state(): ExecutionState {
+    return this.#read?.state ?? 'running';
+  }
+  get worker(): string | null {
+    return this.#read ? this.#read.worker : this.#attempt.scope.worker.name;
+  }
+  get startedAt(): Date | null {
+    return this.#read ? this.#read.startedAt : this.#startedAt;
+  }
+  get completedAt(): Date | null {
+    return this.#read?.completedAt ?? null;
+  }
+  get error(): string | null {
+    return this.#read?.error ?? null;
+  }
+
+  async sync(): Promise<void> {
+    const found = await this.#find();
+    if (!found && this.#keepsState) throw new ExecutionNotFoundError(this.key);
+  }
+
+  async result(options?: ResultOptions): Promise<unknown> {
+    if (!this.#keepsState) throw new ResultsDisabledError(this.key);
+    const found = await this.#find();
+    if (!found) throw new ExecutionNotFoundError(this.key);
+    return await found.result(options);
+  }
+
+  async cancel(): Promise<void> {
+    await this.#attempt.scope.docket().cancel(this.key);
+  }
+
+  get #keepsState(): boolean {
+    return this.#attempt.envelope.ttlMs > 0;
+  }
+
+  async #find(): Promise<Execution<unknown> | null> {
+    const found = await this.#attempt.scope.docket().getExecution(this.key);
+    if (found) this.#read = found;
+    return found;
+  }
+}

@@ -1,0 +1,78 @@
+/** An executor without a coordinator: what units of the thread's side are tested with. */
+import { encoderFor } from '../../src/core/codec.js';
+import { encodeEnvelope } from '../../src/core/envelope.js';
+import {
+  type ChunkItem,
+  forEachOutcome,
+  type LogLine,
+  type Outcome,
+  type OutcomeBatch,
+} from '../../src/core/protocol.js';
+import { rowOf, SlotTable } from '../../src/core/slots.js';
+import type { Logger, TaskDocket } from '../../src/tasks/context.js';
+import type { LoadedTasks } from '../../src/tasks/loader.js';
+import type { AnyTask } from '../../src/tasks/task.js';
+import { Executor } from '../../src/thread/executor.js';
+
+export interface Setting extends Partial<Omit<LoadedTasks, 'tasks'>> {
+  readonly concurrency?: number;
+  readonly logsAttempts?: boolean;
+  readonly docket?: Partial<TaskDocket>;
+}
+
+/** An executor, the coordinator's side of its slot table, and what was reported and logged. */
+export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
+  const { concurrency = 1, logsAttempts = false, docket = {}, fallback = null, uses = [], errors = [] } = setting;
+  const slots = new SlotTable(64);
+  const reported: OutcomeBatch[] = [];
+  const lines: LogLine[] = [];
+  const executor = new Executor({
+    loaded: { tasks: new Map(tasks.map((one) => [one.name, one])), fallback, uses, errors },
+    scope: {
+      slots,
+      worker: { name: 'w', threadId: 7 },
+      maxPayloadBytes: 1_000,
+      docket: () => docket as TaskDocket,
+      logger: (own) => loggerInto(lines, own),
+    },
+    concurrency,
+    logsAttempts,
+    report: (batch) => reported.push(batch),
+  });
+  let nextRow = 0;
+  const item = (name: string, args: object = {}, ttlMs = 0): ChunkItem => {
+    const row = nextRow++;
+    const message = encodeEnvelope(encoderFor(args, 'args'), name, ttlMs, `id-${row}`, args);
+    return { row, epoch: slots.ship(row), record: null, dueMs: 1, isRedelivered: false, message };
+  };
+  /** Runs one execution to its end. */
+  const outcomeOf = async (name: string, args: object = {}, ttlMs = 0): Promise<Outcome> => {
+    const one = item(name, args, ttlMs);
+    return outcomesOf(await executor.run([one]), ...reported).get(one.row)!;
+  };
+  return { slots, executor, reported, lines, item, outcomeOf };
+}
+
+/** Outcomes by the row of their execution. */
+export function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
+  const outcomes = new Map<number, Outcome>();
+  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOf(ticket), outcome));
+  return outcomes;
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function loggerInto(lines: LogLine[], own: Readonly<Record<string, unknown>>): Logger {
+  const write =
+    (level: LogLine['level']) =>
+    (...line: [fields: object, message: string] | [message: string]) => {
+      const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
+      lines.push({ level, message, fields: { ...fields, ...own } });
+    };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import type { Execution } from '../../../src/tasks/execution.js';
+import { task } from '../../../src/tasks/task.js';
+import { setUp } from '../../support/executor.js';
+
+const KEPT_MS = 60_000;
+
+/** The handle a body gets, in a docket that knows `found` under its key. */
+async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_MS) {
+  const asked: string[] = [];
+  const handles: Execution<unknown>[] = [];
+  const look = task('look', (args: { n: number; list: number[] }, ctx) => {
+    args.list.push(9);
+    handles.push(ctx.execution);
+    expect(ctx.execution).toBe(ctx.execution);
+  });
+  const docket = {
+    getExecution: async (key: string) => {
+      asked.push(`get ${key}`);
+      return found as Execution<unknown> | null;
+    },
+    cancel: async (key: string) => void asked.push(`cancel ${key}`),
+  };
+  const { outcomeOf } = setUp([look], { docket });
+  expect(await outcomeOf('look', { n: 1, list: [] }, ttlMs)).toMatchObject({ kind: 'completed' });
+  return { handle: handles[0]!, asked };
+}
+
+test('the execution knows itself without asking Redis', async () => {
+  const before = Date.now();
+  const { handle, asked } = await handleOf(null);
+  expect(handle).toMatchObject({
+    key: 'id-0',
+    task: 'look',
+    args: { n: 1, list: [] }, // as they were added, whatever the body did to its own
+    when: new Date(1),
+    disposition: 'scheduled',
+    attempt: 1,
+    state: 'running',
+    worker: 'w',
+    completedAt: null,
+    error: null,
+  });
+  expect(handle.startedAt!.getTime()).toBeGreaterThanOrEqual(before - 1);
+  expect(handle.startedAt!.getTime()).toBeLessThanOrEqual(Date.now() + 1);
+  expect(asked).toEqual([]);
+});
+
+test('sync reads the fields anew', async () => {
+  const completedAt = new Date();
+  const { handle, asked } = await handleOf({ state: 'completed', worker: 'other', completedAt, attempt: 2 });
+  await handle.sync();
+  expect(handle).toMatchObject({ state: 'completed', worker: 'other', completedAt, attempt: 2, key: 'id-0' });
+  expect(asked).toEqual(['get id-0']);
+});
+
+test('result waits where the docket does', async () => {
+  const options = { timeout: 5 };
+  const { handle } = await handleOf({ result: async (given) => [given, 'done'] });
+  expect(await handle.result(options)).toEqual([options, 'done']);
+});
+
+test('cancel is the cancel of the docket', async () => {
+  const { handle, asked } = await handleOf(null);
+  await handle.cancel();
+  expect(asked).toEqual(['cancel id-0']);
+});
+
+test('an execution whose record is gone says so', async () => {
+  const { handle } = await handleOf(null);
+  await expect(handle.sync()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_NOT_FOUND', key: 'id-0' });
+  await expect(handle.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_NOT_FOUND' });
+});
+
+test('without an executionTtl there is nothing to read, and no result', async () => {
+  const { handle } = await handleOf(null, 0);
+  await handle.sync();
+  expect(handle.state).toBe('running');
+  await expect(handle.result()).rejects.toMatchObject({ code: 'DOCKET_RESULTS_DISABLED' });
+});

@@ -1,0 +1,138 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { decodeValue } from '../../../src/core/codec.js';
+import type { ThreadContext } from '../../../src/tasks/context.js';
+import { depends, shared } from '../../../src/tasks/dependencies.js';
+import { task } from '../../../src/tasks/task.js';
+import { outcomesOf, setUp } from '../../support/executor.js';
+import { deferred } from '../../support/wait.js';
+
+test('what is shared is made once per thread, on first use', async () => {
+  let made = 0;
+  const pool = shared(() => ++made);
+  const use = task('use', { uses: { pool } }, (_args: {}, ctx) => ctx.pool);
+  const { outcomeOf } = setUp([use, task('noop', () => {})]);
+  await outcomeOf('noop');
+  expect(made).toBe(0);
+  for (let i = 0; i < 3; i++) {
+    const outcome = await outcomeOf('use');
+    expect(outcome.kind === 'completed' && decodeValue(outcome.result!)).toBe(1);
+  }
+  await setUp([use]).outcomeOf('use');
+  expect(made).toBe(2);
+});
+
+test('concurrent first users share one creation', async () => {
+  let made = 0;
+  const gate = deferred();
+  const pool = shared(async () => {
+    made += 1;
+    await gate.promise;
+    return made;
+  });
+  const nested = depends((_args, ctx) => ctx.pool, { uses: { pool } });
+  const use = task('use', { uses: { pool, nested } }, (_args: {}, ctx) => [ctx.pool, ctx.nested]);
+  const { executor, item, reported } = setUp([use], { concurrency: 3 });
+  const answer = executor.run([item('use'), item('use'), item('use')]);
+  await turn();
+  gate.resolve();
+  const outcomes = [...outcomesOf(await answer, ...reported).values()];
+  expect(outcomes.map((outcome) => outcome.kind === 'completed' && decodeValue(outcome.result!))).toEqual([
+    [1, 1],
+    [1, 1],
+    [1, 1],
+  ]);
+  expect(made).toBe(1);
+});
+
+test('a creation that fails is the failure of those who waited for it alone: the next has it made again', async () => {
+  let tries = 0;
+  const pool = shared(async () => {
+    tries += 1;
+    await turn();
+    if (tries === 1) throw new Error('refused');
+    return 'pool';
+  });
+  const use = task('use', { uses: { pool } }, (_args: {}, ctx) => ctx.pool);
+  const { executor, item, reported, outcomeOf } = setUp([use], { concurrency: 2 });
+  const failed = outcomesOf(await executor.run([item('use'), item('use')]), ...reported);
+  const expected = { kind: 'failed', line: "AggregateError: dependencies of 'use' failed: pool (Error: refused)" };
+  expect([...failed.values()]).toMatchObject([expected, expected]);
+  expect(tries).toBe(1);
+  expect(await outcomeOf('use')).toMatchObject({ kind: 'completed' });
+  expect(tries).toBe(2);
+});
+
+test('its factory gets the context of the thread', async () => {
+  const seen: ThreadContext[] = [];
+  const docket = { getExecution: async () => null };
+  const pool = shared((ctx) => void seen.push(ctx));
+  const { outcomeOf, lines } = setUp([task('use', { uses: { pool } }, () => {})], { docket });
+  await outcomeOf('use');
+  seen[0]!.logger.info({ size: 3 }, 'made');
+  expect([seen[0]!.docket, seen[0]!.worker]).toEqual([docket, { name: 'w', threadId: 7 }]);
+  expect(lines).toEqual([{ level: 'info', message: 'made', fields: { size: 3 } }]);
+});
+
+test('what is shared outlives executions, and is cleaned up with the thread, last in, first out', async () => {
+  const events: string[] = [];
+  const one = shared(async function* () {
+    yield 'one';
+    await turn();
+    events.push('close one');
+  });
+  const two = shared(() => ({ [Symbol.asyncDispose]: async () => void events.push('dispose two') }));
+  const own = depends((_args, ctx) => ctx.two, { uses: { two } }); // not its to dispose
+  const { executor, outcomeOf } = setUp([task('use', { uses: { one, own } }, () => void events.push('body'))]);
+  await outcomeOf('use');
+  await outcomeOf('use');
+  expect(events).toEqual(['body', 'body']);
+  await executor.dispose();
+  expect(events.slice(2)).toEqual(['dispose two', 'close one']);
+  await executor.dispose();
+  expect(events).toHaveLength(4);
+});
+
+test('what is just being made when the thread ends is cleaned up, too', async () => {
+  const events: string[] = [];
+  const gate = deferred();
+  const pool = shared(async function* () {
+    await gate.promise;
+    yield;
+    events.push('closed');
+  });
+  const { executor, item } = setUp([task('use', { uses: { pool } }, () => {})]);
+  const answer = executor.run([item('use')]);
+  await turn();
+  const disposing = executor.dispose();
+  gate.resolve();
+  await disposing;
+  expect(events).toEqual(['closed']);
+  await answer;
+});
+
+test('a clean-up that fails is logged, and the others run', async () => {
+  const events: string[] = [];
+  const fine = shared(function* () {
+    yield;
+    events.push('closed');
+  });
+  const bad = shared(function* () {
+    yield;
+    throw new Error('stuck');
+  });
+  const { executor, outcomeOf, lines } = setUp([task('use', { uses: { fine, bad } }, () => {})]);
+  await outcomeOf('use');
+  await executor.dispose();
+  expect(events).toEqual(['closed']);
+  expect(lines).toMatchObject([{ level: 'error', message: expect.stringContaining("'bad'") }]);
+});
+
+test('the dependencies of the worker may be shared', async () => {
+  let made = 0;
+  const tracer = shared(() => ++made);
+  const { outcomeOf } = setUp([task('noop', () => {})], { uses: [['tracer', tracer]] });
+  await outcomeOf('noop');
+  await outcomeOf('noop');
+  expect(made).toBe(1);
+});
