@@ -3,6 +3,8 @@
  * rule they share, that owning a stream entry is owning the delivery, is told in `scripts/README.md`.
  */
 import type { Redis } from 'ioredis';
+import { assertNever } from '../core/assert.js';
+import type { TerminalState } from '../core/states.js';
 import { GROUP, type Keys } from './keys.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -16,32 +18,54 @@ export type Destination =
   | { readonly atMs: number };
 
 export type Settlement =
+  /** An execution without a record that holds slots ended. One that holds none is finished, not settled. */
+  | { readonly kind: 'finished'; readonly token: Token }
   | {
       readonly kind: 'done';
       readonly token: Token;
-      /** Key of the record. What has none is finished, not settled. */
+      /** Key of the record. */
       readonly record: string;
       readonly ttlMs: number;
-      readonly state: 'completed' | 'failed' | 'cancelled';
+      readonly state: TerminalState;
       readonly result: Buffer | null;
       readonly error: Buffer | null;
       readonly errorLine: string;
+      /** Name of the automatic task whose chain ends with this run; '' for all else. */
+      readonly endsChainOf: string;
     }
   | {
       readonly kind: 'again';
       readonly token: Token;
-      /** Key of the record; `null` when there is none. */
-      readonly record: string | null;
       readonly to: Destination;
-      readonly message: Buffer;
-      /** Due time to keep, in server milliseconds; `null` makes it the time it is placed at. */
-      readonly dueMs: number | null;
+      /** The message of the next attempt; `null` leaves it as it is. */
+      readonly message: Buffer | null;
+      /** Whether it keeps its due time; else that is the time it is placed at. */
+      readonly keepsDue: boolean;
       /** Deliveries that ended without an outcome so far. */
       readonly deliveries: number;
       /** How many of them the execution is charged with. */
       readonly charges: number;
+      /** How often it was put back because nobody here could run it. */
+      readonly putBacks: number;
+      /** Whether cooldown, debounce and rate are behind it. */
+      readonly isAdmitted: boolean;
       /** Identity of an execution without a record. */
       readonly id: string;
+      /** For the record, should it turn out to be cancelled. */
+      readonly ttlMs: number;
+    }
+  | {
+      /** This run of a perpetual task ended, and another one follows under its key. */
+      readonly kind: 'next';
+      readonly token: Token;
+      /** Key of the record; `null` when there is none. */
+      readonly record: string | null;
+      readonly state: TerminalState;
+      /** When the next run is due; the past means now. */
+      readonly due: { readonly delayMs: number } | { readonly atMs: number };
+      readonly message: Buffer;
+      readonly id: string;
+      readonly ttlMs: number;
     };
 
 export interface Claim {
@@ -132,26 +156,30 @@ export interface Expired {
   readonly consumer: string;
 }
 
-/** Looks for expired leases in the whole docket; `null` when another worker has just looked. */
+/**
+ * Looks for expired leases in the whole docket, and for slots whose entries have vanished; `null` when another worker has
+ * just looked. `cursor` is where the look at slots goes on, '0' from the start.
+ */
 export async function sweep(
   redis: Redis,
   keys: Keys,
   leaseMs: number,
   pauseMs: number,
   limit: number,
-): Promise<{ leaseMs: number; expired: Expired[] } | null> {
+  cursor: string,
+): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
   const reply = (await runScript(
     redis,
     'sweep',
     [keys.work, keys.front, keys.sweeper, keys.workers],
-    [keys.prefix, leaseMs, Math.ceil(pauseMs), limit],
+    [keys.prefix, leaseMs, Math.ceil(pauseMs), limit, cursor],
   )) as Buffer[];
   if (reply.length === 0) return null;
   const expired: Expired[] = [];
-  for (let i = 1; i < reply.length; i += 2) {
+  for (let i = 2; i < reply.length; i += 2) {
     expired.push({ token: reply[i]!.toString() as Token, consumer: reply[i + 1]!.toString() });
   }
-  return { leaseMs: Number(reply[0]), expired };
+  return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), expired };
 }
 
 /** Puts entries whose lease ran out on the front stream; answers how many it were. */
@@ -190,16 +218,31 @@ function chunksOf<T>(items: readonly T[], size: number): T[][] {
 
 function whereOf(to: Destination): string {
   if ('stream' in to) return to.stream[0]!;
-  return 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : `@${to.atMs}`;
+  return 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : `@${Math.ceil(to.atMs)}`;
 }
 
 /** Kind and TTL of the group a settlement goes into, then what the script wants for it. */
 function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument, ...ScriptArgument[]] {
-  if (settlement.kind === 'again') {
-    const { record, to, message, dueMs, deliveries, charges, id } = settlement;
-    return ['again', '', record ?? '', whereOf(to), message, dueMs ?? '', deliveries || '', charges || '', id];
+  switch (settlement.kind) {
+    case 'finished':
+      return ['finished', ''];
+    case 'done': {
+      const { ttlMs, record, state, result, error, errorLine, endsChainOf } = settlement;
+      if (state !== 'completed' || endsChainOf !== '') {
+        return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf];
+      }
+      return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
+    }
+    case 'again': {
+      const { ttlMs, to, message, keepsDue, deliveries, charges, putBacks, isAdmitted, id } = settlement;
+      const counts = [deliveries || '', charges || '', putBacks || ''];
+      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, isAdmitted ? 2 : '', id];
+    }
+    case 'next': {
+      const { ttlMs, record, state, due, message, id } = settlement;
+      return ['next', ttlMs, record ?? '', state, whereOf(due), message, id];
+    }
+    default:
+      return assertNever(settlement);
   }
-  const { record, ttlMs, state, result, error, errorLine } = settlement;
-  if (state !== 'completed') return ['ended', ttlMs, record, state, error ?? '', errorLine];
-  return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
 }

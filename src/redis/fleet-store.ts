@@ -13,15 +13,18 @@ export interface WorkerReport {
   readonly leaseMs: number;
 }
 
-/** Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval. */
+/**
+ * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval. Answers
+ * with the time of that clock, in milliseconds.
+ */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
   consumer: string,
   ttlMs: number,
   report: WorkerReport,
-): Promise<void> {
-  await runScript(
+): Promise<number> {
+  const nowMs = await runScript(
     redis,
     'heartbeat',
     [keys.workers, keys.worker(consumer)],
@@ -42,6 +45,16 @@ export async function heartbeat(
       report.leaseMs,
     ],
   );
+  return Number(nowMs);
+}
+
+/** Whether a live worker other than `consumer` says that it knows the task. */
+export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
+  const [seconds] = await redis.time();
+  const live = await redis.zrangebyscore(keys.workers, Number(seconds) * 1_000, '+inf');
+  const others = live.filter((other) => other !== consumer);
+  const tasks = await Promise.all(others.map((other) => redis.hget(keys.worker(other), 'tasks')));
+  return tasks.some((announced) => announced !== null && (JSON.parse(announced) as string[]).includes(task));
 }
 
 /** Takes the worker off the list, and its consumer off the streams if nothing is pending on it. */

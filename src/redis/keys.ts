@@ -20,8 +20,10 @@ export interface Keys {
   readonly front: string;
   /** Sorted set of the keys of executions that are not due yet, by due time in server milliseconds. */
   readonly schedule: string;
-  /** Counter of placements, never below the server's microseconds. */
-  readonly generation: string;
+  /** Sorted set of limits whose waiters a script left for a scheduler to serve. */
+  readonly wakes: string;
+  /** Sorted set of ids without a record that are not to run any more, by the time at which that is forgotten. */
+  readonly cancelled: string;
   /** Sorted set of live workers by the time their heartbeat expires, in server milliseconds. */
   readonly workers: string;
   /** Held for one sweep by the worker that looks for expired leases. */
@@ -30,6 +32,8 @@ export interface Keys {
   readonly listeners: string;
   /** Stream of messages that can never run, with the reason; bounded. */
   readonly quarantine: string;
+  /** Channel on which the token of a running execution is published when it is to stop, or `l` and an id. */
+  readonly cancel: string;
   /** Channel on which the time of a new head of the schedule is published. */
   readonly wake: string;
   /** Hash: the record of one execution. Its fields are listed in `scripts/README.md`. */
@@ -54,11 +58,13 @@ export function keysOf(docket: string): Keys {
     work: `${prefix}work`,
     front: `${prefix}front`,
     schedule: `${prefix}schedule`,
-    generation: `${prefix}generation`,
+    wakes: `${prefix}wakes`,
+    cancelled: `${prefix}cancelled`,
     workers: `${prefix}workers`,
     sweeper: `${prefix}sweeper`,
     listeners: `${prefix}listeners`,
     quarantine: `${prefix}quarantine`,
+    cancel: `${prefix}cancel`,
     wake: `${prefix}wake`,
     run: (key) => `${prefix}run:${key}`,
     events: (key) => `${prefix}events:${key}`,

@@ -64,7 +64,7 @@ export async function schedule(redis: Redis, keys: Keys, placements: readonly Pl
     args[group] = (args[group] as number) + 1;
     args.push(placement.key, placement.message);
   }
-  const reply = (await runScript(redis, 'schedule', [keys.work, keys.schedule, keys.generation], args)) as (
+  const reply = (await runScript(redis, 'schedule', [keys.work, keys.front, keys.schedule], args)) as (
     | Buffer
     | number
   )[];
@@ -75,6 +75,19 @@ export async function schedule(redis: Redis, keys: Keys, placements: readonly Pl
     placed[reply[i] as number] = { isNew: false, generation: Number(reply[i + 1]), nowMs };
   }
   return placed;
+}
+
+/** Places an execution under a key, whoever has it. */
+export async function replace(redis: Redis, keys: Keys, placement: Omit<Placement, 'kind'>): Promise<Placed> {
+  const { key, task, due, message } = placement;
+  const args = [keys.prefix, key, task, dueArgument(due), message];
+  const reply = (await runScript(redis, 'replace', [keys.work, keys.front, keys.schedule], args)) as Buffer[];
+  return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
+}
+
+/** Cancels an execution wherever it is. Asks the worker that runs it, and does not wait for that. */
+export async function cancel(redis: Redis, keys: Keys, key: string): Promise<void> {
+  await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
 }
 
 /** Reads one execution; `null` when nothing is known of it. */

@@ -15,15 +15,19 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
   const reply = (await runScript(
     redis,
     'move-due',
-    [keys.work, keys.schedule, keys.quarantine],
+    [keys.work, keys.front, keys.schedule, keys.quarantine],
     [keys.prefix, BATCH_ITEMS],
   )) as [number, Buffer, Buffer];
   const head = reply[2].toString();
-  return { count: reply[0], nextInMs: head === '' ? null : Math.max(0, Number(head) - Number(reply[1])) };
+  const nowMs = Number(reply[1]);
+  return { count: reply[0], nextInMs: head === '' ? null : Math.max(0, Number(head) - nowMs) };
 }
 
 /** Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. */
 export async function countRemaining(redis: Redis, keys: Keys): Promise<{ queued: number; scheduled: number }> {
-  const reply = (await runScript(redis, 'remaining', [keys.work, keys.front, keys.schedule], [])) as [number, number];
+  const reply = (await runScript(redis, 'remaining', [keys.work, keys.front, keys.schedule, keys.wakes], [])) as [
+    number,
+    number,
+  ];
   return { queued: reply[0], scheduled: reply[1] };
 }

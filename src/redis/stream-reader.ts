@@ -16,6 +16,12 @@ export interface Entry {
   readonly deliveries: number;
   /** How many of them ended because of this execution, as far as can be known. */
   readonly charges: number;
+  /** How often it was put back because nobody could run it. */
+  readonly putBacks: number;
+  /** '1' the winner that a debounce waited for, '2' when cooldown and debounce are behind it, else ''. */
+  readonly once: string;
+  /** Whether it was woken with its slots in hand. */
+  readonly holdsSlots: boolean;
 }
 
 type RawEntry = [id: Buffer, fields: Buffer[]];
@@ -25,6 +31,9 @@ const LETTER_M = 0x6d;
 const LETTER_W = 0x77;
 const LETTER_D = 0x64;
 const LETTER_C = 0x63;
+const LETTER_P = 0x70;
+const LETTER_O = 0x6f;
+const LETTER_H = 0x68;
 const DASH = 0x2d;
 const DIGIT_0 = 0x30;
 
@@ -68,6 +77,9 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
   let dueMs = 0;
   let deliveries = 0;
   let charges = 0;
+  let putBacks = 0;
+  let once = '';
+  let holdsSlots = false;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!;
     const value = fields[i + 1]!;
@@ -77,9 +89,12 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
     else if (name[0] === LETTER_W) dueMs = Number(value);
     else if (name[0] === LETTER_D) deliveries = Number(value);
     else if (name[0] === LETTER_C) charges = Number(value);
+    else if (name[0] === LETTER_P) putBacks = Number(value);
+    else if (name[0] === LETTER_O) once = value.toString();
+    else if (name[0] === LETTER_H) holdsSlots = true;
   }
   if (dueMs === 0) dueMs = millisecondsOf(id);
-  return { token, record, message, dueMs, deliveries, charges };
+  return { token, record, message, dueMs, deliveries, charges, putBacks, once, holdsSlots };
 }
 
 /** An entry's id is `<milliseconds>-<counter>`: the time it was added. */

@@ -1,52 +1,33 @@
--- Moves executions whose time has come from the schedule to the work stream: at most `limit`, or 1 MiB.
--- KEYS  work, schedule, quarantine
+-- Moves executions whose time has come from the schedule to the work stream: at most `limit`, or 1 MiB. Also serves waiters
+-- for slots whom a script left to a scheduler, because it had done enough.
+-- KEYS  work, front, schedule, quarantine
 -- ARGV  prefix, limit
 -- Reply moved, now, due time of the new head ('' when the schedule is empty)
 --@include now
 local prefix = ARGV[1]
-local work, schedule = KEYS[1], KEYS[2]
+local schedule = KEYS[3]
 --@include events
+--@include entries
+--@include moves
+--@include slots
 --@include quarantine
---@include schedule
-
-local function add(key, message, due, deliveries, charges)
-  local fields = { 'm', message, 'w', due }
-  local function give(name, value)
-    if value then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  give('k', key)
-  give('d', deliveries)
-  give('c', charges)
-  return redis.call('XADD', work, '*', unpack(fields))
-end
 
 local moved, bytes = {}, 0
 for _, member in ipairs(redis.call('ZRANGE', schedule, '-inf', digits(now), 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
-  local parked, name = parked_at(member)
-  local recorded = string.sub(member, 1, 1) == 'k'
-  local record = redis.call('HMGET', parked, 'm', 'w', 'pd', 'pc', 'g')
-  local message = record[1]
+  local moving, generation = unpark(member)
   moved[#moved + 1] = member
-  if not message then
-    quarantine(KEYS[3], name, 'on the schedule without a message')
-    if record[5] then
-      redis.call('HSET', parked, 's', 'failed', 'c', digits(now), 'e', '', 'y', 'its message was lost')
-      redis.call('PEXPIRE', parked, 900000)
-      changed(name, record[5], 'failed')
+  if moving.m then
+    enqueue('w', moving)
+    if moving.k and listened then
+      changed(moving.k, generation, 'queued')
     end
-  elseif recorded then
-    local id = add(name, message, record[2], record[3], record[4])
-    redis.call('HSET', parked, 's', 'queued', 'e', 'w' .. id)
-    redis.call('HDEL', parked, 'm', 'pd', 'pc')
-    changed(name, record[5], 'queued')
   else
-    add(nil, message, record[2], record[3], record[4])
-    redis.call('DEL', parked)
+    quarantine(KEYS[4], string.sub(member, 2), 'on the schedule without a message')
+    if generation then
+      close(moving.k, 900000, 'failed', 'y', 'its message was lost')
+    end
   end
-  bytes = bytes + string.len(message or '')
+  bytes = bytes + string.len(moving.m or '')
   if bytes > 1048576 then
     break
   end
@@ -55,5 +36,13 @@ if #moved > 0 then
   redis.call('ZREM', schedule, unpack(moved))
 end
 
+local left = redis.call('ZRANGE', prefix .. 'wakes', 0, 0)
+if left[1] then
+  redis.call('ZREM', prefix .. 'wakes', left[1])
+  serve_waiters(left[1])
+end
+write_slots()
+
 local head = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
-return { #moved, digits(now), head[2] or '' }
+local isMore = redis.call('EXISTS', prefix .. 'wakes') == 1
+return { #moved, digits(now), isMore and digits(now) or head[2] or '' }

@@ -6,19 +6,17 @@
 local prefix, key = ARGV[1], ARGV[3]
 --@include events
 --@include entries
+--@include moves
+--@include slots
 --@include quarantine
 if not remove(ARGV[2]) then
   return 0
 end
 quarantine(KEYS[3], key, ARGV[4], ARGV[5])
-if key ~= '' then
-  local run = prefix .. 'run:' .. key
-  local record = redis.call('HMGET', run, 'g', 'e')
-  local generation = record[1]
-  if generation and record[2] == ARGV[2] then -- else the record is another placement's
-    redis.call('HSET', run, 's', 'failed', 'c', digits(now), 'e', '', 'y', ARGV[4])
-    redis.call('PEXPIRE', run, 900000)
-    changed(key, generation, 'failed')
-  end
+release_slots({ ARGV[2] })
+write_slots()
+-- Else the record is another placement's.
+if key ~= '' and redis.call('HGET', prefix .. 'run:' .. key, 'e') == ARGV[2] then
+  close(key, 900000, 'failed', 'y', ARGV[4])
 end
 return 1

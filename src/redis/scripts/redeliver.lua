@@ -4,14 +4,33 @@
 -- ARGV  prefix, lease (ms), then tokens
 -- Reply tokens that were redelivered (after 1 MiB the rest waits for the next sweep)
 --@include now
+--@include memory
 local prefix, lease = ARGV[1], ARGV[2]
+--@include events
 --@include entries
+--@include moves
+--@include slots
+--@include ttl
 
 -- Deliveries that ended without an outcome, after which an execution is a suspect: it is then run with no other suspect
 -- beside it in its process, so that when the process dies under it once more, it is charged for that.
 local SUSPECT_AFTER = 3
 
-local redelivered, bytes = {}, 0
+local function redeliver(token, moving, state)
+  local deliveries = tonumber(moving.d or 0)
+  if deliveries >= SUSPECT_AFTER then
+    moving.c = digits(tonumber(moving.c or 0) + 1)
+  end
+  moving.d = digits(deliveries + 1)
+  -- It had passed cooldown and debounce if it had begun; of one without a record that cannot be known.
+  if state == 'running' or not state then
+    moving.o = '2'
+  end
+  moving.h = nil
+  enqueue('f', moving)
+end
+
+local redelivered, removed, bytes = {}, {}, 0
 for i = 3, #ARGV do
   if bytes > 1048576 then
     break
@@ -20,34 +39,23 @@ for i = 3, #ARGV do
   local stream, id = stream_of(token), string.sub(token, 2)
   -- Between the sweeper's look and this script the owner may have renewed or settled.
   if #redis.call('XPENDING', stream, 'workers', 'IDLE', lease, id, id, 1) == 1 then
-    local entry = redis.call('XRANGE', stream, id, id)[1]
+    local moving = read_entry(token)
     remove(token)
-    if entry then
-      local fields, given = {}, {}
-      for at = 1, #entry[2], 2 do
-        given[entry[2][at]] = entry[2][at + 1]
-      end
-      local deliveries = tonumber(given['d'] or 0)
-      if deliveries >= SUSPECT_AFTER then
-        given['c'] = digits(tonumber(given['c'] or 0) + 1)
-      end
-      given['d'] = digits(deliveries + 1)
-      bytes = bytes + string.len(given['m'] or '')
-      given['w'] = given['w'] or string.match(id, '^%d+')
-      local run = given['k'] and prefix .. 'run:' .. given['k']
-      -- A record that names another entry has moved on without this one.
-      if not run or redis.call('HGET', run, 'e') == token then
-        for name, value in pairs(given) do
-          fields[#fields + 1] = name
-          fields[#fields + 1] = value
-        end
-        local new = redis.call('XADD', KEYS[2], '*', unpack(fields))
-        if run then
-          redis.call('HSET', run, 's', 'queued', 'e', 'f' .. new)
-        end
+    removed[#removed + 1] = token
+    if moving then
+      bytes = bytes + string.len(moving.m or '')
+      local record = moving.k and redis.call('HMGET', prefix .. 'run:' .. moving.k, 'e', 's', 'z') or {}
+      if moving.k and record[1] ~= token then
+        redis.call('SREM', prefix .. 'superseded', token) -- the record has moved on without this one
+      elseif record[3] == '1' then
+        close(moving.k, ttl_of(moving.m), 'cancelled')
+      else
+        redeliver(token, moving, record[2])
         redelivered[#redelivered + 1] = token
       end
     end
   end
 end
+release_slots(removed)
+write_slots()
 return redelivered

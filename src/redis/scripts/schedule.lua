@@ -1,5 +1,5 @@
 -- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
--- KEYS  work, schedule, generation
+-- KEYS  work, front, schedule
 -- ARGV  prefix, number of items, then groups of items that agree in all but key and message:
 --         kind     'u' the keys are new for certain, 'k' given by the caller: first one wins, 'l' a record only while parked
 --         task
@@ -10,13 +10,13 @@
 --@include now
 local prefix = ARGV[1]
 local runs = prefix .. 'run:'
-local work, schedule = KEYS[1], KEYS[2]
+local work, schedule = KEYS[1], KEYS[3]
 --@include events
---@include schedule
+--@include entries
+--@include moves
+--@include generation
 
-local generation = math.max(tonumber(redis.call('GET', KEYS[3]) or 0) + 1, time[1] * 1000000 + time[2])
-redis.call('SET', KEYS[3], digits(generation + ARGV[2] - 1))
-
+local generation = next_generations(ARGV[2])
 local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
@@ -41,7 +41,8 @@ local function due_time(due)
   return tonumber(due)
 end
 
-local function queue(key, task, message)
+-- The fields are known here, so what `enqueue` and `park` do for any of them is done in fewer steps.
+local function place_now(key, task, message)
   local id = redis.call('XADD', work, '*', 'k', key, 'm', message)
   redis.call('HSET', runs .. key, 's', 'queued', 'g', digits(generation), 'e', 'w' .. id, 't', task)
   if listened then
@@ -49,7 +50,7 @@ local function queue(key, task, message)
   end
 end
 
-local function park(key, kind, task, due, message)
+local function place_later(key, kind, task, due, message)
   local score = digits(due)
   earliest = math.min(earliest or due, due)
   if kind == 'l' then
@@ -76,9 +77,9 @@ while at <= #ARGV do
       reply[#reply + 1] = index
       reply[#reply + 1] = holder
     elseif due > now then
-      park(key, kind, task, due, ARGV[item + 1])
+      place_later(key, kind, task, due, ARGV[item + 1])
     else
-      queue(key, task, ARGV[item + 1])
+      place_now(key, task, ARGV[item + 1])
     end
     generation = generation + 1
     index = index + 1
@@ -87,6 +88,6 @@ while at <= #ARGV do
 end
 
 if earliest then
-  wake(schedule, earliest)
+  wake_if_head(schedule, earliest)
 end
 return reply

@@ -1,10 +1,17 @@
 -- Looks for expired leases, for the whole fleet at once: whoever gets here first keeps the others from looking for a while.
 -- The lease is the longest that a live worker asked for, so that nobody is robbed by a neighbour with a shorter one.
 -- KEYS  work, front, sweeper, workers
--- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of a sweep of one's own), limit
--- Reply nothing when another sweeper was here, else: lease, tokens whose lease ran out ... (each with its consumer)
+-- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of a sweep of one's own), limit,
+--         where the look at slots goes on ('0' from the start)
+-- Reply nothing when another sweeper was here, else: lease, where the look at slots goes on, tokens whose lease ran out ...
+--         (each with its consumer)
 --@include now
 --@include memory
+local prefix = ARGV[1]
+--@include events
+--@include entries
+--@include moves
+--@include slots
 if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[3]) then
   return {}
 end
@@ -12,10 +19,24 @@ local lease = tonumber(ARGV[2])
 local live = {}
 for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BYSCORE')) do
   live[consumer] = true
-  lease = math.max(lease, tonumber(redis.call('HGET', ARGV[1] .. 'worker:' .. consumer, 'lease') or 0))
+  lease = math.max(lease, tonumber(redis.call('HGET', prefix .. 'worker:' .. consumer, 'lease') or 0))
 end
 
-local reply = { digits(lease) }
+-- Slots go with the entries that hold them. Should entries have vanished in another way (a stream was deleted), their
+-- slots would be held for ever: a page of them is looked at in each sweep.
+local page = redis.call('HSCAN', prefix .. 'slots', ARGV[5], 'COUNT', 100)
+local orphans = {}
+for at = 1, #page[2], 2 do
+  local token = page[2][at]
+  local id = string.sub(token, 2)
+  if #redis.call('XRANGE', stream_of(token), id, id) == 0 then
+    orphans[#orphans + 1] = token
+  end
+end
+release_slots(orphans)
+write_slots()
+
+local reply = { digits(lease), page[1] }
 for i, letter in ipairs({ 'w', 'f' }) do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     for _, pending in ipairs(redis.call('XPENDING', KEYS[i], 'workers', 'IDLE', lease, '-', '+', ARGV[4])) do

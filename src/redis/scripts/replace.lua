@@ -1,0 +1,40 @@
+-- Places an execution under a key whoever has it: what is scheduled, queued or waiting there goes; what runs goes on, but
+-- nothing of it is written any more.
+-- KEYS  work, front, schedule
+-- ARGV  prefix, key, task, due ('' now, '+n' n ms from now, 'n' server ms), message
+-- Reply now, generation
+--@include now
+local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+--@include events
+--@include entries
+--@include moves
+--@include slots
+--@include displace
+--@include generation
+
+local run = prefix .. 'run:' .. key
+local record = redis.call('HMGET', run, 's', 'e', 'l', 'm', 'pq')
+if record[1] == 'running' then
+  redis.call('SADD', prefix .. 'superseded', record[2])
+  redis.call('PEXPIRE', prefix .. 'superseded', 604800000)
+elseif record[1] == 'scheduled' or record[1] == 'queued' then
+  displace(key, record)
+end
+write_slots()
+redis.call('DEL', run)
+redis.call('HDEL', prefix .. 'ended', key)
+
+local generation = next_generations(1)
+local score = due == '' and now or string.sub(due, 1, 1) == '+' and now + string.sub(due, 2) or tonumber(due)
+redis.call('HSET', run, 'g', digits(generation), 't', task)
+local moving = { k = key, m = message }
+if score > now then
+  moving.w = digits(score)
+  schedule_at(KEYS[3], score, park(moving, nil, 'scheduled'))
+else
+  enqueue('w', moving)
+end
+if listened then
+  changed(key, generation, score > now and 'scheduled' or 'queued')
+end
+return { digits(now), digits(generation) }

@@ -1,0 +1,58 @@
+-- Starts the chains of automatic tasks that nobody has started, once for the whole fleet: the key is the task's name.
+-- A chain that was ended stays so until somebody adds it, or until its policy is another one.
+-- KEYS  work, front, schedule
+-- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (server ms; '' now),
+--         when a pending run is due under a policy that has changed ('' likewise, or ms from now), message
+-- Reply names of the tasks that were placed or given another time
+--@include now
+local prefix, isStarting = ARGV[1], ARGV[2] == '1'
+--@include events
+--@include entries
+--@include moves
+--@include generation
+
+local automatic, ended = prefix .. 'automatic', prefix .. 'ended'
+local changedTasks = {}
+
+local function place(task, due, message)
+  local run = prefix .. 'run:' .. task
+  redis.call('DEL', run)
+  local generation = next_generations(1)
+  redis.call('HSET', run, 'g', digits(generation), 't', task)
+  local moving = { k = task, m = message }
+  if due > now then
+    moving.w = digits(due)
+    schedule_at(KEYS[3], due, park(moving, nil, 'scheduled'))
+  else
+    enqueue('w', moving)
+  end
+  if listened then
+    changed(task, generation, due > now and 'scheduled' or 'queued')
+  end
+end
+
+for at = 3, #ARGV, 5 do
+  local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
+  local due = ARGV[at + 2] == '' and now or tonumber(ARGV[at + 2])
+  local state = redis.call('HGET', prefix .. 'run:' .. task, 's')
+  local isAlive = state == 'scheduled' or state == 'queued' or state == 'running'
+  local known = redis.call('HGET', automatic, task)
+  local isNew = known ~= fingerprint
+  local hasEnded = redis.call('HEXISTS', ended, task) == 1
+  if known and isNew and isStarting and redis.call('ZSCORE', KEYS[3], 'k' .. task) then
+    local retimed = ARGV[at + 3] == '' and due or now + ARGV[at + 3]
+    redis.call('HSET', prefix .. 'run:' .. task, 'w', digits(retimed))
+    schedule_at(KEYS[3], retimed, 'k' .. task)
+    changedTasks[#changedTasks + 1] = task
+  elseif not isAlive and (isNew and isStarting or not hasEnded) then
+    place(task, due, message)
+    changedTasks[#changedTasks + 1] = task
+  end
+  if isNew and (isStarting or not isAlive) then
+    redis.call('HSET', automatic, task, fingerprint)
+    redis.call('HDEL', ended, task)
+  elseif hasEnded and (state == 'scheduled' or state == 'queued') then
+    redis.call('HDEL', ended, task) -- somebody has added it since
+  end
+end
+return changedTasks
