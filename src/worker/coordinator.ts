@@ -3,32 +3,36 @@
  *
  *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
  *
- * Leases, Reclaimer, Scheduler and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
+ * Leases, Enforcer, Canceller, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
  * nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
 import type { DocketSettings } from '../client/options.js';
 import type { ThreadConfig } from '../core/protocol.js';
 import { pause, type Service } from '../core/service.js';
-import { monotonicMs } from '../core/slots.js';
+import { monotonicMs, StopReason } from '../core/slots.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
-import type { Logger } from '../tasks/context.js';
-import type { TaskManifest } from '../tasks/manifest.js';
+import { Canceller } from './canceller.js';
+import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
 import { Crew } from './crew.js';
 import type { Delivery } from './delivery.js';
 import { Dispatcher } from './dispatcher.js';
+import { Enforcer } from './enforcer.js';
 import { Heartbeat } from './heartbeat.js';
 import { Intake } from './intake.js';
 import type { Lane } from './lane.js';
 import { Leases } from './leases.js';
 import { startLocalThread } from './local-thread.js';
-import type { WorkerSettings } from './options.js';
+import type { WorkerLogger, WorkerSettings } from './options.js';
 import { startPiscinaThread } from './piscina-thread.js';
+import { PutBacks } from './put-backs.js';
 import { Reclaimer } from './reclaimer.js';
 import { Scheduler } from './scheduler.js';
+import { Seeder } from './seeder.js';
+import { ServerClock } from './server-clock.js';
 import { Settler } from './settler.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
@@ -42,18 +46,19 @@ export class Coordinator {
   readonly #docket: DocketSettings;
   readonly #settings: WorkerSettings;
   readonly #connections: Connections;
-  readonly #logger: Logger;
+  readonly #logger: WorkerLogger;
   /** Names of workers may repeat, consumers must not. */
   readonly #consumer: string;
   readonly #settler: Settler;
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
+  readonly #putBacks: PutBacks;
   readonly #crew: Crew;
   /** Bring in work; stop first. */
   readonly #suppliers: readonly Service[];
   /** Keep what is here; stop last. */
   readonly #keepers: readonly Service[];
-  #manifest: readonly TaskManifest[] = [];
+  #catalog = new Catalog({ tasks: [], fallback: null });
   #isDraining = false;
 
   /** `onBroken` is called when threads cannot be started any more. */
@@ -61,7 +66,7 @@ export class Coordinator {
     docket: DocketSettings,
     settings: WorkerSettings,
     connections: Connections,
-    logger: Logger,
+    logger: WorkerLogger,
     onBroken: (error: Error) => void,
   ) {
     this.#docket = docket;
@@ -70,32 +75,50 @@ export class Coordinator {
     this.#logger = logger;
     this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
 
-    const { keys, heartbeatIntervalMs, missedHeartbeats } = docket;
+    const { keys, heartbeatIntervalMs, missedHeartbeats, executionTtlMs } = docket;
     const { leaseMs, maxDeliveries, longestReadMs, schedulingResolutionMs, threads, concurrency } = settings;
+    const { abortGraceMs, drainTimeoutMs } = settings;
     const { commands, blocking, subscriber } = connections;
-    const common = { redis: commands, keys, consumer: this.#consumer, leaseMs, logger, held: () => this.#held() };
+    const consumer = this.#consumer;
+    const clock = new ServerClock();
+    const common = { redis: commands, keys, consumer, leaseMs, clock, logger, held: () => this.#held() };
 
-    this.#settler = new Settler({ ...common, maxDeliveries });
+    const canceller = new Canceller({
+      ...common,
+      subscriber,
+      cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
+      settle: (delivery) => this.#settler.settle(delivery, { kind: 'cancelled' }),
+    });
+    this.#settler = new Settler({
+      ...common,
+      maxDeliveries,
+      isCancelled: (delivery) => canceller.isCancelled(delivery),
+      onEnded: (delivery) => canceller.honoured(delivery),
+    });
+    this.#putBacks = new PutBacks({
+      ...common,
+      putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
+    });
     this.#dispatcher = new Dispatcher(threads, concurrency, {
       onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
       onLostThread: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
+      onEnded: (delivery, reason) => this.#ended(delivery, reason),
       onPostpone: (delivery) => this.#settler.postpone(delivery),
       onHandBack: (deliveries) => this.#settler.handBack(deliveries),
       onRoom: () => this.#intake.wake(),
     });
     this.#intake = new Intake({
+      ...common,
       blocking,
       commands,
-      keys,
-      consumer: this.#consumer,
       workerName: settings.name,
       longestReadMs,
-      leaseMs,
-      logger,
+      catalog: () => this.#catalog,
       room: () => this.#dispatcher.room,
       held: () => this.#dispatcher.size,
-      take: (deliveries) => this.#take(deliveries),
-      refuse: (delivery) => this.#settler.settle(delivery, { kind: 'unknown' }),
+      take: (deliveries) => this.#take(deliveries, canceller),
+      refuse: (delivery) => void this.#putBacks.add(delivery),
+      drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
     this.#crew = new Crew({
       dispatcher: this.#dispatcher,
@@ -107,9 +130,21 @@ export class Coordinator {
       this.#intake,
       new Reclaimer(common),
       new Scheduler({ ...common, subscriber, resolutionMs: schedulingResolutionMs }),
+      ...(settings.schedulesAutomaticTasks
+        ? [new Seeder({ ...common, executionTtlMs, tasks: () => this.#catalog.tasks })]
+        : []),
     ];
     this.#keepers = [
       new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
+      new Enforcer({
+        lanes: this.#dispatcher.lanes,
+        slots: this.#dispatcher.slots,
+        abortGraceMs,
+        drainTimeoutMs,
+        logger,
+        evacuate: (lane) => this.#dispatcher.evacuate(lane),
+      }),
+      canceller,
       new Heartbeat({
         ...common,
         intervalMs: heartbeatIntervalMs,
@@ -125,12 +160,13 @@ export class Coordinator {
    */
   async start(): Promise<void> {
     const { name, threads, concurrency } = this.#settings;
-    [this.#manifest] = await Promise.all([
+    const [manifest] = await Promise.all([
       this.#crew.start(),
       ensureGroups(this.#connections.commands, this.#docket.keys),
     ]);
+    this.#catalog = new Catalog(manifest);
     for (const service of [...this.#keepers, ...this.#suppliers]) service.start();
-    const tasks = this.#manifest.map((task) => task.name);
+    const tasks = this.#catalog.tasks.map((task) => task.name);
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
   }
 
@@ -167,10 +203,10 @@ export class Coordinator {
         { running: this.#dispatcher.size },
         'the drain timeout is near: what still runs is told to stop',
       );
-      this.#dispatcher.cancelAll();
+      this.#dispatcher.interruptAll();
       await this.#dispatcher.empty(deadlineMs - monotonicMs());
     }
-    await this.#crew.stop();
+    await this.#crew.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
     this.#settler.handBack(this.#dispatcher.takeUnstarted()); // shipped to a thread that was ended before it got there
     await within(this.#signOff(), Math.max(deadlineMs, monotonicMs() + LAST_WORDS_MS));
   }
@@ -188,14 +224,26 @@ export class Coordinator {
 
   *#held(): Iterable<Delivery> {
     yield* this.#intake.claiming;
+    yield* this.#putBacks.deliveries;
     yield* this.#dispatcher.deliveries();
     yield* this.#settler.deliveries();
   }
 
-  #take(deliveries: readonly Delivery[]): void {
-    const isPoisoned = (delivery: Delivery) => delivery.charges >= this.#settings.maxDeliveries;
-    for (const delivery of deliveries) if (isPoisoned(delivery)) this.#settler.poison(delivery);
-    this.#dispatcher.add(deliveries.filter((delivery) => !isPoisoned(delivery)));
+  #take(deliveries: readonly Delivery[], canceller: Canceller): void {
+    const mayRun = (delivery: Delivery): boolean => {
+      if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
+      else if (canceller.isCancelled(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
+      else return true;
+      return false;
+    };
+    this.#dispatcher.add(deliveries.filter(mayRun));
+  }
+
+  /** Its thread was ended because of it. */
+  #ended(delivery: Delivery, reason: 'timeout' | StopReason): void {
+    if (reason === 'timeout') this.#settler.timedOut(delivery);
+    else if (reason === StopReason.cancelled) this.#settler.settle(delivery, { kind: 'cancelled' });
+    else this.#settler.settle(delivery, { kind: 'interrupted' });
   }
 
   #lostThread(delivery: Delivery, wasAlone: boolean): void {
@@ -205,17 +253,19 @@ export class Coordinator {
 
   #report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#settings;
-    const tasks = this.#manifest.map((task) => task.name);
+    const tasks = this.#catalog.tasks.map((task) => task.name);
     return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size };
   }
 
   #startThread(lane: Lane): Promise<Thread> {
-    const { tasks, threads, name } = this.#settings;
+    const { tasks, fallback, threads, name } = this.#settings;
     const { name: docket, url, executionTtlMs, maxPayloadBytes } = this.#docket;
     const config: ThreadConfig = {
       slots: this.#dispatcher.slots.buffer,
-      attention: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
       tasks: tasks.kind === 'modules' ? tasks.references : [],
+      fallback: typeof fallback === 'string' ? fallback : null,
+      logsAttempts: this.#logger.isLevelEnabled?.('debug') ?? true,
       concurrency: lane.concurrency,
       workerName: name,
       docket: { name: docket, url, executionTtlMs, maxPayloadBytes },
@@ -224,7 +274,7 @@ export class Coordinator {
       onOutcomes: (batch) => this.#dispatcher.receive(batch),
       onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
     };
-    return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, events);
+    return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, fallback, events);
   }
 }
 

@@ -5,7 +5,7 @@ import { ThreadBootError } from '../core/errors.js';
 import { pause } from '../core/service.js';
 import { monotonicMs } from '../core/slots.js';
 import type { Logger } from '../tasks/context.js';
-import type { TaskManifest } from '../tasks/manifest.js';
+import type { Manifest } from '../tasks/manifest.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 import type { Thread } from './thread.js';
@@ -28,7 +28,7 @@ export class Crew {
   readonly #stopping = new AbortController();
   readonly #threads = new Set<Thread>();
   readonly #restarts = new Set<Promise<void>>();
-  #manifest: readonly TaskManifest[] = [];
+  #manifest: Manifest = { tasks: [], fallback: null };
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -38,20 +38,20 @@ export class Crew {
    * Starts a thread per lane; answers with what they can run.
    * @throws the error of a task module that fails to load; no thread is left behind
    */
-  async start(): Promise<readonly TaskManifest[]> {
+  async start(): Promise<Manifest> {
     const starts = await Promise.allSettled(this.#options.dispatcher.lanes.map((lane) => this.#man(lane)));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed) {
-      await this.stop();
+      await this.stop(0);
       throw failed.reason;
     }
     return this.#manifest;
   }
 
-  /** Ends all threads, whatever they run. */
-  async stop(): Promise<void> {
+  /** Ends all threads, whatever they run; what their executions share is disposed first if that is done in `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+    await Promise.all([...this.#threads].map((thread) => thread.terminate(graceMs)));
     await Promise.all(this.#restarts);
   }
 
@@ -59,16 +59,18 @@ export class Crew {
   async #man(lane: Lane, failures = 0): Promise<void> {
     const { dispatcher, logger } = this.#options;
     const thread = await this.#options.start(lane);
-    if (this.#stopping.signal.aborted) return await thread.terminate();
+    if (this.#stopping.signal.aborted) return await thread.terminate(0);
     const mannedMs = monotonicMs();
     this.#manifest = thread.manifest;
     this.#threads.add(thread);
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
+      const wasEnded = lane.endingSinceMs > 0;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
-      logger.warn({ lane: lane.index }, 'a worker thread died and is replaced');
+      const text = wasEnded ? 'a worker thread was ended and is replaced' : 'a worker thread died and is replaced';
+      logger.warn({ lane: lane.index }, text);
       const hasFailed = !wasRunning && monotonicMs() - mannedMs < SOON_MS;
       const restart = this.#replace(lane, hasFailed ? failures + 1 : 0).finally(() => this.#restarts.delete(restart));
       this.#restarts.add(restart);

@@ -1,18 +1,28 @@
 /** One execution in the hands of this worker, from the read to the settle. */
 import { Envelope, withAttempt } from '../core/envelope.js';
+import type { TerminalState } from '../core/states.js';
 import type { Destination, Settlement, Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/stream-reader.js';
+import type { TaskPolicies } from '../tasks/policies.js';
 
 export interface Delivery {
   readonly token: Token;
   /** Key of the record; `null` when nothing is kept. */
   readonly record: string | null;
   readonly envelope: Envelope;
+  /** The policies of its task, or of the task that runs in its place; `null` when nobody here can run it. */
+  readonly policies: TaskPolicies | null;
   readonly dueMs: number;
   /** Deliveries before this one that ended without an outcome: the worker was lost, or the thread. */
   readonly deliveries: number;
   /** How many of them the execution is charged with. */
   readonly charges: number;
+  /** How often it was put back because nobody could run it. */
+  readonly putBacks: number;
+  /** How far it has got through the gates of its task: see `Applicant` in `redis/admission-store.ts`. */
+  readonly once: string;
+  /** Whether it was woken with its slots in hand. */
+  readonly holdsSlots: boolean;
 }
 
 /** From so many deliveries without an outcome on, an execution may be what ends its threads or processes. */
@@ -23,9 +33,15 @@ export function isSuspect(delivery: Delivery): boolean {
   return delivery.deliveries >= SUSPECT_AFTER;
 }
 
-/** @throws UndecodableValueError when the entry holds no message that can be read */
-export function deliveryOf({ token, record, message, dueMs, deliveries, charges }: Entry): Delivery {
-  return { token, record, envelope: new Envelope(message ?? NO_MESSAGE), dueMs, deliveries, charges };
+/**
+ * @param policiesOf - finds the policies of a task by its name
+ * @throws UndecodableValueError when the entry holds no message that can be read
+ */
+export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolicies | null): Delivery {
+  const { token, record, message, dueMs, deliveries, charges, putBacks, once, holdsSlots } = entry;
+  const envelope = new Envelope(message ?? NO_MESSAGE);
+  const policies = envelope.isReadable ? policiesOf(envelope.task) : null;
+  return { token, record, envelope, policies, dueMs, deliveries, charges, putBacks, once, holdsSlots };
 }
 
 const NO_MESSAGE = Buffer.alloc(0);
@@ -35,36 +51,65 @@ export function keyOf({ record, envelope, token }: Delivery): string {
   return record ?? envelope.id ?? token;
 }
 
+/**
+ * Where it stands in line for a slot if it has no record: by its due time in microseconds, like the generations of those
+ * that have one, and within a millisecond by the order on the stream.
+ */
+export function ticketOf({ token, dueMs }: Delivery): number {
+  const order = Number(token.slice(token.indexOf('-') + 1));
+  return dueMs * 1_000 + Math.min(order, 999);
+}
+
+/** How an execution ended, for its record. */
+export interface Ending {
+  readonly state: TerminalState;
+  readonly result?: Uint8Array | null;
+  readonly error?: Uint8Array;
+  readonly errorLine?: string;
+  /** Name of the automatic task whose chain ends with this run. */
+  readonly endsChainOf?: string;
+}
+
 /** The execution, which has a record, ended. */
-export function done(
-  { token, envelope }: Delivery,
-  record: string,
-  state: 'completed' | 'failed' | 'cancelled',
-  result: Uint8Array | null,
-  error: Uint8Array | null = null,
-  errorLine = '',
-): Settlement {
-  const buffer = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export function done({ token, envelope }: Delivery, record: string, ending: Ending): Settlement {
+  const { state, result, error, errorLine = '', endsChainOf = '' } = ending;
   return {
     kind: 'done',
     token,
     record,
     ttlMs: envelope.ttlMs,
     state,
-    result: buffer(result),
-    error: buffer(error),
+    result: bufferOf(result),
+    error: bufferOf(error),
     errorLine,
+    endsChainOf,
   };
 }
 
-/** The next attempt, straight back on the work stream when it is due at once. */
+/** This run of a perpetual task ended, and the next one follows; with the same arguments unless others are given. */
+export function followed(
+  delivery: Delivery,
+  state: TerminalState,
+  due: { readonly delayMs: number } | { readonly atMs: number },
+  args: Uint8Array | null,
+): Settlement {
+  const { token, record, envelope } = delivery;
+  const message = withAttempt(envelope, 1, args);
+  return { kind: 'next', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+}
+
+/**
+ * The next attempt, straight back on the work stream when it is due at once. A perpetual task keeps its due time, from
+ * which the next run is counted.
+ */
 export function retried(delivery: Delivery, due: { readonly delayMs: number } | { readonly atMs: number }): Settlement {
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   const message = withAttempt(delivery.envelope, delivery.envelope.attempt + 1);
-  return { ...goesOn(delivery), to, message, dueMs: null, deliveries: 0, charges: 0 };
+  const keepsDue = delivery.policies?.perpetual !== undefined;
+  return { ...goesOn(delivery), to, message, keepsDue, deliveries: 0, charges: 0, putBacks: 0 };
 }
 
-/** The same attempt, which has not run or was cut short, goes to whoever reads next. */
+/** The same attempt, which has not run, or was cut short and is not to blame, goes to whoever reads next. */
 export function handedBack(delivery: Delivery): Settlement {
   return { ...goesOn(delivery), to: { stream: 'front' } };
 }
@@ -72,24 +117,28 @@ export function handedBack(delivery: Delivery): Settlement {
 /** The same attempt after the thread died under it; `charge` is 1 when the execution is to blame. */
 export function survived(delivery: Delivery, charge: 0 | 1): Settlement {
   const deliveries = delivery.deliveries + 1;
-  return { ...goesOn(delivery), to: { stream: 'front' }, deliveries, charges: delivery.charges + charge };
+  const charges = delivery.charges + charge;
+  return { ...goesOn(delivery), to: { stream: 'front' }, deliveries, charges };
 }
 
-/** The same attempt waits, for a worker that knows the task or for its turn. */
-export function putBack(delivery: Delivery, delayMs: number): Settlement {
+/** The same attempt waits for its turn. */
+export function postponed(delivery: Delivery, delayMs: number): Settlement {
   return { ...goesOn(delivery), to: { delayMs } };
 }
 
+/** The same attempt, which has not met the limits of its task, waits for a worker that can run it. */
+export function putBack(delivery: Delivery, delayMs: number): Settlement {
+  return { ...goesOn(delivery), to: { delayMs }, putBacks: delivery.putBacks + 1, isAdmitted: false };
+}
+
 function goesOn(delivery: Delivery) {
-  const { token, record, envelope, dueMs, deliveries, charges } = delivery;
-  return {
-    kind: 'again',
-    token,
-    record,
-    id: keyOf(delivery),
-    message: envelope.bytes,
-    dueMs,
-    deliveries,
-    charges,
-  } as const;
+  const { token, envelope, deliveries, charges, putBacks } = delivery;
+  const id = keyOf(delivery);
+  const { ttlMs } = envelope;
+  const same = { message: null, keepsDue: true, isAdmitted: true } as const;
+  return { kind: 'again', token, id, ttlMs, deliveries, charges, putBacks, ...same } as const;
+}
+
+function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
+  return bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : null;
 }

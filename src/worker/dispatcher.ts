@@ -11,7 +11,7 @@
 import { ChunkWriter, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
 import { Queue } from '../core/queue.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
-import { epochOf, monotonicMs, rowOf, SlotState, SlotTable } from '../core/slots.js';
+import { epochOf, monotonicMs, rowOf, SlotState, SlotTable, StopReason } from '../core/slots.js';
 import type { Token } from '../redis/delivery-store.js';
 import { type Delivery, isSuspect } from './delivery.js';
 import { Estimates } from './estimates.js';
@@ -40,6 +40,8 @@ export interface DispatcherEvents {
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /** The thread died while it ran the execution; alone, so that it is to blame, or beside others. */
   onLostThread(delivery: Delivery, wasAlone: boolean): void;
+  /** The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. */
+  onEnded(delivery: Delivery, reason: 'timeout' | StopReason): void;
   /** A suspect must wait its turn: there is another one here. */
   onPostpone(delivery: Delivery): void;
   /** Claimed, but no thread was free for it in time. */
@@ -131,12 +133,15 @@ export class Dispatcher {
     const started = before.filter((shipment) => !this.slots.revoke(shipment.row, shipment.epoch));
     const wasAlone = started.length === 1 && this.slots.state(started[0]!.row) === SlotState.started;
     for (const shipment of before) {
+      const { delivery, condemned, stop } = shipment;
       this.#release(shipment);
       this.#freeRow(shipment.row);
-      if (started.includes(shipment)) this.#events.onLostThread(shipment.delivery, wasAlone);
-      else this.#requeue(shipment.delivery);
+      if (!started.includes(shipment)) this.#requeue(delivery);
+      else if (condemned === null) this.#events.onLostThread(delivery, wasAlone);
+      else this.#events.onEnded(delivery, condemned === 'timeout' ? condemned : stop!.reason);
     }
     lane.isReserved = false;
+    lane.endingSinceMs = 0;
     this.#dispatch();
     return started.length > 0;
   }
@@ -168,22 +173,25 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Asks everything that runs to stop. */
-  cancelAll(): void {
-    for (const lane of this.#lanes) this.#cancel(lane, () => true);
+  /** Asks everything that runs to stop, because the worker does. */
+  interruptAll(): void {
+    for (const lane of this.#lanes) this.#stop(lane, StopReason.interrupted, () => true);
   }
 
   /** Leases were lost: those executions run elsewhere now, so they must not start here, and must stop if they have. */
   lose(tokens: ReadonlySet<Token>): void {
-    const isLost = ({ delivery }: Shipment) => tokens.has(delivery.token);
-    this.#queue.removeIf((delivery) => tokens.has(delivery.token));
-    if (this.#suspect && !this.#suspect.isShipped && tokens.has(this.#suspect.delivery.token)) this.#suspect = null;
-    for (const lane of this.#lanes) {
-      this.#revoke(lane, isLost);
-      this.#cancel(lane, isLost);
-    }
+    this.#remove(StopReason.interrupted, (delivery) => tokens.has(delivery.token));
+  }
+
+  /** Stops executions that were cancelled; answers with those that had not started. */
+  cancel(isMeant: (delivery: Delivery) => boolean): Delivery[] {
+    return this.#remove(StopReason.cancelled, isMeant);
+  }
+
+  /** Takes back what a lane has not started, for other lanes to run: its thread is about to be ended. */
+  evacuate(lane: Lane): void {
+    for (const delivery of this.#revoke(lane).reverse()) this.#requeue(delivery);
     this.#dispatch();
-    this.#events.onRoom();
   }
 
   /** Resolves when nothing is here any more, or after `timeoutMs`. */
@@ -272,6 +280,8 @@ export class Dispatcher {
       lane,
       expectedMs,
       keepsRow: false,
+      stop: null,
+      condemned: null,
       row,
       epoch: this.slots.ship(row),
       record: delivery.record,
@@ -344,9 +354,32 @@ export class Dispatcher {
     return true;
   }
 
-  #cancel(lane: Lane, isMeant: (shipment: Shipment) => boolean): void {
-    for (const shipment of lane.shipments) if (isMeant(shipment)) this.slots.cancel(shipment.row, shipment.epoch);
-    lane.thread?.attend();
+  #remove(reason: StopReason, isMeant: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = [...this.#queue].filter(isMeant);
+    this.#queue.removeIf(isMeant);
+    if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
+      taken.push(this.#suspect.delivery);
+      this.#suspect = null;
+      for (const lane of this.#lanes) lane.isReserved = false; // one was kept for it
+    }
+    for (const lane of this.#lanes) {
+      taken.push(...this.#revoke(lane, ({ delivery }) => isMeant(delivery)));
+      this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
+    }
+    this.#dispatch();
+    this.#events.onRoom();
+    return taken;
+  }
+
+  #stop(lane: Lane, reason: StopReason, isMeant: (shipment: Shipment) => boolean): void {
+    let isAnyMeant = false;
+    for (const shipment of lane.shipments) {
+      if (!isMeant(shipment)) continue;
+      isAnyMeant = true;
+      shipment.stop ??= { reason, askedMs: monotonicMs() };
+      this.slots.cancel(shipment.row, shipment.epoch, shipment.stop.reason);
+    }
+    if (isAnyMeant) lane.thread?.attend();
   }
 
   #release(shipment: Shipment, endedMs?: number): void {

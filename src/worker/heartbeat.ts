@@ -4,6 +4,7 @@ import { pause, Service } from '../core/service.js';
 import { heartbeat, type WorkerReport } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import type { Logger } from '../tasks/context.js';
+import type { ServerClock } from './server-clock.js';
 
 export interface HeartbeatOptions {
   readonly redis: Redis;
@@ -12,6 +13,8 @@ export interface HeartbeatOptions {
   readonly intervalMs: number;
   /** Heartbeats that may be missed before the worker is no longer listed. */
   readonly missed: number;
+  /** Learns the server's time from each answer. */
+  readonly clock: ServerClock;
   readonly logger: Logger;
   report(): WorkerReport;
 }
@@ -25,10 +28,10 @@ export class Heartbeat extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, consumer, intervalMs, missed, logger } = this.#options;
+    const { redis, keys, consumer, intervalMs, missed, clock, logger } = this.#options;
     while (!signal.aborted) {
       try {
-        await heartbeat(redis, keys, consumer, intervalMs * missed, this.#options.report());
+        clock.learn(await heartbeat(redis, keys, consumer, intervalMs * missed, this.#options.report()));
       } catch (error) {
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
       }

@@ -1,3 +1,3 @@
 /** Entry `docket/worker`: what runs work. */
-export type { WorkerOptions } from './options.js';
+export type { WorkerLogger, WorkerOptions } from './options.js';
 export { Worker } from './worker.js';

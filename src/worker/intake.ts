@@ -1,5 +1,6 @@
 /**
- * Reads entries as there is room for them, claims those that have a record, and hands them to the dispatcher.
+ * Reads entries as there is room for them, claims those that have a record or must pass limits, and hands them to the
+ * dispatcher.
  *
  * Blocks on the streams when there are none, so an idle worker costs about one command a second; waits for room when the
  * threads have enough. Claims are not awaited before the next read: the batch that was read is claimed while the next
@@ -7,13 +8,16 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { UndecodableValueError } from '../core/errors.js';
 import { jittered, pause, Service } from '../core/service.js';
 import { monotonicMs } from '../core/slots.js';
+import { type Applicant, admit, type Gate, type Verdict } from '../redis/admission-store.js';
 import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
 import type { Logger } from '../tasks/context.js';
-import { type Delivery, deliveryOf } from './delivery.js';
+import type { Catalog } from './catalog.js';
+import { type Delivery, deliveryOf, ticketOf } from './delivery.js';
 
 /** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
 const READ_ITEMS = 1_024;
@@ -34,14 +38,26 @@ export interface IntakeOptions {
   readonly longestReadMs: number;
   readonly leaseMs: number;
   readonly logger: Logger;
+  /** What can be run here. */
+  catalog(): Catalog;
   /** How many deliveries may be read now. */
   room(): number;
   /** How many are in hand. */
   held(): number;
   /** Takes what is ours to run. */
   take(deliveries: readonly Delivery[]): void;
-  /** Takes what a newer version wrote. */
+  /** Takes what nobody here can run: another task, or what a newer version wrote. */
   refuse(delivery: Delivery): void;
+  /** Takes what its limits do not let run, and what cannot be counted by them. */
+  drop(delivery: Delivery, verdict: Drop): void;
+}
+
+/** Why an execution does not run: a limit dropped it, or it lacks an argument that a limit counts by. */
+export type Drop = Exclude<Verdict, 'refused' | 'parked'> | Error;
+
+interface Limited {
+  readonly delivery: Delivery;
+  readonly gates: readonly Gate[];
 }
 
 export class Intake extends Service {
@@ -129,51 +145,94 @@ export class Intake extends Service {
     if (entries.length === 0) return;
     const lean: Delivery[] = [];
     const recorded: Delivery[] = [];
+    const limited: Limited[] = [];
     let bytes = 0;
     for (const entry of entries) {
       bytes += entry.message?.length ?? 0;
-      const delivery = this.#decode(entry);
-      if (!delivery) continue;
-      if (!delivery.envelope.isReadable) this.#options.refuse(delivery);
-      else if (delivery.record === null) lean.push(delivery);
-      else recorded.push(delivery);
+      this.#quarantiningUnreadable(entry, () => {
+        const delivery = deliveryOf(entry, (task) => this.#options.catalog().policiesOf(task));
+        const gates = this.#gatesOf(delivery);
+        if (delivery.policies === null) this.#options.refuse(delivery);
+        else if (gates instanceof Error) this.#options.drop(delivery, gates);
+        else if (gates) limited.push({ delivery, gates });
+        else if (delivery.record === null) lean.push(delivery);
+        else recorded.push(delivery);
+      });
     }
     this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
     if (lean.length > 0) this.#options.take(lean);
     for (let start = 0; start < recorded.length; start += BATCH_ITEMS) {
       this.#claims = this.#claim(recorded.slice(start, start + BATCH_ITEMS), this.#claims);
     }
+    for (let start = 0; start < limited.length; start += BATCH_ITEMS) {
+      this.#claims = this.#admit(limited.slice(start, start + BATCH_ITEMS), this.#claims);
+    }
+  }
+
+  #gatesOf({ policies, envelope }: Delivery): readonly Gate[] | Error | null {
+    if (!policies?.limits) return null;
+    try {
+      return this.#options.catalog().gatesOf(envelope);
+    } catch (error) {
+      if (error instanceof UndecodableValueError) throw error;
+      return error as Error;
+    }
+  }
+
+  /** Claims what has a record. */
+  #claim(batch: readonly Delivery[], earlier: Promise<void>): Promise<void> {
+    const { commands, keys, workerName } = this.#options;
+    const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
+    return this.#own(batch, earlier, async () => {
+      const refused = new Set(await claim(commands, keys, workerName, claims));
+      return batch.filter((_, i) => !refused.has(i));
+    });
+  }
+
+  /** Claims what has limits; what they keep from running waits in Redis, or is dropped. */
+  #admit(batch: readonly Limited[], earlier: Promise<void>): Promise<void> {
+    const { commands, keys, workerName, consumer, drop } = this.#options;
+    const applicants = batch.map(applicantOf);
+    const deliveries = batch.map(({ delivery }) => delivery);
+    return this.#own(deliveries, earlier, async (isRepeated) => {
+      const verdicts = await admit(commands, keys, workerName, consumer, applicants, isRepeated);
+      verdicts.forEach((verdict, i) => {
+        if (verdict !== null && verdict !== 'refused' && verdict !== 'parked') drop(deliveries[i]!, verdict);
+      });
+      return deliveries.filter((_, i) => verdicts[i] === null);
+    });
   }
 
   /**
-   * Batches are claimed side by side but taken as they were read: an answer can be overtaken while the server is still to
-   * learn the script. Never rejects, and resolves after `earlier`.
+   * Makes what was read ours. Batches are claimed side by side but taken as they were read: an answer can be overtaken
+   * while the server is still to learn the script. Never rejects, and resolves after `earlier`.
    */
-  async #claim(batch: readonly Delivery[], earlier: Promise<void>): Promise<void> {
-    const { commands, keys, workerName, logger } = this.#options;
+  async #own(
+    batch: readonly Delivery[],
+    earlier: Promise<void>,
+    claimOnce: (isRepeated: boolean) => Promise<readonly Delivery[]>,
+  ): Promise<void> {
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
-      const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
-      const claiming = this.#untilLeaseEnds(() => claim(commands, keys, workerName, claims));
+      const claiming = this.#untilLeaseEnds(claimOnce);
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
-      const refused = new Set(await claiming);
-      this.#options.take(batch.filter((_, i) => !refused.has(i)));
+      this.#options.take(await claiming);
     } catch (error) {
       // Left alone, the entries are redelivered when their lease ends.
-      logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
+      this.#options.logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);
       this.wake(); // what was refused left its room
     }
   }
 
-  /** Claiming twice does no harm: the record then names the same entry. */
-  async #untilLeaseEnds(claimOnce: () => Promise<number[]>): Promise<number[]> {
+  /** Claiming twice does no harm: the record then names the same entry, and who holds slots is not asked for more. */
+  async #untilLeaseEnds<T>(claimOnce: (isRepeated: boolean) => Promise<T>): Promise<T> {
     const giveUpMs = monotonicMs() + this.#options.leaseMs;
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       try {
-        return await claimOnce();
+        return await claimOnce(tries > 0);
       } catch (error) {
         if (monotonicMs() > giveUpMs || this.#isStopping) throw error;
         this.#options.logger.warn({ error: String(error) }, 'claiming failed, trying again');
@@ -182,9 +241,9 @@ export class Intake extends Service {
     }
   }
 
-  #decode(entry: Entry): Delivery | null {
+  #quarantiningUnreadable(entry: Entry, read: () => void): void {
     try {
-      return deliveryOf(entry);
+      read();
     } catch (error) {
       const { commands, keys, logger } = this.#options;
       const reason = error instanceof Error ? error.message : String(error);
@@ -192,7 +251,6 @@ export class Intake extends Service {
       quarantine(commands, keys, entry.token, entry.record, reason, entry.message ?? Buffer.alloc(0)).catch((e) =>
         logger.error({ error: String(e) }, 'the quarantine failed: the message comes back when its lease ends'),
       );
-      return null;
     }
   }
 
@@ -223,4 +281,11 @@ export class Intake extends Service {
       () => undefined,
     );
   };
+}
+
+function applicantOf({ delivery, gates }: Limited): Applicant {
+  const { record, token, envelope, once, holdsSlots } = delivery;
+  const { attempt, ttlMs } = envelope;
+  const id = record === null ? (envelope.id ?? token) : '';
+  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, once, holdsSlots, gates };
 }

@@ -1,5 +1,6 @@
 /** One thread as the dispatcher sees it: what was shipped to it, and how long that should take. */
 import type { ChunkItem } from '../core/protocol.js';
+import type { StopReason } from '../core/slots.js';
 import type { Delivery } from './delivery.js';
 import type { Thread } from './thread.js';
 
@@ -11,6 +12,10 @@ export interface Shipment extends ChunkItem {
   readonly expectedMs: number;
   /** Set when it left the lane before its chunk was over: its row is free only then, when the thread has passed over it. */
   keepsRow: boolean;
+  /** Set when it was asked to stop. */
+  stop: { readonly reason: StopReason; readonly askedMs: number } | null;
+  /** Set when its thread is ended because of it. */
+  condemned: 'timeout' | 'stopped' | null;
 }
 
 /**
@@ -30,6 +35,8 @@ export class Lane {
   #isBlocked = false;
   /** Kept for one execution that must run alone: nothing else is shipped. */
   isReserved = false;
+  /** Since when its thread has a run that will not end: nothing else is shipped; 0 when there is none. */
+  endingSinceMs = 0;
 
   constructor(
     readonly index: number,
@@ -39,7 +46,7 @@ export class Lane {
 
   /** Runs that would start at once. */
   get free(): number {
-    return this.thread && !this.#isBlocked && !this.isReserved
+    return this.thread && !this.#isBlocked && !this.isReserved && this.endingSinceMs === 0
       ? Math.max(0, this.concurrency - this.shipments.size)
       : 0;
   }
@@ -51,7 +58,8 @@ export class Lane {
 
   /** Whether more may be shipped ahead of the runs it has. */
   isOpen(nowMs: number): boolean {
-    return this.thread !== null && !this.isReserved && this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
+    if (this.thread === null || this.isReserved || this.endingSinceMs > 0) return false;
+    return this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
   }
 
   /** Whether a run takes longer than what is shipped behind it should have to wait. */

@@ -1,40 +1,54 @@
 /** `threads: 0`: runs executions in this very thread, through the same protocol. Nothing here can be ended by force. */
 import { decodeChunk, type ThreadConfig } from '../core/protocol.js';
+import { pause } from '../core/service.js';
 import { SlotTable } from '../core/slots.js';
 import { withBuiltins } from '../tasks/builtin.js';
-import { loadTasks } from '../tasks/loader.js';
+import { type LoadedTasks, loadTasks } from '../tasks/loader.js';
 import { manifestOf } from '../tasks/manifest.js';
 import { Executor } from '../thread/executor.js';
 import { Scope } from '../thread/scope.js';
-import type { TaskSource } from './options.js';
+import type { FallbackSource, TaskSource } from './options.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 export async function startLocalThread(
   config: ThreadConfig,
   source: TaskSource,
+  fallback: FallbackSource,
   events: ThreadEvents,
 ): Promise<Thread> {
-  const tasks = source.kind === 'values' ? withBuiltins(source.tasks) : (await loadTasks(source.references)).tasks;
-  const scope = new Scope(config, new SlotTable(config.slots), events.onLog);
-  const executor = new Executor({
-    tasks,
-    scope,
-    concurrency: config.concurrency,
-    maxResultBytes: config.docket.maxPayloadBytes,
-    report: events.onOutcomes,
-  });
+  const loaded = await load(source, fallback);
+  const scope = new Scope(config, new SlotTable(config.slots), events.onLog, loaded.errors);
+  const { concurrency, logsAttempts } = config;
+  const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
   let exit = () => {};
   const exited = new Promise<void>((resolve) => {
     exit = resolve;
   });
   return {
-    manifest: manifestOf(tasks.values()),
+    manifest: manifestOf(loaded),
+    isEnforceable: false,
+    isDeaf: false,
     run: (chunk) => executor.run(decodeChunk(chunk)),
     attend: () => executor.attend(),
     exited,
-    terminate: async () => {
+    terminate: async (graceMs) => {
+      const disposed = new AbortController();
+      await Promise.race([executor.dispose(), pause(graceMs, disposed.signal)]);
+      disposed.abort();
       await scope.close();
       exit();
     },
+  };
+}
+
+/** Values come as they are; what is named by reference is loaded here, once. */
+async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
+  const references = source.kind === 'modules' ? source.references : [];
+  const reference = typeof fallback === 'string' ? fallback : null;
+  const loaded = await loadTasks(references, process.cwd(), { fallback: reference });
+  return {
+    ...loaded,
+    ...(source.kind === 'values' && { tasks: withBuiltins(source.tasks) }),
+    ...(typeof fallback === 'object' && fallback && { fallback }),
   };
 }

@@ -4,7 +4,7 @@ import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
-import type { AnyTask } from '../tasks/task.js';
+import { type AnyTask, isTask } from '../tasks/task.js';
 
 export interface WorkerOptions {
   /**
@@ -13,6 +13,13 @@ export interface WorkerOptions {
    * @default the built-in tasks alone
    */
   tasks?: string | URL | readonly (string | URL)[] | Readonly<Record<string, AnyTask>>;
+  /**
+   * The task that runs in place of those no module has, as `module:export`; it gets their arguments, and their name as
+   * `ctx.execution.task`. A module can name one too, see `configure`; this one comes first. A task itself is accepted with
+   * `threads: 0` only.
+   * @default none: what nobody here knows waits for a worker that does
+   */
+  fallback?: string | URL | AnyTask;
   /**
    * Name of the worker in `execution.worker` and in logs.
    * @default 'host#pid'
@@ -45,6 +52,11 @@ export interface WorkerOptions {
    */
   schedulingResolution?: Duration;
   /**
+   * Whether this worker starts the chains of automatic perpetual tasks.
+   * @default true
+   */
+  scheduleAutomaticTasks?: boolean;
+  /**
    * How long a stopping worker lets tasks finish; includes the time to end those that do not. Keep it below the grace
    * period of what sends SIGTERM (30 s by default in Kubernetes).
    * @default '25s'
@@ -61,25 +73,35 @@ export interface WorkerOptions {
    */
   maxDeliveries?: number;
   /**
-   * Where log lines go; any pino logger fits.
+   * Where log lines go; any pino logger fits. What each attempt does is told at `debug`, unless `isLevelEnabled('debug')`
+   * says that nobody reads it.
    * @default warnings and errors as JSON on stderr
    */
-  logger?: Logger;
+  logger?: WorkerLogger;
+}
+
+export interface WorkerLogger extends Logger {
+  isLevelEnabled?(level: string): boolean;
 }
 
 export type TaskSource =
   | { readonly kind: 'modules'; readonly references: readonly string[] }
   | { readonly kind: 'values'; readonly tasks: ReadonlyMap<string, AnyTask> };
 
+/** A module reference, or the task itself; `null` for none. */
+export type FallbackSource = string | AnyTask | null;
+
 /** The options as the worker uses them. */
 export interface WorkerSettings {
   readonly tasks: TaskSource;
+  readonly fallback: FallbackSource;
   readonly name: string;
   readonly threads: number;
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly longestReadMs: number;
   readonly schedulingResolutionMs: number;
+  readonly schedulesAutomaticTasks: boolean;
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
@@ -89,6 +111,7 @@ export const WORKER_DEFAULTS = {
   redeliveryTimeout: '30s',
   minimumCheckInterval: '1s',
   schedulingResolution: '2s',
+  scheduleAutomaticTasks: true,
   drainTimeout: '25s',
   abortGrace: '1s',
   maxDeliveries: 5,
@@ -102,12 +125,14 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     wholeNumber(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
   return {
     tasks: taskSource(options.tasks, threads),
+    fallback: fallbackSource(options.fallback, threads),
     name: options.name ?? `${hostname()}#${process.pid}`,
     threads: Math.min(threads, concurrency),
     concurrency,
     leaseMs: duration('redeliveryTimeout', 100),
     longestReadMs: duration('minimumCheckInterval', 1),
     schedulingResolutionMs: duration('schedulingResolution', 1),
+    schedulesAutomaticTasks: options.scheduleAutomaticTasks ?? WORKER_DEFAULTS.scheduleAutomaticTasks,
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
@@ -127,6 +152,16 @@ function taskSource(tasks: WorkerOptions['tasks'], threads: number): TaskSource 
   }
   if (threads > 0) throw new ModuleReferenceRequiredError('tasks');
   return { kind: 'values', tasks: collectTasks(tasks, 'WorkerOptions.tasks') };
+}
+
+function fallbackSource(fallback: WorkerOptions['fallback'], threads: number): FallbackSource {
+  if (fallback === undefined) return null;
+  if (typeof fallback === 'string' || fallback instanceof URL) return String(fallback);
+  if (!isTask(fallback)) {
+    throw new InvalidOptionError('fallback', "expected a module reference such as './fallback.js:fallback'");
+  }
+  if (threads > 0) throw new ModuleReferenceRequiredError('fallback');
+  return fallback;
 }
 
 function wholeNumber(value: number, minimum: number, option: string): number {

@@ -12,8 +12,17 @@ import { Piscina } from 'piscina';
 import { assertNever } from '../core/assert.js';
 import { decodeError } from '../core/codec.js';
 import { ThreadBootError } from '../core/errors.js';
-import type { Booted, FromThread, OutcomeBatch, ThreadConfig, ToThread } from '../core/protocol.js';
-import type { TaskManifest } from '../tasks/manifest.js';
+import {
+  ASKED,
+  type Booted,
+  type FromThread,
+  HEARD,
+  type OutcomeBatch,
+  type ThreadConfig,
+  type ToThread,
+} from '../core/protocol.js';
+import { pause } from '../core/service.js';
+import type { Manifest } from '../tasks/manifest.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 const ENTRY = new URL('../thread/entry.js', import.meta.url).href;
@@ -21,7 +30,7 @@ const ENTRY = new URL('../thread/entry.js', import.meta.url).href;
 /** Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. */
 export async function startPiscinaThread(config: ThreadConfig, events: ThreadEvents): Promise<Thread> {
   const attention = new Int32Array(config.attention);
-  const pool = new Piscina<ToThread, OutcomeBatch | Booted<TaskManifest>>({
+  const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
     filename: ENTRY,
     workerData: config,
     minThreads: 0, // none comes back by itself when this one dies
@@ -44,7 +53,13 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
     // Everything the thread had posted was received before 'exit'; setImmediate lets the answers' promises settle too.
     worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
   });
-  const terminate = async () => {
+  const terminate = async (graceMs: number) => {
+    if (graceMs > 0) {
+      const disposed = new AbortController();
+      const disposing = pool.run({ kind: 'dispose' }).catch(() => undefined); // it died meanwhile
+      await Promise.race([disposing, pause(graceMs, disposed.signal)]);
+      disposed.abort();
+    }
     await worker!.terminate();
     await exited;
   };
@@ -53,17 +68,21 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
     throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
       cause,
     });
-  })) as Booted<TaskManifest>;
+  })) as Booted<Manifest>;
   if (booted.kind === 'failed') {
-    await terminate();
+    await terminate(0);
     throw decodeError(booted.error);
   }
   return {
     manifest: booted.manifest,
+    isEnforceable: true,
     run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
     attend: () => {
-      Atomics.add(attention, 0, 1);
-      Atomics.notify(attention, 0);
+      Atomics.add(attention, ASKED, 1);
+      Atomics.notify(attention, ASKED);
+    },
+    get isDeaf() {
+      return Atomics.load(attention, ASKED) !== Atomics.load(attention, HEARD);
     },
     exited,
     terminate,

@@ -24,6 +24,8 @@ export interface ReclaimerOptions {
 
 export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
+  /** Where the look at slots goes on. */
+  #cursor = '0';
 
   constructor(options: ReclaimerOptions) {
     super();
@@ -51,8 +53,9 @@ export class Reclaimer extends Service {
   /** Gives away one page of what has expired; true when there may be more. A pause of 0 follows up on one's own sweep. */
   async #sweep(pauseMs: number): Promise<boolean> {
     const { redis, keys, leaseMs, logger } = this.#options;
-    const found = await sweep(redis, keys, leaseMs, pauseMs, SWEEP_ITEMS);
+    const found = await sweep(redis, keys, leaseMs, pauseMs, SWEEP_ITEMS, this.#cursor);
     if (!found) return false;
+    this.#cursor = found.cursor;
     const own = new Set<Token>();
     for (const { token } of this.#options.held()) own.add(token);
     const tokens = found.expired.map(({ token }) => token).filter((token) => !own.has(token));

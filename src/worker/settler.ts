@@ -11,27 +11,47 @@ import { assertNever } from '../core/assert.js';
 import { Batcher } from '../core/batcher.js';
 import { encodeError } from '../core/codec.js';
 import { PoisonedError } from '../core/errors.js';
-import type { Outcome } from '../core/protocol.js';
+import type { NextRun, Outcome } from '../core/protocol.js';
 import { monotonicMs } from '../core/slots.js';
 import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import type { Logger } from '../tasks/context.js';
-import { type Delivery, done, handedBack, keyOf, putBack, retried, survived } from './delivery.js';
+import { decide, timeoutErrorOf } from '../tasks/decide.js';
+import {
+  type Delivery,
+  done,
+  type Ending,
+  followed,
+  handedBack,
+  keyOf,
+  postponed,
+  putBack,
+  retried,
+  survived,
+} from './delivery.js';
+import type { Drop } from './intake.js';
+import { nextRun } from './next-run.js';
+import type { ServerClock } from './server-clock.js';
 
-/** How long an execution waits when no worker here knows its task. */
-const UNKNOWN_TASK_DELAY_MS = 10_000;
 const RETRY_AFTER_MS = 200;
 /** Enough that no outcome waits for an answer about another: 130k/s with 2, 145k/s with 4 to 12 (lean no-ops, measured). */
 const BATCHES_IN_FLIGHT = 6;
 /** How long a suspect waits while another one runs. */
 const SUSPECT_DELAY_MS = 1_000;
+/** The next run of one that a limit dropped is at least so far away: it might be dropped again. */
+const AFTER_DROP_MS = 1_000;
 
 export interface SettlerOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly leaseMs: number;
   readonly maxDeliveries: number;
+  readonly clock: ServerClock;
   readonly logger: Logger;
+  /** Whether an execution without a record was cancelled. */
+  isCancelled(delivery: Delivery): boolean;
+  /** An execution without a record has ended, whatever was asked of it. */
+  onEnded(delivery: Delivery): void;
 }
 
 export class Settler {
@@ -61,21 +81,46 @@ export class Settler {
   settle(delivery: Delivery, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'completed':
-        return this.#end(delivery, 'completed', outcome.result);
-      case 'failed':
+        return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
+      case 'failed': {
         this.#log('warn', delivery, `failed: ${outcome.line}`);
-        return this.#end(delivery, 'failed', null, outcome.error, outcome.line);
+        const { error, line } = outcome;
+        return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
+      }
       case 'retry':
+        if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
         this.#log('info', delivery, `is tried again: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.due));
-      case 'unknown':
-        this.#log('warn', delivery, `is put back for ${UNKNOWN_TASK_DELAY_MS / 1000} s: no such task is loaded here`);
-        return this.#write(delivery, putBack(delivery, UNKNOWN_TASK_DELAY_MS));
+      case 'cancelled':
+        this.#log('info', delivery, 'was cancelled');
+        return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
         return this.#write(delivery, handedBack(delivery));
       default:
         return assertNever(outcome);
     }
+  }
+
+  /** Its time was over, and its thread had to be ended: the attempt failed. */
+  timedOut(delivery: Delivery): void {
+    const { task, attempt } = delivery.envelope;
+    const error = timeoutErrorOf(task, delivery.policies!.timeoutMs!);
+    const line = `${error.name}: ${error.message}`;
+    const decision = decide(delivery.policies!, attempt, { kind: 'threw', isRetryable: true });
+    this.settle(
+      delivery,
+      decision.kind === 'retry' ? { ...decision, line } : { kind: 'failed', error: encodeError(error), line },
+    );
+  }
+
+  /** The limits of its task do not let it run, or cannot count it. The chain of a perpetual task goes on. */
+  drop(delivery: Delivery, why: Drop): void {
+    if (why instanceof Error) {
+      const line = `${why.name}: ${why.message}`;
+      return this.settle(delivery, { kind: 'failed', error: encodeError(why), line });
+    }
+    this.#log('debug', delivery, `was dropped: ${why}`);
+    this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
   }
 
   /** Gives claimed executions to whoever reads next; they have not run. */
@@ -85,7 +130,12 @@ export class Settler {
 
   /** Suspects run one at a time: this one waits for its turn. */
   postpone(delivery: Delivery): void {
-    this.#write(delivery, putBack(delivery, SUSPECT_DELAY_MS));
+    this.#write(delivery, postponed(delivery, SUSPECT_DELAY_MS));
+  }
+
+  /** Nobody here can run it: it waits for a worker that can. */
+  putBack(delivery: Delivery, delayMs: number): void {
+    this.#write(delivery, putBack(delivery, delayMs));
   }
 
   /** The thread died under the execution. If it ran alone it is charged for that, and given up when it was too often. */
@@ -101,7 +151,8 @@ export class Settler {
   poison(delivery: Delivery, charges = delivery.charges): void {
     const error = new PoisonedError(keyOf(delivery), charges);
     this.#log('error', delivery, error.message);
-    this.#end(delivery, 'failed', null, encodeError(error), `${error.name}: ${error.message}`);
+    const errorLine = `${error.name}: ${error.message}`;
+    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
   }
 
   /** Resolves when everything is committed, or given up. */
@@ -109,17 +160,28 @@ export class Settler {
     await Promise.all([this.#finishing.idle(), this.#settling.idle()]);
   }
 
+  /** The run is over. If its task is perpetual the next one follows, unless somebody ended the chain. */
+  #end(delivery: Delivery, ending: Ending, said?: NextRun, notBeforeMs = 0): void {
+    const policy = delivery.policies?.perpetual;
+    if (!policy || this.#options.isCancelled(delivery)) return this.#close(delivery, ending);
+    const nowMs = this.#options.clock.nowMs();
+    const due = nextRun(policy, delivery, said, nowMs);
+    if (due === null) {
+      const endsChainOf = policy.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
+      return this.#close(delivery, { ...ending, endsChainOf });
+    }
+    const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
+    const next = dueMs < nowMs + notBeforeMs ? { delayMs: notBeforeMs } : due;
+    this.#write(delivery, followed(delivery, ending.state, next, said?.args ?? null));
+  }
+
   /** The execution is over. What keeps nothing leaves no trace of how. */
-  #end(
-    delivery: Delivery,
-    state: 'completed' | 'failed',
-    result: Uint8Array | null,
-    error: Uint8Array | null = null,
-    line = '',
-  ): void {
+  #close(delivery: Delivery, ending: Ending): void {
     const { record } = delivery;
-    if (record !== null) return this.#write(delivery, done(delivery, record, state, result, error, line));
-    this.#finishing.push(delivery);
+    if (record !== null) return this.#write(delivery, done(delivery, record, ending));
+    this.#options.onEnded(delivery);
+    if (mayHoldSlots(delivery)) this.#write(delivery, { kind: 'finished', token: delivery.token });
+    else this.#finishing.push(delivery);
   }
 
   #write(delivery: Delivery, settlement: Settlement): void {
@@ -166,7 +228,7 @@ export class Settler {
     }
   }
 
-  #log(level: 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
+  #log(level: 'debug' | 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
     const { task, attempt } = delivery.envelope;
     this.#options.logger[level]({ task, key: keyOf(delivery), attempt }, `${task} ${message}`);
   }
@@ -177,7 +239,12 @@ interface Settling {
   readonly settlement: Settlement;
 }
 
+function mayHoldSlots({ policies, holdsSlots }: Delivery): boolean {
+  return holdsSlots || policies?.limits?.some(({ kind }) => kind === 'concurrency') === true;
+}
+
 function bytesOf({ settlement }: Settling): number {
-  if (settlement.kind === 'again') return settlement.message.length;
-  return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
+  if (settlement.kind === 'finished') return 0;
+  if (settlement.kind === 'done') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
+  return settlement.message?.length ?? 0;
 }

@@ -1,18 +1,25 @@
 /** A place where executions run, as the coordinator sees it: a worker thread, or this very thread with `threads: 0`. */
 import type { LogLine, OutcomeBatch } from '../core/protocol.js';
-import type { TaskManifest } from '../tasks/manifest.js';
+import type { Manifest } from '../tasks/manifest.js';
 
 export interface Thread {
   /** What it can run. */
-  readonly manifest: readonly TaskManifest[];
+  readonly manifest: Manifest;
+  /** Whether what runs here can be ended by force. */
+  readonly isEnforceable: boolean;
   /** Runs a chunk; resolves when all of it is over with the outcomes not reported before, rejects when the thread dies. */
   run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
   /** Tells it to look for cancelled runs. */
   attend(): void;
+  /** Whether it has not looked yet: something holds its event loop. */
+  readonly isDeaf: boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
-  /** Ends it, whatever it runs; resolves when it is gone. */
-  terminate(): Promise<void>;
+  /**
+   * Ends it, whatever it runs; resolves when it is gone. What its executions share is disposed first if that is done
+   * within `graceMs`; 0 does not try.
+   */
+  terminate(graceMs: number): Promise<void>;
 }
 
 /** What a thread tells besides its answers. */

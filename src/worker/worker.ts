@@ -2,10 +2,9 @@
 import { type Docket, settingsOf } from '../client/docket.js';
 import type { DocketSettings } from '../client/options.js';
 import { defaultLogger } from '../observe/log.js';
-import type { Logger } from '../tasks/context.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
-import { resolveWorkerOptions, type WorkerOptions, type WorkerSettings } from './options.js';
+import { resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
 
 /**
  * Runs the work of a docket on threads of this process. Runs once: create another one to run again.
@@ -20,7 +19,7 @@ import { resolveWorkerOptions, type WorkerOptions, type WorkerSettings } from '.
 export class Worker {
   readonly #docket: DocketSettings;
   readonly #settings: WorkerSettings;
-  readonly #logger: Logger;
+  readonly #logger: WorkerLogger;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 

@@ -1,0 +1,83 @@
+/**
+ * Ends what will not end by itself: runs past their timeout, and runs that were asked to stop and did not.
+ *
+ * A run has `abortGrace` to end by itself. Past that its thread is ended, at once when nobody else is on it or when its
+ * event loop is blocked, so that nobody else gets on either. Else the thread takes no new work and is ended when its other
+ * runs are over, or when they have had the drain timeout. Only when the thread is gone are its attempts settled, so that no
+ * retry, and no holder of the same slot, meets code that still runs.
+ */
+import { pause, Service } from '../core/service.js';
+import { monotonicMs, SlotState, type SlotTable } from '../core/slots.js';
+import type { Logger } from '../tasks/context.js';
+import { keyOf } from './delivery.js';
+import type { Lane, Shipment } from './lane.js';
+import type { Thread } from './thread.js';
+
+const LOOK_EVERY_MS = 50;
+/** A thread that has not answered for so long has a blocked event loop: one that is merely busy answers in 1 ms. */
+const DEAF_AFTER_MS = 100;
+
+export interface EnforcerOptions {
+  readonly lanes: readonly Lane[];
+  readonly slots: SlotTable;
+  readonly abortGraceMs: number;
+  readonly drainTimeoutMs: number;
+  readonly logger: Logger;
+  /** Takes back what the lane has not started. */
+  evacuate(lane: Lane): void;
+}
+
+export class Enforcer extends Service {
+  readonly #options: EnforcerOptions;
+
+  constructor(options: EnforcerOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const lane of this.#options.lanes) if (lane.thread?.isEnforceable) this.#look(lane, lane.thread);
+      await pause(LOOK_EVERY_MS, signal);
+    }
+  }
+
+  #look(lane: Lane, thread: Thread): void {
+    const nowMs = monotonicMs();
+    const overdue: Shipment[] = [];
+    for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
+    if (overdue.some((shipment) => shipment.condemned)) return; // its thread is going
+    if (overdue.length === 0) {
+      lane.endingSinceMs = 0; // it ended by itself while others kept its thread alive
+      return;
+    }
+    if (lane.endingSinceMs === 0) {
+      lane.endingSinceMs = nowMs;
+      thread.attend();
+      this.#options.evacuate(lane);
+    }
+    const hasNeighbours = lane.shipments.size > overdue.length;
+    const waitedMs = nowMs - lane.endingSinceMs;
+    const isDeaf = thread.isDeaf && waitedMs >= DEAF_AFTER_MS;
+    if (!hasNeighbours || isDeaf || waitedMs > this.#options.drainTimeoutMs) this.#end(lane, thread, overdue);
+  }
+
+  #isOverdue({ row, stop }: Shipment, nowMs: number): boolean {
+    const { slots, abortGraceMs } = this.#options;
+    if (slots.state(row) !== SlotState.started) return false;
+    const deadlineMs = slots.deadline(row);
+    if (deadlineMs > 0 && nowMs > deadlineMs + abortGraceMs) return true;
+    return stop !== null && nowMs > stop.askedMs + abortGraceMs;
+  }
+
+  #end(lane: Lane, thread: Thread, overdue: readonly Shipment[]): void {
+    for (const shipment of overdue) {
+      shipment.condemned = shipment.stop ? 'stopped' : 'timeout';
+      const { task, attempt } = shipment.delivery.envelope;
+      const fields = { task, key: keyOf(shipment.delivery), attempt, lane: lane.index };
+      const why = shipment.stop ? 'did not stop when it was asked to' : 'did not end at its timeout';
+      this.#options.logger.warn(fields, `${task} ${why}: its thread is ended`);
+    }
+    void thread.terminate(0);
+  }
+}
