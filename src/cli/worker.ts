@@ -22,6 +22,10 @@ interface Flags {
   minimumCheckInterval?: number;
   schedulingResolution?: number;
   drainTimeout?: number;
+  abortGrace?: number;
+  maxDeliveries?: number;
+  fallback?: string;
+  scheduleAutomaticTasks?: boolean;
   untilFinished?: boolean;
   loggingLevel: string;
   loggingFormat?: string;
@@ -81,6 +85,32 @@ const command = new Command('docket-worker')
       'how long running tasks may take to finish after a signal',
     ),
   )
+  .addOption(
+    duration(
+      '--abort-grace <duration>',
+      'DOCKET_WORKER_ABORT_GRACE',
+      'abortGrace',
+      'how long a task that was told to stop has before its thread is ended',
+    ),
+  )
+  .addOption(
+    option(
+      '--max-deliveries <n>',
+      'DOCKET_WORKER_MAX_DELIVERIES',
+      'how often an execution may end its thread or process before it is given up',
+      String(WORKER_DEFAULTS.maxDeliveries),
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--fallback <module:export>',
+      'DOCKET_FALLBACK_TASK',
+      'task that runs in place of those no module has',
+      'none',
+    ),
+  )
+  .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
+  .option('--no-schedule-automatic-tasks', 'leave that to other workers')
   .option('--until-finished', 'end when nothing is left in the whole docket')
   .addOption(
     option('--logging-level <level>', 'DOCKET_LOGGING_LEVEL', 'least level that is logged')

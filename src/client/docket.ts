@@ -16,12 +16,14 @@ import type { Disposition, ExecutionState } from '../core/states.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import {
+  cancel,
   type Due,
   type ExecutionRecord,
   enqueue,
   type Placed,
   type PlacementKind,
   readExecution,
+  replace,
   schedule,
 } from '../redis/producer-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
@@ -77,6 +79,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       errors,
       keepsState: executionTtlMs > 0,
       read: (key) => this.#read(key),
+      cancel: (key) => this.cancel(key),
       watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
       closed: this.#closing.signal,
     };
@@ -97,8 +100,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as good as
    * `addMany`.
    *
-   * @throws InvalidOptionError for a key, date or arguments that are not one; nothing was written, as for the next three
+   * @throws InvalidOptionError for a key, date or arguments that are not one; nothing was written, as for the next four
    * @throws TaskNotFoundError for a name that is not in the docket's `tasks`
+   * @throws InvalidArgumentsError for arguments that do not match the task's `input`
    * @throws UnencodableValueError for arguments that cannot travel, naming the field
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
@@ -112,7 +116,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const prepared = prepare(this.#settings, this.#newId, task, args, options);
+    const preparing = prepare(this.#settings, this.#newId, task, args, options);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
     const handle = this.#handle(prepared, await batcher.add(prepared));
     await this.#completed(handle);
@@ -130,7 +135,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const entries: Prepared[] = [];
     const records: Prepared[] = [];
     for (const { task, args, options } of calls) {
-      const item = prepare(this.#settings, this.#newId, task, args, options);
+      const preparing = prepare(this.#settings, this.#newId, task, args, options);
+      const item = preparing instanceof Promise ? await preparing : preparing;
       items.push(item);
       (item.kind === 'entry' ? entries : records).push(item);
     }
@@ -156,6 +162,47 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     }
     await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
     return handles as Execution<CallResult<C>>[];
+  }
+
+  /**
+   * Puts an execution under a key, whoever has it: what is scheduled, queued or waiting there gives way, and adds it when
+   * there is nothing. What already runs goes on, but nothing of it counts any more: its result, its retry, its next run.
+   * Once this resolves nothing older can start.
+   * @throws what `add` throws
+   */
+  replace<A extends object, R>(
+    task: Task<string, A, R>,
+    args: NoInfer<A>,
+    options: AddOptions & { readonly key: string },
+  ): Promise<Execution<R>>;
+  replace<K extends keyof Tasks & string>(
+    name: K,
+    args: ArgumentsOf<Tasks[K]>,
+    options: AddOptions & { readonly key: string },
+  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  async replace(
+    task: AnyTask | string,
+    args: unknown,
+    options: AddOptions & { readonly key: string },
+  ): Promise<Execution<unknown>> {
+    this.#checkOpen();
+    checkKey(options?.key);
+    const prepared = await prepare(this.#settings, this.#newId, task, args, options);
+    return this.#handle(
+      prepared,
+      await this.#send([prepared], (redis) => replace(redis, this.#settings.keys, prepared)),
+    );
+  }
+
+  /**
+   * Cancels an execution wherever it is in the fleet: what is scheduled, queued or waiting is removed, what runs is told to
+   * stop, and its thread is ended when it does not. A perpetual task is not run again. Does not wait for what runs, see
+   * `result()`. Idempotent; keys that nobody knows are fine, and what has ended stays as it is.
+   */
+  async cancel(key: string): Promise<void> {
+    this.#checkOpen();
+    checkKey(key);
+    await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
   }
 
   /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */

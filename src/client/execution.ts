@@ -24,6 +24,7 @@ export interface ExecutionSource {
   /** Whether executions of this docket keep state and result. */
   readonly keepsState: boolean;
   read(key: string): Promise<ExecutionRecord | null>;
+  cancel(key: string): Promise<void>;
   watch(key: string, onEvent: OnEvent): Promise<() => void>;
   /** Aborts when the docket is closed. */
   readonly closed: AbortSignal;
@@ -95,6 +96,10 @@ export class ExecutionHandle<R> implements Execution<R> {
     if (!record && this.#source.keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
+  async cancel(): Promise<void> {
+    await this.#source.cancel(this.key);
+  }
+
   async result(options: ResultOptions = {}): Promise<R> {
     const waitMs = waitOf(options);
     if (!this.#source.keepsState) throw new ResultsDisabledError(this.key);
@@ -164,7 +169,7 @@ export class ExecutionHandle<R> implements Execution<R> {
       case 'completed':
         return record.result === null ? (undefined as R) : (decodeValue(record.result) as R);
       case 'cancelled':
-        return Promise.reject(new ExecutionCancelledError(this.key));
+        return Promise.reject(new ExecutionCancelledError(this.key, record.errorLine ?? undefined));
       default: {
         const line = record.errorLine ?? 'failed without an error';
         return Promise.reject(record.error ? decodeError(record.error, this.#source.errors) : new Error(line));

@@ -43,7 +43,7 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   maxPayloadBytes?: number;
   /** Error classes that `result()` revives, beside the built-in ones. */
   errors?: readonly ErrorClass[];
-  /** The collection, for producers that have it: names given to `add` are then checked at once. */
+  /** The collection, for producers that have it: names given to `add`, and their `input`, are then checked at once. */
   tasks?: Tasks;
 }
 
@@ -57,8 +57,8 @@ export interface DocketSettings {
   readonly missedHeartbeats: number;
   readonly maxPayloadBytes: number;
   readonly errors: readonly ErrorClass[];
-  /** Names of the known tasks; `null` when the producer did not say. */
-  readonly taskNames: ReadonlySet<string> | null;
+  /** The known tasks by name; `null` when the producer did not say. */
+  readonly tasks: ReadonlyMap<string, AnyTask> | null;
 }
 
 const DEFAULTS = {
@@ -88,7 +88,7 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
     missedHeartbeats: atLeast(1, options.missedHeartbeats ?? DEFAULTS.missedHeartbeats, 'missedHeartbeats'),
     maxPayloadBytes: atLeast(1, options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes, 'maxPayloadBytes'),
     errors: options.errors ?? [],
-    taskNames: options.tasks ? new Set(Object.keys(options.tasks)) : null,
+    tasks: options.tasks ? new Map(Object.entries(options.tasks)) : null,
   };
 }
 

@@ -5,7 +5,8 @@ import { encodeEnvelope } from '../core/envelope.js';
 import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
 import type { Due, PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
-import { type AnyTask, checkTaskName, isTask } from '../tasks/task.js';
+import { validateArguments } from '../tasks/schema.js';
+import { type AnyTask, checkTaskName, definitionOf, isTask, type TaskDefinition } from '../tasks/task.js';
 import type { DocketSettings } from './options.js';
 
 /** An `add` that can no longer fail for a reason of its own. */
@@ -22,8 +23,10 @@ export interface Prepared {
 const MAXIMUM_KEY_BYTES = 512;
 
 /**
+ * Answers with a promise only when the task's `input` is checked by an asynchronous schema.
  * @throws InvalidOptionError for a task, key, date or arguments that are not one
  * @throws TaskNotFoundError for a name that is not in the docket's collection
+ * @throws InvalidArgumentsError for arguments that do not match the task's `input`
  * @throws UnencodableValueError for arguments that cannot travel, with the path of the offender
  * @throws PayloadTooLargeError for arguments over the limit
  */
@@ -33,11 +36,33 @@ export function prepare(
   task: AnyTask | string,
   args: unknown = {},
   options: AddOptions = {},
-): Prepared {
+): Prepared | Promise<Prepared> {
   const name = nameOf(settings, task);
   if (!isRecord(args)) {
     throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
   }
+  const known = isTask(task) ? task : settings.tasks?.get(name);
+  const { input, policies } = known ? definitionOf(known) : UNKNOWN;
+  if (options.key !== undefined && policies.limits?.some(({ kind }) => kind === 'debounce')) {
+    const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
+    throw new InvalidOptionError('key', problem);
+  }
+  const encoded = () => encode(settings, newId, name, args, options);
+  // What the schema makes of them is for the body: stored is what the caller gave.
+  const checked = input && validateArguments(name, input, args);
+  return checked instanceof Promise ? checked.then(encoded) : encoded();
+}
+
+/** What is known of a task that a producer has by name only. */
+const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };
+
+function encode(
+  settings: DocketSettings,
+  newId: () => string,
+  name: string,
+  args: object,
+  options: AddOptions,
+): Prepared {
   const due = dueOf(options.when);
   const isKeyed = options.key !== undefined;
   if (isKeyed) checkKey(options.key);
@@ -63,7 +88,7 @@ function nameOf(settings: DocketSettings, task: AnyTask | string): string {
     throw new InvalidOptionError('task', `expected a task made with task(), or its name, got ${kindOf(task)}`);
   }
   checkTaskName(task);
-  if (settings.taskNames && !settings.taskNames.has(task)) throw new TaskNotFoundError(task, [...settings.taskNames]);
+  if (settings.tasks && !settings.tasks.has(task)) throw new TaskNotFoundError(task, [...settings.tasks.keys()]);
   return task;
 }
 
