@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { limits } from './scenarios/limits.js';
 import { stall } from './scenarios/stall.js';
 import { describeMachine } from './support/machine.js';
 import { printReports } from './support/print.js';
@@ -47,6 +48,16 @@ command('cpu', 'hash rounds of 100 ms on all cores, beside plain piscina')
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
       return [await cpu(redis, { rounds, tasksPerThread })];
+    }),
+  );
+
+command('limits', 'what limits cost that hold nobody up, in CPU of Redis and coordinator')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks per run', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
+      return [await limits(redis, { rounds, tasks })];
     }),
   );
 

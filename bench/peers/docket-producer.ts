@@ -1,6 +1,6 @@
 /** docket's producer: `docket.add`, many at a time, or `docket.addMany`. */
 import { call, Docket } from 'docket';
-import { tasks } from './docket-tasks.js';
+import { produced } from './docket-tasks.js';
 import { DOCKET } from './names.js';
 import { slices } from './payload.js';
 import { produce } from './produce.js';
@@ -10,8 +10,8 @@ await produce(({ url, way, task, executionTtl }) => {
   return {
     async add({ from, to }) {
       for (const slice of slices(from, to, way.size)) {
-        if (way.kind === 'each') await Promise.all(slice.map((args) => docket.add(tasks[task], args)));
-        else await docket.addMany(slice.map((args) => call(tasks[task], args)));
+        if (way.kind === 'each') await Promise.all(slice.map((args) => docket.add(produced[task], args)));
+        else await docket.addMany(slice.map((args) => call(produced[task], args)));
       }
     },
     close: () => docket.close(),

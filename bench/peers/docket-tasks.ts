@@ -1,11 +1,36 @@
 /** What docket's workers run in the bench; loaded by their threads. */
-import { collection, task } from 'docket';
+import { collection, concurrencyLimit, rateLimit, task } from 'docket';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
 import type { Payload } from './payload.js';
 import { countStart } from './starts.js';
 import { tally as tallyOf } from './tally.js';
 
 export const noop = task('noop', (_args: Payload) => {});
+
+/** More than ever run at once: these limits hold nobody up. */
+const max = 1_000_000;
+
+export const limitedTask = task('limited-task', { limits: [concurrencyLimit({ max })] }, (_args: Payload) => {});
+
+export const limitedValue = task(
+  'limited-value',
+  { limits: [concurrencyLimit('to', { max })] },
+  (_args: Payload) => {},
+);
+
+export const limitedValues = task(
+  'limited-values',
+  { limits: [concurrencyLimit('index', { max })] },
+  (_args: Payload) => {},
+);
+
+export const limitedRate = task('limited-rate', { limits: [rateLimit({ max, per: '1s' })] }, (_args: Payload) => {});
+
+export const limitedStack = task(
+  'limited-stack',
+  { limits: [concurrencyLimit({ max }), concurrencyLimit('to', { max }), concurrencyLimit('index', { max })] },
+  (_args: Payload) => {},
+);
 
 export const tally = task('tally', (args: Payload) => tallyOf(args));
 
@@ -20,4 +45,17 @@ export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }
   while (Date.now() < end);
 });
 
-export const tasks = collection(noop, tally, hashRounds, spin);
+export const tasks = collection(
+  noop,
+  limitedTask,
+  limitedValue,
+  limitedValues,
+  limitedRate,
+  limitedStack,
+  tally,
+  hashRounds,
+  spin,
+);
+
+/** By the names that settings of producers have for them. */
+export const produced = { noop, tally, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };

@@ -13,7 +13,7 @@ export interface ProducerSettings {
   readonly path: string;
   readonly url: string;
   readonly way: Way;
-  readonly task: 'noop' | 'tally';
+  readonly task: 'noop' | 'tally' | 'limitedTask' | 'limitedValue' | 'limitedValues' | 'limitedRate' | 'limitedStack';
   /** docket's `executionTtl`. BullMQ decides in the worker what it keeps. */
   readonly executionTtl: number;
 }

@@ -10,35 +10,23 @@
  * many sandbox threads as docket has; docket its defaults. Where docket keeps no record of a completed task BullMQ
  * removes completed jobs at once; where docket keeps state and result for 15 minutes, BullMQ keeps jobs as long.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
-import type { ProducerSettings } from '../peers/produce.js';
 import { TALLY_BITS, TALLY_COUNT } from '../peers/tally.js';
-import { type CostReading, costPerTask, readCost } from '../support/cost.js';
-import { bullmqLedger, countReturned, docketLedger, type Ledger, rawLedger } from '../support/ledger.js';
+import { type Drainer, drainOnce, POLLS_PER_SECOND, preload, waitUntil } from '../support/backlog.js';
+import { bullmqLedger, docketLedger, rawLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
-import { liveStatus } from '../support/print.js';
 import type { BenchRedis } from '../support/redis-server.js';
 import { compare, type Report } from '../support/report.js';
-import { interleave, problemsOf, type Run, rates, summarize, WARM_UP } from '../support/rounds.js';
+import { interleave, problemsOf, rates, summarize } from '../support/rounds.js';
 import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
 const CONCURRENCY = 100;
-const POLL_MS = 10;
-const STUCK_MS = 60_000;
 
-interface Contender {
-  readonly name: string;
+interface Contender extends Drainer {
   /** The backlog's length, as a share of `--tasks`. */
   readonly share: number;
-  readonly system: 'docket' | 'bullmq' | 'raw';
-  readonly ledger: Ledger;
-  /** How long a completed task's record stays; 0 = not at all. */
-  readonly keptMs: number;
-  /** The worker program's settings; `concurrency` is given for the audit, whose tasks wait for Redis. */
-  worker(redis: BenchRedis, concurrency?: number): object;
 }
 
 const docket = (name: string, share: number, keptMs: number): Contender => ({
@@ -82,11 +70,6 @@ const RAW: Contender = {
 };
 const CONTENDERS = [FORGET, TRACKED, BULLMQ, BULLMQ_KEPT, BULLMQ_THREADS, RAW];
 
-interface DrainRun extends Run {
-  /** See `countReturned`; 0 for everybody but docket. */
-  readonly returned: number;
-}
-
 export interface DrainOptions {
   readonly tasks: number;
   readonly rounds: number;
@@ -97,7 +80,7 @@ export interface DrainOptions {
 export async function drain(redis: BenchRedis, { tasks, rounds, audited }: DrainOptions): Promise<Report> {
   const backlog = ({ share }: Contender) => Math.round(tasks * share);
   const runs = await interleave('drain', CONTENDERS, rounds, (contender) =>
-    runOnce(redis, contender, backlog(contender)),
+    drainOnce(redis, contender, backlog(contender)),
   );
   const counted = await interleave(
     'audit',
@@ -117,7 +100,7 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
         notes: [
           `audit: in further runs of ${audited} tasks each, every single execution was counted`,
           `deliveries that docket's worker gave back before they started, or lost, and that were delivered again: ${returned}`,
-          `round trips: socket reads by Redis, an upper bound; ${1e3 / POLL_MS} of them a second are the bench's own`,
+          `round trips: socket reads by Redis, an upper bound; ${POLLS_PER_SECOND} of them a second are the bench's own`,
         ],
       },
     ],
@@ -128,27 +111,6 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
       ratio(TRACKED, BULLMQ_KEPT, 3),
     ],
     problems: [...problemsOf(runs), ...problemsOf(counted)],
-  };
-}
-
-async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): Promise<DrainRun> {
-  await preload(redis, contender, tasks, 'noop');
-  const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis));
-  await worker.request();
-
-  const read = async () => ({ at: performance.now(), ...(await readCost(redis.admin, worker.pid)) });
-  const warm = Math.round(tasks * WARM_UP);
-  const leftAtStart = await waitUntil(redis, contender, tasks - warm);
-  const start: CostReading & { at: number } = await read();
-  await waitUntil(redis, contender, 0);
-  const end = await read();
-  await worker.stop();
-
-  return {
-    perSecond: (leftAtStart / (end.at - start.at)) * 1e3,
-    cost: costPerTask(start, end, leftAtStart),
-    returned: await countReturned(redis.admin),
-    problems: await contender.ledger.audit(redis.admin, tasks, contender.keptMs > 0 ? tasks : 0),
   };
 }
 
@@ -165,33 +127,4 @@ async function countEach(redis: BenchRedis, contender: Contender, tasks: number)
   if (distinct !== tasks) problems.push(`${tasks - distinct} of ${tasks} tasks never ran`);
   if (executed !== distinct) problems.push(`${executed - distinct} executions were repetitions`);
   return problems;
-}
-
-async function preload(
-  redis: BenchRedis,
-  contender: Contender,
-  tasks: number,
-  task: ProducerSettings['task'],
-): Promise<void> {
-  await redis.reset();
-  const way = { kind: 'batch', size: 500 } as const;
-  const settings: ProducerSettings = { path: redis.path, url: redis.url, way, task, executionTtl: contender.keptMs };
-  const producer = await Peer.start(`${contender.system}-producer`, settings);
-  await producer.request({ from: 0, to: tasks });
-  await producer.stop();
-}
-
-/** Waits until at most `target` tasks are left, and says how many that were. */
-async function waitUntil(redis: BenchRedis, { name, ledger }: Contender, target: number): Promise<number> {
-  let lowest = Number.POSITIVE_INFINITY;
-  let progressAt = performance.now();
-  for (;;) {
-    const left = await ledger.left(redis.admin);
-    if (left <= target) return left;
-    if (left < lowest) [lowest, progressAt] = [left, performance.now()];
-    if (performance.now() - progressAt > STUCK_MS)
-      throw new Error(`${name}: ${left} tasks left, none completed for ${STUCK_MS} ms`);
-    liveStatus(`${name}: ${left.toLocaleString('en-US')} left`);
-    await sleep(POLL_MS);
-  }
 }

@@ -1,0 +1,86 @@
+/** Empties one backlog with one worker process, and measures that. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProducerSettings } from '../peers/produce.js';
+import { type CostReading, costPerTask, readCost } from './cost.js';
+import { countReturned, type Ledger } from './ledger.js';
+import { Peer } from './peer.js';
+import { liveStatus } from './print.js';
+import type { BenchRedis } from './redis-server.js';
+import { type Run, WARM_UP } from './rounds.js';
+
+const POLL_MS = 10;
+/** How often a second the bench itself asks Redis. */
+export const POLLS_PER_SECOND = 1e3 / POLL_MS;
+const STUCK_MS = 60_000;
+
+/** Who empties the backlog. */
+export interface Drainer {
+  readonly name: string;
+  readonly system: 'docket' | 'bullmq' | 'raw';
+  readonly ledger: Ledger;
+  /** How long a completed task's record stays; 0 = not at all. */
+  readonly keptMs: number;
+  /** The worker program's settings; `concurrency` is given for the audit, whose tasks wait for Redis. */
+  worker(redis: BenchRedis, concurrency?: number): object;
+}
+
+export interface DrainRun extends Run {
+  /** See `countReturned`; 0 for everybody but docket. */
+  readonly returned: number;
+}
+
+/** The timed run: from a tenth of the way to the last acknowledged completion. */
+export async function drainOnce(
+  redis: BenchRedis,
+  contender: Drainer,
+  tasks: number,
+  task: ProducerSettings['task'] = 'noop',
+): Promise<DrainRun> {
+  await preload(redis, contender, tasks, task);
+  const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis));
+  await worker.request();
+
+  const read = async () => ({ at: performance.now(), ...(await readCost(redis.admin, worker.pid)) });
+  const warm = Math.round(tasks * WARM_UP);
+  const leftAtStart = await waitUntil(redis, contender, tasks - warm);
+  const start: CostReading & { at: number } = await read();
+  await waitUntil(redis, contender, 0);
+  const end = await read();
+  await worker.stop();
+
+  return {
+    perSecond: (leftAtStart / (end.at - start.at)) * 1e3,
+    cost: costPerTask(start, end, leftAtStart),
+    returned: await countReturned(redis.admin),
+    problems: await contender.ledger.audit(redis.admin, tasks, contender.keptMs > 0 ? tasks : 0),
+  };
+}
+
+export async function preload(
+  redis: BenchRedis,
+  contender: Drainer,
+  tasks: number,
+  task: ProducerSettings['task'],
+): Promise<void> {
+  await redis.reset();
+  const way = { kind: 'batch', size: 500 } as const;
+  const settings: ProducerSettings = { path: redis.path, url: redis.url, way, task, executionTtl: contender.keptMs };
+  const producer = await Peer.start(`${contender.system}-producer`, settings);
+  await producer.request({ from: 0, to: tasks });
+  await producer.stop();
+}
+
+/** Waits until at most `target` tasks are left, and says how many that were. */
+export async function waitUntil(redis: BenchRedis, { name, ledger }: Drainer, target: number): Promise<number> {
+  let lowest = Number.POSITIVE_INFINITY;
+  let progressAt = performance.now();
+  for (;;) {
+    const left = await ledger.left(redis.admin);
+    if (left <= target) return left;
+    if (left < lowest) [lowest, progressAt] = [left, performance.now()];
+    if (performance.now() - progressAt > STUCK_MS)
+      throw new Error(`${name}: ${left} tasks left, none completed for ${STUCK_MS} ms`);
+    liveStatus(`${name}: ${left.toLocaleString('en-US')} left`);
+    await sleep(POLL_MS);
+  }
+}
