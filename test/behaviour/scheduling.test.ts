@@ -177,7 +177,7 @@ describeRealServer('scheduling', (url) => {
     const redis = await stage.redis();
     const docket = stage.docket();
     stage.work({ note }, { schedulingResolution: '60s' });
-    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    await waitFor(async () => (await subscriptions(redis)).join() === '2'); // wake-ups and cancels
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await execution.result({ timeout: '5s' });

@@ -9,8 +9,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
-import { Docket, type DocketOptions, type Logger, type Task } from 'docket';
-import { Worker, type WorkerOptions } from 'docket/worker';
+import { Docket, type DocketOptions, type Task } from 'docket';
+import { Worker, type WorkerLogger, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { closeConnection, openConnection } from './built.js';
@@ -182,8 +182,8 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
   return fleet;
 }
 
-/** A logger that keeps what it is told. */
-export function recordingLogger(): { logger: Logger; lines: Line[] } {
+/** A logger that keeps what it is told; what each attempt does only if `level` is `debug`. */
+export function recordingLogger(level: 'debug' | 'info' = 'info'): { logger: WorkerLogger; lines: Line[] } {
   const lines: Line[] = [];
   const log =
     (level: string) =>
@@ -191,7 +191,11 @@ export function recordingLogger(): { logger: Logger; lines: Line[] } {
       const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
       lines.push({ level, message, fields: fields as Record<string, unknown> });
     };
-  return { lines, logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') } };
+  const isLevelEnabled = (asked: string) => asked !== 'debug' || level === 'debug';
+  return {
+    lines,
+    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error'), isLevelEnabled },
+  };
 }
 
 function start(docket: Docket<Tasks>, options: WorkerOptions): Running {
