@@ -5,14 +5,18 @@
  * 10.5 us. {@link sendInBatches} serves callers who have all their items at hand.
  */
 
-export interface BatchLimits<I> {
+/** How large a batch may be. */
+export interface BatchSize<I> {
   /** Items in a batch at most. */
   readonly maxItems: number;
   /** Bytes in a batch at most, as counted by `sizeOf`; a single larger item travels alone. */
   readonly maxBytes: number;
+  readonly sizeOf: (item: I) => number;
+}
+
+export interface BatchLimits<I> extends BatchSize<I> {
   /** Batches without an answer at most; 2 lets one be written while the other is executed. */
   readonly maxInFlight: number;
-  readonly sizeOf: (item: I) => number;
 }
 
 export class Batcher<I> {
@@ -153,8 +157,17 @@ export async function sendInBatches<I, O>(
   return sent;
 }
 
+/** Cuts items into batches, in order. */
+export function* batchesOf<I>(items: readonly I[], size: BatchSize<I>): Generator<I[]> {
+  for (let next = 0; next < items.length; ) {
+    const count = prefixThatFits(items, next, size);
+    yield items.slice(next, next + count);
+    next += count;
+  }
+}
+
 /** How many items from `start` on fit one batch: at least one. */
-function prefixThatFits<I>(items: readonly I[], start: number, limits: BatchLimits<I>): number {
+function prefixThatFits<I>(items: readonly I[], start: number, limits: BatchSize<I>): number {
   const end = Math.min(items.length, start + limits.maxItems);
   let bytes = 0;
   for (let i = start; i < end; i++) {

@@ -55,6 +55,8 @@ export class Envelope {
   /** The message as a whole. */
   readonly bytes: Buffer;
   readonly #idStart: number;
+  readonly #restStart: number;
+  readonly #argsStart: number;
 
   /** @throws UndecodableValueError when the bytes do not begin like a message */
   constructor(bytes: Uint8Array) {
@@ -69,6 +71,12 @@ export class Envelope {
     this.ttlMs = reader.number();
     this.attempt = reader.number();
     this.#idStart = reader.position;
+    reader.skip();
+    this.#restStart = reader.position;
+    // Newer versions may have anything there.
+    if (this.isReadable) reader.skip(); // headers
+    this.#argsStart = reader.position;
+    if (this.#argsStart >= this.bytes.length) throw new UndecodableValueError('a message without arguments');
   }
 
   /** Whether this version knows what comes after the first five fields. */
@@ -83,21 +91,12 @@ export class Envelope {
 
   /** What comes after the id, passed on as it is: headers and arguments. */
   get rest(): Buffer {
-    const reader = new HeaderReader(this.bytes, this.#idStart);
-    reader.skip();
-    return this.bytes.subarray(reader.position);
+    return this.bytes.subarray(this.#restStart);
   }
 
-  /**
-   * The encoded arguments.
-   * @throws UndecodableValueError when there are none
-   */
+  /** The encoded arguments. */
   get args(): Buffer {
-    const reader = new HeaderReader(this.bytes, this.#idStart);
-    reader.skip(); // id
-    reader.skip(); // headers
-    if (reader.position >= this.bytes.length) throw new UndecodableValueError('a message without arguments');
-    return this.bytes.subarray(reader.position);
+    return this.bytes.subarray(this.#argsStart);
   }
 }
 

@@ -33,6 +33,12 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal, ref: true }).catch(() => undefined);
 }
 
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 /** Spreads `ms` by up to a fifth either way, so that the loops of a fleet do not march in step. */
 export function jittered(ms: number): number {
   return ms * (0.8 + 0.4 * Math.random());

@@ -27,7 +27,7 @@ export interface Applicant {
   /** Identity of an execution without a record. */
   readonly id: string;
   readonly ttlMs: number;
-  /** '' at first, '1' the winner that a debounce waited for, '2' when cooldown and debounce are behind it. */
+  /** '' at first, '1' the winner that a debounce waited for; behind it: '2' cooldown and debounce, '3' also the rate. */
   readonly once: string;
   /** Whether it was woken with its slots in hand. */
   readonly holdsSlots: boolean;
@@ -36,21 +36,20 @@ export interface Applicant {
 }
 
 /**
- * What became of one that was not admitted: it is no longer ours; it waits, and its entry is gone; or a gate dropped it,
- * and it is ours to settle.
+ * What became of one that was not admitted: it is no longer ours; it waits, and its entry is gone; an error left it to its
+ * lease; or a gate dropped it, and it is ours to settle.
  */
-export type Verdict = 'refused' | 'parked' | 'cooldown' | 'debounce' | 'rate';
+export type Verdict = 'refused' | 'parked' | 'failed' | 'cooldown' | 'debounce' | 'rate';
 
-/** Answers for each applicant, in order: `null` when it may run. `isRepeated` says that the answer of a first try was lost. */
+/** Answers for each applicant, in order: `null` when it may run. May be repeated when an answer was lost. */
 export async function admit(
   redis: Redis,
   keys: Keys,
   worker: string,
   consumer: string,
   applicants: readonly Applicant[],
-  isRepeated: boolean,
 ): Promise<(Verdict | null)[]> {
-  const args: ScriptArgument[] = [keys.prefix, worker, consumer, isRepeated ? 1 : ''];
+  const args: ScriptArgument[] = [keys.prefix, worker, consumer];
   let shape: readonly ScriptArgument[] = [];
   let countAt = -1;
   let lastNeeds = '';

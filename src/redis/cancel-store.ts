@@ -2,11 +2,11 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { serverTimeMs } from './time.js';
 
 /** Ids of executions without a record that are not to run any more. */
 export async function cancelledIds(redis: Redis, keys: Keys): Promise<string[]> {
-  const [seconds] = await redis.time();
-  return await redis.zrangebyscore(keys.cancelled, Number(seconds) * 1_000, '+inf');
+  return await redis.zrangebyscore(keys.cancelled, await serverTimeMs(redis), '+inf');
 }
 
 /** The cancel of an id was honoured: it need not be remembered any longer. */

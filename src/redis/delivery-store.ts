@@ -47,8 +47,8 @@ export type Settlement =
       readonly charges: number;
       /** How often it was put back because nobody here could run it. */
       readonly putBacks: number;
-      /** Whether cooldown, debounce and rate are behind it. */
-      readonly isAdmitted: boolean;
+      /** What of its limits is behind it, see `Applicant` in `admission-store.ts`; '' leaves it as it is. */
+      readonly once: '' | '2' | '3';
       /** Identity of an execution without a record. */
       readonly id: string;
       /** For the record, should it turn out to be cancelled. */
@@ -234,9 +234,9 @@ function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument
       return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
     }
     case 'again': {
-      const { ttlMs, to, message, keepsDue, deliveries, charges, putBacks, isAdmitted, id } = settlement;
+      const { ttlMs, to, message, keepsDue, deliveries, charges, putBacks, once, id } = settlement;
       const counts = [deliveries || '', charges || '', putBacks || ''];
-      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, isAdmitted ? 2 : '', id];
+      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, once, id];
     }
     case 'next': {
       const { ttlMs, record, state, due, message, id } = settlement;

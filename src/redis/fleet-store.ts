@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { runScript } from './script.js';
+import { serverTimeMs } from './time.js';
 
 export interface WorkerReport {
   readonly name: string;
@@ -50,8 +51,7 @@ export async function heartbeat(
 
 /** Whether a live worker other than `consumer` says that it knows the task. */
 export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
-  const [seconds] = await redis.time();
-  const live = await redis.zrangebyscore(keys.workers, Number(seconds) * 1_000, '+inf');
+  const live = await redis.zrangebyscore(keys.workers, await serverTimeMs(redis), '+inf');
   const others = live.filter((other) => other !== consumer);
   const tasks = await Promise.all(others.map((other) => redis.hget(keys.worker(other), 'tasks')));
   return tasks.some((announced) => announced !== null && (JSON.parse(announced) as string[]).includes(task));

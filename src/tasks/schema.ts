@@ -41,7 +41,8 @@ export function checkSchema(schema: unknown): asserts schema is AnySchema {
  */
 export function validateArguments(task: string, schema: AnySchema, args: unknown): unknown {
   const result = schema['~standard'].validate(args);
-  return isPromise(result) ? result.then((later) => outputOf(task, later)) : outputOf(task, result);
+  if (!isPromise(result)) return outputOf(task, result);
+  return Promise.resolve(result).then((later) => outputOf(task, later)); // one of the language's own, whoever made it
 }
 
 function outputOf(task: string, result: SchemaResult<unknown>): unknown {

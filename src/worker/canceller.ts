@@ -5,7 +5,8 @@
  * record may be met later, on the stream; it is remembered here, as in Redis, until then.
  */
 import type { Redis } from 'ioredis';
-import { Service } from '../core/service.js';
+import { aborted, pause, Service } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
 import { askedToStop, cancelledIds, forgetCancelled } from '../redis/cancel-store.js';
 import type { Token } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
@@ -24,24 +25,39 @@ export interface CancellerOptions {
   settle(delivery: Delivery): void;
 }
 
+/** How long what was heard is remembered, in milliseconds: ids as long as in Redis, tokens until their claim is answered. */
+const ID_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
+const TOKEN_REMEMBERED_MS = 10 * 60 * 1_000;
+const RETRY_AFTER_MS = 1_000;
+
 export class Canceller extends Service {
   readonly #options: CancellerOptions;
-  readonly #ids = new Set<string>();
+  /** What is not to run, with the time at which that is forgotten, the oldest first. */
+  readonly #ids = new Map<string, number>();
+  readonly #tokens = new Map<Token, number>();
+  #isStopScheduled = false;
+  #onReady = () => {};
+  /** Resolves when every cancel is known that came before: nothing may be started earlier. */
+  readonly ready = new Promise<void>((resolve) => {
+    this.#onReady = resolve;
+  });
 
   constructor(options: CancellerOptions) {
     super();
     this.#options = options;
   }
 
-  /** Whether an execution without a record was cancelled before it was met here. */
+  /** Whether an execution was cancelled, as far as is known here. */
   isCancelled(delivery: Delivery): boolean {
+    if (this.#tokens.size > 0 && this.#tokens.has(delivery.token)) return true;
     return this.#ids.size > 0 && delivery.record === null && this.#ids.has(keyOf(delivery));
   }
 
-  /** An execution without a record that was cancelled has ended: its id need not be remembered any more. */
+  /** An execution without a record has ended: if it was cancelled, that need not be remembered any more. */
   honoured(delivery: Delivery): void {
+    if (this.#ids.size === 0 || delivery.record !== null) return;
     const id = keyOf(delivery);
-    if (delivery.record !== null || !this.#ids.delete(id)) return;
+    if (!this.#ids.delete(id)) return;
     const { redis, keys } = this.#options;
     forgetCancelled(redis, keys, [id]).catch(() => undefined); // forgotten by itself in a day
   }
@@ -51,40 +67,60 @@ export class Canceller extends Service {
     const onCancel = (channel: string, what: string) => {
       if (channel === keys.cancel) this.#heard(what);
     };
-    const subscribe = () => {
-      subscriber
-        .subscribe(keys.cancel)
-        .then(() => this.#look())
-        .catch((error) => logger.warn({ error: String(error) }, 'cancels may not be heard until the next reconnect'));
+    const listen = async () => {
+      try {
+        await subscriber.subscribe(keys.cancel);
+        await this.#look();
+        this.#onReady();
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'cancels could not be looked up, trying again');
+        await pause(RETRY_AFTER_MS, signal);
+        if (!signal.aborted) await listen();
+      }
     };
-    subscriber.on('message', onCancel).on('ready', subscribe);
-    subscribe();
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    subscriber.off('message', onCancel).off('ready', subscribe);
+    const relisten = () => void listen();
+    subscriber.on('message', onCancel).on('ready', relisten);
+    relisten();
+    await aborted(signal);
+    subscriber.off('message', onCancel).off('ready', relisten);
   }
 
-  /** The token of a running execution, or `l` and an id. */
+  /** The token of a running execution, or `l` and an id. Many may come at once: what is here is searched once a turn. */
   #heard(what: string): void {
-    if (what.startsWith('l')) {
-      const id = what.slice(1);
-      this.#ids.add(id);
-      this.#stop((delivery) => delivery.record === null && keyOf(delivery) === id);
-    } else {
-      this.#stop((delivery) => delivery.token === what);
-    }
+    const nowMs = monotonicMs();
+    if (what.startsWith('l')) this.#ids.set(what.slice(1), nowMs + ID_REMEMBERED_MS);
+    else this.#tokens.set(what as Token, nowMs + TOKEN_REMEMBERED_MS);
+    if (this.#isStopScheduled) return;
+    this.#isStopScheduled = true;
+    setImmediate(() => {
+      this.#isStopScheduled = false;
+      forgetExpired(this.#ids, nowMs);
+      forgetExpired(this.#tokens, nowMs);
+      this.#stop();
+    });
   }
 
-  #stop(isMeant: (delivery: Delivery) => boolean): void {
-    for (const delivery of this.#options.cancel(isMeant)) this.#options.settle(delivery);
+  /** Stops what is at the dispatcher. What is still being claimed is looked up when it gets there. */
+  #stop(): void {
+    for (const delivery of this.#options.cancel((one) => this.isCancelled(one))) this.#options.settle(delivery);
   }
 
   async #look(): Promise<void> {
     const { redis, keys, held } = this.#options;
-    this.#ids.clear(); // of a day ago, or honoured elsewhere
-    for (const id of await cancelledIds(redis, keys)) this.#ids.add(id);
+    const untilMs = monotonicMs() + ID_REMEMBERED_MS;
+    for (const id of await cancelledIds(redis, keys)) this.#ids.set(id, untilMs);
     const running: { record: string; token: Token }[] = [];
     for (const { record, token } of held()) if (record !== null) running.push({ record, token });
-    const asked = await askedToStop(redis, keys, running);
-    this.#stop((delivery) => asked.has(delivery.token) || this.isCancelled(delivery));
+    for (const token of await askedToStop(redis, keys, running)) {
+      this.#tokens.set(token, monotonicMs() + TOKEN_REMEMBERED_MS);
+    }
+    this.#stop();
+  }
+}
+
+function forgetExpired(remembered: Map<string, number>, nowMs: number): void {
+  for (const [what, untilMs] of remembered) {
+    if (untilMs > nowMs) return;
+    remembered.delete(what);
   }
 }

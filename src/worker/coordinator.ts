@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DocketSettings } from '../client/options.js';
 import type { ThreadConfig } from '../core/protocol.js';
-import { pause, type Service } from '../core/service.js';
+import { aborted, pause, type Service } from '../core/service.js';
 import { monotonicMs, StopReason } from '../core/slots.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
@@ -52,6 +52,7 @@ export class Coordinator {
   readonly #settler: Settler;
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
+  readonly #canceller: Canceller;
   readonly #putBacks: PutBacks;
   readonly #crew: Crew;
   /** Bring in work; stop first. */
@@ -83,7 +84,7 @@ export class Coordinator {
     const clock = new ServerClock();
     const common = { redis: commands, keys, consumer, leaseMs, clock, logger, held: () => this.#held() };
 
-    const canceller = new Canceller({
+    this.#canceller = new Canceller({
       ...common,
       subscriber,
       cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
@@ -92,8 +93,8 @@ export class Coordinator {
     this.#settler = new Settler({
       ...common,
       maxDeliveries,
-      isCancelled: (delivery) => canceller.isCancelled(delivery),
-      onEnded: (delivery) => canceller.honoured(delivery),
+      isCancelled: (delivery) => this.#canceller.isCancelled(delivery),
+      onEnded: (delivery) => this.#canceller.honoured(delivery),
     });
     this.#putBacks = new PutBacks({
       ...common,
@@ -116,7 +117,7 @@ export class Coordinator {
       catalog: () => this.#catalog,
       room: () => this.#dispatcher.room,
       held: () => this.#dispatcher.size,
-      take: (deliveries) => this.#take(deliveries, canceller),
+      take: (deliveries) => this.#take(deliveries),
       refuse: (delivery) => void this.#putBacks.add(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
@@ -143,8 +144,9 @@ export class Coordinator {
         drainTimeoutMs,
         logger,
         evacuate: (lane) => this.#dispatcher.evacuate(lane),
+        reopen: (lane) => this.#dispatcher.reopen(lane),
       }),
-      canceller,
+      this.#canceller,
       new Heartbeat({
         ...common,
         intervalMs: heartbeatIntervalMs,
@@ -158,14 +160,17 @@ export class Coordinator {
    * Starts the threads, then everything else.
    * @throws the error of a task module that fails to load
    */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     const { name, threads, concurrency } = this.#settings;
     const [manifest] = await Promise.all([
       this.#crew.start(),
       ensureGroups(this.#connections.commands, this.#docket.keys),
     ]);
     this.#catalog = new Catalog(manifest);
-    for (const service of [...this.#keepers, ...this.#suppliers]) service.start();
+    for (const service of this.#keepers) service.start();
+    await Promise.race([this.#canceller.ready, aborted(signal)]); // what was cancelled before must not start
+    if (signal.aborted) return;
+    for (const service of this.#suppliers) service.start();
     const tasks = this.#catalog.tasks.map((task) => task.name);
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
   }
@@ -196,7 +201,7 @@ export class Coordinator {
     this.#isDraining = true;
     // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
     await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
-    this.#settler.handBack(this.#dispatcher.takeUnstarted());
+    this.#settler.handBack(this.#dispatcher.close());
     await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
     if (this.#dispatcher.size > 0) {
       this.#logger.warn(
@@ -212,6 +217,7 @@ export class Coordinator {
   }
 
   async #signOff(): Promise<void> {
+    await this.#putBacks.idle();
     await this.#settler.idle();
     await Promise.all(this.#keepers.map((service) => service.stop()));
     await leave(this.#connections.commands, this.#docket.keys, this.#consumer).catch((error) =>
@@ -229,10 +235,10 @@ export class Coordinator {
     yield* this.#settler.deliveries();
   }
 
-  #take(deliveries: readonly Delivery[], canceller: Canceller): void {
+  #take(deliveries: readonly Delivery[]): void {
     const mayRun = (delivery: Delivery): boolean => {
       if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
-      else if (canceller.isCancelled(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
+      else if (this.#canceller.isCancelled(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
       else return true;
       return false;
     };

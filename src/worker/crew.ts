@@ -14,6 +14,8 @@ import type { Thread } from './thread.js';
 const FAILED_STARTS = 5;
 const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
+/** What an idle thread has to dispose what its executions share, even when others took all the time that was left. */
+const LEAST_DISPOSAL_MS = 500;
 
 export interface CrewOptions {
   readonly dispatcher: Dispatcher;
@@ -26,7 +28,7 @@ export interface CrewOptions {
 export class Crew {
   readonly #options: CrewOptions;
   readonly #stopping = new AbortController();
-  readonly #threads = new Set<Thread>();
+  readonly #threads = new Map<Thread, Lane>();
   readonly #restarts = new Set<Promise<void>>();
   #manifest: Manifest = { tasks: [], fallback: null };
 
@@ -42,16 +44,23 @@ export class Crew {
     const starts = await Promise.allSettled(this.#options.dispatcher.lanes.map((lane) => this.#man(lane)));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed) {
-      await this.stop(0);
+      await this.#end(() => 0);
       throw failed.reason;
     }
     return this.#manifest;
   }
 
-  /** Ends all threads, whatever they run; what their executions share is disposed first if that is done in `graceMs`. */
+  /**
+   * Ends all threads. Those that still run something at once; the others dispose first what their executions shared, if that
+   * is done in `graceMs`, or in half a second when that is more.
+   */
   async stop(graceMs: number): Promise<void> {
+    await this.#end((lane) => (lane.shipments.size > 0 ? 0 : Math.max(graceMs, LEAST_DISPOSAL_MS)));
+  }
+
+  async #end(graceOf: (lane: Lane) => number): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([...this.#threads].map((thread) => thread.terminate(graceMs)));
+    await Promise.all([...this.#threads].map(([thread, lane]) => thread.terminate(graceOf(lane))));
     await Promise.all(this.#restarts);
   }
 
@@ -62,11 +71,11 @@ export class Crew {
     if (this.#stopping.signal.aborted) return await thread.terminate(0);
     const mannedMs = monotonicMs();
     this.#manifest = thread.manifest;
-    this.#threads.add(thread);
+    this.#threads.set(thread, lane);
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
-      const wasEnded = lane.endingSinceMs > 0;
+      const wasEnded = lane.ending !== null;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
       const text = wasEnded ? 'a worker thread was ended and is replaced' : 'a worker thread died and is replaced';

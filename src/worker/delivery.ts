@@ -106,7 +106,7 @@ export function retried(delivery: Delivery, due: { readonly delayMs: number } | 
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   const message = withAttempt(delivery.envelope, delivery.envelope.attempt + 1);
   const keepsDue = delivery.policies?.perpetual !== undefined;
-  return { ...goesOn(delivery), to, message, keepsDue, deliveries: 0, charges: 0, putBacks: 0 };
+  return { ...goesOn(delivery), to, message, keepsDue, deliveries: 0, charges: 0, putBacks: 0, once: '2' };
 }
 
 /** The same attempt, which has not run, or was cut short and is not to blame, goes to whoever reads next. */
@@ -128,14 +128,14 @@ export function postponed(delivery: Delivery, delayMs: number): Settlement {
 
 /** The same attempt, which has not met the limits of its task, waits for a worker that can run it. */
 export function putBack(delivery: Delivery, delayMs: number): Settlement {
-  return { ...goesOn(delivery), to: { delayMs }, putBacks: delivery.putBacks + 1, isAdmitted: false };
+  return { ...goesOn(delivery), to: { delayMs }, putBacks: delivery.putBacks + 1, once: '' };
 }
 
 function goesOn(delivery: Delivery) {
   const { token, envelope, deliveries, charges, putBacks } = delivery;
   const id = keyOf(delivery);
   const { ttlMs } = envelope;
-  const same = { message: null, keepsDue: true, isAdmitted: true } as const;
+  const same = { message: null, keepsDue: true, once: '3' } as const;
   return { kind: 'again', token, id, ttlMs, deliveries, charges, putBacks, ...same } as const;
 }
 

@@ -40,7 +40,10 @@ export interface DispatcherEvents {
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /** The thread died while it ran the execution; alone, so that it is to blame, or beside others. */
   onLostThread(delivery: Delivery, wasAlone: boolean): void;
-  /** The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. */
+  /**
+   * The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. Or it was
+   * asked to stop, and its thread died before it had started.
+   */
   onEnded(delivery: Delivery, reason: 'timeout' | StopReason): void;
   /** A suspect must wait its turn: there is another one here. */
   onPostpone(delivery: Delivery): void;
@@ -62,6 +65,7 @@ export class Dispatcher {
   /** The one suspect that may be here: waiting for a lane to itself, or on it. */
   #suspect: { readonly delivery: Delivery; isShipped: boolean } | null = null;
   #lookTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #onEmpty = () => {};
 
   /** `concurrency` is shared out evenly over the lanes, one per thread. */
@@ -90,7 +94,7 @@ export class Dispatcher {
     let slots = 0;
     let ahead = 0;
     for (const lane of this.#lanes) {
-      if (!lane.thread) continue;
+      if (!lane.takesWork) continue;
       slots += lane.concurrency;
       if (expectedMs !== undefined && !lane.isStuck(nowMs)) ahead += (READ_AHEAD_MS / expectedMs) * lane.concurrency;
     }
@@ -131,17 +135,21 @@ export class Dispatcher {
     this.#harvest(lane);
     const before = [...lane.shipments].reverse();
     const started = before.filter((shipment) => !this.slots.revoke(shipment.row, shipment.epoch));
-    const wasAlone = started.length === 1 && this.slots.state(started[0]!.row) === SlotState.started;
+    // Of a thread that was ended on purpose, who is to blame is known.
+    const wasAlone =
+      lane.ending === null && started.length === 1 && this.slots.state(started[0]!.row) === SlotState.started;
     for (const shipment of before) {
       const { delivery, condemned, stop } = shipment;
       this.#release(shipment);
       this.#freeRow(shipment.row);
-      if (!started.includes(shipment)) this.#requeue(delivery);
-      else if (condemned === null) this.#events.onLostThread(delivery, wasAlone);
+      if (!started.includes(shipment)) {
+        if (stop) this.#events.onEnded(delivery, stop.reason);
+        else this.#requeue(delivery);
+      } else if (condemned === null) this.#events.onLostThread(delivery, wasAlone);
       else this.#events.onEnded(delivery, condemned === 'timeout' ? condemned : stop!.reason);
     }
     lane.isReserved = false;
-    lane.endingSinceMs = 0;
+    lane.ending = null;
     this.#dispatch();
     return started.length > 0;
   }
@@ -160,6 +168,12 @@ export class Dispatcher {
     });
     this.#dispatch();
     this.#events.onRoom();
+  }
+
+  /** Takes everything that has not started, from the queue and from the threads; from now on nothing more is started. */
+  close(): Delivery[] {
+    this.#isClosed = true;
+    return this.takeUnstarted();
   }
 
   /** Takes everything that has not started, from the queue and from the threads. */
@@ -194,6 +208,13 @@ export class Dispatcher {
     this.#dispatch();
   }
 
+  /** Its thread is not ended after all. */
+  reopen(lane: Lane): void {
+    lane.ending = null;
+    this.#dispatch();
+    this.#events.onRoom();
+  }
+
   /** Resolves when nothing is here any more, or after `timeoutMs`. */
   async empty(timeoutMs: number): Promise<void> {
     if (this.size === 0 || timeoutMs <= 0) return;
@@ -221,7 +242,7 @@ export class Dispatcher {
   /** A suspect gets a lane to itself: the emptiest is kept for it until what runs there has ended. */
   #shipSuspect(nowMs: number): void {
     if (!this.#suspect || this.#suspect.isShipped || this.#freeRows.length === 0) return;
-    const manned = this.#lanes.filter((lane) => lane.thread !== null);
+    const manned = this.#lanes.filter((lane) => lane.thread !== null && lane.ending === null);
     const lane = manned.find((one) => one.isReserved) ?? manned.sort((a, b) => a.shipments.size - b.shipments.size)[0];
     if (!lane) return;
     lane.isReserved = true;
@@ -317,6 +338,7 @@ export class Dispatcher {
 
   /** Puts back at the head what was taken back from a lane. */
   #requeue(delivery: Delivery): void {
+    if (this.#isClosed) return this.#events.onHandBack([delivery]);
     if (isSuspect(delivery)) this.#suspect = { delivery, isShipped: false };
     else this.#queue.unshift(delivery);
   }

@@ -7,7 +7,7 @@
  * retry, and no holder of the same slot, meets code that still runs.
  */
 import { pause, Service } from '../core/service.js';
-import { monotonicMs, SlotState, type SlotTable } from '../core/slots.js';
+import { monotonicMs, SlotState, type SlotTable, StopReason } from '../core/slots.js';
 import type { Logger } from '../tasks/context.js';
 import { keyOf } from './delivery.js';
 import type { Lane, Shipment } from './lane.js';
@@ -25,6 +25,8 @@ export interface EnforcerOptions {
   readonly logger: Logger;
   /** Takes back what the lane has not started. */
   evacuate(lane: Lane): void;
+  /** The lane takes work again. */
+  reopen(lane: Lane): void;
 }
 
 export class Enforcer extends Service {
@@ -48,34 +50,38 @@ export class Enforcer extends Service {
     for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
     if (overdue.some((shipment) => shipment.condemned)) return; // its thread is going
     if (overdue.length === 0) {
-      lane.endingSinceMs = 0; // it ended by itself while others kept its thread alive
+      if (lane.ending) this.#options.reopen(lane); // it ended by itself while others kept its thread alive
       return;
     }
-    if (lane.endingSinceMs === 0) {
-      lane.endingSinceMs = nowMs;
-      thread.attend();
+    if (!lane.ending) {
+      lane.ending = { sinceMs: nowMs, request: thread.attend() };
       this.#options.evacuate(lane);
     }
     const hasNeighbours = lane.shipments.size > overdue.length;
-    const waitedMs = nowMs - lane.endingSinceMs;
-    const isDeaf = thread.isDeaf && waitedMs >= DEAF_AFTER_MS;
-    if (!hasNeighbours || isDeaf || waitedMs > this.#options.drainTimeoutMs) this.#end(lane, thread, overdue);
+    const waitedMs = nowMs - lane.ending.sinceMs;
+    const isDeaf = waitedMs >= DEAF_AFTER_MS && !thread.hasHeard(lane.ending.request);
+    if (!hasNeighbours || isDeaf || waitedMs > this.#options.drainTimeoutMs) this.#end(lane, thread, overdue, nowMs);
   }
 
-  #isOverdue({ row, stop }: Shipment, nowMs: number): boolean {
-    const { slots, abortGraceMs } = this.#options;
-    if (slots.state(row) !== SlotState.started) return false;
-    const deadlineMs = slots.deadline(row);
-    if (deadlineMs > 0 && nowMs > deadlineMs + abortGraceMs) return true;
-    return stop !== null && nowMs > stop.askedMs + abortGraceMs;
+  #isOverdue(shipment: Shipment, nowMs: number): boolean {
+    if (this.#options.slots.state(shipment.row) !== SlotState.started) return false;
+    const { stop } = shipment;
+    return this.#isTimedOut(shipment, nowMs) || (stop !== null && nowMs > stop.askedMs + this.#options.abortGraceMs);
   }
 
-  #end(lane: Lane, thread: Thread, overdue: readonly Shipment[]): void {
+  #isTimedOut({ row }: Shipment, nowMs: number): boolean {
+    const deadlineMs = this.#options.slots.deadline(row);
+    return deadlineMs > 0 && nowMs > deadlineMs + this.#options.abortGraceMs;
+  }
+
+  #end(lane: Lane, thread: Thread, overdue: readonly Shipment[], nowMs: number): void {
     for (const shipment of overdue) {
-      shipment.condemned = shipment.stop ? 'stopped' : 'timeout';
+      // Like a thread does: a cancel comes before a timeout, and that before an interruption.
+      const wasCancelled = shipment.stop?.reason === StopReason.cancelled;
+      shipment.condemned = !wasCancelled && this.#isTimedOut(shipment, nowMs) ? 'timeout' : 'stopped';
       const { task, attempt } = shipment.delivery.envelope;
       const fields = { task, key: keyOf(shipment.delivery), attempt, lane: lane.index };
-      const why = shipment.stop ? 'did not stop when it was asked to' : 'did not end at its timeout';
+      const why = shipment.condemned === 'timeout' ? 'did not end at its timeout' : 'did not stop when it was asked to';
       this.#options.logger.warn(fields, `${task} ${why}: its thread is ended`);
     }
     void thread.terminate(0);

@@ -8,11 +8,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { type BatchSize, batchesOf } from '../core/batcher.js';
 import { UndecodableValueError } from '../core/errors.js';
 import { jittered, pause, Service } from '../core/service.js';
 import { monotonicMs } from '../core/slots.js';
 import { type Applicant, admit, type Gate, type Verdict } from '../redis/admission-store.js';
-import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
+import { BATCH_BYTES, BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
 import type { Logger } from '../tasks/context.js';
@@ -53,12 +54,20 @@ export interface IntakeOptions {
 }
 
 /** Why an execution does not run: a limit dropped it, or it lacks an argument that a limit counts by. */
-export type Drop = Exclude<Verdict, 'refused' | 'parked'> | Error;
+export type Drop = Exclude<Verdict, 'refused' | 'parked' | 'failed'> | Error;
 
 interface Limited {
   readonly delivery: Delivery;
   readonly gates: readonly Gate[];
 }
+
+const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS, maxBytes: Number.POSITIVE_INFINITY, sizeOf: () => 0 };
+/** The script moves the messages of those who must wait. */
+const ADMIT_BATCH: BatchSize<Limited> = {
+  maxItems: BATCH_ITEMS,
+  maxBytes: BATCH_BYTES,
+  sizeOf: ({ delivery }) => delivery.envelope.bytes.length,
+};
 
 export class Intake extends Service {
   readonly #options: IntakeOptions;
@@ -161,12 +170,8 @@ export class Intake extends Service {
     }
     this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
     if (lean.length > 0) this.#options.take(lean);
-    for (let start = 0; start < recorded.length; start += BATCH_ITEMS) {
-      this.#claims = this.#claim(recorded.slice(start, start + BATCH_ITEMS), this.#claims);
-    }
-    for (let start = 0; start < limited.length; start += BATCH_ITEMS) {
-      this.#claims = this.#admit(limited.slice(start, start + BATCH_ITEMS), this.#claims);
-    }
+    for (const batch of batchesOf(recorded, CLAIM_BATCH)) this.#claims = this.#claim(batch, this.#claims);
+    for (const batch of batchesOf(limited, ADMIT_BATCH)) this.#claims = this.#admit(batch, this.#claims);
   }
 
   #gatesOf({ policies, envelope }: Delivery): readonly Gate[] | Error | null {
@@ -185,22 +190,16 @@ export class Intake extends Service {
     const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
     return this.#own(batch, earlier, async () => {
       const refused = new Set(await claim(commands, keys, workerName, claims));
-      return batch.filter((_, i) => !refused.has(i));
+      return batch.map((_, i) => (refused.has(i) ? 'refused' : null));
     });
   }
 
   /** Claims what has limits; what they keep from running waits in Redis, or is dropped. */
   #admit(batch: readonly Limited[], earlier: Promise<void>): Promise<void> {
-    const { commands, keys, workerName, consumer, drop } = this.#options;
+    const { commands, keys, workerName, consumer } = this.#options;
     const applicants = batch.map(applicantOf);
     const deliveries = batch.map(({ delivery }) => delivery);
-    return this.#own(deliveries, earlier, async (isRepeated) => {
-      const verdicts = await admit(commands, keys, workerName, consumer, applicants, isRepeated);
-      verdicts.forEach((verdict, i) => {
-        if (verdict !== null && verdict !== 'refused' && verdict !== 'parked') drop(deliveries[i]!, verdict);
-      });
-      return deliveries.filter((_, i) => verdicts[i] === null);
-    });
+    return this.#own(deliveries, earlier, () => admit(commands, keys, workerName, consumer, applicants));
   }
 
   /**
@@ -210,29 +209,37 @@ export class Intake extends Service {
   async #own(
     batch: readonly Delivery[],
     earlier: Promise<void>,
-    claimOnce: (isRepeated: boolean) => Promise<readonly Delivery[]>,
+    claimOnce: () => Promise<readonly (Verdict | null)[]>,
   ): Promise<void> {
+    const { logger, take, drop } = this.#options;
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
       const claiming = this.#untilLeaseEnds(claimOnce);
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
-      this.#options.take(await claiming);
+      const verdicts = await claiming;
+      take(batch.filter((_, i) => verdicts[i] === null));
+      batch.forEach((delivery, i) => {
+        const verdict = verdicts[i];
+        if (verdict && isDrop(verdict)) drop(delivery, verdict);
+      });
+      const failed = verdicts.filter((verdict) => verdict === 'failed').length;
+      if (failed > 0) throw new Error(`${failed} of them met an error in the script`);
     } catch (error) {
       // Left alone, the entries are redelivered when their lease ends.
-      this.#options.logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
+      logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);
       this.wake(); // what was refused left its room
     }
   }
 
-  /** Claiming twice does no harm: the record then names the same entry, and who holds slots is not asked for more. */
-  async #untilLeaseEnds<T>(claimOnce: (isRepeated: boolean) => Promise<T>): Promise<T> {
+  /** Claiming twice does no harm: who was let through is let through again. */
+  async #untilLeaseEnds<T>(claimOnce: () => Promise<T>): Promise<T> {
     const giveUpMs = monotonicMs() + this.#options.leaseMs;
-    for (let tries = 0; ; tries++) {
+    for (;;) {
       try {
-        return await claimOnce(tries > 0);
+        return await claimOnce();
       } catch (error) {
         if (monotonicMs() > giveUpMs || this.#isStopping) throw error;
         this.#options.logger.warn({ error: String(error) }, 'claiming failed, trying again');
@@ -281,6 +288,10 @@ export class Intake extends Service {
       () => undefined,
     );
   };
+}
+
+function isDrop(verdict: Verdict): verdict is Exclude<Drop, Error> {
+  return verdict !== 'refused' && verdict !== 'parked' && verdict !== 'failed';
 }
 
 function applicantOf({ delivery, gates }: Limited): Applicant {

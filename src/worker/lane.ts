@@ -35,8 +35,8 @@ export class Lane {
   #isBlocked = false;
   /** Kept for one execution that must run alone: nothing else is shipped. */
   isReserved = false;
-  /** Since when its thread has a run that will not end: nothing else is shipped; 0 when there is none. */
-  endingSinceMs = 0;
+  /** Set while its thread has a run that will not end: nothing else is shipped. `request` asked the thread to listen. */
+  ending: { readonly sinceMs: number; readonly request: number } | null = null;
 
   constructor(
     readonly index: number,
@@ -44,11 +44,14 @@ export class Lane {
     readonly concurrency: number,
   ) {}
 
+  /** Whether anything may be shipped to it, now or when something ends. */
+  get takesWork(): boolean {
+    return this.thread !== null && !this.isReserved && this.ending === null;
+  }
+
   /** Runs that would start at once. */
   get free(): number {
-    return this.thread && !this.#isBlocked && !this.isReserved && this.endingSinceMs === 0
-      ? Math.max(0, this.concurrency - this.shipments.size)
-      : 0;
+    return this.takesWork && !this.#isBlocked ? Math.max(0, this.concurrency - this.shipments.size) : 0;
   }
 
   /** Expected time until the lane has worked off what it has. */
@@ -58,8 +61,7 @@ export class Lane {
 
   /** Whether more may be shipped ahead of the runs it has. */
   isOpen(nowMs: number): boolean {
-    if (this.thread === null || this.isReserved || this.endingSinceMs > 0) return false;
-    return this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
+    return this.takesWork && this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
   }
 
   /** Whether a run takes longer than what is shipped behind it should have to wait. */

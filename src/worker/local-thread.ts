@@ -27,9 +27,12 @@ export async function startLocalThread(
   return {
     manifest: manifestOf(loaded),
     isEnforceable: false,
-    isDeaf: false,
     run: (chunk) => executor.run(decodeChunk(chunk)),
-    attend: () => executor.attend(),
+    attend: () => {
+      executor.attend();
+      return 0;
+    },
+    hasHeard: () => true,
     exited,
     terminate: async (graceMs) => {
       const disposed = new AbortController();

@@ -78,12 +78,11 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
     isEnforceable: true,
     run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
     attend: () => {
-      Atomics.add(attention, ASKED, 1);
+      const request = Atomics.add(attention, ASKED, 1) + 1;
       Atomics.notify(attention, ASKED);
+      return request;
     },
-    get isDeaf() {
-      return Atomics.load(attention, ASKED) !== Atomics.load(attention, HEARD);
-    },
+    hasHeard: (request) => Atomics.load(attention, HEARD) >= request,
     exited,
     terminate,
   };

@@ -36,11 +36,17 @@ export class PutBacks {
     return this.#asking;
   }
 
+  /** Resolves when nothing waits for an answer. */
+  async idle(): Promise<void> {
+    while (this.#asking.size > 0) await Promise.allSettled(this.#questions.values());
+  }
+
   /** Never rejects: what cannot be asked is put back for longer. */
   async add(delivery: Delivery): Promise<void> {
     const { task, version, isReadable } = delivery.envelope;
     this.#asking.add(delivery);
-    const isKnown = await this.#isKnownElsewhere(task);
+    // Others may know the task and still not read a newer message.
+    const isKnown = isReadable && (await this.#isKnownElsewhere(task));
     this.#asking.delete(delivery);
     const delayMs = isKnown ? KNOWN_ELSEWHERE_MS : Math.min(FIRST_MS * 2 ** delivery.putBacks, LONGEST_MS);
     const why = isReadable ? 'no such task is loaded here' : `its message is of a newer version (${version})`;

@@ -5,6 +5,7 @@ import { encodeEnvelope } from '../core/envelope.js';
 import { jittered, pause, Service } from '../core/service.js';
 import { type Seed, seedChains } from '../redis/chain-store.js';
 import type { Keys } from '../redis/keys.js';
+import { serverTimeMs } from '../redis/time.js';
 import type { Logger } from '../tasks/context.js';
 import { nextCronMs } from '../tasks/cron.js';
 import type { TaskManifest } from '../tasks/manifest.js';
@@ -34,12 +35,13 @@ export class Seeder extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, logger, tasks } = this.#options;
+    const { redis, keys, clock, logger, tasks } = this.#options;
     const isAutomatic = ({ policies }: TaskManifest) => policies.perpetual?.isAutomatic;
     if (!tasks().some(isAutomatic)) return;
     let isStarting = true;
     while (!signal.aborted) {
       try {
+        clock.learn(await serverTimeMs(redis)); // the first heartbeat may not have been answered yet
         const seeds = tasks()
           .filter(isAutomatic)
           .map((task) => this.#seedOf(task.name, task.policies.perpetual!));

@@ -116,11 +116,13 @@ export class Settler {
   /** The limits of its task do not let it run, or cannot count it. The chain of a perpetual task goes on. */
   drop(delivery: Delivery, why: Drop): void {
     if (why instanceof Error) {
-      const line = `${why.name}: ${why.message}`;
-      return this.settle(delivery, { kind: 'failed', error: encodeError(why), line });
+      const errorLine = `${why.name}: ${why.message}`;
+      this.#log('warn', delivery, `failed: ${errorLine}`);
+      this.#end(delivery, { state: 'failed', error: encodeError(why), errorLine }, undefined, AFTER_DROP_MS);
+    } else {
+      this.#log('debug', delivery, `was dropped: ${why}`);
+      this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
     }
-    this.#log('debug', delivery, `was dropped: ${why}`);
-    this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
   }
 
   /** Gives claimed executions to whoever reads next; they have not run. */
@@ -163,7 +165,8 @@ export class Settler {
   /** The run is over. If its task is perpetual the next one follows, unless somebody ended the chain. */
   #end(delivery: Delivery, ending: Ending, said?: NextRun, notBeforeMs = 0): void {
     const policy = delivery.policies?.perpetual;
-    if (!policy || this.#options.isCancelled(delivery)) return this.#close(delivery, ending);
+    if (!policy) return this.#close(delivery, ending);
+    if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
     const nowMs = this.#options.clock.nowMs();
     const due = nextRun(policy, delivery, said, nowMs);
     if (due === null) {
@@ -243,8 +246,8 @@ function mayHoldSlots({ policies, holdsSlots }: Delivery): boolean {
   return holdsSlots || policies?.limits?.some(({ kind }) => kind === 'concurrency') === true;
 }
 
-function bytesOf({ settlement }: Settling): number {
+function bytesOf({ delivery, settlement }: Settling): number {
   if (settlement.kind === 'finished') return 0;
   if (settlement.kind === 'done') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
-  return settlement.message?.length ?? 0;
+  return (settlement.message ?? delivery.envelope.bytes).length; // the script moves it, or the one it finds
 }

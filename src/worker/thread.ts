@@ -9,10 +9,10 @@ export interface Thread {
   readonly isEnforceable: boolean;
   /** Runs a chunk; resolves when all of it is over with the outcomes not reported before, rejects when the thread dies. */
   run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
-  /** Tells it to look for cancelled runs. */
-  attend(): void;
-  /** Whether it has not looked yet: something holds its event loop. */
-  readonly isDeaf: boolean;
+  /** Tells it to look for cancelled runs; answers with the number of this request. */
+  attend(): number;
+  /** Whether it has looked since that request: else something holds its event loop. */
+  hasHeard(request: number): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
   /**

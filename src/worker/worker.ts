@@ -1,6 +1,7 @@
 /** The public face of a worker: what it can be told, and how it is run and stopped. */
 import { type Docket, settingsOf } from '../client/docket.js';
 import type { DocketSettings } from '../client/options.js';
+import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
@@ -88,7 +89,7 @@ export class Worker {
         this.#stopping.abort();
       });
       try {
-        await coordinator.start();
+        await coordinator.start(signal);
         await Promise.race([finished(coordinator, signal), aborted(signal)]);
       } finally {
         this.#stopping.abort(); // also ends what `finished` still waits for
@@ -103,8 +104,3 @@ export class Worker {
 
 /** Resolves when the worker has done what it was started for. */
 type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}

@@ -76,7 +76,7 @@ describeEachServer('a delivery', (url) => {
     ...({ state: 'failed', result: null, error: Buffer.from([2]), errorLine: 'late' } as const),
   });
   const again = (entry: Entry, delayMs = 0): Settlement => ({
-    ...{ kind: 'again', token: entry.token, message: entry.message!, keepsDue: false, isAdmitted: false, id: 'lean' },
+    ...{ kind: 'again', token: entry.token, message: entry.message!, keepsDue: false, once: '', id: 'lean' },
     ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, putBacks: 0, ttlMs: 60_000 },
   });
 
@@ -219,8 +219,8 @@ describeEachServer('a delivery', (url) => {
     expect(first.map(({ deliveries }) => deliveries)).toEqual([0, 0]);
     const second = await passOn(first, 'b');
     const third = await passOn(second, 'c');
-    // Whether what has no record had begun cannot be known: its cooldown and debounce are taken to be behind it.
-    const once = ['', '2'];
+    // Whether what has no record had begun cannot be known: its limits are taken to be behind it.
+    const once = ['', '3'];
     const expected = first.map((entry, i) => ({ ...entry, token: third[i]!.token, deliveries: 2, once: once[i] }));
     expect(third).toEqual(expected);
   });

@@ -9,7 +9,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../src/core/protocol.js';
-import { monotonicMs, ticketOf } from '../../src/core/slots.js';
+import { monotonicMs, StopReason, ticketOf } from '../../src/core/slots.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
 import { Dispatcher } from '../../src/worker/dispatcher.js';
@@ -39,7 +39,11 @@ interface SentChunk {
 
 /** A thread that starts and ends what it was sent when it is told to, one after the other. */
 class FakeThread implements Thread {
-  readonly manifest = [];
+  readonly manifest = { tasks: [], fallback: null };
+  readonly isEnforceable = true;
+  hasHeard(): boolean {
+    return true;
+  }
   readonly exited = new Promise<void>(() => {});
   attended = 0;
   /** Names of what was shipped, chunk by chunk. */
@@ -47,6 +51,9 @@ class FakeThread implements Thread {
   readonly #fleet: Fleet;
   #chunks: SentChunk[] = [];
   #current: ChunkItem | undefined;
+  #isDead = false;
+  /** Of what was sent after its death. */
+  readonly #unheard: Deferred<OutcomeBatch>[] = [];
 
   constructor(fleet: Fleet) {
     this.#fleet = fleet;
@@ -54,9 +61,13 @@ class FakeThread implements Thread {
 
   run(bytes: Uint8Array) {
     const items = decodeChunk(bytes);
+    const answer = deferred<OutcomeBatch>();
+    if (this.#isDead) {
+      this.#unheard.push(answer);
+      return answer.promise;
+    }
     this.#fleet.occupy(items);
     this.shipped.push(items.map(({ message }) => this.#fleet.nameOf(message)));
-    const answer = deferred<OutcomeBatch>();
     this.#chunks.push({ items, reported: new Set(), unreported: [], next: 0, answer });
     return answer.promise;
   }
@@ -66,8 +77,9 @@ class FakeThread implements Thread {
     return this.#chunks.flatMap(({ items }) => items) as [ChunkItem, ...ChunkItem[]];
   }
 
-  attend(): void {
+  attend(): number {
     this.attended += 1;
+    return this.attended;
   }
 
   async terminate(): Promise<void> {}
@@ -134,8 +146,10 @@ class FakeThread implements Thread {
     for (const { items, reported } of chunks) this.#fleet.vacate(items.filter((item) => !reported.has(item)));
     this.#chunks = [];
     this.#current = undefined;
+    this.#isDead = true;
     return () => {
-      for (const { answer } of chunks) answer.reject(new Error('the thread died'));
+      const answers = [...chunks.map(({ answer }) => answer), ...this.#unheard];
+      for (const answer of answers) answer.reject(new Error('the thread died'));
     };
   }
 
@@ -154,6 +168,9 @@ class Fleet {
   readonly threads: FakeThread[];
   readonly ended: string[] = [];
   readonly lost: string[] = [];
+  /** Whether each of `lost` was alone. */
+  readonly lostAlone: boolean[] = [];
+  readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
   readonly handedBack: string[] = [];
   readonly postponed: string[] = [];
   rooms = 0;
@@ -164,7 +181,11 @@ class Fleet {
   constructor(threads: number, concurrency = threads) {
     this.dispatcher = new Dispatcher(threads, concurrency, {
       onOutcome: (delivery) => this.ended.push(delivery.record!),
-      onLostThread: (delivery) => this.lost.push(delivery.record!),
+      onLostThread: (delivery, wasAlone) => {
+        this.lost.push(delivery.record!);
+        this.lostAlone.push(wasAlone);
+      },
+      onEnded: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
       onPostpone: (delivery) => this.postponed.push(delivery.record!),
       onHandBack: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
       onRoom: () => {
@@ -184,7 +205,9 @@ class Fleet {
   delivery(task: string, deliveries = 0): Delivery {
     const name = `${task}${this.#count++}`;
     const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
-    return deliveryOf({ token: `w${this.#count}-0` as Token, record: name, message, dueMs: 1, deliveries, charges: 0 });
+    const token: Token = `w${this.#count}-0`;
+    const rest = { dueMs: 1, deliveries, charges: 0, putBacks: 0, once: '', holdsSlots: false };
+    return deliveryOf({ token, record: name, message, ...rest }, () => ({}));
   }
 
   nameOf(message: Uint8Array): string {
@@ -302,7 +325,7 @@ describe('shipping', () => {
     const fleet = new Fleet(1);
     const [a, b] = fleet.add('a', 'b');
     fleet.threads[0]!.begin();
-    fleet.threads[0]!.end({ kind: 'unknown' });
+    fleet.threads[0]!.end({ kind: 'interrupted' });
     await settled();
     expect(fleet.ended).toEqual([a]);
     await fleet.threads[0]!.work();
@@ -582,9 +605,10 @@ describe('stopping', () => {
     fleet.add('a', 'b');
     const { slots } = fleet.dispatcher;
     for (const thread of fleet.threads) thread.begin();
-    fleet.dispatcher.cancelAll();
+    fleet.dispatcher.interruptAll();
     expect(fleet.threads.map(({ attended }) => attended)).toEqual([1, 1]);
-    expect([...fleet.occupied].map((row) => slots.isCancelled(row, 1))).toEqual([true, true]);
+    const reasons = [...fleet.occupied].map((row) => slots.stopReason(row, 1));
+    expect(reasons).toEqual([StopReason.interrupted, StopReason.interrupted]);
   });
 });
 
@@ -613,6 +637,218 @@ describe('lost leases', () => {
   });
 });
 
+describe('a cancel', () => {
+  test('takes what has not started and answers with it; what runs is told to stop, and why', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(60).fill('quick'));
+    const [waiting, kept] = [fleet.delivery('new'), fleet.delivery('new')];
+    fleet.dispatcher.add([waiting, kept]);
+    const [running, other] = fleet.threads.map((thread) => thread.begin()!);
+    const { row, epoch } = fleet.threads[0]!.items()[0];
+    const isMeant = ({ record }: Delivery) => record !== other && record !== kept.record;
+    const taken = fleet.dispatcher.cancel(isMeant).map(({ record }) => record!);
+    const expected = [...names, waiting.record!].filter((name) => name !== running && name !== other);
+    expect(taken.sort()).toEqual(expected.sort());
+    expect(fleet.dispatcher.slots.stopReason(row, epoch)).toBe(StopReason.cancelled);
+    expect(fleet.threads.map(({ attended }) => attended)).toEqual([1, 0]);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([running, other, kept.record].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('of what is not here disturbs nobody', () => {
+    const fleet = new Fleet(1);
+    fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    expect(fleet.dispatcher.cancel(() => false)).toEqual([]);
+    expect(fleet.threads[0]!.attended).toBe(0);
+    expect(fleet.dispatcher.size).toBe(2);
+  });
+
+  test('makes room, and says so', () => {
+    const fleet = new Fleet(1);
+    const [, second] = fleet.add('a', 'b');
+    expect(fleet.dispatcher.room).toBe(0);
+    fleet.rooms = 0;
+    fleet.dispatcher.cancel(({ record }) => record === second);
+    fleet.threads[0]!.begin();
+    expect(fleet.dispatcher.size).toBe(1);
+    expect(fleet.rooms).toBe(1);
+  });
+
+  test('that comes after the worker asked for a stop changes nothing, nor does the reverse', () => {
+    const fleet = new Fleet(2);
+    const [first] = fleet.add('a', 'b');
+    for (const thread of fleet.threads) thread.begin();
+    fleet.dispatcher.cancel(({ record }) => record === first);
+    fleet.dispatcher.interruptAll();
+    fleet.dispatcher.cancel(() => true);
+    const reasons = fleet.threads.map((thread) => {
+      const [{ row, epoch }] = thread.items();
+      return fleet.dispatcher.slots.stopReason(row, epoch);
+    });
+    expect(reasons).toEqual([StopReason.cancelled, StopReason.interrupted]);
+  });
+
+  test('does not meet the next execution on the same row', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('a');
+    const [thread] = fleet.threads as [FakeThread];
+    const [{ row }] = thread.items();
+    thread.begin();
+    fleet.dispatcher.cancel(() => true);
+    thread.end({ kind: 'cancelled' });
+    await settled();
+    fleet.add('b');
+    const [next] = thread.items();
+    expect(next.row).toBe(row);
+    expect(fleet.dispatcher.slots.stopReason(row, next.epoch)).toBeNull();
+  });
+
+  test.each([
+    ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
+    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.lose(new Set([suspect.token]))],
+  ])('a suspect that is %s while a lane is kept for it leaves the lane to others', async (_, remove) => {
+    const fleet = new Fleet(1);
+    const [thread] = fleet.threads as [FakeThread];
+    const [running] = fleet.add('new');
+    thread.begin();
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    remove(fleet, suspect);
+    const [next] = fleet.add('new');
+    await thread.work();
+    expect(fleet.ended).toEqual([running, next]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('reaches what a dying thread has not started: it does not run elsewhere', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(10).fill('quick'));
+    const [dying, other] = fleet.threads as [FakeThread, FakeThread];
+    const [cancelled, ...rest] = dying.shipped.flat();
+    dying.die()();
+    await settled();
+    const taken = fleet.dispatcher.cancel(({ record }) => record === cancelled).map(({ record }) => record);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    await other.work(0.01);
+    expect(rest.length).toBeGreaterThan(0);
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== cancelled).sort());
+    expect([...taken.map((record) => [record, StopReason.cancelled]), ...fleet.condemned]).toEqual([
+      [cancelled, StopReason.cancelled],
+    ]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+});
+
+describe('a thread that is ended because of what it runs', () => {
+  /** Two runs and one that has not started, on one thread that takes three. */
+  function three(): { fleet: Fleet; lane: Lane; names: string[] } {
+    const fleet = new Fleet(1, 3);
+    const names = fleet.add('a', 'b', 'c');
+    const { dispatcher } = fleet;
+    for (const { row, epoch } of fleet.threads[0]!.items().slice(0, 2))
+      dispatcher.slots.begin(row, epoch, monotonicMs());
+    return { fleet, lane: dispatcher.lanes[0]!, names };
+  }
+
+  function condemn(lane: Lane, record: string, why: 'timeout' | 'stopped'): void {
+    for (const shipment of lane.shipments) if (shipment.record === record) shipment.condemned = why;
+    lane.ending = { sinceMs: monotonicMs(), request: 0 };
+  }
+
+  test('ends that, loses what ran beside it, and leaves what had not started to its successor', async () => {
+    const { fleet, lane, names } = three();
+    condemn(lane, names[0]!, 'timeout');
+    fleet.threads[0]!.die()();
+    await settled();
+    expect(fleet.dispatcher.detach(lane)).toBe(true);
+    expect(fleet.condemned).toEqual([[names[0], 'timeout']]);
+    expect([fleet.lost, fleet.lostAlone]).toEqual([[names[1]], [false]]);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([names[2]]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('ends what did not stop for the reason it was asked to', async () => {
+    const { fleet, lane, names } = three();
+    fleet.dispatcher.cancel(({ record }) => record === names[0]);
+    fleet.dispatcher.lose(new Set([[...fleet.dispatcher.deliveries()][1]!.token]));
+    for (const name of names.slice(0, 2)) condemn(lane, name, 'stopped');
+    fleet.threads[0]!.die()();
+    await settled();
+    fleet.dispatcher.detach(lane);
+    expect(new Map(fleet.condemned)).toEqual(
+      new Map<string, unknown>([
+        [names[0]!, StopReason.cancelled],
+        [names[1]!, StopReason.interrupted],
+      ]),
+    );
+    expect(fleet.lost).toEqual([]);
+  });
+
+  test('counts the outcome of a run that came before it was gone, and nothing else', async () => {
+    const fleet = new Fleet(1);
+    const [name] = fleet.add('a');
+    const [thread] = fleet.threads as [FakeThread];
+    thread.begin();
+    condemn(fleet.dispatcher.lanes[0]!, name!, 'timeout');
+    thread.end();
+    await settled();
+    thread.die()();
+    expect(fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!)).toBe(false);
+    expect([fleet.ended, fleet.condemned, fleet.lost]).toEqual([[name], [], []]);
+  });
+
+  test('takes nothing new until it was replaced; then its lane is like any other', async () => {
+    const { fleet, lane, names } = three();
+    condemn(lane, names[0]!, 'timeout');
+    fleet.dispatcher.evacuate(lane);
+    const [next] = fleet.add('d');
+    const [old] = fleet.threads as [FakeThread];
+    expect(old.shipped).toHaveLength(3);
+    old.die()();
+    await settled();
+    fleet.dispatcher.detach(lane);
+    fleet.replace(0);
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([names[2], next]);
+    fleet.add('e');
+    expect(fleet.threads[0]!.shipped).toHaveLength(3);
+  });
+});
+
+test('a thread that dies under one run that is alone tells so', () => {
+  const fleet = new Fleet(1, 3);
+  const [first] = fleet.add('a', 'b');
+  fleet.threads[0]!.begin();
+  fleet.threads[0]!.die()();
+  fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+  expect([fleet.lost, fleet.lostAlone]).toEqual([[first], [true]]);
+});
+
+test('what is evacuated from a lane runs elsewhere, in its order', async () => {
+  const fleet = new Fleet(2);
+  await fleet.learn('quick', 0.01);
+  fleet.add(...Array(40).fill('quick'));
+  const [leaving, other] = fleet.threads as [FakeThread, FakeThread];
+  const [running, ...theirs] = leaving.shipped.flat();
+  leaving.begin();
+  await other.work(0.01);
+  fleet.ended.length = 0;
+  fleet.dispatcher.lanes[0]!.ending = { sinceMs: monotonicMs(), request: 0 };
+  fleet.dispatcher.evacuate(fleet.dispatcher.lanes[0]!);
+  await other.work(0.01);
+  expect(theirs.length).toBeGreaterThan(0);
+  expect(fleet.ended).toEqual(theirs);
+  expect(leaving.shipped.flat()).toEqual([running, ...theirs]);
+  await leaving.work();
+  expect(fleet.ended.at(-1)).toBe(running);
+  expect(fleet.dispatcher.size).toBe(0);
+});
+
 describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
   test('every delivery ends in one way, and rows are neither leaked nor given away twice', async () => {
     const random = randomOf(seed);
@@ -621,6 +857,10 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
     const durations: Record<string, number> = { quick: 0.02, one: 1, long: 30, wild: 0.02 };
     const added: string[] = [];
     const taken: string[] = [];
+    const cancelSome = (share: number) => {
+      const meant = new Set([...fleet.dispatcher.deliveries()].filter(() => random() < share));
+      return fleet.dispatcher.cancel((delivery) => meant.has(delivery)).map(({ record }) => record!);
+    };
 
     for (let event = 0; event < 4_000; event++) {
       const dice = random();
@@ -643,12 +883,21 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
         const isToldFirst = random() < 0.5;
         if (isToldFirst) tell();
         await settled();
+        if (random() < 0.5) taken.push(...cancelSome(0.5));
         fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
         tell();
         await settled();
         fleet.replace(index);
       } else if (dice < 0.985) {
         taken.push(...fleet.dispatcher.takeUnstarted().map(({ record }) => record!));
+      } else if (dice < 0.99) {
+        taken.push(...cancelSome(0.2));
+      } else if (dice < 0.995) {
+        fleet.dispatcher.evacuate(pick(fleet.dispatcher.lanes));
+      } else {
+        const suspect = fleet.delivery('bad', 3);
+        added.push(suspect.record!);
+        fleet.dispatcher.add([suspect]);
       }
       await settled();
     }
@@ -659,7 +908,8 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       }
     }
 
-    const endings = [...fleet.ended, ...fleet.lost, ...fleet.handedBack, ...taken];
+    const stopped = fleet.condemned.map(([record]) => record);
+    const endings = [...fleet.ended, ...fleet.lost, ...fleet.handedBack, ...fleet.postponed, ...stopped, ...taken];
     expect(endings.length).toBe(new Set(endings).size);
     expect(endings.sort()).toEqual(added.sort());
     expect(fleet.lost.length).toBeGreaterThan(0);

@@ -8,12 +8,14 @@ import { resolveWorkerOptions, type WorkerOptions } from '../../src/worker/optio
 test('without options there is one thread per core, each runs one at a time, and all defaults apply', () => {
   expect(resolveWorkerOptions({})).toEqual({
     tasks: { kind: 'modules', references: [] },
+    fallback: null,
     name: `${hostname()}#${process.pid}`,
     threads: availableParallelism(),
     concurrency: availableParallelism(),
     leaseMs: 30_000,
     longestReadMs: 1_000,
     schedulingResolutionMs: 2_000,
+    schedulesAutomaticTasks: true,
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,

@@ -1,23 +1,33 @@
--- Takes an execution that has a record and has not started out of wherever it is. `record` is its fields s, e, l, m, pq.
--- Answers with its message.
-local function displace(key, record)
-  local state, token, limit, message, settling = record[1], record[2], record[3], record[4], record[5]
+-- Gives back what a parked execution has of its limits beside slots: the place of a debounce's winner, and the bookings of
+-- rates, `<attempt> <name>`.
+local function forget_limits(member, identity, settling, booked)
+  if settling then
+    local debounce = prefix .. 'debounce:' .. settling
+    if redis.call('HGET', debounce, 'winner') == member then
+      redis.call('DEL', debounce)
+    end
+  end
+  if booked then
+    local attempt, name = string.match(booked, '(%S+) (%S+)')
+    redis.call('ZREM', prefix .. 'rate:' .. name, identity .. ' ' .. attempt)
+  end
+end
+
+-- Takes an execution that has a record and has not started out of wherever it is. Answers with its message.
+local function displace(key)
+  local record = redis.call('HMGET', prefix .. 'run:' .. key, 'e', 'l', 'm', 'pq', 'pu', 'g')
+  local token, limit, message, settling, booked = record[1], record[2], record[3], record[4], record[5]
   if token and token ~= '' then
     local moving = read_entry(token) or {}
     remove(token)
     release_slots({ token })
-    message, settling = moving.m, moving.q
+    message, settling, booked = moving.m, moving.q, moving.u
   elseif limit then
     redis.call('ZREM', prefix .. 'limit:' .. limit, 'k' .. key)
     serve_waiters(limit) -- whoever comes behind may need less
   else
     redis.call('ZREM', KEYS[3], 'k' .. key)
   end
-  if settling then
-    local debounce = prefix .. 'debounce:' .. settling
-    if redis.call('HGET', debounce, 'winner') == 'k' .. key then
-      redis.call('DEL', debounce)
-    end
-  end
+  forget_limits('k' .. key, 'k' .. key .. ' ' .. (record[6] or ''), settling, booked)
   return message
 end

@@ -98,17 +98,11 @@ local function full_limit(needs, ticket)
   end
 end
 
-local function wait_at(name, ticket, member)
+local function wait_at(name, ticket, member, needs)
   mayAnybodyWait = true
   redis.call('HSET', waiting, name, '1')
   redis.call('ZADD', limits .. name, digits(ticket), member)
-  redis.call('HSET', parked_at(member), 'l', name)
-end
-
-local function wait_for_slot(name, ticket, needs, moving, id)
-  local member = park(moving, id, 'queued')
-  redis.call('HSET', parked_at(member), 'n', needs)
-  wait_at(name, ticket, member)
+  redis.call('HSET', parked_at(member), 'l', name, 'n', needs)
 end
 
 -- Gives what is free at a limit to those who wait there.
@@ -137,11 +131,11 @@ local function serve_waiters(name)
     local next = needs and full_limit(needs, ticket)
     if next then
       budget = budget - 1
-      wait_at(next, ticket, member)
+      wait_at(next, ticket, member, needs)
     elseif needs then
       local moving = unpark(member)
       woken_bytes = woken_bytes - string.len(moving.m)
-      moving.h, moving.o = '1', '2'
+      moving.h = '1'
       take_slots(enqueue('f', moving), needs)
     else
       budget = budget - 1 -- whoever waited is gone without a trace
@@ -156,7 +150,8 @@ local function release_slots(tokens)
   end
   local freed, names, holders = {}, {}, {}
   for i, needs in ipairs(redis.call('HMGET', slots, unpack(tokens))) do
-    if needs then
+    if needs and not holders[tokens[i]] then
+      holders[tokens[i]] = true -- the same entry may be named twice
       holders[#holders + 1] = tokens[i]
       local list = pairs_of(needs)
       for at = 1, #list, 2 do

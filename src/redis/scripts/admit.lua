@@ -1,7 +1,8 @@
 -- Claims executions whose tasks have limits: takes ownership of those that may run now, and makes the others wait.
 -- KEYS  work, front, schedule
--- ARGV  prefix, worker, consumer, '1' when the call is repeated, then groups of items that agree in most:
---         attempt, ttl (ms), once ('' | '1' the awaited winner of a debounce | '2' cooldown, debounce and rate were met),
+-- ARGV  prefix, worker, consumer, then groups of items that agree in most:
+--         attempt, ttl (ms), once ('' | '1' the awaited winner of a debounce | '2' cooldown and debounce are behind it | '3'
+--         the rate too, for this attempt),
 --         holds ('1': they were woken with their slots), '1' when they have records, number of gates, then for each gate,
 --         in the order they are passed:
 --           'cooldown', name, window (ms)         'debounce', name, settle (ms)
@@ -9,10 +10,11 @@
 --         number of items, then for each item: key (or id without a record), token, ticket of one without a record,
 --         needs of slots ('' as the item before, '-' none)
 -- Reply for each item that was not admitted: index (from 0), then 'refused' (no longer ours), 'parked' (it waits; its entry
---         is gone) or the kind of the gate that dropped it (it is still ours, and ours to settle)
+--         is gone), 'failed' (left to its lease), or the kind of the gate that dropped it (it is ours to settle)
+-- The call may be repeated when its answer was lost, also by the connection itself: who was admitted before passes again.
 --@include now
 --@include memory
-local prefix, worker, consumer, repeated = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local prefix, worker, consumer = ARGV[1], ARGV[2], ARGV[3]
 local runs = prefix .. 'run:'
 local schedule = KEYS[3]
 --@include events
@@ -37,9 +39,9 @@ local function generation()
   return placement
 end
 
--- One placement, through all its attempts and deliveries.
+-- One placement, through all its attempts and deliveries: its key and generation, or its id and due time.
 local function identity()
-  return isRecorded and member() .. ' ' .. generation() or member()
+  return member() .. ' ' .. (isRecorded and generation() or digits(math.floor(ticket / 1000)))
 end
 
 -- Where it stands in line: by its generation if it has one.
@@ -47,10 +49,13 @@ local function place_in_line()
   return isRecorded and tonumber(generation()) or ticket
 end
 
-local function wait_until(time, settled, debounce)
+local function wait_until(time, passed, debounce, rate)
   local moving = read_entry(token)
+  if not moving then
+    return 'refused' -- it was deleted by hand
+  end
   remove(token)
-  moving.o, moving.q = settled, debounce
+  moving.o, moving.q, moving.u = passed, debounce, rate
   schedule_at(schedule, math.max(now, time), park(moving, name, 'scheduled'))
   if isRecorded and listened then
     changed(name, generation(), 'scheduled')
@@ -93,7 +98,7 @@ end
 -- Each gate answers with nothing, to pass, or with what became of the item.
 local gates = {
   cooldown = function(at)
-    if once ~= '' or attempt ~= '1' then
+    if once ~= '' then
       return
     end
     local key, own = prefix .. 'cooldown:' .. ARGV[at], identity()
@@ -103,7 +108,7 @@ local gates = {
   end,
 
   debounce = function(at)
-    if once == '2' or attempt ~= '1' then
+    if once == '2' or once == '3' then
       return
     end
     local key, own = prefix .. 'debounce:' .. ARGV[at], member()
@@ -127,16 +132,14 @@ local gates = {
   rate = function(at)
     local key, max, per = prefix .. 'rate:' .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     local rate, start = rate_of(key, per), identity() .. ' ' .. attempt
-    if once == '2' or repeated then
-      local booked = tonumber(redis.call('ZSCORE', key, start))
-      if booked then
-        return booked > now and wait_until(booked, '2') or nil
-      end
+    if once == '3' or not isRecorded and redis.call('ZSCORE', key, start) then
+      return
     end
     local time = now
     if rate.count >= max then
       write_rate(key, rate)
-      time = math.max(now, redis.call('ZREVRANGE', key, max - 1, max - 1, 'WITHSCORES')[2] + per)
+      local oldest = redis.call('ZREVRANGE', key, max - 1, max - 1, 'WITHSCORES')[2]
+      time = oldest and math.max(now, oldest + per) or now
       if time > now and ARGV[at + 3] == 'drop' then
         return 'rate'
       end
@@ -148,13 +151,13 @@ local gates = {
     if #rate.starts >= 512 then
       write_rate(key, rate)
     end
-    return time > now and wait_until(time, '2') or nil
+    return time > now and wait_until(time, '3', nil, attempt .. ' ' .. ARGV[at]) or nil
   end,
 }
 local width = { cooldown = 2, debounce = 2, rate = 4 }
 
 local function take_or_wait()
-  if repeated and redis.call('HEXISTS', slots, token) == 1 then
+  if not isRecorded and redis.call('HEXISTS', slots, token) == 1 then
     return
   end
   local full = full_limit(needs, mayAnybodyWait and place_in_line() or 0)
@@ -162,21 +165,21 @@ local function take_or_wait()
     return take_slots(token, needs)
   end
   local moving = read_entry(token)
+  if not moving then
+    return 'refused'
+  end
   remove(token)
-  moving.o = '2'
-  wait_for_slot(full, place_in_line(), needs, moving, name)
+  moving.o = '3'
+  wait_at(full, place_in_line(), park(moving, name, 'queued'), needs)
   return 'parked'
 end
 
--- Whether the entry still is the execution's, and so ours.
+-- Whether the entry still is the execution's, and so ours; then whether it was admitted before.
 local function is_owned()
-  if isRecorded and gate_count == 0 then
-    placement = nil
-    return redis.call('HGET', runs .. name, 'e') == token
-  elseif isRecorded then -- its gates will ask for more
-    local record = redis.call('HMGET', runs .. name, 'e', 'g')
-    placement = record[2]
-    return record[1] == token
+  if isRecorded then
+    local record = redis.call('HMGET', runs .. name, 'e', 's', 'g')
+    placement = record[3]
+    return record[1] == token, record[2] == 'running'
   end
   return #redis.call('XCLAIM', stream_of(token), 'workers', consumer, 0, string.sub(token, 2), 'JUSTID') == 1
 end
@@ -206,9 +209,27 @@ local function pass(at)
   end
 end
 
+-- Answers with what became of the item if it may not run. One that meets an error must not take the others with it.
+local function admit(first_gate)
+  local isOwned, wasAdmitted = is_owned()
+  if not isOwned then
+    remove(token)
+    release_slots({ token })
+    redis.call('SREM', prefix .. 'superseded', token)
+    return 'refused'
+  end
+  local answer = not holds and not wasAdmitted and pass(first_gate)
+  if answer then
+    return answer
+  end
+  if isRecorded then
+    start()
+  end
+end
+
 -- Calls `visit` for each item, after the group was read, with the position of its gates and of itself.
 local function each(visit)
-  local at = 5
+  local at = 4
   while at <= #ARGV do
     attempt, ttl, once, holds = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
     isRecorded, gate_count = ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
@@ -244,19 +265,10 @@ local reply = {}
 local index = 0
 each(function(first_gate, at)
   name, token, ticket = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local answer
-  if not is_owned() then
-    remove(token)
-    release_slots({ token })
-    answer = 'refused'
-  elseif not holds then
-    answer = pass(first_gate)
-  end
-  if answer then
+  local isDone, answer = pcall(admit, first_gate)
+  if not isDone or answer then
     reply[#reply + 1] = index
-    reply[#reply + 1] = answer
-  elseif isRecorded then
-    start()
+    reply[#reply + 1] = isDone and answer or 'failed'
   end
   index = index + 1
 end)

@@ -20,10 +20,10 @@ if redis.call('HEXISTS', prefix .. 'automatic', key) == 1 then
   redis.call('HSET', prefix .. 'ended', key, '1')
 end
 local run = prefix .. 'run:' .. key
-local record = redis.call('HMGET', run, 's', 'e', 'l', 'm', 'pq')
+local record = redis.call('HMGET', run, 's', 'e')
 local state = record[1]
 if state == 'scheduled' or state == 'queued' then
-  local message = displace(key, record)
+  local message = displace(key)
   redis.call('HDEL', run, 'm', 'n', 'l')
   close(key, ttl_of(message), 'cancelled')
 elseif state == 'running' then
@@ -31,15 +31,13 @@ elseif state == 'running' then
   redis.pcall('PUBLISH', prefix .. 'cancel', record[2])
 elseif not state then
   local parked = prefix .. 'parked:' .. key
-  local waiting = redis.call('HMGET', parked, 'm', 'l', 'pq')
+  local waiting = redis.call('HMGET', parked, 'm', 'l', 'pq', 'pu', 'w')
   if waiting[1] then
     if redis.call('ZREM', KEYS[3], 'l' .. key) == 0 and waiting[2] then
       redis.call('ZREM', prefix .. 'limit:' .. waiting[2], 'l' .. key)
       serve_waiters(waiting[2])
     end
-    if waiting[3] and redis.call('HGET', prefix .. 'debounce:' .. waiting[3], 'winner') == 'l' .. key then
-      redis.call('DEL', prefix .. 'debounce:' .. waiting[3])
-    end
+    forget_limits('l' .. key, 'l' .. key .. ' ' .. (waiting[5] or ''), waiting[3], waiting[4])
     redis.call('DEL', parked)
   else
     local cancelled = prefix .. 'cancelled'

@@ -17,6 +17,7 @@ for at = 3, #ARGV, 3 do
   local run = runs .. key
   if redis.call('HGET', run, 'e') ~= token then
     remove(token)
+    redis.call('SREM', prefix .. 'superseded', token)
     refused[#refused + 1] = (at - 3) / 3
   else
     if attempt == '1' then -- the usual case, one field less

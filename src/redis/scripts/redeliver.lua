@@ -22,9 +22,9 @@ local function redeliver(token, moving, state)
     moving.c = digits(tonumber(moving.c or 0) + 1)
   end
   moving.d = digits(deliveries + 1)
-  -- It had passed cooldown and debounce if it had begun; of one without a record that cannot be known.
+  -- It had met its limits if it had begun; of one without a record that cannot be known.
   if state == 'running' or not state then
-    moving.o = '2'
+    moving.o = '3'
   end
   moving.h = nil
   enqueue('f', moving)

@@ -13,18 +13,19 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 --@include generation
 
 local run = prefix .. 'run:' .. key
-local record = redis.call('HMGET', run, 's', 'e', 'l', 'm', 'pq')
+-- First, since it takes memory: a full server refuses the whole.
+local generation = next_generations(1)
+local record = redis.call('HMGET', run, 's', 'e')
 if record[1] == 'running' then
   redis.call('SADD', prefix .. 'superseded', record[2])
   redis.call('PEXPIRE', prefix .. 'superseded', 604800000)
 elseif record[1] == 'scheduled' or record[1] == 'queued' then
-  displace(key, record)
+  displace(key)
 end
 write_slots()
 redis.call('DEL', run)
 redis.call('HDEL', prefix .. 'ended', key)
 
-local generation = next_generations(1)
 local score = due == '' and now or string.sub(due, 1, 1) == '+' and now + string.sub(due, 2) or tonumber(due)
 redis.call('HSET', run, 'g', digits(generation), 't', task)
 local moving = { k = key, m = message }

@@ -16,12 +16,11 @@ local changedTasks = {}
 
 local function place(task, due, message)
   local run = prefix .. 'run:' .. task
+  local generation = next_generations(1) -- first, since it takes memory: a full server refuses the whole
   redis.call('DEL', run)
-  local generation = next_generations(1)
   redis.call('HSET', run, 'g', digits(generation), 't', task)
-  local moving = { k = task, m = message }
+  local moving = { k = task, m = message, w = digits(due) } -- of a cron, also if that has just passed
   if due > now then
-    moving.w = digits(due)
     schedule_at(KEYS[3], due, park(moving, nil, 'scheduled'))
   else
     enqueue('w', moving)
@@ -34,7 +33,8 @@ end
 for at = 3, #ARGV, 5 do
   local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
   local due = ARGV[at + 2] == '' and now or tonumber(ARGV[at + 2])
-  local state = redis.call('HGET', prefix .. 'run:' .. task, 's')
+  local record = redis.call('HMGET', prefix .. 'run:' .. task, 's', 'z')
+  local state, isCancelled = record[1], record[2] == '1'
   local isAlive = state == 'scheduled' or state == 'queued' or state == 'running'
   local known = redis.call('HGET', automatic, task)
   local isNew = known ~= fingerprint
@@ -48,10 +48,11 @@ for at = 3, #ARGV, 5 do
     place(task, due, message)
     changedTasks[#changedTasks + 1] = task
   end
-  if isNew and (isStarting or not isAlive) then
+  -- A worker of an older policy, on its repeated look, does not bring back what was ended.
+  if isNew and (isStarting or not isAlive and not hasEnded) then
     redis.call('HSET', automatic, task, fingerprint)
     redis.call('HDEL', ended, task)
-  elseif hasEnded and (state == 'scheduled' or state == 'queued') then
+  elseif hasEnded and isAlive and not isCancelled then
     redis.call('HDEL', ended, task) -- somebody has added it since
   end
 end

@@ -10,7 +10,7 @@
 --                      name of the automatic task whose chain ends with this)
 --         'again',     ttl, count, then count times: 'w' | 'f' | '+n' | '@n' (which stream, n ms from now, or at n),
 --                      message ('' as it is), '1' to keep the due time, deliveries, charges, put-backs ('' none),
---                      once ('' as it is), id (of an execution without a record)
+--                      once ('' as it is, see admit.lua), id (of an execution without a record)
 --         'next',      ttl, count, then count times: key ('' without a record), state this run ended in, '+n' | '@n'
 --                      (when the next is due, the past means now), message, id
 -- Reply indexes (from 0) of the items that were fenced off, then the texts of errors met while writing
@@ -89,6 +89,11 @@ local function is_cancelled(key)
   return redis.call('HGET', runs .. key, 'z') == '1'
 end
 
+-- Of an execution without a record; the worker may not have heard of it yet. Nobody will meet the id again.
+local function is_id_cancelled(id)
+  return redis.call('ZREM', prefix .. 'cancelled', id) == 1
+end
+
 local item -- number of the one being written
 
 local function time_of(where)
@@ -101,6 +106,8 @@ local function go_on(ttl, at)
   local moved, key = moving[item], moving[item].k
   if key and is_cancelled(key) then
     return close(key, ttl, 'cancelled')
+  elseif not key and is_id_cancelled(ARGV[at + 7]) then
+    return
   end
   local isQueued = where == 'w' or where == 'f'
   local due = isQueued and now or time_of(where)
@@ -144,6 +151,8 @@ local function run_next(ttl, at)
     if listened then
       changed(key, generation, due > now and 'scheduled' or 'queued')
     end
+  elseif is_id_cancelled(ARGV[at + 4]) then
+    return
   end
   if due > now then
     schedule_at(KEYS[3], due, park(following, ARGV[at + 4], 'scheduled'))

@@ -24,16 +24,37 @@ end
 
 -- Slots go with the entries that hold them. Should entries have vanished in another way (a stream was deleted), their
 -- slots would be held for ever: a page of them is looked at in each sweep.
-local page = redis.call('HSCAN', prefix .. 'slots', ARGV[5], 'COUNT', 100)
-local orphans = {}
+local page = redis.call('HSCAN', slots, ARGV[5], 'COUNT', 100)
+local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do
-  local token = page[2][at]
+  local token, list = page[2][at], pairs_of(page[2][at + 1])
   local id = string.sub(token, 2)
   if #redis.call('XRANGE', stream_of(token), id, id) == 0 then
     orphans[#orphans + 1] = token
+  else
+    for i = 1, #list, 2 do
+      counted[list[i]] = (counted[list[i]] or 0) + 1
+    end
   end
 end
-release_slots(orphans)
+-- While all of them are on one page it is also seen whether they are counted right: whatever went wrong, no limit stays full.
+if ARGV[5] == '0' and page[1] == '0' then
+  if #orphans > 0 then
+    redis.call('HDEL', slots, unpack(orphans))
+  end
+  local wrong = {}
+  for _, name in ipairs(redis.call('HKEYS', held)) do
+    if taken_at(name) ~= (counted[name] or 0) then
+      take_or_give(name, (counted[name] or 0) - taken_at(name))
+      wrong[#wrong + 1] = name
+    end
+  end
+  for _, name in ipairs(wrong) do
+    serve_waiters(name)
+  end
+else
+  release_slots(orphans)
+end
 write_slots()
 
 local reply = { digits(lease), page[1] }
