@@ -32,7 +32,10 @@ export interface Keys {
   readonly listeners: string;
   /** Stream of messages that can never run, with the reason; bounded. */
   readonly quarantine: string;
-  /** Channel on which the token of a running execution is published when it is to stop, or `l` and an id. */
+  /**
+   * Channel on which is published what is to stop: the token of a running execution, or `l` and an id; or `s` and the token
+   * of one that is not to start.
+   */
   readonly cancel: string;
   /** Channel on which the time of a new head of the schedule is published. */
   readonly wake: string;

@@ -21,6 +21,8 @@ export interface CancellerOptions {
   held(): Iterable<Delivery>;
   /** Stops what is meant; answers with what had not started. */
   cancel(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
+  /** Takes back what is meant and has not started. */
+  withdraw(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
   /** Settles as cancelled what had not started. */
   settle(delivery: Delivery): void;
 }
@@ -35,6 +37,8 @@ export class Canceller extends Service {
   /** What is not to run, with the time at which that is forgotten, the oldest first. */
   readonly #ids = new Map<string, number>();
   readonly #tokens = new Map<Token, number>();
+  /** Of executions whose keys were given to others: they may go on, but not start. */
+  readonly #superseded = new Map<Token, number>();
   #isStopScheduled = false;
   #onReady = () => {};
   /** Resolves when every cancel is known that came before: nothing may be started earlier. */
@@ -45,6 +49,11 @@ export class Canceller extends Service {
   constructor(options: CancellerOptions) {
     super();
     this.#options = options;
+  }
+
+  /** Whether an execution that has not started must not, as far as is known here. */
+  mayNotStart(delivery: Delivery): boolean {
+    return this.isCancelled(delivery) || (this.#superseded.size > 0 && this.#superseded.has(delivery.token));
   }
 
   /** Whether an execution was cancelled, as far as is known here. */
@@ -85,10 +94,11 @@ export class Canceller extends Service {
     subscriber.off('message', onCancel).off('ready', relisten);
   }
 
-  /** The token of a running execution, or `l` and an id. Many may come at once: what is here is searched once a turn. */
+  /** See `Keys.cancel`. Many may come at once: what is here is searched once a turn. */
   #heard(what: string): void {
     const nowMs = monotonicMs();
     if (what.startsWith('l')) this.#ids.set(what.slice(1), nowMs + ID_REMEMBERED_MS);
+    else if (what.startsWith('s')) this.#superseded.set(what.slice(1) as Token, nowMs + TOKEN_REMEMBERED_MS);
     else this.#tokens.set(what as Token, nowMs + TOKEN_REMEMBERED_MS);
     if (this.#isStopScheduled) return;
     this.#isStopScheduled = true;
@@ -96,13 +106,16 @@ export class Canceller extends Service {
       this.#isStopScheduled = false;
       forgetExpired(this.#ids, nowMs);
       forgetExpired(this.#tokens, nowMs);
+      forgetExpired(this.#superseded, nowMs);
       this.#stop();
     });
   }
 
   /** Stops what is at the dispatcher. What is still being claimed is looked up when it gets there. */
   #stop(): void {
-    for (const delivery of this.#options.cancel((one) => this.isCancelled(one))) this.#options.settle(delivery);
+    const { cancel, withdraw, settle } = this.#options;
+    for (const delivery of cancel((one) => this.isCancelled(one))) settle(delivery);
+    if (this.#superseded.size > 0) for (const delivery of withdraw((one) => this.mayNotStart(one))) settle(delivery);
   }
 
   async #look(): Promise<void> {

@@ -88,6 +88,7 @@ export class Coordinator {
       ...common,
       subscriber,
       cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
+      withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
       settle: (delivery) => this.#settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.#settler = new Settler({
@@ -238,7 +239,7 @@ export class Coordinator {
   #take(deliveries: readonly Delivery[]): void {
     const mayRun = (delivery: Delivery): boolean => {
       if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
-      else if (this.#canceller.isCancelled(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
+      else if (this.#canceller.mayNotStart(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
       else return true;
       return false;
     };

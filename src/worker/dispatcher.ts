@@ -176,14 +176,16 @@ export class Dispatcher {
     return this.takeUnstarted();
   }
 
-  /** Takes everything that has not started, from the queue and from the threads. */
-  takeUnstarted(): Delivery[] {
-    const taken = [...this.#queue.clear()];
-    if (this.#suspect && !this.#suspect.isShipped) {
+  /** Takes what has not started, from the queue and from the threads. */
+  takeUnstarted(isMeant: (delivery: Delivery) => boolean = () => true): Delivery[] {
+    const taken = [...this.#queue].filter(isMeant);
+    this.#queue.removeIf(isMeant);
+    if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
       taken.push(this.#suspect.delivery);
       this.#suspect = null;
+      for (const lane of this.#lanes) lane.isReserved = false; // one was kept for it
     }
-    for (const lane of this.#lanes) taken.push(...this.#revoke(lane));
+    for (const lane of this.#lanes) taken.push(...this.#revoke(lane, ({ delivery }) => isMeant(delivery)));
     return taken;
   }
 
@@ -200,6 +202,14 @@ export class Dispatcher {
   /** Stops executions that were cancelled; answers with those that had not started. */
   cancel(isMeant: (delivery: Delivery) => boolean): Delivery[] {
     return this.#remove(StopReason.cancelled, isMeant);
+  }
+
+  /** Takes back executions that have not started; those that have go on. */
+  withdraw(isMeant: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = this.takeUnstarted(isMeant);
+    this.#dispatch();
+    this.#events.onRoom();
+    return taken;
   }
 
   /** Takes back what a lane has not started, for other lanes to run: its thread is about to be ended. */
@@ -377,17 +387,8 @@ export class Dispatcher {
   }
 
   #remove(reason: StopReason, isMeant: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = [...this.#queue].filter(isMeant);
-    this.#queue.removeIf(isMeant);
-    if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
-      taken.push(this.#suspect.delivery);
-      this.#suspect = null;
-      for (const lane of this.#lanes) lane.isReserved = false; // one was kept for it
-    }
-    for (const lane of this.#lanes) {
-      taken.push(...this.#revoke(lane, ({ delivery }) => isMeant(delivery)));
-      this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
-    }
+    const taken = this.takeUnstarted(isMeant);
+    for (const lane of this.#lanes) this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
     this.#dispatch();
     this.#events.onRoom();
     return taken;

@@ -32,7 +32,8 @@ export class Lane {
   thread: Thread | null = null;
   #expectedMs = 0;
   #progressedMs = 0;
-  #isBlocked = false;
+  /** Set while a run may hold the thread's event loop; the request asked the thread to listen. */
+  #blocked: { readonly request: number } | null = null;
   /** Kept for one execution that must run alone: nothing else is shipped. */
   isReserved = false;
   /** Set while its thread has a run that will not end: nothing else is shipped. `request` asked the thread to listen. */
@@ -51,7 +52,7 @@ export class Lane {
 
   /** Runs that would start at once. */
   get free(): number {
-    return this.takesWork && !this.#isBlocked ? Math.max(0, this.concurrency - this.shipments.size) : 0;
+    return this.takesWork && !this.#isBlocked() ? Math.max(0, this.concurrency - this.shipments.size) : 0;
   }
 
   /** Expected time until the lane has worked off what it has. */
@@ -85,15 +86,20 @@ export class Lane {
     this.shipments.delete(shipment);
     this.#expectedMs = this.shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
     if (endedMs !== undefined) this.#progressedMs = endedMs;
-    if (endedMs !== undefined || this.shipments.size === 0) this.#isBlocked = false;
+    if (endedMs !== undefined || this.shipments.size === 0) this.#blocked = null;
   }
 
   /**
    * A run holds the thread's event loop: what was shipped has not started although there was room for it. Nothing more is
-   * shipped until something ends.
+   * shipped until something ends, or the thread listens again.
    */
   block(): void {
-    this.#isBlocked = this.shipments.size > 0;
+    if (this.thread && this.shipments.size > 0) this.#blocked = { request: this.thread.attend() };
+  }
+
+  #isBlocked(): boolean {
+    if (this.#blocked && this.thread?.hasHeard(this.#blocked.request)) this.#blocked = null;
+    return this.#blocked !== null;
   }
 
   /** Whether something may have been shipped that has not started: only then is it worth to look. */

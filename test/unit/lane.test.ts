@@ -3,7 +3,8 @@ import type { Delivery } from '../../src/worker/delivery.js';
 import { CHUNK_MS, Lane, type Shipment } from '../../src/worker/lane.js';
 import type { Thread } from '../../src/worker/thread.js';
 
-const THREAD = {} as Thread;
+/** A thread whose event loop is held. */
+const THREAD = { attend: () => 1, hasHeard: () => false } as Partial<Thread> as Thread;
 
 function laneOf(concurrency: number): Lane {
   const lane = new Lane(0, concurrency);
@@ -77,8 +78,19 @@ test('that was blocked when its thread died takes work again once it has another
   expect(lane.free).toBe(0);
   lane.thread = null;
   lane.remove(shipments[0]!); // lost
-  lane.thread = {} as Thread;
+  lane.thread = THREAD;
   expect([lane.free, lane.isOpen(0)]).toEqual([2, true]);
+});
+
+test('that was blocked takes work again once its thread listens', () => {
+  const lane = laneOf(2);
+  let heard = 0;
+  lane.thread = { attend: () => 7, hasHeard: (request: number) => heard >= request } as Partial<Thread> as Thread;
+  lane.add(shipment(lane, 1), 0);
+  lane.block();
+  expect(lane.free).toBe(0);
+  heard = 7;
+  expect(lane.free).toBe(1);
 });
 
 test('forgets rounding errors when it is empty', () => {

@@ -19,6 +19,7 @@ local record = redis.call('HMGET', run, 's', 'e')
 if record[1] == 'running' then
   redis.call('SADD', prefix .. 'superseded', record[2])
   redis.call('PEXPIRE', prefix .. 'superseded', 604800000)
+  redis.pcall('PUBLISH', prefix .. 'cancel', 's' .. record[2]) -- should its claim be all it has got to
 elseif record[1] == 'scheduled' or record[1] == 'queued' then
   displace(key)
 end
