@@ -143,6 +143,17 @@ local function serve_waiters(name)
   end
 end
 
+-- What an entry holds; nil when nothing.
+local function held_by(token)
+  return redis.call('EXISTS', slots) == 1 and redis.call('HGET', slots, token) or nil
+end
+
+-- Lets the entry that comes in the place of another one have its slots.
+local function hand_on_slots(from, to, needs)
+  redis.call('HDEL', slots, from)
+  redis.call('HSET', slots, to, needs)
+end
+
 -- Gives back what the entries held that are being removed.
 local function release_slots(tokens)
   if #tokens == 0 or redis.call('EXISTS', slots) == 0 then

@@ -122,9 +122,14 @@ local function go_on(ttl, at)
   set('c', ARGV[at + 4])
   set('p', ARGV[at + 5])
   moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
-  moved.h = nil
+  -- The same attempt, straight to the front, keeps its slots, so that nobody who waits passes it.
+  local needs = where == 'f' and held_by(tokens[item])
+  moved.h = needs and '1' or nil
   if isQueued then
-    enqueue(where, moved)
+    local token = enqueue(where, moved)
+    if needs then
+      hand_on_slots(tokens[item], token, needs)
+    end
   else
     schedule_at(KEYS[3], due, park(moved, ARGV[at + 7], 'scheduled'))
   end

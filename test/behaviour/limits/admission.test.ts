@@ -1,0 +1,414 @@
+/**
+ * Slots and places, script by script: nobody is there who has no right to be, nobody waits who could run, and nothing is left
+ * when all have gone. Driven with consumers that exist by name only.
+ */
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Applicant, admit, type Gate, type Verdict } from '../../../src/redis/admission-store.js';
+import {
+  ensureGroups,
+  redeliver,
+  type Settlement,
+  settle,
+  sweep,
+  type Token,
+} from '../../../src/redis/delivery-store.js';
+import { type Keys, keysOf } from '../../../src/redis/keys.js';
+import { moveDue } from '../../../src/redis/schedule-store.js';
+import { type Entry, readEntries } from '../../../src/redis/stream-reader.js';
+import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
+import { closeConnection, openConnection } from '../../support/built.js';
+import { openFleet } from '../../support/fleet.js';
+import { describeOnAnyServer } from '../../support/modes.js';
+import { describeEachServer } from '../../support/servers.js';
+import { waitFor } from '../../support/wait.js';
+
+/** A docket, and what a worker does with it one step at a time. */
+interface Bench {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Adds one execution of the task `noop`; without a key it has no record. Answers with its key or id. */
+  add(key?: string): Promise<string>;
+  read(count?: number): Promise<Delivery[]>;
+  apply(deliveries: readonly Delivery[], gatesOf: GatesOf): Promise<(Verdict | null)[]>;
+  settle(settlements: readonly Settlement[]): Promise<number>;
+  /** Gives away what is pending, however short its owner was silent. */
+  passOn(tokens: readonly Token[]): Promise<void>;
+  cancel(key: string): Promise<void>;
+  /** Moves what is due, and serves limits that a script left over. */
+  move(): Promise<void>;
+  /** What the docket has beside what it always has. */
+  left(): Promise<string[]>;
+  /** Whether there is nothing more to do. */
+  isEmpty(): Promise<boolean>;
+}
+
+type GatesOf = (delivery: Delivery) => readonly Gate[];
+
+async function openBench(url: string): Promise<Bench> {
+  const fleet = await openFleet(url);
+  fleet.leavesWork();
+  const { redis } = fleet;
+  const keys = keysOf(fleet.name);
+  const lean = fleet.with({ executionTtl: 0 });
+  const blocking = await openConnection(url, 'blocking', { longestBlockMs: 100 });
+  onTestFinished(() => closeConnection(blocking));
+  await ensureGroups(redis, keys);
+  const left = async () => {
+    const permanent = ['work', 'front', 'generation', 'workers'].map((suffix) => keys.prefix + suffix);
+    const found = await redis.keys(`${keys.prefix}*`);
+    const isLasting = await Promise.all(found.map(async (key) => (await redis.pttl(key)) === -1));
+    return found.filter((key, i) => !permanent.includes(key) && isLasting[i]);
+  };
+  return {
+    redis,
+    keys,
+    left,
+    isEmpty: async () =>
+      (await redis.xlen(keys.work)) + (await redis.xlen(keys.front)) === 0 && (await left()).length === 0,
+    add: async (key) => (key === undefined ? await lean.add('noop') : await fleet.docket.add('noop', {}, { key })).key,
+    async read(count = 100) {
+      // Without BLOCK there is no wait for what does not come.
+      const entries: Entry[] = await readEntries(blocking, keys, 'me', count, 1);
+      return entries.map((entry) => deliveryOf(entry, () => ({})));
+    },
+    apply: (deliveries, gatesOf) => admit(redis, keys, 'me', 'me', deliveries.map(applicant(gatesOf))),
+    settle: async (settlements) => (await settle(redis, keys, settlements)).fenced.length,
+    async passOn(tokens) {
+      const left = new Set(tokens);
+      await waitFor(async () => {
+        await redeliver(redis, keys, 1, [...left]);
+        for (const token of left) {
+          const stream = token[0] === 'w' ? keys.work : keys.front;
+          const id = token.slice(1);
+          if ((await redis.xrange(stream, id, id)).length === 0) left.delete(token);
+        }
+        return left.size === 0;
+      });
+    },
+    cancel: (key) => fleet.docket.cancel(key),
+    async move() {
+      while ((await moveDue(redis, keys)).nextInMs === 0);
+    },
+  };
+}
+
+const applicant =
+  (gatesOf: GatesOf) =>
+  (delivery: Delivery): Applicant => {
+    const { record, token, envelope, once, holdsSlots } = delivery;
+    const id = record === null ? keyOf(delivery) : '';
+    const { attempt, ttlMs } = envelope;
+    const ticket = ticketOf(delivery);
+    return { record, token, attempt, ttlMs, ticket, id, once, holdsSlots, gates: gatesOf(delivery) };
+  };
+
+function completed(delivery: Delivery): Settlement {
+  const { token, record } = delivery;
+  if (record === null) return { kind: 'finished', token };
+  const nothing = { result: null, error: null, errorLine: '', endsChainOf: '' };
+  return { kind: 'done', token, record, ttlMs: 60_000, state: 'completed', ...nothing };
+}
+
+function again(delivery: Delivery, to: 'work' | 'front' | number = 'work', once: '' | '2' | '3' = '3'): Settlement {
+  const { token, deliveries, charges, putBacks } = delivery;
+  const where = typeof to === 'number' ? { delayMs: to } : { stream: to };
+  const counts = { deliveries, charges, putBacks };
+  const same = { message: null, keepsDue: true, once, id: keyOf(delivery), ttlMs: 60_000 };
+  return { kind: 'again', token, to: where, ...counts, ...same };
+}
+
+const slot = (key: string, max = 1): Gate => ({ kind: 'slot', key, max });
+
+describeEachServer('slots', (url) => {
+  const LIMITS = ['A', 'B', 'C', 'D'] as const;
+
+  type Step =
+    | { readonly do: 'add'; readonly stack: readonly number[]; readonly isLean: boolean }
+    | { readonly do: 'read' | 'apply' | 'move' | 'sweep'; readonly count: number }
+    | { readonly do: 'finish' | 'retry' | 'delay' | 'lose' | 'cancel' | 'stale' | 'repeat'; readonly pick: number };
+
+  const stack = fc.uniqueArray(fc.nat(LIMITS.length - 1), { minLength: 1, maxLength: 3 });
+  const added = fc.record({ do: fc.constant('add' as const), stack, isLean: fc.boolean() });
+  const counted = fc.record({
+    do: fc.constantFrom('read' as const, 'apply' as const, 'apply' as const, 'move' as const, 'sweep' as const),
+    count: fc.integer({ min: 1, max: 6 }),
+  });
+  const picked = fc.record({
+    do: fc.constantFrom(...(['finish', 'finish', 'retry', 'delay', 'lose', 'cancel', 'stale', 'repeat'] as const)),
+    pick: fc.nat(1_000),
+  });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { arbitrary: added, weight: 4 },
+    { arbitrary: counted, weight: 4 },
+    { arbitrary: picked, weight: 4 },
+  );
+
+  test('of up to three limits each are never exceeded, never in vain, and all given back', {
+    timeout: 60_000,
+  }, async () => {
+    const isEmbedded = url().startsWith('memory:');
+    const bench = await openBench(url());
+    let serial = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.tuple(...LIMITS.map(() => fc.integer({ min: 1, max: 2 }))),
+        fc.array(step, { minLength: 20, maxLength: 60 }),
+        async (maxima, steps) => {
+          serial += 1;
+          await play(bench, `r${serial}-`, maxima, steps);
+        },
+      ),
+      { numRuns: isEmbedded ? 8 : 30, endOnFailure: true },
+    );
+  });
+
+  /** Plays the steps, then finishes whatever there is. */
+  async function play(bench: Bench, prefix: string, maxima: readonly number[], steps: readonly Step[]): Promise<void> {
+    const stacks = new Map<string, readonly Gate[]>();
+    const unread: Delivery[] = [];
+    const running: Delivery[] = [];
+    const gone: Delivery[] = [];
+    const over = new Set<string>();
+    const gatesOf = (delivery: Delivery) => stacks.get(keyOf(delivery))!;
+    const maxOf = new Map(LIMITS.map((limit, i) => [`${prefix}${limit}`, maxima[i]!]));
+    const pickFrom = (list: Delivery[], pick: number) => list.splice(pick % list.length, 1)[0]!;
+
+    async function apply(count: number): Promise<void> {
+      const batch = unread.splice(0, count);
+      if (batch.length === 0) return;
+      const verdicts = await bench.apply(batch, gatesOf);
+      batch.forEach((delivery, i) => {
+        if (verdicts[i] === null) running.push(delivery);
+        else {
+          expect(['parked', 'refused'], keyOf(delivery)).toContain(verdicts[i]);
+          if (verdicts[i] === 'refused') expect(over, 'refused').toContain(keyOf(delivery));
+          gone.push(delivery);
+        }
+      });
+    }
+
+    async function end(delivery: Delivery, settlement: Settlement): Promise<void> {
+      const fenced = await bench.settle([settlement]);
+      gone.push(delivery);
+      if (fenced > 0)
+        expect(over).toContain(keyOf(delivery)); // only a cancel takes it from us here
+      else if (settlement.kind !== 'again') over.add(keyOf(delivery));
+    }
+
+    const doIt = async (one: Step) => {
+      if (one.do === 'add') {
+        const gates = [...one.stack].sort().map((i) => slot(`${prefix}${LIMITS[i]}`, maxima[i]));
+        const key = await bench.add(one.isLean ? undefined : `${prefix}${stacks.size}`);
+        stacks.set(key, gates);
+      } else if (one.do === 'read') unread.push(...(await bench.read(one.count)));
+      else if (one.do === 'apply') await apply(one.count);
+      else if (one.do === 'move') await bench.move();
+      else if (one.do === 'sweep') await sweep(bench.redis, bench.keys, 60_000, 0, 100, '0');
+      else if (one.do === 'cancel') {
+        const key = [...stacks.keys()][one.pick % Math.max(1, stacks.size)];
+        // One that runs is told, and goes on here; an id without a record that is not parked is remembered, no more.
+        if (key === undefined || running.some((delivery) => keyOf(delivery) === key)) return;
+        await bench.cancel(key);
+        over.add(key);
+      } else if (one.do === 'stale') {
+        if (gone.length > 0) expect(await bench.settle([completed(pickFrom(gone, one.pick))])).toBe(1);
+      } else if (one.do === 'repeat') {
+        // The answer to an admission was lost: it is asked for again.
+        const started = running.length;
+        const batch = unread.slice(0, 4);
+        await apply(4);
+        const first = running.slice(started);
+        const verdicts = batch.length > 0 ? await bench.apply(batch, gatesOf) : [];
+        expect(batch.filter((_, i) => verdicts[i] === null)).toEqual(first);
+      } else if ('pick' in one && running.length > 0) {
+        const delivery = pickFrom(running, one.pick);
+        if (one.do === 'finish') await end(delivery, completed(delivery));
+        else if (one.do === 'retry') await end(delivery, again(delivery));
+        else if (one.do === 'delay') await end(delivery, again(delivery, 1));
+        else {
+          await bench.passOn([delivery.token]);
+          gone.push(delivery);
+        }
+      }
+    };
+
+    for (const one of steps) {
+      await doIt(one);
+      await check(bench, maxOf);
+    }
+    for (let rounds = 0; unread.length > 0 || !(await bench.isEmpty()); rounds++) {
+      expect(rounds, `left: ${await bench.left()}`).toBeLessThan(500);
+      await bench.move();
+      unread.push(...(await bench.read()));
+      await apply(100);
+      await check(bench, maxOf);
+      for (const delivery of running.splice(0)) await end(delivery, completed(delivery));
+      await check(bench, maxOf);
+    }
+    expect([...stacks.keys()].filter((key) => !over.has(key))).toEqual([]);
+  }
+
+  /** What must hold at any time. */
+  async function check({ redis, keys }: Bench, maxOf: ReadonlyMap<string, number>): Promise<void> {
+    const needsOf = (await redis.hgetall(`${keys.prefix}slots`)) as Record<string, string>;
+    const held = (await redis.hgetall(`${keys.prefix}held`)) as Record<string, string>;
+    const left = await redis.zrange(keys.wakes, '0', '-1');
+    for (const [name, max] of maxOf) {
+      const holders = Object.values(needsOf).filter((needs) => needs.split(' ').includes(name));
+      const waiters = await redis.zrange(`${keys.prefix}limit:${name}`, '0', '-1');
+      expect(holders.length, `holders of ${name}`).toBeLessThanOrEqual(max);
+      expect(Number(held[name] ?? 0), `slots taken of ${name}`).toBe(holders.length);
+      if (!left.includes(name)) {
+        expect(waiters.length > 0 && holders.length < max, `${waiters} wait in vain at ${name}`).toBe(false);
+      }
+    }
+    for (const token of Object.keys(needsOf)) {
+      const id = token.slice(1);
+      const entry = await redis.xrange(token[0] === 'w' ? keys.work : keys.front, id, id);
+      expect(entry.length, `the entry of ${token}, which holds slots`).toBe(1);
+    }
+  }
+
+  test('that many wait for in vain are served by a scheduler when one script would have to do too much', async () => {
+    const bench = await openBench(url());
+    const both = [slot('A'), slot('B')];
+    const needs = new Map<string, Gate[]>();
+    const gatesOf = (delivery: Delivery) => needs.get(keyOf(delivery))!;
+    needs.set(await bench.add('a'), [slot('A')]);
+    needs.set(await bench.add('b'), [slot('B')]);
+    for (let i = 0; i < 50; i++) needs.set(await bench.add(i % 2 === 0 ? `k${i}` : undefined), both);
+    needs.set(await bench.add('last'), [slot('A')]);
+    const all = await bench.read();
+    expect((await bench.apply(all, gatesOf)).filter((verdict) => verdict === null)).toHaveLength(2);
+    const [a, b] = all;
+    const at = (name: string) => bench.redis.zcard(`${bench.keys.prefix}limit:${name}`);
+    expect([await at('A'), await at('B')]).toEqual([51, 0]);
+    await bench.settle([completed(a!)]);
+    expect([await at('A'), await at('B')]).toEqual([35, 16]);
+    expect(await bench.redis.zrange(bench.keys.wakes, '0', '-1')).toEqual(['A']);
+    await bench.move();
+    expect([await at('A'), await at('B')]).toEqual([0, 50]);
+    expect((await bench.read()).map(keyOf)).toEqual(['last']);
+    await bench.settle([completed(b!)]);
+    // The first of them needs A too, which `last` has: all of them wait there again, in their old order.
+    while ((await at('B')) > 0) await bench.move();
+    expect(await at('A')).toBe(50);
+    const order = (await bench.redis.zrange(`${bench.keys.prefix}limit:A`, '0', '-1')).map((member) => member.slice(1));
+    const added = [...needs.keys()].slice(2, 52);
+    // Tickets with and without a record are alike to the millisecond only.
+    for (const isOne of [(key: string) => key.startsWith('k'), (key: string) => !key.startsWith('k')]) {
+      expect(order.filter(isOne)).toEqual(added.filter(isOne));
+    }
+  });
+
+  test('of one that was delivered again are its successor’s: a late settle gives nothing back', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    for (const key of ['held', 'waits', undefined]) await bench.add(key);
+    const [stale, ...others] = await bench.read();
+    expect(await bench.apply([stale!, ...others], gatesOf)).toEqual([null, 'parked', 'parked']);
+    await bench.passOn([stale!.token]);
+    // The slot went to the next in line; the one that was lost comes again, and waits first of all.
+    const [next, fresh] = await bench.read();
+    expect([keyOf(next!), keyOf(fresh!)].sort()).toEqual(['held', 'waits']);
+    const [woken, lost] = next!.holdsSlots ? [next!, fresh!] : [fresh!, next!];
+    expect(keyOf(woken)).toBe('waits');
+    expect(await bench.apply([woken, lost], gatesOf)).toEqual([null, 'parked']);
+    expect(await bench.settle([completed(stale!)])).toBe(1);
+    expect(await bench.redis.hgetall(`${bench.keys.prefix}slots`)).toEqual({ [woken.token]: 'A 1' });
+    await bench.settle([completed(woken)]);
+    const [again] = await bench.read();
+    expect(keyOf(again!)).toBe('held');
+    await bench.settle([completed(again!)]);
+    const [last] = await bench.read();
+    expect(last!.record).toBeNull();
+    await bench.settle([completed(last!)]);
+    expect(await bench.left()).toEqual([]);
+  });
+
+  test('whose entries vanished are given back by the sweep', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A', 2)];
+    for (let i = 0; i < 4; i++) await bench.add();
+    const all = await bench.read();
+    expect(await bench.apply(all, gatesOf)).toEqual([null, null, 'parked', 'parked']);
+    await bench.redis.del(bench.keys.work);
+    const look = () => sweep(bench.redis, bench.keys, 60_000, 0, 100, '0');
+    await look();
+    await ensureGroups(bench.redis, bench.keys);
+    const woken = await bench.read();
+    expect(woken.map(({ holdsSlots }) => holdsSlots)).toEqual([true, true]);
+    expect(await bench.apply(woken, gatesOf)).toEqual([null, null]);
+    await bench.settle(woken.map(completed));
+    expect(await bench.left()).toEqual([]);
+  });
+});
+
+describeOnAnyServer('a rate limit', (url) => {
+  const perMs = 10_000;
+  const rate = (max: number, onExceeded: 'delay' | 'drop' = 'delay'): Gate => ({
+    ...{ kind: 'rate', key: 'R', max, perMs, onExceeded },
+  });
+  const booked = async ({ redis, keys }: Bench) => {
+    const pairs = await redis.zrange(`${keys.prefix}rate:R`, '0', '-1', 'WITHSCORES');
+    return pairs.filter((_, i) => i % 2 === 1).map(Number);
+  };
+
+  test.each([1, 3])('of %i books places in order of arrival, so that no window has more', async (max) => {
+    const bench = await openBench(url());
+    const keys: string[] = [];
+    for (let i = 0; i < 20; i++) keys.push(await bench.add(i % 2 === 0 ? `k${i}` : undefined));
+    const verdicts: (Verdict | null)[] = [];
+    for (const delivery of await bench.read()) verdicts.push(...(await bench.apply([delivery], () => [rate(max)])));
+    expect(verdicts).toEqual(keys.map((_, i) => (i < max ? null : 'parked')));
+    const times = await booked(bench);
+    expect(times).toHaveLength(20);
+    for (let i = max; i < times.length; i++) expect(times[i]! - times[i - max]!).toBeGreaterThanOrEqual(perMs);
+    expect(times.at(-1)! - times[0]!).toBeLessThan((20 / max) * perMs + 5_000); // and no place is left empty
+    const due = await Promise.all(
+      keys.slice(max).map(async (key) => {
+        const member = `${key.startsWith('k') ? 'k' : 'l'}${key}`;
+        return Number(await bench.redis.zscore(bench.keys.schedule, member));
+      }),
+    );
+    expect(due).toEqual(times.slice(max));
+  });
+
+  test('counts a retry, and the same attempt once however often it is delivered', async () => {
+    const bench = await openBench(url());
+    for (const key of ['k', undefined]) {
+      const before = (await booked(bench)).length;
+      await bench.add(key);
+      const [first] = await bench.read();
+      expect(await bench.apply([first!], () => [rate(100)])).toEqual([null]);
+      expect(await bench.apply([first!], () => [rate(100)])).toEqual([null]);
+      await bench.passOn([first!.token]);
+      const [second] = await bench.read();
+      expect(await bench.apply([second!], () => [rate(100)])).toEqual([null]);
+      await bench.settle([again(second!, 'front')]); // handed back
+      const [third] = await bench.read();
+      expect(await bench.apply([third!], () => [rate(100)])).toEqual([null]);
+      expect(await booked(bench)).toHaveLength(before + 1);
+      await bench.settle([completed(third!)]);
+    }
+  });
+
+  test('does not drop an attempt that was let in, however long ago', async () => {
+    const bench = await openBench(url());
+    const gate: Gate = { ...rate(1, 'drop'), perMs: 20 } as Gate;
+    await bench.add('long');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], () => [gate])).toEqual([null]);
+    // Others come when its place is free again.
+    await waitFor(async () => (await bench.redis.exists(`${bench.keys.prefix}rate:R`)) === 0);
+    await bench.add('other');
+    const [other] = await bench.read();
+    const wide: Gate = { ...rate(1, 'drop') };
+    expect(await bench.apply([other!], () => [wide])).toEqual([null]);
+    await bench.passOn([first!.token]);
+    const [second] = await bench.read();
+    expect(await bench.apply([second!], () => [wide])).toEqual([null]);
+  });
+});

@@ -1,0 +1,95 @@
+/** At most so many starts within a period: what is too much waits for its place, or is dropped. */
+import { expect, test } from 'vitest';
+import { type Fleet, openFleet } from '../../support/fleet.js';
+import { waitFor } from '../../support/wait.js';
+import {
+  addInOrder,
+  describeEachWay,
+  ended,
+  LIMITED,
+  startsIn,
+  startsOf,
+  twoWorkers,
+  untilNothingIsHeld,
+} from './visits.js';
+
+/** Waits until nothing is on its way any more. */
+async function untilQuiet(fleet: Fleet): Promise<void> {
+  await untilNothingIsHeld(fleet);
+}
+
+describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
+  test('that delays runs all, each at its place, in order of arrival for each value', async () => {
+    const fleet = await openFleet(url(), options);
+    await twoWorkers(fleet, threads);
+    const { docket, probe } = fleet;
+    const executions = [];
+    for (let i = 0; i < 12; i++) executions.push(await docket.add('paced', { probe, value: i % 2 === 0 ? 'a' : 'b' }));
+    const all = await ended(fleet, 12);
+    expect(startsIn(all).sort()).toEqual(executions.map(({ key }) => key).sort());
+    if (!keepsState) return;
+    for (const value of [0, 1]) {
+      const line = executions.filter((_, i) => i % 2 === value);
+      await waitFor(async () => {
+        await Promise.all(line.map((execution) => execution.sync()));
+        return line.every(({ state }) => state === 'completed');
+      });
+      const startMs = line.map(({ startedAt }) => startedAt!.getTime());
+      // The place of each is a period after that of the second before it, so this is exact; how late it starts is not.
+      startMs.forEach((ms, i) => {
+        expect(ms).toBeGreaterThanOrEqual(startMs[0]! + Math.floor(i / 2) * 250);
+      });
+      expect(startMs.at(-1)! - startMs[0]!).toBeLessThan(5 * 3 * 250);
+    }
+  });
+
+  test('shows what it delays as scheduled for its place, where it can be cancelled', async () => {
+    const fleet = await openFleet(url(), options);
+    await fleet.worker({ tasks: LIMITED, threads });
+    const keys = await addInOrder(fleet, 'paced', Array(7).fill({ value: 'a' }));
+    const last = keys.at(-1)!;
+    await waitFor(async () => {
+      const member = `${keepsState ? 'k' : 'l'}${last}`;
+      return (await fleet.redis.zscore(fleet.key('schedule'), member)) !== null;
+    });
+    if (keepsState) expect((await fleet.docket.getExecution(last))?.state).toBe('scheduled');
+    await fleet.docket.cancel(last);
+    await ended(fleet, 6);
+    await untilQuiet(fleet);
+    expect((await startsOf(fleet)).sort()).toEqual(keys.slice(0, -1).sort());
+  });
+
+  test('that drops runs as many as it may, and cancels the others', async () => {
+    const fleet = await openFleet(url(), options);
+    await twoWorkers(fleet, threads);
+    const keys = await addInOrder(fleet, 'metered', Array(8).fill({ value: 1 }));
+    await addInOrder(fleet, 'metered', [{ value: '1' }]);
+    await ended(fleet, 3);
+    await untilQuiet(fleet);
+    expect(await startsOf(fleet)).toHaveLength(3);
+    if (!keepsState) return;
+    const executions = await Promise.all(keys.map((key) => fleet.docket.getExecution(key)));
+    expect(executions.map((execution) => execution?.state).sort()).toEqual([
+      ...Array(6).fill('cancelled'),
+      ...Array(2).fill('completed'),
+    ]);
+    const dropped = executions.find((execution) => execution?.state === 'cancelled')!;
+    expect(dropped.error).toMatch(/dropped by its rate/);
+    await expect(dropped.result()).rejects.toMatchObject({ name: 'ExecutionCancelledError' });
+  });
+
+  test('counts attempts', async () => {
+    const fleet = await openFleet(url(), options);
+    await fleet.worker({ tasks: LIMITED, threads });
+    const [paced] = await addInOrder(fleet, 'pacedAgain', [{ how: 'failTwice' }]);
+    const began = performance.now();
+    const [metered] = await addInOrder(fleet, 'meteredAgain', [{ how: 'failTwice' }]);
+    const all = await ended(fleet, 5);
+    expect(performance.now() - began).toBeLessThan(5 * 400 + 5_000);
+    await untilQuiet(fleet);
+    const attempts = (key: string) => all.filter((visit) => visit.key === key && visit.kind === 'end');
+    expect(attempts(paced!).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    expect(attempts(metered!).map(({ attempt }) => attempt)).toEqual([1, 2]); // there is no place for a third
+    if (keepsState) expect((await fleet.docket.getExecution(metered!))?.state).toBe('cancelled');
+  });
+});
