@@ -2,12 +2,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Command, type Fleet, fixture, openFleet, startCommand, TASKS } from '../support/fleet.js';
+import { takeNotes } from '../support/notes.js';
 import { describeOnRedis } from '../support/real-redis.js';
 import { waitFor } from '../support/wait.js';
 
+const FALLBACK = fixture('fallback.js');
 const NOWHERE = 'redis://127.0.0.1:1';
 
 /** Runs the executable to its end. */
@@ -28,6 +30,7 @@ test('--help names every flag and variable, and the exit codes', async () => {
     expect(text).toContain(variable);
   }
   expect(text).toContain('--until-finished');
+  expect(text).toContain('--no-schedule-automatic-tasks');
   expect(text).toMatch(/0 drained or finished, 1 failed, 2 wrong usage/);
   expect([code, errors]).toEqual([0, []]);
 });
@@ -49,6 +52,9 @@ const FLAGS = [
   ['--minimum-check-interval', 'DOCKET_WORKER_MINIMUM_CHECK_INTERVAL'],
   ['--scheduling-resolution', 'DOCKET_WORKER_SCHEDULING_RESOLUTION'],
   ['--drain-timeout', 'DOCKET_WORKER_DRAIN_TIMEOUT'],
+  ['--abort-grace', 'DOCKET_WORKER_ABORT_GRACE'],
+  ['--max-deliveries', 'DOCKET_WORKER_MAX_DELIVERIES'],
+  ['--fallback', 'DOCKET_FALLBACK_TASK'],
   ['--logging-level', 'DOCKET_LOGGING_LEVEL'],
   ['--logging-format', 'DOCKET_LOGGING_FORMAT'],
 ] as const;
@@ -63,6 +69,10 @@ test.each<[string, string[], RegExp]>([
   ['a duration without a unit', ['--drain-timeout', '30'], /--drain-timeout.*did you mean 30s\?/],
   ['something else for a duration', ['--redelivery-timeout', 'soon'], /--redelivery-timeout.*'soon' is not a duration/],
   ['a lease that is too short', ['--redelivery-timeout', '1ms'], /redeliveryTimeout: expected .* >= 100/],
+  ['a grace without a unit', ['--abort-grace', '5'], /--abort-grace.*did you mean 5s\?/],
+  ['no delivery at all', ['--max-deliveries', '0'], /maxDeliveries: expected a whole number >= 1/],
+  ['deliveries that are no number', ['--max-deliveries', 'two'], /--max-deliveries.*'two' is not a whole number/],
+  ['a fallback without its value', ['--fallback'], /argument missing/],
   ['a level that is none', ['--logging-level', 'loud'], /--logging-level.*Allowed choices are/],
   ['a format that is none', ['--logging-format', 'xml'], /--logging-format.*Allowed choices are/],
   ['a name that is none', ['--docket', 'a b'], /name: a docket's name has letters/],
@@ -98,6 +108,17 @@ test.each<[string, string, RegExp]>([
   ]);
   expect(errors[0]).toMatch(/^docket-worker: task module '/);
   expect(errors[0]).toMatch(message);
+  expect(code).toBe(1);
+});
+
+test.each<[string, string, RegExp]>([
+  ['that is missing', './missing.js:fallback', /missing\.js:fallback': there is no file/],
+  ['without the export', `${FALLBACK}:nonesuch`, /has no export 'nonesuch', it exports fallback/],
+  ['that is no task', `${FALLBACK}:noTask`, /the fallback is a task, but 'noTask' is not one/],
+])('a fallback %s is one line', async (_, fallback, message) => {
+  const { code, errors } = await run(['--url', 'memory://cli', '--threads', '1', '--fallback', fallback]);
+  expect(errors.filter((line) => !line.includes('INFO'))).toEqual([expect.stringMatching(message)]);
+  expect(errors[0]).toMatch(/^docket-worker: task module '/);
   expect(code).toBe(1);
 });
 
@@ -187,6 +208,78 @@ describeOnRedis('docket-worker', (redis) => {
     });
     onTestFinished(() => void command.process.kill('SIGKILL'));
     await expectSettings(fleet, command);
+  });
+
+  describe.each(['flags', 'variables'])('of what tasks may do, given as %s', (form) => {
+    /** A worker with the settings as flags, or as variables. */
+    function start(fleet: Fleet, settings: Readonly<Record<string, string>>, ...args: string[]): Command {
+      const variable = new Map<string, string>(FLAGS);
+      const env = Object.fromEntries(Object.entries(settings).map(([flag, value]) => [variable.get(flag)!, value]));
+      const flags = Object.entries(settings).flat();
+      const common = ['--threads', '1', ...args];
+      return form === 'flags' ? fleet.command([...common, ...flags]) : fleet.command(common, env);
+    }
+
+    test('the fallback runs what no module has', async () => {
+      const fleet = await openFleet(redis().url);
+      const notes = takeNotes();
+      const execution = await fleet.docket.add('elsewhere', { file: notes.file, fails: true }, { key: 'k' });
+      const command = start(fleet, { '--fallback': `${FALLBACK}:fallback` }, '--until-finished');
+      expect(await command.ended).toEqual({ code: 0, signal: null });
+      await expect(execution.result()).rejects.toThrow('nobody knows elsewhere');
+      expect(notes.of('forward')).toEqual(['elsewhere k 1', 'elsewhere k 2']);
+    });
+
+    test('the grace is what a task has that does not end, the deliveries how often it may end its thread', async () => {
+      const fleet = await openFleet(redis().url);
+      const { docket, probe } = fleet;
+      const settings = { '--abort-grace': '100ms', '--max-deliveries': '2' };
+      const command = start(fleet, settings);
+      const bad = await docket.add('exits', { probe }, { key: 'bad' });
+      await expect(bad.result()).rejects.toMatchObject({ name: 'PoisonedError', charges: 2 });
+      expect(await fleet.counts()).toEqual({ bad: 2 });
+
+      const stubborn = await docket.add('patient', { probe, how: 'stubborn' }, { key: 'k' });
+      await fleet.step('waits k');
+      const began = performance.now();
+      await docket.cancel('k');
+      await expect(stubborn.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_CANCELLED' });
+      expect(performance.now() - began).toBeLessThan(5 * 1_000);
+      const ended = await waitFor(() => command.lines.find(({ message }) => message.includes('did not stop')));
+      expect(ended).toMatchObject({ level: 'warn', fields: { key: 'k' } });
+    });
+  });
+
+  test('a long grace is kept to', async () => {
+    const fleet = await openFleet(redis().url);
+    const { docket, probe } = fleet;
+    const command = fleet.command(['--threads', '1', '--abort-grace', '1m']);
+    const stubborn = await docket.add('patient', { probe, how: 'stubborn' }, { key: 'k' });
+    await fleet.step('waits k');
+    const cancelledMs = performance.now();
+    await docket.cancel('k');
+    await waitFor(() => performance.now() - cancelledMs > 1_500); // more than the default and the time to look
+    await stubborn.sync();
+    expect(stubborn.state).toBe('running');
+    expect(command.lines.filter(({ message }) => message.includes('did not stop'))).toEqual([]);
+    fleet.leavesWork();
+  });
+
+  test('automatic tasks are scheduled, unless that is left to others', async () => {
+    const fleet = await openFleet(redis().url);
+    const args = ['--threads', '1', '--tasks', `${fixture('chains.js')}:sweeping`];
+    const env = { CHAINS_PROBE: JSON.stringify(fleet.probe) };
+    const without = fleet.command([...args, '--no-schedule-automatic-tasks', '--until-finished'], env);
+    expect(await without.ended).toEqual({ code: 0, signal: null }); // which it would not with a chain
+    expect(await fleet.docket.getExecution('sweep')).toBeNull();
+
+    const command = fleet.command([...args, '--schedule-automatic-tasks'], env);
+    await waitFor(async () => (await fleet.steps()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.docket.getExecution('sweep'))?.state === 'scheduled');
+    command.process.kill('SIGTERM');
+    expect(await command.ended).toEqual({ code: 0, signal: null });
+    await fleet.docket.cancel('sweep');
+    fleet.leavesWork(); // that an automatic task was ended is kept
   });
 
   test('a flag comes before its variable', async () => {
