@@ -116,6 +116,9 @@ local function go_on(ttl, at)
   set('p', ARGV[at + 5])
   moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
   moved.h = nil
+  if key then
+    redis.call('HDEL', runs .. key, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
+  end
   if isQueued then
     enqueue(where, moved)
   else
@@ -138,7 +141,7 @@ local function run_next(ttl, at)
     if listened then
       changed(key, redis.call('HGET', run, 'g'), ARGV[at + 1])
     end
-    redis.call('HDEL', run, 'a', 'k', 'b', 'c', 'r', 'x', 'y')
+    redis.call('HDEL', run, 'a', 'k', 'b', 'c', 'r', 'x', 'y', 'i', 'j', 'o', 'u', 'v')
     redis.call('HSET', run, 'g', digits(generation), 'w', digits(due))
     following.k = key
     if listened then
