@@ -74,7 +74,8 @@ export class Attempt {
   }
 
   get progress(): AttemptProgress {
-    this.#progress ??= new AttemptProgress(this.scope, this.item);
+    const isKept = this.item.record !== null && this.envelope.ttlMs > 0;
+    this.#progress ??= new AttemptProgress(this.scope, this.item, isKept);
     return this.#progress;
   }
 

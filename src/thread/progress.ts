@@ -16,6 +16,7 @@ export class AttemptProgress implements Progress {
   readonly #scope: ThreadScope;
   readonly #row: number;
   readonly #epoch: number;
+  readonly #isKept: boolean;
   #current = 0;
   #total = DEFAULT_TOTAL;
   /** `undefined` until one was set. */
@@ -25,7 +26,9 @@ export class AttemptProgress implements Progress {
   #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  constructor(scope: ThreadScope, { row, epoch }: ChunkItem) {
+  /** `isKept` says whether anybody will ever read it: messages of others stay here. */
+  constructor(scope: ThreadScope, { row, epoch }: ChunkItem, isKept: boolean) {
+    this.#isKept = isKept;
     this.#scope = scope;
     this.#row = row;
     this.#epoch = epoch;
@@ -61,16 +64,16 @@ export class AttemptProgress implements Progress {
     const checked = checkMessage(message);
     if (this.#hasEnded) return;
     this.#message = checked;
-    this.#hasUnsent = true;
-    this.#send();
+    this.#hasUnsent = this.#isKept;
+    if (this.#isKept) this.#send();
   };
 
-  /** Writes nothing from now on. Answers with the last message, whether it was sent or not; `undefined` if none was set. */
+  /** Writes nothing from now on. Answers with the last message to be kept, whether it was sent or not; `undefined` for none. */
   end(): string | null | undefined {
     this.#hasEnded = true;
     this.#hasUnsent = false;
     clearTimeout(this.#timer);
-    return this.#message;
+    return this.#isKept ? this.#message : undefined;
   }
 
   #send(): void {

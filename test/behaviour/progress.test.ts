@@ -11,6 +11,7 @@ import {
 } from 'docket';
 import { describe, expect, test } from 'vitest';
 import { blocking, busy, talking } from '../fixtures/tasks/progress.js';
+import { killClients } from '../support/clients.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -34,11 +35,18 @@ function valuesOf({ progress }: Execution<unknown>) {
   return [current, total, message];
 }
 
-/** Progress as events told it, of a subscription that goes on to the end. */
-async function progressOf(execution: Execution<unknown>): Promise<ProgressEvent[]> {
+/** Progress as events tell it, of a subscription that goes on to the end. */
+function watch(execution: Execution<unknown>) {
   const events: ProgressEvent[] = [];
-  for await (const event of execution.subscribe()) if (event.type === 'progress') events.push(event);
-  return events;
+  const ended = (async () => {
+    for await (const event of execution.subscribe()) if (event.type === 'progress') events.push(event);
+    return events;
+  })();
+  return { events, ended };
+}
+
+function progressOf(execution: Execution<unknown>): Promise<ProgressEvent[]> {
+  return watch(execution).ended;
 }
 
 function expectMonotone(events: readonly ProgressEvent[]): void {
@@ -323,7 +331,28 @@ describeRealServer('progress', (url) => {
     }
     for (const execution of executions) await execution.sync();
     expect(executions.map(valuesOf)).toEqual([1, 2].map(() => [500_000, 500_000, null]));
+    console.log(
+      commands,
+      told.map((e) => e.length),
+    );
     expect(commands).toBeLessThan(1_000);
+  });
+
+  test('survives lost connections and lost scripts', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const execution = await docket.add(busy, { times: 200_000, ms: 2_000, message: 'm' });
+    const watching = watch(execution);
+    stage.work(TASKS, { threads: 1 });
+    for (const seen of [2, 4, 6]) {
+      await waitFor(() => watching.events.length >= seen);
+      await redis.script('FLUSH');
+      await killClients(redis, 'normal');
+      await killClients(redis, 'pubsub');
+    }
+    expectMonotone(await watching.ended);
+    await execution.sync();
+    expect(valuesOf(execution)).toEqual([200_000, 200_000, 'm']);
   });
 
   test('nothing is published while nobody listens', async () => {

@@ -12,9 +12,9 @@ afterEach(() => {
 });
 
 /** Runs a body and gives what was sent while it ran, what came with the outcome, and the row. */
-async function run(body: (progress: Progress) => unknown) {
+async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
   const { executor, item, slots, messages } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
-  const one = item('report');
+  const one = { ...item('report', {}, ttlMs), record: 'k' };
   const batch = await executor.run([one]);
   const sent = messages.map(({ message }) => message);
   return { slots, row: one.row, sent, last: batch.messages?.map(({ message }) => message) };
@@ -79,6 +79,14 @@ test('nothing is written or sent once the attempt is over', async () => {
   vi.advanceTimersByTime(1_000);
   expect([slots.current(row), slots.total(row), sent]).toEqual([0, 100, ['one']]);
   expect(kept).toMatchObject({ current: 0, total: 100, message: 'two' });
+});
+
+test('messages that nobody keeps are not sent', async () => {
+  const { slots, row, sent, last } = await run((progress) => {
+    progress.setMessage('one');
+    expect(progress.message).toBe('one');
+  }, 0);
+  expect([sent, last, slots.state(row)]).toEqual([[], undefined, SlotState.returned]);
 });
 
 test('a task that reports nothing is as it was', async () => {
