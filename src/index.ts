@@ -17,6 +17,7 @@ export type {
   TimeoutControl,
 } from './tasks/context.js';
 export { type Dependencies, type Dependency, depends, type Injected, shared } from './tasks/dependencies.js';
+export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
 export {
   type ConcurrencyLimitOptions,
@@ -39,6 +40,7 @@ export {
   rateLimit,
   retry,
 } from './tasks/policies.js';
+export type { ExecutionProgress, Progress } from './tasks/progress.js';
 export type { StandardSchema } from './tasks/schema.js';
 export {
   type AnyTask,

@@ -26,8 +26,10 @@ import {
   replace,
   schedule,
 } from '../redis/producer-store.js';
+import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import type { ProgressChange } from '../tasks/progress.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import { ExecutionHandle, type ExecutionSource, type Placement } from './execution.js';
 import { Listener } from './listener.js';
@@ -80,6 +82,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       keepsState: executionTtlMs > 0,
       read: (key) => this.#read(key),
       cancel: (key) => this.cancel(key),
+      changeProgress: (key, generation, change) => this.#changeProgress(key, generation, change),
       watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
       closed: this.#closing.signal,
     };
@@ -280,6 +283,19 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async #read(key: string): Promise<ExecutionRecord | null> {
     this.#checkOpen();
     return await this.#typed(this.#connect().then((redis) => readExecution(redis, this.#settings.keys, key)));
+  }
+
+  async #changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord> {
+    this.#checkOpen();
+    const { keys } = this.#settings;
+    const value =
+      change.kind === 'increment' ? change.by : change.kind === 'total' ? change.total : (change.message ?? '');
+    const changed = await this.#typed(
+      this.#connect().then((redis) => changeProgress(redis, keys, key, generation, change.kind, value)),
+    );
+    if (!changed) throw new ExecutionNotFoundError(key);
+    if (!changed.progress) throw new ExecutionSupersededError(key);
+    return changed.progress;
   }
 
   /** Says of a read that failed because of the server or the link that it did so. */

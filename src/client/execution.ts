@@ -14,17 +14,27 @@ import {
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { ExecutionRecord } from '../redis/producer-store.js';
+import type { ProgressRecord } from '../redis/progress-store.js';
+import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { ExecutionProgress, ProgressChange } from '../tasks/progress.js';
 import type { OnEvent } from './listener.js';
 import type { ErrorClass } from './options.js';
+import { HandleProgress } from './progress.js';
+import { Subscription } from './subscription.js';
 
 /** What a handle needs of its docket. */
 export interface ExecutionSource {
   readonly errors: readonly ErrorClass[];
-  /** Whether executions of this docket keep state and result. */
+  /** Whether executions that this docket adds keep state and result. */
   readonly keepsState: boolean;
   read(key: string): Promise<ExecutionRecord | null>;
   cancel(key: string): Promise<void>;
+  /**
+   * Changes the progress of an execution; answers with what is true then.
+   * @throws ExecutionNotFoundError or ExecutionSupersededError when there is none of this generation
+   */
+  changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord>;
   watch(key: string, onEvent: OnEvent): Promise<() => void>;
   /** Aborts when the docket is closed. */
   readonly closed: AbortSignal;
@@ -48,12 +58,16 @@ export class ExecutionHandle<R> implements Execution<R> {
   /** What was read last; `null` before the first read. */
   #record: ExecutionRecord | null;
   #args: unknown;
+  /** Whether state and result are kept: decided by who added it, which need not be this docket. */
+  #keepsState: boolean;
+  #progress: HandleProgress | undefined;
 
   constructor(source: ExecutionSource, placement: Placement, record: ExecutionRecord | null = null) {
     this.#source = source;
     this.#placement = placement;
     this.#record = record;
     this.#args = placement.args;
+    this.#keepsState = source.keepsState;
     if (record) this.#adopt(record);
   }
 
@@ -91,9 +105,20 @@ export class ExecutionHandle<R> implements Execution<R> {
     return this.#record?.errorLine ?? null;
   }
 
+  get progress(): ExecutionProgress {
+    if (!this.#progress) {
+      this.#progress = new HandleProgress(async (change) => {
+        this.#checkKept();
+        return await this.#source.changeProgress(this.key, this.#placement.generation, change);
+      });
+      if (this.#record) this.#progress.adopt(this.#record.progress);
+    }
+    return this.#progress;
+  }
+
   async sync(): Promise<void> {
     const record = await this.#read();
-    if (!record && this.#source.keepsState) throw new ExecutionNotFoundError(this.key);
+    if (!record && this.#keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
   async cancel(): Promise<void> {
@@ -102,7 +127,7 @@ export class ExecutionHandle<R> implements Execution<R> {
 
   async result(options: ResultOptions = {}): Promise<R> {
     const waitMs = waitOf(options);
-    if (!this.#source.keepsState) throw new ResultsDisabledError(this.key);
+    this.#checkKept();
     options.signal?.throwIfAborted();
     this.#source.closed.throwIfAborted();
     return await new Promise<R>((resolve, reject) => {
@@ -142,6 +167,38 @@ export class ExecutionHandle<R> implements Execution<R> {
     });
   }
 
+  subscribe(): AsyncIterable<ExecutionEvent> {
+    return { [Symbol.asyncIterator]: () => this.#subscription() };
+  }
+
+  #subscription(): Subscription {
+    const { key, generation } = this.#placement;
+    return new Subscription({
+      key,
+      generation,
+      closed: this.#source.closed,
+      watch: async (onEvent) => {
+        this.#checkKept();
+        return await this.#source.watch(key, onEvent);
+      },
+      read: async () => {
+        try {
+          const record = await this.#read();
+          this.#checkKept();
+          if (record) return record;
+        } catch (error) {
+          if (error instanceof ExecutionSupersededError) return null;
+          throw error;
+        }
+        throw new ExecutionNotFoundError(key);
+      },
+    });
+  }
+
+  #checkKept(): void {
+    if (!this.#keepsState) throw new ResultsDisabledError(this.key);
+  }
+
   /** An event says `<generation> <state>`: worth a look when it ends this execution or comes from a newer one. */
   #concerns(event: string): boolean {
     const [generation, state] = event.split(' ');
@@ -159,9 +216,14 @@ export class ExecutionHandle<R> implements Execution<R> {
   /** The arguments of an execution that somebody else added are in its message, which is gone once it has ended. */
   #adopt(record: ExecutionRecord): void {
     this.#record = record;
-    if (this.#args !== undefined || !record.message) return;
+    this.#progress?.adopt(record.progress);
+    if (!record.message) {
+      this.#keepsState ||= isTerminal(record.state); // else there was no record any more
+      return;
+    }
     const envelope = new Envelope(record.message);
-    if (envelope.isReadable) this.#args = decodeValue(envelope.args);
+    this.#keepsState = envelope.ttlMs > 0;
+    if (this.#args === undefined && envelope.isReadable) this.#args = decodeValue(envelope.args);
   }
 
   #outcomeOf(record: ExecutionRecord): R | Promise<R> {

@@ -98,6 +98,14 @@ export interface OutcomeBatch {
   readonly bytes: Uint8Array | null;
   /** Everything else. */
   readonly others: { readonly ticket: number; readonly outcome: Outcome }[];
+  /** Last messages of the progress of those among them that set any. */
+  readonly messages?: readonly ProgressMessage[];
+}
+
+/** What an execution last said of its progress; `current` and `total` are in the slot table. */
+export interface ProgressMessage {
+  readonly ticket: number;
+  readonly message: string | null;
 }
 
 export interface LogLine {
@@ -108,6 +116,7 @@ export interface LogLine {
 
 export type FromThread =
   | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
+  | { readonly kind: 'progress'; readonly message: ProgressMessage }
   | { readonly kind: 'log'; readonly line: LogLine };
 
 const packer = new Packr({ useRecords: false });
@@ -151,6 +160,7 @@ export class OutcomeCollector {
   #withResult: number[] = [];
   #results: Uint8Array[] = [];
   #others: { ticket: number; outcome: Outcome }[] = [];
+  #messages: ProgressMessage[] = [];
 
   get size(): number {
     return this.#completed.length + this.#withResult.length + this.#others.length;
@@ -163,6 +173,11 @@ export class OutcomeCollector {
       this.#withResult.push(ticket);
       this.#results.push(outcome.result);
     }
+  }
+
+  /** Beside the outcome, the last message of its progress. */
+  addMessage(message: ProgressMessage): void {
+    this.#messages.push(message);
   }
 
   /** Takes what was collected. */
@@ -178,11 +193,13 @@ export class OutcomeCollector {
       ends,
       bytes: this.#results.length > 0 ? new Uint8Array(Buffer.concat(this.#results, end)) : null,
       others: this.#others,
+      ...(this.#messages.length > 0 && { messages: this.#messages }),
     };
     this.#completed = [];
     this.#withResult = [];
     this.#results = [];
     this.#others = [];
+    this.#messages = [];
     return batch;
   }
 }

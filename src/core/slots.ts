@@ -7,6 +7,8 @@
  *   bytes 8..15      deadline of what runs now, body or clean-up, on the clock of startedAt; 0 when there is none
  *   bytes 16..23     startedAt, milliseconds of process.hrtime (one clock for all threads of a process)
  *   bytes 24..31     duration of the finished run in milliseconds
+ *   bytes 32..47     progress: current and total; plain stores by the thread, so that a busy loop shows how far it is
+ *   bytes 48..63     free: a row fills a cache line, so that threads in busy loops do not slow each other down
  *
  *            ship            begin             end
  *     free ───────> shipped ───────> started ───────> finished | returned ──> free
@@ -16,12 +18,18 @@
  * chunk it travelled in is over, so a late thread never writes into a row that is not its own; the epoch, which changes
  * with every shipping, keeps a late cancel from hitting the next tenant. The exchanges cost 25 ns an execution.
  */
-const ROW_BYTES = 32;
+const ROW_BYTES = 64;
 const WORDS = ROW_BYTES / 4;
+const DOUBLES = ROW_BYTES / 8;
 const CANCEL = 1;
 const DEADLINE = 1; // in doubles
 const STARTED_AT = 2; // in doubles
 const DURATION = 3; // in doubles
+const CURRENT = 4; // in doubles
+const TOTAL = 5; // in doubles
+
+/** What progress is measured against unless the task says otherwise. */
+export const DEFAULT_TOTAL = 100;
 
 /** `returned` is finished, successfully and without a result: all there is to know, should the message never come. */
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
@@ -72,7 +80,7 @@ export class SlotTable {
   /** Coordinator: opens the row for a new shipping and returns its epoch. */
   ship(row: number): number {
     const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which means «cancel nobody»
-    this.#doubles[row * 4 + DEADLINE] = 0;
+    this.#doubles[row * DOUBLES + DEADLINE] = 0;
     Atomics.store(this.#words, row * WORDS, (epoch << 3) | SlotState.shipped);
     return epoch;
   }
@@ -89,13 +97,15 @@ export class SlotTable {
 
   /** Thread: claims the right to run. False when it was taken back. */
   begin(row: number, epoch: number, now: number): boolean {
-    this.#doubles[row * 4 + STARTED_AT] = now;
+    this.#doubles[row * DOUBLES + STARTED_AT] = now;
+    this.#doubles[row * DOUBLES + CURRENT] = 0;
+    this.#doubles[row * DOUBLES + TOTAL] = DEFAULT_TOTAL;
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.started);
   }
 
   /** Thread: the body and its clean-up are over; `isReturned` when it succeeded and has no result. */
   end(row: number, epoch: number, now: number, isReturned: boolean): void {
-    this.#doubles[row * 4 + DURATION] = now - this.#doubles[row * 4 + STARTED_AT]!;
+    this.#doubles[row * DOUBLES + DURATION] = now - this.#doubles[row * DOUBLES + STARTED_AT]!;
     this.#exchange(row, epoch, SlotState.started, isReturned ? SlotState.returned : SlotState.finished);
   }
 
@@ -112,12 +122,12 @@ export class SlotTable {
 
   /** Thread: what runs now must be over at this time of the monotonic clock; 0 lifts that. */
   setDeadline(row: number, atMs: number): void {
-    this.#doubles[row * 4 + DEADLINE] = atMs;
+    this.#doubles[row * DOUBLES + DEADLINE] = atMs;
   }
 
   /** When what runs on this row must be over; 0 when it has no limit. */
   deadline(row: number): number {
-    return this.#doubles[row * 4 + DEADLINE]!;
+    return this.#doubles[row * DOUBLES + DEADLINE]!;
   }
 
   state(row: number): SlotState {
@@ -126,12 +136,31 @@ export class SlotTable {
 
   /** Milliseconds of the monotonic clock at which the row's run began. */
   startedAt(row: number): number {
-    return this.#doubles[row * 4 + STARTED_AT]!;
+    return this.#doubles[row * DOUBLES + STARTED_AT]!;
   }
 
   /** How long the finished run took, in milliseconds. */
   durationMs(row: number): number {
-    return this.#doubles[row * 4 + DURATION]!;
+    return this.#doubles[row * DOUBLES + DURATION]!;
+  }
+
+  /** Thread: how far the run of this row is. */
+  setCurrent(row: number, current: number): void {
+    this.#doubles[row * DOUBLES + CURRENT] = current;
+  }
+
+  /** Thread: what `current` is measured against. */
+  setTotal(row: number, total: number): void {
+    this.#doubles[row * DOUBLES + TOTAL] = total;
+  }
+
+  /** How far the row's run is; a value of another tenant while it has not begun. */
+  current(row: number): number {
+    return this.#doubles[row * DOUBLES + CURRENT]!;
+  }
+
+  total(row: number): number {
+    return this.#doubles[row * DOUBLES + TOTAL]!;
   }
 
   #exchange(row: number, epoch: number, from: SlotState, to: SlotState): boolean {

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { ExecutionState } from '../core/states.js';
 import type { Keys } from './keys.js';
+import { type ProgressRecord, progressOf } from './progress-store.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** How a placement treats its key: new for certain, given by the caller, or in need of a record only while parked. */
@@ -39,6 +40,9 @@ export interface ExecutionRecord {
   readonly result: Buffer | null;
   readonly error: Buffer | null;
   readonly errorLine: string | null;
+  readonly progress: ProgressRecord;
+  /** Server time of the reading, in microseconds. */
+  readonly readUs: number;
   /** The message; gone once the execution has ended. */
   readonly message: Buffer | null;
 }
@@ -111,6 +115,8 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
     result: fields.get('r') ?? null,
     error: fields.get('x') ?? null,
     errorLine: fields.get('y')?.toString() ?? null,
+    progress: progressOf(fields),
+    readUs: number('') ?? 0,
     message: message.length > 0 ? message : null,
   };
 }

@@ -2,6 +2,7 @@
 import type { Duration } from '../core/duration.js';
 import type { AddOptions, AddRest, Call, CallResult } from './call.js';
 import type { Execution } from './execution.js';
+import type { Progress } from './progress.js';
 import type { Task } from './task.js';
 
 /** What everything that runs in a worker thread can use. */
@@ -35,6 +36,8 @@ export interface TaskContext extends ThreadContext {
   readonly cancelled: boolean;
   /** Throws the reason of `signal` once the attempt must end. Works in a synchronous loop, and when destructured. */
   readonly throwIfCancelled: () => void;
+  /** How far this attempt is, for those who look: see {@link Progress}. */
+  readonly progress: Progress;
   /** The running execution itself, as others see it. Its `args` are those it was added with. */
   readonly execution: Execution<unknown>;
 }
@@ -120,9 +123,9 @@ export interface Log {
   (message: string): void;
 }
 
-/** Names that dependencies cannot take; `progress` is kept free for what is to come. */
-export const CONTEXT_NAMES: ReadonlySet<string> = new Set([
-  ...Object.keys({
+/** Names that dependencies cannot take. */
+export const CONTEXT_NAMES: ReadonlySet<string> = new Set(
+  Object.keys({
     attempt: true,
     cancelled: true,
     docket: true,
@@ -130,6 +133,7 @@ export const CONTEXT_NAMES: ReadonlySet<string> = new Set([
     key: true,
     logger: true,
     perpetual: true,
+    progress: true,
     redelivered: true,
     retry: true,
     signal: true,
@@ -138,5 +142,4 @@ export const CONTEXT_NAMES: ReadonlySet<string> = new Set([
     when: true,
     worker: true,
   } satisfies Record<keyof (TaskContext & RetryControl & PerpetualControl & TimeoutControl), true>),
-  'progress',
-]);
+);

@@ -1,6 +1,8 @@
 /** The handle of one execution, as producers and task bodies see it. */
 import type { Duration } from '../core/duration.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import type { ExecutionEvent } from './events.js';
+import type { ExecutionProgress } from './progress.js';
 
 /** One scheduled run of a task under a key. The fields are as of the last `add`, `getExecution` or `sync()`. */
 export interface Execution<R> {
@@ -21,6 +23,8 @@ export interface Execution<R> {
   readonly completedAt: Date | null;
   /** Message of the error it failed with, or why it was dropped; else `null`. */
   readonly error: string | null;
+  /** How far it is, and the ways to say so from outside. */
+  readonly progress: ExecutionProgress;
 
   /** Reads the fields anew. */
   sync(): Promise<void>;
@@ -38,6 +42,24 @@ export interface Execution<R> {
    * @throws the error of the task when it failed
    */
   result(options?: ResultOptions): Promise<R>;
+
+  /**
+   * Gives its state and progress as they are, then every change; ends after a terminal state. Also ends when a newer
+   * execution takes its key, and when the docket is closed. Leaving the loop ends the subscription. A consumer that is slow
+   * misses steps between, never the latest.
+   *
+   * Iterating throws ExecutionNotFoundError when nothing is known of the execution any more, and ResultsDisabledError
+   * when it was added with `executionTtl: 0`.
+   *
+   * @example
+   * ```ts
+   * for await (const event of execution.subscribe()) {
+   *   if (event.type === 'progress') console.log(`${event.current} of ${event.total}`);
+   *   else console.log(event.state);
+   * }
+   * ```
+   */
+  subscribe(): AsyncIterable<ExecutionEvent>;
 }
 
 export interface ResultOptions {

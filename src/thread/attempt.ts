@@ -4,12 +4,13 @@
  */
 import type { Envelope } from '../core/envelope.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { ChunkItem } from '../core/protocol.js';
+import type { ChunkItem, ProgressMessage } from '../core/protocol.js';
 import { type SlotTable, StopReason } from '../core/slots.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import { Clock } from './clock.js';
 import { NextRunRequest } from './next-run.js';
+import { AttemptProgress } from './progress.js';
 import { RunningExecution } from './running-execution.js';
 
 /** What all attempts on one thread share. */
@@ -21,6 +22,8 @@ export interface ThreadScope {
   /** The thread's own docket, opened on first use. */
   docket(): TaskDocket;
   logger(fields: Readonly<Record<string, unknown>>): Logger;
+  /** Sends the message of an attempt's progress while the attempt runs. */
+  report(message: ProgressMessage): void;
 }
 
 /** The reason of `ctx.signal` when a worker that stops can wait no longer. */
@@ -44,6 +47,7 @@ export class Attempt {
   #logger: Logger | undefined;
   #execution: RunningExecution | undefined;
   #nextRun: NextRunRequest | undefined;
+  #progress: AttemptProgress | undefined;
 
   constructor(item: ChunkItem, envelope: Envelope, task: TaskDefinition, scope: ThreadScope, startedMs: number) {
     this.item = item;
@@ -67,6 +71,17 @@ export class Attempt {
   get execution(): RunningExecution {
     this.#execution ??= new RunningExecution(this);
     return this.#execution;
+  }
+
+  get progress(): AttemptProgress {
+    const isKept = this.item.record !== null && this.envelope.ttlMs > 0;
+    this.#progress ??= new AttemptProgress(this.scope, this.item, isKept);
+    return this.#progress;
+  }
+
+  /** The attempt is over: what it says of its progress from now on is lost. Answers with its last message, if it set any. */
+  endProgress(): string | null | undefined {
+    return this.#progress?.end();
   }
 
   /** What a perpetual task says of its next run. */

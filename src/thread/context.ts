@@ -10,6 +10,7 @@ import type {
 } from '../tasks/context.js';
 import type { RetryDue } from '../tasks/decide.js';
 import type { Execution } from '../tasks/execution.js';
+import type { Progress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
 import { dueAfter, dueAt } from './next-run.js';
 
@@ -50,6 +51,9 @@ export class AttemptContext implements TaskContext, RetryControl {
   }
   get execution(): Execution<unknown> {
     return this.#attempt.execution;
+  }
+  get progress(): Progress {
+    return this.#attempt.progress;
   }
   get signal(): AbortSignal {
     return this.#attempt.signal;

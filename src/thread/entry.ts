@@ -8,7 +8,9 @@ import {
   decodeChunk,
   type FromThread,
   HEARD,
+  type LogLine,
   type OutcomeBatch,
+  type ProgressMessage,
   type ThreadConfig,
   type ToThread,
 } from '../core/protocol.js';
@@ -43,7 +45,11 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
   const port = parentPort;
   const send = (message: FromThread) => port.postMessage(message);
   const loaded = await loadTasks(config.tasks, undefined, { fallback: config.fallback });
-  scope = new Scope(config, new SlotTable(config.slots), (line) => send({ kind: 'log', line }), loaded.errors);
+  const reports = {
+    log: (line: LogLine) => send({ kind: 'log', line }),
+    progress: (message: ProgressMessage) => send({ kind: 'progress', message }),
+  };
+  scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   executor = new Executor({
     loaded,
     scope,

@@ -106,24 +106,28 @@ export class Executor {
     const envelope = new Envelope(item.message);
     const known = this.#options.loaded.tasks.get(envelope.task) ?? this.#options.loaded.fallback;
     if (!known) {
-      this.#end(item, chunk, { kind: 'interrupted' });
+      this.#end(item, chunk, { kind: 'interrupted' }, undefined);
       return;
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
     this.#running.add(attempt);
     runAttempt(attempt, this.#surroundings).then((outcome) => {
       this.#running.delete(attempt);
-      this.#end(item, chunk, outcome);
+      this.#end(item, chunk, outcome, attempt.endProgress());
       this.#pump();
     });
   }
 
-  #end(item: ChunkItem, chunk: Chunk, outcome: Outcome): void {
+  /** `message` is the last one of its progress; `undefined` when there was none. */
+  #end(item: ChunkItem, chunk: Chunk, outcome: Outcome, message: string | null | undefined): void {
     const endedMs = monotonicMs();
-    const isReturned = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
+    const isSilent = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
+    const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
     this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-    chunk.outcomes.add(ticketOf(item.row, item.epoch), outcome);
+    const ticket = ticketOf(item.row, item.epoch);
+    chunk.outcomes.add(ticket, outcome);
+    if (message !== undefined) chunk.outcomes.addMessage({ ticket, message });
     this.#advance(chunk);
   }
 

@@ -1,9 +1,11 @@
 /** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
 import { decodeValue } from '../core/codec.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
-import { monotonicMs } from '../core/slots.js';
+import { DEFAULT_TOTAL, monotonicMs } from '../core/slots.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { ExecutionProgress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
 
 export class RunningExecution implements Execution<unknown> {
@@ -54,16 +56,40 @@ export class RunningExecution implements Execution<unknown> {
     return this.#read?.error ?? null;
   }
 
+  /** As others see it: what the body just reported arrives here with the next `sync()` after it was written. */
+  get progress(): ExecutionProgress {
+    const read = () => this.#read?.progress;
+    const found = () => this.#known();
+    return {
+      get current() {
+        return read()?.current ?? 0;
+      },
+      get total() {
+        return read()?.total ?? DEFAULT_TOTAL;
+      },
+      get message() {
+        return read()?.message ?? null;
+      },
+      get updatedAt() {
+        return read()?.updatedAt ?? null;
+      },
+      increment: async (by) => await (await found()).progress.increment(by),
+      setTotal: async (total) => await (await found()).progress.setTotal(total),
+      setMessage: async (message) => await (await found()).progress.setMessage(message),
+    };
+  }
+
   async sync(): Promise<void> {
     const found = await this.#find();
     if (!found && this.#keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
   async result(options?: ResultOptions): Promise<unknown> {
-    if (!this.#keepsState) throw new ResultsDisabledError(this.key);
-    const found = await this.#find();
-    if (!found) throw new ExecutionNotFoundError(this.key);
-    return await found.result(options);
+    return await (await this.#known()).result(options);
+  }
+
+  async *subscribe(): AsyncGenerator<ExecutionEvent, void> {
+    yield* (await this.#known()).subscribe();
   }
 
   async cancel(): Promise<void> {
@@ -72,6 +98,13 @@ export class RunningExecution implements Execution<unknown> {
 
   get #keepsState(): boolean {
     return this.#attempt.envelope.ttlMs > 0;
+  }
+
+  async #known(): Promise<Execution<unknown>> {
+    if (!this.#keepsState) throw new ResultsDisabledError(this.key);
+    const found = await this.#find();
+    if (!found) throw new ExecutionNotFoundError(this.key);
+    return found;
   }
 
   async #find(): Promise<Execution<unknown> | null> {

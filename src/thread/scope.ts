@@ -5,10 +5,16 @@ import { threadId } from 'node:worker_threads';
 import { Docket } from '../client/docket.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { ErrorClass } from '../core/codec.js';
-import type { LogLine, ThreadConfig } from '../core/protocol.js';
+import type { LogLine, ProgressMessage, ThreadConfig } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { ThreadScope } from './attempt.js';
+
+/** The ways to the coordinator for what comes while attempts run. */
+export interface Reports {
+  log(line: LogLine): void;
+  progress(message: ProgressMessage): void;
+}
 
 export class Scope implements ThreadScope {
   readonly slots: SlotTable;
@@ -16,20 +22,15 @@ export class Scope implements ThreadScope {
   readonly maxPayloadBytes: number;
   readonly #errors: readonly ErrorClass[];
   readonly #config: ThreadConfig;
-  readonly #log: (line: LogLine) => void;
+  readonly #reports: Reports;
   #docket: Docket | undefined;
 
   /** `errors` are classes that results read through `ctx.docket` revive. */
-  constructor(
-    config: ThreadConfig,
-    slots: SlotTable,
-    log: (line: LogLine) => void,
-    errors: readonly ErrorClass[] = [],
-  ) {
+  constructor(config: ThreadConfig, slots: SlotTable, reports: Reports, errors: readonly ErrorClass[] = []) {
     this.#config = config;
     this.#errors = errors;
     this.maxPayloadBytes = config.docket.maxPayloadBytes;
-    this.#log = log;
+    this.#reports = reports;
     this.slots = slots;
     this.worker = { name: config.workerName, threadId };
   }
@@ -47,9 +48,13 @@ export class Scope implements ThreadScope {
       (level: LogLine['level']) =>
       (...line: [fields: object, message: string] | [message: string]) => {
         const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
-        this.#log({ level, message, fields: { ...printable(fields), ...where, ...own } });
+        this.#reports.log({ level, message, fields: { ...printable(fields), ...where, ...own } });
       };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  }
+
+  report(message: ProgressMessage): void {
+    this.#reports.progress(message);
   }
 
   async close(): Promise<void> {

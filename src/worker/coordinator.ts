@@ -3,8 +3,8 @@
  *
  *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
  *
- * Leases, Enforcer, Canceller, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
- * nothing a task does can stall a lease.
+ * Leases, Enforcer, ProgressWriter, Canceller, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs
+ * here (unless `threads: 0` asks for it), so nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
 import type { DocketSettings } from '../client/options.js';
@@ -28,6 +28,7 @@ import { Leases } from './leases.js';
 import { startLocalThread } from './local-thread.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { startPiscinaThread } from './piscina-thread.js';
+import { ProgressWriter } from './progress-writer.js';
 import { PutBacks } from './put-backs.js';
 import { Reclaimer } from './reclaimer.js';
 import { Scheduler } from './scheduler.js';
@@ -54,6 +55,7 @@ export class Coordinator {
   readonly #intake: Intake;
   readonly #canceller: Canceller;
   readonly #putBacks: PutBacks;
+  readonly #progress: ProgressWriter;
   readonly #crew: Crew;
   /** Bring in work; stop first. */
   readonly #suppliers: readonly Service[];
@@ -95,6 +97,7 @@ export class Coordinator {
       ...common,
       maxDeliveries,
       isCancelled: (delivery) => this.#canceller.isCancelled(delivery),
+      takeProgress: (delivery) => this.#progress.take(delivery),
       onEnded: (delivery) => this.#canceller.honoured(delivery),
     });
     this.#putBacks = new PutBacks({
@@ -108,7 +111,11 @@ export class Coordinator {
       onPostpone: (delivery) => this.#settler.postpone(delivery),
       onHandBack: (deliveries) => this.#settler.handBack(deliveries),
       onRoom: () => this.#intake.wake(),
+      onMessage: (shipment, message) => this.#progress.hear(shipment, message),
+      onLeaving: (shipment) => this.#progress.read(shipment),
     });
+    const { lanes, slots } = this.#dispatcher;
+    this.#progress = new ProgressWriter({ redis: commands, keys, lanes, slots, logger });
     this.#intake = new Intake({
       ...common,
       blocking,
@@ -139,14 +146,15 @@ export class Coordinator {
     this.#keepers = [
       new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
       new Enforcer({
-        lanes: this.#dispatcher.lanes,
-        slots: this.#dispatcher.slots,
+        lanes,
+        slots,
         abortGraceMs,
         drainTimeoutMs,
         logger,
         evacuate: (lane) => this.#dispatcher.evacuate(lane),
         reopen: (lane) => this.#dispatcher.reopen(lane),
       }),
+      this.#progress,
       this.#canceller,
       new Heartbeat({
         ...common,
@@ -279,6 +287,7 @@ export class Coordinator {
     };
     const events: ThreadEvents = {
       onOutcomes: (batch) => this.#dispatcher.receive(batch),
+      onProgress: (message) => this.#dispatcher.hear(message),
       onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
     };
     return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, fallback, events);

@@ -8,7 +8,13 @@
  * Work is shipped by expected time, not by count: short executions in chunks worth 5 ms, long and unknown ones alone. So
  * nothing waits behind a slow neighbour while another thread is idle, and the cost of a message is shared by many.
  */
-import { ChunkWriter, forEachOutcome, type Outcome, type OutcomeBatch } from '../core/protocol.js';
+import {
+  ChunkWriter,
+  forEachOutcome,
+  type Outcome,
+  type OutcomeBatch,
+  type ProgressMessage,
+} from '../core/protocol.js';
 import { Queue } from '../core/queue.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { epochOf, monotonicMs, rowOf, SlotState, SlotTable, StopReason } from '../core/slots.js';
@@ -51,6 +57,10 @@ export interface DispatcherEvents {
   onHandBack(deliveries: readonly Delivery[]): void;
   /** There may be room for more. */
   onRoom(): void;
+  /** The execution said something of its progress. */
+  onMessage?(shipment: Shipment, message: string | null): void;
+  /** The shipment leaves its row, which is free thereafter; its outcome follows, if it has begun. */
+  onLeaving?(shipment: Shipment): void;
 }
 
 export class Dispatcher {
@@ -157,6 +167,7 @@ export class Dispatcher {
   /** Takes outcomes as they come in. */
   receive(batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
+    for (const message of batch.messages ?? []) this.hear(message);
     forEachOutcome(batch, (ticket, outcome) => {
       const row = rowOf(ticket);
       const shipment = this.#shipments[row];
@@ -168,6 +179,12 @@ export class Dispatcher {
     });
     this.#dispatch();
     this.#events.onRoom();
+  }
+
+  /** Takes what an execution says of its progress; nothing when it has left its row. */
+  hear({ ticket, message }: ProgressMessage): void {
+    const shipment = this.#shipments[rowOf(ticket)];
+    if (shipment?.epoch === epochOf(ticket)) this.#events.onMessage?.(shipment, message);
   }
 
   /** Takes everything that has not started, from the queue and from the threads; from now on nothing more is started. */
@@ -406,6 +423,7 @@ export class Dispatcher {
   }
 
   #release(shipment: Shipment, endedMs?: number): void {
+    this.#events.onLeaving?.(shipment);
     shipment.lane.remove(shipment, endedMs);
     this.#shipments[shipment.row] = undefined;
     this.#shipped -= 1;

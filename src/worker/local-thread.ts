@@ -17,7 +17,8 @@ export async function startLocalThread(
   events: ThreadEvents,
 ): Promise<Thread> {
   const loaded = await load(source, fallback);
-  const scope = new Scope(config, new SlotTable(config.slots), events.onLog, loaded.errors);
+  const reports = { log: events.onLog, progress: events.onProgress };
+  const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   const { concurrency, logsAttempts } = config;
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
   let exit = () => {};

@@ -92,6 +92,8 @@ function receive(message: FromThread, events: ThreadEvents): void {
   switch (message.kind) {
     case 'outcomes':
       return events.onOutcomes(message.batch);
+    case 'progress':
+      return events.onProgress(message.message);
     case 'log':
       return events.onLog(message.line);
     default:

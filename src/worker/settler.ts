@@ -15,6 +15,7 @@ import type { NextRun, Outcome } from '../core/protocol.js';
 import { monotonicMs } from '../core/slots.js';
 import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
+import { type ProgressReport, reportProgress } from '../redis/progress-store.js';
 import type { Logger } from '../tasks/context.js';
 import { decide, timeoutErrorOf } from '../tasks/decide.js';
 import {
@@ -50,6 +51,8 @@ export interface SettlerOptions {
   readonly logger: Logger;
   /** Whether an execution without a record was cancelled. */
   isCancelled(delivery: Delivery): boolean;
+  /** Takes what is not written yet of the progress of an execution that has run here. */
+  takeProgress(delivery: Delivery): ProgressReport | null;
   /** An execution without a record has ended, whatever was asked of it. */
   onEnded(delivery: Delivery): void;
 }
@@ -188,7 +191,9 @@ export class Settler {
   }
 
   #write(delivery: Delivery, settlement: Settlement): void {
-    this.#settling.push({ delivery, settlement });
+    const progress = this.#options.takeProgress(delivery); // in any case: nobody asks for it again
+    const isOver = settlement.kind === 'done' || settlement.kind === 'next'; // the next attempt starts anew
+    this.#settling.push({ delivery, settlement, progress: isOver ? progress : null });
   }
 
   async #sendFinished(batch: readonly Delivery[]): Promise<void> {
@@ -204,13 +209,27 @@ export class Settler {
     const { redis, keys, logger } = this.#options;
     const settlements = batch.map((settling) => settling.settlement);
     const deliveries = batch.map((settling) => settling.delivery);
+    const progress = batch.flatMap((settling) => settling.progress ?? []);
     await this.#untilLeaseEnds(batch.length, async () => {
+      if (progress.length > 0) await this.#writeProgress(progress);
       const { fenced, errors } = await settle(redis, keys, settlements);
       for (const { token } of fenced) {
         const delivery = deliveries.find((one) => one.token === token)!;
         this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
       }
       for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
+    });
+  }
+
+  /**
+   * Before the outcomes, while the entries still are ours: who sees the end sees the final values. What the server refuses
+   * must not keep the outcomes back.
+   */
+  async #writeProgress(reports: readonly ProgressReport[]): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    await reportProgress(redis, keys, reports).catch((error: Error) => {
+      if (error.name !== 'ReplyError') throw error;
+      logger.error({ error: String(error) }, 'the final progress of executions could not be written');
     });
   }
 
@@ -240,6 +259,8 @@ export class Settler {
 interface Settling {
   readonly delivery: Delivery;
   readonly settlement: Settlement;
+  /** What of its progress must be written before. */
+  readonly progress: ProgressReport | null;
 }
 
 function mayHoldSlots({ policies, holdsSlots }: Delivery): boolean {

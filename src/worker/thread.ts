@@ -1,5 +1,5 @@
 /** A place where executions run, as the coordinator sees it: a worker thread, or this very thread with `threads: 0`. */
-import type { LogLine, OutcomeBatch } from '../core/protocol.js';
+import type { LogLine, OutcomeBatch, ProgressMessage } from '../core/protocol.js';
 import type { Manifest } from '../tasks/manifest.js';
 
 export interface Thread {
@@ -25,5 +25,6 @@ export interface Thread {
 /** What a thread tells besides its answers. */
 export interface ThreadEvents {
   onOutcomes(batch: OutcomeBatch): void;
+  onProgress(message: ProgressMessage): void;
   onLog(line: LogLine): void;
 }

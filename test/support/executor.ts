@@ -7,6 +7,7 @@ import {
   type LogLine,
   type Outcome,
   type OutcomeBatch,
+  type ProgressMessage,
 } from '../../src/core/protocol.js';
 import { rowOf, SlotTable } from '../../src/core/slots.js';
 import type { Logger, TaskDocket } from '../../src/tasks/context.js';
@@ -26,6 +27,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
   const slots = new SlotTable(64);
   const reported: OutcomeBatch[] = [];
   const lines: LogLine[] = [];
+  const messages: ProgressMessage[] = [];
   const executor = new Executor({
     loaded: { tasks: new Map(tasks.map((one) => [one.name, one])), fallback, uses, errors },
     scope: {
@@ -34,6 +36,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
       maxPayloadBytes: 1_000,
       docket: () => docket as TaskDocket,
       logger: (own) => loggerInto(lines, own),
+      report: (message) => messages.push(message),
     },
     concurrency,
     logsAttempts,
@@ -50,7 +53,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
     const one = item(name, args, ttlMs);
     return outcomesOf(await executor.run([one]), ...reported).get(one.row)!;
   };
-  return { slots, executor, reported, lines, item, outcomeOf };
+  return { slots, executor, reported, lines, messages, item, outcomeOf };
 }
 
 /** Outcomes by the row of their execution. */

@@ -1,5 +1,17 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
-import { call, collection, Docket, type DocketOptions, type Execution, exponentialRetry, task } from 'docket';
+import {
+  call,
+  collection,
+  Docket,
+  type DocketOptions,
+  type Execution,
+  type ExecutionEvent,
+  type ExecutionProgress,
+  type ExecutionState,
+  exponentialRetry,
+  type Progress,
+  task,
+} from 'docket';
 import { Worker } from 'docket/worker';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -91,6 +103,31 @@ await execution.result({ timeout: 'soon' });
 await execution.result({ deadline: '5s' });
 // @ts-expect-error a handle is read-only
 execution.key = 'other';
+
+// ---------------------------------------------------------------- progress, subscribing
+expectType<ExecutionProgress>()(execution.progress);
+expectType<number>()(execution.progress.current);
+expectType<string | null>()(execution.progress.message);
+expectType<Date | null>()(execution.progress.updatedAt);
+expectType<Promise<void>>()(execution.progress.increment(2));
+expectType<Promise<void>>()(execution.progress.setMessage(null));
+for await (const event of execution.subscribe()) {
+  expectType<ExecutionEvent>()(event);
+  if (event.type === 'state') expectType<ExecutionState>()(event.state);
+  else expectType<number>()(event.total);
+  // @ts-expect-error only states have it
+  event.state;
+}
+task('reports', (_args: {}, ctx) => {
+  expectType<Progress>()(ctx.progress);
+  expectType<void>()(ctx.progress.increment());
+  expectType<void>()(ctx.progress.setMessage(null));
+  // @ts-expect-error a total is a number
+  ctx.progress.setTotal('7');
+  // @ts-expect-error counted by increment
+  ctx.progress.current = 7;
+});
+task('taken', { uses: {} }, (_args: {}, { progress: { increment, setTotal } }) => [increment(), setTotal(3)]);
 
 // ---------------------------------------------------------------- options
 class PaymentDeclined extends Error {

@@ -263,7 +263,14 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
   const slots = new SlotTable(20_000);
   const many = new Executor({
     loaded: { tasks: new Map([['noop', task('noop', () => void ran++)]]), fallback: null, uses: [], errors: [] },
-    scope: { slots, worker: { name: 'w', threadId: 0 }, maxPayloadBytes: 10, docket: fails, logger: fails },
+    scope: {
+      slots,
+      worker: { name: 'w', threadId: 0 },
+      maxPayloadBytes: 10,
+      docket: fails,
+      logger: fails,
+      report: fails,
+    },
     concurrency: 1,
     logsAttempts: false,
     report: () => {},

@@ -119,3 +119,13 @@ test('results cross without the memory they were written into', () => {
   collector.add(1, { kind: 'completed', result: pool.subarray(10, 20) });
   expect(collector.take().bytes!.buffer.byteLength).toBe(10);
 });
+
+test('messages of progress come with the outcomes, and only when there are any', () => {
+  const collector = new OutcomeCollector();
+  collector.add(1, { kind: 'completed', result: null });
+  expect(collector.take()).not.toHaveProperty('messages');
+  collector.add(2, { kind: 'completed', result: null });
+  collector.addMessage({ ticket: 2, message: 'nearly' });
+  expect(structuredClone(collector.take()).messages).toEqual([{ ticket: 2, message: 'nearly' }]);
+  expect(collector.take()).not.toHaveProperty('messages');
+});

@@ -199,3 +199,19 @@ test('of a thread that begins and one that revokes, exactly one wins, in each of
   expect(total.begin + total.revoke).toBe(ROUNDS * ROWS);
   expect(Math.min(total.begin, total.revoke)).toBeGreaterThan(0); // it was a race
 });
+
+test('progress is that of the run, and starts anew with each', () => {
+  const table = new SlotTable(2);
+  const epoch = table.ship(1);
+  table.begin(1, epoch, 10);
+  expect([table.current(1), table.total(1)]).toEqual([0, 100]);
+  table.setCurrent(1, 2 ** 53 - 1);
+  table.setTotal(1, 7);
+  table.setDeadline(1, 1);
+  table.end(1, epoch, 15, false);
+  expect([table.current(1), table.total(1), table.durationMs(1), table.deadline(1)]).toEqual([2 ** 53 - 1, 7, 5, 1]);
+  expect([table.current(0), table.total(0), table.startedAt(0)]).toEqual([0, 0, 0]);
+  table.free(1);
+  table.begin(1, table.ship(1), 20);
+  expect([table.current(1), table.total(1)]).toEqual([0, 100]);
+});

@@ -1,6 +1,8 @@
 -- Reads one execution: its record and, while it is queued or running, the message in its entry.
 -- KEYS  work, front, the record
--- Reply the record's fields and values (empty when there is none), the message last ('' when it is not there)
+-- Reply the record's fields and values (empty when there is none), with the server's time in us under the name '', the
+--       message last ('' when it is not there)
+--@include now
 --@include entries
 local record = redis.call('HGETALL', KEYS[3])
 if #record == 0 then
@@ -18,5 +20,7 @@ if token and token ~= '' then
     end
   end
 end
+record[#record + 1] = ''
+record[#record + 1] = digits(time[1] * 1000000 + time[2])
 record[#record + 1] = message
 return record

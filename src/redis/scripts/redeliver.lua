@@ -27,6 +27,9 @@ local function redeliver(token, moving, state)
     moving.o = '3'
   end
   moving.h = nil
+  if moving.k then
+    redis.call('HDEL', prefix .. 'run:' .. moving.k, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
+  end
   enqueue('f', moving)
 end
 

@@ -122,6 +122,9 @@ local function go_on(ttl, at)
   set('c', ARGV[at + 4])
   set('p', ARGV[at + 5])
   moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
+  if key then
+    redis.call('HDEL', runs .. key, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
+  end
   -- The same attempt, straight to the front, keeps its slots, so that nobody who waits passes it.
   local needs = where == 'f' and held_by(tokens[item])
   moved.h = needs and '1' or nil
@@ -150,7 +153,7 @@ local function run_next(ttl, at)
     if listened then
       changed(key, redis.call('HGET', run, 'g'), ARGV[at + 1])
     end
-    redis.call('HDEL', run, 'a', 'k', 'b', 'c', 'r', 'x', 'y')
+    redis.call('HDEL', run, 'a', 'k', 'b', 'c', 'r', 'x', 'y', 'i', 'j', 'o', 'u', 'v')
     redis.call('HSET', run, 'g', digits(generation), 'w', digits(due))
     following.k = key
     if listened then

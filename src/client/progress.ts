@@ -1,0 +1,48 @@
+/** `execution.progress`: what was read last, and changes from outside. */
+import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
+import {
+  checkIncrement,
+  checkMessage,
+  checkTotal,
+  type ExecutionProgress,
+  type ProgressChange,
+} from '../tasks/progress.js';
+
+export class HandleProgress implements ExecutionProgress {
+  readonly #change: (change: ProgressChange) => Promise<ProgressRecord>;
+  #record = NO_PROGRESS;
+
+  /** `change` writes a change and answers with what is true then. */
+  constructor(change: (change: ProgressChange) => Promise<ProgressRecord>) {
+    this.#change = change;
+  }
+
+  get current(): number {
+    return this.#record.current;
+  }
+  get total(): number {
+    return this.#record.total;
+  }
+  get message(): string | null {
+    return this.#record.message;
+  }
+  get updatedAt(): Date | null {
+    return this.#record.updatedMs === null ? null : new Date(this.#record.updatedMs);
+  }
+
+  adopt(record: ProgressRecord): void {
+    this.#record = record;
+  }
+
+  async increment(by = 1): Promise<void> {
+    this.#record = await this.#change({ kind: 'increment', by: checkIncrement(by) });
+  }
+
+  async setTotal(total: number): Promise<void> {
+    this.#record = await this.#change({ kind: 'total', total: checkTotal(total) });
+  }
+
+  async setMessage(message: string | null): Promise<void> {
+    this.#record = await this.#change({ kind: 'message', message: checkMessage(message) });
+  }
+}

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { SlotState } from '../../../src/core/slots.js';
+import type { Progress } from '../../../src/tasks/progress.js';
+import { task } from '../../../src/tasks/task.js';
+import { setUp } from '../../support/executor.js';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'hrtime', 'setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Runs a body and gives what was sent while it ran, what came with the outcome, and the row. */
+async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
+  const { executor, item, slots, messages } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
+  const one = { ...item('report', {}, ttlMs), record: 'k' };
+  const batch = await executor.run([one]);
+  const sent = messages.map(({ message }) => message);
+  return { slots, row: one.row, sent, last: batch.messages?.map(({ message }) => message) };
+}
+
+test('what is counted is in the slot table at once', async () => {
+  const { slots, row, sent, last } = await run((progress) => {
+    expect(progress).toMatchObject({ current: 0, total: 100, message: null });
+    progress.setTotal(7);
+    progress.increment();
+    progress.increment(2);
+    expect(progress).toMatchObject({ current: 3, total: 7, message: null });
+  });
+  expect([slots.current(row), slots.total(row), slots.state(row)]).toEqual([3, 7, SlotState.returned]);
+  expect([sent, last]).toEqual([[], undefined]);
+});
+
+test('messages are sent at most ten times a second, the last one with the outcome', async () => {
+  const { sent, last, slots, row } = await run((progress) => {
+    for (let n = 0; n < 25; n++) {
+      progress.setMessage(`at ${10 * n}`);
+      vi.advanceTimersByTime(10);
+    }
+  });
+  expect(sent).toEqual(['at 0', 'at 90', 'at 190']);
+  expect(last).toEqual(['at 240']);
+  expect(slots.state(row)).toBe(SlotState.finished); // to be taken with its message, not from the table alone
+});
+
+test('a message that had to wait is sent by a loop that only counts on', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'hrtime'] }); // no timer fires in a busy loop
+  const { sent } = await run((progress) => {
+    progress.setMessage('first');
+    progress.setMessage('second');
+    for (let n = 0; n < 12; n++) {
+      vi.advanceTimersByTime(9);
+      progress.increment();
+      expect(progress.current).toBe(n + 1);
+    }
+  });
+  expect(sent).toEqual(['first', 'second']);
+});
+
+test('a message that was taken back is none', async () => {
+  const { sent, last } = await run((progress) => {
+    progress.setMessage('something');
+    progress.setMessage(null);
+  });
+  expect([sent, last]).toEqual([['something'], [null]]);
+});
+
+test('nothing is written or sent once the attempt is over', async () => {
+  let kept: Progress | undefined;
+  const { slots, row, sent } = await run((progress) => {
+    kept = progress;
+    progress.setMessage('one');
+    progress.setMessage('two');
+  });
+  kept!.increment();
+  kept!.setTotal(3);
+  kept!.setMessage('three');
+  vi.advanceTimersByTime(1_000);
+  expect([slots.current(row), slots.total(row), sent]).toEqual([0, 100, ['one']]);
+  expect(kept).toMatchObject({ current: 0, total: 100, message: 'two' });
+});
+
+test('messages that nobody keeps are not sent', async () => {
+  const { slots, row, sent, last } = await run((progress) => {
+    progress.setMessage('one');
+    expect(progress.message).toBe('one');
+  }, 0);
+  expect([sent, last, slots.state(row)]).toEqual([[], undefined, SlotState.returned]);
+});
+
+test('a task that reports nothing is as it was', async () => {
+  const { slots, row, last } = await run(() => {});
+  expect([slots.state(row), last]).toEqual([SlotState.returned, undefined]);
+});
