@@ -324,7 +324,13 @@ describeEachServer('a cancel that is heard', (url) => {
     onTestFinished(() => closeConnection(subscriber));
     const keys = keysOf(fleet.name);
     const options = { redis: fleet.redis, subscriber, keys, logger: recordingLogger().logger };
-    const canceller = new Canceller({ ...options, held: () => held, cancel: () => [], settle: () => {} });
+    const canceller = new Canceller({
+      ...options,
+      held: () => held,
+      cancel: () => [],
+      withdraw: () => [],
+      settle: () => {},
+    });
     canceller.start();
     onTestFinished(() => canceller.stop());
     await waitFor(async () => ((await fleet.redis.pubsub('NUMSUB', keys.cancel)) as [string, number])[1] === 1);
