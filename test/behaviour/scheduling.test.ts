@@ -163,7 +163,7 @@ describeRealServer('scheduling', (url) => {
   test('what came to be due while a worker was not yet subscribed wakes it once it is', async () => {
     const redis = await stage.redis();
     const proxy = await holdingProxy(new URL(stage.url).pathname);
-    proxy.hold();
+    proxy.hold(':wake');
     stage.work({ note }, { schedulingResolution: '60s' }, stage.docket({ url: proxy.url }));
     await proxy.held;
     const looks = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
