@@ -13,6 +13,7 @@ import {
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import {
@@ -203,6 +204,18 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(key);
     await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
+  }
+
+  /**
+   * Removes everything that was added before this call and has not started: scheduled, queued, waiting for a slot. Their
+   * keys are free again, and whoever waits for them hears that they were cancelled. What runs goes on, and so does what a
+   * worker has taken to run it next. A chain whose next run was pending has none any more; that of an automatic task is
+   * started again within a minute: end it with `cancel`.
+   * @returns how many executions were removed
+   */
+  async clear(): Promise<number> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => clear(redis, this.#settings.keys)));
   }
 
   /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */

@@ -20,6 +20,8 @@ export interface Keys {
   readonly front: string;
   /** Sorted set of the keys of executions that are not due yet, by due time in server milliseconds. */
   readonly schedule: string;
+  /** Hash: names of limits where somebody may wait for a slot. */
+  readonly waiting: string;
   /** Sorted set of limits whose waiters a script left for a scheduler to serve. */
   readonly wakes: string;
   /** Sorted set of ids without a record that are not to run any more, by the time at which that is forgotten. */
@@ -58,6 +60,7 @@ export function keysOf(docket: string): Keys {
     work: `${prefix}work`,
     front: `${prefix}front`,
     schedule: `${prefix}schedule`,
+    waiting: `${prefix}waiting`,
     wakes: `${prefix}wakes`,
     cancelled: `${prefix}cancelled`,
     workers: `${prefix}workers`,

@@ -144,6 +144,8 @@ local function run_next(ttl, at)
     if listened then
       changed(key, generation, due > now and 'scheduled' or 'queued')
     end
+  else
+    following.g = digits(next_generations(1))
   end
   if due > now then
     schedule_at(KEYS[3], due, park(following, ARGV[at + 4], 'scheduled'))
