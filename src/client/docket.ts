@@ -8,6 +8,7 @@ import {
   DocketError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
+  InvalidOptionError,
   PartialAddError,
   RedisUnavailableError,
 } from '../core/errors.js';
@@ -34,6 +35,7 @@ import { ExecutionHandle, type ExecutionSource, type Placement } from './executi
 import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
+import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
 
 /** Two batches may be unanswered: one is executed while the next is encoded and written. */
 const BATCHES: BatchLimits<Prepared> = {
@@ -218,6 +220,34 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     return await this.#typed(this.#connect().then((redis) => clear(redis, this.#settings.keys)));
   }
 
+  /**
+   * The docket's own connection, for your own needs: an ioredis client. Connects when it is first asked for, is closed with
+   * the docket, and fails fast: what is sent while the link is down rejects. Adds travel on it too, so do not block or
+   * subscribe on it: `(await docket.redis).duplicate()` is for that, and yours to close. Keep what you store under
+   * `docket.key(suffix)`.
+   *
+   * @example
+   * ```ts
+   * const redis = await docket.redis;
+   * await redis.incr(docket.key('visits'));
+   * ```
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @throws DocketClosedError when the docket is closed
+   */
+  get redis(): Promise<Redis> {
+    return this.#closing.signal.aborted ? Promise.reject(new DocketClosedError()) : this.#connect();
+  }
+
+  /**
+   * The name of a key of your own in Redis, `{name}:user:<suffix>`: on the same slot of a cluster and under the same ACL
+   * pattern as the docket, and never one of its own keys.
+   * @throws InvalidOptionError when the suffix is not text or empty
+   */
+  key(suffix: string): string {
+    if (typeof suffix !== 'string' || suffix === '') throw new InvalidOptionError('suffix', 'expected text, not empty');
+    return this.#settings.keys.user(suffix);
+  }
+
   /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */
   async getExecution(key: string): Promise<Execution<unknown> | null> {
     this.#checkOpen();
@@ -227,6 +257,28 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const { task, dueMs, state, generation } = record;
     const placement = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
     return new ExecutionHandle(this.#source, placement, record);
+  }
+
+  /**
+   * Looks at what waits, what runs where, and who is there to run it. Cheap however long the backlog is: the totals are
+   * exact, the lists have the first entries of each kind.
+   * @throws InvalidOptionError for a `limit` that is not one
+   */
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => takeSnapshot(redis, this.#settings.keys, options)));
+  }
+
+  /** Lists the workers that live and can take work, as their last heartbeats said. */
+  async workers(): Promise<WorkerInfo[]> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => listWorkers(redis, this.#settings.keys)));
+  }
+
+  /** Lists the workers that can run a task, given by its name or by itself. */
+  async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
+    const name = typeof task === 'string' ? task : task.name;
+    return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
   }
 
   /** Sends what was added, then closes all connections; whoever still waits for a result is told so. Idempotent. */

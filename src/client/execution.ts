@@ -90,6 +90,9 @@ export class ExecutionHandle<R> implements Execution<R> {
   get error(): string | null {
     return this.#record?.errorLine ?? null;
   }
+  get waitingFor(): string | null {
+    return this.#record?.waitingFor ?? null;
+  }
 
   async sync(): Promise<void> {
     const record = await this.#read();

@@ -44,6 +44,10 @@ export interface Keys {
   events(key: string): string;
   /** Hash: what a worker says of itself. */
   worker(consumer: string): string;
+  /** Sorted set: who waits for a slot of a limit, by their tickets. */
+  limit(name: string): string;
+  /** What users keep beside a docket; nothing of docket's own begins like it. */
+  user(suffix: string): string;
 }
 
 /**
@@ -72,5 +76,7 @@ export function keysOf(docket: string): Keys {
     run: (key) => `${prefix}run:${key}`,
     events: (key) => `${prefix}events:${key}`,
     worker: (consumer) => `${prefix}worker:${consumer}`,
+    limit: (name) => `${prefix}limit:${name}`,
+    user: (suffix) => `${prefix}user:${suffix}`,
   };
 }

@@ -39,6 +39,8 @@ export interface ExecutionRecord {
   readonly result: Buffer | null;
   readonly error: Buffer | null;
   readonly errorLine: string | null;
+  /** Name of the limit it waits at for a slot. */
+  readonly waitingFor: string | null;
   /** The message; gone once the execution has ended. */
   readonly message: Buffer | null;
 }
@@ -111,6 +113,7 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
     result: fields.get('r') ?? null,
     error: fields.get('x') ?? null,
     errorLine: fields.get('y')?.toString() ?? null,
+    waitingFor: fields.get('l')?.toString() ?? null,
     message: message.length > 0 ? message : null,
   };
 }

@@ -21,6 +21,8 @@ export interface Execution<R> {
   readonly completedAt: Date | null;
   /** Message of the error it failed with, or why it was dropped; else `null`. */
   readonly error: string | null;
+  /** While it is `queued` and waits for a slot of a concurrency limit: the name of that limit, see `Docket.snapshot`. */
+  readonly waitingFor: string | null;
 
   /** Reads the fields anew. */
   sync(): Promise<void>;

@@ -53,6 +53,9 @@ export class RunningExecution implements Execution<unknown> {
   get error(): string | null {
     return this.#read?.error ?? null;
   }
+  get waitingFor(): string | null {
+    return this.#read?.waitingFor ?? null;
+  }
 
   async sync(): Promise<void> {
     const found = await this.#find();

@@ -41,6 +41,8 @@ const FIRST_LOOK_MS = 10;
 const LAST_LOOK_MS = 500;
 /** What the end of a drain has for its last commands, however late it is. */
 const LAST_WORDS_MS = 500;
+/** How much longer than it may block a read may take before the worker is no longer listed. */
+const READ_MARGIN_MS = 1_000;
 
 export class Coordinator {
   readonly #docket: DocketSettings;
@@ -165,7 +167,8 @@ export class Coordinator {
       ensureGroups(this.#connections.commands, this.#docket.keys),
     ]);
     this.#catalog = new Catalog(manifest);
-    for (const service of [...this.#keepers, ...this.#suppliers]) service.start();
+    // The intake before the heartbeat, which says whether it reads.
+    for (const service of [...this.#suppliers, ...this.#keepers]) service.start();
     const tasks = this.#catalog.tasks.map((task) => task.name);
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
   }
@@ -251,10 +254,17 @@ export class Coordinator {
     else this.#settler.lostThread(delivery, wasAlone);
   }
 
+  /** Whether the intake reads, or has all it can run: else something holds it up, or it was stopped. */
+  #canClaim(): boolean {
+    const { heartbeatIntervalMs } = this.#docket;
+    const patienceMs = Math.max(2 * heartbeatIntervalMs, this.#settings.longestReadMs + READ_MARGIN_MS);
+    return this.#intake.isTaking(patienceMs);
+  }
+
   #report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#settings;
     const tasks = this.#catalog.tasks.map((task) => task.name);
-    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size };
+    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size, canClaim: this.#canClaim() };
   }
 
   #startThread(lane: Lane): Promise<Thread> {

@@ -69,6 +69,7 @@ export class Intake extends Service {
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
+  #lastPollMs = 0;
 
   constructor(options: IntakeOptions) {
     super();
@@ -80,6 +81,18 @@ export class Intake extends Service {
   /** Deliveries between their read and their claim. */
   get claiming(): ReadonlySet<Delivery> {
     return this.#claiming;
+  }
+
+  /** When the server last answered a read or a claim, by this process' monotonic clock. */
+  get lastPollMs(): number {
+    return this.#lastPollMs;
+  }
+
+  /** Whether it can really take work: it has polled within `patienceMs`, or does not because all threads have enough. */
+  isTaking(patienceMs: number): boolean {
+    if (this.#isStopping) return false;
+    const { room, held } = this.#options;
+    return monotonicMs() - this.#lastPollMs <= patienceMs || (held() > 0 && room() <= 0);
   }
 
   /** There may be room again. */
@@ -105,6 +118,7 @@ export class Intake extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { logger } = this.#options;
     let reading: Promise<Entry[]> | null = null;
+    this.#lastPollMs = monotonicMs();
     while (!signal.aborted || reading) {
       reading ??= this.#read(0, signal);
       if (!reading) {
@@ -115,6 +129,7 @@ export class Intake extends Service {
       }
       try {
         const entries: Entry[] = await reading;
+        this.#lastPollMs = monotonicMs();
         // Asked for before these are dealt with: the server collects the next batch while this one is dispatched.
         reading = entries.length > 0 ? this.#read(entries.length, signal) : null;
         this.#accept(entries);
@@ -232,7 +247,9 @@ export class Intake extends Service {
     const giveUpMs = monotonicMs() + this.#options.leaseMs;
     for (let tries = 0; ; tries++) {
       try {
-        return await claimOnce(tries > 0);
+        const claimed = await claimOnce(tries > 0);
+        this.#lastPollMs = monotonicMs();
+        return claimed;
       } catch (error) {
         if (monotonicMs() > giveUpMs || this.#isStopping) throw error;
         this.#options.logger.warn({ error: String(error) }, 'claiming failed, trying again');
