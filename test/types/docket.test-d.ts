@@ -1,5 +1,16 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
-import { call, collection, Docket, type DocketOptions, type Execution, exponentialRetry, task } from 'docket';
+import {
+  Agenda,
+  call,
+  collection,
+  Docket,
+  type DocketOptions,
+  type Execution,
+  exponentialRetry,
+  type Snapshot,
+  task,
+  type WorkerInfo,
+} from 'docket';
 import { Worker } from 'docket/worker';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -113,3 +124,33 @@ new Docket({ tasks: { hello: () => {} } });
 // ---------------------------------------------------------------- workers serve any docket
 new Worker(docket, { tasks: new URL('./tasks.js', import.meta.url), threads: 4, concurrency: 64 });
 new Worker(plain, { tasks, threads: 0 });
+
+// ---------------------------------------------------------------- agendas, typed like add
+const agenda = new Agenda<typeof tasks>();
+agenda.add(hello, { name: 'a' }).add('spin', { n: 1 }, { key: 'k' }).add('sweep').add(page);
+expectType<Execution<unknown>[]>()(await agenda.scatter(docket, { over: '1h', start: new Date(), jitter: '5s' }));
+await agenda.scatter(plain, { over: 60_000, start: '10m' });
+// @ts-expect-error the time is what the agenda decides
+agenda.add(hello, { name: 'a' }, { when: '5m' });
+// @ts-expect-error unknown argument
+agenda.add(hello, { nome: 'a' });
+// @ts-expect-error arguments are required
+agenda.add('hello');
+// @ts-expect-error no task of that name
+agenda.add('nope', {});
+// @ts-expect-error an agenda that knows no names
+new Agenda().add('hello', { name: 'a' });
+// @ts-expect-error spread over what?
+await agenda.scatter(docket, {});
+
+// ---------------------------------------------------------------- looking in
+expectType<number>()(await docket.clear());
+const snapshot: Snapshot = await docket.snapshot({ limit: 5 });
+expectType<Date | null>()(snapshot.running[0]!.since);
+expectType<string>()(snapshot.waiting[0]!.waitingFor);
+expectType<WorkerInfo[]>()(await docket.workers());
+expectType<WorkerInfo[]>()(await docket.taskWorkers(hello));
+expectType<string | null>()(execution.waitingFor);
+expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
+// @ts-expect-error a snapshot is read-only
+snapshot.totals.queued = 0;
