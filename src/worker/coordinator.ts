@@ -14,6 +14,7 @@ import { monotonicMs, StopReason } from '../core/slots.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
+import type { Allowance } from './allowance.js';
 import { Canceller } from './canceller.js';
 import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
@@ -60,6 +61,7 @@ export class Coordinator {
   readonly #suppliers: readonly Service[];
   /** Keep what is here; stop last. */
   readonly #keepers: readonly Service[];
+  readonly #allowance: Allowance;
   #catalog = new Catalog({ tasks: [], fallback: null });
   #isDraining = false;
 
@@ -70,11 +72,13 @@ export class Coordinator {
     connections: Connections,
     logger: WorkerLogger,
     onBroken: (error: Error) => void,
+    allowance: Allowance,
   ) {
     this.#docket = docket;
     this.#settings = settings;
     this.#connections = connections;
     this.#logger = logger;
+    this.#allowance = allowance;
     this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
 
     const { keys, heartbeatIntervalMs, missedHeartbeats, executionTtlMs } = docket;
@@ -120,6 +124,8 @@ export class Coordinator {
       held: () => this.#dispatcher.size,
       take: (deliveries) => this.#take(deliveries, canceller),
       refuse: (delivery) => void this.#putBacks.add(delivery),
+      allowance,
+      leave: (delivery) => this.#settler.leaveToOthers(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
     this.#crew = new Crew({
@@ -173,7 +179,10 @@ export class Coordinator {
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
   }
 
-  /** Resolves when nothing is left in the whole docket, on any worker; looks twice, since an answer is a moment's. */
+  /**
+   * Resolves when nothing is left in the whole docket, on any worker, but what this one may run no more; looks twice, since
+   * an answer is a moment's.
+   */
   async nothingLeft(signal: AbortSignal): Promise<void> {
     let quiet = 0;
     let lookAgainMs = FIRST_LOOK_MS;
@@ -183,7 +192,7 @@ export class Coordinator {
       const isBusy = this.#dispatcher.size > 0 || !this.#settler.isIdle;
       const left = isBusy
         ? null
-        : await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
+        : await countRemaining(this.#connections.commands, this.#docket.keys, this.#allowance.spent).catch(() => null);
       quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
     }
   }

@@ -16,8 +16,9 @@ import { BATCH_ITEMS, claim, ensureGroups, quarantine } from '../redis/delivery-
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
 import type { Logger } from '../tasks/context.js';
+import type { Allowance } from './allowance.js';
 import type { Catalog } from './catalog.js';
-import { type Delivery, deliveryOf, ticketOf } from './delivery.js';
+import { type Delivery, deliveryOf, keyOf, ticketOf } from './delivery.js';
 
 /** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
 const READ_ITEMS = 1_024;
@@ -48,6 +49,10 @@ export interface IntakeOptions {
   take(deliveries: readonly Delivery[]): void;
   /** Takes what nobody here can run: another task, or what a newer version wrote. */
   refuse(delivery: Delivery): void;
+  /** What may be claimed under certain keys. */
+  readonly allowance: Allowance;
+  /** Takes what is beyond that. */
+  leave(delivery: Delivery): void;
   /** Takes what its limits do not let run, and what cannot be counted by them. */
   drop(delivery: Delivery, verdict: Drop): void;
 }
@@ -169,6 +174,7 @@ export class Intake extends Service {
         const gates = this.#gatesOf(delivery);
         if (delivery.policies === null) this.#options.refuse(delivery);
         else if (gates instanceof Error) this.#options.drop(delivery, gates);
+        else if (!this.#options.allowance.take(keyOf(delivery))) this.#options.leave(delivery);
         else if (gates) limited.push({ delivery, gates });
         else if (delivery.record === null) lean.push(delivery);
         else recorded.push(delivery);
@@ -232,14 +238,22 @@ export class Intake extends Service {
       const claiming = this.#untilLeaseEnds(claimOnce);
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
-      this.#options.take(await claiming);
+      const claimed = await claiming;
+      if (claimed.length < batch.length) this.#giveBack(batch, claimed);
+      this.#options.take(claimed);
     } catch (error) {
+      this.#giveBack(batch, []);
       // Left alone, the entries are redelivered when their lease ends.
       this.#options.logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);
       this.wake(); // what was refused left its room
     }
+  }
+
+  #giveBack(batch: readonly Delivery[], claimed: readonly Delivery[]): void {
+    const kept = new Set(claimed);
+    for (const delivery of batch) if (!kept.has(delivery)) this.#options.allowance.giveBack(keyOf(delivery));
   }
 
   /** Claiming twice does no harm: the record then names the same entry, and who holds slots is not asked for more. */
