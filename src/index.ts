@@ -1,6 +1,6 @@
 /** Entry `docket`: what declares and enqueues work. Loads neither the thread pool nor the command line. */
 export { Docket } from './client/docket.js';
-export type { DocketOptions, ErrorClass } from './client/options.js';
+export type { DocketOptions, DurabilityOptions, ErrorClass } from './client/options.js';
 export type {
   FutureEntry,
   QuarantineEntry,

@@ -6,6 +6,7 @@ import {
   AddUnconfirmedError,
   DocketClosedError,
   DocketError,
+  DurabilityError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   InvalidOptionError,
@@ -19,6 +20,7 @@ import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import {
   cancel,
+  canWaitForReplicas,
   type Due,
   type ExecutionRecord,
   enqueue,
@@ -27,6 +29,7 @@ import {
   readExecution,
   replace,
   schedule,
+  waitForReplicas,
 } from '../redis/producer-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
@@ -70,6 +73,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
   #connection: Promise<Redis> | undefined;
+  #canReplicate: Promise<boolean> | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
@@ -110,6 +114,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @throws AddUnconfirmedError when the connection broke before the answer came
+   * @throws DurabilityError when it was written, but too few replicas had it in time; only with `durability`
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
   add<K extends keyof Tasks & string>(
@@ -122,8 +127,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const preparing = prepare(this.#settings, this.#newId, task, args, options);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
-    const handle = this.#handle(prepared, await batcher.add(prepared));
+    const placed = await batcher.add(prepared);
+    const handle = this.#handle(prepared, placed);
     await this.#completed(handle);
+    this.#checkDurability([handle], [placed]);
     return handle;
   }
 
@@ -164,6 +171,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       throw isNothingWritten ? failure.error : new PartialAddError(handles, missing, { cause: failure.error });
     }
     await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
+    this.#checkDurability(handles as Execution<CallResult<C>>[], [...placedEntries!, ...placedRecords!]);
     return handles as Execution<CallResult<C>>[];
   }
 
@@ -191,10 +199,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(options?.key);
     const prepared = await prepare(this.#settings, this.#newId, task, args, options);
-    return this.#handle(
-      prepared,
-      await this.#send([prepared], (redis) => replace(redis, this.#settings.keys, prepared)),
-    );
+    const placed = await this.#send([prepared], async (redis) => [await replace(redis, this.#settings.keys, prepared)]);
+    const handle = this.#handle(prepared, placed[0]!);
+    this.#checkDurability([handle], placed);
+    return handle;
   }
 
   /**
@@ -313,8 +321,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async #sendEntries(batch: readonly Prepared[]): Promise<Placed[]> {
     const messages = batch.map((item) => item.message);
-    const nowMs = await this.#send(batch, (redis) => enqueue(redis, this.#settings.keys, messages));
-    return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
+    return await this.#send(batch, async (redis) => {
+      const nowMs = await enqueue(redis, this.#settings.keys, messages);
+      return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
+    });
   }
 
   async #sendRecords(batch: readonly Prepared[]): Promise<Placed[]> {
@@ -323,10 +333,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
-  async #send<T>(batch: readonly Prepared[], write: (redis: Redis) => Promise<T>): Promise<T> {
+  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[]>): Promise<Placed[]> {
     const redis = await this.#connect();
+    if (this.#settings.durability) await this.#checkReplication(redis);
+    let placed: Placed[];
     try {
-      return await write(redis);
+      placed = await write(redis);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (error.name === 'ReplyError') {
@@ -340,6 +352,33 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         },
       );
     }
+    return this.#settings.durability ? await this.#replicated(redis, placed) : placed;
+  }
+
+  /** Says at the first add, before anything is written, that the server cannot do what `durability` asks for. */
+  async #checkReplication(redis: Redis): Promise<void> {
+    this.#canReplicate ??= this.#typed(canWaitForReplicas(redis));
+    const canReplicate = await this.#canReplicate.catch((error: unknown) => {
+      this.#canReplicate = undefined; // the next add asks again
+      throw error;
+    });
+    if (canReplicate) return;
+    const where = describeDocket(this.#settings);
+    throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave it out there`);
+  }
+
+  /** Waits for the replicas, on the connection that wrote. An answer that is lost says nothing of any of them. */
+  async #replicated(redis: Redis, placed: readonly Placed[]): Promise<Placed[]> {
+    const { replicas, timeoutMs } = this.#settings.durability!;
+    const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);
+    return placed.map((one) => ({ ...one, replicas: count }));
+  }
+
+  #checkDurability(handles: readonly Execution<unknown>[], placed: readonly (Placed | null)[]): void {
+    if (!this.#settings.durability) return;
+    const { replicas: wanted, timeoutMs } = this.#settings.durability;
+    const fewest = placed.reduce((least, one) => Math.min(least, one?.replicas ?? 0), wanted);
+    if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
   async #read(key: string): Promise<ExecutionRecord | null> {
@@ -360,12 +399,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   #connect(): Promise<Redis> {
-    this.#connection ??= openConnection(this.#settings.url, 'producer', { name: this.#settings.name }).catch(
-      (error: unknown) => {
-        this.#connection = undefined; // the next call tries again
-        throw error;
-      },
-    );
+    const { url, name, durability } = this.#settings;
+    const options = { name, longestBlockMs: durability?.timeoutMs ?? 0 };
+    this.#connection ??= openConnection(url, 'producer', options).catch((error: unknown) => {
+      this.#connection = undefined; // the next call tries again
+      throw error;
+    });
     return this.#connection;
   }
 

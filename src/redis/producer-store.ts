@@ -24,6 +24,8 @@ export interface Placed {
   readonly generation: number;
   /** Server time of the placement, in milliseconds. */
   readonly nowMs: number;
+  /** Replicas that had it in time, if anybody asked. */
+  readonly replicas?: number;
 }
 
 /** What is known of an execution. Times are server milliseconds. */
@@ -85,6 +87,22 @@ export async function replace(redis: Redis, keys: Keys, placement: Omit<Placemen
   const args = [keys.prefix, key, task, dueArgument(due), message];
   const reply = (await runScript(redis, 'replace', [keys.work, keys.front, keys.schedule], args)) as Buffer[];
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
+}
+
+/** Whether the server can be asked to wait for its replicas; the embedded one cannot. */
+export async function canWaitForReplicas(redis: Redis): Promise<boolean> {
+  try {
+    await redis.wait(0, 1);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplyError') return false;
+    throw error;
+  }
+}
+
+/** Waits until replicas have what was written on this connection; answers how many have it, in time. */
+export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs: number): Promise<number> {
+  return await redis.wait(replicas, timeoutMs);
 }
 
 /** Cancels an execution wherever it is. Asks the worker that runs it, and does not wait for that. */

@@ -112,6 +112,9 @@ class PaymentDeclined extends Error {
 new Docket({ name: 'x', url: 'memory://', executionTtl: 0, maxPayloadBytes: 1_000, errors: [PaymentDeclined] });
 const options: DocketOptions<typeof tasks> = { executionTtl: '1.5h', heartbeatInterval: 500, tasks };
 expectType<Docket<typeof tasks>>()(new Docket(options));
+new Docket({ durability: { replicas: 1, timeout: '1s' } });
+// @ts-expect-error for how long?
+new Docket({ durability: { replicas: 1 } });
 // @ts-expect-error not a duration
 new Docket({ executionTtl: '15 minutes' });
 // @ts-expect-error not a class of errors
