@@ -1,9 +1,20 @@
 /** Entry `docket`: what declares and enqueues work. Loads neither the thread pool nor the command line. */
 export { Docket } from './client/docket.js';
-export type { DocketOptions, ErrorClass } from './client/options.js';
+export type { DocketOptions, DurabilityOptions, ErrorClass } from './client/options.js';
+export type {
+  FutureEntry,
+  QuarantineEntry,
+  RunningEntry,
+  Snapshot,
+  SnapshotEntry,
+  SnapshotOptions,
+  WaitingEntry,
+  WorkerInfo,
+} from './client/snapshot.js';
 export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
+export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
 export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';

@@ -6,17 +6,21 @@ import {
   AddUnconfirmedError,
   DocketClosedError,
   DocketError,
+  DurabilityError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
+  InvalidOptionError,
   PartialAddError,
   RedisUnavailableError,
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import {
   cancel,
+  canWaitForReplicas,
   type Due,
   type ExecutionRecord,
   enqueue,
@@ -25,6 +29,7 @@ import {
   readExecution,
   replace,
   schedule,
+  waitForReplicas,
 } from '../redis/producer-store.js';
 import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
@@ -35,6 +40,7 @@ import { ExecutionHandle, type ExecutionSource, type Placement } from './executi
 import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
+import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
 
 /** Two batches may be unanswered: one is executed while the next is encoded and written. */
 const BATCHES: BatchLimits<Prepared> = {
@@ -69,6 +75,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
   #connection: Promise<Redis> | undefined;
+  #canReplicate: Promise<boolean> | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
@@ -110,6 +117,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @throws AddUnconfirmedError when the connection broke before the answer came
+   * @throws DurabilityError when it was written, but too few replicas had it in time; only with `durability`
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
   add<K extends keyof Tasks & string>(
@@ -122,8 +130,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const preparing = prepare(this.#settings, this.#newId, task, args, options);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
-    const handle = this.#handle(prepared, await batcher.add(prepared));
+    const placed = await batcher.add(prepared);
+    const handle = this.#handle(prepared, placed);
     await this.#completed(handle);
+    this.#checkDurability([handle], [placed]);
     return handle;
   }
 
@@ -164,6 +174,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       throw isNothingWritten ? failure.error : new PartialAddError(handles, missing, { cause: failure.error });
     }
     await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
+    this.#checkDurability(handles as Execution<CallResult<C>>[], [...placedEntries!, ...placedRecords!]);
     return handles as Execution<CallResult<C>>[];
   }
 
@@ -191,10 +202,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(options?.key);
     const prepared = await prepare(this.#settings, this.#newId, task, args, options);
-    return this.#handle(
-      prepared,
-      await this.#send([prepared], (redis) => replace(redis, this.#settings.keys, prepared)),
-    );
+    const placed = await this.#send([prepared], async (redis) => [await replace(redis, this.#settings.keys, prepared)]);
+    const handle = this.#handle(prepared, placed[0]!);
+    this.#checkDurability([handle], placed);
+    return handle;
   }
 
   /**
@@ -208,6 +219,46 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
   }
 
+  /**
+   * Removes everything that was added before this call and has not started: scheduled, queued, waiting for a slot. Their
+   * keys are free again, and whoever waits for them hears that they were cancelled. What runs goes on, and so does what a
+   * worker has taken to run it next. A chain whose next run was pending has none any more; that of an automatic task is
+   * started again within a minute: end it with `cancel`.
+   * @returns how many executions were removed
+   */
+  async clear(): Promise<number> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => clear(redis, this.#settings.keys)));
+  }
+
+  /**
+   * The docket's own connection, for your own needs: an ioredis client. Connects when it is first asked for, is closed with
+   * the docket, and fails fast: what is sent while the link is down rejects. Adds travel on it too, so do not block or
+   * subscribe on it: `(await docket.redis).duplicate()` is for that, and yours to close. Keep what you store under
+   * `docket.key(suffix)`.
+   *
+   * @example
+   * ```ts
+   * const redis = await docket.redis;
+   * await redis.incr(docket.key('visits'));
+   * ```
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @throws DocketClosedError when the docket is closed
+   */
+  get redis(): Promise<Redis> {
+    return this.#closing.signal.aborted ? Promise.reject(new DocketClosedError()) : this.#connect();
+  }
+
+  /**
+   * The name of a key of your own in Redis, `{name}:user:<suffix>`: on the same slot of a cluster and under the same ACL
+   * pattern as the docket, and never one of its own keys.
+   * @throws InvalidOptionError when the suffix is not text or empty
+   */
+  key(suffix: string): string {
+    if (typeof suffix !== 'string' || suffix === '') throw new InvalidOptionError('suffix', 'expected text, not empty');
+    return this.#settings.keys.user(suffix);
+  }
+
   /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */
   async getExecution(key: string): Promise<Execution<unknown> | null> {
     this.#checkOpen();
@@ -217,6 +268,28 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const { task, dueMs, state, generation } = record;
     const placement = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
     return new ExecutionHandle(this.#source, placement, record);
+  }
+
+  /**
+   * Looks at what waits, what runs where, and who is there to run it. Cheap however long the backlog is: the totals are
+   * exact, the lists have the first entries of each kind.
+   * @throws InvalidOptionError for a `limit` that is not one
+   */
+  async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => takeSnapshot(redis, this.#settings.keys, options)));
+  }
+
+  /** Lists the workers that live and can take work, as their last heartbeats said. */
+  async workers(): Promise<WorkerInfo[]> {
+    this.#checkOpen();
+    return await this.#typed(this.#connect().then((redis) => listWorkers(redis, this.#settings.keys)));
+  }
+
+  /** Lists the workers that can run a task, given by its name or by itself. */
+  async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
+    const name = typeof task === 'string' ? task : task.name;
+    return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
   }
 
   /** Sends what was added, then closes all connections; whoever still waits for a result is told so. Idempotent. */
@@ -251,8 +324,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async #sendEntries(batch: readonly Prepared[]): Promise<Placed[]> {
     const messages = batch.map((item) => item.message);
-    const nowMs = await this.#send(batch, (redis) => enqueue(redis, this.#settings.keys, messages));
-    return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
+    return await this.#send(batch, async (redis) => {
+      const nowMs = await enqueue(redis, this.#settings.keys, messages);
+      return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
+    });
   }
 
   async #sendRecords(batch: readonly Prepared[]): Promise<Placed[]> {
@@ -261,10 +336,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
-  async #send<T>(batch: readonly Prepared[], write: (redis: Redis) => Promise<T>): Promise<T> {
+  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[]>): Promise<Placed[]> {
     const redis = await this.#connect();
+    if (this.#settings.durability) await this.#checkReplication(redis);
+    let placed: Placed[];
     try {
-      return await write(redis);
+      placed = await write(redis);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (error.name === 'ReplyError') {
@@ -278,6 +355,33 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         },
       );
     }
+    return this.#settings.durability ? await this.#replicated(redis, placed) : placed;
+  }
+
+  /** Says at the first add, before anything is written, that the server cannot do what `durability` asks for. */
+  async #checkReplication(redis: Redis): Promise<void> {
+    this.#canReplicate ??= this.#typed(canWaitForReplicas(redis));
+    const canReplicate = await this.#canReplicate.catch((error: unknown) => {
+      this.#canReplicate = undefined; // the next add asks again
+      throw error;
+    });
+    if (canReplicate) return;
+    const where = describeDocket(this.#settings);
+    throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave it out there`);
+  }
+
+  /** Waits for the replicas, on the connection that wrote. An answer that is lost says nothing of any of them. */
+  async #replicated(redis: Redis, placed: readonly Placed[]): Promise<Placed[]> {
+    const { replicas, timeoutMs } = this.#settings.durability!;
+    const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);
+    return placed.map((one) => ({ ...one, replicas: count }));
+  }
+
+  #checkDurability(handles: readonly Execution<unknown>[], placed: readonly (Placed | null)[]): void {
+    if (!this.#settings.durability) return;
+    const { replicas: wanted, timeoutMs } = this.#settings.durability;
+    const fewest = placed.reduce((least, one) => Math.min(least, one?.replicas ?? 0), wanted);
+    if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
   async #read(key: string): Promise<ExecutionRecord | null> {
@@ -311,12 +415,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   #connect(): Promise<Redis> {
-    this.#connection ??= openConnection(this.#settings.url, 'producer', { name: this.#settings.name }).catch(
-      (error: unknown) => {
-        this.#connection = undefined; // the next call tries again
-        throw error;
-      },
-    );
+    const { url, name, durability } = this.#settings;
+    const options = { name, longestBlockMs: durability?.timeoutMs ?? 0 };
+    this.#connection ??= openConnection(url, 'producer', options).catch((error: unknown) => {
+      this.#connection = undefined; // the next call tries again
+      throw error;
+    });
     return this.#connection;
   }
 

@@ -104,6 +104,9 @@ export class ExecutionHandle<R> implements Execution<R> {
   get error(): string | null {
     return this.#record?.errorLine ?? null;
   }
+  get waitingFor(): string | null {
+    return this.#record?.waitingFor ?? null;
+  }
 
   get progress(): ExecutionProgress {
     if (!this.#progress) {

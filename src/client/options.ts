@@ -41,10 +41,24 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
    * @default 1 MiB
    */
   maxPayloadBytes?: number;
+  /**
+   * How safe an add must be before it resolves: after each batch the docket waits until so many replicas have it. Costs
+   * a trip to the replicas for each batch, during which this docket's connection does nothing else. Too few in time: a
+   * DurabilityError; the adds are written all the same. For adds by this docket alone, not for what workers write.
+   * @default none: an add resolves when the master has it
+   */
+  durability?: DurabilityOptions;
   /** Error classes that `result()` revives, beside the built-in ones. */
   errors?: readonly ErrorClass[];
   /** The collection, for producers that have it: names given to `add`, and their `input`, are then checked at once. */
   tasks?: Tasks;
+}
+
+export interface DurabilityOptions {
+  /** How many replicas must have an add, 1 or more. */
+  readonly replicas: number;
+  /** How long to wait for them, more than 0. */
+  readonly timeout: Duration;
 }
 
 /** The options as the docket uses them. */
@@ -56,6 +70,7 @@ export interface DocketSettings {
   readonly heartbeatIntervalMs: number;
   readonly missedHeartbeats: number;
   readonly maxPayloadBytes: number;
+  readonly durability: { readonly replicas: number; readonly timeoutMs: number } | null;
   readonly errors: readonly ErrorClass[];
   /** The known tasks by name; `null` when the producer did not say. */
   readonly tasks: ReadonlyMap<string, AnyTask> | null;
@@ -87,6 +102,12 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
     ),
     missedHeartbeats: atLeast(1, options.missedHeartbeats ?? DEFAULTS.missedHeartbeats, 'missedHeartbeats'),
     maxPayloadBytes: atLeast(1, options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes, 'maxPayloadBytes'),
+    durability: options.durability
+      ? {
+          replicas: atLeast(1, options.durability.replicas, 'durability.replicas'),
+          timeoutMs: atLeast(1, toMs(options.durability.timeout, 'durability.timeout'), 'durability.timeout'),
+        }
+      : null,
     errors: options.errors ?? [],
     tasks: options.tasks ? new Map(Object.entries(options.tasks)) : null,
   };

@@ -143,6 +143,26 @@ export class PartialAddError<E = unknown> extends DocketError {
   }
 }
 
+/** Adds were written, but too few replicas had them in time: a failover may lose them. Only with `durability`. */
+export class DurabilityError<E = unknown> extends DocketError {
+  readonly code = 'DOCKET_DURABILITY';
+  constructor(
+    /** What was written, in order. It is run like anything else. */
+    readonly executions: readonly E[],
+    /** How many replicas had it in time. */
+    readonly replicas: number,
+    /** How many should have. */
+    readonly wanted: number,
+    timeoutMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${executions.length === 1 ? 'the add is' : `${executions.length} adds are`} written, but ${replicas} instead of ${wanted} replicas had it within ${timeoutMs} ms: a failover may lose it. Add again only under the same key`,
+      options,
+    );
+  }
+}
+
 /** The docket was closed; it takes no more work. */
 export class DocketClosedError extends DocketError {
   readonly code = 'DOCKET_CLOSED';

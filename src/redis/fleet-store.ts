@@ -12,6 +12,15 @@ export interface WorkerReport {
   readonly tasks: readonly string[];
   /** How long this worker may be silent before its executions are given to others, in milliseconds. */
   readonly leaseMs: number;
+  /** Whether it takes work: it reads, or has all it can run. One that does not is no longer listed, but keeps its lease. */
+  readonly canClaim: boolean;
+}
+
+/** A worker whose heartbeat has not expired. Times are server milliseconds. */
+export interface LiveWorker extends WorkerReport {
+  readonly consumer: string;
+  readonly seenMs: number;
+  readonly expiresMs: number;
 }
 
 /**
@@ -44,6 +53,8 @@ export async function heartbeat(
       JSON.stringify(report.tasks),
       'lease',
       report.leaseMs,
+      'claims',
+      report.canClaim ? 1 : 0,
     ],
   );
   return Number(nowMs);
@@ -51,10 +62,37 @@ export async function heartbeat(
 
 /** Whether a live worker other than `consumer` says that it knows the task. */
 export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
-  const live = await redis.zrangebyscore(keys.workers, await serverTimeMs(redis), '+inf');
-  const others = live.filter((other) => other !== consumer);
-  const tasks = await Promise.all(others.map((other) => redis.hget(keys.worker(other), 'tasks')));
-  return tasks.some((announced) => announced !== null && (JSON.parse(announced) as string[]).includes(task));
+  const live = await liveWorkers(redis, keys);
+  return live.some((other) => other.consumer !== consumer && other.canClaim && other.tasks.includes(task));
+}
+
+/** The workers whose heartbeats have not expired. Only reads: whoever expired is taken off the list by the next heartbeat. */
+export async function liveWorkers(redis: Redis, keys: Keys): Promise<LiveWorker[]> {
+  const [seconds, micros] = await redis.time();
+  const nowMs = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+  const live = await redis.zrangebyscore(keys.workers, `(${nowMs}`, '+inf', 'WITHSCORES');
+  const workers: Promise<LiveWorker | null>[] = [];
+  for (let i = 0; i + 1 < live.length; i += 2) {
+    const [consumer, expiresMs] = [live[i]!, Number(live[i + 1])];
+    workers.push(redis.hgetall(keys.worker(consumer)).then((said) => liveWorker(consumer, expiresMs, said)));
+  }
+  return (await Promise.all(workers)).filter((worker) => worker !== null);
+}
+
+function liveWorker(consumer: string, expiresMs: number, said: Partial<Record<string, string>>): LiveWorker | null {
+  if (said.name === undefined) return null; // signed off meanwhile
+  return {
+    consumer,
+    expiresMs,
+    seenMs: Number(said.seen ?? 0),
+    name: said.name,
+    threads: Number(said.threads),
+    concurrency: Number(said.concurrency),
+    running: Number(said.running),
+    tasks: JSON.parse(said.tasks ?? '[]') as string[],
+    leaseMs: Number(said.lease),
+    canClaim: said.claims !== '0',
+  };
 }
 
 /** Takes the worker off the list, and its consumer off the streams if nothing is pending on it. */

@@ -20,6 +20,8 @@ export interface Keys {
   readonly front: string;
   /** Sorted set of the keys of executions that are not due yet, by due time in server milliseconds. */
   readonly schedule: string;
+  /** Hash: names of limits where somebody may wait for a slot. */
+  readonly waiting: string;
   /** Sorted set of limits whose waiters a script left for a scheduler to serve. */
   readonly wakes: string;
   /** Sorted set of ids without a record that are not to run any more, by the time at which that is forgotten. */
@@ -45,6 +47,10 @@ export interface Keys {
   events(key: string): string;
   /** Hash: what a worker says of itself. */
   worker(consumer: string): string;
+  /** Sorted set: who waits for a slot of a limit, by their tickets. */
+  limit(name: string): string;
+  /** What users keep beside a docket; nothing of docket's own begins like it. */
+  user(suffix: string): string;
 }
 
 /**
@@ -61,6 +67,7 @@ export function keysOf(docket: string): Keys {
     work: `${prefix}work`,
     front: `${prefix}front`,
     schedule: `${prefix}schedule`,
+    waiting: `${prefix}waiting`,
     wakes: `${prefix}wakes`,
     cancelled: `${prefix}cancelled`,
     workers: `${prefix}workers`,
@@ -72,5 +79,7 @@ export function keysOf(docket: string): Keys {
     run: (key) => `${prefix}run:${key}`,
     events: (key) => `${prefix}events:${key}`,
     worker: (consumer) => `${prefix}worker:${consumer}`,
+    limit: (name) => `${prefix}limit:${name}`,
+    user: (suffix) => `${prefix}user:${suffix}`,
   };
 }

@@ -25,6 +25,8 @@ export interface Placed {
   readonly generation: number;
   /** Server time of the placement, in milliseconds. */
   readonly nowMs: number;
+  /** Replicas that had it in time, if anybody asked. */
+  readonly replicas?: number;
 }
 
 /** What is known of an execution. Times are server milliseconds. */
@@ -43,6 +45,8 @@ export interface ExecutionRecord {
   readonly progress: ProgressRecord;
   /** Server time of the reading, in microseconds. */
   readonly readUs: number;
+  /** Name of the limit it waits at for a slot. */
+  readonly waitingFor: string | null;
   /** The message; gone once the execution has ended. */
   readonly message: Buffer | null;
 }
@@ -89,6 +93,22 @@ export async function replace(redis: Redis, keys: Keys, placement: Omit<Placemen
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
 }
 
+/** Whether the server can be asked to wait for its replicas; the embedded one cannot. */
+export async function canWaitForReplicas(redis: Redis): Promise<boolean> {
+  try {
+    await redis.wait(0, 1);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplyError') return false;
+    throw error;
+  }
+}
+
+/** Waits until replicas have what was written on this connection; answers how many have it, in time. */
+export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs: number): Promise<number> {
+  return await redis.wait(replicas, timeoutMs);
+}
+
 /** Cancels an execution wherever it is. Asks the worker that runs it, and does not wait for that. */
 export async function cancel(redis: Redis, keys: Keys, key: string): Promise<void> {
   await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
@@ -117,6 +137,7 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
     errorLine: fields.get('y')?.toString() ?? null,
     progress: progressOf(fields),
     readUs: number('') ?? 0,
+    waitingFor: fields.get('l')?.toString() ?? null,
     message: message.length > 0 ? message : null,
   };
 }

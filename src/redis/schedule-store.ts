@@ -23,11 +23,16 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
   return { count: reply[0], nextInMs: head === '' ? null : Math.max(0, Number(head) - nowMs) };
 }
 
-/** Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. */
-export async function countRemaining(redis: Redis, keys: Keys): Promise<{ queued: number; scheduled: number }> {
-  const reply = (await runScript(redis, 'remaining', [keys.work, keys.front, keys.schedule, keys.wakes], [])) as [
-    number,
-    number,
-  ];
+/**
+ * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. What is under one of
+ * the keys in `except` does not count.
+ */
+export async function countRemaining(
+  redis: Redis,
+  keys: Keys,
+  except: readonly string[] = [],
+): Promise<{ queued: number; scheduled: number }> {
+  const all = [keys.work, keys.front, keys.schedule, keys.wakes];
+  const reply = (await runScript(redis, 'remaining', all, [keys.prefix, ...except])) as [number, number];
   return { queued: reply[0], scheduled: reply[1] };
 }

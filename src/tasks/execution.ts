@@ -25,6 +25,8 @@ export interface Execution<R> {
   readonly error: string | null;
   /** How far it is, and the ways to say so from outside. */
   readonly progress: ExecutionProgress;
+  /** While it is `queued` and waits for a slot of a concurrency limit: the name of that limit, see `Docket.snapshot`. */
+  readonly waitingFor: string | null;
 
   /** Reads the fields anew. */
   sync(): Promise<void>;

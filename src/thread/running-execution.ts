@@ -55,6 +55,9 @@ export class RunningExecution implements Execution<unknown> {
   get error(): string | null {
     return this.#read?.error ?? null;
   }
+  get waitingFor(): string | null {
+    return this.#read?.waitingFor ?? null;
+  }
 
   /** As others see it: what the body just reported arrives here with the next `sync()` after it was written. */
   get progress(): ExecutionProgress {

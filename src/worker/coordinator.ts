@@ -14,6 +14,7 @@ import { monotonicMs, StopReason } from '../core/slots.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
+import type { Allowance } from './allowance.js';
 import { Canceller } from './canceller.js';
 import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
@@ -42,6 +43,8 @@ const FIRST_LOOK_MS = 10;
 const LAST_LOOK_MS = 500;
 /** What the end of a drain has for its last commands, however late it is. */
 const LAST_WORDS_MS = 500;
+/** How much longer than it may block a read may take before the worker is no longer listed. */
+const READ_MARGIN_MS = 1_000;
 
 export class Coordinator {
   readonly #docket: DocketSettings;
@@ -61,6 +64,7 @@ export class Coordinator {
   readonly #suppliers: readonly Service[];
   /** Keep what is here; stop last. */
   readonly #keepers: readonly Service[];
+  readonly #allowance: Allowance;
   #catalog = new Catalog({ tasks: [], fallback: null });
   #isDraining = false;
 
@@ -71,11 +75,13 @@ export class Coordinator {
     connections: Connections,
     logger: WorkerLogger,
     onBroken: (error: Error) => void,
+    allowance: Allowance,
   ) {
     this.#docket = docket;
     this.#settings = settings;
     this.#connections = connections;
     this.#logger = logger;
+    this.#allowance = allowance;
     this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
 
     const { keys, heartbeatIntervalMs, missedHeartbeats, executionTtlMs } = docket;
@@ -127,6 +133,8 @@ export class Coordinator {
       held: () => this.#dispatcher.size,
       take: (deliveries) => this.#take(deliveries),
       refuse: (delivery) => void this.#putBacks.add(delivery),
+      allowance,
+      leave: (delivery) => this.#settler.leaveToOthers(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
     this.#crew = new Crew({
@@ -176,15 +184,22 @@ export class Coordinator {
       ensureGroups(this.#connections.commands, this.#docket.keys),
     ]);
     this.#catalog = new Catalog(manifest);
-    for (const service of this.#keepers) service.start();
-    await Promise.race([this.#canceller.ready, aborted(signal)]); // what was cancelled before must not start
+    // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
+    // worker reads.
+    const [heartbeat, ...keepers] = [...this.#keepers].reverse();
+    for (const service of keepers) service.start();
+    await Promise.race([this.#canceller.ready, aborted(signal)]);
     if (signal.aborted) return;
     for (const service of this.#suppliers) service.start();
+    heartbeat!.start();
     const tasks = this.#catalog.tasks.map((task) => task.name);
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
   }
 
-  /** Resolves when nothing is left in the whole docket, on any worker; looks twice, since an answer is a moment's. */
+  /**
+   * Resolves when nothing is left in the whole docket, on any worker, but what this one may run no more; looks twice, since
+   * an answer is a moment's.
+   */
   async nothingLeft(signal: AbortSignal): Promise<void> {
     let quiet = 0;
     let lookAgainMs = FIRST_LOOK_MS;
@@ -194,7 +209,7 @@ export class Coordinator {
       const isBusy = this.#dispatcher.size > 0 || !this.#settler.isIdle;
       const left = isBusy
         ? null
-        : await countRemaining(this.#connections.commands, this.#docket.keys).catch(() => null);
+        : await countRemaining(this.#connections.commands, this.#docket.keys, this.#allowance.spent).catch(() => null);
       quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
     }
   }
@@ -266,10 +281,17 @@ export class Coordinator {
     else this.#settler.lostThread(delivery, wasAlone);
   }
 
+  /** Whether the intake reads, or has all it can run: else something holds it up, or it was stopped. */
+  #canClaim(): boolean {
+    const { heartbeatIntervalMs } = this.#docket;
+    const patienceMs = Math.max(2 * heartbeatIntervalMs, this.#settings.longestReadMs + READ_MARGIN_MS);
+    return this.#intake.isTaking(patienceMs);
+  }
+
   #report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#settings;
     const tasks = this.#catalog.tasks.map((task) => task.name);
-    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size };
+    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size, canClaim: this.#canClaim() };
   }
 
   #startThread(lane: Lane): Promise<Thread> {

@@ -131,6 +131,11 @@ export function putBack(delivery: Delivery, delayMs: number): Settlement {
   return { ...goesOn(delivery), to: { delayMs }, putBacks: delivery.putBacks + 1, once: '' };
 }
 
+/** The same attempt, which has not met the limits of its task, is left to other workers. */
+export function leftToOthers(delivery: Delivery, delayMs: number): Settlement {
+  return { ...goesOn(delivery), to: { delayMs }, once: '' };
+}
+
 function goesOn(delivery: Delivery) {
   const { token, envelope, deliveries, charges, putBacks } = delivery;
   const id = keyOf(delivery);

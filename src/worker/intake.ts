@@ -17,8 +17,9 @@ import { BATCH_BYTES, BATCH_ITEMS, claim, ensureGroups, quarantine } from '../re
 import type { Keys } from '../redis/keys.js';
 import { type Entry, readEntries } from '../redis/stream-reader.js';
 import type { Logger } from '../tasks/context.js';
+import type { Allowance } from './allowance.js';
 import type { Catalog } from './catalog.js';
-import { type Delivery, deliveryOf, ticketOf } from './delivery.js';
+import { type Delivery, deliveryOf, keyOf, ticketOf } from './delivery.js';
 
 /** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
 const READ_ITEMS = 1_024;
@@ -49,6 +50,10 @@ export interface IntakeOptions {
   take(deliveries: readonly Delivery[]): void;
   /** Takes what nobody here can run: another task, or what a newer version wrote. */
   refuse(delivery: Delivery): void;
+  /** What may be claimed under certain keys. */
+  readonly allowance: Allowance;
+  /** Takes what is beyond that. */
+  leave(delivery: Delivery): void;
   /** Takes what its limits do not let run, and what cannot be counted by them. */
   drop(delivery: Delivery, verdict: Drop): void;
 }
@@ -78,6 +83,7 @@ export class Intake extends Service {
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
+  #lastPollMs = 0;
 
   constructor(options: IntakeOptions) {
     super();
@@ -89,6 +95,18 @@ export class Intake extends Service {
   /** Deliveries between their read and their claim. */
   get claiming(): ReadonlySet<Delivery> {
     return this.#claiming;
+  }
+
+  /** When the server last answered a read or a claim, by this process' monotonic clock. */
+  get lastPollMs(): number {
+    return this.#lastPollMs;
+  }
+
+  /** Whether it can really take work: it has polled within `patienceMs`, or does not because all threads have enough. */
+  isTaking(patienceMs: number): boolean {
+    if (this.#isStopping) return false;
+    const { room, held } = this.#options;
+    return monotonicMs() - this.#lastPollMs <= patienceMs || (held() > 0 && room() <= 0);
   }
 
   /** There may be room again. */
@@ -114,6 +132,7 @@ export class Intake extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { logger } = this.#options;
     let reading: Promise<Entry[]> | null = null;
+    this.#lastPollMs = monotonicMs();
     while (!signal.aborted || reading) {
       reading ??= this.#read(0, signal);
       if (!reading) {
@@ -124,6 +143,7 @@ export class Intake extends Service {
       }
       try {
         const entries: Entry[] = await reading;
+        this.#lastPollMs = monotonicMs();
         // Asked for before these are dealt with: the server collects the next batch while this one is dispatched.
         reading = entries.length > 0 ? this.#read(entries.length, signal) : null;
         this.#accept(entries);
@@ -163,6 +183,7 @@ export class Intake extends Service {
         const gates = this.#gatesOf(delivery);
         if (delivery.policies === null) this.#options.refuse(delivery);
         else if (gates instanceof Error) this.#options.drop(delivery, gates);
+        else if (!this.#options.allowance.take(keyOf(delivery))) this.#options.leave(delivery);
         else if (gates) limited.push({ delivery, gates });
         else if (delivery.record === null) lean.push(delivery);
         else recorded.push(delivery);
@@ -218,14 +239,17 @@ export class Intake extends Service {
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
       const verdicts = await claiming;
-      take(batch.filter((_, i) => verdicts[i] === null));
+      const claimed = batch.filter((_, i) => verdicts[i] === null);
+      if (claimed.length < batch.length) this.#giveBack(batch, claimed);
+      take(claimed);
       batch.forEach((delivery, i) => {
         const verdict = verdicts[i];
         if (verdict && isDrop(verdict)) drop(delivery, verdict);
       });
       const failed = verdicts.filter((verdict) => verdict === 'failed').length;
-      if (failed > 0) throw new Error(`${failed} of them met an error in the script`);
+      if (failed > 0) logger.error({ failed }, 'executions met an error in the script and are left to their leases');
     } catch (error) {
+      this.#giveBack(batch, []);
       // Left alone, the entries are redelivered when their lease ends.
       logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
@@ -234,12 +258,19 @@ export class Intake extends Service {
     }
   }
 
+  #giveBack(batch: readonly Delivery[], claimed: readonly Delivery[]): void {
+    const kept = new Set(claimed);
+    for (const delivery of batch) if (!kept.has(delivery)) this.#options.allowance.giveBack(keyOf(delivery));
+  }
+
   /** Claiming twice does no harm: who was let through is let through again. */
   async #untilLeaseEnds<T>(claimOnce: () => Promise<T>): Promise<T> {
     const giveUpMs = monotonicMs() + this.#options.leaseMs;
     for (;;) {
       try {
-        return await claimOnce();
+        const claimed = await claimOnce();
+        this.#lastPollMs = monotonicMs();
+        return claimed;
       } catch (error) {
         if (monotonicMs() > giveUpMs || this.#isStopping) throw error;
         this.#options.logger.warn({ error: String(error) }, 'claiming failed, trying again');

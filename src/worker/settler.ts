@@ -25,6 +25,7 @@ import {
   followed,
   handedBack,
   keyOf,
+  leftToOthers,
   postponed,
   putBack,
   retried,
@@ -39,6 +40,8 @@ const RETRY_AFTER_MS = 200;
 const BATCHES_IN_FLIGHT = 6;
 /** How long a suspect waits while another one runs. */
 const SUSPECT_DELAY_MS = 1_000;
+/** How long what this worker may run no more waits before it is read again, perhaps by another. */
+const LEFT_DELAY_MS = 1_000;
 /** The next run of one that a limit dropped is at least so far away: it might be dropped again. */
 const AFTER_DROP_MS = 1_000;
 
@@ -141,6 +144,12 @@ export class Settler {
   /** Nobody here can run it: it waits for a worker that can. */
   putBack(delivery: Delivery, delayMs: number): void {
     this.#write(delivery, putBack(delivery, delayMs));
+  }
+
+  /** This worker runs its key no more. */
+  leaveToOthers(delivery: Delivery): void {
+    this.#log('debug', delivery, 'is left to other workers: it was run here as often as was asked for');
+    this.#write(delivery, leftToOthers(delivery, LEFT_DELAY_MS));
   }
 
   /** The thread died under the execution. If it ran alone it is charged for that, and given up when it was too often. */

@@ -1,8 +1,11 @@
 /** The public face of a worker: what it can be told, and how it is run and stopped. */
 import { type Docket, settingsOf } from '../client/docket.js';
 import type { DocketSettings } from '../client/options.js';
+import { checkKey } from '../client/prepare.js';
+import { InvalidOptionError } from '../core/errors.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
+import { Allowance } from './allowance.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
@@ -56,6 +59,29 @@ export class Worker {
     await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal);
   }
 
+  /**
+   * Runs as `runUntilFinished` does, but what is under the given keys so many times at most: a perpetual task, say, which
+   * would go on for ever. Every attempt that this worker claims counts, a retry too. What comes under such a key after
+   * that is left to other workers, read again and left again once a second, and not waited for: when this resolves it is
+   * still scheduled or queued. `docket.cancel(key)` ends it.
+   *
+   * @example
+   * ```ts
+   * await worker.runAtMost({ sweep: 3 }); // three runs of the chain, and everything else to its end
+   * ```
+   * @throws InvalidOptionError for a key that is not one, or a count that is not a whole number >= 0
+   * @throws what `runForever` throws
+   */
+  async runAtMost(attempts: Readonly<Record<string, number>>, options: { signal?: AbortSignal } = {}): Promise<void> {
+    for (const [key, count] of Object.entries(attempts)) {
+      checkKey(key);
+      if (Number.isSafeInteger(count) && count >= 0) continue;
+      throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
+    }
+    const allowance = new Allowance(Object.entries(attempts));
+    await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal, allowance);
+  }
+
   /** Stops taking work, finishes or hands back what there is within `drainTimeout`, and ends all threads. Idempotent. */
   async close(): Promise<void> {
     this.#stopping.abort();
@@ -66,16 +92,20 @@ export class Worker {
     await this.close();
   }
 
-  async #start(finished: Finished, signal: AbortSignal | undefined): Promise<void> {
+  async #start(
+    finished: Finished,
+    signal: AbortSignal | undefined,
+    allowance: Allowance = new Allowance(),
+  ): Promise<void> {
     if (this.#running) throw new Error('this worker was started before: create another one');
     const stop = () => this.#stopping.abort();
     if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop, { once: true });
-    this.#running = this.#run(finished);
+    this.#running = this.#run(finished, allowance);
     await this.#running.finally(() => signal?.removeEventListener('abort', stop));
   }
 
-  async #run(finished: Finished): Promise<void> {
+  async #run(finished: Finished, allowance: Allowance): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
     const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal).catch((error) => {
@@ -84,10 +114,11 @@ export class Worker {
     if (!connections) return;
     let broken: Error | undefined;
     try {
-      const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, (error) => {
+      const onBroken = (error: Error) => {
         broken = error;
         this.#stopping.abort();
-      });
+      };
+      const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, onBroken, allowance);
       try {
         await coordinator.start(signal);
         await Promise.race([finished(coordinator, signal), aborted(signal)]);

@@ -34,6 +34,21 @@ describeOnRedis('a server whose memory is full', (redis) => {
   });
 });
 
+describeOnRedis('a server whose memory is full of work', (redis) => {
+  test('can be cleared', async () => {
+    const { docket, redis: commands } = await openFleet(redis().url);
+    const when = (i: number) => (i % 2 ? { when: '1h' as const } : {});
+    await Promise.all(Array.from({ length: 50 }, (_, i) => docket.add('echo', { value: i }, when(i))));
+    await commands.config('SET', 'maxmemory', 1_000_000, 'maxmemory-policy', 'noeviction');
+    try {
+      await expect(docket.add('echo', { value: 50 })).rejects.toThrow('OOM');
+      expect(await docket.clear()).toBe(50);
+    } finally {
+      await commands.config('SET', 'maxmemory', 0);
+    }
+  });
+});
+
 describeOnRedis('a server that went away before the first wait for a result', (redis) => {
   test('does not keep a docket from being closed', async () => {
     const docket = new Docket({ name: `t-${randomUUID()}`, url: redis().url });

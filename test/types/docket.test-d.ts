@@ -1,5 +1,6 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
 import {
+  Agenda,
   call,
   collection,
   Docket,
@@ -10,7 +11,9 @@ import {
   type ExecutionState,
   exponentialRetry,
   type Progress,
+  type Snapshot,
   task,
+  type WorkerInfo,
 } from 'docket';
 import { Worker } from 'docket/worker';
 
@@ -138,6 +141,9 @@ class PaymentDeclined extends Error {
 new Docket({ name: 'x', url: 'memory://', executionTtl: 0, maxPayloadBytes: 1_000, errors: [PaymentDeclined] });
 const options: DocketOptions<typeof tasks> = { executionTtl: '1.5h', heartbeatInterval: 500, tasks };
 expectType<Docket<typeof tasks>>()(new Docket(options));
+new Docket({ durability: { replicas: 1, timeout: '1s' } });
+// @ts-expect-error for how long?
+new Docket({ durability: { replicas: 1 } });
 // @ts-expect-error not a duration
 new Docket({ executionTtl: '15 minutes' });
 // @ts-expect-error not a class of errors
@@ -150,3 +156,33 @@ new Docket({ tasks: { hello: () => {} } });
 // ---------------------------------------------------------------- workers serve any docket
 new Worker(docket, { tasks: new URL('./tasks.js', import.meta.url), threads: 4, concurrency: 64 });
 new Worker(plain, { tasks, threads: 0 });
+
+// ---------------------------------------------------------------- agendas, typed like add
+const agenda = new Agenda<typeof tasks>();
+agenda.add(hello, { name: 'a' }).add('spin', { n: 1 }, { key: 'k' }).add('sweep').add(page);
+expectType<Execution<unknown>[]>()(await agenda.scatter(docket, { over: '1h', start: new Date(), jitter: '5s' }));
+await agenda.scatter(plain, { over: 60_000, start: '10m' });
+// @ts-expect-error the time is what the agenda decides
+agenda.add(hello, { name: 'a' }, { when: '5m' });
+// @ts-expect-error unknown argument
+agenda.add(hello, { nome: 'a' });
+// @ts-expect-error arguments are required
+agenda.add('hello');
+// @ts-expect-error no task of that name
+agenda.add('nope', {});
+// @ts-expect-error an agenda that knows no names
+new Agenda().add('hello', { name: 'a' });
+// @ts-expect-error spread over what?
+await agenda.scatter(docket, {});
+
+// ---------------------------------------------------------------- looking in
+expectType<number>()(await docket.clear());
+const snapshot: Snapshot = await docket.snapshot({ limit: 5 });
+expectType<Date | null>()(snapshot.running[0]!.since);
+expectType<string>()(snapshot.waiting[0]!.waitingFor);
+expectType<WorkerInfo[]>()(await docket.workers());
+expectType<WorkerInfo[]>()(await docket.taskWorkers(hello));
+expectType<string | null>()(execution.waitingFor);
+expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
+// @ts-expect-error a snapshot is read-only
+snapshot.totals.queued = 0;

@@ -12,7 +12,15 @@ const GENERATION = 5_000_000;
 
 function record(state: ExecutionState, current: number, readUs: number): ExecutionRecord {
   const progress = { current, total: 100, message: null, updatedMs: current > 0 ? current : null };
-  const none = { worker: null, startedMs: null, completedMs: null, result: null, error: null, errorLine: null };
+  const none = {
+    worker: null,
+    waitingFor: null,
+    startedMs: null,
+    completedMs: null,
+    result: null,
+    error: null,
+    errorLine: null,
+  };
   const common = { generation: GENERATION, task: 't', dueMs: 5_000, attempt: 1, message: null };
   return { state, ...common, ...none, progress, readUs };
 }

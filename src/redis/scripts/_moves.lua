@@ -19,6 +19,9 @@ local function read_entry(token)
       moving[entry[2][at]] = entry[2][at + 1]
     end
     moving.w = moving.w or string.match(id, '^%d+')
+    if not moving.k then
+      moving.g = moving.g or id -- where it stands among all placements, whatever becomes of the entry
+    end
     return moving
   end
 end

@@ -5,6 +5,6 @@
 --@include now
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', digits(now))
 redis.call('ZADD', KEYS[1], digits(now + ARGV[2]), ARGV[1])
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], 'seen', digits(now), unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return digits(now)

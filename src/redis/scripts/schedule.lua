@@ -54,7 +54,7 @@ local function place_later(key, kind, task, due, message)
   local score = digits(due)
   earliest = math.min(earliest or due, due)
   if kind == 'l' then
-    redis.call('HSET', prefix .. 'parked:' .. key, 'm', message, 'w', score)
+    redis.call('HSET', prefix .. 'parked:' .. key, 'm', message, 'w', score, 'pg', digits(generation))
     redis.call('ZADD', schedule, score, 'l' .. key)
     return
   end

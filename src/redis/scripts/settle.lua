@@ -161,6 +161,8 @@ local function run_next(ttl, at)
     end
   elseif is_id_cancelled(ARGV[at + 4]) then
     return
+  else
+    following.g = digits(next_generations(1))
   end
   if due > now then
     schedule_at(KEYS[3], due, park(following, ARGV[at + 4], 'scheduled'))

@@ -1,0 +1,22 @@
+-- Draws the line between what `clear` removes and what is added after it.
+-- KEYS  work, front
+-- ARGV  prefix
+-- Reply generation, the last id on each stream
+--@include now
+--@include memory
+local prefix = ARGV[1]
+--@include generation
+
+-- Also of entries that are gone.
+local function last_id(stream)
+  if redis.call('EXISTS', stream) == 1 then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for at = 1, #info, 2 do
+      if info[at] == 'last-generated-id' then
+        return info[at + 1]
+      end
+    end
+  end
+  return '0-0'
+end
+return { digits(next_generations(1)), last_id(KEYS[1]), last_id(KEYS[2]) }

@@ -1,0 +1,128 @@
+/** What there is in a docket, counted and named in bounded scripts: cheap however long the backlog is. */
+import type { Redis } from 'ioredis';
+import { Envelope } from '../core/envelope.js';
+import { UndecodableValueError } from '../core/errors.js';
+import { BATCH_ITEMS, type Token } from './delivery-store.js';
+import type { Keys } from './keys.js';
+import { runScript } from './script.js';
+
+/** Where an execution is: `e` and the token of its entry, or its member of the schedule or of a limit. */
+export type Whereabouts = string;
+
+export interface Survey {
+  /** Server milliseconds. */
+  readonly nowMs: number;
+  readonly queued: number;
+  readonly running: number;
+  readonly scheduled: number;
+  readonly quarantined: number;
+  readonly future: readonly { readonly where: Whereabouts; readonly dueMs: number }[];
+  readonly held: readonly { readonly where: Whereabouts; readonly consumer: string }[];
+  readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
+}
+
+/** Counts, and names up to `count` of each. */
+export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
+  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count]);
+  const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
+    Buffer,
+    number,
+    number,
+    number,
+    number,
+    Buffer[],
+    Buffer[],
+    Buffer[],
+  ];
+  const [future, held, quarantine] = lists.map((list) => list.map(String)) as [string[], string[], string[]];
+  return {
+    nowMs: Number(now),
+    queued: entries - running,
+    running,
+    scheduled,
+    quarantined,
+    future: groupsOf(2, future).map(([where, due]) => ({ where: where!, dueMs: Number(due) })),
+    held: groupsOf(2, held).map(([token, consumer]) => ({ where: `e${token as Token}`, consumer: consumer! })),
+    quarantine: groupsOf(3, quarantine).map(([id, key, reason]) => ({
+      atMs: Number.parseInt(id!, 10),
+      key: key!,
+      reason: reason!,
+    })),
+  };
+}
+
+export interface Waiting {
+  readonly total: number;
+  readonly first: readonly { readonly where: Whereabouts; readonly limit: string }[];
+}
+
+/** Counts who waits for slots, limit by limit, and names up to `count`. */
+export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
+  const first: { where: Whereabouts; limit: string }[] = [];
+  let total = 0;
+  let cursor = '0';
+  do {
+    const [next, page] = await redis.hscan(keys.waiting, cursor, 'COUNT', BATCH_ITEMS);
+    const limits = page.filter((_, i) => i % 2 === 0);
+    const sizes = await Promise.all(limits.map((limit) => redis.zcard(keys.limit(limit))));
+    for (const size of sizes) total += size;
+    for (const limit of limits) {
+      if (first.length >= count) break;
+      const members = await redis.zrange(keys.limit(limit), '0', String(count - first.length - 1));
+      first.push(...members.map((where) => ({ where, limit })));
+    }
+    cursor = next;
+  } while (cursor !== '0');
+  return { total, first };
+}
+
+export interface Identity {
+  readonly key: string;
+  readonly task: string;
+  readonly attempt: number;
+  /** State of its record; '' when it has none. */
+  readonly state: string;
+  /** As its record says; '' when it has none. */
+  readonly worker: string;
+  readonly beganMs: number | null;
+}
+
+/** Says what the executions in these places are; `null` for those that have gone elsewhere. */
+export async function identify(redis: Redis, keys: Keys, places: readonly Whereabouts[]): Promise<(Identity | null)[]> {
+  const identities: (Identity | null)[] = [];
+  while (identities.length < places.length) {
+    const batch = places.slice(identities.length, identities.length + BATCH_ITEMS);
+    const replies = await runScript(redis, 'identify', [keys.work, keys.front], [keys.prefix, ...batch]);
+    (replies as Buffer[][]).forEach((reply, i) => {
+      identities.push(identityOf(reply, batch[i]!.slice(1)));
+    });
+  }
+  return identities;
+}
+
+function identityOf(reply: readonly Buffer[], place: string): Identity | null {
+  if (reply.length === 0) return null;
+  const [key, task, attempt, state, worker, began] = reply.map(String) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  if (key !== '') {
+    return { key, task, attempt: Number(attempt), state, worker, beganMs: began === '' ? null : Number(began) };
+  }
+  const nothing = { state: '', worker: '', beganMs: null };
+  try {
+    const envelope = new Envelope(reply[6]!);
+    return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...nothing };
+  } catch (error) {
+    if (!(error instanceof UndecodableValueError)) throw error;
+    return { key: place, task: '', attempt: 1, ...nothing }; // whoever reads it will put it into quarantine
+  }
+}
+
+function groupsOf<T>(size: number, items: readonly T[]): T[][] {
+  return Array.from({ length: items.length / size }, (_, i) => items.slice(i * size, (i + 1) * size));
+}

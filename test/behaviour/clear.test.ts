@@ -1,0 +1,271 @@
+/** What `clear()` removes, and what it must leave alone. */
+import {
+  call,
+  concurrencyLimit,
+  debounce,
+  type Execution,
+  ExecutionCancelledError,
+  type LimitPolicy,
+  perpetual,
+  task,
+} from 'docket';
+import { describe, expect, test } from 'vitest';
+import { describeEachServer } from '../support/servers.js';
+import { setStage } from '../support/stage.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const note = task('note', (_args: { n?: number; text?: string }) => {});
+
+/** What a docket without work keeps. */
+const AT_REST = ['front', 'generation', 'sweeper', 'work', 'workers'];
+
+describeEachServer('clear', (url) => {
+  const stage = setStage(url);
+
+  /** A task whose executions tell that they started, and end when they are told to. */
+  function holding(limits: LimitPolicy<never>[] = []) {
+    const started: string[] = [];
+    const ending = deferred();
+    const hold = task('hold', { limits }, async (_args: { n?: number }, { key }) => {
+      started.push(key);
+      await ending.promise;
+      return 'done';
+    });
+    return { hold, started, ending };
+  }
+
+  async function left(): Promise<string[]> {
+    return (await stage.keys()).filter((key) => !AT_REST.includes(key) && !key.startsWith('worker:'));
+  }
+
+  test('removes what is queued and what is scheduled, says how many, and leaves nothing of what keeps no state', async () => {
+    const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];
+    for (const docket of [careful, lean]) {
+      await docket.addMany([call(note), call(note, {}, { key: `k-${docket === lean}` })]);
+      await docket.addMany([
+        call(note, {}, { when: '1h' }),
+        call(note, {}, { key: `later-${docket === lean}`, when: '1h' }),
+      ]);
+    }
+    expect(await careful.clear()).toBe(8);
+    expect(await careful.clear()).toBe(0);
+    const redis = await stage.redis();
+    expect([await redis.xlen(stage.key('work')), await redis.zcard(stage.key('schedule'))]).toEqual([0, 0]);
+    const records = await left();
+    expect(records).toHaveLength(4);
+    for (const key of records) {
+      expect(await redis.hgetall(stage.key(key))).toMatchObject({ s: 'cancelled', y: 'cleared', e: '' });
+      expect(await redis.pttl(stage.key(key))).toBeGreaterThan(0);
+      expect(await redis.hexists(stage.key(key), 'm')).toBe(0);
+    }
+  });
+
+  test('a docket that is empty is cleared of nothing', async () => {
+    expect(await stage.docket().clear()).toBe(0);
+  });
+
+  test('the keys are free again at once, and what takes them runs', async () => {
+    const docket = stage.docket();
+    await docket.addMany([call(note, { n: 1 }, { key: 'a' }), call(note, { n: 1 }, { key: 'b', when: '1h' })]);
+    await docket.clear();
+    const ran: (number | undefined)[] = [];
+    const again = task('note', ({ n }: { n?: number }) => void ran.push(n));
+    const added = await docket.addMany([call(again, { n: 2 }, { key: 'a' }), call(again, { n: 2 }, { key: 'b' })]);
+    expect(added.map(({ disposition }) => disposition)).toEqual(['scheduled', 'scheduled']);
+    await stage.finish({ note: again });
+    expect(ran).toEqual([2, 2]);
+  });
+
+  test('whoever waits for what is removed hears that it was cancelled', async () => {
+    const docket = stage.docket();
+    const added = await docket.addMany([call(note), call(note, {}, { when: '1h' })]);
+    const results = added.map((execution) => execution.result().catch((error: unknown) => error));
+    await waitFor(async () => (await stage.redis()).exists(stage.key('listeners')));
+    await docket.clear();
+    for (const error of await Promise.all(results)) expect(error).toBeInstanceOf(ExecutionCancelledError);
+    await added[0]!.sync();
+    expect(added[0]).toMatchObject({ state: 'cancelled', error: 'cleared' });
+    expect(added[0]!.completedAt).toBeInstanceOf(Date);
+  });
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'what runs goes on and ends as it would have: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const { hold, started, ending } = holding();
+      const running = await docket.add(hold);
+      stage.work({ hold });
+      await waitFor(() => started.length === 1);
+      await docket.add(hold, {}, { when: '1h' });
+      expect(await docket.clear()).toBe(1);
+      ending.resolve();
+      if (options.executionTtl !== 0) expect(await running.result()).toBe('done');
+      await waitFor(async () => (await (await stage.redis()).xlen(stage.key('work'))) === 0);
+      expect(started).toEqual([running.key]);
+    },
+  );
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'what waits for a slot is removed, and the slot goes to who comes next: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const { hold, started, ending } = holding([concurrencyLimit({ max: 1 })]);
+      await docket.add(hold);
+      stage.work({ hold }, { concurrency: 4 });
+      await waitFor(() => started.length === 1);
+      await docket.addMany(Array.from({ length: 5 }, (_, n) => call(hold, { n })));
+      const redis = await stage.redis();
+      await waitFor(async () => (await redis.zcard(stage.key('limit:hold'))) === 5);
+      expect(await docket.clear()).toBe(5);
+      expect(await redis.exists(stage.key('limit:hold'), stage.key('waiting'))).toBe(0);
+      const next = await docket.add(hold);
+      await waitFor(async () => (await redis.zcard(stage.key('limit:hold'))) === 1);
+      ending.resolve();
+      await waitFor(() => started.includes(next.key));
+      await waitFor(async () => (await redis.exists(stage.key('held'), stage.key('slots'))) === 0);
+      expect(started).toHaveLength(2);
+    },
+  );
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'what was woken with its slot and has not started gives it back: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const { hold, started, ending } = holding([concurrencyLimit({ max: 1 })]);
+      await docket.add(hold);
+      const worker = stage.work({ hold }, { concurrency: 4, drainTimeout: '50ms', abortGrace: '20ms' });
+      await waitFor(() => started.length === 1);
+      await docket.add(hold);
+      const redis = await stage.redis();
+      await waitFor(async () => (await redis.zcard(stage.key('limit:hold'))) === 1);
+      await worker.close(); // hands back what runs, and its slot goes to who waits
+      ending.resolve();
+      expect(await redis.hgetall(stage.key('held'))).toEqual({ hold: '1' });
+      expect(await docket.clear()).toBe(2);
+      expect(await redis.exists(stage.key('held'), stage.key('slots'))).toBe(0);
+      expect(started).toHaveLength(1);
+    },
+  );
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'a debounce whose winner was removed waits for nobody: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const ran: (number | undefined)[] = [];
+      const save = task(
+        'save',
+        { limits: [debounce({ settle: '300ms' })] },
+        async ({ n }: { n?: number }) => void ran.push(n),
+      );
+      const redis = await stage.redis();
+      stage.work({ save });
+      await docket.add(save, { n: 1 });
+      await waitFor(async () => (await redis.exists(stage.key('debounce:save'))) === 1);
+      expect(await docket.clear()).toBe(1);
+      expect(await redis.exists(stage.key('debounce:save'))).toBe(0);
+      await docket.add(save, { n: 2 });
+      await waitFor(() => ran.length === 1);
+      expect(ran).toEqual([2]);
+    },
+  );
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'also when the winner is queued already: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const save = task('save', { limits: [debounce({ settle: '1h' })] }, async () => {});
+      const redis = await stage.redis();
+      const worker = stage.work({ save });
+      await docket.add(save);
+      await waitFor(async () => (await redis.zcard(stage.key('schedule'))) === 1);
+      await worker.close();
+      const [member] = await redis.zrange(stage.key('schedule'), '0', '0');
+      await redis.zadd(stage.key('schedule'), 1, member!); // its time has come
+      const moving = stage.work({}); // knows no task: moves it, and puts back what it reads
+      await waitFor(async () => (await redis.zscore(stage.key('schedule'), member!)) !== '1');
+      await moving.close();
+      expect(await docket.clear()).toBe(1);
+      expect(await redis.exists(stage.key('debounce:save'))).toBe(0);
+    },
+  );
+
+  test('what a worker has read but not claimed is removed if it has a record: the claim is refused', async () => {
+    const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];
+    const redis = await stage.redis();
+    await redis.xgroup('CREATE', stage.key('work'), 'workers', '0', 'MKSTREAM');
+    const execution = await careful.add(note);
+    await lean.add(note);
+    await redis.xreadgroup('GROUP', 'workers', 'elsewhere', 'COUNT', 10, 'STREAMS', stage.key('work'), '>');
+    expect(await careful.clear()).toBe(1);
+    await execution.sync();
+    expect(execution.state).toBe('cancelled');
+    expect(await redis.xlen(stage.key('work'))).toBe(1); // in a worker's hands, as far as anybody can know
+  });
+
+  test('an automatic task that was cleared is started again by the next worker', async () => {
+    const docket = stage.docket();
+    const sweep = task('sweep', { perpetual: perpetual({ every: '1h', automatic: true }) }, async () => {});
+    await stage.work({ sweep });
+    const found = async () => (await docket.getExecution('sweep')) as Execution<unknown> | null;
+    await waitFor(async () => (await found())?.state === 'scheduled');
+    expect(await docket.clear()).toBe(1);
+    expect((await found())?.state).toBe('cancelled');
+    await stage.work({ sweep });
+    await waitFor(async () => (await found())?.state === 'scheduled');
+    await docket.clear();
+    await (await stage.redis()).del(stage.key('automatic')); // which is kept for ever
+  });
+
+  test('long messages are removed in bounded steps', async () => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const text = 'x'.repeat(300_000);
+    await docket.addMany(Array.from({ length: 30 }, (_, n) => call(note, { text, n }, n % 2 ? { when: '1h' } : {})));
+    expect(await docket.clear()).toBe(30);
+  });
+
+  describe.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)('while others go on: %o', (options) => {
+    test('what is added after the call survives, and the number is exact', async () => {
+      const [docket, producer] = [stage.docket(options), stage.docket(options)];
+      const redis = await stage.redis();
+      const count = 1_500;
+      await docket.addMany(Array.from({ length: count }, (_, n) => call(note, { n }, n % 3 ? {} : { when: '1h' })));
+      const before = await redis.get(stage.key('generation'));
+      let isCleared = false;
+      const clearing = docket.clear().finally(() => {
+        isCleared = true;
+      });
+      await waitFor(async () => (await redis.get(stage.key('generation'))) !== before);
+      const kept: string[] = [];
+      for (let n = 0; !isCleared || n < 30; n++) {
+        kept.push((await producer.add(note, { n }, n % 3 ? {} : { when: '50ms' })).key);
+      }
+      expect(await clearing).toBe(count);
+      const ran: string[] = [];
+      const again = task('note', (_args: object, { key }) => void ran.push(key));
+      await stage.finish({ note: again });
+      expect(ran.sort()).toEqual(kept.sort());
+    });
+
+    test('what is neither removed nor left has run, once', async () => {
+      const docket = stage.docket(options);
+      const ran = new Set<number>();
+      const busy = task('busy', { limits: [concurrencyLimit({ max: 2 })] }, async ({ n }: { n: number }) => {
+        ran.add(n);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      });
+      const free = task('free', ({ n }: { n: number }) => void ran.add(n));
+      const count = 900;
+      const calls = Array.from({ length: count }, (_, n) =>
+        call(n % 2 ? busy : free, { n }, n % 5 ? {} : { when: 20 + (n % 50) }),
+      );
+      stage.work({ busy, free }, { concurrency: 8 });
+      await docket.addMany(calls);
+      await waitFor(() => ran.size > 100);
+      const removed = await docket.clear();
+      await stage.finish({ busy, free });
+      expect(removed).toBeGreaterThan(0);
+      expect(ran.size + removed).toBe(count);
+      expect(await (await stage.redis()).exists(stage.key('held'), stage.key('slots'))).toBe(0);
+    });
+  });
+});

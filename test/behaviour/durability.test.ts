@@ -1,0 +1,104 @@
+/** The option `durability`: an add resolves when replicas have it. */
+import { call, Docket, DurabilityError, InvalidOptionError, RedisUnavailableError, task } from 'docket';
+import type { Redis } from 'ioredis';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { closeConnection, openConnection } from '../support/built.js';
+import { startRedis } from '../support/servers.js';
+import { describeRealServer } from '../support/stage.js';
+import { waitFor } from '../support/wait.js';
+
+const note = task('note', (_args: { n?: number }) => {});
+
+describeRealServer('durability', (url) => {
+  /** A port that is free, at which the server listens from now on. */
+  async function listen(redis: Redis): Promise<number> {
+    await redis.config('SET', 'bind', '127.0.0.1');
+    let port = 20_000 + Math.floor(Math.random() * 10_000);
+    await waitFor(() => redis.config('SET', 'port', ++port)); // throws while the port is taken
+    return port;
+  }
+
+  /** The server's own connection, and a replica that has caught up. */
+  async function open(): Promise<{ redis: Redis; replica: Redis }> {
+    const redis = await openConnection(url(), 'commands');
+    const server = await startRedis();
+    const replica = await openConnection(server.url, 'commands');
+    onTestFinished(async () => {
+      await Promise.all([closeConnection(redis), closeConnection(replica)]);
+      await server.stop();
+    });
+    await redis.config('SET', 'repl-diskless-sync-delay', 0);
+    await replica.call('REPLICAOF', '127.0.0.1', String(await listen(redis)));
+    await waitFor(async () => (await replica.info('replication')).includes('master_link_status:up'));
+    await waitFor(async () => (await redis.wait(1, 100)) === 1);
+    return { redis, replica };
+  }
+
+  function durable(replicas: number, timeout: number, executionTtl: '1m' | 0 = '1m'): Docket {
+    const docket = new Docket({ name: 'durable', url: url(), executionTtl, durability: { replicas, timeout } });
+    onTestFinished(() => docket.close());
+    return docket;
+  }
+
+  test.each(['1m', 0] as const)('an add resolves when a replica has it (executionTtl %s)', async (executionTtl) => {
+    const { replica } = await open();
+    const docket = durable(1, 5_000, executionTtl);
+    const { key } = await docket.add(note);
+    expect(await replica.xlen('{durable}:work')).toBe(1);
+    if (executionTtl !== 0) expect(await replica.hget(`{durable}:run:${key}`, 's')).toBe('queued');
+    const many = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n })));
+    expect(many).toHaveLength(600);
+    expect(await replica.xlen('{durable}:work')).toBe(601);
+    await docket.replace(note, { n: 1 }, { key: 'k' });
+    expect(await replica.hget('{durable}:run:k', 's')).toBe('queued');
+    expect((await docket.add(note, {}, { key: 'k' })).disposition).toBe('already_scheduled');
+  });
+
+  test('too few replicas in time are an error that has what was written', async () => {
+    const { redis } = await open();
+    const docket = durable(2, 50);
+    const error = await docket.add(note, {}, { key: 'k' }).catch((e: unknown) => e as DurabilityError);
+    expect(error).toBeInstanceOf(DurabilityError);
+    expect(error).toMatchObject({ code: 'DOCKET_DURABILITY', replicas: 1, wanted: 2, executions: [{ key: 'k' }] });
+    expect(await redis.hget('{durable}:run:k', 's')).toBe('queued');
+    const many = await docket.addMany([call(note), call(note, {}, { key: 'm' })]).catch((e: unknown) => e);
+    expect(many).toMatchObject({ replicas: 1, wanted: 2, executions: [{ state: 'queued' }, { key: 'm' }] });
+    await expect(docket.replace(note, {}, { key: 'k' })).rejects.toThrow(DurabilityError);
+    expect(await redis.xlen('{durable}:work')).toBe(3);
+  });
+
+  test('a replica that has left is missed', async () => {
+    const { redis, replica } = await open();
+    await replica.call('REPLICAOF', 'NO', 'ONE');
+    await waitFor(async () => (await redis.info('replication')).includes('connected_slaves:0'));
+    await expect(durable(1, 50).add(note)).rejects.toMatchObject({ replicas: 0, wanted: 1 });
+  });
+
+  test('one WAIT serves a batch', async () => {
+    const { redis } = await open();
+    const docket = durable(1, 5_000);
+    await docket.add(note);
+    await redis.config('RESETSTAT');
+    await Promise.all(Array.from({ length: 200 }, (_, n) => docket.add(note, { n })));
+    const [, calls] = /cmdstat_wait:calls=(\d+)/.exec(await redis.info('commandstats'))!;
+    expect(Number(calls)).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('durability', () => {
+  test('is refused at the first add where the server cannot wait, before anything is written', async () => {
+    await using docket = new Docket({ url: 'memory://durability', durability: { replicas: 1, timeout: '1s' } });
+    await expect(docket.add(note, {}, { key: 'k' })).rejects.toThrow(RedisUnavailableError);
+    await expect(docket.addMany([call(note)])).rejects.toThrow(/WAIT/);
+    expect(await docket.getExecution('k')).toBeNull();
+  });
+
+  test.each([
+    { replicas: 0, timeout: 1 },
+    { replicas: 1.5, timeout: 1 },
+    { replicas: 1, timeout: 0 },
+    { replicas: 1, timeout: 'soon' as '1s' },
+  ])('is refused as %o', (durability) => {
+    expect(() => new Docket({ durability })).toThrow(InvalidOptionError);
+  });
+});
