@@ -1,9 +1,11 @@
 /** Entry `docket`: what declares and enqueues work. Loads neither the thread pool nor the command line. */
 export { Docket } from './client/docket.js';
 export type { DocketOptions, ErrorClass } from './client/options.js';
+export { StrikeList, type StrikeListOptions } from './client/strike-list.js';
 export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
+export type { StrikeOperand, StrikeOperator, StrikeValue } from './core/strikes.js';
 export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';

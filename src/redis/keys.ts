@@ -32,6 +32,8 @@ export interface Keys {
   readonly listeners: string;
   /** Stream of messages that can never run, with the reason; bounded. */
   readonly quarantine: string;
+  /** Hash of strikes by their canonical text, with the version of the list; also the channel on which changes are told. */
+  readonly strikes: string;
   /** Channel on which the token of a running execution is published when it is to stop, or `l` and an id. */
   readonly cancel: string;
   /** Channel on which the time of a new head of the schedule is published. */
@@ -64,6 +66,7 @@ export function keysOf(docket: string): Keys {
     sweeper: `${prefix}sweeper`,
     listeners: `${prefix}listeners`,
     quarantine: `${prefix}quarantine`,
+    strikes: `${prefix}strikes`,
     cancel: `${prefix}cancel`,
     wake: `${prefix}wake`,
     run: (key) => `${prefix}run:${key}`,
