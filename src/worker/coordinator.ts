@@ -3,7 +3,7 @@
  *
  *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
  *
- * Leases, Enforcer, Canceller, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
+ * Leases, Enforcer, Canceller, StrikeWatch, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs here (unless `threads: 0` asks for it), so
  * nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
@@ -34,6 +34,7 @@ import { Scheduler } from './scheduler.js';
 import { Seeder } from './seeder.js';
 import { ServerClock } from './server-clock.js';
 import { Settler } from './settler.js';
+import { StrikeWatch } from './strike-watch.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 /** How often it is asked whether anything is left, at first and at most. */
@@ -52,6 +53,7 @@ export class Coordinator {
   readonly #settler: Settler;
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
+  readonly #strikes: StrikeWatch;
   readonly #putBacks: PutBacks;
   readonly #crew: Crew;
   /** Bring in work; stop first. */
@@ -95,6 +97,13 @@ export class Coordinator {
       isCancelled: (delivery) => canceller.isCancelled(delivery),
       onEnded: (delivery) => canceller.honoured(delivery),
     });
+    this.#strikes = new StrikeWatch({
+      ...common,
+      subscriber,
+      dispatched: () => this.#dispatcher.deliveries(),
+      withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
+      strike: (delivery, why) => this.#settler.strike(delivery, why),
+    });
     this.#putBacks = new PutBacks({
       ...common,
       putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
@@ -117,6 +126,7 @@ export class Coordinator {
       room: () => this.#dispatcher.room,
       held: () => this.#dispatcher.size,
       take: (deliveries) => this.#take(deliveries, canceller),
+      withholds: (delivery) => this.#strikes.withholds(delivery),
       refuse: (delivery) => void this.#putBacks.add(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
@@ -145,6 +155,7 @@ export class Coordinator {
         evacuate: (lane) => this.#dispatcher.evacuate(lane),
       }),
       canceller,
+      this.#strikes,
       new Heartbeat({
         ...common,
         intervalMs: heartbeatIntervalMs,
@@ -155,14 +166,16 @@ export class Coordinator {
   }
 
   /**
-   * Starts the threads, then everything else.
+   * Starts the threads and learns what is struck, then starts everything else.
    * @throws the error of a task module that fails to load
    */
   async start(): Promise<void> {
     const { name, threads, concurrency } = this.#settings;
+    this.#strikes.start();
     const [manifest] = await Promise.all([
       this.#crew.start(),
       ensureGroups(this.#connections.commands, this.#docket.keys),
+      this.#strikes.loaded,
     ]);
     this.#catalog = new Catalog(manifest);
     for (const service of [...this.#keepers, ...this.#suppliers]) service.start();
@@ -233,7 +246,7 @@ export class Coordinator {
     const mayRun = (delivery: Delivery): boolean => {
       if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
       else if (canceller.isCancelled(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
-      else return true;
+      else return !this.#strikes.withholds(delivery); // struck since it was read
       return false;
     };
     this.#dispatcher.add(deliveries.filter(mayRun));

@@ -188,6 +188,11 @@ export class Dispatcher {
     return this.#remove(StopReason.cancelled, isMeant);
   }
 
+  /** Takes back executions that have not started; those that have go on. */
+  withdraw(isMeant: (delivery: Delivery) => boolean): Delivery[] {
+    return this.#remove(null, isMeant);
+  }
+
   /** Takes back what a lane has not started, for other lanes to run: its thread is about to be ended. */
   evacuate(lane: Lane): void {
     for (const delivery of this.#revoke(lane).reverse()) this.#requeue(delivery);
@@ -354,7 +359,8 @@ export class Dispatcher {
     return true;
   }
 
-  #remove(reason: StopReason, isMeant: (delivery: Delivery) => boolean): Delivery[] {
+  /** Takes back what is meant; what of it has started is asked to stop when there is a reason to. */
+  #remove(reason: StopReason | null, isMeant: (delivery: Delivery) => boolean): Delivery[] {
     const taken = [...this.#queue].filter(isMeant);
     this.#queue.removeIf(isMeant);
     if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
@@ -364,7 +370,7 @@ export class Dispatcher {
     }
     for (const lane of this.#lanes) {
       taken.push(...this.#revoke(lane, ({ delivery }) => isMeant(delivery)));
-      this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
+      if (reason !== null) this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
     }
     this.#dispatch();
     this.#events.onRoom();

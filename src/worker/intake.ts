@@ -48,6 +48,8 @@ export interface IntakeOptions {
   take(deliveries: readonly Delivery[]): void;
   /** Takes what nobody here can run: another task, or what a newer version wrote. */
   refuse(delivery: Delivery): void;
+  /** Settles it when it is struck; answers whether it was. */
+  withholds(delivery: Delivery): boolean;
   /** Takes what its limits do not let run, and what cannot be counted by them. */
   drop(delivery: Delivery, verdict: Drop): void;
 }
@@ -151,9 +153,10 @@ export class Intake extends Service {
       bytes += entry.message?.length ?? 0;
       this.#quarantiningUnreadable(entry, () => {
         const delivery = deliveryOf(entry, (task) => this.#options.catalog().policiesOf(task));
+        if (delivery.policies === null) return this.#options.refuse(delivery);
+        if (this.#options.withholds(delivery)) return; // before its limits count it
         const gates = this.#gatesOf(delivery);
-        if (delivery.policies === null) this.#options.refuse(delivery);
-        else if (gates instanceof Error) this.#options.drop(delivery, gates);
+        if (gates instanceof Error) this.#options.drop(delivery, gates);
         else if (gates) limited.push({ delivery, gates });
         else if (delivery.record === null) lean.push(delivery);
         else recorded.push(delivery);
