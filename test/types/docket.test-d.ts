@@ -1,5 +1,15 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
-import { call, collection, Docket, type DocketOptions, type Execution, exponentialRetry, task } from 'docket';
+import {
+  call,
+  collection,
+  Docket,
+  type DocketOptions,
+  type Execution,
+  exponentialRetry,
+  StrikeList,
+  type StrikeValue,
+  task,
+} from 'docket';
 import { Worker } from 'docket/worker';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -113,3 +123,31 @@ new Docket({ tasks: { hello: () => {} } });
 // ---------------------------------------------------------------- workers serve any docket
 new Worker(docket, { tasks: new URL('./tasks.js', import.meta.url), threads: 4, concurrency: 64 });
 new Worker(plain, { tasks, threads: 0 });
+
+// ---------------------------------------------------------------- strikes
+expectType<void>()(await plain.strike(charge));
+await plain.strike('charge');
+await plain.strike(charge, 'orderId', '>', 1_000);
+await plain.strike(null, 'customerId', '==', 'c');
+await plain.strike(null, 'at', 'between', [new Date(0), new Date(1)]);
+await plain.restore(null, 'x', '!=', null);
+await docket.restore('charge', 'orderId', '<=', 10n);
+// @ts-expect-error there is no such operator
+await plain.strike(charge, 'orderId', '=~', 1);
+// @ts-expect-error an object has no order and no equal
+await plain.strike(charge, 'orderId', '==', { id: 1 });
+// @ts-expect-error a parameter is named
+await plain.strike(charge, 7, '==', 1);
+expectType<'scheduled' | 'already_scheduled' | 'struck'>()(execution.disposition);
+
+const flags = new StrikeList({ name: 'd', onWarning: (problem) => problem.length });
+expectType<boolean>()(flags.isStricken({ customerId: 'x' }));
+expectType<boolean>()(flags.isStricken(charge, { orderId: 1 }));
+expectType<boolean>()(flags.isStricken('charge'));
+expectType<Promise<void>>()(flags.strike(null, 'customerId', '==', 'x' satisfies StrikeValue));
+expectType<void>()(await flags.connect());
+// @ts-expect-error arguments are an object
+flags.isStricken(charge, 7);
+// @ts-expect-error there is no such option
+new StrikeList({ docket: 'd' });
+task('breaker', async (_args: {}, ctx) => await ctx.docket.strike(charge, 'orderId', '==', 1));

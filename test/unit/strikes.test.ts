@@ -152,7 +152,17 @@ test.each<[string, unknown[]]>([
 });
 
 test('a text that is not canonical is not a strike', () => {
-  for (const text of ['', '{}', 'null', '[]', '[null]', '["t","x"]', '["t","x","~",1]', '["t","x","==",{"new":1}]', '[1]']) {
+  for (const text of [
+    '',
+    '{}',
+    'null',
+    '[]',
+    '[null]',
+    '["t","x"]',
+    '["t","x","~",1]',
+    '["t","x","==",{"new":1}]',
+    '[1]',
+  ]) {
     expect(parseStrike(text)).toBeNull();
   }
 });
