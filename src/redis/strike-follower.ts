@@ -14,6 +14,8 @@ import type { Keys } from './keys.js';
 import { loadStrikes, parseChange, type StrikeChange, type StrikeSnapshot } from './strike-store.js';
 
 const RETRY_AFTER_MS = 250;
+/** Where this user may not subscribe the list is loaded from time to time instead. */
+const UNHEARD_MS = 5_000;
 
 export interface StrikeFollowerOptions {
   readonly strikes: Strikes;
@@ -24,70 +26,89 @@ export interface StrikeFollowerOptions {
   readonly keys: Keys;
   /** Something may be struck now that was not before. */
   onStruck?(): void;
-  /** The list could not be loaded; it is tried again. */
+  /** The list could not be loaded or followed; it is tried again. */
   onFailure?(error: Error): void;
 }
 
 export class StrikeFollower {
   readonly #options: StrikeFollowerOptions;
   readonly #closing = new AbortController();
+  readonly #opened: Promise<void>;
+  #onOpened!: () => void;
   #version = NONE;
-  #loading: Promise<void> | null = null;
+  #isLoading = false;
   /** Whether what is being loaded may be older than the last (re)connect. */
   #isOutdated = false;
-  /** What was heard while the list is being loaded. */
-  #heard: StrikeChange[] = [];
+  /** What was heard while the list is being loaded; `null` when it is not. */
+  #heard: StrikeChange[] | null = null;
 
   constructor(options: StrikeFollowerOptions) {
     this.#options = options;
+    this.#opened = new Promise((resolve) => {
+      this.#onOpened = resolve;
+    });
   }
 
-  /** Resolves when the list is loaded and every later change will be heard, or when this was closed; never rejects. */
+  /**
+   * Resolves when the list is loaded and every later change will be heard (or, where this user may not subscribe, found
+   * within 5 s), or when this was closed; never rejects.
+   */
   open(): Promise<void> {
     const { subscriber } = this.#options;
     subscriber.on('message', this.#onMessage).on('ready', this.#reload);
-    return this.#reload();
+    this.#reload();
+    return this.#opened;
   }
 
   /** Hears of nothing more; the list stays as it is. Idempotent. The connections are their owner's to close. */
   close(): void {
     const { subscriber } = this.#options;
     this.#closing.abort();
+    this.#onOpened();
     subscriber.off('message', this.#onMessage).off('ready', this.#reload);
   }
 
   readonly #onMessage = (channel: string, message: string): void => {
     if (channel !== this.#options.keys.strikes) return;
     const change = parseChange(message);
-    if (this.#loading) this.#heard.push(change);
+    if (this.#heard) this.#heard.push(change);
     else if (change.known === this.#version) this.#apply(change);
-    else void this.#reload();
+    else this.#reload();
   };
 
-  readonly #reload = (): Promise<void> => {
+  readonly #reload = (): void => {
     this.#isOutdated = true;
-    this.#loading ??= this.#load().finally(() => {
-      this.#loading = null;
-    });
-    return this.#loading;
+    if (!this.#isLoading) void this.#load();
   };
 
   async #load(): Promise<void> {
     const { subscriber, redis, keys } = this.#options;
     const { signal } = this.#closing;
+    this.#isLoading = true;
     while (this.#isOutdated && !signal.aborted) {
       this.#isOutdated = false;
       this.#heard = [];
       try {
-        await subscriber.subscribe(keys.strikes);
+        const refusal = await subscriber.subscribe(keys.strikes).then(
+          () => null,
+          (error: Error) => error,
+        );
         this.#adopt(await loadStrikes(redis, keys));
+        if (refusal || !this.#isOutdated) this.#onOpened();
+        if (refusal) await this.#tryAgain(refusal, UNHEARD_MS);
       } catch (error) {
-        if (signal.aborted) return;
-        this.#isOutdated = true;
-        this.#options.onFailure?.(error as Error);
-        await delay(RETRY_AFTER_MS, undefined, { signal }).catch(() => undefined);
+        await this.#tryAgain(error as Error, RETRY_AFTER_MS);
       }
     }
+    this.#isLoading = false;
+  }
+
+  async #tryAgain(error: Error, afterMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    if (signal.aborted) return;
+    this.#isOutdated = true;
+    this.#options.onFailure?.(error);
+    await delay(afterMs, undefined, { signal }).catch(() => undefined);
   }
 
   #adopt(snapshot: StrikeSnapshot): void {
@@ -95,7 +116,9 @@ export class StrikeFollower {
     strikes.replaceAll(snapshot.strikes);
     this.#version = snapshot.version || NONE;
     if (strikes.size > 0) onStruck?.();
-    for (const change of this.#heard.splice(0)) {
+    const heard = this.#heard ?? [];
+    this.#heard = null;
+    for (const change of heard) {
       if (change.known === this.#version) this.#apply(change);
       else if (Number(change.version) > Number(this.#version)) this.#isOutdated = true;
     }

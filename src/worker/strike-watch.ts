@@ -60,7 +60,8 @@ export class StrikeWatch extends Service {
       subscriber,
       keys,
       onStruck: () => this.#look(),
-      onFailure: (error) => logger.warn({ error: String(error) }, 'strikes could not be loaded, trying again'),
+      onFailure: (error) =>
+        logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
     });
     const stopped = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -69,7 +70,6 @@ export class StrikeWatch extends Service {
     void follower.open().then(this.#isLoaded);
     await stopped;
     follower.close();
-    this.#isLoaded();
   }
 
   /** Looks through what has not started, once for all strikes that come together. */

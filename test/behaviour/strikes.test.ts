@@ -9,7 +9,7 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { killClients } from '../support/clients.js';
+import { killClients, subscriptions } from '../support/clients.js';
 import { openFleet } from '../support/fleet.js';
 import { describeOnAnyServer } from '../support/modes.js';
 import { describeEachServer } from '../support/servers.js';
@@ -339,6 +339,20 @@ describeRealServer('strikes', (url) => {
     expect(asked.filter((command) => command !== 'evalsha' && command !== 'eval')).toEqual([]);
     expect(asked.length).toBeGreaterThan(0);
     expect(ran.sort()).toEqual(['a 0', 'b 0', 'c 0']);
+  });
+
+  test('a producer opens no connection and sends no command for strikes while nothing is struck', async () => {
+    const docket = stage.docket();
+    await docket.add(charge);
+    const redis = await stage.redis();
+    expect(await subscriptions(redis)).toEqual([]);
+    await redis.config('RESETSTAT');
+    await Promise.all(Array.from({ length: 500 }, () => docket.add(charge)));
+    const stats = String(await redis.info('commandstats'));
+    const count = (command: string) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+    expect([count('hgetall'), count('subscribe')]).toEqual([0, 0]);
+    expect(count('hget')).toBe(count('evalsha')); // one look for a batch
+    await stage.finish({ charge });
   });
 
   test('a change that comes while the link is down is not missed', async () => {

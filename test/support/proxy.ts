@@ -7,8 +7,8 @@ import { deferred } from './wait.js';
 
 export interface HoldingProxy {
   readonly url: string;
-  /** From now on no SUBSCRIBE arrives. */
-  hold(): void;
+  /** From now on no SUBSCRIBE arrives; none that names this channel, when one is given. */
+  hold(channel?: string): void;
   /** Resolves when the first one was held up. */
   readonly held: Promise<void>;
   /** Lets those through that were held up, and all others. */
@@ -20,11 +20,12 @@ export async function holdingProxy(path: string): Promise<HoldingProxy> {
   const held = deferred();
   const waiting: (() => void)[] = [];
   let isHolding = false;
+  let heldChannel = '';
   const server = createServer((socket) => {
     const upstream = dial(path);
     let isHeld = false;
     socket.on('data', (data) => {
-      if (isHolding && data.includes('subscribe\r\n')) {
+      if (isHolding && data.includes('subscribe\r\n') && data.includes(heldChannel)) {
         isHeld = true;
         held.resolve();
       }
@@ -42,8 +43,9 @@ export async function holdingProxy(path: string): Promise<HoldingProxy> {
   onTestFinished(() => void server.close());
   return {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    hold: () => {
+    hold: (channel = '') => {
       isHolding = true;
+      heldChannel = channel;
     },
     held: held.promise,
     release: () => {

@@ -142,3 +142,13 @@ test('a strike of a newer version is passed over, and what follows is not', asyn
   publish(`6 7 +${B}`);
   expect([list(), loads()]).toEqual([['b'], 1]);
 });
+
+test('where it may not subscribe it loads the list all the same', async () => {
+  const { follower, load, subscriber, list, failures } = setUp();
+  subscriber.subscribe = () => Promise.reject(new Error('NOPERM'));
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  expect([list(), failures]).toEqual([['a'], ['NOPERM']]);
+  follower.close();
+});
