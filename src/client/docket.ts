@@ -15,9 +15,11 @@ import {
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strikes.js';
 import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
+import type { Keys } from '../redis/keys.js';
 import {
   cancel,
   canWaitForReplicas,
@@ -32,15 +34,18 @@ import {
   waitForReplicas,
 } from '../redis/producer-store.js';
 import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
+import { addStrike, loadStrikes, removeStrike } from '../redis/strike-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProgressChange } from '../tasks/progress.js';
-import type { AnyTask, Task } from '../tasks/task.js';
+import { type AnyTask, isTask, type Task } from '../tasks/task.js';
 import { ExecutionHandle, type ExecutionSource, type Placement } from './execution.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
 import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
+import { StrikeGate, Struck } from './strikes.js';
+import { struckExecution } from './struck-execution.js';
 
 /** Two batches may be unanswered: one is executed while the next is encoded and written. */
 const BATCHES: BatchLimits<Prepared> = {
@@ -70,8 +75,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #closing = new AbortController();
   readonly #source: ExecutionSource;
   readonly #listener: Listener;
-  readonly #entries: RequestBatcher<Prepared, Placed>;
-  readonly #records: RequestBatcher<Prepared, Placed>;
+  readonly #strikes: StrikeGate;
+  readonly #entries: RequestBatcher<Prepared, Placed | Struck>;
+  readonly #records: RequestBatcher<Prepared, Placed | Struck>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
   #connection: Promise<Redis> | undefined;
@@ -93,6 +99,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
       closed: this.#closing.signal,
     };
+    this.#strikes = new StrikeGate(() => this.#typed(this.#connect().then((redis) => loadStrikes(redis, keys))));
     this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
     this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
     SETTINGS.set(this, this.#settings);
@@ -105,7 +112,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   /**
    * Adds an execution of a task. While one is scheduled, queued or running under `key`, this changes nothing and answers
-   * with a handle of that one (`disposition: 'already_scheduled'`).
+   * with a handle of that one (`disposition: 'already_scheduled'`). What is struck is not written, either: it is
+   * `cancelled` from the start (`disposition: 'struck'`).
    *
    * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as good as
    * `addMany`.
@@ -181,7 +189,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   /**
    * Puts an execution under a key, whoever has it: what is scheduled, queued or waiting there gives way, and adds it when
    * there is nothing. What already runs goes on, but nothing of it counts any more: its result, its retry, its next run.
-   * Once this resolves nothing older can start.
+   * Once this resolves nothing older can start. When the call is struck nothing is written, and what is there stays.
    * @throws what `add` throws
    */
   replace<A extends object, R>(
@@ -202,7 +210,13 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(options?.key);
     const prepared = await prepare(this.#settings, this.#newId, task, args, options);
-    const placed = await this.#send([prepared], async (redis) => [await replace(redis, this.#settings.keys, prepared)]);
+    const placed = await this.#strikes.place([prepared], (items, strikes) =>
+      this.#send([prepared], async (redis) => {
+        if (items.length === 0) return await confirm(redis, this.#settings.keys, strikes);
+        const replaced = await replace(redis, this.#settings.keys, prepared, strikes);
+        return replaced && [replaced];
+      }),
+    );
     const handle = this.#handle(prepared, placed[0]!);
     this.#checkDurability([handle], placed);
     return handle;
@@ -217,6 +231,53 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(key);
     await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
+  }
+
+  /**
+   * Strikes work until it is restored: a task, a value of a parameter in any task, or both together. Once this resolves, no
+   * `add` of a struck call is written anywhere. What was added before is cancelled when a worker meets it; a perpetual task
+   * skips its runs, and goes on when it is restored. What runs already goes on.
+   *
+   * Each strike stands by itself. Values are compared with their like: text, numbers and bigints, booleans, Dates, `null`;
+   * an argument of another kind is not struck.
+   *
+   * @param task - a task or its name; `null` for any task
+   * @param parameter - name of an argument; `null` for the task whatever its arguments
+   * @param operator - @default '=='
+   * @param value - what the argument is compared with; `[low, high]`, both included, for `between`
+   * @throws InvalidOptionError when a part of it cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @example
+   * ```ts
+   * await docket.strike(charge);
+   * await docket.strike(null, 'customerId', '==', 'c-1');
+   * await docket.strike(charge, 'orderId', 'between', [1_000, 2_000]);
+   * ```
+   */
+  async strike(
+    task: AnyTask | string | null = null,
+    parameter: string | null = null,
+    operator: StrikeOperator = '==',
+    value?: StrikeOperand,
+  ): Promise<void> {
+    this.#checkOpen();
+    const strike = strikeOf(nameOf(task), parameter, operator, value);
+    await this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike)));
+  }
+
+  /**
+   * Takes back the strike that was made with the same arguments; others stay. Does nothing when there is none.
+   * @throws what `strike` throws
+   */
+  async restore(
+    task: AnyTask | string | null = null,
+    parameter: string | null = null,
+    operator: StrikeOperator = '==',
+    value?: StrikeOperand,
+  ): Promise<void> {
+    this.#checkOpen();
+    const strike = strikeOf(nameOf(task), parameter, operator, value);
+    await this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike)));
   }
 
   /**
@@ -309,7 +370,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     await this.close();
   }
 
-  #handle(item: Prepared, placed: Placed): ExecutionHandle<unknown> {
+  #handle(item: Prepared, placed: Placed | Struck): ExecutionHandle<unknown> {
+    if (placed instanceof Struck) {
+      return struckExecution(item, dueTimeOf(item.due, Date.now()), placed.reason, this.#source);
+    }
     return new ExecutionHandle(this.#source, new Addition(item, placed));
   }
 
@@ -322,24 +386,32 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     });
   }
 
-  async #sendEntries(batch: readonly Prepared[]): Promise<Placed[]> {
-    const messages = batch.map((item) => item.message);
-    return await this.#send(batch, async (redis) => {
-      const nowMs = await enqueue(redis, this.#settings.keys, messages);
-      return new Array<Placed>(batch.length).fill({ isNew: true, generation: 0, nowMs });
+  #sendEntries(batch: readonly Prepared[]): Promise<readonly (Placed | Struck)[]> {
+    return this.#strikes.place(batch, (items, strikes) => {
+      const messages = items.map((item) => item.message);
+      return this.#send(batch, async (redis) => {
+        const nowMs = await enqueue(redis, this.#settings.keys, messages, strikes);
+        if (nowMs === null) return null;
+        return new Array<Placed>(items.length).fill({ isNew: true, generation: 0, nowMs });
+      });
     });
   }
 
-  async #sendRecords(batch: readonly Prepared[]): Promise<Placed[]> {
-    const placements = batch as readonly (Prepared & { kind: PlacementKind })[];
-    return await this.#send(batch, (redis) => schedule(redis, this.#settings.keys, placements));
+  #sendRecords(batch: readonly Prepared[]): Promise<readonly (Placed | Struck)[]> {
+    const { keys } = this.#settings;
+    return this.#strikes.place(batch, (items, strikes) => {
+      const placements = items as readonly (Prepared & { kind: PlacementKind })[];
+      return this.#send(batch, (redis) =>
+        items.length > 0 ? schedule(redis, keys, placements, strikes) : confirm(redis, keys, strikes),
+      );
+    });
   }
 
   /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
-  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[]>): Promise<Placed[]> {
+  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[] | null>): Promise<Placed[] | null> {
     const redis = await this.#connect();
     if (this.#settings.durability) await this.#checkReplication(redis);
-    let placed: Placed[];
+    let placed: Placed[] | null;
     try {
       placed = await write(redis);
     } catch (error) {
@@ -355,7 +427,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         },
       );
     }
-    return this.#settings.durability ? await this.#replicated(redis, placed) : placed;
+    return this.#settings.durability && placed?.length ? await this.#replicated(redis, placed) : placed;
   }
 
   /** Says at the first add, before anything is written, that the server cannot do what `durability` asks for. */
@@ -377,10 +449,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     return placed.map((one) => ({ ...one, replicas: count }));
   }
 
-  #checkDurability(handles: readonly Execution<unknown>[], placed: readonly (Placed | null)[]): void {
+  /** What is struck was not written, so no replica need have it. */
+  #checkDurability(handles: readonly Execution<unknown>[], placed: readonly (Placed | Struck | null)[]): void {
     if (!this.#settings.durability) return;
     const { replicas: wanted, timeoutMs } = this.#settings.durability;
-    const fewest = placed.reduce((least, one) => Math.min(least, one?.replicas ?? 0), wanted);
+    const replicasOf = (one: Placed | Struck | null) => (one instanceof Struck ? wanted : (one?.replicas ?? 0));
+    const fewest = placed.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
     if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
@@ -466,6 +540,15 @@ class Addition implements Placement {
   get generation(): number {
     return this.placed.generation;
   }
+}
+
+/** Asks whether a version of the strikes is the latest, for a batch that is struck as a whole; `null` when it is not. */
+async function confirm(redis: Redis, keys: Keys, strikes: string): Promise<[] | null> {
+  return (await enqueue(redis, keys, [], strikes)) === null ? null : [];
+}
+
+function nameOf(task: AnyTask | string | null): string | null {
+  return isTask(task) ? task.name : task;
 }
 
 function dueTimeOf(due: Due, nowMs: number): number {

@@ -171,6 +171,14 @@ export class DocketClosedError extends DocketError {
   }
 }
 
+/** A list of strikes that follows a docket was asked before it knew of any. */
+export class StrikesNotLoadedError extends DocketError {
+  readonly code = 'DOCKET_STRIKES_NOT_LOADED';
+  constructor() {
+    super('the strikes of the docket are not known yet: wait for connect() first');
+  }
+}
+
 /** The execution did not end within the timeout or before the deadline given to `result()`. */
 export class TimeoutError extends DocketError {
   readonly code = 'DOCKET_TIMEOUT';

@@ -71,11 +71,12 @@ function pick(bytes: Buffer, start: number, end: number, name: string): Picked |
   const other = OTHER_EXTENSIONS.get(extension);
   if (other) return { type: 'other', value: other };
   // The same Date twice: what it refers to can be anywhere before it, so here all is decoded.
-  if (extension === EXTENSION.reference) return describe((decodeValue(bytes) as Record<string, unknown>)[name]);
-  return describe(decodeValue(bytes.subarray(start, end)));
+  if (extension === EXTENSION.reference) return pickedOf((decodeValue(bytes) as Record<string, unknown>)[name]);
+  return pickedOf(decodeValue(bytes.subarray(start, end)));
 }
 
-function describe(value: unknown): Picked | undefined {
+/** What a value is to those who pick; `undefined` for one that is not there. */
+export function pickedOf(value: unknown): Picked | undefined {
   switch (typeof value) {
     case 'undefined':
       return undefined;

@@ -14,9 +14,9 @@ export type TerminalState = 'completed' | 'failed' | 'cancelled';
 
 /**
  * What an `add` did: `scheduled` placed a new execution, `already_scheduled` wrote nothing because one was scheduled,
- * queued or running under the key.
+ * queued or running under the key, `struck` wrote nothing because a strike is in the way.
  */
-export type Disposition = 'scheduled' | 'already_scheduled';
+export type Disposition = 'scheduled' | 'already_scheduled' | 'struck';
 
 /** Tells whether an execution in this state has ended. */
 export function isTerminal(state: ExecutionState): state is TerminalState {

@@ -68,9 +68,7 @@ export async function isAnnounced(redis: Redis, keys: Keys, task: string, consum
 
 /** The workers whose heartbeats have not expired. Only reads: whoever expired is taken off the list by the next heartbeat. */
 export async function liveWorkers(redis: Redis, keys: Keys): Promise<LiveWorker[]> {
-  const [seconds, micros] = await redis.time();
-  const nowMs = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
-  const live = await redis.zrangebyscore(keys.workers, `(${nowMs}`, '+inf', 'WITHSCORES');
+  const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf', 'WITHSCORES');
   const workers: Promise<LiveWorker | null>[] = [];
   for (let i = 0; i + 1 < live.length; i += 2) {
     const [consumer, expiresMs] = [live[i]!, Number(live[i + 1])];

@@ -34,6 +34,8 @@ export interface Keys {
   readonly listeners: string;
   /** Stream of messages that can never run, with the reason; bounded. */
   readonly quarantine: string;
+  /** Hash of strikes by their canonical text, with the version of the list; also the channel on which changes are told. */
+  readonly strikes: string;
   /**
    * Channel on which is published what is to stop: the token of a running execution, or `l` and an id; or `s` and the token
    * of one that is not to start.
@@ -74,6 +76,7 @@ export function keysOf(docket: string): Keys {
     sweeper: `${prefix}sweeper`,
     listeners: `${prefix}listeners`,
     quarantine: `${prefix}quarantine`,
+    strikes: `${prefix}strikes`,
     cancel: `${prefix}cancel`,
     wake: `${prefix}wake`,
     run: (key) => `${prefix}run:${key}`,

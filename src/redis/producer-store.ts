@@ -53,14 +53,28 @@ export interface ExecutionRecord {
 
 const KIND_LETTER = { unique: 'u', keyed: 'k', lean: 'l' } as const;
 
-/** Writes executions that keep no record and are due now; answers with the server's time. */
-export async function enqueue(redis: Redis, keys: Keys, messages: readonly Buffer[]): Promise<number> {
-  return Number(await runScript(redis, 'enqueue', [keys.work], messages));
+/**
+ * Writes executions that keep no record and are due now; answers with the server's time.
+ * @param strikes - version of the strikes they were checked against; when it is not the latest, nothing is written, and the
+ *   answer is `null`, as for the next two
+ */
+export async function enqueue(
+  redis: Redis,
+  keys: Keys,
+  messages: readonly Buffer[],
+  strikes: string,
+): Promise<number | null> {
+  return Number(await runScript(redis, 'enqueue', [keys.work, keys.strikes], [strikes, ...messages])) || null;
 }
 
 /** Places executions that have a record. First one wins; the answers are in the order of the placements. */
-export async function schedule(redis: Redis, keys: Keys, placements: readonly Placement[]): Promise<Placed[]> {
-  const args: ScriptArgument[] = [keys.prefix, placements.length];
+export async function schedule(
+  redis: Redis,
+  keys: Keys,
+  placements: readonly Placement[],
+  strikes: string,
+): Promise<Placed[] | null> {
+  const args: ScriptArgument[] = [keys.prefix, placements.length, strikes];
   let group = -1; // where the count of the current group stands
   let last: Placement | undefined;
   for (const placement of placements) {
@@ -72,10 +86,9 @@ export async function schedule(redis: Redis, keys: Keys, placements: readonly Pl
     args[group] = (args[group] as number) + 1;
     args.push(placement.key, placement.message);
   }
-  const reply = (await runScript(redis, 'schedule', [keys.work, keys.front, keys.schedule], args)) as (
-    | Buffer
-    | number
-  )[];
+  const names = [keys.work, keys.front, keys.schedule, keys.strikes];
+  const reply = (await runScript(redis, 'schedule', names, args)) as (Buffer | number)[];
+  if (reply.length === 0) return null;
   const nowMs = Number(reply[0]);
   const first = Number(reply[1]);
   const placed = placements.map((_, i): Placed => ({ isNew: true, generation: first + i, nowMs }));
@@ -86,10 +99,17 @@ export async function schedule(redis: Redis, keys: Keys, placements: readonly Pl
 }
 
 /** Places an execution under a key, whoever has it. */
-export async function replace(redis: Redis, keys: Keys, placement: Omit<Placement, 'kind'>): Promise<Placed> {
+export async function replace(
+  redis: Redis,
+  keys: Keys,
+  placement: Omit<Placement, 'kind'>,
+  strikes: string,
+): Promise<Placed | null> {
   const { key, task, due, message } = placement;
-  const args = [keys.prefix, key, task, dueArgument(due), message];
-  const reply = (await runScript(redis, 'replace', [keys.work, keys.front, keys.schedule], args)) as Buffer[];
+  const names = [keys.work, keys.front, keys.schedule, keys.strikes];
+  const args = [keys.prefix, key, task, dueArgument(due), message, strikes];
+  const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
+  if (reply.length === 0) return null;
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
 }
 

@@ -1,9 +1,10 @@
 /** What a task's body receives beside its arguments. */
 import type { Duration } from '../core/duration.js';
+import type { StrikeOperand, StrikeOperator } from '../core/strikes.js';
 import type { AddOptions, AddRest, Call, CallResult } from './call.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
-import type { Task } from './task.js';
+import type { AnyTask, Task } from './task.js';
 
 /** What everything that runs in a worker thread can use. */
 export interface ThreadContext {
@@ -106,6 +107,20 @@ export interface TaskDocket {
   ): Promise<Execution<R>>;
   /** Cancels an execution wherever it is in the fleet. */
   cancel(key: string): Promise<void>;
+  /** Strikes work until it is restored, see `Docket.strike`. */
+  strike(
+    task?: AnyTask | string | null,
+    parameter?: string | null,
+    operator?: StrikeOperator,
+    value?: StrikeOperand,
+  ): Promise<void>;
+  /** Takes back the strike that was made with the same arguments. */
+  restore(
+    task?: AnyTask | string | null,
+    parameter?: string | null,
+    operator?: StrikeOperator,
+    value?: StrikeOperand,
+  ): Promise<void>;
   /** Finds what is known under a key; `null` when nothing is. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
 }

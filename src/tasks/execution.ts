@@ -21,7 +21,7 @@ export interface Execution<R> {
   readonly worker: string | null;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
-  /** Message of the error it failed with, or why it was dropped; else `null`. */
+  /** Message of the error it failed with, or why it was dropped or struck; else `null`. */
   readonly error: string | null;
   /** How far it is, and the ways to say so from outside. */
   readonly progress: ExecutionProgress;
@@ -38,7 +38,7 @@ export interface Execution<R> {
    * Waits until the execution ends and gives what its body returned.
    * @throws TypeError when both `timeout` and `deadline` are given
    * @throws TimeoutError when it did not end in time; the execution goes on
-   * @throws ExecutionCancelledError when it was cancelled
+   * @throws ExecutionCancelledError when it was cancelled, or struck
    * @throws ExecutionSupersededError when a newer execution took its key
    * @throws ResultsDisabledError when it was added with `executionTtl: 0`
    * @throws the error of the task when it failed

@@ -3,8 +3,8 @@
  *
  *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
  *
- * Leases, Enforcer, ProgressWriter, Canceller, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No user code runs
- * here (unless `threads: 0` asks for it), so nothing a task does can stall a lease.
+ * Leases, Enforcer, ProgressWriter, Canceller, StrikeWatch, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No
+ * user code runs here (unless `threads: 0` asks for it), so nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
 import type { DocketSettings } from '../client/options.js';
@@ -36,6 +36,7 @@ import { Scheduler } from './scheduler.js';
 import { Seeder } from './seeder.js';
 import { ServerClock } from './server-clock.js';
 import { Settler } from './settler.js';
+import { StrikeWatch } from './strike-watch.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 /** How often it is asked whether anything is left, at first and at most. */
@@ -57,6 +58,7 @@ export class Coordinator {
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
   readonly #canceller: Canceller;
+  readonly #strikes: StrikeWatch;
   readonly #putBacks: PutBacks;
   readonly #progress: ProgressWriter;
   readonly #crew: Crew;
@@ -106,6 +108,13 @@ export class Coordinator {
       takeProgress: (delivery) => this.#progress.take(delivery),
       onEnded: (delivery) => this.#canceller.honoured(delivery),
     });
+    this.#strikes = new StrikeWatch({
+      ...common,
+      subscriber,
+      dispatched: () => this.#dispatcher.deliveries(),
+      withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
+      strike: (delivery, why) => this.#settler.strike(delivery, why),
+    });
     this.#putBacks = new PutBacks({
       ...common,
       putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
@@ -132,6 +141,7 @@ export class Coordinator {
       room: () => this.#dispatcher.room,
       held: () => this.#dispatcher.size,
       take: (deliveries) => this.#take(deliveries),
+      withholds: (delivery) => this.#strikes.withholds(delivery),
       refuse: (delivery) => void this.#putBacks.add(delivery),
       allowance,
       leave: (delivery) => this.#settler.leaveToOthers(delivery),
@@ -164,6 +174,7 @@ export class Coordinator {
       }),
       this.#progress,
       this.#canceller,
+      this.#strikes,
       new Heartbeat({
         ...common,
         intervalMs: heartbeatIntervalMs,
@@ -174,14 +185,16 @@ export class Coordinator {
   }
 
   /**
-   * Starts the threads, then everything else.
+   * Starts the threads and learns what is struck, then starts everything else.
    * @throws the error of a task module that fails to load
    */
   async start(signal: AbortSignal): Promise<void> {
     const { name, threads, concurrency } = this.#settings;
+    this.#strikes.start();
     const [manifest] = await Promise.all([
       this.#crew.start(),
       ensureGroups(this.#connections.commands, this.#docket.keys),
+      this.#strikes.loaded,
     ]);
     this.#catalog = new Catalog(manifest);
     // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
@@ -263,7 +276,7 @@ export class Coordinator {
     const mayRun = (delivery: Delivery): boolean => {
       if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
       else if (this.#canceller.mayNotStart(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
-      else return true;
+      else return !this.#strikes.withholds(delivery); // struck since it was read
       return false;
     };
     this.#dispatcher.add(deliveries.filter(mayRun));

@@ -54,6 +54,8 @@ export interface IntakeOptions {
   readonly allowance: Allowance;
   /** Takes what is beyond that. */
   leave(delivery: Delivery): void;
+  /** Settles it when it is struck; answers whether it was. */
+  withholds(delivery: Delivery): boolean;
   /** Takes what its limits do not let run, and what cannot be counted by them. */
   drop(delivery: Delivery, verdict: Drop): void;
 }
@@ -180,9 +182,10 @@ export class Intake extends Service {
       bytes += entry.message?.length ?? 0;
       this.#quarantiningUnreadable(entry, () => {
         const delivery = deliveryOf(entry, (task) => this.#options.catalog().policiesOf(task));
+        if (delivery.policies === null) return this.#options.refuse(delivery);
+        if (this.#options.withholds(delivery)) return; // before its limits count it
         const gates = this.#gatesOf(delivery);
-        if (delivery.policies === null) this.#options.refuse(delivery);
-        else if (gates instanceof Error) this.#options.drop(delivery, gates);
+        if (gates instanceof Error) this.#options.drop(delivery, gates);
         else if (!this.#options.allowance.take(keyOf(delivery))) this.#options.leave(delivery);
         else if (gates) limited.push({ delivery, gates });
         else if (delivery.record === null) lean.push(delivery);

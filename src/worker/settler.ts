@@ -42,7 +42,7 @@ const BATCHES_IN_FLIGHT = 6;
 const SUSPECT_DELAY_MS = 1_000;
 /** How long what this worker may run no more waits before it is read again, perhaps by another. */
 const LEFT_DELAY_MS = 1_000;
-/** The next run of one that a limit dropped is at least so far away: it might be dropped again. */
+/** The next run of one that was struck or that a limit dropped is at least so far away: it might be dropped again. */
 const AFTER_DROP_MS = 1_000;
 
 export interface SettlerOptions {
@@ -129,6 +129,12 @@ export class Settler {
       this.#log('debug', delivery, `was dropped: ${why}`);
       this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
     }
+  }
+
+  /** A strike keeps it from running. The chain of a perpetual task goes on, so that restoring it resumes it. */
+  strike(delivery: Delivery, why: string): void {
+    this.#log('debug', delivery, `was ${why}`);
+    this.#end(delivery, { state: 'cancelled', errorLine: why }, undefined, AFTER_DROP_MS);
   }
 
   /** Gives claimed executions to whoever reads next; they have not run. */

@@ -295,7 +295,7 @@ describeRealServer('results', (url) => {
     await waitFor(async () => (await subscriptions(redis)).join() === '200');
     stage.work({ note });
     await Promise.all(results);
-    await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 2)); // the worker has two
+    await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 3)); // the worker has three
   });
 
   test('who waits survives the loss of the subscriber connection', async () => {

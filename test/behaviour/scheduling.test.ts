@@ -163,7 +163,7 @@ describeRealServer('scheduling', (url) => {
   test('what came to be due while a worker was not yet subscribed wakes it once it is', async () => {
     const redis = await stage.redis();
     const proxy = await holdingProxy(new URL(stage.url).pathname);
-    proxy.hold(':wake');
+    proxy.hold(stage.key('wake'));
     stage.work({ note }, { schedulingResolution: '60s' }, stage.docket({ url: proxy.url }));
     await proxy.held;
     const looks = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
@@ -177,7 +177,7 @@ describeRealServer('scheduling', (url) => {
     const redis = await stage.redis();
     const docket = stage.docket();
     stage.work({ note }, { schedulingResolution: '60s' });
-    await waitFor(async () => (await subscriptions(redis)).join() === '2'); // wake-ups and cancels
+    await waitFor(async () => (await subscriptions(redis)).join() === '3'); // wake-ups, cancels and strikes
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await execution.result({ timeout: '5s' });

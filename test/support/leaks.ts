@@ -3,7 +3,7 @@
 import type { Redis } from 'ioredis';
 
 /** The keys of a docket that live as long as it does. */
-const PERMANENT_KEYS: readonly string[] = ['work', 'front', 'generation', 'workers'];
+const PERMANENT_KEYS: readonly string[] = ['work', 'front', 'generation', 'workers', 'strikes'];
 
 /**
  * Fails when a key of this docket has no TTL, unless its suffix (what follows `{name}:`) is one of `permanent`.

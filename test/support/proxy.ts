@@ -7,7 +7,7 @@ import { deferred } from './wait.js';
 
 export interface HoldingProxy {
   readonly url: string;
-  /** From now on no SUBSCRIBE arrives, or none to channels with these letters. */
+  /** From now on no SUBSCRIBE arrives; none that names this channel, when one is given. */
   hold(channel?: string): void;
   /** Resolves when the first one was held up. */
   readonly held: Promise<void>;
@@ -20,12 +20,12 @@ export async function holdingProxy(path: string): Promise<HoldingProxy> {
   const held = deferred();
   const waiting: (() => void)[] = [];
   let isHolding = false;
-  let meant = '';
+  let heldChannel = '';
   const server = createServer((socket) => {
     const upstream = dial(path);
     let isHeld = false;
     socket.on('data', (data) => {
-      if (isHolding && data.includes('subscribe\r\n') && data.includes(meant)) {
+      if (isHolding && data.includes('subscribe\r\n') && data.includes(heldChannel)) {
         isHeld = true;
         held.resolve();
       }
@@ -45,7 +45,7 @@ export async function holdingProxy(path: string): Promise<HoldingProxy> {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
     hold: (channel = '') => {
       isHolding = true;
-      meant = channel;
+      heldChannel = channel;
     },
     held: held.promise,
     release: () => {

@@ -31,7 +31,7 @@ export interface Stage {
 }
 
 /** Keys that a docket has as long as it lives. */
-const PERMANENT = ['automatic', 'ended', 'front', 'generation', 'work', 'workers'];
+const PERMANENT = ['automatic', 'ended', 'front', 'generation', 'strikes', 'work', 'workers'];
 
 /** Keeps the lines of expected failures out of the test's output. */
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };

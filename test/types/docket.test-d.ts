@@ -12,6 +12,8 @@ import {
   exponentialRetry,
   type Progress,
   type Snapshot,
+  StrikeList,
+  type StrikeValue,
   task,
   type WorkerInfo,
 } from 'docket';
@@ -186,3 +188,30 @@ expectType<string | null>()(execution.waitingFor);
 expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
 // @ts-expect-error a snapshot is read-only
 snapshot.totals.queued = 0;
+// ---------------------------------------------------------------- strikes
+expectType<void>()(await plain.strike(charge));
+await plain.strike('charge');
+await plain.strike(charge, 'orderId', '>', 1_000);
+await plain.strike(null, 'customerId', '==', 'c');
+await plain.strike(null, 'at', 'between', [new Date(0), new Date(1)]);
+await plain.restore(null, 'x', '!=', null);
+await docket.restore('charge', 'orderId', '<=', 10n);
+// @ts-expect-error there is no such operator
+await plain.strike(charge, 'orderId', '=~', 1);
+// @ts-expect-error an object has no order and no equal
+await plain.strike(charge, 'orderId', '==', { id: 1 });
+// @ts-expect-error a parameter is named
+await plain.strike(charge, 7, '==', 1);
+expectType<'scheduled' | 'already_scheduled' | 'struck'>()(execution.disposition);
+
+const flags = new StrikeList({ name: 'd', onWarning: (problem) => problem.length });
+expectType<boolean>()(flags.isStricken({ customerId: 'x' }));
+expectType<boolean>()(flags.isStricken(charge, { orderId: 1 }));
+expectType<boolean>()(flags.isStricken('charge'));
+expectType<Promise<void>>()(flags.strike(null, 'customerId', '==', 'x' satisfies StrikeValue));
+expectType<void>()(await flags.connect());
+// @ts-expect-error arguments are an object
+flags.isStricken(charge, 7);
+// @ts-expect-error there is no such option
+new StrikeList({ docket: 'd' });
+task('breaker', async (_args: {}, ctx) => await ctx.docket.strike(charge, 'orderId', '==', 1));

@@ -1,10 +1,14 @@
 -- Adds executions that keep no record and are due now: one stream entry each, nothing else.
--- KEYS  work
--- ARGV  message, ...
--- Reply now (ms)
+-- KEYS  work, strikes
+-- ARGV  version of the strikes they were checked against, message, ...
+-- Reply now (ms); '' when the strikes have changed, and nothing was written
 --@include now
+--@include strikes
+if are_strikes_other_than(KEYS[2], ARGV[1]) then
+  return ''
+end
 local call, work = redis.call, KEYS[1] -- looked up once: the loop body is all this script costs
-for i = 1, #ARGV do
+for i = 2, #ARGV do
   call('XADD', work, '*', 'm', ARGV[i])
 end
 return digits(now)

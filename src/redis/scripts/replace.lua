@@ -1,9 +1,14 @@
 -- Places an execution under a key whoever has it: what is scheduled, queued or waiting there goes; what runs goes on, but
 -- nothing of it is written any more.
--- KEYS  work, front, schedule
--- ARGV  prefix, key, task, due ('' now, '+n' n ms from now, 'n' server ms), message
--- Reply now, generation
+-- KEYS  work, front, schedule, strikes
+-- ARGV  prefix, key, task, due ('' now, '+n' n ms from now, 'n' server ms), message,
+--       version of the strikes it was checked against
+-- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
+--@include strikes
+if are_strikes_other_than(KEYS[4], ARGV[6]) then
+  return {}
+end
 local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 --@include events
 --@include entries

@@ -1,13 +1,18 @@
 -- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
--- KEYS  work, front, schedule
--- ARGV  prefix, number of items, then groups of items that agree in all but key and message:
+-- KEYS  work, front, schedule, strikes
+-- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in all but key and message:
 --         kind     'u' the keys are new for certain, 'k' given by the caller: first one wins, 'l' a record only while parked
 --         task
 --         due      '' now, '+n' n ms from now, 'n' server ms
 --         count, then count times: key, message
 -- Reply now, generation of the first item, then for each item that was not placed, because its key is taken:
---         index (from 0), generation of the execution that has the key
+--         index (from 0), generation of the execution that has the key;
+--       nothing when the strikes have changed, and nothing was written
 --@include now
+--@include strikes
+if are_strikes_other_than(KEYS[4], ARGV[3]) then
+  return {}
+end
 local prefix = ARGV[1]
 local runs = prefix .. 'run:'
 local work, schedule = KEYS[1], KEYS[3]
@@ -65,7 +70,7 @@ local function place_later(key, kind, task, due, message)
   end
 end
 
-local at = 3
+local at = 4
 while at <= #ARGV do
   local kind, task, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local due = due_time(ARGV[at + 2])

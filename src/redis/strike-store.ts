@@ -1,0 +1,56 @@
+/**
+ * What is struck, in Redis: one hash, read as a whole, with the version of the list in its field `version`. The hash is all
+ * there is, so ten thousand strikes and restores leave what is still struck and that one field.
+ */
+import type { Redis } from 'ioredis';
+import { parseStrike, type Strike } from '../core/strikes.js';
+import type { Keys } from './keys.js';
+import { runScript } from './script.js';
+
+/** The list at one moment. */
+export interface StrikeSnapshot {
+  readonly strikes: readonly Strike[];
+  /** Grows with each change; '' before the first one. */
+  readonly version: string;
+}
+
+/** One change of the list, as it is published. */
+export interface StrikeChange {
+  /** Version before it; '0' before the first one. */
+  readonly known: string;
+  readonly version: string;
+  readonly isStruck: boolean;
+  /** `null` for one that this version of docket does not know. */
+  readonly strike: Strike | null;
+}
+
+/** Reads the whole list. */
+export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnapshot> {
+  const { [VERSION]: version = '', ...fields } = await redis.hgetall(keys.strikes);
+  const strikes = Object.keys(fields).map(parseStrike);
+  return { strikes: strikes.filter((strike) => strike !== null), version };
+}
+
+/** Strikes; does nothing when it was struck. Tells all who follow. */
+export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
+  await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '+', field]);
+}
+
+/** Restores what was struck; does nothing when it was not. Tells all who follow. */
+export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
+  await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '-', field]);
+}
+
+/** Reads `<version before> <version> <+ or -><canonical text>`. */
+export function parseChange(message: string): StrikeChange {
+  const first = message.indexOf(' ');
+  const second = message.indexOf(' ', first + 1);
+  return {
+    known: message.slice(0, first),
+    version: message.slice(first + 1, second),
+    isStruck: message[second + 1] === '+',
+    strike: parseStrike(message.slice(second + 2)),
+  };
+}
+
+const VERSION = 'version';
