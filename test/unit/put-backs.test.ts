@@ -36,13 +36,14 @@ class FakeRedis {
     return [String(NOW_MS / 1_000), '0'];
   }
 
-  async zrangebyscore(_key: string, minimum: number): Promise<string[]> {
-    const live = [...this.workers].filter(([, { untilMs }]) => untilMs >= minimum);
-    return live.map(([key]) => key.slice(KEYS.worker('').length));
+  async zrangebyscore(_key: string, minimum: string): Promise<string[]> {
+    const live = [...this.workers].filter(([, { untilMs }]) => untilMs > Number(minimum.slice(1)));
+    return live.flatMap(([key, { untilMs }]) => [key.slice(KEYS.worker('').length), String(untilMs)]);
   }
 
-  async hget(key: string): Promise<string | null> {
-    return this.workers.get(key)?.tasks ?? null;
+  async hgetall(key: string): Promise<Record<string, string>> {
+    const tasks = this.workers.get(key)?.tasks;
+    return tasks === undefined ? {} : { name: 'other', tasks };
   }
 }
 
