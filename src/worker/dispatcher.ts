@@ -15,11 +15,11 @@ import {
   type OutcomeBatch,
   type ProgressMessage,
 } from '../core/protocol.js';
-import { Queue } from '../core/queue.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { epochOf, monotonicMs, rowOf, SlotState, SlotTable, StopReason } from '../core/slots.js';
 import type { Token } from '../redis/delivery-store.js';
 import { type Delivery, isSuspect } from './delivery.js';
+import { DeliveryQueue } from './delivery-queue.js';
 import { Estimates } from './estimates.js';
 import { CHUNK_MS, Lane, type Shipment } from './lane.js';
 import type { Thread } from './thread.js';
@@ -68,7 +68,7 @@ export class Dispatcher {
   readonly #lanes: readonly Lane[];
   readonly #events: DispatcherEvents;
   readonly #estimates = new Estimates();
-  readonly #queue = new Queue<Delivery>();
+  readonly #queue = new DeliveryQueue();
   readonly #shipments: (Shipment | undefined)[] = new Array(ROWS);
   readonly #freeRows = Array.from({ length: ROWS }, (_, row) => row);
   #shipped = 0;

@@ -16,11 +16,11 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 --@include slots
 --@include displace
 --@include generation
+--@include place
 
-local run = prefix .. 'run:' .. key
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(1)
-local record = redis.call('HMGET', run, 's', 'e')
+local record = redis.call('HMGET', prefix .. 'run:' .. key, 's', 'e')
 if record[1] == 'running' then
   redis.call('SADD', prefix .. 'superseded', record[2])
   redis.call('PEXPIRE', prefix .. 'superseded', 604800000)
@@ -29,19 +29,8 @@ elseif record[1] == 'scheduled' or record[1] == 'queued' then
   displace(key)
 end
 write_slots()
-redis.call('DEL', run)
 redis.call('HDEL', prefix .. 'ended', key)
 
-local score = due == '' and now or string.sub(due, 1, 1) == '+' and now + string.sub(due, 2) or tonumber(due)
-redis.call('HSET', run, 'g', digits(generation), 't', task)
-local moving = { k = key, m = message }
-if score > now then
-  moving.w = digits(score)
-  schedule_at(KEYS[3], score, park(moving, nil, 'scheduled'))
-else
-  enqueue('w', moving)
-end
-if listened then
-  changed(key, generation, score > now and 'scheduled' or 'queued')
-end
+local delay = string.match(due, '^%+(.+)')
+place(key, task, generation, delay and now + delay or math.max(now, tonumber(due) or now), message)
 return { digits(now), digits(generation) }

@@ -10,25 +10,10 @@ local prefix, isStarting = ARGV[1], ARGV[2] == '1'
 --@include entries
 --@include moves
 --@include generation
+--@include place
 
 local automatic, ended = prefix .. 'automatic', prefix .. 'ended'
 local changedTasks = {}
-
-local function place(task, due, message)
-  local run = prefix .. 'run:' .. task
-  local generation = next_generations(1) -- first, since it takes memory: a full server refuses the whole
-  redis.call('DEL', run)
-  redis.call('HSET', run, 'g', digits(generation), 't', task)
-  local moving = { k = task, m = message, w = digits(due) } -- of a cron, also if that has just passed
-  if due > now then
-    schedule_at(KEYS[3], due, park(moving, nil, 'scheduled'))
-  else
-    enqueue('w', moving)
-  end
-  if listened then
-    changed(task, generation, due > now and 'scheduled' or 'queued')
-  end
-end
 
 for at = 3, #ARGV, 5 do
   local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
@@ -45,7 +30,8 @@ for at = 3, #ARGV, 5 do
     schedule_at(KEYS[3], retimed, 'k' .. task)
     changedTasks[#changedTasks + 1] = task
   elseif not isAlive and (isNew and isStarting or not hasEnded) then
-    place(task, due, message)
+    -- The number first, since it takes memory: a full server refuses the whole.
+    place(task, task, next_generations(1), due, message)
     changedTasks[#changedTasks + 1] = task
   end
   -- A worker of an older policy, on its repeated look, does not bring back what was ended.
