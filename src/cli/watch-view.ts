@@ -5,9 +5,9 @@ import type { ExecutionEvent, ProgressEvent, StateEvent } from '../tasks/events.
 import { print, printable, printJson, spanText } from './output.js';
 
 export interface WatchView {
-  /** Shows an event; the last one has a terminal state, unless the execution lost its key. */
+  /** Shows an event. */
   tell(event: ExecutionEvent): void;
-  /** Leaves the terminal as it was. Idempotent. */
+  /** Says how it ended, and leaves the terminal as it was. */
   close(): void;
 }
 
@@ -20,7 +20,8 @@ export function viewFor(key: string, task: string, isJson: boolean): WatchView {
 /** One line for each event. */
 class LineView implements WatchView {
   tell(event: ExecutionEvent): void {
-    print(event.type === 'state' ? stateText(event, Date.now()) : progressText(event));
+    if (event.type === 'state') print(stateText(event, Date.now()));
+    else if (event.updatedAt) print(progressText(event));
   }
 
   close(): void {}
@@ -51,22 +52,21 @@ class BarView implements WatchView {
     if (isFirst) this.#bar.start(total, current);
     this.#bar.setTotal(total);
     this.#bar.update(current);
-    if (event.type === 'progress' || !isTerminal(event.state)) return;
-    const last = this.#line();
-    this.close();
-    print(last);
   }
 
   close(): void {
     this.#bar.stop();
+    if (this.#state && isTerminal(this.#state.state)) print(this.#line());
   }
 
   #line(): string {
+    const state = this.#state ? stateText(this.#state, Date.now()) : '';
+    const hasEnded = this.#state !== null && isTerminal(this.#state.state);
+    if (hasEnded && !this.#progress?.updatedAt) return state; // nothing was ever reported
     const percent = percentOf(this.#progress);
     const filled = Math.round((percent / 100) * BAR_WIDTH);
     const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
     const message = this.#progress?.message ?? null;
-    const state = this.#state ? stateText(this.#state, Date.now()) : '';
     return [bar, `${percent}%`, state, ...(message === null ? [] : [printable(message)])].join('  ');
   }
 }
