@@ -59,10 +59,10 @@ const COMMANDS = [
 /** How errors and help are written holds for all commands; the worker's help has its own flags and exit codes. */
 function inheriting(command: Command, from: Command): Command {
   command.copyInheritedSettings(from);
-  if (command.name() === 'worker') return command.configureHelp({ showGlobalOptions: false });
-  if (command.commands.length === 0) return command.addHelpText('after', EXIT_CODES_HELP);
+  if (command.name() === 'worker')
+    return command.allowExcessArguments(false).configureHelp({ showGlobalOptions: false });
   for (const one of command.commands) inheriting(one, command);
-  return command;
+  return command.allowExcessArguments(command.commands.length > 0).addHelpText('after', EXIT_CODES_HELP);
 }
 
 /** Whoever read the output has gone, as `head` does: nothing more is worth saying. */

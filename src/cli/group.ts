@@ -8,7 +8,7 @@ export function groupCommand(
   commands: readonly Command[],
   fallback?: string,
 ): Command {
-  const group = new Command(name).description(description);
+  const group = new Command(name).description(description).helpCommand(false);
   for (const command of commands) group.addCommand(command, { isDefault: command.name() === fallback });
   return fallback === undefined ? refusingOthers(group) : group;
 }
