@@ -1,5 +1,4 @@
 /** `docket-worker`: runs a worker until it is told to stop. */
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { Docket } from '../client/docket.js';
 import { parseDuration } from '../core/duration.js';
@@ -7,6 +6,8 @@ import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { commandLineLogger, LOG_FORMATS, LOG_LEVELS } from '../observe/log.js';
 import { WORKER_DEFAULTS, type WorkerOptions } from '../worker/options.js';
 import { Worker } from '../worker/worker.js';
+import { failureLine } from './failure.js';
+import { versionOfPackage } from './version.js';
 
 /** What the process ends with. */
 export const EXIT = { drained: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
@@ -131,7 +132,13 @@ const command = new Command('docket-worker')
 Durations: 250ms, 30s, 5m, 1h, mm:ss, hh:mm:ss. Exit codes: 0 drained or finished, 1 failed, 2 wrong usage,
 130 or 143 when a second SIGINT or SIGTERM cut the drain short.`,
   )
+  .configureOutput({ outputError: (text, write) => write(failureLine('docket-worker', text)) })
   .exitOverride();
+
+/** The same command as a part of `docket`. */
+export function workerSubcommand(): Command {
+  return command.name('worker').action(() => execute('docket worker', command.optsWithGlobals<Flags>()));
+}
 
 /** Parses the command line, runs the worker, and sets the exit code. Never rejects. */
 export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
@@ -142,11 +149,15 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
     process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.drained : EXIT.usage;
     return;
   }
+  await execute('docket-worker', command.opts<Flags>());
+}
+
+async function execute(name: string, flags: Flags): Promise<void> {
   try {
-    await run(command.opts<Flags>());
+    await run(flags);
   } catch (error) {
     process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
-    console.error(`docket-worker: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the user's own error, with its place
   }
@@ -198,9 +209,4 @@ function duration(flags: string, env: string, name: keyof typeof WORKER_DEFAULTS
 function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError(`'${text}' is not a whole number.`);
-}
-
-function versionOfPackage(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-  return version as string;
 }

@@ -1,0 +1,43 @@
+/** `docket clear`: removes what has not started. Asks before it does. */
+import { createInterface } from 'node:readline/promises';
+import { Command } from 'commander';
+import { type Docket, settingsOf } from '../client/docket.js';
+import { describeDocket } from '../client/options.js';
+import { EXIT } from './exit-codes.js';
+import { CommandError } from './failure.js';
+import { print, printJson } from './output.js';
+import { type CommonFlags, withDocket } from './session.js';
+
+interface ClearFlags extends CommonFlags {
+  readonly yes?: boolean;
+}
+
+export function clearCommand(): Command {
+  return new Command('clear')
+    .description('Removes everything that is queued, scheduled or waiting. What runs goes on; strikes stay.')
+    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .option('--json', 'write JSON')
+    .action(({ yes = false, json = false }: ClearFlags, command: Command) =>
+      withDocket(command, async (docket) => {
+        if (!yes && !process.stdin.isTTY) throw new CommandError('nobody can be asked here: say --yes', EXIT.usage);
+        if (!yes && !(await isWanted(docket))) throw new CommandError('nothing was removed');
+        const removed = await docket.clear();
+        if (json) printJson({ removed });
+        else print(`removed ${removed}`);
+      }),
+    );
+}
+
+/** Asks on stderr, so that stdout has the answer of the command alone. */
+async function isWanted(docket: Docket): Promise<boolean> {
+  const { totals } = await docket.snapshot({ limit: 0 });
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const { queued, scheduled, waiting } = totals;
+    const what = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
+    const answer = await prompt.question(`Remove ${what} of ${describeDocket(settingsOf(docket))}? [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    prompt.close();
+  }
+}

@@ -1,0 +1,69 @@
+/** `docket doctor`: looks for what keeps a docket from working, or loses its work, and says what to do. */
+import { Command } from 'commander';
+import { type Docket, settingsOf } from '../../client/docket.js';
+import { describeDocket } from '../../client/options.js';
+import { RedisUnavailableError } from '../../core/errors.js';
+import { EXIT } from '../exit-codes.js';
+import { hasColours, print, printable, printJson, spanText } from '../output.js';
+import { type CommonFlags, withDocket } from '../session.js';
+import { checkDocket } from './docket-health.js';
+import { type Finding, fail, type Health, ok, warn } from './finding.js';
+import { checkPermissions } from './permissions.js';
+import { checkClock, checkServer, readFacts } from './server.js';
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('Checks connection, server, permissions and the health of the docket. Exit code 1 when a check fails.')
+    .option('--json', 'write JSON')
+    .action(({ json = false }: CommonFlags, command: Command) =>
+      withDocket(command, async (docket) => {
+        const findings = await examine(docket);
+        const status = worstOf(findings);
+        if (json) printJson({ status, checks: findings });
+        else for (const finding of findings) print(lineOf(finding));
+        return status === 'fail' ? EXIT.failed : EXIT.done;
+      }),
+    );
+}
+
+/** All checks in order; what a failed one makes pointless is left out. */
+async function examine(docket: Docket): Promise<Finding[]> {
+  const { url, keys } = settingsOf(docket);
+  const findings: Finding[] = [];
+  try {
+    const redis = await docket.redis;
+    const begin = performance.now();
+    await redis.ping();
+    const answer = `${describeDocket(settingsOf(docket))} answers in ${spanText(performance.now() - begin)}`;
+    findings.push(ok('connection', answer));
+    const facts = await readFacts(redis);
+    const unread = warn(
+      'server',
+      'the user may not INFO, so version, eviction and persistence are not known',
+      'allow +info',
+    );
+    findings.push(...(facts ? checkServer(facts) : [unread]));
+    findings.push(await checkClock(redis));
+    findings.push(...(await checkPermissions(redis, url, keys)));
+    findings.push(...(await checkDocket(docket, redis, keys)));
+  } catch (error) {
+    // Only what is met on the way to the server; all else is a finding of its check.
+    const advice = 'see that it runs there, and that --url (DOCKET_URL) has the right address, user and password';
+    const isUnreached = error instanceof RedisUnavailableError;
+    findings.push(fail('connection', (error as Error).message, isUnreached ? advice : 'see what the server says'));
+  }
+  return findings;
+}
+
+function worstOf(findings: readonly Finding[]): Health {
+  return (['fail', 'warn'] as const).find((health) => findings.some(({ status }) => status === health)) ?? 'ok';
+}
+
+const COLOURS = { ok: 32, warn: 33, fail: 31 } as const satisfies Record<Health, number>;
+
+/** One line, whatever was found. */
+function lineOf({ check, status, detail, advice }: Finding): string {
+  const label = status.padEnd(4);
+  const shown = hasColours(process.stdout) ? `\u001b[${COLOURS[status]}m${label}\u001b[0m` : label;
+  return `${shown}  ${check.padEnd(20)} ${printable(detail)}${advice === null ? '' : ` -> ${printable(advice)}`}`;
+}

@@ -1,0 +1,157 @@
+/**
+ * What the user may do, found out by doing it: every kind of command docket sends, on keys and a channel of the docket that
+ * nothing else uses and that are removed afterwards. ACL itself is not asked: few users may.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { closeConnection, openConnection } from '../../redis/connection.js';
+import type { Keys } from '../../redis/keys.js';
+import { type Finding, fail, ok, warn } from './finding.js';
+
+type Trial = readonly string[];
+
+/** Tries everything, kind by kind. */
+export async function checkPermissions(redis: Redis, url: string, keys: Keys): Promise<Finding[]> {
+  const key = keys.user(`doctor:${randomBytes(6).toString('hex')}`);
+  const kinds = kindsOf(key, keys.events('doctor'));
+  const findings: Finding[] = [];
+  try {
+    for (const [kind, trials] of Object.entries(kinds)) {
+      findings.push(await checkKind(kind, trials, keys, (trial) => redis.call(...(trial as [string, ...string[]]))));
+    }
+  } finally {
+    const used = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`);
+    await Promise.all(used.map((one) => redis.del(one).catch(() => 0)));
+  }
+  return [...findings, await checkSubscribe(url, keys), await checkOptional(redis)];
+}
+
+function kindsOf(key: string, channel: string): Record<string, readonly Trial[]> {
+  const [hash, zset, stream, text, set] = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`) as Five;
+  return {
+    keys: [
+      ['SET', text, '1', 'PX', LIFE_MS],
+      ['GET', text],
+      ['EXISTS', text],
+      ['PEXPIRE', text, LIFE_MS],
+      ['PTTL', text],
+      ['TYPE', text],
+      ['SADD', set, 'a'],
+      ['SREM', set, 'a'],
+      ['DEL', text],
+    ],
+    hashes: [
+      ['HSET', hash, 'f', '1'],
+      ['PEXPIRE', hash, LIFE_MS],
+      ['HGET', hash, 'f'],
+      ['HMGET', hash, 'f'],
+      ['HGETALL', hash],
+      ['HKEYS', hash],
+      ['HEXISTS', hash, 'f'],
+      ['HSCAN', hash, '0'],
+      ['HDEL', hash, 'f'],
+    ],
+    'sorted sets': [
+      ['ZADD', zset, '1', 'a'],
+      ['PEXPIRE', zset, LIFE_MS],
+      ['ZCARD', zset],
+      ['ZSCORE', zset, 'a'],
+      ['ZRANGE', zset, '0', '-1'],
+      ['ZRANGEBYSCORE', zset, '0', '1'],
+      ['ZREVRANGE', zset, '0', '-1'],
+      ['ZREVRANK', zset, 'a'],
+      ['ZREMRANGEBYSCORE', zset, '5', '6'],
+      ['ZREM', zset, 'a'],
+    ],
+    streams: [
+      ['XGROUP', 'CREATE', stream, 'g', '0', 'MKSTREAM'],
+      ['PEXPIRE', stream, LIFE_MS],
+      ['XADD', stream, '1-1', 'f', '1'],
+      ['XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', stream, '>'],
+      ['XLEN', stream],
+      ['XRANGE', stream, '-', '+'],
+      ['XREVRANGE', stream, '+', '-'],
+      ['XPENDING', stream, 'g'],
+      ['XCLAIM', stream, 'g', 'c', '0', '1-1', 'JUSTID'],
+      ['XINFO', 'STREAM', stream],
+      ['XINFO', 'GROUPS', stream],
+      ['XINFO', 'CONSUMERS', stream, 'g'],
+      ['XACK', stream, 'g', '1-1'],
+      ['XDEL', stream, '1-1'],
+      ['XGROUP', 'DELCONSUMER', stream, 'g', 'c'],
+    ],
+    scripts: [
+      ['EVAL', "return redis.call('TIME')", '1', text],
+      ['EVALSHA', '0'.repeat(40), '1', text],
+    ],
+    publishing: [['PUBLISH', channel, 'doctor']],
+  };
+}
+
+type Five = [string, string, string, string, string];
+
+/** Should it not be allowed to delete, nothing stays for long. */
+const LIFE_MS = '60000';
+
+async function checkKind(
+  kind: string,
+  trials: readonly Trial[],
+  keys: Keys,
+  send: (trial: Trial) => Promise<unknown>,
+): Promise<Finding> {
+  const refused: string[] = [];
+  let problem: string | null = null;
+  for (const trial of trials) {
+    try {
+      await send(trial);
+    } catch (error) {
+      const { message } = error as Error;
+      if (message.startsWith('NOPERM')) refused.push(nameOf(trial));
+      else if (!message.startsWith('NOSCRIPT')) problem ??= `${nameOf(trial)}: ${message}`;
+    }
+  }
+  const check = `may use ${kind}`;
+  if (refused.length > 0) {
+    return fail(check, `the user may not ${refused.join(', ')} on ${keys.prefix}*`, adviceFor(refused, keys));
+  }
+  if (problem !== null) return fail(check, problem, 'see what the server says');
+  return ok(check, `${trials.length} commands`);
+}
+
+async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
+  const check = 'may subscribe';
+  const subscriber = await openConnection(url, 'subscriber');
+  try {
+    await subscriber.subscribe(keys.events('doctor'));
+    return ok(check, `${keys.prefix}*`);
+  } catch (error) {
+    return fail(check, (error as Error).message, adviceFor(['SUBSCRIBE'], keys));
+  } finally {
+    await closeConnection(subscriber);
+  }
+}
+
+/** What docket does without, at a price. */
+async function checkOptional(redis: Redis): Promise<Finding> {
+  const check = 'may look around';
+  const refused: string[] = [];
+  for (const trial of [
+    ['INFO', 'server'],
+    ['CONFIG', 'GET', 'save'],
+    ['CLIENT', 'UNBLOCK', '0'],
+  ]) {
+    await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
+  }
+  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET, CLIENT UNBLOCK');
+  const detail = `the user may not ${refused.join(', ')}`;
+  return warn(check, detail, 'the doctor then sees less, and without CLIENT UNBLOCK workers take longer to stop');
+}
+
+function adviceFor(refused: readonly string[], { prefix }: Keys): string {
+  const commands = refused.map((name) => `+${name.toLowerCase().replace(' ', '|')}`).join(' ');
+  return `ACL SETUSER <user> ~${prefix}* &${prefix}* ${commands}`;
+}
+
+function nameOf([command, sub]: Trial): string {
+  return ['XGROUP', 'XINFO', 'CONFIG', 'CLIENT'].includes(command!) ? `${command} ${sub}` : command!;
+}

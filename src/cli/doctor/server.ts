@@ -1,0 +1,130 @@
+/** What the server says of itself: version, role, clock, and the settings that lose work. */
+import type { Redis } from 'ioredis';
+import { spanText } from '../output.js';
+import { type Finding, fail, ok, warn } from './finding.js';
+
+/** The fields of INFO, and the settings that may be read. */
+export type ServerFacts = ReadonlyMap<string, string>;
+
+/** Reads what there is to be read; `null` when the user may not. Managed servers have no CONFIG. */
+export async function readFacts(redis: Redis): Promise<ServerFacts | null> {
+  try {
+    const info = await redis.info();
+    const facts = [...info.matchAll(/^([a-z0-9_]+):(.*?)\r?$/gm)].map(([, name, value]) => [name!, value!] as const);
+    return new Map([...facts, ...(await readSettings(redis))]);
+  } catch {
+    return null;
+  }
+}
+
+async function readSettings(redis: Redis): Promise<[string, string][]> {
+  const names = ['save', 'appendfsync', 'stop-writes-on-bgsave-error'];
+  const replies = await Promise.all(
+    names.map((name) => (redis.call('CONFIG', 'GET', name) as Promise<string[]>).catch(() => [])),
+  );
+  return replies.flatMap(([name, value]) => (name === undefined ? [] : [[`config.${name}`, value ?? '']]));
+}
+
+/** All that can be told from what was read. */
+export function checkServer(facts: ServerFacts): Finding[] {
+  return [checkVersion(facts), checkRole(facts), checkEviction(facts), checkMemory(facts), checkPersistence(facts)];
+}
+
+function checkVersion(facts: ServerFacts): Finding {
+  const valkey = facts.get('valkey_version');
+  const [name, version, floor] =
+    valkey === undefined ? ['Redis', facts.get('redis_version') ?? '0', '6.2'] : ['Valkey', valkey, '7.2'];
+  if (isAtLeast(version, floor)) return ok('version', `${name} ${version}`);
+  return fail('version', `${name} ${version} is older than ${floor}`, 'use Redis 6.2 or newer, or Valkey 7.2 or newer');
+}
+
+function isAtLeast(version: string, floor: string): boolean {
+  const [[major = 0, minor = 0], [floorMajor = 0, floorMinor = 0]] = [version, floor].map((text) =>
+    text.split('.').map(Number),
+  ) as [number[], number[]];
+  return major > floorMajor || (major === floorMajor && minor >= floorMinor);
+}
+
+function checkRole(facts: ServerFacts): Finding {
+  const role = facts.get('role') ?? 'unknown';
+  if (role !== 'slave') return ok('role', `${role}, ${facts.get('connected_slaves') ?? '0'} replicas`);
+  return fail('role', 'the server is a replica, which refuses writes', 'give the URL of the master');
+}
+
+/** An evicted key is a lost task: with a limit in force it is a question of time. */
+function checkEviction(facts: ServerFacts): Finding {
+  const policy = facts.get('maxmemory_policy') ?? 'unknown';
+  if (policy === 'noeviction') return ok('eviction', 'noeviction');
+  const advice = 'CONFIG SET maxmemory-policy noeviction, and in the configuration of the server';
+  if (!policy.startsWith('allkeys')) {
+    return warn('eviction', `${policy}: results and limits may go before their time when memory is short`, advice);
+  }
+  const isLimited = facts.get('maxmemory') !== '0';
+  if (!isLimited) return warn('eviction', `${policy}: loses work as soon as maxmemory is set`, advice);
+  return fail('eviction', `${policy}: loses work when memory is short`, advice);
+}
+
+function checkMemory(facts: ServerFacts): Finding {
+  const [used, limit] = [facts.get('used_memory'), facts.get('maxmemory')].map(Number) as [number, number];
+  if (!(limit > 0)) {
+    const advice = 'set maxmemory below what the machine has: docket then refuses adds, and goes on with what it has';
+    return warn(
+      'memory',
+      `${megabytes(used)} in use, no limit: the system may end the server when memory is short`,
+      advice,
+    );
+  }
+  const detail = `${megabytes(used)} of ${megabytes(limit)} in use`;
+  const advice = 'raise maxmemory, shorten executionTtl, or add workers: a full server refuses adds';
+  if (used >= limit) return fail('memory', detail, advice);
+  return used >= limit * 0.8 ? warn('memory', detail, advice) : ok('memory', detail);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+function checkPersistence(facts: ServerFacts): Finding {
+  const isAppending = facts.get('aof_enabled') === '1';
+  const [save, fsync] = [facts.get('config.save'), facts.get('config.appendfsync')];
+  if (isAppending && facts.get('aof_last_write_status') === 'err') {
+    return fail(
+      'persistence',
+      'the last write of the append-only file failed',
+      'see the log and the disk of the server',
+    );
+  }
+  if (facts.get('rdb_last_bgsave_status') === 'err' && facts.get('config.stop-writes-on-bgsave-error') !== 'no') {
+    return fail(
+      'persistence',
+      'the last snapshot failed, so writes are refused',
+      'see the log and the disk of the server',
+    );
+  }
+  const advice = 'CONFIG SET appendonly yes, and in the configuration of the server';
+  if (isAppending && fsync === 'no') {
+    return warn(
+      'persistence',
+      'appendonly, written whenever the system likes: a crash loses work',
+      'CONFIG SET appendfsync everysec',
+    );
+  }
+  if (isAppending) return ok('persistence', `appendonly${fsync ? `, appendfsync ${fsync}` : ''}`);
+  if (save === undefined) return warn('persistence', 'no append-only file: a crash may lose work', advice);
+  if (save === '') return warn('persistence', 'none: a restart loses all work', advice);
+  return warn('persistence', `snapshots only (save ${save}): a crash loses what came after the last one`, advice);
+}
+
+/** Compares the clocks: dates given to `add` are told by this machine's, and kept by the server's. */
+export async function checkClock(redis: Redis): Promise<Finding> {
+  const before = Date.now();
+  const [seconds, microseconds] = await redis.time();
+  const after = Date.now();
+  const serverMs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+  const aheadMs = Math.round(serverMs - (before + after) / 2);
+  const detail = `the server's clock is ${spanText(Math.abs(aheadMs))} ${aheadMs < 0 ? 'behind' : 'ahead'}`;
+  if (Math.abs(aheadMs) <= TOLERATED_MS + (after - before) / 2) return ok('clock', detail);
+  return warn('clock', detail, 'synchronise the clocks (NTP): dates are due by the clock of the server');
+}
+
+const TOLERATED_MS = 1_000;

@@ -1,0 +1,60 @@
+/**
+ * How a command fails: one line on stderr and an exit code. Owns two promises: no stack trace, and no password, wherever
+ * on the command line or in the environment it stood.
+ */
+import { CommanderError } from 'commander';
+import {
+  ExecutionNotFoundError,
+  ExecutionSupersededError,
+  InvalidOptionError,
+  PayloadTooLargeError,
+  UnencodableValueError,
+} from '../core/errors.js';
+import { maskUrl } from '../redis/url.js';
+import { EXIT } from './exit-codes.js';
+import { printable } from './output.js';
+
+/** A command cannot do what it was asked for. */
+export class CommandError extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number = EXIT.failed,
+  ) {
+    super(message);
+  }
+}
+
+/** Says why a command failed, unless that was said, and answers with its exit code. */
+export function reportFailure(name: string, error: unknown): number {
+  // commander has printed its line, or the help
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  process.stderr.write(failureLine(name, error instanceof Error ? error.message : String(error)));
+  return exitCodeOf(error);
+}
+
+/** The line in which a command says why it failed. */
+export function failureLine(name: string, problem: string): string {
+  return `${name}: ${printable(
+    withoutSecrets(problem.replace(/^error: /, ''))
+      .replace(/\s*[\r\n]+\s*/g, ' ')
+      .trim(),
+  )}\n`;
+}
+
+/**
+ * Masks the URLs this process was given. docket's own errors have no password in them; this is for those that quote
+ * the command line, where a URL may stand in any place by mistake.
+ */
+export function withoutSecrets(text: string, given = [...process.argv.slice(2), process.env.DOCKET_URL ?? '']): string {
+  const urls = given.map((one) => /[a-z][a-z0-9+.-]*:\/\/.*/is.exec(one)?.[0] ?? '');
+  return urls.reduce((masked, url) => (url === '' ? masked : masked.replaceAll(url, maskUrl(url))), text);
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError) return EXIT.unknown;
+  const isUsage = [InvalidOptionError, UnencodableValueError, PayloadTooLargeError].some(
+    (kind) => error instanceof kind,
+  );
+  return isUsage ? EXIT.usage : EXIT.failed;
+}

@@ -1,0 +1,62 @@
+/** How commands write: lines and tables for people, JSON for programs. */
+import Table from 'cli-table3';
+
+/** Writes one line to stdout. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Writes a value as one line of JSON. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, asJson));
+}
+
+/** Writes a table, or that it would have no rows. */
+export function printTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  empty: string,
+): void {
+  if (rows.length === 0) return print(empty);
+  const style = hasColours(process.stdout) ? { head: ['bold'], border: ['grey'] } : { head: [], border: [] };
+  const table = new Table({ head: [...head], style });
+  for (const row of rows) table.push(row.map((cell) => shortened(printable(String(cell)))));
+  print(table.toString());
+}
+
+/** Whether what is written to a stream may have colours. */
+export function hasColours(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR;
+}
+
+/** Text of others as one line that cannot steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => (/\s/.test(character) ? ' ' : '�'));
+}
+
+/** A span of time as people say it, two units at most: `250ms`, `3.2s`, `4m 10s`, `2h 5m`, `3d 4h`. */
+export function spanText(ms: number): string {
+  const span = Math.max(0, Math.round(ms));
+  if (span < 1_000) return `${span}ms`;
+  if (span < 60_000) return `${(Math.floor(span / 100) / 10).toFixed(1)}s`;
+  const [minutes, hours, days] = [60_000, 3_600_000, 86_400_000].map((unit) => Math.floor(span / unit)) as Three;
+  if (hours < 1) return `${minutes}m ${Math.floor(span / 1_000) % 60}s`;
+  return days < 1 ? `${hours}h ${minutes % 60}m` : `${days}d ${hours % 24}h`;
+}
+
+type Three = [number, number, number];
+
+const LONGEST_CELL = 60;
+
+function shortened(text: string): string {
+  return text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL - 1)}…` : text;
+}
+
+/** What JSON has no form for, in the nearest one: results of tasks may hold it. */
+function asJson(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Map) return [...value];
+  if (value instanceof Set) return [...value];
+  if (value instanceof Error) return { name: value.name, message: value.message };
+  return value;
+}

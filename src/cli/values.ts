@@ -1,0 +1,62 @@
+/** What is written on a command line, read: arguments, points in time, values of strikes. */
+import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '../core/duration.js';
+import { InvalidOptionError } from '../core/errors.js';
+import type { StrikeOperand } from '../core/strikes.js';
+
+/**
+ * Reads the arguments of a task: one JSON object.
+ * @throws InvalidOptionError when it is none; commander's own error would repeat all of the text
+ */
+export function parseArguments(text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InvalidOptionError('json', `it is not JSON (${(error as Error).message})`);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new InvalidOptionError('json', `a task takes one object with named fields, such as '{"name": "ada"}'`);
+}
+
+/** Reads a duration; see `parseDuration`. */
+export function durationArgument(text: string): number {
+  try {
+    return parseDuration(text, 'duration');
+  } catch (error) {
+    if (!(error instanceof InvalidOptionError)) throw error;
+    throw new InvalidArgumentError(error.message);
+  }
+}
+
+/** Reads when something is due: a duration from now, or a point in time that begins with its date. */
+export function parseWhen(text: string): Date | number {
+  if (!/^\d{4}-/.test(text)) return durationArgument(text);
+  const date = new Date(text);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw new InvalidArgumentError(`'${text}' is not a date such as 2030-01-31T12:00:00Z.`);
+}
+
+/**
+ * Reads the value of a strike: JSON, else the text as it is. A whole number keeps all its digits.
+ * @throws InvalidArgumentError for what no value can be compared with exactly
+ */
+export function parseStrikeValue(text: string): StrikeOperand {
+  if (/^-?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if ([value].flat().some((one) => Number.isInteger(one) && !Number.isSafeInteger(one))) {
+    throw new InvalidArgumentError('A whole number in it is too large to be read exactly.');
+  }
+  return value as StrikeOperand;
+}
+
+/** Reads a whole number. */
+export function wholeNumber(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`'${text}' is not a whole number.`);
+}

@@ -1,0 +1,336 @@
+/** `docket` as an operator meets it: the real executable, its commands, its one line for each mistake, its exit codes. */
+import { randomUUID } from 'node:crypto';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { closeConnection, openConnection } from '../support/built.js';
+import { type Fleet, fixture, openFleet } from '../support/fleet.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { type Finished, finished, hasTerminal, runDocket, startDocket, startOnTerminal } from '../support/shell.js';
+import { waitFor } from '../support/wait.js';
+
+const NOWHERE = 'redis://app:geheim@127.0.0.1:1';
+const ONE_LINE = /^[^\n]+\n$/;
+
+const COMMANDS = [
+  'worker',
+  'add',
+  'watch',
+  'snapshot',
+  'workers',
+  'strike',
+  'restore',
+  'strikes',
+  'cancel',
+  'clear',
+  'tasks',
+  'doctor',
+  'version',
+];
+
+test('--help names every command, the common flags with their variables, and the exit codes', async () => {
+  const { code, output, errors } = await runDocket(['--help']);
+  for (const command of COMMANDS) expect(output).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+  for (const word of ['--url', 'DOCKET_URL', '--docket', 'DOCKET_NAME', '250ms, 30s']) expect(output).toContain(word);
+  expect([code, errors]).toEqual([0, '']);
+});
+
+test('the help of each command says what it does and what it ends with', async () => {
+  for (const command of COMMANDS) {
+    const { code, output, errors } = await runDocket([command, '--help']);
+    expect(output).toContain(`Usage: docket ${command}`);
+    expect(output).toMatch(/Exit\s+codes: 0/);
+    expect([code, errors]).toEqual([0, '']);
+  }
+});
+
+test('the version is that of the package', async () => {
+  const [said, flag] = await Promise.all([runDocket(['version']), runDocket(['--version'])]);
+  expect(said).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });
+  expect(flag).toEqual(said);
+});
+
+test.each<[string, string[], RegExp]>([
+  ['no command', [], /no command was given, see docket --help/],
+  ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'/],
+  ['a group without its command', ['tasks'], /no command was given, see docket tasks --help/],
+  ['an unknown command of a group', ['tasks', 'frobnicate'], /unknown command 'frobnicate', see docket tasks/],
+  ['an unknown flag', ['snapshot', '--frobnicate'], /unknown option '--frobnicate'/],
+  ['a flag that is nearly right', ['snapshot', '--taks'], /unknown option '--taks' \(Did you mean --tasks\?\)/],
+  ['an unknown flag of the worker', ['worker', '--frobnicate'], /unknown option '--frobnicate'/],
+  ['a flag without its value', ['snapshot', '--url'], /argument missing/],
+  ['an argument too few', ['watch'], /missing required argument 'key'/],
+  ['an argument too many', ['watch', 'a', 'b'], /too many arguments/],
+  ['arguments that are no JSON', ['add', 'hello', '{"a"'], /json: it is not JSON/],
+  ['arguments that are no object', ['add', 'hello', '[1]'], /json: a task takes one object/],
+  ['arguments on several lines', ['add', 'hello', '{\n"a"\n'], /json: it is not JSON/],
+  ['a time without a unit', ['add', 'hello', '--when', '30'], /--when.*did you mean 30s\?/],
+  ['a time that is none', ['add', 'hello', '--when', 'soon'], /--when.*'soon' is not a duration/],
+  ['a date that is none', ['add', 'hello', '--when', '2030-13-45'], /--when.*'2030-13-45' is not a date/],
+  ['a duration without a unit', ['tasks', 'sleep', '3'], /did you mean 3s\?/],
+  ['an empty key', ['watch', ''], /key: expected text that is not empty/],
+  ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
+  ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
+  ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
+  ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
+  ['a number that is not exact', ['strike', 'a', 'b', 'between', '[1,99999999999999999]'], /too large/],
+  ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is not a whole number/],
+  ['clear where nobody can be asked', ['clear'], /nobody can be asked here: say --yes/],
+  ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
+  ['a URL of no known kind', ['snapshot', '--url', 'http://:geheim@host'], /url: .*unknown scheme/],
+  ['a URL in the wrong place', ['redis://:geheim@host'], /unknown command 'redis:\/\/:\*\*\*@host'/],
+  [
+    'a URL in a wrong flag',
+    ['snapshot', '--urll=redis://:ge heim@host'],
+    /unknown option '--urll=redis:\/\/:\*\*\*@host'/,
+  ],
+  ['the embedded server', ['snapshot', '--url', 'memory://x'], /memory:\/\/ is a server inside one process/],
+])('%s is wrong usage: exit code 2 and one line', async (_, args, message) => {
+  const { code, output, errors } = await runDocket(args, { DOCKET_URL: NOWHERE });
+  expect(errors).toMatch(ONE_LINE);
+  expect(errors).toMatch(/^docket: /);
+  expect(errors).toMatch(message);
+  expect(errors).not.toMatch(/geheim|ge heim/);
+  expect([code, output]).toEqual([2, '']);
+});
+
+const EACH: readonly string[][] = [
+  ['add', 'hello'],
+  ['watch', 'k'],
+  ['snapshot'],
+  ['workers'],
+  ['workers', 'for-task', 'hello'],
+  ['strike', 'hello'],
+  ['restore', 'hello'],
+  ['strikes'],
+  ['cancel', 'k'],
+  ['clear', '--yes'],
+  ['tasks', 'trace'],
+];
+
+test('a Redis that is down is one line and exit code 1 for each command, without the password', async () => {
+  const problem = `docket: cannot use Redis at redis://app:***@127.0.0.1:1: the connection was refused: nothing listens there\n`;
+  const ends = await Promise.all(EACH.map((args) => runDocket([...args, '--url', NOWHERE])));
+  for (const end of ends) expect(end).toEqual({ code: 1, output: '', errors: problem });
+});
+
+test('worker takes the embedded server, and the flags of docket-worker', async () => {
+  const flags = ['--threads', '1', '--logging-format', 'json', '--until-finished'];
+  const { code, errors } = await runDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
+  expect(errors).toMatch(/"docket":"here".* is ready/);
+  expect(code).toBe(0);
+  const down = await runDocket(['worker', '--url', NOWHERE]);
+  expect(down).toMatchObject({
+    code: 1,
+    errors: expect.stringMatching(/^docket worker: cannot use Redis at .*\*\*\*@[^\n]*\n$/),
+  });
+});
+
+describeOnRedis('docket', (redis) => {
+  const runOn = (fleet: Fleet, ...args: string[]): Promise<Finished> =>
+    runDocket([...args, '--url', fleet.url, '--docket', fleet.name]);
+  const jsonOf = async (fleet: Fleet, ...args: string[]) => {
+    const { code, output, errors } = await runOn(fleet, ...args, '--json');
+    expect([code, errors]).toEqual([0, '']);
+    expect(output).toMatch(ONE_LINE);
+    return JSON.parse(output);
+  };
+
+  test('a wrong password is one line for each command, and stands nowhere', async () => {
+    const admin = await openConnection(redis().url, 'commands');
+    onTestFinished(async () => {
+      await admin.config('SET', 'requirepass', '');
+      await closeConnection(admin);
+    });
+    await admin.config('SET', 'requirepass', 'richtig');
+    const url = `unix://:geheim@${redis().socket}`;
+    for (const { code, output, errors } of await Promise.all(EACH.map((args) => runDocket([...args, '--url', url])))) {
+      expect(errors).toMatch(/^docket: cannot use Redis at .*wrong user name or password[^\n]*\n$/);
+      expect(output + errors).not.toMatch(/geheim|richtig/);
+      expect([code, output]).toEqual([1, '']);
+    }
+  });
+
+  test('the common flags stand anywhere, and come before their variables', async () => {
+    const fleet = await openFleet(redis().url);
+    fleet.leavesWork();
+    await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
+    const ends = [
+      runDocket(['--url', fleet.url, 'snapshot', '--json', '--docket', fleet.name]),
+      runDocket(['snapshot', '--json'], { DOCKET_URL: fleet.url, DOCKET_NAME: fleet.name }),
+      runDocket(['snapshot', '--json', '--docket', fleet.name, '--url', fleet.url], { DOCKET_URL: NOWHERE }),
+    ];
+    for (const { output } of await Promise.all(ends)) expect(JSON.parse(output).totals.scheduled).toBe(1);
+  });
+
+  test('add adds, once under a key, and says so', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1 });
+    const first = await jsonOf(fleet, 'add', 'echo', '{"value": 1}', '--key', 'k', '--when', '01:00:00');
+    expect(first).toMatchObject({ key: 'k', task: 'echo', state: 'scheduled', disposition: 'scheduled' });
+    expect(Date.parse(first.when) - Date.now()).toBeGreaterThan(3_590_000);
+    const again = await runOn(fleet, 'add', 'echo', '--key', 'k');
+    expect(again).toEqual({ code: 0, output: 'k  there already, scheduled\n', errors: '' });
+    const dated = await jsonOf(fleet, 'add', 'echo', '--key', 'd', '--when', '2099-01-01T00:00:00Z');
+    expect(dated.when).toBe('2099-01-01T00:00:00.000Z');
+    expect((await fleet.docket.getExecution('k'))?.args).toEqual({ value: 1 });
+    expect(await runOn(fleet, 'cancel', 'k')).toEqual({ code: 0, output: 'k  cancelled\n', errors: '' });
+    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled' });
+    expect((await runOn(fleet, 'cancel', 'nobody')).output).toBe('nobody  nothing is known of it\n');
+  });
+
+  test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
+    const fleet = await openFleet(redis().url);
+    fleet.leavesWork();
+    expect(await runOn(fleet, 'add', 'echo')).toMatchObject({
+      code: 5,
+      errors: expect.stringMatching(/^docket: no live worker has a task 'echo' \(no worker is live\)[^\n]*\n$/),
+    });
+    await fleet.worker({ threads: 1 });
+    const unknown = await runOn(fleet, 'add', 'ecco', '{"probe": 1}');
+    expect(unknown.errors).toMatch(
+      /^docket: no live worker has a task 'ecco' \(they have .*\): correct the name[^\n]*\n$/,
+    );
+    expect([unknown.code, unknown.output]).toEqual([5, '']);
+    expect(await fleet.docket.snapshot()).toMatchObject({ totals: { queued: 0, scheduled: 0 } });
+    expect((await runOn(fleet, 'add', 'ecco', '--key', 'k', '--when', '1h', '--force')).code).toBe(0);
+    expect(await fleet.docket.getExecution('k')).toMatchObject({ task: 'ecco' });
+  });
+
+  test('the built-in tasks are added by commands of their own', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1 });
+    const ends = await Promise.all([
+      runOn(fleet, 'tasks', 'trace', 'good morning', '--wait'),
+      runOn(fleet, 'tasks', 'sleep', '200ms', '--wait'),
+      runOn(fleet, 'tasks', 'fail', '--wait'),
+    ]);
+    expect(ends.map(({ code }) => code)).toEqual([0, 0, 3]);
+    expect(ends[2]!.output).toMatch(/failed .* attempt 2: Error: failed as told/);
+  });
+
+  test('strikes are made, listed and taken back; what is struck is not added', async () => {
+    const fleet = await openFleet(redis().url);
+    const made: [string[], object][] = [
+      [['charge'], { task: 'charge' }],
+      [['-', 'customerId', '==', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
+      [['charge', 'n', '<', '-5'], { task: 'charge', parameter: 'n', operator: '<', value: -5 }],
+      [['charge', 'n', 'between', '[1, 2]'], { task: 'charge', parameter: 'n', operator: 'between', value: [1, 2] }],
+      [
+        ['-', 'id', '==', '12345678901234567890'],
+        { task: null, parameter: 'id', operator: '==', value: { bigint: '12345678901234567890' } },
+      ],
+      [['-', 'name', '!=', '"5"'], { task: null, parameter: 'name', operator: '!=', value: '5' }],
+    ];
+    for (const [args, fields] of made) expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields });
+    const listed = await jsonOf(fleet, 'strikes');
+    expect(listed).toHaveLength(made.length);
+    expect(listed).toEqual(expect.arrayContaining(made.map(([, fields]) => fields)));
+    const table = await runOn(fleet, 'strikes', 'ls');
+    expect(table.output).toMatch(/│ any +│ customerId +│ == +│ "c-1" +│/);
+
+    const struck = await runOn(fleet, 'add', 'anything', '{"customerId": "c-1"}', '--force', '--key', 'k');
+    expect(struck).toEqual({ code: 4, output: "k  not added: struck: customerId == 'c-1'\n", errors: '' });
+    for (const [args, fields] of made) expect(await jsonOf(fleet, 'restore', ...args)).toEqual({ restored: fields });
+    expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
+    expect((await runOn(fleet, 'strike', 'charge')).output).toBe("struck task 'charge'\n");
+    expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
+  });
+
+  test('a snapshot is a table for people and JSON for programs', async () => {
+    const fleet = await openFleet(redis().url);
+    const { docket, probe } = fleet;
+    fleet.leavesWork();
+    await fleet.worker({ threads: 1, name: 'erna' });
+    await docket.add('hold', { probe }, { key: 'held' });
+    await docket.add('echo', {}, { key: 'later\u001b[2J', when: '90m' });
+    await fleet.step('start held 1');
+    const plain = await runOn(fleet, 'snapshot');
+    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ running │ in quarantine │/);
+    expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 1 +│ 0 +│/);
+    expect(plain.output).toMatch(/│ erna +│ 1 +│ [01] +│ 1 +│/); // of its last heartbeat
+    expect(plain.output).not.toContain('held');
+    const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
+    expect(listed.output).toMatch(/│ held +│ hold +│ 1 +│ erna +│ [\d.]+m?s ago +│/);
+    expect(listed.output).toMatch(/│ later.\[2J +│ echo +│ 1 +│ 1h (29|30)m +│/);
+    expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│/);
+    expect(listed.output).not.toContain('\u001b');
+
+    expect(await runOn(fleet, 'snapshot', '--limit', '5000')).toMatchObject({
+      code: 2,
+      errors: 'docket: limit: expected a whole number from 0 to 1000, got 5000\n',
+    });
+
+    const snapshot = await jsonOf(fleet, 'snapshot', '--stats');
+    expect(snapshot).toMatchObject({
+      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, quarantined: 0 },
+      running: [{ key: 'held', task: 'hold', worker: 'erna' }],
+      stats: [
+        { task: 'echo', running: 0, scheduled: 1, waiting: 0 },
+        { task: 'hold', running: 1, scheduled: 0, waiting: 0 },
+      ],
+    });
+    await fleet.release();
+  });
+
+  test('workers are listed, all or those for a task', async () => {
+    const fleet = await openFleet(redis().url);
+    expect((await runOn(fleet, 'workers')).output).toBe('no worker is live\n');
+    await fleet.worker({ threads: 1, name: 'erna', tasks: fixture('results.js') });
+    await fleet.worker({ threads: 1, name: 'otto' });
+    expect((await runOn(fleet, 'workers', 'ls')).output).toMatch(/│ erna .*│ otto /s);
+    expect((await jsonOf(fleet, 'workers')).map(({ name }: { name: string }) => name).sort()).toEqual(['erna', 'otto']);
+    expect(await jsonOf(fleet, 'workers', 'for-task', 'hold')).toMatchObject([{ name: 'otto' }]);
+    const nobody = await runOn(fleet, 'workers', 'for-task', 'nonesuch');
+    expect(nobody).toEqual({ code: 5, output: '', errors: "docket: no live worker has a task 'nonesuch'\n" });
+  });
+
+  test('clear removes what has not started', async () => {
+    const fleet = await openFleet(redis().url);
+    for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
+    expect((await runOn(fleet, 'clear')).code).toBe(2);
+    expect(await runOn(fleet, 'clear', '--yes')).toEqual({ code: 0, output: 'removed 3\n', errors: '' });
+    expect(await jsonOf(fleet, 'clear', '--yes')).toEqual({ removed: 0 });
+  });
+
+  describe.skipIf(!hasTerminal)(
+    `on a terminal${hasTerminal ? '' : ' [left out: script of util-linux is not installed]'}`,
+    () => {
+      test.each([
+        ['y', 0, /removed 1/],
+        ['n', 1, /docket: nothing was removed/],
+      ])('clear asks first: %s', async (answer, code, said) => {
+        const fleet = await openFleet(redis().url);
+        fleet.leavesWork();
+        await fleet.docket.add('noop', {}, { key: 'a' });
+        const shell = startOnTerminal(['clear', '--url', fleet.url, '--docket', fleet.name]);
+        await shell.shows(/Remove 1 queued, 0 scheduled and 0 waiting executions of docket .*\[y\/N\] /);
+        shell.process.stdin!.write(`${answer}\n`);
+        expect((await finished(shell)).code).toBe(code);
+        expect(shell.output()).toMatch(said);
+      });
+
+      test('a mistake is one line there, too', async () => {
+        const { code, output } = await finished(startOnTerminal(['watch', 'k', '--url', NOWHERE]));
+        expect(output).toMatch(/^docket: cannot use Redis at redis:\/\/app:\*\*\*@[^\n]*\r?\n$/);
+        expect(code).toBe(1);
+      });
+    },
+  );
+
+  test('whoever reads a table may stop reading', async () => {
+    const fleet = await openFleet(redis().url);
+    const shell = startDocket(['snapshot', '--tasks', '--url', fleet.url, '--docket', fleet.name]);
+    shell.process.stdout!.destroy();
+    const { errors } = await finished(shell);
+    expect(errors).toBe('');
+  });
+
+  test('a worker started as docket worker runs what docket add added', async () => {
+    const fleet = await openFleet(redis().url);
+    const common = ['--url', fleet.url, '--docket', fleet.name];
+    const worker = startDocket(['worker', '--threads', '1', '--name', `w-${randomUUID()}`, ...common]);
+    await waitFor(async () => (await fleet.docket.workers()).length === 1, { timeoutMs: 20_000 });
+    expect((await runDocket(['add', 'trace', '{"message": "hi"}', '--wait', ...common])).code).toBe(0);
+    worker.process.kill('SIGTERM');
+    expect(await worker.ended).toEqual({ code: 0, signal: null });
+  });
+});

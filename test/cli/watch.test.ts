@@ -1,0 +1,245 @@
+/** `docket watch`, and `docket add --wait`: the real executable, with pipes and on a terminal, beside real workers. */
+import { setTimeout as pass } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { builtUrl, openConnection } from '../support/built.js';
+import { killClients } from '../support/clients.js';
+import { type Fleet, openFleet } from '../support/fleet.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { finished, hasTerminal, type Shell, startDocket, startOnTerminal } from '../support/shell.js';
+import { waitFor } from '../support/wait.js';
+
+const { SCRIPTS }: typeof import('../../src/redis/scripts.generated.js') = await import(
+  builtUrl('redis/scripts.generated.js')
+);
+
+describeOnRedis('docket watch', (redis) => {
+  const common = (fleet: Fleet) => ['--url', fleet.url, '--docket', fleet.name];
+  const watch = (fleet: Fleet, ...args: string[]): Shell => startDocket(['watch', 'k', ...args, ...common(fleet)]);
+
+  test('it follows an execution from scheduled to completed by push alone', async () => {
+    const fleet = await openFleet(redis().url);
+    const seen = await commandsOf(redis().url);
+    await fleet.worker({ threads: 1, name: 'erna' });
+    const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '2s' });
+    const shell = watch(fleet, '--json');
+    await shell.shows(/"scheduled"/);
+    await fleet.step('start k 1');
+    await shell.shows(/"running"/);
+    await execution.progress.setTotal(200);
+    await execution.progress.increment(84);
+    await shell.shows(/"current":84,"total":200/);
+    await fleet.release();
+    expect(await finished(shell)).toMatchObject({ code: 0, errors: '' });
+
+    const events = shell.lines().map((line) => JSON.parse(line));
+    const states = events.filter(({ type }) => type === 'state');
+    const told = states.map(({ state }) => state).filter((state) => state !== 'queued'); // a claim may overtake it
+    expect(told).toEqual(['scheduled', 'running', 'completed']);
+    expect(states.at(-1)).toMatchObject({ key: 'k', worker: 'erna', attempt: 1, error: null });
+    expect(events.at(-1)).toEqual(states.at(-1));
+    // One reading finds it, one comes with the subscription; the safety net looks again every 5 s.
+    const reads = seen().filter((args) => args[0]?.toUpperCase() === 'EVALSHA' && args[1] === SCRIPTS.read.sha);
+    expect(reads.length).toBeGreaterThanOrEqual(2);
+    expect(reads.length).toBeLessThanOrEqual(2 + 2);
+  });
+
+  test('while nothing happens it asks for nothing but every 5 s', async () => {
+    const fleet = await openFleet(redis().url);
+    fleet.leavesWork();
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled {2}due in 59m/);
+    await waitFor(async () => (await fleet.redis.exists(fleet.key('listeners'))) === 1);
+    await pass(100); // the first reading
+    await fleet.redis.config('RESETSTAT');
+    await pass(7_500);
+    const stats = await fleet.redis.info('commandstats');
+    const calls = new Map([...stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name, n]) => [name!, Number(n)]));
+    for (const own of ['ping', 'info', 'config|resetstat']) calls.delete(own); // and what keeps links alive
+    for (const renewal of ['set', 'evalsha']) {
+      expect(calls.get(renewal)).toBeGreaterThanOrEqual(1);
+      expect(calls.get(renewal)).toBeLessThanOrEqual(2);
+    }
+    expect([...calls.values()].reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(2 * 8); // with those inside the script
+    shell.process.kill('SIGTERM');
+    expect(await finished(shell)).toMatchObject({ code: 143, errors: '' });
+  });
+
+  test('an execution that fails: exit code 3, and why', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.docket.add('fail', { message: 'no luck' }, { key: 'k', when: '1s' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled/);
+    await fleet.worker({ threads: 1, name: 'erna' });
+    const { code, output } = await finished(shell);
+    expect(output).toMatch(/failed {2}after .* on erna {2}attempt 2: Error: no luck\n$/);
+    expect(code).toBe(3);
+  });
+
+  test('an execution that is cancelled: exit code 4', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled/);
+    await fleet.docket.cancel('k');
+    expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/\ncancelled/) });
+  });
+
+  test('an execution whose key is taken by a newer one: exit code 5', async () => {
+    const fleet = await openFleet(redis().url);
+    fleet.leavesWork();
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled/);
+    await fleet.docket.replace('hold', {}, { key: 'k', when: '2h' });
+    const problem = "docket: execution 'k' was superseded by a newer one under the same key\n";
+    expect(await finished(shell)).toMatchObject({ code: 5, errors: problem });
+  });
+
+  test('an execution that nobody knows, before or any more: exit code 5', async () => {
+    const fleet = await openFleet(redis().url);
+    fleet.leavesWork();
+    const problem = /^docket: nothing is known of execution 'k'.*\n$/;
+    expect(await finished(watch(fleet))).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
+
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled/);
+    await waitFor(async () => (await fleet.redis.exists(fleet.key('listeners'))) === 1);
+    await fleet.redis.del(fleet.key('run:k'));
+    await killClients(fleet.redis, 'pubsub');
+    expect(await finished(shell)).toMatchObject({ code: 5, errors: expect.stringMatching(problem) });
+  });
+
+  test('an execution that ended before is told at once', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1 });
+    await (await fleet.docket.add('noop', {}, { key: 'k' })).result();
+    const { code, output } = await finished(watch(fleet));
+    expect(output).toMatch(/^completed {2}after [^\n]*\n$/);
+    expect(code).toBe(0);
+  });
+
+  test('an execution without state cannot be watched', async () => {
+    const fleet = await openFleet(redis().url, { executionTtl: 0 });
+    fleet.leavesWork();
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const { code, errors } = await finished(watch(fleet));
+    expect(errors).toMatch(/^docket: execution 'k' was added with executionTtl 0[^\n]*\n$/);
+    expect(code).toBe(1);
+  });
+
+  test('it survives a restart of Redis', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
+    await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
+    const shell = watch(fleet);
+    await shell.shows(/running/);
+    await redis().kill();
+    await redis().start();
+    await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+    const { code, output, errors } = await finished(shell);
+    expect(output).toMatch(/\ncompleted/);
+    expect([code, errors]).toEqual([0, '']);
+  });
+
+  test('whoever reads may go: it ends without a word', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+    const shell = watch(fleet);
+    await shell.shows(/scheduled/);
+    shell.process.stdout!.destroy();
+    await fleet.docket.cancel('k');
+    expect(await finished(shell)).toMatchObject({ code: 141, errors: '' });
+  });
+
+  test('add --wait follows what it added, and shows the result', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1 });
+    const args = ['add', 'echo', '{"value": {"answer": [42]}}', '--wait', ...common(fleet)];
+    const plain = await finished(startDocket(args));
+    expect(plain.output).toMatch(/completed.*\n\{ answer: \[ 42 \] \}\n$/);
+    expect([plain.code, plain.errors]).toEqual([0, '']);
+    const json = startDocket([...args, '--json']);
+    expect((await finished(json)).code).toBe(0);
+    expect(JSON.parse(json.lines().at(-1)!)).toMatchObject({ type: 'result', result: { answer: [42] } });
+    expect(await finished(startDocket(['tasks', 'fail', 'so be it', '--wait', ...common(fleet)]))).toMatchObject({
+      code: 3,
+      output: expect.stringContaining('so be it'),
+    });
+  });
+
+  describe.skipIf(!hasTerminal)(
+    `on a terminal${hasTerminal ? '' : ' [left out: script of util-linux is not installed]'}`,
+    () => {
+      const watchThere = (fleet: Fleet) => startOnTerminal(['watch', 'k', ...common(fleet)]);
+
+      test('a bar shows state, percentage, message, time and worker, live', async () => {
+        const fleet = await openFleet(redis().url);
+        await fleet.worker({ threads: 1, name: 'erna' });
+        const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1s' });
+        const shell = watchThere(fleet);
+        await shell.shows(/hold k/);
+        await shell.shows(/░{24} {2}0% {2}scheduled {2}due in/);
+        await fleet.step('start k 1');
+        await shell.shows(/running {2}for .* {2}on erna/);
+        await execution.progress.setTotal(200);
+        await execution.progress.increment(84);
+        await execution.progress.setMessage('indexing\u001b[2J');
+        await shell.shows(/█{10}░{14} {2}42% {2}running {2}for [\d.]+m?s {2}on erna {2}indexing/);
+        const times = () => new Set(shell.output().match(/42% {2}running {2}for [\d.]+m?s/g));
+        await waitFor(() => times().size > 3); // the time goes on without an event
+        expect(shell.output()).not.toContain('\u001b[2J');
+        await fleet.release();
+        expect((await finished(shell)).code).toBe(0);
+        expect(shell.output()).toMatch(
+          /█{10}░{14} {2}42% {2}completed {2}after [\d.]+m?s {2}on erna {2}indexing[^\n]*\n$/,
+        );
+        expect(shell.output()).toContain('\u001b[?25h'); // the cursor is back
+      });
+
+      test('Ctrl-C ends the watch, not the execution, and gives the cursor back', async () => {
+        const fleet = await openFleet(redis().url);
+        fleet.leavesWork();
+        const execution = await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+        const shell = watchThere(fleet);
+        await shell.shows(/scheduled/);
+        shell.process.stdin!.write('\u0003');
+        expect((await finished(shell)).code).toBe(130);
+        expect(shell.output()).toContain('\u001b[?25h');
+        await execution.sync();
+        expect(execution.state).toBe('scheduled');
+      });
+
+      test('the ends have their exit codes there, too', async () => {
+        const fleet = await openFleet(redis().url);
+        await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
+        const shell = watchThere(fleet);
+        await shell.shows(/scheduled/);
+        await fleet.docket.cancel('k');
+        expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/cancelled\s*$/) });
+      });
+
+      test('a bar survives a restart of Redis', async () => {
+        const fleet = await openFleet(redis().url);
+        await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
+        await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
+        const shell = watchThere(fleet);
+        await shell.shows(/running/);
+        await redis().kill();
+        await redis().start();
+        await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+        expect(await finished(shell)).toMatchObject({ code: 0, output: expect.stringMatching(/completed/) });
+      });
+    },
+  );
+});
+
+/** Hears of every command the server gets, until the test is over. */
+async function commandsOf(url: string): Promise<() => string[][]> {
+  const monitor = await (await openConnection(url, 'producer')).monitor();
+  const seen: string[][] = [];
+  monitor.on('monitor', (_time: string, args: string[]) => void seen.push(args));
+  onTestFinished(() => void monitor.disconnect());
+  return () => seen;
+}
