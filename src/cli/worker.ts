@@ -25,6 +25,9 @@ interface Flags {
   abortGrace?: number;
   maxDeliveries?: number;
   fallback?: string;
+  healthcheckPort?: number;
+  metricsPort?: number;
+  httpHost?: string;
   scheduleAutomaticTasks?: boolean;
   untilFinished?: boolean;
   loggingLevel: string;
@@ -109,6 +112,30 @@ const command = new Command('docket-worker')
       'none',
     ),
   )
+  .addOption(
+    option(
+      '--healthcheck-port <port>',
+      'DOCKET_WORKER_HEALTHCHECK_PORT',
+      'port for /healthz (live) and /readyz (ready), 0 for any',
+      'none',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--metrics-port <port>',
+      'DOCKET_WORKER_METRICS_PORT',
+      'port for /metrics (Prometheus), 0 for any',
+      'none',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--http-host <address>',
+      'DOCKET_WORKER_HTTP_HOST',
+      'address these ports listen on',
+      WORKER_DEFAULTS.httpHost,
+    ),
+  )
   .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
   .option('--no-schedule-automatic-tasks', 'leave that to other workers')
   .option('--until-finished', 'end when nothing is left in the whole docket')
@@ -185,7 +212,10 @@ function option(flags: string, env: string, description: string, fallback?: stri
   return new Option(flags, fallback ? `${description} (default: ${fallback})` : description).env(env);
 }
 
-function duration(flags: string, env: string, name: keyof typeof WORKER_DEFAULTS, description: string): Option {
+/** Worker options that are durations. */
+type DurationName = Exclude<keyof typeof WORKER_DEFAULTS, 'scheduleAutomaticTasks' | 'maxDeliveries' | 'httpHost'>;
+
+function duration(flags: string, env: string, name: DurationName, description: string): Option {
   return new Option(flags, `${description} (default: ${WORKER_DEFAULTS[name]})`).env(env).argParser((text) => {
     try {
       return parseDuration(text, name);

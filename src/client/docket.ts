@@ -14,6 +14,7 @@ import {
   RedisUnavailableError,
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
+import type { PlacementCount } from '../core/protocol.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strikes.js';
 import { clear } from '../redis/clear-store.js';
@@ -80,6 +81,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #records: RequestBatcher<Prepared, Placed | Struck>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
+  readonly #watchers = new Set<PlacementWatcher>();
   #connection: Promise<Redis> | undefined;
   #canReplicate: Promise<boolean> | undefined;
   #closed: Promise<void> | undefined;
@@ -103,6 +105,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
     this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
     SETTINGS.set(this, this.#settings);
+    WATCHERS.set(this, this.#watchers);
   }
 
   /** Name of the docket. */
@@ -139,6 +142,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
     const placed = await batcher.add(prepared);
+    if (this.#watchers.size > 0) this.#count('added', prepared, placed);
     const handle = this.#handle(prepared, placed);
     await this.#completed(handle);
     this.#checkDurability([handle], [placed]);
@@ -172,6 +176,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     let record = 0;
     const handles = items.map((item) => {
       const placed = item.kind === 'entry' ? placedEntries![entry++] : placedRecords![record++];
+      if (placed && this.#watchers.size > 0) this.#count('added', item, placed);
       return placed ? this.#handle(item, placed) : null;
     });
 
@@ -217,6 +222,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         return replaced && [replaced];
       }),
     );
+    if (this.#watchers.size > 0) this.#count('replaced', prepared, placed[0]!);
     const handle = this.#handle(prepared, placed[0]!);
     this.#checkDurability([handle], placed);
     return handle;
@@ -370,6 +376,17 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     await this.close();
   }
 
+  /** Tells who counts what became of a call. One that found its key taken changed nothing. */
+  #count(what: 'added' | 'replaced', { task, due }: Prepared, placed: Placed | Struck): void {
+    const tell = (count: PlacementCount) => {
+      for (const watcher of this.#watchers) watcher(count, task);
+    };
+    if (placed instanceof Struck) return tell('stricken');
+    if (!placed.isNew) return;
+    tell(what);
+    if (dueTimeOf(due, placed.nowMs) > placed.nowMs) tell('scheduled');
+  }
+
   #handle(item: Prepared, placed: Placed | Struck): ExecutionHandle<unknown> {
     if (placed instanceof Struck) {
       return struckExecution(item, dueTimeOf(item.due, Date.now()), placed.reason, this.#source);
@@ -510,6 +527,18 @@ export function settingsOf(docket: Docket): DocketSettings {
   const settings = SETTINGS.get(docket);
   if (!settings) throw new TypeError('expected a Docket of this copy of the package');
   return settings;
+}
+
+/** Hears of each execution that a docket adds or replaces, once the server has confirmed it. */
+export type PlacementWatcher = (what: PlacementCount, task: string) => void;
+
+const WATCHERS = new WeakMap<Docket, Set<PlacementWatcher>>();
+
+/** Listens to a docket, until the returned function is called. Not part of the public API. */
+export function watchPlacements(docket: Docket, watcher: PlacementWatcher): () => void {
+  const watchers = WATCHERS.get(docket);
+  watchers?.add(watcher);
+  return () => void watchers?.delete(watcher);
 }
 
 /** What an `add` says of its execution; worked out when asked, since most handles never are. */

@@ -2,18 +2,20 @@
 
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
-import { Docket } from '../client/docket.js';
+import { Docket, watchPlacements } from '../client/docket.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { ErrorClass } from '../core/codec.js';
-import type { LogLine, ProgressMessage, ThreadConfig } from '../core/protocol.js';
+import type { LogLine, Placements, ProgressMessage, ThreadConfig } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { ThreadScope } from './attempt.js';
+import { PlacementCounter } from './placement-counter.js';
 
 /** The ways to the coordinator for what comes while attempts run. */
 export interface Reports {
   log(line: LogLine): void;
   progress(message: ProgressMessage): void;
+  placements(placements: Placements): void;
 }
 
 export class Scope implements ThreadScope {
@@ -24,6 +26,7 @@ export class Scope implements ThreadScope {
   readonly #config: ThreadConfig;
   readonly #reports: Reports;
   #docket: Docket | undefined;
+  #placements: PlacementCounter | undefined;
 
   /** `errors` are classes that results read through `ctx.docket` revive. */
   constructor(config: ThreadConfig, slots: SlotTable, reports: Reports, errors: readonly ErrorClass[] = []) {
@@ -38,7 +41,13 @@ export class Scope implements ThreadScope {
   docket(): TaskDocket {
     const { name, url, executionTtlMs, maxPayloadBytes } = this.#config.docket;
     const errors = this.#errors as readonly DocketErrorClass[]; // nobody calls them: errors are revived without
-    this.#docket ??= new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
+    if (this.#docket) return this.#docket;
+    this.#docket = new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
+    if (this.#config.countsPlacements) {
+      const counter = new PlacementCounter((placements) => this.#reports.placements(placements));
+      this.#placements = counter;
+      watchPlacements(this.#docket, (what, task) => counter.add(what, task));
+    }
     return this.#docket;
   }
 
@@ -57,7 +66,13 @@ export class Scope implements ThreadScope {
     this.#reports.progress(message);
   }
 
+  /** Reports what was counted: the thread is about to end. */
+  flush(): void {
+    this.#placements?.flush();
+  }
+
   async close(): Promise<void> {
+    this.flush();
     await this.#docket?.close();
   }
 }

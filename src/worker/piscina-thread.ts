@@ -96,6 +96,8 @@ function receive(message: FromThread, events: ThreadEvents): void {
       return events.onProgress(message.message);
     case 'log':
       return events.onLog(message.line);
+    case 'placements':
+      return events.onPlacements(message.placements);
     default:
       return assertNever(message);
   }

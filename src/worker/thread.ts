@@ -1,5 +1,5 @@
 /** A place where executions run, as the coordinator sees it: a worker thread, or this very thread with `threads: 0`. */
-import type { LogLine, OutcomeBatch, ProgressMessage } from '../core/protocol.js';
+import type { LogLine, OutcomeBatch, Placements, ProgressMessage } from '../core/protocol.js';
 import type { Manifest } from '../tasks/manifest.js';
 
 export interface Thread {
@@ -27,4 +27,5 @@ export interface ThreadEvents {
   onOutcomes(batch: OutcomeBatch): void;
   onProgress(message: ProgressMessage): void;
   onLog(line: LogLine): void;
+  onPlacements(placements: Placements): void;
 }
