@@ -17,6 +17,7 @@ import { createIdGenerator } from '../core/ids.js';
 import type { PlacementCount } from '../core/protocol.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strikes.js';
+import { type Attributes, type Tracer, Tracing } from '../core/tracing.js';
 import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
@@ -81,6 +82,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #records: RequestBatcher<Prepared, Placed | Struck>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
+  readonly #tracing = new Tracing();
   readonly #watchers = new Set<PlacementWatcher>();
   #connection: Promise<Redis> | undefined;
   #canReplicate: Promise<boolean> | undefined;
@@ -138,7 +140,22 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const preparing = prepare(this.#settings, this.#newId, task, args, options);
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await this.#add(task, args, options);
+    return await tracer.produce(spanName('add', task), 'producer', this.#attributes(task), async (headers, span) => {
+      const handle = await this.#add(task, args, options, headers);
+      span.setAttributes({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
+      return handle;
+    });
+  }
+
+  async #add(
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+    headers: string | null = null,
+  ): Promise<ExecutionHandle<unknown>> {
+    const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
     const placed = await batcher.add(prepared);
@@ -156,11 +173,25 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    */
   async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await this.#addMany(calls);
+    // One span for all: thousands of spans would tell no more.
+    return await tracer.produce('docket.addMany', 'producer', this.#attributes(null), async (headers, span) => {
+      const handles = await this.#addMany(calls, headers);
+      span.setAttribute('docket.count', handles.length);
+      return handles;
+    });
+  }
+
+  async #addMany<C extends Call<unknown>>(
+    calls: Iterable<C>,
+    headers: string | null = null,
+  ): Promise<Execution<CallResult<C>>[]> {
     const items: Prepared[] = [];
     const entries: Prepared[] = [];
     const records: Prepared[] = [];
     for (const { task, args, options } of calls) {
-      const preparing = prepare(this.#settings, this.#newId, task, args, options);
+      const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
       const item = preparing instanceof Promise ? await preparing : preparing;
       items.push(item);
       (item.kind === 'entry' ? entries : records).push(item);
@@ -214,7 +245,19 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<Execution<unknown>> {
     this.#checkOpen();
     checkKey(options?.key);
-    const prepared = await prepare(this.#settings, this.#newId, task, args, options);
+    const { key } = options;
+    return await this.#traced('replace', 'producer', { task, key }, (headers) =>
+      this.#replace(task, args, options, headers),
+    );
+  }
+
+  async #replace(
+    task: AnyTask | string,
+    args: unknown,
+    options: AddOptions,
+    headers: string | null,
+  ): Promise<Execution<unknown>> {
+    const prepared = await prepare(this.#settings, this.#newId, task, args, options, headers);
     const placed = await this.#strikes.place([prepared], (items, strikes) =>
       this.#send([prepared], async (redis) => {
         if (items.length === 0) return await confirm(redis, this.#settings.keys, strikes);
@@ -236,7 +279,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async cancel(key: string): Promise<void> {
     this.#checkOpen();
     checkKey(key);
-    await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
+    await this.#traced('cancel', 'client', { key }, () =>
+      this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key))),
+    );
   }
 
   /**
@@ -268,7 +313,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<void> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike)));
+    await this.#traced('strike', 'client', { task }, () =>
+      this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike))),
+    );
   }
 
   /**
@@ -283,7 +330,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<void> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike)));
+    await this.#traced('restore', 'client', { task }, () =>
+      this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike))),
+    );
   }
 
   /**
@@ -374,6 +423,29 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Runs `work` inside a span, if anybody wants one. */
+  async #traced<T>(
+    operation: string,
+    kind: 'producer' | 'client',
+    { task = null, key }: { task?: AnyTask | string | null; key?: string },
+    work: (headers: string | null) => Promise<T>,
+  ): Promise<T> {
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await work(null);
+    const attributes = { ...this.#attributes(task), ...(key !== undefined && { 'docket.key': key }) };
+    return await tracer.produce(spanName(operation, task), kind, attributes, work);
+  }
+
+  async #loadTracer(): Promise<Tracer | null> {
+    await this.#tracing.load();
+    return this.#tracing.tracer;
+  }
+
+  #attributes(task: AnyTask | string | null): Attributes {
+    const name = nameOf(task);
+    return { 'docket.name': this.#settings.name, ...(typeof name === 'string' && { 'docket.task': name }) };
   }
 
   /** Tells who counts what became of a call. One that found its key taken changed nothing. */
@@ -578,6 +650,11 @@ async function confirm(redis: Redis, keys: Keys, strikes: string): Promise<[] | 
 
 function nameOf(task: AnyTask | string | null): string | null {
   return isTask(task) ? task.name : task;
+}
+
+function spanName(operation: string, task: AnyTask | string | null): string {
+  const name = nameOf(task);
+  return typeof name === 'string' ? `docket.${operation} ${name}` : `docket.${operation}`;
 }
 
 function dueTimeOf(due: Due, nowMs: number): number {

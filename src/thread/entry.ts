@@ -52,6 +52,7 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
     placements: (placements: Placements) => send({ kind: 'placements', placements }),
   };
   scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
+  await scope.tracing.load(); // the task modules may have registered who traces
   executor = new Executor({
     loaded,
     scope,

@@ -7,6 +7,7 @@ import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { ErrorClass } from '../core/codec.js';
 import type { LogLine, Placements, ProgressMessage, ThreadConfig } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
+import { Tracing } from '../core/tracing.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { ThreadScope } from './attempt.js';
 import { PlacementCounter } from './placement-counter.js';
@@ -20,6 +21,8 @@ export interface Reports {
 
 export class Scope implements ThreadScope {
   readonly slots: SlotTable;
+  readonly docketName: string;
+  readonly tracing = new Tracing();
   readonly worker: { readonly name: string; readonly threadId: number };
   readonly maxPayloadBytes: number;
   readonly #errors: readonly ErrorClass[];
@@ -35,6 +38,7 @@ export class Scope implements ThreadScope {
     this.maxPayloadBytes = config.docket.maxPayloadBytes;
     this.#reports = reports;
     this.slots = slots;
+    this.docketName = config.docket.name;
     this.worker = { name: config.workerName, threadId };
   }
 

@@ -19,6 +19,7 @@ export async function startLocalThread(
   const loaded = await load(source, fallback);
   const reports = { log: events.onLog, progress: events.onProgress, placements: events.onPlacements };
   const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
+  await scope.tracing.load();
   const { concurrency, logsAttempts } = config;
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
   let exit = () => {};
