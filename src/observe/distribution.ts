@@ -31,8 +31,8 @@ export class RecentDurations {
   #count = 0;
 
   add(ms: number): void {
-    const bucket = Math.round(Math.log2(ms / SHORTEST_MS) * PER_DOUBLING);
-    this.#counts[Math.min(Math.max(bucket, 0), BUCKETS - 1)]! += 1; // a duration of 0 gives -Infinity
+    const bucket = ms > SHORTEST_MS ? Math.round(Math.log2(ms / SHORTEST_MS) * PER_DOUBLING) : 0;
+    this.#counts[Math.min(bucket, BUCKETS - 1)]! += 1;
     this.#count += 1;
   }
 
