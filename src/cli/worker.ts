@@ -25,6 +25,7 @@ interface Flags {
   abortGrace?: number;
   maxDeliveries?: number;
   fallback?: string;
+  maxThreadMemory?: number;
   healthcheckPort?: number;
   metricsPort?: number;
   httpHost?: string;
@@ -111,6 +112,14 @@ const command = new Command('docket-worker')
       'task that runs in place of those no module has',
       'none',
     ),
+  )
+  .addOption(
+    option(
+      '--max-thread-memory <MB>',
+      'DOCKET_WORKER_MAX_THREAD_MEMORY',
+      'memory for the objects of one thread, which is replaced when it needs more',
+      'what Node gives it',
+    ).argParser(wholeNumber),
   )
   .addOption(
     option(

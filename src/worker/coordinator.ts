@@ -389,7 +389,9 @@ export class Coordinator {
       },
       onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
     };
-    return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, fallback, events);
+    return threads > 0
+      ? startPiscinaThread(config, events, this.#settings.maxThreadMemoryMb)
+      : startLocalThread(config, tasks, fallback, events);
   }
 }
 

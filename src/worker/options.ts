@@ -73,6 +73,12 @@ export interface WorkerOptions {
    */
   maxDeliveries?: number;
   /**
+   * Memory for the objects of one thread, in MB. A thread that needs more is ended and replaced; what it ran counts as a
+   * death of its thread. Buffers lie outside.
+   * @default what Node gives a thread
+   */
+  maxThreadMemory?: number;
+  /**
    * Answers `/` and `/healthz` (live) and `/readyz` (ready) on this port; 0 takes any that is free, and logs it. It may be
    * the same as `metricsPort`.
    * @default none
@@ -127,6 +133,8 @@ export interface WorkerSettings {
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
+  /** `null` for what Node gives a thread. */
+  readonly maxThreadMemoryMb: number | null;
   /** `null` for none, 0 for any. */
   readonly healthcheckPort: number | null;
   readonly metricsPort: number | null;
@@ -163,6 +171,8 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
+    maxThreadMemoryMb:
+      options.maxThreadMemory === undefined ? null : wholeNumber(options.maxThreadMemory, 16, 'maxThreadMemory'),
     healthcheckPort: portOf(options.healthcheckPort, 'healthcheckPort'),
     metricsPort: portOf(options.metricsPort, 'metricsPort'),
     httpHost: hostOf(options.httpHost ?? WORKER_DEFAULTS.httpHost),

@@ -15,6 +15,8 @@ export interface Thread {
   hasHeard(request: number): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
+  /** Whether it was ended because it needed more memory than it may have. */
+  ranOutOfMemory?(): boolean;
   /**
    * Ends it, whatever it runs; resolves when it is gone. What its executions share is disposed first if that is done
    * within `graceMs`; 0 does not try.

@@ -55,6 +55,7 @@ const FLAGS = [
   ['--abort-grace', 'DOCKET_WORKER_ABORT_GRACE'],
   ['--max-deliveries', 'DOCKET_WORKER_MAX_DELIVERIES'],
   ['--fallback', 'DOCKET_FALLBACK_TASK'],
+  ['--max-thread-memory', 'DOCKET_WORKER_MAX_THREAD_MEMORY'],
   ['--healthcheck-port', 'DOCKET_WORKER_HEALTHCHECK_PORT'],
   ['--metrics-port', 'DOCKET_WORKER_METRICS_PORT'],
   ['--http-host', 'DOCKET_WORKER_HTTP_HOST'],
