@@ -4,6 +4,7 @@ import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
+import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
 import { describeMachine } from './support/machine.js';
 import { printReports } from './support/print.js';
@@ -58,6 +59,16 @@ command('limits', 'what limits cost that hold nobody up, in CPU of Redis and coo
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
       return [await limits(redis, { rounds, tasks })];
+    }),
+  );
+
+command('metrics', 'what counting and being scraped costs, in CPU of the coordinator')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks per run', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 7, tasks = quick ? 40_000 : 300_000 } = flags;
+      return [await metrics(redis, { rounds, tasks })];
     }),
   );
 

@@ -1,4 +1,5 @@
 /** docket's worker with threads; what the settings leave out stays at its default. */
+import { type ChildProcess, fork } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Docket } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
@@ -7,7 +8,9 @@ import { serve } from './serve.js';
 
 export interface DocketWorkerSettings {
   readonly url: string;
-  readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout'>;
+  readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
+  /** Reads the page of the metrics so often, from a process of its own; none by default. */
+  readonly scrapeEveryMs?: number;
 }
 
 /** The first request starts the worker; every request answers with the loop delay of the coordinator since the last. */
@@ -16,9 +19,23 @@ export interface LoopDelay {
   readonly maxMs: number;
 }
 
-await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options }) => {
+await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, scrapeEveryMs }) => {
   const docket = new Docket({ name: DOCKET, url });
-  const worker = new Worker(docket, { ...options, tasks: new URL('./docket-tasks.js', import.meta.url) });
+  let scraper: ChildProcess | undefined;
+  const listen = (fields: { pages?: string[] }) => {
+    if (fields.pages) scraper = fork(new URL('./scraper.js', import.meta.url), [fields.pages[0]!, `${scrapeEveryMs}`]);
+  };
+  const quiet = () => {};
+  const error = (...line: unknown[]) => console.error(...line);
+  // At the default level, but for the line that tells the port.
+  const logger = {
+    debug: quiet,
+    info: (...[fields]: unknown[]) => listen(fields as object),
+    warn: error,
+    error,
+    isLevelEnabled: () => false,
+  };
+  const worker = new Worker(docket, { ...options, logger, tasks: new URL('./docket-tasks.js', import.meta.url) });
   const delay = monitorEventLoopDelay({ resolution: 1 });
   let running: Promise<void> | undefined;
   return {
@@ -30,6 +47,7 @@ await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options }) => {
       return answer;
     },
     async stop() {
+      scraper?.kill();
       await worker.close();
       await running;
       await docket.close();

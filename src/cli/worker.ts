@@ -26,6 +26,10 @@ interface Flags {
   abortGrace?: number;
   maxDeliveries?: number;
   fallback?: string;
+  maxThreadMemory?: number;
+  healthcheckPort?: number;
+  metricsPort?: number;
+  httpHost?: string;
   scheduleAutomaticTasks?: boolean;
   untilFinished?: boolean;
   loggingLevel: string;
@@ -108,6 +112,38 @@ const command = new Command('docket-worker')
       'DOCKET_FALLBACK_TASK',
       'task that runs in place of those no module has',
       'none',
+    ),
+  )
+  .addOption(
+    option(
+      '--max-thread-memory <MB>',
+      'DOCKET_WORKER_MAX_THREAD_MEMORY',
+      'memory for the objects of one thread, which is replaced when it needs more',
+      'what Node gives it',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--healthcheck-port <port>',
+      'DOCKET_WORKER_HEALTHCHECK_PORT',
+      'port for /healthz (live) and /readyz (ready), 0 for any',
+      'none',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--metrics-port <port>',
+      'DOCKET_WORKER_METRICS_PORT',
+      'port for /metrics (Prometheus), 0 for any',
+      'none',
+    ).argParser(wholeNumber),
+  )
+  .addOption(
+    option(
+      '--http-host <address>',
+      'DOCKET_WORKER_HTTP_HOST',
+      'address these ports listen on',
+      WORKER_DEFAULTS.httpHost,
     ),
   )
   .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
@@ -196,7 +232,10 @@ function option(flags: string, env: string, description: string, fallback?: stri
   return new Option(flags, fallback ? `${description} (default: ${fallback})` : description).env(env);
 }
 
-function duration(flags: string, env: string, name: keyof typeof WORKER_DEFAULTS, description: string): Option {
+/** Worker options that are durations. */
+type DurationName = Exclude<keyof typeof WORKER_DEFAULTS, 'scheduleAutomaticTasks' | 'maxDeliveries' | 'httpHost'>;
+
+function duration(flags: string, env: string, name: DurationName, description: string): Option {
   return new Option(flags, `${description} (default: ${WORKER_DEFAULTS[name]})`).env(env).argParser((text) => {
     try {
       return parseDuration(text, name);

@@ -14,8 +14,10 @@ import {
   RedisUnavailableError,
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
+import type { PlacementCount } from '../core/protocol.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strikes.js';
+import { type Attributes, type Tracer, Tracing } from '../core/tracing.js';
 import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
@@ -80,6 +82,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #records: RequestBatcher<Prepared, Placed | Struck>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
+  readonly #tracing = new Tracing();
+  readonly #watchers = new Set<PlacementWatcher>();
   #connection: Promise<Redis> | undefined;
   #canReplicate: Promise<boolean> | undefined;
   #closed: Promise<void> | undefined;
@@ -103,6 +107,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
     this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
     SETTINGS.set(this, this.#settings);
+    WATCHERS.set(this, this.#watchers);
   }
 
   /** Name of the docket. */
@@ -135,10 +140,26 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const preparing = prepare(this.#settings, this.#newId, task, args, options);
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await this.#add(task, args, options);
+    return await tracer.produce(spanName('add', task), 'producer', this.#attributes(task), async (headers, span) => {
+      const handle = await this.#add(task, args, options, headers);
+      span.setAttributes({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
+      return handle;
+    });
+  }
+
+  async #add(
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+    headers: string | null = null,
+  ): Promise<ExecutionHandle<unknown>> {
+    const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
     const placed = await batcher.add(prepared);
+    if (this.#watchers.size > 0) this.#count('added', prepared, placed);
     const handle = this.#handle(prepared, placed);
     await this.#completed(handle);
     this.#checkDurability([handle], [placed]);
@@ -152,11 +173,25 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    */
   async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await this.#addMany(calls);
+    // One span for all: thousands of spans would tell no more.
+    return await tracer.produce('docket.addMany', 'producer', this.#attributes(null), async (headers, span) => {
+      const handles = await this.#addMany(calls, headers);
+      span.setAttribute('docket.count', handles.length);
+      return handles;
+    });
+  }
+
+  async #addMany<C extends Call<unknown>>(
+    calls: Iterable<C>,
+    headers: string | null = null,
+  ): Promise<Execution<CallResult<C>>[]> {
     const items: Prepared[] = [];
     const entries: Prepared[] = [];
     const records: Prepared[] = [];
     for (const { task, args, options } of calls) {
-      const preparing = prepare(this.#settings, this.#newId, task, args, options);
+      const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
       const item = preparing instanceof Promise ? await preparing : preparing;
       items.push(item);
       (item.kind === 'entry' ? entries : records).push(item);
@@ -172,6 +207,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     let record = 0;
     const handles = items.map((item) => {
       const placed = item.kind === 'entry' ? placedEntries![entry++] : placedRecords![record++];
+      if (placed && this.#watchers.size > 0) this.#count('added', item, placed);
       return placed ? this.#handle(item, placed) : null;
     });
 
@@ -209,7 +245,19 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<Execution<unknown>> {
     this.#checkOpen();
     checkKey(options?.key);
-    const prepared = await prepare(this.#settings, this.#newId, task, args, options);
+    const { key } = options;
+    return await this.#traced('replace', 'producer', { task, key }, (headers) =>
+      this.#replace(task, args, options, headers),
+    );
+  }
+
+  async #replace(
+    task: AnyTask | string,
+    args: unknown,
+    options: AddOptions,
+    headers: string | null,
+  ): Promise<Execution<unknown>> {
+    const prepared = await prepare(this.#settings, this.#newId, task, args, options, headers);
     const placed = await this.#strikes.place([prepared], (items, strikes) =>
       this.#send([prepared], async (redis) => {
         if (items.length === 0) return await confirm(redis, this.#settings.keys, strikes);
@@ -217,6 +265,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
         return replaced && [replaced];
       }),
     );
+    if (this.#watchers.size > 0) this.#count('replaced', prepared, placed[0]!);
     const handle = this.#handle(prepared, placed[0]!);
     this.#checkDurability([handle], placed);
     return handle;
@@ -230,7 +279,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async cancel(key: string): Promise<void> {
     this.#checkOpen();
     checkKey(key);
-    await this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key)));
+    await this.#traced('cancel', 'client', { key }, () =>
+      this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key))),
+    );
   }
 
   /**
@@ -262,7 +313,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<void> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike)));
+    await this.#traced('strike', 'client', { task }, () =>
+      this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike))),
+    );
   }
 
   /**
@@ -277,7 +330,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<void> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike)));
+    await this.#traced('restore', 'client', { task }, () =>
+      this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike))),
+    );
   }
 
   /**
@@ -368,6 +423,40 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Runs `work` inside a span, if anybody wants one. */
+  async #traced<T>(
+    operation: string,
+    kind: 'producer' | 'client',
+    { task = null, key }: { task?: AnyTask | string | null; key?: string },
+    work: (headers: string | null) => Promise<T>,
+  ): Promise<T> {
+    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    if (!tracer) return await work(null);
+    const attributes = { ...this.#attributes(task), ...(key !== undefined && { 'docket.key': key }) };
+    return await tracer.produce(spanName(operation, task), kind, attributes, work);
+  }
+
+  async #loadTracer(): Promise<Tracer | null> {
+    await this.#tracing.load();
+    return this.#tracing.tracer;
+  }
+
+  #attributes(task: AnyTask | string | null): Attributes {
+    const name = nameOf(task);
+    return { 'docket.name': this.#settings.name, ...(typeof name === 'string' && { 'docket.task': name }) };
+  }
+
+  /** Tells who counts what became of a call. One that found its key taken changed nothing. */
+  #count(what: 'added' | 'replaced', { task, due }: Prepared, placed: Placed | Struck): void {
+    const tell = (count: PlacementCount) => {
+      for (const watcher of this.#watchers) watcher(count, task);
+    };
+    if (placed instanceof Struck) return tell('stricken');
+    if (!placed.isNew) return;
+    tell(what);
+    if (dueTimeOf(due, placed.nowMs) > placed.nowMs) tell('scheduled');
   }
 
   #handle(item: Prepared, placed: Placed | Struck): ExecutionHandle<unknown> {
@@ -512,6 +601,18 @@ export function settingsOf(docket: Docket): DocketSettings {
   return settings;
 }
 
+/** Hears of each execution that a docket adds or replaces, once the server has confirmed it. */
+export type PlacementWatcher = (what: PlacementCount, task: string) => void;
+
+const WATCHERS = new WeakMap<Docket, Set<PlacementWatcher>>();
+
+/** Listens to a docket, until the returned function is called. Not part of the public API. */
+export function watchPlacements(docket: Docket, watcher: PlacementWatcher): () => void {
+  const watchers = WATCHERS.get(docket);
+  watchers?.add(watcher);
+  return () => void watchers?.delete(watcher);
+}
+
 /** What an `add` says of its execution; worked out when asked, since most handles never are. */
 class Addition implements Placement {
   constructor(
@@ -549,6 +650,11 @@ async function confirm(redis: Redis, keys: Keys, strikes: string): Promise<[] | 
 
 function nameOf(task: AnyTask | string | null): string | null {
   return isTask(task) ? task.name : task;
+}
+
+function spanName(operation: string, task: AnyTask | string | null): string {
+  const name = nameOf(task);
+  return typeof name === 'string' ? `docket.${operation} ${name}` : `docket.${operation}`;
 }
 
 function dueTimeOf(due: Due, nowMs: number): number {

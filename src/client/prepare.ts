@@ -23,7 +23,7 @@ export interface Prepared {
 const MAXIMUM_KEY_BYTES = 512;
 
 /**
- * Answers with a promise only when the task's `input` is checked by an asynchronous schema.
+ * Checks a call and encodes it, with `headers` beside the arguments. Answers with a promise only when the task's `input` is checked by an asynchronous schema.
  * @throws InvalidOptionError for a task, key, date or arguments that are not one
  * @throws TaskNotFoundError for a name that is not in the docket's collection
  * @throws InvalidArgumentsError for arguments that do not match the task's `input`
@@ -36,6 +36,7 @@ export function prepare(
   task: AnyTask | string,
   args: unknown = {},
   options: AddOptions = {},
+  headers: string | null = null,
 ): Prepared | Promise<Prepared> {
   const name = nameOf(settings, task);
   if (!isRecord(args)) {
@@ -47,7 +48,7 @@ export function prepare(
     const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
     throw new InvalidOptionError('key', problem);
   }
-  const encoded = () => encode(settings, newId, name, args, options);
+  const encoded = () => encode(settings, newId, name, args, options, headers);
   // What the schema makes of them is for the body: stored is what the caller gave.
   const checked = input && validateArguments(name, input, args);
   return checked instanceof Promise ? checked.then(encoded) : encoded();
@@ -62,6 +63,7 @@ function encode(
   name: string,
   args: object,
   options: AddOptions,
+  headers: string | null,
 ): Prepared {
   const due = dueOf(options.when);
   const isKeyed = options.key !== undefined;
@@ -69,7 +71,7 @@ function encode(
   const key = isKeyed ? (options.key as string) : newId();
   const kind = kindOfPlacement(isKeyed, settings.executionTtlMs > 0, due !== null);
   const id = kind === 'entry' || kind === 'lean' ? key : null;
-  const message = encodeEnvelope(encoderFor(args, 'args'), name, settings.executionTtlMs, id, args);
+  const message = encodeEnvelope(encoderFor(args, 'args'), name, settings.executionTtlMs, id, args, headers);
   if (message.length > settings.maxPayloadBytes) {
     throw new PayloadTooLargeError(name, message.length, settings.maxPayloadBytes);
   }

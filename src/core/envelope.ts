@@ -5,7 +5,8 @@
  *
  * The arguments come last and are opaque: producers write them, threads read them, everyone between passes the bytes
  * on. `id` is set for executions without a record (those with one carry their key as a field of the entry). `headers`
- * is room for what travels beside the arguments; this version writes none and passes on what it finds. The first five
+ * is text that travels beside the arguments through retries, schedules and put-backs: lines of `name: value`, of which this
+ * version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on what it finds. The first five
  * fields stand in every version to come: a worker that meets a newer message can name it and put it back.
  */
 import { Packr } from 'msgpackr';
@@ -29,8 +30,9 @@ export function encodeEnvelope(
   ttlMs: number,
   id: string | null,
   args: unknown,
+  headers: string | null = null,
 ): Buffer {
-  return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, null, args]);
+  return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, headers, args]);
 }
 
 /** Writes the message of another attempt: the same in all but its number and, where given, its encoded arguments. */
@@ -89,6 +91,13 @@ export class Envelope {
     return new HeaderReader(this.bytes, this.#idStart).stringOrNull();
   }
 
+  /** What travels beside the arguments; `null` when nothing does, or nothing that this version reads. */
+  get headers(): string | null {
+    if (!this.isReadable) return null;
+    const reader = new HeaderReader(this.bytes, this.#restStart);
+    return reader.isText ? reader.string() : null;
+  }
+
   /** What comes after the id, passed on as it is: headers and arguments. */
   get rest(): Buffer {
     return this.bytes.subarray(this.#restStart);
@@ -108,6 +117,11 @@ class HeaderReader {
   constructor(bytes: Buffer, position: number) {
     this.#bytes = bytes;
     this.position = position;
+  }
+
+  get isText(): boolean {
+    const type = this.#bytes[this.position]!;
+    return (type & 0xe0) === 0xa0 || type === 0xd9 || type === 0xda;
   }
 
   arrayLength(): number {

@@ -283,3 +283,18 @@ export class LimitArgumentError extends DocketError {
     );
   }
 }
+
+/** The port for metrics or health cannot be listened on. The worker has not started. */
+export class PortUnavailableError extends DocketError {
+  readonly code = 'DOCKET_PORT_UNAVAILABLE';
+  constructor(
+    /** The option it comes from. */
+    readonly option: string,
+    readonly host: string,
+    readonly port: number,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${option}: cannot listen on ${host}:${port}, ${reason}: choose another one, or 0 for any`, options);
+  }
+}

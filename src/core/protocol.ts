@@ -21,6 +21,8 @@ export interface ThreadConfig {
   readonly fallback: string | null;
   /** Whether anybody reads `debug` lines: the start and the end of each attempt are told then. */
   readonly logsAttempts: boolean;
+  /** Whether anybody asks how much the tasks add. */
+  readonly countsPlacements: boolean;
   /** Executions this thread runs at once. */
   readonly concurrency: number;
   readonly workerName: string;
@@ -114,10 +116,17 @@ export interface LogLine {
   readonly message: string;
 }
 
+/** What became of an `add` or a `replace`, as it is counted. */
+export type PlacementCount = 'added' | 'replaced' | 'scheduled' | 'stricken';
+
+/** How many, of which task, since the last report. */
+export type Placements = readonly (readonly [what: PlacementCount, task: string, count: number])[];
+
 export type FromThread =
   | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
-  | { readonly kind: 'log'; readonly line: LogLine };
+  | { readonly kind: 'log'; readonly line: LogLine }
+  | { readonly kind: 'placements'; readonly placements: Placements };
 
 const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });

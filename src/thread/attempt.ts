@@ -6,6 +6,7 @@ import type { Envelope } from '../core/envelope.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
 import type { ChunkItem, ProgressMessage } from '../core/protocol.js';
 import { type SlotTable, StopReason } from '../core/slots.js';
+import type { Tracing } from '../core/tracing.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import { Clock } from './clock.js';
@@ -16,6 +17,9 @@ import { RunningExecution } from './running-execution.js';
 /** What all attempts on one thread share. */
 export interface ThreadScope {
   readonly slots: SlotTable;
+  readonly docketName: string;
+  /** Whether and how attempts are traced. */
+  readonly tracing: Tracing;
   readonly worker: { readonly name: string; readonly threadId: number };
   /** Largest encoded arguments or result in bytes. */
   readonly maxPayloadBytes: number;
@@ -43,6 +47,8 @@ export class Attempt {
   readonly startedMs: number;
   /** `null` without a timeout. */
   readonly clock: Clock | null;
+  /** What it threw, once it is over. */
+  failure: { readonly error: unknown } | undefined;
   #aborting: AbortController | undefined;
   #logger: Logger | undefined;
   #execution: RunningExecution | undefined;

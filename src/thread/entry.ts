@@ -10,6 +10,7 @@ import {
   HEARD,
   type LogLine,
   type OutcomeBatch,
+  type Placements,
   type ProgressMessage,
   type ThreadConfig,
   type ToThread,
@@ -48,8 +49,10 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
   const reports = {
     log: (line: LogLine) => send({ kind: 'log', line }),
     progress: (message: ProgressMessage) => send({ kind: 'progress', message }),
+    placements: (placements: Placements) => send({ kind: 'placements', placements }),
   };
   scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
+  await scope.tracing.load(); // the task modules may have registered who traces
   executor = new Executor({
     loaded,
     scope,
@@ -57,7 +60,10 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
     logsAttempts: config.logsAttempts,
     report: (batch) => send({ kind: 'outcomes', batch }),
   });
-  process.once('exit', () => executor?.flush()); // a task ended the thread: process.exit() or an uncaught error
+  process.once('exit', () => {
+    scope?.flush();
+    executor?.flush();
+  }); // a task ended the thread: process.exit() or an uncaught error
   void attendForEver(executor, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };
 }

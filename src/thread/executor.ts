@@ -56,7 +56,7 @@ export class Executor {
     const { loaded, scope, logsAttempts } = options;
     this.#slots = scope.slots;
     this.#shared = new SharedInstances(new SharedContext(scope));
-    this.#surroundings = { uses: loaded.uses, shared: this.#shared, logsAttempts };
+    this.#surroundings = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
   /** Runs a chunk; resolves when all of it is over, with the outcomes that were not reported before. */

@@ -8,10 +8,12 @@ import { decodeValue, encodeValue } from '../core/codec.js';
 import { ResultTooLargeError } from '../core/errors.js';
 import type { Outcome } from '../core/protocol.js';
 import { StopReason } from '../core/slots.js';
+import type { Tracing } from '../core/tracing.js';
 import type { NamedDependency } from '../tasks/loader.js';
 import { validateArguments } from '../tasks/schema.js';
 import type { Attempt } from './attempt.js';
 import { logEnd, logStart } from './attempt-log.js';
+import { runInSpan } from './attempt-span.js';
 import { AttemptContext } from './context.js';
 import { failureOf, lineOf } from './failure.js';
 import { Resolution } from './resolution.js';
@@ -23,10 +25,18 @@ export interface Surroundings {
   readonly uses: readonly NamedDependency[];
   readonly shared: SharedInstances;
   readonly logsAttempts: boolean;
+  readonly tracing: Tracing;
 }
 
-/** Runs an attempt to its very end, clean-up included. Never rejects. */
-export async function runAttempt(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
+/** Runs an attempt to its very end, clean-up included, in a span if anybody wants one. Never rejects. */
+export function runAttempt(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
+  const { tracer } = surroundings.tracing;
+  if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, surroundings));
+  if (surroundings.tracing.mustLoad) void surroundings.tracing.load(); // for those to come
+  return runSteps(attempt, surroundings);
+}
+
+async function runSteps(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
   const { task } = attempt;
   let call: string | undefined;
   let resolution: Resolution | undefined;
@@ -67,6 +77,7 @@ export async function runAttempt(attempt: Attempt, surroundings: Surroundings): 
     if (attempt.timedOut) failure ??= { error: attempt.timedOut };
   }
 
+  attempt.failure = failure;
   const outcome = outcomeOf(attempt, result, failure);
   if (call !== undefined) logEnd(attempt, call, outcome);
   return outcome;

@@ -2,28 +2,34 @@
 
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
-import { Docket } from '../client/docket.js';
+import { Docket, watchPlacements } from '../client/docket.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { ErrorClass } from '../core/codec.js';
-import type { LogLine, ProgressMessage, ThreadConfig } from '../core/protocol.js';
+import type { LogLine, Placements, ProgressMessage, ThreadConfig } from '../core/protocol.js';
 import type { SlotTable } from '../core/slots.js';
+import { Tracing } from '../core/tracing.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { ThreadScope } from './attempt.js';
+import { PlacementCounter } from './placement-counter.js';
 
 /** The ways to the coordinator for what comes while attempts run. */
 export interface Reports {
   log(line: LogLine): void;
   progress(message: ProgressMessage): void;
+  placements(placements: Placements): void;
 }
 
 export class Scope implements ThreadScope {
   readonly slots: SlotTable;
+  readonly docketName: string;
+  readonly tracing = new Tracing();
   readonly worker: { readonly name: string; readonly threadId: number };
   readonly maxPayloadBytes: number;
   readonly #errors: readonly ErrorClass[];
   readonly #config: ThreadConfig;
   readonly #reports: Reports;
   #docket: Docket | undefined;
+  #placements: PlacementCounter | undefined;
 
   /** `errors` are classes that results read through `ctx.docket` revive. */
   constructor(config: ThreadConfig, slots: SlotTable, reports: Reports, errors: readonly ErrorClass[] = []) {
@@ -32,13 +38,20 @@ export class Scope implements ThreadScope {
     this.maxPayloadBytes = config.docket.maxPayloadBytes;
     this.#reports = reports;
     this.slots = slots;
+    this.docketName = config.docket.name;
     this.worker = { name: config.workerName, threadId };
   }
 
   docket(): TaskDocket {
     const { name, url, executionTtlMs, maxPayloadBytes } = this.#config.docket;
     const errors = this.#errors as readonly DocketErrorClass[]; // nobody calls them: errors are revived without
-    this.#docket ??= new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
+    if (this.#docket) return this.#docket;
+    this.#docket = new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
+    if (this.#config.countsPlacements) {
+      const counter = new PlacementCounter((placements) => this.#reports.placements(placements));
+      this.#placements = counter;
+      watchPlacements(this.#docket, (what, task) => counter.add(what, task));
+    }
     return this.#docket;
   }
 
@@ -57,7 +70,13 @@ export class Scope implements ThreadScope {
     this.#reports.progress(message);
   }
 
+  /** Reports what was counted: the thread is about to end. */
+  flush(): void {
+    this.#placements?.flush();
+  }
+
   async close(): Promise<void> {
+    this.flush();
     await this.#docket?.close();
   }
 }

@@ -11,9 +11,12 @@ import type { DocketSettings } from '../client/options.js';
 import type { ThreadConfig } from '../core/protocol.js';
 import { aborted, pause, type Service } from '../core/service.js';
 import { monotonicMs, StopReason } from '../core/slots.js';
+import type { Tally } from '../observe/tally.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
+import { survey } from '../redis/snapshot-store.js';
+import { describePolicies } from '../tasks/describe.js';
 import type { Allowance } from './allowance.js';
 import { Canceller } from './canceller.js';
 import { Catalog } from './catalog.js';
@@ -27,7 +30,8 @@ import { Intake } from './intake.js';
 import type { Lane } from './lane.js';
 import { Leases } from './leases.js';
 import { startLocalThread } from './local-thread.js';
-import type { WorkerLogger, WorkerSettings } from './options.js';
+import { Meter } from './meter.js';
+import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
 import { startPiscinaThread } from './piscina-thread.js';
 import { ProgressWriter } from './progress-writer.js';
 import { PutBacks } from './put-backs.js';
@@ -37,6 +41,7 @@ import { Seeder } from './seeder.js';
 import { ServerClock } from './server-clock.js';
 import { Settler } from './settler.js';
 import { StrikeWatch } from './strike-watch.js';
+import { Summary } from './summary.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 /** How often it is asked whether anything is left, at first and at most. */
@@ -67,10 +72,14 @@ export class Coordinator {
   /** Keep what is here; stop last. */
   readonly #keepers: readonly Service[];
   readonly #allowance: Allowance;
+  readonly #tally: Tally | null;
+  readonly #meter: Meter | null;
+  readonly #heartbeat: Heartbeat;
+  #isReady = false;
   #catalog = new Catalog({ tasks: [], fallback: null });
   #isDraining = false;
 
-  /** `onBroken` is called when threads cannot be started any more. */
+  /** `onBroken` is called when threads cannot be started any more; `tally` counts, unless nobody asks. */
   constructor(
     docket: DocketSettings,
     settings: WorkerSettings,
@@ -78,12 +87,14 @@ export class Coordinator {
     logger: WorkerLogger,
     onBroken: (error: Error) => void,
     allowance: Allowance,
+    tally: Tally | null,
   ) {
     this.#docket = docket;
     this.#settings = settings;
     this.#connections = connections;
     this.#logger = logger;
     this.#allowance = allowance;
+    this.#tally = tally;
     this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
 
     const { keys, heartbeatIntervalMs, missedHeartbeats, executionTtlMs } = docket;
@@ -104,6 +115,7 @@ export class Coordinator {
     this.#settler = new Settler({
       ...common,
       maxDeliveries,
+      tally,
       isCancelled: (delivery) => this.#canceller.isCancelled(delivery),
       takeProgress: (delivery) => this.#progress.take(delivery),
       onEnded: (delivery) => this.#canceller.honoured(delivery),
@@ -127,9 +139,13 @@ export class Coordinator {
       onHandBack: (deliveries) => this.#settler.handBack(deliveries),
       onRoom: () => this.#intake.wake(),
       onMessage: (shipment, message) => this.#progress.hear(shipment, message),
-      onLeaving: (shipment) => this.#progress.read(shipment),
+      onLeaving: (shipment) => {
+        this.#progress.read(shipment);
+        this.#meter?.left(shipment);
+      },
     });
     const { lanes, slots } = this.#dispatcher;
+    this.#meter = tally && new Meter(tally, slots, lanes, clock);
     this.#progress = new ProgressWriter({ redis: commands, keys, lanes, slots, logger });
     this.#intake = new Intake({
       ...common,
@@ -161,6 +177,12 @@ export class Coordinator {
         ? [new Seeder({ ...common, executionTtlMs, tasks: () => this.#catalog.tasks })]
         : []),
     ];
+    this.#heartbeat = new Heartbeat({
+      ...common,
+      intervalMs: heartbeatIntervalMs,
+      missed: missedHeartbeats,
+      report: () => this.#report(),
+    });
     this.#keepers = [
       new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
       new Enforcer({
@@ -175,12 +197,8 @@ export class Coordinator {
       this.#progress,
       this.#canceller,
       this.#strikes,
-      new Heartbeat({
-        ...common,
-        intervalMs: heartbeatIntervalMs,
-        missed: missedHeartbeats,
-        report: () => this.#report(),
-      }),
+      ...(tally && this.#meter && isRead(logger, 'info') ? [new Summary(tally, this.#meter, logger)] : []),
+      this.#heartbeat,
     ];
   }
 
@@ -197,6 +215,7 @@ export class Coordinator {
       this.#strikes.loaded,
     ]);
     this.#catalog = new Catalog(manifest);
+    this.#tally?.know(manifest.tasks.map((task) => task.name));
     // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
     // worker reads.
     const [heartbeat, ...keepers] = [...this.#keepers].reverse();
@@ -207,6 +226,46 @@ export class Coordinator {
     heartbeat!.start();
     const tasks = this.#catalog.tasks.map((task) => task.name);
     this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
+    for (const task of this.#catalog.tasks) {
+      this.#logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
+    }
+    this.#isReady = true;
+  }
+
+  /** Why no work is taken at the moment, for who asks whether it is; `null` when it is. */
+  notReadyBecause(): string | null {
+    if (this.#isDraining) return 'the worker is stopping';
+    if (!this.#isReady) return 'the worker is starting';
+    if (this.threads === 0) return 'no thread can run tasks';
+    const { heartbeatIntervalMs } = this.#docket;
+    // Asked too, because a worker whose threads have enough does not read.
+    const silentMs = monotonicMs() - this.#heartbeat.answeredMs;
+    if (this.#heartbeat.answeredMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
+      return `Redis has answered no heartbeat for ${(silentMs / 1_000).toFixed(1)} s`;
+    }
+    if (this.#canClaim()) return null;
+    const idleMs = monotonicMs() - this.#intake.lastPollMs;
+    return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
+  }
+
+  /** Attempts on the threads, by the label of their task. */
+  onThreads(): Map<string, { begun: number; running: number }> {
+    return this.#meter?.onThreads() ?? new Map();
+  }
+
+  /** Threads that can run tasks. */
+  get threads(): number {
+    return this.#dispatcher.lanes.filter((lane) => lane.thread !== null).length;
+  }
+
+  /** How many strikes are in effect. */
+  get strikes(): number {
+    return this.#strikes.size;
+  }
+
+  /** Counts what waits in the whole docket. */
+  async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
+    return await survey(this.#connections.commands, this.#docket.keys, 0);
   }
 
   /**
@@ -274,6 +333,7 @@ export class Coordinator {
 
   #take(deliveries: readonly Delivery[]): void {
     const mayRun = (delivery: Delivery): boolean => {
+      if (delivery.deliveries > 0 && this.#tally) this.#tally.of(delivery.envelope.task).redelivered += 1;
       if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
       else if (this.#canceller.mayNotStart(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
       else return !this.#strikes.withholds(delivery); // struck since it was read
@@ -315,7 +375,8 @@ export class Coordinator {
       attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
       tasks: tasks.kind === 'modules' ? tasks.references : [],
       fallback: typeof fallback === 'string' ? fallback : null,
-      logsAttempts: this.#logger.isLevelEnabled?.('debug') ?? true,
+      logsAttempts: isRead(this.#logger, 'debug'),
+      countsPlacements: this.#settings.metricsPort !== null,
       concurrency: lane.concurrency,
       workerName: name,
       docket: { name: docket, url, executionTtlMs, maxPayloadBytes },
@@ -323,9 +384,14 @@ export class Coordinator {
     const events: ThreadEvents = {
       onOutcomes: (batch) => this.#dispatcher.receive(batch),
       onProgress: (message) => this.#dispatcher.hear(message),
+      onPlacements: (placements) => {
+        for (const [what, task, count] of placements) if (this.#tally) this.#tally.of(task)[what] += count;
+      },
       onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
     };
-    return threads > 0 ? startPiscinaThread(config, events) : startLocalThread(config, tasks, fallback, events);
+    return threads > 0
+      ? startPiscinaThread(config, events, this.#settings.maxThreadMemoryMb)
+      : startLocalThread(config, tasks, fallback, events);
   }
 }
 

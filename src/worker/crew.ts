@@ -78,7 +78,8 @@ export class Crew {
       const wasEnded = lane.ending !== null;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
-      const text = wasEnded ? 'a worker thread was ended and is replaced' : 'a worker thread died and is replaced';
+      const end = wasEnded ? 'was ended' : thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
+      const text = `a worker thread ${end} and is replaced`;
       logger.warn({ lane: lane.index }, text);
       const hasFailed = !wasRunning && monotonicMs() - mannedMs < SOON_MS;
       const restart = this.#replace(lane, hasFailed ? failures + 1 : 0).finally(() => this.#restarts.delete(restart));

@@ -1,6 +1,7 @@
 /** Says at an interval that this worker lives. */
 import type { Redis } from 'ioredis';
 import { pause, Service } from '../core/service.js';
+import { monotonicMs } from '../core/slots.js';
 import { heartbeat, type WorkerReport } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import type { Logger } from '../tasks/context.js';
@@ -21,10 +22,16 @@ export interface HeartbeatOptions {
 
 export class Heartbeat extends Service {
   readonly #options: HeartbeatOptions;
+  #answeredMs = 0;
 
   constructor(options: HeartbeatOptions) {
     super();
     this.#options = options;
+  }
+
+  /** When the server last answered one, by this process' monotonic clock; 0 before the first. */
+  get answeredMs(): number {
+    return this.#answeredMs;
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -32,6 +39,7 @@ export class Heartbeat extends Service {
     while (!signal.aborted) {
       try {
         clock.learn(await heartbeat(redis, keys, consumer, intervalMs * missed, this.#options.report()));
+        this.#answeredMs = monotonicMs();
       } catch (error) {
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
       }

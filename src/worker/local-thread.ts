@@ -17,8 +17,9 @@ export async function startLocalThread(
   events: ThreadEvents,
 ): Promise<Thread> {
   const loaded = await load(source, fallback);
-  const reports = { log: events.onLog, progress: events.onProgress };
+  const reports = { log: events.onLog, progress: events.onProgress, placements: events.onPlacements };
   const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
+  await scope.tracing.load();
   const { concurrency, logsAttempts } = config;
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
   let exit = () => {};

@@ -73,6 +73,29 @@ export interface WorkerOptions {
    */
   maxDeliveries?: number;
   /**
+   * Memory for the objects of one thread, in MB. A thread that needs more is ended and replaced; what it ran counts as a
+   * death of its thread. Buffers lie outside.
+   * @default what Node gives a thread
+   */
+  maxThreadMemory?: number;
+  /**
+   * Answers `/` and `/healthz` (live) and `/readyz` (ready) on this port; 0 takes any that is free, and logs it. It may be
+   * the same as `metricsPort`.
+   * @default none
+   */
+  healthcheckPort?: number;
+  /**
+   * Answers `/metrics` on this port, for Prometheus; 0 takes any that is free, and logs it.
+   * @default none
+   */
+  metricsPort?: number;
+  /**
+   * The address these ports listen on: `'0.0.0.0'` or `'::'` for all interfaces, as probes and scrapers outside this machine
+   * or pod need it.
+   * @default '127.0.0.1'
+   */
+  httpHost?: string;
+  /**
    * Where log lines go; any pino logger fits. What each attempt does is told at `debug`, unless `isLevelEnabled('debug')`
    * says that nobody reads it.
    * @default warnings and errors as JSON on stderr
@@ -82,6 +105,11 @@ export interface WorkerOptions {
 
 export interface WorkerLogger extends Logger {
   isLevelEnabled?(level: string): boolean;
+}
+
+/** Whether anybody reads lines of this level, as far as the logger says. */
+export function isRead(logger: WorkerLogger, level: 'debug' | 'info'): boolean {
+  return logger.isLevelEnabled?.(level) ?? true;
 }
 
 export type TaskSource =
@@ -105,6 +133,12 @@ export interface WorkerSettings {
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
+  /** `null` for what Node gives a thread. */
+  readonly maxThreadMemoryMb: number | null;
+  /** `null` for none, 0 for any. */
+  readonly healthcheckPort: number | null;
+  readonly metricsPort: number | null;
+  readonly httpHost: string;
 }
 
 export const WORKER_DEFAULTS = {
@@ -115,6 +149,7 @@ export const WORKER_DEFAULTS = {
   drainTimeout: '25s',
   abortGrace: '1s',
   maxDeliveries: 5,
+  httpHost: '127.0.0.1',
 } as const satisfies WorkerOptions;
 
 /** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
@@ -136,6 +171,11 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
+    maxThreadMemoryMb:
+      options.maxThreadMemory === undefined ? null : wholeNumber(options.maxThreadMemory, 16, 'maxThreadMemory'),
+    healthcheckPort: portOf(options.healthcheckPort, 'healthcheckPort'),
+    metricsPort: portOf(options.metricsPort, 'metricsPort'),
+    httpHost: hostOf(options.httpHost ?? WORKER_DEFAULTS.httpHost),
   };
 }
 
@@ -162,6 +202,17 @@ function fallbackSource(fallback: WorkerOptions['fallback'], threads: number): F
   }
   if (threads > 0) throw new ModuleReferenceRequiredError('fallback');
   return fallback;
+}
+
+function portOf(port: number | undefined, option: string): number | null {
+  if (port === undefined) return null;
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidOptionError(option, `expected a port, 0 to 65535, got ${port}`);
+}
+
+function hostOf(host: string): string {
+  if (typeof host === 'string' && host !== '') return host;
+  throw new InvalidOptionError('httpHost', "expected an address such as '127.0.0.1' or '0.0.0.0'");
 }
 
 function wholeNumber(value: number, minimum: number, option: string): number {

@@ -28,7 +28,11 @@ import type { Thread, ThreadEvents } from './thread.js';
 const ENTRY = new URL('../thread/entry.js', import.meta.url).href;
 
 /** Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. */
-export async function startPiscinaThread(config: ThreadConfig, events: ThreadEvents): Promise<Thread> {
+export async function startPiscinaThread(
+  config: ThreadConfig,
+  events: ThreadEvents,
+  maxMemoryMb: number | null = null,
+): Promise<Thread> {
   const attention = new Int32Array(config.attention);
   const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
     filename: ENTRY,
@@ -40,6 +44,7 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
     loadBalancer: (_task, workers) => workers[0] ?? null,
     atomics: 'disabled',
     recordTiming: false,
+    ...(maxMemoryMb !== null && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
   });
   pool.on('message', (message: FromThread) => receive(message, events));
   let death: Error | undefined;
@@ -49,6 +54,10 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
 
   const booting = pool.run({ kind: 'boot' });
   const [worker] = pool.threads;
+  let ranOutOfMemory = false;
+  worker!.once('error', (error: NodeJS.ErrnoException) => {
+    ranOutOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+  });
   const exited = new Promise<void>((resolve) => {
     // Everything the thread had posted was received before 'exit'; setImmediate lets the answers' promises settle too.
     worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
@@ -84,6 +93,7 @@ export async function startPiscinaThread(config: ThreadConfig, events: ThreadEve
     },
     hasHeard: (request) => Atomics.load(attention, HEARD) >= request,
     exited,
+    ranOutOfMemory: () => ranOutOfMemory,
     terminate,
   };
 }
@@ -96,6 +106,8 @@ function receive(message: FromThread, events: ThreadEvents): void {
       return events.onProgress(message.message);
     case 'log':
       return events.onLog(message.line);
+    case 'placements':
+      return events.onPlacements(message.placements);
     default:
       return assertNever(message);
   }

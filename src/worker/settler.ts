@@ -13,6 +13,7 @@ import { encodeError } from '../core/codec.js';
 import { PoisonedError } from '../core/errors.js';
 import type { NextRun, Outcome } from '../core/protocol.js';
 import { monotonicMs } from '../core/slots.js';
+import type { Count, Tally } from '../observe/tally.js';
 import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../redis/delivery-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type ProgressReport, reportProgress } from '../redis/progress-store.js';
@@ -52,6 +53,8 @@ export interface SettlerOptions {
   readonly maxDeliveries: number;
   readonly clock: ServerClock;
   readonly logger: Logger;
+  /** Counts what became of executions; `null` when nobody asks. */
+  readonly tally: Tally | null;
   /** Whether an execution without a record was cancelled. */
   isCancelled(delivery: Delivery): boolean;
   /** Takes what is not written yet of the progress of an execution that has run here. */
@@ -87,17 +90,21 @@ export class Settler {
   settle(delivery: Delivery, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'completed':
+        this.#count(delivery, 'succeeded');
         return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
       case 'failed': {
+        this.#count(delivery, 'failed');
         this.#log('warn', delivery, `failed: ${outcome.line}`);
         const { error, line } = outcome;
         return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
       }
       case 'retry':
-        if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
+        if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
+        this.#count(delivery, 'retried');
         this.#log('info', delivery, `is tried again: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.due));
       case 'cancelled':
+        this.#count(delivery, 'cancelled');
         this.#log('info', delivery, 'was cancelled');
         return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
@@ -122,10 +129,12 @@ export class Settler {
   /** The limits of its task do not let it run, or cannot count it. The chain of a perpetual task goes on. */
   drop(delivery: Delivery, why: Drop): void {
     if (why instanceof Error) {
+      this.#count(delivery, 'failed');
       const errorLine = `${why.name}: ${why.message}`;
       this.#log('warn', delivery, `failed: ${errorLine}`);
       this.#end(delivery, { state: 'failed', error: encodeError(why), errorLine }, undefined, AFTER_DROP_MS);
     } else {
+      this.#count(delivery, 'cancelled');
       this.#log('debug', delivery, `was dropped: ${why}`);
       this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
     }
@@ -133,6 +142,7 @@ export class Settler {
 
   /** A strike keeps it from running. The chain of a perpetual task goes on, so that restoring it resumes it. */
   strike(delivery: Delivery, why: string): void {
+    this.#count(delivery, 'stricken');
     this.#log('debug', delivery, `was ${why}`);
     this.#end(delivery, { state: 'cancelled', errorLine: why }, undefined, AFTER_DROP_MS);
   }
@@ -170,6 +180,8 @@ export class Settler {
   /** The execution has ended its thread or process too often. */
   poison(delivery: Delivery, charges = delivery.charges): void {
     const error = new PoisonedError(keyOf(delivery), charges);
+    this.#count(delivery, 'poisoned');
+    this.#count(delivery, 'failed');
     this.#log('error', delivery, error.message);
     const errorLine = `${error.name}: ${error.message}`;
     this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
@@ -191,6 +203,7 @@ export class Settler {
       const endsChainOf = policy.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
       return this.#close(delivery, { ...ending, endsChainOf });
     }
+    this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
     const next = dueMs < nowMs + notBeforeMs ? { delayMs: notBeforeMs } : due;
     this.#write(delivery, followed(delivery, ending.state, next, said?.args ?? null));
@@ -230,6 +243,7 @@ export class Settler {
       const { fenced, errors } = await settle(redis, keys, settlements);
       for (const { token } of fenced) {
         const delivery = deliveries.find((one) => one.token === token)!;
+        this.#count(delivery, 'superseded');
         this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
       }
       for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
@@ -263,6 +277,10 @@ export class Settler {
         await delay(RETRY_AFTER_MS);
       }
     }
+  }
+
+  #count({ envelope }: Delivery, count: Count): void {
+    if (this.#options.tally) this.#options.tally.of(envelope.task)[count] += 1;
   }
 
   #log(level: 'debug' | 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {

@@ -45,6 +45,11 @@ export class StrikeWatch extends Service {
     });
   }
 
+  /** How many strikes are in effect. */
+  get size(): number {
+    return this.#strikes.size;
+  }
+
   /** Settles it when it is struck; answers whether it was. */
   withholds(delivery: Delivery): boolean {
     const strike = this.#strikeOf(delivery);

@@ -1,5 +1,5 @@
 /** A place where executions run, as the coordinator sees it: a worker thread, or this very thread with `threads: 0`. */
-import type { LogLine, OutcomeBatch, ProgressMessage } from '../core/protocol.js';
+import type { LogLine, OutcomeBatch, Placements, ProgressMessage } from '../core/protocol.js';
 import type { Manifest } from '../tasks/manifest.js';
 
 export interface Thread {
@@ -15,6 +15,8 @@ export interface Thread {
   hasHeard(request: number): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
+  /** Whether it was ended because it needed more memory than it may have. */
+  ranOutOfMemory?(): boolean;
   /**
    * Ends it, whatever it runs; resolves when it is gone. What its executions share is disposed first if that is done
    * within `graceMs`; 0 does not try.
@@ -27,4 +29,5 @@ export interface ThreadEvents {
   onOutcomes(batch: OutcomeBatch): void;
   onProgress(message: ProgressMessage): void;
   onLog(line: LogLine): void;
+  onPlacements(placements: Placements): void;
 }

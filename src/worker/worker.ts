@@ -1,14 +1,16 @@
 /** The public face of a worker: what it can be told, and how it is run and stopped. */
-import { type Docket, settingsOf } from '../client/docket.js';
+import { type Docket, settingsOf, watchPlacements } from '../client/docket.js';
 import type { DocketSettings } from '../client/options.js';
 import { checkKey } from '../client/prepare.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
+import { Tally } from '../observe/tally.js';
 import { Allowance } from './allowance.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
-import { resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
+import { Monitor } from './monitor.js';
+import { isRead, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
 
 /**
  * Runs the work of a docket on threads of this process. Runs once: create another one to run again.
@@ -22,6 +24,7 @@ import { resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type Worke
  */
 export class Worker {
   readonly #docket: DocketSettings;
+  readonly #producer: Docket;
   readonly #settings: WorkerSettings;
   readonly #logger: WorkerLogger;
   readonly #stopping = new AbortController();
@@ -31,6 +34,7 @@ export class Worker {
   // biome-ignore lint/suspicious/noExplicitAny: a worker serves a docket of whatever collection
   constructor(docket: Docket<any>, options: WorkerOptions = {}) {
     this.#docket = settingsOf(docket);
+    this.#producer = docket;
     this.#settings = resolveWorkerOptions(options);
     this.#logger = options.logger ?? defaultLogger();
   }
@@ -42,6 +46,7 @@ export class Worker {
 
   /**
    * Runs until `close()` is called or `signal` aborts; resolves when it has drained.
+   * @throws PortUnavailableError when `metricsPort` or `healthcheckPort` cannot be listened on
    * @throws RedisUnavailableError when the server cannot be reached at the start; a later outage is waited out
    * @throws TaskModuleError, DuplicateTaskError when the tasks cannot be loaded
    * @throws ThreadBootError when threads fail to start again and again
@@ -106,19 +111,48 @@ export class Worker {
   }
 
   async #run(finished: Finished, allowance: Allowance): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    const isCounted = this.#settings.metricsPort !== null || isRead(this.#logger, 'info');
+    const tally = isCounted ? new Tally() : null;
+    const monitor = new Monitor(this.#docket.name, this.#settings, tally, this.#logger);
+    const unwatch =
+      this.#settings.metricsPort === null
+        ? null
+        : watchPlacements(this.#producer, (what, task) => {
+            tally!.of(task)[what] += 1;
+          });
+    try {
+      await monitor.open();
+      await this.#serve(finished, allowance, monitor);
+    } finally {
+      unwatch?.();
+      await monitor.close();
+    }
+  }
+
+  async #serve(finished: Finished, allowance: Allowance, monitor: Monitor): Promise<void> {
     const { signal } = this.#stopping;
-    if (signal.aborted) return;
     const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal).catch((error) => {
       if (!signal.aborted) throw error; // closed before it had begun
     });
     if (!connections) return;
+    monitor.watchLinks(connections);
     let broken: Error | undefined;
     try {
       const onBroken = (error: Error) => {
         broken = error;
         this.#stopping.abort();
       };
-      const coordinator = new Coordinator(this.#docket, this.#settings, connections, this.#logger, onBroken, allowance);
+      const coordinator = new Coordinator(
+        this.#docket,
+        this.#settings,
+        connections,
+        this.#logger,
+        onBroken,
+        allowance,
+        monitor.tally,
+      );
+      monitor.watch(coordinator);
       try {
         await coordinator.start(signal);
         await Promise.race([finished(coordinator, signal), aborted(signal)]);

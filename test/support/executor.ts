@@ -10,6 +10,7 @@ import {
   type ProgressMessage,
 } from '../../src/core/protocol.js';
 import { rowOf, SlotTable } from '../../src/core/slots.js';
+import { Tracing } from '../../src/core/tracing.js';
 import type { Logger, TaskDocket } from '../../src/tasks/context.js';
 import type { LoadedTasks } from '../../src/tasks/loader.js';
 import type { AnyTask } from '../../src/tasks/task.js';
@@ -32,6 +33,8 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
     loaded: { tasks: new Map(tasks.map((one) => [one.name, one])), fallback, uses, errors },
     scope: {
       slots,
+      docketName: 'docket',
+      tracing: new Tracing(),
       worker: { name: 'w', threadId: 7 },
       maxPayloadBytes: 1_000,
       docket: () => docket as TaskDocket,

@@ -155,3 +155,27 @@ function readAll(bytes: Buffer): Envelope {
   void [envelope.id, envelope.rest, envelope.args];
   return envelope;
 }
+
+describe('headers', () => {
+  const LINES = `traceparent: 00-${'a'.repeat(32)}-${'b'.repeat(16)}-01\ntracestate: vendor=x`;
+
+  test.each([null, '', 'traceparent: x', LINES, 'x'.repeat(31), 'x'.repeat(256), 'x'.repeat(65_535)])(
+    'are read as they were written, beside plain and other arguments',
+    (headers) => {
+      for (const args of [PLAIN, RICH]) {
+        const bytes = encodeEnvelope(encoderFor(args, 'args'), 'charge', 0, 'id', args, headers);
+        const envelope = new Envelope(bytes);
+        expect(envelope.headers).toBe(headers);
+        expect(decodeValue(envelope.args)).toEqual(args);
+      }
+    },
+  );
+
+  test('go on with the next attempt, and with the next run and its new arguments', () => {
+    const first = new Envelope(encodeEnvelope(encoderFor(PLAIN, 'args'), 'charge', 0, 'id', PLAIN, LINES));
+    expect(new Envelope(withAttempt(first, 2)).headers).toBe(LINES);
+    const args = encoderFor(RICH, 'args').pack(RICH);
+    const next = new Envelope(withAttempt(first, 1, args));
+    expect([next.headers, decodeValue(next.args)]).toEqual([LINES, RICH]);
+  });
+});

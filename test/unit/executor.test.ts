@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { decodeError, decodeValue, encoderFor } from '../../src/core/codec.js';
 import { encodeEnvelope } from '../../src/core/envelope.js';
 import { SlotState, SlotTable, StopReason } from '../../src/core/slots.js';
+import { Tracing } from '../../src/core/tracing.js';
 import type { TaskContext } from '../../src/tasks/context.js';
 import { retry } from '../../src/tasks/policies.js';
 import { task } from '../../src/tasks/task.js';
@@ -265,6 +266,8 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
     loaded: { tasks: new Map([['noop', task('noop', () => void ran++)]]), fallback: null, uses: [], errors: [] },
     scope: {
       slots,
+      docketName: 'docket',
+      tracing: new Tracing(),
       worker: { name: 'w', threadId: 0 },
       maxPayloadBytes: 10,
       docket: fails,

@@ -19,7 +19,18 @@ test('without options there is one thread per core, each runs one at a time, and
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
+    maxThreadMemoryMb: null,
+    healthcheckPort: null,
+    metricsPort: null,
+    httpHost: '127.0.0.1',
   });
+});
+
+test.each(['healthcheckPort', 'metricsPort'] as const)('%s is a port, 0 for any', (option) => {
+  for (const port of [0, 80, 65_535]) expect(resolveWorkerOptions({ [option]: port })[option]).toBe(port);
+  for (const port of [-1, 65_536, 1.5, Number.NaN, '80' as never]) {
+    expect(() => resolveWorkerOptions({ [option]: port })).toThrow(InvalidOptionError);
+  }
 });
 
 test.each([

@@ -1,0 +1,57 @@
+/** Says in words what was declared, for the lines a worker starts with. */
+import { assertNever } from '../core/assert.js';
+import type { LimitData, PerpetualData, RetryData, TaskPolicies } from './policies.js';
+
+/** One line; `runs once` for a task without policies. */
+export function describePolicies({ retry, perpetual, timeoutMs, limits = [] }: TaskPolicies): string {
+  const parts = [
+    retry && describeRetry(retry),
+    perpetual && describePerpetual(perpetual),
+    timeoutMs !== undefined && `timeout ${duration(timeoutMs)}`,
+    ...limits.map(describeLimit),
+  ].filter((part) => typeof part === 'string');
+  return parts.length > 0 ? parts.join(', ') : 'runs once';
+}
+
+function describeRetry({ attempts, minimumDelayMs, maximumDelayMs, factor, jitter }: RetryData): string {
+  const total = attempts === null ? 'attempts without end' : `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
+  if (attempts === 1 || maximumDelayMs === 0) return total;
+  const isFixed = factor === 1 || minimumDelayMs === maximumDelayMs;
+  const delay = isFixed ? duration(minimumDelayMs) : `${duration(minimumDelayMs)} to ${duration(maximumDelayMs)}`;
+  return `${total} ${delay} apart${jitter > 0 ? ` with jitter ${jitter}` : ''}`;
+}
+
+function describePerpetual(perpetual: PerpetualData): string {
+  const start = perpetual.isAutomatic ? ', started by workers' : '';
+  if (perpetual.kind === 'cron') return `cron '${perpetual.expression}' ${perpetual.timezone}${start}`;
+  return `every ${duration(perpetual.everyMs)}${start}`;
+}
+
+function describeLimit(limit: LimitData): string {
+  const each = limit.argument === null ? '' : ` for each ${limit.argument}`;
+  switch (limit.kind) {
+    case 'concurrency':
+      return `${limit.max} at once${each}${limit.scope === null ? '' : ` in scope '${limit.scope}'`}`;
+    case 'rate':
+      return `${limit.max} per ${duration(limit.perMs)}${each}${limit.onExceeded === 'drop' ? ', the rest dropped' : ''}`;
+    case 'cooldown':
+      return `cooldown ${duration(limit.windowMs)}${each}`;
+    case 'debounce':
+      return `debounce ${duration(limit.settleMs)}${each}`;
+    default:
+      return assertNever(limit);
+  }
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** In the largest unit that leaves no fraction. */
+function duration(ms: number): string {
+  const [unit, size] = UNITS.find(([, unitMs]) => ms >= unitMs && ms % unitMs === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}

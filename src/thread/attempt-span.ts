@@ -1,0 +1,23 @@
+/** The span of an attempt: from its arguments to the end of its clean-up, whatever becomes of it. */
+import type { Outcome } from '../core/protocol.js';
+import type { Tracer } from '../core/tracing.js';
+import type { Attempt } from './attempt.js';
+
+export function runInSpan(attempt: Attempt, tracer: Tracer, run: () => Promise<Outcome>): Promise<Outcome> {
+  const { envelope, scope, item } = attempt;
+  const attributes = {
+    'docket.name': scope.docketName,
+    'docket.task': envelope.task,
+    'docket.key': attempt.key,
+    'docket.attempt': envelope.attempt,
+    'docket.redelivered': item.isRedelivered,
+    'docket.worker': scope.worker.name,
+  };
+  return tracer.consume(`docket.run ${envelope.task}`, attributes, envelope.headers, async (span) => {
+    const outcome = await run();
+    span.setAttribute('docket.outcome', outcome.kind);
+    const hasFailed = outcome.kind === 'failed' || outcome.kind === 'retry';
+    if (hasFailed && attempt.failure) tracer.fail(span, attempt.failure.error);
+    return outcome;
+  });
+}

@@ -1,0 +1,201 @@
+/** What a worker tells Prometheus: names, labels and numbers, read by a strict parser. */
+import { createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
+import { ask, pageOf, scrape } from '../support/probes.js';
+import { describeOnRedis } from '../support/real-redis.js';
+import { waitFor } from '../support/wait.js';
+
+const WATCHED = { metricsPort: 0, threads: 1 } as const;
+const COUNTERS =
+  'added replaced scheduled cancelled stricken superseded started completed succeeded failed retried perpetuated redelivered poisoned'.split(
+    ' ',
+  );
+
+describeOnRedis('metrics', (redis) => {
+  async function watched(options = {}): Promise<{ fleet: Fleet; running: Running }> {
+    const fleet = await openFleet(redis().url);
+    return { fleet, running: await fleet.worker({ ...WATCHED, ...options }) };
+  }
+
+  test('have the names and labels that are documented, and parse', async () => {
+    const { fleet, running } = await watched();
+    const exposition = await scrape(running);
+    const counters = COUNTERS.map((name) => `docket_tasks_${name}_total`);
+    const others = ['docket_tasks_running', 'docket_task_duration_seconds', 'docket_task_punctuality_seconds'];
+    const docketWide = ['docket_queue_depth', 'docket_schedule_depth', 'docket_strikes_in_effect', 'docket_threads'];
+    const own = ['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds'];
+    expect([...exposition.families.keys()].sort()).toEqual([...counters, ...others, ...docketWide, ...own].sort());
+    const common = { docket: fleet.name, worker: running.worker.name };
+    for (const name of counters) {
+      expect(exposition.samples(name, { task: 'noop' })).toEqual([
+        { name, labels: { ...common, task: 'noop' }, value: 0 },
+      ]);
+    }
+    expect(exposition.samples('docket_threads')).toEqual([{ name: 'docket_threads', labels: common, value: 1 }]);
+  });
+
+  test('count each outcome under its task, never with a key', async () => {
+    const { fleet, running } = await watched();
+    const { docket } = fleet;
+    const key = `secret-key-${fleet.name}`;
+    const added = [
+      ...(await Promise.all(Array.from({ length: 5 }, () => docket.add('echo', { value: 1 })))),
+      await docket.add('fail', { message: 'on purpose' }, { key }),
+    ];
+    await Promise.allSettled(added.map((execution) => execution.result()));
+    const exposition = await scrape(running);
+    const count = (name: string, task: string) => exposition.value(`docket_tasks_${name}_total`, { task });
+    expect(['added', 'started', 'completed', 'succeeded', 'failed'].map((name) => count(name, 'echo'))).toEqual([
+      5, 5, 5, 5, 0,
+    ]);
+    expect(['added', 'started', 'completed', 'succeeded', 'retried', 'failed'].map((n) => count(n, 'fail'))).toEqual([
+      1, 2, 2, 0, 1, 1,
+    ]);
+    expect(exposition.value('docket_task_duration_seconds_count', { task: 'echo' })).toBe(5);
+    expect(exposition.value('docket_task_punctuality_seconds_count', { task: 'fail' })).toBe(2);
+    const late = exposition.value('docket_task_punctuality_seconds_sum', { task: 'echo' });
+    expect(late).toBeGreaterThanOrEqual(0);
+    expect(late).toBeLessThan(60);
+    const labels = [...exposition.families.values()].flatMap(({ samples }) => samples.map((one) => one.labels));
+    expect(labels.flatMap((one) => Object.values(one)).join()).not.toContain(key);
+    const allowed = new Set(['docket', 'worker', 'task', 'le', 'connection', 'quantile']);
+    expect(labels.flatMap((one) => Object.keys(one)).filter((name) => !allowed.has(name))).toEqual([]);
+  });
+
+  test('count what starts when it starts, and what runs while it runs', async () => {
+    const { fleet, running } = await watched();
+    const held = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'held' });
+    await fleet.step('start held 1');
+    const during = await scrape(running);
+    expect(during.value('docket_tasks_running', { task: 'hold' })).toBe(1);
+    expect(during.value('docket_tasks_started_total', { task: 'hold' })).toBe(1);
+    expect(during.value('docket_tasks_completed_total', { task: 'hold' })).toBe(0);
+    await fleet.release();
+    await held.result();
+    const after = await scrape(running);
+    expect(after.value('docket_tasks_running', { task: 'hold' })).toBe(0);
+    expect(after.value('docket_tasks_started_total', { task: 'hold' })).toBe(1);
+    expect(after.value('docket_tasks_completed_total', { task: 'hold' })).toBe(1);
+  });
+
+  test('tell what waits in the whole docket, and what is struck', async () => {
+    const { fleet, running } = await watched();
+    const { docket, probe } = fleet;
+    fleet.leavesWork();
+    await docket.add('hold', { probe }, { key: 'held' });
+    await fleet.step('start held 1');
+    await Promise.all([1, 2, 3].map((n) => docket.add('hold', { probe }, { key: `queued-${n}` })));
+    await Promise.all([1, 2].map((n) => docket.add('noop', {}, { key: `later-${n}`, when: '1h' })));
+    await docket.strike('echo');
+    const struck = await docket.add('echo', {});
+    expect(struck.disposition).toBe('struck');
+    await waitFor(async () => (await scrape(running)).value('docket_queue_depth') >= 2); // one may be read ahead
+    const exposition = await scrape(running);
+    expect(exposition.value('docket_schedule_depth')).toBe(2);
+    expect(exposition.value('docket_tasks_scheduled_total', { task: 'noop' })).toBe(2);
+    expect(exposition.value('docket_tasks_stricken_total', { task: 'echo' })).toBe(1);
+    await waitFor(async () => (await scrape(running)).value('docket_strikes_in_effect') === 1);
+    await fleet.release();
+    await docket.clear();
+    await docket.restore('echo');
+  });
+
+  test('count what is cancelled, replaced and struck', async () => {
+    const { fleet, running } = await watched({ tasks: [fixture('tasks.js')] });
+    const { docket, probe } = fleet;
+    const doomed = await docket.add('patient', { probe, how: 'signal' }, { key: 'doomed' });
+    await fleet.step('waits doomed');
+    await docket.cancel('doomed');
+    await expect(doomed.result()).rejects.toThrow('cancelled');
+    const newer = await docket.replace('echo', { value: 2 }, { key: 'again' });
+    await newer.result();
+    const exposition = await scrape(running);
+    expect(exposition.value('docket_tasks_cancelled_total', { task: 'patient' })).toBe(1);
+    expect(exposition.value('docket_tasks_replaced_total', { task: 'echo' })).toBe(1);
+    expect(exposition.value('docket_tasks_added_total', { task: 'echo' })).toBe(0);
+  });
+
+  test('count what tasks add', async () => {
+    const { fleet, running } = await watched({ tasks: [fixture('tasks.js'), fixture('flood.js')] });
+    await (await fleet.docket.add('flood', { count: 25 })).result();
+    await waitFor(async () => (await scrape(running)).value('docket_tasks_succeeded_total', { task: 'noop' }) === 25);
+    await waitFor(async () => (await scrape(running)).value('docket_tasks_added_total', { task: 'noop' }) === 25);
+  });
+
+  test('have one label for all tasks that are not loaded', async () => {
+    const { fleet, running } = await watched({ fallback: `${fixture('fallback.js')}:other` });
+    const names = Array.from({ length: 30 }, (_, i) => `made-up-${i}`);
+    const all = await Promise.all(names.map((name) => fleet.docket.add(name, { probe: fleet.probe })));
+    await Promise.all(all.map((execution) => execution.result()));
+    const exposition = await scrape(running);
+    expect(exposition.value('docket_tasks_started_total', { task: 'other' })).toBe(30);
+    const labels = exposition.samples('docket_tasks_started_total').map(({ labels }) => labels.task!);
+    expect(labels.filter((label) => label.startsWith('made-up'))).toEqual([]);
+  });
+
+  test('count links that break, and answer while Redis is away', async () => {
+    const { running } = await watched();
+    await redis().kill();
+    await waitFor(async () => {
+      const exposition = await scrape(running);
+      const broken = exposition.samples('docket_redis_disruptions_total').map(({ value }) => value);
+      expect(exposition.samples('docket_queue_depth')).toEqual([]); // not a number that is no longer true
+      return broken.length === 3 && broken.every((count) => count === 1);
+    });
+    await redis().start();
+    await waitFor(async () => (await scrape(running)).samples('docket_queue_depth').length === 1);
+  });
+
+  test('are served on their port alone, and beside health when both ports are the same', async () => {
+    const port = await freePort();
+    const { running } = await watched({ metricsPort: port, healthcheckPort: port });
+    await scrape(running);
+    await waitFor(async () => (await ask(pageOf(running, '/readyz'))).status === 200);
+    const other = await fetch(`http://127.0.0.1:${port}/nothing`);
+    expect([other.status, await other.text()]).toEqual([404, 'not found: there is /metrics, /, /healthz, /readyz\n']);
+    const posted = await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST', body: 'x' });
+    expect(posted.status).toBe(405);
+    const head = await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    await running.stop();
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+  });
+
+  describe('a port that is taken', () => {
+    test.each(['metricsPort', 'healthcheckPort'])('is an error at the start that names it (%s)', async (option) => {
+      const fleet = await openFleet(redis().url);
+      const port = await occupiedPort();
+      await expect(fleet.worker({ [option]: port, threads: 1 })).rejects.toMatchObject({
+        name: 'PortUnavailableError',
+        code: 'DOCKET_PORT_UNAVAILABLE',
+        message: `${option}: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
+      });
+    });
+
+    test('is one line of docket-worker', async () => {
+      const fleet = await openFleet(redis().url);
+      const port = await occupiedPort();
+      const command = fleet.command(['--metrics-port', String(port)]);
+      expect((await command.ended).code).toBe(1);
+      expect(command.errors).toEqual([
+        `docket-worker: metricsPort: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
+      ]);
+    });
+  });
+});
+
+async function occupiedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as { port: number }).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,57 @@
+/** A way to a real server on which the answers to one kind of connection can be held up. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+export interface StoppingProxy {
+  readonly url: string;
+  /** From now on connections of this role (as CLIENT LIST names them), old and new, hear nothing more. */
+  hold(role: 'blocking' | 'commands'): void;
+  /** What was held up arrives, and all that follows. */
+  release(): void;
+}
+
+/** Opens the way to the server on this unix socket, until the test is over. */
+export async function stoppingProxy(path: string, password = ''): Promise<StoppingProxy> {
+  let held: string | null = null;
+  const resume = new Set<() => void>();
+  const server = createServer((socket) => {
+    const upstream = dial(path);
+    let role = '';
+    const hold = () => {
+      if (held !== null && held === role) upstream.pause();
+    };
+    socket.on('data', (data) => {
+      role = /docket:(blocking|commands|subscriber|producer)/.exec(data.toString('latin1'))?.[1] ?? role;
+      hold();
+      upstream.write(data);
+    });
+    upstream.on('data', (data) => {
+      socket.write(data);
+      hold();
+    });
+    const go = () => upstream.resume();
+    resume.add(go);
+    for (const end of [socket, upstream]) {
+      end.on('error', () => {});
+      end.on('close', () => {
+        resume.delete(go);
+        socket.destroy();
+        upstream.destroy();
+      });
+    }
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  const credentials = password === '' ? '' : `:${password}@`;
+  return {
+    url: `redis://${credentials}127.0.0.1:${(server.address() as AddressInfo).port}`,
+    hold: (role) => {
+      held = role;
+    },
+    release: () => {
+      held = null;
+      for (const go of resume) go();
+    },
+  };
+}
