@@ -26,6 +26,7 @@ interface Flags {
   abortGrace?: number;
   maxDeliveries?: number;
   fallback?: string;
+  maxTasksPerThread?: number;
   maxThreadMemory?: number;
   healthcheckPort?: number;
   metricsPort?: number;
@@ -113,6 +114,14 @@ const command = new Command('docket-worker')
       'task that runs in place of those no module has',
       'none',
     ),
+  )
+  .addOption(
+    option(
+      '--max-tasks-per-thread <n>',
+      'DOCKET_WORKER_MAX_TASKS_PER_THREAD',
+      'executions a thread runs before it is replaced by a fresh one',
+      'no bound',
+    ).argParser(wholeNumber),
   )
   .addOption(
     option(

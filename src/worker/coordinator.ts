@@ -138,6 +138,7 @@ export class Coordinator {
       onPostpone: (delivery) => this.#settler.postpone(delivery),
       onHandBack: (deliveries) => this.#settler.handBack(deliveries),
       onRoom: () => this.#intake.wake(),
+      onSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
       onMessage: (shipment, message) => this.#progress.hear(shipment, message),
       onLeaving: (shipment) => {
         this.#progress.read(shipment);

@@ -29,6 +29,7 @@ export class Crew {
   readonly #options: CrewOptions;
   readonly #stopping = new AbortController();
   readonly #threads = new Map<Thread, Lane>();
+  readonly #retired = new WeakSet<Thread>();
   readonly #restarts = new Set<Promise<void>>();
   #manifest: Manifest = { tasks: [], fallback: null };
 
@@ -64,6 +65,12 @@ export class Crew {
     await Promise.all(this.#restarts);
   }
 
+  /** Ends a thread that has run all it may; what its executions shared has so long to be disposed. */
+  retire(thread: Thread, graceMs: number): void {
+    this.#retired.add(thread);
+    void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));
+  }
+
   /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
   async #man(lane: Lane, failures = 0): Promise<void> {
     const { dispatcher, logger } = this.#options;
@@ -78,10 +85,11 @@ export class Crew {
       const wasEnded = lane.ending !== null;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
-      const end = wasEnded ? 'was ended' : thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
-      const text = `a worker thread ${end} and is replaced`;
-      logger.warn({ lane: lane.index }, text);
-      const hasFailed = !wasRunning && monotonicMs() - mannedMs < SOON_MS;
+      const wasRetired = this.#retired.has(thread);
+      if (wasRetired)
+        logger.info({ lane: lane.index }, `a worker thread has run ${lane.tasksPerThread} executions and is replaced`);
+      else logger.warn({ lane: lane.index }, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
+      const hasFailed = !wasRetired && !wasRunning && monotonicMs() - mannedMs < SOON_MS;
       const restart = this.#replace(lane, hasFailed ? failures + 1 : 0).finally(() => this.#restarts.delete(restart));
       this.#restarts.add(restart);
     });
@@ -104,4 +112,9 @@ export class Crew {
       }
     }
   }
+}
+
+function endOf(thread: Thread, wasEnded: boolean): string {
+  if (wasEnded) return 'was ended';
+  return thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
 }

@@ -57,6 +57,8 @@ export interface DispatcherEvents {
   onHandBack(deliveries: readonly Delivery[]): void;
   /** There may be room for more. */
   onRoom(): void;
+  /** A thread has run all it may, and nothing is on it: it must be replaced. */
+  onSpent?(thread: Thread): void;
   /** The execution said something of its progress. */
   onMessage?(shipment: Shipment, message: string | null): void;
   /** The shipment leaves its row, which is free thereafter; its outcome follows, if it has begun. */
@@ -78,10 +80,10 @@ export class Dispatcher {
   #isClosed = false;
   #onEmpty = () => {};
 
-  /** `concurrency` is shared out evenly over the lanes, one per thread. */
-  constructor(threads: number, concurrency: number, events: DispatcherEvents) {
+  /** `concurrency` is shared out evenly over the lanes, one per thread; each runs `tasksPerThread` executions. */
+  constructor(threads: number, concurrency: number, events: DispatcherEvents, tasksPerThread?: number) {
     const lanes = Math.max(1, threads);
-    this.#lanes = Array.from({ length: lanes }, (_, i) => new Lane(i, shareOf(concurrency, lanes, i)));
+    this.#lanes = Array.from({ length: lanes }, (_, i) => new Lane(i, shareOf(concurrency, lanes, i), tasksPerThread));
     this.#events = events;
   }
 
@@ -131,7 +133,7 @@ export class Dispatcher {
 
   /** Gives a lane its thread; what waits starts to flow. */
   attach(lane: Lane, thread: Thread): void {
-    lane.thread = thread;
+    lane.man(thread);
     this.#dispatch();
     this.#events.onRoom();
   }
@@ -257,6 +259,7 @@ export class Dispatcher {
   #dispatch(): void {
     if (this.size === 0) this.#onEmpty();
     const nowMs = monotonicMs();
+    this.#retireSpent();
     this.#shipSuspect(nowMs);
     while (this.#queue.length > 0 && this.#freeRows.length > 0) {
       const lane = this.#bestLane(nowMs);
@@ -266,11 +269,22 @@ export class Dispatcher {
     this.#watch();
   }
 
+  /** Nothing more is shipped to a thread that has run all it may; detach() follows when it is gone. */
+  #retireSpent(): void {
+    if (this.#isClosed) return;
+    for (const lane of this.#lanes) {
+      if (!lane.isSpent) continue;
+      const thread = lane.thread!;
+      lane.thread = null;
+      this.#events.onSpent?.(thread);
+    }
+  }
+
   /** A suspect gets a lane to itself: the emptiest is kept for it until what runs there has ended. */
   #shipSuspect(nowMs: number): void {
     if (!this.#suspect || this.#suspect.isShipped || this.#freeRows.length === 0) return;
-    const manned = this.#lanes.filter((lane) => lane.thread !== null && lane.ending === null);
-    const lane = manned.find((one) => one.isReserved) ?? manned.sort((a, b) => a.shipments.size - b.shipments.size)[0];
+    const fit = this.#lanes.filter((lane) => lane.takesSuspects);
+    const lane = fit.find((one) => one.isReserved) ?? fit.sort((a, b) => a.shipments.size - b.shipments.size)[0];
     if (!lane) return;
     lane.isReserved = true;
     if (lane.shipments.size > 0) return;
@@ -300,7 +314,7 @@ export class Dispatcher {
     const chunk: Shipment[] = [];
     let chunkMs = 0;
     let chunkBytes = 0;
-    while (this.#queue.length > 0 && chunk.length < CHUNK_ITEMS && this.#freeRows.length > 0) {
+    while (this.#queue.length > 0 && chunk.length < CHUNK_ITEMS && this.#freeRows.length > 0 && lane.takesWork) {
       const expectedMs = this.#estimates.of(this.#queue.peek()!.envelope.task);
       const travelsAlone = expectedMs === undefined || expectedMs >= CHUNK_MS;
       if (chunk.length > 0 && (travelsAlone || chunkMs + expectedMs > budgetMs || chunkBytes > CHUNK_BYTES)) break;
@@ -399,6 +413,7 @@ export class Dispatcher {
   #takeBack(shipment: Shipment): boolean {
     if (!this.slots.revoke(shipment.row, shipment.epoch)) return false;
     this.#release(shipment);
+    shipment.lane.giveBack();
     shipment.keepsRow = true;
     return true;
   }

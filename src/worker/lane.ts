@@ -30,6 +30,8 @@ const STUCK_AFTER_MS = 2 * CHUNK_MS;
 export class Lane {
   readonly shipments = new Set<Shipment>();
   thread: Thread | null = null;
+  /** Executions that may still be shipped to its thread before that is replaced. */
+  #left = 0;
   #expectedMs = 0;
   #progressedMs = 0;
   /** Set while a run may hold the thread's event loop; the request asked the thread to listen. */
@@ -43,11 +45,33 @@ export class Lane {
     readonly index: number,
     /** Executions the thread runs at once. */
     readonly concurrency: number,
+    /** Executions a thread runs before it is replaced. */
+    readonly tasksPerThread: number = Number.POSITIVE_INFINITY,
   ) {}
+
+  /** Puts a fresh thread on the lane. */
+  man(thread: Thread): void {
+    this.thread = thread;
+    this.#left = this.tasksPerThread;
+  }
 
   /** Whether anything may be shipped to it, now or when something ends. */
   get takesWork(): boolean {
-    return this.thread !== null && !this.isReserved && this.ending === null;
+    return this.#isServing && !this.isReserved;
+  }
+
+  /** Whether it may be kept for one execution that must run alone. */
+  get takesSuspects(): boolean {
+    return this.#isServing;
+  }
+
+  get #isServing(): boolean {
+    return this.thread !== null && this.ending === null && this.#left > 0;
+  }
+
+  /** Whether its thread has run all it may, and nothing is left of that. */
+  get isSpent(): boolean {
+    return this.thread !== null && this.#left <= 0 && this.shipments.size === 0;
   }
 
   /** Runs that would start at once. */
@@ -78,6 +102,7 @@ export class Lane {
   add(shipment: Shipment, nowMs: number): void {
     if (this.shipments.size === 0) this.#progressedMs = nowMs;
     this.shipments.add(shipment);
+    this.#left -= 1;
     this.#expectedMs += shipment.expectedMs;
   }
 
@@ -87,6 +112,11 @@ export class Lane {
     this.#expectedMs = this.shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
     if (endedMs !== undefined) this.#progressedMs = endedMs;
     if (endedMs !== undefined || this.shipments.size === 0) this.#blocked = null;
+  }
+
+  /** What was shipped and removed never ran: the thread may run another one instead. */
+  giveBack(): void {
+    this.#left += 1;
   }
 
   /**

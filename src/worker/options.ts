@@ -73,6 +73,12 @@ export interface WorkerOptions {
    */
   maxDeliveries?: number;
   /**
+   * Executions a thread runs before it is replaced, for tasks that leak: it takes no more, ends what it has, disposes what
+   * they shared, and is ended. Without effect with `threads: 0`.
+   * @default no bound
+   */
+  maxTasksPerThread?: number;
+  /**
    * Memory for the objects of one thread, in MB. A thread that needs more is ended and replaced; what it ran counts as a
    * death of its thread. Buffers lie outside.
    * @default what Node gives a thread
@@ -133,6 +139,8 @@ export interface WorkerSettings {
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
+  /** Infinity for no bound. */
+  readonly maxTasksPerThread: number;
   /** `null` for what Node gives a thread. */
   readonly maxThreadMemoryMb: number | null;
   /** `null` for none, 0 for any. */
@@ -171,6 +179,10 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
+    maxTasksPerThread:
+      options.maxTasksPerThread === undefined || threads === 0
+        ? Number.POSITIVE_INFINITY
+        : wholeNumber(options.maxTasksPerThread, 1, 'maxTasksPerThread'),
     maxThreadMemoryMb:
       options.maxThreadMemory === undefined ? null : wholeNumber(options.maxThreadMemory, 16, 'maxThreadMemory'),
     healthcheckPort: portOf(options.healthcheckPort, 'healthcheckPort'),

@@ -37,6 +37,22 @@ async function setUp(
   return { fleet, running, add };
 }
 
+describeOnAnyServer('threads that run so many executions at most', (url) => {
+  test('are replaced, dispose what is shared, and lose nothing', async () => {
+    const { fleet, running, add } = await setUp(url(), 2, { maxTasksPerThread: 5, abortGrace: '10s' });
+    const executions = await Promise.all(Array.from({ length: 40 }, (_, i) => add('pooled', {}, `k${i}`)));
+    for (const execution of executions) await execution.result();
+    await waitFor(() => notes.of('closed').length === 8);
+    const runs = notes.of('uses').map((line) => line.split(' ')[1]!);
+    expect(runs).toHaveLength(40);
+    const counts = new Map<string, number>();
+    for (const thread of runs) counts.set(thread, (counts.get(thread) ?? 0) + 1);
+    expect([...counts.values()]).toEqual(Array(8).fill(5));
+    expect(await fleet.docket.snapshot()).toMatchObject({ running: [], queued: 0 });
+    expect(running.lines.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  });
+});
+
 describeEachMode('dependencies', (url, threads) => {
   test('that are shared are there once per thread, and closed when the worker is', async () => {
     const { add, running } = await setUp(url(), threads, { concurrency: 4 });

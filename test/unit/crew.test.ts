@@ -167,3 +167,26 @@ test.each([
   expect(lane!.thread).toBe(threads[1]);
   await crew.stop(0);
 });
+
+test('threads that have run all they may have time to dispose, and are no failed starts however soon they go', async () => {
+  const dispatcher = dispatcherOf(1);
+  const threads: FakeThread[] = [];
+  const lines: string[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const info = (...line: unknown[]) => void lines.push(String(line.at(-1)));
+  const broken = deferred<Error>();
+  const crew = new Crew({ dispatcher, logger: { ...logger, info }, start, onBroken: broken.resolve });
+  await crew.start();
+  for (let i = 0; i < 10; i++) {
+    crew.retire(threads[i]!, 700);
+    await settled();
+  }
+  expect(threads).toHaveLength(11);
+  expect(threads.slice(0, 10).map(({ graces }) => graces)).toEqual(Array(10).fill([700]));
+  expect(lines).toHaveLength(10);
+  await crew.stop(0);
+});

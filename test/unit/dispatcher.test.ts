@@ -12,7 +12,7 @@ import {
 import { monotonicMs, StopReason, ticketOf } from '../../src/core/slots.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
-import { Dispatcher } from '../../src/worker/dispatcher.js';
+import { Dispatcher, type DispatcherEvents } from '../../src/worker/dispatcher.js';
 import type { Lane } from '../../src/worker/lane.js';
 import type { Thread } from '../../src/worker/thread.js';
 import { type Deferred, deferred } from '../support/wait.js';
@@ -173,13 +173,14 @@ class Fleet {
   readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
   readonly handedBack: string[] = [];
   readonly postponed: string[] = [];
+  readonly spent: FakeThread[] = [];
   rooms = 0;
   /** Rows that a thread may still touch. */
   readonly occupied = new Set<number>();
   #count = 0;
 
-  constructor(threads: number, concurrency = threads) {
-    this.dispatcher = new Dispatcher(threads, concurrency, {
+  constructor(threads: number, concurrency = threads, tasksPerThread?: number) {
+    const events: DispatcherEvents = {
       onOutcome: (delivery) => this.ended.push(delivery.record!),
       onLostThread: (delivery, wasAlone) => {
         this.lost.push(delivery.record!);
@@ -191,7 +192,9 @@ class Fleet {
       onRoom: () => {
         this.rooms += 1;
       },
-    });
+      onSpent: (thread) => this.spent.push(thread as FakeThread),
+    };
+    this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
     this.threads = this.dispatcher.lanes.map((lane) => this.#man(lane));
   }
 
@@ -953,4 +956,65 @@ test('an outcome that arrives when its row has another tenant ends nothing', asy
   expect(fleet.ended).toEqual([first]);
   await thread.work();
   expect(fleet.ended).toEqual([first, second]);
+});
+
+describe('a thread that has run all it may', () => {
+  /** What the thread was shipped, all in all. */
+  const countOf = (thread: FakeThread) => thread.shipped.flat().length;
+
+  test('is spent when the last of that has ended, and gets nothing more', async () => {
+    const fleet = new Fleet(1, 2, 3);
+    const [thread] = fleet.threads;
+    const names = fleet.add('new', 'new', 'new', 'new');
+    await thread!.work();
+    expect(thread!.shipped.flat()).toEqual(names.slice(0, 3));
+    expect(fleet.ended).toEqual(names.slice(0, 3));
+    expect(fleet.spent).toEqual([thread]);
+    expect([fleet.dispatcher.room, fleet.dispatcher.size]).toEqual([0, 1]);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([names[3]]);
+  });
+
+  test('never has a chunk of more than it may run', async () => {
+    const fleet = new Fleet(1, 1, 5);
+    await fleet.learn('quick', 0.01);
+    fleet.add(...Array(20).fill('quick'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(4);
+  });
+
+  test('runs another one for each that was taken back from it', async () => {
+    const fleet = new Fleet(2, 2, 3);
+    await fleet.learn('quick', 0.01);
+    const [first] = fleet.threads;
+    fleet.add('quick', 'quick', 'quick', 'quick');
+    const before = countOf(first!);
+    const taken = fleet.dispatcher.withdraw(() => true);
+    expect(taken).toHaveLength(4);
+    expect(fleet.spent).toEqual([]);
+    fleet.add('quick', 'quick', 'quick', 'quick');
+    expect(countOf(first!)).toBe(2 * before);
+  });
+
+  test('is not told of when the worker stops: its thread ends with the others', async () => {
+    const fleet = new Fleet(1, 1, 1);
+    fleet.add('new');
+    fleet.dispatcher.close();
+    fleet.add('new');
+    await fleet.threads[0]!.work();
+    expect(fleet.spent).toEqual([]);
+  });
+
+  test('runs no suspect: the next one does', async () => {
+    const fleet = new Fleet(1, 1, 1);
+    fleet.add('new');
+    fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toHaveLength(1);
+    expect(fleet.spent).toHaveLength(1);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toHaveLength(2);
+  });
 });

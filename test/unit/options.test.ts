@@ -19,6 +19,7 @@ test('without options there is one thread per core, each runs one at a time, and
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
+    maxTasksPerThread: Number.POSITIVE_INFINITY,
     maxThreadMemoryMb: null,
     healthcheckPort: null,
     metricsPort: null,
