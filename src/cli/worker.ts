@@ -1,18 +1,19 @@
 /** `docket-worker`: runs a worker until it is told to stop. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { Docket } from '../client/docket.js';
 import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
-import { commandLineLogger, LOG_FORMATS, LOG_LEVELS } from '../observe/log.js';
-import { WORKER_DEFAULTS, type WorkerOptions } from '../worker/options.js';
-import { Worker } from '../worker/worker.js';
+import { WORKER_DEFAULTS } from '../worker/options.js';
 import { failureLine } from './failure.js';
 import { versionOfPackage } from './version.js';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+const LOG_FORMATS = ['pretty', 'plain', 'json'] as const;
 
 /** What the process ends with. */
 export const EXIT = { drained: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
 
-interface Flags {
+/** Flags and what they mean, see WorkerOptions; durations are in ms. */
+export interface Flags {
   url?: string;
   docket?: string;
   tasks?: string[];
@@ -199,42 +200,14 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
 
 async function execute(name: string, flags: Flags): Promise<void> {
   try {
-    await run(flags);
+    const { runWorker } = await import('./run-worker.js'); // the other commands need nothing of a worker
+    await runWorker(flags);
   } catch (error) {
     process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
     console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the user's own error, with its place
   }
-}
-
-async function run(flags: Flags): Promise<void> {
-  const { url, docket: name, untilFinished, loggingLevel, loggingFormat, ...options } = flags;
-  const logger = commandLineLogger(loggingLevel, loggingFormat);
-  const docket = new Docket({ ...(url && { url }), ...(name && { name }) });
-  try {
-    const worker = new Worker(docket, { ...(options as WorkerOptions), logger });
-    const signals = stopOnSignals(worker);
-    try {
-      await (untilFinished ? worker.runUntilFinished() : worker.runForever());
-    } finally {
-      signals.dispose();
-    }
-  } finally {
-    await docket.close();
-  }
-}
-
-/** The first signal drains. The second one ends the process at once: what runs is delivered again when its lease ends. */
-function stopOnSignals(worker: Worker): { dispose(): void } {
-  let isStopping = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
-    isStopping = true;
-    void worker.close();
-  };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  return { dispose: () => process.off('SIGTERM', onSignal).off('SIGINT', onSignal) };
 }
 
 function option(flags: string, env: string, description: string, fallback?: string): Option {

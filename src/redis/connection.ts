@@ -3,7 +3,7 @@
  * link is noticed and replaced, and that no error met here holds the password.
  */
 
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { embeddedSocket } from './embedded.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
@@ -52,6 +52,8 @@ export async function openConnection(
 ): Promise<Redis> {
   const target = parseRedisUrl(url);
   const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
+  // Loaded here, since most task threads never open a connection: it would take half of the time in which they start.
+  const { Redis } = await import('ioredis');
   const redis = new Redis({
     ...(await addressOf(target)),
     ...COMMON_OPTIONS,
