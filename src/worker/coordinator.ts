@@ -23,7 +23,7 @@ import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
 import { Crew } from './crew.js';
 import type { Delivery } from './delivery.js';
-import { Dispatcher } from './dispatcher.js';
+import { Dispatcher, type DispatcherEvents } from './dispatcher.js';
 import { Enforcer } from './enforcer.js';
 import { Heartbeat } from './heartbeat.js';
 import { Intake } from './intake.js';
@@ -131,7 +131,7 @@ export class Coordinator {
       ...common,
       putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
     });
-    this.#dispatcher = new Dispatcher(threads, concurrency, {
+    const events: DispatcherEvents = {
       onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
       onLostThread: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
       onEnded: (delivery, reason) => this.#ended(delivery, reason),
@@ -144,7 +144,8 @@ export class Coordinator {
         this.#progress.read(shipment);
         this.#meter?.left(shipment);
       },
-    });
+    };
+    this.#dispatcher = new Dispatcher(threads, concurrency, events, settings.maxTasksPerThread);
     const { lanes, slots } = this.#dispatcher;
     this.#meter = tally && new Meter(tally, slots, lanes, clock);
     this.#progress = new ProgressWriter({ redis: commands, keys, lanes, slots, logger });

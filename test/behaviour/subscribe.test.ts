@@ -319,12 +319,14 @@ describeRealServer('subscribe', (url) => {
       await waitFor(async () => (await subscriptions(redis)).join() === '100,100', { timeoutMs: 20_000 });
       const subscribers = (await clientList(redis)).match(/name=docket:subscriber/g);
       expect(subscribers?.length).toBe(2);
+      const eventChannels = () => redis.pubsub('CHANNELS', `${stage.key('events')}*`);
+      expect(await eventChannels()).toHaveLength(100);
       stage.work({ hold }, { concurrency: 100 });
       ending.resolve('done');
       for (const ended of await Promise.all(processes)) {
         expect(ended).toMatchObject({ code: 0, signal: null, stdout: '100\n', stderr: '' });
       }
-      await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 2)); // the worker's own
+      await waitFor(async () => (await eventChannels()).length === 0);
     });
   });
 });
