@@ -39,7 +39,7 @@ async function setUp(
 
 describeOnAnyServer('threads that run so many executions at most', (url) => {
   test('are replaced, dispose what is shared, and lose nothing', async () => {
-    const { fleet, running, add } = await setUp(url(), 2, { maxTasksPerThread: 5, abortGrace: '10s' });
+    const { running, add } = await setUp(url(), 2, { maxTasksPerThread: 5, abortGrace: '10s' });
     const executions = await Promise.all(Array.from({ length: 40 }, (_, i) => add('pooled', {}, `k${i}`)));
     for (const execution of executions) await execution.result();
     const runs = new Map<string, number>();
