@@ -1,12 +1,10 @@
 /** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
 import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
-import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import {
   AddUnconfirmedError,
   DocketClosedError,
   DocketError,
-  DurabilityError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   InvalidOptionError,
@@ -20,23 +18,9 @@ import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strik
 import { type Attributes, type Tracer, Tracing } from '../core/tracing.js';
 import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
-import type { Keys } from '../redis/keys.js';
-import {
-  cancel,
-  canWaitForReplicas,
-  type Due,
-  type ExecutionRecord,
-  enqueue,
-  type Placed,
-  type PlacementKind,
-  readExecution,
-  replace,
-  schedule,
-  waitForReplicas,
-} from '../redis/producer-store.js';
+import { cancel, type Due, type ExecutionRecord, type Placed, readExecution } from '../redis/producer-store.js';
 import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
-import { addStrike, loadStrikes, removeStrike } from '../redis/strike-store.js';
+import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProgressChange } from '../tasks/progress.js';
@@ -46,16 +30,9 @@ import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
 import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
-import { StrikeGate, Struck } from './strikes.js';
+import { Struck } from './strikes.js';
 import { struckExecution } from './struck-execution.js';
-
-/** Two batches may be unanswered: one is executed while the next is encoded and written. */
-const BATCHES: BatchLimits<Prepared> = {
-  maxItems: BATCH_ITEMS,
-  maxBytes: BATCH_BYTES,
-  maxInFlight: 2,
-  sizeOf: (item) => item.message.length,
-};
+import { Writer, type Written } from './writer.js';
 
 /**
  * A named collection of background work on Redis.
@@ -77,15 +54,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   readonly #closing = new AbortController();
   readonly #source: ExecutionSource;
   readonly #listener: Listener;
-  readonly #strikes: StrikeGate;
-  readonly #entries: RequestBatcher<Prepared, Placed | Struck>;
-  readonly #records: RequestBatcher<Prepared, Placed | Struck>;
-  /** Batches of `addMany` on their way. */
-  readonly #sending = new Set<Promise<unknown>>();
+  readonly #writer: Writer;
   readonly #tracing = new Tracing();
   readonly #watchers = new Set<PlacementWatcher>();
   #connection: Promise<Redis> | undefined;
-  #canReplicate: Promise<boolean> | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
@@ -103,9 +75,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
       closed: this.#closing.signal,
     };
-    this.#strikes = new StrikeGate(() => this.#typed(this.#connect().then((redis) => loadStrikes(redis, keys))));
-    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
-    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
+    this.#writer = new Writer({
+      settings: this.#settings,
+      connect: () => this.#connect(),
+      typed: (reading) => this.#typed(reading),
+    });
     SETTINGS.set(this, this.#settings);
     WATCHERS.set(this, this.#watchers);
   }
@@ -157,12 +131,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   ): Promise<ExecutionHandle<unknown>> {
     const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
-    const batcher = prepared.kind === 'entry' ? this.#entries : this.#records;
-    const placed = await batcher.add(prepared);
-    if (this.#watchers.size > 0) this.#count('added', prepared, placed);
-    const handle = this.#handle(prepared, placed);
+    const written = await this.#writer.add(prepared);
+    if (this.#watchers.size > 0) this.#count('added', prepared, written);
+    const handle = this.#handle(prepared, written);
     await this.#completed(handle);
-    this.#checkDurability([handle], [placed]);
+    this.#writer.checkDurability([handle], [written]);
     return handle;
   }
 
@@ -188,37 +161,23 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     headers: string | null = null,
   ): Promise<Execution<CallResult<C>>[]> {
     const items: Prepared[] = [];
-    const entries: Prepared[] = [];
-    const records: Prepared[] = [];
     for (const { task, args, options } of calls) {
       const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
-      const item = preparing instanceof Promise ? await preparing : preparing;
-      items.push(item);
-      (item.kind === 'entry' ? entries : records).push(item);
+      items.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const sending = Promise.all([
-      sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES),
-      sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES),
-    ]);
-    this.#sending.add(sending);
-    const sent = await sending.finally(() => this.#sending.delete(sending));
-    const [placedEntries, placedRecords] = sent.map((batches) => batches.flatMap((batch) => batch.outputs));
-    let entry = 0;
-    let record = 0;
-    const handles = items.map((item) => {
-      const placed = item.kind === 'entry' ? placedEntries![entry++] : placedRecords![record++];
-      if (placed && this.#watchers.size > 0) this.#count('added', item, placed);
-      return placed ? this.#handle(item, placed) : null;
+    const { written, error } = await this.#writer.addMany(items);
+    const handles = items.map((item, i) => {
+      const one = written[i];
+      if (one && this.#watchers.size > 0) this.#count('added', item, one);
+      return one ? this.#handle(item, one) : null;
     });
-
-    const failure = sent.flat().find((batch) => batch.error !== null);
-    if (failure) {
+    if (error !== null) {
       const missing = items.filter((_, i) => !handles[i]).map((item) => item.key);
-      const isNothingWritten = missing.length === items.length && !(failure.error instanceof AddUnconfirmedError);
-      throw isNothingWritten ? failure.error : new PartialAddError(handles, missing, { cause: failure.error });
+      const isNothingWritten = missing.length === items.length && !(error instanceof AddUnconfirmedError);
+      throw isNothingWritten ? error : new PartialAddError(handles, missing, { cause: error });
     }
     await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
-    this.#checkDurability(handles as Execution<CallResult<C>>[], [...placedEntries!, ...placedRecords!]);
+    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], written);
     return handles as Execution<CallResult<C>>[];
   }
 
@@ -258,16 +217,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     headers: string | null,
   ): Promise<Execution<unknown>> {
     const prepared = await prepare(this.#settings, this.#newId, task, args, options, headers);
-    const placed = await this.#strikes.place([prepared], (items, strikes) =>
-      this.#send([prepared], async (redis) => {
-        if (items.length === 0) return await confirm(redis, this.#settings.keys, strikes);
-        const replaced = await replace(redis, this.#settings.keys, prepared, strikes);
-        return replaced && [replaced];
-      }),
-    );
-    if (this.#watchers.size > 0) this.#count('replaced', prepared, placed[0]!);
-    const handle = this.#handle(prepared, placed[0]!);
-    this.#checkDurability([handle], placed);
+    const written = await this.#writer.replace(prepared);
+    if (this.#watchers.size > 0) this.#count('replaced', prepared, written);
+    const handle = this.#handle(prepared, written);
+    this.#writer.checkDurability([handle], [written]);
     return handle;
   }
 
@@ -416,7 +369,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   async #close(): Promise<void> {
     this.#closing.abort(new DocketClosedError());
-    await Promise.all([this.#entries.idle(), this.#records.idle(), ...this.#sending]);
+    await this.#writer.idle();
     await this.#listener.close();
     await this.#connection?.then(closeConnection, () => undefined);
   }
@@ -449,21 +402,21 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /** Tells who counts what became of a call. One that found its key taken changed nothing. */
-  #count(what: 'added' | 'replaced', { task, due }: Prepared, placed: Placed | Struck): void {
+  #count(what: 'added' | 'replaced', { task, due }: Prepared, written: Written): void {
     const tell = (count: PlacementCount) => {
       for (const watcher of this.#watchers) watcher(count, task);
     };
-    if (placed instanceof Struck) return tell('stricken');
-    if (!placed.isNew) return;
+    if (written instanceof Struck) return tell('stricken');
+    if (!written.isNew) return;
     tell(what);
-    if (dueTimeOf(due, placed.nowMs) > placed.nowMs) tell('scheduled');
+    if (dueTimeOf(due, written.nowMs) > written.nowMs) tell('scheduled');
   }
 
-  #handle(item: Prepared, placed: Placed | Struck): ExecutionHandle<unknown> {
-    if (placed instanceof Struck) {
-      return struckExecution(item, dueTimeOf(item.due, Date.now()), placed.reason, this.#source);
+  #handle(item: Prepared, written: Written): ExecutionHandle<unknown> {
+    if (written instanceof Struck) {
+      return struckExecution(item, dueTimeOf(item.due, Date.now()), written.reason, this.#source);
     }
-    return new ExecutionHandle(this.#source, new Addition(item, placed));
+    return new ExecutionHandle(this.#source, new Addition(item, written));
   }
 
   /** A handle of an execution that was there before says what that one is, not what the caller asked for. */
@@ -473,78 +426,6 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
       const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
       if (!isOver && !(error instanceof DocketClosedError)) throw error;
     });
-  }
-
-  #sendEntries(batch: readonly Prepared[]): Promise<readonly (Placed | Struck)[]> {
-    return this.#strikes.place(batch, (items, strikes) => {
-      const messages = items.map((item) => item.message);
-      return this.#send(batch, async (redis) => {
-        const nowMs = await enqueue(redis, this.#settings.keys, messages, strikes);
-        if (nowMs === null) return null;
-        return new Array<Placed>(items.length).fill({ isNew: true, generation: 0, nowMs });
-      });
-    });
-  }
-
-  #sendRecords(batch: readonly Prepared[]): Promise<readonly (Placed | Struck)[]> {
-    const { keys } = this.#settings;
-    return this.#strikes.place(batch, (items, strikes) => {
-      const placements = items as readonly (Prepared & { kind: PlacementKind })[];
-      return this.#send(batch, (redis) =>
-        items.length > 0 ? schedule(redis, keys, placements, strikes) : confirm(redis, keys, strikes),
-      );
-    });
-  }
-
-  /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
-  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[] | null>): Promise<Placed[] | null> {
-    const redis = await this.#connect();
-    if (this.#settings.durability) await this.#checkReplication(redis);
-    let placed: Placed[] | null;
-    try {
-      placed = await write(redis);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      if (error.name === 'ReplyError') {
-        const where = describeDocket(this.#settings);
-        throw new RedisUnavailableError(`${where} refused the add: ${error.message}`, { cause: error });
-      }
-      throw new AddUnconfirmedError(
-        batch.length === 1 ? batch[0]!.key : `${batch[0]!.key} and ${batch.length - 1} more`,
-        {
-          cause: error,
-        },
-      );
-    }
-    return this.#settings.durability && placed?.length ? await this.#replicated(redis, placed) : placed;
-  }
-
-  /** Says at the first add, before anything is written, that the server cannot do what `durability` asks for. */
-  async #checkReplication(redis: Redis): Promise<void> {
-    this.#canReplicate ??= this.#typed(canWaitForReplicas(redis));
-    const canReplicate = await this.#canReplicate.catch((error: unknown) => {
-      this.#canReplicate = undefined; // the next add asks again
-      throw error;
-    });
-    if (canReplicate) return;
-    const where = describeDocket(this.#settings);
-    throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave it out there`);
-  }
-
-  /** Waits for the replicas, on the connection that wrote. An answer that is lost says nothing of any of them. */
-  async #replicated(redis: Redis, placed: readonly Placed[]): Promise<Placed[]> {
-    const { replicas, timeoutMs } = this.#settings.durability!;
-    const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);
-    return placed.map((one) => ({ ...one, replicas: count }));
-  }
-
-  /** What is struck was not written, so no replica need have it. */
-  #checkDurability(handles: readonly Execution<unknown>[], placed: readonly (Placed | Struck | null)[]): void {
-    if (!this.#settings.durability) return;
-    const { replicas: wanted, timeoutMs } = this.#settings.durability;
-    const replicasOf = (one: Placed | Struck | null) => (one instanceof Struck ? wanted : (one?.replicas ?? 0));
-    const fewest = placed.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
-    if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
   async #read(key: string): Promise<ExecutionRecord | null> {
@@ -641,11 +522,6 @@ class Addition implements Placement {
   get generation(): number {
     return this.placed.generation;
   }
-}
-
-/** Asks whether a version of the strikes is the latest, for a batch that is struck as a whole; `null` when it is not. */
-async function confirm(redis: Redis, keys: Keys, strikes: string): Promise<[] | null> {
-  return (await enqueue(redis, keys, [], strikes)) === null ? null : [];
 }
 
 function nameOf(task: AnyTask | string | null): string | null {
