@@ -6,6 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
@@ -60,10 +63,9 @@ export interface Command {
   ready(): Promise<void>;
 }
 
-/** What tasks are told to record to: the server and the docket's name. */
+/** The file that tasks are told to record to. */
 export interface Probe {
-  readonly url: string;
-  readonly name: string;
+  readonly file: string;
 }
 
 export interface Fleet {
@@ -99,7 +101,7 @@ export interface Fleet {
 /** Opens a docket for the running test. Everything started through it ends with the test. */
 export async function openFleet(url: string, options: DocketOptions<Tasks> = {}): Promise<Fleet> {
   const name = `t-${randomUUID()}`;
-  const probe = { url, name };
+  const probe = { file: join(mkdtempSync(join(tmpdir(), 'docket-probe-')), 'steps') };
   const redis = await openConnection(url, 'commands', { name });
   const docket = new Docket<Tasks>({ name, url, ...options });
   const dockets = [docket];
@@ -133,16 +135,17 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
       commands.push(command);
       return command;
     },
-    steps: () => redis.lrange(`steps:${name}`, 0, -1),
+    steps: async () => linesOf(probe.file),
     async step(step) {
       await waitFor(async () => (await fleet.steps()).includes(step), { timeoutMs: 20_000 });
     },
     async counts() {
-      const counts = (await redis.hgetall(`counts:${name}`)) as Record<string, string>;
-      return Object.fromEntries(Object.entries(counts).map(([field, count]) => [field, Number(count)]));
+      const counts = new Map<string, number>();
+      for (const key of linesOf(`${probe.file}.counts`)) counts.set(key, (counts.get(key) ?? 0) + 1);
+      return Object.fromEntries(counts);
     },
     async release() {
-      await redis.set(`released:${name}`, '1', 'PX', 60_000);
+      writeFileSync(`${probe.file}.released`, '');
     },
     leavesWork() {
       isLookingForLeaks = false;
@@ -175,7 +178,6 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
     } finally {
       threads.unwatch();
       await Promise.all(dockets.map((one) => one.close()));
-      await closeProbes(url);
       await closeConnection(redis);
     }
   });
@@ -273,10 +275,9 @@ function watchThreads(): { alive(): number; unwatch(): void } {
   return { alive: () => alive.size, unwatch: () => void process.off('worker', onThread) };
 }
 
-/** Tasks that ran in this very thread have left their connection open. */
-async function closeProbes(url: string): Promise<void> {
-  const probes = (globalThis as { docketTestProbes?: Map<string, Promise<Redis>> }).docketTestProbes;
-  const connection = probes?.get(url);
-  probes?.delete(url);
-  if (connection) await closeConnection(await connection);
+/** The lines of a file that tasks write, each a text in JSON; none before the first. */
+function linesOf(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as string);
 }
