@@ -16,7 +16,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3, // on two cores: tests also wait
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],
