@@ -22,7 +22,7 @@ import { Canceller } from './canceller.js';
 import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
 import { Crew } from './crew.js';
-import type { Delivery } from './delivery.js';
+import { type Delivery, keyOf } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatcher.js';
 import { Enforcer } from './enforcer.js';
 import { Heartbeat } from './heartbeat.js';
@@ -135,8 +135,14 @@ export class Coordinator {
       onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
       onLostThread: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
       onEnded: (delivery, reason) => this.#ended(delivery, reason),
-      onPostpone: (delivery) => this.#settler.postpone(delivery),
-      onHandBack: (deliveries) => this.#settler.handBack(deliveries),
+      onPostpone: (delivery) => {
+        allowance.giveBack(keyOf(delivery));
+        this.#settler.postpone(delivery);
+      },
+      onHandBack: (deliveries) => {
+        for (const delivery of deliveries) allowance.giveBack(keyOf(delivery));
+        this.#settler.handBack(deliveries);
+      },
       onRoom: () => this.#intake.wake(),
       onSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
       onMessage: (shipment, message) => this.#progress.hear(shipment, message),
@@ -168,7 +174,7 @@ export class Coordinator {
     this.#crew = new Crew({
       dispatcher: this.#dispatcher,
       logger,
-      start: (lane) => this.#startThread(lane),
+      start: (lane, signal) => this.#startThread(lane, signal),
       onBroken,
     });
     this.#suppliers = [
@@ -195,6 +201,7 @@ export class Coordinator {
         logger,
         evacuate: (lane) => this.#dispatcher.evacuate(lane),
         reopen: (lane) => this.#dispatcher.reopen(lane),
+        renew: (lane) => this.#dispatcher.renew(lane),
       }),
       this.#progress,
       this.#canceller,
@@ -211,11 +218,15 @@ export class Coordinator {
   async start(signal: AbortSignal): Promise<void> {
     const { name, threads, concurrency } = this.#settings;
     this.#strikes.start();
-    const [manifest] = await Promise.all([
+    const starting = Promise.all([
       this.#crew.start(),
       ensureGroups(this.#connections.commands, this.#docket.keys),
       this.#strikes.loaded,
     ]);
+    starting.catch(() => undefined); // when told to stop nobody waits for it any more
+    const started = await Promise.race([starting, aborted(signal)]);
+    if (!started) return;
+    const [manifest] = started;
     this.#catalog = new Catalog(manifest);
     this.#tally?.know(manifest.tasks.map((task) => task.name));
     // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
@@ -238,8 +249,8 @@ export class Coordinator {
   notReadyBecause(): string | null {
     if (this.#isDraining) return 'the worker is stopping';
     if (!this.#isReady) return 'the worker is starting';
-    if (this.threads === 0) return 'no thread can run tasks';
     const { heartbeatIntervalMs } = this.#docket;
+    if (this.#crew.unmannedMs > heartbeatIntervalMs) return 'no thread can run tasks';
     // Asked too, because a worker whose threads have enough does not read.
     const silentMs = monotonicMs() - this.#heartbeat.answeredMs;
     if (this.#heartbeat.answeredMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
@@ -369,7 +380,7 @@ export class Coordinator {
     return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size, canClaim: this.#canClaim() };
   }
 
-  #startThread(lane: Lane): Promise<Thread> {
+  #startThread(lane: Lane, signal: AbortSignal): Promise<Thread> {
     const { tasks, fallback, threads, name } = this.#settings;
     const { name: docket, url, executionTtlMs, maxPayloadBytes } = this.#docket;
     const config: ThreadConfig = {
@@ -392,8 +403,8 @@ export class Coordinator {
       onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
     };
     return threads > 0
-      ? startPiscinaThread(config, events, this.#settings.maxThreadMemoryMb)
-      : startLocalThread(config, tasks, fallback, events);
+      ? startPiscinaThread(config, events, signal, this.#settings.maxThreadMemoryMb)
+      : startLocalThread(config, tasks, fallback, events, signal);
   }
 }
 

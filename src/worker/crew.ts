@@ -20,7 +20,8 @@ const LEAST_DISPOSAL_MS = 500;
 export interface CrewOptions {
   readonly dispatcher: Dispatcher;
   readonly logger: Logger;
-  start(lane: Lane): Promise<Thread>;
+  /** Starts a thread; gives up, and rejects, when the signal aborts before it has loaded the tasks. */
+  start(lane: Lane, signal: AbortSignal): Promise<Thread>;
   /** Threads cannot be started any more: the worker must end. */
   onBroken(error: Error): void;
 }
@@ -30,7 +31,9 @@ export class Crew {
   readonly #stopping = new AbortController();
   readonly #threads = new Map<Thread, Lane>();
   readonly #retired = new WeakSet<Thread>();
-  readonly #restarts = new Set<Promise<void>>();
+  /** Threads on their way. */
+  readonly #starting = new Set<Promise<void>>();
+  #unmannedSinceMs = monotonicMs();
   #manifest: Manifest = { tasks: [], fallback: null };
 
   constructor(options: CrewOptions) {
@@ -42,7 +45,8 @@ export class Crew {
    * @throws the error of a task module that fails to load; no thread is left behind
    */
   async start(): Promise<Manifest> {
-    const starts = await Promise.allSettled(this.#options.dispatcher.lanes.map((lane) => this.#man(lane)));
+    const { lanes } = this.#options.dispatcher;
+    const starts = await Promise.allSettled(lanes.map((lane) => this.#track(this.#man(lane))));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed) {
       await this.#end(() => 0);
@@ -62,7 +66,19 @@ export class Crew {
   async #end(graceOf: (lane: Lane) => number): Promise<void> {
     this.#stopping.abort();
     await Promise.all([...this.#threads].map(([thread, lane]) => thread.terminate(graceOf(lane))));
-    await Promise.all(this.#restarts);
+    await Promise.allSettled(this.#starting);
+  }
+
+  /** How long there has been no thread at all. */
+  get unmannedMs(): number {
+    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#unmannedSinceMs;
+  }
+
+  #track(starting: Promise<void>): Promise<void> {
+    this.#starting.add(starting);
+    const forget = () => void this.#starting.delete(starting);
+    starting.then(forget, forget);
+    return starting;
   }
 
   /** Ends a thread that has run all it may; what its executions shared has so long to be disposed. */
@@ -74,7 +90,7 @@ export class Crew {
   /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
   async #man(lane: Lane, failures = 0): Promise<void> {
     const { dispatcher, logger } = this.#options;
-    const thread = await this.#options.start(lane);
+    const thread = await this.#options.start(lane, this.#stopping.signal);
     if (this.#stopping.signal.aborted) return await thread.terminate(0);
     const mannedMs = monotonicMs();
     this.#manifest = thread.manifest;
@@ -82,6 +98,7 @@ export class Crew {
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
+      this.#unmannedSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
@@ -90,8 +107,7 @@ export class Crew {
         logger.info({ lane: lane.index }, `a worker thread has run ${lane.tasksPerThread} executions and is replaced`);
       else logger.warn({ lane: lane.index }, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
       const hasFailed = !wasRetired && !wasRunning && monotonicMs() - mannedMs < SOON_MS;
-      const restart = this.#replace(lane, hasFailed ? failures + 1 : 0).finally(() => this.#restarts.delete(restart));
-      this.#restarts.add(restart);
+      void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
   }
 
@@ -107,6 +123,7 @@ export class Crew {
       try {
         return await this.#man(lane, failures);
       } catch (error) {
+        if (this.#stopping.signal.aborted) return; // it was given up
         problem = error;
         logger.error({ error: String(error), failures: failures + 1 }, 'a worker thread failed to start');
       }

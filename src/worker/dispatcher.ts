@@ -201,8 +201,7 @@ export class Dispatcher {
     this.#queue.removeIf(isMeant);
     if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
       taken.push(this.#suspect.delivery);
-      this.#suspect = null;
-      for (const lane of this.#lanes) lane.isReserved = false; // one was kept for it
+      this.#forgetSuspect();
     }
     for (const lane of this.#lanes) taken.push(...this.#revoke(lane, ({ delivery }) => isMeant(delivery)));
     return taken;
@@ -240,6 +239,13 @@ export class Dispatcher {
   /** Its thread is not ended after all. */
   reopen(lane: Lane): void {
     lane.ending = null;
+    this.#dispatch();
+    this.#events.onRoom();
+  }
+
+  /** Its thread has run all it may, and goes on all the same. */
+  renew(lane: Lane): void {
+    lane.renew();
     this.#dispatch();
     this.#events.onRoom();
   }
@@ -442,10 +448,13 @@ export class Dispatcher {
     shipment.lane.remove(shipment, endedMs);
     this.#shipments[shipment.row] = undefined;
     this.#shipped -= 1;
-    if (this.#suspect?.delivery === shipment.delivery) {
-      this.#suspect = null;
-      shipment.lane.isReserved = false;
-    }
+    if (this.#suspect?.delivery === shipment.delivery) this.#forgetSuspect();
+  }
+
+  /** More than one lane may have been kept for it: when one is about to be ended another one is. */
+  #forgetSuspect(): void {
+    this.#suspect = null;
+    for (const lane of this.#lanes) lane.isReserved = false;
   }
 
   #freeKeptRows(chunk: readonly Shipment[]): void {

@@ -5,6 +5,9 @@
  * event loop is blocked, so that nobody else gets on either. Else the thread takes no new work and is ended when its other
  * runs are over, or when they have had the drain timeout. Only when the thread is gone are its attempts settled, so that no
  * retry, and no holder of the same slot, meets code that still runs.
+ *
+ * A thread that has run all it may waits for the last of that, but with several executions at once no longer than the drain
+ * timeout: one that takes an hour would keep the others' places empty as long. Then it runs as many once more.
  */
 import { pause, Service } from '../core/service.js';
 import { monotonicMs, SlotState, type SlotTable, StopReason } from '../core/slots.js';
@@ -27,6 +30,8 @@ export interface EnforcerOptions {
   evacuate(lane: Lane): void;
   /** The lane takes work again. */
   reopen(lane: Lane): void;
+  /** The lane's thread runs more than it should. */
+  renew(lane: Lane): void;
 }
 
 export class Enforcer extends Service {
@@ -46,6 +51,7 @@ export class Enforcer extends Service {
 
   #look(lane: Lane, thread: Thread): void {
     const nowMs = monotonicMs();
+    if (lane.idlesMs(nowMs) > this.#options.drainTimeoutMs) this.#options.renew(lane);
     const overdue: Shipment[] = [];
     for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
     if (overdue.some((shipment) => shipment.condemned)) return; // its thread is going

@@ -32,6 +32,7 @@ export class Lane {
   thread: Thread | null = null;
   /** Executions that may still be shipped to its thread before that is replaced. */
   #left = 0;
+  #lastShippedMs = 0;
   #expectedMs = 0;
   #progressedMs = 0;
   /** Set while a run may hold the thread's event loop; the request asked the thread to listen. */
@@ -52,6 +53,11 @@ export class Lane {
   /** Puts a fresh thread on the lane. */
   man(thread: Thread): void {
     this.thread = thread;
+    this.renew();
+  }
+
+  /** Its thread may run as many executions once more. */
+  renew(): void {
     this.#left = this.tasksPerThread;
   }
 
@@ -72,6 +78,12 @@ export class Lane {
   /** Whether its thread has run all it may, and nothing is left of that. */
   get isSpent(): boolean {
     return this.thread !== null && this.#left <= 0 && this.shipments.size === 0;
+  }
+
+  /** How long more could run here, had its thread not run all it may. */
+  idlesMs(nowMs: number): number {
+    const idles = this.thread !== null && this.#left <= 0 && this.shipments.size < this.concurrency;
+    return idles ? nowMs - this.#lastShippedMs : 0;
   }
 
   /** Runs that would start at once. */
@@ -103,6 +115,7 @@ export class Lane {
     if (this.shipments.size === 0) this.#progressedMs = nowMs;
     this.shipments.add(shipment);
     this.#left -= 1;
+    this.#lastShippedMs = nowMs;
     this.#expectedMs += shipment.expectedMs;
   }
 

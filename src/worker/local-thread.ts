@@ -1,6 +1,7 @@
 /** `threads: 0`: runs executions in this very thread, through the same protocol. Nothing here can be ended by force. */
+import { ThreadBootError } from '../core/errors.js';
 import { decodeChunk, type ThreadConfig } from '../core/protocol.js';
-import { pause } from '../core/service.js';
+import { aborted, pause } from '../core/service.js';
 import { SlotTable } from '../core/slots.js';
 import { withBuiltins } from '../tasks/builtin.js';
 import { type LoadedTasks, loadTasks } from '../tasks/loader.js';
@@ -15,8 +16,10 @@ export async function startLocalThread(
   source: TaskSource,
   fallback: FallbackSource,
   events: ThreadEvents,
+  signal: AbortSignal,
 ): Promise<Thread> {
-  const loaded = await load(source, fallback);
+  const loaded = await Promise.race([load(source, fallback), aborted(signal)]);
+  if (!loaded) throw new ThreadBootError('the worker was stopped while it loaded the tasks');
   const reports = { log: events.onLog, progress: events.onProgress, placements: events.onPlacements };
   const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   await scope.tracing.load();

@@ -27,10 +27,14 @@ import type { Thread, ThreadEvents } from './thread.js';
 
 const ENTRY = new URL('../thread/entry.js', import.meta.url).href;
 
-/** Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. */
+/**
+ * Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. When the
+ * signal aborts first the thread is ended, whatever it waits for.
+ */
 export async function startPiscinaThread(
   config: ThreadConfig,
   events: ThreadEvents,
+  signal: AbortSignal,
   maxMemoryMb: number | null = null,
 ): Promise<Thread> {
   const attention = new Int32Array(config.attention);
@@ -62,10 +66,11 @@ export async function startPiscinaThread(
     // Everything the thread had posted was received before 'exit'; setImmediate lets the answers' promises settle too.
     worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
   });
+  let disposing: Promise<unknown> | undefined;
   const terminate = async (graceMs: number) => {
     if (graceMs > 0) {
       const disposed = new AbortController();
-      const disposing = pool.run({ kind: 'dispose' }).catch(() => undefined); // it died meanwhile
+      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // it died meanwhile
       await Promise.race([disposing, pause(graceMs, disposed.signal)]);
       disposed.abort();
     }
@@ -73,11 +78,16 @@ export async function startPiscinaThread(
     await exited;
   };
 
-  const booted = (await booting.catch((cause: Error) => {
-    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
-      cause,
-    });
-  })) as Booted<Manifest>;
+  const giveUp = () => void worker!.terminate();
+  signal.addEventListener('abort', giveUp, { once: true });
+  const booted = (await booting
+    .catch(async (cause: Error) => {
+      await exited;
+      throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
+        cause,
+      });
+    })
+    .finally(() => signal.removeEventListener('abort', giveUp))) as Booted<Manifest>;
   if (booted.kind === 'failed') {
     await terminate(0);
     throw decodeError(booted.error);

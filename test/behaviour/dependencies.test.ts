@@ -55,6 +55,23 @@ describeOnAnyServer('threads that run so many executions at most', (url) => {
   });
 });
 
+describeOnAnyServer('a thread that has run all it may', (url) => {
+  test('disposes what is shared to the end, also when the worker is told to stop meanwhile', async () => {
+    const { running, add } = await setUp(url(), 1, { maxTasksPerThread: 1, abortGrace: '20s' });
+    await (await add('lingering')).result();
+    await notes.written('lingers');
+    const stopped = running.stop();
+    const isStopped = await Promise.race([
+      stopped.then(() => true),
+      new Promise((resolve) => setTimeout(resolve, 300)),
+    ]);
+    expect(isStopped).toBeUndefined();
+    notes.open('left');
+    await stopped;
+    expect(notes.of('is')).toEqual(['gone']);
+  });
+});
+
 describeEachMode('dependencies', (url, threads) => {
   test('that are shared are there once per thread, and closed when the worker is', async () => {
     const { add, running } = await setUp(url(), threads, { concurrency: 4 });

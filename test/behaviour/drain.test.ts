@@ -1,7 +1,12 @@
 /** A worker that stops finishes what runs, hands back what does not, and charges nobody for it. */
-import { expect, test } from 'vitest';
-import { openFleet } from '../support/fleet.js';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'docket/worker';
+import { expect, onTestFinished, test } from 'vitest';
+import { fixture, openFleet, recordingLogger, TASKS } from '../support/fleet.js';
 import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { holdingProxy } from '../support/proxy.js';
 import { describeOnRedis } from '../support/real-redis.js';
 import { redisBinary } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
@@ -171,6 +176,35 @@ describeOnRedis('a worker that is told to stop while Redis is away', (redis) => 
     }
     expect(await command.ended).toEqual({ code: 0, signal: null });
     fleet.leavesWork();
+  });
+});
+
+describeOnRedis('a worker that is told to stop while it starts', (redis) => {
+  test('and cannot learn what is struck is gone all the same', async () => {
+    const proxy = await holdingProxy(new URL(redis().url).pathname);
+    proxy.hold(':strikes');
+    const fleet = await openFleet(proxy.url);
+    const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const ended = worker.runForever();
+    await proxy.held;
+    await worker.close();
+    await ended;
+    proxy.release();
+  });
+});
+
+describeOnAnyServer('a worker that is told to stop while a thread starts', (url) => {
+  test('and that thread hangs as it loads the tasks, is gone all the same', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'docket-hangs-')), 'loaded');
+    process.env.HANGS_FILE = file;
+    onTestFinished(() => void delete process.env.HANGS_FILE);
+    const fleet = await openFleet(url());
+    const tasks = fixture('hangs-on-load.js');
+    const running = await fleet.worker({ tasks, threads: 1, maxTasksPerThread: 1, drainTimeout: '60s' });
+    expect(await (await fleet.docket.add('once', {})).result()).toBe('ran');
+    await waitFor(() => existsSync(`${file}.hangs`));
+    await running.stop();
+    expect(running.lines.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
   });
 });
 

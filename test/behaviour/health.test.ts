@@ -44,6 +44,18 @@ describeOnRedis('health', (redis) => {
     await held.result();
   });
 
+  test('a worker whose only thread is replaced again and again is ready all the time', async () => {
+    const fleet = await open();
+    const running = await fleet.worker({ ...PROBED, maxTasksPerThread: 1 });
+    await turned(running, 200);
+    const executions = await Promise.all(Array.from({ length: 8 }, (_, i) => fleet.docket.add('echo', { value: i })));
+    let isDone = false;
+    void Promise.all(executions.map((execution) => execution.result())).then(() => {
+      isDone = true;
+    });
+    while (!isDone) expect(await ask(pageOf(running, '/readyz'))).toMatchObject({ status: 200 });
+  });
+
   test.each(['idle', 'busy'])(
     'an %s worker is not ready within two heartbeats of an outage, and again after',
     async (state) => {

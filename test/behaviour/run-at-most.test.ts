@@ -1,10 +1,24 @@
 import { concurrencyLimit, InvalidOptionError, perpetual, retry, task } from 'docket';
 import { Worker, type WorkerLogger } from 'docket/worker';
 import { expect, test } from 'vitest';
-import { recordingLogger } from '../support/fleet.js';
+import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
+import { describeOnAnyServer } from '../support/modes.js';
 import { describeEachServer } from '../support/servers.js';
 import { setStage, silent } from '../support/stage.js';
 import { waitFor } from '../support/wait.js';
+
+describeOnAnyServer('runAtMost with threads', (url) => {
+  test('does not count what it took ahead and gave back, because its threads were busy', async () => {
+    const { docket, probe, counts } = await openFleet(url());
+    const quick = Array.from({ length: 200 }, () => docket.add('echo', { value: 1 }));
+    await Promise.all([...quick, docket.add('mixed', { ms: 1_000 })]);
+    const execution = await docket.add('counted', { probe }, { key: 'k' });
+    const worker = new Worker(docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    await worker.runAtMost({ k: 1 });
+    await execution.sync();
+    expect([execution.state, await counts()]).toEqual(['completed', { k: 1 }]);
+  });
+});
 
 describeEachServer('runAtMost', (url) => {
   const stage = setStage(url);

@@ -1018,3 +1018,18 @@ describe('a thread that has run all it may', () => {
     expect(fleet.ended).toHaveLength(2);
   });
 });
+
+test('a lane that was kept for a suspect takes work again when the suspect ran on another one', async () => {
+  const fleet = new Fleet(2, 4);
+  const [a, b] = fleet.dispatcher.lanes;
+  fleet.add('a', 'b', 'c', 'd');
+  for (const thread of fleet.threads) thread.begin();
+  fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
+  const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
+  kept.ending = { sinceMs: monotonicMs(), request: 1 }; // one of its runs will not end
+  fleet.dispatcher.evacuate(kept);
+  await fleet.threads[other.index]!.work();
+  expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);
+  fleet.dispatcher.reopen(kept);
+  expect(kept.takesWork).toBe(true);
+});

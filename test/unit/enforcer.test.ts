@@ -6,7 +6,7 @@ import { type ChunkItem, decodeChunk, type OutcomeBatch, OutcomeCollector } from
 import { monotonicMs, StopReason, ticketOf } from '../../src/core/slots.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
-import { Dispatcher } from '../../src/worker/dispatcher.js';
+import { Dispatcher, type DispatcherEvents } from '../../src/worker/dispatcher.js';
 import { Enforcer } from '../../src/worker/enforcer.js';
 import type { Lane } from '../../src/worker/lane.js';
 import type { Thread } from '../../src/worker/thread.js';
@@ -121,23 +121,26 @@ class FakeThread implements Thread {
 class Fleet {
   readonly dispatcher: Dispatcher;
   readonly threads: FakeThread[];
+  readonly spent: FakeThread[] = [];
   readonly completed: string[] = [];
   readonly ended: [record: string, reason: 'timeout' | StopReason][] = [];
   readonly lost: [record: string, wasAlone: boolean][] = [];
   readonly lines: ReturnType<typeof recordingLogger>['lines'];
   #count = 0;
 
-  constructor(threads: number, concurrency: number, isEnforceable = true) {
+  constructor(threads: number, concurrency: number, isEnforceable = true, tasksPerThread?: number) {
     const { logger, lines } = recordingLogger();
     this.lines = lines;
-    this.dispatcher = new Dispatcher(threads, concurrency, {
+    const events: DispatcherEvents = {
       onOutcome: (delivery) => this.completed.push(delivery.record!),
       onLostThread: (delivery, wasAlone) => this.lost.push([delivery.record!, wasAlone]),
       onEnded: (delivery, reason) => this.ended.push([delivery.record!, reason]),
       onPostpone: () => {},
       onHandBack: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
       onRoom: () => {},
-    });
+      onSpent: (thread) => this.spent.push(thread as FakeThread),
+    };
+    this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
     this.threads = this.dispatcher.lanes.map((lane) => {
       const thread = new FakeThread(this, isEnforceable);
       this.dispatcher.attach(lane, thread);
@@ -151,6 +154,7 @@ class Fleet {
       logger,
       evacuate: (lane) => this.dispatcher.evacuate(lane),
       reopen: (lane) => this.dispatcher.reopen(lane),
+      renew: (lane) => this.dispatcher.renew(lane),
     });
     enforcer.start();
     onTestFinished(() => enforcer.stop());
@@ -470,4 +474,44 @@ test('what was shipped to a thread that will be ended, and has not started, runs
   other.end('busy too');
   expect([...other.items.keys()]).toEqual(['a', 'b']);
   for (const name of ['a', 'b']) other.begin(name);
+});
+
+describe('a thread that has run all it may', () => {
+  function worn(concurrency: number, tasksPerThread: number) {
+    const fleet = new Fleet(1, concurrency, true, tasksPerThread);
+    return { fleet, thread: fleet.threads[0]! };
+  }
+
+  test('is spent when the last of that has ended', async () => {
+    const { fleet, thread } = worn(2, 2);
+    for (const name of ['long', 'short']) fleet.run(name);
+    fleet.add('next');
+    thread.end('short');
+    await pass(DRAIN_TIMEOUT_MS - LOOK_MS);
+    expect([thread.items.has('next'), fleet.spent]).toEqual([false, []]);
+    thread.end('long');
+    expect(fleet.spent).toEqual([thread]);
+  });
+
+  test('runs as many once more when one of several takes longer than the drain timeout', async () => {
+    const { fleet, thread } = worn(2, 2);
+    for (const name of ['long', 'short']) fleet.run(name);
+    fleet.add('next');
+    thread.end('short');
+    await pass(DRAIN_TIMEOUT_MS + LOOK_MS);
+    expect(thread.items.has('next')).toBe(true);
+    thread.end('next');
+    thread.end('long');
+    expect(fleet.spent).toEqual([]);
+  });
+
+  test('never does when it runs one at a time, however long that takes', async () => {
+    const { fleet, thread } = worn(1, 1);
+    fleet.run('long');
+    fleet.add('next');
+    await pass(10 * DRAIN_TIMEOUT_MS);
+    expect(thread.items.has('next')).toBe(false);
+    thread.end('long');
+    expect(fleet.spent).toEqual([thread]);
+  });
 });
