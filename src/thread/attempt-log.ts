@@ -15,10 +15,21 @@ export function logStart(attempt: Attempt, args: unknown): string {
   return call;
 }
 
-/** Tells how the attempt ended, and after how long. */
+/** Tells how the attempt ended, after how long, and where a failure came from. */
 export function logEnd(attempt: Attempt, call: string, outcome: Outcome): void {
   const durationMs = Math.round((monotonicMs() - attempt.startedMs) * 1_000) / 1_000;
-  attempt.logger.debug({ durationMs }, `${call} ${endOf(outcome)}`);
+  const hasFailed = outcome.kind === 'failed' || outcome.kind === 'retry';
+  const stack = hasFailed ? stackOf(attempt.failure?.error) : undefined;
+  attempt.logger.debug({ durationMs, ...(stack && { stack }) }, `${call} ${endOf(outcome)}`);
+}
+
+/** What was thrown may be anything, and may throw when it is looked at. */
+function stackOf(error: unknown): string | undefined {
+  try {
+    return error instanceof Error && error.stack ? String(error.stack) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function endOf(outcome: Outcome): string {

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { DocketSettings } from '../client/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import type { Logger } from '../tasks/context.js';
+import type { LinkWatch } from './link-watch.js';
 import type { WorkerSettings } from './options.js';
 
 export interface Connections {
@@ -18,18 +18,22 @@ export interface Connections {
 export async function openConnections(
   { url }: DocketSettings,
   { name, longestReadMs }: WorkerSettings,
-  logger: Logger,
+  links: LinkWatch,
   signal: AbortSignal,
 ): Promise<Connections> {
   await closeConnection(await openConnection(url, 'producer', { name }));
-  const options = { name, signal, onUnavailable: (error: Error) => logger.warn({}, error.message) };
+  const options = { name, signal, onUnavailable: (error: Error) => links.failed(error) };
   const opened = await Promise.allSettled([
     openConnection(url, 'commands', options),
     openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),
     openConnection(url, 'subscriber', options),
   ]);
   const [commands, blocking, subscriber] = opened.map((one) => (one.status === 'fulfilled' ? one.value : null));
-  if (commands && blocking && subscriber) return { commands, blocking, subscriber };
+  if (commands && blocking && subscriber) {
+    const connections = { commands, blocking, subscriber };
+    links.watch(connections);
+    return connections;
+  }
   await Promise.all([commands, blocking, subscriber].map((one) => one && closeConnection(one)));
   throw (opened.find((one) => one.status === 'rejected') as PromiseRejectedResult).reason;
 }

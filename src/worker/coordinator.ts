@@ -250,7 +250,7 @@ export class Coordinator {
     if (this.#isDraining) return 'the worker is stopping';
     if (!this.#isReady) return 'the worker is starting';
     const { heartbeatIntervalMs } = this.#docket;
-    if (this.#crew.unmannedMs > heartbeatIntervalMs) return 'no thread can run tasks';
+    if (this.#crew.unmannedMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
     // Asked too, because a worker whose threads have enough does not read.
     const silentMs = monotonicMs() - this.#heartbeat.answeredMs;
     if (this.#heartbeat.answeredMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
@@ -308,6 +308,10 @@ export class Coordinator {
     const { drainTimeoutMs, abortGraceMs } = this.#settings;
     const deadlineMs = monotonicMs() + drainTimeoutMs;
     this.#isDraining = true;
+    if (this.#isReady) {
+      const fields = { held: this.#dispatcher.size, drainTimeoutMs };
+      this.#logger.info(fields, `worker ${this.#settings.name} stops: it takes no more, and ends what runs`);
+    }
     // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
     await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
     this.#settler.handBack(this.#dispatcher.close());
@@ -323,6 +327,7 @@ export class Coordinator {
     await this.#crew.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
     this.#settler.handBack(this.#dispatcher.takeUnstarted()); // shipped to a thread that was ended before it got there
     await within(this.#signOff(), Math.max(deadlineMs, monotonicMs() + LAST_WORDS_MS));
+    if (this.#isReady) this.#logger.info({}, `worker ${this.#settings.name} has stopped`);
   }
 
   async #signOff(): Promise<void> {

@@ -7,8 +7,8 @@ import type { HttpServer, Routes } from '../observe/http.js';
 import type { LoopDelay, MetricsSource } from '../observe/metrics.js';
 import type { Tally } from '../observe/tally.js';
 import type { Logger } from '../tasks/context.js';
-import type { Connections } from './connections.js';
 import type { Coordinator } from './coordinator.js';
+import type { LinkWatch } from './link-watch.js';
 import { LoopWatch } from './loop-watch.js';
 import type { WorkerSettings } from './options.js';
 
@@ -25,15 +25,16 @@ export class Monitor {
   readonly #logger: Logger;
   readonly #loop: LoopWatch;
   readonly #servers: HttpServer[] = [];
-  readonly #disruptions: Record<string, number> = { commands: 0, blocking: 0, subscriber: 0 };
+  readonly #links: LinkWatch;
   #histogram: IntervalHistogram | undefined;
   #coordinator: Coordinator | null = null;
   #asking: ReturnType<MetricsSource['depths']> | null = null;
 
-  constructor(docket: string, settings: WorkerSettings, tally: Tally | null, logger: Logger) {
+  constructor(docket: string, settings: WorkerSettings, tally: Tally | null, links: LinkWatch, logger: Logger) {
     this.#docket = docket;
     this.#settings = settings;
     this.tally = tally;
+    this.#links = links;
     this.#logger = logger;
     const warnsAfterMs = settings.threads === 0 ? settings.leaseMs / 4 : null;
     this.#loop = new LoopWatch({ logger, warnsAfterMs });
@@ -68,22 +69,7 @@ export class Monitor {
       const server = await serve(routes, httpHost, port, option);
       this.#servers.push(server);
       const pages = [...routes.keys()].map((path) => `${server.origin}${path}`);
-      this.#logger.info({ pages }, `listens on ${server.origin} for ${[...routes.keys()].join(' ')}`);
-    }
-  }
-
-  /** Counts the links that break. */
-  watchLinks(connections: Connections): void {
-    if (this.#settings.metricsPort === null) return;
-    for (const [name, redis] of Object.entries(connections) as [string, Connections['commands']][]) {
-      let isUp = redis.status === 'ready';
-      redis.on('ready', () => {
-        isUp = true;
-      });
-      redis.on('close', () => {
-        if (isUp) this.#disruptions[name]! += 1; // not each attempt that fails
-        isUp = false;
-      });
+      this.#logger.info({ pages }, `listens on ${server.origin}`);
     }
   }
 
@@ -107,7 +93,7 @@ export class Monitor {
       onThreads: () => this.#coordinator?.onThreads() ?? new Map(),
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,
-      disruptions: () => this.#disruptions,
+      disruptions: () => this.#links.disruptions,
       loopDelay: () => this.#loopDelay(),
       depths: () => this.#depths(),
     };

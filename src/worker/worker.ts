@@ -9,6 +9,7 @@ import { Tally } from '../observe/tally.js';
 import { Allowance } from './allowance.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
+import { LinkWatch } from './link-watch.js';
 import { Monitor } from './monitor.js';
 import { isRead, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
 
@@ -114,7 +115,8 @@ export class Worker {
     if (this.#stopping.signal.aborted) return;
     const isCounted = this.#settings.metricsPort !== null || isRead(this.#logger, 'info');
     const tally = isCounted ? new Tally() : null;
-    const monitor = new Monitor(this.#docket.name, this.#settings, tally, this.#logger);
+    const links = new LinkWatch(this.#docket.url, this.#logger);
+    const monitor = new Monitor(this.#docket.name, this.#settings, tally, links, this.#logger);
     const unwatch =
       this.#settings.metricsPort === null
         ? null
@@ -123,20 +125,19 @@ export class Worker {
           });
     try {
       await monitor.open();
-      await this.#serve(finished, allowance, monitor);
+      await this.#serve(finished, allowance, monitor, links);
     } finally {
       unwatch?.();
       await monitor.close();
     }
   }
 
-  async #serve(finished: Finished, allowance: Allowance, monitor: Monitor): Promise<void> {
+  async #serve(finished: Finished, allowance: Allowance, monitor: Monitor, links: LinkWatch): Promise<void> {
     const { signal } = this.#stopping;
-    const connections = await openConnections(this.#docket, this.#settings, this.#logger, signal).catch((error) => {
+    const connections = await openConnections(this.#docket, this.#settings, links, signal).catch((error) => {
       if (!signal.aborted) throw error; // closed before it had begun
     });
     if (!connections) return;
-    monitor.watchLinks(connections);
     let broken: Error | undefined;
     try {
       const onBroken = (error: Error) => {
@@ -161,6 +162,7 @@ export class Worker {
         await coordinator.drain();
       }
     } finally {
+      links.end();
       await closeConnections(connections);
     }
     if (broken) throw broken;

@@ -48,7 +48,10 @@ describeEachMode('an attempt', (url, threads) => {
       of(1, 'debug', `${call} starts`, { punctualityMs: expect.any(Number) }),
       of(1, 'info', 'charging', said),
       of(1, 'debug', 'looking closely'),
-      of(1, 'debug', `${call} failed and is tried again: Error: declined`, { durationMs: expect.any(Number) }),
+      of(1, 'debug', `${call} failed and is tried again: Error: declined`, {
+        durationMs: expect.any(Number),
+        stack: expect.stringMatching(/^Error: declined\n.*logging\.js:/),
+      }),
       of(2, 'debug', `${call} starts`, { punctualityMs: expect.any(Number) }),
       of(2, 'info', 'charging', said),
       of(2, 'debug', 'looking closely'),

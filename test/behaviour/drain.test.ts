@@ -108,6 +108,9 @@ describeEachMode('a worker that stops', (url, threads) => {
     const began = performance.now();
     await running.stop();
     expect(performance.now() - began).toBeLessThan(5_000);
+    const { name } = running.worker;
+    const told = running.lines.map(({ message }) => message).slice(-2);
+    expect(told).toEqual([`worker ${name} stops: it takes no more, and ends what runs`, `worker ${name} has stopped`]);
   });
 });
 

@@ -45,7 +45,7 @@ describeOnRedis('health', (redis) => {
   });
 
   test('a worker whose only thread is replaced again and again is ready all the time', async () => {
-    const fleet = await open();
+    const fleet = await openFleet(redis().url); // with its 4 s for a thread to start
     const running = await fleet.worker({ ...PROBED, maxTasksPerThread: 1 });
     await turned(running, 200);
     const executions = await Promise.all(Array.from({ length: 8 }, (_, i) => fleet.docket.add('echo', { value: i })));

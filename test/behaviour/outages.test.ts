@@ -96,7 +96,7 @@ describeOnRedis('after an outage', (redis) => {
 
   test('(a restart) what ran is settled or runs again, and later work runs', async () => {
     const fleet = await openFleet(redis().url);
-    await fleet.worker({ ...QUICK, concurrency: 2 });
+    const { lines } = await fleet.worker({ ...QUICK, concurrency: 2 });
     const held = await fleet.docket.add('hold', { probe: fleet.probe, value: 'done' }, { key: 'held' });
     await fleet.step('start held 1');
     await redis().kill();
@@ -106,6 +106,10 @@ describeOnRedis('after an outage', (redis) => {
     await expectRuns(fleet, 'after');
     await held.sync();
     expect(held).toMatchObject({ state: 'completed', attempt: 1 });
+    // However many links broke, and however often it was tried again.
+    const told = (words: RegExp) => lines.filter(({ message }) => words.test(message)).map(({ level }) => level);
+    await waitFor(() => told(/^Redis at .* answers again, after \d+\.\d s$/).length > 0);
+    expect([told(/^the link to Redis at .* broke/), told(/answers again/)]).toEqual([['warn'], ['info']]);
   });
 
   test('(CLIENT PAUSE, shorter than the lease) nothing runs twice', async () => {
