@@ -32,6 +32,7 @@ export interface ThreadConfig {
     readonly url: string;
     readonly executionTtlMs: number;
     readonly maxPayloadBytes: number;
+    readonly durability: { readonly replicas: number; readonly timeoutMs: number } | null;
   };
 }
 

@@ -43,10 +43,17 @@ export class Scope implements ThreadScope {
   }
 
   docket(): TaskDocket {
-    const { name, url, executionTtlMs, maxPayloadBytes } = this.#config.docket;
+    const { name, url, executionTtlMs, maxPayloadBytes, durability } = this.#config.docket;
     const errors = this.#errors as readonly DocketErrorClass[]; // nobody calls them: errors are revived without
     if (this.#docket) return this.#docket;
-    this.#docket = new Docket({ name, url, executionTtl: executionTtlMs, maxPayloadBytes, errors });
+    this.#docket = new Docket({
+      name,
+      url,
+      executionTtl: executionTtlMs,
+      maxPayloadBytes,
+      errors,
+      ...(durability && { durability: { replicas: durability.replicas, timeout: durability.timeoutMs } }),
+    });
     if (this.#config.countsPlacements) {
       const counter = new PlacementCounter((placements) => this.#reports.placements(placements));
       this.#placements = counter;

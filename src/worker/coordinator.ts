@@ -387,7 +387,7 @@ export class Coordinator {
 
   #startThread(lane: Lane, signal: AbortSignal): Promise<Thread> {
     const { tasks, fallback, threads, name } = this.#settings;
-    const { name: docket, url, executionTtlMs, maxPayloadBytes } = this.#docket;
+    const { name: docket, url, executionTtlMs, maxPayloadBytes, durability } = this.#docket;
     const config: ThreadConfig = {
       slots: this.#dispatcher.slots.buffer,
       attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
@@ -397,7 +397,7 @@ export class Coordinator {
       countsPlacements: this.#settings.metricsPort !== null,
       concurrency: lane.concurrency,
       workerName: name,
-      docket: { name: docket, url, executionTtlMs, maxPayloadBytes },
+      docket: { name: docket, url, executionTtlMs, maxPayloadBytes, durability },
     };
     const events: ThreadEvents = {
       onOutcomes: (batch) => this.#dispatcher.receive(batch),

@@ -1,8 +1,10 @@
 /** The option `durability`: an add resolves when replicas have it. */
 import { call, Docket, DurabilityError, InvalidOptionError, RedisUnavailableError, task } from 'docket';
+import { Worker } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
+import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
 import { startRedis } from '../support/servers.js';
 import { describeRealServer } from '../support/stage.js';
 import { waitFor } from '../support/wait.js';
@@ -72,6 +74,18 @@ describeRealServer('durability', (url) => {
     await replica.call('REPLICAOF', 'NO', 'ONE');
     await waitFor(async () => (await redis.info('replication')).includes('connected_slaves:0'));
     await expect(durable(1, 50).add(note)).rejects.toMatchObject({ replicas: 0, wanted: 1 });
+  });
+
+  test('what tasks add waits for replicas as well', async () => {
+    const fleet = await openFleet(url());
+    fleet.leavesWork(); // the child, which is written
+    const docket = fleet.with({ durability: { replicas: 1, timeout: 50 } });
+    const worker = new Worker(docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const ended = worker.runForever();
+    const execution = await fleet.docket.add('parent', { probe: fleet.probe, children: 1 });
+    await expect(execution.result()).rejects.toMatchObject({ code: 'DOCKET_DURABILITY', replicas: 0, wanted: 1 });
+    await worker.close();
+    await ended;
   });
 
   test('one WAIT serves a batch', async () => {
