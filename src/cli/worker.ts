@@ -21,6 +21,7 @@ export interface Flags {
   threads?: number;
   concurrency?: number;
   redeliveryTimeout?: number;
+  reconnectionDelay?: number;
   minimumCheckInterval?: number;
   schedulingResolution?: number;
   drainTimeout?: number;
@@ -66,6 +67,14 @@ const command = new Command('docket-worker')
       'DOCKET_WORKER_REDELIVERY_TIMEOUT',
       'redeliveryTimeout',
       'silence after which the executions of this worker are given to others',
+    ),
+  )
+  .addOption(
+    duration(
+      '--reconnection-delay <duration>',
+      'DOCKET_WORKER_RECONNECTION_DELAY',
+      'reconnectionDelay',
+      'longest pause between two attempts to reach Redis again',
     ),
   )
   .addOption(

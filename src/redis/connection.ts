@@ -29,6 +29,8 @@ export interface ConnectionOptions {
    * Shorter finds a dead link sooner, and gives up on a server that is only busy. @default 6000
    */
   readonly silenceMs?: number;
+  /** Longest pause between two attempts to connect; @default 2 s */
+  readonly longestPauseMs?: number;
   /** Gives up waiting for the first connection; `openConnection` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Hears of every failed attempt to connect and every broken link, ready to be logged: the URL is masked. */
@@ -38,7 +40,7 @@ export interface ConnectionOptions {
 /**
  * Opens a connection and waits until it can be used.
  *
- * A `producer` rejects when the first attempt fails. The other roles keep trying, with back-off from 50 ms to 2 s, and
+ * A `producer` rejects when the first attempt fails. The other roles keep trying, with back-off from 50 ms on, and
  * reject only when trying again cannot help: wrong credentials, a missing database, a certificate that is not trusted.
  * Close it with {@link closeConnection}.
  *
@@ -59,6 +61,7 @@ export async function openConnection(
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
     connectTimeout: silenceMs,
+    retryStrategy: retryingUpTo(options.longestPauseMs ?? DEFAULT_PAUSE_MS),
     connectionName: connectionName(role, options.name),
   });
   // The first listener of all: whoever else listens, or awaits a command that failed with it, sees the cleaned error.
@@ -91,6 +94,7 @@ export async function closeConnection(redis: Redis): Promise<void> {
 
 /** Above the 5 s a server may be paused by a failover or a long script; a dead link is replaced within 8 s. */
 const DEFAULT_SILENCE_MS = 6_000;
+const DEFAULT_PAUSE_MS = 2_000;
 
 const COMMON_OPTIONS = {
   lazyConnect: true,
@@ -99,9 +103,11 @@ const COMMON_OPTIONS = {
   maxLoadingRetryTime: 1_000,
   disableClientInfo: true,
   enableAutoPipelining: false,
-  // 50 ms doubling to 2 s, of which a random half is taken off: a fleet does not come back in one wave.
-  retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (1 - Math.random() / 2),
 } satisfies RedisOptions;
+
+/** 50 ms doubling to the longest pause, of which a random half is taken off: a fleet does not come back in one wave. */
+const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
+  Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
 
 /** After a failover the master may have become a replica behind the same address: only a new connection finds the new one. */
 const isDemoted = (error: Error) => error.message.includes('READONLY');

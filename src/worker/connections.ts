@@ -17,12 +17,12 @@ export interface Connections {
  */
 export async function openConnections(
   { url }: DocketSettings,
-  { name, longestReadMs }: WorkerSettings,
+  { name, longestReadMs, longestPauseMs }: WorkerSettings,
   links: LinkWatch,
   signal: AbortSignal,
 ): Promise<Connections> {
   await closeConnection(await openConnection(url, 'producer', { name }));
-  const options = { name, signal, onUnavailable: (error: Error) => links.failed(error) };
+  const options = { name, signal, longestPauseMs, onUnavailable: (error: Error) => links.failed(error) };
   const opened = await Promise.allSettled([
     openConnection(url, 'commands', options),
     openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),

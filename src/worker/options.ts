@@ -42,6 +42,11 @@ export interface WorkerOptions {
    */
   redeliveryTimeout?: Duration;
   /**
+   * Longest pause between two attempts to reach Redis again. The first ones come sooner: 50 ms, doubling.
+   * @default '2s'
+   */
+  reconnectionDelay?: Duration;
+  /**
    * Longest blocking read. Bounds how late a worker without events sees that it should stop.
    * @default '1s'
    */
@@ -133,6 +138,7 @@ export interface WorkerSettings {
   readonly threads: number;
   readonly concurrency: number;
   readonly leaseMs: number;
+  readonly longestPauseMs: number;
   readonly longestReadMs: number;
   readonly schedulingResolutionMs: number;
   readonly schedulesAutomaticTasks: boolean;
@@ -151,6 +157,7 @@ export interface WorkerSettings {
 
 export const WORKER_DEFAULTS = {
   redeliveryTimeout: '30s',
+  reconnectionDelay: '2s',
   minimumCheckInterval: '1s',
   schedulingResolution: '2s',
   scheduleAutomaticTasks: true,
@@ -164,8 +171,10 @@ export const WORKER_DEFAULTS = {
 export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
   const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
   const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
-  const duration = (option: 'redeliveryTimeout' | 'minimumCheckInterval' | 'schedulingResolution', minimumMs: number) =>
-    wholeNumber(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
+  const duration = (
+    option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
+    minimumMs: number,
+  ) => wholeNumber(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
   return {
     tasks: taskSource(options.tasks, threads),
     fallback: fallbackSource(options.fallback, threads),
@@ -173,6 +182,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     threads: Math.min(threads, concurrency),
     concurrency,
     leaseMs: duration('redeliveryTimeout', 100),
+    longestPauseMs: duration('reconnectionDelay', 1),
     longestReadMs: duration('minimumCheckInterval', 1),
     schedulingResolutionMs: duration('schedulingResolution', 1),
     schedulesAutomaticTasks: options.scheduleAutomaticTasks ?? WORKER_DEFAULTS.scheduleAutomaticTasks,

@@ -68,6 +68,17 @@ describe('opening', () => {
     expect(await (await opening).ping()).toBe('PONG');
   });
 
+  test('a worker pauses no longer than it was told before it tries again', async () => {
+    const problems: Error[] = [];
+    const onUnavailable = (error: Error) => void problems.push(error);
+    const call = new AbortController();
+    const options = { onUnavailable, longestPauseMs: 10, signal: call.signal };
+    const opening = openConnection(`redis://127.0.0.1:${await closedPort()}`, 'commands', options);
+    await waitFor(() => problems.length >= 20); // of themselves the pauses would add up to half a minute
+    call.abort(new Error('enough'));
+    await expect(opening).rejects.toThrow('enough');
+  });
+
   test('a worker that waits can be called off', async () => {
     const call = new AbortController();
     const opening = openConnection(`redis://127.0.0.1:${await closedPort()}`, 'blocking', { signal: call.signal });

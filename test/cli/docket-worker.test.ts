@@ -55,6 +55,7 @@ const FLAGS = [
   ['--abort-grace', 'DOCKET_WORKER_ABORT_GRACE'],
   ['--max-deliveries', 'DOCKET_WORKER_MAX_DELIVERIES'],
   ['--fallback', 'DOCKET_FALLBACK_TASK'],
+  ['--reconnection-delay', 'DOCKET_WORKER_RECONNECTION_DELAY'],
   ['--max-tasks-per-thread', 'DOCKET_WORKER_MAX_TASKS_PER_THREAD'],
   ['--max-thread-memory', 'DOCKET_WORKER_MAX_THREAD_MEMORY'],
   ['--healthcheck-port', 'DOCKET_WORKER_HEALTHCHECK_PORT'],

@@ -13,6 +13,7 @@ test('without options there is one thread per core, each runs one at a time, and
     threads: availableParallelism(),
     concurrency: availableParallelism(),
     leaseMs: 30_000,
+    longestPauseMs: 2_000,
     longestReadMs: 1_000,
     schedulingResolutionMs: 2_000,
     schedulesAutomaticTasks: true,
@@ -69,6 +70,7 @@ test.each([
   ['threads', Number.NaN],
   ['concurrency', 0],
   ['concurrency', '4'],
+  ['reconnectionDelay', 0],
   ['redeliveryTimeout', '99ms'], // renewals every third of it would not keep up
   ['redeliveryTimeout', '30'],
   ['minimumCheckInterval', 0], // BLOCK 0 blocks for ever
