@@ -10,7 +10,7 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include entries
 --@include moves
 --@include slots
---@include ttl
+--@include message
 
 -- Deliveries that ended without an outcome, after which an execution is a suspect: it is then run with no other suspect
 -- beside it in its process, so that when the process dies under it once more, it is charged for that.

@@ -114,7 +114,10 @@ local function go_on(ttl, at)
   local function set(name, value)
     moved[name] = value ~= '' and value or nil
   end
-  moved.m = ARGV[at + 1] ~= '' and ARGV[at + 1] or moved.m
+  if ARGV[at + 1] ~= '' then
+    moved.m = ARGV[at + 1]
+    moved.u = nil -- was booked for the attempt before, which has started
+  end
   if ARGV[at + 2] == '' then
     moved.w = not isQueued and digits(due) or nil
   end
