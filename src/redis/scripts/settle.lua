@@ -13,7 +13,7 @@
 --                      once ('' as it is, see admit.lua), id (of an execution without a record)
 --         'next',      ttl, count, then count times: key ('' without a record), state this run ended in, '+n' | '@n'
 --                      (when the next is due, the past means now), message, id
--- Reply indexes (from 0) of the items that were fenced off, then the texts of errors met while writing
+-- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of errors met while writing
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
 local runs = prefix .. 'run:'
@@ -79,8 +79,9 @@ end
 local superseded = prefix .. 'superseded'
 if redis.call('EXISTS', superseded) == 1 then
   for i = 1, count do
-    if redis.call('SREM', superseded, tokens[i]) == 1 then
+    if redis.call('SREM', superseded, tokens[i]) == 1 and owned[i] then
       owned[i] = false
+      fenced[#fenced + 1] = i - 1
     end
   end
 end
