@@ -126,7 +126,7 @@ local function go_on(ttl, at)
   set('c', ARGV[at + 4])
   set('p', ARGV[at + 5])
   moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
-  if key then
+  if key and redis.call('HGET', runs .. key, 's') == 'running' then
     redis.call('HDEL', runs .. key, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
   end
   -- The same attempt, straight to the front, keeps its slots, so that nobody who waits passes it.
