@@ -118,7 +118,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     if (!tracer) return await this.#add(task, args, options);
     return await tracer.produce(spanName('add', task), 'producer', this.#attributes(task), async (headers, span) => {
       const handle = await this.#add(task, args, options, headers);
-      span.setAttributes({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
+      span.set({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
       return handle;
     });
   }
@@ -151,7 +151,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     // One span for all: thousands of spans would tell no more.
     return await tracer.produce('docket.addMany', 'producer', this.#attributes(null), async (headers, span) => {
       const handles = await this.#addMany(calls, headers);
-      span.setAttribute('docket.count', handles.length);
+      span.set({ 'docket.count': handles.length });
       return handles;
     });
   }

@@ -11,7 +11,7 @@ import { RedisUnavailableError } from '../core/errors.js';
 import { isTerminal } from '../core/states.js';
 import { parseEvent, type RecordEvent, type StateChange } from '../redis/events.js';
 import type { ExecutionRecord } from '../redis/producer-store.js';
-import type { ProgressRecord } from '../redis/progress-store.js';
+import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
 import type { ExecutionEvent, ProgressEvent, StateEvent } from '../tasks/events.js';
 import type { OnEvent } from './listener.js';
 
@@ -133,9 +133,11 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
     const hasEnded = event.kind === 'state' && isTerminal(event.state);
     if (event.timeUs < this.#knownUs && !hasEnded) return;
     this.#knownUs = event.timeUs;
-    if (event.kind === 'progress') this.#tellProgress(event.progress);
-    else this.#tellState(event);
+    if (event.kind === 'progress') return this.#tellProgress(event.progress);
+    const wasRunning = this.#state.state === 'running';
+    this.#tellState(event);
     if (hasEnded) this.#end();
+    else if (wasRunning && event.state !== 'running') this.#tellProgress(NO_PROGRESS); // the next run starts anew
   }
 
   #tellState(change: StateChange): void {

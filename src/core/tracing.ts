@@ -6,7 +6,8 @@
  * written here and not by the process' propagator, since a link needs no more. Baggage stays behind: it would be stored with
  * each execution, and who reads Redis would read it.
  */
-import type { Link, Span, SpanContext, SpanKind } from '@opentelemetry/api';
+import type { Exception, Link, Span, SpanContext, SpanOptions } from '@opentelemetry/api';
+import { describe, isError } from './error-codec.js';
 
 type Api = typeof import('@opentelemetry/api');
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
@@ -43,6 +44,10 @@ export class Tracing {
   }
 }
 
+/**
+ * Makes spans around work. Samplers, processors and context managers are the user's: whatever they throw stays here, so that
+ * the work begins once and its outcome is its own.
+ */
 export class Tracer {
   readonly #api: Api;
 
@@ -58,13 +63,11 @@ export class Tracer {
     name: string,
     kind: 'producer' | 'client',
     attributes: Attributes,
-    work: (headers: string | null, span: Span) => Promise<T>,
+    work: (headers: string | null, span: WorkSpan) => Promise<T>,
   ): Promise<T> {
     const { SpanKind } = this.#api;
     const spanKind = kind === 'producer' ? SpanKind.PRODUCER : SpanKind.CLIENT;
-    return await this.#within(name, { kind: spanKind, attributes }, (span) =>
-      work(headersOf(span.spanContext()), span),
-    );
+    return await this.#within(name, { kind: spanKind, attributes }, (span) => work(span.headers, span));
   }
 
   /**
@@ -75,31 +78,24 @@ export class Tracer {
     name: string,
     attributes: Attributes,
     headers: string | null,
-    work: (span: Span) => Promise<T>,
+    work: (span: WorkSpan) => Promise<T>,
   ): Promise<T> {
     const producer = headers === null ? null : this.#contextOf(headers);
     const links: Link[] = producer ? [{ context: producer }] : [];
     return await this.#within(name, { kind: this.#api.SpanKind.CONSUMER, attributes, links, root: true }, work);
   }
 
-  /** Says on a span that it failed. */
-  fail(span: Span, error: unknown): void {
-    const isError = error instanceof Error;
-    span.recordException(isError ? error : String(error));
-    span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: isError ? error.message : String(error) });
-  }
-
-  async #within<T>(
-    name: string,
-    options: { kind: SpanKind; attributes: Attributes; links?: Link[]; root?: boolean },
-    work: (span: Span) => Promise<T>,
-  ): Promise<T> {
-    const { trace, context } = this.#api;
-    const span = trace.getTracer(TRACER).startSpan(name, options);
+  async #within<T>(name: string, options: SpanOptions, work: (span: WorkSpan) => Promise<T>): Promise<T> {
+    const span = new WorkSpan(this.#api, name, options);
+    const begin = async () => await work(span);
+    let working: Promise<T> | undefined;
+    span.activate(() => {
+      working ??= begin();
+    });
     try {
-      return await context.with(trace.setSpan(context.active(), span), work, undefined, span);
+      return await (working ?? begin());
     } catch (error) {
-      this.fail(span, error);
+      span.fail(error);
       throw error;
     } finally {
       span.end();
@@ -118,6 +114,74 @@ export class Tracer {
       ...(state && { traceState: this.#api.createTraceState(state) }),
     };
     return this.#api.isSpanContextValid(found) ? found : null;
+  }
+}
+
+/** The span of a piece of work, which nothing that is told to it can fail. */
+export class WorkSpan {
+  readonly #api: Api;
+  #span: Span;
+
+  constructor(api: Api, name: string, options: SpanOptions) {
+    this.#api = api;
+    this.#span = api.trace.wrapSpanContext(api.INVALID_SPAN_CONTEXT);
+    this.#tell(() => {
+      this.#span = api.trace.getTracer(TRACER).startSpan(name, options);
+    });
+  }
+
+  /** What tells later spans of this one; `null` when it is not recorded. */
+  get headers(): string | null {
+    let headers: string | null = null;
+    this.#tell(() => {
+      headers = headersOf(this.#span.spanContext());
+    });
+    return headers;
+  }
+
+  /** Runs `begin` with the span active; perhaps not at all, where the context manager fails. */
+  activate(begin: () => void): void {
+    const { trace, context } = this.#api;
+    this.#tell(() => context.with(trace.setSpan(context.active(), this.#span), begin));
+  }
+
+  set(attributes: Attributes): void {
+    this.#tell(() => this.#span.setAttributes(attributes));
+  }
+
+  /** Says that the work failed. */
+  fail(error: unknown): void {
+    const { exception, message } = shown(error);
+    this.#tell(() => this.#span.recordException(exception));
+    this.#tell(() => this.#span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message }));
+  }
+
+  end(): void {
+    this.#tell(() => this.#span.end());
+  }
+
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      try {
+        this.#api.diag.error('docket: the tracer failed', error);
+      } catch {
+        // Its logger is the user's, too.
+      }
+    }
+  }
+}
+
+/** What is told of something thrown; it may refuse to be read. */
+function shown(thrown: unknown): { readonly exception: Exception; readonly message: string } {
+  try {
+    if (isError(thrown)) return { exception: thrown, message: thrown.message };
+    const message = String(thrown);
+    return { exception: message, message };
+  } catch {
+    const message = describe(thrown);
+    return { exception: message, message };
   }
 }
 

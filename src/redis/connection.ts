@@ -26,7 +26,8 @@ export interface ConnectionOptions {
   readonly longestBlockMs?: number;
   /**
    * How long the server may owe an answer beyond that, in milliseconds, before the link is taken for dead and replaced.
-   * Shorter finds a dead link sooner, and gives up on a server that is only busy. @default 6000
+   * Shorter finds a dead link sooner, and gives up on a server that is only busy. The embedded server is waited for as
+   * long as it takes. @default 6000
    */
   readonly silenceMs?: number;
   /** Longest pause between two attempts to connect; @default 2 s */
@@ -67,7 +68,8 @@ export async function openConnection(
   // The first listener of all: whoever else listens, or awaits a command that failed with it, sees the cleaned error.
   redis.on('error', (error: Error) => removeSecrets(error, target));
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
-  watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
+  // Within the process no route gets lost: an embedded server that is silent is busy, and its end closes the link.
+  if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
   if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);

@@ -99,17 +99,19 @@ export async function claim(redis: Redis, keys: Keys, worker: string, claims: re
   return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
 }
 
-/** Removes the entries of executions that keep nothing; answers how many were no longer ours. */
-export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<number> {
-  const owned = STREAMS.map(async ([letter, stream]) => {
-    const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
-    return ids.length > 0 ? ((await runScript(redis, 'finish', [keys[stream]], [ids.join(' ')])) as number) : 0;
+/** Removes the entries of executions that keep nothing; answers with those that were no longer ours. */
+export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
+  const fenced = STREAMS.map(async ([letter, stream]) => {
+    const mine = tokens.filter((token) => token[0] === letter);
+    if (mine.length === 0) return [];
+    const ids = mine.map((token) => token.slice(1)).join(' ');
+    return ((await runScript(redis, 'finish', [keys[stream]], [ids])) as number[]).map((index) => mine[index]!);
   });
-  return tokens.length - (await Promise.all(owned)).reduce((sum, count) => sum + count, 0);
+  return (await Promise.all(fenced)).flat();
 }
 
 export interface Settled {
-  /** What was not written because the delivery had passed on. */
+  /** What was not written because the delivery, or the key, had passed on. */
   readonly fenced: readonly Settlement[];
   /** What the server said of records it could not write; their entries are gone. */
   readonly errors: readonly string[];

@@ -15,9 +15,9 @@ export function runInSpan(attempt: Attempt, tracer: Tracer, run: () => Promise<O
   };
   return tracer.consume(`docket.run ${envelope.task}`, attributes, envelope.headers, async (span) => {
     const outcome = await run();
-    span.setAttribute('docket.outcome', outcome.kind);
+    span.set({ 'docket.outcome': outcome.kind });
     const hasFailed = outcome.kind === 'failed' || outcome.kind === 'retry';
-    if (hasFailed && attempt.failure) tracer.fail(span, attempt.failure.error);
+    if (hasFailed && attempt.failure) span.fail(attempt.failure.error);
     return outcome;
   });
 }

@@ -30,10 +30,13 @@ interface Values {
   message: string | null;
 }
 
-/** An execution that has reported progress: what is true, and what Redis was told. */
+/** An execution that has reported progress: what is true, and what Redis is known to have. */
 interface Note extends Values {
-  written: Readonly<Values>;
+  written: Known;
 }
+
+/** `undefined` is what nobody knows: a write that would change it is on its way, or failed and may have arrived. */
+type Known = { readonly [Field in keyof Values]: Values[Field] | undefined };
 
 const NOTHING: Readonly<Values> = { current: 0, total: DEFAULT_TOTAL, message: null };
 
@@ -80,8 +83,10 @@ export class ProgressWriter extends Service {
         const report = reportOf(delivery, note);
         if (!report) continue;
         const { current, total, message } = note;
+        const values = { current, total, message };
         reports.push(report);
-        sent.push([note, { current, total, message }]);
+        sent.push([note, values]);
+        note.written = unchanged(note.written, values);
       }
       if (reports.length === 0) continue;
       try {
@@ -121,6 +126,16 @@ function keepsProgress({ record, envelope }: Delivery): boolean {
 function hasBegun(slots: SlotTable, row: number): boolean {
   const state = slots.state(row);
   return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
+}
+
+/** What stays known while `values` are on their way: an execution that ends meanwhile may take the others back. */
+function unchanged(written: Known, values: Readonly<Values>): Known {
+  const known = <T>(before: T, after: T): T | undefined => (before === after ? before : undefined);
+  return {
+    current: known(written.current, values.current),
+    total: known(written.total, values.total),
+    message: known(written.message, values.message),
+  };
 }
 
 /** What Redis has not been told, as far as is known; total and message, which others may set too, only when they changed. */

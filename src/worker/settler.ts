@@ -225,11 +225,12 @@ export class Settler {
   }
 
   async #sendFinished(batch: readonly Delivery[]): Promise<void> {
-    const { redis, keys, logger } = this.#options;
+    const { redis, keys } = this.#options;
     const tokens = batch.map((delivery) => delivery.token);
     await this.#untilLeaseEnds(batch.length, async () => {
-      const fenced = await finish(redis, keys, tokens);
-      if (fenced > 0) logger.warn({ fenced }, 'executions ended here after their leases had passed on');
+      for (const token of await finish(redis, keys, tokens)) {
+        this.#supersede(batch.find((one) => one.token === token)!);
+      }
     });
   }
 
@@ -242,12 +243,16 @@ export class Settler {
       if (progress.length > 0) await this.#writeProgress(progress);
       const { fenced, errors } = await settle(redis, keys, settlements);
       for (const { token } of fenced) {
-        const delivery = deliveries.find((one) => one.token === token)!;
-        this.#count(delivery, 'superseded');
-        this.#log('warn', delivery, 'ended here after its lease had passed on: nothing was written');
+        this.#supersede(deliveries.find((one) => one.token === token)!);
       }
       for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
     });
+  }
+
+  /** Its entry was gone, or its key another's. */
+  #supersede(delivery: Delivery): void {
+    this.#count(delivery, 'superseded');
+    this.#log('warn', delivery, 'ended here after its key or lease had passed on: nothing was written');
   }
 
   /**

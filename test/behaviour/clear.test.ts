@@ -2,14 +2,19 @@
 import {
   call,
   concurrencyLimit,
+  type Docket,
   debounce,
   type Execution,
   ExecutionCancelledError,
   type LimitPolicy,
   perpetual,
+  rateLimit,
+  retry,
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
+import { keysOf } from '../../src/redis/keys.js';
+import { moveDue } from '../../src/redis/schedule-store.js';
 import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -188,6 +193,63 @@ describeEachServer('clear', (url) => {
       expect(await redis.exists(stage.key('debounce:save'))).toBe(0);
     },
   );
+
+  describe.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)('the bookings of a rate: %o', (options) => {
+    const paced = task('paced', { limits: [rateLimit({ max: 1, per: '1h', onExceeded: 'delay' })] }, () => {});
+
+    /** Adds executions of which one runs and the others are booked, an hour apart. */
+    async function book(docket: Docket, count: number): Promise<string[]> {
+      const redis = await stage.redis();
+      const worker = stage.work({ paced });
+      await docket.addMany(Array.from({ length: count }, () => call(paced)));
+      await waitFor(async () => (await redis.zcard(stage.key('schedule'))) === count - 1);
+      await worker.close();
+      return await redis.zrange(stage.key('schedule'), '0', '-1');
+    }
+
+    /** Lets the time of what was booked come. */
+    async function startBooked(members: readonly string[]): Promise<void> {
+      const redis = await stage.redis();
+      for (const member of members) await redis.zadd(stage.key('schedule'), 1, member);
+      await moveDue(redis, keysOf(stage.name));
+    }
+
+    test('go with what is removed, so that nothing queues behind it', async () => {
+      const docket = stage.docket(options);
+      const redis = await stage.redis();
+      await book(docket, 300);
+      expect(await docket.clear()).toBe(299);
+      const [, started] = await redis.zrange(stage.key('rate:paced'), '0', '-1', 'WITHSCORES');
+      expect(await redis.zcard(stage.key('rate:paced'))).toBe(1);
+      await docket.add(paced);
+      stage.work({ paced });
+      await waitFor(async () => (await redis.zcard(stage.key('schedule'))) === 1);
+      const [, due] = await redis.zrange(stage.key('schedule'), '0', '0', 'WITHSCORES');
+      expect(Number(due)).toBe(Number(started) + 3_600_000);
+    });
+
+    test('also when what was booked is queued already', async () => {
+      const docket = stage.docket(options);
+      const redis = await stage.redis();
+      await startBooked(await book(docket, 2));
+      expect(await redis.xlen(stage.key('work'))).toBe(1);
+      expect(await docket.clear()).toBe(1);
+      expect(await redis.zcard(stage.key('rate:paced'))).toBe(1);
+    });
+
+    test('stay when their attempts have run, whatever becomes of the next', async () => {
+      const docket = stage.docket(options);
+      const redis = await stage.redis();
+      await startBooked(await book(docket, 2));
+      const retried = task('paced', { retry: retry({ attempts: 2, delay: '1h' }) }, () => {
+        throw new Error('not yet');
+      });
+      stage.work({ paced: retried });
+      await waitFor(async () => (await redis.zcard(stage.key('schedule'))) === 1);
+      expect(await docket.clear()).toBe(1);
+      expect(await redis.zcard(stage.key('rate:paced'))).toBe(2);
+    });
+  });
 
   test('what a worker has read but not claimed is removed if it has a record: the claim is refused', async () => {
     const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];

@@ -37,6 +37,15 @@ describe('memory://', () => {
     expect(await other.get('key')).toBe('value');
   });
 
+  test('a server that is busy for long is waited for', async () => {
+    const redis = await openConnection('memory://busy', 'producer', { silenceMs: 30 });
+    opened.push(redis);
+    const spin = `local began = redis.call('TIME')
+      repeat local now = redis.call('TIME') until (now[1] - began[1]) * 1000000 + now[2] - began[2] > 500000
+      return 'done'`;
+    expect(await redis.eval(spin, 0)).toBe('done');
+  });
+
   test('data outlives the clients', async () => {
     const first = await open('memory://lasting');
     await first.set('key', 'value');

@@ -1,6 +1,8 @@
 /** What a worker tells Prometheus: names, labels and numbers, read by a strict parser. */
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { redeliver, type Token } from '../../src/redis/delivery-store.js';
+import { keysOf } from '../../src/redis/keys.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf, scrape } from '../support/probes.js';
 import { describeOnRedis } from '../support/real-redis.js';
@@ -114,6 +116,37 @@ describeOnRedis('metrics', (redis) => {
     expect(exposition.value('docket_tasks_cancelled_total', { task: 'patient' })).toBe(1);
     expect(exposition.value('docket_tasks_replaced_total', { task: 'echo' })).toBe(1);
     expect(exposition.value('docket_tasks_added_total', { task: 'echo' })).toBe(0);
+  });
+
+  test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
+    'count what ends after its key has passed on: %o',
+    async (options) => {
+      const { fleet, running } = await watched();
+      const { probe } = fleet;
+      const docket = fleet.with(options);
+      await docket.add('hold', { probe }, { key: 'replaced' });
+      await fleet.step('start replaced 1');
+      await docket.replace('noop', {}, { key: 'replaced', when: '1h' });
+      await fleet.release();
+      const superseded = async () => (await scrape(running)).value('docket_tasks_superseded_total', { task: 'hold' });
+      await waitFor(async () => (await superseded()) === 1);
+      await docket.cancel('replaced');
+    },
+  );
+
+  test('count what keeps nothing and ends after its lease has passed on', async () => {
+    const { fleet, running } = await watched();
+    const { probe, redis } = fleet;
+    const { key } = await fleet.with({ executionTtl: 0 }).add('hold', { probe });
+    await fleet.step(`start ${key} 1`);
+    const [entry] = await redis.xrange(fleet.key('work'), '-', '+');
+    const token: Token = `w${entry![0]}`;
+    await waitFor(async () => (await redeliver(redis, keysOf(fleet.name), 1, [token])) === 1);
+    await fleet.release();
+    const count = async (name: string) => (await scrape(running)).value(`docket_tasks_${name}_total`, { task: 'hold' });
+    await waitFor(async () => (await count('succeeded')) === 2);
+    await waitFor(async () => (await count('superseded')) === 1);
+    expect(await fleet.pending()).toBe(0);
   });
 
   test('count what tasks add', async () => {

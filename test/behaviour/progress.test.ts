@@ -9,11 +9,12 @@ import {
   retry,
   task,
 } from 'docket';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { blocking, busy, talking } from '../fixtures/tasks/progress.js';
 import { killClients } from '../support/clients.js';
 import { describeEachServer } from '../support/servers.js';
 import { describeRealServer, setStage } from '../support/stage.js';
+import { stoppingProxy } from '../support/stopping-proxy.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const TASKS = new URL('../fixtures/tasks/progress.js', import.meta.url);
@@ -353,6 +354,42 @@ describeRealServer('progress', (url) => {
     expectMonotone(await watching.ended);
     await execution.sync();
     expect(valuesOf(execution)).toEqual([200_000, 200_000, 'm']);
+  });
+
+  test('is exact at the end when it was taken back while a write was on its way', async () => {
+    const proxy = await stoppingProxy(url().replace('unix://', ''));
+    const behind = new Docket({ name: stage.name, url: proxy.url });
+    onTestFinished(() => behind.close());
+    const started = deferred();
+    const reporting = deferred();
+    const ending = deferred();
+    const short = task('short', () => {});
+    const fickle = task('fickle', async (_args: {}, { progress }) => {
+      progress.increment();
+      started.resolve();
+      await reporting.promise;
+      progress.setTotal(7);
+      progress.setMessage('half');
+      await ending.promise;
+      progress.setTotal(100);
+      progress.setMessage(null);
+    });
+    const docket = stage.docket();
+    const before = await docket.add(short);
+    const execution = await docket.add(fickle);
+    stage.work({ short, fickle }, {}, behind);
+    await before.result(); // the server knows the scripts
+    await started.promise;
+    const written = (field: string) => stage.record(execution.key).then((record) => record[field]);
+    await waitFor(async () => (await written('i')) === '1');
+    proxy.hold('commands');
+    reporting.resolve();
+    await waitFor(async () => (await written('o')) === '7' && (await written('u')) === 'half');
+    ending.resolve(); // the worker does not know yet that this was written
+    await waitFor(async () => (await written('o')) === '100' || (await written('s')) === 'completed');
+    proxy.release();
+    await execution.result();
+    expect(valuesOf(execution)).toEqual([1, 100, null]);
   });
 
   test('nothing is published while nobody listens', async () => {

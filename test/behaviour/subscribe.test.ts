@@ -9,6 +9,8 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
+import { redeliver, type Token } from '../../src/redis/delivery-store.js';
+import { keysOf } from '../../src/redis/keys.js';
 import { builtUrl } from '../support/built.js';
 import { runModule } from '../support/child.js';
 import { clientList, killClients, subscriptions } from '../support/clients.js';
@@ -32,6 +34,13 @@ function watch(execution: Execution<unknown>) {
 
 function statesOf(events: readonly ExecutionEvent[]): string[] {
   return events.flatMap((event) => (event.type === 'state' ? event.state : []));
+}
+
+/** States, and progress as its count and message. */
+function shownOf(events: readonly ExecutionEvent[]): string[] {
+  return events.map((event) =>
+    event.type === 'state' ? event.state : `${event.current} ${event.message ?? ''}`.trim(),
+  );
 }
 
 /** A task that ends when it is told to. */
@@ -110,6 +119,51 @@ describeEachServer('subscribe', (url) => {
     expect(statesOf(events)).toEqual(['queued', 'running', 'scheduled', 'queued', 'running', 'completed']);
     expect(events.at(-1)).toMatchObject({ attempt: 2 });
     expect(events.at(-2)).toMatchObject({ current: 2 });
+  });
+
+  test('tells that the next attempt starts anew, when it reports nothing, too', async () => {
+    const failing = deferred();
+    const flaky = task('flaky', { retry: retry({ attempts: 2 }) }, async (_args: {}, { attempt, progress }) => {
+      if (attempt === 2) return;
+      progress.increment(50);
+      progress.setMessage('first');
+      await failing.promise;
+      throw new Error('not yet');
+    });
+    const execution = await stage.docket().add(flaky);
+    const { events, ended } = watch(execution);
+    await waitFor(() => events.length === 2);
+    stage.work({ flaky });
+    await waitFor(() => shownOf(events).at(-1) === '50 first');
+    failing.resolve();
+    await ended;
+    expect(shownOf(events).slice(-4)).toEqual(['queued', '0', 'running', 'completed']);
+    await execution.sync();
+    expect(execution.progress).toMatchObject({ current: 0, total: 100, message: null });
+  });
+
+  test('tells that a run that was lost starts anew, and keeps what others add meanwhile', async () => {
+    const ending = deferred();
+    let ran = 0;
+    const lost = task('lost', async (_args: {}, { progress }) => {
+      ran += 1;
+      if (ran === 1) progress.increment(50);
+      await ending.promise;
+    });
+    const docket = stage.docket();
+    const execution = await docket.add(lost, {}, { key: 'k' });
+    const { events, ended } = watch(execution);
+    await waitFor(() => events.length === 2);
+    stage.work({ lost }, { concurrency: 1 });
+    await waitFor(() => shownOf(events).at(-1) === '50');
+    const token = (await stage.record('k')).e as Token;
+    const redis = await stage.redis();
+    await waitFor(async () => (await redeliver(redis, keysOf(stage.name), 1, [token])) === 1);
+    await execution.progress.increment(3);
+    ending.resolve();
+    await ended;
+    expect(shownOf(events)).toEqual(['queued', '0', 'running', '50', 'queued', '0', '3', 'running', 'completed']);
+    expect(ran).toBe(2);
   });
 
   test('ends when the execution is cancelled', async () => {

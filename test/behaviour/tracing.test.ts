@@ -8,7 +8,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { call, collection, concurrencyLimit, perpetual, retry, task } from 'docket';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { fixture, openFleet } from '../support/fleet.js';
 import { describeOnRedis } from '../support/real-redis.js';
@@ -32,6 +32,10 @@ const spans = (name: string): ReadableSpan[] => exporter.getFinishedSpans().filt
 const linksOf = ({ links }: ReadableSpan) => links.map((link) => link.context.spanId);
 const idOf = (span: ReadableSpan | undefined) => span!.spanContext().spanId;
 const traceOf = (span: ReadableSpan | undefined) => span!.spanContext().traceId;
+
+function refuse(): never {
+  throw new Error('broken');
+}
 
 describeEachServer('tracing', (url) => {
   const stage = setStage(url);
@@ -156,6 +160,82 @@ describeEachServer('tracing', (url) => {
     await stage.finish(collection(step));
     expect(spans('docket.run step').map(linksOf)).toEqual([[]]);
   });
+
+  test.each([
+    ['an object without a prototype', () => Object.create(null), '[Object]'],
+    [
+      'an error whose message cannot be read',
+      () => Object.defineProperty(new Error('x'), 'message', { get: refuse }),
+      'Error: ',
+    ],
+  ])('what an attempt throws is described on its span when it cannot be read: %s', async (_, make, message) => {
+    const odd = task('odd', () => {
+      throw make();
+    });
+    stage.work(collection(odd));
+    const execution = await stage.docket().add(odd);
+    await expect(execution.result()).rejects.toThrow();
+    await waitFor(() => spans('docket.run odd').length === 1);
+    const [run] = spans('docket.run odd');
+    expect(run!.status).toEqual({ code: SpanStatusCode.ERROR, message });
+    expect(run!.events.map(({ attributes }) => attributes?.['exception.message'])).toEqual([message]);
+    expect(run!.attributes['docket.outcome']).toBe('failed');
+  });
+});
+
+describeEachServer('tracing that fails', (url) => {
+  const stage = setStage(url);
+  const greet = task('greet', ({ name }: { name: string }) => `hello ${name}`);
+
+  /** Registers another provider for this test. */
+  function traceWith(options: ConstructorParameters<typeof BasicTracerProvider>[0]): void {
+    trace.disable();
+    trace.setGlobalTracerProvider(new BasicTracerProvider(options));
+    onTestFinished(() => {
+      trace.disable();
+      trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
+    });
+  }
+
+  const quiet = { onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} };
+
+  test.each([
+    ['sampler', { sampler: { shouldSample: refuse, toString: () => 'broken' } }],
+    ['beginning of a span', { spanProcessors: [{ ...quiet, onStart: refuse }] }],
+    ['end of a span', { spanProcessors: [{ ...quiet, onEnd: refuse }] }],
+  ])('by its %s changes nothing of what is added, run and failed', async (_, options) => {
+    traceWith(options);
+    await expectOutcomes();
+  });
+
+  test('by its context manager changes nothing, either', async () => {
+    context.disable();
+    const broken = { active: refuse, with: refuse, bind: refuse, enable: () => broken, disable: () => broken };
+    context.setGlobalContextManager(broken);
+    onTestFinished(() => {
+      context.disable();
+      context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+    });
+    await expectOutcomes();
+  });
+
+  async function expectOutcomes(): Promise<void> {
+    const ran: number[] = [];
+    const bad = task('bad', { retry: retry({ attempts: 2 }) }, (_args: {}, { attempt }) => {
+      ran.push(attempt);
+      throw new RangeError('no luck');
+    });
+    const docket = stage.docket();
+    stage.work(collection(greet, bad));
+    expect(await (await docket.add(greet, { name: 'ada' })).result()).toBe('hello ada');
+    const [first, second] = await docket.addMany([call(greet, { name: 'eve' }), call(bad, {})]);
+    expect(await first!.result()).toBe('hello eve');
+    await expect(second!.result()).rejects.toThrow(RangeError);
+    expect(ran).toEqual([1, 2]);
+    await (await docket.replace(greet, { name: 'bob' }, { key: 'k' })).result();
+    await docket.cancel('k');
+    await expect(docket.add(greet, { name: 'ada' }, { key: '' })).rejects.toThrow('key');
+  }
 });
 
 describeOnRedis('tracing on threads', (redis) => {

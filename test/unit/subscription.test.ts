@@ -89,7 +89,7 @@ test('events that come before the first reading follow it, unless it has them', 
   const { told, publish, answer } = setUp();
   await publish(stateEvent('running', 10), progressEvent(1, 20), stateEvent('scheduled', 40));
   await answer(record('running', 2, 30));
-  expect(told).toEqual(['running', '2', 'scheduled']);
+  expect(told).toEqual(['running', '2', 'scheduled', '0']);
 });
 
 test('a reading that is older than an event is left out', async () => {
@@ -121,6 +121,14 @@ test('an end is told whatever the clock of the server does', async () => {
     ['running', '0', '7', 'completed'],
   ]);
   expect([byEvent.isWatching(), byReading.isWatching()]).toEqual([false, false]);
+});
+
+test('progress starts anew with the next run, and only then', async () => {
+  const { told, publish, answer } = setUp();
+  await answer(record('scheduled', 1, 10));
+  await publish(stateEvent('queued', 20), stateEvent('running', 30), progressEvent(5, 40));
+  await publish(stateEvent('scheduled', 50), stateEvent('queued', 60), progressEvent(2, 70), stateEvent('running', 80));
+  expect(told).toEqual(['scheduled', '1', 'queued', 'running', '5', 'scheduled', '0', 'queued', '2', 'running']);
 });
 
 test('nothing is told twice', async () => {

@@ -23,19 +23,10 @@ local function is_older(placed)
   return tonumber(placed) < watermark
 end
 
--- Whether a debounce waits for this one. Without a record it is known by its id, which its message begins with, after
--- the task's name.
-local function is_winner(winner, moving)
-  if moving.k then
-    return winner == 'k' .. moving.k
-  end
-  return winner and string.find(string.sub(moving.m or '', 1, 640), string.sub(winner, 2), 1, true)
-end
-
--- Ends what was taken from wherever it was.
-local function dismiss(moving)
-  if moving.q and is_winner(redis.call('HGET', prefix .. 'debounce:' .. moving.q, 'winner'), moving) then
-    redis.call('DEL', prefix .. 'debounce:' .. moving.q)
+-- Ends what was taken from wherever it was. `placed` is its generation, or its due time when it has no record.
+local function dismiss(moving, placed)
+  if moving.q or moving.u then
+    forget_limits(moving.k and 'k' .. moving.k or 'l' .. id_of(moving.m), placed, moving.q, moving.u)
   end
   if moving.k then
     close(moving.k, ttl_of(moving.m), 'cancelled', 'y', 'cleared')

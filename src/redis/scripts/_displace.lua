@@ -1,18 +1,3 @@
--- Gives back what a parked execution has of its limits beside slots: the place of a debounce's winner, and the bookings of
--- rates, `<attempt> <name>`.
-local function forget_limits(member, identity, settling, booked)
-  if settling then
-    local debounce = prefix .. 'debounce:' .. settling
-    if redis.call('HGET', debounce, 'winner') == member then
-      redis.call('DEL', debounce)
-    end
-  end
-  if booked then
-    local attempt, name = string.match(booked, '(%S+) (%S+)')
-    redis.call('ZREM', prefix .. 'rate:' .. name, identity .. ' ' .. attempt)
-  end
-end
-
 -- Takes an execution that has a record and has not started out of wherever it is. Answers with its message.
 local function displace(key)
   local record = redis.call('HMGET', prefix .. 'run:' .. key, 'e', 'l', 'm', 'pq', 'pu', 'g')
@@ -28,6 +13,6 @@ local function displace(key)
   else
     redis.call('ZREM', KEYS[3], 'k' .. key)
   end
-  forget_limits('k' .. key, 'k' .. key .. ' ' .. (record[6] or ''), settling, booked)
+  forget_limits('k' .. key, record[6], settling, booked)
   return message
 end

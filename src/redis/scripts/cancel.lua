@@ -11,7 +11,8 @@ local prefix, key = ARGV[1], ARGV[2]
 --@include entries
 --@include moves
 --@include slots
---@include ttl
+--@include message
+--@include forget
 --@include displace
 
 local REMEMBERED = 86400000
@@ -37,7 +38,7 @@ elseif not state then
       redis.call('ZREM', prefix .. 'limit:' .. waiting[2], 'l' .. key)
       serve_waiters(waiting[2])
     end
-    forget_limits('l' .. key, 'l' .. key .. ' ' .. (waiting[5] or ''), waiting[3], waiting[4])
+    forget_limits('l' .. key, waiting[5], waiting[3], waiting[4])
     redis.call('DEL', parked)
   else
     local cancelled = prefix .. 'cancelled'

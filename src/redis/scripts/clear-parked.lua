@@ -11,7 +11,8 @@ local prefix = ARGV[1]
 --@include entries
 --@include moves
 --@include slots
---@include ttl
+--@include message
+--@include forget
 --@include clearing
 
 local limit, count, last, stayed = ARGV[4], tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
@@ -32,7 +33,7 @@ for _, member in ipairs(members) do
     local moving = unpark(member)
     bytes = bytes + string.len(moving.m)
     redis.call('ZREM', set, member)
-    dismiss(moving)
+    dismiss(moving, isRecorded and placed or moving.w)
     removed = removed + 1
   else
     last = member

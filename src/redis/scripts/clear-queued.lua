@@ -10,7 +10,8 @@ local prefix = ARGV[1]
 --@include entries
 --@include moves
 --@include slots
---@include ttl
+--@include message
+--@include forget
 --@include clearing
 
 local letter, count = ARGV[4], tonumber(ARGV[7])
@@ -32,16 +33,17 @@ end
 local looked, bytes, tokens, last = 0, 0, {}, nil
 
 local function look(id, moving)
-  local token, isMeant = letter .. id, false
+  local token, isMeant, placed = letter .. id, false, moving.w
   if moving.k then
     local record = redis.call('HMGET', prefix .. 'run:' .. moving.k, 's', 'e', 'g')
-    isMeant = record[2] == token and record[1] == 'queued' and is_older(record[3])
+    placed = record[3]
+    isMeant = record[2] == token and record[1] == 'queued' and is_older(placed)
   elseif is_after(id, read_up_to) then
     isMeant = is_older(moving.g or letter == 'w' and id or nil)
   end
   if isMeant then
     remove(token)
-    dismiss(moving)
+    dismiss(moving, placed)
     tokens[#tokens + 1] = token
   end
 end

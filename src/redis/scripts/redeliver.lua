@@ -10,13 +10,13 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include entries
 --@include moves
 --@include slots
---@include ttl
+--@include message
 
 -- Deliveries that ended without an outcome, after which an execution is a suspect: it is then run with no other suspect
 -- beside it in its process, so that when the process dies under it once more, it is charged for that.
 local SUSPECT_AFTER = 3
 
-local function redeliver(token, moving, state)
+local function redeliver(moving, state, generation)
   local deliveries = tonumber(moving.d or 0)
   if deliveries >= SUSPECT_AFTER then
     moving.c = digits(tonumber(moving.c or 0) + 1)
@@ -27,10 +27,13 @@ local function redeliver(token, moving, state)
     moving.o = '3'
   end
   moving.h = nil
-  if moving.k then
+  if state == 'running' then
     redis.call('HDEL', prefix .. 'run:' .. moving.k, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
   end
   enqueue('f', moving)
+  if moving.k and listened then
+    changed(moving.k, generation, 'queued')
+  end
 end
 
 local redelivered, removed, bytes = {}, {}, 0
@@ -47,13 +50,13 @@ for i = 3, #ARGV do
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving.m or '')
-      local record = moving.k and redis.call('HMGET', prefix .. 'run:' .. moving.k, 'e', 's', 'z') or {}
+      local record = moving.k and redis.call('HMGET', prefix .. 'run:' .. moving.k, 'e', 's', 'z', 'g') or {}
       if moving.k and record[1] ~= token then
         redis.call('SREM', prefix .. 'superseded', token) -- the record has moved on without this one
       elseif record[3] == '1' then
         close(moving.k, ttl_of(moving.m), 'cancelled')
       else
-        redeliver(token, moving, record[2])
+        redeliver(moving, record[2], record[4])
         redelivered[#redelivered + 1] = token
       end
     end

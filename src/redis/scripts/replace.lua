@@ -14,6 +14,7 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 --@include entries
 --@include moves
 --@include slots
+--@include forget
 --@include displace
 --@include generation
 --@include place

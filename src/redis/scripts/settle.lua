@@ -13,7 +13,7 @@
 --                      once ('' as it is, see admit.lua), id (of an execution without a record)
 --         'next',      ttl, count, then count times: key ('' without a record), state this run ended in, '+n' | '@n'
 --                      (when the next is due, the past means now), message, id
--- Reply indexes (from 0) of the items that were fenced off, then the texts of errors met while writing
+-- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of errors met while writing
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
 local runs = prefix .. 'run:'
@@ -79,8 +79,9 @@ end
 local superseded = prefix .. 'superseded'
 if redis.call('EXISTS', superseded) == 1 then
   for i = 1, count do
-    if redis.call('SREM', superseded, tokens[i]) == 1 then
+    if redis.call('SREM', superseded, tokens[i]) == 1 and owned[i] then
       owned[i] = false
+      fenced[#fenced + 1] = i - 1
     end
   end
 end
@@ -114,7 +115,10 @@ local function go_on(ttl, at)
   local function set(name, value)
     moved[name] = value ~= '' and value or nil
   end
-  moved.m = ARGV[at + 1] ~= '' and ARGV[at + 1] or moved.m
+  if ARGV[at + 1] ~= '' then
+    moved.m = ARGV[at + 1]
+    moved.u = nil -- was booked for the attempt before, which has started
+  end
   if ARGV[at + 2] == '' then
     moved.w = not isQueued and digits(due) or nil
   end
@@ -122,7 +126,7 @@ local function go_on(ttl, at)
   set('c', ARGV[at + 4])
   set('p', ARGV[at + 5])
   moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
-  if key then
+  if key and redis.call('HGET', runs .. key, 's') == 'running' then
     redis.call('HDEL', runs .. key, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
   end
   -- The same attempt, straight to the front, keeps its slots, so that nobody who waits passes it.
