@@ -31,9 +31,12 @@ describeEachServer('clear', (url) => {
   function holding(limits: LimitPolicy<never>[] = []) {
     const started: string[] = [];
     const ending = deferred();
-    const hold = task('hold', { limits }, async (_args: { n?: number }, { key }) => {
+    const hold = task('hold', { limits }, async (_args: { n?: number }, { key, signal }) => {
       started.push(key);
-      await ending.promise;
+      await new Promise<void>((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        ending.promise.then(resolve);
+      });
       return 'done';
     });
     return { hold, started, ending };
@@ -138,7 +141,8 @@ describeEachServer('clear', (url) => {
       const docket = stage.docket(options);
       const { hold, started, ending } = holding([concurrencyLimit({ max: 1 })]);
       await docket.add(hold);
-      const worker = stage.work({ hold }, { concurrency: 4, drainTimeout: '50ms', abortGrace: '20ms' });
+      // What runs is told to stop after 50 ms; it does, and the drain has the rest for its last commands.
+      const worker = stage.work({ hold }, { concurrency: 4, drainTimeout: '10.05s', abortGrace: '10s' });
       await waitFor(() => started.length === 1);
       await docket.add(hold);
       const redis = await stage.redis();

@@ -289,7 +289,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'listen' });
     const watched = watchLeft(fleet, 4);
-    const options = { tasks: CHAINS, threads, concurrency: 8, drainTimeout: '300ms', abortGrace: '200ms' } as const;
+    const options = { tasks: CHAINS, threads, concurrency: 8, drainTimeout: '10.1s', abortGrace: '10s' } as const;
     const first = await fleet.worker(options);
     for (const chain of chains) await ran(fleet, chain);
     await first.stop(); // interrupted
