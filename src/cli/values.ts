@@ -39,7 +39,7 @@ export function parseWhen(text: string): Date | number {
 
 /**
  * Reads the value of a strike: JSON, else the text as it is. A whole number keeps all its digits.
- * @throws InvalidArgumentError for what no value can be compared with exactly
+ * @throws InvalidOptionError for what no value can be compared with exactly
  */
 export function parseStrikeValue(text: string): StrikeOperand {
   if (/^-?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
@@ -50,7 +50,7 @@ export function parseStrikeValue(text: string): StrikeOperand {
     return text;
   }
   if ([value].flat().some((one) => Number.isInteger(one) && !Number.isSafeInteger(one))) {
-    throw new InvalidArgumentError('A whole number in it is too large to be read exactly.');
+    throw new InvalidOptionError('value', 'a whole number in it is too large to be read exactly');
   }
   return value as StrikeOperand;
 }

@@ -68,6 +68,7 @@ test.each<[string, string[], RegExp]>([
   ['a duration without a unit', ['tasks', 'sleep', '3'], /did you mean 3s\?/],
   ['an empty key', ['watch', ''], /key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
+  ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
   ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
@@ -211,7 +212,7 @@ describeOnRedis('docket', (redis) => {
     const fleet = await openFleet(redis().url);
     const made: [string[], object][] = [
       [['charge'], { task: 'charge' }],
-      [['-', 'customerId', '==', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
+      [['-', 'customerId', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
       [['charge', 'n', '<', '-5'], { task: 'charge', parameter: 'n', operator: '<', value: -5 }],
       [['charge', 'n', 'between', '[1, 2]'], { task: 'charge', parameter: 'n', operator: 'between', value: [1, 2] }],
       [
@@ -220,7 +221,11 @@ describeOnRedis('docket', (redis) => {
       ],
       [['-', 'name', '!=', '"5"'], { task: null, parameter: 'name', operator: '!=', value: '5' }],
     ];
-    for (const [args, fields] of made) expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields });
+    const nobody = "no live worker has a task 'charge' (no worker is live)";
+    for (const [args, fields] of made) {
+      const warning = args[0] === 'charge' ? nobody : null;
+      expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields, warning });
+    }
     const listed = await jsonOf(fleet, 'strikes');
     expect(listed).toHaveLength(made.length);
     expect(listed).toEqual(expect.arrayContaining(made.map(([, fields]) => fields)));
@@ -229,9 +234,21 @@ describeOnRedis('docket', (redis) => {
 
     const struck = await runOn(fleet, 'add', 'anything', '{"customerId": "c-1"}', '--force', '--key', 'k');
     expect(struck).toEqual({ code: 4, output: "k  not added: struck: customerId == 'c-1'\n", errors: '' });
-    for (const [args, fields] of made) expect(await jsonOf(fleet, 'restore', ...args)).toEqual({ restored: fields });
+    const wrong = await runOn(fleet, 'restore', '-', 'customerId', 'c-2');
+    const remaining = `still struck: customerId == 'c-1'\nstill struck: id == 12345678901234567890n\nstill struck: name != '5'\n`;
+    const output = `nothing to restore: customerId == 'c-2' was not struck\n${remaining}`;
+    expect(wrong).toEqual({ code: 0, output, errors: '' });
+    for (const [i, [args, fields]] of made.entries()) {
+      const left = made.slice(i + 1).filter(([[task]]) => task === args[0]);
+      const remaining = expect.arrayContaining(left.map(([, one]) => one));
+      const answer = await jsonOf(fleet, 'restore', ...args);
+      expect(answer).toEqual({ restored: fields, remaining });
+      expect(answer.remaining).toHaveLength(left.length);
+    }
+    expect(await jsonOf(fleet, 'restore', 'charge')).toEqual({ restored: null, remaining: [] });
     expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
-    expect((await runOn(fleet, 'strike', 'charge')).output).toBe("struck task 'charge'\n");
+    const errors = `docket: ${nobody}: it is struck all the same\n`;
+    expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: "struck task 'charge'\n", errors });
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
 
