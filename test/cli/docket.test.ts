@@ -268,7 +268,11 @@ describeOnRedis('docket', (redis) => {
     const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
     expect(listed.output).toMatch(/│ held +│ hold +│ 1 +│ erna +│ [\d.]+m?s ago +│/);
     expect(listed.output).toMatch(/│ later.\[2J +│ echo +│ 1 +│ 1h (29|30)m +│/);
-    expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│/);
+    expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│ 0 +│/);
+    expect(listed.output).toContain(
+      'by task, of what is listed: 1 of 1 running, 0 of 0 queued, 1 of 1 scheduled, 0 of 0 waiting\n',
+    );
+    expect(listed.output).toContain('nothing is queued\n');
     expect(listed.output).not.toContain('\u001b');
 
     expect(await runOn(fleet, 'snapshot', '--limit', '5000')).toMatchObject({
@@ -281,8 +285,8 @@ describeOnRedis('docket', (redis) => {
       totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, quarantined: 0 },
       running: [{ key: 'held', task: 'hold', worker: 'erna' }],
       stats: [
-        { task: 'echo', running: 0, scheduled: 1, waiting: 0 },
-        { task: 'hold', running: 1, scheduled: 0, waiting: 0 },
+        { task: 'echo', running: 0, queued: 0, scheduled: 1, waiting: 0 },
+        { task: 'hold', running: 1, queued: 0, scheduled: 0, waiting: 0 },
       ],
     });
     await fleet.release();
@@ -303,6 +307,9 @@ describeOnRedis('docket', (redis) => {
   test('clear removes what has not started', async () => {
     const fleet = await openFleet(redis().url);
     for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
+    const backlog = await runOn(fleet, 'snapshot', '--tasks', '--stats', '--limit', '2');
+    expect(backlog.output).toMatch(/│ queued +│ task +│.*│ b +│ noop +│ 1 +│ [\d.]+m?s ago +│/s);
+    expect(backlog.output).toMatch(/2 of 3 queued.*│ noop +│ 0 +│ 2 +│ 0 +│ 0 +│/s);
     expect((await runOn(fleet, 'clear')).code).toBe(2);
     expect(await runOn(fleet, 'clear', '--yes')).toEqual({ code: 0, output: 'removed 3\n', errors: '' });
     expect(await jsonOf(fleet, 'clear', '--yes')).toEqual({ removed: 0 });
