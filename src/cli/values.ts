@@ -1,8 +1,20 @@
 /** What is written on a command line, read: arguments, points in time, values of strikes. */
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { StrikeOperand } from '../core/strikes.js';
+
+/**
+ * Refuses a common flag that was given without a value: a variable of the shell that is not set would mean the default.
+ * @throws InvalidOptionError naming the flag
+ */
+export function refuseEmptyFlags(command: Command): void {
+  const values = command.optsWithGlobals<Record<string, unknown>>();
+  for (const name of ['url', 'docket']) {
+    if (values[name] !== '' || command.getOptionValueSourceWithGlobals(name) !== 'cli') continue;
+    throw new InvalidOptionError(`--${name}`, 'it is empty: give it a value, or leave it out');
+  }
+}
 
 /**
  * Reads the arguments of a task: one JSON object.

@@ -76,6 +76,9 @@ test.each<[string, string[], RegExp]>([
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is not a whole number/],
   ['clear where nobody can be asked', ['clear'], /nobody can be asked here: say --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
+  ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
+  ['an empty name', ['--docket=', 'version'], /--docket: it is empty/],
+  ['an empty URL of a worker', ['worker', '--url', ''], /--url: it is empty/],
   ['a URL of no known kind', ['snapshot', '--url', 'http://:geheim@host'], /url: .*unknown scheme/],
   ['a URL in the wrong place', ['redis://:geheim@host'], /unknown command 'redis:\/\/:\*\*\*@host'/],
   [
@@ -156,6 +159,7 @@ describeOnRedis('docket', (redis) => {
     await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
     const ends = [
       runDocket(['--url', fleet.url, 'snapshot', '--json', '--docket', fleet.name]),
+      runDocket(['snapshot', '--json', '--docket', fleet.name], { DOCKET_URL: fleet.url, DOCKET_NAME: '' }),
       runDocket(['snapshot', '--json'], { DOCKET_URL: fleet.url, DOCKET_NAME: fleet.name }),
       runDocket(['snapshot', '--json', '--docket', fleet.name, '--url', fleet.url], { DOCKET_URL: NOWHERE }),
     ];
