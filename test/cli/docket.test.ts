@@ -178,8 +178,9 @@ describeOnRedis('docket', (redis) => {
     expect(dated.when).toBe('2099-01-01T00:00:00.000Z');
     expect((await fleet.docket.getExecution('k'))?.args).toEqual({ value: 1 });
     expect(await runOn(fleet, 'cancel', 'k')).toEqual({ code: 0, output: 'k  cancelled\n', errors: '' });
-    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled' });
-    expect((await runOn(fleet, 'cancel', 'nobody')).output).toBe('nobody  nothing is known of it\n');
+    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled', outcome: 'cancelled' });
+    expect((await runOn(fleet, 'cancel', 'd')).output).toBe('d  had ended before: cancelled\n');
+    expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}nobody knows this key/);
   });
 
   test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
@@ -293,6 +294,7 @@ describeOnRedis('docket', (redis) => {
         { task: 'hold', running: 1, queued: 0, scheduled: 0, waiting: 0 },
       ],
     });
+    expect(await jsonOf(fleet, 'cancel', 'held')).toEqual({ key: 'held', state: 'running', outcome: 'stopping' });
     await fleet.release();
   });
 
