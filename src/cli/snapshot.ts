@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { settingsOf } from '../client/docket.js';
 import { describeDocket } from '../client/options.js';
 import type { Snapshot } from '../client/snapshot.js';
+import { limitText } from './limit-text.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
@@ -90,7 +91,7 @@ function printTasks({ running, queued, future, waiting, quarantine, taken }: Sna
     'nothing is scheduled',
   );
   if (waiting.length > 0) {
-    const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, waitingFor]);
+    const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, limitText(waitingFor)]);
     printTable(['waiting', 'task', 'attempt', 'for'], rows, '');
   }
   if (quarantine.length > 0) {
