@@ -60,7 +60,7 @@ export async function addAndTell(
       );
     return disposition === 'struck' ? EXIT.cancelled : EXIT.done;
   }
-  const code = await follow(execution, json);
+  const code = await follow(docket, execution, json);
   if (code === EXIT.done) {
     const result = await execution.result();
     if (json) printJson({ type: 'result', key: execution.key, result: result ?? null });
