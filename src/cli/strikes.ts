@@ -94,21 +94,22 @@ function parseStrikeWords(
 export function strikesCommand(): Command {
   const list = new Command('ls')
     .description('Lists what is struck.')
-    .option('--json', 'write JSON')
-    .action(({ json = false }: CommonFlags, command: Command) =>
-      withDocket(command, async (docket) => {
-        const listed = (await listStrikes(docket)).map(fieldsOf);
-        if (json) return printJson(listed);
-        const cells = listed.map(({ task, parameter, operator, value }) => [
-          task ?? 'any',
-          parameter ?? 'any',
-          operator ?? '',
-          value === undefined ? '' : JSON.stringify(value),
-        ]);
-        printTable(['task', 'parameter', 'operator', 'value'], cells, 'nothing is struck');
-      }),
-    );
-  return groupCommand('strikes', 'Lists what is struck.', [list], 'ls');
+    .action((_flags: object, command: Command) => showStrikes(command));
+  return groupCommand('strikes', 'Lists what is struck.', [list], showStrikes).option('--json', 'write JSON');
+}
+
+function showStrikes(command: Command): Promise<void> {
+  return withDocket(command, async (docket) => {
+    const listed = (await listStrikes(docket)).map(fieldsOf);
+    if (command.optsWithGlobals<CommonFlags>().json) return printJson(listed);
+    const cells = listed.map(({ task, parameter, operator, value }) => [
+      task ?? 'any',
+      parameter ?? 'any',
+      operator ?? '',
+      value === undefined ? '' : JSON.stringify(value),
+    ]);
+    printTable(['task', 'parameter', 'operator', 'value'], cells, 'nothing is struck');
+  });
 }
 
 async function listStrikes(docket: Docket): Promise<Strike[]> {

@@ -31,22 +31,29 @@ export function parseArguments(text: string): object {
   throw new InvalidOptionError('json', `a task takes one object with named fields, such as '{"name": "ada"}'`);
 }
 
-/** Reads a duration; see `parseDuration`. */
+/**
+ * Reads a duration; see `parseDuration`.
+ * @throws InvalidOptionError when it is none; commander's own error would say it twice
+ */
 export function durationArgument(text: string): number {
-  try {
-    return parseDuration(text, 'duration');
-  } catch (error) {
-    if (!(error instanceof InvalidOptionError)) throw error;
-    throw new InvalidArgumentError(error.message);
-  }
+  return parseDuration(text, 'duration');
 }
 
-/** Reads when something is due: a duration from now, or a point in time that begins with its date. */
+/**
+ * Reads when something is due: a duration from now, or a point in time that begins with its date.
+ * @throws InvalidOptionError when it is neither
+ */
 export function parseWhen(text: string): Date | number {
-  if (!/^\d{4}-/.test(text)) return durationArgument(text);
-  const date = new Date(text);
-  if (!Number.isNaN(date.getTime())) return date;
-  throw new InvalidArgumentError(`'${text}' is not a date such as 2030-01-31T12:00:00Z.`);
+  const date = /^\d{4}-/.test(text) ? new Date(text) : null;
+  if (date && !Number.isNaN(date.getTime())) return date;
+  const dated = 'a date such as 2030-01-31T12:00:00Z';
+  if (date) throw new InvalidOptionError('--when', `'${text}' is not ${dated}`);
+  try {
+    return parseDuration(text, '--when');
+  } catch (error) {
+    const problem = (error as Error).message.replace('--when: ', '');
+    throw new InvalidOptionError('--when', `${problem}, nor ${dated}`);
+  }
 }
 
 /**

@@ -26,6 +26,9 @@ const COMMANDS = [
   'version',
 ];
 
+/** `tasks` has it at each of its commands. */
+const WITHOUT_JSON = ['worker', 'tasks'];
+
 test('--help names every command, the common flags with their variables, and the exit codes', async () => {
   const { code, output, errors } = await runDocket(['--help']);
   for (const command of COMMANDS) expect(output).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
@@ -39,13 +42,16 @@ test('the help of each command says what it does and what it ends with', async (
     expect(output).toContain(`Usage: docket ${command}`);
     expect(output).toMatch(/Exit\s+codes: 0/);
     expect([code, errors]).toEqual([0, '']);
+    if (!WITHOUT_JSON.includes(command)) expect(output).toContain('--json');
   }
 });
 
 test('the version is that of the package', async () => {
-  const [said, flag] = await Promise.all([runDocket(['version']), runDocket(['--version'])]);
+  const ends = ['version', '--version', 'version --json'].map((line) => runDocket(line.split(' ')));
+  const [said, flag, json] = await Promise.all(ends);
   expect(said).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });
   expect(flag).toEqual(said);
+  expect(JSON.parse(json!.output)).toEqual({ version: said!.output.trim() });
 });
 
 test.each<[string, string[], RegExp]>([
@@ -53,6 +59,7 @@ test.each<[string, string[], RegExp]>([
   ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'/],
   ['a group without its command', ['tasks'], /no command was given, see docket tasks --help/],
   ['an unknown command of a group', ['tasks', 'frobnicate'], /unknown command 'frobnicate', see docket tasks/],
+  ['an unknown command of a group that lists', ['workers', 'frob'], /unknown command 'frob', see docket workers/],
   ['an unknown flag', ['snapshot', '--frobnicate'], /unknown option '--frobnicate'/],
   ['a flag that is nearly right', ['snapshot', '--taks'], /unknown option '--taks' \(Did you mean --tasks\?\)/],
   ['an unknown flag of the worker', ['worker', '--frobnicate'], /unknown option '--frobnicate'/],
@@ -63,9 +70,13 @@ test.each<[string, string[], RegExp]>([
   ['arguments that are no object', ['add', 'hello', '[1]'], /json: a task takes one object/],
   ['arguments on several lines', ['add', 'hello', '{\n"a"\n'], /json: it is not JSON/],
   ['a time without a unit', ['add', 'hello', '--when', '30'], /--when.*did you mean 30s\?/],
-  ['a time that is none', ['add', 'hello', '--when', 'soon'], /--when.*'soon' is not a duration/],
+  [
+    'a time that is none',
+    ['add', 'hello', '--when', 'soon'],
+    /--when: 'soon' is not a duration such as .*, nor a date such as 2030-/,
+  ],
   ['a date that is none', ['add', 'hello', '--when', '2030-13-45'], /--when.*'2030-13-45' is not a date/],
-  ['a duration without a unit', ['tasks', 'sleep', '3'], /did you mean 3s\?/],
+  ['a duration without a unit', ['tasks', 'sleep', '3'], /^docket: duration: '3' is not .* \(did you mean 3s\?\)$/m],
   ['an empty key', ['watch', ''], /key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
   ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
