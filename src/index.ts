@@ -4,6 +4,7 @@ export type { DocketOptions, DurabilityOptions, ErrorClass } from './client/opti
 export type {
   FutureEntry,
   QuarantineEntry,
+  QueuedEntry,
   RunningEntry,
   Snapshot,
   SnapshotEntry,

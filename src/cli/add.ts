@@ -6,6 +6,7 @@ import type { AnyTask, Task } from '../tasks/task.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { follow } from './follow.js';
+import { unknownTask } from './live-tasks.js';
 import { print, printable, printJson } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseArguments, parseWhen } from './values.js';
@@ -59,7 +60,7 @@ export async function addAndTell(
       );
     return disposition === 'struck' ? EXIT.cancelled : EXIT.done;
   }
-  const code = await follow(execution, json);
+  const code = await follow(docket, execution, json);
   if (code === EXIT.done) {
     const result = await execution.result();
     if (json) printJson({ type: 'result', key: execution.key, result: result ?? null });
@@ -78,15 +79,6 @@ const WORDS = {
 };
 
 async function checkKnown(docket: Docket, task: string): Promise<void> {
-  const workers = await docket.workers();
-  if (workers.some(({ tasks }) => tasks.includes(task))) return;
-  const known = [...new Set(workers.flatMap(({ tasks }) => tasks))].sort();
-  const hint =
-    workers.length === 0
-      ? 'no worker is live'
-      : `they have ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
-  throw new CommandError(
-    `no live worker has a task '${task}' (${hint}): correct the name, or add it with --force`,
-    EXIT.unknown,
-  );
+  const problem = await unknownTask(docket, task);
+  if (problem !== null) throw new CommandError(`${problem}: correct the name, or add it with --force`, EXIT.unknown);
 }

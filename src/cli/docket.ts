@@ -10,6 +10,7 @@ import { refusingOthers } from './group.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
+import { refuseEmptyFlags } from './values.js';
 import { versionCommand, versionOfPackage } from './version.js';
 import { watchCommand } from './watch.js';
 import { workerSubcommand } from './worker.js';
@@ -35,6 +36,7 @@ function docketCommand(): Command {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(failureLine('docket', text)) })
     .exitOverride()
+    .hook('preAction', (_program, command) => refuseEmptyFlags(command))
     .addHelpText('after', `\nDurations: 250ms, 30s, 5m, 1h, mm:ss, hh:mm:ss.${EXIT_CODES_HELP}`);
   for (const command of COMMANDS.map((make) => make())) program.addCommand(inheriting(command, program));
   return program;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { settingsOf } from '../client/docket.js';
 import { describeDocket } from '../client/options.js';
 import type { Snapshot } from '../client/snapshot.js';
+import { limitText } from './limit-text.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
@@ -17,7 +18,7 @@ interface SnapshotFlags extends CommonFlags {
 export function snapshotCommand(): Command {
   return new Command('snapshot')
     .description('Shows how much there is to do, and who is there to do it.')
-    .option('--tasks', 'list the executions: running, scheduled, waiting, in quarantine')
+    .option('--tasks', 'list the first executions: running, queued, scheduled, waiting, in quarantine')
     .option('--stats', 'count what is listed by task')
     .option('--limit <n>', 'entries in each list, up to 1000 (default: 100)', wholeNumber)
     .option('--json', 'write the whole snapshot as JSON; with --stats the counts, too')
@@ -39,32 +40,34 @@ export function snapshotCommand(): Command {
     );
 }
 
-interface TaskStats {
-  readonly task: string;
-  readonly running: number;
-  readonly scheduled: number;
-  readonly waiting: number;
-}
+/** The lists of a snapshot that are counted by task. */
+const COUNTED = { running: 'running', queued: 'queued', scheduled: 'future', waiting: 'waiting' } as const;
+type Counted = keyof typeof COUNTED;
+const STATES = Object.keys(COUNTED) as Counted[];
 
-/** Counts the entries that are listed. What is queued is not among them: nobody has looked at it yet. */
-function statsOf({ running, future, waiting }: Snapshot): TaskStats[] {
-  const names = [...new Set([...running, ...future, ...waiting].map(({ task }) => task))].sort();
-  const count = (list: readonly { readonly task: string }[], task: string) =>
-    list.filter((entry) => entry.task === task).length;
-  return names.map((task) => ({
-    task,
-    running: count(running, task),
-    scheduled: count(future, task),
-    waiting: count(waiting, task),
-  }));
+type TaskStats = { readonly task: string } & Readonly<Record<Counted, number>>;
+
+/** Counts the entries that are listed: to count them all would take longer the longer the backlog is. */
+function statsOf(snapshot: Snapshot): TaskStats[] {
+  const stats = new Map<string, { task: string } & Record<Counted, number>>();
+  for (const state of STATES) {
+    for (const { task } of snapshot[COUNTED[state]]) {
+      const counts = stats.get(task) ?? { task, running: 0, queued: 0, scheduled: 0, waiting: 0 };
+      counts[state]++;
+      stats.set(task, counts);
+    }
+  }
+  return [...stats.values()].sort((a, b) => (a.task < b.task ? -1 : 1));
 }
 
 function printStats(snapshot: Snapshot): void {
-  const rows = statsOf(snapshot).map(({ task, running, scheduled, waiting }) => [task, running, scheduled, waiting]);
-  printTable(['task', 'running', 'scheduled', 'waiting'], rows, 'nothing is running, scheduled or waiting');
+  const listed = STATES.map((state) => `${snapshot[COUNTED[state]].length} of ${snapshot.totals[state]} ${state}`);
+  print(`by task, of what is listed: ${listed.join(', ')}`);
+  const rows = statsOf(snapshot).map((counts) => [counts.task, ...STATES.map((state) => counts[state])]);
+  printTable(['task', ...STATES], rows, `nothing is ${STATES.join(', ')}`);
 }
 
-function printTasks({ running, future, waiting, quarantine, taken }: Snapshot): void {
+function printTasks({ running, queued, future, waiting, quarantine, taken }: Snapshot): void {
   const now = taken.getTime();
   printTable(
     ['running', 'task', 'attempt', 'worker', 'since'],
@@ -78,12 +81,17 @@ function printTasks({ running, future, waiting, quarantine, taken }: Snapshot): 
     'nothing is running',
   );
   printTable(
+    ['queued', 'task', 'attempt', 'due'],
+    queued.map(({ key, task, attempt, when }) => [key, task, attempt, `${spanText(now - when.getTime())} ago`]),
+    'nothing is queued',
+  );
+  printTable(
     ['scheduled', 'task', 'attempt', 'due in'],
     future.map(({ key, task, attempt, when }) => [key, task, attempt, spanText(when.getTime() - now)]),
     'nothing is scheduled',
   );
   if (waiting.length > 0) {
-    const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, waitingFor]);
+    const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, limitText(waitingFor)]);
     printTable(['waiting', 'task', 'attempt', 'for'], rows, '');
   }
   if (quarantine.length > 0) {

@@ -1,10 +1,18 @@
 /** `docket version`, and the version every command knows. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { print } from './output.js';
+import { print, printJson } from './output.js';
+import type { CommonFlags } from './session.js';
 
 export function versionCommand(): Command {
-  return new Command('version').description('Says the version of docket.').action(() => print(versionOfPackage()));
+  return new Command('version')
+    .description('Says the version of docket.')
+    .option('--json', 'write JSON')
+    .action(({ json = false }: CommonFlags) => {
+      const version = versionOfPackage();
+      if (json) printJson({ version });
+      else print(version);
+    });
 }
 
 export function versionOfPackage(): string {

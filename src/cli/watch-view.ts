@@ -1,27 +1,35 @@
 /** How an execution that is followed is shown: a live bar on a terminal, lines elsewhere, JSON for programs. */
 import cliProgress from 'cli-progress';
 import { isTerminal } from '../core/states.js';
-import type { ExecutionEvent, ProgressEvent, StateEvent } from '../tasks/events.js';
+import type { ProgressEvent, StateEvent } from '../tasks/events.js';
+import { failureLine } from './failure.js';
+import { limitText } from './limit-text.js';
 import { print, printable, printJson, spanText } from './output.js';
+
+/** A state, and the limit for which it waits, as `Execution.waitingFor` names it. */
+export type ShownState = StateEvent & { readonly waitingFor: string | null };
 
 export interface WatchView {
   /** Shows an event. */
-  tell(event: ExecutionEvent): void;
+  tell(event: ShownState | ProgressEvent): void;
+  /** Says on stderr what is wrong, or is no more. */
+  warn(problem: string): void;
   /** Says how it ended, and leaves the terminal as it was. */
   close(): void;
 }
 
 /** Chooses how to show: JSON when a program reads it, a bar on a terminal, else lines. */
 export function viewFor(key: string, task: string, isJson: boolean): WatchView {
-  if (isJson) return { tell: (event) => printJson(event), close: () => {} };
+  if (isJson) return { tell: (event) => printJson(event), warn, close: () => {} };
   return process.stdout.isTTY ? new BarView(key, task) : new LineView();
 }
 
 /** One line for each event. */
 class LineView implements WatchView {
-  tell(event: ExecutionEvent): void {
-    if (event.type === 'state') print(stateText(event, Date.now()));
-    else if (event.updatedAt) print(progressText(event));
+  readonly warn = warn;
+
+  tell(event: ShownState | ProgressEvent): void {
+    print(event.type === 'state' ? stateText(event, Date.now()) : progressText(event));
   }
 
   close(): void {}
@@ -30,7 +38,8 @@ class LineView implements WatchView {
 /** One line that is drawn anew ten times a second, so that times go on without an event. */
 class BarView implements WatchView {
   readonly #bar: cliProgress.SingleBar;
-  #state: StateEvent | null = null;
+  #isDrawn = false;
+  #state: ShownState | null = null;
   #progress: ProgressEvent | null = null;
 
   constructor(key: string, task: string) {
@@ -44,14 +53,27 @@ class BarView implements WatchView {
     });
   }
 
-  tell(event: ExecutionEvent): void {
-    const isFirst = this.#state === null && this.#progress === null;
+  tell(event: ShownState | ProgressEvent): void {
     if (event.type === 'state') this.#state = event;
     else this.#progress = event;
     const { current = 0, total = 100 } = this.#progress ?? {};
-    if (isFirst) this.#bar.start(total, current);
+    if (!this.#isDrawn) this.#draw();
     this.#bar.setTotal(total);
     this.#bar.update(current);
+  }
+
+  /** The bar gives way and is drawn anew below the line: it remembers where it was. */
+  warn(problem: string): void {
+    const wasDrawn = this.#isDrawn;
+    this.#bar.stop();
+    warn(problem);
+    if (wasDrawn) this.#draw();
+  }
+
+  #draw(): void {
+    const { current = 0, total = 100 } = this.#progress ?? {};
+    this.#isDrawn = true;
+    this.#bar.start(total, current);
   }
 
   close(): void {
@@ -62,13 +84,17 @@ class BarView implements WatchView {
   #line(): string {
     const state = this.#state ? stateText(this.#state, Date.now()) : '';
     const hasEnded = this.#state !== null && isTerminal(this.#state.state);
-    if (hasEnded && !this.#progress?.updatedAt) return state; // nothing was ever reported
+    if (hasEnded && this.#progress === null) return state; // nothing was ever reported
     const percent = percentOf(this.#progress);
     const filled = Math.round((percent / 100) * BAR_WIDTH);
     const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
     const message = this.#progress?.message ?? null;
     return [bar, `${percent}%`, state, ...(message === null ? [] : [printable(message)])].join('  ');
   }
+}
+
+function warn(problem: string): void {
+  process.stderr.write(failureLine('docket', problem));
 }
 
 const BAR_WIDTH = 24;
@@ -83,11 +109,12 @@ function progressText(event: ProgressEvent): string {
 }
 
 /** State, timing, worker, and why it ended as it did. */
-function stateText(event: StateEvent, nowMs: number): string {
-  const { state, worker, attempt, error } = event;
+function stateText(event: ShownState, nowMs: number): string {
+  const { state, worker, attempt, error, waitingFor } = event;
   const words: string[] = [state];
   const time = timeText(event, nowMs);
   if (time !== null) words.push(time);
+  if (waitingFor !== null) words.push(`waits for ${printable(limitText(waitingFor))}`);
   if (worker !== null) words.push(`on ${printable(worker)}`);
   if (attempt > 1) words.push(`attempt ${attempt}`);
   return words.join('  ') + (error === null ? '' : `: ${printable(error)}`);

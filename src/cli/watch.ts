@@ -13,7 +13,7 @@ export function watchCommand(): Command {
       withDocket(command, async (docket) => {
         const execution = await docket.getExecution(key);
         if (!execution) throw new ExecutionNotFoundError(key);
-        return await follow(execution, json);
+        return await follow(docket, execution, json);
       }),
     );
 }

@@ -4,6 +4,7 @@ import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { WORKER_DEFAULTS } from '../worker/options.js';
 import { failureLine } from './failure.js';
+import { refuseEmptyFlags } from './values.js';
 import { versionOfPackage } from './version.js';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -209,6 +210,7 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
 
 async function execute(name: string, flags: Flags): Promise<void> {
   try {
+    refuseEmptyFlags(command);
     const { runWorker } = await import('./run-worker.js'); // the other commands need nothing of a worker
     await runWorker(flags);
   } catch (error) {

@@ -10,27 +10,27 @@ import { type CommonFlags, withDocket } from './session.js';
 export function workersCommand(): Command {
   const list = new Command('ls')
     .description('Lists the workers that live and can take work.')
-    .option('--json', 'write JSON')
-    .action(({ json = false }: CommonFlags, command: Command) =>
-      withDocket(command, async (docket) => {
-        const workers = await docket.workers();
-        if (json) printJson(workers);
-        else printWorkers(workers);
-      }),
-    );
+    .action((_flags: object, command: Command) => listWorkers(command));
   const forTask = new Command('for-task')
     .description('Lists the workers that can run a task.')
     .argument('<name>', 'name of the task')
-    .option('--json', 'write JSON')
-    .action((name: string, { json = false }: CommonFlags, command: Command) =>
+    .action((name: string, _flags: object, command: Command) =>
       withDocket(command, async (docket) => {
         const workers = await docket.taskWorkers(name);
         if (workers.length === 0) throw new CommandError(`no live worker has a task '${name}'`, EXIT.unknown);
-        if (json) printJson(workers);
-        else printWorkers(workers);
+        tell(workers, command);
       }),
     );
-  return groupCommand('workers', 'Lists workers.', [list, forTask], 'ls');
+  return groupCommand('workers', 'Lists workers.', [list, forTask], listWorkers).option('--json', 'write JSON');
+}
+
+function listWorkers(command: Command): Promise<void> {
+  return withDocket(command, async (docket) => tell(await docket.workers(), command));
+}
+
+function tell(workers: readonly WorkerInfo[], command: Command): void {
+  if (command.optsWithGlobals<CommonFlags>().json) printJson(workers);
+  else printWorkers(workers);
 }
 
 /** Writes a table of workers. Times are of the server's clock: how long ago is told against the latest of them. */

@@ -272,7 +272,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /**
-   * Takes back the strike that was made with the same arguments; others stay. Does nothing when there is none.
+   * Takes back the strike that was made with the same arguments; others stay.
+   * @returns whether there was such a strike
    * @throws what `strike` throws
    */
   async restore(
@@ -280,10 +281,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     parameter: string | null = null,
     operator: StrikeOperator = '==',
     value?: StrikeOperand,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#traced('restore', 'client', { task }, () =>
+    return await this.#traced('restore', 'client', { task }, () =>
       this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike))),
     );
   }

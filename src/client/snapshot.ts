@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { type LiveWorker, liveWorkers } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
-import { type Identity, identify, survey, surveyWaiting } from '../redis/snapshot-store.js';
+import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 
 /** What every entry of a snapshot says of its execution. */
 export interface SnapshotEntry {
@@ -11,6 +11,11 @@ export interface SnapshotEntry {
   readonly task: string;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
+}
+
+export interface QueuedEntry extends SnapshotEntry {
+  /** Since when it is due. */
+  readonly when: Date;
 }
 
 export interface FutureEntry extends SnapshotEntry {
@@ -70,6 +75,8 @@ export interface Snapshot {
     /** Messages that could never run; the newest 1,000 are kept, for a week. */
     readonly quarantined: number;
   };
+  /** What is queued, in the order in which workers take it; fewer where the messages are long: it ends behind 1 MiB. */
+  readonly queued: readonly QueuedEntry[];
   /** What is scheduled, the earliest first. */
   readonly future: readonly FutureEntry[];
   /** The oldest first. */
@@ -101,12 +108,13 @@ export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOp
   if (!Number.isSafeInteger(limit) || limit < 0 || limit > LARGEST_LIMIT) {
     throw new InvalidOptionError('limit', `expected a whole number from 0 to ${LARGEST_LIMIT}, got ${limit}`);
   }
-  const [all, waiting, workers] = await Promise.all([
+  const [all, due, waiting, workers] = await Promise.all([
     survey(redis, keys, limit),
+    surveyQueued(redis, keys, limit),
     surveyWaiting(redis, keys, limit),
     listWorkers(redis, keys),
   ]);
-  const places = [...all.future, ...all.held, ...waiting.first].map(({ where }) => where);
+  const places = [...due, ...all.future, ...all.held, ...waiting.first].map(({ where }) => where);
   const identities = await identify(redis, keys, places);
   /** What can still be named of a list, with what it was listed for. */
   const named = <T, E>(list: readonly T[], entryOf: (entry: SnapshotEntry, item: T, identity: Identity) => E): E[] => {
@@ -117,6 +125,7 @@ export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOp
   return {
     taken: new Date(all.nowMs),
     totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
+    queued: named(due, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
     future: named(all.future, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
     running: named(all.held, (entry, { consumer }, { state, worker, beganMs }) => {
       const hasBegun = state === 'running' && beganMs !== null;

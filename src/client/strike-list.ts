@@ -102,7 +102,8 @@ export class StrikeList {
   }
 
   /**
-   * Takes back the strike that was made with the same arguments; others stay. Does nothing when there is none.
+   * Takes back the strike that was made with the same arguments; others stay.
+   * @returns whether there was such a strike
    * @throws what `strike` throws
    */
   async restore(
@@ -110,12 +111,16 @@ export class StrikeList {
     parameter: string | null = null,
     operator: StrikeOperator = '==',
     value?: StrikeOperand,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#checkOpen();
     const strike = strikeOf(nameOf(task), parameter, operator, value);
-    if (!this.#docket) return this.#strikes.delete(strike);
+    if (!this.#docket) {
+      const wasStruck = this.#strikes.has(strike);
+      this.#strikes.delete(strike);
+      return wasStruck;
+    }
     const { redis } = await this.#connect(this.#docket);
-    await removeStrike(redis, this.#docket.keys, strike);
+    return await removeStrike(redis, this.#docket.keys, strike);
   }
 
   /** Follows no more, and closes its connections. Idempotent. */

@@ -2,8 +2,8 @@
 import type { Redis } from 'ioredis';
 import { Envelope } from '../core/envelope.js';
 import { UndecodableValueError } from '../core/errors.js';
-import { BATCH_ITEMS, type Token } from './delivery-store.js';
-import type { Keys } from './keys.js';
+import { BATCH_BYTES, BATCH_ITEMS, type Token } from './delivery-store.js';
+import { GROUP, type Keys } from './keys.js';
 import { runScript } from './script.js';
 
 /** Where an execution is: `e` and the token of its entry, or its member of the schedule or of a limit. */
@@ -49,6 +49,52 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
       reason: reason!,
     })),
   };
+}
+
+export interface Queued {
+  readonly where: Whereabouts;
+  readonly dueMs: number;
+}
+
+/**
+ * Names up to `count` of what is due and was read by nobody, in the order in which it will be. Entries come with their
+ * messages, so they are read in pages, and the list ends behind 1 MiB of them.
+ */
+export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
+  const queued: Queued[] = [];
+  let bytes = 0;
+  for (const [letter, stream] of [
+    ['f', keys.front],
+    ['w', keys.work],
+  ] as const) {
+    let last = count > 0 ? await lastDelivered(redis, stream) : '';
+    while (queued.length < count && bytes < BATCH_BYTES) {
+      const size = Math.min(PAGE, count - queued.length);
+      const page = await redis.xrangeBuffer(stream, `(${last}`, '+', 'COUNT', size);
+      for (const [id, fields] of page) {
+        last = id.toString();
+        const due = fields.find((_, i) => i % 2 === 1 && fields[i - 1]!.toString() === 'w');
+        queued.push({ where: `e${letter}${last}`, dueMs: Number.parseInt(String(due ?? last), 10) });
+        for (const field of fields) bytes += field.length;
+      }
+      if (page.length < size) break;
+    }
+  }
+  return queued;
+}
+
+/** Small, since a single message may have 1 MiB. */
+const PAGE = 16;
+
+/** The last entry that any worker was given. Before the first read there is no group, and maybe no stream. */
+async function lastDelivered(redis: Redis, stream: string): Promise<string> {
+  if ((await redis.exists(stream)) === 0) return '0-0';
+  const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][];
+  for (const group of groups) {
+    const field = (name: string) => String(group[group.indexOf(name) + 1]);
+    if (field('name') === GROUP) return field('last-delivered-id');
+  }
+  return '0-0';
 }
 
 export interface Waiting {

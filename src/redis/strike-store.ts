@@ -36,9 +36,9 @@ export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Pr
   await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '+', field]);
 }
 
-/** Restores what was struck; does nothing when it was not. Tells all who follow. */
-export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
-  await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '-', field]);
+/** Restores what was struck, and tells all who follow; answers with whether it was struck. */
+export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<boolean> {
+  return (await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '-', field])) === 1;
 }
 
 /** Reads `<version before> <version> <+ or -><canonical text>`. */

@@ -114,13 +114,13 @@ export interface TaskDocket {
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<void>;
-  /** Takes back the strike that was made with the same arguments. */
+  /** Takes back the strike that was made with the same arguments; says whether there was one. */
   restore(
     task?: AnyTask | string | null,
     parameter?: string | null,
     operator?: StrikeOperator,
     value?: StrikeOperand,
-  ): Promise<void>;
+  ): Promise<boolean>;
   /** Finds what is known under a key; `null` when nothing is. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
 }

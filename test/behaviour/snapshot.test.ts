@@ -7,6 +7,7 @@ import { setStage } from '../support/stage.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
+type Raw = [id: Buffer, fields: Buffer[]];
 const EMPTY = { queued: 0, scheduled: 0, waiting: 0, running: 0, quarantined: 0 };
 
 describeEachServer('a snapshot', (url) => {
@@ -16,6 +17,7 @@ describeEachServer('a snapshot', (url) => {
     const snapshot = await stage.docket().snapshot();
     expect(snapshot).toMatchObject({
       totals: EMPTY,
+      queued: [],
       future: [],
       running: [],
       waiting: [],
@@ -38,6 +40,43 @@ describeEachServer('a snapshot', (url) => {
     ]);
     await careful.clear();
     expect((await careful.snapshot()).totals).toEqual(EMPTY);
+  });
+
+  test('lists what is queued in the order in which it is taken, without what a worker has', async () => {
+    const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];
+    const redis = await stage.redis();
+    await careful.add(note, {}, { key: 'read' });
+    await careful.add(note, {}, { key: 'next' });
+    const nameless = await lean.add(note, { n: 1 });
+    const [, , [id, fields]] = (await redis.xrangeBuffer(stage.key('work'), '-', '+')) as [unknown, unknown, Raw];
+    await redis.xdel(stage.key('work'), id);
+    await redis.xadd(stage.key('front'), '*', ...fields, 'w', '86400000'); // as one that was handed back
+    const keysOf = async (limit?: number) => {
+      const { queued } = await careful.snapshot(limit === undefined ? {} : { limit });
+      return queued.map(({ key }) => key);
+    };
+    expect(await keysOf()).toEqual([nameless.key, 'read', 'next']);
+
+    await redis.xgroup('CREATE', stage.key('work'), 'workers', '0');
+    await redis.xreadgroup('GROUP', 'workers', 'erna:1', 'COUNT', 1, 'STREAMS', stage.key('work'), '>');
+    const { totals, queued, running } = await careful.snapshot();
+    expect(totals).toEqual({ ...EMPTY, queued: 2, running: 1 });
+    expect(running).toMatchObject([{ key: 'read', worker: 'erna' }]);
+    expect(queued).toEqual([
+      { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000) },
+      { key: 'next', task: 'note', attempt: 1, when: expect.any(Date) },
+    ]);
+    expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(5_000);
+    expect([await keysOf(1), await keysOf(0)]).toEqual([[nameless.key], []]);
+    await careful.clear();
+  });
+
+  test('lists less of what is queued where messages are long', async () => {
+    const docket = stage.docket();
+    await docket.addMany(Array.from({ length: 40 }, () => call(note, { text: 'x'.repeat(100_000) })));
+    const { totals, queued } = await docket.snapshot();
+    expect([totals.queued, queued.length]).toEqual([40, 16]);
+    await docket.clear();
   });
 
   test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
@@ -100,8 +139,9 @@ describeEachServer('a snapshot', (url) => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 300 }, (_, n) => call(note, { n }, n % 2 ? { when: '1h' } : {})));
     for (const limit of [0, 7, 150]) {
-      const { totals, future } = await docket.snapshot({ limit });
-      expect([totals.queued, totals.scheduled, future.length]).toEqual([150, 150, limit]);
+      const { totals, queued, future } = await docket.snapshot({ limit });
+      expect([totals.queued, totals.scheduled]).toEqual([150, 150]);
+      expect([queued.length, future.length]).toEqual([limit, limit]);
     }
     expect((await docket.snapshot()).future).toHaveLength(100);
     await docket.clear();

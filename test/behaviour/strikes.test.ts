@@ -58,7 +58,8 @@ describeEachServer('strikes', (url) => {
       await one.strike(charge, 'customer', '==', 'c');
       expect((await other.add(charge, { customer: 'c' })).disposition).toBe('struck');
       expect((await one.add(charge, { customer: 'c' })).disposition).toBe('struck');
-      await other.restore(charge, 'customer', '==', 'c');
+      expect(await other.restore(charge, 'customer', '==', 'c')).toBe(true);
+      expect(await other.restore(charge, 'customer', '==', 'c')).toBe(false);
       expect((await one.add(charge, { customer: 'c' })).disposition).toBe('scheduled');
       expect((await other.add(charge, { customer: 'c' })).disposition).toBe('scheduled');
       await stage.finish({ charge });

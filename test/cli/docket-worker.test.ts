@@ -67,6 +67,7 @@ const FLAGS = [
 
 test.each<[string, string[], RegExp]>([
   ['an unknown flag', ['--frobnicate', '2'], /unknown option '--frobnicate'/],
+  ['an empty name of a docket', ['--docket', ''], /--docket: it is empty/],
   ['an argument too many', ['extra'], /too many arguments/],
   ['a flag without its value', ['--threads'], /argument missing/],
   ['threads that are no number', ['--threads', 'two'], /--threads.*'two' is not a whole number/],

@@ -26,6 +26,9 @@ const COMMANDS = [
   'version',
 ];
 
+/** `tasks` has it at each of its commands. */
+const WITHOUT_JSON = ['worker', 'tasks'];
+
 test('--help names every command, the common flags with their variables, and the exit codes', async () => {
   const { code, output, errors } = await runDocket(['--help']);
   for (const command of COMMANDS) expect(output).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
@@ -39,13 +42,16 @@ test('the help of each command says what it does and what it ends with', async (
     expect(output).toContain(`Usage: docket ${command}`);
     expect(output).toMatch(/Exit\s+codes: 0/);
     expect([code, errors]).toEqual([0, '']);
+    if (!WITHOUT_JSON.includes(command)) expect(output).toContain('--json');
   }
 });
 
 test('the version is that of the package', async () => {
-  const [said, flag] = await Promise.all([runDocket(['version']), runDocket(['--version'])]);
+  const ends = ['version', '--version', 'version --json'].map((line) => runDocket(line.split(' ')));
+  const [said, flag, json] = await Promise.all(ends);
   expect(said).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });
   expect(flag).toEqual(said);
+  expect(JSON.parse(json!.output)).toEqual({ version: said!.output.trim() });
 });
 
 test.each<[string, string[], RegExp]>([
@@ -53,6 +59,7 @@ test.each<[string, string[], RegExp]>([
   ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'/],
   ['a group without its command', ['tasks'], /no command was given, see docket tasks --help/],
   ['an unknown command of a group', ['tasks', 'frobnicate'], /unknown command 'frobnicate', see docket tasks/],
+  ['an unknown command of a group that lists', ['workers', 'frob'], /unknown command 'frob', see docket workers/],
   ['an unknown flag', ['snapshot', '--frobnicate'], /unknown option '--frobnicate'/],
   ['a flag that is nearly right', ['snapshot', '--taks'], /unknown option '--taks' \(Did you mean --tasks\?\)/],
   ['an unknown flag of the worker', ['worker', '--frobnicate'], /unknown option '--frobnicate'/],
@@ -63,11 +70,16 @@ test.each<[string, string[], RegExp]>([
   ['arguments that are no object', ['add', 'hello', '[1]'], /json: a task takes one object/],
   ['arguments on several lines', ['add', 'hello', '{\n"a"\n'], /json: it is not JSON/],
   ['a time without a unit', ['add', 'hello', '--when', '30'], /--when.*did you mean 30s\?/],
-  ['a time that is none', ['add', 'hello', '--when', 'soon'], /--when.*'soon' is not a duration/],
+  [
+    'a time that is none',
+    ['add', 'hello', '--when', 'soon'],
+    /--when: 'soon' is not a duration such as .*, nor a date such as 2030-/,
+  ],
   ['a date that is none', ['add', 'hello', '--when', '2030-13-45'], /--when.*'2030-13-45' is not a date/],
-  ['a duration without a unit', ['tasks', 'sleep', '3'], /did you mean 3s\?/],
+  ['a duration without a unit', ['tasks', 'sleep', '3'], /^docket: duration: '3' is not .* \(did you mean 3s\?\)$/m],
   ['an empty key', ['watch', ''], /key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
+  ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
   ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
@@ -75,6 +87,9 @@ test.each<[string, string[], RegExp]>([
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is not a whole number/],
   ['clear where nobody can be asked', ['clear'], /nobody can be asked here: say --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
+  ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
+  ['an empty name', ['--docket=', 'version'], /--docket: it is empty/],
+  ['an empty URL of a worker', ['worker', '--url', ''], /--url: it is empty/],
   ['a URL of no known kind', ['snapshot', '--url', 'http://:geheim@host'], /url: .*unknown scheme/],
   ['a URL in the wrong place', ['redis://:geheim@host'], /unknown command 'redis:\/\/:\*\*\*@host'/],
   [
@@ -155,6 +170,7 @@ describeOnRedis('docket', (redis) => {
     await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
     const ends = [
       runDocket(['--url', fleet.url, 'snapshot', '--json', '--docket', fleet.name]),
+      runDocket(['snapshot', '--json', '--docket', fleet.name], { DOCKET_URL: fleet.url, DOCKET_NAME: '' }),
       runDocket(['snapshot', '--json'], { DOCKET_URL: fleet.url, DOCKET_NAME: fleet.name }),
       runDocket(['snapshot', '--json', '--docket', fleet.name, '--url', fleet.url], { DOCKET_URL: NOWHERE }),
     ];
@@ -173,8 +189,9 @@ describeOnRedis('docket', (redis) => {
     expect(dated.when).toBe('2099-01-01T00:00:00.000Z');
     expect((await fleet.docket.getExecution('k'))?.args).toEqual({ value: 1 });
     expect(await runOn(fleet, 'cancel', 'k')).toEqual({ code: 0, output: 'k  cancelled\n', errors: '' });
-    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled' });
-    expect((await runOn(fleet, 'cancel', 'nobody')).output).toBe('nobody  nothing is known of it\n');
+    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled', outcome: 'cancelled' });
+    expect((await runOn(fleet, 'cancel', 'd')).output).toBe('d  had ended before: cancelled\n');
+    expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}nobody knows this key/);
   });
 
   test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
@@ -211,7 +228,7 @@ describeOnRedis('docket', (redis) => {
     const fleet = await openFleet(redis().url);
     const made: [string[], object][] = [
       [['charge'], { task: 'charge' }],
-      [['-', 'customerId', '==', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
+      [['-', 'customerId', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
       [['charge', 'n', '<', '-5'], { task: 'charge', parameter: 'n', operator: '<', value: -5 }],
       [['charge', 'n', 'between', '[1, 2]'], { task: 'charge', parameter: 'n', operator: 'between', value: [1, 2] }],
       [
@@ -220,7 +237,11 @@ describeOnRedis('docket', (redis) => {
       ],
       [['-', 'name', '!=', '"5"'], { task: null, parameter: 'name', operator: '!=', value: '5' }],
     ];
-    for (const [args, fields] of made) expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields });
+    const nobody = "no live worker has a task 'charge' (no worker is live)";
+    for (const [args, fields] of made) {
+      const warning = args[0] === 'charge' ? nobody : null;
+      expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields, warning });
+    }
     const listed = await jsonOf(fleet, 'strikes');
     expect(listed).toHaveLength(made.length);
     expect(listed).toEqual(expect.arrayContaining(made.map(([, fields]) => fields)));
@@ -229,9 +250,21 @@ describeOnRedis('docket', (redis) => {
 
     const struck = await runOn(fleet, 'add', 'anything', '{"customerId": "c-1"}', '--force', '--key', 'k');
     expect(struck).toEqual({ code: 4, output: "k  not added: struck: customerId == 'c-1'\n", errors: '' });
-    for (const [args, fields] of made) expect(await jsonOf(fleet, 'restore', ...args)).toEqual({ restored: fields });
+    const wrong = await runOn(fleet, 'restore', '-', 'customerId', 'c-2');
+    const remaining = `still struck: customerId == 'c-1'\nstill struck: id == 12345678901234567890n\nstill struck: name != '5'\n`;
+    const output = `nothing to restore: customerId == 'c-2' was not struck\n${remaining}`;
+    expect(wrong).toEqual({ code: 0, output, errors: '' });
+    for (const [i, [args, fields]] of made.entries()) {
+      const left = made.slice(i + 1).filter(([[task]]) => task === args[0]);
+      const remaining = expect.arrayContaining(left.map(([, one]) => one));
+      const answer = await jsonOf(fleet, 'restore', ...args);
+      expect(answer).toEqual({ restored: fields, remaining });
+      expect(answer.remaining).toHaveLength(left.length);
+    }
+    expect(await jsonOf(fleet, 'restore', 'charge')).toEqual({ restored: null, remaining: [] });
     expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
-    expect((await runOn(fleet, 'strike', 'charge')).output).toBe("struck task 'charge'\n");
+    const errors = `docket: ${nobody}: it is struck all the same\n`;
+    expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: "struck task 'charge'\n", errors });
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
 
@@ -251,7 +284,11 @@ describeOnRedis('docket', (redis) => {
     const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
     expect(listed.output).toMatch(/│ held +│ hold +│ 1 +│ erna +│ [\d.]+m?s ago +│/);
     expect(listed.output).toMatch(/│ later.\[2J +│ echo +│ 1 +│ 1h (29|30)m +│/);
-    expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│/);
+    expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│ 0 +│/);
+    expect(listed.output).toContain(
+      'by task, of what is listed: 1 of 1 running, 0 of 0 queued, 1 of 1 scheduled, 0 of 0 waiting\n',
+    );
+    expect(listed.output).toContain('nothing is queued\n');
     expect(listed.output).not.toContain('\u001b');
 
     expect(await runOn(fleet, 'snapshot', '--limit', '5000')).toMatchObject({
@@ -264,10 +301,11 @@ describeOnRedis('docket', (redis) => {
       totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, quarantined: 0 },
       running: [{ key: 'held', task: 'hold', worker: 'erna' }],
       stats: [
-        { task: 'echo', running: 0, scheduled: 1, waiting: 0 },
-        { task: 'hold', running: 1, scheduled: 0, waiting: 0 },
+        { task: 'echo', running: 0, queued: 0, scheduled: 1, waiting: 0 },
+        { task: 'hold', running: 1, queued: 0, scheduled: 0, waiting: 0 },
       ],
     });
+    expect(await jsonOf(fleet, 'cancel', 'held')).toEqual({ key: 'held', state: 'running', outcome: 'stopping' });
     await fleet.release();
   });
 
@@ -286,6 +324,9 @@ describeOnRedis('docket', (redis) => {
   test('clear removes what has not started', async () => {
     const fleet = await openFleet(redis().url);
     for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
+    const backlog = await runOn(fleet, 'snapshot', '--tasks', '--stats', '--limit', '2');
+    expect(backlog.output).toMatch(/│ queued +│ task +│.*│ b +│ noop +│ 1 +│ [\d.]+m?s ago +│/s);
+    expect(backlog.output).toMatch(/2 of 3 queued.*│ noop +│ 0 +│ 2 +│ 0 +│ 0 +│/s);
     expect((await runOn(fleet, 'clear')).code).toBe(2);
     expect(await runOn(fleet, 'clear', '--yes')).toEqual({ code: 0, output: 'removed 3\n', errors: '' });
     expect(await jsonOf(fleet, 'clear', '--yes')).toEqual({ removed: 0 });

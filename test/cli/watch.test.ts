@@ -3,7 +3,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { builtUrl, openConnection } from '../support/built.js';
 import { killClients } from '../support/clients.js';
-import { type Fleet, openFleet } from '../support/fleet.js';
+import { type Fleet, fixture, openFleet } from '../support/fleet.js';
 import { describeOnRedis } from '../support/real-redis.js';
 import { finished, hasTerminal, type Shell, startDocket, startOnTerminal } from '../support/shell.js';
 import { waitFor } from '../support/wait.js';
@@ -41,6 +41,31 @@ describeOnRedis('docket watch', (redis) => {
     const reads = seen().filter((args) => args[0]?.toUpperCase() === 'EVALSHA' && args[1] === SCRIPTS.read.sha);
     expect(reads.length).toBeGreaterThanOrEqual(2);
     expect(reads.length).toBeLessThanOrEqual(2 + 2);
+
+    // Of one that has ended, too, the end is told last.
+    const after = watch(fleet, '--json');
+    expect((await finished(after)).code).toBe(0);
+    expect(after.lines().map((line) => JSON.parse(line))).toMatchObject([
+      { type: 'progress', current: 84, total: 200 },
+      { type: 'state', state: 'completed' },
+    ]);
+  });
+
+  test('it says for what limit an execution waits', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1, concurrency: 2, tasks: fixture('limits.js') });
+    await fleet.docket.add('each', { probe: fleet.probe, value: 'ada', how: 'hold' }, { key: 'first' });
+    await fleet.step('start string first 1');
+    await fleet.docket.add('each', { probe: fleet.probe, value: 'ada' }, { key: 'k' });
+    const [people, programs] = [watch(fleet), watch(fleet, '--json')];
+    await people.shows(/queued {2}for [\d.]+m?s {2}waits for each value 'ada'\n/);
+    await programs.shows(/"state":"queued".*"waitingFor":"each:value:s=ada"/);
+    await fleet.release();
+    expect(await finished(people)).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/completed {2}after [^:]*\n$/),
+    });
+    expect(JSON.parse((await finished(programs)).output.trim().split('\n').at(-1)!).waitingFor).toBeNull();
   });
 
   test('while nothing happens it asks for nothing but every 5 s', async () => {
@@ -118,6 +143,9 @@ describeOnRedis('docket watch', (redis) => {
     const { code, output } = await finished(watch(fleet));
     expect(output).toMatch(/^completed {2}after [^\n]*\n$/);
     expect(code).toBe(0);
+    const json = watch(fleet, '--json');
+    await finished(json);
+    expect(json.lines().map((line) => JSON.parse(line).type)).toEqual(['state']); // it has used no progress
   });
 
   test('an execution without state cannot be watched', async () => {
@@ -137,10 +165,14 @@ describeOnRedis('docket watch', (redis) => {
     await shell.shows(/running/);
     await redis().kill();
     await redis().start();
+    await waitFor(() => shell.errors().includes('is back'), { timeoutMs: 20_000 });
     await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
     const { code, output, errors } = await finished(shell);
     expect(output).toMatch(/\ncompleted/);
-    expect([code, errors]).toEqual([0, '']);
+    expect(code).toBe(0);
+    expect(errors).toBe(
+      'docket: the connection to Redis is lost, trying again\ndocket: the connection to Redis is back\n',
+    );
   });
 
   test('whoever reads may go: it ends without a word', async () => {
@@ -228,8 +260,14 @@ describeOnRedis('docket watch', (redis) => {
         await shell.shows(/running/);
         await redis().kill();
         await redis().start();
+        await shell.shows(/is back/);
         await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
-        expect(await finished(shell)).toMatchObject({ code: 0, output: expect.stringMatching(/completed/) });
+        const { code, output } = await finished(shell);
+        const own = String.raw`[^\n]*\u001b\[2K`; // the bar is taken away before, and drawn anew below
+        expect(output).toMatch(new RegExp(`${own}docket: the connection to Redis is lost, trying again\r?\n`));
+        expect(output).toMatch(new RegExp(`${own}docket: the connection to Redis is back\r?\n[^\n]*░{24}`));
+        expect(output).toMatch(/completed[^\n]*\n$/);
+        expect(code).toBe(0);
       });
     },
   );

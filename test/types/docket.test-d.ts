@@ -194,7 +194,7 @@ await plain.strike('charge');
 await plain.strike(charge, 'orderId', '>', 1_000);
 await plain.strike(null, 'customerId', '==', 'c');
 await plain.strike(null, 'at', 'between', [new Date(0), new Date(1)]);
-await plain.restore(null, 'x', '!=', null);
+expectType<boolean>()(await plain.restore(null, 'x', '!=', null));
 await docket.restore('charge', 'orderId', '<=', 10n);
 // @ts-expect-error there is no such operator
 await plain.strike(charge, 'orderId', '=~', 1);

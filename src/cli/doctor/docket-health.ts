@@ -4,6 +4,7 @@ import type { Docket } from '../../client/docket.js';
 import type { Snapshot } from '../../client/snapshot.js';
 import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
 import { GROUP, type Keys } from '../../redis/keys.js';
+import { limitText } from '../limit-text.js';
 import { spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
@@ -91,7 +92,7 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
   if (totals.waiting === 0 || totals.running > 0) return ok(check, `${totals.waiting} wait for a slot of a limit`);
-  const first = waiting[0] ? `, the first at ${waiting[0].waitingFor}` : '';
+  const first = waiting[0] ? `, the first for ${limitText(waiting[0].waitingFor)}` : '';
   const detail = `${totals.waiting} wait for a slot, and nothing runs that could give one back${first}`;
   return warn(check, detail, 'a live worker wakes them within its redelivery timeout: start one');
 }

@@ -16,8 +16,8 @@ export async function checkPermissions(redis: Redis, url: string, keys: Keys): P
   const kinds = kindsOf(key, keys.events('doctor'));
   const findings: Finding[] = [];
   try {
-    for (const [kind, trials] of Object.entries(kinds)) {
-      findings.push(await checkKind(kind, trials, keys, (trial) => redis.call(...(trial as [string, ...string[]]))));
+    for (const [check, trials] of Object.entries(kinds)) {
+      findings.push(await checkKind(check, trials, keys, (trial) => redis.call(...(trial as [string, ...string[]]))));
     }
   } finally {
     const used = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`);
@@ -29,7 +29,7 @@ export async function checkPermissions(redis: Redis, url: string, keys: Keys): P
 function kindsOf(key: string, channel: string): Record<string, readonly Trial[]> {
   const [hash, zset, stream, text, set] = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`) as Five;
   return {
-    keys: [
+    'may use keys': [
       ['SET', text, '1', 'PX', LIFE_MS],
       ['GET', text],
       ['EXISTS', text],
@@ -40,7 +40,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['SREM', set, 'a'],
       ['DEL', text],
     ],
-    hashes: [
+    'may use hashes': [
       ['HSET', hash, 'f', '1'],
       ['PEXPIRE', hash, LIFE_MS],
       ['HGET', hash, 'f'],
@@ -51,7 +51,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['HSCAN', hash, '0'],
       ['HDEL', hash, 'f'],
     ],
-    'sorted sets': [
+    'may use sorted sets': [
       ['ZADD', zset, '1', 'a'],
       ['PEXPIRE', zset, LIFE_MS],
       ['ZCARD', zset],
@@ -63,7 +63,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['ZREMRANGEBYSCORE', zset, '5', '6'],
       ['ZREM', zset, 'a'],
     ],
-    streams: [
+    'may use streams': [
       ['XGROUP', 'CREATE', stream, 'g', '0', 'MKSTREAM'],
       ['PEXPIRE', stream, LIFE_MS],
       ['XADD', stream, '1-1', 'f', '1'],
@@ -80,11 +80,11 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['XDEL', stream, '1-1'],
       ['XGROUP', 'DELCONSUMER', stream, 'g', 'c'],
     ],
-    scripts: [
+    'may use scripts': [
       ['EVAL', "return redis.call('TIME')", '1', text],
       ['EVALSHA', '0'.repeat(40), '1', text],
     ],
-    publishing: [['PUBLISH', channel, 'doctor']],
+    'may publish': [['PUBLISH', channel, 'doctor']],
   };
 }
 
@@ -94,7 +94,7 @@ type Five = [string, string, string, string, string];
 const LIFE_MS = '60000';
 
 async function checkKind(
-  kind: string,
+  check: string,
   trials: readonly Trial[],
   keys: Keys,
   send: (trial: Trial) => Promise<unknown>,
@@ -110,12 +110,13 @@ async function checkKind(
       else if (!message.startsWith('NOSCRIPT')) problem ??= `${nameOf(trial)}: ${message}`;
     }
   }
-  const check = `may use ${kind}`;
   if (refused.length > 0) {
     return fail(check, `the user may not ${refused.join(', ')} on ${keys.prefix}*`, adviceFor(refused, keys));
   }
   if (problem !== null) return fail(check, problem, 'see what the server says');
-  return ok(check, `${trials.length} commands`);
+  const [first, ...others] = trials;
+  const what = others.length > 0 ? `all ${trials.length} commands that docket sends are` : `${nameOf(first!)} is`;
+  return ok(check, `${what} allowed`);
 }
 
 async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
@@ -123,7 +124,7 @@ async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
   const subscriber = await openConnection(url, 'subscriber');
   try {
     await subscriber.subscribe(keys.events('doctor'));
-    return ok(check, `${keys.prefix}*`);
+    return ok(check, `SUBSCRIBE to ${keys.prefix}* is allowed`);
   } catch (error) {
     return fail(check, (error as Error).message, adviceFor(['SUBSCRIBE'], keys));
   } finally {
@@ -142,7 +143,7 @@ async function checkOptional(redis: Redis): Promise<Finding> {
   ]) {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
   }
-  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET, CLIENT UNBLOCK');
+  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET and CLIENT UNBLOCK are allowed');
   const detail = `the user may not ${refused.join(', ')}`;
   return warn(check, detail, 'the doctor then sees less, and without CLIENT UNBLOCK workers take longer to stop');
 }
