@@ -1,9 +1,8 @@
-/** Runs the fundamentals on every server, in the test's own thread and on worker threads. */
+/** Runs the fundamentals in the test's own thread and on worker threads, on the embedded server and on a real one. */
 
 import type { Docket } from 'docket';
 import { Worker } from 'docket/worker';
-import { describe } from 'vitest';
-import { describeEachServer } from './servers.js';
+import { describeEachMode } from './modes.js';
 import { type Stage, setStage, silent } from './stage.js';
 
 /** The module with the tasks, as a worker is told of it. */
@@ -17,16 +16,14 @@ export interface Tutorial {
 }
 
 export function describeTutorial(name: string, chapter: (tutorial: Tutorial) => void): void {
-  describeEachServer(name, (url) => {
+  describeEachMode(name, (url, threads) => {
     const stage: Stage = setStage(url);
-    describe.each([0, 2])('with threads: %i', (threads) => {
-      chapter({
-        get docketOptions() {
-          return { name: stage.name, url: stage.url };
-        },
-        startWorker: (docket) =>
-          new Worker(docket, { tasks: TASKS, threads, minimumCheckInterval: '50ms', logger: silent }),
-      });
+    chapter({
+      get docketOptions() {
+        return { name: stage.name, url: stage.url };
+      },
+      startWorker: (docket) =>
+        new Worker(docket, { tasks: TASKS, threads, minimumCheckInterval: '50ms', logger: silent }),
     });
   });
 }
