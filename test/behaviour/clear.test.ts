@@ -290,10 +290,13 @@ describeEachServer('clear', (url) => {
   });
 
   describe.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)('while others go on: %o', (options) => {
+    /** More than a script removes; the embedded server takes a millisecond for each. */
+    const many = () => (url().startsWith('memory:') ? 300 : 1_500);
+
     test('what is added after the call survives, and the number is exact', async () => {
       const [docket, producer] = [stage.docket(options), stage.docket(options)];
       const redis = await stage.redis();
-      const count = 1_500;
+      const count = many();
       await docket.addMany(Array.from({ length: count }, (_, n) => call(note, { n }, n % 3 ? {} : { when: '1h' })));
       const before = await redis.get(stage.key('generation'));
       let isCleared = false;
@@ -320,7 +323,7 @@ describeEachServer('clear', (url) => {
         await new Promise((resolve) => setTimeout(resolve, 1));
       });
       const free = task('free', ({ n }: { n: number }) => void ran.add(n));
-      const count = 900;
+      const count = many();
       const calls = Array.from({ length: count }, (_, n) =>
         call(n % 2 ? busy : free, { n }, n % 5 ? {} : { when: 20 + (n % 50) }),
       );

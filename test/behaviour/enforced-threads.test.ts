@@ -6,10 +6,10 @@ import { PoisonedError, ThreadBootError } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, openFleet, recordingLogger } from '../support/fleet.js';
-import { describeEachServer } from '../support/servers.js';
+import { describeOnAnyServer } from '../support/modes.js';
 import { waitFor } from '../support/wait.js';
 
-describeEachServer('a task that ends its thread', (url) => {
+describeOnAnyServer('a task that ends its thread', (url) => {
   test.each(['exitsAtOnce', 'throwsLater', 'rejectsLater'])(
     '(%s) is tried again, then given up, and nobody else notices',
     async (name) => {
@@ -90,7 +90,7 @@ describeEachServer('a task that ends its thread', (url) => {
   });
 });
 
-describeEachServer('threads that cannot start', (url) => {
+describeOnAnyServer('threads that cannot start', (url) => {
   test('end the worker at once when they never could', async () => {
     const fleet = await openFleet(url());
     const worker = new Worker(fleet.docket, { tasks: fixture('exits-on-load.js'), threads: 2, ...recordingLogger() });

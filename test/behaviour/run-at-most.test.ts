@@ -3,7 +3,6 @@ import { Worker, type WorkerLogger } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
 import { describeOnAnyServer } from '../support/modes.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage, silent } from '../support/stage.js';
 import { waitFor } from '../support/wait.js';
 
@@ -20,7 +19,7 @@ describeOnAnyServer('runAtMost with threads', (url) => {
   });
 });
 
-describeEachServer('runAtMost', (url) => {
+describeOnAnyServer('runAtMost', (url) => {
   const stage = setStage(url);
 
   function worker(tasks: object, logger: WorkerLogger = silent): Worker {

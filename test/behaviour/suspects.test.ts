@@ -2,11 +2,11 @@
 import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../support/fleet.js';
+import { describeOnAnyServer } from '../support/modes.js';
 import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
 
-describeEachServer('a task that ends its thread each time', (url) => {
+describeOnAnyServer('a task that ends its thread each time', (url) => {
   test('is given up, the one that sleeps beside it is not', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads: 1, concurrency: 2, maxDeliveries: 2 });

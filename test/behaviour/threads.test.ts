@@ -1,7 +1,7 @@
 /** What only threads of their own give: the coordinator stays free, and cores are used side by side. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeEachServer } from '../support/servers.js';
+import { describeOnAnyServer } from '../support/modes.js';
 import { waitFor } from '../support/wait.js';
 
 interface Ran {
@@ -10,7 +10,7 @@ interface Ran {
   ended: number;
 }
 
-describeEachServer('a worker with threads', (url) => {
+describeOnAnyServer('a worker with threads', (url) => {
   test('runs busy tasks side by side, none in the main thread', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 2 });
