@@ -12,6 +12,7 @@ export default defineConfig({
     ],
   },
   test: {
+    include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
     globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
@@ -19,9 +20,5 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],
-    projects: [
-      { extends: true, test: { name: 'units', include: ['test/unit/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'behaviour', include: ['test/{fundamentals,behaviour,cli}/**/*.test.ts'] } },
-    ],
   },
 });
