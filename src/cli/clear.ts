@@ -37,6 +37,10 @@ async function isWanted(docket: Docket): Promise<boolean> {
     const what = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
     const answer = await prompt.question(`Remove ${what} of ${describeDocket(settingsOf(docket))}? [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error;
+    process.stderr.write('\n');
+    throw new CommandError('nothing was removed', EXIT.interrupted); // Ctrl-C
   } finally {
     prompt.close();
   }

@@ -10,7 +10,7 @@ import { refusingOthers } from './group.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
-import { refuseEmptyFlags } from './values.js';
+import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { versionCommand, versionOfPackage } from './version.js';
 import { watchCommand } from './watch.js';
 import { workerSubcommand } from './worker.js';
@@ -19,6 +19,7 @@ import { workersCommand } from './workers.js';
 /** Parses the command line, runs the command, and sets the exit code. Never rejects. */
 export async function runDocketCommand(argv: readonly string[]): Promise<void> {
   endQuietlyWithPipe();
+  forgetEmptyVariables();
   const program = docketCommand();
   try {
     await program.parseAsync(argv);

@@ -25,13 +25,20 @@ export async function runWorker(flags: Flags): Promise<void> {
   }
 }
 
+/** Wrappers and shells may send one signal to the process and to its group: those are one. */
+const SAME_SIGNAL_MS = 50;
+
 /** The first signal drains. The second one ends the process at once: what runs is delivered again when its lease ends. */
 function stopOnSignals(worker: Worker): { dispose(): void } {
-  let isStopping = false;
+  let stoppedMs: number | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
-    isStopping = true;
-    void worker.close();
+    const nowMs = performance.now();
+    if (stoppedMs === null) {
+      stoppedMs = nowMs;
+      void worker.close();
+    } else if (nowMs - stoppedMs > SAME_SIGNAL_MS) {
+      process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    }
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   return { dispose: () => process.off('SIGTERM', onSignal).off('SIGINT', onSignal) };

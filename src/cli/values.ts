@@ -4,6 +4,13 @@ import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { StrikeOperand } from '../core/strikes.js';
 
+/** An empty variable, which compose files make of one that is not set, is as good as none. */
+export function forgetEmptyVariables(): void {
+  for (const [name, value] of Object.entries(process.env)) {
+    if (name.startsWith('DOCKET_') && value === '') delete process.env[name];
+  }
+}
+
 /**
  * Refuses a common flag that was given without a value: a variable of the shell that is not set would mean the default.
  * @throws InvalidOptionError naming the flag

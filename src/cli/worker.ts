@@ -4,7 +4,7 @@ import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { WORKER_DEFAULTS } from '../worker/options.js';
 import { failureLine } from './failure.js';
-import { refuseEmptyFlags } from './values.js';
+import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { versionOfPackage } from './version.js';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -99,7 +99,7 @@ const command = new Command('docket-worker')
       '--drain-timeout <duration>',
       'DOCKET_WORKER_DRAIN_TIMEOUT',
       'drainTimeout',
-      'how long running tasks may take to finish after a signal',
+      'how long a drain takes at most, the abort grace at its end included',
     ),
   )
   .addOption(
@@ -198,6 +198,7 @@ export function workerSubcommand(): Command {
 
 /** Parses the command line, runs the worker, and sets the exit code. Never rejects. */
 export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
+  forgetEmptyVariables();
   try {
     command.parse(argv);
   } catch (error) {

@@ -242,6 +242,9 @@ export class Coordinator {
     for (const task of this.#catalog.tasks) {
       this.#logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
     }
+    if (manifest.fallback) {
+      this.#logger.info({}, `fallback, for tasks of other names: ${describePolicies(manifest.fallback)}`);
+    }
     this.#isReady = true;
   }
 
@@ -368,8 +371,11 @@ export class Coordinator {
   }
 
   #lostThread(delivery: Delivery, wasAlone: boolean): void {
-    if (this.#isDraining) this.#settler.handBack([delivery]);
-    else this.#settler.lostThread(delivery, wasAlone);
+    if (!this.#isDraining) return this.#settler.lostThread(delivery, wasAlone);
+    const { task, attempt } = delivery.envelope;
+    const fields = { task, key: keyOf(delivery), attempt };
+    this.#logger.warn(fields, `${task} did not end in time: its thread was ended, and it goes back uncharged`);
+    this.#settler.handBack([delivery]);
   }
 
   /** Whether the intake reads, or has all it can run: else something holds it up, or it was stopped. */

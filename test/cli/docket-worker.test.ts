@@ -343,6 +343,15 @@ describeOnRedis('docket-worker', (redis) => {
     expect(command.lines.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
+  test('a signal that comes twice at once is one, and an empty variable is none', async () => {
+    const fleet = await openFleet(redis().url);
+    const command = fleet.command(['--threads', '1'], { DOCKET_WORKER_CONCURRENCY: '', DOCKET_FALLBACK_TASK: '' });
+    await command.ready();
+    command.process.kill('SIGTERM');
+    command.process.kill('SIGTERM');
+    expect(await command.ended).toEqual({ code: 0, signal: null });
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what runs ends, and the exit code is 0', async (signal) => {
     const fleet = await openFleet(redis().url);
     const command = fleet.command(['--threads', '1']);
@@ -367,6 +376,8 @@ describeOnRedis('docket-worker', (redis) => {
     await waitFor(() => isReading(fleet));
     command.process.kill(signal);
     await waitFor(async () => !(await isReading(fleet))); // it drains
+    const drainsMs = performance.now();
+    await waitFor(() => performance.now() - drainsMs > 100); // sooner it would be the same signal
     command.process.kill(signal);
     expect(await command.ended).toEqual({ code, signal: null });
     expect(await fleet.pending()).toBe(1);
