@@ -16,7 +16,6 @@ export { StrikeList, type StrikeListOptions } from './client/strike-list.js';
 export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
-export type { StrikeOperand, StrikeOperator, StrikeValue } from './core/strikes.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
 export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
@@ -64,3 +63,4 @@ export {
   task,
   type UnknownArgument,
 } from './tasks/task.js';
+export type { StrikeOperand, StrikeOperator, StrikeValue } from './wire/strikes.js';

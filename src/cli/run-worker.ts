@@ -5,7 +5,7 @@ import { Docket } from '../client/docket.js';
 import type { Logger } from '../tasks/context.js';
 import type { WorkerOptions } from '../worker/options.js';
 import { Worker } from '../worker/worker.js';
-import { EXIT, type Flags } from './worker.js';
+import { type Flags, WORKER_EXIT } from './worker.js';
 
 /** Runs a worker until it is told to stop, or is done. */
 export async function runWorker(flags: Flags): Promise<void> {
@@ -37,7 +37,7 @@ function stopOnSignals(worker: Worker): { dispose(): void } {
       stoppedMs = nowMs;
       void worker.close();
     } else if (nowMs - stoppedMs > SAME_SIGNAL_MS) {
-      process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+      process.exit(signal === 'SIGINT' ? WORKER_EXIT.interrupted : WORKER_EXIT.terminated);
     }
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { type Docket, settingsOf } from '../client/docket.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
-import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../core/strikes.js';
 import { loadStrikes } from '../redis/strike-store.js';
+import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { failureLine } from './failure.js';
 import { groupCommand } from './group.js';
 import { unknownTask } from './live-tasks.js';

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import type { StrikeOperand } from '../core/strikes.js';
+import type { StrikeOperand } from '../wire/strikes.js';
 
 /** An empty variable, which compose files make of one that is not set, is as good as none. */
 export function forgetEmptyVariables(): void {

@@ -11,7 +11,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 const LOG_FORMATS = ['pretty', 'plain', 'json'] as const;
 
 /** What the process ends with. */
-export const EXIT = { drained: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+export const WORKER_EXIT = { drained: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
 
 /** Flags and what they mean, see WorkerOptions; durations are in ms. */
 export interface Flags {
@@ -203,7 +203,7 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
     command.parse(argv);
   } catch (error) {
     // commander has printed its line
-    process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.drained : EXIT.usage;
+    process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? WORKER_EXIT.drained : WORKER_EXIT.usage;
     return;
   }
   await execute('docket-worker', command.opts<Flags>());
@@ -215,7 +215,7 @@ async function execute(name: string, flags: Flags): Promise<void> {
     const { runWorker } = await import('./run-worker.js'); // the other commands need nothing of a worker
     await runWorker(flags);
   } catch (error) {
-    process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
+    process.exitCode = error instanceof InvalidOptionError ? WORKER_EXIT.usage : WORKER_EXIT.failed;
     console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the user's own error, with its place

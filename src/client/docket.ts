@@ -1,6 +1,7 @@
 /** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
 import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
+import type { Due } from '../core/due.js';
 import {
   AddUnconfirmedError,
   DocketClosedError,
@@ -12,20 +13,19 @@ import {
   RedisUnavailableError,
 } from '../core/errors.js';
 import { createIdGenerator } from '../core/ids.js';
-import type { PlacementCount } from '../core/protocol.js';
-import type { Disposition, ExecutionState } from '../core/states.js';
-import { type StrikeOperand, type StrikeOperator, strikeOf } from '../core/strikes.js';
-import { type Attributes, type Tracer, Tracing } from '../core/tracing.js';
+import type { CountedPlacement, Disposition, ExecutionState } from '../core/states.js';
 import { clear } from '../redis/clear-store.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import { cancel, type Due, type ExecutionRecord, type Placed, readExecution } from '../redis/producer-store.js';
+import { cancel, type ExecutionRecord, type Placed, readExecution } from '../redis/producer-store.js';
 import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import { type AnyTask, isTask, type Task } from '../tasks/task.js';
-import { ExecutionHandle, type ExecutionSource, type Placement } from './execution.js';
+import { type Attributes, type Tracer, Tracing } from '../tracing/tracing.js';
+import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
+import { ExecutionHandle, type ExecutionSource, type HandleOrigin } from './execution.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
 import { checkKey, type Prepared, prepare } from './prepare.js';
@@ -404,7 +404,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   /** Tells who counts what became of a call. One that found its key taken changed nothing. */
   #count(what: 'added' | 'replaced', { task, due }: Prepared, written: Written): void {
-    const tell = (count: PlacementCount) => {
+    const tell = (count: CountedPlacement) => {
       for (const watcher of this.#watchers) watcher(count, task);
     };
     if (written instanceof Struck) return tell('stricken');
@@ -484,7 +484,7 @@ export function settingsOf(docket: Docket): DocketSettings {
 }
 
 /** Hears of each execution that a docket adds or replaces, once the server has confirmed it. */
-export type PlacementWatcher = (what: PlacementCount, task: string) => void;
+export type PlacementWatcher = (what: CountedPlacement, task: string) => void;
 
 const WATCHERS = new WeakMap<Docket, Set<PlacementWatcher>>();
 
@@ -496,7 +496,7 @@ export function watchPlacements(docket: Docket, watcher: PlacementWatcher): () =
 }
 
 /** What an `add` says of its execution; worked out when asked, since most handles never are. */
-class Addition implements Placement {
+class Addition implements HandleOrigin {
   constructor(
     private readonly item: Prepared,
     private readonly placed: Placed,
@@ -534,7 +534,7 @@ function spanName(operation: string, task: AnyTask | string | null): string {
   return typeof name === 'string' ? `docket.${operation} ${name}` : `docket.${operation}`;
 }
 
-function dueTimeOf(due: Due, nowMs: number): number {
+function dueTimeOf(due: Due | null, nowMs: number): number {
   if (due === null) return nowMs;
   return 'delayMs' in due ? nowMs + due.delayMs : Math.max(nowMs, due.atMs);
 }

@@ -1,7 +1,6 @@
 /** The handle of one execution: bound to a key and to one placement (generation) under it. */
-import { decodeError, decodeValue } from '../core/codec.js';
+
 import { toMs } from '../core/duration.js';
-import { Envelope } from '../core/envelope.js';
 import {
   ExecutionCancelledError,
   ExecutionNotFoundError,
@@ -18,6 +17,8 @@ import type { ProgressRecord } from '../redis/progress-store.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress, ProgressChange } from '../tasks/progress.js';
+import { decodeError, decodeValue } from '../wire/codec.js';
+import { Envelope } from '../wire/envelope.js';
 import type { OnEvent } from './listener.js';
 import type { ErrorClass } from './options.js';
 import { HandleProgress } from './progress.js';
@@ -41,7 +42,7 @@ export interface ExecutionSource {
 }
 
 /** What is known of an execution when its handle is made. */
-export interface Placement {
+export interface HandleOrigin {
   readonly key: string;
   readonly task: string;
   readonly args: unknown;
@@ -54,7 +55,7 @@ export interface Placement {
 
 export class ExecutionHandle<R> implements Execution<R> {
   readonly #source: ExecutionSource;
-  readonly #placement: Placement;
+  readonly #placement: HandleOrigin;
   /** What was read last; `null` before the first read. */
   #record: ExecutionRecord | null;
   #args: unknown;
@@ -62,7 +63,7 @@ export class ExecutionHandle<R> implements Execution<R> {
   #keepsState: boolean;
   #progress: HandleProgress | undefined;
 
-  constructor(source: ExecutionSource, placement: Placement, record: ExecutionRecord | null = null) {
+  constructor(source: ExecutionSource, placement: HandleOrigin, record: ExecutionRecord | null = null) {
     this.#source = source;
     this.#placement = placement;
     this.#record = record;

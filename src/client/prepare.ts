@@ -1,12 +1,14 @@
 /** Checks and encodes one `add`, before anything is written. */
-import { encoderFor } from '../core/codec.js';
+
+import type { Due } from '../core/due.js';
 import { toMs } from '../core/duration.js';
-import { encodeEnvelope } from '../core/envelope.js';
 import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
-import type { Due, PlacementKind } from '../redis/producer-store.js';
+import type { PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
 import { validateArguments } from '../tasks/schema.js';
 import { type AnyTask, checkTaskName, definitionOf, isTask, type TaskDefinition } from '../tasks/task.js';
+import { encoderFor } from '../wire/codec.js';
+import { encodeEnvelope } from '../wire/envelope.js';
 import type { DocketSettings } from './options.js';
 
 /** An `add` that can no longer fail for a reason of its own. */
@@ -14,7 +16,7 @@ export interface Prepared {
   readonly key: string;
   readonly task: string;
   readonly args: object;
-  readonly due: Due;
+  readonly due: Due | null;
   readonly message: Buffer;
   /** How it is placed; `entry` needs no record: one stream entry is all there is. */
   readonly kind: PlacementKind | 'entry';
@@ -94,7 +96,7 @@ function nameOf(settings: DocketSettings, task: AnyTask | string): string {
   return task;
 }
 
-function dueOf(when: AddOptions['when']): Due {
+function dueOf(when: AddOptions['when']): Due | null {
   if (when === undefined) return null;
   if (when instanceof Date) {
     const atMs = when.getTime();

@@ -1,11 +1,11 @@
 /** A list of strikes to ask, by itself or following a docket: a switch for features, and for whoever decides on their own. */
 import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
-import { type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../core/strikes.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { StrikeFollower } from '../redis/strike-follower.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
+import { type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../wire/strikes.js';
 import { type DocketSettings, resolveDocketOptions } from './options.js';
 import { warnOfStrike } from './strikes.js';
 

@@ -7,8 +7,9 @@
  * script), the first add needs not wait for a load, and once `strike()` has resolved no producer anywhere writes a struck
  * call. What is struck is confirmed by the server in the same way, so a restore holds at once, too.
  */
-import { type Strike, Strikes, struckBy } from '../core/strikes.js';
+
 import type { StrikeSnapshot } from '../redis/strike-store.js';
+import { type Strike, Strikes, struckBy } from '../wire/strikes.js';
 
 /** Where strikes change all the time, a batch is placed in the end, checked a moment ago: workers check again. */
 const STALE_AT_MOST = 8;

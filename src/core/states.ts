@@ -22,3 +22,6 @@ export type Disposition = 'scheduled' | 'already_scheduled' | 'struck';
 export function isTerminal(state: ExecutionState): state is TerminalState {
   return state === 'completed' || state === 'failed' || state === 'cancelled';
 }
+
+/** What became of an `add` or a `replace`, as it is counted. */
+export type CountedPlacement = 'added' | 'replaced' | 'scheduled' | 'stricken';

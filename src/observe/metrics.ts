@@ -3,15 +3,15 @@
  * the tally, so that what is counted costs an increment whether anybody looks or not.
  */
 import { type Metric, Registry } from 'prom-client';
-import { BOUNDS_MS, type DistributionTally } from './distribution.js';
+import { BOUNDS_MS, type Histogram } from './histogram.js';
 import type { Routes } from './http.js';
-import { COUNTS, type Count, type Tally } from './tally.js';
+import { COUNTS, type Count, type TaskCounters } from './task-counters.js';
 
 /** What the worker tells of itself when it is scraped. */
 export interface MetricsSource {
   readonly docket: string;
   readonly worker: string;
-  readonly tally: Tally;
+  readonly tally: TaskCounters;
   /** Attempts that have begun and are still on their threads, and those of them that run, by label. */
   onThreads(): ReadonlyMap<string, { readonly begun: number; readonly running: number }>;
   threads(): number;
@@ -147,7 +147,7 @@ function registryOf(source: MetricsSource): Registry {
   return registry;
 }
 
-function* bucketsOf(name: string, sharedLabels: Labels, { counts, sumMs }: DistributionTally): Iterable<Sample> {
+function* bucketsOf(name: string, sharedLabels: Labels, { counts, sumMs }: Histogram): Iterable<Sample> {
   let value = 0;
   for (const [i, boundMs] of BOUNDS_MS.entries()) {
     value += counts[i]!;

@@ -2,10 +2,11 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { ADMISSION_STAGE_CODE, type AdmissionStage } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** One thing an execution must pass before it may run; `key` names the limit, without the docket's prefix or spaces. */
-export type Gate =
+export type AdmissionCheck =
   | { readonly kind: 'cooldown'; readonly key: string; readonly windowMs: number }
   | { readonly kind: 'debounce'; readonly key: string; readonly settleMs: number }
   | {
@@ -15,9 +16,9 @@ export type Gate =
       readonly perMs: number;
       readonly onExceeded: 'delay' | 'drop';
     }
-  | { readonly kind: 'slot'; readonly key: string; readonly max: number };
+  | { readonly kind: 'permit'; readonly key: string; readonly max: number };
 
-export interface Applicant {
+export interface AdmissionRequest {
   /** Key of the record; `null` when there is none. */
   readonly record: string | null;
   readonly token: Token;
@@ -27,19 +28,19 @@ export interface Applicant {
   /** Identity of an execution without a record. */
   readonly id: string;
   readonly ttlMs: number;
-  /** '' at first, '1' the winner that a debounce waited for; behind it: '2' cooldown and debounce, '3' also the rate. */
-  readonly once: string;
+  /** How far it has got through the limits of its task. */
+  readonly admissionStage: AdmissionStage;
   /** Whether it was woken with its slots in hand. */
-  readonly holdsSlots: boolean;
+  readonly holdsPermits: boolean;
   /** In the order in which they are passed; slots last, sorted by key. */
-  readonly gates: readonly Gate[];
+  readonly gates: readonly AdmissionCheck[];
 }
 
 /**
  * What became of one that was not admitted: it is no longer ours; it waits, and its entry is gone; an error left it to its
  * lease; or a gate dropped it, and it is ours to settle.
  */
-export type Verdict = 'refused' | 'parked' | 'failed' | 'cooldown' | 'debounce' | 'rate';
+export type AdmissionResult = 'refused' | 'parked' | 'failed' | 'cooldown' | 'debounce' | 'rate';
 
 /** Answers for each applicant, in order: `null` when it may run. May be repeated when an answer was lost. */
 export async function admit(
@@ -47,8 +48,8 @@ export async function admit(
   keys: Keys,
   worker: string,
   consumer: string,
-  applicants: readonly Applicant[],
-): Promise<(Verdict | null)[]> {
+  applicants: readonly AdmissionRequest[],
+): Promise<(AdmissionResult | null)[]> {
   const args: ScriptArgument[] = [keys.prefix, worker, consumer];
   let shape: readonly ScriptArgument[] = [];
   let countAt = -1;
@@ -66,16 +67,23 @@ export async function admit(
     lastNeeds = needs;
   }
   const reply = (await runScript(redis, 'admit', [keys.work, keys.front, keys.schedule], args)) as (number | Buffer)[];
-  const verdicts = applicants.map((): Verdict | null => null);
-  for (let i = 0; i < reply.length; i += 2) verdicts[reply[i] as number] = String(reply[i + 1]) as Verdict;
+  const verdicts = applicants.map((): AdmissionResult | null => null);
+  for (let i = 0; i < reply.length; i += 2) verdicts[reply[i] as number] = String(reply[i + 1]) as AdmissionResult;
   return verdicts;
 }
 
 /** What applicants have in common who travel in one group: all but who they are and which slots they need. */
-function shapeOf({ record, attempt, ttlMs, once, holdsSlots, gates }: Applicant): ScriptArgument[] {
-  const shape: ScriptArgument[] = [attempt, ttlMs, once, holdsSlots ? 1 : '', record === null ? '' : 1, 0];
+function shapeOf({ record, attempt, ttlMs, admissionStage, holdsPermits, gates }: AdmissionRequest): ScriptArgument[] {
+  const shape: ScriptArgument[] = [
+    attempt,
+    ttlMs,
+    ADMISSION_STAGE_CODE[admissionStage],
+    holdsPermits ? 1 : '',
+    record === null ? '' : 1,
+    0,
+  ];
   for (const gate of gates) {
-    if (gate.kind === 'slot') break; // they come last
+    if (gate.kind === 'permit') break; // they come last
     shape[GATE_COUNT] = (shape[GATE_COUNT] as number) + 1;
     if (gate.kind === 'cooldown') shape.push('cooldown', gate.key, gate.windowMs);
     else if (gate.kind === 'debounce') shape.push('debounce', gate.key, gate.settleMs);
@@ -91,8 +99,8 @@ function isAlike(a: readonly ScriptArgument[], b: readonly ScriptArgument[]): bo
 }
 
 /** The slots as text: `name max name max`. */
-function needsOf(gates: readonly Gate[]): string {
+function needsOf(gates: readonly AdmissionCheck[]): string {
   let needs = '';
-  for (const gate of gates) if (gate.kind === 'slot') needs += `${needs === '' ? '' : ' '}${gate.key} ${gate.max}`;
+  for (const gate of gates) if (gate.kind === 'permit') needs += `${needs === '' ? '' : ' '}${gate.key} ${gate.max}`;
   return needs === '' ? '-' : needs;
 }

@@ -2,26 +2,26 @@
  * What a worker does with deliveries: claim, settle, renew, redeliver. One script (or one command for a batch) each; the
  * rule they share, that owning a stream entry is owning the delivery, is told in `scripts/README.md`.
  */
+
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
+import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { GROUP, type Keys } from './keys.js';
+import { ADMISSION_STAGE_CODE, type AdmissionStage } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** `w` or `f`, for the stream (`work`, `front`), and the id of an entry on it. */
 export type Token = `${'w' | 'f'}${string}`;
 
 /** Where an execution goes on: at the end of a stream, or after a delay on the schedule. */
-export type Destination =
-  | { readonly stream: 'work' | 'front' }
-  | { readonly delayMs: number }
-  | { readonly atMs: number };
+export type Destination = { readonly stream: 'work' | 'front' } | Due;
 
 export type Settlement =
   /** An execution without a record that holds slots ended. One that holds none is finished, not settled. */
-  | { readonly kind: 'finished'; readonly token: Token }
+  | { readonly kind: 'ended-unrecorded'; readonly token: Token }
   | {
-      readonly kind: 'done';
+      readonly kind: 'ended';
       readonly token: Token;
       /** Key of the record. */
       readonly record: string;
@@ -34,7 +34,7 @@ export type Settlement =
       readonly endsChainOf: string;
     }
   | {
-      readonly kind: 'again';
+      readonly kind: 'moved';
       readonly token: Token;
       readonly to: Destination;
       /** The message of the next attempt; `null` leaves it as it is. */
@@ -46,9 +46,9 @@ export type Settlement =
       /** How many of them the execution is charged with. */
       readonly charges: number;
       /** How often it was put back because nobody here could run it. */
-      readonly putBacks: number;
-      /** What of its limits is behind it, see `Applicant` in `admission-store.ts`; '' leaves it as it is. */
-      readonly once: '' | '2' | '3';
+      readonly reroutes: number;
+      /** How far it has got through the limits of its task; `null` leaves that as it is. */
+      readonly admissionStage: AdmissionStage | null;
       /** Identity of an execution without a record. */
       readonly id: string;
       /** For the record, should it turn out to be cancelled. */
@@ -56,13 +56,13 @@ export type Settlement =
     }
   | {
       /** This run of a perpetual task ended, and another one follows under its key. */
-      readonly kind: 'next';
+      readonly kind: 'followed';
       readonly token: Token;
       /** Key of the record; `null` when there is none. */
       readonly record: string | null;
       readonly state: TerminalState;
       /** When the next run is due; the past means now. */
-      readonly due: { readonly delayMs: number } | { readonly atMs: number };
+      readonly due: Due;
       readonly message: Buffer;
       readonly id: string;
       readonly ttlMs: number;
@@ -226,21 +226,22 @@ function whereOf(to: Destination): string {
 /** Kind and TTL of the group a settlement goes into, then what the script wants for it. */
 function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument, ...ScriptArgument[]] {
   switch (settlement.kind) {
-    case 'finished':
+    case 'ended-unrecorded':
       return ['finished', ''];
-    case 'done': {
+    case 'ended': {
       const { ttlMs, record, state, result, error, errorLine, endsChainOf } = settlement;
       if (state !== 'completed' || endsChainOf !== '') {
         return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf];
       }
       return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
     }
-    case 'again': {
-      const { ttlMs, to, message, keepsDue, deliveries, charges, putBacks, once, id } = settlement;
-      const counts = [deliveries || '', charges || '', putBacks || ''];
-      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, once, id];
+    case 'moved': {
+      const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;
+      const stage = admissionStage === null ? '' : ADMISSION_STAGE_CODE[admissionStage];
+      const counts = [deliveries || '', charges || '', reroutes || ''];
+      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
     }
-    case 'next': {
+    case 'followed': {
       const { ttlMs, record, state, due, message, id } = settlement;
       return ['next', ttlMs, record ?? '', state, whereOf(due), message, id];
     }

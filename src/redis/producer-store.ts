@@ -1,5 +1,7 @@
 /** What a producer reads and writes: placing executions, reading their records, hearing of their events. */
+
 import type { Redis } from 'ioredis';
+import type { Due } from '../core/due.js';
 import type { ExecutionState } from '../core/states.js';
 import type { Keys } from './keys.js';
 import { type ProgressRecord, progressOf } from './progress-store.js';
@@ -12,12 +14,10 @@ export interface Placement {
   readonly kind: PlacementKind;
   readonly key: string;
   readonly task: string;
-  readonly due: Due;
+  /** `null` is now. */
+  readonly due: Due | null;
   readonly message: Buffer;
 }
-
-/** `null` is now; a delay counts from the server's clock. */
-export type Due = { readonly delayMs: number } | { readonly atMs: number } | null;
 
 export interface Placed {
   readonly isNew: boolean;
@@ -176,7 +176,7 @@ function isAlike(a: Placement, b: Placement): boolean {
   return a.kind === b.kind && a.task === b.task && a.due === b.due;
 }
 
-function dueArgument(due: Due): string {
+function dueArgument(due: Due | null): string {
   if (due === null) return '';
   return 'delayMs' in due ? `+${due.delayMs}` : String(due.atMs);
 }

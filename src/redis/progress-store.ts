@@ -1,6 +1,6 @@
 /** How far executions are, in their records: written while they run, and changed from outside. */
 import type { Redis } from 'ioredis';
-import { DEFAULT_TOTAL } from '../core/slots.js';
+import { DEFAULT_TOTAL } from '../core/progress.js';
 import { BATCH_ITEMS, type Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
 import { runScript, type ScriptArgument } from './script.js';

@@ -1,13 +1,13 @@
 /** What there is in a docket, counted and named in bounded scripts: cheap however long the backlog is. */
 import type { Redis } from 'ioredis';
-import { Envelope } from '../core/envelope.js';
 import { UndecodableValueError } from '../core/errors.js';
+import { Envelope } from '../wire/envelope.js';
 import { BATCH_BYTES, BATCH_ITEMS, type Token } from './delivery-store.js';
 import { GROUP, type Keys } from './keys.js';
 import { runScript } from './script.js';
 
 /** Where an execution is: `e` and the token of its entry, or its member of the schedule or of a limit. */
-export type Whereabouts = string;
+export type Location = string;
 
 export interface Survey {
   /** Server milliseconds. */
@@ -16,8 +16,8 @@ export interface Survey {
   readonly running: number;
   readonly scheduled: number;
   readonly quarantined: number;
-  readonly future: readonly { readonly where: Whereabouts; readonly dueMs: number }[];
-  readonly held: readonly { readonly where: Whereabouts; readonly consumer: string }[];
+  readonly future: readonly { readonly where: Location; readonly dueMs: number }[];
+  readonly held: readonly { readonly where: Location; readonly consumer: string }[];
   readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
 }
 
@@ -52,7 +52,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
 }
 
 export interface Queued {
-  readonly where: Whereabouts;
+  readonly where: Location;
   readonly dueMs: number;
 }
 
@@ -99,12 +99,12 @@ async function lastDelivered(redis: Redis, stream: string): Promise<string> {
 
 export interface Waiting {
   readonly total: number;
-  readonly first: readonly { readonly where: Whereabouts; readonly limit: string }[];
+  readonly first: readonly { readonly where: Location; readonly limit: string }[];
 }
 
 /** Counts who waits for slots, limit by limit, and names up to `count`. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
-  const first: { where: Whereabouts; limit: string }[] = [];
+  const first: { where: Location; limit: string }[] = [];
   let total = 0;
   let cursor = '0';
   do {
@@ -134,7 +134,7 @@ export interface Identity {
 }
 
 /** Says what the executions in these places are; `null` for those that have gone elsewhere. */
-export async function identify(redis: Redis, keys: Keys, places: readonly Whereabouts[]): Promise<(Identity | null)[]> {
+export async function identify(redis: Redis, keys: Keys, places: readonly Location[]): Promise<(Identity | null)[]> {
   const identities: (Identity | null)[] = [];
   while (identities.length < places.length) {
     const batch = places.slice(identities.length, identities.length + BATCH_ITEMS);

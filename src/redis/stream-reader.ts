@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import { GROUP, type Keys } from './keys.js';
+import { type AdmissionStage, admissionStageOf } from './schema.js';
 
 /** One entry as it came off a stream. */
 export interface Entry {
@@ -17,11 +18,11 @@ export interface Entry {
   /** How many of them ended because of this execution, as far as can be known. */
   readonly charges: number;
   /** How often it was put back because nobody could run it. */
-  readonly putBacks: number;
-  /** '1' the winner that a debounce waited for, '2' when cooldown and debounce are behind it, else ''. */
-  readonly once: string;
+  readonly reroutes: number;
+  /** How far it has got through the limits of its task. */
+  readonly admissionStage: AdmissionStage;
   /** Whether it was woken with its slots in hand. */
-  readonly holdsSlots: boolean;
+  readonly holdsPermits: boolean;
 }
 
 type RawEntry = [id: Buffer, fields: Buffer[]];
@@ -77,9 +78,9 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
   let dueMs = 0;
   let deliveries = 0;
   let charges = 0;
-  let putBacks = 0;
-  let once = '';
-  let holdsSlots = false;
+  let reroutes = 0;
+  let admissionStage: AdmissionStage = 'new';
+  let holdsPermits = false;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!;
     const value = fields[i + 1]!;
@@ -89,12 +90,12 @@ function parseEntry(letter: 'w' | 'f', [id, fields]: RawEntry): Entry {
     else if (name[0] === LETTER_W) dueMs = Number(value);
     else if (name[0] === LETTER_D) deliveries = Number(value);
     else if (name[0] === LETTER_C) charges = Number(value);
-    else if (name[0] === LETTER_P) putBacks = Number(value);
-    else if (name[0] === LETTER_O) once = value.toString();
-    else if (name[0] === LETTER_H) holdsSlots = true;
+    else if (name[0] === LETTER_P) reroutes = Number(value);
+    else if (name[0] === LETTER_O) admissionStage = admissionStageOf(value.toString());
+    else if (name[0] === LETTER_H) holdsPermits = true;
   }
   if (dueMs === 0) dueMs = millisecondsOf(id);
-  return { token, record, message, dueMs, deliveries, charges, putBacks, once, holdsSlots };
+  return { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits };
 }
 
 /** An entry's id is `<milliseconds>-<counter>`: the time it was added. */

@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { Strikes } from '../core/strikes.js';
+import type { Strikes } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
 import { loadStrikes, parseChange, type StrikeChange, type StrikeSnapshot } from './strike-store.js';
 

@@ -3,7 +3,7 @@
  * there is, so ten thousand strikes and restores leave what is still struck and that one field.
  */
 import type { Redis } from 'ioredis';
-import { parseStrike, type Strike } from '../core/strikes.js';
+import { parseStrike, type Strike } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
 import { runScript } from './script.js';
 

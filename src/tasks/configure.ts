@@ -1,6 +1,7 @@
 /** What a task module says to the workers that load it, beside its tasks. */
-import type { ErrorClass } from '../core/codec.js';
+
 import { InvalidOptionError } from '../core/errors.js';
+import type { ErrorClass } from '../wire/codec.js';
 import { checkUses, type Dependency } from './dependencies.js';
 import { type AnyTask, isTask } from './task.js';
 

@@ -1,6 +1,6 @@
 /** What a task's body receives beside its arguments. */
 import type { Duration } from '../core/duration.js';
-import type { StrikeOperand, StrikeOperator } from '../core/strikes.js';
+import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallResult } from './call.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';

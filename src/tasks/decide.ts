@@ -1,9 +1,10 @@
 /** Decides what follows the end of an attempt: one pure function, used wherever an attempt can end. */
+import type { Due } from '../core/due.js';
 import { TimeoutError } from '../core/errors.js';
 import type { RetryData, TaskPolicies } from './policies.js';
 
 /** How the body ended. */
-export type Ending =
+export type BodyEnd =
   | { readonly kind: 'returned' }
   | {
       readonly kind: 'threw';
@@ -11,18 +12,15 @@ export type Ending =
       readonly isRetryable: boolean;
     }
   /** The body asked for another attempt. */
-  | { readonly kind: 'asked'; readonly due: RetryDue };
-
-/** When the next attempt is due: after a delay, or at a time; both on the server's clock. */
-export type RetryDue = { readonly delayMs: number } | { readonly atMs: number };
+  | { readonly kind: 'asked'; readonly due: Due };
 
 export type Decision =
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed' }
-  | { readonly kind: 'retry'; readonly due: RetryDue };
+  | { readonly kind: 'retry'; readonly due: Due };
 
 /** `random` is drawn from 0..1 for the jitter. */
-export function decide(policies: TaskPolicies, attempt: number, ending: Ending, random = Math.random): Decision {
+export function decide(policies: TaskPolicies, attempt: number, ending: BodyEnd, random = Math.random): Decision {
   if (ending.kind === 'returned') return { kind: 'completed' };
   const { retry } = policies;
   if (!retry || !hasAttemptsLeft(retry, attempt)) return { kind: 'failed' };

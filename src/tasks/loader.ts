@@ -1,7 +1,7 @@
 /** Loads task modules by reference: all of them, or an error. The one place that imports user code. */
 import { pathToFileURL } from 'node:url';
-import type { ErrorClass } from '../core/codec.js';
 import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
+import type { ErrorClass } from '../wire/codec.js';
 import { withBuiltins } from './builtin.js';
 import { collectTasks } from './collection.js';
 import { type ConfigurationDefinition, configurationOf } from './configure.js';

@@ -1,7 +1,7 @@
 /** The two lines that tell of an attempt. Arguments are private unless the task says which may be shown. */
 import { inspect } from 'node:util';
-import type { Outcome } from '../core/protocol.js';
-import { monotonicMs } from '../core/slots.js';
+import type { Outcome } from '../channel/protocol.js';
+import { monotonicMs } from '../core/clock.js';
 import type { LoggedArguments } from '../tasks/task.js';
 import type { Attempt } from './attempt.js';
 

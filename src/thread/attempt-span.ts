@@ -1,6 +1,6 @@
 /** The span of an attempt: from its arguments to the end of its clean-up, whatever becomes of it. */
-import type { Outcome } from '../core/protocol.js';
-import type { Tracer } from '../core/tracing.js';
+import type { Outcome } from '../channel/protocol.js';
+import type { Tracer } from '../tracing/tracing.js';
 import type { Attempt } from './attempt.js';
 
 export function runInSpan(attempt: Attempt, tracer: Tracer, run: () => Promise<Outcome>): Promise<Outcome> {

@@ -2,13 +2,14 @@
  * One attempt as the executor sees it: whether it must end, and why. Made for every execution, so everything that costs
  * is made on first use.
  */
-import type { Envelope } from '../core/envelope.js';
+
+import type { ChunkItem, ProgressMessage } from '../channel/protocol.js';
+import { type SlotTable, StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { ChunkItem, ProgressMessage } from '../core/protocol.js';
-import { type SlotTable, StopReason } from '../core/slots.js';
-import type { Tracing } from '../core/tracing.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import type { TaskDefinition } from '../tasks/task.js';
+import type { Tracing } from '../tracing/tracing.js';
+import type { Envelope } from '../wire/envelope.js';
 import { Clock } from './clock.js';
 import { NextRunRequest } from './next-run.js';
 import { AttemptProgress } from './progress.js';

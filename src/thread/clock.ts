@@ -4,9 +4,10 @@
  * Owns the deadline of what runs now. It is kept twice: here, where the attempt asks, and in the slot table, where the
  * coordinator sees it and ends the thread when the code does not end by itself.
  */
+
+import { monotonicMs } from '../core/clock.js';
 import type { TimeoutError } from '../core/errors.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
-import { monotonicMs } from '../core/slots.js';
 import { timeoutErrorOf } from '../tasks/decide.js';
 
 export interface ClockOptions {

@@ -1,4 +1,6 @@
 /** What a body gets as `ctx`: a view of its attempt. A dependency gets one of its own, with its own `uses` on it. */
+
+import type { Due } from '../core/due.js';
 import { toMs } from '../core/duration.js';
 import type {
   Logger,
@@ -8,7 +10,6 @@ import type {
   TaskDocket,
   TimeoutControl,
 } from '../tasks/context.js';
-import type { RetryDue } from '../tasks/decide.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Progress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
@@ -16,7 +17,7 @@ import { dueAfter, dueAt } from './next-run.js';
 
 /** Thrown by `ctx.retry.after` and `.at` to leave the body; the executor makes an outcome of it. */
 export class RetryRequest extends Error {
-  constructor(readonly due: RetryDue) {
+  constructor(readonly due: Due) {
     super('the task asked for another attempt');
   }
 }

@@ -1,7 +1,5 @@
 /** A worker thread: loads the task modules once, then runs the chunks it is sent. Started by piscina. */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { assertNever } from '../core/assert.js';
-import { encodeError } from '../core/codec.js';
 import {
   ASKED,
   type Booted,
@@ -10,14 +8,16 @@ import {
   HEARD,
   type LogLine,
   type OutcomeBatch,
-  type Placements,
+  type PlacementCounts,
   type ProgressMessage,
   type ThreadConfig,
   type ToThread,
-} from '../core/protocol.js';
-import { SlotTable } from '../core/slots.js';
+} from '../channel/protocol.js';
+import { SlotTable } from '../channel/slots.js';
+import { assertNever } from '../core/assert.js';
 import { loadTasks } from '../tasks/loader.js';
 import { type Manifest, manifestOf } from '../tasks/manifest.js';
+import { encodeError } from '../wire/codec.js';
 import { Executor } from './executor.js';
 import { Scope } from './scope.js';
 
@@ -49,7 +49,7 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
   const reports = {
     log: (line: LogLine) => send({ kind: 'log', line }),
     progress: (message: ProgressMessage) => send({ kind: 'progress', message }),
-    placements: (placements: Placements) => send({ kind: 'placements', placements }),
+    placements: (placements: PlacementCounts) => send({ kind: 'placements', placements }),
   };
   scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   await scope.tracing.load(); // the task modules may have registered who traces

@@ -4,15 +4,17 @@
  * Owns the rule that an execution starts only after it won its slot, and starts as late as possible: what waits behind
  * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
  */
-import { Envelope } from '../core/envelope.js';
-import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../core/protocol.js';
+
+import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
+import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
+import { monotonicMs } from '../core/clock.js';
 import { Queue } from '../core/queue.js';
-import { monotonicMs, type SlotTable, ticketOf } from '../core/slots.js';
 import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
 import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
+import { Envelope } from '../wire/envelope.js';
 import { Attempt, type ThreadScope } from './attempt.js';
-import { runAttempt, type Surroundings } from './run-attempt.js';
+import { type AttemptServices, runAttempt } from './run-attempt.js';
 import { SharedInstances } from './shared-instances.js';
 
 export interface ExecutorOptions {
@@ -43,7 +45,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #slots: SlotTable;
   readonly #shared: SharedInstances;
-  readonly #surroundings: Surroundings;
+  readonly #surroundings: AttemptServices;
   readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
   readonly #running = new Set<Attempt>();
   readonly #chunks = new Set<Chunk>();
@@ -125,7 +127,7 @@ export class Executor {
     const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
     this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-    const ticket = ticketOf(item.row, item.epoch);
+    const ticket = shipmentIdOf(item.row, item.epoch);
     chunk.outcomes.add(ticket, outcome);
     if (message !== undefined) chunk.outcomes.addMessage({ ticket, message });
     this.#advance(chunk);

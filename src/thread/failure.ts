@@ -1,6 +1,6 @@
 /** From what an attempt threw to its outcome. */
 import { types } from 'node:util';
-import { encodeError } from '../core/codec.js';
+import type { Outcome } from '../channel/protocol.js';
 import {
   InvalidArgumentsError,
   ResultTooLargeError,
@@ -8,8 +8,8 @@ import {
   UndecodableValueError,
   UnencodableValueError,
 } from '../core/errors.js';
-import type { Outcome } from '../core/protocol.js';
-import { decide, type Ending } from '../tasks/decide.js';
+import { type BodyEnd, decide } from '../tasks/decide.js';
+import { encodeError } from '../wire/codec.js';
 import type { Attempt } from './attempt.js';
 import { RetryRequest } from './context.js';
 
@@ -28,7 +28,7 @@ export function failureOf(attempt: Attempt, error: unknown): Outcome {
 /** What the next attempt would only meet again. */
 const FINAL_ERRORS = [InvalidArgumentsError, ResultTooLargeError, UnencodableValueError, UndecodableValueError];
 
-function endingOf(error: unknown): Ending {
+function endingOf(error: unknown): BodyEnd {
   if (types.isProxy(error)) return { kind: 'threw', isRetryable: true }; // `instanceof` would run its traps
   if (error instanceof RetryRequest) return { kind: 'asked', due: error.due };
   const isRetryable = !FINAL_ERRORS.some((final) => error instanceof final);

@@ -1,18 +1,19 @@
 /** What the body of a perpetual task says of its next run, collected until the attempt ends. */
-import { encodeValue } from '../core/codec.js';
+
+import type { Due } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, PayloadTooLargeError } from '../core/errors.js';
-import type { NextRun } from '../core/protocol.js';
 import type { PerpetualControl } from '../tasks/context.js';
-import type { RetryDue } from '../tasks/decide.js';
+import type { NextRunOverride } from '../tasks/next-run.js';
 import type { PerpetualData } from '../tasks/policies.js';
+import { encodeValue } from '../wire/codec.js';
 
 export class NextRunRequest {
   readonly #policy: PerpetualData;
   readonly #task: string;
   readonly #maxPayloadBytes: number;
   #everyMs: number | undefined;
-  #due: RetryDue | undefined;
+  #due: Due | undefined;
   #args: Uint8Array | undefined;
   #isEnded = false;
   /** What `ctx.perpetual` gives. Its functions work destructured, too. */
@@ -46,7 +47,7 @@ export class NextRunRequest {
   }
 
   /** What was said; `null` when that is nothing, and the policy alone decides. */
-  get said(): NextRun | null {
+  get said(): NextRunOverride | null {
     if (this.#isEnded) return { isEnded: true };
     if (this.#everyMs === undefined && this.#due === undefined && this.#args === undefined) return null;
     return {
@@ -81,12 +82,12 @@ export class NextRunRequest {
 }
 
 /** @throws InvalidOptionError naming `option` when it is not a duration */
-export function dueAfter(delay: Duration, option: string): RetryDue {
+export function dueAfter(delay: Duration, option: string): Due {
   return { delayMs: toMs(delay, option) };
 }
 
 /** @throws InvalidOptionError naming `option` when it is not a valid date */
-export function dueAt(when: Date, option: string): RetryDue {
+export function dueAt(when: Date, option: string): Due {
   if (when instanceof Date && !Number.isNaN(when.getTime())) return { atMs: when.getTime() };
   throw new InvalidOptionError(option, 'expected a valid date');
 }

@@ -1,18 +1,19 @@
 /** Counts what the tasks of this thread add, and reports it now and then: one message for however many. */
-import type { PlacementCount, Placements } from '../core/protocol.js';
+import type { PlacementCounts } from '../channel/protocol.js';
+import type { CountedPlacement } from '../core/states.js';
 
 const REPORT_AFTER_MS = 100;
 
 export class PlacementCounter {
-  readonly #report: (placements: Placements) => void;
-  readonly #counts = new Map<PlacementCount, Map<string, number>>();
+  readonly #report: (placements: PlacementCounts) => void;
+  readonly #counts = new Map<CountedPlacement, Map<string, number>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(report: (placements: Placements) => void) {
+  constructor(report: (placements: PlacementCounts) => void) {
     this.#report = report;
   }
 
-  add(what: PlacementCount, task: string): void {
+  add(what: CountedPlacement, task: string): void {
     const counts = this.#counts.get(what) ?? new Map<string, number>();
     this.#counts.set(what, counts);
     counts.set(task, (counts.get(task) ?? 0) + 1);

@@ -4,9 +4,12 @@
  *
  * Owns the rule that nothing is written after the attempt has ended: its row may have another tenant then.
  */
+
+import type { ChunkItem } from '../channel/protocol.js';
+import { shipmentIdOf } from '../channel/slots.js';
+import { monotonicMs } from '../core/clock.js';
 import { InvalidOptionError } from '../core/errors.js';
-import type { ChunkItem } from '../core/protocol.js';
-import { DEFAULT_TOTAL, monotonicMs, ticketOf } from '../core/slots.js';
+import { DEFAULT_TOTAL } from '../core/progress.js';
 import { checkIncrement, checkMessage, checkTotal, type Progress } from '../tasks/progress.js';
 import type { ThreadScope } from './attempt.js';
 
@@ -87,6 +90,6 @@ export class AttemptProgress implements Progress {
     }
     this.#sentMs = monotonicMs();
     this.#hasUnsent = false;
-    this.#scope.report({ ticket: ticketOf(this.#row, this.#epoch), message: this.message });
+    this.#scope.report({ ticket: shipmentIdOf(this.#row, this.#epoch), message: this.message });
   }
 }

@@ -4,13 +4,14 @@
  * Written so that a task without schema, dependencies, timeout and log lines pays for none of them: it waits for
  * nothing but its body, and nothing is made but its context.
  */
-import { decodeValue, encodeValue } from '../core/codec.js';
+
+import type { Outcome } from '../channel/protocol.js';
+import { StopReason } from '../channel/slots.js';
 import { ResultTooLargeError } from '../core/errors.js';
-import type { Outcome } from '../core/protocol.js';
-import { StopReason } from '../core/slots.js';
-import type { Tracing } from '../core/tracing.js';
 import type { NamedDependency } from '../tasks/loader.js';
 import { validateArguments } from '../tasks/schema.js';
+import type { Tracing } from '../tracing/tracing.js';
+import { decodeValue, encodeValue } from '../wire/codec.js';
 import type { Attempt } from './attempt.js';
 import { logEnd, logStart } from './attempt-log.js';
 import { runInSpan } from './attempt-span.js';
@@ -20,7 +21,7 @@ import { Resolution } from './resolution.js';
 import type { SharedInstances } from './shared-instances.js';
 
 /** What surrounds every attempt on a thread. */
-export interface Surroundings {
+export interface AttemptServices {
   /** Dependencies of the worker, outermost first. */
   readonly uses: readonly NamedDependency[];
   readonly shared: SharedInstances;
@@ -29,14 +30,14 @@ export interface Surroundings {
 }
 
 /** Runs an attempt to its very end, clean-up included, in a span if anybody wants one. Never rejects. */
-export function runAttempt(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
+export function runAttempt(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
   const { tracer } = surroundings.tracing;
   if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, surroundings));
   if (surroundings.tracing.mustLoad) void surroundings.tracing.load(); // for those to come
   return runSteps(attempt, surroundings);
 }
 
-async function runSteps(attempt: Attempt, surroundings: Surroundings): Promise<Outcome> {
+async function runSteps(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
   const { task } = attempt;
   let call: string | undefined;
   let resolution: Resolution | undefined;

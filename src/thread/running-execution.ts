@@ -1,11 +1,13 @@
 /** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
-import { decodeValue } from '../core/codec.js';
+
+import { monotonicMs } from '../core/clock.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
-import { DEFAULT_TOTAL, monotonicMs } from '../core/slots.js';
+import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
+import { decodeValue } from '../wire/codec.js';
 import type { Attempt } from './attempt.js';
 
 export class RunningExecution implements Execution<unknown> {

@@ -2,13 +2,13 @@
 
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
+import type { LogLine, PlacementCounts, ProgressMessage, ThreadConfig } from '../channel/protocol.js';
+import type { SlotTable } from '../channel/slots.js';
 import { Docket, watchPlacements } from '../client/docket.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
-import type { ErrorClass } from '../core/codec.js';
-import type { LogLine, Placements, ProgressMessage, ThreadConfig } from '../core/protocol.js';
-import type { SlotTable } from '../core/slots.js';
-import { Tracing } from '../core/tracing.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
+import { Tracing } from '../tracing/tracing.js';
+import type { ErrorClass } from '../wire/codec.js';
 import type { ThreadScope } from './attempt.js';
 import { PlacementCounter } from './placement-counter.js';
 
@@ -16,7 +16,7 @@ import { PlacementCounter } from './placement-counter.js';
 export interface Reports {
   log(line: LogLine): void;
   progress(message: ProgressMessage): void;
-  placements(placements: Placements): void;
+  placements(placements: PlacementCounts): void;
 }
 
 export class Scope implements ThreadScope {

@@ -2,8 +2,8 @@
 import type { Redis } from 'ioredis';
 import type { DocketSettings } from '../client/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import type { LinkWatch } from './link-watch.js';
 import type { WorkerSettings } from './options.js';
+import type { ConnectionWatch } from './watch/connection-watch.js';
 
 export interface Connections {
   readonly commands: Redis;
@@ -18,7 +18,7 @@ export interface Connections {
 export async function openConnections(
   { url }: DocketSettings,
   { name, longestReadMs, longestPauseMs }: WorkerSettings,
-  links: LinkWatch,
+  links: ConnectionWatch,
   signal: AbortSignal,
 ): Promise<Connections> {
   await closeConnection(await openConnection(url, 'producer', { name }));

@@ -7,42 +7,43 @@
  * user code runs here (unless `threads: 0` asks for it), so nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
+import type { ThreadConfig } from '../channel/protocol.js';
+import { StopReason } from '../channel/slots.js';
 import type { DocketSettings } from '../client/options.js';
-import type { ThreadConfig } from '../core/protocol.js';
+import { monotonicMs } from '../core/clock.js';
 import { aborted, pause, type Service } from '../core/service.js';
-import { monotonicMs, StopReason } from '../core/slots.js';
-import type { Tally } from '../observe/tally.js';
+import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
-import type { Allowance } from './allowance.js';
-import { Canceller } from './canceller.js';
-import { Catalog } from './catalog.js';
 import type { Connections } from './connections.js';
-import { Crew } from './crew.js';
 import { type Delivery, keyOf } from './delivery.js';
-import { Dispatcher, type DispatcherEvents } from './dispatcher.js';
-import { Enforcer } from './enforcer.js';
-import { Heartbeat } from './heartbeat.js';
-import { Intake } from './intake.js';
-import type { Lane } from './lane.js';
-import { Leases } from './leases.js';
-import { startLocalThread } from './local-thread.js';
-import { Meter } from './meter.js';
+import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
+import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
+import type { Lane } from './dispatch/lane.js';
+import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
+import { Heartbeat } from './fleet/heartbeat.js';
+import { Leases } from './fleet/leases.js';
+import { Reclaimer } from './fleet/reclaimer.js';
+import { Scheduler } from './fleet/scheduler.js';
+import { Seeder } from './fleet/seeder.js';
+import { ServerClock } from './fleet/server-clock.js';
+import type { AttemptBudget } from './intake/attempt-budget.js';
+import { CancelListener } from './intake/cancel-listener.js';
+import { Catalog } from './intake/catalog.js';
+import { Intake } from './intake/intake.js';
+import { Rerouter } from './intake/rerouter.js';
+import { StrikeGuard } from './intake/strike-guard.js';
 import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
-import { startPiscinaThread } from './piscina-thread.js';
-import { ProgressWriter } from './progress-writer.js';
-import { PutBacks } from './put-backs.js';
-import { Reclaimer } from './reclaimer.js';
-import { Scheduler } from './scheduler.js';
-import { Seeder } from './seeder.js';
-import { ServerClock } from './server-clock.js';
-import { Settler } from './settler.js';
-import { StrikeWatch } from './strike-watch.js';
-import { Summary } from './summary.js';
-import type { Thread, ThreadEvents } from './thread.js';
+import { ProgressWriter } from './settle/progress-writer.js';
+import { Settler } from './settle/settler.js';
+import { startLocalThread } from './threads/local-thread.js';
+import { startPiscinaThread } from './threads/piscina-thread.js';
+import type { Thread, ThreadEvents } from './threads/thread.js';
+import { AttemptRecorder } from './watch/attempt-recorder.js';
+import { SummaryLogger } from './watch/summary-logger.js';
 
 /** How often it is asked whether anything is left, at first and at most. */
 const FIRST_LOOK_MS = 10;
@@ -62,18 +63,18 @@ export class Coordinator {
   readonly #settler: Settler;
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
-  readonly #canceller: Canceller;
-  readonly #strikes: StrikeWatch;
-  readonly #putBacks: PutBacks;
+  readonly #canceller: CancelListener;
+  readonly #strikes: StrikeGuard;
+  readonly #reroutes: Rerouter;
   readonly #progress: ProgressWriter;
-  readonly #crew: Crew;
+  readonly #crew: ThreadSupervisor;
   /** Bring in work; stop first. */
   readonly #suppliers: readonly Service[];
   /** Keep what is here; stop last. */
   readonly #keepers: readonly Service[];
-  readonly #allowance: Allowance;
-  readonly #tally: Tally | null;
-  readonly #meter: Meter | null;
+  readonly #allowance: AttemptBudget;
+  readonly #tally: TaskCounters | null;
+  readonly #meter: AttemptRecorder | null;
   readonly #heartbeat: Heartbeat;
   #isReady = false;
   #catalog = new Catalog({ tasks: [], fallback: null });
@@ -86,8 +87,8 @@ export class Coordinator {
     connections: Connections,
     logger: WorkerLogger,
     onBroken: (error: Error) => void,
-    allowance: Allowance,
-    tally: Tally | null,
+    allowance: AttemptBudget,
+    tally: TaskCounters | null,
   ) {
     this.#docket = docket;
     this.#settings = settings;
@@ -105,7 +106,7 @@ export class Coordinator {
     const clock = new ServerClock();
     const common = { redis: commands, keys, consumer, leaseMs, clock, logger, held: () => this.#held() };
 
-    this.#canceller = new Canceller({
+    this.#canceller = new CancelListener({
       ...common,
       subscriber,
       cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
@@ -120,14 +121,14 @@ export class Coordinator {
       takeProgress: (delivery) => this.#progress.take(delivery),
       onEnded: (delivery) => this.#canceller.honoured(delivery),
     });
-    this.#strikes = new StrikeWatch({
+    this.#strikes = new StrikeGuard({
       ...common,
       subscriber,
       dispatched: () => this.#dispatcher.deliveries(),
       withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
       strike: (delivery, why) => this.#settler.strike(delivery, why),
     });
-    this.#putBacks = new PutBacks({
+    this.#reroutes = new Rerouter({
       ...common,
       putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
     });
@@ -153,7 +154,7 @@ export class Coordinator {
     };
     this.#dispatcher = new Dispatcher(threads, concurrency, events, settings.maxTasksPerThread);
     const { lanes, slots } = this.#dispatcher;
-    this.#meter = tally && new Meter(tally, slots, lanes, clock);
+    this.#meter = tally && new AttemptRecorder(tally, slots, lanes, clock);
     this.#progress = new ProgressWriter({ redis: commands, keys, lanes, slots, logger });
     this.#intake = new Intake({
       ...common,
@@ -166,12 +167,12 @@ export class Coordinator {
       held: () => this.#dispatcher.size,
       take: (deliveries) => this.#take(deliveries),
       withholds: (delivery) => this.#strikes.withholds(delivery),
-      refuse: (delivery) => void this.#putBacks.add(delivery),
+      refuse: (delivery) => void this.#reroutes.add(delivery),
       allowance,
       leave: (delivery) => this.#settler.leaveToOthers(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
-    this.#crew = new Crew({
+    this.#crew = new ThreadSupervisor({
       dispatcher: this.#dispatcher,
       logger,
       start: (lane, signal) => this.#startThread(lane, signal),
@@ -193,7 +194,7 @@ export class Coordinator {
     });
     this.#keepers = [
       new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
-      new Enforcer({
+      new DeadlineEnforcer({
         lanes,
         slots,
         abortGraceMs,
@@ -206,7 +207,7 @@ export class Coordinator {
       this.#progress,
       this.#canceller,
       this.#strikes,
-      ...(tally && this.#meter && isRead(logger, 'info') ? [new Summary(tally, this.#meter, logger)] : []),
+      ...(tally && this.#meter && isRead(logger, 'info') ? [new SummaryLogger(tally, this.#meter, logger)] : []),
       this.#heartbeat,
     ];
   }
@@ -334,7 +335,7 @@ export class Coordinator {
   }
 
   async #signOff(): Promise<void> {
-    await this.#putBacks.idle();
+    await this.#reroutes.idle();
     await this.#settler.idle();
     await Promise.all(this.#keepers.map((service) => service.stop()));
     await leave(this.#connections.commands, this.#docket.keys, this.#consumer).catch((error) =>
@@ -347,7 +348,7 @@ export class Coordinator {
 
   *#held(): Iterable<Delivery> {
     yield* this.#intake.claiming;
-    yield* this.#putBacks.deliveries;
+    yield* this.#reroutes.deliveries;
     yield* this.#dispatcher.deliveries();
     yield* this.#settler.deliveries();
   }

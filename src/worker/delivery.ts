@@ -1,9 +1,12 @@
 /** One execution in the hands of this worker, from the read to the settle. */
-import { Envelope, withAttempt } from '../core/envelope.js';
+
+import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import type { Destination, Settlement, Token } from '../redis/delivery-store.js';
+import type { AdmissionStage } from '../redis/schema.js';
 import type { Entry } from '../redis/stream-reader.js';
 import type { TaskPolicies } from '../tasks/policies.js';
+import { Envelope, withAttempt } from '../wire/envelope.js';
 
 export interface Delivery {
   readonly token: Token;
@@ -18,11 +21,11 @@ export interface Delivery {
   /** How many of them the execution is charged with. */
   readonly charges: number;
   /** How often it was put back because nobody could run it. */
-  readonly putBacks: number;
-  /** How far it has got through the gates of its task: see `Applicant` in `redis/admission-store.ts`. */
-  readonly once: string;
+  readonly reroutes: number;
+  /** How far it has got through the limits of its task. */
+  readonly admissionStage: AdmissionStage;
   /** Whether it was woken with its slots in hand. */
-  readonly holdsSlots: boolean;
+  readonly holdsPermits: boolean;
 }
 
 /** From so many deliveries without an outcome on, an execution may be what ends its threads or processes. */
@@ -38,10 +41,10 @@ export function isSuspect(delivery: Delivery): boolean {
  * @throws UndecodableValueError when the entry holds no message that can be read
  */
 export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolicies | null): Delivery {
-  const { token, record, message, dueMs, deliveries, charges, putBacks, once, holdsSlots } = entry;
+  const { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits } = entry;
   const envelope = new Envelope(message ?? NO_MESSAGE);
   const policies = envelope.isReadable ? policiesOf(envelope.task) : null;
-  return { token, record, envelope, policies, dueMs, deliveries, charges, putBacks, once, holdsSlots };
+  return { token, record, envelope, policies, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits };
 }
 
 const NO_MESSAGE = Buffer.alloc(0);
@@ -61,7 +64,7 @@ export function ticketOf({ token, dueMs }: Delivery): number {
 }
 
 /** How an execution ended, for its record. */
-export interface Ending {
+export interface FinalState {
   readonly state: TerminalState;
   readonly result?: Uint8Array | null;
   readonly error?: Uint8Array;
@@ -71,10 +74,10 @@ export interface Ending {
 }
 
 /** The execution, which has a record, ended. */
-export function done({ token, envelope }: Delivery, record: string, ending: Ending): Settlement {
+export function done({ token, envelope }: Delivery, record: string, ending: FinalState): Settlement {
   const { state, result, error, errorLine = '', endsChainOf = '' } = ending;
   return {
-    kind: 'done',
+    kind: 'ended',
     token,
     record,
     ttlMs: envelope.ttlMs,
@@ -87,26 +90,30 @@ export function done({ token, envelope }: Delivery, record: string, ending: Endi
 }
 
 /** This run of a perpetual task ended, and the next one follows; with the same arguments unless others are given. */
-export function followed(
-  delivery: Delivery,
-  state: TerminalState,
-  due: { readonly delayMs: number } | { readonly atMs: number },
-  args: Uint8Array | null,
-): Settlement {
+export function followed(delivery: Delivery, state: TerminalState, due: Due, args: Uint8Array | null): Settlement {
   const { token, record, envelope } = delivery;
   const message = withAttempt(envelope, 1, args);
-  return { kind: 'next', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
 }
 
 /**
  * The next attempt, straight back on the work stream when it is due at once. A perpetual task keeps its due time, from
  * which the next run is counted.
  */
-export function retried(delivery: Delivery, due: { readonly delayMs: number } | { readonly atMs: number }): Settlement {
+export function retried(delivery: Delivery, due: Due): Settlement {
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   const message = withAttempt(delivery.envelope, delivery.envelope.attempt + 1);
   const keepsDue = delivery.policies?.perpetual !== undefined;
-  return { ...goesOn(delivery), to, message, keepsDue, deliveries: 0, charges: 0, putBacks: 0, once: '2' };
+  return {
+    ...goesOn(delivery),
+    to,
+    message,
+    keepsDue,
+    deliveries: 0,
+    charges: 0,
+    reroutes: 0,
+    admissionStage: 'submission-admitted',
+  };
 }
 
 /** The same attempt, which has not run, or was cut short and is not to blame, goes to whoever reads next. */
@@ -128,20 +135,20 @@ export function postponed(delivery: Delivery, delayMs: number): Settlement {
 
 /** The same attempt, which has not met the limits of its task, waits for a worker that can run it. */
 export function putBack(delivery: Delivery, delayMs: number): Settlement {
-  return { ...goesOn(delivery), to: { delayMs }, putBacks: delivery.putBacks + 1, once: '' };
+  return { ...goesOn(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
 }
 
 /** The same attempt, which has not met the limits of its task, is left to other workers. */
 export function leftToOthers(delivery: Delivery, delayMs: number): Settlement {
-  return { ...goesOn(delivery), to: { delayMs }, once: '' };
+  return { ...goesOn(delivery), to: { delayMs }, admissionStage: null };
 }
 
 function goesOn(delivery: Delivery) {
-  const { token, envelope, deliveries, charges, putBacks } = delivery;
+  const { token, envelope, deliveries, charges, reroutes } = delivery;
   const id = keyOf(delivery);
   const { ttlMs } = envelope;
-  const same = { message: null, keepsDue: true, once: '3' } as const;
-  return { kind: 'again', token, id, ttlMs, deliveries, charges, putBacks, ...same } as const;
+  const same = { message: null, keepsDue: true, admissionStage: 'attempt-admitted' } as const;
+  return { kind: 'moved', token, id, ttlMs, deliveries, charges, reroutes, ...same } as const;
 }
 
 function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {

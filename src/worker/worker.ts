@@ -5,13 +5,13 @@ import { checkKey } from '../client/prepare.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
-import { Tally } from '../observe/tally.js';
-import { Allowance } from './allowance.js';
+import { TaskCounters } from '../observe/task-counters.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
-import { LinkWatch } from './link-watch.js';
-import { Monitor } from './monitor.js';
+import { AttemptBudget } from './intake/attempt-budget.js';
 import { isRead, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
+import { ConnectionWatch } from './watch/connection-watch.js';
+import { MonitoringPorts } from './watch/monitoring-ports.js';
 
 /**
  * Runs the work of a docket on threads of this process. Runs once: create another one to run again.
@@ -84,7 +84,7 @@ export class Worker {
       if (Number.isSafeInteger(count) && count >= 0) continue;
       throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
     }
-    const allowance = new Allowance(Object.entries(attempts));
+    const allowance = new AttemptBudget(Object.entries(attempts));
     await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal, allowance);
   }
 
@@ -101,7 +101,7 @@ export class Worker {
   async #start(
     finished: Finished,
     signal: AbortSignal | undefined,
-    allowance: Allowance = new Allowance(),
+    allowance: AttemptBudget = new AttemptBudget(),
   ): Promise<void> {
     if (this.#running) throw new Error('this worker was started before: create another one');
     const stop = () => this.#stopping.abort();
@@ -111,12 +111,12 @@ export class Worker {
     await this.#running.finally(() => signal?.removeEventListener('abort', stop));
   }
 
-  async #run(finished: Finished, allowance: Allowance): Promise<void> {
+  async #run(finished: Finished, allowance: AttemptBudget): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     const isCounted = this.#settings.metricsPort !== null || isRead(this.#logger, 'info');
-    const tally = isCounted ? new Tally() : null;
-    const links = new LinkWatch(this.#docket.url, this.#logger);
-    const monitor = new Monitor(this.#docket.name, this.#settings, tally, links, this.#logger);
+    const tally = isCounted ? new TaskCounters() : null;
+    const links = new ConnectionWatch(this.#docket.url, this.#logger);
+    const monitor = new MonitoringPorts(this.#docket.name, this.#settings, tally, links, this.#logger);
     const unwatch =
       this.#settings.metricsPort === null
         ? null
@@ -132,7 +132,12 @@ export class Worker {
     }
   }
 
-  async #serve(finished: Finished, allowance: Allowance, monitor: Monitor, links: LinkWatch): Promise<void> {
+  async #serve(
+    finished: Finished,
+    allowance: AttemptBudget,
+    monitor: MonitoringPorts,
+    links: ConnectionWatch,
+  ): Promise<void> {
     const { signal } = this.#stopping;
     const connections = await openConnections(this.#docket, this.#settings, links, signal).catch((error) => {
       if (!signal.aborted) throw error; // closed before it had begun

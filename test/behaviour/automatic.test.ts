@@ -1,9 +1,9 @@
 /** Chains that workers start by themselves: once, again when they were lost, and not once they were ended. */
 import { expect, test } from 'vitest';
-import { encoderFor } from '../../src/core/codec.js';
-import { encodeEnvelope } from '../../src/core/envelope.js';
 import { type Seed, seedChains } from '../../src/redis/chain-store.js';
 import { keysOf } from '../../src/redis/keys.js';
+import { encoderFor } from '../../src/wire/codec.js';
+import { encodeEnvelope } from '../../src/wire/envelope.js';
 import { CHAINS, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
 import { describeEachMode } from '../support/modes.js';

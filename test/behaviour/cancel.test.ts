@@ -1,11 +1,11 @@
 /** Cancelling: wherever an execution is, it does not run any more, nobody waits in vain for it, and its key is free. */
 import { ExecutionCancelledError, perpetual, task } from 'docket';
 import { expect, onTestFinished, test } from 'vitest';
-import { encoderFor } from '../../src/core/codec.js';
-import { Envelope, encodeEnvelope } from '../../src/core/envelope.js';
 import { keysOf } from '../../src/redis/keys.js';
-import { Canceller } from '../../src/worker/canceller.js';
+import { encoderFor } from '../../src/wire/codec.js';
+import { Envelope, encodeEnvelope } from '../../src/wire/envelope.js';
 import type { Delivery } from '../../src/worker/delivery.js';
+import { CancelListener } from '../../src/worker/intake/cancel-listener.js';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Added, addEachWay, CHAINS, left, ran, runsOf } from '../support/chains.js';
 import { killClients } from '../support/clients.js';
@@ -324,7 +324,7 @@ describeEachServer('a cancel that is heard', (url) => {
     onTestFinished(() => closeConnection(subscriber));
     const keys = keysOf(fleet.name);
     const options = { redis: fleet.redis, subscriber, keys, logger: recordingLogger().logger };
-    const canceller = new Canceller({
+    const canceller = new CancelListener({
       ...options,
       held: () => held,
       cancel: () => [],
@@ -339,7 +339,7 @@ describeEachServer('a cancel that is heard', (url) => {
 
   function delivery(record: string | null, token: Delivery['token']): Delivery {
     const envelope = new Envelope(encodeEnvelope(encoderFor({}, 'args'), 'once', 0, record === null ? 'id' : null, {}));
-    const counts = { deliveries: 0, charges: 0, putBacks: 0, once: '', holdsSlots: false };
+    const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
     return { token, record, envelope, policies: {}, dueMs: 0, ...counts };
   }
 

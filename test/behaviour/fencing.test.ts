@@ -18,7 +18,7 @@ import {
 import { heartbeat, leave } from '../../src/redis/fleet-store.js';
 import { type Keys, keysOf } from '../../src/redis/keys.js';
 import { type Entry, readEntries } from '../../src/redis/stream-reader.js';
-import { Reclaimer } from '../../src/worker/reclaimer.js';
+import { Reclaimer } from '../../src/worker/fleet/reclaimer.js';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet, recordingLogger } from '../support/fleet.js';
 import { describeEachServer } from '../support/servers.js';
@@ -68,7 +68,7 @@ describeEachServer('a delivery', (url) => {
   }
 
   const completed = (entry: Entry): Settlement => ({
-    ...{ kind: 'done', token: entry.token, record: entry.record!, ttlMs: 60_000, state: 'completed' },
+    ...{ kind: 'ended', token: entry.token, record: entry.record!, ttlMs: 60_000, state: 'completed' },
     ...{ result: Buffer.from([1]), error: null, errorLine: '', endsChainOf: '' },
   });
   const failed = (entry: Entry): Settlement => ({
@@ -76,8 +76,15 @@ describeEachServer('a delivery', (url) => {
     ...({ state: 'failed', result: null, error: Buffer.from([2]), errorLine: 'late' } as const),
   });
   const again = (entry: Entry, delayMs = 0): Settlement => ({
-    ...{ kind: 'again', token: entry.token, message: entry.message!, keepsDue: false, once: '', id: 'lean' },
-    ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, putBacks: 0, ttlMs: 60_000 },
+    ...{
+      kind: 'moved',
+      token: entry.token,
+      message: entry.message!,
+      keepsDue: false,
+      admissionStage: null,
+      id: 'lean',
+    },
+    ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, reroutes: 0, ttlMs: 60_000 },
   });
 
   test('is claimed by the one who read it', async () => {

@@ -1,8 +1,8 @@
 /** Messages that nobody should have written: they are put away with a reason, and the worker goes on. */
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
-import { encoderFor } from '../../src/core/codec.js';
-import { encodeEnvelope } from '../../src/core/envelope.js';
+import { encoderFor } from '../../src/wire/codec.js';
+import { encodeEnvelope } from '../../src/wire/envelope.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeEachMode } from '../support/modes.js';
 import { waitFor } from '../support/wait.js';

@@ -2,11 +2,11 @@
 import { concurrencyLimit, type LimitPolicy } from 'docket';
 import { expect, test } from 'vitest';
 import { limitText } from '../../src/cli/limit-text.js';
-import { encodeValue } from '../../src/core/codec.js';
-import { GatePlan } from '../../src/worker/gates.js';
+import { encodeValue } from '../../src/wire/codec.js';
+import { AdmissionPlan } from '../../src/worker/intake/admission-plan.js';
 
 const textFor = (task: string, limit: LimitPolicy<string>, value: unknown = null) => {
-  const [gate] = new GatePlan(task, [limit]).of(encodeValue({ 'a:b': value }, 'args'));
+  const [gate] = new AdmissionPlan(task, [limit]).of(encodeValue({ 'a:b': value }, 'args'));
   return limitText(gate!.key);
 };
 const byValue = concurrencyLimit('a:b', { max: 1 });

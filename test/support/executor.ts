@@ -1,6 +1,5 @@
 /** An executor without a coordinator: what units of the thread's side are tested with. */
-import { encoderFor } from '../../src/core/codec.js';
-import { encodeEnvelope } from '../../src/core/envelope.js';
+
 import {
   type ChunkItem,
   forEachOutcome,
@@ -8,13 +7,15 @@ import {
   type Outcome,
   type OutcomeBatch,
   type ProgressMessage,
-} from '../../src/core/protocol.js';
-import { rowOf, SlotTable } from '../../src/core/slots.js';
-import { Tracing } from '../../src/core/tracing.js';
+} from '../../src/channel/protocol.js';
+import { rowOfShipment, SlotTable } from '../../src/channel/slots.js';
 import type { Logger, TaskDocket } from '../../src/tasks/context.js';
 import type { LoadedTasks } from '../../src/tasks/loader.js';
 import type { AnyTask } from '../../src/tasks/task.js';
 import { Executor } from '../../src/thread/executor.js';
+import { Tracing } from '../../src/tracing/tracing.js';
+import { encoderFor } from '../../src/wire/codec.js';
+import { encodeEnvelope } from '../../src/wire/envelope.js';
 
 export interface Setting extends Partial<Omit<LoadedTasks, 'tasks'>> {
   readonly concurrency?: number;
@@ -62,7 +63,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
 /** Outcomes by the row of their execution. */
 export function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
   const outcomes = new Map<number, Outcome>();
-  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOf(ticket), outcome));
+  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOfShipment(ticket), outcome));
   return outcomes;
 }
 

@@ -5,7 +5,12 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Applicant, admit, type Gate, type Verdict } from '../../../src/redis/admission-store.js';
+import {
+  type AdmissionCheck,
+  type AdmissionRequest,
+  type AdmissionResult,
+  admit,
+} from '../../../src/redis/admission-store.js';
 import {
   ensureGroups,
   redeliver,
@@ -16,6 +21,7 @@ import {
 } from '../../../src/redis/delivery-store.js';
 import { type Keys, keysOf } from '../../../src/redis/keys.js';
 import { moveDue } from '../../../src/redis/schedule-store.js';
+import type { AdmissionStage } from '../../../src/redis/schema.js';
 import { type Entry, readEntries } from '../../../src/redis/stream-reader.js';
 import { serverTimeMs } from '../../../src/redis/time.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
@@ -32,7 +38,7 @@ interface Bench {
   /** Adds one execution of the task `noop`; without a key it has no record. Answers with its key or id. */
   add(key?: string): Promise<string>;
   read(count?: number): Promise<Delivery[]>;
-  apply(deliveries: readonly Delivery[], gatesOf: GatesOf): Promise<(Verdict | null)[]>;
+  apply(deliveries: readonly Delivery[], gatesOf: GatesOf): Promise<(AdmissionResult | null)[]>;
   settle(settlements: readonly Settlement[]): Promise<number>;
   /** Gives away what is pending, however short its owner was silent. */
   passOn(tokens: readonly Token[]): Promise<void>;
@@ -45,7 +51,7 @@ interface Bench {
   isEmpty(): Promise<boolean>;
 }
 
-type GatesOf = (delivery: Delivery) => readonly Gate[];
+type GatesOf = (delivery: Delivery) => readonly AdmissionCheck[];
 
 async function openBench(url: string): Promise<Bench> {
   const fleet = await openFleet(url);
@@ -97,30 +103,34 @@ async function openBench(url: string): Promise<Bench> {
 
 const applicant =
   (gatesOf: GatesOf) =>
-  (delivery: Delivery): Applicant => {
-    const { record, token, envelope, once, holdsSlots } = delivery;
+  (delivery: Delivery): AdmissionRequest => {
+    const { record, token, envelope, admissionStage, holdsPermits } = delivery;
     const id = record === null ? keyOf(delivery) : '';
     const { attempt, ttlMs } = envelope;
     const ticket = ticketOf(delivery);
-    return { record, token, attempt, ttlMs, ticket, id, once, holdsSlots, gates: gatesOf(delivery) };
+    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, gates: gatesOf(delivery) };
   };
 
 function completed(delivery: Delivery): Settlement {
   const { token, record } = delivery;
-  if (record === null) return { kind: 'finished', token };
+  if (record === null) return { kind: 'ended-unrecorded', token };
   const nothing = { result: null, error: null, errorLine: '', endsChainOf: '' };
-  return { kind: 'done', token, record, ttlMs: 60_000, state: 'completed', ...nothing };
+  return { kind: 'ended', token, record, ttlMs: 60_000, state: 'completed', ...nothing };
 }
 
-function again(delivery: Delivery, to: 'work' | 'front' | number = 'work', once: '' | '2' | '3' = '3'): Settlement {
-  const { token, deliveries, charges, putBacks } = delivery;
+function again(
+  delivery: Delivery,
+  to: 'work' | 'front' | number = 'work',
+  admissionStage: AdmissionStage = 'attempt-admitted',
+): Settlement {
+  const { token, deliveries, charges, reroutes } = delivery;
   const where = typeof to === 'number' ? { delayMs: to } : { stream: to };
-  const counts = { deliveries, charges, putBacks };
-  const same = { message: null, keepsDue: true, once, id: keyOf(delivery), ttlMs: 60_000 };
-  return { kind: 'again', token, to: where, ...counts, ...same };
+  const counts = { deliveries, charges, reroutes };
+  const same = { message: null, keepsDue: true, admissionStage, id: keyOf(delivery), ttlMs: 60_000 };
+  return { kind: 'moved', token, to: where, ...counts, ...same };
 }
 
-const slot = (key: string, max = 1): Gate => ({ kind: 'slot', key, max });
+const slot = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });
 
 describeEachServer('slots', (url) => {
   const LIMITS = ['A', 'B', 'C', 'D'] as const;
@@ -167,7 +177,7 @@ describeEachServer('slots', (url) => {
 
   /** Plays the steps, then finishes whatever there is. */
   async function play(bench: Bench, prefix: string, maxima: readonly number[], steps: readonly Step[]): Promise<void> {
-    const stacks = new Map<string, readonly Gate[]>();
+    const stacks = new Map<string, readonly AdmissionCheck[]>();
     const unread: Delivery[] = [];
     const running: Delivery[] = [];
     const gone: Delivery[] = [];
@@ -195,7 +205,7 @@ describeEachServer('slots', (url) => {
       gone.push(delivery);
       if (fenced > 0)
         expect(over).toContain(keyOf(delivery)); // only a cancel takes it from us here
-      else if (settlement.kind !== 'again') over.add(keyOf(delivery));
+      else if (settlement.kind !== 'moved') over.add(keyOf(delivery));
     }
 
     const doIt = async (one: Step) => {
@@ -275,7 +285,7 @@ describeEachServer('slots', (url) => {
   test('that many wait for in vain are served by a scheduler when one script would have to do too much', async () => {
     const bench = await openBench(url());
     const both = [slot('A'), slot('B')];
-    const needs = new Map<string, Gate[]>();
+    const needs = new Map<string, AdmissionCheck[]>();
     const gatesOf = (delivery: Delivery) => needs.get(keyOf(delivery))!;
     needs.set(await bench.add('a'), [slot('A')]);
     needs.set(await bench.add('b'), [slot('B')]);
@@ -317,7 +327,7 @@ describeEachServer('slots', (url) => {
     // The slot went to the next in line; the one that was lost comes again, and waits first of all.
     const [next, fresh] = await bench.read();
     expect([keyOf(next!), keyOf(fresh!)].sort()).toEqual(['held', 'waits']);
-    const [woken, lost] = next!.holdsSlots ? [next!, fresh!] : [fresh!, next!];
+    const [woken, lost] = next!.holdsPermits ? [next!, fresh!] : [fresh!, next!];
     expect(keyOf(woken)).toBe('waits');
     expect(await bench.apply([woken, lost], gatesOf)).toEqual([null, 'parked']);
     expect(await bench.settle([completed(stale!)])).toBe(1);
@@ -343,7 +353,7 @@ describeEachServer('slots', (url) => {
     await look();
     await ensureGroups(bench.redis, bench.keys);
     const woken = await bench.read();
-    expect(woken.map(({ holdsSlots }) => holdsSlots)).toEqual([true, true]);
+    expect(woken.map(({ holdsPermits }) => holdsPermits)).toEqual([true, true]);
     expect(await bench.apply(woken, gatesOf)).toEqual([null, null]);
     await bench.settle(woken.map(completed));
     expect(await bench.left()).toEqual([]);
@@ -352,7 +362,7 @@ describeEachServer('slots', (url) => {
 
 describeOnAnyServer('a rate limit', (url) => {
   const perMs = 10_000;
-  const rate = (max: number, onExceeded: 'delay' | 'drop' = 'delay'): Gate => ({
+  const rate = (max: number, onExceeded: 'delay' | 'drop' = 'delay'): AdmissionCheck => ({
     ...{ kind: 'rate', key: 'R', max, perMs, onExceeded },
   });
   const booked = async ({ redis, keys }: Bench) => {
@@ -364,7 +374,7 @@ describeOnAnyServer('a rate limit', (url) => {
     const bench = await openBench(url());
     const keys: string[] = [];
     for (let i = 0; i < 20; i++) keys.push(await bench.add(i % 2 === 0 ? `k${i}` : undefined));
-    const verdicts: (Verdict | null)[] = [];
+    const verdicts: (AdmissionResult | null)[] = [];
     for (const delivery of await bench.read()) verdicts.push(...(await bench.apply([delivery], () => [rate(max)])));
     expect(verdicts).toEqual(keys.map((_, i) => (i < max ? null : 'parked')));
     const times = await booked(bench);
@@ -401,7 +411,7 @@ describeOnAnyServer('a rate limit', (url) => {
 
   test('does not drop an attempt that was let in, however long ago', async () => {
     const bench = await openBench(url());
-    const gate: Gate = { ...rate(1, 'drop'), perMs: 20 } as Gate;
+    const gate: AdmissionCheck = { ...rate(1, 'drop'), perMs: 20 } as AdmissionCheck;
     await bench.add('long');
     const [first] = await bench.read();
     expect(await bench.apply([first!], () => [gate])).toEqual([null]);
@@ -409,7 +419,7 @@ describeOnAnyServer('a rate limit', (url) => {
     await waitFor(async () => (await bench.redis.exists(`${bench.keys.prefix}rate:R`)) === 0);
     await bench.add('other');
     const [other] = await bench.read();
-    const wide: Gate = { ...rate(1, 'drop') };
+    const wide: AdmissionCheck = { ...rate(1, 'drop') };
     expect(await bench.apply([other!], () => [wide])).toEqual([null]);
     await bench.passOn([first!.token]);
     const [second] = await bench.read();

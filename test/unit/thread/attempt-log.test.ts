@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StopReason } from '../../../src/core/slots.js';
+import { StopReason } from '../../../src/channel/slots.js';
 import { retry } from '../../../src/tasks/policies.js';
 import { type LoggedArguments, task } from '../../../src/tasks/task.js';
 import { setUp } from '../../support/executor.js';

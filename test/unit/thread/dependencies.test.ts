@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { decodeError, decodeValue } from '../../../src/core/codec.js';
-import type { Outcome } from '../../../src/core/protocol.js';
-import { StopReason } from '../../../src/core/slots.js';
+import type { Outcome } from '../../../src/channel/protocol.js';
+import { StopReason } from '../../../src/channel/slots.js';
 import { depends } from '../../../src/tasks/dependencies.js';
 import { retry } from '../../../src/tasks/policies.js';
 import { task } from '../../../src/tasks/task.js';
+import { decodeError, decodeValue } from '../../../src/wire/codec.js';
 import { outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
 

@@ -2,12 +2,12 @@ import { type } from 'arktype';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { decodeError, decodeValue } from '../../../src/core/codec.js';
 import type { InvalidArgumentsError } from '../../../src/core/errors.js';
 import { depends } from '../../../src/tasks/dependencies.js';
 import { retry } from '../../../src/tasks/policies.js';
 import type { StandardSchema } from '../../../src/tasks/schema.js';
 import { task } from '../../../src/tasks/task.js';
+import { decodeError, decodeValue } from '../../../src/wire/codec.js';
 import { setUp } from '../../support/executor.js';
 
 type Input = { at: string; n?: number | undefined };

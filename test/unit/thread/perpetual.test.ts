@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { decodeError, decodeValue } from '../../../src/core/codec.js';
+import { SlotState } from '../../../src/channel/slots.js';
 import type { Duration } from '../../../src/core/duration.js';
-import type { NextRun } from '../../../src/core/protocol.js';
-import { SlotState } from '../../../src/core/slots.js';
 import type { PerpetualControl } from '../../../src/tasks/context.js';
+import type { NextRunOverride } from '../../../src/tasks/next-run.js';
 import { cron, type PerpetualPolicy, perpetual, retry } from '../../../src/tasks/policies.js';
 import { task } from '../../../src/tasks/task.js';
+import { decodeError, decodeValue } from '../../../src/wire/codec.js';
 import { setUp } from '../../support/executor.js';
 
 type Control = PerpetualControl['perpetual'];
@@ -18,7 +18,7 @@ const setEvery = (every: Duration) => (control: Control) => {
 async function saidBy(
   body: (control: Control) => void,
   policy: PerpetualPolicy = perpetual({ every: '5m' }),
-): Promise<NextRun | undefined> {
+): Promise<NextRunOverride | undefined> {
   const { outcomeOf } = setUp([task('again', { perpetual: policy }, (_args: {}, ctx) => body(ctx.perpetual))]);
   const outcome = await outcomeOf('again');
   if (outcome.kind === 'failed') throw decodeError(outcome.error);
@@ -26,7 +26,7 @@ async function saidBy(
   return outcome.kind === 'completed' ? outcome.next : undefined;
 }
 
-test.each<[string, (control: Control) => void, NextRun]>([
+test.each<[string, (control: Control) => void, NextRunOverride]>([
   ['another interval', setEvery('10s'), { everyMs: 10_000 }],
   ['a delay', (control) => control.after('2s'), { due: { delayMs: 2_000 } }],
   ['a time', (control) => control.at(new Date(1_790_000_000_000)), { due: { atMs: 1_790_000_000_000 } }],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { SlotState } from '../../../src/core/slots.js';
+import { SlotState } from '../../../src/channel/slots.js';
 import type { Progress } from '../../../src/tasks/progress.js';
 import { task } from '../../../src/tasks/task.js';
 import { setUp } from '../../support/executor.js';

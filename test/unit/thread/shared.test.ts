@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { decodeValue } from '../../../src/core/codec.js';
 import type { ThreadContext } from '../../../src/tasks/context.js';
 import { depends, shared } from '../../../src/tasks/dependencies.js';
 import { task } from '../../../src/tasks/task.js';
+import { decodeValue } from '../../../src/wire/codec.js';
 import { outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
 

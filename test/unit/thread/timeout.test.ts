@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { decodeError } from '../../../src/core/codec.js';
-import type { Outcome } from '../../../src/core/protocol.js';
-import { monotonicMs, StopReason } from '../../../src/core/slots.js';
+import type { Outcome } from '../../../src/channel/protocol.js';
+import { StopReason } from '../../../src/channel/slots.js';
+import { monotonicMs } from '../../../src/core/clock.js';
 import { depends } from '../../../src/tasks/dependencies.js';
 import { retry } from '../../../src/tasks/policies.js';
 import { task } from '../../../src/tasks/task.js';
 import { Clock } from '../../../src/thread/clock.js';
+import { decodeError } from '../../../src/wire/codec.js';
 import { aborted, outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
 

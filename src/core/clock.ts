@@ -1,0 +1,11 @@
+/** The clock that all threads of a process share. */
+
+/**
+ * Milliseconds on a monotonic clock that is the same in every thread of this process. `performance.now()` starts anew in
+ * each thread, so it is set against `process.hrtime()` once; calling that each time would allocate.
+ */
+export function monotonicMs(): number {
+  return performance.now() + OFFSET_MS;
+}
+
+const OFFSET_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();

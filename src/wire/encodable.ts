@@ -1,0 +1,437 @@
+/**
+ * Writes every value that can travel, and names the part that keeps one from travelling by its path.
+ *
+ * Plain data goes through msgpackr, the rest through the writer below, because msgpackr [checked on 2.1] writes a Map like
+ * an object and -0 like 0, reads its own cyclic objects back only with records, and lets any other user in the process
+ * change how a Date is written (`addExtension` is global). Both speak standard msgpack; what JSON lacks is an extension
+ * whose payload holds all of it, so that a reader can step over a value it does not want:
+ *
+ *   undefined  0      reference  1  uint32 n: the n-th last object begun before this one
+ *   Date       2  milliseconds        Map   3  key, value, key, value ...      Set    4  value, value ...
+ *   RegExp     5  source, flags      bigint beyond 64 bits  6  hexadecimal    ArrayBuffer  7  bytes
+ *   view       8  kind, bytes        text with lone surrogates  9  UTF-16     Error  10  name, class, message, stack,
+ *                                                                                        then key, value ...
+ * References count backwards, so they hold wherever the value's bytes are cut out of or copied to.
+ */
+import { types } from 'node:util';
+import { Packr } from 'msgpackr';
+import { UnencodableValueError } from '../core/errors.js';
+import {
+  classNameOf,
+  describe,
+  type ErrorSink,
+  ErrorWriter,
+  isError,
+  MAX_FIELD_BYTES,
+  standInFor,
+} from './error-codec.js';
+
+/** Extension types of the wire format. */
+export const EXTENSION = {
+  undefined: 0,
+  reference: 1,
+  date: 2,
+  map: 3,
+  set: 4,
+  regExp: 5,
+  bigint: 6,
+  arrayBuffer: 7,
+  view: 8,
+  text: 9,
+  error: 10,
+} as const;
+
+/** Views by the number that stands for them on the wire. */
+export const VIEWS = [
+  DataView,
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+  Buffer,
+] as const;
+
+/** Objects within objects, at most. Maps take most stack: Node's default overflows at 700 to 1,000 of them. */
+export const MAX_DEPTH = 500;
+
+const MAX_PLAIN_DEPTH = 100;
+const FEW = 16;
+/** Text below this length has its length in its first byte. */
+const SHORT = 32;
+const MAX_PATH = 30;
+const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+
+/** Packs plain data and, for the writer below, scalars. No records: those would tie the bytes to this process. */
+export const plainPackr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false });
+
+/** Whether `value` is JSON-like data that msgpackr keeps whole: no object twice, nothing that needs an extension. */
+export function isPlain(value: unknown): boolean {
+  try {
+    return typeof value === 'object' && value !== null ? new PlainCheck().isPlain(value, 0) : isPlainScalar(value);
+  } catch {
+    return false; // a getter threw: the writer will name it
+  }
+}
+
+function isPlainScalar(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+      return isWellFormed(value);
+    case 'number':
+      return value !== 0 || 1 / value > 0;
+    case 'boolean':
+    case 'undefined':
+      return true;
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value;
+    default:
+      return value === null;
+  }
+}
+
+/** One walk. It runs before every add, so most of its steps are there for speed. */
+class PlainCheck {
+  /** Objects met so far. Looking through a short list is cheaper than hashing. */
+  readonly #few: object[] = [];
+  #many: Set<object> | undefined;
+
+  isPlain(value: object, depth: number): boolean {
+    const prototype = Object.getPrototypeOf(value);
+    if (depth > MAX_PLAIN_DEPTH || !this.#isNew(value)) return false;
+    if (prototype === Object.prototype) return this.#isPlainRecord(value as Record<string, unknown>, depth);
+    return prototype === Array.prototype && Array.isArray(value) && this.#isPlainArray(value, depth);
+  }
+
+  #isPlainRecord(record: Readonly<Record<string, unknown>>, depth: number): boolean {
+    if (record.constructor !== Object || Object.getOwnPropertySymbols(record).length > 0) return false;
+    for (const key in record) {
+      if (key === '__proto__' || !isWellFormed(key)) return false;
+      const part = record[key];
+      if (typeof part === 'object' && part !== null ? !this.isPlain(part, depth + 1) : !isPlainScalar(part))
+        return false;
+    }
+    return true;
+  }
+
+  #isPlainArray(array: readonly unknown[], depth: number): boolean {
+    for (let i = 0; i < array.length; i++) {
+      const part = array[i];
+      if (typeof part === 'object' && part !== null ? !this.isPlain(part, depth + 1) : !isPlainScalar(part))
+        return false;
+    }
+    return true;
+  }
+
+  #isNew(value: object): boolean {
+    if (this.#many) return this.#many.size < this.#many.add(value).size;
+    if (this.#few.includes(value)) return false;
+    if (this.#few.push(value) > FEW) this.#many = new Set(this.#few);
+    return true;
+  }
+}
+
+/** A value as `ValueWriter` wrote it, to be placed inside a message. */
+export interface Written {
+  readonly value: unknown;
+  readonly bytes: Buffer;
+  /** How many objects are in it: what references beyond it have to count. */
+  readonly objects: number;
+}
+
+/** Writes one value. Good for a single use. */
+export class ValueWriter implements ErrorSink {
+  position = 0;
+  #buffer = Buffer.allocUnsafe(512);
+  /** Where writing must stop, because what an error may carry is bounded. */
+  #limit = Number.POSITIVE_INFINITY;
+  #objects = 0;
+  readonly #numbers = new Map<object, number>();
+  readonly #numbered: object[] = [];
+  readonly #path: (string | number | MapStep)[] = [];
+  #errors: ErrorWriter | undefined;
+  readonly #root: string;
+  readonly #ready: Written | undefined;
+
+  constructor(root: string, ready?: Written) {
+    this.#root = root;
+    this.#ready = ready;
+  }
+
+  /** @throws UnencodableValueError */
+  write(value: unknown): Written {
+    try {
+      this.value(value);
+    } catch (error) {
+      if (error instanceof UnencodableValueError) throw error;
+      this.#refuse(`cannot be read: ${describe(error)}`); // a getter or a proxy threw; the path leads there
+    }
+    return { value, bytes: this.#buffer.subarray(0, this.position), objects: this.#objects };
+  }
+
+  /** Writes what was thrown, mostly an error, within the bounds of what an error may carry. */
+  writeThrown(thrown: unknown): Buffer {
+    const room = isError(thrown) ? Number.POSITIVE_INFINITY : MAX_FIELD_BYTES;
+    if (!this.attempt(room, () => this.value(thrown))) this.value(standInFor(thrown));
+    return this.#buffer.subarray(0, this.position);
+  }
+
+  value(value: unknown): void {
+    if (typeof value === 'string') this.text(value);
+    else if (typeof value === 'object' && value !== null) this.#object(value);
+    else if (typeof value === 'number' && value > 0 && value < 0x80 && Number.isInteger(value)) this.#byte(value);
+    else if (isPlainScalar(value)) this.#bytes(plainPackr.pack(value));
+    else if (typeof value === 'number') {
+      this.#byte(0xcb);
+      this.#double(value);
+    } else if (typeof value === 'bigint') {
+      this.#extension(EXTENSION.bigint, () => this.#bytes(Buffer.from(value.toString(16), 'latin1')));
+    } else this.#refuse(`is a ${typeof value}, which cannot travel: pass data`);
+  }
+
+  text(text: string | null): void {
+    if (text !== null && text.length < SHORT && this.#shortAscii(text)) return;
+    if (text === null || isWellFormed(text)) this.#bytes(plainPackr.pack(text));
+    else this.#extension(EXTENSION.text, () => this.#bytes(Buffer.from(text, 'utf16le')));
+  }
+
+  /** Most text is a key or a word: writing those here halves the time an object takes. */
+  #shortAscii(text: string): boolean {
+    const start = this.#reserve(1 + text.length);
+    const buffer = this.#buffer;
+    buffer[start] = 0xa0 | text.length;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) {
+        this.position = start;
+        return false;
+      }
+      buffer[start + 1 + i] = code;
+    }
+    return true;
+  }
+
+  list(length: number): void {
+    this.#objects += 1;
+    this.#length(0x90, 0xdc, 0xdd, length);
+  }
+
+  attempt(room: number, write: () => void): boolean {
+    const { position } = this;
+    const [objects, numbered, depth] = [this.#objects, this.#numbered.length, this.#path.length];
+    const limit = this.#limit;
+    this.#limit = Math.min(limit, position + room);
+    try {
+      write();
+      return true;
+    } catch {
+      this.position = position;
+      this.#objects = objects;
+      this.#path.length = depth;
+      for (const object of this.#numbered.splice(numbered)) this.#numbers.delete(object);
+      return false;
+    } finally {
+      this.#limit = limit;
+    }
+  }
+
+  #object(value: object): void {
+    const number = this.#numbers.get(value);
+    if (value === this.#ready?.value) this.#place(this.#ready);
+    else if (number !== undefined) this.#reference(this.#objects - number);
+    else this.#newObject(value);
+  }
+
+  #place(ready: Written): void {
+    this.#objects += ready.objects;
+    this.#bytes(ready.bytes);
+  }
+
+  #newObject(value: object): void {
+    if (this.#path.length > MAX_DEPTH) this.#refuse(`lies more than ${MAX_DEPTH} levels deep: flatten it`);
+    this.#numbers.set(value, this.#objects++);
+    this.#numbered.push(value);
+    const prototypes = countPrototypes(value);
+    if (isError(value)) this.#error(value);
+    else if (prototypes < 2) this.#record(value as Record<string, unknown>);
+    else if (Array.isArray(value) && prototypes === 2) this.#array(value);
+    else if (ArrayBuffer.isView(value) && (prototypes <= 3 || Buffer.isBuffer(value))) this.#view(value);
+    else if (prototypes === 2) this.#builtIn(value);
+    else this.#refuseInstance(value);
+  }
+
+  #record(record: Readonly<Record<string, unknown>>): void {
+    if (Object.getOwnPropertySymbols(record).length > 0) this.#refuse('has a symbol for a key: use a string');
+    const keys = Object.keys(record);
+    this.#length(0x80, 0xde, 0xdf, keys.length);
+    for (const key of keys) {
+      this.text(key);
+      this.#path.push(key);
+      if (key === '__proto__') this.#refuse('is a key that could change the prototype of an object: rename it');
+      this.value(record[key]);
+      this.#path.pop();
+    }
+  }
+
+  #array(values: readonly unknown[]): void {
+    this.#length(0x90, 0xdc, 0xdd, values.length);
+    for (let i = 0; i < values.length; i++) this.#part(i, values[i]);
+  }
+
+  #part(step: string | number | MapStep, value: unknown): void {
+    this.#path.push(step);
+    this.value(value);
+    this.#path.pop();
+  }
+
+  #reference(distance: number): void {
+    this.#byte(0xd6);
+    this.#byte(EXTENSION.reference);
+    const start = this.#reserve(4);
+    this.#buffer.writeUInt32BE(distance, start);
+  }
+
+  /** The built-in classes that derive from nothing; what derives from them is a class of its own. */
+  #builtIn(value: object): void {
+    if (types.isDate(value)) {
+      this.#extension(EXTENSION.date, () => this.#double(value.getTime()));
+    } else if (types.isMap(value)) {
+      this.#extension(EXTENSION.map, () => this.#map(value));
+    } else if (types.isSet(value)) {
+      this.#extension(EXTENSION.set, () => this.#set(value));
+    } else if (types.isRegExp(value)) {
+      this.#extension(EXTENSION.regExp, () => {
+        this.text(value.source);
+        this.text(value.flags);
+      });
+    } else if (types.isArrayBuffer(value)) {
+      this.#extension(EXTENSION.arrayBuffer, () => this.#bytes(new Uint8Array(value)));
+    } else this.#refuseInstance(value);
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>): void {
+    let entry = 0;
+    for (const [key, value] of map) {
+      this.#part({ entry: entry++ }, key);
+      this.#part({ key }, value);
+    }
+  }
+
+  #set(set: ReadonlySet<unknown>): void {
+    let entry = 0;
+    for (const value of set) this.#part({ entry: entry++ }, value);
+  }
+
+  #view(view: ArrayBufferView): void {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    const name = Buffer.isBuffer(view) ? 'Buffer' : Object.prototype.toString.call(view).slice(8, -1);
+    const kind = VIEWS.findIndex((it) => it.name === name);
+    if (kind < 0) this.#refuseInstance(view);
+    this.#extension(EXTENSION.view, () => {
+      this.#byte(kind);
+      this.#bytes(bytes);
+    });
+  }
+
+  #error(error: Error): void {
+    const outer = this.#errors;
+    this.#errors ??= new ErrorWriter(this);
+    this.#path.push('error');
+    try {
+      this.#extension(EXTENSION.error, () => this.#errors?.write(error));
+    } finally {
+      this.#errors = outer;
+    }
+    this.#path.pop();
+  }
+
+  #double(value: number): void {
+    const start = this.#reserve(8);
+    this.#buffer.writeDoubleBE(value, start);
+  }
+
+  #extension(type: number, write: () => void): void {
+    const start = this.#reserve(6);
+    write();
+    this.#buffer[start] = 0xc9;
+    this.#buffer.writeUInt32BE(this.position - start - 6, start + 1);
+    this.#buffer[start + 5] = type;
+  }
+
+  #length(short: number, two: number, four: number, length: number): void {
+    if (length < 16) {
+      this.#byte(short | length);
+    } else if (length < 0x10000) {
+      this.#byte(two);
+      const start = this.#reserve(2);
+      this.#buffer.writeUInt16BE(length, start);
+    } else {
+      this.#byte(four);
+      const start = this.#reserve(4);
+      this.#buffer.writeUInt32BE(length, start);
+    }
+  }
+
+  #byte(value: number): void {
+    const start = this.#reserve(1);
+    this.#buffer[start] = value;
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    const start = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, start);
+  }
+
+  /** Call it before touching `#buffer`, which it may replace. */
+  #reserve(size: number): number {
+    const start = this.position;
+    const end = start + size;
+    if (end > this.#limit) throw new RangeError('no room left');
+    if (end > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, this.#buffer.length * 2));
+      larger.set(this.#buffer.subarray(0, start));
+      this.#buffer = larger;
+    }
+    this.position = end;
+    return start;
+  }
+
+  #refuseInstance(value: object): never {
+    if (types.isPromise(value)) return this.#refuse('is a promise: await it first');
+    return this.#refuse(`is an instance of ${classNameOf(value)}, which cannot travel: make plain data of it`);
+  }
+
+  #refuse(problem: string): never {
+    const steps = this.#path.slice(0, MAX_PATH).map(stepText);
+    if (this.#path.length > MAX_PATH) steps.push('…');
+    throw new UnencodableValueError(this.#root + steps.join(''), problem);
+  }
+}
+
+/** A step into a Map or Set: to the value under a key, or to the n-th key. */
+type MapStep = { readonly key: unknown } | { readonly entry: number };
+
+function stepText(step: string | number | MapStep): string {
+  if (typeof step === 'number') return `[${step}]`;
+  if (typeof step === 'string') return IDENTIFIER.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+  if ('entry' in step) return `.keys()[${step.entry}]`;
+  return `.get(${typeof step.key === 'string' ? JSON.stringify(step.key) : describe(step.key)})`;
+}
+
+/** Objects and arrays made by literals have one and two prototypes, in whatever realm; instances of classes have more. */
+function countPrototypes(value: object): number {
+  let count = 0;
+  for (let it = Object.getPrototypeOf(value); it !== null && count < 5; it = Object.getPrototypeOf(it)) count += 1;
+  return count;
+}
+
+/** False for text with half a surrogate pair, which UTF-8 has no bytes for. */
+function isWellFormed(text: string): boolean {
+  return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
+}

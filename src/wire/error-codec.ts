@@ -1,0 +1,219 @@
+/**
+ * What of an error travels, and how it is put together again: found by its name, without running a constructor. Owns the
+ * bounds: an error is data the author of a task did not choose, so it may never make a record large or fail an attempt
+ * a second time. What cannot be encoded is described, what finds no room is left out.
+ */
+import { types } from 'node:util';
+import * as docketErrors from '../core/errors.js';
+
+/** A class of errors that `decodeError` may revive; found by its `name`. */
+export type ErrorClass = abstract new (...args: never) => Error;
+
+/** The four parts that open an error on the wire. */
+export interface ErrorHeader {
+  readonly name: string;
+  /** Name of the class where it says more than `name`; `docket:` in front marks docket's own. */
+  readonly className: string | null;
+  readonly message: string;
+  readonly stack: string | null;
+}
+
+/** What an error needs of the writer it is written by. */
+export interface ErrorSink {
+  readonly position: number;
+  text(text: string | null): void;
+  value(value: unknown): void;
+  /** Opens an array; the caller writes the values in it. */
+  list(length: number): void;
+  /** Runs `write`; takes back all it wrote when it throws or wants more than `room` bytes. @returns whether it stayed */
+  attempt(room: number, write: () => void): boolean;
+}
+
+/** What the fields of an error may take, those of its causes included. */
+export const MAX_FIELD_BYTES = 16 * 1024;
+const MAX_CAUSES = 5;
+const MAX_ERRORS = 20;
+const MAX_FIELDS = 256;
+const MAX_NAME = 256;
+const MAX_TEXT = 8 * 1024;
+const MAX_DESCRIPTION = 1_000;
+const UNBOUNDED = Number.POSITIVE_INFINITY;
+const OWN_CLASS = 'docket:';
+const HEADER_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors', '__proto__']);
+
+const BUILT_IN: ReadonlyMap<string, ErrorClass> = new Map(
+  [TypeError, RangeError, SyntaxError, EvalError, ReferenceError, URIError, AggregateError].map((it) => [it.name, it]),
+);
+const DOCKET: ReadonlyMap<string, ErrorClass> = new Map(
+  Object.values(docketErrors).map((it) => [OWN_CLASS + it.name, it]),
+);
+
+/** Tells errors apart from all else, across realms too (`instanceof` fails for those made by another one). */
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error;
+}
+
+/** Writes one error and those within it: its causes, the errors of an AggregateError, errors in fields. */
+export class ErrorWriter {
+  readonly #sink: ErrorSink;
+  #depth = 0;
+  #errorsLeft = MAX_ERRORS;
+  #fieldRoom = MAX_FIELD_BYTES;
+
+  constructor(sink: ErrorSink) {
+    this.#sink = sink;
+  }
+
+  /** @throws RangeError when this error is too deep within others, or one too many */
+  write(error: Error): void {
+    if (this.#depth > MAX_CAUSES || this.#errorsLeft === 0) throw new RangeError('too many errors within an error');
+    this.#depth += 1;
+    this.#errorsLeft -= 1;
+    try {
+      const { name, className, message, stack } = headerOf(error);
+      for (const part of [name, className, message, stack]) this.#sink.text(part);
+      for (const [key, value] of fieldsOf(error)) this.#field(error, key, value);
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  #field(error: Error, key: string, value: unknown): void {
+    // Errors are bounded by their number and their texts; the room for fields is for all else.
+    if (key === 'cause' && isError(value) && this.#attempt(key, UNBOUNDED, () => this.#sink.value(value))) return;
+    if (isErrorList(error, key, value) && this.#attempt(key, UNBOUNDED, () => this.#errors(value))) return;
+    if (this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    if (typeof value === 'function') return;
+    this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
+  }
+
+  #errors(errors: readonly unknown[]): void {
+    const kept = errors.slice(0, this.#errorsLeft);
+    this.#sink.list(kept.length);
+    for (const error of kept) {
+      const write = (): void => this.#sink.value(error);
+      if (isError(error) && this.#sink.attempt(UNBOUNDED, write)) continue;
+      if (!this.#charged(() => this.#sink.attempt(this.#fieldRoom, write))) this.#sink.text(describe(error));
+    }
+  }
+
+  #attempt(key: string, room: number, write: () => void): boolean {
+    return this.#sink.attempt(room, () => {
+      this.#sink.text(key);
+      write();
+    });
+  }
+
+  #charged(write: () => boolean): boolean {
+    const start = this.#sink.position;
+    const left = this.#fieldRoom;
+    const done = write();
+    this.#fieldRoom = left - (this.#sink.position - start);
+    return done;
+  }
+}
+
+/** Reads the header; a getter that throws costs its own part only. */
+function headerOf(error: Error): ErrorHeader {
+  const name = cut(textOf(() => error.name) || 'Error', MAX_NAME);
+  const mark = error instanceof docketErrors.DocketError ? OWN_CLASS : '';
+  const className = cut(mark + textOf(() => error.constructor.name), MAX_NAME);
+  const stack = textOf(() => error.stack);
+  return {
+    name,
+    className: className === '' || className === name ? null : className,
+    message: cut(
+      textOf(() => error.message),
+      MAX_TEXT,
+    ),
+    stack: stack === '' ? null : cut(stack, MAX_TEXT),
+  };
+}
+
+function fieldsOf(error: Error): [string, unknown][] {
+  const fields: [string, unknown][] = [];
+  const add = (key: string): void => {
+    try {
+      const value: unknown = Reflect.get(error, key);
+      if (value !== undefined) fields.push([key, value]);
+    } catch {
+      // A field that cannot be read is no reason to lose the rest of the error.
+    }
+  };
+  for (const key of ['code', 'cause', 'errors']) add(key);
+  for (const key of Object.keys(error).slice(0, MAX_FIELDS)) if (!HEADER_KEYS.has(key)) add(key);
+  return fields;
+}
+
+/** Makes the error that `addField` completes. */
+export function createError(header: ErrorHeader, classes: readonly ErrorClass[]): Error {
+  const { name, className, message, stack } = header;
+  // A native error under a borrowed prototype, so that util.types, inspect and structuredClone know it for an error.
+  const error = new Error(message);
+  const errorClass = classFor(name, className, classes);
+  if (errorClass !== Error) Object.setPrototypeOf(error, errorClass.prototype);
+  if (textOf(() => error.name) !== name) define(error, 'name', name, false);
+  error.stack = stack ?? `${name}: ${message}`; // assigned: to define it, V8 would first format the one it has
+  return error;
+}
+
+/** Puts one of the encoded fields back, with the visibility it has on a native error. */
+export function addField(error: Error, key: string, value: unknown): void {
+  if (key === '__proto__') return;
+  define(error, key, value, key !== 'cause' && !isErrorList(error, key, value));
+}
+
+function isErrorList(error: Error, key: string, value: unknown): value is readonly unknown[] {
+  return key === 'errors' && error instanceof AggregateError && Array.isArray(value);
+}
+
+function classFor(name: string, className: string | null, classes: readonly ErrorClass[]): ErrorClass {
+  const own = className !== null && DOCKET.get(className);
+  if (own) return own;
+  const registered = (wanted: string | null): ErrorClass | undefined => classes.find((it) => it.name === wanted);
+  return registered(className) ?? registered(name) ?? BUILT_IN.get(className ?? name) ?? BUILT_IN.get(name) ?? Error;
+}
+
+function define(error: Error, key: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
+}
+
+/** Names a value that cannot travel or is too large, in a few words. Never throws. */
+export function describe(value: unknown): string {
+  try {
+    if (isError(value)) return cut(`${textOf(() => value.name)}: ${textOf(() => value.message)}`, MAX_DESCRIPTION);
+    if (typeof value === 'function') return `[function ${cut(value.name, MAX_NAME)}]`;
+    if (typeof value === 'object' && value !== null) return `[${cut(classNameOf(value), MAX_NAME)}]`;
+    return cut(String(value), MAX_DESCRIPTION);
+  } catch {
+    return '[unreadable]';
+  }
+}
+
+/** What is kept of something thrown that is neither an error nor can be encoded. */
+export function standInFor(thrown: unknown): Error {
+  const error = new Error(`what was thrown cannot be kept: ${describe(thrown)}`);
+  error.stack = ''; // it would tell where docket made it
+  return error;
+}
+
+/** The name of the class an object was made by, for messages. */
+export function classNameOf(value: object): string {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const made = typeof prototype === 'object' && prototype !== null ? prototype.constructor : undefined;
+  return typeof made === 'function' && made.name !== '' ? made.name : 'Object';
+}
+
+/** @returns the text, or an empty one when it cannot be read or is something else */
+function textOf(read: () => unknown): string {
+  try {
+    const text = read();
+    return typeof text === 'string' ? text : '';
+  } catch {
+    return '';
+  }
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

@@ -1,0 +1,446 @@
+/**
+ * What is struck: tasks, values of a parameter, or both together. Pure: who keeps a list up to date does so elsewhere.
+ *
+ * Each strike stands by itself: an execution is struck when any of them meets it, and restoring one leaves the others.
+ * The canonical text of a strike, its field in Redis, is JSON with what JSON lacks tagged:
+ *
+ *   ["charge"]                                 a task as a whole
+ *   [null,"customerId","==","c-1"]             any task, by a parameter
+ *   ["charge","at","<",{"date":1735689600000}] both; also {"bigint":"12"} and {"number":"Infinity"}
+ *   ["charge","orderId","between",[10,20]]     both ends included
+ *
+ * Asking is cheap however long the list is: entries are found by task and parameter, and those with `==`, of which there
+ * may be thousands, by their value.
+ */
+import { InvalidOptionError } from '../core/errors.js';
+import { type Picked, pickedOf } from './pick.js';
+
+/** How the value of a parameter is compared. `between` includes both ends. */
+export type StrikeOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'between';
+
+/** What the value of a parameter can be compared with. */
+export type StrikeValue = string | number | bigint | boolean | Date | null;
+
+/** The right-hand side of a strike: two values, the lower and the upper end, for `between`. */
+export type StrikeOperand = StrikeValue | readonly [low: StrikeValue, high: StrikeValue];
+
+/** One strike, checked; made by {@link strikeOf}. */
+export interface Strike {
+  /** Its canonical text. */
+  readonly field: string;
+  /** `null` is any task. */
+  readonly task: string | null;
+  /** `null` strikes the task whatever its arguments. */
+  readonly test: StrikeTest | null;
+}
+
+export interface StrikeTest {
+  readonly parameter: string;
+  readonly operator: StrikeOperator;
+  readonly low: Scalar;
+  /** The same as `low` unless the operator is `between`. */
+  readonly high: Scalar;
+}
+
+type Scalar = Exclude<Picked, { type: 'other' }>;
+
+/**
+ * Checks one strike.
+ * @param task - name of a task, `null` for any
+ * @param parameter - name of an argument, `null` for the task as a whole
+ * @throws InvalidOptionError naming what cannot be used
+ */
+export function strikeOf(
+  task: string | null = null,
+  parameter: string | null = null,
+  operator: StrikeOperator = '==',
+  value?: StrikeOperand,
+): Strike {
+  if (task !== null) checkName(task, 'task');
+  if (parameter === null) {
+    if (task === null)
+      throw new InvalidOptionError('task', 'expected a task, a parameter or both: all work is not struck');
+    if (value !== undefined)
+      throw new InvalidOptionError('parameter', 'a value was given, but not the parameter it is of');
+    return checkSize({ field: JSON.stringify([task]), task, test: null });
+  }
+  checkName(parameter, 'parameter');
+  if (!OPERATORS.includes(operator)) {
+    throw new InvalidOptionError('operator', `expected one of ${OPERATORS.join(' ')}, got ${String(operator)}`);
+  }
+  const test = { parameter, operator, ...endsOf(operator, value) };
+  const tagged = operator === 'between' ? [taggedOf(test.low), taggedOf(test.high)] : taggedOf(test.low);
+  return checkSize({ field: JSON.stringify([task, parameter, operator, tagged]), task, test });
+}
+
+/** Reads a canonical text; `null` for one that this version does not know. */
+export function parseStrike(field: string): Strike | null {
+  try {
+    const [task, parameter, operator, tagged] = JSON.parse(field);
+    if (parameter === undefined) return strikeOf(task);
+    const value = Array.isArray(tagged) ? tagged.map(untagged) : untagged(tagged);
+    return strikeOf(task, parameter, operator, value as StrikeOperand);
+  } catch {
+    return null;
+  }
+}
+
+/** Says in a line what a strike is about. */
+export function describeStrike({ task, test }: Strike): string {
+  const of = task === null ? '' : `task '${shortened(task)}'`;
+  if (test === null) return of;
+  const { parameter, operator, low, high } = test;
+  const value = operator === 'between' ? `${textOf(low)} and ${textOf(high)}` : textOf(low);
+  return `${of}${of && ' with '}${shortened(parameter)} ${operator} ${value}`;
+}
+
+/** Why an execution was cancelled, as its record and its error say. */
+export function struckBy(strike: Strike): string {
+  return `struck: ${describeStrike(strike)}`;
+}
+
+/** A list of strikes, and the question whether one of them meets an execution. */
+export class Strikes {
+  readonly #onIncomparable: (problem: string) => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #scopes = new Map<string | null, Scope>();
+
+  /** `onIncomparable` hears once of each strike that met a value it cannot be compared with. */
+  constructor(onIncomparable: (problem: string) => void) {
+    this.#onIncomparable = onIncomparable;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  has({ field }: Strike): boolean {
+    return this.#entries.has(field);
+  }
+
+  add(strike: Strike): void {
+    if (this.#entries.has(strike.field)) return;
+    const entry = { strike, hasWarned: false };
+    this.#entries.set(strike.field, entry);
+    const scope = this.#scopes.get(strike.task) ?? new Scope();
+    this.#scopes.set(strike.task, scope);
+    scope.add(entry);
+  }
+
+  delete({ field, task }: Strike): void {
+    const entry = this.#entries.get(field);
+    if (!entry) return;
+    this.#entries.delete(field);
+    const scope = this.#scopes.get(task)!;
+    scope.delete(entry);
+    if (scope.isEmpty) this.#scopes.delete(task);
+  }
+
+  /** Makes the list this one; what was on it stays as it is, and has given its warning. */
+  replaceAll(strikes: Iterable<Strike>): void {
+    const kept = new Set<string>();
+    for (const strike of strikes) {
+      kept.add(strike.field);
+      this.add(strike);
+    }
+    for (const { strike } of [...this.#entries.values()]) if (!kept.has(strike.field)) this.delete(strike);
+  }
+
+  /**
+   * Finds a strike that meets an execution; `null` when none does.
+   * @param task - its task, `null` to ask for arguments alone
+   * @param read - answers with the arguments of these names that are there; called only when a strike names one
+   */
+  find(task: string | null, read: (names: readonly string[]) => ReadonlyMap<string, Picked>): Strike | null {
+    if (this.#entries.size === 0) return null;
+    const own = task === null ? undefined : this.#scopes.get(task);
+    if (own?.whole) return own.whole.strike;
+    const any = this.#scopes.get(null);
+    const names = namesOf(own, any);
+    if (names.length === 0) return null;
+    const values = read(names);
+    const met = own?.find(values, this.#warn) ?? any?.find(values, this.#warn);
+    return met?.strike ?? null;
+  }
+
+  /** Finds a strike that meets an execution with these arguments; `null` when none does. */
+  findFor(task: string | null, args: object): Strike | null {
+    return this.find(task, (names) => {
+      const picked = new Map<string, Picked>();
+      for (const name of names) {
+        const value = Object.hasOwn(args, name) ? pickedOf((args as Record<string, unknown>)[name]) : undefined;
+        if (value) picked.set(name, value);
+      }
+      return picked;
+    });
+  }
+
+  readonly #warn = (entry: Entry, value: Picked): void => {
+    if (entry.hasWarned) return;
+    entry.hasWarned = true;
+    const { parameter, low } = entry.strike.test!;
+    const kinds = `${parameter} was ${wordFor(value)}, which is not compared with ${wordFor(low)}`;
+    this.#onIncomparable(`the strike of ${describeStrike(entry.strike)} was passed over: ${kinds}`);
+  };
+}
+
+interface Entry {
+  readonly strike: Strike;
+  hasWarned: boolean;
+}
+
+type Warn = (entry: Entry, value: Picked) => void;
+
+/** What is struck of one task, or of any. */
+class Scope {
+  whole: Entry | null = null;
+  readonly #groups = new Map<string, Group>();
+  #names: readonly string[] | null = null;
+
+  /** The parameters that are looked at. */
+  get names(): readonly string[] {
+    this.#names ??= [...this.#groups.keys()];
+    return this.#names;
+  }
+
+  get isEmpty(): boolean {
+    return this.whole === null && this.#groups.size === 0;
+  }
+
+  add(entry: Entry): void {
+    const { test } = entry.strike;
+    if (test === null) {
+      this.whole = entry;
+      return;
+    }
+    const group = this.#groups.get(test.parameter);
+    if (group) return group.add(entry, test);
+    const first = new Group();
+    first.add(entry, test);
+    this.#groups.set(test.parameter, first);
+    this.#names = null;
+  }
+
+  delete(entry: Entry): void {
+    const { test } = entry.strike;
+    if (test === null) {
+      this.whole = null;
+      return;
+    }
+    const group = this.#groups.get(test.parameter)!;
+    group.delete(entry, test);
+    if (!group.isEmpty) return;
+    this.#groups.delete(test.parameter);
+    this.#names = null;
+  }
+
+  find(values: ReadonlyMap<string, Picked>, warn: Warn): Entry | undefined {
+    for (const [name, value] of values) {
+      const met = this.#groups.get(name)?.find(value, warn);
+      if (met) return met;
+    }
+    return undefined;
+  }
+}
+
+/** The strikes by one parameter. */
+class Group {
+  /** Those with `==`, by what they are compared with. */
+  readonly #equal = new Map<Kind, Map<string, Entry>>();
+  /** Those with `==` that have not warned: looked at when a value of another kind comes. */
+  readonly #silent = new Map<Kind, Set<Entry>>();
+  readonly #others = new Set<Entry>();
+
+  get isEmpty(): boolean {
+    return this.#equal.size === 0 && this.#others.size === 0;
+  }
+
+  add(entry: Entry, { operator, low }: StrikeTest): void {
+    if (operator !== '==') {
+      this.#others.add(entry);
+      return;
+    }
+    const kind = kindOf(low);
+    this.#equal.set(kind, (this.#equal.get(kind) ?? new Map()).set(identityOf(low), entry));
+    this.#silent.set(kind, (this.#silent.get(kind) ?? new Set()).add(entry));
+  }
+
+  delete(entry: Entry, { operator, low }: StrikeTest): void {
+    if (operator !== '==') {
+      this.#others.delete(entry);
+      return;
+    }
+    const kind = kindOf(low);
+    const entries = this.#equal.get(kind)!;
+    entries.delete(identityOf(low));
+    this.#silent.get(kind)!.delete(entry);
+    if (entries.size > 0) return;
+    this.#equal.delete(kind);
+    this.#silent.delete(kind);
+  }
+
+  find(value: Picked, warn: Warn): Entry | undefined {
+    const kind = kindOf(value);
+    const met = value.type === 'other' ? undefined : this.#equal.get(kind)?.get(identityOf(value));
+    if (met) return met;
+    for (const [other, silent] of this.#silent) {
+      if (silent.size === 0 || isEquatable(kind, other)) continue;
+      for (const entry of silent) warn(entry, value);
+      silent.clear();
+    }
+    for (const entry of this.#others) {
+      const answer = meets(value, entry.strike.test!);
+      if (answer) return entry;
+      if (answer === null) warn(entry, value);
+    }
+    return undefined;
+  }
+}
+
+/** What is compared with its like only. Numbers and bigints are alike: both are numbers. */
+type Kind = 'string' | 'number' | 'boolean' | 'date' | 'null' | 'other';
+
+function kindOf({ type }: Picked): Kind {
+  return type === 'bigint' ? 'number' : type;
+}
+
+/** Whether it can be said of them that they are equal or not; `null` is no value, and so not equal to any. */
+function isEquatable(a: Kind, b: Kind): boolean {
+  return a === b || (a !== 'other' && (a === 'null' || b === 'null'));
+}
+
+/** The same text for equal values of a kind. */
+function identityOf({ value }: Scalar): string {
+  if (typeof value === 'bigint') return value.toString(16); // in linear time, however long
+  if (typeof value !== 'number' || !Number.isInteger(value)) return String(value);
+  return Number.isSafeInteger(value) ? value.toString(16) : BigInt(value).toString(16);
+}
+
+/** Whether a value passes a test other than `==`; `null` when the two cannot be compared. */
+function meets(value: Picked, { operator, low, high }: StrikeTest): boolean | null {
+  const kind = kindOf(value);
+  if (value.type === 'other') return null;
+  if (operator === '!=') return isEquatable(kind, kindOf(low)) ? !isEqual(value, low) : null;
+  if (kind !== kindOf(low) || !ORDERED.includes(kind)) return null;
+  const [given, from, to] = [value.value!, low.value!, high.value!];
+  switch (operator) {
+    case '<':
+      return given < from;
+    case '<=':
+      return given <= from;
+    case '>':
+      return given > from;
+    case '>=':
+      return given >= from;
+    default:
+      return given >= from && given <= to;
+  }
+}
+
+function isEqual(a: Scalar, b: Scalar): boolean {
+  return kindOf(a) === kindOf(b) && identityOf(a) === identityOf(b);
+}
+
+const OPERATORS: readonly unknown[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];
+const ORDERED: readonly Kind[] = ['string', 'number', 'date'];
+/** Of its canonical text: every worker and producer holds the list in memory. */
+const MAXIMUM_BYTES = 4_096;
+const MAXIMUM_SHOWN = 60;
+
+function namesOf(own: Scope | undefined, any: Scope | undefined): readonly string[] {
+  if (!own || own.names.length === 0) return any?.names ?? [];
+  if (!any || any.names.length === 0) return own.names;
+  return [...new Set([...own.names, ...any.names])];
+}
+
+function checkName(name: unknown, option: string): asserts name is string {
+  if (typeof name === 'string' && name !== '') return;
+  throw new InvalidOptionError(option, `expected a name, a string that is not empty, got ${name === '' ? "''" : name}`);
+}
+
+function checkSize(strike: Strike): Strike {
+  const bytes = Buffer.byteLength(strike.field);
+  if (bytes <= MAXIMUM_BYTES) return strike;
+  throw new InvalidOptionError('value', `expected a strike of up to ${MAXIMUM_BYTES} bytes, got ${bytes}`);
+}
+
+function endsOf(operator: StrikeOperator, value: StrikeOperand | undefined): { low: Scalar; high: Scalar } {
+  if (operator !== 'between') {
+    const low = scalarOf(value);
+    if (operator !== '==' && operator !== '!=') checkOrdered(low);
+    return { low, high: low };
+  }
+  if (!Array.isArray(value) || value.length !== 2) {
+    throw new InvalidOptionError('value', 'expected two values for between: [low, high]');
+  }
+  const [low, high] = [scalarOf(value[0]), scalarOf(value[1])];
+  checkOrdered(low);
+  if (kindOf(low) !== kindOf(high)) {
+    throw new InvalidOptionError(
+      'value',
+      `expected two values that can be compared, got ${wordFor(low)} and ${wordFor(high)}`,
+    );
+  }
+  if (low.value! > high.value!) {
+    throw new InvalidOptionError('value', `expected the lower end first, got ${textOf(low)} and ${textOf(high)}`);
+  }
+  return { low, high };
+}
+
+function scalarOf(value: unknown): Scalar {
+  const picked = pickedOf(value);
+  if (!picked || picked.type === 'other') {
+    const got = picked ? wordFor(picked) : 'nothing';
+    throw new InvalidOptionError('value', `expected a string, number, bigint, boolean, Date or null, got ${got}`);
+  }
+  if (Number.isNaN(picked.value)) throw new InvalidOptionError('value', `nothing is equal to ${String(value)}`);
+  return picked.type === 'number' || picked.type === 'bigint' ? numericOf(picked.value) : picked;
+}
+
+/** One form for what is the same number: 1 and 1n are one strike. */
+function numericOf(value: number | bigint): Scalar {
+  if (Number.isSafeInteger(Number(value))) return { type: 'number', value: Number(value) + 0 }; // no -0
+  if (typeof value === 'number' && !Number.isInteger(value)) return { type: 'number', value };
+  return { type: 'bigint', value: BigInt(value) };
+}
+
+function checkOrdered(scalar: Scalar): void {
+  if (ORDERED.includes(kindOf(scalar))) return;
+  throw new InvalidOptionError('value', `expected a value that has an order, got ${wordFor(scalar)}`);
+}
+
+function taggedOf({ type, value }: Scalar): unknown {
+  if (type === 'bigint') return { bigint: String(value) };
+  if (type === 'date') return { date: value };
+  return type === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
+}
+
+function untagged(tagged: unknown): unknown {
+  if (typeof tagged !== 'object' || tagged === null) return tagged;
+  const { bigint, date, number } = tagged as Record<string, unknown>;
+  if (typeof bigint === 'string') return BigInt(bigint);
+  return typeof date === 'number' ? new Date(date) : Number(number);
+}
+
+function wordFor(value: Picked): string {
+  switch (value.type) {
+    case 'string':
+      return 'text';
+    case 'other':
+      return value.value;
+    case 'null':
+      return 'null';
+    default:
+      return `a ${value.type === 'date' ? 'Date' : value.type}`;
+  }
+}
+
+function textOf({ type, value }: Scalar): string {
+  if (type === 'string') return `'${shortened(value)}'`;
+  if (type === 'date') return new Date(value).toISOString();
+  return type === 'bigint' ? `${shortened(String(value))}n` : String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > MAXIMUM_SHOWN ? `${text.slice(0, MAXIMUM_SHOWN)}…` : text;
+}

@@ -1,0 +1,138 @@
+/**
+ * Keeps every lane manned: starts a thread for each, replaces those that die, and gives up when they keep dying at boot.
+ */
+
+import { monotonicMs } from '../../core/clock.js';
+import { ThreadBootError } from '../../core/errors.js';
+import { pause } from '../../core/service.js';
+import type { Logger } from '../../tasks/context.js';
+import type { Manifest } from '../../tasks/manifest.js';
+import type { Thread } from '../threads/thread.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { Lane } from './lane.js';
+
+/** So many threads in a row that fail to start, or die idle soon after, have a problem that the next one meets as well. */
+const FAILED_STARTS = 5;
+const SOON_MS = 5_000;
+const FIRST_BACKOFF_MS = 100;
+/** What an idle thread has to dispose what its executions share, even when others took all the time that was left. */
+const LEAST_DISPOSAL_MS = 500;
+
+export interface ThreadSupervisorOptions {
+  readonly dispatcher: Dispatcher;
+  readonly logger: Logger;
+  /** Starts a thread; gives up, and rejects, when the signal aborts before it has loaded the tasks. */
+  start(lane: Lane, signal: AbortSignal): Promise<Thread>;
+  /** Threads cannot be started any more: the worker must end. */
+  onBroken(error: Error): void;
+}
+
+export class ThreadSupervisor {
+  readonly #options: ThreadSupervisorOptions;
+  readonly #stopping = new AbortController();
+  readonly #threads = new Map<Thread, Lane>();
+  readonly #retired = new WeakSet<Thread>();
+  /** Threads on their way. */
+  readonly #starting = new Set<Promise<void>>();
+  #unmannedSinceMs = monotonicMs();
+  #manifest: Manifest = { tasks: [], fallback: null };
+
+  constructor(options: ThreadSupervisorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts a thread per lane; answers with what they can run.
+   * @throws the error of a task module that fails to load; no thread is left behind
+   */
+  async start(): Promise<Manifest> {
+    const { lanes } = this.#options.dispatcher;
+    const starts = await Promise.allSettled(lanes.map((lane) => this.#track(this.#man(lane))));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (failed) {
+      await this.#end(() => 0);
+      throw failed.reason;
+    }
+    return this.#manifest;
+  }
+
+  /**
+   * Ends all threads. Those that still run something at once; the others dispose first what their executions shared, if that
+   * is done in `graceMs`, or in half a second when that is more.
+   */
+  async stop(graceMs: number): Promise<void> {
+    await this.#end((lane) => (lane.shipments.size > 0 ? 0 : Math.max(graceMs, LEAST_DISPOSAL_MS)));
+  }
+
+  async #end(graceOf: (lane: Lane) => number): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([...this.#threads].map(([thread, lane]) => thread.terminate(graceOf(lane))));
+    await Promise.allSettled(this.#starting);
+  }
+
+  /** How long there has been no thread at all. */
+  get unmannedMs(): number {
+    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#unmannedSinceMs;
+  }
+
+  #track(starting: Promise<void>): Promise<void> {
+    this.#starting.add(starting);
+    const forget = () => void this.#starting.delete(starting);
+    starting.then(forget, forget);
+    return starting;
+  }
+
+  /** Ends a thread that has run all it may; what its executions shared has so long to be disposed. */
+  retire(thread: Thread, graceMs: number): void {
+    this.#retired.add(thread);
+    void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));
+  }
+
+  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
+  async #man(lane: Lane, failures = 0): Promise<void> {
+    const { dispatcher, logger } = this.#options;
+    const thread = await this.#options.start(lane, this.#stopping.signal);
+    if (this.#stopping.signal.aborted) return await thread.terminate(0);
+    const mannedMs = monotonicMs();
+    this.#manifest = thread.manifest;
+    this.#threads.set(thread, lane);
+    dispatcher.attach(lane, thread);
+    thread.exited.then(() => {
+      this.#threads.delete(thread);
+      this.#unmannedSinceMs = monotonicMs();
+      const wasEnded = lane.ending !== null;
+      const wasRunning = dispatcher.detach(lane);
+      if (this.#stopping.signal.aborted) return;
+      const wasRetired = this.#retired.has(thread);
+      if (wasRetired)
+        logger.info({ lane: lane.index }, `a worker thread has run ${lane.tasksPerThread} executions and is replaced`);
+      else logger.warn({ lane: lane.index }, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
+      const hasFailed = !wasRetired && !wasRunning && monotonicMs() - mannedMs < SOON_MS;
+      void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
+    });
+  }
+
+  async #replace(lane: Lane, failuresBefore: number): Promise<void> {
+    const { logger, onBroken } = this.#options;
+    let problem: unknown = new Error('they die soon after they have loaded the tasks');
+    for (let failures = failuresBefore; !this.#stopping.signal.aborted; failures++) {
+      if (failures >= FAILED_STARTS) {
+        const text = `threads fail to start: ${problem instanceof Error ? problem.message : String(problem)}`;
+        return onBroken(new ThreadBootError(text, { cause: problem }));
+      }
+      if (failures > 0) await pause(FIRST_BACKOFF_MS * 2 ** (failures - 1), this.#stopping.signal);
+      try {
+        return await this.#man(lane, failures);
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return; // it was given up
+        problem = error;
+        logger.error({ error: String(error), failures: failures + 1 }, 'a worker thread failed to start');
+      }
+    }
+  }
+}
+
+function endOf(thread: Thread, wasEnded: boolean): string {
+  if (wasEnded) return 'was ended';
+  return thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
+}

@@ -1,0 +1,70 @@
+/**
+ * Finds executions whose lease ran out, in the whole docket, and gives them to whoever reads next.
+ *
+ * One worker of the fleet looks at a time. It leaves alone what is in its own hands: if its own renewals were late, the
+ * executions are still running here. What is pending under its name but unknown to it, an answer that was lost with a
+ * connection, it gives away like anybody else's.
+ */
+import type { Redis } from 'ioredis';
+import { jittered, pause, Service } from '../../core/service.js';
+import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
+import type { Keys } from '../../redis/keys.js';
+import type { Logger } from '../../tasks/context.js';
+
+/** Entries of each stream looked at in one sweep. A full sweep is followed by the next one at once. */
+const SWEEP_ITEMS = 100;
+
+export interface ReclaimerOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly leaseMs: number;
+  readonly logger: Logger;
+  held(): Iterable<{ readonly token: Token }>;
+}
+
+export class Reclaimer extends Service {
+  readonly #options: ReclaimerOptions;
+  /** Where the look at slots goes on. */
+  #cursor = '0';
+
+  constructor(options: ReclaimerOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { redis, keys, leaseMs, logger } = this.#options;
+    // A lease that ran out is noticed after half a lease at most; a fleet shares the work of looking.
+    const everyMs = Math.min(leaseMs / 3, 10_000);
+    while (!signal.aborted) {
+      await pause(jittered(everyMs), signal);
+      if (signal.aborted) return; // a last sweep would keep others from looking for a while
+      try {
+        let isMore = await this.#sweep(everyMs / 2);
+        while (isMore && !signal.aborted) isMore = await this.#sweep(0);
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn({ error: String(error) }, 'looking for expired leases failed, trying again');
+        if (String(error).includes('NOGROUP')) await ensureGroups(redis, keys).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Gives away one page of what has expired; true when there may be more. A pause of 0 follows up on one's own sweep. */
+  async #sweep(pauseMs: number): Promise<boolean> {
+    const { redis, keys, leaseMs, logger } = this.#options;
+    const found = await sweep(redis, keys, leaseMs, pauseMs, SWEEP_ITEMS, this.#cursor);
+    if (!found) return false;
+    this.#cursor = found.cursor;
+    const own = new Set<Token>();
+    for (const { token } of this.#options.held()) own.add(token);
+    const tokens = found.expired.map(({ token }) => token).filter((token) => !own.has(token));
+    if (tokens.length === 0) return false;
+    const count = await redeliver(redis, keys, found.leaseMs, tokens);
+    if (count > 0) {
+      const from = [...new Set(found.expired.map(({ consumer }) => consumer))];
+      logger.warn({ count, from }, 'executions whose worker fell silent are delivered again');
+    }
+    return count > 0 && found.expired.length >= SWEEP_ITEMS;
+  }
+}

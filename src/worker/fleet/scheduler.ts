@@ -1,0 +1,65 @@
+/**
+ * Moves executions to the stream when their time comes. Sleeps until the next one is due; whoever schedules an earlier
+ * one publishes its time, which wakes every scheduler. The resolution is a safety net for a wake-up that was lost.
+ */
+import type { Redis } from 'ioredis';
+import { pause, Service } from '../../core/service.js';
+import type { Keys } from '../../redis/keys.js';
+import { moveDue } from '../../redis/schedule-store.js';
+import type { Logger } from '../../tasks/context.js';
+
+export interface SchedulerOptions {
+  readonly redis: Redis;
+  /** Hears of new heads of the schedule. */
+  readonly subscriber: Redis;
+  readonly keys: Keys;
+  readonly resolutionMs: number;
+  readonly logger: Logger;
+}
+
+export class Scheduler extends Service {
+  readonly #options: SchedulerOptions;
+  #sleeping = new AbortController();
+
+  constructor(options: SchedulerOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { subscriber, keys, logger } = this.#options;
+    const wake = () => this.#sleeping.abort();
+    const onWake = (channel: string) => {
+      if (channel === keys.wake) wake();
+    };
+    // What was announced before the subscription holds, the first or one after a lost link, was not heard: look again.
+    const subscribe = () => {
+      subscriber
+        .subscribe(keys.wake)
+        .then(wake, (error) => logger.warn({ error: String(error) }, 'no wake-ups: polling'));
+    };
+    subscriber.on('message', onWake).on('ready', subscribe);
+    subscribe();
+    try {
+      while (!signal.aborted) {
+        this.#sleeping = new AbortController();
+        const sleepMs = await this.#turn();
+        if (sleepMs > 0) await pause(sleepMs, AbortSignal.any([signal, this.#sleeping.signal]));
+      }
+    } finally {
+      subscriber.off('message', onWake).off('ready', subscribe);
+    }
+  }
+
+  /** Moves what is due and answers how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
+  async #turn(): Promise<number> {
+    const { redis, keys, resolutionMs, logger } = this.#options;
+    try {
+      const { nextInMs } = await moveDue(redis, keys);
+      return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'moving due executions failed, trying again');
+      return resolutionMs;
+    }
+  }
+}

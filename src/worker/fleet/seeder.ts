@@ -1,0 +1,71 @@
+/** Starts the chains of automatic tasks, and starts anew what was lost: at the start of the worker and every minute. */
+import type { Redis } from 'ioredis';
+import { jittered, pause, Service } from '../../core/service.js';
+import { type Seed, seedChains } from '../../redis/chain-store.js';
+import type { Keys } from '../../redis/keys.js';
+import { serverTimeMs } from '../../redis/time.js';
+import type { Logger } from '../../tasks/context.js';
+import { nextCronMs } from '../../tasks/cron.js';
+import type { TaskManifest } from '../../tasks/manifest.js';
+import { fingerprintOf } from '../../tasks/next-run.js';
+import type { PerpetualData } from '../../tasks/policies.js';
+import { encoderFor } from '../../wire/codec.js';
+import { encodeEnvelope } from '../../wire/envelope.js';
+import type { ServerClock } from './server-clock.js';
+
+const EVERY_MS = 60_000;
+/** After a failure: the start of a chain should not wait a minute for a link that is back in a second. */
+const RETRY_AFTER_MS = 1_000;
+
+export interface SeederOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly executionTtlMs: number;
+  readonly clock: ServerClock;
+  readonly logger: Logger;
+  tasks(): readonly TaskManifest[];
+}
+
+export class Seeder extends Service {
+  readonly #options: SeederOptions;
+
+  constructor(options: SeederOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { redis, keys, clock, logger, tasks } = this.#options;
+    const isAutomatic = ({ policies }: TaskManifest) => policies.perpetual?.isAutomatic;
+    if (!tasks().some(isAutomatic)) return;
+    let isStarting = true;
+    while (!signal.aborted) {
+      try {
+        clock.learn(await serverTimeMs(redis)); // the first heartbeat may not have been answered yet
+        const seeds = tasks()
+          .filter(isAutomatic)
+          .map((task) => this.#seedOf(task.name, task.policies.perpetual!));
+        const seeded = await seedChains(redis, keys, seeds, isStarting);
+        if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');
+        isStarting = false;
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'automatic tasks could not be scheduled, trying again');
+      }
+      await pause(isStarting ? RETRY_AFTER_MS : jittered(EVERY_MS), signal);
+    }
+  }
+
+  #seedOf(task: string, policy: PerpetualData): Seed {
+    const { clock, executionTtlMs } = this.#options;
+    const isCron = policy.kind === 'cron';
+    return {
+      task,
+      fingerprint: fingerprintOf(policy),
+      dueMs: isCron ? nextCronMs(policy.expression, policy.timezone, clock.nowMs()) : null,
+      retimedInMs: isCron ? null : policy.everyMs,
+      message: encodeEnvelope(encoderFor(NO_ARGUMENTS, 'args'), task, executionTtlMs, null, NO_ARGUMENTS),
+    };
+  }
+}
+
+const NO_ARGUMENTS = {};

@@ -1,0 +1,63 @@
+/** `threads: 0`: runs executions in this very thread, through the same protocol. Nothing here can be ended by force. */
+
+import { decodeChunk, type ThreadConfig } from '../../channel/protocol.js';
+import { SlotTable } from '../../channel/slots.js';
+import { ThreadBootError } from '../../core/errors.js';
+import { aborted, pause } from '../../core/service.js';
+import { withBuiltins } from '../../tasks/builtin.js';
+import { type LoadedTasks, loadTasks } from '../../tasks/loader.js';
+import { manifestOf } from '../../tasks/manifest.js';
+import { Executor } from '../../thread/executor.js';
+import { Scope } from '../../thread/scope.js';
+import type { FallbackSource, TaskSource } from '../options.js';
+import type { Thread, ThreadEvents } from './thread.js';
+
+export async function startLocalThread(
+  config: ThreadConfig,
+  source: TaskSource,
+  fallback: FallbackSource,
+  events: ThreadEvents,
+  signal: AbortSignal,
+): Promise<Thread> {
+  const loaded = await Promise.race([load(source, fallback), aborted(signal)]);
+  if (!loaded) throw new ThreadBootError('the worker was stopped while it loaded the tasks');
+  const reports = { log: events.onLog, progress: events.onProgress, placements: events.onPlacements };
+  const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
+  await scope.tracing.load();
+  const { concurrency, logsAttempts } = config;
+  const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
+  let exit = () => {};
+  const exited = new Promise<void>((resolve) => {
+    exit = resolve;
+  });
+  return {
+    manifest: manifestOf(loaded),
+    isEnforceable: false,
+    run: (chunk) => executor.run(decodeChunk(chunk)),
+    attend: () => {
+      executor.attend();
+      return 0;
+    },
+    hasHeard: () => true,
+    exited,
+    terminate: async (graceMs) => {
+      const disposed = new AbortController();
+      await Promise.race([executor.dispose(), pause(graceMs, disposed.signal)]);
+      disposed.abort();
+      await scope.close();
+      exit();
+    },
+  };
+}
+
+/** Values come as they are; what is named by reference is loaded here, once. */
+async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
+  const references = source.kind === 'modules' ? source.references : [];
+  const reference = typeof fallback === 'string' ? fallback : null;
+  const loaded = await loadTasks(references, process.cwd(), { fallback: reference });
+  return {
+    ...loaded,
+    ...(source.kind === 'values' && { tasks: withBuiltins(source.tasks) }),
+    ...(typeof fallback === 'object' && fallback && { fallback }),
+  };
+}

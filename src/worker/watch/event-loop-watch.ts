@@ -1,0 +1,55 @@
+/**
+ * Measures how late the coordinator's event loop is. Only with `threads: 0`, where tasks share it, can it be late for long:
+ * then leases are in danger, and a warning says so while there is time.
+ */
+
+import { monotonicMs } from '../../core/clock.js';
+import { aborted, Service } from '../../core/service.js';
+import type { Logger } from '../../tasks/context.js';
+
+const EVERY_MS = 250;
+/** A delay counts as recent for so long: longer than probes wait for each other, mostly. */
+const RECENT_MS = 5_000;
+
+export interface EventLoopWatchOptions {
+  readonly logger: Logger;
+  /** A delay beyond this is worth a warning; `null` never warns. */
+  readonly warnsAfterMs: number | null;
+}
+
+export class EventLoopWatch extends Service {
+  readonly #options: EventLoopWatchOptions;
+  #expectedMs = 0;
+  #worst = { delayMs: 0, atMs: 0 };
+
+  constructor(options: EventLoopWatchOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** The longest delay of the last seconds, in milliseconds; the one that goes on included. */
+  get delayMs(): number {
+    const nowMs = monotonicMs();
+    const currentMs = this.#expectedMs === 0 ? 0 : Math.max(0, nowMs - this.#expectedMs);
+    return nowMs - this.#worst.atMs > RECENT_MS ? currentMs : Math.max(this.#worst.delayMs, currentMs);
+  }
+
+  protected async run(signal: AbortSignal): Promise<void> {
+    this.#expectedMs = monotonicMs() + EVERY_MS;
+    const timer = setInterval(() => this.#turn(), EVERY_MS).unref();
+    await aborted(signal);
+    clearInterval(timer);
+    this.#expectedMs = 0;
+  }
+
+  #turn(): void {
+    const nowMs = monotonicMs();
+    const delayMs = Math.max(0, nowMs - this.#expectedMs);
+    this.#expectedMs = nowMs + EVERY_MS;
+    if (delayMs >= this.#worst.delayMs || nowMs - this.#worst.atMs > RECENT_MS) this.#worst = { delayMs, atMs: nowMs };
+    const { logger, warnsAfterMs } = this.#options;
+    if (warnsAfterMs === null || delayMs < warnsAfterMs) return;
+    const text = 'a task held the event loop, which renews leases too: run it on threads, or raise redeliveryTimeout';
+    logger.warn({ delayMs: Math.round(delayMs) }, text);
+  }
+}

@@ -1,0 +1,177 @@
+import { expect, test } from 'vitest';
+import { Batcher, type BatchLimits, RequestBatcher, sendInBatches } from '../../../src/core/batcher.js';
+import { type Deferred, deferred } from '../../support/wait.js';
+
+const LIMITS: BatchLimits<number> = { maxItems: 4, maxBytes: 100, maxInFlight: 2, sizeOf: () => 1 };
+
+/** A batcher whose batches are answered by hand. */
+function manual(limits: Partial<BatchLimits<number>> = {}) {
+  const batches: number[][] = [];
+  const answers: Deferred<void>[] = [];
+  const batcher = new Batcher<number>(
+    (batch) => {
+      batches.push([...batch]);
+      const answer = deferred();
+      answers.push(answer);
+      return answer.promise;
+    },
+    { ...LIMITS, ...limits },
+  );
+  return { batcher, batches, answer: (i: number) => answers[i]!.resolve() };
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('what one tick pushes is one batch', async () => {
+  const { batcher, batches } = manual();
+  for (const item of [1, 2, 3]) batcher.push(item);
+  expect(batches).toEqual([]); // not before the tick is over
+  await turn();
+  expect(batches).toEqual([[1, 2, 3]]);
+});
+
+test('a batch leaves before timers and I/O have their turn', async () => {
+  const { batcher, batches } = manual();
+  batcher.push(1);
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  expect(batches).toEqual([[1]]);
+});
+
+test('what comes while the batches in flight have no answer collects into the largest batches', async () => {
+  const { batcher, batches, answer } = manual();
+  for (const item of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    batcher.push(item);
+    await turn();
+  }
+  expect(batches).toEqual([[1], [2]]);
+  answer(0);
+  await turn();
+  expect(batches).toEqual([[1], [2], [3, 4, 5, 6]]);
+  answer(1);
+  await turn();
+  expect(batches).toEqual([[1], [2], [3, 4, 5, 6], [7, 8]]);
+});
+
+test('never more batches are in flight than allowed, however much is pushed at once', async () => {
+  const { batcher, batches, answer } = manual();
+  for (let item = 0; item < 20; item++) batcher.push(item);
+  for (let answered = 0; answered < 5; answered++) {
+    await turn();
+    expect(batches).toHaveLength(Math.min(5, answered + 2));
+    answer(answered);
+  }
+  expect(batches.flat()).toEqual(Array.from({ length: 20 }, (_, item) => item));
+});
+
+test('a batch ends before the bytes it may have, and a larger item travels alone', async () => {
+  const { batcher, batches } = manual({ maxInFlight: 10, maxBytes: 10, sizeOf: (item) => item });
+  for (const item of [4, 6, 1, 99, 5, 5, 5]) batcher.push(item);
+  await turn();
+  expect(batches).toEqual([[4, 6], [1], [99], [5, 5], [5]]);
+});
+
+test('idle resolves when everything has its answer, and at once when there is nothing', async () => {
+  const { batcher, answer } = manual();
+  await batcher.idle();
+  for (let item = 0; item < 6; item++) batcher.push(item);
+  let isIdle = false;
+  const idle = batcher.idle().then(() => {
+    isIdle = true;
+  });
+  await turn();
+  answer(0);
+  await turn();
+  expect(isIdle).toBe(false);
+  answer(1);
+  await idle;
+  await batcher.idle();
+});
+
+test('idle waits for what is pushed while it waits', async () => {
+  const { batcher, batches, answer } = manual({ maxInFlight: 1 });
+  batcher.push(1);
+  await turn();
+  let isIdle = false;
+  const idle = batcher.idle().then(() => {
+    isIdle = true;
+  });
+  batcher.push(2);
+  answer(0);
+  await turn();
+  expect([batches, isIdle]).toEqual([[[1], [2]], false]);
+  answer(1);
+  await idle;
+});
+
+test('each request gets the output of its item', async () => {
+  const batcher = new RequestBatcher<number, string>(async (batch) => batch.map(String), LIMITS);
+  const items = Array.from({ length: 50 }, (_, item) => item);
+  expect(await Promise.all(items.map((item) => batcher.add(item)))).toEqual(items.map(String));
+});
+
+test('a batch that fails rejects its own items only', async () => {
+  const send = async (batch: number[]) => {
+    if (batch.includes(5)) throw new Error(`lost ${batch.join()}`);
+    return batch;
+  };
+  const batcher = new RequestBatcher<number, number>(send, LIMITS);
+  const settled = await Promise.allSettled(Array.from({ length: 12 }, (_, item) => batcher.add(item)));
+  expect(settled.map((one) => one.status === 'rejected')).toEqual(settled.map((_, item) => item >= 4 && item < 8));
+  expect(settled[6]).toMatchObject({ reason: { message: 'lost 4,5,6,7' } });
+  await batcher.idle();
+});
+
+test('a sender that throws at once rejects its items too', async () => {
+  const send = () => {
+    throw new Error('broken');
+  };
+  const batcher = new RequestBatcher<number, number>(send, LIMITS);
+  await expect(batcher.add(1)).rejects.toThrow('broken');
+  await expect(batcher.add(2)).rejects.toThrow('broken');
+});
+
+test('sendInBatches answers batch by batch in the order of the items, whatever the order of the answers', async () => {
+  const items = Array.from({ length: 11 }, (_, item) => item);
+  const answers: Deferred<void>[] = [];
+  const sending = sendInBatches(
+    items,
+    async (batch) => {
+      const answer = deferred();
+      answers.push(answer);
+      await answer.promise;
+      return batch.map((item) => 10 * item);
+    },
+    LIMITS,
+  );
+  await turn();
+  expect(answers).toHaveLength(2); // as many as may be in flight
+  answers[1]!.resolve();
+  await turn();
+  expect(answers).toHaveLength(3);
+  answers[2]!.resolve();
+  answers[0]!.resolve();
+  expect(await sending).toEqual([
+    { outputs: [0, 10, 20, 30], error: null },
+    { outputs: [40, 50, 60, 70], error: null },
+    { outputs: [80, 90, 100], error: null },
+  ]);
+});
+
+test('sendInBatches goes on after a batch that failed, and tells which', async () => {
+  const failure = new Error('lost');
+  const send = async (batch: number[]) => {
+    if (batch.includes(5)) throw failure;
+    return batch;
+  };
+  expect(await sendInBatches([0, 1, 2, 3, 4, 5, 6, 7, 8], send, LIMITS)).toEqual([
+    { outputs: [0, 1, 2, 3], error: null },
+    { outputs: [null, null, null, null], error: failure },
+    { outputs: [8], error: null },
+  ]);
+});
+
+test('sendInBatches sends nothing when there is nothing', async () => {
+  const send = () => Promise.reject(new Error('called'));
+  expect(await sendInBatches([], send, LIMITS)).toEqual([]);
+});

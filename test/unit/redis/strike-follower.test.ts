@@ -1,0 +1,154 @@
+import { EventEmitter } from 'node:events';
+import type { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import { keysOf } from '../../../src/redis/keys.js';
+import { StrikeFollower } from '../../../src/redis/strike-follower.js';
+import { Strikes, strikeOf } from '../../../src/wire/strikes.js';
+import { type Deferred, deferred, waitFor } from '../../support/wait.js';
+
+const keys = keysOf('d');
+const [A, B, C] = ['a', 'b', 'c'].map((name) => strikeOf(name).field) as [string, string, string];
+
+/** A follower whose loads the test answers one by one. */
+function setUp() {
+  const loads: Deferred<Record<string, string>>[] = [];
+  const failures: string[] = [];
+  const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1 });
+  const redis = {
+    hgetall: () => {
+      const load = deferred<Record<string, string>>();
+      loads.push(load);
+      return load.promise;
+    },
+  };
+  const strikes = new Strikes(() => {});
+  let struck = 0;
+  const follower = new StrikeFollower({
+    strikes,
+    redis: redis as unknown as Redis,
+    subscriber: subscriber as unknown as Redis,
+    keys,
+    onStruck: () => struck++,
+    onFailure: (error) => failures.push(error.message),
+  });
+  const load = async (index: number) => {
+    await waitFor(() => loads.length > index);
+    return loads[index]!;
+  };
+  return {
+    follower,
+    failures,
+    subscriber,
+    load,
+    publish: (message: string, channel = keys.strikes) => subscriber.emit('message', channel, message),
+    list: () => ['a', 'b', 'c'].filter((name) => strikes.findFor(name, {}) !== null),
+    struck: () => struck,
+    loads: () => loads.length,
+  };
+}
+
+test('changes are applied as they come, without a load', async () => {
+  const { follower, load, publish, list, loads, struck } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({});
+  await opened;
+  publish(`0 5 +${A}`);
+  publish(`5 7 +${B}`);
+  publish(`7 8 -${A}`);
+  publish('anything', '{d}:wake');
+  expect([list(), loads(), struck()]).toEqual([['b'], 1, 2]);
+});
+
+test('what is published during a load is applied after it, unless the load has it', async () => {
+  const { follower, load, publish, list, loads } = setUp();
+  const opened = follower.open();
+  const first = await load(0);
+  publish(`0 5 +${A}`); // in the load
+  publish(`5 6 -${A}`); // in the load
+  publish(`6 7 +${B}`); // after it
+  publish(`7 8 +${C}`);
+  first.resolve({ version: '6' });
+  await opened;
+  expect([list(), loads()]).toEqual([['b', 'c'], 1]);
+});
+
+test('a gap is noticed with the next change, and loaded', async () => {
+  const { follower, load, publish, list } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  publish(`8 9 +${C}`);
+  const second = await load(1);
+  publish(`9 10 -${C}`);
+  second.resolve({ version: '9', [B]: '1', [C]: '1' });
+  await waitFor(() => list().join() === 'b');
+});
+
+test('a load that is older than what was published meanwhile is not believed', async () => {
+  const { follower, load, publish, list } = setUp();
+  const opened = follower.open();
+  const first = await load(0);
+  publish(`7 8 +${C}`);
+  first.resolve({ version: '5', [A]: '1' }); // of a replica, or of before a failover
+  (await load(1)).resolve({ version: '8', [B]: '1', [C]: '1' });
+  await opened;
+  expect(list()).toEqual(['b', 'c']);
+});
+
+test('a reconnect during a load loads again', async () => {
+  const { follower, load, subscriber, list, loads } = setUp();
+  const opened = follower.open();
+  const first = await load(0);
+  subscriber.emit('ready');
+  first.resolve({});
+  (await load(1)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  expect([list(), loads()]).toEqual([['a'], 2]);
+  subscriber.emit('ready');
+  (await load(2)).resolve({ version: '6', [B]: '1' });
+  await waitFor(() => list().join() === 'b');
+});
+
+test('a load that fails is tried again, and what was known stays', async () => {
+  const { follower, load, subscriber, list, failures } = setUp();
+  const opened = follower.open();
+  (await load(0)).reject(new Error('LOADING'));
+  (await load(1)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  subscriber.emit('ready');
+  (await load(2)).reject(new Error('LOADING'));
+  expect(list()).toEqual(['a']);
+  await load(3);
+  expect(failures).toEqual(['LOADING', 'LOADING']);
+  follower.close();
+});
+
+test('one that is closed hears of nothing, and its opening resolves', async () => {
+  const { follower, load, publish, list, subscriber } = setUp();
+  const opened = follower.open();
+  follower.close();
+  (await load(0)).reject(new Error('closed'));
+  await opened;
+  publish(`0 5 +${A}`);
+  expect([list(), subscriber.listenerCount('message'), subscriber.listenerCount('ready')]).toEqual([[], 0, 0]);
+});
+
+test('a strike of a newer version is passed over, and what follows is not', async () => {
+  const { follower, load, publish, list, loads } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5', '["a",{"all":[]}]': '1' });
+  await opened;
+  publish('5 6 +{"future":1}');
+  publish(`6 7 +${B}`);
+  expect([list(), loads()]).toEqual([['b'], 1]);
+});
+
+test('where it may not subscribe it loads the list all the same', async () => {
+  const { follower, load, subscriber, list, failures } = setUp();
+  subscriber.subscribe = () => Promise.reject(new Error('NOPERM'));
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  expect([list(), failures]).toEqual([['a'], ['NOPERM']]);
+  follower.close();
+});

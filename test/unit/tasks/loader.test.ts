@@ -1,0 +1,260 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { DuplicateTaskError, TaskModuleError } from '../../../src/core/errors.js';
+import { loadTasks } from '../../../src/tasks/loader.js';
+import { parseReference } from '../../../src/tasks/reference.js';
+import { definitionOf } from '../../../src/tasks/task.js';
+
+const fixtures = fileURLToPath(new URL('../../fixtures/loader', import.meta.url));
+const builtins = ['trace', 'fail', 'sleep'];
+const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
+
+async function namesOf(...references: string[]): Promise<string[]> {
+  const { tasks } = await loadTasks(references, fixtures);
+  return [...tasks.keys()].filter((name) => !builtins.includes(name));
+}
+
+async function failureOf(...references: string[]): Promise<TaskModuleError> {
+  const error = await loadTasks(references, fixtures).then(
+    () => expect.fail('it loaded'),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(TaskModuleError);
+  return error as TaskModuleError;
+}
+
+test.each([
+  ['./tasks.js', './tasks.js', null],
+  ['./tasks.js:mine', './tasks.js', 'mine'],
+  ['/srv/tasks.js:$mine_2', '/srv/tasks.js', '$mine_2'],
+  ['C:\\srv\\tasks.js', 'C:\\srv\\tasks.js', null],
+  ['C:\\srv\\tasks.js:mine', 'C:\\srv\\tasks.js', 'mine'],
+  ['C:/srv/tasks.js', 'C:/srv/tasks.js', null],
+  ['file:///srv/tasks.js', 'file:///srv/tasks.js', null],
+  ['file:///C:/srv/tasks.js:mine', 'file:///C:/srv/tasks.js', 'mine'],
+  ['@acme/tasks', '@acme/tasks', null],
+  ['@acme/tasks/billing:mine', '@acme/tasks/billing', 'mine'],
+])('%s is module %s with export %s', (reference, module, exportName) => {
+  expect(parseReference(reference)).toEqual({ module, exportName });
+});
+
+test("without an export a module's tasks are its export 'tasks'", async () => {
+  expect(await namesOf('./named.js')).toEqual(['greet']);
+});
+
+test("a module without 'tasks' offers its default export", async () => {
+  expect(await namesOf('./default.js')).toEqual(['greet', 'part']);
+});
+
+test('a module that exports tasks one by one offers them all', async () => {
+  expect(await namesOf('./loose.js')).toEqual(['one', 'two']);
+});
+
+test('an export can be named, be it a collection or one task', async () => {
+  expect(await namesOf('./default.js:default')).toEqual(['greet', 'part']);
+  expect(await namesOf('./named.js:other')).toEqual(['other']);
+});
+
+test('a module can be given as relative path, absolute path or URL', async () => {
+  const path = join(fixtures, 'named.js');
+  for (const module of ['named.js', './named.js', path, pathToFileURL(path).href]) {
+    expect(await namesOf(`${module}:tasks`)).toEqual(['greet']);
+  }
+});
+
+test('the built-in tasks are always there', async () => {
+  expect([...(await loadTasks([])).tasks.keys()]).toEqual(builtins);
+});
+
+test("a user's task takes the place of a built-in one", async () => {
+  const { tasks } = await loadTasks(['./builtin-name.js'], fixtures);
+  expect([...tasks.keys()].sort()).toEqual([...builtins].sort());
+  expect(definitionOf(tasks.get('sleep')!).run({}, {} as never)).toBe('mine');
+});
+
+test('two modules with different tasks of one name are an error that names both', async () => {
+  const loading = loadTasks(['./named.js', './conflict.js'], fixtures);
+  await expect(loading).rejects.toThrow(DuplicateTaskError);
+  await expect(loading).rejects.toThrow(/'greet' \(\.\/named\.js and \.\/conflict\.js\)/);
+});
+
+test('the same task through two modules is no conflict', async () => {
+  expect(await namesOf('./named.js', './reexport.js', './named.js')).toEqual(['greet']);
+});
+
+test('a missing file is named with its path', async () => {
+  expect((await failureOf('./nowhere.js')).message).toContain(`there is no file ${join(fixtures, 'nowhere.js')}`);
+  expect((await failureOf('./named.js/inner.js')).message).toContain('there is no file');
+  expect((await failureOf('')).message).toContain('name a file');
+});
+
+test('a path without its extension is answered with the likely file', async () => {
+  expect((await failureOf('./named')).message).toContain('did you mean ./named.js?');
+});
+
+test('a missing package is reported as neither file nor package', async () => {
+  expect((await failureOf('@acme/nowhere')).message).toContain("nor a package '@acme/nowhere'");
+});
+
+test('a missing export is answered with the exports there are', async () => {
+  const { message } = await failureOf('./empty.js:mine');
+  expect(message).toContain("has no export 'mine'");
+  expect(message).toMatch(/it exports .*limit/);
+  expect(message).toMatch(/it exports .*helper/);
+});
+
+test('a module without tasks is an error', async () => {
+  expect((await failureOf('./empty.js')).message).toContain("export them as 'tasks'");
+});
+
+test('a value in a collection that is no task is named', async () => {
+  expect((await failureOf('./mixed.js')).message).toContain("./mixed.js:tasks': 'helper' is a function");
+});
+
+test('a module that fails to load is reported with its own error', async () => {
+  const error = await failureOf('./named.js', './broken.js');
+  expect(error.reference).toBe('./broken.js');
+  expect(error.message).toContain('RangeError: the configuration is incomplete');
+  expect(error.cause).toBeInstanceOf(RangeError);
+});
+
+test.skipIf(stripsTypes)('TypeScript without a loader for it is answered in one line', async () => {
+  const { message } = await failureOf('./typed.ts');
+  expect(message).toContain('install tsx, use Node 22.18 or newer, or compile it');
+  expect(message).not.toContain('\n');
+});
+
+test.runIf(stripsTypes)('TypeScript loads where Node strips types', async () => {
+  expect(await namesOf('./typed.ts')).toEqual(['typed']);
+});
+
+// ---------------------------------------------------------------- configuration
+
+test('what modules configure is gathered, in the order of the modules', async () => {
+  const { uses, errors, fallback, tasks } = await loadTasks(['./configured.js', './configured-too.js'], fixtures);
+  expect(uses.map(([name]) => name)).toEqual(['tracing', 'metrics']);
+  expect(errors.map(({ name }) => name)).toEqual(['PaymentDeclined']);
+  expect(fallback?.name).toBe('fallback');
+  expect([...tasks.keys()]).toEqual([...builtins, 'bill', 'fallback', 'refund']);
+});
+
+test('a module whose tasks were named is configured all the same', async () => {
+  expect((await loadTasks(['./configured-too.js:tasks'], fixtures)).uses).toHaveLength(1);
+});
+
+test('modules that configure nothing leave nothing to do', async () => {
+  expect(await loadTasks(['./named.js'], fixtures)).toMatchObject({ uses: [], errors: [], fallback: null });
+  expect(await loadTasks([])).toMatchObject({ uses: [], errors: [], fallback: null });
+});
+
+test('a module may have a configuration and no tasks', async () => {
+  const { fallback } = await loadTasks(['./configured-again.js'], fixtures);
+  expect(fallback?.name).toBe('second');
+});
+
+test("an export 'worker' that is something else is left alone", async () => {
+  expect(await namesOf('./worker-of-its-own.js')).toEqual(['bill']);
+});
+
+test('the same configuration through two modules counts once', async () => {
+  const { uses, fallback } = await loadTasks(['./configured.js', './configured-reexport.js'], fixtures);
+  expect([uses.length, fallback?.name]).toEqual([1, 'fallback']);
+});
+
+test('two fallbacks are an error that names both modules', async () => {
+  const { message } = await failureOf('./configured.js', './configured-again.js');
+  expect(message).toContain(
+    "task module './configured-again.js': configures a fallback, and so does './configured.js'",
+  );
+});
+
+test.each([
+  ['./configured-too.js:fallback', 'other fallback'],
+  ['./configured-too.js', 'other fallback'],
+  ['./loose.js', 'one'], // its default
+  ['./named.js:greet', 'greet'],
+])('a fallback that is given as %s comes before what is configured', async (reference, name) => {
+  const references = ['./configured.js', './configured-again.js'];
+  const { fallback, uses, tasks } = await loadTasks(references, fixtures, { fallback: reference });
+  expect(fallback?.name).toBe(name);
+  expect(uses).toHaveLength(1); // its module is not one of the worker's
+  expect(tasks.has(name)).toBe(false);
+});
+
+test.each([
+  ['./configured.js:nowhere', "has no export 'nowhere'"],
+  ['./named.js', "the fallback is a task, but 'default' is not one, it exports"],
+  ['./named.js:tasks', "the fallback is a task, but 'tasks' is not one"],
+  ['./missing.js', 'there is no file'],
+])('a fallback that is no task is refused: %s', async (fallback, problem) => {
+  const loading = loadTasks([], fixtures, { fallback });
+  await expect(loading).rejects.toThrow(TaskModuleError);
+  await expect(loading).rejects.toThrow(problem);
+});
+
+let project: string;
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), 'docket-loader-'));
+});
+afterEach(() => rmSync(project, { recursive: true, force: true }));
+
+function install(name: string, manifest: object, file: string, source: string): void {
+  const folder = join(project, 'node_modules', name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, ...manifest }));
+  writeFileSync(join(folder, file), source);
+}
+
+/** A package as another copy of docket would have made it. */
+const TASK_OF_ANOTHER_COPY = `{ name: 'bill', [Symbol.for('docket.task')]: { name: 'bill', policies: {}, run() {} } }`;
+
+test('a package is found from the given folder, and may use its own copy of docket', async () => {
+  const source = `export const tasks = [${TASK_OF_ANOTHER_COPY}];`;
+  install('@acme/tasks', { type: 'module', exports: { './billing': './billing.js' } }, 'billing.js', source);
+  const { tasks } = await loadTasks(['@acme/tasks/billing:tasks'], project);
+  expect([...tasks.keys()]).toContain('bill');
+});
+
+test('a package that is for import alone is found', async () => {
+  const source = `export default [${TASK_OF_ANOTHER_COPY}];`;
+  const exports = { '.': { types: './main.d.ts', import: { browser: './no.js', default: './main.js' } } };
+  install('esm-only', { type: 'module', exports }, 'main.js', source);
+  const { tasks } = await loadTasks(['esm-only'], project);
+  expect([...tasks.keys()]).toContain('bill');
+});
+
+test('what a package does not export is reported', async () => {
+  install('closed', { type: 'module', exports: './main.js' }, 'main.js', '');
+  await expect(loadTasks(['closed/inner'], project)).rejects.toThrow(
+    /task module 'closed\/inner': .*inner.* not defined/,
+  );
+});
+
+test('a CommonJS package works', async () => {
+  const source = `exports.__esModule = true; exports.helper = () => {}; exports.bill = ${TASK_OF_ANOTHER_COPY};`;
+  install('acme', { main: 'main.js' }, 'main.js', source);
+  const { tasks } = await loadTasks(['acme'], project);
+  expect([...tasks.keys()]).toContain('bill');
+});
+
+test.skipIf(stripsTypes)('TypeScript loads where tsx is installed', async () => {
+  const register = 'export const register = () => { globalThis.registered = (globalThis.registered ?? 0) + 1; };';
+  const exports = { './esm/api': { import: { types: './api.d.ts', default: './api.mjs' }, require: './api.cjs' } };
+  install('tsx', { exports }, 'api.mjs', register);
+  const { tasks } = await loadTasks([join(fixtures, 'typed.ts')], project);
+  expect([...tasks.keys()]).toContain('typed');
+  expect(globalThis).toHaveProperty('registered', 1);
+  Reflect.deleteProperty(globalThis, 'registered');
+});
+
+test('a CommonJS package can be configured', async () => {
+  const configuration = "{ [Symbol.for('docket.configuration')]: { uses: {}, fallback: null, errors: [RangeError] } }";
+  const exported = `{ __esModule: true, bill: ${TASK_OF_ANOTHER_COPY}, worker: ${configuration} }`;
+  install('acme', { main: 'main.js' }, 'main.js', `module.exports = Object.assign({}, ${exported});`);
+  const { tasks, errors } = await loadTasks(['acme'], project);
+  expect([...tasks.keys()]).toContain('bill');
+  expect(errors).toEqual([RangeError]);
+});

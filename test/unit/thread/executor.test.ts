@@ -1,0 +1,291 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
+import type { TaskContext } from '../../../src/tasks/context.js';
+import { retry } from '../../../src/tasks/policies.js';
+import { task } from '../../../src/tasks/task.js';
+import { Executor } from '../../../src/thread/executor.js';
+import { Tracing } from '../../../src/tracing/tracing.js';
+import { decodeError, decodeValue, encoderFor } from '../../../src/wire/codec.js';
+import { encodeEnvelope } from '../../../src/wire/envelope.js';
+import { aborted, outcomesOf, setUp } from '../../support/executor.js';
+import { deferred } from '../../support/wait.js';
+
+test('a chunk is answered with the outcome of each of its items', async () => {
+  const echo = task('echo', ({ value }: { value: unknown }) => value);
+  const { executor, item, slots, reported } = setUp([echo]);
+  const items = [item('echo', { value: 1 }), item('echo', { value: undefined }), item('echo', { value: [2] })];
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const values = items.map(({ row }) => {
+    const outcome = outcomes.get(row);
+    return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
+  });
+  expect(values).toEqual([1, { kind: 'completed', result: null }, [2]]);
+  const { finished, returned } = SlotState;
+  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, returned, finished]);
+});
+
+test('items start in their order, at most so many at once', async () => {
+  const started: number[] = [];
+  const gates = Array.from({ length: 5 }, () => deferred());
+  const wait = task('wait', async ({ n }: { n: number }) => {
+    started.push(n);
+    await gates[n]!.promise;
+  });
+  const { executor, item, reported } = setUp([wait], { concurrency: 2 });
+  const answer = executor.run(gates.map((_, n) => item('wait', { n })));
+  await turn();
+  expect(started).toEqual([0, 1]);
+  gates[1]!.resolve();
+  await turn();
+  expect(started).toEqual([0, 1, 2]);
+  for (const gate of gates) gate.resolve();
+  expect(outcomesOf(await answer, ...reported).size).toBe(5);
+  expect(started).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('two chunks share the concurrency of the thread', async () => {
+  const gate = deferred();
+  let [running, most] = [0, 0];
+  const wait = task('wait', async () => {
+    most = Math.max(most, ++running);
+    await gate.promise;
+    running -= 1;
+  });
+  const { executor, item } = setUp([wait], { concurrency: 2 });
+  const answers = [executor.run([item('wait'), item('wait')]), executor.run([item('wait')])];
+  await turn();
+  gate.resolve();
+  await Promise.all(answers);
+  expect(most).toBe(2);
+});
+
+test('what was taken back does not start, and has no outcome', async () => {
+  const ran: number[] = [];
+  const note = task('note', ({ n }: { n: number }) => void ran.push(n));
+  const { executor, item, slots, reported } = setUp([note]);
+  const items = [item('note', { n: 0 }), item('note', { n: 1 }), item('note', { n: 2 })];
+  expect(slots.revoke(items[1]!.row, items[1]!.epoch)).toBe(true);
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  expect(ran).toEqual([0, 2]);
+  expect([...outcomes.keys()]).toEqual([items[0]!.row, items[2]!.row]);
+  expect(slots.state(items[1]!.row)).toBe(SlotState.revoked);
+});
+
+test('a chunk that was taken back as a whole is answered with nothing', async () => {
+  const { executor, item, slots, reported } = setUp([task('noop', () => {})]);
+  const items = [item('noop'), item('noop')];
+  for (const { row, epoch } of items) slots.revoke(row, epoch);
+  expect(outcomesOf(await executor.run(items), ...reported).size).toBe(0);
+});
+
+test('what has started cannot be taken back', async () => {
+  const gate = deferred();
+  const { executor, item, slots } = setUp([task('wait', () => gate.promise)]);
+  const [first] = [item('wait')];
+  const answer = executor.run([first]);
+  expect(slots.revoke(first.row, first.epoch)).toBe(false);
+  gate.resolve();
+  await answer;
+});
+
+test('outcomes do not wait for a slow neighbour in their chunk', async () => {
+  const gate = deferred();
+  const { executor, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
+  const items = [item('noop'), item('wait')];
+  const answer = executor.run(items);
+  await expect.poll(() => reported.length, { interval: 1 }).toBe(1);
+  expect([...outcomesOf(reported[0]!).keys()]).toEqual([items[0]!.row]);
+  gate.resolve();
+  expect([...outcomesOf(await answer).keys()]).toEqual([items[1]!.row]);
+});
+
+test('a task that is not loaded is left to others, whatever its neighbours', async () => {
+  const { executor, item, reported } = setUp([task('noop', () => {})]);
+  const items = [item('newer'), item('noop')];
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'interrupted' });
+  expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
+});
+
+test('the fallback runs in place of unknown tasks, and sees their arguments and name', async () => {
+  const fallback = task('fallback', (args: object, ctx) => ({ args, task: ctx.execution.task }));
+  const { outcomeOf } = setUp([task('noop', () => {})], { fallback });
+  const outcome = await outcomeOf('newer', { n: 1 });
+  expect(outcome.kind === 'completed' && decodeValue(outcome.result!)).toEqual({ args: { n: 1 }, task: 'newer' });
+  expect(await outcomeOf('noop')).toEqual({ kind: 'completed', result: null });
+});
+
+test('the policies of the fallback hold for what it runs', async () => {
+  const fallback = task('fallback', { retry: retry({ delay: 7 }) }, () => {
+    throw new Error('not yet');
+  });
+  const { outcomeOf } = setUp([], { fallback });
+  expect(await outcomeOf('newer')).toMatchObject({ kind: 'retry', due: { delayMs: 7 } });
+});
+
+test.each<[string, () => unknown]>([
+  ['an error', () => new RangeError('bad luck')],
+  ['text', () => 'bad luck'],
+  ['undefined', () => undefined],
+  ['null', () => null],
+  ['an error whose message cannot be read', () => Object.defineProperty(new Error('x'), 'message', { get: fails })],
+  ['a proxy that throws when it is looked at', () => new Proxy({}, { get: fails, getPrototypeOf: fails, has: fails })],
+])('a body that throws %s fails, and nothing else', async (_, thrown) => {
+  const bad = task('bad', () => {
+    throw thrown();
+  });
+  const { executor, item, reported } = setUp([bad, task('noop', () => {})]);
+  const items = [item('bad'), item('noop')];
+  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const outcome = outcomes.get(items[0]!.row)!;
+  expect(outcome).toMatchObject({ kind: 'failed', line: expect.any(String) });
+  expect(() => decodeError((outcome as { error: Uint8Array }).error)).not.toThrow();
+  expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
+});
+
+test('an error becomes one line, however long', async () => {
+  const bad = task('bad', () => {
+    throw new Error(`first\nsecond ${'x'.repeat(10_000)}`);
+  });
+  const { executor, item } = setUp([bad]);
+  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  expect(outcome).toMatchObject({ kind: 'failed', line: 'Error: first' });
+});
+
+test('a failed attempt that may be tried again is a retry', async () => {
+  const bad = task('bad', { retry: retry({ attempts: 2, delay: 30 }) }, () => {
+    throw new Error('not yet');
+  });
+  const { executor, item } = setUp([bad]);
+  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  expect(outcome).toEqual({ kind: 'retry', due: { delayMs: 30 }, line: 'Error: not yet' });
+});
+
+test.each([
+  ['too large', 'x'.repeat(2_000), 'DOCKET_RESULT_TOO_LARGE'],
+  ['nothing that can travel', { call: () => {} }, 'DOCKET_UNENCODABLE_VALUE'],
+])('a result that is %s fails the attempt and is not tried again', async (_, result, code) => {
+  const { executor, item } = setUp([task('bad', { retry: retry({ attempts: 9 }) }, () => result)]);
+  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  expect(outcome).toMatchObject({ kind: 'failed' });
+  expect(decodeError((outcome as { error: Uint8Array }).error)).toMatchObject({ code });
+});
+
+test('arguments that cannot be decoded fail the attempt', async () => {
+  const { executor, item } = setUp([task('noop', () => {})]);
+  const broken = item('noop', { text: 'hello' });
+  const cut = { ...broken, message: broken.message.subarray(0, broken.message.length - 2) };
+  const [outcome] = outcomesOf(await executor.run([cut])).values();
+  expect(outcome).toMatchObject({ kind: 'failed', line: expect.stringContaining('UndecodableValueError') });
+});
+
+test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
+  [
+    'throws the reason of its signal',
+    async (ctx) => {
+      await aborted(ctx.signal);
+      ctx.signal.throwIfAborted();
+    },
+  ],
+  [
+    'calls throwIfCancelled',
+    async (ctx) => {
+      await aborted(ctx.signal);
+      ctx.throwIfCancelled();
+    },
+  ],
+  [
+    'throws what a timer or a driver made of the signal',
+    async (ctx) => {
+      await aborted(ctx.signal);
+      throw new DOMException('The operation was aborted', 'AbortError');
+    },
+  ],
+])('an attempt that is told to stop and %s ends with the reason', async (_, body) => {
+  const reasons = [
+    [StopReason.interrupted, { kind: 'interrupted' }],
+    [StopReason.cancelled, { kind: 'cancelled' }],
+  ] as const;
+  for (const [reason, expected] of reasons) {
+    const { executor, item, slots, reported } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
+    const waiting = item('wait');
+    const answer = executor.run([waiting]);
+    await turn();
+    slots.cancel(waiting.row, waiting.epoch, reason);
+    executor.attend();
+    const [outcome] = outcomesOf(await answer, ...reported).values();
+    expect(outcome).toEqual(expected);
+  }
+});
+
+test('the reason of the signal says why the attempt must end', async () => {
+  const reasons: unknown[] = [];
+  const wait = task('wait', async (_args: object, ctx) => {
+    await aborted(ctx.signal);
+    reasons.push(ctx.signal.reason);
+  });
+  for (const reason of [StopReason.interrupted, StopReason.cancelled]) {
+    const { executor, item, slots } = setUp([wait]);
+    const waiting = item('wait');
+    const answer = executor.run([waiting]);
+    await turn();
+    slots.cancel(waiting.row, waiting.epoch, reason);
+    executor.attend();
+    await answer;
+  }
+  expect(reasons).toMatchObject([{ name: 'InterruptedError' }, { code: 'DOCKET_EXECUTION_CANCELLED', key: 'id-0' }]);
+});
+
+test('an attempt that returns although it was told to stop is completed', async () => {
+  const { executor, item, slots, reported } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
+  const waiting = item('wait');
+  const answer = executor.run([waiting]);
+  await turn();
+  slots.cancel(waiting.row, waiting.epoch, StopReason.cancelled);
+  executor.attend();
+  expect([...outcomesOf(await answer, ...reported).values()]).toEqual([{ kind: 'completed', result: null }]);
+});
+
+test('a cancel that is meant for an earlier tenant of the row does not hit the next one', async () => {
+  const seen: boolean[] = [];
+  const look = task('look', (_args: object, ctx) => void seen.push(ctx.cancelled, ctx.signal.aborted));
+  const { executor, item, slots } = setUp([look]);
+  const first = item('look');
+  await executor.run([first]);
+  slots.free(first.row);
+  slots.cancel(first.row, first.epoch, StopReason.cancelled);
+  await executor.run([{ ...first, epoch: slots.ship(first.row) }]);
+  expect(seen).toEqual([false, false, false, false]);
+});
+
+test('a chunk of thousands of synchronous tasks does not grow the stack', async () => {
+  let ran = 0;
+  const slots = new SlotTable(20_000);
+  const many = new Executor({
+    loaded: { tasks: new Map([['noop', task('noop', () => void ran++)]]), fallback: null, uses: [], errors: [] },
+    scope: {
+      slots,
+      docketName: 'docket',
+      tracing: new Tracing(),
+      worker: { name: 'w', threadId: 0 },
+      maxPayloadBytes: 10,
+      docket: fails,
+      logger: fails,
+      report: fails,
+    },
+    concurrency: 1,
+    logsAttempts: false,
+    report: () => {},
+  });
+  const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, 'id', {});
+  const items = Array.from({ length: 20_000 }, (_, row) => ({
+    ...{ row, epoch: slots.ship(row), record: null, dueMs: 1, isRedelivered: false, message },
+  }));
+  await many.run(items);
+  expect(ran).toBe(20_000);
+});
+
+function fails(): never {
+  throw new Error('never read this');
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest';
+import { UndecodableValueError } from '../../../src/core/errors.js';
+import { decodeValue, encoderFor } from '../../../src/wire/codec.js';
+import { Envelope, encodeEnvelope, WIRE_VERSION, withAttempt } from '../../../src/wire/envelope.js';
+
+interface Message {
+  readonly task?: string;
+  readonly ttlMs?: number;
+  readonly id?: string | null;
+  readonly args?: unknown;
+}
+
+function encode({ task = 'charge', ttlMs = 900_000, id = null, args = { n: 1 } }: Message = {}): Buffer {
+  return encodeEnvelope(encoderFor(args, 'args'), task, ttlMs, id, args);
+}
+
+const PLAIN = { n: 1, text: 'ü', list: [1, [2, { three: null }]] };
+const RICH = { when: new Date(7), map: new Map([[1n, new Set(['x'])]]), bytes: Buffer.from([0, 255]) };
+
+describe.each([
+  ['plain', PLAIN],
+  ['rich', RICH],
+  ['no', {}],
+])('with %s arguments', (_which, args) => {
+  test.each<Message>([
+    {},
+    { id: 'mi8x2k1f-3f9a1c0b-1' },
+    { ttlMs: 0, id: 'x' },
+    { task: 'x' },
+    { task: 'billing/charge v2 💳' },
+    { task: 'x'.repeat(31) },
+    { task: 'x'.repeat(32) },
+    { task: 'x'.repeat(255) },
+    { task: 'x'.repeat(512) },
+    { id: 'x'.repeat(512) },
+    { id: '' },
+    { ttlMs: 127 },
+    { ttlMs: 128 },
+    { ttlMs: 65_536 },
+    { ttlMs: 2 ** 32 - 1 },
+    { ttlMs: 2 ** 32 },
+    { ttlMs: 315_360_000_000_000 },
+  ])('a message is read as it was written: %j', (message) => {
+    const envelope = new Envelope(encode({ ...message, args }));
+    const { task = 'charge', ttlMs = 900_000, id = null } = message;
+    expect([envelope.version, envelope.task, envelope.ttlMs, envelope.attempt, envelope.id]).toEqual([
+      WIRE_VERSION,
+      task,
+      ttlMs,
+      1,
+      id,
+    ]);
+    expect(envelope.isReadable).toBe(true);
+    expect(decodeValue(envelope.args)).toStrictEqual(args);
+  });
+
+  test.each([2, 127, 128, 256, 70_000, 2 ** 33])(
+    'attempt %d is written beside arguments that stay as they are',
+    (attempt) => {
+      const first = new Envelope(encode({ id: 'an id', args }));
+      const next = new Envelope(withAttempt(first, attempt));
+      expect([next.version, next.task, next.ttlMs, next.attempt, next.id]).toEqual([
+        1,
+        'charge',
+        900_000,
+        attempt,
+        'an id',
+      ]);
+      expect(next.args.equals(first.args)).toBe(true);
+      expect(next.rest.equals(first.rest)).toBe(true);
+      expect(withAttempt(next, 1).equals(first.bytes)).toBe(true);
+    },
+  );
+});
+
+test('a message may lie anywhere in the memory it came in', () => {
+  const bytes = encode();
+  const padded = new Uint8Array(Buffer.concat([Buffer.alloc(13, 1), bytes, Buffer.alloc(7, 1)]));
+  const envelope = new Envelope(padded.subarray(13, 13 + bytes.length));
+  expect([envelope.task, decodeValue(envelope.args)]).toEqual(['charge', { n: 1 }]);
+});
+
+test('headers are stepped over and passed on', () => {
+  const first = new Envelope(encode({ id: 'x' }));
+  const headers = Buffer.from([0xa3, 0x61, 0x62, 0x63]); // 'abc' where this version writes nil
+  const at = first.bytes.length - first.rest.length;
+  const message = Buffer.concat([first.bytes.subarray(0, at), headers, first.bytes.subarray(at + 1)]);
+  const envelope = new Envelope(message);
+  expect(decodeValue(envelope.args)).toEqual({ n: 1 });
+  expect(new Envelope(withAttempt(envelope, 2)).rest.equals(envelope.rest)).toBe(true);
+});
+
+test('of a newer version the first five fields are read, and it is known to be newer', () => {
+  const bytes = encode({ id: 'x' });
+  bytes[1] = WIRE_VERSION + 1;
+  bytes[0] = 0x99; // nine fields
+  const envelope = new Envelope(Buffer.concat([bytes, Buffer.from([0xc0, 0xc0])]));
+  expect(envelope.isReadable).toBe(false);
+  expect([envelope.version, envelope.task, envelope.ttlMs, envelope.attempt, envelope.id]).toEqual([
+    WIRE_VERSION + 1,
+    'charge',
+    900_000,
+    1,
+    'x',
+  ]);
+});
+
+describe('what is no message', () => {
+  test.each<[string, Uint8Array]>([
+    ['nothing', Buffer.alloc(0)],
+    ['text', Buffer.from('hello')],
+    ['JSON', Buffer.from('{"task":"charge"}')],
+    ['zeros', Buffer.alloc(64)],
+    ['0xff', Buffer.alloc(64, 0xff)],
+    ['an array of the wrong length', Buffer.from([0x96, 1, 0xa1, 0x78, 0, 1, 0xc0, 0xc0])],
+    ['an array of what is no header', Buffer.from([0x97, 0xa1, 0x78, 0, 1, 0xc0, 0xc0, 0x80])],
+    ['a name that is a number', Buffer.from([0x97, 1, 7, 0, 1, 0xc0, 0xc0, 0x80])],
+    ['a lifetime that is text', Buffer.from([0x97, 1, 0xa1, 0x78, 0xa1, 0x78, 1, 0xc0, 0xc0, 0x80])],
+    ['a name that is longer than the message', Buffer.from([0x97, 1, 0xda, 0xff, 0xff, 0x78])],
+  ])('is refused: %s', (_what, bytes) => {
+    expect(() => new Envelope(bytes)).toThrow(UndecodableValueError);
+  });
+
+  test('is a message cut short anywhere before its arguments', () => {
+    const bytes = encode({ id: 'an id', ttlMs: 70_000 });
+    const argumentsAt = bytes.length - new Envelope(bytes).args.length;
+    for (let length = 0; length <= argumentsAt; length++) {
+      expect(() => readAll(bytes.subarray(0, length)), `${length} bytes`).toThrow(UndecodableValueError);
+    }
+    for (let length = argumentsAt + 1; length < bytes.length; length++) {
+      expect(() => decodeValue(readAll(bytes.subarray(0, length)).args), `${length} bytes`).toThrow(
+        UndecodableValueError,
+      );
+    }
+  });
+
+  test('is told by the right error, whichever byte was changed', () => {
+    const bytes = encode({ id: 'an id', args: RICH });
+    for (let at = 0; at < bytes.length; at++) {
+      for (const value of [0x00, 0x7f, 0x80, 0x97, 0xc0, 0xc1, 0xd9, 0xdf, 0xff]) {
+        const changed = Buffer.from(bytes);
+        changed[at] = value;
+        try {
+          decodeValue(readAll(changed).args);
+        } catch (error) {
+          expect(error, `byte ${at} = ${value}`).toBeInstanceOf(UndecodableValueError);
+        }
+      }
+    }
+  });
+});
+
+function readAll(bytes: Buffer): Envelope {
+  const envelope = new Envelope(bytes);
+  void [envelope.id, envelope.rest, envelope.args];
+  return envelope;
+}
+
+describe('headers', () => {
+  const LINES = `traceparent: 00-${'a'.repeat(32)}-${'b'.repeat(16)}-01\ntracestate: vendor=x`;
+
+  test.each([null, '', 'traceparent: x', LINES, 'x'.repeat(31), 'x'.repeat(256), 'x'.repeat(65_535)])(
+    'are read as they were written, beside plain and other arguments',
+    (headers) => {
+      for (const args of [PLAIN, RICH]) {
+        const bytes = encodeEnvelope(encoderFor(args, 'args'), 'charge', 0, 'id', args, headers);
+        const envelope = new Envelope(bytes);
+        expect(envelope.headers).toBe(headers);
+        expect(decodeValue(envelope.args)).toEqual(args);
+      }
+    },
+  );
+
+  test('go on with the next attempt, and with the next run and its new arguments', () => {
+    const first = new Envelope(encodeEnvelope(encoderFor(PLAIN, 'args'), 'charge', 0, 'id', PLAIN, LINES));
+    expect(new Envelope(withAttempt(first, 2)).headers).toBe(LINES);
+    const args = encoderFor(RICH, 'args').pack(RICH);
+    const next = new Envelope(withAttempt(first, 1, args));
+    expect([next.headers, decodeValue(next.args)]).toEqual([LINES, RICH]);
+  });
+});

@@ -1,0 +1,1036 @@
+/** The dispatcher with threads that do what the test says, on a clock that the test moves. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  type ChunkItem,
+  decodeChunk,
+  type Outcome,
+  type OutcomeBatch,
+  OutcomeCollector,
+} from '../../../../src/channel/protocol.js';
+import { StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { monotonicMs } from '../../../../src/core/clock.js';
+import type { Token } from '../../../../src/redis/delivery-store.js';
+import { encoderFor } from '../../../../src/wire/codec.js';
+import { encodeEnvelope } from '../../../../src/wire/envelope.js';
+import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
+import { Dispatcher, type DispatcherEvents } from '../../../../src/worker/dispatch/dispatcher.js';
+import type { Lane } from '../../../../src/worker/dispatch/lane.js';
+import type { Thread } from '../../../../src/worker/threads/thread.js';
+import { type Deferred, deferred } from '../../../support/wait.js';
+
+const ROWS = 4_096;
+const COMPLETED: Outcome = { kind: 'completed', result: null };
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'hrtime', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface SentChunk {
+  readonly items: readonly ChunkItem[];
+  /** Those whose outcomes were sent: their rows may be used again already. */
+  readonly reported: Set<ChunkItem>;
+  /** Those that have ended but whose outcomes wait for the event loop. */
+  readonly unreported: [ticket: number, outcome: Outcome][];
+  next: number;
+  readonly answer: Deferred<OutcomeBatch>;
+}
+
+/** A thread that starts and ends what it was sent when it is told to, one after the other. */
+class FakeThread implements Thread {
+  readonly manifest = { tasks: [], fallback: null };
+  readonly isEnforceable = true;
+  hasHeard(): boolean {
+    return true;
+  }
+  readonly exited = new Promise<void>(() => {});
+  attended = 0;
+  /** Names of what was shipped, chunk by chunk. */
+  readonly shipped: string[][] = [];
+  readonly #fleet: Fleet;
+  #chunks: SentChunk[] = [];
+  #current: ChunkItem | undefined;
+  #isDead = false;
+  /** Of what was sent after its death. */
+  readonly #unheard: Deferred<OutcomeBatch>[] = [];
+
+  constructor(fleet: Fleet) {
+    this.#fleet = fleet;
+  }
+
+  run(bytes: Uint8Array) {
+    const items = decodeChunk(bytes);
+    const answer = deferred<OutcomeBatch>();
+    if (this.#isDead) {
+      this.#unheard.push(answer);
+      return answer.promise;
+    }
+    this.#fleet.occupy(items);
+    this.shipped.push(items.map(({ message }) => this.#fleet.nameOf(message)));
+    this.#chunks.push({ items, reported: new Set(), unreported: [], next: 0, answer });
+    return answer.promise;
+  }
+
+  /** What it was sent and has not answered. */
+  items(): [ChunkItem, ...ChunkItem[]] {
+    return this.#chunks.flatMap(({ items }) => items) as [ChunkItem, ...ChunkItem[]];
+  }
+
+  attend(): number {
+    this.attended += 1;
+    return this.attended;
+  }
+
+  async terminate(): Promise<void> {}
+
+  get isRunning(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** Starts the next one that was not taken back; answers with its name. */
+  begin(): string | undefined {
+    const { slots } = this.#fleet.dispatcher;
+    while (!this.#current && this.#chunks[0]) {
+      const chunk = this.#chunks[0];
+      const item = chunk.items[chunk.next];
+      if (item && slots.begin(item.row, item.epoch, monotonicMs())) this.#current = item;
+      else if (item) {
+        chunk.next += 1;
+      }
+      if (chunk.next === chunk.items.length) this.#answer([]);
+    }
+    return this.#current && this.#fleet.nameOf(this.#current.message);
+  }
+
+  /** Ends what runs, after so long; reports at once. */
+  end(outcome: Outcome = COMPLETED, durationMs = 1): void {
+    const item = this.#current!;
+    const chunk = this.#chunks[0]!;
+    const { slots } = this.#fleet.dispatcher;
+    const isReturned = outcome.kind === 'completed' && outcome.result === null;
+    slots.end(item.row, item.epoch, slots.startedAt(item.row) + durationMs, isReturned);
+    this.#current = undefined;
+    chunk.next += 1;
+    const collector = new OutcomeCollector();
+    collector.add(shipmentIdOf(item.row, item.epoch), outcome);
+    this.#fleet.vacate([item]);
+    chunk.reported.add(item);
+    if (chunk.next === chunk.items.length) this.#answer([[shipmentIdOf(item.row, item.epoch), outcome]]);
+    else this.#fleet.dispatcher.receive(collector.take());
+  }
+
+  /** Ends what runs, and cannot report it: what comes next holds the event loop. */
+  endUnreported(): void {
+    const item = this.#current!;
+    const chunk = this.#chunks[0]!;
+    const { slots } = this.#fleet.dispatcher;
+    slots.end(item.row, item.epoch, slots.startedAt(item.row) + 0.01, true);
+    this.#current = undefined;
+    chunk.next += 1;
+    chunk.unreported.push([shipmentIdOf(item.row, item.epoch), COMPLETED]);
+  }
+
+  /** Runs everything it has, each for so long. */
+  async work(durationMs = 1): Promise<void> {
+    while (this.begin()) {
+      this.end(COMPLETED, durationMs);
+      await settled();
+    }
+    await settled();
+  }
+
+  /** Dies with all it has; answers with what tells the dispatcher so, chunk by chunk. */
+  die(): () => void {
+    const chunks = this.#chunks;
+    for (const { items, reported } of chunks) this.#fleet.vacate(items.filter((item) => !reported.has(item)));
+    this.#chunks = [];
+    this.#current = undefined;
+    this.#isDead = true;
+    return () => {
+      const answers = [...chunks.map(({ answer }) => answer), ...this.#unheard];
+      for (const answer of answers) answer.reject(new Error('the thread died'));
+    };
+  }
+
+  #answer(rest: [ticket: number, outcome: Outcome][]): void {
+    const chunk = this.#chunks.shift()!;
+    const collector = new OutcomeCollector();
+    for (const [ticket, outcome] of [...chunk.unreported, ...rest]) collector.add(ticket, outcome);
+    this.#fleet.vacate(chunk.items.filter((item) => !chunk.reported.has(item)));
+    chunk.answer.resolve(collector.take());
+  }
+}
+
+/** A dispatcher with its threads and everything it said. */
+class Fleet {
+  readonly dispatcher: Dispatcher;
+  readonly threads: FakeThread[];
+  readonly ended: string[] = [];
+  readonly lost: string[] = [];
+  /** Whether each of `lost` was alone. */
+  readonly lostAlone: boolean[] = [];
+  readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
+  readonly handedBack: string[] = [];
+  readonly postponed: string[] = [];
+  readonly spent: FakeThread[] = [];
+  rooms = 0;
+  /** Rows that a thread may still touch. */
+  readonly occupied = new Set<number>();
+  #count = 0;
+
+  constructor(threads: number, concurrency = threads, tasksPerThread?: number) {
+    const events: DispatcherEvents = {
+      onOutcome: (delivery) => this.ended.push(delivery.record!),
+      onLostThread: (delivery, wasAlone) => {
+        this.lost.push(delivery.record!);
+        this.lostAlone.push(wasAlone);
+      },
+      onEnded: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
+      onPostpone: (delivery) => this.postponed.push(delivery.record!),
+      onHandBack: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
+      onRoom: () => {
+        this.rooms += 1;
+      },
+      onSpent: (thread) => this.spent.push(thread as FakeThread),
+    };
+    this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
+    this.threads = this.dispatcher.lanes.map((lane) => this.#man(lane));
+  }
+
+  /** Adds executions of these tasks; answers with their names, unique in the fleet. */
+  add(...tasks: string[]): string[] {
+    const deliveries = tasks.map((task) => this.delivery(task));
+    this.dispatcher.add(deliveries);
+    return deliveries.map(({ record }) => record!);
+  }
+
+  delivery(task: string, deliveries = 0): Delivery {
+    const name = `${task}${this.#count++}`;
+    const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
+    const token: Token = `w${this.#count}-0`;
+    const rest = { dueMs: 1, deliveries, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+    return deliveryOf({ token, record: name, message, ...rest }, () => ({}));
+  }
+
+  nameOf(message: Uint8Array): string {
+    return /\xa4name.(\w+)$/s.exec(Buffer.from(message).toString('latin1'))![1]!;
+  }
+
+  /** Teaches the dispatcher how long a task takes. */
+  async learn(task: string, durationMs: number): Promise<void> {
+    this.add(task);
+    for (const thread of this.threads) await thread.work(durationMs);
+    this.ended.length = 0;
+    for (const thread of this.threads) thread.shipped.length = 0;
+  }
+
+  occupy(items: readonly ChunkItem[]): void {
+    for (const { row } of items) {
+      if (this.occupied.has(row)) throw new Error(`row ${row} was shipped while a thread may still touch it`);
+      this.occupied.add(row);
+    }
+  }
+
+  vacate(items: readonly ChunkItem[]): void {
+    for (const { row } of items) this.occupied.delete(row);
+  }
+
+  replace(index: number): void {
+    this.threads[index] = this.#man(this.dispatcher.lanes[index]!);
+  }
+
+  #man(lane: Lane): FakeThread {
+    const thread = new FakeThread(this);
+    if (this.threads) this.threads[lane.index] = thread;
+    this.dispatcher.attach(lane, thread);
+    return thread;
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+}
+
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+describe('shipping', () => {
+  test('a task of unknown duration travels alone, to a thread that can start it at once', () => {
+    const fleet = new Fleet(2);
+    const names = fleet.add('new', 'new', 'new');
+    expect(fleet.threads.map(({ shipped }) => shipped)).toEqual([[[names[0]]], [[names[1]]]]);
+  });
+
+  test('the first run sets the estimate, then quick ones travel together', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.05);
+    fleet.add(...Array(20).fill('quick'));
+    expect(fleet.threads[0]!.shipped[0]!.length).toBeGreaterThan(5);
+  });
+
+  test('a chunk is worth 5 ms', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('two', 2);
+    fleet.add(...Array(20).fill('two'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(2);
+  });
+
+  test('a chunk has a bounded number of items, however quick they are', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('instant', 0.0001);
+    fleet.add(...Array(3_000).fill('instant'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(512);
+  });
+
+  test('long ones travel alone, and none is shipped ahead of its turn', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('long', 50);
+    fleet.add(...Array(5).fill('long'));
+    expect(fleet.threads.map(({ shipped }) => shipped.map((chunk) => chunk.length))).toEqual([[1], [1]]);
+  });
+
+  test('a long one ends the chunk before it, and waits for its turn', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.1);
+    await fleet.learn('long', 50);
+    const [a, b] = fleet.add('quick', 'quick', 'long', 'quick');
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([a, b]);
+  });
+
+  test('few items are spread over the threads instead of filling one chunk', async () => {
+    const fleet = new Fleet(4);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(4).fill('one'));
+    expect(fleet.threads.map(({ shipped }) => shipped.map((chunk) => chunk.length))).toEqual([[1], [1], [1], [1]]);
+  });
+
+  test('a thread takes nothing more once what it has is worth 5 ms', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(100).fill('one'));
+    expect(fleet.threads[0]!.shipped.flat().length).toBeLessThanOrEqual(10);
+  });
+
+  test('concurrency is shared out evenly, the rest to the first threads', () => {
+    expect(new Fleet(3, 7).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([3, 2, 2]);
+    expect(new Fleet(2, 2).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([1, 1]);
+  });
+
+  test('as many unknown ones are on a thread as it runs at once', () => {
+    const fleet = new Fleet(2, 6);
+    fleet.add(...Array(20).fill('new'));
+    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
+  });
+
+  test('outcomes reach their deliveries', async () => {
+    const fleet = new Fleet(1);
+    const [a, b] = fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.end({ kind: 'interrupted' });
+    await settled();
+    expect(fleet.ended).toEqual([a]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([a, b]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+});
+
+describe('room', () => {
+  test('there is room for one execution per free slot until durations are known', () => {
+    const fleet = new Fleet(2, 6);
+    expect(fleet.dispatcher.room).toBe(6);
+    fleet.add(...Array(6).fill('new'));
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('work is read ahead for 50 ms of what the threads do', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('one', 1);
+    expect(fleet.dispatcher.room).toBe(2 + 100);
+  });
+
+  test('read-ahead is bounded however quick the tasks are', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('instant', 0.0001);
+    expect(fleet.dispatcher.room).toBe(2 + 4_096);
+  });
+
+  test('long tasks are not read ahead', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('long', 1_000);
+    expect(fleet.dispatcher.room).toBe(2);
+  });
+
+  test('a little room is not worth a trip while there is enough to do', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(90).fill('one'));
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('without threads there is no room', () => {
+    const fleet = new Fleet(1);
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    expect(fleet.dispatcher.room).toBe(0);
+  });
+
+  test('it is said when room may have come about', async () => {
+    const fleet = new Fleet(1);
+    fleet.rooms = 0;
+    fleet.add('a');
+    await fleet.threads[0]!.work();
+    expect(fleet.rooms).toBeGreaterThan(0);
+  });
+
+  test('while every thread is stuck nothing is read that would only be handed back', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(80).fill('mixed'));
+    for (const thread of fleet.threads) thread.begin();
+    await pass(400);
+    expect(fleet.handedBack).toHaveLength(78);
+    expect(fleet.dispatcher.room).toBe(0);
+    for (const thread of fleet.threads) await thread.work(400);
+    expect(fleet.dispatcher.room).toBeGreaterThan(0);
+  });
+});
+
+describe('stuck threads', () => {
+  test('what waits behind a slow run goes to an idle thread', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(60).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    const slow = stuck.begin()!;
+    await other.work(0.01);
+    await pass(50);
+    await other.work(0.01);
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== slow).sort());
+    stuck.end();
+    await settled();
+    expect(fleet.ended.at(-1)).toBe(slow);
+  });
+
+  test('nothing more is shipped to them', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(80).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    stuck.begin();
+    await other.work(0.01);
+    await pass(50);
+    await other.work(0.01);
+    const chunks = stuck.shipped.length;
+    for (let i = 0; i < 20; i++) {
+      fleet.add(...Array(80).fill('mixed'));
+      await other.work(0.01);
+      await pass(5);
+    }
+    expect(stuck.shipped.length).toBe(chunks);
+    expect(fleet.dispatcher.size).toBe(1);
+  });
+
+  test('their order is kept', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(40).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    const theirs = stuck.shipped.flat();
+    stuck.begin();
+    await other.work(0.01);
+    fleet.ended.length = 0;
+    await pass(50);
+    await other.work(0.01);
+    expect(fleet.ended).toEqual(theirs.slice(1));
+  });
+
+  test('when every thread is stuck for 250 ms, what has not started is handed back, each once', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(80).fill('mixed'));
+    const running = fleet.threads.map((thread) => thread.begin()!);
+    await pass(200);
+    expect(fleet.handedBack).toEqual([]);
+    await pass(200);
+    expect([...fleet.handedBack].sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    await pass(1_000);
+    expect(fleet.handedBack).toHaveLength(78);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([...running].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('what ended before the slow run is taken from the slot table, once', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(20).fill('mixed'));
+    const [stuck] = fleet.threads as [FakeThread];
+    for (let i = 0; i < 5; i++) {
+      stuck.begin();
+      stuck.endUnreported();
+    }
+    stuck.begin();
+    expect(fleet.ended).toEqual([]);
+    await pass(50);
+    expect(fleet.ended).toEqual(names.slice(0, 5));
+    const more = fleet.add(...Array(20).fill('mixed')); // their rows are not yet to be used again
+    await stuck.work(0.01);
+    expect(fleet.ended.sort()).toEqual([...names, ...more].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('long runs that nobody waits behind are left alone', async () => {
+    const fleet = new Fleet(2);
+    fleet.add('long', 'long');
+    for (const thread of fleet.threads) thread.begin();
+    await pass(10_000);
+    expect(fleet.handedBack).toEqual([]);
+    expect(fleet.dispatcher.size).toBe(2);
+  });
+
+  test('with nothing waiting no timer runs', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    fleet.add(...Array(40).fill('mixed'));
+    for (const thread of fleet.threads) await thread.work(0.01);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a thread that dies', () => {
+  test('takes with it what it ran; what it had not started runs elsewhere, in order', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    fleet.add(...Array(40).fill('quick'));
+    const [dying, other] = fleet.threads as [FakeThread, FakeThread];
+    const [ran, ...waiting] = dying.shipped.flat();
+    expect(dying.begin()).toBe(ran);
+    await other.work(0.01);
+    fleet.ended.length = 0;
+    dying.die()();
+    await settled();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    await other.work(0.01);
+    expect(fleet.lost).toEqual([ran]);
+    expect(fleet.ended).toEqual(waiting);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('is given work again when it was replaced', async () => {
+    const fleet = new Fleet(1);
+    const [first, second] = fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    expect(fleet.lost).toEqual([first]);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([second]);
+  });
+});
+
+describe('suspects', () => {
+  test('have a lane to themselves, one at a time; all others go on', async () => {
+    const fleet = new Fleet(2, 4);
+    const [suspect, second] = [fleet.delivery('bad', 3), fleet.delivery('bad', 4)];
+    const others = Array.from({ length: 5 }, () => fleet.delivery('new', 2));
+    fleet.dispatcher.add([...others.slice(0, 1), suspect, second, ...others.slice(1)]);
+    const [alone, shared] = fleet.threads as [FakeThread, FakeThread];
+    expect(fleet.postponed).toEqual([second.record]);
+    expect(alone.shipped).toEqual([[suspect.record]]);
+    expect(shared.shipped.flat()).toEqual(others.slice(0, 2).map(({ record }) => record));
+    await shared.work(1);
+    expect(fleet.ended).toEqual(others.map(({ record }) => record));
+    expect(alone.shipped).toEqual([[suspect.record]]);
+    await alone.work(1);
+    expect(fleet.ended.at(-1)).toBe(suspect.record);
+    fleet.dispatcher.add([second]);
+    await alone.work(1);
+    await shared.work(1);
+    expect(fleet.ended.at(-1)).toBe(second.record);
+    expect(fleet.postponed).toHaveLength(1);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('wait until what runs has ended, and are waited for', async () => {
+    const fleet = new Fleet(1, 2);
+    const [thread] = fleet.threads as [FakeThread];
+    const [first] = fleet.add('new');
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    const [last] = fleet.add('new');
+    expect(thread.shipped).toEqual([[first]]);
+    await thread.work();
+    expect(thread.shipped).toEqual([[first], [suspect.record], [last]]);
+    expect(fleet.ended).toEqual([first, suspect.record, last]);
+  });
+});
+
+describe('stopping', () => {
+  test('takes back what has not started, from the queue and from the threads', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(80).fill('quick'));
+    const running = fleet.threads.map((thread) => thread.begin()!);
+    const taken = fleet.dispatcher.takeUnstarted().map(({ record }) => record!);
+    expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    expect(fleet.dispatcher.size).toBe(2);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([...running].sort());
+  });
+
+  test('empty waits for what runs, and no longer than it is told', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('a');
+    fleet.threads[0]!.begin();
+    let isEmpty = false;
+    const waiting = fleet.dispatcher.empty(1_000).then(() => {
+      isEmpty = true;
+    });
+    await pass(500);
+    expect(isEmpty).toBe(false);
+    fleet.threads[0]!.end();
+    await waiting;
+    fleet.add('b');
+    fleet.threads[0]!.begin();
+    const timedOut = fleet.dispatcher.empty(1_000);
+    await pass(1_000);
+    await timedOut;
+    await fleet.dispatcher.empty(0);
+    expect(fleet.dispatcher.size).toBe(1);
+  });
+
+  test('everything that runs is told to stop', async () => {
+    const fleet = new Fleet(2);
+    fleet.add('a', 'b');
+    const { slots } = fleet.dispatcher;
+    for (const thread of fleet.threads) thread.begin();
+    fleet.dispatcher.interruptAll();
+    expect(fleet.threads.map(({ attended }) => attended)).toEqual([1, 1]);
+    const reasons = [...fleet.occupied].map((row) => slots.stopReason(row, 1));
+    expect(reasons).toEqual([StopReason.interrupted, StopReason.interrupted]);
+  });
+});
+
+describe('lost leases', () => {
+  test('what has not started never will, and what runs is told to stop', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.01);
+    const deliveries = ['a', 'b', 'c', 'd'].map(() => fleet.delivery('quick'));
+    fleet.dispatcher.add(deliveries);
+    const running = fleet.threads[0]!.begin();
+    const lost = [deliveries[0]!, deliveries[2]!];
+    fleet.dispatcher.lose(new Set(lost.map(({ token }) => token)));
+    expect(running).toBe(deliveries[0]!.record);
+    expect(fleet.threads[0]!.attended).toBe(1);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([deliveries[0], deliveries[1], deliveries[3]].map((delivery) => delivery!.record));
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('what still waits in the queue is forgotten', () => {
+    const fleet = new Fleet(1);
+    const deliveries = [fleet.delivery('new'), fleet.delivery('new')];
+    fleet.dispatcher.add(deliveries);
+    fleet.dispatcher.lose(new Set([deliveries[1]!.token]));
+    expect([...fleet.dispatcher.deliveries()]).toEqual([deliveries[0]]);
+  });
+});
+
+describe('a cancel', () => {
+  test('takes what has not started and answers with it; what runs is told to stop, and why', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(60).fill('quick'));
+    const [waiting, kept] = [fleet.delivery('new'), fleet.delivery('new')];
+    fleet.dispatcher.add([waiting, kept]);
+    const [running, other] = fleet.threads.map((thread) => thread.begin()!);
+    const { row, epoch } = fleet.threads[0]!.items()[0];
+    const isMeant = ({ record }: Delivery) => record !== other && record !== kept.record;
+    const taken = fleet.dispatcher.cancel(isMeant).map(({ record }) => record!);
+    const expected = [...names, waiting.record!].filter((name) => name !== running && name !== other);
+    expect(taken.sort()).toEqual(expected.sort());
+    expect(fleet.dispatcher.slots.stopReason(row, epoch)).toBe(StopReason.cancelled);
+    expect(fleet.threads.map(({ attended }) => attended)).toEqual([1, 0]);
+    for (const thread of fleet.threads) await thread.work();
+    expect([...fleet.ended].sort()).toEqual([running, other, kept.record].sort());
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('of what is not here disturbs nobody', () => {
+    const fleet = new Fleet(1);
+    fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    expect(fleet.dispatcher.cancel(() => false)).toEqual([]);
+    expect(fleet.threads[0]!.attended).toBe(0);
+    expect(fleet.dispatcher.size).toBe(2);
+  });
+
+  test('makes room, and says so', () => {
+    const fleet = new Fleet(1);
+    const [, second] = fleet.add('a', 'b');
+    expect(fleet.dispatcher.room).toBe(0);
+    fleet.rooms = 0;
+    fleet.dispatcher.cancel(({ record }) => record === second);
+    fleet.threads[0]!.begin();
+    expect(fleet.dispatcher.size).toBe(1);
+    expect(fleet.rooms).toBe(1);
+  });
+
+  test('that comes after the worker asked for a stop changes nothing, nor does the reverse', () => {
+    const fleet = new Fleet(2);
+    const [first] = fleet.add('a', 'b');
+    for (const thread of fleet.threads) thread.begin();
+    fleet.dispatcher.cancel(({ record }) => record === first);
+    fleet.dispatcher.interruptAll();
+    fleet.dispatcher.cancel(() => true);
+    const reasons = fleet.threads.map((thread) => {
+      const [{ row, epoch }] = thread.items();
+      return fleet.dispatcher.slots.stopReason(row, epoch);
+    });
+    expect(reasons).toEqual([StopReason.cancelled, StopReason.interrupted]);
+  });
+
+  test('does not meet the next execution on the same row', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('a');
+    const [thread] = fleet.threads as [FakeThread];
+    const [{ row }] = thread.items();
+    thread.begin();
+    fleet.dispatcher.cancel(() => true);
+    thread.end({ kind: 'cancelled' });
+    await settled();
+    fleet.add('b');
+    const [next] = thread.items();
+    expect(next.row).toBe(row);
+    expect(fleet.dispatcher.slots.stopReason(row, next.epoch)).toBeNull();
+  });
+
+  test.each([
+    ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
+    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.lose(new Set([suspect.token]))],
+  ])('a suspect that is %s while a lane is kept for it leaves the lane to others', async (_, remove) => {
+    const fleet = new Fleet(1);
+    const [thread] = fleet.threads as [FakeThread];
+    const [running] = fleet.add('new');
+    thread.begin();
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    remove(fleet, suspect);
+    const [next] = fleet.add('new');
+    await thread.work();
+    expect(fleet.ended).toEqual([running, next]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('reaches what a dying thread has not started: it does not run elsewhere', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add(...Array(10).fill('quick'));
+    const [dying, other] = fleet.threads as [FakeThread, FakeThread];
+    const [cancelled, ...rest] = dying.shipped.flat();
+    dying.die()();
+    await settled();
+    const taken = fleet.dispatcher.cancel(({ record }) => record === cancelled).map(({ record }) => record);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    await other.work(0.01);
+    expect(rest.length).toBeGreaterThan(0);
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== cancelled).sort());
+    expect([...taken.map((record) => [record, StopReason.cancelled]), ...fleet.condemned]).toEqual([
+      [cancelled, StopReason.cancelled],
+    ]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+});
+
+describe('a thread that is ended because of what it runs', () => {
+  /** Two runs and one that has not started, on one thread that takes three. */
+  function three(): { fleet: Fleet; lane: Lane; names: string[] } {
+    const fleet = new Fleet(1, 3);
+    const names = fleet.add('a', 'b', 'c');
+    const { dispatcher } = fleet;
+    for (const { row, epoch } of fleet.threads[0]!.items().slice(0, 2))
+      dispatcher.slots.begin(row, epoch, monotonicMs());
+    return { fleet, lane: dispatcher.lanes[0]!, names };
+  }
+
+  function condemn(lane: Lane, record: string, why: 'timeout' | 'stopped'): void {
+    for (const shipment of lane.shipments) if (shipment.record === record) shipment.condemned = why;
+    lane.ending = { sinceMs: monotonicMs(), request: 0 };
+  }
+
+  test('ends that, loses what ran beside it, and leaves what had not started to its successor', async () => {
+    const { fleet, lane, names } = three();
+    condemn(lane, names[0]!, 'timeout');
+    fleet.threads[0]!.die()();
+    await settled();
+    expect(fleet.dispatcher.detach(lane)).toBe(true);
+    expect(fleet.condemned).toEqual([[names[0], 'timeout']]);
+    expect([fleet.lost, fleet.lostAlone]).toEqual([[names[1]], [false]]);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([names[2]]);
+    expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('ends what did not stop for the reason it was asked to', async () => {
+    const { fleet, lane, names } = three();
+    fleet.dispatcher.cancel(({ record }) => record === names[0]);
+    fleet.dispatcher.lose(new Set([[...fleet.dispatcher.deliveries()][1]!.token]));
+    for (const name of names.slice(0, 2)) condemn(lane, name, 'stopped');
+    fleet.threads[0]!.die()();
+    await settled();
+    fleet.dispatcher.detach(lane);
+    expect(new Map(fleet.condemned)).toEqual(
+      new Map<string, unknown>([
+        [names[0]!, StopReason.cancelled],
+        [names[1]!, StopReason.interrupted],
+      ]),
+    );
+    expect(fleet.lost).toEqual([]);
+  });
+
+  test('counts the outcome of a run that came before it was gone, and nothing else', async () => {
+    const fleet = new Fleet(1);
+    const [name] = fleet.add('a');
+    const [thread] = fleet.threads as [FakeThread];
+    thread.begin();
+    condemn(fleet.dispatcher.lanes[0]!, name!, 'timeout');
+    thread.end();
+    await settled();
+    thread.die()();
+    expect(fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!)).toBe(false);
+    expect([fleet.ended, fleet.condemned, fleet.lost]).toEqual([[name], [], []]);
+  });
+
+  test('takes nothing new until it was replaced; then its lane is like any other', async () => {
+    const { fleet, lane, names } = three();
+    condemn(lane, names[0]!, 'timeout');
+    fleet.dispatcher.evacuate(lane);
+    const [next] = fleet.add('d');
+    const [old] = fleet.threads as [FakeThread];
+    expect(old.shipped).toHaveLength(3);
+    old.die()();
+    await settled();
+    fleet.dispatcher.detach(lane);
+    fleet.replace(0);
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([names[2], next]);
+    fleet.add('e');
+    expect(fleet.threads[0]!.shipped).toHaveLength(3);
+  });
+});
+
+test('a thread that dies under one run that is alone tells so', () => {
+  const fleet = new Fleet(1, 3);
+  const [first] = fleet.add('a', 'b');
+  fleet.threads[0]!.begin();
+  fleet.threads[0]!.die()();
+  fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+  expect([fleet.lost, fleet.lostAlone]).toEqual([[first], [true]]);
+});
+
+test('what is evacuated from a lane runs elsewhere, in its order', async () => {
+  const fleet = new Fleet(2);
+  await fleet.learn('quick', 0.01);
+  fleet.add(...Array(40).fill('quick'));
+  const [leaving, other] = fleet.threads as [FakeThread, FakeThread];
+  const [running, ...theirs] = leaving.shipped.flat();
+  leaving.begin();
+  await other.work(0.01);
+  fleet.ended.length = 0;
+  fleet.dispatcher.lanes[0]!.ending = { sinceMs: monotonicMs(), request: 0 };
+  fleet.dispatcher.evacuate(fleet.dispatcher.lanes[0]!);
+  await other.work(0.01);
+  expect(theirs.length).toBeGreaterThan(0);
+  expect(fleet.ended).toEqual(theirs);
+  expect(leaving.shipped.flat()).toEqual([running, ...theirs]);
+  await leaving.work();
+  expect(fleet.ended.at(-1)).toBe(running);
+  expect(fleet.dispatcher.size).toBe(0);
+});
+
+describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
+  test('every delivery ends in one way, and rows are neither leaked nor given away twice', async () => {
+    const random = randomOf(seed);
+    const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]!;
+    const fleet = new Fleet(3, seed % 2 === 0 ? 3 : 7);
+    const durations: Record<string, number> = { quick: 0.02, one: 1, long: 30, wild: 0.02 };
+    const added: string[] = [];
+    const taken: string[] = [];
+    const cancelSome = (share: number) => {
+      const meant = new Set([...fleet.dispatcher.deliveries()].filter(() => random() < share));
+      return fleet.dispatcher.cancel((delivery) => meant.has(delivery)).map(({ record }) => record!);
+    };
+
+    for (let event = 0; event < 4_000; event++) {
+      const dice = random();
+      const thread = pick(fleet.threads);
+      if (dice < 0.15) {
+        const task = pick(Object.keys(durations));
+        added.push(...fleet.add(...Array(1 + Math.floor(random() * 30)).fill(task)));
+      } else if (dice < 0.85) {
+        const name = thread.isRunning ? undefined : thread.begin();
+        if (thread.isRunning) {
+          const task = (name ?? '').replace(/\d+$/, '');
+          const durationMs = task === 'wild' && random() < 0.1 ? 400 : (durations[task] ?? 1);
+          if (random() < 0.9) thread.end(random() < 0.9 ? COMPLETED : { kind: 'interrupted' }, durationMs);
+        }
+      } else if (dice < 0.95) {
+        await pass(random() < 0.1 ? 300 : 10);
+      } else if (dice < 0.98) {
+        const index = fleet.threads.indexOf(thread);
+        const tell = thread.die();
+        const isToldFirst = random() < 0.5;
+        if (isToldFirst) tell();
+        await settled();
+        if (random() < 0.5) taken.push(...cancelSome(0.5));
+        fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+        tell();
+        await settled();
+        fleet.replace(index);
+      } else if (dice < 0.985) {
+        taken.push(...fleet.dispatcher.takeUnstarted().map(({ record }) => record!));
+      } else if (dice < 0.99) {
+        taken.push(...cancelSome(0.2));
+      } else if (dice < 0.995) {
+        fleet.dispatcher.evacuate(pick(fleet.dispatcher.lanes));
+      } else {
+        const suspect = fleet.delivery('bad', 3);
+        added.push(suspect.record!);
+        fleet.dispatcher.add([suspect]);
+      }
+      await settled();
+    }
+    for (let turn = 0; fleet.dispatcher.size > 0 && turn < 10_000; turn++) {
+      for (const thread of fleet.threads) {
+        if (thread.begin()) thread.end();
+        await settled();
+      }
+    }
+
+    const stopped = fleet.condemned.map(([record]) => record);
+    const endings = [...fleet.ended, ...fleet.lost, ...fleet.handedBack, ...fleet.postponed, ...stopped, ...taken];
+    expect(endings.length).toBe(new Set(endings).size);
+    expect(endings.sort()).toEqual(added.sort());
+    expect(fleet.lost.length).toBeGreaterThan(0);
+    expect(fleet.dispatcher.size).toBe(0);
+    expect(freeRows(fleet)).toBe(ROWS);
+  });
+});
+
+/** How many executions can be on their way at once to a thread that takes any number: one per free row. */
+function freeRows(fleet: Fleet): number {
+  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * ROWS });
+  const before = fleet.occupied.size;
+  fleet.add(...Array(2 * ROWS).fill('unknown'));
+  return fleet.occupied.size - before;
+}
+
+function randomOf(seed: number): () => number {
+  let state = seed * 7_919;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+test('an outcome that arrives when its row has another tenant ends nothing', async () => {
+  const fleet = new Fleet(1);
+  const { dispatcher } = fleet;
+  await fleet.learn('noop', 0.01);
+  fleet.ended.length = 0;
+  const [first] = fleet.add('noop');
+  const thread = fleet.threads[0]!;
+  const [{ row, epoch }] = thread.items();
+  await thread.work();
+  expect(fleet.ended).toEqual([first]);
+
+  const [second] = fleet.add('noop');
+  expect(thread.items()).toMatchObject([{ row }]); // the same row, shipped anew
+  const late = new OutcomeCollector();
+  late.add(shipmentIdOf(row, epoch), COMPLETED);
+  dispatcher.receive(late.take());
+  expect(fleet.ended).toEqual([first]);
+  await thread.work();
+  expect(fleet.ended).toEqual([first, second]);
+});
+
+describe('a thread that has run all it may', () => {
+  /** What the thread was shipped, all in all. */
+  const countOf = (thread: FakeThread) => thread.shipped.flat().length;
+
+  test('is spent when the last of that has ended, and gets nothing more', async () => {
+    const fleet = new Fleet(1, 2, 3);
+    const [thread] = fleet.threads;
+    const names = fleet.add('new', 'new', 'new', 'new');
+    await thread!.work();
+    expect(thread!.shipped.flat()).toEqual(names.slice(0, 3));
+    expect(fleet.ended).toEqual(names.slice(0, 3));
+    expect(fleet.spent).toEqual([thread]);
+    expect([fleet.dispatcher.room, fleet.dispatcher.size]).toEqual([0, 1]);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+    expect(fleet.threads[0]!.shipped.flat()).toEqual([names[3]]);
+  });
+
+  test('never has a chunk of more than it may run', async () => {
+    const fleet = new Fleet(1, 1, 5);
+    await fleet.learn('quick', 0.01);
+    fleet.add(...Array(20).fill('quick'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(4);
+  });
+
+  test('runs another one for each that was taken back from it', async () => {
+    const fleet = new Fleet(2, 2, 3);
+    await fleet.learn('quick', 0.01);
+    const [first] = fleet.threads;
+    fleet.add('quick', 'quick', 'quick', 'quick');
+    const before = countOf(first!);
+    const taken = fleet.dispatcher.withdraw(() => true);
+    expect(taken).toHaveLength(4);
+    expect(fleet.spent).toEqual([]);
+    fleet.add('quick', 'quick', 'quick', 'quick');
+    expect(countOf(first!)).toBe(2 * before);
+  });
+
+  test('is not told of when the worker stops: its thread ends with the others', async () => {
+    const fleet = new Fleet(1, 1, 1);
+    fleet.add('new');
+    fleet.dispatcher.close();
+    fleet.add('new');
+    await fleet.threads[0]!.work();
+    expect(fleet.spent).toEqual([]);
+  });
+
+  test('runs no suspect: the next one does', async () => {
+    const fleet = new Fleet(1, 1, 1);
+    fleet.add('new');
+    fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toHaveLength(1);
+    expect(fleet.spent).toHaveLength(1);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toHaveLength(2);
+  });
+});
+
+test('a lane that was kept for a suspect takes work again when the suspect ran on another one', async () => {
+  const fleet = new Fleet(2, 4);
+  const [a, b] = fleet.dispatcher.lanes;
+  fleet.add('a', 'b', 'c', 'd');
+  for (const thread of fleet.threads) thread.begin();
+  fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
+  const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
+  kept.ending = { sinceMs: monotonicMs(), request: 1 }; // one of its runs will not end
+  fleet.dispatcher.evacuate(kept);
+  await fleet.threads[other.index]!.work();
+  expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);
+  fleet.dispatcher.reopen(kept);
+  expect(kept.takesWork).toBe(true);
+});

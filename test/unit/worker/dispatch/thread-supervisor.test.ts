@@ -1,0 +1,192 @@
+import { expect, test } from 'vitest';
+import { decodeChunk } from '../../../../src/channel/protocol.js';
+import { monotonicMs } from '../../../../src/core/clock.js';
+import { ThreadBootError } from '../../../../src/core/errors.js';
+import type { Manifest } from '../../../../src/tasks/manifest.js';
+import { encoderFor } from '../../../../src/wire/codec.js';
+import { encodeEnvelope } from '../../../../src/wire/envelope.js';
+import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
+import { Dispatcher } from '../../../../src/worker/dispatch/dispatcher.js';
+import { ThreadSupervisor } from '../../../../src/worker/dispatch/thread-supervisor.js';
+import type { Thread } from '../../../../src/worker/threads/thread.js';
+import { deferred } from '../../../support/wait.js';
+
+const ignore = () => {};
+const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+const NOTHING: Manifest = { tasks: [], fallback: null };
+
+function dispatcherOf(threads: number): Dispatcher {
+  return new Dispatcher(threads, threads, {
+    onOutcome: ignore,
+    onLostThread: ignore,
+    onEnded: ignore,
+    onPostpone: ignore,
+    onHandBack: ignore,
+    onRoom: ignore,
+  });
+}
+
+/** A thread that exits when it is told to, and keeps what it was told. */
+class FakeThread implements Thread {
+  readonly isEnforceable = true;
+  hasHeard(): boolean {
+    return true;
+  }
+  readonly #exit = deferred();
+  readonly exited = this.#exit.promise;
+  /** The time each `terminate` gave it. */
+  readonly graces: number[] = [];
+  readonly manifest: Manifest;
+  readonly #dispatcher: Dispatcher;
+
+  constructor(dispatcher: Dispatcher, manifest = NOTHING) {
+    this.#dispatcher = dispatcher;
+    this.manifest = manifest;
+  }
+
+  /** Starts what it is sent, and never ends it. */
+  run(chunk: Uint8Array) {
+    for (const { row, epoch } of decodeChunk(chunk)) this.#dispatcher.slots.begin(row, epoch, monotonicMs());
+    return deferred<never>().promise;
+  }
+
+  attend(): number {
+    return 0;
+  }
+
+  async terminate(graceMs: number): Promise<void> {
+    this.graces.push(graceMs);
+    this.#exit.resolve();
+  }
+}
+
+function delivery(): Delivery {
+  const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, null, {});
+  const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+  return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => ({}));
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+}
+
+test('threads that exit idle right after each boot break the crew, the fifth time in a row', async () => {
+  const broken = deferred<Error>();
+  const dispatcher = dispatcherOf(1);
+  let starts = 0;
+  const start = async () => {
+    starts += 1;
+    const thread = new FakeThread(dispatcher);
+    setImmediate(() => void thread.terminate(0));
+    return thread;
+  };
+  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
+  await crew.start();
+  const error = await broken.promise;
+  expect(error).toBeInstanceOf(ThreadBootError);
+  expect(error.message).toContain('soon after they have loaded the tasks');
+  await crew.stop(0);
+  expect(starts).toBe(5);
+});
+
+test('a crew that has started says what its threads can run', async () => {
+  const dispatcher = dispatcherOf(2);
+  const manifest = { tasks: [{ name: 'noop', policies: { timeoutMs: 5 } }], fallback: {} };
+  const start = async () => new FakeThread(dispatcher, manifest);
+  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  expect(await crew.start()).toEqual(manifest);
+  expect(dispatcher.lanes.every(({ thread }) => thread !== null)).toBe(true);
+});
+
+test('a crew that stops gives every thread the time to dispose what is shared, and replaces none', async () => {
+  const dispatcher = dispatcherOf(2);
+  const threads: FakeThread[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  await crew.start();
+  await crew.stop(1_234);
+  expect(threads.map(({ graces }) => graces)).toEqual([[1_234], [1_234]]);
+  expect(dispatcher.lanes.map(({ thread }) => thread)).toEqual([null, null]);
+});
+
+test('when one thread fails to load the tasks at the start, none is left behind', async () => {
+  const dispatcher = dispatcherOf(2);
+  const loaded = new FakeThread(dispatcher);
+  const start = async ({ index }: { index: number }) => {
+    if (index === 0) throw new Error('a module is missing');
+    return loaded;
+  };
+  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  await expect(crew.start()).rejects.toThrow('a module is missing');
+  expect(loaded.graces).toEqual([0]);
+});
+
+test('a thread that is still starting when the crew stops is ended as soon as it has', async () => {
+  const dispatcher = dispatcherOf(1);
+  const [first, late] = [new FakeThread(dispatcher), new FakeThread(dispatcher)];
+  const started = deferred<Thread>();
+  const starts = [Promise.resolve<Thread>(first), started.promise];
+  const crew = new ThreadSupervisor({ dispatcher, logger, start: () => starts.shift()!, onBroken: ignore });
+  await crew.start();
+  dispatcher.add([delivery()]); // so that its death is no failed start, which is tried again later
+  await first.terminate(0);
+  await settled();
+  expect(starts).toHaveLength(0);
+  const stopped = crew.stop(500);
+  started.resolve(late);
+  await stopped;
+  expect(late.graces).toEqual([0]);
+  expect(dispatcher.lanes[0]!.thread).toBeNull();
+});
+
+test.each([
+  ['was ended because of what it ran', { sinceMs: 1, request: 1 }, 'a worker thread was ended and is replaced'],
+  ['died', null, 'a worker thread died and is replaced'],
+])('a thread that %s is replaced at once, and the log tells which', async (_, ending, text) => {
+  const dispatcher = dispatcherOf(1);
+  const threads: FakeThread[] = [];
+  const lines: string[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const warn = (...line: unknown[]) => void lines.push(String(line.at(-1)));
+  const crew = new ThreadSupervisor({ dispatcher, logger: { ...logger, warn }, start, onBroken: ignore });
+  await crew.start();
+  const [lane] = dispatcher.lanes;
+  dispatcher.add([delivery()]);
+  lane!.ending = ending;
+  await threads[0]!.terminate(0);
+  await settled();
+  expect(lines).toEqual([text]);
+  expect(lane!.thread).toBe(threads[1]);
+  await crew.stop(0);
+});
+
+test('threads that have run all they may have time to dispose, and are no failed starts however soon they go', async () => {
+  const dispatcher = dispatcherOf(1);
+  const threads: FakeThread[] = [];
+  const lines: string[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const info = (...line: unknown[]) => void lines.push(String(line.at(-1)));
+  const broken = deferred<Error>();
+  const crew = new ThreadSupervisor({ dispatcher, logger: { ...logger, info }, start, onBroken: broken.resolve });
+  await crew.start();
+  for (let i = 0; i < 10; i++) {
+    crew.retire(threads[i]!, 700);
+    await settled();
+  }
+  expect(threads).toHaveLength(11);
+  expect(threads.slice(0, 10).map(({ graces }) => graces)).toEqual(Array(10).fill([700]));
+  expect(lines).toHaveLength(10);
+  await crew.stop(0);
+});

@@ -1,0 +1,34 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
+
+const NOW_MS = 1_700_000_000_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW_MS });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('until the server has told its time, that of this process is taken', () => {
+  expect(new ServerClock().nowMs()).toBe(NOW_MS);
+});
+
+test.each([
+  ['ahead', 90_000],
+  ['behind', -90_000],
+])('a server that is %s is followed from what it told last', (_, aheadMs) => {
+  const clock = new ServerClock();
+  clock.learn(NOW_MS + aheadMs);
+  expect(clock.nowMs()).toBe(NOW_MS + aheadMs);
+  vi.advanceTimersByTime(5_000);
+  expect(clock.nowMs()).toBe(NOW_MS + 5_000 + aheadMs);
+});
+
+test('a later answer replaces the one before, also when the clock here was set meanwhile', () => {
+  const clock = new ServerClock();
+  clock.learn(NOW_MS + 90_000);
+  vi.setSystemTime(NOW_MS - 3_600_000);
+  clock.learn(NOW_MS + 91_000);
+  expect(clock.nowMs()).toBe(NOW_MS + 91_000);
+});

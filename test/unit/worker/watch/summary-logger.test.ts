@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { SlotTable } from '../../../../src/channel/slots.js';
+import { TaskCounters } from '../../../../src/observe/task-counters.js';
+import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
+import { AttemptRecorder } from '../../../../src/worker/watch/attempt-recorder.js';
+import { EventLoopWatch } from '../../../../src/worker/watch/event-loop-watch.js';
+import { SummaryLogger } from '../../../../src/worker/watch/summary-logger.js';
+import { recordingLogger } from '../../../support/fleet.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function setUp() {
+  const tally = new TaskCounters();
+  tally.know(['charge']);
+  const { logger, lines } = recordingLogger();
+  const summary = new SummaryLogger(tally, new AttemptRecorder(tally, new SlotTable(1), [], new ServerClock()), logger);
+  const ran = (ms: number, outcome: 'succeeded' | 'failed' | 'retried') => {
+    tally.of('charge').started += 1;
+    tally.of('charge')[outcome] += 1;
+    tally.recent.add(ms);
+  };
+  summary.start();
+  return { summary, lines, ran };
+}
+
+test('what ran is told every ten seconds, and nothing when nothing did', async () => {
+  const { summary, lines, ran } = setUp();
+  vi.advanceTimersByTime(30_000);
+  expect(lines).toEqual([]);
+  ran(8, 'succeeded');
+  ran(8, 'retried');
+  vi.advanceTimersByTime(10_000);
+  ran(1_000, 'failed');
+  vi.advanceTimersByTime(10_000);
+  expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    'info 2 started, 1 succeeded, 0 failed, 1 tried again',
+    'info 1 started, 0 succeeded, 1 failed, 0 tried again',
+  ]);
+  const [first, second] = lines.map(({ fields }) => fields as { p50Ms: number; p99Ms: number });
+  expect(first!.p99Ms).toBeGreaterThan(7);
+  expect(first!.p99Ms).toBeLessThan(9);
+  expect(second!.p50Ms).toBeGreaterThan(900); // what was told before does not count again
+  await summary.stop();
+  expect(lines.length).toBe(2);
+});
+
+test('what ran last is told when the worker stops', async () => {
+  const { summary, lines, ran } = setUp();
+  ran(1, 'succeeded');
+  await summary.stop();
+  expect(lines.map(({ message }) => message)).toEqual(['1 started, 1 succeeded, 0 failed, 0 tried again']);
+});
+
+test('a loop that is on time has no delay and warns of nothing', async () => {
+  vi.useRealTimers();
+  const { logger, lines } = recordingLogger();
+  const watch = new EventLoopWatch({ logger, warnsAfterMs: 1_000 });
+  watch.start();
+  expect(watch.delayMs).toBe(0);
+  await watch.stop();
+  expect([watch.delayMs, lines]).toEqual([0, []]);
+});
