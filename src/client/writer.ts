@@ -15,6 +15,7 @@ import {
   schedule,
   waitForReplicas,
 } from '../redis/producer-store.js';
+import { isReplyError } from '../redis/reply-errors.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
 import { type DocketSettings, describeDocket } from './options.js';
@@ -147,7 +148,7 @@ export class Writer {
 
   #failureOf(error: unknown, batch: readonly Prepared[]): unknown {
     if (!(error instanceof Error)) return error;
-    if (error.name === 'ReplyError') {
+    if (isReplyError(error)) {
       const where = describeDocket(this.#settings);
       return new RedisUnavailableError(`${where} refused the add: ${error.message}`, { cause: error });
     }

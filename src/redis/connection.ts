@@ -6,6 +6,7 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { embeddedSocket } from './embedded.js';
+import { isDemoted } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
@@ -110,9 +111,6 @@ const COMMON_OPTIONS = {
 /** 50 ms doubling to the longest pause, of which a random half is taken off: a fleet does not come back in one wave. */
 const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
   Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
-
-/** After a failover the master may have become a replica behind the same address: only a new connection finds the new one. */
-const isDemoted = (error: Error) => error.message.includes('READONLY');
 
 const ROLE_OPTIONS = {
   // With resends off and any other limit, ioredis drops what was in flight without ever settling it; 0 rejects it when

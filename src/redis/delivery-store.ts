@@ -8,6 +8,7 @@ import { assertNever } from '../core/assert.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { GROUP, type Keys } from './keys.js';
+import { doesGroupExist } from './reply-errors.js';
 import { ADMISSION_STAGE_CODE, type AdmissionStage } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -86,7 +87,7 @@ export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
     const groups = (await redis.xinfo('GROUPS', stream).catch(() => [])) as unknown[][];
     if (groups.some((group) => group.includes(GROUP))) return;
     await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
-      if (!error.message.startsWith('BUSYGROUP')) throw error;
+      if (!doesGroupExist(error)) throw error;
     });
   };
   await Promise.all([create(keys.work), create(keys.front)]);

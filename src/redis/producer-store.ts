@@ -5,6 +5,7 @@ import type { Due } from '../core/due.js';
 import type { ExecutionState } from '../core/states.js';
 import type { Keys } from './keys.js';
 import { type ProgressRecord, progressOf } from './progress-store.js';
+import { isReplyError } from './reply-errors.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** How a placement treats its key: new for certain, given by the caller, or in need of a record only while parked. */
@@ -119,7 +120,7 @@ export async function canWaitForReplicas(redis: Redis): Promise<boolean> {
     await redis.wait(0, 1);
     return true;
   } catch (error) {
-    if (error instanceof Error && error.name === 'ReplyError') return false;
+    if (isReplyError(error)) return false;
     throw error;
   }
 }

@@ -1,6 +1,12 @@
 /** The names of everything docket writes to Redis, each with its meaning. */
 
 /**
+ * Deliveries without an outcome after which an execution is a suspect: it may be what ends its threads or processes, so it
+ * runs alone from then on, and a death can be charged to it.
+ */
+export const SUSPECT_AFTER = 3;
+
+/**
  * How far an execution has got through the limits of its task:
  *
  *   new                    it has to pass all of them

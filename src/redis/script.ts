@@ -1,5 +1,6 @@
 /** Runs the embedded scripts by their digest, loading one when the server does not know it (yet, or any more). */
 import type { Redis } from 'ioredis';
+import { isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
@@ -16,7 +17,7 @@ export async function runScript(
   try {
     return await redis.callBuffer('EVALSHA', [sha, keys.length, ...keys, ...args]);
   } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+    if (!isScriptUnknown(error)) throw error;
     return await redis.callBuffer('EVAL', [source, keys.length, ...keys, ...args]);
   }
 }

@@ -110,7 +110,7 @@ export class Coordinator {
       ...common,
       subscriber,
       cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
-      withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
+      withdrawUnstarted: (isMeant) => this.#dispatcher.withdrawUnstarted(isMeant),
       settle: (delivery) => this.#settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.#settler = new Settler({
@@ -119,35 +119,35 @@ export class Coordinator {
       tally,
       isCancelled: (delivery) => this.#canceller.isCancelled(delivery),
       takeProgress: (delivery) => this.#progress.take(delivery),
-      onEnded: (delivery) => this.#canceller.honoured(delivery),
+      onEnded: (delivery) => this.#canceller.executionEnded(delivery),
     });
     this.#strikes = new StrikeGuard({
       ...common,
       subscriber,
       dispatched: () => this.#dispatcher.deliveries(),
-      withdraw: (isMeant) => this.#dispatcher.withdraw(isMeant),
-      strike: (delivery, why) => this.#settler.strike(delivery, why),
+      withdrawUnstarted: (isMeant) => this.#dispatcher.withdrawUnstarted(isMeant),
+      dropStruck: (delivery, why) => this.#settler.dropStruck(delivery, why),
     });
     this.#reroutes = new Rerouter({
       ...common,
-      putBack: (delivery, delayMs) => this.#settler.putBack(delivery, delayMs),
+      reroute: (delivery, delayMs) => this.#settler.reroute(delivery, delayMs),
     });
     const events: DispatcherEvents = {
       onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
-      onLostThread: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
-      onEnded: (delivery, reason) => this.#ended(delivery, reason),
-      onPostpone: (delivery) => {
-        allowance.giveBack(keyOf(delivery));
-        this.#settler.postpone(delivery);
+      onThreadLost: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
+      onThreadEndedFor: (delivery, reason) => this.#ended(delivery, reason),
+      onSuspectMustWait: (delivery) => {
+        allowance.refund(keyOf(delivery));
+        this.#settler.requeueSuspect(delivery);
       },
-      onHandBack: (deliveries) => {
-        for (const delivery of deliveries) allowance.giveBack(keyOf(delivery));
-        this.#settler.handBack(deliveries);
+      onRequeue: (deliveries) => {
+        for (const delivery of deliveries) allowance.refund(keyOf(delivery));
+        this.#settler.requeue(deliveries);
       },
-      onRoom: () => this.#intake.wake(),
-      onSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
-      onMessage: (shipment, message) => this.#progress.hear(shipment, message),
-      onLeaving: (shipment) => {
+      onCapacity: () => this.#intake.wake(),
+      onThreadSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
+      onProgressMessage: (shipment, message) => this.#progress.hear(shipment, message),
+      onRowReleased: (shipment) => {
         this.#progress.read(shipment);
         this.#meter?.left(shipment);
       },
@@ -169,7 +169,7 @@ export class Coordinator {
       withholds: (delivery) => this.#strikes.withholds(delivery),
       refuse: (delivery) => void this.#reroutes.add(delivery),
       allowance,
-      leave: (delivery) => this.#settler.leaveToOthers(delivery),
+      leave: (delivery) => this.#settler.requeueSpentKey(delivery),
       drop: (delivery, why) => this.#settler.drop(delivery, why),
     });
     this.#crew = new ThreadSupervisor({
@@ -200,7 +200,7 @@ export class Coordinator {
         abortGraceMs,
         drainTimeoutMs,
         logger,
-        evacuate: (lane) => this.#dispatcher.evacuate(lane),
+        redispatch: (lane) => this.#dispatcher.redispatch(lane),
         reopen: (lane) => this.#dispatcher.reopen(lane),
         renew: (lane) => this.#dispatcher.renew(lane),
       }),
@@ -318,7 +318,7 @@ export class Coordinator {
     }
     // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
     await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
-    this.#settler.handBack(this.#dispatcher.close());
+    this.#settler.requeue(this.#dispatcher.close());
     await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
     if (this.#dispatcher.size > 0) {
       this.#logger.warn(
@@ -329,7 +329,7 @@ export class Coordinator {
       await this.#dispatcher.empty(deadlineMs - monotonicMs());
     }
     await this.#crew.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
-    this.#settler.handBack(this.#dispatcher.takeUnstarted()); // shipped to a thread that was ended before it got there
+    this.#settler.requeue(this.#dispatcher.revokeUnstarted()); // shipped to a thread that was ended before it got there
     await within(this.#signOff(), Math.max(deadlineMs, monotonicMs() + LAST_WORDS_MS));
     if (this.#isReady) this.#logger.info({}, `worker ${this.#settings.name} has stopped`);
   }
@@ -372,11 +372,11 @@ export class Coordinator {
   }
 
   #lostThread(delivery: Delivery, wasAlone: boolean): void {
-    if (!this.#isDraining) return this.#settler.lostThread(delivery, wasAlone);
+    if (!this.#isDraining) return this.#settler.threadLost(delivery, wasAlone);
     const { task, attempt } = delivery.envelope;
     const fields = { task, key: keyOf(delivery), attempt };
     this.#logger.warn(fields, `${task} did not end in time: its thread was ended, and it goes back uncharged`);
-    this.#settler.handBack([delivery]);
+    this.#settler.requeue([delivery]);
   }
 
   /** Whether the intake reads, or has all it can run: else something holds it up, or it was stopped. */

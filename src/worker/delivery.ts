@@ -3,7 +3,7 @@
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import type { Destination, Settlement, Token } from '../redis/delivery-store.js';
-import type { AdmissionStage } from '../redis/schema.js';
+import { type AdmissionStage, SUSPECT_AFTER } from '../redis/schema.js';
 import type { Entry } from '../redis/stream-reader.js';
 import type { TaskPolicies } from '../tasks/policies.js';
 import { Envelope, withAttempt } from '../wire/envelope.js';
@@ -27,9 +27,6 @@ export interface Delivery {
   /** Whether it was woken with its slots in hand. */
   readonly holdsPermits: boolean;
 }
-
-/** From so many deliveries without an outcome on, an execution may be what ends its threads or processes. */
-const SUSPECT_AFTER = 3;
 
 /** Whether it must run alone on its thread, as the only suspect of its process, so that a death can be charged to it. */
 export function isSuspect(delivery: Delivery): boolean {
@@ -74,7 +71,7 @@ export interface FinalState {
 }
 
 /** The execution, which has a record, ended. */
-export function done({ token, envelope }: Delivery, record: string, ending: FinalState): Settlement {
+export function ended({ token, envelope }: Delivery, record: string, ending: FinalState): Settlement {
   const { state, result, error, errorLine = '', endsChainOf = '' } = ending;
   return {
     kind: 'ended',
@@ -117,29 +114,29 @@ export function retried(delivery: Delivery, due: Due): Settlement {
 }
 
 /** The same attempt, which has not run, or was cut short and is not to blame, goes to whoever reads next. */
-export function handedBack(delivery: Delivery): Settlement {
+export function requeued(delivery: Delivery): Settlement {
   return { ...goesOn(delivery), to: { stream: 'front' } };
 }
 
 /** The same attempt after the thread died under it; `charge` is 1 when the execution is to blame. */
-export function survived(delivery: Delivery, charge: 0 | 1): Settlement {
+export function redelivered(delivery: Delivery, charge: 0 | 1): Settlement {
   const deliveries = delivery.deliveries + 1;
   const charges = delivery.charges + charge;
   return { ...goesOn(delivery), to: { stream: 'front' }, deliveries, charges };
 }
 
 /** The same attempt waits for its turn. */
-export function postponed(delivery: Delivery, delayMs: number): Settlement {
+export function requeuedAfter(delivery: Delivery, delayMs: number): Settlement {
   return { ...goesOn(delivery), to: { delayMs } };
 }
 
 /** The same attempt, which has not met the limits of its task, waits for a worker that can run it. */
-export function putBack(delivery: Delivery, delayMs: number): Settlement {
+export function rerouted(delivery: Delivery, delayMs: number): Settlement {
   return { ...goesOn(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
 }
 
 /** The same attempt, which has not met the limits of its task, is left to other workers. */
-export function leftToOthers(delivery: Delivery, delayMs: number): Settlement {
+export function requeuedSpentKey(delivery: Delivery, delayMs: number): Settlement {
   return { ...goesOn(delivery), to: { delayMs }, admissionStage: null };
 }
 

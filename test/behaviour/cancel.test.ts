@@ -328,7 +328,7 @@ describeEachServer('a cancel that is heard', (url) => {
       ...options,
       held: () => held,
       cancel: () => [],
-      withdraw: () => [],
+      withdrawUnstarted: () => [],
       settle: () => {},
     });
     canceller.start();

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../../redis/connection.js';
 import type { Keys } from '../../redis/keys.js';
+import { isForbidden, isScriptUnknown } from '../../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 type Trial = readonly string[];
@@ -106,8 +107,8 @@ async function checkKind(
       await send(trial);
     } catch (error) {
       const { message } = error as Error;
-      if (message.startsWith('NOPERM')) refused.push(nameOf(trial));
-      else if (!message.startsWith('NOSCRIPT')) problem ??= `${nameOf(trial)}: ${message}`;
+      if (isForbidden(error)) refused.push(nameOf(trial));
+      else if (!isScriptUnknown(error)) problem ??= `${nameOf(trial)}: ${message}`;
     }
   }
   if (refused.length > 0) {

@@ -29,7 +29,7 @@ export interface DeadlineEnforcerOptions {
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
   /** Takes back what the lane has not started. */
-  evacuate(lane: Lane): void;
+  redispatch(lane: Lane): void;
   /** The lane takes work again. */
   reopen(lane: Lane): void;
   /** The lane's thread runs more than it should. */
@@ -63,7 +63,7 @@ export class DeadlineEnforcer extends Service {
     }
     if (!lane.ending) {
       lane.ending = { sinceMs: nowMs, request: thread.attend() };
-      this.#options.evacuate(lane);
+      this.#options.redispatch(lane);
     }
     const hasNeighbours = lane.shipments.size > overdue.length;
     const waitedMs = nowMs - lane.ending.sinceMs;

@@ -46,24 +46,24 @@ export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /** The thread died while it ran the execution; alone, so that it is to blame, or beside others. */
-  onLostThread(delivery: Delivery, wasAlone: boolean): void;
+  onThreadLost(delivery: Delivery, wasAlone: boolean): void;
   /**
    * The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. Or it was
    * asked to stop, and its thread died before it had started.
    */
-  onEnded(delivery: Delivery, reason: 'timeout' | StopReason): void;
+  onThreadEndedFor(delivery: Delivery, reason: 'timeout' | StopReason): void;
   /** A suspect must wait its turn: there is another one here. */
-  onPostpone(delivery: Delivery): void;
+  onSuspectMustWait(delivery: Delivery): void;
   /** Claimed, but no thread was free for it in time. */
-  onHandBack(deliveries: readonly Delivery[]): void;
+  onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more. */
-  onRoom(): void;
+  onCapacity(): void;
   /** A thread has run all it may, and nothing is on it: it must be replaced. */
-  onSpent?(thread: Thread): void;
+  onThreadSpent?(thread: Thread): void;
   /** The execution said something of its progress. */
-  onMessage?(shipment: Shipment, message: string | null): void;
+  onProgressMessage?(shipment: Shipment, message: string | null): void;
   /** The shipment leaves its row, which is free thereafter; its outcome follows, if it has begun. */
-  onLeaving?(shipment: Shipment): void;
+  onRowReleased?(shipment: Shipment): void;
 }
 
 export class Dispatcher {
@@ -126,7 +126,7 @@ export class Dispatcher {
   add(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       if (!isSuspect(delivery)) this.#queue.push(delivery);
-      else if (this.#suspect) this.#events.onPostpone(delivery);
+      else if (this.#suspect) this.#events.onSuspectMustWait(delivery);
       else this.#suspect = { delivery, isShipped: false };
     }
     this.#dispatch();
@@ -134,9 +134,9 @@ export class Dispatcher {
 
   /** Gives a lane its thread; what waits starts to flow. */
   attach(lane: Lane, thread: Thread): void {
-    lane.man(thread);
+    lane.attach(thread);
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
   }
 
   /**
@@ -156,10 +156,10 @@ export class Dispatcher {
       this.#release(shipment);
       this.#freeRow(shipment.row);
       if (!started.includes(shipment)) {
-        if (stop) this.#events.onEnded(delivery, stop.reason);
+        if (stop) this.#events.onThreadEndedFor(delivery, stop.reason);
         else this.#requeue(delivery);
-      } else if (condemned === null) this.#events.onLostThread(delivery, wasAlone);
-      else this.#events.onEnded(delivery, condemned === 'timeout' ? condemned : stop!.reason);
+      } else if (condemned === null) this.#events.onThreadLost(delivery, wasAlone);
+      else this.#events.onThreadEndedFor(delivery, condemned === 'timeout' ? condemned : stop!.reason);
     }
     lane.isReserved = false;
     lane.ending = null;
@@ -181,23 +181,23 @@ export class Dispatcher {
       this.#events.onOutcome(shipment.delivery, outcome);
     });
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
   }
 
   /** Takes what an execution says of its progress; nothing when it has left its row. */
   hear({ ticket, message }: ProgressMessage): void {
     const shipment = this.#shipments[rowOfShipment(ticket)];
-    if (shipment?.epoch === epochOfShipment(ticket)) this.#events.onMessage?.(shipment, message);
+    if (shipment?.epoch === epochOfShipment(ticket)) this.#events.onProgressMessage?.(shipment, message);
   }
 
   /** Takes everything that has not started, from the queue and from the threads; from now on nothing more is started. */
   close(): Delivery[] {
     this.#isClosed = true;
-    return this.takeUnstarted();
+    return this.revokeUnstarted();
   }
 
   /** Takes what has not started, from the queue and from the threads. */
-  takeUnstarted(isMeant: (delivery: Delivery) => boolean = () => true): Delivery[] {
+  revokeUnstarted(isMeant: (delivery: Delivery) => boolean = () => true): Delivery[] {
     const taken = [...this.#queue].filter(isMeant);
     this.#queue.removeIf(isMeant);
     if (this.#suspect && !this.#suspect.isShipped && isMeant(this.#suspect.delivery)) {
@@ -224,15 +224,15 @@ export class Dispatcher {
   }
 
   /** Takes back executions that have not started; those that have go on. */
-  withdraw(isMeant: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = this.takeUnstarted(isMeant);
+  withdrawUnstarted(isMeant: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = this.revokeUnstarted(isMeant);
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
     return taken;
   }
 
   /** Takes back what a lane has not started, for other lanes to run: its thread is about to be ended. */
-  evacuate(lane: Lane): void {
+  redispatch(lane: Lane): void {
     for (const delivery of this.#revoke(lane).reverse()) this.#requeue(delivery);
     this.#dispatch();
   }
@@ -241,14 +241,14 @@ export class Dispatcher {
   reopen(lane: Lane): void {
     lane.ending = null;
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
   }
 
   /** Its thread has run all it may, and goes on all the same. */
   renew(lane: Lane): void {
     lane.renew();
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
   }
 
   /** Resolves when nothing is here any more, or after `timeoutMs`. */
@@ -283,7 +283,7 @@ export class Dispatcher {
       if (!lane.isSpent) continue;
       const thread = lane.thread!;
       lane.thread = null;
-      this.#events.onSpent?.(thread);
+      this.#events.onThreadSpent?.(thread);
     }
   }
 
@@ -386,7 +386,7 @@ export class Dispatcher {
 
   /** Puts back at the head what was taken back from a lane. */
   #requeue(delivery: Delivery): void {
-    if (this.#isClosed) return this.#events.onHandBack([delivery]);
+    if (this.#isClosed) return this.#events.onRequeue([delivery]);
     if (isSuspect(delivery)) this.#suspect = { delivery, isShipped: false };
     else this.#queue.unshift(delivery);
   }
@@ -420,16 +420,16 @@ export class Dispatcher {
   #takeBack(shipment: Shipment): boolean {
     if (!this.slots.revoke(shipment.row, shipment.epoch)) return false;
     this.#release(shipment);
-    shipment.lane.giveBack();
+    shipment.lane.refund();
     shipment.keepsRow = true;
     return true;
   }
 
   #remove(reason: StopReason, isMeant: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = this.takeUnstarted(isMeant);
+    const taken = this.revokeUnstarted(isMeant);
     for (const lane of this.#lanes) this.#stop(lane, reason, ({ delivery }) => isMeant(delivery));
     this.#dispatch();
-    this.#events.onRoom();
+    this.#events.onCapacity();
     return taken;
   }
 
@@ -445,7 +445,7 @@ export class Dispatcher {
   }
 
   #release(shipment: Shipment, endedMs?: number): void {
-    this.#events.onLeaving?.(shipment);
+    this.#events.onRowReleased?.(shipment);
     shipment.lane.remove(shipment, endedMs);
     this.#shipments[shipment.row] = undefined;
     this.#shipped -= 1;
@@ -489,10 +489,10 @@ export class Dispatcher {
         for (const delivery of taken.reverse()) this.#requeue(delivery);
       } else if (lane.silentMs(nowMs) > HAND_BACK_AFTER_MS) {
         const taken = this.#revoke(lane);
-        if (taken.length > 0) this.#events.onHandBack(taken);
+        if (taken.length > 0) this.#events.onRequeue(taken);
       }
     }
-    if (this.#queue.length > 0 && this.#isEverybodyStuck(nowMs)) this.#events.onHandBack([...this.#queue.clear()]);
+    if (this.#queue.length > 0 && this.#isEverybodyStuck(nowMs)) this.#events.onRequeue([...this.#queue.clear()]);
     this.#dispatch();
   }
 

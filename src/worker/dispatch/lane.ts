@@ -51,7 +51,7 @@ export class Lane {
   ) {}
 
   /** Puts a fresh thread on the lane. */
-  man(thread: Thread): void {
+  attach(thread: Thread): void {
     this.thread = thread;
     this.renew();
   }
@@ -128,7 +128,7 @@ export class Lane {
   }
 
   /** What was shipped and removed never ran: the thread may run another one instead. */
-  giveBack(): void {
+  refund(): void {
     this.#left += 1;
   }
 

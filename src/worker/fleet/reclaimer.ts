@@ -9,6 +9,7 @@ import type { Redis } from 'ioredis';
 import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
 import type { Keys } from '../../redis/keys.js';
+import { isGroupMissing } from '../../redis/reply-errors.js';
 import type { Logger } from '../../tasks/context.js';
 
 /** Entries of each stream looked at in one sweep. A full sweep is followed by the next one at once. */
@@ -45,7 +46,7 @@ export class Reclaimer extends Service {
       } catch (error) {
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'looking for expired leases failed, trying again');
-        if (String(error).includes('NOGROUP')) await ensureGroups(redis, keys).catch(() => undefined);
+        if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
       }
     }
   }

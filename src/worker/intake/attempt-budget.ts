@@ -24,7 +24,7 @@ export class AttemptBudget {
   }
 
   /** An attempt that was counted was not claimed after all. */
-  giveBack(key: string): void {
+  refund(key: string): void {
     const left = this.#left.get(key);
     if (left !== undefined) this.#left.set(key, left + 1);
   }

@@ -22,7 +22,7 @@ export interface CancelListenerOptions {
   /** Stops what is meant; answers with what had not started. */
   cancel(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
   /** Takes back what is meant and has not started. */
-  withdraw(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
+  withdrawUnstarted(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
   /** Settles as cancelled what had not started. */
   settle(delivery: Delivery): void;
 }
@@ -63,7 +63,7 @@ export class CancelListener extends Service {
   }
 
   /** An execution without a record has ended: if it was cancelled, that need not be remembered any more. */
-  honoured(delivery: Delivery): void {
+  executionEnded(delivery: Delivery): void {
     if (this.#ids.size === 0 || delivery.record !== null) return;
     const id = keyOf(delivery);
     if (!this.#ids.delete(id)) return;
@@ -113,9 +113,10 @@ export class CancelListener extends Service {
 
   /** Stops what is at the dispatcher. What is still being claimed is looked up when it gets there. */
   #stop(): void {
-    const { cancel, withdraw, settle } = this.#options;
+    const { cancel, withdrawUnstarted, settle } = this.#options;
     for (const delivery of cancel((one) => this.isCancelled(one))) settle(delivery);
-    if (this.#superseded.size > 0) for (const delivery of withdraw((one) => this.mayNotStart(one))) settle(delivery);
+    if (this.#superseded.size > 0)
+      for (const delivery of withdrawUnstarted((one) => this.mayNotStart(one))) settle(delivery);
   }
 
   async #look(): Promise<void> {

@@ -20,6 +20,7 @@ import {
 } from '../../redis/admission-store.js';
 import { BATCH_BYTES, BATCH_ITEMS, claim, ensureGroups, quarantine } from '../../redis/delivery-store.js';
 import type { Keys } from '../../redis/keys.js';
+import { isGroupMissing } from '../../redis/reply-errors.js';
 import { type Entry, readEntries } from '../../redis/stream-reader.js';
 import type { Logger } from '../../tasks/context.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../delivery.js';
@@ -268,7 +269,7 @@ export class Intake extends Service {
 
   #giveBack(batch: readonly Delivery[], claimed: readonly Delivery[]): void {
     const kept = new Set(claimed);
-    for (const delivery of batch) if (!kept.has(delivery)) this.#options.allowance.giveBack(keyOf(delivery));
+    for (const delivery of batch) if (!kept.has(delivery)) this.#options.allowance.refund(keyOf(delivery));
   }
 
   /** Claiming twice does no harm: who was let through is let through again. */
@@ -305,7 +306,7 @@ export class Intake extends Service {
     const text = String(error);
     logger.warn({ error: text }, 'reading failed, trying again');
     try {
-      if (text.includes('NOGROUP')) await ensureGroups(this.#options.commands, this.#options.keys);
+      if (isGroupMissing(error)) await ensureGroups(this.#options.commands, this.#options.keys);
       else await pause(jittered(RETRY_AFTER_MS), signal);
     } catch {
       await pause(jittered(RETRY_AFTER_MS), signal);

@@ -18,7 +18,7 @@ export interface RerouterOptions {
   readonly consumer: string;
   readonly logger: Logger;
   /** Writes that the delivery waits for so long. */
-  putBack(delivery: Delivery, delayMs: number): void;
+  reroute(delivery: Delivery, delayMs: number): void;
 }
 
 export class Rerouter {
@@ -54,7 +54,7 @@ export class Rerouter {
       { task, key: keyOf(delivery), reroutes: delivery.reroutes },
       `${task} is put back for ${delayMs / 1_000} s: ${why}`,
     );
-    this.#options.putBack(delivery, delayMs);
+    this.#options.reroute(delivery, delayMs);
   }
 
   #isKnownElsewhere(task: string): Promise<boolean> {

@@ -23,9 +23,9 @@ export interface StrikeGuardOptions {
   /** What the dispatcher has. */
   dispatched(): Iterable<Delivery>;
   /** Takes back what is meant and has not started. */
-  withdraw(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
+  withdrawUnstarted(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
   /** Settles a struck execution. */
-  strike(delivery: Delivery, why: string): void;
+  dropStruck(delivery: Delivery, why: string): void;
 }
 
 export class StrikeGuard extends Service {
@@ -53,7 +53,7 @@ export class StrikeGuard extends Service {
   /** Settles it when it is struck; answers whether it was. */
   withholds(delivery: Delivery): boolean {
     const strike = this.#strikeOf(delivery);
-    if (strike) this.#options.strike(delivery, struckBy(strike));
+    if (strike) this.#options.dropStruck(delivery, struckBy(strike));
     return strike !== null;
   }
 
@@ -83,14 +83,14 @@ export class StrikeGuard extends Service {
     this.#isLooking = true;
     setImmediate(() => {
       this.#isLooking = false;
-      const { dispatched, withdraw, strike } = this.#options;
+      const { dispatched, withdrawUnstarted, dropStruck } = this.#options;
       const struck = new Map<Delivery, string>();
       for (const delivery of dispatched()) {
         const found = this.#strikeOf(delivery);
         if (found) struck.set(delivery, struckBy(found));
       }
       if (struck.size === 0) return;
-      for (const delivery of withdraw((one) => struck.has(one))) strike(delivery, struck.get(delivery)!);
+      for (const delivery of withdrawUnstarted((one) => struck.has(one))) dropStruck(delivery, struck.get(delivery)!);
     });
   }
 

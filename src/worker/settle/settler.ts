@@ -16,6 +16,7 @@ import type { Count, TaskCounters } from '../../observe/task-counters.js';
 import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../../redis/delivery-store.js';
 import type { Keys } from '../../redis/keys.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
+import { isReplyError } from '../../redis/reply-errors.js';
 import type { Logger } from '../../tasks/context.js';
 import { decide, timeoutErrorOf } from '../../tasks/decide.js';
 import type { NextRunOverride } from '../../tasks/next-run.js';
@@ -23,16 +24,16 @@ import { nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import {
   type Delivery,
-  done,
+  ended,
   type FinalState,
   followed,
-  handedBack,
   keyOf,
-  leftToOthers,
-  postponed,
-  putBack,
+  redelivered,
+  requeued,
+  requeuedAfter,
+  requeuedSpentKey,
+  rerouted,
   retried,
-  survived,
 } from '../delivery.js';
 import type { ServerClock } from '../fleet/server-clock.js';
 import type { DropReason } from '../intake/intake.js';
@@ -109,7 +110,7 @@ export class Settler {
         this.#log('info', delivery, 'was cancelled');
         return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
-        return this.#write(delivery, handedBack(delivery));
+        return this.#write(delivery, requeued(delivery));
       default:
         return assertNever(outcome);
     }
@@ -142,40 +143,40 @@ export class Settler {
   }
 
   /** A strike keeps it from running. The chain of a perpetual task goes on, so that restoring it resumes it. */
-  strike(delivery: Delivery, why: string): void {
+  dropStruck(delivery: Delivery, why: string): void {
     this.#count(delivery, 'stricken');
     this.#log('debug', delivery, `was ${why}`);
     this.#end(delivery, { state: 'cancelled', errorLine: why }, undefined, AFTER_DROP_MS);
   }
 
   /** Gives claimed executions to whoever reads next; they have not run. */
-  handBack(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#write(delivery, handedBack(delivery));
+  requeue(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) this.#write(delivery, requeued(delivery));
   }
 
   /** Suspects run one at a time: this one waits for its turn. */
-  postpone(delivery: Delivery): void {
-    this.#write(delivery, postponed(delivery, SUSPECT_DELAY_MS));
+  requeueSuspect(delivery: Delivery): void {
+    this.#write(delivery, requeuedAfter(delivery, SUSPECT_DELAY_MS));
   }
 
   /** Nobody here can run it: it waits for a worker that can. */
-  putBack(delivery: Delivery, delayMs: number): void {
-    this.#write(delivery, putBack(delivery, delayMs));
+  reroute(delivery: Delivery, delayMs: number): void {
+    this.#write(delivery, rerouted(delivery, delayMs));
   }
 
   /** This worker runs its key no more. */
-  leaveToOthers(delivery: Delivery): void {
+  requeueSpentKey(delivery: Delivery): void {
     this.#log('debug', delivery, 'is left to other workers: it was run here as often as was asked for');
-    this.#write(delivery, leftToOthers(delivery, LEFT_DELAY_MS));
+    this.#write(delivery, requeuedSpentKey(delivery, LEFT_DELAY_MS));
   }
 
   /** The thread died under the execution. If it ran alone it is charged for that, and given up when it was too often. */
-  lostThread(delivery: Delivery, wasAlone: boolean): void {
+  threadLost(delivery: Delivery, wasAlone: boolean): void {
     const charge = wasAlone ? 1 : 0;
     if (delivery.charges + charge >= this.#options.maxDeliveries)
       return this.poison(delivery, delivery.charges + charge);
     this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
-    this.#write(delivery, survived(delivery, charge));
+    this.#write(delivery, redelivered(delivery, charge));
   }
 
   /** The execution has ended its thread or process too often. */
@@ -213,7 +214,7 @@ export class Settler {
   /** The execution is over. What keeps nothing leaves no trace of how. */
   #close(delivery: Delivery, ending: FinalState): void {
     const { record } = delivery;
-    if (record !== null) return this.#write(delivery, done(delivery, record, ending));
+    if (record !== null) return this.#write(delivery, ended(delivery, record, ending));
     this.#options.onEnded(delivery);
     if (mayHoldSlots(delivery)) this.#write(delivery, { kind: 'ended-unrecorded', token: delivery.token });
     else this.#finishing.push(delivery);
@@ -263,7 +264,7 @@ export class Settler {
   async #writeProgress(reports: readonly ProgressReport[]): Promise<void> {
     const { redis, keys, logger } = this.#options;
     await reportProgress(redis, keys, reports).catch((error: Error) => {
-      if (error.name !== 'ReplyError') throw error;
+      if (!isReplyError(error)) throw error;
       logger.error({ error: String(error) }, 'the final progress of executions could not be written');
     });
   }

@@ -7,15 +7,15 @@ import { Envelope, encodeEnvelope, WIRE_VERSION } from '../../../src/wire/envelo
 import {
   type Delivery,
   deliveryOf,
-  done,
+  ended,
   followed,
-  handedBack,
   isSuspect,
   keyOf,
-  postponed,
-  putBack,
+  redelivered,
+  requeued,
+  requeuedAfter,
+  rerouted,
   retried,
-  survived,
   ticketOf,
 } from '../../../src/worker/delivery.js';
 
@@ -109,7 +109,7 @@ describe('the ticket of an execution without a record', () => {
 
 describe('an end is written', () => {
   test('with state and TTL, and nothing that there is not', () => {
-    expect(done(delivery(), 'k', { state: 'completed', result: null })).toEqual({
+    expect(ended(delivery(), 'k', { state: 'completed', result: null })).toEqual({
       ...{ kind: 'ended', token: 'w17-3', record: 'k', ttlMs: 60_000, state: 'completed' },
       ...{ result: null, error: null, errorLine: '', endsChainOf: '' },
     });
@@ -117,13 +117,13 @@ describe('an end is written', () => {
 
   test('with its error, the line for it, and the task whose chain it ends', () => {
     const ending = { state: 'failed', error: new Uint8Array([2]), errorLine: 'E: no', endsChainOf: 'resize' } as const;
-    const settlement = done(delivery(), 'k', ending);
+    const settlement = ended(delivery(), 'k', ending);
     expect(settlement).toMatchObject({ state: 'failed', errorLine: 'E: no', endsChainOf: 'resize' });
     expect(settlement).toMatchObject({ result: null, error: Buffer.from([2]) });
   });
 
   test('with its own bytes of the result, where that is a part of others', () => {
-    const settlement = done(delivery(), 'k', {
+    const settlement = ended(delivery(), 'k', {
       state: 'completed',
       result: new Uint8Array([1, 2, 3, 4]).subarray(1, 3),
     });
@@ -189,12 +189,12 @@ describe('the next attempt', () => {
 
 describe('the same attempt', () => {
   test('that has not run, or was cut short, goes to whoever reads next, past cooldown and debounce', () => {
-    expect(handedBack(delivery())).toEqual({ ...SAME, to: { stream: 'front' }, admissionStage: 'attempt-admitted' });
+    expect(requeued(delivery())).toEqual({ ...SAME, to: { stream: 'front' }, admissionStage: 'attempt-admitted' });
   });
 
   test.each([0, 1] as const)('that lost its thread counts that delivery, and is charged %d for it', (charge) => {
     const counts = { deliveries: 3, charges: 1 + charge };
-    expect(survived(delivery(), charge)).toEqual({
+    expect(redelivered(delivery(), charge)).toEqual({
       ...SAME,
       ...counts,
       to: { stream: 'front' },
@@ -203,7 +203,7 @@ describe('the same attempt', () => {
   });
 
   test('that waits for its turn does so for a while, as it came', () => {
-    expect(postponed(delivery(), 1_000)).toEqual({
+    expect(requeuedAfter(delivery(), 1_000)).toEqual({
       ...SAME,
       to: { delayMs: 1_000 },
       admissionStage: 'attempt-admitted',
@@ -211,7 +211,7 @@ describe('the same attempt', () => {
   });
 
   test('that nobody here can run waits, and counts how often', () => {
-    expect(putBack(delivery(), 10_000)).toEqual({
+    expect(rerouted(delivery(), 10_000)).toEqual({
       ...SAME,
       to: { delayMs: 10_000 },
       reroutes: 5,
@@ -221,6 +221,6 @@ describe('the same attempt', () => {
 
   test('without a record is found by its id', () => {
     const lean = delivery({ record: null, message: messageOf('id', 0) });
-    expect(handedBack(lean)).toMatchObject({ id: 'id', ttlMs: 0 });
+    expect(requeued(lean)).toMatchObject({ id: 'id', ttlMs: 0 });
   });
 });

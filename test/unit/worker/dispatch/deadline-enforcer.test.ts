@@ -134,12 +134,12 @@ class Fleet {
     this.lines = lines;
     const events: DispatcherEvents = {
       onOutcome: (delivery) => this.completed.push(delivery.record!),
-      onLostThread: (delivery, wasAlone) => this.lost.push([delivery.record!, wasAlone]),
-      onEnded: (delivery, reason) => this.ended.push([delivery.record!, reason]),
-      onPostpone: () => {},
-      onHandBack: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
-      onRoom: () => {},
-      onSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadLost: (delivery, wasAlone) => this.lost.push([delivery.record!, wasAlone]),
+      onThreadEndedFor: (delivery, reason) => this.ended.push([delivery.record!, reason]),
+      onSuspectMustWait: () => {},
+      onRequeue: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
+      onCapacity: () => {},
+      onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
     };
     this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
     this.threads = this.dispatcher.lanes.map((lane) => {
@@ -153,7 +153,7 @@ class Fleet {
       abortGraceMs: GRACE_MS,
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
       logger,
-      evacuate: (lane) => this.dispatcher.evacuate(lane),
+      redispatch: (lane) => this.dispatcher.redispatch(lane),
       reopen: (lane) => this.dispatcher.reopen(lane),
       renew: (lane) => this.dispatcher.renew(lane),
     });

@@ -183,17 +183,17 @@ class Fleet {
   constructor(threads: number, concurrency = threads, tasksPerThread?: number) {
     const events: DispatcherEvents = {
       onOutcome: (delivery) => this.ended.push(delivery.record!),
-      onLostThread: (delivery, wasAlone) => {
+      onThreadLost: (delivery, wasAlone) => {
         this.lost.push(delivery.record!);
         this.lostAlone.push(wasAlone);
       },
-      onEnded: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
-      onPostpone: (delivery) => this.postponed.push(delivery.record!),
-      onHandBack: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
-      onRoom: () => {
+      onThreadEndedFor: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
+      onSuspectMustWait: (delivery) => this.postponed.push(delivery.record!),
+      onRequeue: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
+      onCapacity: () => {
         this.rooms += 1;
       },
-      onSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
     };
     this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
     this.threads = this.dispatcher.lanes.map((lane) => this.#man(lane));
@@ -576,7 +576,7 @@ describe('stopping', () => {
     await fleet.learn('quick', 0.01);
     const names = fleet.add(...Array(80).fill('quick'));
     const running = fleet.threads.map((thread) => thread.begin()!);
-    const taken = fleet.dispatcher.takeUnstarted().map(({ record }) => record!);
+    const taken = fleet.dispatcher.revokeUnstarted().map(({ record }) => record!);
     expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
     expect(fleet.dispatcher.size).toBe(2);
     for (const thread of fleet.threads) await thread.work();
@@ -810,7 +810,7 @@ describe('a thread that is ended because of what it runs', () => {
   test('takes nothing new until it was replaced; then its lane is like any other', async () => {
     const { fleet, lane, names } = three();
     condemn(lane, names[0]!, 'timeout');
-    fleet.dispatcher.evacuate(lane);
+    fleet.dispatcher.redispatch(lane);
     const [next] = fleet.add('d');
     const [old] = fleet.threads as [FakeThread];
     expect(old.shipped).toHaveLength(3);
@@ -843,7 +843,7 @@ test('what is evacuated from a lane runs elsewhere, in its order', async () => {
   await other.work(0.01);
   fleet.ended.length = 0;
   fleet.dispatcher.lanes[0]!.ending = { sinceMs: monotonicMs(), request: 0 };
-  fleet.dispatcher.evacuate(fleet.dispatcher.lanes[0]!);
+  fleet.dispatcher.redispatch(fleet.dispatcher.lanes[0]!);
   await other.work(0.01);
   expect(theirs.length).toBeGreaterThan(0);
   expect(fleet.ended).toEqual(theirs);
@@ -893,11 +893,11 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
         await settled();
         fleet.replace(index);
       } else if (dice < 0.985) {
-        taken.push(...fleet.dispatcher.takeUnstarted().map(({ record }) => record!));
+        taken.push(...fleet.dispatcher.revokeUnstarted().map(({ record }) => record!));
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
-        fleet.dispatcher.evacuate(pick(fleet.dispatcher.lanes));
+        fleet.dispatcher.redispatch(pick(fleet.dispatcher.lanes));
       } else {
         const suspect = fleet.delivery('bad', 3);
         added.push(suspect.record!);
@@ -990,7 +990,7 @@ describe('a thread that has run all it may', () => {
     const [first] = fleet.threads;
     fleet.add('quick', 'quick', 'quick', 'quick');
     const before = countOf(first!);
-    const taken = fleet.dispatcher.withdraw(() => true);
+    const taken = fleet.dispatcher.withdrawUnstarted(() => true);
     expect(taken).toHaveLength(4);
     expect(fleet.spent).toEqual([]);
     fleet.add('quick', 'quick', 'quick', 'quick');
@@ -1028,7 +1028,7 @@ test('a lane that was kept for a suspect takes work again when the suspect ran o
   fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
   const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
   kept.ending = { sinceMs: monotonicMs(), request: 1 }; // one of its runs will not end
-  fleet.dispatcher.evacuate(kept);
+  fleet.dispatcher.redispatch(kept);
   await fleet.threads[other.index]!.work();
   expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);
   fleet.dispatcher.reopen(kept);

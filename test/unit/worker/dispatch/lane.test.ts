@@ -8,7 +8,7 @@ const THREAD = { attend: () => 1, hasHeard: () => false } as Partial<Thread> as 
 
 function laneOf(concurrency: number): Lane {
   const lane = new Lane(0, concurrency);
-  lane.man(THREAD);
+  lane.attach(THREAD);
   return lane;
 }
 
@@ -78,14 +78,14 @@ test('that was blocked when its thread died takes work again once it has another
   expect(lane.free).toBe(0);
   lane.thread = null;
   lane.remove(shipments[0]!); // lost
-  lane.man(THREAD);
+  lane.attach(THREAD);
   expect([lane.free, lane.isOpen(0)]).toEqual([2, true]);
 });
 
 test('that was blocked takes work again once its thread listens', () => {
   const lane = laneOf(2);
   let heard = 0;
-  lane.man({ attend: () => 7, hasHeard: (request: number) => heard >= request } as Partial<Thread> as Thread);
+  lane.attach({ attend: () => 7, hasHeard: (request: number) => heard >= request } as Partial<Thread> as Thread);
   lane.add(shipment(lane, 1), 0);
   lane.block();
   expect(lane.free).toBe(0);

@@ -18,11 +18,11 @@ const NOTHING: Manifest = { tasks: [], fallback: null };
 function dispatcherOf(threads: number): Dispatcher {
   return new Dispatcher(threads, threads, {
     onOutcome: ignore,
-    onLostThread: ignore,
-    onEnded: ignore,
-    onPostpone: ignore,
-    onHandBack: ignore,
-    onRoom: ignore,
+    onThreadLost: ignore,
+    onThreadEndedFor: ignore,
+    onSuspectMustWait: ignore,
+    onRequeue: ignore,
+    onCapacity: ignore,
   });
 }
 

@@ -15,8 +15,8 @@ test('an allowance lets each of its keys through so many times, and all others a
 test('what was not claimed after all may be taken again', () => {
   const allowance = new AttemptBudget([['once', 1]]);
   allowance.take('once');
-  allowance.giveBack('once');
-  allowance.giveBack('other');
+  allowance.refund('once');
+  allowance.refund('other');
   expect(allowance.spent).toEqual([]);
   expect([allowance.take('once'), allowance.take('once'), allowance.take('other')]).toEqual([true, false, true]);
 });

@@ -56,7 +56,7 @@ function setUp() {
     keys: KEYS,
     consumer: SELF,
     logger,
-    putBack: (delivery, delayMs) => written.push([delivery, delayMs]),
+    reroute: (delivery, delayMs) => written.push([delivery, delayMs]),
   });
   /** For how long one is put back. */
   const delayOf = async (delivery: Delivery): Promise<number | undefined> => {

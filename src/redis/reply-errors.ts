@@ -1,0 +1,43 @@
+/**
+ * What the server's error replies mean. Redis names the kind of an error in the first word of its text; nothing else in
+ * docket looks at these texts.
+ */
+
+/** Whether the server answered with an error, so that the link works and the command was refused. */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** The stream or its consumer group is gone: FLUSHALL, or a restart without persistence. */
+export function isGroupMissing(error: unknown): boolean {
+  return names(error, 'NOGROUP');
+}
+
+/** The consumer group is there already. */
+export function doesGroupExist(error: unknown): boolean {
+  return isOf(error, 'BUSYGROUP');
+}
+
+/** The server does not know the script, or has lost it in a restart. */
+export function isScriptUnknown(error: unknown): boolean {
+  return isOf(error, 'NOSCRIPT');
+}
+
+/** The master has become a replica behind the same address: only a new connection finds the new master. */
+export function isDemoted(error: unknown): boolean {
+  return names(error, 'READONLY');
+}
+
+/** The user may not run the command, or not on this key or channel. */
+export function isForbidden(error: unknown): boolean {
+  return isOf(error, 'NOPERM');
+}
+
+function isOf(error: unknown, code: string): boolean {
+  return error instanceof Error && error.message.startsWith(code);
+}
+
+/** Where a script may have met the error: it puts the code behind words of its own. */
+function names(error: unknown, code: string): boolean {
+  return error instanceof Error && error.message.includes(code);
+}
