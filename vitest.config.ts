@@ -16,7 +16,9 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
+    isolate: false, // a process loads the package once, and has one Redis
     maxWorkers: 3, // on two cores: tests also wait
+    expect: { requireAssertions: true, poll: { timeout: 20_000, interval: 20 } },
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],

@@ -1,7 +1,7 @@
 import { call, collection, PartialAddError, task } from 'docket';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
 const other = task('other', (_args: { n?: number }) => {});
@@ -109,7 +109,7 @@ describeEachServer('addMany', (url) => {
   });
 });
 
-describeRealServer('addMany', (url) => {
+describeOnRedis('addMany', (url) => {
   const stage = setStage(url);
 
   test('sends 256 calls, or a mebibyte, in a script', async () => {

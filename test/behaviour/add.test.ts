@@ -1,8 +1,8 @@
 import { type Execution, task } from 'docket';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number }) => {});
@@ -167,7 +167,7 @@ describeEachServer('add', (url) => {
   });
 });
 
-describeRealServer('add', (url) => {
+describeOnRedis('add', (url) => {
   const stage = setStage(url);
 
   test('a thousand adds that are made at once take a handful of scripts', async () => {

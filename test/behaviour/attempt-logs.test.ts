@@ -3,9 +3,8 @@ import { TimeoutError } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Fleet, fixture, type Line, openFleet, recordingLogger, startCommand } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { takeNotes } from '../support/notes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const LOGGING = fixture('logging.js');
@@ -116,9 +115,9 @@ describeOnAnyServer('what an attempt says before its thread ends', (url) => {
   });
 });
 
-describeOnRedis('many threads that log many lines at once', (redis) => {
+describeOnRedis('many threads that log many lines at once', (url) => {
   test('lose none, and break none', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const [executions, lines] = [8, 500];
     const padding = 'é'.repeat(300);
     for (let i = 0; i < executions; i++) {
@@ -126,7 +125,7 @@ describeOnRedis('many threads that log many lines at once', (redis) => {
     }
     const flags = ['--threads', '4', '--concurrency', '8', '--logging-format', 'json', '--logging-level', 'debug'];
     const command = startCommand([
-      ...['--url', redis().url, '--docket', fleet.name, '--tasks', LOGGING, '--until-finished'],
+      ...['--url', url(), '--docket', fleet.name, '--tasks', LOGGING, '--until-finished'],
       ...flags,
     ]);
     onTestFinished(() => void command.process.kill('SIGKILL'));

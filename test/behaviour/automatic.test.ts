@@ -6,9 +6,7 @@ import { encoderFor } from '../../src/wire/codec.js';
 import { encodeEnvelope } from '../../src/wire/envelope.js';
 import { CHAINS, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
+import { describeEachMode, describeEachServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HOUR = 3_600_000;
@@ -137,9 +135,9 @@ describeEachMode('an automatic task', (url, threads) => {
   });
 });
 
-describeOnRedis('an automatic task whose worker is killed', (redis) => {
+describeOnRedis('an automatic task whose worker is killed', (url) => {
   test('goes on with the next one, not doubled by its start', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const env = { CHAINS_PROBE: JSON.stringify(fleet.probe) };
     const args = ['--tasks', `${CHAINS}:sweepingSlowly`, '--threads', '1', '--redelivery-timeout', '500ms'];
     const first = fleet.command(args, env);
@@ -156,7 +154,7 @@ describeOnRedis('an automatic task whose worker is killed', (redis) => {
   });
 
   test('is left alone by a command that is told to', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const command = fleet.command(['--tasks', `${CHAINS}:sweeping`, '--threads', '1', '--no-schedule-automatic-tasks']);
     await command.ready();
     await (await fleet.docket.add('once', { probe: fleet.probe })).result();

@@ -1,7 +1,7 @@
 import { type AddOptions, call, collection, DocketError, task } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 const note = task('note', (_args: { value?: unknown }) => {});
 

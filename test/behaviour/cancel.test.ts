@@ -10,11 +10,9 @@ import { closeConnection, openConnection } from '../support/built.js';
 import { type Added, addEachWay, CHAINS, left, ran, runsOf } from '../support/chains.js';
 import { killClients } from '../support/clients.js';
 import { type Fleet, openFleet, recordingLogger } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachMode, describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 /** Plain and perpetual ones, each in all ways in which executions are kept. */
@@ -199,11 +197,11 @@ describeEachMode('cancelling', (url, threads) => {
   });
 });
 
-describeOnRedis('cancelling what another process runs', (redis) => {
+describeOnRedis('cancelling what another process runs', (url) => {
   const command = ['--tasks', CHAINS, '--abort-grace', '200ms', '--redelivery-timeout', '500ms'];
 
   test('ends a busy loop that does not listen, within the grace', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const process = fleet.command([...command, '--threads', '4']);
     const executions = await addEachWay(fleet, 'hourly', { how: 'stubborn' });
     const ended = results(executions);
@@ -221,7 +219,7 @@ describeOnRedis('cancelling what another process runs', (redis) => {
   });
 
   test('and dies before it has stopped: it is not run again', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const { process, ended: died } = fleet.command([...command, '--threads', '1', '--concurrency', '8']);
     const executions = await addAll(fleet, { how: 'hold' });
     const ended = results(executions);
@@ -237,7 +235,7 @@ describeOnRedis('cancelling what another process runs', (redis) => {
   });
 
   test('and drains before it has stopped: it is not run again', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const first = await fleet.worker({
       tasks: CHAINS,
       threads: 1,
@@ -258,7 +256,7 @@ describeOnRedis('cancelling what another process runs', (redis) => {
   });
 });
 
-describeRealServer('a cancel that was not heard', (url) => {
+describeOnRedis('a cancel that was not heard', (url) => {
   const stage = setStage(url);
 
   test('because the link was down is honoured once it is back', async () => {

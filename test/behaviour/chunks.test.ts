@@ -1,7 +1,7 @@
 /** Quick tasks travel in chunks; nobody pays for that with a wait. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 
 interface Ran {
   label: string;

@@ -15,8 +15,8 @@ import {
 import { describe, expect, test } from 'vitest';
 import { keysOf } from '../../src/redis/keys.js';
 import { moveDue } from '../../src/redis/schedule-store.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});

@@ -5,7 +5,8 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { ConnectionOptions, ConnectionRole } from '../../src/redis/connection.js';
 import { closeConnection, openConnection } from '../support/built.js';
-import { redisBinary, startRedis } from '../support/servers.js';
+import { REDIS_BINARY } from '../support/redis-binary.js';
+import { startRedis } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
 
 const ROLES: readonly ConnectionRole[] = ['producer', 'commands', 'blocking', 'subscriber'];
@@ -87,7 +88,7 @@ describe('opening', () => {
   });
 });
 
-describe.skipIf(redisBinary() === null)('a real server', () => {
+describe.skipIf(REDIS_BINARY === null)('a real server', () => {
   test('wrong credentials and missing databases are refused to every role, without the password', async () => {
     const server = await serverOfItsOwn();
     const admin = await open(server.url, 'commands');
@@ -165,7 +166,7 @@ describe.skipIf(redisBinary() === null)('a real server', () => {
   });
 });
 
-describe.skipIf(redisBinary() === null)('closing', () => {
+describe.skipIf(REDIS_BINARY === null)('closing', () => {
   test('ends a connection between two attempts to connect, and settles what waits in it', async () => {
     const { url, stop } = await proxied();
     const redis = await open(url, 'commands');

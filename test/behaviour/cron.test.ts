@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, watchLeft } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const SWEEP = { key: 'sweep' } as const;

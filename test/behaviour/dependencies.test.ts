@@ -4,8 +4,8 @@ import type { WorkerOptions } from 'docket/worker';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { left } from '../support/chains.js';
 import { fixture, openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { type Notes, takeNotes } from '../support/notes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const DEPENDENCIES = fixture('dependencies.js');

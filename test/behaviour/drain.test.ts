@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { redisBinary } from '../support/servers.js';
+import { REDIS_BINARY } from '../support/redis-binary.js';
+import { describeEachMode, describeOnAnyServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface About {
@@ -104,7 +103,7 @@ describeEachMode('a worker that stops', (url, threads) => {
   test('with nothing to do is gone at once', async () => {
     const fleet = await openFleet(url());
     // On a real Redis the blocking read is cut short; the embedded one cannot.
-    const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && redisBinary() ? '20s' : '1s' });
+    const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && REDIS_BINARY ? '20s' : '1s' });
     const began = performance.now();
     await running.stop();
     expect(performance.now() - began).toBeLessThan(5_000);
@@ -165,7 +164,7 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
   });
 });
 
-describeOnRedis('a worker that is told to stop while Redis is away', (redis) => {
+describeOnOwnRedis('a worker that is told to stop while Redis is away', (redis) => {
   test('is gone within its drain timeout', async () => {
     const fleet = await openFleet(redis().url);
     const command = fleet.command(['--threads', '1', '--drain-timeout', '2s']);
@@ -182,16 +181,16 @@ describeOnRedis('a worker that is told to stop while Redis is away', (redis) => 
   });
 });
 
-describeOnRedis('a worker that is told to stop while it starts', (redis) => {
+describeOnRedis('a worker that is told to stop while it starts', (url) => {
   test('and cannot learn what is struck is gone all the same', async () => {
-    const proxy = await holdingProxy(new URL(redis().url).pathname);
+    const proxy = await holdingProxy(new URL(url()).pathname);
     proxy.hold(':strikes');
     const fleet = await openFleet(proxy.url);
     const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
     const ended = worker.runForever();
     await proxy.held;
     await worker.close();
-    await ended;
+    await expect(ended).resolves.toBeUndefined();
     proxy.release();
   });
 });

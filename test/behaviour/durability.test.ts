@@ -2,16 +2,23 @@
 import { call, Docket, DurabilityError, InvalidOptionError, RedisUnavailableError, task } from 'docket';
 import { Worker } from 'docket/worker';
 import type { Redis } from 'ioredis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { startRedis } from '../support/servers.js';
-import { describeRealServer } from '../support/stage.js';
+import { startRedis, type TestServer } from '../support/servers.js';
+import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number }) => {});
 
-describeRealServer('durability', (url) => {
+describeOnRedis('durability', () => {
+  let primary: TestServer;
+  beforeEach(async () => {
+    primary = await startRedis();
+  });
+  afterEach(() => primary.stop());
+  const url = () => primary.url;
+
   /** A port that is free, at which the server listens from now on. */
   async function listen(redis: Redis): Promise<number> {
     await redis.config('SET', 'bind', '127.0.0.1');

@@ -6,7 +6,7 @@ import { PoisonedError, ThreadBootError } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, openFleet, recordingLogger } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('a task that ends its thread', (url) => {

@@ -1,7 +1,7 @@
 import { call, retry, task } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 /** What a worker leaves behind: its streams, and the mark of its sweeper, which expires. */

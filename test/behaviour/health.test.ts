@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf } from '../support/probes.js';
-import { describeOnRedis } from '../support/real-redis.js';
 import { stoppingProxy } from '../support/stopping-proxy.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HEARTBEAT_MS = 1_000;
@@ -21,7 +21,7 @@ async function turned(running: Running, status: number): Promise<number> {
   return performance.now() - sinceMs;
 }
 
-describeOnRedis('health', (redis) => {
+describeOnOwnRedis('health', (redis) => {
   const open = (url = redis().url) => openFleet(url, { heartbeatInterval: HEARTBEAT_MS });
 
   test('an idle worker is live and ready', async () => {

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { book, odd, order, pay, signUp, tasks } from '../fixtures/worker/input.js';
 import { left } from '../support/chains.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
 import { takeNotes } from '../support/notes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const BORN = '1815-12-10';

@@ -1,7 +1,7 @@
 import { type Execution, retry, task } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { type Deferred, deferred, waitFor } from '../support/wait.js';
 
 const STRANGE_KEYS = [

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { encoderFor } from '../../src/wire/codec.js';
 import { encodeEnvelope } from '../../src/wire/envelope.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const packr = new Packr({ useRecords: false });

@@ -5,7 +5,7 @@ import { redeliver, type Token } from '../../src/redis/delivery-store.js';
 import { keysOf } from '../../src/redis/keys.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf, scrape } from '../support/probes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const WATCHED = { metricsPort: 0, threads: 1 } as const;
@@ -14,7 +14,7 @@ const COUNTERS =
     ' ',
   );
 
-describeOnRedis('metrics', (redis) => {
+describeOnOwnRedis('metrics', (redis) => {
   async function watched(options = {}): Promise<{ fleet: Fleet; running: Running }> {
     const fleet = await openFleet(redis().url);
     return { fleet, running: await fleet.worker({ ...WATCHED, ...options }) };
@@ -129,7 +129,7 @@ describeOnRedis('metrics', (redis) => {
       await docket.replace('noop', {}, { key: 'replaced', when: '1h' });
       await fleet.release();
       const superseded = async () => (await scrape(running)).value('docket_tasks_superseded_total', { task: 'hold' });
-      await waitFor(async () => (await superseded()) === 1);
+      await expect.poll(superseded).toBe(1);
       await docket.cancel('replaced');
     },
   );
@@ -152,8 +152,9 @@ describeOnRedis('metrics', (redis) => {
   test('count what tasks add', async () => {
     const { fleet, running } = await watched({ tasks: [fixture('tasks.js'), fixture('flood.js')] });
     await (await fleet.docket.add('flood', { count: 25 })).result();
-    await waitFor(async () => (await scrape(running)).value('docket_tasks_succeeded_total', { task: 'noop' }) === 25);
-    await waitFor(async () => (await scrape(running)).value('docket_tasks_added_total', { task: 'noop' }) === 25);
+    const count = async (name: string) => (await scrape(running)).value(`docket_tasks_${name}_total`, { task: 'noop' });
+    await expect.poll(() => count('succeeded')).toBe(25);
+    await expect.poll(() => count('added')).toBe(25);
   });
 
   test('have one label for all tasks that are not loaded', async () => {

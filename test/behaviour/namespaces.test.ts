@@ -1,8 +1,8 @@
 /** Names that meet on the schedule: ids with keys, and keys with each other. */
 import { call, retry, task } from 'docket';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 describeEachServer('an id that somebody uses as a key', (url) => {
   const stage = setStage(url);

@@ -3,8 +3,7 @@ import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { addEachWay, CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, watchLeft } from '../support/chains.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HOUR = 3_600_000;
@@ -202,7 +201,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await workers(fleet, 1);
     for (const chain of chains) {
       const [first] = await ran(fleet, chain, 2);
-      await waitFor(async () => (await pendingMs(fleet, chain)) === first!.dueMs + HOUR);
+      await expect.poll(() => pendingMs(fleet, chain)).toBe(first!.dueMs + HOUR);
     }
     await endAll(fleet, chains);
   });
@@ -355,9 +354,9 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
   });
 });
 
-describeOnRedis('a perpetual task whose worker is killed', (redis) => {
+describeOnRedis('a perpetual task whose worker is killed', (url) => {
   test('as it ran: is run anew by another, and goes on', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'hold' });
     const watched = watchLeft(fleet, 4);
     const first = fleet.command([...COMMAND, '--concurrency', '8']);
@@ -377,7 +376,7 @@ describeOnRedis('a perpetual task whose worker is killed', (redis) => {
   });
 
   test('again and again, wherever it is, is neither severed nor doubled', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'tick', { how: 'pause', ms: 10 });
     const watched = watchLeft(fleet, 4);
     const goesOn = async () => {

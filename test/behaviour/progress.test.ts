@@ -12,9 +12,9 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { blocking, busy, talking } from '../fixtures/tasks/progress.js';
 import { killClients } from '../support/clients.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
 import { stoppingProxy } from '../support/stopping-proxy.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const TASKS = new URL('../fixtures/tasks/progress.js', import.meta.url);
@@ -311,7 +311,7 @@ describeEachServer('progress', (url) => {
   });
 });
 
-describeRealServer('progress', (url) => {
+describeOnRedis('progress', (url) => {
   const stage = setStage(url);
 
   test('a million increments in busy loops on two threads cost less than a thousand commands', async () => {

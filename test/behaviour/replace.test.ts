@@ -4,8 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet, type Tasks } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const KEY = { key: 'k' } as const;
@@ -209,9 +208,9 @@ describeOnAnyServer('what was replaced', (url) => {
   });
 });
 
-describeOnRedis('what was replaced, and whose worker dies', (redis) => {
+describeOnRedis('what was replaced, and whose worker dies', (url) => {
   test('is not delivered again', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const first = fleet.command(['--tasks', CHAINS, '--threads', '1', '--redelivery-timeout', '500ms']);
     await ran(fleet, await docket.add('hourly', { probe, value: 'old', how: 'hold' }, KEY));

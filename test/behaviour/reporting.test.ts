@@ -2,7 +2,7 @@
 import { call, RetriesExhaustedError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 
 /** Added by this name; the code is the worker's. */
 const busy = task('busy', (_args: { ms: number }) => {});

@@ -11,8 +11,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
 import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
@@ -284,7 +284,7 @@ describeEachServer('results', (url) => {
   });
 });
 
-describeRealServer('results', (url) => {
+describeOnRedis('results', (url) => {
   const stage = setStage(url);
 
   test('many who wait share one subscriber connection and one channel each', async () => {
@@ -294,7 +294,7 @@ describeRealServer('results', (url) => {
     const results = executions.flatMap((execution) => [execution.result(), execution.result()]);
     await waitFor(async () => (await subscriptions(redis)).join() === '200');
     stage.work({ note });
-    await Promise.all(results);
+    expect(await Promise.all(results)).toHaveLength(400);
     await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 3)); // the worker has three
   });
 

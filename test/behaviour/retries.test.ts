@@ -1,7 +1,7 @@
 /** When and how often a failed attempt is tried again. */
 import { describe, expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeEachMode('a failed attempt', (url, threads) => {
@@ -49,7 +49,7 @@ describeEachMode('a failed attempt', (url, threads) => {
         fleet.docket.add('fixed', { probe: fleet.probe, until: 3 }),
       ]);
       for (const { key } of [direct, delayed]) {
-        await waitFor(async () => (await attempts(fleet, key)).length === 3);
+        await expect.poll(async () => (await attempts(fleet, key)).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
       }
     });
 

@@ -2,8 +2,8 @@ import { concurrencyLimit, InvalidOptionError, perpetual, retry, task } from 'do
 import { Worker, type WorkerLogger } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
 import { setStage, silent } from '../support/stage.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('runAtMost with threads', (url) => {

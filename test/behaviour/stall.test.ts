@@ -1,7 +1,7 @@
 /** The reason docket exists: tasks that keep every core busy do not lose their leases. The long form is a benchmark. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 
 describeOnAnyServer('while every thread is busy for four leases', (url) => {
   test('no lease is lost, nothing is redelivered, and each task runs once', async () => {

@@ -10,8 +10,8 @@ import {
 import { expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { clientList, killClients } from '../support/clients.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const charge = task('charge', (_args: { orderId?: number }) => {});
@@ -130,7 +130,7 @@ describeEachServer('a list that follows a docket', (url) => {
   });
 });
 
-describeRealServer('a list that follows a docket', (url) => {
+describeOnRedis('a list that follows a docket', (url) => {
   const stage = setStage(url);
 
   test('misses nothing when its link breaks, and answers meanwhile', async () => {
@@ -156,9 +156,9 @@ describeRealServer('a list that follows a docket', (url) => {
     await killClients(redis, 'normal');
     await killClients(redis, 'pubsub');
     await stage.docket().strike('t');
-    await waitFor(() => list.isStricken('t'));
+    await expect.poll(() => list.isStricken('t')).toBe(true);
     await list.restore('t');
-    await waitFor(() => !list.isStricken('t'));
+    await expect.poll(() => list.isStricken('t')).toBe(false);
   });
 
   test('hears of what it cannot know how: a list that was deleted by hand', async () => {

@@ -11,9 +11,8 @@ import {
 import { describe, expect, test } from 'vitest';
 import { killClients, subscriptions } from '../support/clients.js';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnAnyServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 interface Order {
@@ -312,7 +311,7 @@ describeEachServer('strikes', (url) => {
   });
 });
 
-describeRealServer('strikes', (url) => {
+describeOnRedis('strikes', (url) => {
   const stage = setStage(url);
 
   test('processes agree by push: nobody sends a command until something changes', async () => {
@@ -376,6 +375,10 @@ describeRealServer('strikes', (url) => {
     await last.result();
     expect(ran.sort()).toEqual([0, 3, 4]);
   });
+});
+
+describeOnOwnRedis('strikes on a server that refuses', (redis) => {
+  const stage = setStage(() => redis().url);
 
   test('a strike is taken and honoured when the memory of the server is full', async () => {
     const docket = stage.docket();

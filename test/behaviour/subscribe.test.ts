@@ -15,8 +15,8 @@ import { builtUrl } from '../support/built.js';
 import { runModule } from '../support/child.js';
 import { clientList, killClients, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', () => {});
@@ -310,7 +310,7 @@ describeEachServer('subscribe', (url) => {
   });
 });
 
-describeRealServer('subscribe', (url) => {
+describeOnRedis('subscribe', (url) => {
   const stage = setStage(url);
 
   test('unsubscribes when the loop is left', async () => {

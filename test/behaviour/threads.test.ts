@@ -1,7 +1,7 @@
 /** What only threads of their own give: the coordinator stays free, and cores are used side by side. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface Ran {
@@ -51,6 +51,7 @@ describeOnAnyServer('a worker with threads', (url) => {
     const keys = ['a', 'b', 'c', 'd', 'e'];
     const held = await Promise.all(keys.map((key) => fleet.docket.add('hold', { probe: fleet.probe }, { key })));
     await Promise.all(keys.map((key) => fleet.step(`start ${key} 1`)));
+    expect((await fleet.steps()).filter((step) => step.startsWith('end'))).toEqual([]);
     await fleet.release();
     await Promise.all(held.map((execution) => execution.result()));
   });

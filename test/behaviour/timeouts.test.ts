@@ -4,8 +4,8 @@ import type { WorkerOptions } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { left, scheduled } from '../support/chains.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { type Notes, takeNotes } from '../support/notes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const MODULE = fixture('timeouts.js');

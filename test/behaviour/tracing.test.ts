@@ -11,9 +11,8 @@ import { call, collection, concurrencyLimit, perpetual, retry, task } from 'dock
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const exporter = new InMemorySpanExporter();
@@ -238,9 +237,9 @@ describeEachServer('tracing that fails', (url) => {
   }
 });
 
-describeOnRedis('tracing on threads', (redis) => {
+describeOnRedis('tracing on threads', (url) => {
   test('attempts are traced by what the task module registers in its thread', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     await fleet.worker({ tasks: fixture('traced.js'), threads: 1 });
     await (await fleet.docket.add('traced', {})).result();
     const found = await (await fleet.docket.add('spans', {})).result();

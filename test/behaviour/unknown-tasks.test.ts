@@ -4,8 +4,8 @@ import { Worker } from 'docket/worker';
 import { describe, expect, test } from 'vitest';
 import { left } from '../support/chains.js';
 import { type Fleet, fixture, openFleet, type Running, TASKS } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
 import { takeNotes } from '../support/notes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const CONFIGURED = fixture('configured.js');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bytes, cycle, echo } from '../fixtures/tasks/values.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
 

@@ -3,7 +3,7 @@ import { Docket, InvalidOptionError, ModuleReferenceRequiredError, TaskModuleErr
 import { Worker } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { fixture, openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface About {
@@ -107,7 +107,7 @@ describeEachMode('a worker', (url, threads) => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads });
     await (await fleet.docket.add('parent', { probe: fleet.probe, children: 40 }, { key: 'p' })).result();
-    await waitFor(async () => Object.keys(await fleet.counts()).length === 40);
+    await expect.poll(async () => Object.keys(await fleet.counts())).toHaveLength(40);
     const children = await Promise.all(Array.from({ length: 40 }, (_, i) => fleet.docket.getExecution(`p-${i}`)));
     await Promise.all(children.map((child) => child!.result()));
   });
@@ -255,7 +255,7 @@ describeEachMode('a worker', (url, threads) => {
     const { worker, ended } = await fleet.worker({ threads });
     await Promise.all([worker.close(), worker.close(), worker[Symbol.asyncDispose]()]);
     await worker.close();
-    await ended;
+    await expect(ended).resolves.toBeUndefined();
   });
 
   test.each([

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Command, type Fleet, fixture, openFleet, startCommand, TASKS } from '../support/fleet.js';
 import { takeNotes } from '../support/notes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const FALLBACK = fixture('fallback.js');
@@ -145,7 +145,7 @@ test('a Redis that cannot be reached is one line, without the password', async (
   expect(code).toBe(1);
 });
 
-describeOnRedis('docket-worker', (redis) => {
+describeOnOwnRedis('docket-worker', (redis) => {
   test('a wrong password is one line, and stands nowhere', async () => {
     const admin = await openConnection(redis().url, 'commands');
     onTestFinished(async () => {

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
 import { type Finished, finished, hasTerminal, runDocket, startDocket, startOnTerminal } from '../support/shell.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const NOWHERE = 'redis://app:geheim@127.0.0.1:1';
@@ -139,7 +139,7 @@ test('worker takes the embedded server, and the flags of docket-worker', async (
   });
 });
 
-describeOnRedis('docket', (redis) => {
+describeOnOwnRedis('docket', (redis) => {
   const runOn = (fleet: Fleet, ...args: string[]): Promise<Finished> =>
     runDocket([...args, '--url', fleet.url, '--docket', fleet.name]);
   const jsonOf = async (fleet: Fleet, ...args: string[]) => {

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
 import { finished, hasTerminal, runDocket, startOnTerminal } from '../support/shell.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 
 interface Check {
   readonly check: string;
@@ -21,7 +21,7 @@ test('a server that cannot be reached is a check that fails, without the passwor
   expect([code, errors]).toEqual([1, '']);
 });
 
-describeOnRedis('docket doctor', (redis) => {
+describeOnOwnRedis('docket doctor', (redis) => {
   interface Diagnosis {
     readonly code: number | null;
     readonly status: string;

@@ -4,15 +4,15 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { builtUrl, openConnection } from '../support/built.js';
 import { killClients } from '../support/clients.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
 import { finished, hasTerminal, type Shell, startDocket, startOnTerminal } from '../support/shell.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const { SCRIPTS }: typeof import('../../src/redis/scripts.generated.js') = await import(
   builtUrl('redis/scripts.generated.js')
 );
 
-describeOnRedis('docket watch', (redis) => {
+describeOnOwnRedis('docket watch', (redis) => {
   const common = (fleet: Fleet) => ['--url', fleet.url, '--docket', fleet.name];
   const watch = (fleet: Fleet, ...args: string[]): Shell => startDocket(['watch', 'k', ...args, ...common(fleet)]);
 

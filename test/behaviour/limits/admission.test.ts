@@ -27,8 +27,7 @@ import { serverTimeMs } from '../../../src/redis/time.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
 import { closeConnection, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
-import { describeOnAnyServer } from '../../support/modes.js';
-import { describeEachServer } from '../../support/servers.js';
+import { describeEachServer, describeOnAnyServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 /** A docket, and what a worker does with it one step at a time. */

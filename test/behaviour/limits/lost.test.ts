@@ -1,13 +1,12 @@
 /** Slots of holders that are lost, and what waiting costs: nothing. On a real Redis, since processes share it. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
-import { describeOnAnyServer } from '../../support/modes.js';
+import { describeOnAnyServer, describeOnRedis } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
   addInOrder,
   callNamed,
-  describeOnRealServer,
   ended,
   holding,
   LIMITED,
@@ -21,7 +20,7 @@ import {
   waiting,
 } from './visits.js';
 
-describeOnRealServer('a slot whose holder was lost', (url) => {
+describeOnRedis('a slot whose holder was lost', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
     'with its process is given to who waits, and the holder waits in its turn (executionTtl $executionTtl)',
     async (options) => {
@@ -59,6 +58,7 @@ describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
       await fleet.redis.del(fleet.key('work'));
       await started(fleet, waiters[1]!);
       await fleet.release();
+      expect((await startsOf(fleet)).slice(1).sort()).toEqual(waiters.sort());
       await ended(fleet, 3);
       await untilNothingIsHeld(fleet);
       fleet.leavesWork(); // the record of the one that was deleted
@@ -66,7 +66,7 @@ describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
   );
 });
 
-describeOnRealServer('waiting for a slot', (url) => {
+describeOnRedis('waiting for a slot', (url) => {
   test('costs no command: a fleet with all blocked is as quiet as one with nothing to do', async () => {
     const fleet = await openFleet(url());
     const options = { tasks: LIMITED, threads: 1, concurrency: 10, minimumCheckInterval: '1s' } as const;
@@ -100,7 +100,7 @@ async function commandsWithin({ redis }: Fleet, ms: number): Promise<number> {
   return (await total()) - before;
 }
 
-describeOnRealServer('a thousand executions with limits', (url) => {
+describeOnRedis('a thousand executions with limits', (url) => {
   const VALUES = 20;
 
   /** Holds all slots of all values, queues behind them, and lets go. */
@@ -158,15 +158,15 @@ describeOnRealServer('a thousand executions with limits', (url) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('are not behind a hundred thousand others that came after them', { timeout: 60_000 }, async () => {
+  test('are not behind twenty thousand others that came after them', async () => {
     const fleet = await openFleet(url());
     await twoWorkers(fleet, 2, 2);
-    const others = 100_000;
+    const others = 20_000;
     const lean = fleet.with({ executionTtl: 0 });
     const keys = await queueAndRelease(fleet, 8, () =>
       lean.addMany(Array.from({ length: others }, () => callNamed('spin', { ms: 1 }))),
     );
-    const all = await ended(fleet, keys.length, 40_000);
+    const all = await ended(fleet, keys.length);
     expect(all).toHaveLength(2 * keys.length);
     expect(Math.max(...Object.values(peaksOf(all)))).toBe(2);
     expect(await fleet.redis.xlen(fleet.key('work'))).toBeGreaterThan(others / 2);

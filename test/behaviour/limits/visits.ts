@@ -1,10 +1,8 @@
 /** What the tasks of `fixtures/worker/limits.js` tell of themselves, and what limits keep in Redis meanwhile. */
 
 import type { AddOptions, Call, Execution } from 'docket';
-import { describe } from 'vitest';
 import { type Fleet, fixture } from '../../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../../support/modes.js';
-import { redisBinary } from '../../support/servers.js';
+import { describeEachServer, isEveryVariant } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 export const LIMITED = fixture('limits.js');
@@ -23,18 +21,31 @@ export interface Way {
   readonly keepsState: boolean;
 }
 
-/** Runs a suite in each mode, with and without state; without it, what is added without a key has no record at all. */
-export function describeEachWay(name: string, suite: (url: () => string, way: Way) => void): void {
-  describeEachMode(name, (url, threads) => {
-    describe.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)('executionTtl $executionTtl', (options) =>
+const STATE: Way['options'] = { executionTtl: '15m' };
+const NO_STATE: Way['options'] = { executionTtl: 0 };
+
+/**
+ * Runs a suite with and without state; without it, what is added without a key has no record at all. Limits are kept by
+ * scripts, which know of no thread: workers have `threads` in the second pass alone, and none unless the suite asks for
+ * them. With all variants each pair is run.
+ */
+export function describeEachWay(
+  name: string,
+  suite: (url: () => string, way: Way) => void,
+  { threads: count = 0 }: { threads?: number } = {},
+): void {
+  const ways = [
+    { threads: 0, options: STATE },
+    { threads: count, options: NO_STATE },
+  ];
+  if (isEveryVariant) {
+    ways.splice(0, 2, ...[0, 1].flatMap((threads) => [STATE, NO_STATE].map((options) => ({ threads, options }))));
+  }
+  for (const { threads, options } of ways) {
+    describeEachServer(`${name} (threads: ${threads}, executionTtl: ${options.executionTtl})`, (url) =>
       suite(url, { threads, options, keepsState: options.executionTtl !== 0 }),
     );
-  });
-}
-
-/** Runs a suite on a real Redis only: for several processes, many executions, and what the server tells of itself. */
-export function describeOnRealServer(name: string, suite: (url: () => string) => void): void {
-  describe.skipIf(redisBinary() === null)('redis only', () => describeOnAnyServer(name, suite));
+  }
 }
 
 /** One `add` of a batch, by the name of its task. */

@@ -1,7 +1,7 @@
 /** Who waits for a slot: in which order, as what, and what can happen to it meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { openFleet } from '../../support/fleet.js';
-import { describeEachMode } from '../../support/modes.js';
+import { describeEachMode } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
