@@ -1,13 +1,17 @@
 /** Chains that workers start by themselves: once, again when they were lost, and not once they were ended. */
+
 import { expect, test } from 'vitest';
-import { type Seed, seedChains } from '../../src/redis/chain-store.js';
-import { keysOf } from '../../src/redis/keys.js';
-import { encoderFor } from '../../src/wire/codec.js';
-import { encodeEnvelope } from '../../src/wire/envelope.js';
+import type { Seed } from '../../src/redis/chain-store.js';
+import { importBuilt } from '../support/built.js';
 import { CHAINS, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
 import { describeEachMode, describeEachServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
+const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
 
 const HOUR = 3_600_000;
 const SWEEP = { key: 'sweep' } as const;

@@ -1,4 +1,5 @@
 /** What `clear()` removes, and what it must leave alone. */
+
 import {
   call,
   concurrencyLimit,
@@ -13,11 +14,13 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { keysOf } from '../../src/redis/keys.js';
-import { moveDue } from '../../src/redis/schedule-store.js';
+import { importBuilt } from '../support/built.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
+
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
 

@@ -179,7 +179,7 @@ describeEachMode('dependencies', (url, threads) => {
     await (await add('clinging')).result();
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 1_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(notes.all()).toContain('clings');
     expect(notes.of('closed')).toEqual([]); // it comes after the one that hangs
   });
@@ -206,7 +206,7 @@ describeOnAnyServer('shared dependencies of threads (enforced)', (url) => {
     const free = await held.result();
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 1_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(notes.of('closed')).toEqual([free]);
     expect((await fleet.docket.getExecution('looping'))?.state).toBe('queued');
     fleet.leavesWork();

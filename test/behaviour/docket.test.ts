@@ -88,7 +88,7 @@ describe('a server that cannot be reached', () => {
       expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
       expect((error as Error).message).toContain(`redis://app:***@127.0.0.1:${port}`);
       expect(inspect(error, { depth: 9 })).not.toContain('s3cret');
-      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(performance.now() - began).toBeLessThan(15_000);
     }
   });
 

@@ -90,7 +90,7 @@ describeEachMode('a worker that stops', (url, threads) => {
       await fleet.step('waits k');
       const began = performance.now();
       await first.stop();
-      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(performance.now() - began).toBeLessThan(15_000);
       await execution.sync();
       expect(execution).toMatchObject({ state: 'queued', attempt: 1 });
       await fleet.release();
@@ -106,7 +106,7 @@ describeEachMode('a worker that stops', (url, threads) => {
     const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && REDIS_BINARY ? '20s' : '1s' });
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     const { name } = running.worker;
     const told = running.lines.map(({ message }) => message).slice(-2);
     expect(told).toEqual([`worker ${name} stops: it takes no more, and ends what runs`, `worker ${name} has stopped`]);
@@ -123,7 +123,7 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
     await Promise.all(keys.map((key) => fleet.step(`waits ${key}`)));
     const began = performance.now();
     await first.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 500);
+    expect(performance.now() - began).toBeLessThan(10_000);
     await fleet.release();
     const second = await fleet.worker({ threads: 2 });
     const expected = { attempt: 1, redelivered: false, worker: second.worker.name };

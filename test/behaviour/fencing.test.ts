@@ -4,25 +4,21 @@
  */
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  claim,
-  ensureGroups,
-  finish,
-  redeliver,
-  renew,
-  type Settlement,
-  settle,
-  sweep,
-  type Token,
-} from '../../src/redis/delivery-store.js';
-import { heartbeat, leave } from '../../src/redis/fleet-store.js';
-import { type Keys, keysOf } from '../../src/redis/keys.js';
-import { type Entry, readEntries } from '../../src/redis/stream-reader.js';
-import { Reclaimer } from '../../src/worker/fleet/reclaimer.js';
-import { closeConnection, openConnection } from '../support/built.js';
+import type { Settlement, Token } from '../../src/redis/delivery-store.js';
+import type { Keys } from '../../src/redis/keys.js';
+import type { Entry } from '../../src/redis/stream-reader.js';
+import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { openFleet, recordingLogger } from '../support/fleet.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { claim, ensureGroups, finish, redeliver, renew, settle, sweep } =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
+const { Reclaimer } =
+  await importBuilt<typeof import('../../src/worker/fleet/reclaimer.js')>('worker/fleet/reclaimer.js');
 
 interface Stage {
   readonly redis: Redis;

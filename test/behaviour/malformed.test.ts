@@ -1,11 +1,14 @@
 /** Messages that nobody should have written: they are put away with a reason, and the worker goes on. */
+
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
-import { encoderFor } from '../../src/wire/codec.js';
-import { encodeEnvelope } from '../../src/wire/envelope.js';
+import { importBuilt } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
+const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
 
 const packr = new Packr({ useRecords: false });
 const message = (task: string, args: object = {}, ttlMs = 60_000) =>

@@ -1,12 +1,16 @@
 /** What a worker tells Prometheus: names, labels and numbers, read by a strict parser. */
+
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { redeliver, type Token } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { importBuilt } from '../support/built.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf, scrape } from '../support/probes.js';
 import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const WATCHED = { metricsPort: 0, threads: 1 } as const;
 const COUNTERS =

@@ -1,10 +1,13 @@
 /** Workers that die or fall silent in the middle: what they had runs elsewhere, what they had finished does not. */
+
 import { expect, test } from 'vitest';
-import { redeliver } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
+import { importBuilt } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const LEASE = ['--redelivery-timeout', '500ms'];
 const SOON = { redeliveryTimeout: '500ms' } as const;

@@ -118,14 +118,14 @@ describeEachMode('a failed attempt', (url, threads) => {
   test('is scheduled while it waits for the next, and its due time moves with it', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads });
-    const at = new Date(Date.now() + 700);
+    const at = new Date(Date.now() + 2_500);
     const execution = await fleet.docket.add('askingAt', { probe: fleet.probe, at }, { key: 'k' });
     await waitFor(async () => {
       await execution.sync();
       return execution.state === 'scheduled';
     });
-    expect(Math.abs(execution.when.getTime() - at.getTime())).toBeLessThan(500);
+    expect(Math.abs(execution.when.getTime() - at.getTime())).toBeLessThan(2_000);
     const when = (await execution.result()) as Date;
-    expect(Math.abs(when.getTime() - at.getTime())).toBeLessThan(500);
+    expect(Math.abs(when.getTime() - at.getTime())).toBeLessThan(2_000);
   });
 });

@@ -24,7 +24,7 @@ describeEachServer('a snapshot', (url) => {
       quarantine: [],
       workers: [],
     });
-    expect(Math.abs(snapshot.taken.getTime() - Date.now())).toBeLessThan(5_000);
+    expect(Math.abs(snapshot.taken.getTime() - Date.now())).toBeLessThan(20_000);
   });
 
   test('counts what is queued and scheduled, and lists the future, the earliest first', async () => {
@@ -66,7 +66,7 @@ describeEachServer('a snapshot', (url) => {
       { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000) },
       { key: 'next', task: 'note', attempt: 1, when: expect.any(Date) },
     ]);
-    expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(5_000);
+    expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(20_000);
     expect([await keysOf(1), await keysOf(0)]).toEqual([[nameless.key], []]);
     await careful.clear();
   });

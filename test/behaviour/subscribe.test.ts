@@ -9,15 +9,17 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { redeliver, type Token } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
-import { builtUrl } from '../support/built.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { builtUrl, importBuilt } from '../support/built.js';
 import { runModule } from '../support/child.js';
 import { clientList, killClients, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const note = task('note', () => {});
 

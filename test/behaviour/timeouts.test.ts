@@ -154,7 +154,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     await expect(looping.result()).rejects.toThrow(TimeoutError);
     const tookMs = performance.now() - began;
     expect(tookMs).toBeGreaterThan(1_000); // the timeout and the grace, from a start that is noticed late
-    expect(tookMs).toBeLessThan(5 * 2_000);
+    expect(tookMs).toBeLessThan(20_000);
     await Promise.all(others.map((execution) => execution.result())); // on the thread that took its place
     const [fields, ...more] = await fieldsOnStreams(fleet); // the neighbour, which still runs
     expect([fields!.k, more]).toEqual(['neighbour', []]);

@@ -38,13 +38,12 @@ describeEachMode('a worker', (url, threads) => {
 
   test('runs what is due later not before its time', async () => {
     const fleet = await openFleet(url());
-    await fleet.worker({ threads, schedulingResolution: '5s' });
+    await fleet.worker({ threads, schedulingResolution: '10m' }); // it is woken, and does not poll
     const execution = await fleet.docket.add('about', {}, { when: '200ms' });
     const { when } = (await execution.result()) as About;
     await execution.sync();
     expect(when).toEqual(execution.when);
     expect(execution.startedAt!.getTime()).toBeGreaterThanOrEqual(when.getTime());
-    expect(execution.startedAt!.getTime()).toBeLessThan(when.getTime() + 1_500); // woken, not polled
   });
 
   test.each([{ concurrency: 1 }, { concurrency: 2 }, { concurrency: 6 }])(

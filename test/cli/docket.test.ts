@@ -1,10 +1,18 @@
-/** `docket` as an operator meets it: the real executable, its commands, its one line for each mistake, its exit codes. */
+/** `docket` as an operator meets it: its commands, its one line for each mistake, its exit codes. */
 import { randomUUID } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { type Finished, finished, hasTerminal, runDocket, startDocket, startOnTerminal } from '../support/shell.js';
-import { describeOnOwnRedis } from '../support/suites.js';
+import {
+  type Finished,
+  finished,
+  hasTerminal,
+  runDocket,
+  spawnDocket,
+  startDocket,
+  startOnTerminal,
+} from '../support/shell.js';
+import { describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const NOWHERE = 'redis://app:geheim@127.0.0.1:1';
@@ -44,6 +52,18 @@ test('the help of each command says what it does and what it ends with', async (
     expect([code, errors]).toEqual([0, '']);
     if (!WITHOUT_JSON.includes(command)) expect(output).toContain('--json');
   }
+});
+
+test('the executable passes on arguments, variables, both streams and the exit code', async () => {
+  const [version, worker, wrong] = await Promise.all([
+    spawnDocket(['version']),
+    spawnDocket(['worker', '--url', NOWHERE]),
+    spawnDocket(['snapshot', '--limit', 'all'], { DOCKET_URL: NOWHERE }),
+  ]);
+  expect(version).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });
+  const unreachable = expect.stringMatching(/^docket worker: cannot use Redis at .*\*\*\*@[^\n]*\n$/);
+  expect(worker).toEqual({ code: 1, output: '', errors: unreachable });
+  expect(wrong).toEqual({ code: 2, output: '', errors: expect.stringMatching(/^docket: [^\n]*--limit[^\n]*\n$/) });
 });
 
 test('the version is that of the package', async () => {
@@ -129,17 +149,26 @@ test('a Redis that is down is one line and exit code 1 for each command, without
 
 test('worker takes the embedded server, and the flags of docket-worker', async () => {
   const flags = ['--threads', '1', '--logging-format', 'json', '--until-finished'];
-  const { code, errors } = await runDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
+  const { code, errors } = await spawnDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
   expect(errors).toMatch(/"docket":"here".* is ready/);
   expect(code).toBe(0);
-  const down = await runDocket(['worker', '--url', NOWHERE]);
-  expect(down).toMatchObject({
-    code: 1,
-    errors: expect.stringMatching(/^docket worker: cannot use Redis at .*\*\*\*@[^\n]*\n$/),
+});
+
+describeOnOwnRedis('a Redis that asks for a password', (redis) => {
+  test('and is given a wrong one is one line for each command, without either password', async () => {
+    const admin = await openConnection(redis().url, 'commands');
+    onTestFinished(() => closeConnection(admin));
+    await admin.config('SET', 'requirepass', 'richtig');
+    const url = `unix://:geheim@${redis().socket}`;
+    for (const { code, output, errors } of await Promise.all(EACH.map((args) => runDocket([...args, '--url', url])))) {
+      expect(errors).toMatch(/^docket: cannot use Redis at .*wrong user name or password[^\n]*\n$/);
+      expect(output + errors).not.toMatch(/geheim|richtig/);
+      expect([code, output]).toEqual([1, '']);
+    }
   });
 });
 
-describeOnOwnRedis('docket', (redis) => {
+describeOnRedis('docket', (url) => {
   const runOn = (fleet: Fleet, ...args: string[]): Promise<Finished> =>
     runDocket([...args, '--url', fleet.url, '--docket', fleet.name]);
   const jsonOf = async (fleet: Fleet, ...args: string[]) => {
@@ -149,23 +178,8 @@ describeOnOwnRedis('docket', (redis) => {
     return JSON.parse(output);
   };
 
-  test('a wrong password is one line for each command, and stands nowhere', async () => {
-    const admin = await openConnection(redis().url, 'commands');
-    onTestFinished(async () => {
-      await admin.config('SET', 'requirepass', '');
-      await closeConnection(admin);
-    });
-    await admin.config('SET', 'requirepass', 'richtig');
-    const url = `unix://:geheim@${redis().socket}`;
-    for (const { code, output, errors } of await Promise.all(EACH.map((args) => runDocket([...args, '--url', url])))) {
-      expect(errors).toMatch(/^docket: cannot use Redis at .*wrong user name or password[^\n]*\n$/);
-      expect(output + errors).not.toMatch(/geheim|richtig/);
-      expect([code, output]).toEqual([1, '']);
-    }
-  });
-
   test('the common flags stand anywhere, and come before their variables', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     fleet.leavesWork();
     await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
     const ends = [
@@ -178,7 +192,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('add adds, once under a key, and says so', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const first = await jsonOf(fleet, 'add', 'echo', '{"value": 1}', '--key', 'k', '--when', '01:00:00');
     expect(first).toMatchObject({ key: 'k', task: 'echo', state: 'scheduled', disposition: 'scheduled' });
@@ -195,7 +209,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     fleet.leavesWork();
     expect(await runOn(fleet, 'add', 'echo')).toMatchObject({
       code: 5,
@@ -213,7 +227,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('the built-in tasks are added by commands of their own', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const ends = await Promise.all([
       runOn(fleet, 'tasks', 'trace', 'good morning', '--wait'),
@@ -225,7 +239,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('strikes are made, listed and taken back; what is struck is not added', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const made: [string[], object][] = [
       [['charge'], { task: 'charge' }],
       [['-', 'customerId', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
@@ -269,7 +283,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('a snapshot is a table for people and JSON for programs', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     fleet.leavesWork();
     await fleet.worker({ threads: 1, name: 'erna' });
@@ -310,7 +324,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('workers are listed, all or those for a task', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     expect((await runOn(fleet, 'workers')).output).toBe('no worker is live\n');
     await fleet.worker({ threads: 1, name: 'erna', tasks: fixture('results.js') });
     await fleet.worker({ threads: 1, name: 'otto' });
@@ -322,7 +336,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('clear removes what has not started', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
     const backlog = await runOn(fleet, 'snapshot', '--tasks', '--stats', '--limit', '2');
     expect(backlog.output).toMatch(/│ queued +│ task +│.*│ b +│ noop +│ 1 +│ [\d.]+m?s ago +│/s);
@@ -339,7 +353,7 @@ describeOnOwnRedis('docket', (redis) => {
         ['y', 0, /removed 1/],
         ['n', 1, /docket: nothing was removed/],
       ])('clear asks first: %s', async (answer, code, said) => {
-        const fleet = await openFleet(redis().url);
+        const fleet = await openFleet(url());
         fleet.leavesWork();
         await fleet.docket.add('noop', {}, { key: 'a' });
         const shell = startOnTerminal(['clear', '--url', fleet.url, '--docket', fleet.name]);
@@ -358,7 +372,7 @@ describeOnOwnRedis('docket', (redis) => {
   );
 
   test('whoever reads a table may stop reading', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const shell = startDocket(['snapshot', '--tasks', '--url', fleet.url, '--docket', fleet.name]);
     shell.process.stdout!.destroy();
     const { errors } = await finished(shell);
@@ -366,7 +380,7 @@ describeOnOwnRedis('docket', (redis) => {
   });
 
   test('a worker started as docket worker runs what docket add added', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const common = ['--url', fleet.url, '--docket', fleet.name];
     const worker = startDocket(['worker', '--threads', '1', '--name', `w-${randomUUID()}`, ...common]);
     await waitFor(async () => (await fleet.docket.workers()).length === 1, { timeoutMs: 20_000 });

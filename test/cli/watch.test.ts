@@ -1,28 +1,48 @@
 /** `docket watch`, and `docket add --wait`: the real executable, with pipes and on a terminal, beside real workers. */
 import { setTimeout as pass } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { builtUrl, openConnection } from '../support/built.js';
+import { importBuilt, openConnection } from '../support/built.js';
 import { killClients } from '../support/clients.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { finished, hasTerminal, type Shell, startDocket, startOnTerminal } from '../support/shell.js';
+import {
+  type Finished,
+  finished,
+  hasTerminal,
+  runDocket,
+  type Shell,
+  startDocket,
+  startOnTerminal,
+} from '../support/shell.js';
 import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { SCRIPTS }: typeof import('../../src/redis/scripts.generated.js') = await import(
-  builtUrl('redis/scripts.generated.js')
-);
+const { SCRIPTS } =
+  await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
 describeOnOwnRedis('docket watch', (redis) => {
   const common = (fleet: Fleet) => ['--url', fleet.url, '--docket', fleet.name];
   const watch = (fleet: Fleet, ...args: string[]): Shell => startDocket(['watch', 'k', ...args, ...common(fleet)]);
+  /** For what ends by itself. */
+  const watchHere = (fleet: Fleet, ...args: string[]) => runDocket(['watch', 'k', ...args, ...common(fleet)]);
+  const eventsOf = ({ output }: Finished) =>
+    output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+
+  /** Lets the time until the execution is due be over. */
+  async function letStart({ redis, key }: Fleet): Promise<void> {
+    await redis.zadd(key('schedule'), 'XX', 1, 'kk');
+  }
 
   test('it follows an execution from scheduled to completed by push alone', async () => {
     const fleet = await openFleet(redis().url);
     const seen = await commandsOf(redis().url);
-    await fleet.worker({ threads: 1, name: 'erna' });
-    const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '2s' });
+    await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
+    const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1h' });
     const shell = watch(fleet, '--json');
     await shell.shows(/"scheduled"/);
+    await letStart(fleet);
     await fleet.step('start k 1');
     await shell.shows(/"running"/);
     await execution.progress.setTotal(200);
@@ -43,9 +63,9 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(reads.length).toBeLessThanOrEqual(2 + 2);
 
     // Of one that has ended, too, the end is told last.
-    const after = watch(fleet, '--json');
-    expect((await finished(after)).code).toBe(0);
-    expect(after.lines().map((line) => JSON.parse(line))).toMatchObject([
+    const after = await watchHere(fleet, '--json');
+    expect(after.code).toBe(0);
+    expect(eventsOf(after)).toMatchObject([
       { type: 'progress', current: 84, total: 200 },
       { type: 'state', state: 'completed' },
     ]);
@@ -125,7 +145,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     const problem = /^docket: nothing is known of execution 'k'.*\n$/;
-    expect(await finished(watch(fleet))).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
+    expect(await watchHere(fleet)).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
 
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -140,19 +160,18 @@ describeOnOwnRedis('docket watch', (redis) => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     await (await fleet.docket.add('noop', {}, { key: 'k' })).result();
-    const { code, output } = await finished(watch(fleet));
+    const { code, output } = await watchHere(fleet);
     expect(output).toMatch(/^completed {2}after [^\n]*\n$/);
     expect(code).toBe(0);
-    const json = watch(fleet, '--json');
-    await finished(json);
-    expect(json.lines().map((line) => JSON.parse(line).type)).toEqual(['state']); // it has used no progress
+    const json = await watchHere(fleet, '--json');
+    expect(eventsOf(json).map(({ type }) => type)).toEqual(['state']); // it has used no progress
   });
 
   test('an execution without state cannot be watched', async () => {
     const fleet = await openFleet(redis().url, { executionTtl: 0 });
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
-    const { code, errors } = await finished(watch(fleet));
+    const { code, errors } = await watchHere(fleet);
     expect(errors).toMatch(/^docket: execution 'k' was added with executionTtl 0[^\n]*\n$/);
     expect(code).toBe(1);
   });
@@ -189,13 +208,13 @@ describeOnOwnRedis('docket watch', (redis) => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     const args = ['add', 'echo', '{"value": {"answer": [42]}}', '--wait', ...common(fleet)];
-    const plain = await finished(startDocket(args));
+    const plain = await runDocket(args);
     expect(plain.output).toMatch(/completed.*\n\{ answer: \[ 42 \] \}\n$/);
     expect([plain.code, plain.errors]).toEqual([0, '']);
-    const json = startDocket([...args, '--json']);
-    expect((await finished(json)).code).toBe(0);
-    expect(JSON.parse(json.lines().at(-1)!)).toMatchObject({ type: 'result', result: { answer: [42] } });
-    expect(await finished(startDocket(['tasks', 'fail', 'so be it', '--wait', ...common(fleet)]))).toMatchObject({
+    const json = await runDocket([...args, '--json']);
+    expect(json.code).toBe(0);
+    expect(eventsOf(json).at(-1)).toMatchObject({ type: 'result', result: { answer: [42] } });
+    expect(await runDocket(['tasks', 'fail', 'so be it', '--wait', ...common(fleet)])).toMatchObject({
       code: 3,
       output: expect.stringContaining('so be it'),
     });
@@ -208,11 +227,12 @@ describeOnOwnRedis('docket watch', (redis) => {
 
       test('a bar shows state, percentage, message, time and worker, live', async () => {
         const fleet = await openFleet(redis().url);
-        await fleet.worker({ threads: 1, name: 'erna' });
-        const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1s' });
+        await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
+        const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1h' });
         const shell = watchThere(fleet);
         await shell.shows(/hold k/);
         await shell.shows(/░{24} {2}0% {2}scheduled {2}due in/);
+        await letStart(fleet);
         await fleet.step('start k 1');
         await shell.shows(/running {2}for .* {2}on erna/);
         await execution.progress.setTotal(200);

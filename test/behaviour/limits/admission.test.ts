@@ -5,30 +5,27 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  type AdmissionCheck,
-  type AdmissionRequest,
-  type AdmissionResult,
-  admit,
-} from '../../../src/redis/admission-store.js';
-import {
-  ensureGroups,
-  redeliver,
-  type Settlement,
-  settle,
-  sweep,
-  type Token,
-} from '../../../src/redis/delivery-store.js';
-import { type Keys, keysOf } from '../../../src/redis/keys.js';
-import { moveDue } from '../../../src/redis/schedule-store.js';
+import type { AdmissionCheck, AdmissionRequest, AdmissionResult } from '../../../src/redis/admission-store.js';
+import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
+import type { Keys } from '../../../src/redis/keys.js';
 import type { AdmissionStage } from '../../../src/redis/schema.js';
-import { type Entry, readEntries } from '../../../src/redis/stream-reader.js';
-import { serverTimeMs } from '../../../src/redis/time.js';
-import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
-import { closeConnection, openConnection } from '../../support/built.js';
+import type { Entry } from '../../../src/redis/stream-reader.js';
+import type { Delivery } from '../../../src/worker/delivery.js';
+import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
 import { describeEachServer, describeOnAnyServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
+
+const { admit } = await importBuilt<typeof import('../../../src/redis/admission-store.js')>('redis/admission-store.js');
+const { ensureGroups, redeliver, settle, sweep } =
+  await importBuilt<typeof import('../../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')>('redis/keys.js');
+const { moveDue } = await importBuilt<typeof import('../../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { readEntries } =
+  await importBuilt<typeof import('../../../src/redis/stream-reader.js')>('redis/stream-reader.js');
+const { serverTimeMs } = await importBuilt<typeof import('../../../src/redis/time.js')>('redis/time.js');
+const { deliveryOf, keyOf, ticketOf } =
+  await importBuilt<typeof import('../../../src/worker/delivery.js')>('worker/delivery.js');
 
 /** A docket, and what a worker does with it one step at a time. */
 interface Bench {

@@ -32,9 +32,7 @@ describeOnRedis('a slot whose holder was lost', (url) => {
       const waiters = await addInOrder(fleet, 'one', [{}, {}]);
       await untilWaiting(fleet, 2);
       command.process.kill('SIGKILL');
-      const began = performance.now();
       await started(fleet, waiters[0]!);
-      expect(performance.now() - began).toBeLessThan(5 * 1_500); // lease and sweep
       await fleet.release();
       await ended(fleet, 3);
       const starts = await startsOf(fleet);

@@ -45,7 +45,7 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
       startMs.forEach((ms, i) => {
         expect(ms).toBeGreaterThanOrEqual(startMs[0]! + Math.floor(i / 2) * 250);
       });
-      expect(startMs.at(-1)! - startMs[0]!).toBeLessThan(5 * 3 * 250);
+      expect(startMs.at(-1)! - startMs[0]!).toBeLessThan(10_000);
     }
   });
 
@@ -91,7 +91,7 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
     const began = performance.now();
     const [metered] = await addInOrder(fleet, 'meteredAgain', [{ how: 'failTwice' }]);
     const all = await ended(fleet, 5);
-    expect(performance.now() - began).toBeLessThan(5 * 400 + 5_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     await untilQuiet(fleet);
     const attempts = (key: string) => all.filter((visit) => visit.key === key && visit.kind === 'end');
     expect(attempts(paced!).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
