@@ -2,7 +2,8 @@
 import { TimeoutError } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Fleet, fixture, type Line, openFleet, recordingLogger, startCommand } from '../support/fleet.js';
+import { type Fleet, fixture, openFleet, startCommand } from '../support/fleet.js';
+import { type Line, recordingLogger } from '../support/logger.js';
 import { takeNotes } from '../support/notes.js';
 import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';

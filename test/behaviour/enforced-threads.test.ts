@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { PoisonedError, ThreadBootError } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, openFleet, recordingLogger } from '../support/fleet.js';
+import { fixture, openFleet } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 

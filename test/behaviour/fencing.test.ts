@@ -8,7 +8,8 @@ import type { Settlement, Token } from '../../src/redis/delivery-store.js';
 import type { Keys } from '../../src/redis/keys.js';
 import type { Entry } from '../../src/redis/stream-reader.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
-import { openFleet, recordingLogger } from '../support/fleet.js';
+import { openFleet } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 

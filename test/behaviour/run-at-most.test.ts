@@ -1,7 +1,8 @@
 import { concurrencyLimit, InvalidOptionError, perpetual, retry, task } from 'docket';
 import { Worker, type WorkerLogger } from 'docket/worker';
 import { expect, test } from 'vitest';
-import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
+import { openFleet, TASKS } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { setStage, silent } from '../support/stage.js';
 import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';

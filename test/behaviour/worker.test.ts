@@ -2,7 +2,8 @@
 import { Docket, InvalidOptionError, ModuleReferenceRequiredError, TaskModuleError, task } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, test } from 'vitest';
-import { fixture, openFleet, recordingLogger, TASKS } from '../support/fleet.js';
+import { fixture, openFleet, TASKS } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 

@@ -13,11 +13,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
 import { type AnyTask, Docket, type DocketOptions, type Task } from 'docket';
-import { Worker, type WorkerLogger, type WorkerOptions } from 'docket/worker';
+import { Worker, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { closeConnection, openConnection } from './built.js';
 import { assertNoLeaks, type LeakCheck } from './leaks.js';
+import { type Line, recordingLogger } from './logger.js';
 import { deferred, waitFor } from './wait.js';
 
 /** A module of tasks under `test/fixtures/worker`. */
@@ -32,12 +33,6 @@ const COMMAND = fileURLToPath(new URL('../../bin/docket-worker.js', import.meta.
 
 /** Tasks are added by name: their code is plain JavaScript, which has no types. */
 export type Tasks = Record<string, Task<string, object, unknown>>;
-
-export interface Line {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
 
 /** A worker of this process that was started. */
 export interface Running {
@@ -213,27 +208,6 @@ export async function assembleFleet(
     }
   };
   return { fleet, open, close, endFirst: (end) => void ends.push(end) };
-}
-
-/** A logger that keeps what it is told; what each attempt does only if `level` is `debug`. */
-export function recordingLogger(
-  level: 'debug' | 'info' = 'info',
-  onLine: (line: Line) => void = () => {},
-): { logger: WorkerLogger; lines: Line[] } {
-  const lines: Line[] = [];
-  const log =
-    (level: string) =>
-    (...args: [fields: object, message: string] | [message: string]) => {
-      const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
-      const line = { level, message, fields: fields as Record<string, unknown> };
-      lines.push(line);
-      onLine(line);
-    };
-  const isLevelEnabled = (asked: string) => asked !== 'debug' || level === 'debug';
-  return {
-    lines,
-    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error'), isLevelEnabled },
-  };
 }
 
 function start(docket: Docket<Tasks>, options: WorkerOptions): Running {
