@@ -3,8 +3,8 @@ import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { AddOptions, ArgumentsOf, Call } from './call.js';
 import type { TaskDocket } from './context.js';
+import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
-import type { AnyTask, Task } from './task.js';
 
 /** Options of a single addition: its time is what `scatter` decides. */
 export type AgendaAddOptions = Omit<AddOptions, 'when'>;

@@ -1,6 +1,6 @@
 /** How a task is called: the typing of `add`, shared by the client and the context of a task. */
 import type { Duration } from '../core/duration.js';
-import type { AnyTask, Task } from './task.js';
+import type { AnyTask, Task } from './declared-task.js';
 
 export interface AddOptions {
   /**

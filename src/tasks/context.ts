@@ -2,9 +2,9 @@
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallResult } from './call.js';
+import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
-import type { AnyTask, Task } from './task.js';
 
 /** What everything that runs in a worker thread can use. */
 export interface ThreadContext {

@@ -3,6 +3,7 @@
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { PerpetualControl, RetryControl, TaskContext, TimeoutControl } from './context.js';
+import type { AnyTask, Task } from './declared-task.js';
 import { checkUses, type Dependencies, type DependencyArguments, type Injected } from './dependencies.js';
 import {
   type LimitPolicy,
@@ -13,18 +14,7 @@ import {
 } from './policies.js';
 import { type AnySchema, checkSchema, type StandardSchema } from './schema.js';
 
-declare const args: unique symbol;
-declare const result: unique symbol;
-
-/** A declared task. `A` is what callers give, `R` what the body returns; both exist for the compiler only. */
-export interface Task<Name extends string, A, R> {
-  readonly name: Name;
-  readonly [args]: (a: A) => void;
-  readonly [result]: R;
-}
-
-/** Any task, whatever its arguments and result. */
-export type AnyTask = Task<string, never, unknown>;
+export type { AnyTask, Task } from './declared-task.js';
 
 export interface TaskOptions<
   U extends Dependencies = {},

@@ -3,33 +3,17 @@
  * is made on first use.
  */
 
-import type { ChunkItem, ProgressMessage } from '../channel/protocol.js';
-import { type SlotTable, StopReason } from '../channel/slots.js';
+import type { ChunkItem } from '../channel/protocol.js';
+import { StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { Logger, TaskDocket } from '../tasks/context.js';
+import type { Logger } from '../tasks/context.js';
 import type { TaskDefinition } from '../tasks/task.js';
-import type { Tracing } from '../tracing/tracing.js';
 import type { Envelope } from '../wire/envelope.js';
 import { Clock } from './clock.js';
 import { NextRunRequest } from './next-run.js';
 import { AttemptProgress } from './progress.js';
 import { RunningExecution } from './running-execution.js';
-
-/** What all attempts on one thread share. */
-export interface ThreadScope {
-  readonly slots: SlotTable;
-  readonly docketName: string;
-  /** Whether and how attempts are traced. */
-  readonly tracing: Tracing;
-  readonly worker: { readonly name: string; readonly threadId: number };
-  /** Largest encoded arguments or result in bytes. */
-  readonly maxPayloadBytes: number;
-  /** The thread's own docket, opened on first use. */
-  docket(): TaskDocket;
-  logger(fields: Readonly<Record<string, unknown>>): Logger;
-  /** Sends the message of an attempt's progress while the attempt runs. */
-  report(message: ProgressMessage): void;
-}
+import type { ThreadScope } from './scope.js';
 
 /** The reason of `ctx.signal` when a worker that stops can wait no longer. */
 export class InterruptedError extends Error {

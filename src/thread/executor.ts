@@ -13,8 +13,9 @@ import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
 import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
 import { Envelope } from '../wire/envelope.js';
-import { Attempt, type ThreadScope } from './attempt.js';
+import { Attempt } from './attempt.js';
 import { type AttemptServices, runAttempt } from './run-attempt.js';
+import type { ThreadScope } from './scope.js';
 import { SharedInstances } from './shared-instances.js';
 
 export interface ExecutorOptions {

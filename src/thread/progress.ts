@@ -11,7 +11,7 @@ import { monotonicMs } from '../core/clock.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import { checkIncrement, checkMessage, checkTotal, type Progress } from '../tasks/progress.js';
-import type { ThreadScope } from './attempt.js';
+import type { ThreadScope } from './scope.js';
 
 const SEND_EVERY_MS = 100;
 

@@ -1,5 +1,6 @@
 /** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
 
+import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
@@ -8,16 +9,27 @@ import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
 import { decodeValue } from '../wire/codec.js';
-import type { Attempt } from './attempt.js';
+import type { Envelope } from '../wire/envelope.js';
+import type { ThreadScope } from './scope.js';
+
+/** What the handle needs of the attempt that runs. */
+export interface RunningAttempt {
+  readonly key: string;
+  readonly item: ChunkItem;
+  readonly envelope: Envelope;
+  readonly scope: ThreadScope;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
+}
 
 export class RunningExecution implements Execution<unknown> {
-  readonly #attempt: Attempt;
+  readonly #attempt: RunningAttempt;
   readonly #startedAt: Date;
   /** What was read last. */
   #read: Execution<unknown> | null = null;
   #args: { readonly value: unknown } | undefined;
 
-  constructor(attempt: Attempt) {
+  constructor(attempt: RunningAttempt) {
     this.#attempt = attempt;
     this.#startedAt = new Date(Date.now() - (monotonicMs() - attempt.startedMs));
   }

@@ -9,8 +9,23 @@ import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import { Tracing } from '../tracing/tracing.js';
 import type { ErrorClass } from '../wire/codec.js';
-import type { ThreadScope } from './attempt.js';
 import { PlacementCounter } from './placement-counter.js';
+
+/** What all attempts on one thread share. */
+export interface ThreadScope {
+  readonly slots: SlotTable;
+  readonly docketName: string;
+  /** Whether and how attempts are traced. */
+  readonly tracing: Tracing;
+  readonly worker: { readonly name: string; readonly threadId: number };
+  /** Largest encoded arguments or result in bytes. */
+  readonly maxPayloadBytes: number;
+  /** The thread's own docket, opened on first use. */
+  docket(): TaskDocket;
+  logger(fields: Readonly<Record<string, unknown>>): Logger;
+  /** Sends the message of an attempt's progress while the attempt runs. */
+  report(message: ProgressMessage): void;
+}
 
 /** The ways to the coordinator for what comes while attempts run. */
 export interface Reports {
