@@ -53,12 +53,12 @@ export function shipmentIdOf(row: number, epoch: number): number {
   return epoch * MAX_ROWS + row;
 }
 
-export function rowOfShipment(ticket: number): number {
-  return ticket % MAX_ROWS;
+export function rowOfShipment(shipmentId: number): number {
+  return shipmentId % MAX_ROWS;
 }
 
-export function epochOfShipment(ticket: number): number {
-  return Math.floor(ticket / MAX_ROWS);
+export function epochOfShipment(shipmentId: number): number {
+  return Math.floor(shipmentId / MAX_ROWS);
 }
 
 export class SlotTable {

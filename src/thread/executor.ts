@@ -46,7 +46,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #slots: SlotTable;
   readonly #shared: SharedInstances;
-  readonly #surroundings: AttemptServices;
+  readonly #services: AttemptServices;
   readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
   readonly #running = new Set<Attempt>();
   readonly #chunks = new Set<Chunk>();
@@ -59,7 +59,7 @@ export class Executor {
     const { loaded, scope, logsAttempts } = options;
     this.#slots = scope.slots;
     this.#shared = new SharedInstances(new SharedContext(scope));
-    this.#surroundings = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
+    this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
   /** Runs a chunk; resolves when all of it is over, with the outcomes that were not reported before. */
@@ -114,7 +114,7 @@ export class Executor {
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
     this.#running.add(attempt);
-    runAttempt(attempt, this.#surroundings).then((outcome) => {
+    runAttempt(attempt, this.#services).then((outcome) => {
       this.#running.delete(attempt);
       this.#end(item, chunk, outcome, attempt.endProgress());
       this.#pump();
@@ -128,9 +128,9 @@ export class Executor {
     const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
     this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-    const ticket = shipmentIdOf(item.row, item.epoch);
-    chunk.outcomes.add(ticket, outcome);
-    if (message !== undefined) chunk.outcomes.addMessage({ ticket, message });
+    const shipmentId = shipmentIdOf(item.row, item.epoch);
+    chunk.outcomes.add(shipmentId, outcome);
+    if (message !== undefined) chunk.outcomes.addMessage({ shipmentId, message });
     this.#advance(chunk);
   }
 

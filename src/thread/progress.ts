@@ -90,6 +90,6 @@ export class AttemptProgress implements Progress {
     }
     this.#sentMs = monotonicMs();
     this.#hasUnsent = false;
-    this.#scope.report({ ticket: shipmentIdOf(this.#row, this.#epoch), message: this.message });
+    this.#scope.report({ shipmentId: shipmentIdOf(this.#row, this.#epoch), message: this.message });
   }
 }

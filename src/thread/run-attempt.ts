@@ -30,14 +30,14 @@ export interface AttemptServices {
 }
 
 /** Runs an attempt to its very end, clean-up included, in a span if anybody wants one. Never rejects. */
-export function runAttempt(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
-  const { tracer } = surroundings.tracing;
-  if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, surroundings));
-  if (surroundings.tracing.mustLoad) void surroundings.tracing.load(); // for those to come
-  return runSteps(attempt, surroundings);
+export function runAttempt(attempt: Attempt, services: AttemptServices): Promise<Outcome> {
+  const { tracer } = services.tracing;
+  if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, services));
+  if (services.tracing.mustLoad) void services.tracing.load(); // for those to come
+  return runSteps(attempt, services);
 }
 
-async function runSteps(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
+async function runSteps(attempt: Attempt, services: AttemptServices): Promise<Outcome> {
   const { task } = attempt;
   let call: string | undefined;
   let resolution: Resolution | undefined;
@@ -46,12 +46,12 @@ async function runSteps(attempt: Attempt, surroundings: AttemptServices): Promis
   try {
     attempt.clock?.start();
     let args = decodeValue(attempt.envelope.args);
-    if (surroundings.logsAttempts) call = logStart(attempt, args);
+    if (services.logsAttempts) call = logStart(attempt, args);
     const context = new AttemptContext(attempt);
     if (task.input) args = await validateArguments(attempt.envelope.task, task.input, args);
-    if (task.uses || surroundings.uses.length > 0) {
-      resolution = new Resolution(attempt, surroundings.shared, args);
-      await resolution.open(surroundings.uses);
+    if (task.uses || services.uses.length > 0) {
+      resolution = new Resolution(attempt, services.shared, args);
+      await resolution.open(services.uses);
       if (task.uses) Object.assign(context, await resolution.open(Object.entries(task.uses)));
     }
     if (task.input || resolution) {

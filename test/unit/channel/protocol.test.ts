@@ -125,7 +125,7 @@ test('messages of progress come with the outcomes, and only when there are any',
   collector.add(1, { kind: 'completed', result: null });
   expect(collector.take()).not.toHaveProperty('messages');
   collector.add(2, { kind: 'completed', result: null });
-  collector.addMessage({ ticket: 2, message: 'nearly' });
-  expect(structuredClone(collector.take()).messages).toEqual([{ ticket: 2, message: 'nearly' }]);
+  collector.addMessage({ shipmentId: 2, message: 'nearly' });
+  expect(structuredClone(collector.take()).messages).toEqual([{ shipmentId: 2, message: 'nearly' }]);
   expect(collector.take()).not.toHaveProperty('messages');
 });
