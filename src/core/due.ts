@@ -1,2 +1,2 @@
-/** When an execution is due: after a delay, or at a time in server milliseconds. Both count on the server's clock. */
+/** When an execution is due: after a delay, or at a point in time. Both are milliseconds on the server's clock. */
 export type Due = { readonly delayMs: number } | { readonly atMs: number };
