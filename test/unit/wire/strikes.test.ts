@@ -101,9 +101,9 @@ test('what cannot be compared is not struck, and each strike says so once', () =
   );
   for (const x of ['5', true, new Date(9), { n: 9 }, [9], '6']) expect(isStruck('u', { x })).toBe(false);
   expect(warnings.sort()).toEqual([
-    'the strike of x != 5 was passed over: x was text, which is not compared with a number',
-    'the strike of x == 5 was passed over: x was text, which is not compared with a number',
-    'the strike of x > 5 was passed over: x was text, which is not compared with a number',
+    'the strike of x != 5 did not apply: x was text, which cannot be compared with a number',
+    'the strike of x == 5 did not apply: x was text, which cannot be compared with a number',
+    'the strike of x > 5 did not apply: x was text, which cannot be compared with a number',
   ]);
   expect(isStruck('t', { x: { y: 1 } })).toBe(false);
   expect(warnings.at(-1)).toMatch(/task 't' with x between 'a' and 'b' .* x was an object, .* text/);
