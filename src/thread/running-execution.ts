@@ -1,4 +1,4 @@
-/** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
+/** `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has the rest. */
 
 import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
@@ -25,7 +25,7 @@ export interface RunningAttempt {
 export class RunningExecution implements Execution<unknown> {
   readonly #attempt: RunningAttempt;
   readonly #startedAt: Date;
-  /** What was read last. */
+  /** The execution as it was last read from the docket. */
   #read: Execution<unknown> | null = null;
   #args: { readonly value: unknown } | undefined;
 
@@ -40,7 +40,7 @@ export class RunningExecution implements Execution<unknown> {
   get task(): string {
     return this.#attempt.envelope.task;
   }
-  /** Decoded anew: the body may have changed its own. */
+  /** Decoded anew, because the body may have changed its arguments. */
   get args(): unknown {
     this.#args ??= { value: decodeValue(this.#attempt.envelope.args) };
     return this.#args.value;
@@ -73,10 +73,10 @@ export class RunningExecution implements Execution<unknown> {
     return this.#read?.waitingFor ?? null;
   }
 
-  /** As others see it: what the body just reported arrives here with the next `sync()` after it was written. */
+  /** The progress as others see it. A report of the body arrives here with the first `sync()` after it was written. */
   get progress(): ExecutionProgress {
     const read = () => this.#read?.progress;
-    const found = () => this.#known();
+    const stored = () => this.#readOrThrow();
     return {
       get current() {
         return read()?.current ?? 0;
@@ -90,23 +90,23 @@ export class RunningExecution implements Execution<unknown> {
       get updatedAt() {
         return read()?.updatedAt ?? null;
       },
-      increment: async (by) => await (await found()).progress.increment(by),
-      setTotal: async (total) => await (await found()).progress.setTotal(total),
-      setMessage: async (message) => await (await found()).progress.setMessage(message),
+      increment: async (by) => await (await stored()).progress.increment(by),
+      setTotal: async (total) => await (await stored()).progress.setTotal(total),
+      setMessage: async (message) => await (await stored()).progress.setMessage(message),
     };
   }
 
   async sync(): Promise<void> {
-    const found = await this.#find();
+    const found = await this.#readAgain();
     if (!found && this.#keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
   async result(options?: ResultOptions): Promise<unknown> {
-    return await (await this.#known()).result(options);
+    return await (await this.#readOrThrow()).result(options);
   }
 
   async *subscribe(): AsyncGenerator<ExecutionEvent, void> {
-    yield* (await this.#known()).subscribe();
+    yield* (await this.#readOrThrow()).subscribe();
   }
 
   async cancel(): Promise<void> {
@@ -117,14 +117,14 @@ export class RunningExecution implements Execution<unknown> {
     return this.#attempt.envelope.ttlMs > 0;
   }
 
-  async #known(): Promise<Execution<unknown>> {
+  async #readOrThrow(): Promise<Execution<unknown>> {
     if (!this.#keepsState) throw new ResultsDisabledError(this.key);
-    const found = await this.#find();
+    const found = await this.#readAgain();
     if (!found) throw new ExecutionNotFoundError(this.key);
     return found;
   }
 
-  async #find(): Promise<Execution<unknown> | null> {
+  async #readAgain(): Promise<Execution<unknown> | null> {
     const found = await this.#attempt.scope.docket().getExecution(this.key);
     if (found) this.#read = found;
     return found;

@@ -5,7 +5,7 @@ import { monotonicMs } from '../../../src/core/clock.js';
 import { depends } from '../../../src/tasks/dependencies.js';
 import { retry } from '../../../src/tasks/policies.js';
 import { task } from '../../../src/tasks/task.js';
-import { Clock } from '../../../src/thread/clock.js';
+import { Deadline } from '../../../src/thread/deadline.js';
 import { decodeError } from '../../../src/wire/codec.js';
 import { aborted, outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
@@ -107,12 +107,12 @@ test('a body that holds the event loop past its deadline and never asks has fail
 
 test('a deadline that was missed unnoticed stays missed when the next phase begins', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
-  const clock = new Clock({ task: 'slow', timeoutMs: 100, announce: () => {}, onTimeout: () => {} });
-  clock.start();
+  const deadline = new Deadline({ task: 'slow', timeoutMs: 100, announce: () => {}, onTimeout: () => {} });
+  deadline.start();
   vi.advanceTimersByTime(101);
-  clock.start();
-  clock.stop();
-  expect(clock.timedOut).toMatchObject({ code: 'DOCKET_TIMEOUT' });
+  deadline.start();
+  deadline.stop();
+  expect(deadline.timedOut).toMatchObject({ code: 'DOCKET_TIMEOUT' });
 });
 
 test('while the body runs, the slot says until when', async () => {
