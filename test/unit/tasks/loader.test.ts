@@ -186,8 +186,8 @@ test.each([
 
 test.each([
   ['./configured.js:nowhere', "has no export 'nowhere'"],
-  ['./named.js', "the fallback is a task, but 'default' is not one, it exports"],
-  ['./named.js:tasks', "the fallback is a task, but 'tasks' is not one"],
+  ['./named.js', "the fallback must be a task, but 'default' is not one; it exports"],
+  ['./named.js:tasks', "the fallback must be a task, but 'tasks' is not one"],
   ['./missing.js', 'there is no file'],
 ])('a fallback that is no task is refused: %s', async (fallback, problem) => {
   const loading = loadTasks([], fixtures, { fallback });
