@@ -1,13 +1,14 @@
 /**
  * The messages between the coordinator and its threads: closed unions of plain data. Nothing else crosses the border.
  *
- *   coordinator ── boot ───────────────────> thread     loads the task modules, replies with their manifest
- *   coordinator ── chunk ──────────────────> thread     replies when its last item is over, with the outcomes not yet sent
- *   coordinator <── outcomes, logs, ... ──── thread     as they come
+ *   coordinator ── boot ───────────────> thread    loads the task modules, replies with their manifest
+ *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with the outcomes not yet sent
+ *   coordinator <── outcomes, logs ... ─ thread    as they come
  *
- * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which the
- * coordinator makes a thread look for cancelled attempts without a message. The coordinator increments ASKED and wakes the
- * thread. The thread copies ASKED to HEARD before it looks, so HEARD tells the coordinator which requests were seen.
+ * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
+ * the coordinator makes a thread look for cancelled attempts without a message. The coordinator increments ASKED and
+ * wakes the thread. The thread copies ASKED to HEARD before it looks, so HEARD tells the coordinator which requests
+ * were seen.
  */
 
 import { Packr, Unpackr } from 'msgpackr';
@@ -88,13 +89,15 @@ export type Outcome =
   | { readonly kind: 'interrupted' };
 
 /**
- * Outcomes on their way to the coordinator. Most executions complete without a result or with a few bytes. Flat arrays of
- * those cost the coordinator a third of what an array of objects costs (0.36 and 1.28 us an execution, measured).
+ * Outcomes on their way to the coordinator. Most executions complete without a result or with a few bytes. Flat arrays
+ * of those cost the coordinator a third of what an array of objects costs (0.36 and 1.28 us an execution, measured).
  */
 export interface OutcomeBatch {
   /** Shipment ids (see `slots.ts`) of the attempts that completed without a result. */
   readonly completed: number[];
-  /** Shipment ids of the attempts that completed with a result. The result of the i-th one ends at `ends[i]` in `bytes`. */
+  /**
+   * Shipment ids of the attempts that completed with a result. The result of the i-th one ends at `ends[i]` in `bytes`.
+   */
   readonly withResult: number[];
   readonly ends: number[];
   readonly bytes: Uint8Array | null;
@@ -139,7 +142,10 @@ export class ChunkWriter {
     this.#flat.push(item.row, item.epoch, item.record, item.dueMs, item.isRedelivered, item.message);
   }
 
-  /** Returns the chunk in memory of its own, which can be transferred. Cloning a view would copy the whole pool around it. */
+  /**
+   * Returns the chunk in memory of its own, which can be transferred. Cloning a view would copy the whole pool around
+   * it.
+   */
   finish(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(packer.pack(this.#flat));
   }

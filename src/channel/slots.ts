@@ -30,8 +30,8 @@ const DURATION = 3; // in doubles
 const CURRENT = 4; // in doubles
 const TOTAL = 5; // in doubles
 /**
- * States of a row. `returned` means finished, completed and without a result: should the thread die before it reports, this
- * is all there is to know of the outcome.
+ * States of a row. `returned` means finished, completed and without a result: should the thread die before it reports,
+ * this is all there is to know of the outcome.
  */
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
@@ -49,9 +49,9 @@ const MAX_EPOCH = 2 ** 28 - 1;
 const MAX_ROWS = 4_096;
 
 /**
- * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row, because
- * they can arrive when the row has the next shipment: a thread reports over two ports, and a message on one can overtake
- * a message on the other.
+ * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,
+ * because they can arrive when the row has the next shipment: a thread reports over two ports, and a message on one can
+ * overtake a message on the other.
  */
 export function shipmentIdOf(row: number, epoch: number): number {
   return epoch * MAX_ROWS + row;
@@ -90,7 +90,10 @@ export class SlotTable {
     return epoch;
   }
 
-  /** Coordinator: takes back a shipment that has not begun. @returns whether it never ran, and never will under this epoch */
+  /**
+   * Coordinator: takes back a shipment that has not begun.
+   * @returns whether it never ran, and never will under this epoch
+   */
   revoke(row: number, epoch: number): boolean {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.revoked);
   }
@@ -119,7 +122,9 @@ export class SlotTable {
     Atomics.store(this.#words, row * WORDS + CANCEL, (epoch << 3) | reason);
   }
 
-  /** Thread: returns why the attempt was asked to stop, if it was. Costs 7 ns, so a busy loop may call it in every turn. */
+  /**
+   * Thread: returns why the attempt was asked to stop, if it was. Costs 7 ns, so a busy loop may call it in every turn.
+   */
   stopReason(row: number, epoch: number): StopReason | null {
     const word = Atomics.load(this.#words, row * WORDS + CANCEL);
     return word >>> 3 === epoch ? ((word & 7) as StopReason) : null;

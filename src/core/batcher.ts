@@ -57,7 +57,10 @@ export class Batcher<I> {
     yield* this.#waiting;
   }
 
-  /** Sends at the end of the current tick, so that the items of one tick form one batch, not a batch of one and a second one. */
+  /**
+   * Sends at the end of the current tick, so that the items of one tick form one batch, not a batch of one and a second
+   * one.
+   */
   #schedule(): void {
     if (this.#isScheduled || this.#inFlight.size >= this.#limits.maxInFlight) return;
     this.#isScheduled = true;
@@ -89,7 +92,10 @@ export class Batcher<I> {
 export class RequestBatcher<I, O> {
   readonly #batcher: Batcher<Request<I, O>>;
 
-  /** @param send - writes one batch and returns one output per item, in order; when it rejects, so does every item of the batch */
+  /**
+   * @param send - writes one batch and returns one output per item, in order; when it rejects, so does every item of
+   *   the batch
+   */
   constructor(send: (batch: I[]) => Promise<readonly O[]>, limits: BatchLimits<I>) {
     this.#batcher = new Batcher(
       async (requests) => {

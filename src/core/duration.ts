@@ -1,7 +1,10 @@
 /** Durations: numbers of milliseconds, or strings with a unit. */
 import { InvalidOptionError } from './errors.js';
 
-/** A length of time: a number of milliseconds, or a number with a unit, such as `'250ms'`, `'30s'`, `'5m'`, `'1h'` or `'2d'`. */
+/**
+ * A length of time: a number of milliseconds, or a number with a unit, such as `'250ms'`, `'30s'`, `'5m'`, `'1h'` or
+ * `'2d'`.
+ */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -53,7 +53,9 @@ export class PayloadTooLargeError extends DocketError {
   }
 }
 
-/** The encoded result of a task is larger than the docket's `maxPayloadBytes`. The attempt failed and is not retried. */
+/**
+ * The encoded result of a task is larger than the docket's `maxPayloadBytes`. The attempt failed and is not retried.
+ */
 export class ResultTooLargeError extends DocketError {
   readonly code = 'DOCKET_RESULT_TOO_LARGE';
   constructor(
@@ -150,7 +152,9 @@ export class PartialAddError<E = unknown> extends DocketError {
   }
 }
 
-/** The adds were written, but too few replicas had them in time, so a failover may lose them. Only with `durability`. */
+/**
+ * The adds were written, but too few replicas had them in time, so a failover may lose them. Only with `durability`.
+ */
 export class DurabilityError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_DURABILITY';
   constructor(
@@ -186,7 +190,10 @@ export class StrikesNotLoadedError extends DocketError {
   }
 }
 
-/** A time limit has passed: that of `result()`, which leaves the execution running, or the `timeout` of a task, which fails the attempt. */
+/**
+ * A time limit has passed: that of `result()`, which leaves the execution running, or the `timeout` of a task, which
+ * fails the attempt.
+ */
 export class TimeoutError extends DocketError {
   readonly code = 'DOCKET_TIMEOUT';
 }
@@ -262,7 +269,10 @@ export class PoisonedError extends DocketError {
   }
 }
 
-/** The arguments do not match the task's `input`. At `add`, nothing was written; in a worker, the attempt failed and is not retried. */
+/**
+ * The arguments do not match the task's `input`. At `add`, nothing was written; in a worker, the attempt failed and is
+ * not retried.
+ */
 export class InvalidArgumentsError extends DocketError {
   readonly code = 'DOCKET_INVALID_ARGUMENTS';
   constructor(

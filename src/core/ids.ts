@@ -1,7 +1,10 @@
 /** Short, unique ids in the order of time, for executions that were given no key. */
 import { randomBytes } from 'node:crypto';
 
-/** Written as `1000` in base 36: up to 1.6 million ids a millisecond have counters of the same length, so they sort as text. */
+/**
+ * Written as `1000` in base 36: up to 1.6 million ids a millisecond have counters of the same length, so they sort as
+ * text.
+ */
 const FIRST = 36 ** 3;
 
 /**

@@ -1,4 +1,6 @@
-/** A first-in, first-out queue on an array: push, shift and unshift take constant time, where `Array.shift` is linear. */
+/**
+ * A first-in, first-out queue on an array: push, shift and unshift take constant time, where `Array.shift` is linear.
+ */
 export class Queue<T> implements Iterable<T> {
   #items: T[] = [];
   #head = 0;

@@ -48,7 +48,7 @@ export function isTerminal(state: ExecutionState): state is TerminalState {
 }
 
 /**
- * A result of an `add` or a `replace` that is counted: `scheduled` comes on top of `added` or `replaced` when the execution
- * is due later, and `stricken` means that a strike kept it from being written.
+ * A result of an `add` or a `replace` that is counted: `scheduled` comes on top of `added` or `replaced` when the
+ * execution is due later, and `stricken` means that a strike kept it from being written.
  */
 export type CountedPlacement = 'added' | 'replaced' | 'scheduled' | 'stricken';

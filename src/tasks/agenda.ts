@@ -31,7 +31,8 @@ export interface ScatterOptions {
 }
 
 /**
- * Collects executions and spreads them evenly over a period, so that a thousand reports do not hit the database at nine.
+ * Collects executions and spreads them evenly over a period, so that a thousand reports do not hit the database at
+ * nine.
  *
  * @example
  * ```ts
@@ -58,8 +59,8 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /**
-   * Schedules all executions in order, from `start` to `start + over`, both included. A single execution is scheduled in
-   * the middle. The agenda stays as it is, so that each call schedules it again.
+   * Schedules all executions in order, from `start` to `start + over`, both included. A single execution is scheduled
+   * in the middle. The agenda stays as it is, so that each call schedules it again.
    * @returns the executions, in order
    * @throws RangeError when `over` is not more than 0
    * @throws InvalidOptionError when a duration or date is not valid

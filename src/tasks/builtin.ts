@@ -1,4 +1,6 @@
-/** Tasks that every worker has, to try out and diagnose an installation. A user's task of the same name replaces one. */
+/**
+ * Tasks that every worker has, to try out and diagnose an installation. A user's task of the same name replaces one.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidOptionError } from '../core/errors.js';
 import { collection } from './collection.js';

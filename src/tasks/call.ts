@@ -1,12 +1,14 @@
-/** Calls of tasks: the types of `add`, shared by the client and the context of a task, and calls prepared for `addMany`. */
+/**
+ * Calls of tasks: the types of `add`, shared by the client and the context of a task, and calls prepared for `addMany`.
+ */
 import type { Duration } from '../core/duration.js';
 import type { AnyTask, Task } from './declared-task.js';
 
 /** Options of an `add`. */
 export interface AddOptions {
   /**
-   * Identity of the execution, 1 to 512 bytes. While an execution is scheduled, queued or running under this key, another
-   * `add` changes nothing.
+   * Identity of the execution, 1 to 512 bytes. While an execution is scheduled, queued or running under this key,
+   * another `add` changes nothing.
    * @default a new unique key; generated keys sort by time
    */
   key?: string;

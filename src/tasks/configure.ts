@@ -15,14 +15,14 @@ export interface WorkerConfiguration {
 /** Options of {@link configure}. */
 export interface ConfigureOptions {
   /**
-   * Dependencies of every attempt on the worker, whatever module its task is from. They are created before the task's own
-   * dependencies and cleaned up after them. They are not on the context.
+   * Dependencies of every attempt on the worker, whatever module its task is from. They are created before the task's
+   * own dependencies and cleaned up after them. They are not on the context.
    * @default none
    */
   readonly uses?: Readonly<Record<string, Dependency<unknown, {}>>>;
   /**
-   * The task that runs in place of tasks that the worker does not know. It gets their arguments, and `ctx.execution.task`
-   * is the name of the unknown task.
+   * The task that runs in place of tasks that the worker does not know. It gets their arguments, and
+   * `ctx.execution.task` is the name of the unknown task.
    * @default none: executions of unknown tasks are left to other workers
    */
   readonly fallback?: AnyTask;
@@ -41,8 +41,8 @@ export interface ConfigurationDefinition {
 }
 
 /**
- * Configures the worker that loads a module. Export the result as `worker` from the module with the tasks: code can reach
- * the threads of a worker in no other way.
+ * Configures the worker that loads a module. Export the result as `worker` from the module with the tasks: code can
+ * reach the threads of a worker in no other way.
  * @throws InvalidOptionError naming the option that is not valid
  * @example
  * ```ts

@@ -12,7 +12,10 @@ export interface ThreadContext {
   readonly docket: TaskDocket;
   /** Name of the worker, and Node's id of the thread. */
   readonly worker: { readonly name: string; readonly threadId: number };
-  /** Writes to the log of the worker. Lines carry docket, worker and thread, and within a task also task, key and attempt. */
+  /**
+   * Writes to the log of the worker. Lines carry docket, worker and thread, and within a task also task, key and
+   * attempt.
+   */
   readonly logger: Logger;
 }
 
@@ -22,13 +25,16 @@ export interface TaskContext extends ThreadContext {
   readonly key: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
-  /** True when an earlier delivery of this attempt was lost with its worker, so the body may already have run in part or whole. */
+  /**
+   * True when an earlier delivery of this attempt was lost with its worker, so the body may already have run in part or
+   * whole.
+   */
   readonly redelivered: boolean;
   /** When this attempt was due. */
   readonly when: Date;
   /**
-   * Aborts when the attempt must stop. Its reason says why: a TimeoutError, an ExecutionCancelledError, or an error named
-   * `InterruptedError` when the worker stops or has lost the lease. Pass it to `fetch`, timers and drivers.
+   * Aborts when the attempt must stop. Its reason says why: a TimeoutError, an ExecutionCancelledError, or an error
+   * named `InterruptedError` when the worker stops or has lost the lease. Pass it to `fetch`, timers and drivers.
    */
   readonly signal: AbortSignal;
   /**
@@ -61,14 +67,15 @@ export interface RetryControl {
 }
 
 /**
- * On the context of tasks with a `perpetual` policy. Everything set here holds for the next run only, and only when this
- * attempt is the last of its run. The last call of `after` or `at` wins, and both take precedence over `every`.
+ * On the context of tasks with a `perpetual` policy. Everything set here holds for the next run only, and only when
+ * this attempt is the last of its run. The last call of `after` or `at` wins, and both take precedence over `every`.
  */
 export interface PerpetualControl {
   readonly perpetual: {
     /**
      * Time from the due time of this run to that of the next, in milliseconds when read.
-     * @throws InvalidOptionError when the task has a cron expression (use `after` or `at`), or the value is not a duration
+     * @throws InvalidOptionError when the task has a cron expression (use `after` or `at`), or the value is not a
+     *   duration
      */
     get every(): number;
     set every(every: Duration);
@@ -115,7 +122,10 @@ export interface TaskDocket {
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
   /** Adds a batch of calls, in order. Nothing is written when one of them is invalid. */
   addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
-  /** Adds an execution in place of the one under its key. If that one is running, it runs on, but its outcome is not written. */
+  /**
+   * Adds an execution in place of the one under its key. If that one is running, it runs on, but its outcome is not
+   * written.
+   */
   replace<A extends object, R>(
     task: Task<string, A, R>,
     args: NoInfer<A>,

@@ -1,6 +1,6 @@
 /**
- * Cron expressions, parsed and searched by croner. Owns the rule for changes of the clocks: fixed times run exactly once
- * (see `cron` in `perpetual.ts`), and expressions with a `*` or a step in the time follow the time that passes.
+ * Cron expressions, parsed and searched by croner. Owns the rule for changes of the clocks: fixed times run exactly
+ * once (see `cron` in `perpetual.ts`), and expressions with a `*` or a step in the time follow the time that passes.
  */
 import { Cron } from 'croner';
 import { InvalidOptionError } from '../core/errors.js';

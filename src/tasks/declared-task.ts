@@ -1,4 +1,7 @@
-/** A declared task as everything but its thread sees it: a name and, for the compiler, the types of its arguments and result. */
+/**
+ * A declared task as everything but its thread sees it: a name and, for the compiler, the types of its arguments and
+ * result.
+ */
 
 declare const args: unique symbol;
 declare const result: unique symbol;

@@ -38,15 +38,15 @@ export type DependencyDefinition =
 /**
  * Declares a dependency that is created anew for each attempt.
  *
- * The factory gets the arguments of the task and the context with its own `uses`. It returns the value or a promise of it,
- * or it is a generator that yields the value once; the code after the `yield` is the clean-up. A generator is resumed the
- * same way however the body ended. A returned value with `Symbol.asyncDispose` or `Symbol.dispose` is disposed, unless it
- * is itself one of the factory's dependencies.
+ * The factory gets the arguments of the task and the context with its own `uses`. It returns the value or a promise of
+ * it, or it is a generator that yields the value once; the code after the `yield` is the clean-up. A generator is
+ * resumed the same way however the body ended. A returned value with `Symbol.asyncDispose` or `Symbol.dispose` is
+ * disposed, unless it is itself one of the factory's dependencies.
  *
- * Factories run one after the other in the order of `uses`, and each runs once per attempt, however many dependencies use
- * it. Clean-ups run in reverse order before the outcome is written, also after errors, cancels and timeouts. A clean-up
- * that throws after a successful body fails the attempt. When factories throw, the body does not run, and the attempt
- * fails with an AggregateError that names them all.
+ * Factories run one after the other in the order of `uses`, and each runs once per attempt, however many dependencies
+ * use it. Clean-ups run in reverse order before the outcome is written, also after errors, cancels and timeouts. A
+ * clean-up that throws after a successful body fails the attempt. When factories throw, the body does not run, and the
+ * attempt fails with an AggregateError that names them all.
  * @throws InvalidOptionError when the factory is not a function, or a name in `uses` is a name of the context
  * @example
  * ```ts
@@ -79,7 +79,8 @@ export function depends(factory: unknown, options: { readonly uses?: Dependencie
 /**
  * Declares a dependency that all executions on a worker thread share, such as a connection pool. It is created on first
  * use and cleaned up when the thread ends in an orderly way. Its factory is like that of {@link depends}, but gets the
- * context of the thread only. When the factory throws, the attempts that waited for it fail, and the next one tries again.
+ * context of the thread only. When the factory throws, the attempts that waited for it fail, and the next one tries
+ * again.
  * @throws InvalidOptionError when the factory is not a function
  * @example
  * ```ts

@@ -26,7 +26,10 @@ export interface Execution<R> {
   readonly error: string | null;
   /** Its progress, with functions to report progress from outside. */
   readonly progress: ExecutionProgress;
-  /** Name of the concurrency limit for whose permit it waits while it is `queued`, see `Docket.snapshot`; otherwise `null`. */
+  /**
+   * Name of the concurrency limit for whose permit it waits while it is `queued`, see `Docket.snapshot`; otherwise
+   * `null`.
+   */
   readonly waitingFor: string | null;
 
   /**
@@ -52,12 +55,12 @@ export interface Execution<R> {
   result(options?: ResultOptions): Promise<R>;
 
   /**
-   * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a newer
-   * execution takes the key, and when the docket is closed. Leaving the loop ends the subscription. A slow consumer misses
-   * intermediate changes, but never the latest one.
+   * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a
+   * newer execution takes the key, and when the docket is closed. Leaving the loop ends the subscription. A slow
+   * consumer misses intermediate changes, but never the latest one.
    *
-   * Iterating throws ExecutionNotFoundError when there is no such execution any more, and ResultsDisabledError when it was
-   * added with `executionTtl: 0`.
+   * Iterating throws ExecutionNotFoundError when there is no such execution any more, and ResultsDisabledError when it
+   * was added with `executionTtl: 0`.
    *
    * @example
    * ```ts

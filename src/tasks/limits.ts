@@ -1,4 +1,6 @@
-/** Limits: policies that make executions wait or drop them, for the task as a whole or for each value of an argument. */
+/**
+ * Limits: policies that make executions wait or drop them, for the task as a whole or for each value of an argument.
+ */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 
@@ -36,8 +38,8 @@ export interface ConcurrencyLimitOptions {
    */
   max?: number;
   /**
-   * A name of 1 to 128 bytes, to share the limit with other tasks. Limits with the same scope count together for the same
-   * value of their arguments, whatever the arguments are called. Give all of them the same `max`.
+   * A name of 1 to 128 bytes, to share the limit with other tasks. Limits with the same scope count together for the
+   * same value of their arguments, whatever the arguments are called. Give all of them the same `max`.
    * @default the limit counts this task only
    */
   scope?: string;
@@ -45,8 +47,8 @@ export interface ConcurrencyLimitOptions {
 
 /**
  * Limits how many executions run at once, for each value of an argument or for the task as a whole.
- * @param argument - name of the argument whose values are counted separately: a string, number, bigint, boolean, null or
- *   Date. An execution without it fails.
+ * @param argument - name of the argument whose values are counted separately: a string, number, bigint, boolean, null
+ *   or Date. An execution without it fails.
  * @throws InvalidOptionError when `argument` or `scope` is empty, `scope` is longer than 128 bytes, or `max` is not a
  *   whole number >= 1
  * @example
@@ -132,13 +134,16 @@ export function cooldown(first: string | CooldownOptions, second?: CooldownOptio
 
 /** Options of {@link debounce}. */
 export interface DebounceOptions {
-  /** How long nothing may be added before an execution runs, more than 0. There is no longest wait: without a pause none runs. */
+  /**
+   * How long nothing may be added before an execution runs, more than 0. There is no longest wait: without a pause none
+   * runs.
+   */
   settle: Duration;
 }
 
 /**
- * Runs only the last one of executions that are added in quick succession, with its own arguments, `settle` after it was
- * due. The others are cancelled. Add them without a `key`, because under one key only the first would be added.
+ * Runs only the last one of executions that are added in quick succession, with its own arguments, `settle` after it
+ * was due. The others are cancelled. Add them without a `key`, because under one key only the first would be added.
  * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, or `settle` is not a duration of more than 0
  * @example

@@ -38,10 +38,10 @@ export interface LoadOptions {
 /**
  * Imports task modules, and collects their tasks and the configurations in their exports `worker`.
  *
- * A reference is `module` or `module:export`, where module is a file path, a `file:` URL or a package specifier. Without
- * an export, the tasks are those of the export `tasks`, or else of `default`, or else all tasks that the module exports.
- * TypeScript loads when Node strips types (22.18 or newer) or `tsx` is installed. The built-in tasks `trace`, `fail` and
- * `sleep` are always included; a user's task of the same name replaces one.
+ * A reference is `module` or `module:export`, where module is a file path, a `file:` URL or a package specifier.
+ * Without an export, the tasks are those of the export `tasks`, or else of `default`, or else all tasks that the module
+ * exports. TypeScript loads when Node strips types (22.18 or newer) or `tsx` is installed. The built-in tasks `trace`,
+ * `fail` and `sleep` are always included; a user's task of the same name replaces one.
  * @param from - folder from which paths and packages are resolved. @default the working directory
  * @throws TaskModuleError when a module is missing, fails to load (`cause` is its own error) or exports no tasks, or
  *   when two modules configure a fallback
@@ -177,8 +177,8 @@ function exportsOf(namespace: Namespace): string {
 }
 
 /**
- * Registers the user's `tsx` when Node itself does not strip types. Uses its API, because importing `tsx` alone registers
- * it on the main thread only.
+ * Registers the user's `tsx` when Node itself does not strip types. Uses its API, because importing `tsx` alone
+ * registers it on the main thread only.
  */
 async function enableTypeScript(reference: string, from: string): Promise<void> {
   if ((process.features as { typescript?: unknown }).typescript) return;

@@ -28,8 +28,9 @@ export type PerpetualData =
 /** Options of {@link perpetual}. */
 export interface PerpetualOptions {
   /**
-   * Time from the due time of one run to that of the next, so that runs do not drift. When a run ends after the next one
-   * was due, the next one runs at once, and missed runs are not caught up. With 0, the next run is due when one has ended.
+   * Time from the due time of one run to that of the next, so that runs do not drift. When a run ends after the next
+   * one was due, the next one runs at once, and missed runs are not caught up. With 0, the next run is due when one has
+   * ended.
    * @default 0
    */
   every?: Duration;
@@ -80,14 +81,15 @@ export interface CronOptions {
  * Runs a task at the times of a cron expression. The next run is due at the first match after now, so runs that were
  * missed without a worker are not caught up, and nothing runs before the first match.
  *
- * When the clocks go forward, a fixed time in the skipped hour (`30 2 * * *`) runs once, when that hour would have begun.
- * When they go back, it runs in the first of the two hours only. Expressions with a `*` or a step in minutes or hours
- * follow the time that passes: they skip the missing hour and run in both repeated ones.
+ * When the clocks go forward, a fixed time in the skipped hour (`30 2 * * *`) runs once, when that hour would have
+ * begun. When they go back, it runs in the first of the two hours only. Expressions with a `*` or a step in minutes or
+ * hours follow the time that passes: they skip the missing hour and run in both repeated ones.
  *
  * @param expression - five fields (minute, hour, day of month, month, day of week), six with seconds first, or one of
- *   `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. When both day fields are set, a match of either one is enough.
- * @throws InvalidOptionError when the expression is not valid or never matches, the time zone is unknown, or `automatic` is
- *   not a boolean
+ *   `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. When both day fields are set, a match of either one is
+ *   enough.
+ * @throws InvalidOptionError when the expression is not valid or never matches, the time zone is unknown, or
+ *   `automatic` is not a boolean
  * @example
  * ```ts
  * const report = task('report', { perpetual: cron('0 9 * * MON-FRI', { timezone: 'Europe/Berlin' }) }, async () => {

@@ -2,9 +2,9 @@
 import { InvalidOptionError } from '../core/errors.js';
 
 /**
- * `ctx.progress`: reports the progress of an attempt. All functions are synchronous and cost nanoseconds, so a busy loop
- * may call them in every turn. Others see the progress at most ten times a second, and its final values once the attempt
- * has ended. An attempt starts at 0 of 100, without a message. The functions work when destructured.
+ * `ctx.progress`: reports the progress of an attempt. All functions are synchronous and cost nanoseconds, so a busy
+ * loop may call them in every turn. Others see the progress at most ten times a second, and its final values once the
+ * attempt has ended. An attempt starts at 0 of 100, without a message. The functions work when destructured.
  */
 export interface Progress {
   /** The count of this attempt so far, without increments from outside. */
@@ -31,10 +31,10 @@ export interface Progress {
 }
 
 /**
- * `execution.progress`: the progress of an execution as of the last `add`, `getExecution` or `sync()`, or the last call of
- * its own functions. These functions are for code elsewhere, such as the parts into which a task was split. Each one is a
- * command to Redis, so they are asynchronous. Their increments are added to the count of the body. Each attempt starts
- * anew. An execution that has ended keeps its final values for its `executionTtl`, and nothing can change them.
+ * `execution.progress`: the progress of an execution as of the last `add`, `getExecution` or `sync()`, or the last call
+ * of its own functions. These functions are for code elsewhere, such as the parts into which a task was split. Each one
+ * is a command to Redis, so they are asynchronous. Their increments are added to the count of the body. Each attempt
+ * starts anew. An execution that has ended keeps its final values for its `executionTtl`, and nothing can change them.
  */
 export interface ExecutionProgress {
   /** The count of the body and of all increments from outside. */
@@ -78,7 +78,10 @@ export function checkTotal(total: number): number {
   return isCount(total) ? total : refuse('progress.setTotal', total);
 }
 
-/** Cuts a message to 1,000 characters; empty text becomes `null`. @throws InvalidOptionError when it is neither text nor `null` */
+/**
+ * Cuts a message to 1,000 characters; empty text becomes `null`.
+ * @throws InvalidOptionError when it is neither text nor `null`
+ */
 export function checkMessage(message: string | null): string | null {
   if (message === null || message === '') return null;
   if (typeof message === 'string') return message.slice(0, MESSAGE_LENGTH);

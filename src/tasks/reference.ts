@@ -19,8 +19,8 @@ export function parseReference(reference: string): ModuleReference {
 }
 
 /**
- * Returns the URL to import for a module. A module that exists as a file is that file; any other module is a package, as
- * resolved from the folder `from`.
+ * Returns the URL to import for a module. A module that exists as a file is that file; any other module is a package,
+ * as resolved from the folder `from`.
  * @throws TaskModuleError when there is neither
  */
 export function locateModule(reference: string, module: string, from: string): string {

@@ -9,7 +9,10 @@ export interface RetryPolicy extends RetryData {
   readonly [policy]: 'retry';
 }
 
-/** The data of a policy. The delay before attempt n+1 is `min(minimumDelayMs * factor ** (n - 1), maximumDelayMs)`, less jitter. */
+/**
+ * The data of a policy. The delay before attempt n+1 is `min(minimumDelayMs * factor ** (n - 1), maximumDelayMs)`, less
+ * jitter.
+ */
 export interface RetryData {
   readonly kind: 'retry';
   /** Number of attempts, the first one included; `null` for no limit. */
@@ -78,8 +81,8 @@ export interface ExponentialRetryOptions {
    */
   maximumDelay?: Duration;
   /**
-   * The random part of each delay, from 0 to 1: with 0.2, a delay is drawn from 80 % to 100 % of its length. This spreads
-   * the retries of executions that failed together.
+   * The random part of each delay, from 0 to 1: with 0.2, a delay is drawn from 80 % to 100 % of its length. This
+   * spreads the retries of executions that failed together.
    * @default 0
    */
   jitter?: number;

@@ -2,8 +2,8 @@
 import { InvalidArgumentsError, InvalidOptionError } from '../core/errors.js';
 
 /**
- * The part that docket uses of the interface that zod, valibot, arktype and others share (Standard Schema, version 1). `I`
- * is the type that callers pass, `O` the one that the body receives.
+ * The part that docket uses of the interface that zod, valibot, arktype and others share (Standard Schema, version 1).
+ * `I` is the type that callers pass, `O` the one that the body receives.
  */
 export interface StandardSchema<I, O> {
   readonly '~standard': {
@@ -36,8 +36,8 @@ export function checkSchema(schema: unknown): asserts schema is AnySchema {
 }
 
 /**
- * Returns the output of the schema for the arguments. It is a promise only when the schema is asynchronous, so that an `add`
- * need not wait otherwise.
+ * Returns the output of the schema for the arguments. It is a promise only when the schema is asynchronous, so that an
+ * `add` need not wait otherwise.
  * @throws InvalidArgumentsError listing the problems
  */
 export function validateArguments(task: string, schema: AnySchema, args: unknown): unknown {

@@ -1,4 +1,6 @@
-/** Declares tasks: named functions with policies. The name travels; the code never leaves the process that loaded it. */
+/**
+ * Declares tasks: named functions with policies. The name travels; the code never leaves the process that loaded it.
+ */
 
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
@@ -36,9 +38,9 @@ export interface TaskOptions<
    */
   readonly perpetual?: P;
   /**
-   * How long each phase of an attempt may take, more than 0. Creating the dependencies, the body and the clean-up each have
-   * this time. When it is over, `ctx.signal` aborts, and the attempt fails with a TimeoutError even if the body returns
-   * later. With it, the body can also use `ctx.timeout`.
+   * How long each phase of an attempt may take, more than 0. Creating the dependencies, the body and the clean-up each
+   * have this time. When it is over, `ctx.signal` aborts, and the attempt fails with a TimeoutError even if the body
+   * returns later. With it, the body can also use `ctx.timeout`.
    * @default no limit
    */
   readonly timeout?: D;
@@ -84,7 +86,10 @@ export type Controls<
   (T extends RetryPolicy ? RetryControl : {}) &
   (D extends Duration ? TimeoutControl : {});
 
-/** The type of a task; an error type when its options name an argument not in `A`, or its dependencies need more than `B`. */
+/**
+ * The type of a task; an error type when its options name an argument not in `A`, or its dependencies need more than
+ * `B`.
+ */
 type Declared<Name extends string, A, B, R, U, Named> = [Named] extends [keyof A]
   ? B extends DependencyArguments<U>
     ? Task<Name, A, R>
@@ -107,10 +112,10 @@ export type LoggedArguments = Readonly<Record<string, 'value' | 'length'>>;
 /**
  * Declares a task: a function that a worker runs for each execution added to a docket.
  *
- * @param name - name by which workers find the task, 1 to 512 bytes. Executions in Redis refer to it, so renaming a task
- *   leaves them without a task to run.
- * @param run - the body, sync or async. Its first parameter is one object with named fields, whose type must be annotated
- *   unless `input` determines it.
+ * @param name - name by which workers find the task, 1 to 512 bytes. Executions in Redis refer to it, so renaming a
+ *   task leaves them without a task to run.
+ * @param run - the body, sync or async. Its first parameter is one object with named fields, whose type must be
+ *   annotated unless `input` determines it.
  * @throws InvalidOptionError when the name is empty, longer than 512 bytes or has control characters, when an option is
  *   not valid, or when `run` is not a function
  * @example
@@ -175,7 +180,10 @@ export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknow
   return Object.freeze({ name, [DEFINITION]: Object.freeze(definition) });
 }
 
-/** Returns the options that only the thread needs. Those that are not declared are absent, so that a check for them is cheap. */
+/**
+ * Returns the options that only the thread needs. Those that are not declared are absent, so that a check for them is
+ * cheap.
+ */
 function threadOptions({ input, uses, logged }: AnyOptions): Pick<TaskDefinition, 'input' | 'uses' | 'logged'> {
   if (input !== undefined) checkSchema(input);
   return {
@@ -204,7 +212,10 @@ export function definitionOf(task: AnyTask): TaskDefinition {
   return (task as unknown as { [DEFINITION]: TaskDefinition })[DEFINITION];
 }
 
-/** @throws InvalidOptionError when the name is empty, longer than 512 bytes, or has control characters or lone surrogates */
+/**
+ * @throws InvalidOptionError when the name is empty, longer than 512 bytes, or has control characters or lone
+ *   surrogates
+ */
 export function checkTaskName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') {
     throw new InvalidOptionError('name', 'expected the name of a task, a string that is not empty');

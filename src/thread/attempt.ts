@@ -1,6 +1,6 @@
 /**
- * One attempt and everything that belongs to it. Owns the answer to whether it must stop, and why. An attempt is created
- * for every execution, so all its expensive parts are created on first use.
+ * One attempt and everything that belongs to it. Owns the answer to whether it must stop, and why. An attempt is
+ * created for every execution, so all its expensive parts are created on first use.
  */
 
 import type { ChunkItem } from '../channel/protocol.js';
@@ -16,7 +16,9 @@ import { AttemptProgress } from './progress.js';
 import { RunningExecution } from './running-execution.js';
 import type { ThreadScope } from './scope.js';
 
-/** The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere. */
+/**
+ * The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere.
+ */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   constructor() {
@@ -98,7 +100,10 @@ export class Attempt {
     return this.#aborting.signal;
   }
 
-  /** Aborts the signal if the attempt must stop. Called when the coordinator has asked the thread to look, and by the timer. */
+  /**
+   * Aborts the signal if the attempt must stop. Called when the coordinator has asked the thread to look, and by the
+   * timer.
+   */
   wake(): void {
     if (!this.#aborting || this.#aborting.signal.aborted) return;
     const reason = this.reasonToStop();
@@ -117,7 +122,10 @@ export class Attempt {
     if (reason) throw reason;
   }
 
-  /** Cheap enough for every turn of a busy loop: one load from shared memory, and a look at the clock if there is a timeout. */
+  /**
+   * Cheap enough for every turn of a busy loop: one load from shared memory, and a look at the clock if there is a
+   * timeout.
+   */
   get mustStop(): boolean {
     return this.stopReason !== null || this.timedOut !== null;
   }

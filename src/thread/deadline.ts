@@ -2,8 +2,8 @@
  * The deadline of an attempt's current phase: creating the dependencies, the body and the clean-up each have the task's
  * whole timeout.
  *
- * The deadline is kept in two places: here, where the attempt checks it, and in the slot table, where the coordinator sees
- * it and ends the thread when the code does not stop by itself.
+ * The deadline is kept in two places: here, where the attempt checks it, and in the slot table, where the coordinator
+ * sees it and ends the thread when the code does not stop by itself.
  */
 
 import { monotonicMs } from '../core/clock.js';

@@ -1,8 +1,9 @@
 /**
  * Runs the shipments of one thread: up to `concurrency` at once, in the order in which they came.
  *
- * Owns the rule that an attempt starts only after it has begun its row of the slot table, and does so as late as possible,
- * so that shipments that wait behind others can still be revoked. Knows nothing of Redis, leases or the coordinator.
+ * Owns the rule that an attempt starts only after it has begun its row of the slot table, and does so as late as
+ * possible, so that shipments that wait behind others can still be revoked. Knows nothing of Redis, leases or the
+ * coordinator.
  */
 
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';

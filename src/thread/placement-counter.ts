@@ -1,4 +1,6 @@
-/** Counts what the tasks of this thread add through `ctx.docket`, and reports it at most every 100 ms in one message. */
+/**
+ * Counts what the tasks of this thread add through `ctx.docket`, and reports it at most every 100 ms in one message.
+ */
 import type { PlacementCounts } from '../channel/protocol.js';
 import type { CountedPlacement } from '../core/states.js';
 

@@ -1,6 +1,6 @@
 /**
- * `ctx.progress`. `current` and `total` go straight into the slot table, which the coordinator reads. Messages go over the
- * thread's port: the latest one at most ten times a second, and once more with the outcome.
+ * `ctx.progress`. `current` and `total` go straight into the slot table, which the coordinator reads. Messages go over
+ * the thread's port: the latest one at most ten times a second, and once more with the outcome.
  *
  * Owns the rule that nothing is written after the attempt has ended, because its row may have another shipment then.
  */
@@ -76,7 +76,10 @@ export class AttemptProgress implements Progress {
     if (this.#isStored) this.#send();
   };
 
-  /** Writes nothing from now on. Returns the last message, whether it was sent or not; `undefined` when there is none to store. */
+  /**
+   * Writes nothing from now on. Returns the last message, whether it was sent or not; `undefined` when there is none to
+   * store.
+   */
   end(): string | null | undefined {
     this.#hasEnded = true;
     this.#hasUnsent = false;

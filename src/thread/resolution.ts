@@ -38,9 +38,10 @@ export class Resolution {
   }
 
   /**
-   * Creates dependencies and returns their values by name. Goes on after a failure, so that the error can name all failures.
-   * @throws AggregateError naming the dependencies that failed, with their errors; or, at once, the reason why the attempt
-   *   must stop
+   * Creates dependencies and returns their values by name. Goes on after a failure, so that the error can name all
+   * failures.
+   * @throws AggregateError naming the dependencies that failed, with their errors; or, at once, the reason why the
+   *   attempt must stop
    */
   async open(uses: readonly NamedDependency[]): Promise<Values> {
     const values = await this.#level(uses, '');

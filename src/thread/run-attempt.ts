@@ -85,8 +85,8 @@ async function runSteps(attempt: Attempt, services: AttemptServices): Promise<Ou
 }
 
 /**
- * Whatever an attempt throws after it was asked to stop, its outcome is that it stopped: timers and drivers throw errors
- * of their own when a signal aborts.
+ * Whatever an attempt throws after it was asked to stop, its outcome is that it stopped: timers and drivers throw
+ * errors of their own when a signal aborts.
  */
 function outcomeOf(
   attempt: Attempt,

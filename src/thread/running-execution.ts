@@ -1,4 +1,7 @@
-/** `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has the rest. */
+/**
+ * `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has
+ * the rest.
+ */
 
 import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';

@@ -105,7 +105,9 @@ export class Scope implements ThreadScope {
   }
 }
 
-/** Formats all fields that are not scalars, because fields must cross to the coordinator and end in one line of text. */
+/**
+ * Formats all fields that are not scalars, because fields must cross to the coordinator and end in one line of text.
+ */
 function printable(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {

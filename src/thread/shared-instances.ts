@@ -39,7 +39,9 @@ export class SharedInstances {
     return provision;
   }
 
-  /** Cleans up all instances, the last one first, also those that are just being created. Logs failures; never rejects. */
+  /**
+   * Cleans up all instances, the last one first, also those that are just being created. Logs failures; never rejects.
+   */
   async dispose(logger: Logger): Promise<void> {
     await Promise.allSettled(this.#instances.values());
     this.#instances.clear();

@@ -1,10 +1,10 @@
 /**
- * Makes spans through the API package of OpenTelemetry, when the process has that package and has registered a provider.
- * Until then nothing is loaded or made: the check reads one global.
+ * Makes spans through the API package of OpenTelemetry, when the process has that package and has registered a
+ * provider. Until then nothing is loaded or made: the check reads one global.
  *
- * The context of the producer's span travels in the headers of the message, as `traceparent` and `tracestate` of the W3C.
- * They are written here and not by the propagator of the process, because a link needs no more. Baggage does not travel:
- * it would be stored with each execution and readable by everyone who can read Redis.
+ * The context of the producer's span travels in the headers of the message, as `traceparent` and `tracestate` of the
+ * W3C. They are written here and not by the propagator of the process, because a link needs no more. Baggage does not
+ * travel: it would be stored with each execution and readable by everyone who can read Redis.
  */
 import type { Exception, Link, Span, SpanContext, SpanOptions } from '@opentelemetry/api';
 import { describe, isError } from '../wire/error-codec.js';
@@ -46,8 +46,8 @@ export class Tracing {
 }
 
 /**
- * Makes spans around work. Samplers, processors and context managers are the user's code. Their errors are caught here, so
- * that the work begins exactly once and its outcome does not depend on them.
+ * Makes spans around work. Samplers, processors and context managers are the user's code. Their errors are caught here,
+ * so that the work begins exactly once and its outcome does not depend on them.
  */
 export class Tracer {
   readonly #api: Api;
@@ -72,8 +72,8 @@ export class Tracer {
   }
 
   /**
-   * Runs an attempt in a span. The span starts a trace of its own and links to the producer's span: an execution may run days
-   * later, be retried, or be one of many runs, and a trace that waited for it would never end.
+   * Runs an attempt in a span. The span starts a trace of its own and links to the producer's span: an execution may
+   * run days later, be retried, or be one of many runs, and a trace that waited for it would never end.
    */
   async consume<T>(
     name: string,
@@ -103,7 +103,9 @@ export class Tracer {
     }
   }
 
-  /** Reads the producer's context; `null` when the headers have no valid one, because the attempt must run in any case. */
+  /**
+   * Reads the producer's context; `null` when the headers have no valid one, because the attempt must run in any case.
+   */
   #contextOf(headers: string): SpanContext | null {
     const [, traceId = '', spanId = '', flags = ''] = TRACEPARENT.exec(headers) ?? [];
     const state = TRACESTATE.exec(headers)?.[1];
@@ -190,7 +192,10 @@ function exceptionOf(thrown: unknown): { readonly exception: Exception; readonly
 
 const TRACEPARENT = /^traceparent: [0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/m;
 const TRACESTATE = /^tracestate: (.+)$/m;
-/** Longest `tracestate`. The W3C asks to pass on at least 512; a longer one is left out, because it would be stored with each execution. */
+/**
+ * Longest `tracestate`. The W3C asks to pass on at least 512; a longer one is left out, because it would be stored with
+ * each execution.
+ */
 const LONGEST_STATE = 512;
 
 /** Returns lines of `name: value`, as in HTTP; `null` for a span that is not recorded. */

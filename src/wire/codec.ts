@@ -1,6 +1,6 @@
 /**
- * Turns values into bytes and back. Owns two promises: a value that cannot come back whole is refused before anything is
- * written, and no bytes, however hostile, cause more than an UndecodableValueError.
+ * Turns values into bytes and back. Owns two promises: a value that cannot come back whole is refused before anything
+ * is written, and no bytes, however hostile, cause more than an UndecodableValueError.
  *
  * The format is described in `encodable.ts`. It is read here and not by msgpackr, whose reader compiles the records it
  * finds in any input with `new Function`, recurses without bound, and shares its extensions with the whole process.
@@ -22,7 +22,8 @@ export interface Encoder {
  * Checks that `value` can travel and returns the fastest encoder that keeps it whole: msgpackr for plain data, docket's
  * own writer for everything else (two to three times slower).
  * @param root - the start of the path in the error, such as `args`
- * @throws UnencodableValueError when the value holds a function, a symbol, a promise, an instance of a class and the like
+ * @throws UnencodableValueError when the value holds a function, a symbol, a promise, an instance of a class and the
+ *   like
  */
 export function encoderFor(value: unknown, root: string): Encoder {
   return isPlain(value) ? plainPackr : new WrittenEncoder(root, new ValueWriter(root).write(value));
@@ -71,7 +72,8 @@ export function decodeValue(bytes: Uint8Array): unknown {
 
 /**
  * Decodes bytes that `encodeError` wrote: usually to an Error, otherwise to the value that was thrown.
- * @param classes - classes to revive by name, besides the built-in ones and docket's own. Their constructors do not run.
+ * @param classes - classes to revive by name, besides the built-in ones and docket's own. Their constructors do not
+ *   run.
  * @throws UndecodableValueError see `decodeValue`
  */
 export function decodeError(bytes: Uint8Array, classes: readonly ErrorClass[] = []): unknown {
@@ -87,8 +89,8 @@ export function decodeError(bytes: Uint8Array, classes: readonly ErrorClass[] = 
 const MAX_READ_DEPTH = MAX_DEPTH + 8;
 
 /**
- * Reads one value. No memory is reserved for a length before that many bytes are known to be there, and a read beyond the
- * end of an extension is noticed where the extension ends.
+ * Reads one value. No memory is reserved for a length before that many bytes are known to be there, and a read beyond
+ * the end of an extension is noticed where the extension ends.
  */
 class ValueReader {
   readonly #bytes: Buffer;
@@ -182,7 +184,8 @@ class ValueReader {
     this.#down();
     for (let i = 0; i < size; i++) {
       const key = this.#key();
-      // Renamed, because even an own `__proto__` is dangerous when the object is copied by assignment. docket never writes one.
+      // Renamed, because even an own `__proto__` is dangerous when the object is copied by assignment. docket never
+      // writes one.
       record[key === '__proto__' ? '__proto_' : key] = this.#value();
     }
     this.#depth -= 1;

@@ -2,9 +2,9 @@
  * Writes every value that can travel, and names the path to the part that cannot.
  *
  * Plain data goes through msgpackr, the rest through the writer below. msgpackr [checked on 2.1] writes a Map like an
- * object and -0 like 0, reads its own cyclic objects back only with records, and lets any other user in the process change
- * how a Date is written (`addExtension` is global). Both write standard msgpack. A type that JSON lacks is an extension
- * whose payload holds the whole value, so that a reader can skip a value it does not want:
+ * object and -0 like 0, reads its own cyclic objects back only with records, and lets any other user in the process
+ * change how a Date is written (`addExtension` is global). Both write standard msgpack. A type that JSON lacks is an
+ * extension whose payload holds the whole value, so that a reader can skip a value it does not want:
  *
  *   undefined  0      reference  1  uint32 n: the n-th last object begun before this one
  *   Date       2  milliseconds        Map   3  key, value, key, value ...      Set    4  value, value ...
@@ -58,7 +58,9 @@ export const VIEWS = [
   Buffer,
 ] as const;
 
-/** Most levels of objects within objects. Maps take the most stack: Node's default overflows at 700 to 1,000 of them. */
+/**
+ * Most levels of objects within objects. Maps take the most stack: Node's default overflows at 700 to 1,000 of them.
+ */
 export const MAX_DEPTH = 500;
 
 const MAX_PLAIN_DEPTH = 100;
@@ -72,7 +74,10 @@ const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 /** Packs plain data and, for the writer below, scalars. Without records, which would tie the bytes to this process. */
 export const plainPackr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false });
 
-/** Tells whether msgpackr keeps `value` whole: JSON-like data without an object that occurs twice, and without extensions. */
+/**
+ * Tells whether msgpackr keeps `value` whole: JSON-like data without an object that occurs twice, and without
+ * extensions.
+ */
 export function isPlain(value: unknown): boolean {
   try {
     return typeof value === 'object' && value !== null ? new PlainCheck().isPlain(value, 0) : isPlainScalar(value);
@@ -389,7 +394,10 @@ export class ValueWriter implements ErrorSink {
     this.#buffer.set(bytes, start);
   }
 
-  /** Makes room for `size` bytes and returns their position. Must be called before `#buffer` is used, which it may replace. */
+  /**
+   * Makes room for `size` bytes and returns their position. Must be called before `#buffer` is used, which it may
+   * replace.
+   */
   #reserve(size: number): number {
     const start = this.position;
     const end = start + size;

@@ -5,9 +5,9 @@
  *
  * The arguments come last and are opaque: producers write them, threads read them, and everything in between passes the
  * bytes on. `id` is set for executions without a record (those with one have their key in a field of the entry).
- * `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`. This
- * version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. Every future version keeps
- * the first five fields, so that a worker that meets a newer message can name it and reroute it.
+ * `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`.
+ * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. Every future version
+ * keeps the first five fields, so that a worker that meets a newer message can name it and reroute it.
  */
 import { Packr } from 'msgpackr';
 import { UndecodableValueError } from '../core/errors.js';
@@ -44,8 +44,8 @@ export function withAttempt(envelope: Envelope, attempt: number, args: Uint8Arra
 }
 
 /**
- * A message that is read on demand. The coordinator reads the first fields of every execution it passes on, so the id is
- * decoded, and the arguments are cut out, only when somebody asks for them.
+ * A message that is read on demand. The coordinator reads the first fields of every execution it passes on, so the id
+ * is decoded, and the arguments are cut out, only when somebody asks for them.
  */
 export class Envelope {
   readonly version: number;

@@ -1,8 +1,8 @@
 /**
  * Writes the parts of an error that travel, and makes an error of them again: its class is found by name, and no
  * constructor runs. Owns the bounds: an error is data that the author of a task did not choose, so it may never make a
- * record large or fail an attempt a second time. Parts that cannot be encoded are described; parts that find no room are
- * left out.
+ * record large or fail an attempt a second time. Parts that cannot be encoded are described; parts that find no room
+ * are left out.
  */
 import { types } from 'node:util';
 import * as docketErrors from '../core/errors.js';

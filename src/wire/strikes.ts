@@ -2,8 +2,8 @@
  * Strikes: what a strike is, and which strike of a list meets an execution. Pure; lists are kept up to date elsewhere.
  *
  * A strike names a task, values of a parameter, or both. Each one stands by itself: an execution is struck when any of
- * them meets it, and restoring one leaves the others. The canonical text of a strike, its field in Redis, is JSON in which
- * values that JSON lacks are tagged:
+ * them meets it, and restoring one leaves the others. The canonical text of a strike, its field in Redis, is JSON in
+ * which values that JSON lacks are tagged:
  *
  *   ["charge"]                                 a task as a whole
  *   [null,"customerId","==","c-1"]             any task, by the value of a parameter

@@ -1,8 +1,9 @@
 /**
  * Reads short texts that repeat, such as field names and task names, without making a new string each time.
  *
- * Making a string from bytes and a property key from that costs five times as much as comparing (100 and 20 ns, measured).
- * A bucket holds the last text with its hash. Only short ASCII texts are cached, and the number of buckets bounds the memory.
+ * Making a string from bytes and a property key from that costs five times as much as comparing (100 and 20 ns,
+ * measured). A bucket holds the last text with its hash. Only short ASCII texts are cached, and the number of buckets
+ * bounds the memory.
  */
 const BUCKETS = 512;
 const LONGEST = 64;
