@@ -42,11 +42,11 @@ export interface ScatterOptions {
  * ```
  */
 export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
-  readonly #entries: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
+  readonly #additions: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
 
   /** Number of executions that were added. */
   get length(): number {
-    return this.#entries.length;
+    return this.#additions.length;
   }
 
   /** Adds an execution at the end. Nothing is checked or sent until `scatter`. */
@@ -54,7 +54,7 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
   add<K extends keyof Tasks & string>(name: K, ...rest: AgendaAddRest<ArgumentsOf<Tasks[K]>>): this;
   add(task: AnyTask | string, ...rest: unknown[]): this {
     const [args = {}, options = {}] = rest as [args?: object, options?: AgendaAddOptions];
-    this.#entries.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
+    this.#additions.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
     return this;
   }
 
@@ -67,8 +67,8 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
    * @throws all errors of `Docket.addMany`; an unknown name or invalid arguments before anything is scheduled
    */
   async scatter(docket: Pick<TaskDocket, 'addMany'>, scatter: ScatterOptions): Promise<Execution<unknown>[]> {
-    const whenOf = timesOf(this.#entries.length, scatter);
-    const calls = this.#entries.map(
+    const whenOf = timesOf(this.#additions.length, scatter);
+    const calls = this.#additions.map(
       ({ task, args, options }, i): Call<unknown> => ({ task, args, options: { ...options, when: whenOf(i) } }),
     );
     return calls.length === 0 ? [] : await docket.addMany(calls);

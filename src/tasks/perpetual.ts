@@ -57,7 +57,7 @@ export function perpetual(options: PerpetualOptions = {}): PerpetualPolicy {
   return perpetualPolicy({
     kind: 'perpetual',
     everyMs: toMs(options.every ?? 0, 'perpetual.every'),
-    isAutomatic: isAutomatic(options.automatic, 'perpetual.automatic'),
+    isAutomatic: automaticOf(options.automatic, 'perpetual.automatic'),
   });
 }
 
@@ -104,11 +104,11 @@ export function cron(expression: string, options: CronOptions = {}): PerpetualPo
     kind: 'cron',
     expression: expression.trim().replace(/\s+/g, ' '),
     timezone,
-    isAutomatic: isAutomatic(options.automatic, 'cron.automatic'),
+    isAutomatic: automaticOf(options.automatic, 'cron.automatic'),
   });
 }
 
-function isAutomatic(automatic: boolean | undefined, option: string): boolean {
+function automaticOf(automatic: boolean | undefined, option: string): boolean {
   if (automatic === undefined || typeof automatic === 'boolean') return automatic ?? false;
   throw new InvalidOptionError(option, `expected true or false, got ${String(automatic)}`);
 }

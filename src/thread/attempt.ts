@@ -95,7 +95,7 @@ export class Attempt {
   get signal(): AbortSignal {
     if (!this.#aborting) {
       this.#aborting = new AbortController();
-      this.wake();
+      this.abortIfStopped();
     }
     return this.#aborting.signal;
   }
@@ -104,7 +104,7 @@ export class Attempt {
    * Aborts the signal if the attempt must stop. Called when the coordinator has asked the thread to look, and by the
    * timer.
    */
-  wake(): void {
+  abortIfStopped(): void {
     if (!this.#aborting || this.#aborting.signal.aborted) return;
     const reason = this.reasonToStop();
     if (reason) this.#aborting.abort(reason);
@@ -143,7 +143,7 @@ export class Attempt {
       task: this.envelope.task,
       timeoutMs,
       announce: (deadlineMs) => this.scope.slots.setDeadline(this.item.row, deadlineMs),
-      onTimeout: () => this.wake(),
+      onTimeout: () => this.abortIfStopped(),
     });
   }
 }

@@ -84,7 +84,7 @@ export class Executor {
 
   /** Looks which attempts must stop, and aborts their signals. */
   attend(): void {
-    for (const attempt of this.#running) attempt.wake();
+    for (const attempt of this.#running) attempt.abortIfStopped();
   }
 
   /** Cleans up the shared dependencies, because the thread is about to end. Logs failures; never rejects. */

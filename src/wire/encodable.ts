@@ -110,7 +110,7 @@ class PlainCheck {
 
   isPlain(value: object, depth: number): boolean {
     const prototype = Object.getPrototypeOf(value);
-    if (depth > MAX_PLAIN_DEPTH || !this.#isNew(value)) return false;
+    if (depth > MAX_PLAIN_DEPTH || !this.#visit(value)) return false;
     if (prototype === Object.prototype) return this.#isPlainRecord(value as Record<string, unknown>, depth);
     return prototype === Array.prototype && Array.isArray(value) && this.#isPlainArray(value, depth);
   }
@@ -135,7 +135,8 @@ class PlainCheck {
     return true;
   }
 
-  #isNew(value: object): boolean {
+  /** Adds an object to those met so far. Returns false when it was met before. */
+  #visit(value: object): boolean {
     if (this.#many) return this.#many.size < this.#many.add(value).size;
     if (this.#few.includes(value)) return false;
     if (this.#few.push(value) > FEW) this.#many = new Set(this.#few);
@@ -184,7 +185,7 @@ export class ValueWriter implements ErrorSink {
   /** Writes a thrown value, usually an error, within the bounds for errors. */
   writeThrown(thrown: unknown): Buffer {
     const room = isError(thrown) ? Number.POSITIVE_INFINITY : MAX_FIELD_BYTES;
-    if (!this.attempt(room, () => this.value(thrown))) this.value(standInFor(thrown));
+    if (!this.tryWrite(room, () => this.value(thrown))) this.value(standInFor(thrown));
     return this.#buffer.subarray(0, this.position);
   }
 
@@ -228,7 +229,7 @@ export class ValueWriter implements ErrorSink {
     this.#length(0x90, 0xdc, 0xdd, length);
   }
 
-  attempt(room: number, write: () => void): boolean {
+  tryWrite(room: number, write: () => void): boolean {
     const { position } = this;
     const [objects, numbered, depth] = [this.#objects, this.#numbered.length, this.#path.length];
     const limit = this.#limit;

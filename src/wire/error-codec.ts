@@ -27,7 +27,7 @@ export interface ErrorSink {
   /** Opens an array; the caller writes the values in it. */
   list(length: number): void;
   /** Runs `write`, and undoes it when it throws or needs more than `room` bytes. @returns whether it was written */
-  attempt(room: number, write: () => void): boolean;
+  tryWrite(room: number, write: () => void): boolean;
 }
 
 /** Most bytes for the fields of an error and of all errors within it. */
@@ -81,11 +81,11 @@ export class ErrorWriter {
 
   #field(error: Error, key: string, value: unknown): void {
     // Errors are bounded by their number and the length of their texts; the room for fields is for everything else.
-    if (key === 'cause' && isError(value) && this.#attempt(key, UNBOUNDED, () => this.#sink.value(value))) return;
-    if (isErrorList(error, key, value) && this.#attempt(key, UNBOUNDED, () => this.#errors(value))) return;
-    if (this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    if (key === 'cause' && isError(value) && this.#tryWrite(key, UNBOUNDED, () => this.#sink.value(value))) return;
+    if (isErrorList(error, key, value) && this.#tryWrite(key, UNBOUNDED, () => this.#errors(value))) return;
+    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
     if (typeof value === 'function') return;
-    this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
+    this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
   }
 
   #errors(errors: readonly unknown[]): void {
@@ -93,13 +93,13 @@ export class ErrorWriter {
     this.#sink.list(first.length);
     for (const error of first) {
       const write = (): void => this.#sink.value(error);
-      if (isError(error) && this.#sink.attempt(UNBOUNDED, write)) continue;
-      if (!this.#charged(() => this.#sink.attempt(this.#fieldRoom, write))) this.#sink.text(describe(error));
+      if (isError(error) && this.#sink.tryWrite(UNBOUNDED, write)) continue;
+      if (!this.#charged(() => this.#sink.tryWrite(this.#fieldRoom, write))) this.#sink.text(describe(error));
     }
   }
 
-  #attempt(key: string, room: number, write: () => void): boolean {
-    return this.#sink.attempt(room, () => {
+  #tryWrite(key: string, room: number, write: () => void): boolean {
+    return this.#sink.tryWrite(room, () => {
       this.#sink.text(key);
       write();
     });

@@ -101,11 +101,11 @@ export function struckBy(strike: Strike): string {
   return `struck: ${describeStrike(strike)}`;
 }
 
-/** A list of strikes, in which it is looked up whether one meets an execution. */
+/** A list of strikes that finds one which meets an execution. */
 export class Strikes {
   readonly #onIncomparable: (problem: string) => void;
-  readonly #entries = new Map<string, Entry>();
-  readonly #scopes = new Map<string | null, Scope>();
+  readonly #strikes = new Map<string, ListedStrike>();
+  readonly #byTask = new Map<string | null, TaskStrikes>();
 
   /** @param onIncomparable - called once for each strike that met a value which it cannot be compared with */
   constructor(onIncomparable: (problem: string) => void) {
@@ -113,29 +113,29 @@ export class Strikes {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#strikes.size;
   }
 
   has({ field }: Strike): boolean {
-    return this.#entries.has(field);
+    return this.#strikes.has(field);
   }
 
   add(strike: Strike): void {
-    if (this.#entries.has(strike.field)) return;
-    const entry = { strike, hasWarned: false };
-    this.#entries.set(strike.field, entry);
-    const scope = this.#scopes.get(strike.task) ?? new Scope();
-    this.#scopes.set(strike.task, scope);
-    scope.add(entry);
+    if (this.#strikes.has(strike.field)) return;
+    const listed = { strike, hasWarned: false };
+    this.#strikes.set(strike.field, listed);
+    const ofTask = this.#byTask.get(strike.task) ?? new TaskStrikes();
+    this.#byTask.set(strike.task, ofTask);
+    ofTask.add(listed);
   }
 
   delete({ field, task }: Strike): void {
-    const entry = this.#entries.get(field);
-    if (!entry) return;
-    this.#entries.delete(field);
-    const scope = this.#scopes.get(task)!;
-    scope.delete(entry);
-    if (scope.isEmpty) this.#scopes.delete(task);
+    const listed = this.#strikes.get(field);
+    if (!listed) return;
+    this.#strikes.delete(field);
+    const ofTask = this.#byTask.get(task)!;
+    ofTask.delete(listed);
+    if (ofTask.isEmpty) this.#byTask.delete(task);
   }
 
   /** Replaces the list. Strikes that were on it before stay as they are and do not warn a second time. */
@@ -145,7 +145,7 @@ export class Strikes {
       fields.add(strike.field);
       this.add(strike);
     }
-    for (const { strike } of [...this.#entries.values()]) if (!fields.has(strike.field)) this.delete(strike);
+    for (const { strike } of [...this.#strikes.values()]) if (!fields.has(strike.field)) this.delete(strike);
   }
 
   /**
@@ -154,10 +154,10 @@ export class Strikes {
    * @param read - returns the arguments of these names that exist; called only when a strike names one
    */
   find(task: string | null, read: (names: readonly string[]) => ReadonlyMap<string, Picked>): Strike | null {
-    if (this.#entries.size === 0) return null;
-    const ofTask = task === null ? undefined : this.#scopes.get(task);
+    if (this.#strikes.size === 0) return null;
+    const ofTask = task === null ? undefined : this.#byTask.get(task);
     if (ofTask?.whole) return ofTask.whole.strike;
-    const ofAny = this.#scopes.get(null);
+    const ofAny = this.#byTask.get(null);
     const names = namesOf(ofTask, ofAny);
     if (names.length === 0) return null;
     const values = read(names);
@@ -177,28 +177,29 @@ export class Strikes {
     });
   }
 
-  readonly #warn = (entry: Entry, value: Picked): void => {
-    if (entry.hasWarned) return;
-    entry.hasWarned = true;
-    const { parameter, low } = entry.strike.test!;
+  readonly #warn = (listed: ListedStrike, value: Picked): void => {
+    if (listed.hasWarned) return;
+    listed.hasWarned = true;
+    const { parameter, low } = listed.strike.test!;
     const kinds = `${parameter} was ${wordFor(value)}, which cannot be compared with ${wordFor(low)}`;
-    this.#onIncomparable(`the strike of ${describeStrike(entry.strike)} did not apply: ${kinds}`);
+    this.#onIncomparable(`the strike of ${describeStrike(listed.strike)} did not apply: ${kinds}`);
   };
 }
 
-interface Entry {
+interface ListedStrike {
   readonly strike: Strike;
+  /** Whether it met a value that it cannot be compared with. */
   hasWarned: boolean;
 }
 
-type Warn = (entry: Entry, value: Picked) => void;
+type Warn = (listed: ListedStrike, value: Picked) => void;
 
 /** The strikes of one task, or those of any task. */
-class Scope {
+class TaskStrikes {
   /** The strike of the task as a whole. */
-  whole: Entry | null = null;
+  whole: ListedStrike | null = null;
   /** Strikes by a parameter, under its name. */
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new Map<string, ParameterStrikes>();
   #names: readonly string[] | null = null;
 
   /** Names of the parameters that the strikes compare. */
@@ -211,34 +212,34 @@ class Scope {
     return this.whole === null && this.#groups.size === 0;
   }
 
-  add(entry: Entry): void {
-    const { test } = entry.strike;
+  add(listed: ListedStrike): void {
+    const { test } = listed.strike;
     if (test === null) {
-      this.whole = entry;
+      this.whole = listed;
       return;
     }
     const group = this.#groups.get(test.parameter);
-    if (group) return group.add(entry, test);
-    const first = new Group();
-    first.add(entry, test);
+    if (group) return group.add(listed, test);
+    const first = new ParameterStrikes();
+    first.add(listed, test);
     this.#groups.set(test.parameter, first);
     this.#names = null;
   }
 
-  delete(entry: Entry): void {
-    const { test } = entry.strike;
+  delete(listed: ListedStrike): void {
+    const { test } = listed.strike;
     if (test === null) {
       this.whole = null;
       return;
     }
     const group = this.#groups.get(test.parameter)!;
-    group.delete(entry, test);
+    group.delete(listed, test);
     if (!group.isEmpty) return;
     this.#groups.delete(test.parameter);
     this.#names = null;
   }
 
-  find(values: ReadonlyMap<string, Picked>, warn: Warn): Entry | undefined {
+  find(values: ReadonlyMap<string, Picked>, warn: Warn): ListedStrike | undefined {
     for (const [name, value] of values) {
       const found = this.#groups.get(name)?.find(value, warn);
       if (found) return found;
@@ -248,54 +249,54 @@ class Scope {
 }
 
 /** The strikes by the value of one parameter. */
-class Group {
+class ParameterStrikes {
   /** Those with `==`, by the value they compare with. */
-  readonly #equal = new Map<Kind, Map<string, Entry>>();
+  readonly #equal = new Map<Kind, Map<string, ListedStrike>>();
   /** Those with `==` that have not warned yet. They are visited when a value of another kind comes. */
-  readonly #silent = new Map<Kind, Set<Entry>>();
-  readonly #others = new Set<Entry>();
+  readonly #silent = new Map<Kind, Set<ListedStrike>>();
+  readonly #others = new Set<ListedStrike>();
 
   get isEmpty(): boolean {
     return this.#equal.size === 0 && this.#others.size === 0;
   }
 
-  add(entry: Entry, { operator, low }: StrikeTest): void {
+  add(listed: ListedStrike, { operator, low }: StrikeTest): void {
     if (operator !== '==') {
-      this.#others.add(entry);
+      this.#others.add(listed);
       return;
     }
     const kind = kindOf(low);
-    this.#equal.set(kind, (this.#equal.get(kind) ?? new Map()).set(identityOf(low), entry));
-    this.#silent.set(kind, (this.#silent.get(kind) ?? new Set()).add(entry));
+    this.#equal.set(kind, (this.#equal.get(kind) ?? new Map()).set(identityOf(low), listed));
+    this.#silent.set(kind, (this.#silent.get(kind) ?? new Set()).add(listed));
   }
 
-  delete(entry: Entry, { operator, low }: StrikeTest): void {
+  delete(listed: ListedStrike, { operator, low }: StrikeTest): void {
     if (operator !== '==') {
-      this.#others.delete(entry);
+      this.#others.delete(listed);
       return;
     }
     const kind = kindOf(low);
-    const entries = this.#equal.get(kind)!;
-    entries.delete(identityOf(low));
-    this.#silent.get(kind)!.delete(entry);
-    if (entries.size > 0) return;
+    const byValue = this.#equal.get(kind)!;
+    byValue.delete(identityOf(low));
+    this.#silent.get(kind)!.delete(listed);
+    if (byValue.size > 0) return;
     this.#equal.delete(kind);
     this.#silent.delete(kind);
   }
 
-  find(value: Picked, warn: Warn): Entry | undefined {
+  find(value: Picked, warn: Warn): ListedStrike | undefined {
     const kind = kindOf(value);
     const equal = value.type === 'other' ? undefined : this.#equal.get(kind)?.get(identityOf(value));
     if (equal) return equal;
     for (const [other, silent] of this.#silent) {
       if (silent.size === 0 || isEquatable(kind, other)) continue;
-      for (const entry of silent) warn(entry, value);
+      for (const listed of silent) warn(listed, value);
       silent.clear();
     }
-    for (const entry of this.#others) {
-      const isMet = meets(value, entry.strike.test!);
-      if (isMet) return entry;
-      if (isMet === null) warn(entry, value);
+    for (const listed of this.#others) {
+      const isMet = meets(value, listed.strike.test!);
+      if (isMet) return listed;
+      if (isMet === null) warn(listed, value);
     }
     return undefined;
   }
@@ -351,7 +352,7 @@ const ORDERED: readonly Kind[] = ['string', 'number', 'date'];
 const MAXIMUM_BYTES = 4_096;
 const MAXIMUM_SHOWN = 60;
 
-function namesOf(ofTask: Scope | undefined, ofAny: Scope | undefined): readonly string[] {
+function namesOf(ofTask: TaskStrikes | undefined, ofAny: TaskStrikes | undefined): readonly string[] {
   if (!ofTask || ofTask.names.length === 0) return ofAny?.names ?? [];
   if (!ofAny || ofAny.names.length === 0) return ofTask.names;
   return [...new Set([...ofTask.names, ...ofAny.names])];

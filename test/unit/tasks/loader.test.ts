@@ -208,7 +208,7 @@ function install(name: string, manifest: object, file: string, source: string): 
   writeFileSync(join(folder, file), source);
 }
 
-/** The text of a task module with its own copy of docket. */
+/** The source of a task as another copy of docket would create it. */
 const TASK_OF_ANOTHER_COPY = `{ name: 'bill', [Symbol.for('docket.task')]: { name: 'bill', policies: {}, run() {} } }`;
 
 test('a package is resolved from the given folder, and can use its own copy of docket', async () => {
