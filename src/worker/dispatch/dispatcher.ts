@@ -171,10 +171,10 @@ export class Dispatcher {
   receive(batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
     for (const message of batch.messages ?? []) this.hear(message);
-    forEachOutcome(batch, (ticket, outcome) => {
-      const row = rowOfShipment(ticket);
+    forEachOutcome(batch, (shipmentId, outcome) => {
+      const row = rowOfShipment(shipmentId);
       const shipment = this.#shipments[row];
-      if (shipment?.epoch !== epochOfShipment(ticket)) return; // harvested, or its thread was given up, meanwhile
+      if (shipment?.epoch !== epochOfShipment(shipmentId)) return; // harvested, or its thread was given up, meanwhile
       if (outcome.kind === 'completed') this.#learn(shipment);
       this.#release(shipment, nowMs);
       this.#freeRow(row);
@@ -185,9 +185,9 @@ export class Dispatcher {
   }
 
   /** Takes what an execution says of its progress; nothing when it has left its row. */
-  hear({ ticket, message }: ProgressMessage): void {
-    const shipment = this.#shipments[rowOfShipment(ticket)];
-    if (shipment?.epoch === epochOfShipment(ticket)) this.#events.onProgressMessage?.(shipment, message);
+  hear({ shipmentId, message }: ProgressMessage): void {
+    const shipment = this.#shipments[rowOfShipment(shipmentId)];
+    if (shipment?.epoch === epochOfShipment(shipmentId)) this.#events.onProgressMessage?.(shipment, message);
   }
 
   /** Takes everything that has not started, from the queue and from the threads; from now on nothing more is started. */
