@@ -36,6 +36,11 @@ const TOTAL = 5; // in doubles
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
+/** Whether the thread has begun the row's present shipment, so that the row's times and progress are those of its attempt. */
+export function hasBegun(state: SlotState): boolean {
+  return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
+}
+
 /** Why an attempt is asked to stop. */
 export const StopReason = {
   /** The worker stops or lost the lease, so the execution runs again elsewhere. */

@@ -147,7 +147,7 @@ export class Coordinator {
       onCapacity: () => this.#intake.wake(),
       onThreadSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
       onProgressMessage: (shipment, message) => this.#progress.hear(shipment, message),
-      onRowReleased: (shipment) => {
+      onLeavingRow: (shipment) => {
         this.#progress.read(shipment);
         this.#meter?.left(shipment);
       },
@@ -193,7 +193,7 @@ export class Coordinator {
       report: () => this.#report(),
     });
     this.#keepers = [
-      new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
+      new Leases({ ...common, onLost: (tokens) => this.#dispatcher.loseLeases(tokens) }),
       new DeadlineEnforcer({
         lanes,
         slots,
@@ -254,7 +254,7 @@ export class Coordinator {
     if (this.#isDraining) return 'the worker is stopping';
     if (!this.#isReady) return 'the worker is starting';
     const { heartbeatIntervalMs } = this.#docket;
-    if (this.#crew.unmannedMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
+    if (this.#crew.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
     // Asked too, because a worker whose threads have enough does not read.
     const silentMs = monotonicMs() - this.#heartbeat.answeredMs;
     if (this.#heartbeat.answeredMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
@@ -319,14 +319,14 @@ export class Coordinator {
     // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
     await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
     this.#settler.requeue(this.#dispatcher.close());
-    await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
+    await this.#dispatcher.waitUntilEmpty(deadlineMs - abortGraceMs - monotonicMs());
     if (this.#dispatcher.size > 0) {
       this.#logger.warn(
         { running: this.#dispatcher.size },
         'the drain timeout is near: what still runs is told to stop',
       );
       this.#dispatcher.interruptAll();
-      await this.#dispatcher.empty(deadlineMs - monotonicMs());
+      await this.#dispatcher.waitUntilEmpty(deadlineMs - monotonicMs());
     }
     await this.#crew.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
     this.#settler.requeue(this.#dispatcher.revokeUnstarted()); // shipped to a thread that was ended before it got there
@@ -408,7 +408,7 @@ export class Coordinator {
     };
     const events: ThreadEvents = {
       onOutcomes: (batch) => this.#dispatcher.receive(batch),
-      onProgress: (message) => this.#dispatcher.hear(message),
+      onProgress: (message) => this.#dispatcher.receiveProgress(message),
       onPlacements: (placements) => {
         for (const [what, task, count] of placements) if (this.#tally) this.#tally.of(task)[what] += count;
       },

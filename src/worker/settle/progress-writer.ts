@@ -13,7 +13,8 @@ import type { Keys } from '../../redis/keys.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Delivery } from '../delivery.js';
-import type { Lane, Shipment } from '../dispatch/lane.js';
+import type { Lane } from '../dispatch/lane.js';
+import type { Shipment } from '../dispatch/shipment.js';
 
 const LOOK_EVERY_MS = 100;
 

@@ -2,7 +2,8 @@
 import { SlotState, type SlotTable } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { TaskCounters } from '../../observe/task-counters.js';
-import type { Lane, Shipment } from '../dispatch/lane.js';
+import type { Lane } from '../dispatch/lane.js';
+import type { Shipment } from '../dispatch/shipment.js';
 import type { ServerClock } from '../fleet/server-clock.js';
 
 /** The clocks are set against each other anew so often; in between they hardly drift. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
+import { hasBegun, SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import { builtUrl } from '../../support/built.js';
 
 const { free, shipped, started, finished, revoked, returned } = SlotState;
@@ -217,4 +217,8 @@ test('progress belongs to an attempt, and starts anew with the next one', () => 
   table.free(1);
   table.begin(1, table.ship(1), 20);
   expect([table.current(1), table.total(1)]).toEqual([0, 100]);
+});
+
+test.each(NAMES)('whether a row that is %s holds times and progress of its own run', (name, state) => {
+  expect(hasBegun(state)).toBe(['started', 'finished', 'returned'].includes(name));
 });
