@@ -1,8 +1,9 @@
 /** `docket clear`: removes what has not started. Asks before it does. */
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../client/docket.js';
-import { describeDocket } from '../client/options.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
+import { describeDocket } from '../redis/docket-settings.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { print, printJson } from './output.js';
@@ -35,7 +36,7 @@ async function isWanted(docket: Docket): Promise<boolean> {
   try {
     const { queued, scheduled, waiting } = totals;
     const what = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
-    const answer = await prompt.question(`Remove ${what} of ${describeDocket(settingsOf(docket))}? [y/N] `);
+    const answer = await prompt.question(`Remove ${what} of ${describeDocket(internalsOf(docket).settings)}? [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
   } catch (error) {
     if ((error as Error).name !== 'AbortError') throw error;

@@ -1,6 +1,7 @@
 /** The docket a command works on, as the common flags name it. */
 import type { Command } from 'commander';
-import { Docket, settingsOf } from '../client/docket.js';
+import { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { parseRedisUrl } from '../redis/url.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
@@ -17,7 +18,7 @@ export async function withDocket(command: Command, use: (docket: Docket) => Prom
   const { url, docket: name } = command.optsWithGlobals<CommonFlags>();
   const docket = new Docket({ ...(url && { url }), ...(name && { name }) });
   try {
-    refuseMemory(settingsOf(docket).url);
+    refuseMemory(internalsOf(docket).settings.url);
     process.exitCode = (await use(docket)) ?? EXIT.done;
   } finally {
     await docket.close();

@@ -1,8 +1,8 @@
 /** `docket snapshot`: a docket at a glance. */
 import { Command } from 'commander';
-import { settingsOf } from '../client/docket.js';
-import { describeDocket } from '../client/options.js';
+import { internalsOf } from '../client/internals.js';
 import type { Snapshot } from '../client/snapshot.js';
+import { describeDocket } from '../redis/docket-settings.js';
 import { limitText } from './limit-text.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
@@ -26,7 +26,7 @@ export function snapshotCommand(): Command {
       withDocket(command, async (docket) => {
         const snapshot = await docket.snapshot(limit === undefined ? {} : { limit });
         if (json) return printJson(stats ? { ...snapshot, stats: statsOf(snapshot) } : snapshot);
-        print(`${describeDocket(settingsOf(docket))}, ${snapshot.taken.toISOString()}`);
+        print(`${describeDocket(internalsOf(docket).settings)}, ${snapshot.taken.toISOString()}`);
         const { queued, scheduled, waiting, running, quarantined } = snapshot.totals;
         printTable(
           ['queued', 'scheduled', 'waiting', 'running', 'in quarantine'],

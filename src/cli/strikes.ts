@@ -1,6 +1,7 @@
 /** `docket strike`, `docket restore` and `docket strikes`: what is not to run. */
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../client/docket.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../wire/strikes.js';
@@ -114,7 +115,7 @@ function showStrikes(command: Command): Promise<void> {
 
 async function listStrikes(docket: Docket): Promise<Strike[]> {
   const redis = await docket.redis;
-  const { strikes } = await loadStrikes(redis, settingsOf(docket).keys).catch((error: Error) => {
+  const { strikes } = await loadStrikes(redis, internalsOf(docket).settings.keys).catch((error: Error) => {
     throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
   });
   return strikes.toSorted((a, b) => (a.field < b.field ? -1 : 1));

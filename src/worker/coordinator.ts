@@ -9,11 +9,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ThreadConfig } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
-import type { DocketSettings } from '../client/options.js';
 import { monotonicMs } from '../core/clock.js';
 import { aborted, pause, type Service } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';

@@ -1,8 +1,9 @@
 /** `docket doctor`: looks for what keeps a docket from working, or loses its work, and says what to do. */
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../../client/docket.js';
-import { describeDocket } from '../../client/options.js';
+import type { Docket } from '../../client/docket.js';
+import { internalsOf } from '../../client/internals.js';
 import { RedisUnavailableError } from '../../core/errors.js';
+import { describeDocket } from '../../redis/docket-settings.js';
 import { EXIT } from '../exit-codes.js';
 import { hasColours, print, printable, printJson, spanText } from '../output.js';
 import { type CommonFlags, withDocket } from '../session.js';
@@ -28,13 +29,13 @@ export function doctorCommand(): Command {
 
 /** All checks in order; what a failed one makes pointless is left out. */
 async function examine(docket: Docket): Promise<Finding[]> {
-  const { url, keys } = settingsOf(docket);
+  const { url, keys } = internalsOf(docket).settings;
   const findings: Finding[] = [];
   try {
     const redis = await docket.redis;
     const begin = performance.now();
     await redis.ping();
-    const answer = `${describeDocket(settingsOf(docket))} answers in ${spanText(performance.now() - begin)}`;
+    const answer = `${describeDocket(internalsOf(docket).settings)} answers in ${spanText(performance.now() - begin)}`;
     findings.push(ok('connection', answer));
     const facts = await readFacts(redis);
     const unread = warn(
