@@ -229,7 +229,7 @@ export class Coordinator {
     if (!started) return;
     const [manifest] = started;
     this.#catalog = new Catalog(manifest);
-    this.#tally?.know(manifest.tasks.map((task) => task.name));
+    this.#tally?.addTasks(manifest.tasks.map((task) => task.name));
     // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
     // worker reads.
     const [heartbeat, ...keepers] = [...this.#keepers].reverse();
