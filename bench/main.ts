@@ -52,7 +52,7 @@ command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
     }),
   );
 
-command('limits', 'what limits that never make a task wait cost, in CPU time of Redis and the coordinator')
+command('limits', 'the cost of limits that never make a task wait, in CPU time of Redis and the coordinator')
   .addOption(ROUNDS)
   .option('--tasks <n>', 'tasks in a run', count)
   .action((flags: Flags) =>
@@ -62,7 +62,7 @@ command('limits', 'what limits that never make a task wait cost, in CPU time of 
     }),
   );
 
-command('metrics', 'what counting and scraping cost, in CPU time of the coordinator')
+command('metrics', 'the cost of counting and scraping, in CPU time of the coordinator')
   .addOption(ROUNDS)
   .option('--tasks <n>', 'tasks in a run', count)
   .action((flags: Flags) =>

@@ -37,7 +37,7 @@ export interface WorkerFlags {
   loggingFormat?: string;
 }
 
-/** Makes the command with all flags; what it does is the caller's to add. */
+/** Makes the command with all flags; the caller adds its action. */
 export function workerCommand(name: string): Command {
   return new Command(name)
     .description('Runs the tasks of a docket on worker threads, until SIGTERM or SIGINT.')

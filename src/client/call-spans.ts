@@ -18,14 +18,14 @@ export class CallSpans {
   }
 
   /**
-   * Returns what makes spans, `null` when nobody wants any. It is a promise only until the API package is loaded, so
-   * that an `add` does not wait for nothing.
+   * Returns what makes spans; `null` when no provider is registered. It is a promise only until the API package is loaded, so
+   * that an `add` does not wait without need.
    */
   tracer(): Tracer | null | Promise<Tracer | null> {
     return this.#tracing.mustLoad ? this.#load() : this.#tracing.tracer;
   }
 
-  /** Runs `work` inside a span, if anybody wants one; `headers` carry its context to the execution. */
+  /** Runs `work`, inside a span if a provider is registered; `headers` carry its context to the execution. */
   async run<T>(
     operation: string,
     kind: 'producer' | 'client',

@@ -6,7 +6,7 @@ import type { CountedPlacement } from '../core/states.js';
 import type { ProducerSettings } from './options.js';
 
 /** Called for each execution that a docket adds or replaces, once the server has confirmed it. */
-export type PlacementWatcher = (what: CountedPlacement, task: string) => void;
+export type PlacementWatcher = (placement: CountedPlacement, task: string) => void;
 
 export interface DocketInternals {
   readonly settings: ProducerSettings;

@@ -6,10 +6,11 @@ import { keysOf } from '../redis/keys.js';
 import { parseRedisUrl } from '../redis/url.js';
 import type { AnyTask } from '../tasks/task.js';
 
-/** An error class whose instances `result()` rejects with as instances of that class. */
+/** An error class that `result()` revives: an error of this class arrives as an instance of it. */
 // biome-ignore lint/suspicious/noExplicitAny: constructors are contravariant in their parameters; any error class must fit
 export type ErrorClass = new (...args: any[]) => Error;
 
+/** Options of a `Docket`. */
 export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   /**
    * Name of the docket, 1 to 128 of: letters, digits, `_ . -`. Producers and workers with the same name and the same server
@@ -57,6 +58,7 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   tasks?: Tasks;
 }
 
+/** How safe an add must be before it resolves. */
 export interface DurabilityOptions {
   /** How many replicas must have an add, at least 1. */
   readonly replicas: number;
@@ -64,7 +66,7 @@ export interface DurabilityOptions {
   readonly timeout: Duration;
 }
 
-/** The options of a docket, resolved. What only producers need stands here. */
+/** The resolved options of a docket: the settings that workers need too, and those of producers only. */
 export interface ProducerSettings extends DocketSettings {
   readonly errors: readonly ErrorClass[];
   /** The known tasks by name; `null` when the producer was given none: any name may be added then. */

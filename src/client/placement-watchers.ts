@@ -1,4 +1,4 @@
-/** Counts the placements of one docket for metrics: reports each to those who watch. */
+/** Reports the placements of one docket to those who count them for metrics. */
 import type { CountedPlacement } from '../core/states.js';
 import { dueTimeOf } from './added-execution.js';
 import type { PlacementWatcher } from './internals.js';
@@ -24,7 +24,7 @@ export class PlacementWatchers {
     if (dueTimeOf(call.due, result.nowMs) > result.nowMs) this.#count('scheduled', call.task);
   }
 
-  #count(what: CountedPlacement, task: string): void {
-    for (const watcher of this.#watchers) watcher(what, task);
+  #count(placement: CountedPlacement, task: string): void {
+    for (const watcher of this.#watchers) watcher(placement, task);
   }
 }

@@ -97,6 +97,7 @@ export interface Snapshot {
   readonly workers: readonly WorkerInfo[];
 }
 
+/** Options of `docket.snapshot()`. */
 export interface SnapshotOptions {
   /**
    * How many entries each list has at most, 0 to 1000. `workers` is always whole.

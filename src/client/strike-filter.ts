@@ -2,8 +2,8 @@
  * Keeps struck calls from being written, for one producer.
  *
  * Producers do not follow the list of strikes. Each batch of adds names the version of the list it was checked against.
- * When that is not the latest, the script that would write the batch refuses; the producer then loads the list and sends
- * what is not struck again. So while nothing is struck a producer needs no further connection and no further command (each
+ * When that is not the latest, the script that would write the batch refuses; the producer then loads the list, and sends
+ * again only what is not struck. So while nothing is struck a producer needs no further connection and no further command (each
  * script does one HGET of a missing field), and the first add does not wait for a load. Once `strike()` has resolved, no
  * producer anywhere writes a struck call. The server confirms struck calls in the same way, so a restore holds at once too.
  */
@@ -57,7 +57,7 @@ export class StrikeFilter {
   ): Promise<readonly (P | StruckCall)[]> {
     for (let tries = 0; ; tries++) {
       const version = tries < MAX_CHECKED_TRIES ? this.#version : ANY_VERSION;
-      const struck = this.#strikes.size > 0 ? batch.map((call) => this.#struck(call)) : null;
+      const struck = this.#strikes.size > 0 ? batch.map((call) => this.#struckCall(call)) : null;
       const calls = struck ? batch.filter((_, i) => struck[i] === null) : batch;
       const placed = await write(calls, version);
       if (placed) return struck ? mergeInto(struck, placed) : placed;
@@ -65,7 +65,7 @@ export class StrikeFilter {
     }
   }
 
-  #struck({ task, args }: { readonly task: string; readonly args: object }): StruckCall | null {
+  #struckCall({ task, args }: { readonly task: string; readonly args: object }): StruckCall | null {
     const strike = this.#strikes.findFor(task, args);
     return strike && new StruckCall(strike);
   }

@@ -12,6 +12,7 @@ import { resolveDocketOptions } from './options.js';
 import { warnOfStrike } from './strike-filter.js';
 import { taskNameOf } from './task-name.js';
 
+/** Options of a `StrikeList`. */
 export interface StrikeListOptions {
   /**
    * Name of the docket to follow.
