@@ -4,7 +4,8 @@ import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import type { LogLine, PlacementCounts, ProgressMessage, ThreadConfig } from '../channel/protocol.js';
 import type { SlotTable } from '../channel/slots.js';
-import { Docket, watchPlacements } from '../client/docket.js';
+import { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import { Tracing } from '../tracing/tracing.js';
@@ -73,7 +74,7 @@ export class Scope implements ThreadScope {
     if (this.#config.countsPlacements) {
       const counter = new PlacementCounter((placements) => this.#reports.placements(placements));
       this.#placements = counter;
-      watchPlacements(this.#docket, (what, task) => counter.add(what, task));
+      internalsOf(this.#docket).watchPlacements((what, task) => counter.add(what, task));
     }
     return this.#docket;
   }

@@ -1,7 +1,7 @@
 /** The connections of one worker: one for blocking reads, one to hear of wake-ups, one for everything else. */
 import type { Redis } from 'ioredis';
-import type { DocketSettings } from '../client/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import type { WorkerSettings } from './options.js';
 import type { ConnectionWatch } from './watch/connection-watch.js';
 

@@ -9,11 +9,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ThreadConfig } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
-import type { DocketSettings } from '../client/options.js';
 import { monotonicMs } from '../core/clock.js';
 import { aborted, pause, type Service } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
@@ -229,7 +229,7 @@ export class Coordinator {
     if (!started) return;
     const [manifest] = started;
     this.#catalog = new Catalog(manifest);
-    this.#tally?.know(manifest.tasks.map((task) => task.name));
+    this.#tally?.addTasks(manifest.tasks.map((task) => task.name));
     // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
     // worker reads.
     const [heartbeat, ...keepers] = [...this.#keepers].reverse();

@@ -1,11 +1,12 @@
 /** The public face of a worker: what it can be told, and how it is run and stopped. */
-import { type Docket, settingsOf, watchPlacements } from '../client/docket.js';
-import type { DocketSettings } from '../client/options.js';
-import { checkKey } from '../client/prepare.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkKey } from '../core/execution-key.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import { closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
@@ -34,7 +35,7 @@ export class Worker {
   /** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
   // biome-ignore lint/suspicious/noExplicitAny: a worker serves a docket of whatever collection
   constructor(docket: Docket<any>, options: WorkerOptions = {}) {
-    this.#docket = settingsOf(docket);
+    this.#docket = internalsOf(docket).settings;
     this.#producer = docket;
     this.#settings = resolveWorkerOptions(options);
     this.#logger = options.logger ?? defaultLogger();
@@ -120,7 +121,7 @@ export class Worker {
     const unwatch =
       this.#settings.metricsPort === null
         ? null
-        : watchPlacements(this.#producer, (what, task) => {
+        : internalsOf(this.#producer).watchPlacements((what, task) => {
             tally!.of(task)[what] += 1;
           });
     try {

@@ -95,7 +95,7 @@ export class MonitoringPorts {
     return {
       docket: this.#docket,
       worker: this.#settings.name,
-      tally: this.tally!,
+      counters: this.tally!,
       onThreads: () => this.#coordinator?.onThreads() ?? new Map(),
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,

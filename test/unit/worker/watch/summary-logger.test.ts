@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers());
 
 function setUp() {
   const tally = new TaskCounters();
-  tally.know(['charge']);
+  tally.addTasks(['charge']);
   const { logger, lines } = recordingLogger();
   const summary = new SummaryLogger(tally, new AttemptRecorder(tally, new SlotTable(1), [], new ServerClock()), logger);
   const ran = (ms: number, outcome: 'succeeded' | 'failed' | 'retried') => {
