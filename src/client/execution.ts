@@ -12,8 +12,7 @@ import {
 } from '../core/errors.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import type { ProgressRecord } from '../redis/progress-store.js';
+import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress, ProgressChange } from '../tasks/progress.js';

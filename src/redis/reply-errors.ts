@@ -1,5 +1,5 @@
 /**
- * What the server's error replies mean. Redis names the kind of an error in the first word of its text; nothing else in
+ * Recognises the server's error replies. Redis names the kind of an error in the first word of its text. Nothing else in
  * docket looks at these texts.
  */
 

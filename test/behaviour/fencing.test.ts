@@ -15,9 +15,10 @@ import {
   sweep,
   type Token,
 } from '../../src/redis/delivery-store.js';
+import type { Entry } from '../../src/redis/entry.js';
 import { heartbeat, leave } from '../../src/redis/fleet-store.js';
 import { type Keys, keysOf } from '../../src/redis/keys.js';
-import { type Entry, readEntries } from '../../src/redis/stream-reader.js';
+import { readEntries } from '../../src/redis/stream-reader.js';
 import { Reclaimer } from '../../src/worker/fleet/reclaimer.js';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet, recordingLogger } from '../support/fleet.js';
@@ -227,8 +228,11 @@ describeEachServer('a delivery', (url) => {
     const second = await passOn(first, 'b');
     const third = await passOn(second, 'c');
     // Whether what has no record had begun cannot be known: its limits are taken to be behind it.
-    const once = ['', '3'];
-    const expected = first.map((entry, i) => ({ ...entry, token: third[i]!.token, deliveries: 2, once: once[i] }));
+    const admissionStage = ['new', 'attempt-admitted'] as const;
+    const expected = first.map((entry, i) => ({
+      ...{ ...entry, token: third[i]!.token },
+      ...{ deliveries: 2, admissionStage: admissionStage[i] },
+    }));
     expect(third).toEqual(expected);
   });
 

@@ -18,10 +18,12 @@ import {
   type AdmissionResult,
   admit,
 } from '../../redis/admission-store.js';
-import { BATCH_BYTES, BATCH_ITEMS, claim, ensureGroups, quarantine } from '../../redis/delivery-store.js';
+import { claim, ensureGroups, quarantine } from '../../redis/delivery-store.js';
+import type { Entry } from '../../redis/entry.js';
 import type { Keys } from '../../redis/keys.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { type Entry, readEntries } from '../../redis/stream-reader.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import { readEntries } from '../../redis/stream-reader.js';
 import type { Logger } from '../../tasks/context.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../delivery.js';
 import type { AttemptBudget } from './attempt-budget.js';
@@ -338,5 +340,5 @@ function applicantOf({ delivery, gates }: Limited): AdmissionRequest {
   const { record, token, envelope, admissionStage, holdsPermits } = delivery;
   const { attempt, ttlMs } = envelope;
   const id = record === null ? (envelope.id ?? token) : '';
-  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, gates };
+  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, checks: gates };
 }

@@ -19,10 +19,11 @@ import {
   sweep,
   type Token,
 } from '../../../src/redis/delivery-store.js';
+import type { Entry } from '../../../src/redis/entry.js';
 import { type Keys, keysOf } from '../../../src/redis/keys.js';
 import { moveDue } from '../../../src/redis/schedule-store.js';
 import type { AdmissionStage } from '../../../src/redis/schema.js';
-import { type Entry, readEntries } from '../../../src/redis/stream-reader.js';
+import { readEntries } from '../../../src/redis/stream-reader.js';
 import { serverTimeMs } from '../../../src/redis/time.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
 import { closeConnection, openConnection } from '../../support/built.js';
@@ -108,7 +109,7 @@ const applicant =
     const id = record === null ? keyOf(delivery) : '';
     const { attempt, ttlMs } = envelope;
     const ticket = ticketOf(delivery);
-    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, gates: gatesOf(delivery) };
+    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, checks: gatesOf(delivery) };
   };
 
 function completed(delivery: Delivery): Settlement {
