@@ -1,9 +1,9 @@
 /**
- * Removes executions that have not started: scheduled, waiting for a permit, queued. Owns the rule that exactly what was
- * placed before a watermark is removed, while producers add and workers read, park and wake in between the scripts.
+ * Removes executions that have not started: scheduled, waiting for a permit, queued. Owns the rule that exactly what
+ * was placed before a watermark is removed, while producers add and workers read, park and wake in between the scripts.
  *
- *   limits ──wake──> front        Cleared from left to right, as executions move. Only those that a worker reads and parks
- *   schedule ─due──> work         again move back, so there are two passes, and more while a pass finds something.
+ *   limits ──wake──> front        Cleared from left to right, as executions move. Only those that a worker reads and
+ *   schedule ─due──> work         parks move back, so there are two passes, and more while a pass finds something.
  */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';

@@ -1,6 +1,6 @@
 /**
- * Claims, settles, renews and redelivers deliveries, with one script or one command per batch. All of it rests on the rule
- * that owning a stream entry is owning the delivery; see `scripts/README.md`.
+ * Claims, settles, renews and redelivers deliveries, with one script or one command per batch. All of it rests on the
+ * rule that owning a stream entry is owning the delivery; see `scripts/README.md`.
  */
 
 import type { Redis } from 'ioredis';
@@ -142,8 +142,8 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
 }
 
 /**
- * Extends the leases of entries. Returns those that were lost. Without FORCE, XCLAIM touches only entries that are still
- * pending, and a pending entry belongs to its reader: redelivery adds a new one.
+ * Extends the leases of entries. Returns those that were lost. Without FORCE, XCLAIM touches only entries that are
+ * still pending, and a pending entry belongs to its reader: redelivery adds a new one.
  */
 export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: readonly Token[]): Promise<Token[]> {
   const renewed = new Set<Token>();
@@ -165,8 +165,8 @@ export interface Expired {
 }
 
 /**
- * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when another
- * worker has just looked. `cursor` is where the look at permits goes on, '0' from the start.
+ * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
+ * another worker has just looked. `cursor` is where the look at permits goes on, '0' from the start.
  */
 export async function sweep(
   redis: Redis,

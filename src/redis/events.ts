@@ -1,4 +1,4 @@
-/** Reads the events of executions: a line `<generation> <kind> <server time in us>` and lines that depend on the kind. */
+/** Reads the events of executions: a line `<generation> <kind> <server time in us>`, then lines for each kind. */
 import { type ProgressRecord, readProgressLines, readState, type StateChange } from './record.js';
 import { EVENT_FIELDS } from './schema.js';
 

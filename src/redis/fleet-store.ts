@@ -25,8 +25,8 @@ export interface LiveWorker extends WorkerReport {
 }
 
 /**
- * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval. Returns
- * the time of that clock, in milliseconds.
+ * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
+ * Returns the time of that clock, in milliseconds.
  */
 export async function heartbeat(
   redis: Redis,

@@ -2,15 +2,15 @@
  * Builds the names of everything docket keeps in Redis; nothing else builds a key.
  *
  * All names of one docket share the hash tag `{name}`, so that scripts work on a cluster and one ACL pattern,
- * `~{name}:*` and `&{name}:*`, covers a docket. Keys that users choose are put behind a suffix of their own (`run:`), so
- * that they cannot meet another key.
+ * `~{name}:*` and `&{name}:*`, covers a docket. Keys that users choose are put behind a suffix of their own (`run:`),
+ * so that they cannot meet another key.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { CHANNEL, KEY } from './schema.js';
 
 const DOCKET_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
-/** The keys and channels of one docket, by their names in the schema. One that ends with a colon there is a function. */
+/** The keys and channels of one docket, by their names in the schema. A suffix that ends with a colon is a function. */
 export type Keys = { readonly prefix: string } & Named<typeof KEY> & Named<typeof CHANNEL>;
 
 type Named<Suffixes> = {

@@ -24,8 +24,8 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
 }
 
 /**
- * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. Executions under one
- * of the keys in `except` do not count.
+ * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. Executions under
+ * one of the keys in `except` do not count.
  */
 export async function countRemaining(
   redis: Redis,

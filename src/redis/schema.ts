@@ -49,7 +49,7 @@ export const KEY = {
   cancelled: 'cancelled',
   /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
   automatic: 'automatic',
-  /** Hash: the automatic tasks whose chains were ended by somebody. */
+  /** Hash: automatic tasks whose chains somebody ended. */
   ended: 'ended',
   /** Sorted set: consumers of live workers, by the time at which their heartbeats expire, in server milliseconds. */
   workers: 'workers',
@@ -59,9 +59,9 @@ export const KEY = {
   sweeper: 'sweeper',
   /** Text: exists while somebody listens for events, who keeps it alive. */
   listeners: 'listeners',
-  /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
+  /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the server milliseconds of it. */
   strikes: 'strikes',
-  /** Whatever users keep beside a docket. Nothing else begins like it. */
+  /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
 
@@ -134,9 +134,9 @@ export const RECORD = {
   errorLine: 'y',
 } as const;
 
-/** Fields of the record as well. They belong to one run, and are absent until something was reported. */
+/** Fields of the record as well. They belong to one attempt, and are absent until something was reported. */
 export const PROGRESS = {
-  /** What the run itself has counted. Only the owner of the entry writes it, and always as a whole. */
+  /** What the attempt itself has counted. Only the owner of the entry writes it, and always as a whole. */
   counted: 'i',
   /** What others have added from outside. */
   added: 'j',
@@ -266,7 +266,7 @@ export const EVENT_FIELDS = [
 /** Number of the line that says when the execution ended, from 1. */
 export const ENDED_LINE = EVENT_FIELDS.indexOf(RECORD.ended) + 1;
 
-/** The fields that are removed when an execution goes on to another run, which counts anew. */
+/** The fields that are removed when an execution goes on to another attempt, which counts anew. */
 export const PROGRESS_FIELDS = Object.values(PROGRESS);
 
 /** What a due time begins with. Milliseconds follow; an empty text means now (`due-argument.ts`). */

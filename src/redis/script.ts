@@ -1,4 +1,6 @@
-/** Runs the embedded scripts by their digest, and sends the source when the server does not have it (yet, or any more). */
+/**
+ * Runs the embedded scripts by their digest, and sends the source when the server does not have it (yet, or any more).
+ */
 import type { Redis } from 'ioredis';
 import { isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';

@@ -58,8 +58,8 @@ export interface Queued {
 }
 
 /**
- * Names up to `count` of the backlog, in the order in which it will be read. Entries come with their messages, so they are
- * read in pages, and the list ends behind 1 MiB of them.
+ * Names up to `count` of the backlog, in the order in which it will be read. Entries come with their messages, so they
+ * are read in pages, and the list ends behind 1 MiB of them.
  */
 export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
   const queued: Queued[] = [];

@@ -3,11 +3,11 @@
  *
  * Owns the order by which no change is lost: subscribe, then load the hash. The load has every change before it, and
  * every change after it is published. A change that is published during the load is kept until the load is back, and
- * passed over if the load has it. Each change names the version before it, so a change that was missed is noticed with the
- * next one. Each (re)connect loads the list again.
+ * passed over if the load has it. Each change names the version before it, so a change that was missed is noticed with
+ * the next one. Each (re)connect loads the list again.
  *
- * A stream of changes would add nothing: it would be a second copy of the list's end that has to be trimmed, and reading
- * it would take a connection that blocks.
+ * A stream of changes would add nothing: it would be a second copy of the list's end that has to be trimmed, and
+ * reading it would take a connection that blocks.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
@@ -52,8 +52,8 @@ export class StrikeFollower {
   }
 
   /**
-   * Resolves when the list is loaded and every later change will arrive (within 5 s where this user may not subscribe), or
-   * when this was closed. Never rejects.
+   * Resolves when the list is loaded and every later change will arrive (within 5 s where this user may not subscribe),
+   * or when this was closed. Never rejects.
    */
   open(): Promise<void> {
     const { subscriber } = this.#options;

@@ -1,6 +1,6 @@
 /**
- * Reads and writes the list of strikes: one hash, read as a whole, with the version of the list in a field of its own. The
- * hash is all there is, so ten thousand strikes and restores leave what is still struck and that one field.
+ * Reads and writes the list of strikes: one hash, read as a whole, with the version of the list in a field of its own.
+ * The hash is all there is, so ten thousand strikes and restores leave what is still struck and that one field.
  */
 import type { Redis } from 'ioredis';
 import { parseStrike, type Strike } from '../wire/strikes.js';

@@ -1,4 +1,4 @@
--- The run's own count is written as a whole, not as a difference: a write that is sent twice, or overtakes another,
+-- The attempt's own count is written as a whole, not as a difference: a write that is sent twice, or overtakes another,
 -- cannot count twice.
 
 -- Writes the progress of an execution and publishes it. `old` has generation, counted, added, total and message as they

@@ -1,5 +1,5 @@
 -- Cancels an execution wherever it is. One that has not started ends at once. One that runs is stopped by its worker;
--- should the worker die first, the execution is not run again. An id without a record may be queued or unknown: it is
+-- if the worker dies first, the execution is not run again. An id without a record may be queued or unknown: it is
 -- remembered for a day, for the worker that meets it.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key

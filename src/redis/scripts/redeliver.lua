@@ -25,7 +25,7 @@ local function redeliver(moving, state, generation)
   end
   moving[ENTRY.holds_permits] = nil
   if state == 'running' then
-    redis.call('HDEL', prefix .. KEY.run .. moving[ENTRY.key], unpack(PROGRESS_FIELDS)) -- the next run counts anew
+    redis.call('HDEL', prefix .. KEY.run .. moving[ENTRY.key], unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
   enqueue(STREAM.front, moving)
   if moving[ENTRY.key] and has_listeners then

@@ -126,7 +126,7 @@ local function move_on(ttl, at)
   set(ENTRY.reroutes, ARGV[at + 5])
   moved[ENTRY.stage] = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved[ENTRY.stage]
   if key and redis.call('HGET', runs .. key, RECORD.state) == 'running' then
-    redis.call('HDEL', runs .. key, unpack(PROGRESS_FIELDS)) -- the next run counts anew
+    redis.call('HDEL', runs .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
   local needs = destination == STREAM.front and permits_of(tokens[item])

@@ -23,8 +23,8 @@ for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BY
   lease = math.max(lease, tonumber(redis.call('HGET', prefix .. KEY.worker .. consumer, WORKER.lease) or 0))
 end
 
--- Permits go with the entries that hold them. Should entries have vanished in another way (a stream was deleted), their
--- permits would be held for ever. So each sweep looks at a page of them.
+-- Permits go with the entries that hold them. If entries vanish in another way (a stream was deleted), their permits
+-- would be held for ever. So each sweep looks at a page of them.
 local page = redis.call('HSCAN', permits, ARGV[5], 'COUNT', 100)
 local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do
