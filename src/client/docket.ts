@@ -441,7 +441,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     const value =
       change.kind === 'increment' ? change.by : change.kind === 'total' ? change.total : (change.message ?? '');
     const changed = await this.#typed(
-      this.#connect().then((redis) => changeProgress(redis, keys, key, generation, change.kind, value)),
+      this.#connect().then((redis) => changeProgress(redis, keys, { key, generation, change: change.kind, value })),
     );
     if (!changed) throw new ExecutionNotFoundError(key);
     if (!changed.progress) throw new ExecutionSupersededError(key);

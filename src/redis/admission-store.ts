@@ -53,8 +53,7 @@ export type AdmissionResult = 'refused' | 'parked' | 'failed' | 'cooldown' | 'de
 export async function admit(
   redis: Redis,
   keys: Keys,
-  worker: string,
-  consumer: string,
+  { worker, consumer }: { readonly worker: string; readonly consumer: string },
   requests: readonly AdmissionRequest[],
 ): Promise<(AdmissionResult | null)[]> {
   const args: ScriptArgument[] = [keys.prefix, worker, consumer];

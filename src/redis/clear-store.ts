@@ -19,8 +19,8 @@ export async function clear(redis: Redis, keys: Keys): Promise<number> {
     removed += await clearParked(redis, keys, watermark, '');
     // Entries behind these ids were added since, or will be seen by the next pass.
     const ends = await takeWatermark(redis, keys);
-    removed += await clearStream(redis, keys, watermark, STREAM.front, ends.lastFront);
-    removed += await clearStream(redis, keys, watermark, STREAM.work, ends.lastWork);
+    removed += await clearStream(redis, keys, watermark, { letter: STREAM.front, lastId: ends.lastFront });
+    removed += await clearStream(redis, keys, watermark, { letter: STREAM.work, lastId: ends.lastWork });
     total += removed;
   }
   return total;
@@ -70,8 +70,7 @@ async function clearStream(
   redis: Redis,
   keys: Keys,
   watermark: Watermark,
-  letter: StreamLetter,
-  lastId: string,
+  { letter, lastId }: { readonly letter: StreamLetter; readonly lastId: string },
 ): Promise<number> {
   const common = [keys.prefix, watermark.generation, watermark.lastWork, letter] as const;
   let removed = 0;

@@ -164,17 +164,25 @@ export interface Expired {
   readonly consumer: string;
 }
 
+export interface Sweep {
+  /** The lease of this worker. */
+  readonly leaseMs: number;
+  /** How long other workers are kept from looking; 0 for the next page of the same sweep. */
+  readonly pauseMs: number;
+  /** Expired leases to look for on each stream. */
+  readonly limit: number;
+  /** Where the look at permits goes on, '0' from the start. */
+  readonly cursor: string;
+}
+
 /**
  * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
- * another worker has just looked. `cursor` is where the look at permits goes on, '0' from the start.
+ * another worker has just looked.
  */
 export async function sweep(
   redis: Redis,
   keys: Keys,
-  leaseMs: number,
-  pauseMs: number,
-  limit: number,
-  cursor: string,
+  { leaseMs, pauseMs, limit, cursor }: Sweep,
 ): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
   const reply = (await runScript(
     redis,
@@ -196,14 +204,19 @@ export async function redeliver(redis: Redis, keys: Keys, leaseMs: number, token
   return (reply as Buffer[]).length;
 }
 
+export interface Quarantined {
+  readonly token: Token;
+  /** Key of the record; `null` when there is none. */
+  readonly record: string | null;
+  readonly reason: string;
+  readonly message: Buffer;
+}
+
 /** Takes a message that can never run from its stream and keeps it, with the reason, for an operator. */
 export async function quarantine(
   redis: Redis,
   keys: Keys,
-  token: Token,
-  record: string | null,
-  reason: string,
-  message: Buffer,
+  { token, record, reason, message }: Quarantined,
 ): Promise<void> {
   await runScript(
     redis,

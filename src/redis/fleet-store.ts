@@ -31,8 +31,7 @@ export interface LiveWorker extends WorkerReport {
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
-  consumer: string,
-  ttlMs: number,
+  { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
   report: WorkerReport,
 ): Promise<number> {
   const nowMs = await runScript(

@@ -31,6 +31,13 @@ export async function reportProgress(redis: Redis, keys: Keys, reports: readonly
   await Promise.all(batches);
 }
 
+export interface ProgressChange {
+  readonly key: string;
+  readonly generation: number;
+  readonly change: 'increment' | 'total' | 'message';
+  readonly value: string | number;
+}
+
 /**
  * Changes the progress of one execution from outside. Returns `null` when there is no record, and no progress when the
  * key belongs to another generation, which is then returned.
@@ -38,10 +45,7 @@ export async function reportProgress(redis: Redis, keys: Keys, reports: readonly
 export async function changeProgress(
   redis: Redis,
   keys: Keys,
-  key: string,
-  generation: number,
-  change: 'increment' | 'total' | 'message',
-  value: string | number,
+  { key, generation, change, value }: ProgressChange,
 ): Promise<{ readonly generation: number; readonly progress: ProgressRecord | null } | null> {
   const args = [keys.prefix, key, generation, change, value];
   const reply = (await runScript(redis, 'change-progress', [keys.run(key)], args)) as (Buffer | number)[];

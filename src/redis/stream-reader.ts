@@ -4,17 +4,16 @@ import { type Entry, type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
 import { GROUP, STREAM } from './schema.js';
 
-/**
- * Reads up to `count` entries per stream, waiting up to `blockMs` for the first one. `front` is named first, so that
- * executions that have waited before are served before new ones.
- */
-export async function readEntries(
-  blocking: Redis,
-  keys: Keys,
-  consumer: string,
-  count: number,
-  blockMs: number,
-): Promise<Entry[]> {
+export interface Read {
+  readonly consumer: string;
+  /** Largest number of entries to read from each stream. */
+  readonly count: number;
+  /** How long to wait for the first entry. */
+  readonly blockMs: number;
+}
+
+/** Reads entries. `front` is named first, so that executions that have waited before are served before new ones. */
+export async function readEntries(blocking: Redis, keys: Keys, { consumer, count, blockMs }: Read): Promise<Entry[]> {
   const reply = (await blocking.xreadgroupBuffer(
     'GROUP',
     GROUP,

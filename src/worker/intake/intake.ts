@@ -175,7 +175,7 @@ export class Intake extends Service {
       Math.ceil(HELD_BYTES / this.#averageBytes) - held() - onTheWay,
     );
     if (count <= 0 || signal.aborted) return null;
-    const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
+    const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -231,7 +231,7 @@ export class Intake extends Service {
     const { commands, keys, workerName, consumer } = this.#options;
     const applicants = batch.map(applicantOf);
     const deliveries = batch.map(({ delivery }) => delivery);
-    return this.#own(deliveries, earlier, () => admit(commands, keys, workerName, consumer, applicants));
+    return this.#own(deliveries, earlier, () => admit(commands, keys, { worker: workerName, consumer }, applicants));
   }
 
   /**
@@ -297,7 +297,8 @@ export class Intake extends Service {
       const { commands, keys, logger } = this.#options;
       const reason = error instanceof Error ? error.message : String(error);
       logger.error({ token: entry.token, reason }, 'a message that cannot be read was put into quarantine');
-      quarantine(commands, keys, entry.token, entry.record, reason, entry.message ?? Buffer.alloc(0)).catch((e) =>
+      const { token, record, message } = entry;
+      quarantine(commands, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((e) =>
         logger.error({ error: String(e) }, 'the quarantine failed: the message comes back when its lease ends'),
       );
     }
