@@ -1,15 +1,15 @@
 // Writes what is generated from ../schema.ts and the Lua files of this folder: ../scripts.generated.ts, and the tables of
 // README.md. With --check it writes nothing and fails when they are stale.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadSchema } from './schema-loader.js';
 import { luaNames, substitute } from './substitute.js';
 
 const fileUrl = (name) => new URL(name, import.meta.url);
 const read = (name) => readFileSync(fileUrl(name), 'utf8');
 
-function embeddedScripts(schema) {
-  const names = luaNames(schema);
+function embeddedScripts({ values }) {
+  const names = luaNames(values);
   const problems = [];
   const scripts = readdirSync(fileUrl('.'))
     .filter((file) => file.endsWith('.lua') && !file.startsWith('_'))
@@ -29,31 +29,28 @@ function embeddedScripts(schema) {
   return `${head}\nexport const SCRIPTS = {\n${scripts.join('\n')}\n} as const;\n`;
 }
 
-/** README.md with the tables between its markers, `<!-- schema GROUP ... -->` and `<!-- end -->`, written anew. */
-function readmeWithTables(schema) {
-  return read('README.md').replace(/(<!-- schema ([\w ]+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, groups, end) => {
-    const rows = groups.split(' ').flatMap((group) =>
-      [...schema.get(group).members].map(([name, { value, doc }]) => {
-        const isFamily = typeof value === 'string' && value.endsWith(':');
-        return [`\`${value === '' ? ' ' : value}${isFamily ? '…' : ''}\``, `\`${group}.${name}\``, doc];
-      }),
-    );
+/** README.md with new tables between its markers, `<!-- schema GROUP -->` and `<!-- end -->`. */
+function readmeWithTables({ values, docs }) {
+  return read('README.md').replace(/(<!-- schema (\w+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, group, end) => {
+    const rows = Object.entries(values[group]).map(([name, value]) => {
+      const shown = value === '' ? ' ' : value.replace(/:$/, ':…');
+      return [`\`${shown}\``, `\`${group}.${name}\``, docs.get(`${group}.${name}`)];
+    });
     const lines = [['in Redis', 'in the code', 'meaning'], ['---', '---', '---'], ...rows];
     return `${begin}\n${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n\n${end}`;
   });
 }
 
 const schema = await loadSchema();
-for (const [name, generated] of [
+for (const [file, generated] of [
   ['../scripts.generated.ts', embeddedScripts(schema)],
   ['README.md', readmeWithTables(schema)],
 ]) {
-  const file = fileUrl(name);
-  if (read(name) === generated) continue;
+  if (existsSync(fileUrl(file)) && read(file) === generated) continue;
   if (process.argv.includes('--check')) {
-    console.error(`${file.pathname} is stale: run npm run build and commit it`);
+    console.error(`src/redis/scripts/${file} is stale: run npm run build and commit it`);
     process.exitCode = 1;
   } else {
-    writeFileSync(file, generated);
+    writeFileSync(fileUrl(file), generated);
   }
 }

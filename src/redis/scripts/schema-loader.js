@@ -1,32 +1,12 @@
-// Loads ../schema.ts where Node cannot read TypeScript by itself (before 22.18): its values, and the comments beside them.
+// Loads ../schema.ts, which Node cannot read by itself before 22.18.
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 
 const url = new URL('../schema.ts', import.meta.url);
 
-/**
- * The exports of the schema by their names. Each has a `value` and a `doc`, and a group also has `members`: the same of
- * each of its properties.
- */
+/** Returns the exports of the schema, and its comments by what they stand before: `GROUP`, or `GROUP.name`. */
 export async function loadSchema() {
-  const values = await import(asModule(url));
-  const docs = readDocs();
-  const item = (name, value) => ({ value, doc: docs.get(name) ?? '' });
-  return new Map(
-    Object.entries(values).map(([name, value]) => [
-      name,
-      {
-        ...item(name, value),
-        members: new Map(
-          isGroup(value) ? Object.entries(value).map(([key, it]) => [key, item(`${name}.${key}`, it)]) : [],
-        ),
-      },
-    ]),
-  );
-}
-
-function isGroup(value) {
-  return typeof value === 'object' && !Array.isArray(value);
+  return { values: await import(asModule(url)), docs: readDocs() };
 }
 
 /** A TypeScript file as a URL to import, with what it imports in it. */
@@ -40,7 +20,6 @@ function asModule(file) {
   return `data:text/javascript;base64,${Buffer.from(linked).toString('base64')}`;
 }
 
-/** Comments by what they stand before: `NAME`, or `NAME.property`. */
 function readDocs() {
   const docs = new Map();
   const source = ts.createSourceFile(url.pathname, readFileSync(url, 'utf8'), ts.ScriptTarget.Latest, true);

@@ -1,12 +1,14 @@
 // Makes one Lua source of a script: includes resolved, names of the schema replaced by their values, comments removed.
 
-/** The schema's names as Lua writes them, each with the text that takes its place. */
+/** The names of the schema as Lua writes them, each with the text that takes its place. */
 export function luaNames(schema) {
   const names = new Map();
-  for (const [name, { value, members }] of schema) {
+  for (const [name, value] of Object.entries(schema)) {
     names.set(name, literal(value));
     if (Array.isArray(value)) names.set(`unpack(${name})`, value.map(literal).join(', '));
-    for (const [member, { value }] of members) names.set(`${name}.${snakeCase(member)}`, literal(value));
+    else if (typeof value === 'object') {
+      for (const [member, inner] of Object.entries(value)) names.set(`${name}.${snakeCase(member)}`, literal(inner));
+    }
   }
   return names;
 }
