@@ -10,10 +10,11 @@ export type RecordEvent = { readonly generation: number; readonly timeUs: number
 
 export function parseEvent(text: string): RecordEvent {
   const [head = '', ...lines] = text.split('\n');
-  const [generation, kind = '', timeUs] = head.split(' ');
-  const common = { generation: Number(generation), timeUs: Number(timeUs) };
-  if (kind === 'progress') return { ...common, kind, progress: readProgressLines(lines) };
+  const [placed, kind = '', publishedUs] = head.split(' ');
+  const generation = Number(placed);
+  const timeUs = Number(publishedUs);
+  if (kind === 'progress') return { kind, generation, timeUs, progress: readProgressLines(lines) };
   const fields = new Map<string, string>();
   for (const [i, field] of EVENT_FIELDS.entries()) if (lines[i]) fields.set(field, lines[i]);
-  return { ...common, kind: 'state', ...readState(kind, common.generation, fields) };
+  return { kind: 'state', generation, timeUs, ...readState(kind, generation, fields) };
 }

@@ -51,7 +51,6 @@ export function readRecord(
   const generation = Number(fields.get(RECORD.generation) ?? 0);
   const message = fields.get(PARKED.message) ?? read.message;
   return {
-    ...readState(fields.get(RECORD.state)!.toString(), generation, fields),
     generation,
     task: fields.get(RECORD.task)?.toString() ?? '',
     result: fields.get(RECORD.result) ?? null,
@@ -60,6 +59,8 @@ export function readRecord(
     readUs: read.timeUs,
     waitingFor: fields.get(PARKED.limit)?.toString() ?? null,
     message: message.length > 0 ? message : null,
+    // Last: V8 takes 60 times as long for an object that begins with a spread of this size.
+    ...readState(fields.get(RECORD.state)!.toString(), generation, fields),
   };
 }
 
