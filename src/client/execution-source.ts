@@ -1,7 +1,8 @@
 /** What the handles of one docket read and change of their executions. */
 import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
-import { type ExecutionRecord, readExecution } from '../redis/producer-store.js';
-import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
+import { readExecution } from '../redis/producer-store.js';
+import { changeProgress } from '../redis/progress-store.js';
+import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerConnection } from './connection.js';
 import type { EventCallback, Listener } from './listener.js';
@@ -62,7 +63,9 @@ export class RedisExecutionSource implements ExecutionSource {
     const { connection, settings } = this.#options;
     const { kind } = change;
     const value = kind === 'increment' ? change.by : kind === 'total' ? change.total : (change.message ?? '');
-    const changed = await connection.run((redis) => changeProgress(redis, settings.keys, key, generation, kind, value));
+    const changed = await connection.run((redis) =>
+      changeProgress(redis, settings.keys, { key, generation, change: kind, value }),
+    );
     if (!changed) throw new ExecutionNotFoundError(key);
     if (!changed.progress) throw new ExecutionSupersededError(key);
     return changed.progress;

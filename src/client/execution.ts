@@ -13,7 +13,7 @@ import {
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { RecordEvent } from '../redis/events.js';
-import type { ExecutionRecord } from '../redis/producer-store.js';
+import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';

@@ -1,5 +1,5 @@
 /** `execution.progress`: the progress that was read last, and changes from outside the body. */
-import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
+import { NO_PROGRESS, type ProgressRecord } from '../redis/record.js';
 import {
   checkIncrement,
   checkMessage,

@@ -138,9 +138,9 @@ export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOp
     totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
     queued: named(queue, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
     future: named(counted.future, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
-    running: named(counted.held, (entry, { consumer }, { state, worker, beganMs }) => {
-      const hasBegun = state === 'running' && beganMs !== null;
-      const since = hasBegun ? new Date(beganMs) : null;
+    running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
+      const hasBegun = state === 'running' && startedMs !== null;
+      const since = hasBegun ? new Date(startedMs) : null;
       return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
     }),
     waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),

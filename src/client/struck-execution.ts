@@ -1,6 +1,5 @@
 /** The handle of an `add` that was struck: nothing was written, so there is nothing to read, to wait for or to cancel. */
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import { NO_PROGRESS } from '../redis/progress-store.js';
+import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
 import { ExecutionHandle } from './execution.js';
 import type { ExecutionSource } from './execution-source.js';
 import type { PreparedCall } from './prepare.js';

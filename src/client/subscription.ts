@@ -9,9 +9,8 @@
  */
 import { RedisUnavailableError } from '../core/errors.js';
 import { isTerminal } from '../core/states.js';
-import type { RecordEvent, StateChange } from '../redis/events.js';
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
+import type { RecordEvent } from '../redis/events.js';
+import { type ExecutionRecord, NO_PROGRESS, type ProgressRecord, type StateChange } from '../redis/record.js';
 import type { ExecutionEvent, ProgressEvent, StateEvent } from '../tasks/events.js';
 import type { EventCallback } from './listener.js';
 

@@ -5,7 +5,6 @@
 import type { Redis } from 'ioredis';
 import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import { AddUnconfirmedError, DurabilityError, RedisUnavailableError } from '../core/errors.js';
-import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
 import { type DocketSettings, describeDocket } from '../redis/docket-settings.js';
 import {
   canWaitForReplicas,
@@ -17,6 +16,7 @@ import {
   waitForReplicas,
 } from '../redis/producer-store.js';
 import { isReplyError } from '../redis/reply-errors.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProducerConnection } from './connection.js';

@@ -3,8 +3,8 @@
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import type { Destination, Settlement, Token } from '../redis/delivery-store.js';
+import type { Entry } from '../redis/entry.js';
 import { type AdmissionStage, SUSPECT_AFTER } from '../redis/schema.js';
-import type { Entry } from '../redis/stream-reader.js';
 import type { TaskPolicies } from '../tasks/policies.js';
 import { Envelope, withAttempt } from '../wire/envelope.js';
 

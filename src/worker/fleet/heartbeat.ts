@@ -38,7 +38,7 @@ export class Heartbeat extends Service {
     const { redis, keys, consumer, intervalMs, missed, clock, logger } = this.#options;
     while (!signal.aborted) {
       try {
-        clock.learn(await heartbeat(redis, keys, consumer, intervalMs * missed, this.#options.report()));
+        clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, this.#options.report()));
         this.#answeredMs = monotonicMs();
       } catch (error) {
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');

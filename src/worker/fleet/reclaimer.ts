@@ -54,7 +54,7 @@ export class Reclaimer extends Service {
   /** Gives away one page of what has expired; true when there may be more. A pause of 0 follows up on one's own sweep. */
   async #sweep(pauseMs: number): Promise<boolean> {
     const { redis, keys, leaseMs, logger } = this.#options;
-    const found = await sweep(redis, keys, leaseMs, pauseMs, SWEEP_ITEMS, this.#cursor);
+    const found = await sweep(redis, keys, { leaseMs, pauseMs, limit: SWEEP_ITEMS, cursor: this.#cursor });
     if (!found) return false;
     this.#cursor = found.cursor;
     const own = new Set<Token>();

@@ -7,9 +7,10 @@
 import type { Redis } from 'ioredis';
 import { monotonicMs } from '../../core/clock.js';
 import { aborted, pause, Service } from '../../core/service.js';
-import { askedToStop, cancelledIds, forgetCancelled } from '../../redis/cancel-store.js';
+import { askedToStop, cancelledIds, forgetCancelled, parseCancelMessage } from '../../redis/cancel-store.js';
 import type { Token } from '../../redis/delivery-store.js';
 import type { Keys } from '../../redis/keys.js';
+import { CANCEL_REMEMBERED_MS } from '../../redis/schema.js';
 import type { Logger } from '../../tasks/context.js';
 import { type Delivery, keyOf } from '../delivery.js';
 
@@ -28,7 +29,7 @@ export interface CancelListenerOptions {
 }
 
 /** How long what was heard is remembered, in milliseconds: ids as long as in Redis, tokens until their claim is answered. */
-const ID_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
+const ID_REMEMBERED_MS = CANCEL_REMEMBERED_MS;
 const TOKEN_REMEMBERED_MS = 10 * 60 * 1_000;
 const RETRY_AFTER_MS = 1_000;
 
@@ -94,12 +95,13 @@ export class CancelListener extends Service {
     subscriber.off('message', onCancel).off('ready', relisten);
   }
 
-  /** See `Keys.cancel`. Many may come at once: what is here is searched once a turn. */
+  /** See `CancelMessage`. Many may come at once: what is here is searched once a turn. */
   #heard(what: string): void {
     const nowMs = monotonicMs();
-    if (what.startsWith('l')) this.#ids.set(what.slice(1), nowMs + ID_REMEMBERED_MS);
-    else if (what.startsWith('s')) this.#superseded.set(what.slice(1) as Token, nowMs + TOKEN_REMEMBERED_MS);
-    else this.#tokens.set(what as Token, nowMs + TOKEN_REMEMBERED_MS);
+    const message = parseCancelMessage(what);
+    if (message.kind === 'id') this.#ids.set(message.id, nowMs + ID_REMEMBERED_MS);
+    else if (message.kind === 'superseded') this.#superseded.set(message.token, nowMs + TOKEN_REMEMBERED_MS);
+    else this.#tokens.set(message.token, nowMs + TOKEN_REMEMBERED_MS);
     if (this.#isStopScheduled) return;
     this.#isStopScheduled = true;
     setImmediate(() => {

@@ -18,10 +18,12 @@ import {
   type AdmissionResult,
   admit,
 } from '../../redis/admission-store.js';
-import { BATCH_BYTES, BATCH_ITEMS, claim, ensureGroups, quarantine } from '../../redis/delivery-store.js';
+import { claim, ensureGroups, quarantine } from '../../redis/delivery-store.js';
+import type { Entry } from '../../redis/entry.js';
 import type { Keys } from '../../redis/keys.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { type Entry, readEntries } from '../../redis/stream-reader.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import { readEntries } from '../../redis/stream-reader.js';
 import type { Logger } from '../../tasks/context.js';
 import { type Delivery, deliveryOf, keyOf, ticketOf } from '../delivery.js';
 import type { AttemptBudget } from './attempt-budget.js';
@@ -173,7 +175,7 @@ export class Intake extends Service {
       Math.ceil(HELD_BYTES / this.#averageBytes) - held() - onTheWay,
     );
     if (count <= 0 || signal.aborted) return null;
-    const reading = readEntries(blocking, keys, consumer, count, longestReadMs);
+    const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -229,7 +231,7 @@ export class Intake extends Service {
     const { commands, keys, workerName, consumer } = this.#options;
     const applicants = batch.map(applicantOf);
     const deliveries = batch.map(({ delivery }) => delivery);
-    return this.#own(deliveries, earlier, () => admit(commands, keys, workerName, consumer, applicants));
+    return this.#own(deliveries, earlier, () => admit(commands, keys, { worker: workerName, consumer }, applicants));
   }
 
   /**
@@ -295,7 +297,8 @@ export class Intake extends Service {
       const { commands, keys, logger } = this.#options;
       const reason = error instanceof Error ? error.message : String(error);
       logger.error({ token: entry.token, reason }, 'a message that cannot be read was put into quarantine');
-      quarantine(commands, keys, entry.token, entry.record, reason, entry.message ?? Buffer.alloc(0)).catch((e) =>
+      const { token, record, message } = entry;
+      quarantine(commands, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((e) =>
         logger.error({ error: String(e) }, 'the quarantine failed: the message comes back when its lease ends'),
       );
     }
@@ -338,5 +341,5 @@ function applicantOf({ delivery, gates }: Limited): AdmissionRequest {
   const { record, token, envelope, admissionStage, holdsPermits } = delivery;
   const { attempt, ttlMs } = envelope;
   const id = record === null ? (envelope.id ?? token) : '';
-  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, gates };
+  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, checks: gates };
 }

@@ -4,7 +4,7 @@ import { Subscription, type SubscriptionSource } from '../../../src/client/subsc
 import { ExecutionNotFoundError, RedisUnavailableError } from '../../../src/core/errors.js';
 import type { ExecutionState } from '../../../src/core/states.js';
 import { parseEvent, type RecordEvent } from '../../../src/redis/events.js';
-import type { ExecutionRecord } from '../../../src/redis/producer-store.js';
+import type { ExecutionRecord } from '../../../src/redis/record.js';
 import type { ExecutionEvent } from '../../../src/tasks/events.js';
 import { type Deferred, deferred } from '../../support/wait.js';
 

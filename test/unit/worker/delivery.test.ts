@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { UndecodableValueError } from '../../../src/core/errors.js';
-import type { Entry } from '../../../src/redis/stream-reader.js';
+import type { Entry } from '../../../src/redis/entry.js';
 import { perpetual, type TaskPolicies } from '../../../src/tasks/policies.js';
 import { encoderFor } from '../../../src/wire/codec.js';
 import { Envelope, encodeEnvelope, WIRE_VERSION } from '../../../src/wire/envelope.js';
