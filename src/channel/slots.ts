@@ -33,6 +33,11 @@ const TOTAL = 5; // in doubles
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
+/** Whether the run of this shipment has begun, so that the times and the progress in its row are its own. */
+export function hasBegun(state: SlotState): boolean {
+  return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
+}
+
 /** Why a run is asked to stop. */
 export const StopReason = {
   /** The worker stops, or lost the lease: it runs again elsewhere. */
