@@ -80,6 +80,7 @@ export class CancelListener extends Service {
         await this.#lookUp();
         this.#onReady();
       } catch (error) {
+        if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'cancels could not be looked up, trying again');
         await pause(RETRY_AFTER_MS, signal);
         if (!signal.aborted) await listen();
