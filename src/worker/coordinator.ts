@@ -35,9 +35,9 @@ import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
-/** The pauses between looks at what remains in the docket: the first, and the longest. */
-const FIRST_LOOK_MS = 10;
-const LONGEST_LOOK_MS = 500;
+/** The pause before each check whether anything remains in the docket: the first, and the longest. */
+const FIRST_CHECK_MS = 10;
+const LONGEST_CHECK_MS = 500;
 
 export interface CoordinatorOptions {
   readonly docket: DocketSettings;
@@ -186,15 +186,15 @@ export class Coordinator {
 
   /**
    * Resolves when nothing remains in the whole docket, on any worker, except under the keys that this worker may run no
-   * more. Looks twice, because an answer is true for a moment only.
+   * more. Checks twice, because an answer is true for a moment only.
    */
   async finished(signal: AbortSignal): Promise<void> {
-    let emptyLooks = 0;
-    let pauseMs = FIRST_LOOK_MS;
-    while (emptyLooks < 2 && !signal.aborted) {
+    let emptyChecks = 0;
+    let pauseMs = FIRST_CHECK_MS;
+    while (emptyChecks < 2 && !signal.aborted) {
       await pause(pauseMs, signal);
-      pauseMs = Math.min(2 * pauseMs, LONGEST_LOOK_MS);
-      emptyLooks = (await this.#isDocketEmpty()) ? emptyLooks + 1 : 0;
+      pauseMs = Math.min(2 * pauseMs, LONGEST_CHECK_MS);
+      emptyChecks = (await this.#isDocketEmpty()) ? emptyChecks + 1 : 0;
     }
   }
 
@@ -203,7 +203,7 @@ export class Coordinator {
     return this.#readiness.notReadyBecause();
   }
 
-  /** Attempts on the threads, by the label of their task. */
+  /** Counts the attempts on the threads, by the label of their task. */
   onThreads(): Map<string, { begun: number; running: number }> {
     return this.#pipeline.attemptRecorder?.onThreads() ?? new Map();
   }

@@ -2,7 +2,8 @@
  * The orderly end of a worker, in which nothing is lost and nobody is charged for it.
  *
  * Owns the order of its steps, and the deadline: the drain takes `drainTimeoutMs` at most, whatever the tasks do and
- * wherever Redis is. Commands wait for a Redis that is away; the drain does not. What it leaves behind is redelivered.
+ * whether Redis answers or not. Commands wait for a Redis that is away; the drain does not, and what it leaves behind is
+ * redelivered.
  */
 import { monotonicMs } from '../core/clock.js';
 import { pause } from '../core/service.js';
@@ -14,7 +15,7 @@ import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
 
-/** What the last commands have, however late it is by then. */
+/** Milliseconds that the last commands have, even when the deadline has passed. */
 const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
@@ -24,7 +25,7 @@ export interface DrainOptions {
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle'>;
   readonly drainTimeoutMs: number;
-  /** What a run has to end by itself once it was told to stop; part of the drain timeout. */
+  /** Milliseconds that a run has to end by itself after it was told to stop; part of the drain timeout. */
   readonly abortGraceMs: number;
   readonly logger: Logger;
   /** Gives deliveries that have not started back to Redis. */
@@ -69,12 +70,12 @@ async function interruptRuns({ dispatcher, logger }: DrainOptions, deadlineMs: n
   await dispatcher.empty(deadlineMs - monotonicMs());
 }
 
-/** What still runs goes back uncharged, because it is not to blame. */
+/** Runs that are still on the threads are requeued uncharged, because they are not to blame. */
 async function endThreads({ supervisor, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
   await supervisor.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
 }
 
-/** Gives back what was shipped to a thread that was ended before it got there. */
+/** Requeues what was shipped to a thread that was ended before it began. */
 function requeueRevoked({ dispatcher, requeueUnstarted }: DrainOptions): void {
   requeueUnstarted(dispatcher.revokeUnstarted());
 }

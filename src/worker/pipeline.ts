@@ -7,9 +7,12 @@
  *                      │                                        │                                    ^
  *                      └─ it must not run, or not here ─────────┴────────────────────────────────────┘
  *
- * Owns two rules. Whether something runs is decided by pure functions (`classify`, `startVerdictOf`), and acted upon only
- * here. And from its read until its settlement is confirmed a delivery is always in the hands of some part, since each
- * hands it to the next within one turn of the event loop; `held` lists them all, so that none is left without a lease.
+ * In the code: `#accept` classifies what was read, `#start` decides what may run, and `#dispatcherEvents` takes what comes
+ * back. Owns two rules:
+ *
+ * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on their answers.
+ * - From its read until its settlement is confirmed, a delivery is always in the hands of some part, because each part
+ *   hands it to the next within one turn of the event loop. `held` lists them all, so none is left without a lease.
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
@@ -41,9 +44,9 @@ const OVER_BUDGET_DELAY_MS = 1_000;
 export interface PipelineOptions {
   readonly settings: WorkerSettings;
   readonly attemptBudget: AttemptBudget;
-  /** Whether the worker is stopping: it ends threads itself then. */
+  /** Whether the worker is draining: a thread that is lost then was ended by the worker. */
   isDraining(): boolean;
-  /** Ends a thread that has run all it may. */
+  /** Ends a thread that has run as many executions as it may. */
   retireThread(thread: Thread): void;
 }
 
@@ -124,7 +127,7 @@ export class Pipeline implements Criteria, StartCriteria {
     yield* this.settler.deliveries();
   }
 
-  /** Read: sorts entries by what is to be done with them. An attempt is counted here, once nothing but its claim is left. */
+  /** Read: does with each entry what its class asks for. An attempt is counted here, when only its claim is left. */
   #accept(entries: readonly Entry[]): void {
     const lean: Delivery[] = [];
     const recorded: Delivery[] = [];
@@ -166,7 +169,7 @@ export class Pipeline implements Criteria, StartCriteria {
     this.claimer.admit(limited);
   }
 
-  /** Claimed, or lean: dispatches what may run. */
+  /** Claimed, or lean: dispatches what may run, and settles the rest. */
   #start(deliveries: readonly Delivery[]): void {
     const { counters } = this.#context;
     const startable: Delivery[] = [];
@@ -193,7 +196,7 @@ export class Pipeline implements Criteria, StartCriteria {
     this.dispatcher.add(startable);
   }
 
-  /** Dispatched: what comes back from the dispatcher, and what becomes of it. */
+  /** Dispatched: settles what comes back from the dispatcher, or requeues it. */
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => this.settler.settle(delivery, outcome),

@@ -1,4 +1,7 @@
-/** Says whether a worker takes work, and what it reports of itself with each heartbeat. */
+/**
+ * Says whether a worker takes work: to a probe with the reason, and to the fleet with each heartbeat. Owns that both go by
+ * the same rule.
+ */
 import { assertNever } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import type { WorkerReport } from '../redis/fleet-store.js';
@@ -43,7 +46,7 @@ export class Readiness {
     }
   }
 
-  /** What a heartbeat says of this worker. */
+  /** Returns what a heartbeat says of this worker. */
   report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#options.settings;
     const { catalog, dispatcher } = this.#options.pipeline;
@@ -65,7 +68,7 @@ export class Readiness {
     return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
   }
 
-  /** Whether the intake reads, or has all that the threads can run. Else something holds it up, or it was stopped. */
+  /** Whether the intake reads, or the threads have all they can run. Otherwise something holds it up, or it was stopped. */
   #canClaim(): boolean {
     const { heartbeatIntervalMs, settings, pipeline } = this.#options;
     const patienceMs = Math.max(2 * heartbeatIntervalMs, settings.longestReadMs + READ_MARGIN_MS);

@@ -1,4 +1,4 @@
-/** Starts the threads of one worker: says what each is told at its start, and where its reports go. */
+/** Starts the threads of a worker: makes the configuration of each, and routes its reports. */
 import type { ThreadConfig } from '../channel/protocol.js';
 import type { DocketSettings } from '../client/options.js';
 import type { TaskCounters } from '../observe/task-counters.js';

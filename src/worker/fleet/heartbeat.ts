@@ -8,7 +8,7 @@ export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' |
   readonly intervalMs: number;
   /** Heartbeats that may be missed before the worker is no longer listed. */
   readonly missed: number;
-  /** What to say of this worker. */
+  /** Returns what the heartbeat says of this worker. */
   report(): WorkerReport;
 }
 

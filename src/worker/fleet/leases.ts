@@ -32,7 +32,8 @@ export class Leases extends Service {
         const tokens = this.#tokens();
         if (tokens.size === 0) continue;
         const lost = await renew(redis, keys, consumer, [...tokens]);
-        // What was settled while the renewal was in flight is gone for a good reason; that answer may have come with this one.
+        // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
+        // settlement may have come together with this one.
         await turn();
         const held = this.#tokens();
         const stillHeld = lost.filter((token) => held.has(token));

@@ -26,7 +26,8 @@ export class Scheduler extends Service {
     const onWake = (channel: string) => {
       if (channel === keys.wake) wake();
     };
-    // What was announced before the subscription was confirmed, at the start or after a lost link, was not heard: look again.
+    // A head that was announced before the subscription was confirmed, at the start or after a lost link, was not heard.
+    // So each subscription wakes the scheduler.
     const subscribe = () => {
       subscriber
         .subscribe(keys.wake)

@@ -16,7 +16,7 @@ const RETRY_AFTER_MS = 1_000;
 
 export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'clock' | 'logger'> {
   readonly executionTtlMs: number;
-  /** What this worker can run. */
+  /** Returns the tasks that this worker can run. */
   tasks(): readonly TaskManifest[];
 }
 

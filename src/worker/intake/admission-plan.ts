@@ -78,7 +78,7 @@ type Scalar = Exclude<Picked, { type: 'other' }>;
 const ORDER: readonly LimitData['kind'][] = ['cooldown', 'debounce', 'rate', 'concurrency'];
 /** A value of more bytes is hashed. */
 const MAXIMUM_VALUE_BYTES = 64;
-/** Stands for the fallback. Its name is empty, which the server's lists of names could not hold; no task is encoded like this. */
+/** Stands for the fallback, whose empty name the server's lists of names could not hold. No task is encoded like this. */
 const OF_FALLBACK = '%';
 /** Half a surrogate pair cannot be percent-encoded. */
 const UNSAFE = /\p{Cs}/u;

@@ -29,9 +29,9 @@ const UNBLOCK_EVERY_MS = 20;
 
 export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
   readonly longestReadMs: number;
-  /** Says how many deliveries there is room for, and how many it has. */
+  /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
-  /** What is being claimed takes room too, and is waited for when the intake stops. */
+  /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'stopRetrying' | 'idle'>;
   /** Takes what was read; must not throw. */
   accept(entries: readonly Entry[]): void;
@@ -115,7 +115,7 @@ export class Intake extends Service {
     }
   }
 
-  /** Starts a read for the room that is left beside `unaccepted` entries and those being claimed; `null` when there is none. */
+  /** Starts a read for the room beside `unaccepted` entries and those being claimed; `null` when there is none. */
   #read(unaccepted: number, signal: AbortSignal): Promise<Entry[]> | null {
     const { blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
     const notDispatched = unaccepted + claimer.claiming.size;
@@ -137,7 +137,7 @@ export class Intake extends Service {
     this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
   }
 
-  /** Creates streams and group anew when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */
+  /** Creates streams and group when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { redis, keys, logger } = this.#options;
     logger.warn({ error: String(error) }, 'reading failed, trying again');

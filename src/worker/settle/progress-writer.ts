@@ -31,7 +31,7 @@ interface Tracked extends Values {
   written: Written;
 }
 
-/** `undefined` stands for a value that nobody knows: a write that would change it is in flight, or has failed and may have arrived. */
+/** `undefined` is a value that nobody knows: a write that would change it is in flight, or has failed and may have arrived. */
 type Written = { readonly [Field in keyof Values]: Values[Field] | undefined };
 
 const NOTHING: Readonly<Values> = { current: 0, total: DEFAULT_TOTAL, message: null };

@@ -19,7 +19,7 @@ const RETRY_AFTER_MS = 200;
 const BATCHES_IN_FLIGHT = 6;
 
 export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
-  /** Called for a delivery of which nothing was written: its entry was gone, or its key had passed to another execution. */
+  /** Called for a delivery that was fenced off: its entry was gone, or its key had passed to another execution. */
   onFenced(delivery: Delivery): void;
 }
 
