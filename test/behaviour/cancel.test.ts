@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { keysOf } from '../../src/redis/keys.js';
 import { encoderFor } from '../../src/wire/codec.js';
 import { Envelope, encodeEnvelope } from '../../src/wire/envelope.js';
-import type { Delivery } from '../../src/worker/delivery.js';
+import { Delivery } from '../../src/worker/delivery.js';
 import { CancelListener } from '../../src/worker/intake/cancel-listener.js';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Added, addEachWay, CHAINS, left, ran, runsOf } from '../support/chains.js';
@@ -340,7 +340,7 @@ describeEachServer('a cancel that is heard', (url) => {
   function delivery(record: string | null, token: Delivery['token']): Delivery {
     const envelope = new Envelope(encodeEnvelope(encoderFor({}, 'args'), 'once', 0, record === null ? 'id' : null, {}));
     const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
-    return { token, record, envelope, policies: {}, dueMs: 0, ...counts };
+    return new Delivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
   }
 
   test('before the claim is confirmed is not forgotten', async () => {

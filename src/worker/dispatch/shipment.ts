@@ -13,7 +13,6 @@
 import type { ChunkItem } from '../../channel/protocol.js';
 import type { StopReason } from '../../channel/slots.js';
 import type { Delivery } from '../delivery.js';
-import type { Lane } from './lane.js';
 
 /** Why a thread is ended because of an execution: it ran out of time, or did not stop when it was asked to. */
 export type CondemnReason = 'timeout' | StopReason;
@@ -28,7 +27,6 @@ type Place = 'shipped' | 'row kept' | 'over';
 
 export interface ShipmentParts {
   readonly delivery: Delivery;
-  readonly lane: Lane;
   /** Expected duration; 0 for an unknown task, which travels alone. */
   readonly expectedMs: number;
   readonly row: number;
@@ -37,7 +35,6 @@ export interface ShipmentParts {
 
 export class Shipment implements ChunkItem {
   readonly delivery: Delivery;
-  readonly lane: Lane;
   readonly expectedMs: number;
   readonly row: number;
   readonly epoch: number;
@@ -49,9 +46,8 @@ export class Shipment implements ChunkItem {
   #stop: StopRequest | null = null;
   #condemned: CondemnReason | null = null;
 
-  constructor({ delivery, lane, expectedMs, row, epoch }: ShipmentParts) {
+  constructor({ delivery, expectedMs, row, epoch }: ShipmentParts) {
     this.delivery = delivery;
-    this.lane = lane;
     this.expectedMs = expectedMs;
     this.row = row;
     this.epoch = epoch;

@@ -22,6 +22,7 @@ const ROWS = 4_096;
 export class Shipments {
   readonly slots = new SlotTable(ROWS);
   readonly #byRow: (Shipment | undefined)[] = new Array(ROWS);
+  readonly #laneByRow: (Lane | undefined)[] = new Array(ROWS);
   readonly #freeRows = Array.from({ length: ROWS }, (_, row) => row);
   readonly #onLeaving: (shipment: Shipment) => void;
   #size = 0;
@@ -42,8 +43,9 @@ export class Shipments {
   /** Puts a delivery on the lane and on a free row; there must be one. */
   ship(delivery: Delivery, lane: Lane, expectedMs: number, nowMs: number): Shipment {
     const row = this.#freeRows.pop()!;
-    const shipment = new Shipment({ delivery, lane, expectedMs, row, epoch: this.slots.ship(row) });
+    const shipment = new Shipment({ delivery, expectedMs, row, epoch: this.slots.ship(row) });
     this.#byRow[row] = shipment;
+    this.#laneByRow[row] = lane;
     this.#size += 1;
     lane.add(shipment, nowMs);
     return shipment;
@@ -110,7 +112,8 @@ export class Shipments {
   }
 
   #remove(shipment: Shipment, endedMs?: number): void {
-    shipment.lane.remove(shipment, endedMs);
+    this.#laneByRow[shipment.row]!.remove(shipment, endedMs);
+    this.#laneByRow[shipment.row] = undefined;
     this.#byRow[shipment.row] = undefined;
     this.#size -= 1;
   }
