@@ -30,7 +30,7 @@ export interface ThreadConfig {
   readonly logsAttempts: boolean;
   /** Whether the worker counts what tasks add through `ctx.docket`. */
   readonly countsPlacements: boolean;
-  /** Most attempts that this thread runs at once. */
+  /** Maximum number of attempts that this thread runs at once. */
   readonly concurrency: number;
   readonly workerName: string;
   /** The settings of the docket that the thread opens for `ctx.docket`. */

@@ -7,16 +7,16 @@
 
 /** How large a batch may be. */
 export interface BatchSize<I> {
-  /** Most items in a batch. */
+  /** Maximum number of items in a batch. */
   readonly maxItems: number;
-  /** Most bytes in a batch, as counted by `sizeOf`. A single larger item travels alone. */
+  /** Maximum number of bytes in a batch, as counted by `sizeOf`. A single larger item travels alone. */
   readonly maxBytes: number;
   /** Returns the size of an item in bytes. */
   readonly sizeOf: (item: I) => number;
 }
 
 export interface BatchLimits<I> extends BatchSize<I> {
-  /** Most batches without a reply. With 2, one is written while the other is executed. */
+  /** Maximum number of batches without a reply. With 2, one is written while the other is executed. */
   readonly maxInFlight: number;
 }
 

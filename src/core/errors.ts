@@ -48,7 +48,7 @@ export class PayloadTooLargeError extends DocketError {
     readonly limit: number,
   ) {
     super(
-      `the arguments of '${task}' take ${bytes} bytes, but the limit is ${limit}: store the data elsewhere and pass a reference, or raise maxPayloadBytes`,
+      `the arguments of '${task}' take ${bytes} bytes, the limit is ${limit}: store the data elsewhere and pass a reference, or raise maxPayloadBytes`,
     );
   }
 }
@@ -64,7 +64,7 @@ export class ResultTooLargeError extends DocketError {
     readonly limit: number,
   ) {
     super(
-      `the result of '${task}' takes ${bytes} bytes, but the limit is ${limit}: store it elsewhere and return a reference, or raise maxPayloadBytes`,
+      `the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference, or raise maxPayloadBytes`,
     );
   }
 }
@@ -264,7 +264,7 @@ export class PoisonedError extends DocketError {
     readonly charges: number,
   ) {
     super(
-      `the thread or process that ran execution '${key}' died ${charges} times, so it is not retried: look for process.exit(), a crash or a lack of memory in its task`,
+      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: look for process.exit(), a crash or a lack of memory in its task`,
     );
   }
 }

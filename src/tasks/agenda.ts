@@ -24,7 +24,7 @@ export interface ScatterOptions {
    */
   readonly start?: Date | Duration;
   /**
-   * Most time by which each execution is moved at random, either way. None is moved before the start.
+   * Maximum time by which each execution is moved at random, either way. None is moved before the start.
    * @default 0
    */
   readonly jitter?: Duration;

@@ -76,7 +76,7 @@ export interface Execution<R> {
 /** Options of `execution.result()`. */
 export interface ResultOptions {
   /**
-   * Longest wait from now. Cannot be combined with `deadline`.
+   * Maximum wait from now. Cannot be combined with `deadline`.
    * @default no limit
    */
   timeout?: Duration;

@@ -14,14 +14,14 @@ export type LimitPolicy<N extends string> = LimitData & { readonly [policy]: 'li
 export type LimitData = { readonly argument: string | null } & (
   | {
       readonly kind: 'concurrency';
-      /** Most executions that run at once. */
+      /** Maximum number of executions that run at once. */
       readonly max: number;
       /** Name under which tasks share the limit; `null` for a limit of this task only. */
       readonly scope: string | null;
     }
   | {
       readonly kind: 'rate';
-      /** Most attempts that start within any period of `perMs`. */
+      /** Maximum number of attempts that start within any period of `perMs`. */
       readonly max: number;
       readonly perMs: number;
       readonly onExceeded: 'delay' | 'drop';
@@ -33,7 +33,7 @@ export type LimitData = { readonly argument: string | null } & (
 /** Options of {@link concurrencyLimit}. */
 export interface ConcurrencyLimitOptions {
   /**
-   * Most executions that run at once in the whole fleet. The others wait, first come, first served.
+   * Maximum number of executions that run at once in the whole fleet. The others wait, first come, first served.
    * @default 1
    */
   max?: number;
@@ -75,7 +75,7 @@ export function concurrencyLimit(
 
 /** Options of {@link rateLimit}. */
 export interface RateLimitOptions {
-  /** Most attempts that may start within any period of `per`. */
+  /** Maximum number of attempts that may start within any period of `per`. */
   max: number;
   /** Length of the period, more than 0. It is a sliding period on the server's clock. */
   per: Duration;

@@ -76,7 +76,7 @@ export interface ExponentialRetryOptions {
    */
   minimumDelay?: Duration;
   /**
-   * Longest delay between two attempts.
+   * Maximum delay between two attempts.
    * @default '64s'
    */
   maximumDelay?: Duration;

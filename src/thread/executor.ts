@@ -22,7 +22,7 @@ import { SharedInstances } from './shared-instances.js';
 export interface ExecutorOptions {
   readonly loaded: LoadedTasks;
   readonly scope: ThreadScope;
-  /** Most attempts at once. */
+  /** Maximum number of attempts at once. */
   readonly concurrency: number;
   /** Whether the start and the end of each attempt are logged, at `debug`. */
   readonly logsAttempts: boolean;
@@ -31,7 +31,7 @@ export interface ExecutorOptions {
 }
 
 /**
- * Longest time for which an outcome waits for others while its chunk goes on. It is checked by a timer and before each
+ * Maximum time for which an outcome waits for others while its chunk goes on. It is checked by a timer and before each
  * start, because the next body may block the event loop, and with it the timer, for long. Results that are younger then
  * wait for that body; outcomes without a result reach the coordinator through the slot table.
  */

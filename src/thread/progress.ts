@@ -29,7 +29,9 @@ export class AttemptProgress implements Progress {
   #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  /** @param isStored - whether the execution has a record; without one nobody can read a message, and none is sent */
+  /**
+   * @param isStored - whether the execution keeps its progress; otherwise nobody can read a message, and none is sent
+   */
   constructor(scope: ThreadScope, { row, epoch }: ChunkItem, isStored: boolean) {
     this.#isStored = isStored;
     this.#scope = scope;

@@ -19,7 +19,7 @@ export interface ThreadScope {
   /** Makes the spans of attempts, if a provider is registered. */
   readonly tracing: Tracing;
   readonly worker: { readonly name: string; readonly threadId: number };
-  /** Most bytes of encoded arguments or an encoded result. */
+  /** Maximum number of bytes of encoded arguments or an encoded result. */
   readonly maxPayloadBytes: number;
   /** Returns the thread's own docket, which is opened on first use. */
   docket(): TaskDocket;

@@ -193,8 +193,8 @@ function exceptionOf(thrown: unknown): { readonly exception: Exception; readonly
 const TRACEPARENT = /^traceparent: [0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/m;
 const TRACESTATE = /^tracestate: (.+)$/m;
 /**
- * Longest `tracestate`. The W3C asks to pass on at least 512; a longer one is left out, because it would be stored with
- * each execution.
+ * Maximum length of a `tracestate`. The W3C asks to pass on at least 512; a longer one is left out, because it would be
+ * stored with each execution.
  */
 const LONGEST_STATE = 512;
 

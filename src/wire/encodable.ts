@@ -59,7 +59,8 @@ export const VIEWS = [
 ] as const;
 
 /**
- * Most levels of objects within objects. Maps take the most stack: Node's default overflows at 700 to 1,000 of them.
+ * Maximum number of levels of objects within objects. Maps take the most stack: Node's default overflows at 700 to
+ * 1,000 of them.
  */
 export const MAX_DEPTH = 500;
 

@@ -137,7 +137,7 @@ class HeaderReader {
     if (type === 0xcd) return this.#bytes.readUInt16BE(this.#advance(2));
     if (type === 0xce) return this.#bytes.readUInt32BE(this.#advance(4));
     if (type === 0xcb) return this.#bytes.readDoubleBE(this.#advance(8));
-    throw new UndecodableValueError('the message has something else where a number should be');
+    throw new UndecodableValueError('expected a number in the header of the message');
   }
 
   stringOrNull(): string | null {
@@ -164,7 +164,7 @@ class HeaderReader {
     if ((type & 0xe0) === 0xa0) return type & 0x1f;
     if (type === 0xd9 || type === 0xc4) return this.#byte();
     if (type === 0xda || type === 0xc5) return this.#bytes.readUInt16BE(this.#advance(2));
-    throw new UndecodableValueError('the message has something else where text should be');
+    throw new UndecodableValueError('expected text in the header of the message');
   }
 
   #byte(): number {
@@ -173,7 +173,7 @@ class HeaderReader {
 
   #advance(count: number): number {
     const start = this.position;
-    if (start + count > this.#bytes.length) throw new UndecodableValueError('the message is cut off');
+    if (start + count > this.#bytes.length) throw new UndecodableValueError('the message is truncated');
     this.position = start + count;
     return start;
   }

@@ -30,7 +30,7 @@ export interface ErrorSink {
   tryWrite(room: number, write: () => void): boolean;
 }
 
-/** Most bytes for the fields of an error and of all errors within it. */
+/** Maximum number of bytes for the fields of an error and of all errors within it. */
 export const MAX_FIELD_BYTES = 16 * 1024;
 const MAX_CAUSES = 5;
 const MAX_ERRORS = 20;

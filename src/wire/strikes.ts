@@ -348,7 +348,7 @@ function isEqual(a: Scalar, b: Scalar): boolean {
 
 const OPERATORS: readonly unknown[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];
 const ORDERED: readonly Kind[] = ['string', 'number', 'date'];
-/** Longest canonical text. Every worker and producer holds the list in memory. */
+/** Maximum length of a canonical text in bytes. Every worker and producer holds the list in memory. */
 const MAXIMUM_BYTES = 4_096;
 const MAXIMUM_SHOWN = 60;
 

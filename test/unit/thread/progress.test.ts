@@ -81,7 +81,7 @@ test('nothing is written or sent once the attempt is over', async () => {
   expect(kept).toMatchObject({ current: 0, total: 100, message: 'two' });
 });
 
-test('messages of an execution without a record are not sent', async () => {
+test('messages of an execution that keeps no state are not sent', async () => {
   const { slots, row, sent, last } = await run((progress) => {
     progress.setMessage('one');
     expect(progress.message).toBe('one');
