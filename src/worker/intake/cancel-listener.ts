@@ -10,6 +10,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { aborted, pause, Service } from '../../core/service.js';
 import { askedToStop, cancelledIds, forgetCancelled, parseCancelMessage } from '../../redis/cancel-store.js';
 import type { Token } from '../../redis/delivery-store.js';
+import { CANCEL_REMEMBERED_MS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
 
@@ -25,7 +26,7 @@ export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'su
 }
 
 /** Milliseconds for which a cancelled id is remembered: as long as in Redis. */
-const ID_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
+const ID_REMEMBERED_MS = CANCEL_REMEMBERED_MS;
 /** Milliseconds for which a token is remembered: until its claim is surely answered. */
 const TOKEN_REMEMBERED_MS = 10 * 60 * 1_000;
 const RETRY_AFTER_MS = 1_000;

@@ -30,13 +30,13 @@ function laneOf(concurrency: number, tasksPerThread?: number): Lane {
   return lane;
 }
 
-function shipment(lane: Lane, expectedMs: number): Shipment {
-  return { lane, expectedMs } as Shipment;
+function shipment(expectedMs: number): Shipment {
+  return { expectedMs } as Shipment;
 }
 
 /** Puts a shipment on the lane. */
 function ship(lane: Lane, nowMs = 0): Shipment {
-  const one = shipment(lane, 1);
+  const one = shipment(1);
   lane.add(one, nowMs);
   return one;
 }
@@ -286,17 +286,17 @@ describe('what a lane has to do', () => {
 
   test('takes work ahead until it has enough for 5 ms', () => {
     const lane = laneOf(1);
-    lane.add(shipment(lane, CHUNK_MS - 1), 0);
+    lane.add(shipment(CHUNK_MS - 1), 0);
     expect(lane.isOpen(0)).toBe(true);
-    lane.add(shipment(lane, 1), 0);
+    lane.add(shipment(1), 0);
     expect(lane.isOpen(0)).toBe(false);
   });
 
   test('a thread that runs several at once has enough later', () => {
     const lane = laneOf(4);
-    lane.add(shipment(lane, 3 * CHUNK_MS), 0);
+    lane.add(shipment(3 * CHUNK_MS), 0);
     expect(lane.isOpen(0)).toBe(true);
-    lane.add(shipment(lane, CHUNK_MS), 0);
+    lane.add(shipment(CHUNK_MS), 0);
     expect(lane.isOpen(0)).toBe(false);
   });
 
@@ -324,7 +324,7 @@ describe('what a lane has to do', () => {
 
   test('forgets rounding errors when it is empty', () => {
     const lane = laneOf(1);
-    const shipments = [0.1, 0.2, 0.3].map((expectedMs) => shipment(lane, expectedMs));
+    const shipments = [0.1, 0.2, 0.3].map((expectedMs) => shipment(expectedMs));
     for (const one of shipments) lane.add(one, 0);
     for (const one of shipments) lane.remove(one, 0);
     expect(lane.expectedMs).toBe(0);

@@ -30,7 +30,7 @@ test('less room than a quarter is not worth a trip while the threads have enough
 
 test('nothing is read ahead of a stuck lane, and nothing for one that takes no work', () => {
   const [stuck, reserved, other] = lanesOf(1, 1, 1);
-  stuck!.add({ lane: stuck, expectedMs: 1 } as Shipment, 0);
+  stuck!.add({ expectedMs: 1 } as Shipment, 0);
   reserved!.reserve();
   expect(roomFor([stuck!, reserved!, other!], 1, 0, 1_000)).toBe(2 + 50);
 });

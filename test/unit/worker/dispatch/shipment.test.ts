@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { StopReason } from '../../../../src/channel/slots.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
-import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import { Shipment } from '../../../../src/worker/dispatch/shipment.js';
 
 function shipmentOf(deliveries = 0): Shipment {
   const delivery = { record: 'key', dueMs: 7, deliveries, envelope: { bytes: new Uint8Array(3) } } as Delivery;
-  return new Shipment({ delivery, lane: new Lane(0, 1), expectedMs: 2, row: 5, epoch: 9 });
+  return new Shipment({ delivery, expectedMs: 2, row: 5, epoch: 9 });
 }
 
 test('a shipment carries what its thread needs to know of the delivery', () => {

@@ -13,7 +13,7 @@ function setUp(...sizes: number[]) {
   const lanes = sizes.map((size, index) => {
     const lane = new Lane(index, 10);
     lane.attach(THREAD);
-    for (let i = 0; i < size; i++) lane.add({ lane, expectedMs: 1 } as Shipment, 0);
+    for (let i = 0; i < size; i++) lane.add({ expectedMs: 1 } as Shipment, 0);
     return lane;
   });
   return { lanes, suspect: new SoleSuspect(lanes), reserved: () => lanes.filter((lane) => lane.isReserved) };
