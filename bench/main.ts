@@ -1,4 +1,4 @@
-/** `npm run bench -- SCENARIO`: answers one question about performance, with peers in the same run and an audit after it. */
+/** `npm run bench -- SCENARIO`: answers one question about performance, beside peers in the same run, with an audit after it. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
@@ -21,12 +21,12 @@ interface Flags {
 
 const program = new Command('bench').description('Measures docket beside its peers. Exits with 1 when an audit fails.');
 
-const ROUNDS = new Option('--rounds <n>', 'rounds, each with one run per contender').argParser(count);
+const ROUNDS = new Option('--rounds <n>', 'number of rounds; each runs every contender once').argParser(count);
 
 command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Redis loop')
   .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks per run of the fastest contender', count)
-  .addOption(new Option('--scenario <name>', 'only one of the two').choices(['enqueue', 'drain']))
+  .option('--tasks <n>', 'tasks in a run of the fastest contender', count)
+  .addOption(new Option('--scenario <name>', 'run only one of the two').choices(['enqueue', 'drain']))
   .action((flags: Flags) =>
     run(flags, async (redis) => {
       const { quick, scenario, tasks, rounds = quick ? 1 : 3 } = flags;
@@ -42,9 +42,9 @@ command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Re
     }),
   );
 
-command('cpu', 'hash rounds of 100 ms on all cores, beside plain piscina')
+command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
   .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks per thread and run', count)
+  .option('--tasks <n>', 'tasks for each thread in a run', count)
   .action((flags: Flags) =>
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
@@ -52,9 +52,9 @@ command('cpu', 'hash rounds of 100 ms on all cores, beside plain piscina')
     }),
   );
 
-command('limits', 'what limits cost that hold nobody up, in CPU of Redis and coordinator')
+command('limits', 'the cost of limits that never make a task wait, in CPU time of Redis and the coordinator')
   .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks per run', count)
+  .option('--tasks <n>', 'tasks in a run', count)
   .action((flags: Flags) =>
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
@@ -62,9 +62,9 @@ command('limits', 'what limits cost that hold nobody up, in CPU of Redis and coo
     }),
   );
 
-command('metrics', 'what counting and being scraped costs, in CPU of the coordinator')
+command('metrics', 'the cost of counting and scraping, in CPU time of the coordinator')
   .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks per run', count)
+  .option('--tasks <n>', 'tasks in a run', count)
   .action((flags: Flags) =>
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 7, tasks = quick ? 40_000 : 300_000 } = flags;
@@ -72,7 +72,7 @@ command('metrics', 'what counting and being scraped costs, in CPU of the coordin
     }),
   );
 
-command('stall', 'spin on every thread for six leases, while another worker waits for the work').action(
+command('stall', 'spin on every thread for six leases, while another worker waits to take the work').action(
   (flags: Flags) =>
     run(flags, async (redis) => {
       const times = flags.quick ? { leaseMs: 1_000, spinMs: 4_000 } : { leaseMs: 5_000, spinMs: 30_000 };
@@ -86,12 +86,12 @@ function command(name: string, description: string): Command {
   return program
     .command(name)
     .description(description)
-    .option('--quick', 'smaller and fewer runs: shows that all works, the figures are rough')
+    .option('--quick', 'smaller and fewer runs: shows that everything works, with rough figures')
     .option('--json', 'print one JSON document on stdout');
 }
 
 async function run(flags: Flags, scenarios: (redis: BenchRedis) => Promise<Report[]>): Promise<void> {
-  process.once('SIGINT', () => process.exit(130)); // the server and its folder go with the process
+  process.once('SIGINT', () => process.exit(130)); // the exit removes the server and its folder
   try {
     await using redis = await startRedis();
     process.env.BENCH_REDIS_PATH = redis.path; // for the tasks that count their executions
@@ -102,7 +102,7 @@ async function run(flags: Flags, scenarios: (redis: BenchRedis) => Promise<Repor
     if (reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
   } catch (error) {
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    process.exit(1); // peers that still run end with us
+    process.exit(1); // peers that still run end with this process
   }
 }
 

@@ -1,4 +1,4 @@
-/** Entry `docket`: what declares and enqueues work. Loads neither the thread pool nor the command line. */
+/** The entry `docket`, for programs that declare and enqueue work. Loads neither the thread pool nor the command line. */
 export { Docket } from './client/docket.js';
 export type { DocketOptions, DurabilityOptions, ErrorClass } from './client/options.js';
 export type {

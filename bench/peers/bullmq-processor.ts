@@ -1,4 +1,4 @@
-/** What BullMQ runs: its sandbox loads this file into its threads, the in-process worker imports it. */
+/** The handler of BullMQ's jobs: its sandbox loads this file into threads, its in-process worker imports it. */
 import type { Payload } from './payload.js';
 import { tally } from './tally.js';
 

@@ -1,4 +1,4 @@
-/** BullMQ's worker, with its handler in the same process or in sandboxed worker threads. All else at its defaults. */
+/** BullMQ's worker, with its handler in the same process or in sandboxed worker threads. Everything else is at its default. */
 import { type KeepJobs, Worker } from 'bullmq';
 import run from './bullmq-processor.js';
 import { BULLMQ_QUEUE } from './names.js';
@@ -8,7 +8,7 @@ export interface BullmqWorkerSettings {
   readonly path: string;
   readonly concurrency: number;
   readonly sandboxed: boolean;
-  /** What stays of a completed job. */
+  /** How long, or how many, completed jobs are kept. */
   readonly keep: KeepJobs;
 }
 

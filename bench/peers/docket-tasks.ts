@@ -1,4 +1,4 @@
-/** What docket's workers run in the bench; loaded by their threads. */
+/** The tasks of docket's workers in the bench; their threads load this file. */
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
 import type { Payload } from './payload.js';
@@ -7,7 +7,7 @@ import { tally as tallyOf } from './tally.js';
 
 export const noop = task('noop', (_args: Payload) => {});
 
-/** More than ever run at once: these limits hold nobody up. */
+/** More than ever run at once, so these limits never make a task wait. */
 const max = 1_000_000;
 
 export const limitedTask = task('limited-task', { limits: [concurrencyLimit({ max })] }, (_args: Payload) => {});
@@ -38,7 +38,7 @@ export const hashRounds = task('hash-rounds', (args: Rounds) => {
   hashRoundsOf(args);
 });
 
-/** Holds its thread without ever yielding, as a long synchronous computation does. */
+/** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
   const end = Date.now() + ms;
@@ -57,5 +57,5 @@ export const tasks = collection(
   spin,
 );
 
-/** By the names that settings of producers have for them. */
+/** The tasks that producers add, by their names in `ProducerSettings`. */
 export const produced = { noop, tally, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };

@@ -1,4 +1,4 @@
-/** docket's worker with threads; what the settings leave out stays at its default. */
+/** docket's worker with threads. What the settings leave out is at its default. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Docket } from 'docket';
@@ -9,11 +9,11 @@ import { serve } from './serve.js';
 export interface DocketWorkerSettings {
   readonly url: string;
   readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
-  /** Reads the page of the metrics so often, from a process of its own; none by default. */
+  /** How often a separate process reads the metrics page; never, if it is left out. */
   readonly scrapeEveryMs?: number;
 }
 
-/** The first request starts the worker; every request answers with the loop delay of the coordinator since the last. */
+/** The answer to a request: the delay of the coordinator's event loop since the last one. The first starts the worker. */
 export interface LoopDelay {
   readonly p99Ms: number;
   readonly maxMs: number;
@@ -27,7 +27,7 @@ await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, scrapeEveryM
   };
   const quiet = () => {};
   const error = (...line: unknown[]) => console.error(...line);
-  // At the default level, but for the line that tells the port.
+  // Logs as the default does, and picks the port out of the line that announces it.
   const logger = {
     debug: quiet,
     info: (...[fields]: unknown[]) => listen(fields as object),

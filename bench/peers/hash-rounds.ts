@@ -1,4 +1,4 @@
-/** Work that is nothing but CPU and always the same amount: a chain of SHA-256. */
+/** Work that needs only CPU, and always the same amount of it: a chain of SHA-256. */
 import { createHash } from 'node:crypto';
 
 export interface Rounds {

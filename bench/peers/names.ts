@@ -1,4 +1,4 @@
-/** Where each contender keeps its work in the bench's Redis. */
+/** The names under which each contender keeps its work in the bench's Redis. */
 
 export const DOCKET = 'bench';
 export const BULLMQ_QUEUE = 'bench';

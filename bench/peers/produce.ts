@@ -1,20 +1,20 @@
-/** The skeleton of every producer program: adds a range, and says how long until the last add was confirmed. */
+/** The skeleton of every producer program: adds a range of tasks, and measures the time until the last add is confirmed. */
 import { performance } from 'node:perf_hooks';
 import { serve } from './serve.js';
 
-/** How tasks are handed over. */
-export type Way =
-  /** one call per task, `size` of them awaited together */
+/** How a producer adds its tasks. */
+export type AddMode =
+  /** One call for each task, `size` of them awaited together. */
   | { readonly kind: 'each'; readonly size: number }
-  /** one call per `size` tasks, one after the other */
+  /** One call for `size` tasks, each call after the one before. */
   | { readonly kind: 'batch'; readonly size: number };
 
 export interface ProducerSettings {
   readonly path: string;
   readonly url: string;
-  readonly way: Way;
+  readonly mode: AddMode;
   readonly task: 'noop' | 'tally' | 'limitedTask' | 'limitedValue' | 'limitedValues' | 'limitedRate' | 'limitedStack';
-  /** docket's `executionTtl`. BullMQ decides in the worker what it keeps. */
+  /** docket's `executionTtl`, in milliseconds. With BullMQ the worker decides what is kept. */
   readonly executionTtl: number;
 }
 

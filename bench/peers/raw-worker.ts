@@ -1,4 +1,4 @@
-/** The ceiling: read 500, acknowledge and delete them with the next read in one round trip, run nothing. */
+/** The upper bound for any worker: reads 500 entries, deletes them in the round trip of the next read, and runs nothing. */
 import { Redis } from 'ioredis';
 import { RAW_GROUP, RAW_STREAM } from './names.js';
 import { serve } from './serve.js';

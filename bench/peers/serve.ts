@@ -1,12 +1,13 @@
-/** The child's end of `support/peer.ts`: starts a program, answers requests, stops when told to or when the bench is gone. */
+/** The child's end of `support/peer.ts`: starts a program, answers its requests, and ends when asked to or with the bench. */
 import type { FromPeer, ToPeer } from '../support/peer.js';
 
+/** A contender's program: answers requests until it is stopped. */
 export interface Program<Request, Answer> {
   answer(request: Request): Promise<Answer> | Answer;
   stop(): Promise<void>;
 }
 
-/** Runs a peer program; its settings are the JSON in the first argument. */
+/** Runs a peer program, whose settings are the JSON in the first argument. */
 export async function serve<Settings, Request, Answer>(
   start: (settings: Settings) => Promise<Program<Request, Answer>> | Program<Request, Answer>,
 ): Promise<void> {

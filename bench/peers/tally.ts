@@ -1,6 +1,6 @@
 /**
- * Exact book-keeping for the untimed audit runs: a bit per index says who ran at least once, a counter says how often in
- * all. Lost = missing bits; repeated = counter minus bits.
+ * Counts every run of a task for the untimed audit runs: one bit for each index that ran at least once, and a counter of all
+ * runs. Lost tasks are missing bits; repeated runs are the counter minus the bits.
  */
 import { Redis } from 'ioredis';
 import type { Payload } from './payload.js';
@@ -10,7 +10,7 @@ export const TALLY_COUNT = 'tally:count';
 
 let connection: Redis | undefined;
 
-/** Connects on first use: one connection per process or worker thread, told by the environment, as both inherit it. */
+/** Connects on first use, once in each process or worker thread. The address is in the environment, which both inherit. */
 export async function tally({ index }: Payload): Promise<void> {
   connection ??= new Redis({ path: process.env.BENCH_REDIS_PATH! });
   await Promise.all([connection.setbit(TALLY_BITS, index, 1), connection.incr(TALLY_COUNT)]);

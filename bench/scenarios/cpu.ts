@@ -1,7 +1,7 @@
 /**
- * How much of the cores is left for CPU-bound tasks? A fixed number of hash rounds per task (about 100 ms), through docket
- * with a thread per core, and through plain piscina called from memory: what a queue costs shows in the ratio. On both
- * sides the clock runs from the hand-over of the first task to the arrival of the last result.
+ * How much of the cores is left for CPU-bound tasks? Each task is a fixed number of hash rounds (about 100 ms). They run
+ * through docket with one thread for each core, and through plain piscina called from memory, so the ratio shows what a
+ * queue costs. On both sides the clock runs from the first task that is added to the last result that arrives.
  */
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -58,10 +58,10 @@ export async function cpu(
   };
 }
 
-/** The rounds that take about `TASK_MS` here; the same number is then used by everybody, however busy the machine gets. */
+/** Finds how many rounds take about `TASK_MS` here. All contenders use this number, however busy the machine gets. */
 function calibrate(): number {
   const trial = 20_000;
-  hashRounds({ rounds: trial }); // compiled
+  hashRounds({ rounds: trial }); // compiles it
   const start = performance.now();
   hashRounds({ rounds: trial });
   return Math.round((trial * TASK_MS) / (performance.now() - start));
@@ -77,7 +77,7 @@ async function runDocket(redis: BenchRedis, { tasks, rounds }: Burst): Promise<C
     const executions = await docket.addMany(Array.from({ length: count }, () => call(hashTask, { rounds })));
     await Promise.all(executions.map((execution) => execution.result()));
   };
-  await burst(THREADS); // threads started and compiled
+  await burst(THREADS); // starts the threads and compiles the task
   const start = performance.now();
   await burst(tasks);
   const ms = performance.now() - start;

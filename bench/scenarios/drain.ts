@@ -1,14 +1,15 @@
 /**
  * How fast does one worker process empty a backlog of no-op tasks?
  *
- * The clock is the same for everybody, and belongs to nobody: every few milliseconds the bench asks Redis how many tasks
- * are queued or running (two O(1) commands). It starts when a tenth is done, so that no process boot, compilation or
- * first connection counts, and stops when nothing is left: at the last *acknowledged* completion, not when the last
- * handler returned. Backlogs differ in length so that every contender runs for seconds; rates do not depend on it.
+ * All contenders share one clock, and none of them runs it: every few milliseconds the bench asks Redis how many tasks are
+ * queued or running (two O(1) commands). The clock starts when a tenth is done, so that no process boot, compilation or
+ * first connection counts. It stops when nothing is left: at the last *acknowledged* completion, not when the last handler
+ * returned. The lengths of the backlogs differ, so that every contender runs for seconds; rates do not depend on them.
  *
- * Each contender has what its users would give it: BullMQ 100 jobs at a time in one process (no faster with more), or as
- * many sandbox threads as docket has; docket its defaults. Where docket keeps no record of a completed task BullMQ
- * removes completed jobs at once; where docket keeps state and result for 15 minutes, BullMQ keeps jobs as long.
+ * Each contender gets the settings that its users would choose: BullMQ 100 jobs at a time in one process (more is no
+ * faster), or the same number of sandbox threads as docket; docket its defaults. Where docket keeps no record of a completed
+ * task, BullMQ removes completed jobs at once; where docket keeps state and result for 15 minutes, BullMQ keeps its jobs
+ * for the same time.
  */
 import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
@@ -25,7 +26,7 @@ const THREADS = 2;
 const CONCURRENCY = 100;
 
 interface Contender extends Drainer {
-  /** The backlog's length, as a share of `--tasks`. */
+  /** Length of the backlog, as a share of `--tasks`. */
   readonly share: number;
 }
 
@@ -73,7 +74,7 @@ const CONTENDERS = [FORGET, TRACKED, BULLMQ, BULLMQ_KEPT, BULLMQ_THREADS, RAW];
 export interface DrainOptions {
   readonly tasks: number;
   readonly rounds: number;
-  /** How many tasks the untimed audit runs count one by one. */
+  /** How many tasks each untimed audit run counts one by one. */
   readonly audited: number;
 }
 
@@ -98,9 +99,9 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
         title: `drain: one worker process empties a backlog of no-op tasks (docket and BullMQ's sandbox: ${THREADS} threads)`,
         rows: CONTENDERS.map((contender) => summarize(contender.name, backlog(contender), runs.get(contender.name)!)),
         notes: [
-          `audit: in further runs of ${audited} tasks each, every single execution was counted`,
-          `deliveries that docket's worker gave back before they started, or lost, and that were delivered again: ${returned}`,
-          `round trips: socket reads by Redis, an upper bound; ${POLLS_PER_SECOND} of them a second are the bench's own`,
+          `audit: every single execution was counted in further runs of ${audited} tasks each`,
+          `deliveries that docket's worker requeued before they started, or that were redelivered: ${returned}`,
+          `round trips: socket reads by Redis, an upper bound; ${POLLS_PER_SECOND} a second are the bench's own`,
         ],
       },
     ],
@@ -114,7 +115,7 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
   };
 }
 
-/** Counts every single execution of a backlog: nothing may be lost, nothing may run twice. */
+/** Counts every single execution of a backlog: none may be lost, and none may run twice. */
 async function countEach(redis: BenchRedis, contender: Contender, tasks: number): Promise<string[]> {
   await preload(redis, contender, tasks, 'tally');
   const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis, CONCURRENCY));

@@ -1,9 +1,9 @@
 /**
- * How fast are tasks handed over? The clock runs in the producer, from the first `add` after the warm-up to the last one
- * that Redis confirmed. Both sides hand over the same payloads in windows or batches of the same size; batches follow one
- * another, as a producer that awaits them would send them.
+ * How fast are tasks added? The clock runs in the producer, from the first `add` after the warm-up to the last one that
+ * Redis confirms. Both sides add the same payloads in windows or batches of the same size. Each batch follows the one before,
+ * as with a producer that awaits them.
  */
-import type { Produced, ProducerSettings, Way } from '../peers/produce.js';
+import type { AddMode, Produced, ProducerSettings } from '../peers/produce.js';
 import { costPerTask, readCost } from '../support/cost.js';
 import { bullmqLedger, docketLedger, type Ledger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
@@ -14,27 +14,27 @@ import { interleave, problemsOf, type Run, rates, summarize, WARM_UP } from '../
 interface Contender {
   readonly name: string;
   readonly program: 'docket-producer' | 'bullmq-producer';
-  readonly way: Way;
+  readonly mode: AddMode;
   readonly executionTtl: number;
   readonly ledger: Ledger;
 }
 
 export const KEPT_MS = 15 * 60_000;
-const WINDOW: Way = { kind: 'each', size: 5_000 };
-const BATCH: Way = { kind: 'batch', size: 500 };
-const WHOLE: Way = { kind: 'batch', size: 1_000_000 };
+const WINDOW: AddMode = { kind: 'each', size: 5_000 };
+const BATCH: AddMode = { kind: 'batch', size: 500 };
+const WHOLE: AddMode = { kind: 'batch', size: 1_000_000 };
 
-const docket = (name: string, way: Way, executionTtl: number): Contender => ({
+const docket = (name: string, mode: AddMode, executionTtl: number): Contender => ({
   name: `docket ${name}`,
   program: 'docket-producer',
-  way,
+  mode,
   executionTtl,
   ledger: docketLedger,
 });
-const bullmq = (name: string, way: Way): Contender => ({
+const bullmq = (name: string, mode: AddMode): Contender => ({
   name: `BullMQ ${name}`,
   program: 'bullmq-producer',
-  way,
+  mode,
   executionTtl: 0,
   ledger: bullmqLedger,
 });
@@ -76,9 +76,9 @@ export async function enqueue(
 }
 
 async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): Promise<Run> {
-  const { program, way, executionTtl, ledger } = contender;
+  const { program, mode, executionTtl, ledger } = contender;
   await redis.reset();
-  const settings: ProducerSettings = { path: redis.path, url: redis.url, way, executionTtl, task: 'noop' };
+  const settings: ProducerSettings = { path: redis.path, url: redis.url, mode, executionTtl, task: 'noop' };
   const producer = await Peer.start(program, settings);
   const warm = Math.round(tasks * WARM_UP);
   await producer.request<Produced>({ from: 0, to: warm });

@@ -1,7 +1,7 @@
 /**
- * What does a limit cost that never holds anybody up? The same no-op tasks, tracked for 15 minutes, with and without limits
- * in pairs. Judged by the CPU of Redis and of the coordinator's thread per task, not by the rate, which on few cores also
- * has the cost of the threads in it.
+ * What does a limit cost that never makes a task wait? The same no-op tasks, tracked for 15 minutes, run with and without
+ * limits, in pairs. They are judged by the CPU time of Redis and of the coordinator's thread for each task, not by the rate:
+ * on few cores that includes the cost of the threads.
  */
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import type { ProducerSettings } from '../peers/produce.js';
@@ -13,7 +13,7 @@ import { interleave, problemsOf, type Run, summarize } from '../support/rounds.j
 import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
-/** Aimed at: a limit adds less than a quarter. */
+/** The target: a limit adds less than a quarter. */
 const AT_LEAST = 1 / 1.25;
 
 interface Contender extends Drainer {
@@ -29,7 +29,7 @@ const limited = (name: string, task: ProducerSettings['task']): Contender => ({
   worker: ({ url }): DocketWorkerSettings => ({ url, options: { threads: THREADS } }),
 });
 
-const FREE = limited('no limit', 'noop');
+const UNLIMITED = limited('no limit', 'noop');
 const LIMITED = [
   limited('concurrency of the task', 'limitedTask'),
   limited('concurrency by an argument, one value', 'limitedValue'),
@@ -37,23 +37,30 @@ const LIMITED = [
   limited('rate of the task', 'limitedRate'),
   limited('three concurrency limits', 'limitedStack'),
 ];
-/** The usual ones are judged, the others shown. */
+/** The usual limits are judged; the others are only shown. */
 const JUDGED = LIMITED.slice(0, 3);
 
 export async function limits(redis: BenchRedis, { rounds, tasks }: { rounds: number; tasks: number }): Promise<Report> {
-  const contenders = [FREE, ...LIMITED];
-  const runs = await interleave('limits', contenders, rounds, (one) => drainOnce(redis, one, tasks, one.task));
+  const contenders = [UNLIMITED, ...LIMITED];
+  const runs = await interleave('limits', contenders, rounds, (contender) =>
+    drainOnce(redis, contender, tasks, contender.task),
+  );
   const cpu = ({ name }: Contender) => runs.get(name)!.map(cpuOf);
   return {
     scenario: 'limits',
     tables: [
       {
         title: `limits: one worker process with ${THREADS} threads empties a backlog of no-op tasks, tracked`,
-        rows: contenders.map((one) => summarize(one.name, tasks, runs.get(one.name)!)),
+        rows: contenders.map(({ name }) => summarize(name, tasks, runs.get(name)!)),
       },
     ],
-    verdicts: JUDGED.map((one) =>
-      compare(`CPU of Redis and coordinator a task: no limit / ${one.name}`, cpu(FREE), cpu(one), AT_LEAST),
+    verdicts: JUDGED.map((contender) =>
+      compare(
+        `CPU of Redis and coordinator per task: no limit / ${contender.name}`,
+        cpu(UNLIMITED),
+        cpu(contender),
+        AT_LEAST,
+      ),
     ),
     problems: problemsOf(runs),
   };

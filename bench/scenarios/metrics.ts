@@ -1,7 +1,7 @@
 /**
- * What do metrics cost? The same no-op tasks, in pairs: nobody asks, or all is counted and scraped, five times as often as
- * usual. Judged by the CPU of the coordinator's thread per task. Both kinds of execution: without a record, where a
- * task costs the coordinator least and so counting weighs most, and tracked.
+ * What do metrics cost? The same no-op tasks run without metrics, and with everything counted and scraped five times as often
+ * as usual, in pairs. They are judged by the CPU time of the coordinator's thread for each task. Both kinds of execution are
+ * measured: tracked ones, and those without a record, which cost the coordinator least, so that counting weighs most.
  */
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import { type Drainer, drainOnce } from '../support/backlog.js';
@@ -13,29 +13,29 @@ import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
 const SCRAPE_EVERY_MS = 3_000;
-/** Aimed at: counting and being scraped adds less than 3 %. */
+/** The target: counting and scraping add less than 3 %. */
 const AT_LEAST = 1 / 1.03;
 
 interface Contender extends Drainer {
   readonly keptMs: number;
 }
 
-const contender = (name: string, keptMs: number, isWatched: boolean): Contender => ({
+const contender = (name: string, keptMs: number, hasMetrics: boolean): Contender => ({
   name,
   system: 'docket',
   ledger: docketLedger,
   keptMs,
   worker: ({ url }): DocketWorkerSettings => ({
     url,
-    options: { threads: THREADS, ...(isWatched && { metricsPort: 0 }) },
-    ...(isWatched && { scrapeEveryMs: SCRAPE_EVERY_MS }),
+    options: { threads: THREADS, ...(hasMetrics && { metricsPort: 0 }) },
+    ...(hasMetrics && { scrapeEveryMs: SCRAPE_EVERY_MS }),
   }),
 });
 
 const PAIRS = [
-  { what: 'without a record', off: contender('lean', 0, false), on: contender('lean, with metrics', 0, true) },
+  { kind: 'without a record', off: contender('lean', 0, false), on: contender('lean, with metrics', 0, true) },
   {
-    what: 'tracked',
+    kind: 'tracked',
     off: contender('tracked', KEPT_MS, false),
     on: contender('tracked, with metrics', KEPT_MS, true),
   },
@@ -46,19 +46,19 @@ export async function metrics(
   { rounds, tasks }: { rounds: number; tasks: number },
 ): Promise<Report> {
   const contenders = PAIRS.flatMap(({ off, on }) => [off, on]);
-  const runs = await interleave('metrics', contenders, rounds, (one) => drainOnce(redis, one, tasks));
+  const runs = await interleave('metrics', contenders, rounds, (contender) => drainOnce(redis, contender, tasks));
   const cpu = ({ name }: Contender) => runs.get(name)!.map(cpuOf);
   return {
     scenario: 'metrics',
     tables: [
       {
         title: `metrics: one worker process with ${THREADS} threads empties a backlog of no-op tasks`,
-        rows: contenders.map((one) => summarize(one.name, tasks, runs.get(one.name)!)),
+        rows: contenders.map(({ name }) => summarize(name, tasks, runs.get(name)!)),
         notes: [`with metrics: everything is counted, and scraped every ${SCRAPE_EVERY_MS} ms`],
       },
     ],
-    verdicts: PAIRS.map(({ what, off, on }) =>
-      compare(`CPU of the coordinator a task, ${what}: without / with metrics`, cpu(off), cpu(on), AT_LEAST),
+    verdicts: PAIRS.map(({ kind, off, on }) =>
+      compare(`CPU of the coordinator per task, ${kind}: without / with metrics`, cpu(off), cpu(on), AT_LEAST),
     ),
     problems: problemsOf(runs),
   };

@@ -1,7 +1,7 @@
 /**
- * Does a long synchronous task lose its lease? Worker A holds every thread in a loop that never yields, for six leases
- * (four with --quick), while an idle worker B waits for whatever A loses. Each key must start exactly once, and nothing
- * may be redelivered.
+ * Does a long synchronous task lose its lease? Worker A blocks every thread in a loop that never yields, for six leases (four
+ * with --quick), while an idle worker B waits to take whatever A loses. Each key must start exactly once, and nothing may be
+ * redelivered.
  */
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -43,7 +43,7 @@ export async function stall(
 
   status(`stall: ${THREADS} threads spin for ${spinMs / 1e3} s, the lease is ${leaseMs / 1e3} s`);
   const idle = await startWorker('idle');
-  await busy.request<LoopDelay>(); // counted from here
+  await busy.request<LoopDelay>(); // starts the measurement
   await Promise.all(executions.map((execution) => execution.result()));
   const delay = await busy.request<LoopDelay>();
   const seconds = (performance.now() - start) / 1e3;
@@ -81,6 +81,7 @@ export async function stall(
   };
 }
 
+/** Waits until all executions have started. */
 async function allStarted(redis: BenchRedis, expected: number): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while ((await redis.admin.hlen(STARTS)) < expected) {

@@ -1,4 +1,4 @@
-/** Empties one backlog with one worker process, and measures that. */
+/** Measures how one worker process empties one backlog. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProducerSettings } from '../peers/produce.js';
 import { type CostReading, costPerTask, readCost } from './cost.js';
@@ -9,27 +9,28 @@ import type { BenchRedis } from './redis-server.js';
 import { type Run, WARM_UP } from './rounds.js';
 
 const POLL_MS = 10;
-/** How often a second the bench itself asks Redis. */
+/** How many times a second the bench itself queries Redis. */
 export const POLLS_PER_SECOND = 1e3 / POLL_MS;
+/** A run without progress for this long fails. */
 const STUCK_MS = 60_000;
 
-/** Who empties the backlog. */
+/** A contender that empties a backlog. */
 export interface Drainer {
   readonly name: string;
   readonly system: 'docket' | 'bullmq' | 'raw';
   readonly ledger: Ledger;
-  /** How long a completed task's record stays; 0 = not at all. */
+  /** How long the record of a completed task is kept, in milliseconds; 0 keeps none. */
   readonly keptMs: number;
-  /** The worker program's settings; `concurrency` is given for the audit, whose tasks wait for Redis. */
+  /** Returns the settings of the worker program. `concurrency` is given for the audit, whose tasks wait for Redis. */
   worker(redis: BenchRedis, concurrency?: number): object;
 }
 
 export interface DrainRun extends Run {
-  /** See `countReturned`; 0 for everybody but docket. */
+  /** See `countReturned`; 0 for all contenders but docket. */
   readonly returned: number;
 }
 
-/** The timed run: from a tenth of the way to the last acknowledged completion. */
+/** Makes the timed run: from the first tenth of the tasks to the last acknowledged completion. */
 export async function drainOnce(
   redis: BenchRedis,
   contender: Drainer,
@@ -56,6 +57,7 @@ export async function drainOnce(
   };
 }
 
+/** Fills the backlog of an empty server. */
 export async function preload(
   redis: BenchRedis,
   contender: Drainer,
@@ -63,14 +65,14 @@ export async function preload(
   task: ProducerSettings['task'],
 ): Promise<void> {
   await redis.reset();
-  const way = { kind: 'batch', size: 500 } as const;
-  const settings: ProducerSettings = { path: redis.path, url: redis.url, way, task, executionTtl: contender.keptMs };
+  const mode = { kind: 'batch', size: 500 } as const;
+  const settings: ProducerSettings = { path: redis.path, url: redis.url, mode, task, executionTtl: contender.keptMs };
   const producer = await Peer.start(`${contender.system}-producer`, settings);
   await producer.request({ from: 0, to: tasks });
   await producer.stop();
 }
 
-/** Waits until at most `target` tasks are left, and says how many that were. */
+/** Waits until at most `target` tasks are left, and returns how many are. */
 export async function waitUntil(redis: BenchRedis, { name, ledger }: Drainer, target: number): Promise<number> {
   let lowest = Number.POSITIVE_INFINITY;
   let progressAt = performance.now();

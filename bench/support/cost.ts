@@ -1,8 +1,8 @@
-/** What a run cost apart from time: Redis commands, round trips and CPU, and the CPU of the worker process. Read from outside. */
+/** What a run cost besides time: commands, round trips and CPU of Redis, and the CPU of the worker, all read from outside. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
-/** A reading of counters that only grow; two of them make a cost. */
+/** A reading of counters that only grow. The difference of two readings is a cost. */
 export interface CostReading {
   readonly redisCpuUs: number;
   readonly commands: number;
@@ -11,12 +11,12 @@ export interface CostReading {
   readonly mainThreadCpuUs: number | null;
 }
 
-/** Cost per task between two readings. CPU figures of processes are `null` where /proc does not tell. */
+/** The cost of a task, from two readings. The CPU times of the worker are `null` where there is no /proc. */
 export interface CostPerTask {
   readonly redisCpuUs: number;
-  /** Commands Redis executed, those inside scripts and transactions included. */
+  /** Commands that Redis executed, including those inside scripts and transactions. */
   readonly commands: number;
-  /** Round trips at most: socket reads by Redis, of which a long request takes several. */
+  /** Upper bound of the round trips: socket reads by Redis, several for a long request. */
   readonly trips: number;
   readonly processCpuUs: number | null;
   /** The main thread alone: docket's coordinator, or BullMQ's only thread. */
@@ -55,7 +55,7 @@ function field(info: string, name: string): number {
   return Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1] ?? Number.NaN);
 }
 
-/** Linux only: schedstat counts the nanoseconds each thread ran, so nothing has to be asked of a busy process. */
+/** Reads schedstat, which counts the nanoseconds each thread ran, so the busy process itself is not asked. Linux only. */
 function readProcess(pid: number): Pick<CostReading, 'processCpuUs' | 'mainThreadCpuUs'> {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);

@@ -1,21 +1,21 @@
-/** What a contender's keys in Redis say about its work; read by the bench itself, never through the contender. */
+/** Counts and audits the work of a contender by its keys in Redis. The bench reads them itself, never through the contender. */
 import type { Redis } from 'ioredis';
 import { BULLMQ_QUEUE, DOCKET, RAW_STREAM } from '../peers/names.js';
 
 export interface Ledger {
-  /** Tasks queued or running: O(1) for Redis, as it is asked all the time. */
+  /** Counts the tasks that are queued or running. O(1) for Redis, because it is called all the time. */
   left(admin: Redis): Promise<number>;
   /**
-   * Lists what is wrong after a drain, nothing when all is well.
-   * @param added how many tasks there were
-   * @param kept how many of them must have left a record that says `completed`
+   * Lists what is wrong after a drain; the list is empty when nothing is.
+   * @param added - how many tasks there were
+   * @param kept - how many of them must have left a record with the state `completed`
    */
   audit(admin: Redis, added: number, kept: number): Promise<string[]>;
 }
 
 const DOCKET_STREAMS = [`{${DOCKET}}:work`, `{${DOCKET}}:front`] as const;
 
-/** Entries leave a docket's streams with the acknowledgement, in one script: what is left is their length. */
+/** One script acknowledges an entry and removes it from its stream, so the length of the streams is what is left. */
 export const docketLedger: Ledger = {
   left: (admin) => sum(DOCKET_STREAMS.map((stream) => admin.xlen(stream))),
   async audit(admin, added, kept) {
@@ -30,7 +30,7 @@ export const docketLedger: Ledger = {
   },
 };
 
-/** How many entries went to the front stream: given back by a worker before they started, or redelivered. */
+/** Counts the entries that went to the stream `front`: requeued by a worker before they started, or redelivered. */
 export async function countReturned(admin: Redis): Promise<number> {
   return (await streamState(admin, DOCKET_STREAMS[1])).added;
 }
@@ -74,7 +74,7 @@ function mismatches(facts: Readonly<Record<string, readonly [found: number, expe
     .map(([fact, [found, expected]]) => `${fact}: ${found} instead of ${expected}`);
 }
 
-/** `entries-added` counts for ever, so it tells what was added also when everything has been deleted. */
+/** `entries-added` never shrinks, so it shows how much was added even after everything was deleted. */
 async function streamState(admin: Redis, stream: string): Promise<{ length: number; added: number; pending: number }> {
   if (!(await admin.exists(stream))) return { length: 0, added: 0, pending: 0 };
   const info = record(await admin.xinfo('STREAM', stream));
@@ -83,13 +83,13 @@ async function streamState(admin: Redis, stream: string): Promise<{ length: numb
   return { length: Number(info.length), added: Number(info['entries-added']), pending };
 }
 
-/** Turns Redis' flat [name, value, ...] reply into a record. */
+/** Converts the flat reply [name, value, ...] of Redis to a record. */
 function record(flat: unknown): Record<string, unknown> {
   const values = flat as unknown[];
   return Object.fromEntries(values.flatMap((name, i) => (i % 2 === 0 ? [[name, values[i + 1]]] : [])));
 }
 
-/** The records' fields are listed in `src/redis/scripts/README.md`; `s` is the state. */
+/** Counts the completed records. Their fields are listed in `src/redis/scripts/README.md`; `s` is the state. */
 async function countCompleted(admin: Redis, pattern: string): Promise<number> {
   let completed = 0;
   for await (const keys of admin.scanStream({ match: pattern, count: 1_000 }) as AsyncIterable<string[]>) {

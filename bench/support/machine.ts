@@ -1,4 +1,4 @@
-/** The machine and the versions behind a result: figures without them mean nothing. */
+/** The machine and the versions behind a result. Without them its figures mean nothing. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 
@@ -6,7 +6,7 @@ export type Machine = Readonly<
   Record<'cpu' | 'cores' | 'memory' | 'load' | 'node' | 'redis' | 'docket' | 'bullmq' | 'ioredis' | 'piscina', string>
 >;
 
-/** @param redis the server's version */
+/** @param redis - version of the server */
 export function describeMachine(redis: string): Machine {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -22,7 +22,7 @@ export function describeMachine(redis: string): Machine {
   };
 }
 
-/** Reads package.json itself, as most packages do not export it. The path is seen from dist/bench/support. */
+/** Reads package.json as a file, because most packages do not export it. The path is relative to dist/bench/support. */
 function version(folder: string): string {
   const text = readFileSync(new URL(`../../../${folder}/package.json`, import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;

@@ -1,12 +1,13 @@
-/** A contender's program in a process of its own, driven over IPC; `peers/serve.ts` is the other end. */
+/** A contender's program in its own process, driven over IPC. `peers/serve.ts` is the other end. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** What the child says; every request gets exactly one answer. */
+/** The messages of the child. Every request gets exactly one answer. */
 export type FromPeer = { kind: 'ready' } | { kind: 'answer'; value: unknown } | { kind: 'failed'; reason: string };
 export type ToPeer = { kind: 'request'; value: unknown } | { kind: 'stop' };
 
+/** How much of the child's output is kept to explain a failure. */
 const KEPT_OUTPUT_CHARS = 4_000;
 
 export class Peer {
@@ -25,7 +26,7 @@ export class Peer {
   private constructor(program: string, settings: object) {
     const path = fileURLToPath(new URL(`../peers/${program}.js`, import.meta.url));
     this.#child = fork(path, [JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-    // Logs stay out of our tables and JSON; they are shown when the child fails.
+    // The child's output must not mix with tables and JSON; it is shown when the child fails.
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (text) => {
         this.#output = (this.#output + text).slice(-KEPT_OUTPUT_CHARS);
@@ -34,21 +35,21 @@ export class Peer {
     this.#died = once(this.#child, 'exit').then(([code, signal]) => {
       throw new Error(`${program} ended with ${signal ?? code}\n${this.#output}`);
     });
-    this.#died.catch(() => {}); // reported by whoever waits for an answer
+    this.#died.catch(() => {}); // the wait for an answer reports it
   }
 
   get pid(): number {
     return this.#child.pid!;
   }
 
-  /** Sends a request and waits for its answer. One at a time. */
+  /** Sends a request and waits for its answer. Only one request at a time. */
   async request<Answer>(value: unknown = null): Promise<Answer> {
     const answer = this.#answer('answer');
     this.#send({ kind: 'request', value });
     return (await answer) as Answer;
   }
 
-  /** Asks the program to close its connections and waits for its end. */
+  /** Asks the program to close its connections, and waits until it has ended. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;

@@ -1,4 +1,4 @@
-/** Reports on a terminal: plain padded columns on stdout, and one live status line on stderr. */
+/** Prints reports: padded columns on stdout, and one live status line on stderr. */
 import type { Machine } from './machine.js';
 import type { Report, Row, Table, Verdict } from './report.js';
 
@@ -44,13 +44,13 @@ function cell(value: string | number | null | undefined): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: value < 1 ? 3 : value < 100 ? 2 : 0 });
 }
 
-/** Says what is going on, without mixing with the results: rewritten in place on a terminal, one line each elsewhere. */
+/** Shows what is going on, apart from the results: one line, rewritten in place on a terminal, a new one each time elsewhere. */
 export function status(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
   else if (text) process.stderr.write(`${text}\n`);
 }
 
-/** The same for counts that change many times a second; only a terminal shows them. */
+/** Shows a status that changes many times a second, on a terminal only. */
 export function liveStatus(text: string): void {
   if (process.stderr.isTTY) status(text);
 }

@@ -1,4 +1,4 @@
-/** A redis-server of the bench's own: nothing on disk, nobody else on it, gone with the bench. */
+/** A redis-server for the bench alone: nothing on disk, no other clients, removed with the bench. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { Redis } from 'ioredis';
 const START_TIMEOUT_MS = 10_000;
 
 export interface BenchRedis extends AsyncDisposable {
-  /** The unix socket, as ioredis and BullMQ want it. */
+  /** Path of the unix socket, for ioredis and BullMQ. */
   readonly path: string;
-  /** The same, as docket wants it. */
+  /** The same as a URL, for docket. */
   readonly url: string;
-  /** The bench's own connection: flushes, counts and audits. Peers connect for themselves. */
+  /** The bench's own connection, for flushes, counts and audits. Peers open their own. */
   readonly admin: Redis;
   /** Empties the server and its statistics before the next run. */
   reset(): Promise<void>;
@@ -25,7 +25,7 @@ export async function startRedis(): Promise<BenchRedis> {
   const path = join(folder, 'redis.sock');
   const settings = ['--port', '0', '--unixsocket', path, '--dir', folder, '--save', '', '--appendonly', 'no'];
   const server = spawn('redis-server', settings, { stdio: 'ignore' });
-  // Also when the bench is interrupted: no server and no folder stay behind.
+  // Also when the bench is interrupted, so that no server and no folder stay behind.
   const remove = () => {
     server.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });

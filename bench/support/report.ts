@@ -1,22 +1,22 @@
-/** What a scenario found: tables for people, and the same values for machines. */
+/** The findings of a scenario: tables for people, and the same values for programs. */
 import { type Spread, spread } from './stats.js';
 
 export interface Report {
   readonly scenario: string;
   readonly tables: readonly Table[];
   readonly verdicts: readonly Verdict[];
-  /** What the audits found wrong: lost, repeated or left-over work. Anything here fails the bench. */
+  /** What the audits found: lost, repeated or left-over work. Any problem fails the bench. */
   readonly problems: readonly string[];
 }
 
 export interface Table {
   readonly title: string;
   readonly rows: readonly Row[];
-  /** What a reader must know to judge the figures. */
+  /** What a reader needs to know to judge the figures. */
   readonly notes?: readonly string[];
 }
 
-/** Column name (with its unit) to value; `null` where it could not be measured. */
+/** The values of a row by column, whose name has the unit; `null` where a value could not be measured. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
 /** A measured ratio beside its target. */
@@ -28,8 +28,8 @@ export interface Verdict {
 }
 
 /**
- * Compares two contenders round by round, because the machine drifts more from round to round than within one, and
- * judges the median of these ratios.
+ * Compares two contenders round by round, and judges the median of the ratios: the machine drifts more from round to round
+ * than within a round.
  */
 export function compare(
   question: string,

@@ -1,4 +1,4 @@
-/** Runs side by side: every contender once per round, and what the rounds of each one came to. */
+/** Runs the contenders side by side, each once in every round, and summarizes their rounds. */
 import type { CostPerTask } from './cost.js';
 import { status } from './print.js';
 import type { Row } from './report.js';
@@ -11,12 +11,12 @@ export interface Run {
   readonly problems: readonly string[];
 }
 
-/** The share of the tasks at the head of each run that is not counted: compilation, first connections, cold caches. */
+/** The share of the tasks at the start of each run that is not measured: compilation, first connections, cold caches. */
 export const WARM_UP = 0.1;
 
 /**
- * Takes turns, so that whatever else the machine does meets everybody alike; each round begins with another contender,
- * so that nobody always runs after the same neighbour.
+ * Lets the contenders take turns, so that whatever else the machine does affects all of them alike. Each round begins with
+ * another contender, so that none always runs after the same one.
  */
 export async function interleave<Contender extends { readonly name: string }, Result>(
   scenario: string,
@@ -36,7 +36,7 @@ export async function interleave<Contender extends { readonly name: string }, Re
   return results;
 }
 
-/** The table row of a contender: its rate with the extremes, and what a task cost, by the median of the rounds. */
+/** Makes the table row of a contender: its rate with the extremes, and the cost of a task, as medians of the rounds. */
 export function summarize(name: string, tasks: number, runs: readonly Run[]): Row {
   const rate = spread(runs.map((run) => run.perSecond));
   const median = (of: keyof CostPerTask) => {
@@ -57,12 +57,12 @@ export function summarize(name: string, tasks: number, runs: readonly Run[]): Ro
   };
 }
 
-/** The rates of a contender, in the order of the rounds. */
+/** Returns the rates of a contender, in the order of the rounds. */
 export function rates(results: ReadonlyMap<string, readonly Run[]>, name: string): number[] {
   return results.get(name)!.map((run) => run.perSecond);
 }
 
-/** The problems of all runs, each with its contender's name. */
+/** Returns the problems of all runs, each with the name of its contender. */
 export function problemsOf(
   results: ReadonlyMap<string, readonly { readonly problems: readonly string[] }[]>,
 ): string[] {

@@ -1,4 +1,4 @@
-/** Few numbers, honestly: the median and the extremes. Means hide the round in which something else ran. */
+/** Statistics of a few numbers: the median and the extremes. A mean hides the round in which something else ran. */
 
 export interface Spread {
   readonly median: number;

@@ -1,17 +1,17 @@
-/** Files in, results out: docket in one process, with an embedded Redis and a worker with threads of its own. */
+/** Compresses files with docket in one process: an embedded Redis, and a worker with its own threads. */
 import { once } from 'node:events';
 import { Docket } from 'docket';
 import { Worker } from 'docket/worker';
 import { pino } from 'pino';
 import { type Compressed, compress } from './tasks.js';
 
-/** What becomes of each file. */
+/** Called with the outcome of each file. */
 export interface Outcomes {
   onResult(result: Compressed): void;
   onFailure(path: string, error: unknown): void;
 }
 
-/** How many files are on their way at once: enough for any number of threads; the embedded server is slow with long backlogs. */
+/** How many files are added at once: enough for any number of threads, and no more: long backlogs slow the embedded server. */
 const WINDOW = 128;
 
 export class Compressor implements AsyncDisposable {
@@ -25,21 +25,21 @@ export class Compressor implements AsyncDisposable {
     this.#worker = new Worker(this.#docket, {
       tasks: new URL('./tasks.js', import.meta.url),
       threads,
-      logger: pino({ level: 'error' }, pino.destination(2)), // failures are shown by the demo itself
+      logger: pino({ level: 'error' }, pino.destination(2)), // the demo itself shows failures
       drainTimeout: '3s', // Ctrl-C should not wait for a very large file
     });
     this.#running = this.#worker.runForever();
   }
 
-  /** Compresses every file and tells the outcome of each; returns early when the signal aborts. */
+  /** Compresses every file, and reports the outcome of each. Returns early when the signal aborts. */
   async run(files: Iterable<string>, outcomes: Outcomes, signal: AbortSignal): Promise<void> {
     const queue = files[Symbol.iterator]();
-    const lanes = Array.from({ length: WINDOW }, () => this.#feed(queue, outcomes, signal));
+    const feeders = Array.from({ length: WINDOW }, () => this.#feed(queue, outcomes, signal));
     // The worker only ends before the work does when it fails.
-    await Promise.race([Promise.all(lanes), this.#running, aborted(signal)]);
+    await Promise.race([Promise.all(feeders), this.#running, aborted(signal)]);
   }
 
-  /** Takes files from the queue, one after the other: the next when the last one is done. */
+  /** Compresses files from the queue one after the other. */
   async #feed(queue: Iterator<string>, { onResult, onFailure }: Outcomes, signal: AbortSignal): Promise<void> {
     const isStopped = () => signal.aborted || this.#closing.signal.aborted;
     for (let next = queue.next(); !next.done && !isStopped(); next = queue.next()) {
@@ -56,7 +56,7 @@ export class Compressor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#worker.close();
-    await this.#docket.close(); // whoever still waits for a result is told
+    await this.#docket.close(); // rejects the results that are still awaited
   }
 }
 

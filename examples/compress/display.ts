@@ -1,4 +1,4 @@
-/** What the demo shows: progress while it runs (a bar on a terminal, plain lines elsewhere) and a summary. */
+/** The output of the demo: progress while it runs (a bar on a terminal, plain lines elsewhere), then a summary. */
 import { performance } from 'node:perf_hooks';
 import cliProgress from 'cli-progress';
 import type { SpeedUp } from './speed-up.js';
@@ -20,14 +20,14 @@ export class Progress {
   #bytes = 0;
   #lineAt = this.#started + LINE_EVERY_MS;
 
-  /** The bar moves with the bytes, as work does, and shows the number of files beside it. */
+  /** The bar advances with the bytes, as the work does, and shows the number of files beside it. */
   constructor(files: readonly FoundFile[]) {
     this.#total = count(files.length);
     this.#bar = process.stdout.isTTY ? new cliProgress.SingleBar(BAR, cliProgress.Presets.shades_classic) : null;
     this.#bar?.start(total(files) || 1, 0, { line: this.#line() });
   }
 
-  /** Counts a file that is done, whether it was compressed or not. */
+  /** Counts a file that is done, whether it was compressed or failed. */
   done(bytes: number): void {
     this.#files++;
     this.#bytes += bytes;

@@ -1,8 +1,8 @@
 /**
- * `npm run demo [-- FOLDER]`: compresses every file under a folder on all cores, by default this project's node_modules.
+ * `npm run demo [-- FOLDER]`: compresses every file under a folder on all cores; by default, this project's node_modules.
  *
- * Everything is in this process: the producer, an embedded Redis (`memory://`), and a worker whose threads do the work.
- * Only the URL would change with a real Redis, and the worker could then run on other machines.
+ * Everything is in this process: the producer, an embedded Redis (`memory://`), and a worker whose threads do the work. With
+ * a real Redis only the URL would change, and the worker could run on other machines.
  */
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -19,8 +19,8 @@ import { walk } from './walk.js';
 const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 
 await new Command('demo')
-  .description('SHA-256 and brotli of every file under a folder, on all cores')
-  .argument('[folder]', 'what to compress; nothing is written', NODE_MODULES)
+  .description('Computes SHA-256 and brotli of every file under a folder, on all cores.')
+  .argument('[folder]', 'folder to compress; nothing is written', NODE_MODULES)
   .action(demo)
   .parseAsync();
 
@@ -34,7 +34,7 @@ async function demo(argument: string): Promise<void> {
   const files = await walk(folder, (path, error) => failures.set(path, message(error)));
   if (files.length === 0 && failures.size === 0) return exit(0, `${folder}: no files`);
   console.log(`${folder}: ${describeFiles(files)}, ${threads} threads`);
-  files.sort((a, b) => b.bytes - a.bytes); // so that no thread begins a large one when the others are done
+  files.sort((a, b) => b.bytes - a.bytes); // so that no thread starts a large file when the others are done
   const results: Compressed[] = [];
   const progress = new Progress(files);
   const outcomes: Outcomes = {
@@ -67,7 +67,7 @@ async function demo(argument: string): Promise<void> {
   if (signal.aborted) exit(130, 'interrupted');
 }
 
-/** The first Ctrl-C ends the work in order, the second one ends the process. */
+/** The first Ctrl-C stops the work in an orderly way, the second ends the process. */
 function interruptible(): AbortController {
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort());
@@ -82,7 +82,7 @@ async function whyNotAFolder(path: string): Promise<string | null> {
   }
 }
 
-/** Node's file errors repeat the path, which we print ourselves: `EACCES: permission denied, open '/x'`. */
+/** Removes the path from Node's file errors (`EACCES: permission denied, open '/x'`): it is printed before them. */
 function message(error: unknown): string {
   return error instanceof Error ? error.message.replace(/, \w+ '.*'$/, '') : String(error);
 }

@@ -1,4 +1,4 @@
-/** How much faster all threads are than one: measured on the same files, in turns. */
+/** Measures how much faster all threads are than one, on the same files in turns. */
 import { performance } from 'node:perf_hooks';
 import { Compressor } from './compressor.js';
 import type { Compressed } from './tasks.js';
@@ -10,16 +10,16 @@ export interface SpeedUp {
   readonly allThreadsMs: number;
 }
 
-/** How much work the sample is, so that one thread needs seconds, not minutes. */
+/** How long one thread works on the sample at most: seconds, not minutes. */
 const SAMPLE_BUSY_MS = 2_500;
 const LEAST_BUSY_MS = 500;
-/** The share of each thread's part that one file may take, so that the end, when threads wait for others, is short. */
+/** The share of a thread's work that one file may be, so that threads do not wait long for the last one at the end. */
 const LONGEST_SHARE = 1 / 4;
-/** The faster of two runs counts, on both sides: what else the machine does can only slow them down. */
+/** The faster of two runs counts, on both sides: whatever else the machine does can only slow a run down. */
 const ROUNDS = 2;
 const WARM_UP_FILES_PER_THREAD = 4;
 
-/** Compresses a sample of the files again, on one thread and on all. `null` when there is too little to compare. */
+/** Compresses a sample of the files again, on one thread and on all. Returns `null` when there is too little to compare. */
 export async function measureSpeedUp(
   results: readonly Compressed[],
   threads: number,
@@ -50,9 +50,9 @@ async function time(paths: readonly string[], threads: number, signal: AbortSign
 }
 
 /**
- * Draws files at random, each with a chance in proportion to its work, as the whole run's speed is decided by where the
- * work is and not by the many tiny files. (The largest values of random^(1/weight) are such a sample: Efraimidis and
- * Spirakis, 2006.) The seed is fixed and the files are sorted first, as results arrive in another order each time.
+ * Draws files at random, each with a chance in proportion to its work: the speed of the whole run depends on the files with
+ * the most work, not on the many tiny ones. (The largest values of random^(1/weight) are such a sample: Efraimidis and
+ * Spirakis, 2006.) The seed is fixed, and the files are sorted first, because results arrive in another order each time.
  */
 function pick(results: readonly Compressed[], longestMs: number): Compressed[] {
   const random = seeded(1);
@@ -70,7 +70,7 @@ function pick(results: readonly Compressed[], longestMs: number): Compressed[] {
   return sample.sort((a, b) => b.busyMs - a.busyMs); // the largest first, as in the whole run
 }
 
-/** mulberry32: small, and the same everywhere. */
+/** mulberry32: a small random generator that gives the same numbers everywhere. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {

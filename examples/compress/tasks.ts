@@ -1,4 +1,4 @@
-/** What the worker threads run: SHA-256 and brotli of one file, synchronously. Nothing but CPU, and no event loop to spare. */
+/** What the worker threads run: SHA-256 and brotli of one file, synchronously. Only CPU work, and it blocks the event loop. */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -10,18 +10,18 @@ export interface Compressed {
   readonly bytes: number;
   readonly compressedBytes: number;
   readonly sha256: string;
-  /** How long the thread was busy with it. */
+  /** How long the thread worked on it. */
   readonly busyMs: number;
   readonly thread: number;
 }
 
-/** Files are read and compressed in blocks, so that memory stays flat and a cancel is seen, however large they are. */
+/** Files are read and compressed in blocks, so that memory stays flat and a cancel is noticed, however large the file is. */
 const BLOCK_BYTES = 4 * 2 ** 20;
-/** For files that do not know their size, such as those under /proc. */
+/** For files that report no size, such as those under /proc. */
 const UNKNOWN_SIZE_BYTES = 64 * 2 ** 10;
 /**
- * Small files get the better and much slower quality. Not 9: it works on 32 MB of fresh memory per call, and threads of
- * one process wait for each other when they touch new pages, so that more threads would gain little.
+ * Small files get the better and much slower quality. Large ones do not get 9: it needs 32 MB of fresh memory for each call,
+ * and threads of one process wait for each other when they touch new pages, so more threads would gain little.
  */
 const SMALL_FILE_BYTES = 512 * 2 ** 10;
 const QUALITY = { small: 10, large: 8 };
@@ -48,7 +48,7 @@ function brotliParams(bytes: number) {
   return { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_SIZE_HINT]: bytes };
 }
 
-/** Yields the file's content; a block is overwritten by the next one. */
+/** Yields the content of the file; each block overwrites the one before. */
 function* blocks(path: string): Generator<Buffer> {
   const file = openSync(path, 'r');
   try {

@@ -1,4 +1,4 @@
-/** The regular files under a folder. Symbolic links are not followed, so nothing is seen twice and no loop is walked. */
+/** Finds the regular files under a folder. Symbolic links are not followed, so no file is found twice and no walk is endless. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ export interface FoundFile {
   readonly bytes: number;
 }
 
-/** @param unreadable told about each folder or file that cannot be looked at; the walk goes on with the others */
+/** @param unreadable - called for each folder or file that cannot be read; the walk goes on with the others */
 export async function walk(folder: string, unreadable: (path: string, error: unknown) => void): Promise<FoundFile[]> {
   const files: FoundFile[] = [];
   const folders = [folder];

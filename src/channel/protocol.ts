@@ -1,12 +1,14 @@
 /**
- * What the coordinator and its threads say to each other: closed unions of plain data, and nothing else crosses.
+ * The messages between the coordinator and its threads: closed unions of plain data. Nothing else crosses the border.
  *
- *   coordinator ── boot ──────────────> thread     loads the task modules, answers with their manifest
- *   coordinator ── chunk of items ────> thread     answers when the last one is over, with the outcomes not yet sent
- *   coordinator <── outcomes, logs ──── thread     as they finish
+ *   coordinator ── boot ───────────────> thread    loads the task modules, replies with their manifest
+ *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with the outcomes not yet sent
+ *   coordinator <── outcomes, logs ... ─ thread    as they come
  *
- * Beside the messages there is the slot table (`slots.ts`) and a word a thread waits on, by which it is told to look for
- * cancelled runs even while nothing is sent.
+ * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
+ * the coordinator makes a thread look for cancelled attempts without a message. The coordinator increments ASKED and
+ * wakes the thread. The thread copies ASKED to HEARD before it looks, so HEARD tells the coordinator which requests
+ * were seen.
  */
 
 import { Packr, Unpackr } from 'msgpackr';
@@ -14,23 +16,24 @@ import type { Due } from '../core/due.js';
 import type { CountedPlacement } from '../core/states.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
 
-/** What a thread is started with. */
+/** The data a thread starts with. */
 export interface ThreadConfig {
+  /** The memory of the slot table. */
   readonly slots: SharedArrayBuffer;
-  /** Two Int32, ASKED and HEARD: how often the thread was told to look for cancelled runs, and what it has seen of that. */
+  /** Two Int32, at the indexes ASKED and HEARD. */
   readonly attention: SharedArrayBuffer;
   /** Module references of the task collections. */
   readonly tasks: readonly string[];
   /** Module reference of the task that runs in place of unknown ones. */
   readonly fallback: string | null;
-  /** Whether anybody reads `debug` lines: the start and the end of each attempt are told then. */
+  /** Whether `debug` lines are read, so that the start and the end of each attempt are logged. */
   readonly logsAttempts: boolean;
-  /** Whether anybody asks how much the tasks add. */
+  /** Whether the worker counts what tasks add through `ctx.docket`. */
   readonly countsPlacements: boolean;
-  /** Executions this thread runs at once. */
+  /** Maximum number of attempts that this thread runs at once. */
   readonly concurrency: number;
   readonly workerName: string;
-  /** How to open a docket of the thread's own, for `ctx.docket`. */
+  /** The settings of the docket that the thread opens for `ctx.docket`. */
   readonly docket: {
     readonly name: string;
     readonly url: string;
@@ -40,33 +43,38 @@ export interface ThreadConfig {
   };
 }
 
+/** Index in `attention`: how often the coordinator has asked the thread to look for cancelled attempts. */
 export const ASKED = 0;
+/** Index in `attention`: the value of ASKED when the thread last looked. */
 export const HEARD = 1;
 
-/** One execution on its way to a thread. */
+/** One shipment in a chunk. */
 export interface ChunkItem {
   readonly row: number;
   readonly epoch: number;
-  /** Key of the record; `null` when the message has the id. */
+  /** Key of the record; `null` for an execution without one, whose message has the id. */
   readonly record: string | null;
+  /** When it was due, in server milliseconds. */
   readonly dueMs: number;
   readonly isRedelivered: boolean;
-  /** The message as it came from Redis: the coordinator takes it over unread. */
+  /** The message as it came from Redis; the coordinator does not decode it. */
   readonly message: Uint8Array;
 }
 
+/** Messages from the coordinator to a thread. */
 export type ToThread =
   | { readonly kind: 'boot' }
+  /** Run the items that a `ChunkWriter` wrote. */
   | { readonly kind: 'chunk'; readonly items: Uint8Array }
-  /** Dispose what is shared: the thread is about to be ended. Answered when that is done. */
+  /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
   | { readonly kind: 'dispose' };
 
-/** The thread's answer to `boot`: what it can run, or the (encoded) error of a module that failed to load. */
+/** The thread's reply to `boot`: the tasks it can run, or the encoded error of a module that failed to load. */
 export type Booted<Manifest> =
   | { readonly kind: 'ready'; readonly manifest: Manifest }
   | { readonly kind: 'failed'; readonly error: Uint8Array };
 
-/** How one attempt ended, as decided in the thread. */
+/** How an attempt ended, as the thread decided it. */
 export type Outcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRunOverride }
   | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRunOverride }
@@ -75,43 +83,47 @@ export type Outcome =
       readonly due: Due;
       readonly line: string;
     }
-  /** Somebody cancelled the execution, and the attempt has ended. */
+  /** The execution was cancelled, and its attempt has ended. */
   | { readonly kind: 'cancelled' }
-  /** The attempt was cut short because the worker stops: it is put back, uncharged. */
+  /** The attempt was cut short because the worker stops: the delivery is requeued, uncharged. */
   | { readonly kind: 'interrupted' };
 
 /**
- * Outcomes as they cross the threads' border. Most executions complete with nothing or with a few bytes; flat arrays of
- * those cost the coordinator a third of what an array of objects does (0.36 against 1.28 us an execution, measured).
+ * Outcomes on their way to the coordinator. Most executions complete without a result or with a few bytes. Flat arrays
+ * of those cost the coordinator a third of what an array of objects costs (0.36 and 1.28 us an execution, measured).
  */
 export interface OutcomeBatch {
-  /** Tickets (see `slots.ts`) of those that completed without a result. */
+  /** Shipment ids (see `slots.ts`) of the attempts that completed without a result. */
   readonly completed: number[];
-  /** Tickets of those that completed with a result; the result of the i-th ends at `ends[i]` in `bytes`. */
+  /**
+   * Shipment ids of the attempts that completed with a result. The result of the i-th one ends at `ends[i]` in `bytes`.
+   */
   readonly withResult: number[];
   readonly ends: number[];
   readonly bytes: Uint8Array | null;
-  /** Everything else. */
-  readonly others: { readonly ticket: number; readonly outcome: Outcome }[];
-  /** Last messages of the progress of those among them that set any. */
+  /** All other outcomes. */
+  readonly others: { readonly shipmentId: number; readonly outcome: Outcome }[];
+  /** The last progress message of each attempt that set one. */
   readonly messages?: readonly ProgressMessage[];
 }
 
-/** What an execution last said of its progress; `current` and `total` are in the slot table. */
+/** The latest progress message of an attempt. Its `current` and `total` are in the slot table. */
 export interface ProgressMessage {
-  readonly ticket: number;
+  readonly shipmentId: number;
   readonly message: string | null;
 }
 
+/** A line for the log of the worker. */
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly fields: Readonly<Record<string, unknown>>;
   readonly message: string;
 }
 
-/** How many, of which task, since the last report. */
+/** Counts since the previous report: what the tasks of a thread have added, by kind and task. */
 export type PlacementCounts = readonly (readonly [what: CountedPlacement, task: string, count: number])[];
 
+/** Messages from a thread to the coordinator, beside its replies. */
 export type FromThread =
   | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
@@ -122,7 +134,7 @@ const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });
 const ITEM_FIELDS = 6;
 
-/** Builds a chunk: a flat msgpack array, six values an item. */
+/** Builds a chunk: a flat msgpack array with six values for each item. */
 export class ChunkWriter {
   readonly #flat: unknown[] = [];
 
@@ -130,13 +142,16 @@ export class ChunkWriter {
     this.#flat.push(item.row, item.epoch, item.record, item.dueMs, item.isRedelivered, item.message);
   }
 
-  /** The message, in memory of its own: it can be transferred, where cloning a view copies all of the pool it lies in. */
+  /**
+   * Returns the chunk in memory of its own, which can be transferred. Cloning a view would copy the whole pool around
+   * it.
+   */
   finish(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(packer.pack(this.#flat));
   }
 }
 
-/** Reads a chunk; the messages of its items are views into it. */
+/** Reads a chunk. The messages of its items are views into it. */
 export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
   const flat = unpacker.unpack(bytes) as unknown[];
   const items: ChunkItem[] = [];
@@ -153,33 +168,34 @@ export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
   return items;
 }
 
-/** Collects outcomes until they are sent. */
+/** Collects outcomes and progress messages until they are sent. */
 export class OutcomeCollector {
   #completed: number[] = [];
   #withResult: number[] = [];
   #results: Uint8Array[] = [];
-  #others: { ticket: number; outcome: Outcome }[] = [];
+  #others: { shipmentId: number; outcome: Outcome }[] = [];
   #messages: ProgressMessage[] = [];
 
+  /** Number of outcomes. */
   get size(): number {
     return this.#completed.length + this.#withResult.length + this.#others.length;
   }
 
-  add(ticket: number, outcome: Outcome): void {
-    if (outcome.kind !== 'completed' || outcome.next) this.#others.push({ ticket, outcome });
-    else if (outcome.result === null) this.#completed.push(ticket);
+  add(shipmentId: number, outcome: Outcome): void {
+    if (outcome.kind !== 'completed' || outcome.next) this.#others.push({ shipmentId, outcome });
+    else if (outcome.result === null) this.#completed.push(shipmentId);
     else {
-      this.#withResult.push(ticket);
+      this.#withResult.push(shipmentId);
       this.#results.push(outcome.result);
     }
   }
 
-  /** Beside the outcome, the last message of its progress. */
+  /** Adds the last progress message of an attempt, beside its outcome. */
   addMessage(message: ProgressMessage): void {
     this.#messages.push(message);
   }
 
-  /** Takes what was collected. */
+  /** Takes everything collected so far. */
   take(): OutcomeBatch {
     let end = 0;
     const ends = this.#results.map((result) => {
@@ -204,15 +220,15 @@ export class OutcomeCollector {
 }
 
 /** Calls `visit` for each outcome of a batch. */
-export function forEachOutcome(batch: OutcomeBatch, visit: (ticket: number, outcome: Outcome) => void): void {
-  for (const ticket of batch.completed) visit(ticket, COMPLETED);
+export function forEachOutcome(batch: OutcomeBatch, visit: (shipmentId: number, outcome: Outcome) => void): void {
+  for (const shipmentId of batch.completed) visit(shipmentId, COMPLETED);
   let start = 0;
   for (let i = 0; i < batch.withResult.length; i++) {
     const end = batch.ends[i]!;
     visit(batch.withResult[i]!, { kind: 'completed', result: batch.bytes!.subarray(start, end) });
     start = end;
   }
-  for (const { ticket, outcome } of batch.others) visit(ticket, outcome);
+  for (const { shipmentId, outcome } of batch.others) visit(shipmentId, outcome);
 }
 
 const COMPLETED: Outcome = { kind: 'completed', result: null };

@@ -1,22 +1,22 @@
 /**
- * The slot table: one row in shared memory per execution in flight, by which the coordinator and a thread agree, without
- * a message, on who may run it. Owns the rule that an execution is started at most once per shipping.
+ * The slot table: one row of shared memory for each shipment, by which the coordinator and a thread agree without a
+ * message on who may run it. Owns the rule that a shipment is started at most once.
  *
- *   word 0 (Int32)   epoch << 3 | state        every transition is one compareExchange on the whole word
- *   word 1 (Int32)   cancel: epoch << 3 | reason, of the run that is asked to stop
- *   bytes 8..15      deadline of what runs now, body or clean-up, on the clock of startedAt; 0 when there is none
- *   bytes 16..23     startedAt, milliseconds of process.hrtime (one clock for all threads of a process)
- *   bytes 24..31     duration of the finished run in milliseconds
- *   bytes 32..47     progress: current and total; plain stores by the thread, so that a busy loop shows how far it is
- *   bytes 48..63     free: a row fills a cache line, so that threads in busy loops do not slow each other down
+ *   word 0 (Int32)   epoch << 3 | state; every transition is one compareExchange on the whole word
+ *   word 1 (Int32)   cancel: epoch << 3 | reason, for the attempt that is asked to stop
+ *   bytes 8..15      deadline of the current phase (dependencies, body or clean-up) on the monotonic clock; 0 for none
+ *   bytes 16..23     startedAt, milliseconds on the monotonic clock (one clock for all threads of a process)
+ *   bytes 24..31     duration of the finished attempt in milliseconds
+ *   bytes 32..47     progress: current and total; plain stores by the thread, so that a busy loop shows its progress
+ *   bytes 48..63     unused: a row fills a cache line, so that threads in busy loops do not slow each other down
  *
  *            ship            begin             end
  *     free ───────> shipped ───────> started ───────> finished | returned ──> free
  *                      └── revoke ──> revoked ──> free     (never ran)
  *
- * Only the coordinator ships, revokes and frees; only a thread begins and ends. A row is shipped again only when the
- * chunk it travelled in is over, so a late thread never writes into a row that is not its own; the epoch, which changes
- * with every shipping, keeps a late cancel from hitting the next tenant. The exchanges cost 25 ns an execution.
+ * Only the coordinator ships, revokes and frees; only a thread begins and ends. A row is reused only when the chunk it
+ * travelled in is over, so a late thread never writes into the row of another shipment. The epoch, which changes with
+ * every shipment, keeps a late cancel from meeting the next one. The exchanges cost 25 ns an execution.
  */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 
@@ -29,15 +29,23 @@ const STARTED_AT = 2; // in doubles
 const DURATION = 3; // in doubles
 const CURRENT = 4; // in doubles
 const TOTAL = 5; // in doubles
-/** `returned` is finished, successfully and without a result: all there is to know, should the message never come. */
+/**
+ * States of a row. `returned` means finished, completed and without a result: should the thread die before it reports,
+ * this is all there is to know of the outcome.
+ */
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
-/** Why a run is asked to stop. */
+/** Whether the thread has begun the row's present shipment, so that the row's times and progress are those of its attempt. */
+export function hasBegun(state: SlotState): boolean {
+  return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
+}
+
+/** Why an attempt is asked to stop. */
 export const StopReason = {
-  /** The worker stops, or lost the lease: it runs again elsewhere. */
+  /** The worker stops or lost the lease, so the execution runs again elsewhere. */
   interrupted: 1,
-  /** Somebody cancelled the execution. */
+  /** The execution was cancelled. */
   cancelled: 2,
 } as const;
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
@@ -46,28 +54,32 @@ const MAX_EPOCH = 2 ** 28 - 1;
 const MAX_ROWS = 4_096;
 
 /**
- * One shipping as one number: its row and its epoch. Outcomes name it, not the row alone, because they can arrive when the
- * row has another tenant: a thread reports over two ports, and what comes over one may overtake the other.
+ * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,
+ * because they can arrive when the row has the next shipment: a thread reports over two ports, and a message on one can
+ * overtake a message on the other.
  */
 export function shipmentIdOf(row: number, epoch: number): number {
   return epoch * MAX_ROWS + row;
 }
 
-export function rowOfShipment(ticket: number): number {
-  return ticket % MAX_ROWS;
+/** Returns the row of a shipment. */
+export function rowOfShipment(shipmentId: number): number {
+  return shipmentId % MAX_ROWS;
 }
 
-export function epochOfShipment(ticket: number): number {
-  return Math.floor(ticket / MAX_ROWS);
+/** Returns the epoch of a shipment. */
+export function epochOfShipment(shipmentId: number): number {
+  return Math.floor(shipmentId / MAX_ROWS);
 }
 
 export class SlotTable {
   readonly buffer: SharedArrayBuffer;
+  /** Number of rows. */
   readonly rows: number;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
 
-  /** Allocates a table of `rows` rows, or opens the one another thread allocated. */
+  /** Allocates a table with this number of rows, or opens the table that another thread allocated. */
   constructor(rowsOrBuffer: number | SharedArrayBuffer) {
     this.buffer = typeof rowsOrBuffer === 'number' ? new SharedArrayBuffer(rowsOrBuffer * ROW_BYTES) : rowsOrBuffer;
     this.rows = this.buffer.byteLength / ROW_BYTES;
@@ -75,25 +87,28 @@ export class SlotTable {
     this.#doubles = new Float64Array(this.buffer);
   }
 
-  /** Coordinator: opens the row for a new shipping and returns its epoch. */
+  /** Coordinator: opens the row for a new shipment and returns its epoch. */
   ship(row: number): number {
-    const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which means «cancel nobody»
+    const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which is the epoch in a cancel word that was never written
     this.#doubles[row * DOUBLES + DEADLINE] = 0;
     Atomics.store(this.#words, row * WORDS, (epoch << 3) | SlotState.shipped);
     return epoch;
   }
 
-  /** Coordinator: takes back what has not begun. True when it never ran and never will under this epoch. */
+  /**
+   * Coordinator: takes back a shipment that has not begun.
+   * @returns whether it never ran, and never will under this epoch
+   */
   revoke(row: number, epoch: number): boolean {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.revoked);
   }
 
-  /** Coordinator: closes the row, keeping its epoch, so that the next shipping gets another one. */
+  /** Coordinator: closes the row. Its epoch stays, so that the next shipment gets another one. */
   free(row: number): void {
     Atomics.and(this.#words, row * WORDS, ~7);
   }
 
-  /** Thread: claims the right to run. False when it was taken back. */
+  /** Thread: takes the right to run. @returns false when the shipment was revoked */
   begin(row: number, epoch: number, now: number): boolean {
     this.#doubles[row * DOUBLES + STARTED_AT] = now;
     this.#doubles[row * DOUBLES + CURRENT] = 0;
@@ -101,29 +116,31 @@ export class SlotTable {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.started);
   }
 
-  /** Thread: the body and its clean-up are over; `isReturned` when it succeeded and has no result. */
+  /** Thread: marks the attempt as over, clean-up included. @param isReturned - whether it completed without a result */
   end(row: number, epoch: number, now: number, isReturned: boolean): void {
     this.#doubles[row * DOUBLES + DURATION] = now - this.#doubles[row * DOUBLES + STARTED_AT]!;
     this.#exchange(row, epoch, SlotState.started, isReturned ? SlotState.returned : SlotState.finished);
   }
 
-  /** Coordinator: asks the run of this epoch to stop. The caller then wakes the thread. */
+  /** Coordinator: asks the attempt of this epoch to stop. The caller then wakes the thread. */
   cancel(row: number, epoch: number, reason: StopReason): void {
     Atomics.store(this.#words, row * WORDS + CANCEL, (epoch << 3) | reason);
   }
 
-  /** Thread: why this run was asked to stop, if it was. Costs 7 ns, so a busy loop may ask in every turn. */
+  /**
+   * Thread: returns why the attempt was asked to stop, if it was. Costs 7 ns, so a busy loop may call it in every turn.
+   */
   stopReason(row: number, epoch: number): StopReason | null {
     const word = Atomics.load(this.#words, row * WORDS + CANCEL);
     return word >>> 3 === epoch ? ((word & 7) as StopReason) : null;
   }
 
-  /** Thread: what runs now must be over at this time of the monotonic clock; 0 lifts that. */
+  /** Thread: sets the time on the monotonic clock at which the current phase must be over; 0 removes it. */
   setDeadline(row: number, atMs: number): void {
     this.#doubles[row * DOUBLES + DEADLINE] = atMs;
   }
 
-  /** When what runs on this row must be over; 0 when it has no limit. */
+  /** Returns when the current phase of the attempt must be over, on the monotonic clock; 0 when it has no deadline. */
   deadline(row: number): number {
     return this.#doubles[row * DOUBLES + DEADLINE]!;
   }
@@ -132,31 +149,32 @@ export class SlotTable {
     return (Atomics.load(this.#words, row * WORDS) & 7) as SlotState;
   }
 
-  /** Milliseconds of the monotonic clock at which the row's run began. */
+  /** Returns when the attempt began, in milliseconds on the monotonic clock. */
   startedAt(row: number): number {
     return this.#doubles[row * DOUBLES + STARTED_AT]!;
   }
 
-  /** How long the finished run took, in milliseconds. */
+  /** Returns how long the finished attempt took, in milliseconds. */
   durationMs(row: number): number {
     return this.#doubles[row * DOUBLES + DURATION]!;
   }
 
-  /** Thread: how far the run of this row is. */
+  /** Thread: sets the progress of the attempt. */
   setCurrent(row: number, current: number): void {
     this.#doubles[row * DOUBLES + CURRENT] = current;
   }
 
-  /** Thread: what `current` is measured against. */
+  /** Thread: sets the total that progress is measured against. */
   setTotal(row: number, total: number): void {
     this.#doubles[row * DOUBLES + TOTAL] = total;
   }
 
-  /** How far the row's run is; a value of another tenant while it has not begun. */
+  /** Returns the progress of the attempt; before it has begun, that of an earlier shipment. */
   current(row: number): number {
     return this.#doubles[row * DOUBLES + CURRENT]!;
   }
 
+  /** Returns the total that progress is measured against. */
   total(row: number): number {
     return this.#doubles[row * DOUBLES + TOTAL]!;
   }

@@ -1,4 +1,4 @@
-/** `docket add`: adds one execution, and waits for its end when told to. */
+/** `docket add`: adds one execution, and waits for its end with `--wait`. */
 import { inspect } from 'node:util';
 import { Command } from 'commander';
 import type { Docket } from '../client/docket.js';
@@ -21,28 +21,28 @@ export interface AddFlags extends CommonFlags {
 export function addCommand(): Command {
   return withAddFlags(new Command('add'))
     .description('Adds an execution of a task.')
-    .argument('<task>', 'name of the task; a live worker must have it')
-    .argument('[json]', 'its arguments, one JSON object', parseArguments)
-    .option('--force', 'add it although no live worker has the task')
+    .argument('<task>', 'name of the task, which a live worker must have')
+    .argument('[json]', 'arguments of the task: one JSON object', parseArguments)
+    .option('--force', 'add it even if no live worker has the task')
     .action((task: string, args: object | undefined, flags: AddFlags, command: Command) =>
       withDocket(command, async (docket) => {
-        if (!flags.force) await checkKnown(docket, task);
-        return await addAndTell(docket, task, args ?? {}, flags);
+        if (!flags.force) await checkTask(docket, task);
+        return await addAndReport(docket, task, args ?? {}, flags);
       }),
     );
 }
 
-/** The flags of every command that adds. */
+/** Adds the flags that all commands have which add an execution. */
 export function withAddFlags(command: Command): Command {
   return command
-    .option('--key <key>', 'identity of the execution: while one has it, adding another changes nothing')
+    .option('--key <key>', 'key of the execution; while another one has it, nothing is added')
     .option('--when <when>', 'when it is due: a duration from now, or a date such as 2030-01-31T12:00:00Z', parseWhen)
-    .option('--wait', 'follow it to its end, as watch does, and show its result')
-    .option('--json', 'write JSON; with --wait one event per line, then the result');
+    .option('--wait', 'follow the execution to its end, as watch does, and show its result')
+    .option('--json', 'write JSON; with --wait, one event per line and then the result');
 }
 
-/** Adds an execution, says what became of it, and answers with the exit code. */
-export async function addAndTell(
+/** Adds an execution, prints what became of it, and returns the exit code. */
+export async function addAndReport(
   docket: Docket,
   task: AnyTask | string,
   args: object,
@@ -56,7 +56,7 @@ export async function addAndTell(
     if (json) printJson({ key: execution.key, task: execution.task, state, disposition, when: execution.when, error });
     else
       print(
-        `${printable(execution.key)}  ${WORDS[disposition](state)}${error === null ? '' : `: ${printable(error)}`}`,
+        `${printable(execution.key)}  ${DISPOSITION_TEXT[disposition](state)}${error === null ? '' : `: ${printable(error)}`}`,
       );
     return disposition === 'struck' ? EXIT.cancelled : EXIT.done;
   }
@@ -69,16 +69,17 @@ export async function addAndTell(
   return code;
 }
 
-/** What the command line names has no types. */
+/** On the command line, tasks are names and arguments are JSON: nothing is known of their types. */
 type Untyped = Record<string, Task<string, object, unknown>>;
 
-const WORDS = {
+const DISPOSITION_TEXT = {
   scheduled: (state: string) => state,
-  already_scheduled: (state: string) => `there already, ${state}`,
+  already_scheduled: (state: string) => `already exists: ${state}`,
   struck: () => 'not added',
 };
 
-async function checkKnown(docket: Docket, task: string): Promise<void> {
+/** @throws CommandError when no live worker has the task */
+async function checkTask(docket: Docket, task: string): Promise<void> {
   const problem = await unknownTask(docket, task);
-  if (problem !== null) throw new CommandError(`${problem}: correct the name, or add it with --force`, EXIT.unknown);
+  if (problem !== null) throw new CommandError(`${problem}: correct the name, or add it with --force`, EXIT.notFound);
 }

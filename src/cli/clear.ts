@@ -1,8 +1,9 @@
-/** `docket clear`: removes what has not started. Asks before it does. */
+/** `docket clear`: removes everything that has not started, after a confirmation. */
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../client/docket.js';
-import { describeDocket } from '../client/options.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
+import { describeDocket } from '../redis/docket-settings.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { print, printJson } from './output.js';
@@ -14,13 +15,14 @@ interface ClearFlags extends CommonFlags {
 
 export function clearCommand(): Command {
   return new Command('clear')
-    .description('Removes everything that is queued, scheduled or waiting. What runs goes on; strikes stay.')
-    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .description('Removes all queued, scheduled and waiting executions. Running ones go on, and strikes stay.')
+    .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--json', 'write JSON')
     .action(({ yes = false, json = false }: ClearFlags, command: Command) =>
       withDocket(command, async (docket) => {
-        if (!yes && !process.stdin.isTTY) throw new CommandError('nobody can be asked here: say --yes', EXIT.usage);
-        if (!yes && !(await isWanted(docket))) throw new CommandError('nothing was removed');
+        if (!yes && !process.stdin.isTTY)
+          throw new CommandError('there is no terminal to ask for confirmation: pass --yes', EXIT.usage);
+        if (!yes && !(await confirm(docket))) throw new CommandError('nothing was removed');
         const removed = await docket.clear();
         if (json) printJson({ removed });
         else print(`removed ${removed}`);
@@ -28,14 +30,16 @@ export function clearCommand(): Command {
     );
 }
 
-/** Asks on stderr, so that stdout has the answer of the command alone. */
-async function isWanted(docket: Docket): Promise<boolean> {
+/** Asks on stderr, so that stdout has only the result of the command. */
+async function confirm(docket: Docket): Promise<boolean> {
   const { totals } = await docket.snapshot({ limit: 0 });
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const { queued, scheduled, waiting } = totals;
-    const what = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
-    const answer = await prompt.question(`Remove ${what} of ${describeDocket(settingsOf(docket))}? [y/N] `);
+    const contents = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
+    const answer = await prompt.question(
+      `Remove ${contents} from ${describeDocket(internalsOf(docket).settings)}? [y/N] `,
+    );
     return /^y(es)?$/i.test(answer.trim());
   } catch (error) {
     if ((error as Error).name !== 'AbortError') throw error;

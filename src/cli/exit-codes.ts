@@ -1,27 +1,38 @@
-/** What `docket` ends with; `docket worker` has its own list beside it. */
+/** The exit codes of `docket` and `docket-worker`: one table for both. They are documented, so they never change. */
 import type { TerminalState } from '../core/states.js';
 
 export const EXIT = {
+  /** A command did what it was asked for; a worker has drained, or nothing was left. */
   done: 0,
   failed: 1,
   usage: 2,
+  /** The execution that a command waited for failed. */
   executionFailed: 3,
+  /** The execution was cancelled, or struck. */
   cancelled: 4,
-  unknown: 5,
+  /** There is no execution under the key, or a newer one took it; or no live worker has the task. */
+  notFound: 5,
+  /** By SIGINT. */
   interrupted: 130,
-  terminated: 143,
+  /** Nothing reads the output any more. */
   brokenPipe: 141,
+  /** By SIGTERM. */
+  terminated: 143,
 } as const;
 
-/** What a command ends with that waited for an execution. */
+/** The exit code of a command that waited for an execution, by the state in which it ended. */
 export const EXIT_OF_STATE = {
   completed: EXIT.done,
   failed: EXIT.executionFailed,
   cancelled: EXIT.cancelled,
 } as const satisfies Record<TerminalState, number>;
 
-/** For the help of every command. */
+/** For the help of every command but the worker. */
 export const EXIT_CODES_HELP = `
-Exit codes: 0 done, 1 failed (as when Redis cannot be reached), 2 wrong usage. For what waits for an execution: 0 it
-completed, 3 it failed, 4 it was cancelled or struck, 5 nobody knows the key, a newer execution took it, or no live
-worker has the task. 130 and 143 when SIGINT or SIGTERM ended it, 141 when nobody reads its output any more.`;
+Exit codes: 0 done, 1 failed (Redis cannot be reached, for example), 2 wrong usage. When a command waits for an execution:
+0 it completed, 3 it failed, 4 it was cancelled or struck, 5 its key is unknown or was taken by a newer execution. Also 5
+when no live worker has the task. 130 after SIGINT, 143 after SIGTERM, 141 when nothing reads the output any more.`;
+
+/** For the help of the worker. */
+export const WORKER_EXIT_CODES_HELP = `
+Exit codes: 0 drained or finished, 1 failed, 2 wrong usage, 130 or 143 when a second SIGINT or SIGTERM cut the drain short.`;

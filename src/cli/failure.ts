@@ -1,6 +1,6 @@
 /**
- * How a command fails: one line on stderr and an exit code. Owns two promises: no stack trace, and no password, wherever
- * on the command line or in the environment it stood.
+ * How a command fails: one line on stderr and an exit code. Owns two promises: no stack trace is printed, and no password,
+ * wherever on the command line or in the environment it was.
  */
 import { CommanderError } from 'commander';
 import {
@@ -14,7 +14,7 @@ import { maskUrl } from '../redis/url.js';
 import { EXIT } from './exit-codes.js';
 import { printable } from './output.js';
 
-/** A command cannot do what it was asked for. */
+/** The reason why a command cannot do what it was asked for. */
 export class CommandError extends Error {
   constructor(
     message: string,
@@ -24,7 +24,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Says why a command failed, unless that was said, and answers with its exit code. */
+/** Prints why a command failed, unless commander has, and returns its exit code. */
 export function reportFailure(name: string, error: unknown): number {
   // commander has printed its line, or the help
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
@@ -32,7 +32,7 @@ export function reportFailure(name: string, error: unknown): number {
   return exitCodeOf(error);
 }
 
-/** The line in which a command says why it failed. */
+/** Makes the line that says why a command failed. */
 export function failureLine(name: string, problem: string): string {
   return `${name}: ${printable(
     withoutSecrets(problem.replace(/^error: /, ''))
@@ -42,8 +42,8 @@ export function failureLine(name: string, problem: string): string {
 }
 
 /**
- * Masks the URLs this process was given. docket's own errors have no password in them; this is for those that quote
- * the command line, where a URL may stand in any place by mistake.
+ * Masks the URLs that this process was given. docket's own errors contain no password; this is for errors that quote the
+ * command line, where a URL may be anywhere by mistake.
  */
 export function withoutSecrets(text: string, given = [...process.argv.slice(2), process.env.DOCKET_URL ?? '']): string {
   const urls = given.map((one) => /[a-z][a-z0-9+.-]*:\/\/.*/is.exec(one)?.[0] ?? '');
@@ -52,7 +52,7 @@ export function withoutSecrets(text: string, given = [...process.argv.slice(2), 
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
-  if (error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError) return EXIT.unknown;
+  if (error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError) return EXIT.notFound;
   const isUsage = [InvalidOptionError, UnencodableValueError, PayloadTooLargeError].some(
     (kind) => error instanceof kind,
   );

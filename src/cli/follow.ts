@@ -1,4 +1,4 @@
-/** Follows an execution to its end, by push alone. */
+/** Follows an execution to its end: what `docket watch` and `docket add --wait` do. Changes come by push, nothing is polled. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../client/docket.js';
 import { ExecutionSupersededError } from '../core/errors.js';
@@ -9,10 +9,10 @@ import { EXIT, EXIT_OF_STATE } from './exit-codes.js';
 import { viewFor, type WatchView } from './watch-view.js';
 
 /**
- * Shows every change of an execution, and answers with the exit code that says how it ended. A signal ends the watch, not
- * the execution; a second one ends the process at once.
+ * Shows every change of an execution, and returns the exit code for how it ended. A signal ends the watch, not the execution;
+ * a second one ends the process at once.
  * @throws ExecutionSupersededError when a newer execution took its key
- * @throws ExecutionNotFoundError when nothing is known of it any more
+ * @throws ExecutionNotFoundError when its record is gone
  */
 export async function follow(docket: Docket, execution: Execution<unknown>, isJson: boolean): Promise<number> {
   const redis = await docket.redis;
@@ -24,8 +24,8 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
   };
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   const view = viewFor(execution.key, execution.task, isJson);
-  const link = tellOfLink(redis, view);
-  const teller = new StateTeller(execution, view);
+  const link = watchLink(redis, view);
+  const states = new StateReporter(execution, view);
   let ending: number | null = null;
   try {
     let last: StateEvent | null = null;
@@ -34,15 +34,15 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
       const event = next.value;
       if (event.type === 'progress') {
         hasProgress ||= event.updatedAt !== null;
-        if (hasProgress) view.tell(event); // before, nobody has reported any
+        if (hasProgress) view.show(event); // until then none was reported
       } else if (isTerminal(event.state)) last = event;
-      else teller.tell(event);
+      else states.report(event);
     }
-    // Of one that had ended before, the progress comes after the state.
-    if (last) teller.tell(last);
+    // When the execution had ended before, its progress comes after its state: the end is shown last.
+    if (last) states.report(last);
     if (last && isTerminal(last.state)) ending = EXIT_OF_STATE[last.state];
   } finally {
-    teller.close();
+    states.close();
     link.close();
     view.close();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
@@ -53,10 +53,10 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
 }
 
 /**
- * Tells the states, and for what limit it waits while it is queued. No event says that: it is in the record, which the
- * subscription reads at its start and every few seconds. That is looked at here, and no command is sent for it.
+ * Shows the states of an execution, and the limit it waits for while it is queued. No event has that limit. It is in the
+ * record, which the subscription reads at its start and every few seconds; the handle is checked here, without a command.
  */
-class StateTeller {
+class StateReporter {
   readonly #execution: Execution<unknown>;
   readonly #view: WatchView;
   readonly #timer: NodeJS.Timeout;
@@ -67,31 +67,31 @@ class StateTeller {
     this.#execution = execution;
     this.#view = view;
     this.#timer = setInterval(() => {
-      if (this.#state && this.#readWaitingFor(this.#state) !== this.#waitingFor) this.tell(this.#state);
-    }, LOOK_EVERY_MS);
+      if (this.#state && this.#readWaitingFor(this.#state) !== this.#waitingFor) this.report(this.#state);
+    }, CHECK_EVERY_MS);
   }
 
-  tell(event: StateEvent): void {
+  report(event: StateEvent): void {
     this.#state = event;
     this.#waitingFor = this.#readWaitingFor(event);
-    this.#view.tell({ ...event, waitingFor: this.#waitingFor });
+    this.#view.show({ ...event, waitingFor: this.#waitingFor });
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  /** The reading may be older than the event. */
+  /** Ignores a reading of another state or attempt: it may be older than the event. */
   #readWaitingFor({ state, attempt }: StateEvent): string | null {
     const { state: readState, attempt: readAttempt, waitingFor } = this.#execution;
     return state === 'queued' && readState === state && readAttempt === attempt ? waitingFor : null;
   }
 }
 
-const LOOK_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 
-/** Says when Redis is gone, and when it is back: meanwhile nothing is heard of the execution. */
-function tellOfLink(redis: Redis, view: WatchView): { close(): void } {
+/** Warns when the link to Redis is lost, during which no change is shown, and says when it is back. */
+function watchLink(redis: Redis, view: WatchView): { close(): void } {
   let isLost = false;
   const onClose = () => {
     if (!isLost) view.warn('the connection to Redis is lost, trying again');

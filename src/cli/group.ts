@@ -1,7 +1,7 @@
-/** A command that has commands. */
+/** Groups of commands, such as `docket tasks`: commands that have subcommands. */
 import { Command } from 'commander';
 
-/** Makes one. Without `alone`, what it does by itself, one of its commands has to be named. */
+/** Makes a group. `alone` is what the group does without a subcommand; if it is left out, a subcommand is required. */
 export function groupCommand(
   name: string,
   description: string,
@@ -10,11 +10,11 @@ export function groupCommand(
 ): Command {
   const group = new Command(name).description(description).helpCommand(false);
   for (const command of commands) group.addCommand(command);
-  return refusingOthers(group, alone);
+  return refuseUnknownCommands(group, alone);
 }
 
-/** Says of what is no command of a group that it is none; commander by itself writes the whole help to stderr. */
-export function refusingOthers(group: Command, alone?: (command: Command) => Promise<void>): Command {
+/** Makes a group refuse an unknown subcommand with one line; commander by itself writes the whole help to stderr. */
+export function refuseUnknownCommands(group: Command, alone?: (command: Command) => Promise<void>): Command {
   return group
     .usage(alone ? '[options] [command]' : '[options] <command>')
     .allowExcessArguments()

@@ -1,20 +1,20 @@
-/** Names of limits, as people read them. */
+/** The names of limits as text for people. */
 
 /**
- * Reads the name a limit counts under, `task`, `task:argument:value`, `@scope` or `@scope:value`, each part percent-encoded:
- * `lim:c:s=z` is `lim c 'z'`. What is no such name stays as it is.
+ * Makes the name of a limit readable. A name is `task`, `task:argument:value`, `@scope` or `@scope:value`, with each part
+ * percent-encoded and the value tagged with its type: `lim:c:s=z` becomes `lim c 'z'`. Any other text stays as it is.
  */
 export function limitText(name: string): string {
   try {
     return name.split(':').map(partText).join(' ');
   } catch {
-    return name; // of another version, perhaps
+    return name; // perhaps of another version of docket
   }
 }
 
 function partText(part: string, index: number, parts: readonly string[]): string {
   const isValue = index > 0 && index === parts.length - 1;
-  if (!isValue) return part === OF_FALLBACK ? 'the fallback' : decodeURIComponent(part);
+  if (!isValue) return part === FALLBACK_NAME ? 'the fallback' : decodeURIComponent(part);
   const [, tag, encoded = ''] = /^([a-z])=(.*)$/s.exec(part) ?? [];
   const text = decodeURIComponent(encoded);
   switch (tag) {
@@ -31,5 +31,5 @@ function partText(part: string, index: number, parts: readonly string[]): string
   }
 }
 
-/** Stands for the name of the fallback, which is empty. */
-const OF_FALLBACK = '%';
+/** Stands for the fallback task, whose name is empty. */
+const FALLBACK_NAME = '%';

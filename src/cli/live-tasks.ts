@@ -1,16 +1,16 @@
-/** Whether a task that was named on the command line is one that a live worker has. */
+/** Checks the name of a task on the command line against the tasks of the live workers. */
 import type { Docket } from '../client/docket.js';
 
-/** Says that no live worker has a task, and which tasks there are; `null` when one has it. */
+/** Returns that no live worker has a task, and which tasks there are; `null` when a live worker has it. */
 export async function unknownTask(docket: Docket, task: string): Promise<string | null> {
   const workers = await docket.workers();
   if (workers.some(({ tasks }) => tasks.includes(task))) return null;
   const known = [...new Set(workers.flatMap(({ tasks }) => tasks))].sort();
   const hint =
     workers.length === 0
-      ? 'no worker is live'
-      : `they have ${known.slice(0, MOST_NAMED).join(', ')}${known.length > MOST_NAMED ? ', …' : ''}`;
+      ? 'there are no live workers'
+      : `their tasks are ${known.slice(0, MAX_NAMED).join(', ')}${known.length > MAX_NAMED ? ', …' : ''}`;
   return `no live worker has a task '${task}' (${hint})`;
 }
 
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;

@@ -11,7 +11,7 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, asJson));
 }
 
-/** Writes a table, or that it would have no rows. */
+/** Writes a table; writes `empty` instead when there are no rows. */
 export function printTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
@@ -24,17 +24,17 @@ export function printTable(
   print(table.toString());
 }
 
-/** Whether what is written to a stream may have colours. */
+/** Whether the text written to a stream may have colours. */
 export function hasColours(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR;
 }
 
-/** Text of others as one line that cannot steer a terminal. */
+/** Makes foreign text safe to print: one line, without control characters that a terminal would obey. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => (/\s/.test(character) ? ' ' : '�'));
 }
 
-/** A span of time as people say it, two units at most: `250ms`, `3.2s`, `4m 10s`, `2h 5m`, `3d 4h`. */
+/** Formats a span of time for people, in at most two units: `250ms`, `3.2s`, `4m 10s`, `2h 5m`, `3d 4h`. */
 export function spanText(ms: number): string {
   const span = Math.max(0, Math.round(ms));
   if (span < 1_000) return `${span}ms`;
@@ -46,13 +46,13 @@ export function spanText(ms: number): string {
 
 type Three = [number, number, number];
 
-const LONGEST_CELL = 60;
+const MAX_CELL_CHARS = 60;
 
 function shortened(text: string): string {
-  return text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL - 1)}…` : text;
+  return text.length > MAX_CELL_CHARS ? `${text.slice(0, MAX_CELL_CHARS - 1)}…` : text;
 }
 
-/** What JSON has no form for, in the nearest one: results of tasks may hold it. */
+/** Converts values that JSON cannot hold, which results of tasks may contain, to the nearest form. */
 function asJson(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Map) return [...value];

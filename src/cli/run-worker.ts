@@ -1,14 +1,15 @@
-/** What `docket-worker` does once its command line is understood. */
+/** Runs a worker as `docket-worker` does once its flags are parsed: with its signals and its log. */
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import { Docket } from '../client/docket.js';
 import type { Logger } from '../tasks/context.js';
 import type { WorkerOptions } from '../worker/options.js';
 import { Worker } from '../worker/worker.js';
-import { type Flags, WORKER_EXIT } from './worker.js';
+import { EXIT } from './exit-codes.js';
+import type { WorkerFlags } from './worker-flags.js';
 
-/** Runs a worker until it is told to stop, or is done. */
-export async function runWorker(flags: Flags): Promise<void> {
+/** Runs a worker until a signal stops it, or nothing is left with `untilFinished`. */
+export async function runWorker(flags: WorkerFlags): Promise<void> {
   const { url, docket: name, untilFinished, loggingLevel, loggingFormat, ...options } = flags;
   const logger = commandLineLogger(loggingLevel, loggingFormat);
   const docket = new Docket({ ...(url && { url }), ...(name && { name }) });
@@ -25,10 +26,10 @@ export async function runWorker(flags: Flags): Promise<void> {
   }
 }
 
-/** Wrappers and shells may send one signal to the process and to its group: those are one. */
+/** Wrappers and shells may send the same signal to the process and to its group. Within this time the two count as one. */
 const SAME_SIGNAL_MS = 50;
 
-/** The first signal drains. The second one ends the process at once: what runs is delivered again when its lease ends. */
+/** The first signal drains the worker. The second ends the process at once; what runs is redelivered when its lease ends. */
 function stopOnSignals(worker: Worker): { dispose(): void } {
   let stoppedMs: number | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
@@ -37,14 +38,17 @@ function stopOnSignals(worker: Worker): { dispose(): void } {
       stoppedMs = nowMs;
       void worker.close();
     } else if (nowMs - stoppedMs > SAME_SIGNAL_MS) {
-      process.exit(signal === 'SIGINT' ? WORKER_EXIT.interrupted : WORKER_EXIT.terminated);
+      process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
     }
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   return { dispose: () => process.off('SIGTERM', onSignal).off('SIGINT', onSignal) };
 }
 
-/** Writes to stderr, for people on a terminal unless `format` says otherwise. Synchronous: no line is lost at the end. */
+/**
+ * Makes the logger, which writes to stderr: by default for people, and in colour on a terminal. Synchronous, so no line is
+ * lost at the end.
+ */
 function commandLineLogger(level: string, format: string | undefined): Logger {
   if (format === 'json') return pino({ level }, pino.destination({ fd: 2, sync: true }));
   const colorize = format === 'pretty' || (format === undefined && process.stderr.isTTY === true);

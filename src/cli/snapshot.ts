@@ -1,8 +1,8 @@
-/** `docket snapshot`: a docket at a glance. */
+/** `docket snapshot`: the state of a docket as tables or JSON. */
 import { Command } from 'commander';
-import { settingsOf } from '../client/docket.js';
-import { describeDocket } from '../client/options.js';
+import { internalsOf } from '../client/internals.js';
 import type { Snapshot } from '../client/snapshot.js';
+import { describeDocket } from '../redis/docket-settings.js';
 import { limitText } from './limit-text.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
@@ -17,16 +17,16 @@ interface SnapshotFlags extends CommonFlags {
 
 export function snapshotCommand(): Command {
   return new Command('snapshot')
-    .description('Shows how much there is to do, and who is there to do it.')
-    .option('--tasks', 'list the first executions: running, queued, scheduled, waiting, in quarantine')
-    .option('--stats', 'count what is listed by task')
+    .description('Shows how much work there is, and which workers are there to do it.')
+    .option('--tasks', 'list the first executions of each kind: running, queued, scheduled, waiting, in quarantine')
+    .option('--stats', 'count the listed executions by task')
     .option('--limit <n>', 'entries in each list, up to 1000 (default: 100)', wholeNumber)
-    .option('--json', 'write the whole snapshot as JSON; with --stats the counts, too')
+    .option('--json', 'write the whole snapshot as JSON; with --stats, the counts too')
     .action(({ tasks, stats, limit, json }: SnapshotFlags, command: Command) =>
       withDocket(command, async (docket) => {
         const snapshot = await docket.snapshot(limit === undefined ? {} : { limit });
         if (json) return printJson(stats ? { ...snapshot, stats: statsOf(snapshot) } : snapshot);
-        print(`${describeDocket(settingsOf(docket))}, ${snapshot.taken.toISOString()}`);
+        print(`${describeDocket(internalsOf(docket).settings)}, ${snapshot.taken.toISOString()}`);
         const { queued, scheduled, waiting, running, quarantined } = snapshot.totals;
         printTable(
           ['queued', 'scheduled', 'waiting', 'running', 'in quarantine'],
@@ -40,18 +40,18 @@ export function snapshotCommand(): Command {
     );
 }
 
-/** The lists of a snapshot that are counted by task. */
-const COUNTED = { running: 'running', queued: 'queued', scheduled: 'future', waiting: 'waiting' } as const;
-type Counted = keyof typeof COUNTED;
-const STATES = Object.keys(COUNTED) as Counted[];
+/** The states that are counted by task, each with its list in the snapshot. */
+const LIST_OF_STATE = { running: 'running', queued: 'queued', scheduled: 'future', waiting: 'waiting' } as const;
+type CountedState = keyof typeof LIST_OF_STATE;
+const STATES = Object.keys(LIST_OF_STATE) as CountedState[];
 
-type TaskStats = { readonly task: string } & Readonly<Record<Counted, number>>;
+type TaskStats = { readonly task: string } & Readonly<Record<CountedState, number>>;
 
-/** Counts the entries that are listed: to count them all would take longer the longer the backlog is. */
+/** Counts only the listed entries: to count all would take longer with a longer backlog. */
 function statsOf(snapshot: Snapshot): TaskStats[] {
-  const stats = new Map<string, { task: string } & Record<Counted, number>>();
+  const stats = new Map<string, { task: string } & Record<CountedState, number>>();
   for (const state of STATES) {
-    for (const { task } of snapshot[COUNTED[state]]) {
+    for (const { task } of snapshot[LIST_OF_STATE[state]]) {
       const counts = stats.get(task) ?? { task, running: 0, queued: 0, scheduled: 0, waiting: 0 };
       counts[state]++;
       stats.set(task, counts);
@@ -61,8 +61,10 @@ function statsOf(snapshot: Snapshot): TaskStats[] {
 }
 
 function printStats(snapshot: Snapshot): void {
-  const listed = STATES.map((state) => `${snapshot[COUNTED[state]].length} of ${snapshot.totals[state]} ${state}`);
-  print(`by task, of what is listed: ${listed.join(', ')}`);
+  const listed = STATES.map(
+    (state) => `${snapshot[LIST_OF_STATE[state]].length} of ${snapshot.totals[state]} ${state}`,
+  );
+  print(`by task, counting only what is listed: ${listed.join(', ')}`);
   const rows = statsOf(snapshot).map((counts) => [counts.task, ...STATES.map((state) => counts[state])]);
   printTable(['task', ...STATES], rows, `nothing is ${STATES.join(', ')}`);
 }

@@ -1,6 +1,7 @@
-/** `docket strike`, `docket restore` and `docket strikes`: what is not to run. */
+/** `docket strike`, `docket restore` and `docket strikes`: makes, takes back and lists strikes. */
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../client/docket.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../wire/strikes.js';
@@ -14,13 +15,13 @@ import { parseStrikeValue } from './values.js';
 export function strikeCommand(): Command {
   return changeCommand(
     'strike',
-    'Keeps a task, a value of an argument in any task, or both together, from running.',
-    async (docket, { strike, words }, isJson) => {
+    'Keeps work from running: a task, a value of an argument in any task, or both together.',
+    async (docket, { strike, terms }, isJson) => {
       const warning = strike.task === null ? null : await unknownTask(docket, strike.task);
-      await docket.strike(...words);
+      await docket.strike(...terms);
       if (isJson) return printJson({ struck: fieldsOf(strike), warning });
       print(`struck ${printable(describeStrike(strike))}`);
-      if (warning !== null) process.stderr.write(failureLine('docket', `${warning}: it is struck all the same`));
+      if (warning !== null) process.stderr.write(failureLine('docket', `${warning}: it is struck anyway`));
     },
   );
 }
@@ -28,60 +29,61 @@ export function strikeCommand(): Command {
 export function restoreCommand(): Command {
   return changeCommand(
     'restore',
-    'Takes back the strike that was made with the same arguments, and names those of the task that remain.',
-    async (docket, { strike, words }, isJson) => {
-      const wasStruck = await docket.restore(...words);
+    'Takes back the strike that was made with the same arguments, and lists the remaining strikes of the task.',
+    async (docket, { strike, terms }, isJson) => {
+      const wasStruck = await docket.restore(...terms);
       const remaining = (await listStrikes(docket)).filter(({ task }) => task === strike.task);
       if (isJson) {
         return printJson({ restored: wasStruck ? fieldsOf(strike) : null, remaining: remaining.map(fieldsOf) });
       }
       const what = describeStrike(strike);
       print(printable(wasStruck ? `restored ${what}` : `nothing to restore: ${what} was not struck`));
-      for (const one of remaining.slice(0, MOST_NAMED)) print(printable(`still struck: ${describeStrike(one)}`));
-      if (remaining.length > MOST_NAMED) print(`and ${remaining.length - MOST_NAMED} more, see docket strikes`);
+      for (const one of remaining.slice(0, MAX_NAMED)) print(printable(`still struck: ${describeStrike(one)}`));
+      if (remaining.length > MAX_NAMED) print(`and ${remaining.length - MAX_NAMED} more, see docket strikes`);
     },
   );
 }
 
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
-/** What `Docket.strike` takes. */
-type StrikeWords = Parameters<typeof strikeOf>;
+/** The parameters of `Docket.strike`. */
+type StrikeTerms = Parameters<typeof strikeOf>;
 
-interface Given {
+/** A strike as it was given on the command line, checked. */
+interface GivenStrike {
   readonly strike: Strike;
-  readonly words: StrikeWords;
+  readonly terms: StrikeTerms;
 }
 
 function changeCommand(
   name: 'strike' | 'restore',
   description: string,
-  change: (docket: Docket, given: Given, isJson: boolean) => Promise<void>,
+  change: (docket: Docket, given: GivenStrike, isJson: boolean) => Promise<void>,
 ): Command {
   return new Command(name)
     .description(description)
-    .argument('[task]', `name of the task; ${ANY_TASK} for any`)
+    .argument('[task]', `name of the task; ${ANY_TASK} for any task`)
     .argument('[parameter]', 'name of an argument')
     .argument('[operator]', `one of ${OPERATORS.join(' ')} (default: ==)`)
-    .argument('[value]', 'JSON, else text; [low, high] for between')
+    .argument('[value]', 'JSON, or else text; [low, high] for between')
     .option('--json', 'write JSON')
     .addHelpText('after', EXAMPLES.replaceAll('docket strike', `docket ${name}`))
     .action((...given: [string?, string?, string?, string?, CommonFlags?, Command?]) => {
       const [task, parameter, operator, value, flags, command] = given;
-      const words = parseStrikeWords(name, task, parameter, operator, value);
-      const strike = strikeOf(...words);
-      return withDocket(command!, (docket) => change(docket, { strike, words }, flags?.json ?? false));
+      const terms = parseStrikeTerms(name, task, parameter, operator, value);
+      const strike = strikeOf(...terms);
+      return withDocket(command!, (docket) => change(docket, { strike, terms }, flags?.json ?? false));
     });
 }
 
-/** Reads a strike as it is written: without an operator between parameter and value, `==` is meant. */
-function parseStrikeWords(
+/** Parses the arguments of a strike. The operator may be left out between parameter and value: it is `==` then. */
+function parseStrikeTerms(
   command: string,
   task = ANY_TASK,
   parameter?: string,
   third?: string,
   fourth?: string,
-): StrikeWords {
+): StrikeTerms {
   if (task === ANY_TASK && parameter === undefined) {
     throw new InvalidOptionError('task', `expected a task, a parameter or both, see docket ${command} --help`);
   }
@@ -93,9 +95,9 @@ function parseStrikeWords(
 
 export function strikesCommand(): Command {
   const list = new Command('ls')
-    .description('Lists what is struck.')
+    .description('Lists the strikes.')
     .action((_flags: object, command: Command) => showStrikes(command));
-  return groupCommand('strikes', 'Lists what is struck.', [list], showStrikes).option('--json', 'write JSON');
+  return groupCommand('strikes', 'Lists the strikes.', [list], showStrikes).option('--json', 'write JSON');
 }
 
 function showStrikes(command: Command): Promise<void> {
@@ -114,7 +116,7 @@ function showStrikes(command: Command): Promise<void> {
 
 async function listStrikes(docket: Docket): Promise<Strike[]> {
   const redis = await docket.redis;
-  const { strikes } = await loadStrikes(redis, settingsOf(docket).keys).catch((error: Error) => {
+  const { strikes } = await loadStrikes(redis, internalsOf(docket).settings.keys).catch((error: Error) => {
     throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
   });
   return strikes.toSorted((a, b) => (a.field < b.field ? -1 : 1));
@@ -122,21 +124,21 @@ async function listStrikes(docket: Docket): Promise<Strike[]> {
 
 const OPERATORS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];
 
-/** A `*` would be names of files to a shell that nobody has told otherwise. */
+/** Not `*`, which a shell would replace with the names of files. */
 const ANY_TASK = '-';
 
 const EXAMPLES = `
 Examples:
   docket strike charge                                 the whole task
   docket strike - customerId c-1                       any task, by an argument: == is the default
-  docket strike - rows '>' 1000                        quoted: < and > are the shell's own, and == is zsh's
-  docket strike charge orderId between '[1000, 2000]'  both`;
+  docket strike - rows '>' 1000                        quoted, because shells interpret < and >, and zsh also ==
+  docket strike charge orderId between '[1000, 2000]'  a task, by an argument`;
 
 interface StrikeFields {
   readonly task: string | null;
   readonly parameter?: string;
   readonly operator?: string;
-  /** What JSON lacks is tagged: {"bigint":"12"}, {"date":0}, {"number":"Infinity"}. */
+  /** Values that JSON lacks are tagged: {"bigint":"12"}, {"date":0}, {"number":"Infinity"}. */
   readonly value?: unknown;
 }
 

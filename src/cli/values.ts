@@ -1,10 +1,13 @@
-/** What is written on a command line, read: arguments, points in time, values of strikes. */
+/** Parses what is given on a command line: arguments, points in time, values of strikes. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { StrikeOperand } from '../wire/strikes.js';
 
-/** An empty variable, which compose files make of one that is not set, is as good as none. */
+/** For the help of the commands. */
+export const DURATIONS_HELP = 'Durations: 250ms, 30s, 5m, 1h, mm:ss, hh:mm:ss.';
+
+/** Removes empty variables from the environment: compose files make them of variables that are not set. */
 export function forgetEmptyVariables(): void {
   for (const [name, value] of Object.entries(process.env)) {
     if (name.startsWith('DOCKET_') && value === '') delete process.env[name];
@@ -12,7 +15,7 @@ export function forgetEmptyVariables(): void {
 }
 
 /**
- * Refuses a common flag that was given without a value: a variable of the shell that is not set would mean the default.
+ * Refuses a common flag with an empty value. It comes from a shell variable that is not set, and must not mean the default.
  * @throws InvalidOptionError naming the flag
  */
 export function refuseEmptyFlags(command: Command): void {
@@ -24,8 +27,8 @@ export function refuseEmptyFlags(command: Command): void {
 }
 
 /**
- * Reads the arguments of a task: one JSON object.
- * @throws InvalidOptionError when it is none; commander's own error would repeat all of the text
+ * Parses the arguments of a task: one JSON object.
+ * @throws InvalidOptionError for anything else; commander's own error would repeat the whole text
  */
 export function parseArguments(text: string): object {
   let value: unknown;
@@ -39,33 +42,33 @@ export function parseArguments(text: string): object {
 }
 
 /**
- * Reads a duration; see `parseDuration`.
- * @throws InvalidOptionError when it is none; commander's own error would say it twice
+ * Parses a duration; see `parseDuration`.
+ * @throws InvalidOptionError for anything else; commander's own error would repeat the problem
  */
 export function durationArgument(text: string): number {
   return parseDuration(text, 'duration');
 }
 
 /**
- * Reads when something is due: a duration from now, or a point in time that begins with its date.
- * @throws InvalidOptionError when it is neither
+ * Parses when something is due: a duration from now, or a point in time that begins with its date.
+ * @throws InvalidOptionError for anything else
  */
 export function parseWhen(text: string): Date | number {
   const date = /^\d{4}-/.test(text) ? new Date(text) : null;
   if (date && !Number.isNaN(date.getTime())) return date;
-  const dated = 'a date such as 2030-01-31T12:00:00Z';
-  if (date) throw new InvalidOptionError('--when', `'${text}' is not ${dated}`);
+  const expected = 'a date such as 2030-01-31T12:00:00Z';
+  if (date) throw new InvalidOptionError('--when', `'${text}' is not ${expected}`);
   try {
     return parseDuration(text, '--when');
   } catch (error) {
     const problem = (error as Error).message.replace('--when: ', '');
-    throw new InvalidOptionError('--when', `${problem}, nor ${dated}`);
+    throw new InvalidOptionError('--when', `${problem}, nor ${expected}`);
   }
 }
 
 /**
- * Reads the value of a strike: JSON, else the text as it is. A whole number keeps all its digits.
- * @throws InvalidOptionError for what no value can be compared with exactly
+ * Parses the value of a strike: JSON, or else the text as it is. A whole number keeps all its digits.
+ * @throws InvalidOptionError for a whole number inside JSON that is too large to be exact
  */
 export function parseStrikeValue(text: string): StrikeOperand {
   if (/^-?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
@@ -81,7 +84,7 @@ export function parseStrikeValue(text: string): StrikeOperand {
   return value as StrikeOperand;
 }
 
-/** Reads a whole number. */
+/** Parses a whole number. */
 export function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError(`'${text}' is not a whole number.`);

@@ -1,4 +1,4 @@
-/** `docket version`, and the version every command knows. */
+/** `docket version`, and the version for `--version`. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { print, printJson } from './output.js';
@@ -6,7 +6,7 @@ import type { CommonFlags } from './session.js';
 
 export function versionCommand(): Command {
   return new Command('version')
-    .description('Says the version of docket.')
+    .description('Prints the version of docket.')
     .option('--json', 'write JSON')
     .action(({ json = false }: CommonFlags) => {
       const version = versionOfPackage();
@@ -15,6 +15,7 @@ export function versionCommand(): Command {
     });
 }
 
+/** Reads the version from package.json. */
 export function versionOfPackage(): string {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
   return version as string;

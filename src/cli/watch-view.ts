@@ -1,4 +1,4 @@
-/** How an execution that is followed is shown: a live bar on a terminal, lines elsewhere, JSON for programs. */
+/** How `docket watch` shows an execution: a live bar on a terminal, lines elsewhere, JSON for programs. */
 import cliProgress from 'cli-progress';
 import { isTerminal } from '../core/states.js';
 import type { ProgressEvent, StateEvent } from '../tasks/events.js';
@@ -6,21 +6,21 @@ import { failureLine } from './failure.js';
 import { limitText } from './limit-text.js';
 import { print, printable, printJson, spanText } from './output.js';
 
-/** A state, and the limit for which it waits, as `Execution.waitingFor` names it. */
+/** A state, with the limit the execution waits for, as `Execution.waitingFor` names it. */
 export type ShownState = StateEvent & { readonly waitingFor: string | null };
 
 export interface WatchView {
   /** Shows an event. */
-  tell(event: ShownState | ProgressEvent): void;
-  /** Says on stderr what is wrong, or is no more. */
+  show(event: ShownState | ProgressEvent): void;
+  /** Writes a problem, or its end, to stderr. */
   warn(problem: string): void;
-  /** Says how it ended, and leaves the terminal as it was. */
+  /** Writes how the execution ended, and leaves the terminal as it was. */
   close(): void;
 }
 
-/** Chooses how to show: JSON when a program reads it, a bar on a terminal, else lines. */
+/** Chooses the view: JSON if it was asked for, a bar on a terminal, else lines. */
 export function viewFor(key: string, task: string, isJson: boolean): WatchView {
-  if (isJson) return { tell: (event) => printJson(event), warn, close: () => {} };
+  if (isJson) return { show: (event) => printJson(event), warn, close: () => {} };
   return process.stdout.isTTY ? new BarView(key, task) : new LineView();
 }
 
@@ -28,14 +28,14 @@ export function viewFor(key: string, task: string, isJson: boolean): WatchView {
 class LineView implements WatchView {
   readonly warn = warn;
 
-  tell(event: ShownState | ProgressEvent): void {
+  show(event: ShownState | ProgressEvent): void {
     print(event.type === 'state' ? stateText(event, Date.now()) : progressText(event));
   }
 
   close(): void {}
 }
 
-/** One line that is drawn anew ten times a second, so that times go on without an event. */
+/** One line that is redrawn ten times a second, so that times advance without an event. */
 class BarView implements WatchView {
   readonly #bar: cliProgress.SingleBar;
   #isDrawn = false;
@@ -48,12 +48,12 @@ class BarView implements WatchView {
       format: () => this.#line(),
       stream: process.stdout,
       hideCursor: true,
-      clearOnComplete: true, // what it ended with is said in a line of its own
-      gracefulExit: false, // whoever follows hears the signals
+      clearOnComplete: true, // close() prints the end as a line of its own
+      gracefulExit: false, // follow() handles the signals
     });
   }
 
-  tell(event: ShownState | ProgressEvent): void {
+  show(event: ShownState | ProgressEvent): void {
     if (event.type === 'state') this.#state = event;
     else this.#progress = event;
     const { current = 0, total = 100 } = this.#progress ?? {};
@@ -62,7 +62,7 @@ class BarView implements WatchView {
     this.#bar.update(current);
   }
 
-  /** The bar gives way and is drawn anew below the line: it remembers where it was. */
+  /** Removes the bar, prints the line, and draws the bar again below it as it was. */
   warn(problem: string): void {
     const wasDrawn = this.#isDrawn;
     this.#bar.stop();
@@ -84,7 +84,7 @@ class BarView implements WatchView {
   #line(): string {
     const state = this.#state ? stateText(this.#state, Date.now()) : '';
     const hasEnded = this.#state !== null && isTerminal(this.#state.state);
-    if (hasEnded && this.#progress === null) return state; // nothing was ever reported
+    if (hasEnded && this.#progress === null) return state; // no progress was ever reported
     const percent = percentOf(this.#progress);
     const filled = Math.round((percent / 100) * BAR_WIDTH);
     const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
@@ -108,16 +108,16 @@ function progressText(event: ProgressEvent): string {
   return `progress  ${percentOf(event)}% (${event.current} of ${event.total})${message}`;
 }
 
-/** State, timing, worker, and why it ended as it did. */
+/** Formats state, timing, worker, and the reason for a failed or cancelled end. */
 function stateText(event: ShownState, nowMs: number): string {
   const { state, worker, attempt, error, waitingFor } = event;
-  const words: string[] = [state];
+  const parts: string[] = [state];
   const time = timeText(event, nowMs);
-  if (time !== null) words.push(time);
-  if (waitingFor !== null) words.push(`waits for ${printable(limitText(waitingFor))}`);
-  if (worker !== null) words.push(`on ${printable(worker)}`);
-  if (attempt > 1) words.push(`attempt ${attempt}`);
-  return words.join('  ') + (error === null ? '' : `: ${printable(error)}`);
+  if (time !== null) parts.push(time);
+  if (waitingFor !== null) parts.push(`waits for ${printable(limitText(waitingFor))}`);
+  if (worker !== null) parts.push(`on ${printable(worker)}`);
+  if (attempt > 1) parts.push(`attempt ${attempt}`);
+  return parts.join('  ') + (error === null ? '' : `: ${printable(error)}`);
 }
 
 function timeText({ state, when, startedAt, completedAt }: StateEvent, nowMs: number): string | null {

@@ -6,9 +6,9 @@ import { type CommonFlags, withDocket } from './session.js';
 
 export function watchCommand(): Command {
   return new Command('watch')
-    .description('Shows state, progress, timing and worker of an execution, live, until it ends.')
+    .description('Shows the state, progress, timing and worker of an execution live, until it ends.')
     .argument('<key>', 'key of the execution')
-    .option('--json', 'one event per line, as JSON')
+    .option('--json', 'write JSON, one event per line')
     .action((key: string, { json = false }: CommonFlags, command: Command) =>
       withDocket(command, async (docket) => {
         const execution = await docket.getExecution(key);

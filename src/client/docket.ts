@@ -1,43 +1,40 @@
-/** The producer's side: adds executions and finds them again. Loads nothing that only workers need. */
+/** `Docket`: the producer's side. Adds executions and finds them again; loads nothing that only workers need. */
 import { setMaxListeners } from 'node:events';
 import type { Redis } from 'ioredis';
-import type { Due } from '../core/due.js';
 import {
   AddUnconfirmedError,
   DocketClosedError,
-  DocketError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   InvalidOptionError,
   PartialAddError,
-  RedisUnavailableError,
 } from '../core/errors.js';
-import { createIdGenerator } from '../core/ids.js';
-import type { CountedPlacement, Disposition, ExecutionState } from '../core/states.js';
+import { checkKey } from '../core/execution-key.js';
 import { clear } from '../redis/clear-store.js';
-import { closeConnection, openConnection } from '../redis/connection.js';
-import { cancel, type ExecutionRecord, type Placed, readExecution } from '../redis/producer-store.js';
-import { changeProgress, type ProgressRecord } from '../redis/progress-store.js';
+import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
-import type { ProgressChange } from '../tasks/progress.js';
-import { type AnyTask, isTask, type Task } from '../tasks/task.js';
-import { type Attributes, type Tracer, Tracing } from '../tracing/tracing.js';
+import type { AnyTask, Task } from '../tasks/task.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
-import { ExecutionHandle, type ExecutionSource, type HandleOrigin } from './execution.js';
+import { addedExecution } from './added-execution.js';
+import { CallSpans, spanName } from './call-spans.js';
+import { ProducerConnection } from './connection.js';
+import { ExecutionHandle } from './execution.js';
+import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
+import { setInternals } from './internals.js';
 import { Listener } from './listener.js';
-import { type DocketOptions, type DocketSettings, describeDocket, resolveDocketOptions } from './options.js';
-import { checkKey, type Prepared, prepare } from './prepare.js';
+import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
+import { PlacementWatchers } from './placement-watchers.js';
+import { CallPreparer, type PreparedCall } from './prepare.js';
 import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
-import { Struck } from './strikes.js';
-import { struckExecution } from './struck-execution.js';
-import { Writer, type Written } from './writer.js';
+import { taskNameOf } from './task-name.js';
+import { Writer } from './writer.js';
 
 /**
  * A named collection of background work on Redis.
  *
- * Connects when it is first used. Close it, or declare it with `await using`, when done: an open connection keeps the
+ * Connects when it is first used. Close it when you are done, or declare it with `await using`: an open connection keeps the
  * process alive.
  *
  * @example
@@ -49,39 +46,33 @@ import { Writer, type Written } from './writer.js';
  * ```
  */
 export class Docket<Tasks extends Record<string, AnyTask> = {}> {
-  readonly #settings: DocketSettings;
-  readonly #newId = createIdGenerator();
+  readonly #settings: ProducerSettings;
   readonly #closing = new AbortController();
-  readonly #source: ExecutionSource;
+  readonly #connection: ProducerConnection;
   readonly #listener: Listener;
+  readonly #source: ExecutionSource;
+  readonly #preparer: CallPreparer;
   readonly #writer: Writer;
-  readonly #tracing = new Tracing();
-  readonly #watchers = new Set<PlacementWatcher>();
-  #connection: Promise<Redis> | undefined;
+  readonly #spans: CallSpans;
+  readonly #watchers = new PlacementWatchers();
   #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
   constructor(options: DocketOptions<Tasks> = {}) {
-    this.#settings = resolveDocketOptions(options);
-    const { url, keys, errors, executionTtlMs } = this.#settings;
-    setMaxListeners(0, this.#closing.signal); // one for each who waits for a result
-    this.#listener = new Listener(url, keys, () => this.#connect());
-    this.#source = {
-      errors,
-      keepsState: executionTtlMs > 0,
-      read: (key) => this.#read(key),
-      cancel: (key) => this.cancel(key),
-      changeProgress: (key, generation, change) => this.#changeProgress(key, generation, change),
-      watch: (key, onEvent) => this.#typed(this.#listener.watch(key, onEvent)),
-      closed: this.#closing.signal,
-    };
-    this.#writer = new Writer({
-      settings: this.#settings,
-      connect: () => this.#connect(),
-      typed: (reading) => this.#typed(reading),
-    });
-    SETTINGS.set(this, this.#settings);
-    WATCHERS.set(this, this.#watchers);
+    const settings = resolveDocketOptions(options);
+    const { signal: closed } = this.#closing;
+    setMaxListeners(0, closed); // every waiter for a result adds one
+    const connection = new ProducerConnection(settings, closed);
+    const listener = new Listener(settings.url, settings.keys, () => connection.open());
+    this.#settings = settings;
+    this.#connection = connection;
+    this.#listener = listener;
+    const cancel = (key: string) => this.cancel(key);
+    this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
+    this.#preparer = new CallPreparer(settings);
+    this.#writer = new Writer(settings, connection);
+    this.#spans = new CallSpans(settings.name);
+    setInternals(this, { settings, watchPlacements: (watcher) => this.#watchers.add(watcher) });
   }
 
   /** Name of the docket. */
@@ -90,21 +81,27 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /**
-   * Adds an execution of a task. While one is scheduled, queued or running under `key`, this changes nothing and answers
-   * with a handle of that one (`disposition: 'already_scheduled'`). What is struck is not written, either: it is
-   * `cancelled` from the start (`disposition: 'struck'`).
+   * Adds an execution of a task. While another execution is scheduled, queued or running under `key`, nothing is written and
+   * the handle is of that one (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
+   * execution is `cancelled` from the start (`disposition: 'struck'`).
    *
-   * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as good as
+   * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as fast as
    * `addMany`.
    *
-   * @throws InvalidOptionError for a key, date or arguments that are not one; nothing was written, as for the next four
+   * @throws InvalidOptionError when the key, date or arguments cannot be used; like the next four, before anything is written
    * @throws TaskNotFoundError for a name that is not in the docket's `tasks`
    * @throws InvalidArgumentsError for arguments that do not match the task's `input`
-   * @throws UnencodableValueError for arguments that cannot travel, naming the field
+   * @throws UnencodableValueError for arguments that cannot be encoded, naming the field
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
-   * @throws AddUnconfirmedError when the connection broke before the answer came
+   * @throws AddUnconfirmedError when the connection broke before the reply came: it may have been written
    * @throws DurabilityError when it was written, but too few replicas had it in time; only with `durability`
+   * @throws DocketClosedError after `close()`, as all methods do
+   *
+   * @example
+   * ```ts
+   * await docket.add(charge, { orderId: 1 }, { key: 'charge-1', when: '10m' });
+   * ```
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
   add<K extends keyof Tasks & string>(
@@ -114,9 +111,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    const found = this.#spans.tracer();
+    const tracer = found instanceof Promise ? await found : found;
     if (!tracer) return await this.#add(task, args, options);
-    return await tracer.produce(spanName('add', task), 'producer', this.#attributes(task), async (headers, span) => {
+    const attributes = this.#spans.attributes({ task });
+    return await tracer.produce(spanName('add', task), 'producer', attributes, async (headers, span) => {
       const handle = await this.#add(task, args, options, headers);
       span.set({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
       return handle;
@@ -129,13 +128,13 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     options: AddOptions | undefined,
     headers: string | null = null,
   ): Promise<ExecutionHandle<unknown>> {
-    const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
-    const written = await this.#writer.add(prepared);
-    if (this.#watchers.size > 0) this.#count('added', prepared, written);
-    const handle = this.#handle(prepared, written);
-    await this.#completed(handle);
-    this.#writer.checkDurability([handle], [written]);
+    const preparing = this.#preparer.prepare(task, args, options, headers);
+    const call = preparing instanceof Promise ? await preparing : preparing;
+    const result = await this.#writer.add(call);
+    this.#watchers.report('added', call, result);
+    const handle = addedExecution(call, result, this.#source);
+    await readExisting(handle);
+    this.#writer.checkDurability([handle], [result]);
     return handle;
   }
 
@@ -143,13 +142,20 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * Adds a batch; the handles are in the order of the calls. When one call is invalid, nothing of the batch is written.
    * @throws what `add` throws, before anything is written
    * @throws PartialAddError when only part of the batch was confirmed
+   *
+   * @example
+   * ```ts
+   * await docket.addMany(orders.map((orderId) => call(charge, { orderId })));
+   * ```
    */
   async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
-    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
+    const found = this.#spans.tracer();
+    const tracer = found instanceof Promise ? await found : found;
     if (!tracer) return await this.#addMany(calls);
-    // One span for all: thousands of spans would tell no more.
-    return await tracer.produce('docket.addMany', 'producer', this.#attributes(null), async (headers, span) => {
+    // One span for the whole batch: thousands of spans would show nothing more.
+    const attributes = this.#spans.attributes({});
+    return await tracer.produce('docket.addMany', 'producer', attributes, async (headers, span) => {
       const handles = await this.#addMany(calls, headers);
       span.set({ 'docket.count': handles.length });
       return handles;
@@ -160,31 +166,32 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     calls: Iterable<C>,
     headers: string | null = null,
   ): Promise<Execution<CallResult<C>>[]> {
-    const items: Prepared[] = [];
+    const prepared: PreparedCall[] = [];
     for (const { task, args, options } of calls) {
-      const preparing = prepare(this.#settings, this.#newId, task, args, options, headers);
-      items.push(preparing instanceof Promise ? await preparing : preparing);
+      const preparing = this.#preparer.prepare(task, args, options, headers);
+      prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const { written, error } = await this.#writer.addMany(items);
-    const handles = items.map((item, i) => {
-      const one = written[i];
-      if (one && this.#watchers.size > 0) this.#count('added', item, one);
-      return one ? this.#handle(item, one) : null;
+    const { results, error } = await this.#writer.addMany(prepared);
+    const handles = prepared.map((call, i) => {
+      const result = results[i];
+      if (!result) return null;
+      this.#watchers.report('added', call, result);
+      return addedExecution(call, result, this.#source);
     });
     if (error !== null) {
-      const missing = items.filter((_, i) => !handles[i]).map((item) => item.key);
-      const isNothingWritten = missing.length === items.length && !(error instanceof AddUnconfirmedError);
+      const missing = prepared.filter((_, i) => !handles[i]).map((call) => call.key);
+      const isNothingWritten = missing.length === prepared.length && !(error instanceof AddUnconfirmedError);
       throw isNothingWritten ? error : new PartialAddError(handles, missing, { cause: error });
     }
-    await Promise.all(handles.map((handle) => this.#completed(handle!)).filter((reading) => reading !== null));
-    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], written);
+    await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
+    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], results);
     return handles as Execution<CallResult<C>>[];
   }
 
   /**
-   * Puts an execution under a key, whoever has it: what is scheduled, queued or waiting there gives way, and adds it when
-   * there is nothing. What already runs goes on, but nothing of it counts any more: its result, its retry, its next run.
-   * Once this resolves nothing older can start. When the call is struck nothing is written, and what is there stays.
+   * Puts an execution under a key in place of whatever is there; adds it when nothing is. A scheduled, queued or waiting
+   * execution is removed. A running one goes on, but its result, its retry and its next run no longer count. Once this
+   * resolves, nothing older can start under the key. When the call is struck nothing is written, and what is there stays.
    * @throws what `add` throws
    */
   replace<A extends object, R>(
@@ -205,51 +212,43 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#checkOpen();
     checkKey(options?.key);
     const { key } = options;
-    return await this.#traced('replace', 'producer', { task, key }, (headers) =>
-      this.#replace(task, args, options, headers),
-    );
-  }
-
-  async #replace(
-    task: AnyTask | string,
-    args: unknown,
-    options: AddOptions,
-    headers: string | null,
-  ): Promise<Execution<unknown>> {
-    const prepared = await prepare(this.#settings, this.#newId, task, args, options, headers);
-    const written = await this.#writer.replace(prepared);
-    if (this.#watchers.size > 0) this.#count('replaced', prepared, written);
-    const handle = this.#handle(prepared, written);
-    this.#writer.checkDurability([handle], [written]);
-    return handle;
+    return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
+      const call = await this.#preparer.prepare(task, args, options, headers);
+      const result = await this.#writer.replace(call);
+      this.#watchers.report('replaced', call, result);
+      const handle = addedExecution(call, result, this.#source);
+      this.#writer.checkDurability([handle], [result]);
+      return handle;
+    });
   }
 
   /**
-   * Cancels an execution wherever it is in the fleet: what is scheduled, queued or waiting is removed, what runs is told to
-   * stop, and its thread is ended when it does not. A perpetual task is not run again. Does not wait for what runs, see
-   * `result()`. Idempotent; keys that nobody knows are fine, and what has ended stays as it is.
+   * Cancels an execution wherever it is. A scheduled, queued or waiting one is removed; a running one is told to stop, and
+   * its thread is terminated if it does not. A perpetual task has no next run. Does not wait for a running execution to
+   * end: `result()` does. Idempotent: does nothing for unknown keys and for executions that have ended.
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
   async cancel(key: string): Promise<void> {
     this.#checkOpen();
     checkKey(key);
-    await this.#traced('cancel', 'client', { key }, () =>
-      this.#typed(this.#connect().then((redis) => cancel(redis, this.#settings.keys, key))),
-    );
+    const { keys } = this.#settings;
+    await this.#spans.run('cancel', 'client', { key }, () => this.#connection.run((redis) => cancel(redis, keys, key)));
   }
 
   /**
    * Strikes work until it is restored: a task, a value of a parameter in any task, or both together. Once this resolves, no
-   * `add` of a struck call is written anywhere. What was added before is cancelled when a worker meets it; a perpetual task
-   * skips its runs, and goes on when it is restored. What runs already goes on.
+   * `add` of a struck call is written anywhere. What was added before is cancelled when a worker takes it; a perpetual task
+   * skips its runs, and goes on when it is restored. What is running already goes on.
    *
-   * Each strike stands by itself. Values are compared with their like: text, numbers and bigints, booleans, Dates, `null`;
-   * an argument of another kind is not struck.
+   * Each strike is independent of the others. A value is compared only with values of its kind: strings, numbers and bigints,
+   * booleans, Dates, `null`. An argument of another kind is not struck.
    *
    * @param task - a task or its name; `null` for any task
    * @param parameter - name of an argument; `null` for the task whatever its arguments
-   * @param operator - @default '=='
+   * @param operator - how the argument is compared. @default '=='
    * @param value - what the argument is compared with; `[low, high]`, both included, for `between`
-   * @throws InvalidOptionError when a part of it cannot be used
+   * @throws InvalidOptionError when one of them cannot be used
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @example
    * ```ts
@@ -265,10 +264,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     value?: StrikeOperand,
   ): Promise<void> {
     this.#checkOpen();
-    const strike = strikeOf(nameOf(task), parameter, operator, value);
-    await this.#traced('strike', 'client', { task }, () =>
-      this.#typed(this.#connect().then((redis) => addStrike(redis, this.#settings.keys, strike))),
-    );
+    const { keys } = this.#settings;
+    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
+    const write = () => this.#connection.run((redis) => addStrike(redis, keys, strike));
+    await this.#spans.run('strike', 'client', { task }, write);
   }
 
   /**
@@ -283,28 +282,29 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     value?: StrikeOperand,
   ): Promise<boolean> {
     this.#checkOpen();
-    const strike = strikeOf(nameOf(task), parameter, operator, value);
-    return await this.#traced('restore', 'client', { task }, () =>
-      this.#typed(this.#connect().then((redis) => removeStrike(redis, this.#settings.keys, strike))),
-    );
+    const { keys } = this.#settings;
+    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
+    const write = () => this.#connection.run((redis) => removeStrike(redis, keys, strike));
+    return await this.#spans.run('restore', 'client', { task }, write);
   }
 
   /**
-   * Removes everything that was added before this call and has not started: scheduled, queued, waiting for a slot. Their
-   * keys are free again, and whoever waits for them hears that they were cancelled. What runs goes on, and so does what a
-   * worker has taken to run it next. A chain whose next run was pending has none any more; that of an automatic task is
-   * started again within a minute: end it with `cancel`.
+   * Removes everything that was added before this call and has not started: scheduled, queued, or waiting for a permit.
+   * Their keys are free again, and their handles learn that they were cancelled. Executions that run go on, and so do those
+   * that a worker has already taken. A chain whose next run was pending ends; that of an automatic task is started again
+   * within a minute: end it with `cancel`.
    * @returns how many executions were removed
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
   async clear(): Promise<number> {
     this.#checkOpen();
-    return await this.#typed(this.#connect().then((redis) => clear(redis, this.#settings.keys)));
+    return await this.#connection.run((redis) => clear(redis, this.#settings.keys));
   }
 
   /**
-   * The docket's own connection, for your own needs: an ioredis client. Connects when it is first asked for, is closed with
-   * the docket, and fails fast: what is sent while the link is down rejects. Adds travel on it too, so do not block or
-   * subscribe on it: `(await docket.redis).duplicate()` is for that, and yours to close. Keep what you store under
+   * The docket's own connection for your commands: an ioredis client. Connects when it is first asked for, closes with the
+   * docket, and fails fast: commands that are sent while the link is down reject. Adds travel on it too, so do not block or
+   * subscribe on it: use `(await docket.redis).duplicate()` for that, and close it yourself. Keep what you store under
    * `docket.key(suffix)`.
    *
    * @example
@@ -316,53 +316,67 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * @throws DocketClosedError when the docket is closed
    */
   get redis(): Promise<Redis> {
-    return this.#closing.signal.aborted ? Promise.reject(new DocketClosedError()) : this.#connect();
+    return this.#closing.signal.aborted ? Promise.reject(new DocketClosedError()) : this.#connection.open();
   }
 
   /**
-   * The name of a key of your own in Redis, `{name}:user:<suffix>`: on the same slot of a cluster and under the same ACL
-   * pattern as the docket, and never one of its own keys.
-   * @throws InvalidOptionError when the suffix is not text or empty
+   * Names a Redis key for your own data: `{name}:user:<suffix>`. It is on the same slot of a cluster and under the same ACL
+   * pattern as the docket, and never one of the docket's own keys.
+   * @throws InvalidOptionError when the suffix is empty or not a string
    */
   key(suffix: string): string {
     if (typeof suffix !== 'string' || suffix === '') throw new InvalidOptionError('suffix', 'expected text, not empty');
     return this.#settings.keys.user(suffix);
   }
 
-  /** Finds what is known under a key; `null` when nothing is: it never was, or its `executionTtl` has passed. */
+  /**
+   * Finds the execution under a key; `null` when there is none, or its `executionTtl` has passed.
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
   async getExecution(key: string): Promise<Execution<unknown> | null> {
     this.#checkOpen();
     checkKey(key);
-    const record = await this.#read(key);
+    const record = await this.#source.read(key);
     if (!record) return null;
     const { task, dueMs, state, generation } = record;
-    const placement = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
-    return new ExecutionHandle(this.#source, placement, record);
+    const init = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
+    return new ExecutionHandle(this.#source, init, record);
   }
 
   /**
-   * Looks at what waits, what runs where, and who is there to run it. Cheap however long the backlog is: the totals are
-   * exact, the lists have the first entries of each kind.
-   * @throws InvalidOptionError for a `limit` that is not one
+   * Takes a snapshot: what waits, what runs where, and which workers are there to run it. Cheap however long the backlog is:
+   * the totals are exact, and the lists show the first entries of each kind.
+   * @throws InvalidOptionError when `limit` is out of range
+   * @throws RedisUnavailableError when the server cannot be reached
    */
   async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
     this.#checkOpen();
-    return await this.#typed(this.#connect().then((redis) => takeSnapshot(redis, this.#settings.keys, options)));
+    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, options));
   }
 
-  /** Lists the workers that live and can take work, as their last heartbeats said. */
+  /**
+   * Lists the live workers that can take work, as of their last heartbeats.
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
   async workers(): Promise<WorkerInfo[]> {
     this.#checkOpen();
-    return await this.#typed(this.#connect().then((redis) => listWorkers(redis, this.#settings.keys)));
+    return await this.#connection.run((redis) => listWorkers(redis, this.#settings.keys));
   }
 
-  /** Lists the workers that can run a task, given by its name or by itself. */
+  /**
+   * Lists the live workers that can run a task, which is given itself or by name.
+   * @throws what `workers` throws
+   */
   async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
-    const name = typeof task === 'string' ? task : task.name;
+    const name = taskNameOf(task);
     return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
   }
 
-  /** Sends what was added, then closes all connections; whoever still waits for a result is told so. Idempotent. */
+  /**
+   * Sends what was added, then closes all connections. Whatever still waits for a result rejects with DocketClosedError.
+   * Idempotent.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -372,101 +386,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     this.#closing.abort(new DocketClosedError());
     await this.#writer.idle();
     await this.#listener.close();
-    await this.#connection?.then(closeConnection, () => undefined);
+    await this.#connection.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** Runs `work` inside a span, if anybody wants one. */
-  async #traced<T>(
-    operation: string,
-    kind: 'producer' | 'client',
-    { task = null, key }: { task?: AnyTask | string | null; key?: string },
-    work: (headers: string | null) => Promise<T>,
-  ): Promise<T> {
-    const tracer = this.#tracing.mustLoad ? await this.#loadTracer() : this.#tracing.tracer;
-    if (!tracer) return await work(null);
-    const attributes = { ...this.#attributes(task), ...(key !== undefined && { 'docket.key': key }) };
-    return await tracer.produce(spanName(operation, task), kind, attributes, work);
-  }
-
-  async #loadTracer(): Promise<Tracer | null> {
-    await this.#tracing.load();
-    return this.#tracing.tracer;
-  }
-
-  #attributes(task: AnyTask | string | null): Attributes {
-    const name = nameOf(task);
-    return { 'docket.name': this.#settings.name, ...(typeof name === 'string' && { 'docket.task': name }) };
-  }
-
-  /** Tells who counts what became of a call. One that found its key taken changed nothing. */
-  #count(what: 'added' | 'replaced', { task, due }: Prepared, written: Written): void {
-    const tell = (count: CountedPlacement) => {
-      for (const watcher of this.#watchers) watcher(count, task);
-    };
-    if (written instanceof Struck) return tell('stricken');
-    if (!written.isNew) return;
-    tell(what);
-    if (dueTimeOf(due, written.nowMs) > written.nowMs) tell('scheduled');
-  }
-
-  #handle(item: Prepared, written: Written): ExecutionHandle<unknown> {
-    if (written instanceof Struck) {
-      return struckExecution(item, dueTimeOf(item.due, Date.now()), written.reason, this.#source);
-    }
-    return new ExecutionHandle(this.#source, new Addition(item, written));
-  }
-
-  /** A handle of an execution that was there before says what that one is, not what the caller asked for. */
-  #completed(handle: ExecutionHandle<unknown>): Promise<void> | null {
-    if (handle.disposition === 'scheduled') return null;
-    return handle.sync().catch((error: unknown) => {
-      const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
-      if (!isOver && !(error instanceof DocketClosedError)) throw error;
-    });
-  }
-
-  async #read(key: string): Promise<ExecutionRecord | null> {
-    this.#checkOpen();
-    return await this.#typed(this.#connect().then((redis) => readExecution(redis, this.#settings.keys, key)));
-  }
-
-  async #changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord> {
-    this.#checkOpen();
-    const { keys } = this.#settings;
-    const value =
-      change.kind === 'increment' ? change.by : change.kind === 'total' ? change.total : (change.message ?? '');
-    const changed = await this.#typed(
-      this.#connect().then((redis) => changeProgress(redis, keys, key, generation, change.kind, value)),
-    );
-    if (!changed) throw new ExecutionNotFoundError(key);
-    if (!changed.progress) throw new ExecutionSupersededError(key);
-    return changed.progress;
-  }
-
-  /** Says of a read that failed because of the server or the link that it did so. */
-  async #typed<T>(reading: Promise<T>): Promise<T> {
-    try {
-      return await reading;
-    } catch (error) {
-      this.#checkOpen();
-      if (error instanceof DocketError) throw error;
-      const where = describeDocket(this.#settings);
-      throw new RedisUnavailableError(`${where} could not be read: ${(error as Error).message}`, { cause: error });
-    }
-  }
-
-  #connect(): Promise<Redis> {
-    const { url, name, durability } = this.#settings;
-    const options = { name, longestBlockMs: durability?.timeoutMs ?? 0 };
-    this.#connection ??= openConnection(url, 'producer', options).catch((error: unknown) => {
-      this.#connection = undefined; // the next call tries again
-      throw error;
-    });
-    return this.#connection;
   }
 
   #checkOpen(): void {
@@ -474,67 +398,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 }
 
-const SETTINGS = new WeakMap<Docket, DocketSettings>();
-
-/** The settings of a docket, for the worker that serves it. Not part of the public API. */
-export function settingsOf(docket: Docket): DocketSettings {
-  const settings = SETTINGS.get(docket);
-  if (!settings) throw new TypeError('expected a Docket of this copy of the package');
-  return settings;
-}
-
-/** Hears of each execution that a docket adds or replaces, once the server has confirmed it. */
-export type PlacementWatcher = (what: CountedPlacement, task: string) => void;
-
-const WATCHERS = new WeakMap<Docket, Set<PlacementWatcher>>();
-
-/** Listens to a docket, until the returned function is called. Not part of the public API. */
-export function watchPlacements(docket: Docket, watcher: PlacementWatcher): () => void {
-  const watchers = WATCHERS.get(docket);
-  watchers?.add(watcher);
-  return () => void watchers?.delete(watcher);
-}
-
-/** What an `add` says of its execution; worked out when asked, since most handles never are. */
-class Addition implements HandleOrigin {
-  constructor(
-    private readonly item: Prepared,
-    private readonly placed: Placed,
-  ) {}
-
-  get key(): string {
-    return this.item.key;
-  }
-  get task(): string {
-    return this.item.task;
-  }
-  get args(): unknown {
-    return this.placed.isNew ? this.item.args : undefined;
-  }
-  get dueMs(): number {
-    return dueTimeOf(this.item.due, this.placed.nowMs);
-  }
-  get state(): ExecutionState {
-    return this.dueMs > this.placed.nowMs ? 'scheduled' : 'queued';
-  }
-  get disposition(): Disposition {
-    return this.placed.isNew ? 'scheduled' : 'already_scheduled';
-  }
-  get generation(): number {
-    return this.placed.generation;
-  }
-}
-
-function nameOf(task: AnyTask | string | null): string | null {
-  return isTask(task) ? task.name : task;
-}
-
-function spanName(operation: string, task: AnyTask | string | null): string {
-  const name = nameOf(task);
-  return typeof name === 'string' ? `docket.${operation} ${name}` : `docket.${operation}`;
-}
-
-function dueTimeOf(due: Due | null, nowMs: number): number {
-  if (due === null) return nowMs;
-  return 'delayMs' in due ? nowMs + due.delayMs : Math.max(nowMs, due.atMs);
+/** Reads the execution that an `add` found under its key: its handle shows what that one is, not what was asked for. */
+function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {
+  if (handle.disposition === 'scheduled') return null;
+  return handle.sync().catch((error: unknown) => {
+    const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
+    if (!isOver && !(error instanceof DocketClosedError)) throw error;
+  });
 }

@@ -1,4 +1,4 @@
-/** The handle of one execution: bound to a key and to one placement (generation) under it. */
+/** The handle of one execution, bound to a key and to one placement (generation) under it. */
 
 import { toMs } from '../core/duration.js';
 import {
@@ -12,83 +12,66 @@ import {
 } from '../core/errors.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import type { ProgressRecord } from '../redis/progress-store.js';
+import type { RecordEvent } from '../redis/events.js';
+import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
-import type { ExecutionProgress, ProgressChange } from '../tasks/progress.js';
+import type { ExecutionProgress } from '../tasks/progress.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
 import { Envelope } from '../wire/envelope.js';
-import type { OnEvent } from './listener.js';
-import type { ErrorClass } from './options.js';
+import type { ExecutionSource } from './execution-source.js';
+import type { EventCallback } from './listener.js';
 import { HandleProgress } from './progress.js';
 import { Subscription } from './subscription.js';
 
-/** What a handle needs of its docket. */
-export interface ExecutionSource {
-  readonly errors: readonly ErrorClass[];
-  /** Whether executions that this docket adds keep state and result. */
-  readonly keepsState: boolean;
-  read(key: string): Promise<ExecutionRecord | null>;
-  cancel(key: string): Promise<void>;
-  /**
-   * Changes the progress of an execution; answers with what is true then.
-   * @throws ExecutionNotFoundError or ExecutionSupersededError when there is none of this generation
-   */
-  changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord>;
-  watch(key: string, onEvent: OnEvent): Promise<() => void>;
-  /** Aborts when the docket is closed. */
-  readonly closed: AbortSignal;
-}
-
-/** What is known of an execution when its handle is made. */
-export interface HandleOrigin {
+/** What a handle is made from. Until the record is read, this is all that the handle has of its execution. */
+export interface HandleInit {
   readonly key: string;
   readonly task: string;
   readonly args: unknown;
   readonly dueMs: number;
   readonly state: ExecutionState;
   readonly disposition: Disposition;
-  /** 0 when the execution has no record to be bound to. */
+  /** Generation of the placement; 0 when the execution has no record. */
   readonly generation: number;
 }
 
 export class ExecutionHandle<R> implements Execution<R> {
   readonly #source: ExecutionSource;
-  readonly #placement: HandleOrigin;
-  /** What was read last; `null` before the first read. */
+  readonly #init: HandleInit;
+  /** The record as it was read last; `null` before the first read. */
   #record: ExecutionRecord | null;
   #args: unknown;
-  /** Whether state and result are kept: decided by who added it, which need not be this docket. */
+  /** Whether state and result are kept. The docket that added the execution decides, which may be another one. */
   #keepsState: boolean;
   #progress: HandleProgress | undefined;
 
-  constructor(source: ExecutionSource, placement: HandleOrigin, record: ExecutionRecord | null = null) {
+  constructor(source: ExecutionSource, init: HandleInit, record: ExecutionRecord | null = null) {
     this.#source = source;
-    this.#placement = placement;
+    this.#init = init;
     this.#record = record;
-    this.#args = placement.args;
+    this.#args = init.args;
     this.#keepsState = source.keepsState;
     if (record) this.#adopt(record);
   }
 
   get key(): string {
-    return this.#placement.key;
+    return this.#init.key;
   }
   get disposition(): Disposition {
-    return this.#placement.disposition;
+    return this.#init.disposition;
   }
   get task(): string {
-    return this.#record?.task ?? this.#placement.task;
+    return this.#record?.task ?? this.#init.task;
   }
   get args(): unknown {
     return this.#args;
   }
   get when(): Date {
-    return new Date(this.#record?.dueMs ?? this.#placement.dueMs);
+    return new Date(this.#record?.dueMs ?? this.#init.dueMs);
   }
   get state(): ExecutionState {
-    return this.#record?.state ?? this.#placement.state;
+    return this.#record?.state ?? this.#init.state;
   }
   get attempt(): number {
     return this.#record?.attempt ?? 1;
@@ -112,8 +95,8 @@ export class ExecutionHandle<R> implements Execution<R> {
   get progress(): ExecutionProgress {
     if (!this.#progress) {
       this.#progress = new HandleProgress(async (change) => {
-        this.#checkKept();
-        return await this.#source.changeProgress(this.key, this.#placement.generation, change);
+        this.#checkStateKept();
+        return await this.#source.changeProgress(this.key, this.#init.generation, change);
       });
       if (this.#record) this.#progress.adopt(this.#record.progress);
     }
@@ -131,34 +114,34 @@ export class ExecutionHandle<R> implements Execution<R> {
 
   async result(options: ResultOptions = {}): Promise<R> {
     const waitMs = waitOf(options);
-    this.#checkKept();
+    this.#checkStateKept();
     options.signal?.throwIfAborted();
     this.#source.closed.throwIfAborted();
     return await new Promise<R>((resolve, reject) => {
       const ending = new AbortController();
-      const settle = (how: () => void) => {
+      const end = (settle: () => void) => {
         ending.abort();
-        how();
+        settle();
       };
-      const look = async () => {
+      const readRecord = async () => {
         const record = await this.#read();
         if (ending.signal.aborted) return;
         if (!record) throw new ExecutionNotFoundError(this.key);
-        if (isTerminal(record.state)) settle(() => resolve(this.#outcomeOf(record)));
+        if (isTerminal(record.state)) end(() => resolve(this.#outcomeOf(record)));
       };
-      const fail = (error: unknown) => settle(() => reject(error));
-      // A read that fails with its connection is made up for: the listener has everybody look again.
-      const failForGood = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
-      const onEvent: OnEvent = (event) => {
-        if (event === null || this.#concerns(event)) look().catch(failForGood);
+      const fail = (error: unknown) => end(() => reject(error));
+      // A read that fails with its connection is repeated: the listener asks every waiter to read again.
+      const failUnlessRepeated = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
+      const onEvent: EventCallback = (event) => {
+        if (event === null || this.#mayEnd(event)) readRecord().catch(failUnlessRepeated);
       };
 
       if (waitMs !== null) {
         const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
         callAfter(waitMs, ending.signal, expired);
       }
-      // A composite of the caller's, so that many waiters who share it raise no warning. Not of the docket's own, which
-      // lives on: each composite leaves 65 bytes at its sources for good (measured on Node 20).
+      // A composite of the caller's signal, so that many waiters which share it raise no warning. None of the docket's own
+      // signal, which lives on: each composite leaves 65 bytes at its source for good (measured on Node 20).
       const given = options.signal && AbortSignal.any([options.signal]);
       for (const signal of [given, this.#source.closed]) {
         signal?.addEventListener('abort', () => fail(signal.reason), { signal: ending.signal });
@@ -166,7 +149,7 @@ export class ExecutionHandle<R> implements Execution<R> {
       this.#source.watch(this.key, onEvent).then((stop) => {
         if (ending.signal.aborted) return stop();
         ending.signal.addEventListener('abort', stop);
-        return look().catch(failForGood);
+        return readRecord().catch(failUnlessRepeated);
       }, fail);
     });
   }
@@ -176,19 +159,19 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 
   #subscription(): Subscription {
-    const { key, generation } = this.#placement;
+    const { key, generation } = this.#init;
     return new Subscription({
       key,
       generation,
       closed: this.#source.closed,
       watch: async (onEvent) => {
-        this.#checkKept();
+        this.#checkStateKept();
         return await this.#source.watch(key, onEvent);
       },
       read: async () => {
         try {
           const record = await this.#read();
-          this.#checkKept();
+          this.#checkStateKept();
           if (record) return record;
         } catch (error) {
           if (error instanceof ExecutionSupersededError) return null;
@@ -199,30 +182,32 @@ export class ExecutionHandle<R> implements Execution<R> {
     });
   }
 
-  #checkKept(): void {
+  #checkStateKept(): void {
     if (!this.#keepsState) throw new ResultsDisabledError(this.key);
   }
 
-  /** An event says `<generation> <state>`: worth a look when it ends this execution or comes from a newer one. */
-  #concerns(event: string): boolean {
-    const [generation, state] = event.split(' ');
-    return Number(generation) > this.#placement.generation || isTerminal(state as ExecutionState);
+  /** Whether a result may be known after this event: it ends the execution, or comes from a newer one under the key. */
+  #mayEnd(event: RecordEvent): boolean {
+    return event.generation > this.#init.generation || (event.kind === 'state' && isTerminal(event.state));
   }
 
   async #read(): Promise<ExecutionRecord | null> {
     const record = await this.#source.read(this.key);
-    const { generation } = this.#placement;
+    const { generation } = this.#init;
     if (record && generation > 0 && record.generation > generation) throw new ExecutionSupersededError(this.key);
     if (record) this.#adopt(record);
     return record;
   }
 
-  /** The arguments of an execution that somebody else added are in its message, which is gone once it has ended. */
+  /**
+   * Takes over what was read. The arguments of an execution that another process added are in its message, which is gone
+   * once the execution has ended.
+   */
   #adopt(record: ExecutionRecord): void {
     this.#record = record;
     this.#progress?.adopt(record.progress);
     if (!record.message) {
-      this.#keepsState ||= isTerminal(record.state); // else there was no record any more
+      this.#keepsState ||= isTerminal(record.state); // without state it would have no record by now
       return;
     }
     const envelope = new Envelope(record.message);
@@ -256,7 +241,10 @@ function waitOf({ timeout, deadline }: ResultOptions): number | null {
   return Math.max(0, deadline.getTime() - Date.now());
 }
 
-/** Calls back after `ms` unless the signal aborts, in legs: Node's timers hold 24 days, and fire at once beyond. */
+/**
+ * Calls back after `ms` unless the signal aborts. Longer waits are split into legs: a timer of Node holds 24 days at most and
+ * fires at once beyond that.
+ */
 function callAfter(ms: number, signal: AbortSignal, callback: () => void): void {
   const leg = Math.min(ms, LONGEST_TIMER_MS);
   const timer = setTimeout(() => (ms > leg ? callAfter(ms - leg, signal, callback) : callback()), leg);

@@ -1,37 +1,39 @@
 /**
- * Hears of state changes for all waiters of one docket over one subscriber connection.
+ * Receives the events of executions for all waiters of one docket over one subscriber connection.
  *
  * Owns the order by which no change is lost: SUBSCRIBE, then set the marker that makes scripts publish, and only then
  * may the waiter read the record. What settled before the marker is in the record; what settles after it is published.
- * The marker lives 30 s and is renewed every 5 s. Each renewal and each reconnect also tells every waiter to look again,
- * so that an event that was lost with a connection delays a waiter and never hangs it: the only poll there is.
+ * The marker lives 30 s and is renewed every 5 s. Each renewal and each reconnect also asks every waiter to read again, so
+ * an event that was lost with a connection delays a waiter and never hangs it. There is no other polling.
  */
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import { parseEvent, type RecordEvent } from '../redis/events.js';
 import type { Keys } from '../redis/keys.js';
 import { LISTENER_RENEWAL_MS, markListening } from '../redis/producer-store.js';
 
-/** Called with the payload of an event, or with `null` when something may have been missed. */
-export type OnEvent = (event: string | null) => void;
+/** Called with each event of an execution, and with `null` when one may have been missed. */
+export type EventCallback = (event: RecordEvent | null) => void;
 
 export class Listener {
   readonly #url: string;
   readonly #keys: Keys;
   readonly #commands: () => Promise<Redis>;
-  readonly #watchers = new Map<string, Set<OnEvent>>();
+  readonly #watchers = new Map<string, Set<EventCallback>>();
   readonly #closing = new AbortController();
   #subscriber: Promise<Redis> | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #marked: Promise<void> | undefined;
 
+  /** `commands` opens the connection that sets the marker. */
   constructor(url: string, keys: Keys, commands: () => Promise<Redis>) {
     this.#url = url;
     this.#keys = keys;
     this.#commands = commands;
   }
 
-  /** Resolves when every later change of the execution will be heard; answers with the way to stop listening. */
-  async watch(key: string, onEvent: OnEvent): Promise<() => void> {
+  /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
+  async watch(key: string, onEvent: EventCallback): Promise<() => void> {
     const channel = this.#keys.events(key);
     const watchers = this.#watchers.get(channel) ?? new Set();
     this.#watchers.set(channel, watchers.add(onEvent));
@@ -47,7 +49,7 @@ export class Listener {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(); // also ends a first connect that still tries
+    this.#closing.abort(); // also ends a first connect that is still trying
     clearInterval(this.#renewal);
     this.#renewal = undefined;
     this.#watchers.clear();
@@ -56,7 +58,7 @@ export class Listener {
     if (subscriber) await subscriber.then(closeConnection, () => undefined);
   }
 
-  #unwatch(channel: string, onEvent: OnEvent): void {
+  #unwatch(channel: string, onEvent: EventCallback): void {
     const watchers = this.#watchers.get(channel);
     if (!watchers?.delete(onEvent) || watchers.size > 0) return;
     this.#watchers.delete(channel);
@@ -71,11 +73,11 @@ export class Listener {
   #connect(): Promise<Redis> {
     this.#subscriber ??= openConnection(this.#url, 'subscriber', { signal: this.#closing.signal }).then(
       (redis) => {
-        redis.on('message', (channel: string, event: string) => this.#dispatch(channel, event));
+        redis.on('message', (channel: string, message: string) => this.#dispatch(channel, message));
         redis.on('ready', () => {
-          // Answered after the subscriptions that ioredis restores; what settles from then on is heard.
+          // The reply comes after those to the subscriptions that ioredis restores; what settles from then on is heard.
           redis.ping().then(
-            () => this.#lookAgain(),
+            () => this.#reportGap(),
             () => undefined, // the link broke again
           );
         });
@@ -89,12 +91,12 @@ export class Listener {
     return this.#subscriber;
   }
 
-  /** One marker serves all who wait: it is set when the first one comes and renewed while there are any. */
+  /** Sets the marker with the first waiter, and renews it while there are any: one serves them all. */
   #mark(): Promise<void> {
-    if (this.#watchers.size === 0) return Promise.resolve(); // closed meanwhile: a timer would outlive it
+    if (this.#watchers.size === 0) return Promise.resolve(); // closed meanwhile: a timer would outlive the docket
     this.#renewal ??= setInterval(() => {
       this.#setMarker().then(
-        () => this.#lookAgain(),
+        () => this.#reportGap(),
         () => undefined, // the next renewal tries again
       );
     }, LISTENER_RENEWAL_MS);
@@ -109,11 +111,15 @@ export class Listener {
     await markListening(await this.#commands(), this.#keys);
   }
 
-  #dispatch(channel: string, event: string): void {
-    for (const onEvent of this.#watchers.get(channel) ?? []) onEvent(event);
+  #dispatch(channel: string, message: string): void {
+    const watchers = this.#watchers.get(channel);
+    if (!watchers) return;
+    const event = parseEvent(message);
+    for (const onEvent of watchers) onEvent(event);
   }
 
-  #lookAgain(): void {
+  /** Asks every waiter to read its record: events may have been missed. */
+  #reportGap(): void {
     for (const watchers of this.#watchers.values()) for (const onEvent of watchers) onEvent(null);
   }
 }

@@ -1,78 +1,75 @@
-/** What a docket can be told, with its defaults. */
+/** The options of a Docket, and their defaults. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import { type Keys, keysOf } from '../redis/keys.js';
-import { maskUrl, parseRedisUrl } from '../redis/url.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import { keysOf } from '../redis/keys.js';
+import { parseRedisUrl } from '../redis/url.js';
 import type { AnyTask } from '../tasks/task.js';
 
-/** A class of errors that `result()` gives back as instances of itself. */
+/** An error class that `result()` revives: an error of this class arrives as an instance of it. */
 // biome-ignore lint/suspicious/noExplicitAny: constructors are contravariant in their parameters; any error class must fit
 export type ErrorClass = new (...args: any[]) => Error;
 
+/** Options of a `Docket`. */
 export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   /**
-   * Name of the docket: producers and workers with the same name and server share their work. Letters, digits, `_ . -`.
+   * Name of the docket, 1 to 128 of: letters, digits, `_ . -`. Producers and workers with the same name and the same server
+   * share their work.
    * @default 'docket'
    */
   name?: string;
   /**
-   * Where Redis is: `redis://`, `rediss://`, `unix://`, `valkey://`, or `memory://name` for a server inside this process.
+   * URL of the Redis or Valkey server: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS), `unix://`, or
+   * `memory://name` for a server inside this process.
    * @default the environment variable DOCKET_URL, else 'redis://localhost:6379/0'
    */
   url?: string;
   /**
-   * How long state and result of an execution are kept after it ended. It travels with each execution, so workers need
-   * not be configured alike. 0 keeps none (fire-and-forget): several times faster, but there is no `result()`.
+   * How long the state and result of an execution are kept after it ends. It travels with each execution, so workers do not
+   * need the same setting. 0 keeps nothing (fire-and-forget): several times faster, but there is no `result()`.
    * @default '15m'
    */
   executionTtl?: Duration;
   /**
-   * How often workers of this docket say that they live.
+   * Time between two heartbeats of a worker that serves this docket.
    * @default '2s'
    */
   heartbeatInterval?: Duration;
   /**
-   * Heartbeats a worker may miss before it is no longer listed.
+   * How many heartbeats a worker may miss before it is no longer listed.
    * @default 5
    */
   missedHeartbeats?: number;
   /**
    * Largest message (arguments and header) and largest result, in bytes.
-   * @default 1 MiB
+   * @default 1048576 (1 MiB)
    */
   maxPayloadBytes?: number;
   /**
-   * How safe an add must be before it resolves: after each batch the docket waits until so many replicas have it. Costs
-   * a trip to the replicas for each batch, during which this docket's connection does nothing else. Too few in time: a
-   * DurabilityError; the adds are written all the same. For adds by this docket alone, not for what workers write.
+   * How many replicas must have an add before it resolves. After each batch the docket waits for them, which costs a trip to
+   * the replicas, during which its connection does nothing else. When too few have the batch in time, the adds reject with a
+   * DurabilityError, but are written all the same. Holds for adds by this docket only, not for what workers write.
    * @default none: an add resolves when the master has it
    */
   durability?: DurabilityOptions;
-  /** Error classes that `result()` revives, beside the built-in ones. */
+  /** Error classes that `result()` revives, in addition to the built-in ones. */
   errors?: readonly ErrorClass[];
-  /** The collection, for producers that have it: names given to `add`, and their `input`, are then checked at once. */
+  /** The collection of tasks. With it, `add` checks the names it is given, and the arguments against the `input` of their task. */
   tasks?: Tasks;
 }
 
+/** How safe an add must be before it resolves. */
 export interface DurabilityOptions {
-  /** How many replicas must have an add, 1 or more. */
+  /** How many replicas must have an add, at least 1. */
   readonly replicas: number;
-  /** How long to wait for them, more than 0. */
+  /** How long to wait for them, at least 1 ms. */
   readonly timeout: Duration;
 }
 
-/** The options as the docket uses them. */
-export interface DocketSettings {
-  readonly name: string;
-  readonly url: string;
-  readonly keys: Keys;
-  readonly executionTtlMs: number;
-  readonly heartbeatIntervalMs: number;
-  readonly missedHeartbeats: number;
-  readonly maxPayloadBytes: number;
-  readonly durability: { readonly replicas: number; readonly timeoutMs: number } | null;
+/** The resolved options of a docket: the settings that workers need too, and those of producers only. */
+export interface ProducerSettings extends DocketSettings {
   readonly errors: readonly ErrorClass[];
-  /** The known tasks by name; `null` when the producer did not say. */
+  /** The known tasks by name; `null` when the producer was given none: any name may be added then. */
   readonly tasks: ReadonlyMap<string, AnyTask> | null;
 }
 
@@ -86,7 +83,7 @@ const DEFAULTS = {
 } as const satisfies DocketOptions<Record<string, never>>;
 
 /** @throws InvalidOptionError naming the option that cannot be used */
-export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTask>>): DocketSettings {
+export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTask>>): ProducerSettings {
   const name = options.name ?? DEFAULTS.name;
   const url = options.url ?? (process.env.DOCKET_URL || DEFAULTS.url);
   parseRedisUrl(url);
@@ -111,11 +108,6 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
     errors: options.errors ?? [],
     tasks: options.tasks ? new Map(Object.entries(options.tasks)) : null,
   };
-}
-
-/** The docket as it may be shown: no password. */
-export function describeDocket({ name, url }: DocketSettings): string {
-  return `docket '${name}' at ${maskUrl(url)}`;
 }
 
 function atLeast(minimum: number, value: number, option: string): number {

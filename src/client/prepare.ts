@@ -1,98 +1,99 @@
-/** Checks and encodes one `add`, before anything is written. */
+/** Checks and encodes a call before anything is written. */
 
 import type { Due } from '../core/due.js';
 import { toMs } from '../core/duration.js';
 import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
+import { checkKey } from '../core/execution-key.js';
+import { createIdGenerator } from '../core/ids.js';
 import type { PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
 import { validateArguments } from '../tasks/schema.js';
 import { type AnyTask, checkTaskName, definitionOf, isTask, type TaskDefinition } from '../tasks/task.js';
 import { encoderFor } from '../wire/codec.js';
 import { encodeEnvelope } from '../wire/envelope.js';
-import type { DocketSettings } from './options.js';
+import type { ProducerSettings } from './options.js';
 
-/** An `add` that can no longer fail for a reason of its own. */
-export interface Prepared {
+/** A call that is checked and encoded: from here on only Redis can fail it. */
+export interface PreparedCall {
   readonly key: string;
   readonly task: string;
   readonly args: object;
+  /** `null` is now. */
   readonly due: Due | null;
   readonly message: Buffer;
-  /** How it is placed; `entry` needs no record: one stream entry is all there is. */
+  /** How it is placed. `entry` is one stream entry and nothing else: no key, no record, due now. */
   readonly kind: PlacementKind | 'entry';
 }
 
-const MAXIMUM_KEY_BYTES = 512;
+export class CallPreparer {
+  readonly #settings: ProducerSettings;
+  readonly #newId = createIdGenerator();
 
-/**
- * Checks a call and encodes it, with `headers` beside the arguments. Answers with a promise only when the task's `input` is checked by an asynchronous schema.
- * @throws InvalidOptionError for a task, key, date or arguments that are not one
- * @throws TaskNotFoundError for a name that is not in the docket's collection
- * @throws InvalidArgumentsError for arguments that do not match the task's `input`
- * @throws UnencodableValueError for arguments that cannot travel, with the path of the offender
- * @throws PayloadTooLargeError for arguments over the limit
- */
-export function prepare(
-  settings: DocketSettings,
-  newId: () => string,
-  task: AnyTask | string,
-  args: unknown = {},
-  options: AddOptions = {},
-  headers: string | null = null,
-): Prepared | Promise<Prepared> {
-  const name = nameOf(settings, task);
-  if (!isRecord(args)) {
-    throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
+  constructor(settings: ProducerSettings) {
+    this.#settings = settings;
   }
-  const known = isTask(task) ? task : settings.tasks?.get(name);
-  const { input, policies } = known ? definitionOf(known) : UNKNOWN;
-  if (options.key !== undefined && policies.limits?.some(({ kind }) => kind === 'debounce')) {
-    const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
-    throw new InvalidOptionError('key', problem);
+
+  /**
+   * Checks a call and encodes it. Returns a promise only when an asynchronous schema checks the task's `input`.
+   * @param headers - the producer's trace context, which travels beside the arguments; `null` for none
+   * @throws InvalidOptionError when the task, key, date or arguments cannot be used
+   * @throws TaskNotFoundError for a name that is not in the docket's collection
+   * @throws InvalidArgumentsError for arguments that do not match the task's `input`
+   * @throws UnencodableValueError for arguments that cannot be encoded, with the path of the value
+   * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
+   */
+  prepare(
+    task: AnyTask | string,
+    args: unknown = {},
+    options: AddOptions = {},
+    headers: string | null = null,
+  ): PreparedCall | Promise<PreparedCall> {
+    const name = nameOf(this.#settings, task);
+    if (!isRecord(args)) {
+      throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
+    }
+    const known = isTask(task) ? task : this.#settings.tasks?.get(name);
+    const { input, policies } = known ? definitionOf(known) : UNKNOWN;
+    if (options.key !== undefined && policies.limits?.some(({ kind }) => kind === 'debounce')) {
+      const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
+      throw new InvalidOptionError('key', problem);
+    }
+    const encoded = () => this.#encode(name, args, options, headers);
+    // The body gets the schema's output; what is stored is the input that the caller gave.
+    const checked = input && validateArguments(name, input, args);
+    return checked instanceof Promise ? checked.then(encoded) : encoded();
   }
-  const encoded = () => encode(settings, newId, name, args, options, headers);
-  // What the schema makes of them is for the body: stored is what the caller gave.
-  const checked = input && validateArguments(name, input, args);
-  return checked instanceof Promise ? checked.then(encoded) : encoded();
+
+  #encode(name: string, args: object, options: AddOptions, headers: string | null): PreparedCall {
+    const { executionTtlMs, maxPayloadBytes } = this.#settings;
+    const due = dueOf(options.when);
+    const isKeyed = options.key !== undefined;
+    if (isKeyed) checkKey(options.key);
+    const key = isKeyed ? (options.key as string) : this.#newId();
+    const kind = kindOfPlacement(isKeyed, executionTtlMs > 0, due !== null);
+    const id = kind === 'entry' || kind === 'lean' ? key : null;
+    const message = encodeEnvelope(encoderFor(args, 'args'), name, executionTtlMs, id, args, headers);
+    if (message.length > maxPayloadBytes) throw new PayloadTooLargeError(name, message.length, maxPayloadBytes);
+    return { key, task: name, args, due, message, kind };
+  }
 }
 
-/** What is known of a task that a producer has by name only. */
+/** Stands for the definition of a task that the producer has by name only. */
 const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };
 
-function encode(
-  settings: DocketSettings,
-  newId: () => string,
-  name: string,
-  args: object,
-  options: AddOptions,
-  headers: string | null,
-): Prepared {
-  const due = dueOf(options.when);
-  const isKeyed = options.key !== undefined;
-  if (isKeyed) checkKey(options.key);
-  const key = isKeyed ? (options.key as string) : newId();
-  const kind = kindOfPlacement(isKeyed, settings.executionTtlMs > 0, due !== null);
-  const id = kind === 'entry' || kind === 'lean' ? key : null;
-  const message = encodeEnvelope(encoderFor(args, 'args'), name, settings.executionTtlMs, id, args, headers);
-  if (message.length > settings.maxPayloadBytes) {
-    throw new PayloadTooLargeError(name, message.length, settings.maxPayloadBytes);
-  }
-  return { key, task: name, args, due, message, kind };
-}
-
-function kindOfPlacement(isKeyed: boolean, keepsState: boolean, isLater: boolean): Prepared['kind'] {
+function kindOfPlacement(isKeyed: boolean, keepsState: boolean, isLater: boolean): PreparedCall['kind'] {
   if (isKeyed) return 'keyed';
   if (keepsState) return 'unique';
   return isLater ? 'lean' : 'entry';
 }
 
-function nameOf(settings: DocketSettings, task: AnyTask | string): string {
+function nameOf({ tasks }: ProducerSettings, task: AnyTask | string): string {
   if (isTask(task)) return task.name;
   if (typeof task !== 'string' || task === '') {
     throw new InvalidOptionError('task', `expected a task made with task(), or its name, got ${kindOf(task)}`);
   }
   checkTaskName(task);
-  if (settings.tasks && !settings.tasks.has(task)) throw new TaskNotFoundError(task, [...settings.tasks.keys()]);
+  if (tasks && !tasks.has(task)) throw new TaskNotFoundError(task, [...tasks.keys()]);
   return task;
 }
 
@@ -107,29 +108,19 @@ function dueOf(when: AddOptions['when']): Due | null {
   return delayMs > 0 ? { delayMs } : null;
 }
 
-/** @throws InvalidOptionError when it is empty, longer than 512 bytes or not well-formed text */
-export function checkKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string' || key === '') throw new InvalidOptionError('key', 'expected text that is not empty');
-  if (Buffer.byteLength(key) > MAXIMUM_KEY_BYTES) {
-    throw new InvalidOptionError('key', `expected at most ${MAXIMUM_KEY_BYTES} bytes, got ${Buffer.byteLength(key)}`);
-  }
-  if (/\p{Cs}/u.test(key))
-    throw new InvalidOptionError('key', 'the text has a lone surrogate, which UTF-8 cannot hold');
-}
-
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value;
   return Array.isArray(value) ? 'an array' : tagOf(value);
 }
 
-/** The common case first: asking for the tag of an object costs more than the rest of the checks. */
+/** Takes the common case first: asking for the tag of an object costs more than all other checks. */
 function isRecord(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   return Object.getPrototypeOf(value) === Object.prototype || tagOf(value) === 'Object';
 }
 
-/** `Object` for records and instances of the user's classes, which the encoder refuses; `Map`, `Date` and so on for the rest. */
+/** Returns `Object` for records and for instances of user classes, which the encoder refuses; else `Map`, `Date` and so on. */
 function tagOf(value: object): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }

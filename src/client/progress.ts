@@ -1,5 +1,5 @@
-/** `execution.progress`: what was read last, and changes from outside. */
-import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
+/** `execution.progress`: the progress that was read last, and changes from outside the body. */
+import { NO_PROGRESS, type ProgressRecord } from '../redis/record.js';
 import {
   checkIncrement,
   checkMessage,
@@ -12,7 +12,7 @@ export class HandleProgress implements ExecutionProgress {
   readonly #change: (change: ProgressChange) => Promise<ProgressRecord>;
   #record = NO_PROGRESS;
 
-  /** `change` writes a change and answers with what is true then. */
+  /** `change` writes a change and returns the progress as it is then. */
   constructor(change: (change: ProgressChange) => Promise<ProgressRecord>) {
     this.#change = change;
   }
@@ -30,6 +30,7 @@ export class HandleProgress implements ExecutionProgress {
     return this.#record.updatedMs === null ? null : new Date(this.#record.updatedMs);
   }
 
+  /** Takes over what was read. */
   adopt(record: ProgressRecord): void {
     this.#record = record;
   }

@@ -1,11 +1,11 @@
-/** A look at a docket for people: what waits, what runs where, and who is there to run it. */
+/** `docket.snapshot()`: what waits in a docket, what runs where, and which workers are there to run it. */
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { type LiveWorker, liveWorkers } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 
-/** What every entry of a snapshot says of its execution. */
+/** An execution, as every list of a snapshot shows it. */
 export interface SnapshotEntry {
   readonly key: string;
   readonly task: string;
@@ -13,127 +13,138 @@ export interface SnapshotEntry {
   readonly attempt: number;
 }
 
+/** An execution that is due and that no worker has taken. */
 export interface QueuedEntry extends SnapshotEntry {
-  /** Since when it is due. */
+  /** When it became due. */
   readonly when: Date;
 }
 
+/** An execution that is scheduled for later. */
 export interface FutureEntry extends SnapshotEntry {
   /** When it is due. */
   readonly when: Date;
 }
 
+/** An execution in the hands of a worker. */
 export interface RunningEntry extends SnapshotEntry {
   /** Name of the worker that has it. */
   readonly worker: string;
-  /** Since when it has it; `null` when that is not kept: `executionTtl: 0` without a key, or not claimed yet. */
+  /** When that worker claimed it; `null` before the claim, and for executions without a record (no key, `executionTtl: 0`). */
   readonly since: Date | null;
 }
 
+/** An execution that waits for a permit of a concurrency limit. */
 export interface WaitingEntry extends SnapshotEntry {
-  /** The limit at which it waits: `<task>`, `<task>:<argument>:<value>` or `@<scope>...`, percent-encoded. */
+  /** Name of the limit: `<task>`, `<task>:<argument>:<value>` or `@<scope>...`, percent-encoded. */
   readonly waitingFor: string;
 }
 
+/** A message that can never run. */
 export interface QuarantineEntry {
-  /** `null` when the message had none that could be read. */
+  /** `null` when no key could be read from the message. */
   readonly key: string | null;
+  /** Why it cannot run. */
   readonly reason: string;
+  /** When it was put into quarantine. */
   readonly at: Date;
 }
 
-/** A worker that lives and can take work. */
+/** A live worker that can take work. */
 export interface WorkerInfo {
   readonly name: string;
-  /** Distinguishes workers of the same name. */
+  /** Unique, also among workers of the same name. */
   readonly id: string;
   readonly threads: number;
-  /** Executions it runs at once. */
+  /** How many executions it runs at once, at most. */
   readonly concurrency: number;
-  /** Executions in its hands, those it has read ahead included. */
+  /** How many executions it has, including those it has read ahead. */
   readonly running: number;
   /** Names of the tasks it can run. */
   readonly tasks: readonly string[];
+  /** Time of its last heartbeat. */
   readonly lastSeen: Date;
-  /** When it is no longer listed if nothing more is heard of it. */
+  /** When it is no longer listed unless another heartbeat comes. */
   readonly expiresAt: Date;
 }
 
-/** What there was in a docket. Times are those of the server's clock. */
+/** The contents of a docket at one time. All times are by the clock of the Redis server. */
 export interface Snapshot {
+  /** When it was taken. */
   readonly taken: Date;
-  /** How many there are, listed here or not. */
+  /** How many there are, whether listed here or not. */
   readonly totals: {
     /** Due, and not taken by a worker. */
     readonly queued: number;
     /** Due later. */
     readonly scheduled: number;
-    /** Waiting for a slot of a concurrency limit. */
+    /** Waiting for a permit of a concurrency limit. */
     readonly waiting: number;
-    /** In the hands of a worker, what it has read ahead included. */
+    /** In the hands of a worker, including what it has read ahead. */
     readonly running: number;
-    /** Messages that could never run; the newest 1,000 are kept, for a week. */
+    /** Messages that can never run; the newest 1,000 are kept, for a week. */
     readonly quarantined: number;
   };
-  /** What is queued, in the order in which workers take it; fewer where the messages are long: it ends behind 1 MiB. */
+  /** The next executions that workers take, in order. Shorter when messages are long: it ends once they exceed 1 MiB. */
   readonly queued: readonly QueuedEntry[];
-  /** What is scheduled, the earliest first. */
+  /** The scheduled executions, the earliest first. */
   readonly future: readonly FutureEntry[];
-  /** The oldest first. */
+  /** The running executions, the oldest first. */
   readonly running: readonly RunningEntry[];
-  /** Limit by limit, first come first. */
+  /** The waiters, limit by limit, each in the order in which they get their permits. */
   readonly waiting: readonly WaitingEntry[];
-  /** The newest first. */
+  /** The messages in quarantine, the newest first. */
   readonly quarantine: readonly QuarantineEntry[];
   readonly workers: readonly WorkerInfo[];
 }
 
+/** Options of `docket.snapshot()`. */
 export interface SnapshotOptions {
   /**
-   * Entries in each list but `workers`, 0 to 1000.
+   * How many entries each list has at most, 0 to 1000. `workers` is always whole.
    * @default 100
    */
   limit?: number;
 }
 
 const DEFAULT_LIMIT = 100;
-const LARGEST_LIMIT = 1_000;
+const MAX_LIMIT = 1_000;
 
 /**
- * Takes a snapshot. Several commands, so that none of them is long: what moves meanwhile may be seen twice or not at all.
- * @throws InvalidOptionError for a limit that is not one
+ * Takes a snapshot. It takes several commands, so that none of them is long; an execution that moves meanwhile may be seen
+ * twice or not at all.
+ * @throws InvalidOptionError when `limit` is out of range
  */
 export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOptions): Promise<Snapshot> {
   const { limit = DEFAULT_LIMIT } = options;
-  if (!Number.isSafeInteger(limit) || limit < 0 || limit > LARGEST_LIMIT) {
-    throw new InvalidOptionError('limit', `expected a whole number from 0 to ${LARGEST_LIMIT}, got ${limit}`);
+  if (!Number.isSafeInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
+    throw new InvalidOptionError('limit', `expected a whole number from 0 to ${MAX_LIMIT}, got ${limit}`);
   }
-  const [all, due, waiting, workers] = await Promise.all([
+  const [counted, queue, waiting, workers] = await Promise.all([
     survey(redis, keys, limit),
     surveyQueued(redis, keys, limit),
     surveyWaiting(redis, keys, limit),
     listWorkers(redis, keys),
   ]);
-  const places = [...due, ...all.future, ...all.held, ...waiting.first].map(({ where }) => where);
+  const places = [...queue, ...counted.future, ...counted.held, ...waiting.first].map(({ where }) => where);
   const identities = await identify(redis, keys, places);
-  /** What can still be named of a list, with what it was listed for. */
+  /** Consumes the identities of one list; executions that moved since it was read have none, and are left out. */
   const named = <T, E>(list: readonly T[], entryOf: (entry: SnapshotEntry, item: T, identity: Identity) => E): E[] => {
-    const own = identities.splice(0, list.length);
-    return own.flatMap((identity, i) => (identity ? [entryOf(entryFor(identity), list[i]!, identity)] : []));
+    const found = identities.splice(0, list.length);
+    return found.flatMap((identity, i) => (identity ? [entryOf(entryFor(identity), list[i]!, identity)] : []));
   };
-  const { queued, scheduled, running, quarantined } = all;
+  const { queued, scheduled, running, quarantined } = counted;
   return {
-    taken: new Date(all.nowMs),
+    taken: new Date(counted.nowMs),
     totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
-    queued: named(due, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
-    future: named(all.future, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
-    running: named(all.held, (entry, { consumer }, { state, worker, beganMs }) => {
-      const hasBegun = state === 'running' && beganMs !== null;
-      const since = hasBegun ? new Date(beganMs) : null;
+    queued: named(queue, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
+    future: named(counted.future, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
+    running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
+      const hasBegun = state === 'running' && startedMs !== null;
+      const since = hasBegun ? new Date(startedMs) : null;
       return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
     }),
     waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),
-    quarantine: all.quarantine.map(({ key, reason, atMs }) => ({ key: key || null, reason, at: new Date(atMs) })),
+    quarantine: counted.quarantine.map(({ key, reason, atMs }) => ({ key: key || null, reason, at: new Date(atMs) })),
     workers,
   };
 }
@@ -154,7 +165,7 @@ function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
   return { key, task, attempt };
 }
 
-/** A consumer is called by its worker's name and a number of its own. */
+/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
 function nameOf(consumer: string): string {
   return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
 }

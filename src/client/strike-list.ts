@@ -1,14 +1,18 @@
-/** A list of strikes to ask, by itself or following a docket: a switch for features, and for whoever decides on their own. */
+/** `StrikeList`: a list of strikes for programs that decide for themselves, on its own or following a docket. */
 import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import { StrikeFollower } from '../redis/strike-follower.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
 import { type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../wire/strikes.js';
-import { type DocketSettings, resolveDocketOptions } from './options.js';
-import { warnOfStrike } from './strikes.js';
+import { ProducerConnection } from './connection.js';
+import { resolveDocketOptions } from './options.js';
+import { warnOfStrike } from './strike-filter.js';
+import { taskNameOf } from './task-name.js';
 
+/** Options of a `StrikeList`. */
 export interface StrikeListOptions {
   /**
    * Name of the docket to follow.
@@ -16,20 +20,21 @@ export interface StrikeListOptions {
    */
   name?: string;
   /**
-   * Where its Redis is, see `DocketOptions.url`.
+   * URL of its Redis, see `DocketOptions.url`.
    * @default the environment variable DOCKET_URL, else 'redis://localhost:6379/0', if `name` is given
    */
   url?: string;
   /**
-   * Hears once of each strike that met a value it cannot be compared with, which is not struck.
-   * @default a warning of the process
+   * Called once for each strike that met a value it cannot be compared with, which therefore is not struck.
+   * @default emits a warning of the process
    */
   onWarning?: (problem: string) => void;
 }
 
 /**
- * What is struck, to be asked directly. With `name` or `url` it is the list of that docket: once `connect()` has resolved it
- * follows every change by push, and `isStricken` answers from memory. With neither it is a list of its own, without Redis.
+ * A list of strikes that your own code can ask. With `name` or `url` it is the list of that docket: once `connect()` has
+ * resolved it follows every change by push, and `isStricken` answers from memory. With neither it is a separate list in
+ * memory, without Redis.
  *
  * @example
  * ```ts
@@ -44,7 +49,7 @@ export interface StrikeListOptions {
  */
 export class StrikeList {
   readonly #strikes: Strikes;
-  /** `null` for a list of its own. */
+  /** The docket it follows; `null` for a separate list. */
   readonly #docket: DocketSettings | null;
   readonly #closing = new AbortController();
   #link: Promise<Link> | undefined;
@@ -52,16 +57,19 @@ export class StrikeList {
 
   /** @throws InvalidOptionError naming the option that cannot be used */
   constructor({ name, url, onWarning = warnOfStrike }: StrikeListOptions = {}) {
-    const isAlone = name === undefined && url === undefined;
+    const isSeparate = name === undefined && url === undefined;
     this.#strikes = new Strikes(onWarning);
-    this.#docket = isAlone ? null : resolveDocketOptions({ ...(name !== undefined && { name }), ...(url && { url }) });
-    this.#isLoaded = isAlone;
+    this.#docket = isSeparate
+      ? null
+      : resolveDocketOptions({ ...(name !== undefined && { name }), ...(url && { url }) });
+    this.#isLoaded = isSeparate;
   }
 
   /**
-   * Loads the docket's list, and follows it from then on, through all outages. Does nothing for a list of its own, or when
-   * it was connected before.
+   * Loads the list of the docket, and follows it from then on, through all outages. Does nothing for a separate list, or
+   * when the list is connected already.
    * @throws RedisUnavailableError when the server cannot be reached
+   * @throws DocketClosedError after `close()`
    */
   async connect(): Promise<void> {
     this.#checkOpen();
@@ -69,8 +77,8 @@ export class StrikeList {
   }
 
   /**
-   * Tells whether an execution of `task` with these arguments is struck; without a task, whether the arguments are, in any
-   * task. Never waits: during an outage it answers by what was known last.
+   * Tells whether an execution of `task` with these arguments is struck; without a task, whether the arguments are struck in
+   * any task. Never waits: during an outage it answers from the last known list.
    * @throws StrikesNotLoadedError before `connect()` has resolved
    * @throws DocketClosedError after `close()`
    */
@@ -79,14 +87,15 @@ export class StrikeList {
   isStricken(first: AnyTask | string | object, args: object = {}): boolean {
     this.#checkOpen();
     if (!this.#isLoaded) throw new StrikesNotLoadedError();
-    const task = typeof first === 'string' || isTask(first) ? nameOf(first) : null;
+    const task = typeof first === 'string' || isTask(first) ? taskNameOf(first) : null;
     return this.#strikes.findFor(task, task === null ? (first as object) : args) !== null;
   }
 
   /**
-   * Strikes, as `Docket.strike` does: for the whole docket when this list follows one, else for this list, at once.
-   * @throws InvalidOptionError when a part of it cannot be used
-   * @throws RedisUnavailableError when the server cannot be reached
+   * Strikes, as `Docket.strike` does: for the whole docket when this list follows one, else in this list, at once.
+   * @throws InvalidOptionError when a part of the strike cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @throws DocketClosedError after `close()`
    */
   async strike(
     task: AnyTask | string | null = null,
@@ -95,10 +104,11 @@ export class StrikeList {
     value?: StrikeOperand,
   ): Promise<void> {
     this.#checkOpen();
-    const strike = strikeOf(nameOf(task), parameter, operator, value);
+    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     if (!this.#docket) return this.#strikes.add(strike);
-    const { redis } = await this.#connect(this.#docket);
-    await addStrike(redis, this.#docket.keys, strike);
+    const { keys } = this.#docket;
+    const { commands } = await this.#connect(this.#docket);
+    await commands.run((redis) => addStrike(redis, keys, strike));
   }
 
   /**
@@ -113,17 +123,18 @@ export class StrikeList {
     value?: StrikeOperand,
   ): Promise<boolean> {
     this.#checkOpen();
-    const strike = strikeOf(nameOf(task), parameter, operator, value);
+    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     if (!this.#docket) {
       const wasStruck = this.#strikes.has(strike);
       this.#strikes.delete(strike);
       return wasStruck;
     }
-    const { redis } = await this.#connect(this.#docket);
-    return await removeStrike(redis, this.#docket.keys, strike);
+    const { keys } = this.#docket;
+    const { commands } = await this.#connect(this.#docket);
+    return await commands.run((redis) => removeStrike(redis, keys, strike));
   }
 
-  /** Follows no more, and closes its connections. Idempotent. */
+  /** Stops following, and closes the connections. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort(new DocketClosedError());
     const link = await this.#link?.catch(() => undefined);
@@ -142,15 +153,17 @@ export class StrikeList {
     return this.#link;
   }
 
-  async #open({ url, name, keys }: DocketSettings): Promise<Link> {
+  async #open(docket: DocketSettings): Promise<Link> {
     const { signal } = this.#closing;
-    const redis = await openConnection(url, 'producer', { name, signal });
+    const { url, name, keys } = docket;
+    const commands = new ProducerConnection(docket, signal);
+    const redis = await commands.open(signal);
     const subscriber = await openConnection(url, 'subscriber', { name, signal }).catch(async (error: unknown) => {
-      await closeConnection(redis);
+      await commands.close();
       throw error;
     });
     const follower = new StrikeFollower({ strikes: this.#strikes, redis, subscriber, keys });
-    const link = { redis, subscriber, follower };
+    const link = { commands, subscriber, follower };
     const closed = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     if (signal.aborted) {
       await closeLink(link);
@@ -167,16 +180,12 @@ export class StrikeList {
 }
 
 interface Link {
-  readonly redis: Redis;
+  readonly commands: ProducerConnection;
   readonly subscriber: Redis;
   readonly follower: StrikeFollower;
 }
 
-async function closeLink({ follower, subscriber, redis }: Link): Promise<void> {
+async function closeLink({ follower, subscriber, commands }: Link): Promise<void> {
   follower.close();
-  await Promise.all([closeConnection(subscriber), closeConnection(redis)]);
-}
-
-function nameOf(task: AnyTask | string | null): string | null {
-  return isTask(task) ? task.name : task;
+  await Promise.all([closeConnection(subscriber), commands.close()]);
 }

@@ -1,15 +1,16 @@
 /** The handle of an `add` that was struck: nothing was written, so there is nothing to read, to wait for or to cancel. */
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import { NO_PROGRESS } from '../redis/progress-store.js';
-import { ExecutionHandle, type ExecutionSource } from './execution.js';
-import type { Prepared } from './prepare.js';
+import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
+import { ExecutionHandle } from './execution.js';
+import type { ExecutionSource } from './execution-source.js';
+import type { PreparedCall } from './prepare.js';
 
 /**
- * Speaks for an execution that ended before it began, and never asks the server: another one may live under its key.
+ * Makes the handle of an execution that ended before it began. It never asks the server, because another execution may live
+ * under the same key.
  * @param reason - why it was struck; `result()` rejects with it
  */
 export function struckExecution(
-  { key, task, args }: Prepared,
+  { key, task, args }: PreparedCall,
   dueMs: number,
   reason: string,
   source: ExecutionSource,
@@ -31,7 +32,7 @@ export function struckExecution(
     readUs: 0,
     message: null,
   };
-  const alone: ExecutionSource = {
+  const unwritten: ExecutionSource = {
     errors: source.errors,
     keepsState: true, // its end is known, whatever the docket keeps
     read: async () => record,
@@ -40,6 +41,6 @@ export function struckExecution(
     watch: async () => () => {},
     closed: source.closed,
   };
-  const placement = { key, task, args, dueMs, state: 'cancelled', disposition: 'struck', generation: 0 } as const;
-  return new ExecutionHandle(alone, placement, record);
+  const init = { key, task, args, dueMs, state: 'cancelled', disposition: 'struck', generation: 0 } as const;
+  return new ExecutionHandle(unwritten, init, record);
 }

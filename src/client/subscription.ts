@@ -1,62 +1,62 @@
 /**
  * `execution.subscribe()`: an execution's state and progress now, then every change until it ends.
  *
- * Owns the order in which they are told. Events come over one connection, readings of the record over another; both carry
- * the server's time, and what is older than what is known is left out. Nothing is read but once at the start and whenever
- * the listener says that something may have been missed.
+ * Owns the order in which they are emitted. Events come over one connection, readings of the record over another. Both carry
+ * the server's time, and what is older than the newest of them is left out. The record is read once at the start, and again
+ * whenever the listener reports that events may have been missed.
  *
  *   watch ──> read ──> state, progress ──> events ... ──> terminal state
  */
 import { RedisUnavailableError } from '../core/errors.js';
 import { isTerminal } from '../core/states.js';
-import { parseEvent, type RecordEvent, type StateChange } from '../redis/events.js';
-import type { ExecutionRecord } from '../redis/producer-store.js';
-import { NO_PROGRESS, type ProgressRecord } from '../redis/progress-store.js';
+import type { RecordEvent } from '../redis/events.js';
+import { type ExecutionRecord, NO_PROGRESS, type ProgressRecord, type StateChange } from '../redis/record.js';
 import type { ExecutionEvent, ProgressEvent, StateEvent } from '../tasks/events.js';
-import type { OnEvent } from './listener.js';
+import type { EventCallback } from './listener.js';
 
 /** What a subscription needs of its execution. */
-export interface Subscribed {
+export interface SubscriptionSource {
   readonly key: string;
   readonly generation: number;
+  /** Aborts when the docket is closed. */
+  readonly closed: AbortSignal;
   /**
    * Reads the record; `null` when a newer execution has the key.
    * @throws ExecutionNotFoundError when there is none
    */
   read(): Promise<ExecutionRecord | null>;
-  watch(onEvent: OnEvent): Promise<() => void>;
-  /** Aborts when the docket is closed. */
-  readonly closed: AbortSignal;
+  watch(onEvent: EventCallback): Promise<() => void>;
 }
 
-/** Events kept for a consumer that is slow; beyond, the oldest go. Progress that follows progress replaces it. */
-const MOST_PENDING = 32;
+/** Events that wait for a slow consumer; beyond that the oldest are dropped. Progress that follows progress replaces it. */
+const MAX_PENDING = 32;
 
 type Result = IteratorResult<ExecutionEvent, undefined>;
 const DONE: Result = { done: true, value: undefined };
 
+/** A call of `next` that waits for an event. */
 interface Reader {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
-  readonly #of: Subscribed;
+  readonly #source: SubscriptionSource;
   readonly #ending = new AbortController();
   #isOpen = false;
   readonly #pending: ExecutionEvent[] = [];
   readonly #readers: Reader[] = [];
   #failure: { readonly error: unknown } | undefined;
-  /** What was told last; `null` before the first reading. */
+  /** The state and progress that were emitted last; `null` before the first reading. */
   #state: StateEvent | null = null;
   #progress: ProgressEvent | null = null;
-  /** Server time of what is known, in microseconds. */
-  #knownUs = 0;
-  /** Events that came before the first reading. */
+  /** Server time of the newest reading or event, in microseconds. */
+  #newestUs = 0;
+  /** Events that came before the first reading, in order. */
   #early: RecordEvent[] = [];
 
-  constructor(of: Subscribed) {
-    this.#of = of;
+  constructor(source: SubscriptionSource) {
+    this.#source = source;
   }
 
   next(): Promise<Result> {
@@ -72,7 +72,7 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
     return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
   }
 
-  /** Whoever leaves the loop is not listened for any more, and what is still pending is dropped. */
+  /** Ends the subscription when the consumer leaves its loop; pending events are dropped. */
   return(): Promise<Result> {
     this.#isOpen = true;
     this.#pending.length = 0;
@@ -83,67 +83,67 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
 
   #open(): void {
     this.#isOpen = true;
-    const { closed } = this.#of;
+    const { closed } = this.#source;
     if (closed.aborted) return this.#fail(closed.reason);
     closed.addEventListener('abort', () => this.#end(), { signal: this.#ending.signal });
-    this.#of
-      .watch((event) => (event === null ? void this.#look() : this.#hear(parseEvent(event))))
+    this.#source
+      .watch((event) => (event === null ? void this.#read() : this.#receive(event)))
       .then((stop) => {
         if (this.#ending.signal.aborted) return stop();
         this.#ending.signal.addEventListener('abort', stop);
-        return this.#look();
+        return this.#read();
       })
       .catch((error: unknown) => this.#fail(error));
   }
 
-  async #look(): Promise<void> {
+  async #read(): Promise<void> {
     try {
-      const record = await this.#of.read();
+      const record = await this.#source.read();
       if (this.#ending.signal.aborted) return;
       if (record) this.#adopt(record);
       else this.#end();
     } catch (error) {
-      // A read that fails with its connection is made up for: the listener has everybody look again.
+      // A read that fails with its connection is repeated: the listener asks every waiter to read again.
       if (!(error instanceof RedisUnavailableError)) this.#fail(error);
     }
   }
 
-  /** Tells what a reading has that was not told. A terminal state is the last thing told, except in the first reading. */
+  /** Emits what is new in a reading. A terminal state is emitted last, except with the first reading. */
   #adopt(record: ExecutionRecord): void {
     const isFirst = this.#state === null;
     const hasEnded = isTerminal(record.state);
-    if (record.readUs < this.#knownUs && !hasEnded) return;
-    this.#knownUs = record.readUs;
-    if (isFirst || !hasEnded) this.#tellState(record);
-    this.#tellProgress(record.progress);
-    if (!isFirst && hasEnded) this.#tellState(record);
+    if (record.readUs < this.#newestUs && !hasEnded) return;
+    this.#newestUs = record.readUs;
+    if (isFirst || !hasEnded) this.#emitState(record);
+    this.#emitProgress(record.progress);
+    if (!isFirst && hasEnded) this.#emitState(record);
     if (hasEnded) return this.#end();
-    for (const event of this.#early.splice(0)) this.#hear(event);
+    for (const event of this.#early.splice(0)) this.#receive(event);
   }
 
-  #hear(event: RecordEvent): void {
-    const { generation } = this.#of;
+  #receive(event: RecordEvent): void {
+    const { generation } = this.#source;
     if (this.#ending.signal.aborted || event.generation < generation) return;
     if (event.generation > generation) return this.#end();
     if (this.#state === null) {
       this.#early.push(event);
-      if (this.#early.length > MOST_PENDING) this.#early.shift();
+      if (this.#early.length > MAX_PENDING) this.#early.shift();
       return;
     }
     const hasEnded = event.kind === 'state' && isTerminal(event.state);
-    if (event.timeUs < this.#knownUs && !hasEnded) return;
-    this.#knownUs = event.timeUs;
-    if (event.kind === 'progress') return this.#tellProgress(event.progress);
+    if (event.timeUs < this.#newestUs && !hasEnded) return;
+    this.#newestUs = event.timeUs;
+    if (event.kind === 'progress') return this.#emitProgress(event.progress);
     const wasRunning = this.#state.state === 'running';
-    this.#tellState(event);
+    this.#emitState(event);
     if (hasEnded) this.#end();
-    else if (wasRunning && event.state !== 'running') this.#tellProgress(NO_PROGRESS); // the next run starts anew
+    else if (wasRunning && event.state !== 'running') this.#emitProgress(NO_PROGRESS); // the next attempt starts at 0
   }
 
-  #tellState(change: StateChange): void {
+  #emitState(change: StateChange): void {
     const event: StateEvent = {
       type: 'state',
-      key: this.#of.key,
+      key: this.#source.key,
       state: change.state,
       when: new Date(change.dueMs),
       worker: change.worker,
@@ -156,23 +156,30 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
     const isKnown =
       last?.state === event.state && isSame(last.startedAt, event.startedAt) && isSame(last.when, event.when);
     this.#state = event;
-    if (!isKnown) this.#tell(event);
+    if (!isKnown) this.#emit(event);
   }
 
-  #tellProgress({ current, total, message, updatedMs }: ProgressRecord): void {
+  #emitProgress({ current, total, message, updatedMs }: ProgressRecord): void {
     const last = this.#progress;
     const isKnown = last?.current === current && last.total === total && last.message === message;
     if (isKnown) return;
-    this.#progress = { type: 'progress', key: this.#of.key, current, total, message, updatedAt: dateOrNull(updatedMs) };
-    this.#tell(this.#progress);
+    this.#progress = {
+      type: 'progress',
+      key: this.#source.key,
+      current,
+      total,
+      message,
+      updatedAt: dateOrNull(updatedMs),
+    };
+    this.#emit(this.#progress);
   }
 
-  #tell(event: ExecutionEvent): void {
+  #emit(event: ExecutionEvent): void {
     const reader = this.#readers.shift();
     if (reader) return reader.resolve({ done: false, value: event });
     if (event.type === 'progress' && this.#pending.at(-1)?.type === 'progress') this.#pending.pop();
     this.#pending.push(event);
-    if (this.#pending.length > MOST_PENDING) this.#pending.shift();
+    if (this.#pending.length > MAX_PENDING) this.#pending.shift();
   }
 
   #fail(error: unknown): void {

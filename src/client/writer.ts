@@ -1,11 +1,11 @@
 /**
- * Writes prepared executions to Redis in batches, and knows what became of each: placed, struck, refused with nothing
- * written, or unknown because the link broke before the answer.
+ * Writes prepared calls to Redis in batches, and finds out what became of each: placed, struck, refused with nothing
+ * written, or unknown because the link broke before the reply.
  */
 import type { Redis } from 'ioredis';
 import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import { AddUnconfirmedError, DurabilityError, RedisUnavailableError } from '../core/errors.js';
-import { BATCH_BYTES, BATCH_ITEMS } from '../redis/delivery-store.js';
+import { type DocketSettings, describeDocket } from '../redis/docket-settings.js';
 import {
   canWaitForReplicas,
   enqueue,
@@ -16,59 +16,51 @@ import {
   waitForReplicas,
 } from '../redis/producer-store.js';
 import { isReplyError } from '../redis/reply-errors.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
-import { type DocketSettings, describeDocket } from './options.js';
-import type { Prepared } from './prepare.js';
-import { StrikeGate, Struck } from './strikes.js';
+import type { ProducerConnection } from './connection.js';
+import type { PreparedCall } from './prepare.js';
+import { StrikeFilter, StruckCall } from './strike-filter.js';
 
-/** Two batches may be unanswered: one is executed while the next is encoded and written. */
-const BATCHES: BatchLimits<Prepared> = {
+/** Two batches may wait for their replies: Redis executes one while the next is encoded and sent. */
+const BATCHES: BatchLimits<PreparedCall> = {
   maxItems: BATCH_ITEMS,
   maxBytes: BATCH_BYTES,
   maxInFlight: 2,
-  sizeOf: (item) => item.message.length,
+  sizeOf: (call) => call.message.length,
 };
 
-/** What became of one execution. */
-export type Written = Placed | Struck;
-
-export interface WriterOptions {
-  readonly settings: DocketSettings;
-  connect(): Promise<Redis>;
-  /** Turns what a read throws into an error of this package. */
-  typed<T>(reading: Promise<T>): Promise<T>;
-}
+/** What became of one call. */
+export type PlacementResult = Placed | StruckCall;
 
 export class Writer {
   readonly #settings: DocketSettings;
-  readonly #connect: () => Promise<Redis>;
-  readonly #typed: WriterOptions['typed'];
-  readonly #strikes: StrikeGate;
-  readonly #entries: RequestBatcher<Prepared, Written>;
-  readonly #records: RequestBatcher<Prepared, Written>;
+  readonly #connection: ProducerConnection;
+  readonly #strikes: StrikeFilter;
+  readonly #entries: RequestBatcher<PreparedCall, PlacementResult>;
+  readonly #records: RequestBatcher<PreparedCall, PlacementResult>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
   #canReplicate: Promise<boolean> | undefined;
 
-  constructor({ settings, connect, typed }: WriterOptions) {
+  constructor(settings: DocketSettings, connection: ProducerConnection) {
     this.#settings = settings;
-    this.#connect = connect;
-    this.#typed = typed;
-    this.#strikes = new StrikeGate(() => typed(connect().then((redis) => loadStrikes(redis, settings.keys))));
+    this.#connection = connection;
+    this.#strikes = new StrikeFilter(() => connection.run((redis) => loadStrikes(redis, settings.keys)));
     this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
     this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
   }
 
-  /** Adds one, together with what others add in the same tick or while earlier batches are unanswered. */
-  add(item: Prepared): Promise<Written> {
-    return (item.kind === 'entry' ? this.#entries : this.#records).add(item);
+  /** Adds one call, together with others of the same tick or of the time until a reply to earlier batches is back. */
+  add(call: PreparedCall): Promise<PlacementResult> {
+    return (call.kind === 'entry' ? this.#entries : this.#records).add(call);
   }
 
-  /** Adds many; answers in their order, `null` for those of a batch that failed, with the first failure. */
-  async addMany(items: readonly Prepared[]): Promise<{ written: (Written | null)[]; error: unknown }> {
-    const entries = items.filter((item) => item.kind === 'entry');
-    const records = items.filter((item) => item.kind !== 'entry');
+  /** Adds many calls. Returns their results in order, `null` for those of a batch that failed, and the first failure. */
+  async addMany(calls: readonly PreparedCall[]): Promise<{ results: (PlacementResult | null)[]; error: unknown }> {
+    const entries = calls.filter((call) => call.kind === 'entry');
+    const records = calls.filter((call) => call.kind !== 'entry');
     const sending = Promise.all([
       sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES),
       sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES),
@@ -78,67 +70,72 @@ export class Writer {
     const [ofEntries, ofRecords] = sent.map((batches) => batches.flatMap((batch) => batch.outputs));
     let entry = 0;
     let record = 0;
-    const written = items.map((item) => (item.kind === 'entry' ? ofEntries![entry++] : ofRecords![record++]) ?? null);
-    return { written, error: sent.flat().find((batch) => batch.error !== null)?.error ?? null };
+    const results = calls.map((call) => (call.kind === 'entry' ? ofEntries![entry++] : ofRecords![record++]) ?? null);
+    return { results, error: sent.flat().find((batch) => batch.error !== null)?.error ?? null };
   }
 
-  /** Puts one under its key, whoever has it. */
-  async replace(item: Prepared): Promise<Written> {
-    const [written] = await this.#strikes.place([item], (items, strikes) =>
-      this.#send([item], async (redis) => {
-        if (items.length === 0) return await this.#confirm(redis, strikes);
-        const replaced = await replace(redis, this.#settings.keys, item, strikes);
+  /** Puts a call under its key in place of whatever is there. */
+  async replace(call: PreparedCall): Promise<PlacementResult> {
+    const [result] = await this.#strikes.place([call], (calls, version) =>
+      this.#send([call], async (redis) => {
+        if (calls.length === 0) return await this.#confirmVersion(redis, version);
+        const replaced = await replace(redis, this.#settings.keys, call, version);
         return replaced && [replaced];
       }),
     );
-    return written!;
+    return result!;
   }
 
-  /** Resolves when everything has its answer. */
+  /** Resolves when every call has its reply. */
   async idle(): Promise<void> {
     await Promise.all([this.#entries.idle(), this.#records.idle(), ...this.#sending]);
   }
 
   /**
-   * What is struck was not written, so no replica need have it.
-   * @throws DurabilityError when too few replicas had one of them in time
+   * Checks that enough replicas have what was written. Struck calls were not written, so no replica needs them.
+   * @throws DurabilityError when too few replicas had one of the calls in time
    */
-  checkDurability(handles: readonly Execution<unknown>[], written: readonly (Written | null)[]): void {
+  checkDurability(handles: readonly Execution<unknown>[], results: readonly (PlacementResult | null)[]): void {
     if (!this.#settings.durability) return;
     const { replicas: wanted, timeoutMs } = this.#settings.durability;
-    const replicasOf = (one: Written | null) => (one instanceof Struck ? wanted : (one?.replicas ?? 0));
-    const fewest = written.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
+    const replicasOf = (one: PlacementResult | null) => (one instanceof StruckCall ? wanted : (one?.replicas ?? 0));
+    const fewest = results.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
     if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
-  #sendEntries(batch: readonly Prepared[]): Promise<readonly Written[]> {
-    return this.#strikes.place(batch, (items, strikes) => {
-      const messages = items.map((item) => item.message);
+  #sendEntries(batch: readonly PreparedCall[]): Promise<readonly PlacementResult[]> {
+    return this.#strikes.place(batch, (calls, version) => {
+      const messages = calls.map((call) => call.message);
       return this.#send(batch, async (redis) => {
-        const nowMs = await enqueue(redis, this.#settings.keys, messages, strikes);
+        const nowMs = await enqueue(redis, this.#settings.keys, messages, version);
         if (nowMs === null) return null;
-        return new Array<Placed>(items.length).fill({ isNew: true, generation: 0, nowMs });
+        return new Array<Placed>(calls.length).fill({ isNew: true, generation: 0, nowMs });
       });
     });
   }
 
-  #sendRecords(batch: readonly Prepared[]): Promise<readonly Written[]> {
-    return this.#strikes.place(batch, (items, strikes) => {
-      const placements = items as readonly (Prepared & { kind: PlacementKind })[];
+  #sendRecords(batch: readonly PreparedCall[]): Promise<readonly PlacementResult[]> {
+    return this.#strikes.place(batch, (calls, version) => {
+      const placements = calls as readonly (PreparedCall & { kind: PlacementKind })[];
       return this.#send(batch, (redis) =>
-        items.length > 0 ? schedule(redis, this.#settings.keys, placements, strikes) : this.#confirm(redis, strikes),
+        calls.length > 0
+          ? schedule(redis, this.#settings.keys, placements, version)
+          : this.#confirmVersion(redis, version),
       );
     });
   }
 
   /** Asks whether a version of the strikes is the latest, for a batch that is struck as a whole; `null` when it is not. */
-  async #confirm(redis: Redis, strikes: string): Promise<[] | null> {
-    return (await enqueue(redis, this.#settings.keys, [], strikes)) === null ? null : [];
+  async #confirmVersion(redis: Redis, version: string): Promise<[] | null> {
+    return (await enqueue(redis, this.#settings.keys, [], version)) === null ? null : [];
   }
 
-  /** Tells a refusal, after which nothing was written, from silence, after which nobody knows. */
-  async #send(batch: readonly Prepared[], write: (redis: Redis) => Promise<Placed[] | null>): Promise<Placed[] | null> {
-    const redis = await this.#connect();
+  /** Writes a batch. Distinguishes a refusal, after which nothing is written, from silence, after which it is unknown. */
+  async #send(
+    batch: readonly PreparedCall[],
+    write: (redis: Redis) => Promise<Placed[] | null>,
+  ): Promise<Placed[] | null> {
+    const redis = await this.#connection.open();
     if (this.#settings.durability) await this.#checkReplication(redis);
     const placed = await write(redis).catch((error: unknown) => {
       throw this.#failureOf(error, batch);
@@ -146,7 +143,7 @@ export class Writer {
     return this.#settings.durability && placed?.length ? await this.#replicated(redis, placed) : placed;
   }
 
-  #failureOf(error: unknown, batch: readonly Prepared[]): unknown {
+  #failureOf(error: unknown, batch: readonly PreparedCall[]): unknown {
     if (!(error instanceof Error)) return error;
     if (isReplyError(error)) {
       const where = describeDocket(this.#settings);
@@ -157,19 +154,19 @@ export class Writer {
     return new AddUnconfirmedError(which, { cause: error });
   }
 
-  /** Says at the first add, before anything is written, that the server cannot do what `durability` asks for. */
+  /** Rejects the first add, before anything is written, when the server cannot do what `durability` asks for. */
   async #checkReplication(redis: Redis): Promise<void> {
-    this.#canReplicate ??= this.#typed(canWaitForReplicas(redis));
+    this.#canReplicate ??= this.#connection.explained(canWaitForReplicas(redis));
     const canReplicate = await this.#canReplicate.catch((error: unknown) => {
       this.#canReplicate = undefined; // the next add asks again
       throw error;
     });
     if (canReplicate) return;
     const where = describeDocket(this.#settings);
-    throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave it out there`);
+    throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave the option out`);
   }
 
-  /** Waits for the replicas, on the connection that wrote. An answer that is lost says nothing of any of them. */
+  /** Waits for the replicas, on the connection that wrote. A lost reply proves nothing of any of them, so it counts as 0. */
   async #replicated(redis: Redis, placed: readonly Placed[]): Promise<Placed[]> {
     const { replicas, timeoutMs } = this.#settings.durability!;
     const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);

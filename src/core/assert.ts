@@ -1,4 +1,4 @@
-/** Closes switches over unions: a new member fails to compile until it is handled. */
+/** Closes a switch over a union: a new member does not compile until the switch handles it. */
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

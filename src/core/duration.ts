@@ -1,18 +1,22 @@
-/** Durations: a number is milliseconds, a string is a number with a unit. */
+/** Durations: numbers of milliseconds, or strings with a unit. */
 import { InvalidOptionError } from './errors.js';
 
-/** `250`, `'250ms'`, `'30s'`, `'5m'`, `'1h'`, `'2d'`. A number is milliseconds. */
+/**
+ * A length of time: a number of milliseconds, or a number with a unit, such as `'250ms'`, `'30s'`, `'5m'`, `'1h'` or
+ * `'2d'`.
+ */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-/** 10,000 years: what lies further off is a mistake, and soon beyond what a Date can hold. */
+/** 10,000 years: anything longer is a mistake, and soon more than a Date can hold. */
 const MAXIMUM_MS = 3_650_000 * UNIT_MS.d;
 const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const CLOCK = /^(?:(\d+):)?([0-5]?\d):([0-5]\d)$/;
 
 /**
  * Converts a duration to whole milliseconds.
- * @throws InvalidOptionError naming `option` when it is negative, longer than 10,000 years or not a duration
+ * @param option - name of the option, for the error
+ * @throws InvalidOptionError when the duration is negative, longer than 10,000 years or not a duration at all
  */
 export function toMs(duration: Duration, option: string): number {
   if (typeof duration === 'number') {
@@ -25,8 +29,10 @@ export function toMs(duration: Duration, option: string): number {
 }
 
 /**
- * Reads a duration from a command line or an environment variable: `250ms`, `30s`, `5m`, `1h`, `mm:ss`, `hh:mm:ss`.
- * A bare number is refused, because some would mean seconds by it and others milliseconds.
+ * Reads a duration from a command line or an environment variable, in milliseconds: `250ms`, `30s`, `5m`, `1h`, `mm:ss`
+ * or `hh:mm:ss`. A bare number is refused, because some people would mean seconds by it and others milliseconds.
+ * @param option - name of the option, for the error
+ * @throws InvalidOptionError when the text is not a duration
  */
 export function parseDuration(text: string, option: string): number {
   const clock = CLOCK.exec(text);

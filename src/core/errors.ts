@@ -1,16 +1,19 @@
-/** Every error docket throws: typed, with a stable `code`, saying what happened and what to do about it. */
+/** Every error docket throws: typed, with a stable `code` and a message that says what happened and what to do. */
 
+/** The base class of all errors that docket throws. */
 export abstract class DocketError extends Error {
+  /** Stable across versions, such as `DOCKET_TIMEOUT`. */
   abstract readonly code: string;
   override get name(): string {
     return this.constructor.name;
   }
 }
 
-/** A duration, date, key, name, URL or option that docket cannot accept. Nothing was written. */
+/** A duration, date, key, name, URL or other option is not valid. Nothing was written. */
 export class InvalidOptionError extends DocketError {
   readonly code = 'DOCKET_INVALID_OPTION';
   constructor(
+    /** Name of the option, such as `retry.delay`. */
     readonly option: string,
     problem: string,
     options?: ErrorOptions,
@@ -19,11 +22,11 @@ export class InvalidOptionError extends DocketError {
   }
 }
 
-/** Arguments or a result hold something that cannot travel, such as a function or a class instance. */
+/** Arguments or a result hold something that cannot be encoded, such as a function or an instance of a class. */
 export class UnencodableValueError extends DocketError {
   readonly code = 'DOCKET_UNENCODABLE_VALUE';
   constructor(
-    /** Where the value was found, such as `args.user.onDone`. */
+    /** Path to the value, such as `args.user.onDone`. */
     readonly path: string,
     problem: string,
   ) {
@@ -31,7 +34,7 @@ export class UnencodableValueError extends DocketError {
   }
 }
 
-/** Bytes read from Redis or from a thread are not a value docket wrote. */
+/** Bytes that came from Redis or from a thread are not a value that docket wrote. */
 export class UndecodableValueError extends DocketError {
   readonly code = 'DOCKET_UNDECODABLE_VALUE';
 }
@@ -50,7 +53,9 @@ export class PayloadTooLargeError extends DocketError {
   }
 }
 
-/** A task's result is larger than the docket's payload limit; the attempt failed and is not retried. */
+/**
+ * The encoded result of a task is larger than the docket's `maxPayloadBytes`. The attempt failed and is not retried.
+ */
 export class ResultTooLargeError extends DocketError {
   readonly code = 'DOCKET_RESULT_TOO_LARGE';
   constructor(
@@ -59,23 +64,23 @@ export class ResultTooLargeError extends DocketError {
     readonly limit: number,
   ) {
     super(
-      `the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference`,
+      `the result of '${task}' takes ${bytes} bytes, the limit is ${limit}: store it elsewhere and return a reference, or raise maxPayloadBytes`,
     );
   }
 }
 
-/** Two tasks of one collection share a name; the name is the wire format and must be unique. */
+/** Two tasks have the same name. Names must be unique, because workers find tasks by them. */
 export class DuplicateTaskError extends DocketError {
   readonly code = 'DOCKET_DUPLICATE_TASK';
   constructor(
     readonly task: string,
     where: string,
   ) {
-    super(`two tasks are named '${task}' (${where}): rename one, names are how workers find tasks`);
+    super(`two tasks are named '${task}' (${where}): rename one of them, because workers find tasks by their names`);
   }
 }
 
-/** No task of this name is known here. */
+/** No task of this name is registered here. */
 export class TaskNotFoundError extends DocketError {
   readonly code = 'DOCKET_TASK_NOT_FOUND';
   constructor(
@@ -83,15 +88,16 @@ export class TaskNotFoundError extends DocketError {
     known: readonly string[],
   ) {
     super(
-      `no task is named '${task}'${known.length > 0 ? `; known: ${known.slice(0, 20).join(', ')}` : ''}: register it in the collection or correct the name`,
+      `no task is named '${task}'${known.length > 0 ? ` (known tasks: ${known.slice(0, 20).join(', ')})` : ''}: add it to the collection or correct the name`,
     );
   }
 }
 
-/** A task module could not be imported, or does not export a collection. */
+/** A task module could not be imported, or does not export what it should. */
 export class TaskModuleError extends DocketError {
   readonly code = 'DOCKET_TASK_MODULE';
   constructor(
+    /** The reference that was given, such as `./tasks.js:tasks`. */
     readonly reference: string,
     problem: string,
     options?: ErrorOptions,
@@ -100,22 +106,22 @@ export class TaskModuleError extends DocketError {
   }
 }
 
-/** Code was handed to a worker with threads as a value; it can only reach threads by module reference. */
+/** A worker with threads was given tasks as values. They can reach threads by a module reference only. */
 export class ModuleReferenceRequiredError extends DocketError {
   readonly code = 'DOCKET_MODULE_REFERENCE_REQUIRED';
   constructor(readonly option: string) {
     super(
-      `${option}: task values cannot be sent to worker threads. Export the collection from a module and pass its path or URL ('./tasks.js' or './tasks.js:name'), or use threads: 0`,
+      `${option}: task values cannot be sent to worker threads. Export the collection from a module and pass its path or URL ('./tasks.js' or './tasks.js:name'), or set threads to 0`,
     );
   }
 }
 
-/** The server cannot be reached, refused the credentials, or lacks something docket needs. */
+/** Redis cannot be reached, refused the credentials, or lacks something that docket needs. */
 export class RedisUnavailableError extends DocketError {
   readonly code = 'DOCKET_REDIS_UNAVAILABLE';
 }
 
-/** The connection was lost before Redis confirmed an `add`: it may or may not have been written. */
+/** The connection was lost before Redis confirmed an `add`. The execution may or may not have been written. */
 export class AddUnconfirmedError extends DocketError {
   readonly code = 'DOCKET_ADD_UNCONFIRMED';
   constructor(
@@ -123,47 +129,52 @@ export class AddUnconfirmedError extends DocketError {
     options?: ErrorOptions,
   ) {
     super(
-      `no answer to the add of '${key}': it may have been written. Adding again is safe when the key was given`,
+      `Redis did not confirm the add of '${key}', so it may or may not have been written: adding it again is safe when you gave it a key`,
       options,
     );
   }
 }
 
-/** Part of an `addMany` was written, part has no answer. */
+/** Redis confirmed only a part of an `addMany`. The rest may or may not have been written. */
 export class PartialAddError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_PARTIAL_ADD';
   constructor(
-    /** What was confirmed, in order; `null` where the answer is missing. */
+    /** The executions in order; `null` for each one that was not confirmed. */
     readonly executions: readonly (E | null)[],
-    /** Keys of the calls without an answer. */
+    /** Keys of the executions that were not confirmed. */
     readonly unconfirmed: readonly string[],
     options?: ErrorOptions,
   ) {
-    super(`${unconfirmed.length} of ${executions.length} adds have no answer: they may have been written`, options);
+    super(
+      `Redis did not confirm ${unconfirmed.length} of ${executions.length} adds, so they may or may not have been written: adding them again is safe when you gave them keys`,
+      options,
+    );
   }
 }
 
-/** Adds were written, but too few replicas had them in time: a failover may lose them. Only with `durability`. */
+/**
+ * The adds were written, but too few replicas had them in time, so a failover may lose them. Only with `durability`.
+ */
 export class DurabilityError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_DURABILITY';
   constructor(
-    /** What was written, in order. It is run like anything else. */
+    /** The executions that were written, in order. They run like any others. */
     readonly executions: readonly E[],
-    /** How many replicas had it in time. */
+    /** Number of replicas that had the adds in time. */
     readonly replicas: number,
-    /** How many should have. */
+    /** Number of replicas that `durability` asks for. */
     readonly wanted: number,
     timeoutMs: number,
     options?: ErrorOptions,
   ) {
     super(
-      `${executions.length === 1 ? 'the add is' : `${executions.length} adds are`} written, but ${replicas} instead of ${wanted} replicas had it within ${timeoutMs} ms: a failover may lose it. Add again only under the same key`,
+      `${executions.length === 1 ? 'the add was' : `${executions.length} adds were`} written, but only ${replicas} of ${wanted} replicas confirmed within ${timeoutMs} ms, so a failover may lose what was written: to add again, use the same keys`,
       options,
     );
   }
 }
 
-/** The docket was closed; it takes no more work. */
+/** The docket was closed and cannot be used any more. */
 export class DocketClosedError extends DocketError {
   readonly code = 'DOCKET_CLOSED';
   constructor() {
@@ -171,32 +182,35 @@ export class DocketClosedError extends DocketError {
   }
 }
 
-/** A list of strikes that follows a docket was asked before it knew of any. */
+/** A list of strikes that follows a docket was read before the list was loaded. */
 export class StrikesNotLoadedError extends DocketError {
   readonly code = 'DOCKET_STRIKES_NOT_LOADED';
   constructor() {
-    super('the strikes of the docket are not known yet: wait for connect() first');
+    super('the strikes of the docket have not been loaded yet: await connect() first');
   }
 }
 
-/** The execution did not end within the timeout or before the deadline given to `result()`. */
+/**
+ * A time limit has passed: that of `result()`, which leaves the execution running, or the `timeout` of a task, which
+ * fails the attempt.
+ */
 export class TimeoutError extends DocketError {
   readonly code = 'DOCKET_TIMEOUT';
 }
 
-/** The execution was cancelled, so it has no result. */
+/** The execution was cancelled, dropped or struck, so it has no result. */
 export class ExecutionCancelledError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_CANCELLED';
   constructor(
     readonly key: string,
-    /** Why, when it was not by `cancel`: such as a limit that dropped it. */
+    /** The reason when it was not cancelled by `cancel`, such as the limit that dropped it. */
     reason?: string,
   ) {
     super(`execution '${key}' was cancelled${reason ? `: ${reason}` : ''}`);
   }
 }
 
-/** A newer execution took this one's key before it ended. */
+/** A newer execution took the key of this one before it ended. */
 export class ExecutionSupersededError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_SUPERSEDED';
   constructor(readonly key: string) {
@@ -204,59 +218,66 @@ export class ExecutionSupersededError extends DocketError {
   }
 }
 
-/** The record of this execution is gone: its `executionTtl` has passed. */
+/** There is no record of the execution: it was never added, or its `executionTtl` has passed. */
 export class ExecutionNotFoundError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_NOT_FOUND';
   constructor(readonly key: string) {
-    super(`nothing is known of execution '${key}': it never existed or its executionTtl has passed`);
+    super(`there is no execution '${key}': it was never added, or it ended and its executionTtl has passed`);
   }
 }
 
-/** Results are not kept with `executionTtl: 0`. */
+/** The execution keeps no state and no result, because it was added with `executionTtl: 0`. */
 export class ResultsDisabledError extends DocketError {
   readonly code = 'DOCKET_RESULTS_DISABLED';
   constructor(readonly key: string) {
     super(
-      `execution '${key}' was added with executionTtl 0, which keeps no state and no result: set executionTtl to wait for results`,
+      `execution '${key}' was added with executionTtl 0, which keeps no state and no result: set a longer executionTtl`,
     );
   }
 }
 
-/** A task asked for another attempt with `ctx.retry`, but has had all it is allowed. */
+/** A task asked for another attempt with `ctx.retry`, but this was the last one its policy allows. */
 export class RetriesExhaustedError extends DocketError {
   readonly code = 'DOCKET_RETRIES_EXHAUSTED';
   constructor(
     readonly task: string,
+    /** Number of attempts that were made. */
     readonly attempts: number,
   ) {
     super(
-      `task '${task}' asked for another attempt after attempt ${attempts}, its last: raise \`attempts\` of its retry policy`,
+      `task '${task}' asked for another attempt after its last one (${attempts}): raise \`attempts\` in its retry policy`,
     );
   }
 }
 
-/** The worker's threads keep failing to start. */
+/** The threads of the worker fail to start again and again. */
 export class ThreadBootError extends DocketError {
   readonly code = 'DOCKET_THREAD_BOOT';
 }
 
-/** An execution ended its thread or process too often and is not tried again. */
+/** The thread or process that ran the execution died too often. The execution failed and is not retried. */
 export class PoisonedError extends DocketError {
   readonly code = 'DOCKET_POISONED';
   constructor(
     readonly key: string,
+    /** Number of deaths that the execution was charged with. */
     readonly charges: number,
   ) {
-    super(`execution '${key}' was running when its thread or process died, ${charges} times: it is not tried again`);
+    super(
+      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: look for process.exit(), a crash or a lack of memory in its task`,
+    );
   }
 }
 
-/** The arguments do not match the task's `input`. At `add` nothing was written; an attempt fails and is not retried. */
+/**
+ * The arguments do not match the task's `input`. At `add`, nothing was written; in a worker, the attempt failed and is
+ * not retried.
+ */
 export class InvalidArgumentsError extends DocketError {
   readonly code = 'DOCKET_INVALID_ARGUMENTS';
   constructor(
     readonly task: string,
-    /** What is wrong where; `path` is empty when it is about the arguments as a whole. */
+    /** The problems that the schema found; `path` is empty when a problem concerns the arguments as a whole. */
     readonly issues: readonly { readonly path: string; readonly message: string }[],
   ) {
     const listed = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
@@ -264,15 +285,15 @@ export class InvalidArgumentsError extends DocketError {
   }
 }
 
-/** An argument that a limit counts is missing, or is not a value that can be counted; the attempt failed. */
+/** An argument that a limit counts by is missing, or is not a value it can count by. The attempt failed. */
 export class LimitArgumentError extends DocketError {
   readonly code = 'DOCKET_LIMIT_ARGUMENT';
   constructor(
     readonly task: string,
     readonly argument: string,
-    /** The arguments there are. */
+    /** Names of the arguments that were passed. */
     readonly names: readonly string[],
-    /** What the argument is instead of a scalar; `null` when it is missing. */
+    /** What the argument is instead of a scalar, such as `an array`; `null` when it is missing. */
     readonly found: string | null = null,
   ) {
     const problem = found === null ? 'is missing' : `is ${found}`;
@@ -284,11 +305,11 @@ export class LimitArgumentError extends DocketError {
   }
 }
 
-/** The port for metrics or health cannot be listened on. The worker has not started. */
+/** The worker cannot listen on the port for metrics or health checks. It has not started. */
 export class PortUnavailableError extends DocketError {
   readonly code = 'DOCKET_PORT_UNAVAILABLE';
   constructor(
-    /** The option it comes from. */
+    /** Name of the option that set the port. */
     readonly option: string,
     readonly host: string,
     readonly port: number,

@@ -1,2 +1,2 @@
-/** What progress is measured against unless the task says otherwise. */
+/** The total that progress is measured against unless the task sets its own. */
 export const DEFAULT_TOTAL = 100;

@@ -1,11 +1,13 @@
-/** The common skin of every background loop: start, stop, both idempotent; stop waits for the current turn. */
+/**
+ * The common skin of every background loop: `start` and `stop` are idempotent, and `stop` waits for the current turn.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 
 export abstract class Service {
   #stopping: AbortController | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  /** Starts the loop; does nothing when it runs. */
+  /** Starts the loop; does nothing when it is running. */
   start(): void {
     if (this.#stopping) return;
     const stopping = new AbortController();
@@ -13,21 +15,21 @@ export abstract class Service {
     this.#running = this.run(stopping.signal);
   }
 
-  /** Ends the loop and waits until its current turn is over; does nothing when it does not run. */
+  /** Ends the loop and waits until its current turn is over; does nothing when it is not running. */
   async stop(): Promise<void> {
     this.#stopping?.abort();
     await this.#running;
     this.#stopping = undefined;
   }
 
-  /** Runs until `signal` aborts. Must not reject: what can fail is handled, logged and tried again inside. */
+  /** Runs until `signal` aborts. Must not reject: failures are handled, logged and retried inside. */
   protected abstract run(signal: AbortSignal): Promise<void>;
 }
 
-/** Node's timers hold 24.8 days; beyond that they fire at once. */
+/** The longest delay of a timer in Node, 24.8 days; a longer one fires at once. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Waits `ms` milliseconds (24.8 days at most), or less when `signal` aborts; never rejects. */
+/** Waits `ms` milliseconds (24.8 days at most), or until `signal` aborts. Never rejects. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await delay(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal, ref: true }).catch(() => undefined);
@@ -39,7 +41,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-/** Spreads `ms` by up to a fifth either way, so that the loops of a fleet do not march in step. */
+/** Varies `ms` at random by up to a fifth either way, so that the loops of a fleet do not run in step. */
 export function jittered(ms: number): number {
   return ms * (0.8 + 0.4 * Math.random());
 }

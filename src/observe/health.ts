@@ -1,19 +1,19 @@
 /**
- * What probes are told. Live: the coordinator's event loop turns, so restarting the process would not help. Ready: it reads
- * or claims, so work that is added is taken up; not the mere fact that the process answers.
+ * The replies to health probes. Live: the coordinator's event loop turns, so restarting the process would not help. Ready:
+ * it reads or claims, so that work which is added gets done. A process that merely answers is not ready.
  */
-import type { Page, Routes } from './http.js';
+import type { HttpReply, Routes } from './http.js';
 
 export interface Health {
-  /** How late the event loop was, at worst, within the last seconds. */
+  /** Returns the longest delay of the event loop within the last seconds. */
   loopDelayMs(): number;
-  /** Beyond this the worker has lost its leases anyway. */
+  /** A worker that is later than this has lost its leases anyway. */
   readonly maximumLoopDelayMs: number;
-  /** Why no work is taken at the moment; `null` when it is. */
+  /** Returns why the worker takes no work at the moment; `null` when it does. */
   notReadyBecause(): string | null;
 }
 
-/** The pages of the health port. */
+/** Returns the pages of the health port. */
 export function healthRoutes(health: Health): Routes {
   const live = () => liveness(health);
   return new Map([
@@ -23,21 +23,21 @@ export function healthRoutes(health: Health): Routes {
   ]);
 }
 
-function liveness(health: Health): Page {
+function liveness(health: Health): HttpReply {
   const delayMs = Math.round(health.loopDelayMs());
   const isLive = delayMs <= health.maximumLoopDelayMs;
   const reason = `the event loop was ${delayMs} ms late`;
-  return page(isLive, isLive ? { status: 'live' } : { status: 'stuck', reason });
+  return reply(isLive, isLive ? { status: 'live' } : { status: 'stuck', reason });
 }
 
-function readiness(health: Health): Page {
+function readiness(health: Health): HttpReply {
   const reason = health.notReadyBecause();
-  return page(reason === null, reason === null ? { status: 'ready' } : { status: 'not ready', reason });
+  return reply(reason === null, reason === null ? { status: 'ready' } : { status: 'not ready', reason });
 }
 
-function page(isWell: boolean, body: object): Page {
+function reply(isHealthy: boolean, body: object): HttpReply {
   return {
-    status: isWell ? 200 : 503,
+    status: isHealthy ? 200 : 503,
     contentType: 'application/json; charset=utf-8',
     body: `${JSON.stringify(body)}\n`,
   };

@@ -1,35 +1,38 @@
-/** The little HTTP that health and metrics need: one server per port, GET and HEAD only, no page without a handler. */
+/** The HTTP server of the health and metrics ports: one for each port, GET and HEAD only. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PortUnavailableError } from '../core/errors.js';
 
-export interface Page {
+export interface HttpReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-/** Pages by their paths. */
-export type Routes = ReadonlyMap<string, () => Page | Promise<Page>>;
+/** What makes the reply to a request, by path. */
+export type Routes = ReadonlyMap<string, () => HttpReply | Promise<HttpReply>>;
 
 export interface HttpServer {
-  /** `http://host:port`, with the port it really has. */
+  /** `http://host:port`, with the actual port when 0 was asked for. */
   readonly origin: string;
   close(): Promise<void>;
 }
 
-/** A client that sends nothing must not hold a socket for long. */
-const SILENCE_MS = 5_000;
+/** How long a client may take to send its request: an idle one must not hold a socket. */
+const REQUEST_TIMEOUT_MS = 5_000;
 
 /**
- * Listens on a port; 0 takes any that is free.
- * @param option - which option the port comes from, for the error
+ * Listens on a port; 0 takes any free one.
+ * @param option - name of the option that has the port, for the error
  * @throws PortUnavailableError when the port is taken or may not be used
  */
 export async function serve(routes: Routes, host: string, port: number, option: string): Promise<HttpServer> {
-  const server = createServer({ requestTimeout: SILENCE_MS, headersTimeout: SILENCE_MS }, (request, response) => {
-    void answer(routes, request, response);
-  });
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      void answer(routes, request, response);
+    },
+  );
   await listen(server, host, port).catch((error: NodeJS.ErrnoException) => {
     throw new PortUnavailableError(option, host, port, reasonOf(error), { cause: error });
   });
@@ -56,30 +59,30 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   request.resume();
-  const { status, contentType, body } = await pageOf(routes, request);
+  const { status, contentType, body } = await replyTo(routes, request);
   const length = Buffer.byteLength(body);
   response.writeHead(status, { 'content-type': contentType, 'content-length': length, 'cache-control': 'no-store' });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-async function pageOf(routes: Routes, { method, url = '' }: IncomingMessage): Promise<Page> {
-  const page = routes.get(url.split('?', 1)[0]!);
-  if (!page) return text(404, `not found: there is ${[...routes.keys()].join(', ')}`);
-  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD are answered');
+async function replyTo(routes: Routes, { method, url = '' }: IncomingMessage): Promise<HttpReply> {
+  const handler = routes.get(url.split('?', 1)[0]!);
+  if (!handler) return text(404, `not found: the pages here are ${[...routes.keys()].join(', ')}`);
+  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD are allowed');
   try {
-    return await page();
+    return await handler();
   } catch {
-    return text(500, 'the page could not be made'); // what failed may name what is nobody's business here
+    return text(500, 'the page could not be generated'); // no details: anybody may read this port
   }
 }
 
-function text(status: number, body: string): Page {
+function text(status: number, body: string): HttpReply {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   if (code === 'EADDRINUSE') return 'the port is in use';
-  if (code === 'EACCES') return 'this user may not listen there';
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'no network interface here has this address';
+  if (code === 'EACCES') return 'this user may not listen on it';
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'no network interface of this machine has this address';
   return message;
 }

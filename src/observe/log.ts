@@ -1,8 +1,8 @@
-/** The logger of a worker that was given none. Synchronous: no line is lost when the process ends. */
+/** The logger of a worker without one of its own. Synchronous, so no line is lost when the process ends. */
 import { pino } from 'pino';
 import type { Logger } from '../tasks/context.js';
 
-/** Writes warnings and errors as JSON lines to stderr; DOCKET_LOGGING_LEVEL says otherwise. */
+/** Makes a logger that writes JSON lines to stderr: warnings and errors, unless DOCKET_LOGGING_LEVEL sets another level. */
 export function defaultLogger(): Logger {
   const level = process.env.DOCKET_LOGGING_LEVEL ?? 'warn';
   return pino({ level }, pino.destination({ fd: 2, sync: true }));

@@ -1,26 +1,26 @@
 /**
- * The worker's numbers for Prometheus. Loaded only when there is a port for them. Nothing is kept here: each scrape reads
- * the tally, so that what is counted costs an increment whether anybody looks or not.
+ * The worker's metrics for Prometheus. Loaded only when there is a port for them. Nothing is stored here: each scrape reads
+ * the counters, so counting costs one increment whether anything scrapes or not.
  */
 import { type Metric, Registry } from 'prom-client';
 import { BOUNDS_MS, type Histogram } from './histogram.js';
 import type { Routes } from './http.js';
 import { COUNTS, type Count, type TaskCounters } from './task-counters.js';
 
-/** What the worker tells of itself when it is scraped. */
+/** What a scrape reads of the worker. */
 export interface MetricsSource {
   readonly docket: string;
   readonly worker: string;
-  readonly tally: TaskCounters;
-  /** Attempts that have begun and are still on their threads, and those of them that run, by label. */
+  readonly counters: TaskCounters;
+  /** Returns, by label, how many attempts have begun and are still on their threads, and how many of them run. */
   onThreads(): ReadonlyMap<string, { readonly begun: number; readonly running: number }>;
   threads(): number;
   strikes(): number;
-  /** Links to Redis that broke, by what they are for. */
+  /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
-  /** Delays of the coordinator's event loop since they were last asked for. */
+  /** Returns the delays of the coordinator's event loop since the last call. */
   loopDelay(): LoopDelay;
-  /** What waits in the whole docket; `null` when the server does not say so soon enough. */
+  /** Counts what waits in the whole docket; `null` when the server does not answer soon enough. */
   depths(): Promise<{ readonly queued: number; readonly scheduled: number } | null>;
 }
 
@@ -34,33 +34,33 @@ type Labels = Readonly<Record<string, string>>;
 
 interface Sample {
   readonly labels?: Labels;
-  /** Further labels, always the same object: prom-client writes it out once. That makes a scrape three times as fast. */
+  /** Further labels, always the same object: prom-client formats it once, which makes a scrape three times as fast. */
   readonly sharedLabels: Labels;
   readonly value: number;
-  /** When it is not that of the metric: of the parts of a histogram. */
+  /** Differs from the name of the metric for the parts of a histogram. */
   readonly metricName?: string;
 }
 
 type Samples = Iterable<Sample> | Promise<Iterable<Sample>>;
 
 const HELP: Readonly<Record<Count, string>> = {
-  added: 'Executions added by tasks of this worker, or through the docket object it was made with.',
-  replaced: 'Executions put in place of others under their keys, by tasks of this worker or through its docket object.',
-  scheduled: 'Those of the added and replaced that were for later.',
-  cancelled: 'Executions that ended here as cancelled, by cancel or dropped by a limit.',
+  added: 'Executions added by tasks of this worker, or through its docket object.',
+  replaced: 'Executions placed with replace by tasks of this worker, or through its docket object.',
+  scheduled: 'Executions among the added and replaced that were due later.',
+  cancelled: 'Executions that ended here as cancelled: by cancel, or because a limit dropped them.',
   stricken: 'Executions that a strike kept from running here, or from being added by tasks of this worker.',
-  superseded: 'Outcomes that counted for nothing, because the key or the lease had passed on.',
+  superseded: 'Outcomes that were discarded because the key or the lease had passed to another execution or worker.',
   started: 'Attempts that began.',
-  completed: 'Attempts that came to an end by themselves, whatever it was.',
+  completed: 'Attempts that ended by themselves, whatever their outcome.',
   succeeded: 'Attempts that succeeded.',
   failed: 'Executions that failed for good.',
   retried: 'Attempts that failed and were followed by another.',
   perpetuated: 'Next runs of perpetual tasks that were placed.',
-  redelivered: 'Deliveries of executions whose worker or thread had been lost before.',
-  poisoned: 'Executions given up because they ended their threads or processes too often; failed has them too.',
+  redelivered: 'Deliveries of executions whose earlier worker or thread was lost.',
+  poisoned: 'Executions that failed because they ended their threads or processes too often; failed counts them too.',
 };
 
-/** The pages of the metrics port. */
+/** Returns the pages of the metrics port. */
 export function metricsRoutes(source: MetricsSource): Routes {
   const registry = registryOf(source);
   const page = async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() });
@@ -68,7 +68,7 @@ export function metricsRoutes(source: MetricsSource): Routes {
 }
 
 function registryOf(source: MetricsSource): Registry {
-  const { docket, worker, tally } = source;
+  const { docket, worker, counters } = source;
   const registry = new Registry();
   const common = { docket, worker };
   const labelsOfTasks = new Map<string, Labels>();
@@ -77,7 +77,7 @@ function registryOf(source: MetricsSource): Registry {
     labelsOfTasks.set(task, labels);
     return labels;
   };
-  // prom-client counts for its users; here the counts are made elsewhere, and it writes them out.
+  // prom-client normally keeps the counts itself. Here they are kept elsewhere, and it only writes them out.
   const register = (name: string, type: string, help: string, samples: () => Samples) => {
     const get = async () => ({ name, type, help, aggregator: 'sum', values: [...(await samples())] });
     registry.registerMetric({ name, get } as unknown as Metric);
@@ -88,23 +88,23 @@ function registryOf(source: MetricsSource): Registry {
   for (const count of COUNTS) {
     register(`docket_tasks_${count}_total`, 'counter', HELP[count], () => {
       const begun = count === 'started' ? source.onThreads() : null;
-      return Array.from(tally.tasks(), ([task, counts]) => ({
+      return Array.from(counters.tasks(), ([task, counts]) => ({
         sharedLabels: ofTask(task),
         value: counts[count] + (begun?.get(task)?.begun ?? 0),
       }));
     });
   }
-  register('docket_tasks_running', 'gauge', 'Attempts that run at the moment.', () => {
+  register('docket_tasks_running', 'gauge', 'Attempts that are running now.', () => {
     const onThreads = source.onThreads();
-    return Array.from(tally.tasks(), ([task]) => ({
+    return Array.from(counters.tasks(), ([task]) => ({
       sharedLabels: ofTask(task),
       value: onThreads.get(task)?.running ?? 0,
     }));
   });
   const histogram = (name: string, help: string, part: 'duration' | 'punctuality') =>
     register(name, 'histogram', help, () =>
-      [...tally.tasks()]
-        .filter(([, counts]) => counts.started > 0) // of the others there would be many lines of zeros
+      [...counters.tasks()]
+        .filter(([, counts]) => counts.started > 0) // the others would be many lines of zeros
         .flatMap(([task, counts]) => [...bucketsOf(name, ofTask(task), counts[part])]),
     );
   histogram('docket_task_duration_seconds', 'How long attempts took.', 'duration');
@@ -114,16 +114,12 @@ function registryOf(source: MetricsSource): Registry {
   const depth = (name: string, help: string, part: 'queued' | 'scheduled') =>
     register(name, 'gauge', help, async () => {
       depths ??= source.depths().finally(() => {
-        depths = undefined; // one question for both gauges
+        depths = undefined; // both gauges share one query
       });
       const counted = await depths;
       return counted ? [{ sharedLabels: common, value: counted[part] }] : [];
     });
-  depth(
-    'docket_queue_depth',
-    'Executions in the whole docket that are due and not in the hands of a worker.',
-    'queued',
-  );
+  depth('docket_queue_depth', 'Executions in the whole docket that are due and that no worker has taken.', 'queued');
   depth('docket_schedule_depth', 'Executions in the whole docket that are scheduled for later.', 'scheduled');
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());

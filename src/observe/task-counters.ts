@@ -1,6 +1,6 @@
 /**
- * What a worker counts of each task: plain numbers, incremented where work passes anyway and read when somebody asks. Owns
- * the rule that labels stay few: only tasks that the worker has loaded have a name here, all else is `other`.
+ * What a worker counts of each task: plain numbers, incremented where work passes anyway, and read by scrapes and the log.
+ * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`.
  */
 import { Histogram, RecentDurations } from './histogram.js';
 
@@ -22,7 +22,7 @@ export const COUNTS = [
 ] as const;
 export type Count = (typeof COUNTS)[number];
 
-/** What has become of the executions of one task. Fields, not a map: they are written for every execution. */
+/** The counts of one task. Fields instead of a map, because they are written for every execution. */
 export class TaskCounts implements Record<Count, number> {
   added = 0;
   replaced = 0;
@@ -30,7 +30,7 @@ export class TaskCounts implements Record<Count, number> {
   cancelled = 0;
   stricken = 0;
   superseded = 0;
-  /** Attempts that began and have left their thread; those that run are told by the slot table. */
+  /** Attempts that began and have left their thread; the slot table has those that still run. */
   started = 0;
   completed = 0;
   succeeded = 0;
@@ -45,51 +45,52 @@ export class TaskCounts implements Record<Count, number> {
   readonly punctuality = new Histogram();
 }
 
-/** Under which everything is counted that the worker knows no task for. */
-export const OTHER = 'other';
+/** The label of all tasks that the worker has not loaded. */
+export const OTHER_LABEL = 'other';
 
 export class TaskCounters {
-  /** Durations since somebody last took them, of all tasks together. */
+  /** Durations of attempts of all tasks since the last `reset`. */
   readonly recent = new RecentDurations();
   readonly #tasks = new Map<string, TaskCounts>();
   #other: TaskCounts | undefined;
   #lastName: string | undefined;
   #last!: TaskCounts;
 
-  /** From now on these tasks are counted under their names. */
-  know(names: Iterable<string>): void {
+  /** Counts these tasks under their own names from now on. */
+  addTasks(names: Iterable<string>): void {
     for (const name of names) if (!this.#tasks.has(name)) this.#tasks.set(name, new TaskCounts());
     this.#lastName = undefined;
   }
 
-  /** The counts to increment. Work of one task mostly comes in a row: the lookup is spared then. */
+  /** Returns the counts of a task, to increment. Skips the lookup for the task of the last call: tasks tend to repeat. */
   of(task: string): TaskCounts {
     if (task !== this.#lastName) {
-      this.#last = this.#tasks.get(task) ?? this.#unknown();
+      this.#last = this.#tasks.get(task) ?? this.#unlabelled();
       this.#lastName = task;
     }
     return this.#last;
   }
 
-  /** Under which name a task is counted. */
+  /** Returns the label under which a task is counted. */
   labelOf(task: string): string {
-    return this.#tasks.has(task) ? task : OTHER;
+    return this.#tasks.has(task) ? task : OTHER_LABEL;
   }
 
+  /** Yields the counts of each label. */
   *tasks(): Iterable<readonly [label: string, TaskCounts]> {
     yield* this.#tasks;
-    if (this.#other && !this.#tasks.has(OTHER)) yield [OTHER, this.#other];
+    if (this.#other && !this.#tasks.has(OTHER_LABEL)) yield [OTHER_LABEL, this.#other];
   }
 
-  /** The sum over all tasks. */
+  /** Returns the sum over all tasks. */
   total(count: Count): number {
     let sum = 0;
-    for (const [, tally] of this.tasks()) sum += tally[count];
+    for (const [, counts] of this.tasks()) sum += counts[count];
     return sum;
   }
 
-  #unknown(): TaskCounts {
-    this.#other ??= this.#tasks.get(OTHER) ?? new TaskCounts();
+  #unlabelled(): TaskCounts {
+    this.#other ??= this.#tasks.get(OTHER_LABEL) ?? new TaskCounts();
     return this.#other;
   }
 }

@@ -1,20 +1,36 @@
-/** What a worker must know of cancelled executions: those it runs, and ids without a record that it may still meet. */
+/** Reads what a worker must know of cancelled executions: those it runs, and ids without a record it may still meet. */
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { RECORD, TAG } from './schema.js';
 import { serverTimeMs } from './time.js';
 
-/** Ids of executions without a record that are not to run any more. */
+/** What is published on the channel of cancels: an execution that is to stop, or one that must not start. */
+export type CancelMessage =
+  /** An execution without a record was cancelled, wherever it is. */
+  | { readonly kind: 'id'; readonly id: string }
+  /** A running execution was cancelled. */
+  | { readonly kind: 'token'; readonly token: Token }
+  /** The key of a running execution was given to another. The execution may go on, but not start. */
+  | { readonly kind: 'superseded'; readonly token: Token };
+
+export function parseCancelMessage(text: string): CancelMessage {
+  if (text.startsWith(TAG.lean)) return { kind: 'id', id: text.slice(1) };
+  if (text.startsWith(TAG.superseded)) return { kind: 'superseded', token: text.slice(1) as Token };
+  return { kind: 'token', token: text as Token };
+}
+
+/** Returns the ids of executions without a record that were cancelled. */
 export async function cancelledIds(redis: Redis, keys: Keys): Promise<string[]> {
   return await redis.zrangebyscore(keys.cancelled, await serverTimeMs(redis), '+inf');
 }
 
-/** The cancel of an id was honoured: it need not be remembered any longer. */
+/** Forgets cancelled ids whose executions have ended. */
 export async function forgetCancelled(redis: Redis, keys: Keys, ids: readonly string[]): Promise<void> {
   await redis.zrem(keys.cancelled, ...ids);
 }
 
-/** Which of these running executions somebody wants to end. */
+/** Returns those of these running executions that somebody has cancelled. */
 export async function askedToStop(
   redis: Redis,
   keys: Keys,
@@ -22,8 +38,8 @@ export async function askedToStop(
 ): Promise<Set<Token>> {
   const asked = new Set<Token>();
   const looks = running.map(async ({ record, token }) => {
-    const [mark, entry] = await redis.hmget(keys.run(record), 'z', 'e');
-    if (mark === '1' && entry === token) asked.add(token);
+    const [cancelled, entry] = await redis.hmget(keys.run(record), RECORD.cancelled, RECORD.entry);
+    if (cancelled === '1' && entry === token) asked.add(token);
   });
   await Promise.all(looks);
   return asked;

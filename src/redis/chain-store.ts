@@ -1,5 +1,6 @@
-/** The chains of automatic tasks: which of them were started, under which policy, and which were ended. */
+/** Starts the chains of automatic tasks, and keeps which were started, under which policy, and which were ended. */
 import type { Redis } from 'ioredis';
+import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -15,8 +16,9 @@ export interface Seed {
 }
 
 /**
- * Starts the chains that nobody has started or that were lost, once for the whole fleet; answers with their names. When a
- * worker starts (`isStarting`), pending runs whose policy has changed get their new time.
+ * Starts the chains that nobody has started or that were lost, once for the whole fleet. When a worker starts
+ * (`isStarting`), pending runs whose policy has changed get their new time. Returns the names of the tasks that were
+ * placed or given another time.
  */
 export async function seedChains(
   redis: Redis,
@@ -26,7 +28,9 @@ export async function seedChains(
 ): Promise<string[]> {
   const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
   for (const { task, fingerprint, dueMs, retimedInMs, message } of seeds) {
-    args.push(task, fingerprint, dueMs ?? '', retimedInMs ?? '', message);
+    const due = dueMs === null ? null : { atMs: dueMs };
+    const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
+    args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
   }
   const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as Buffer[];
   return reply.map(String);

@@ -10,12 +10,12 @@ import { isDemoted } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
- * What a connection is for; it decides what happens to commands when the link breaks.
+ * What a connection is for. This decides what happens to commands when the link breaks.
  *
- * - `producer`: fails fast. What was sent but not answered is rejected at once, never sent twice.
- * - `commands`: a worker's reads and writes. Waits for ever and sends again: they are fenced or idempotent.
+ * - `producer`: fails fast. A command that was sent but not answered is rejected at once and never sent twice.
+ * - `commands`: a worker's reads and writes. Waits for ever and sends them again: they are fenced or idempotent.
  * - `blocking`: the same, for a loop of blocking reads; nothing else belongs on it.
- * - `subscriber`: subscriptions come back by themselves after a reconnect; what was published meanwhile is lost.
+ * - `subscriber`: subscriptions come back by themselves after a reconnect. Messages published meanwhile are lost.
  */
 export type ConnectionRole = 'producer' | 'commands' | 'blocking' | 'subscriber';
 
@@ -23,19 +23,19 @@ export type ConnectionRole = 'producer' | 'commands' | 'blocking' | 'subscriber'
 export interface ConnectionOptions {
   /** Shown in CLIENT LIST behind the role, as `docket:blocking:<name>`. */
   readonly name?: string;
-  /** The longest a command on this connection keeps the server from answering (BLOCK, WAIT), in milliseconds. @default 0 */
+  /** The longest that a command on this connection lets the server wait (BLOCK, WAIT), in milliseconds. @default 0 */
   readonly longestBlockMs?: number;
   /**
-   * How long the server may owe an answer beyond that, in milliseconds, before the link is taken for dead and replaced.
-   * Shorter finds a dead link sooner, and gives up on a server that is only busy. The embedded server is waited for as
-   * long as it takes. @default 6000
+   * How long the server may owe an answer beyond that, in milliseconds, before the link counts as dead and is replaced.
+   * A shorter time finds a dead link sooner, but also gives up on a server that is only busy. The embedded server may
+   * take any time. @default 6000
    */
   readonly silenceMs?: number;
-  /** Longest pause between two attempts to connect; @default 2 s */
+  /** Longest pause between two attempts to connect, in milliseconds. @default 2000 */
   readonly longestPauseMs?: number;
   /** Gives up waiting for the first connection; `openConnection` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Hears of every failed attempt to connect and every broken link, ready to be logged: the URL is masked. */
+  /** Called for every failed attempt to connect and every broken link. The error can be logged: its URL is masked. */
   readonly onUnavailable?: (error: RedisUnavailableError) => void;
 }
 
@@ -56,7 +56,7 @@ export async function openConnection(
 ): Promise<Redis> {
   const target = parseRedisUrl(url);
   const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
-  // Loaded here, since most task threads never open a connection: it would take half of the time in which they start.
+  // Loaded here, since most task threads never open a connection: loading it would take half of their start.
   const { Redis } = await import('ioredis');
   const redis = new Redis({
     ...(await addressOf(target)),
@@ -66,10 +66,10 @@ export async function openConnection(
     retryStrategy: retryingUpTo(options.longestPauseMs ?? DEFAULT_PAUSE_MS),
     connectionName: connectionName(role, options.name),
   });
-  // The first listener of all: whoever else listens, or awaits a command that failed with it, sees the cleaned error.
+  // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
   redis.on('error', (error: Error) => removeSecrets(error, target));
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
-  // Within the process no route gets lost: an embedded server that is silent is busy, and its end closes the link.
+  // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
   if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
   if (role === 'subscriber') handleRejections(redis);
   try {
@@ -82,42 +82,42 @@ export async function openConnection(
 }
 
 /**
- * Closes a connection in whatever state it is, also while it is connecting or waiting to reconnect, and resolves when
- * it has ended. Commands without an answer are rejected. Idempotent.
+ * Closes a connection in any state, even while it is connecting or waiting to reconnect, and resolves when it has
+ * ended. Commands without an answer are rejected. Idempotent.
  */
 export async function closeConnection(redis: Redis): Promise<void> {
   if (redis.status === 'end') return;
   const ended = new Promise((resolve) => redis.once('end', resolve));
-  // Between two attempts disconnect() only cancels the timer: the client would never end, and its queued commands
-  // never settle. An attempt that is broken off before it opens a socket takes it to its end.
+  // Between two attempts disconnect() only cancels the timer: the client would never end, and its queued commands would
+  // never settle. An attempt that is broken off before it opens a socket ends the client.
   if (redis.status === 'reconnecting') redis.connect().catch(() => {});
   redis.disconnect();
   await ended;
 }
 
-/** Above the 5 s a server may be paused by a failover or a long script; a dead link is replaced within 8 s. */
+/** More than the 5 s for which a failover or a long script may pause a server. A dead link is replaced within 8 s. */
 const DEFAULT_SILENCE_MS = 6_000;
 const DEFAULT_PAUSE_MS = 2_000;
 
 const COMMON_OPTIONS = {
   lazyConnect: true,
-  // How long a closing link may take to say goodbye before it is cut; it also bounds what a close leaves behind.
+  // How long a closing link may take to shut down before it is cut. It also bounds what a close leaves behind.
   disconnectTimeout: 200,
   maxLoadingRetryTime: 1_000,
   disableClientInfo: true,
   enableAutoPipelining: false,
 } satisfies RedisOptions;
 
-/** 50 ms doubling to the longest pause, of which a random half is taken off: a fleet does not come back in one wave. */
+/** Doubles from 50 ms to the longest pause, less up to half of it at random: a fleet must not come back in one wave. */
 const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
   Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
 
 const ROLE_OPTIONS = {
-  // With resends off and any other limit, ioredis drops what was in flight without ever settling it; 0 rejects it when
-  // the link closes.
+  // With resends off and any limit but 0, ioredis drops commands in flight without ever settling them. 0 rejects them
+  // when the link closes.
   producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, reconnectOnError: isDemoted },
   commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
-  // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link, so that a reader
+  // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link. The reader then
   // loops on "nothing to do" for ever, and after a reconnect the stale reads swallow the entries. See watchLink.
   blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
   subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: true },
@@ -130,8 +130,9 @@ async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'reply
 }
 
 /**
- * After a reconnect ioredis subscribes anew and leaves the promise to itself (6.0): should the link break again or be
- * closed before the answer, its rejection, which nobody handles, would end the process. Callers still see theirs.
+ * Handles the rejections of subscriptions. After a reconnect ioredis subscribes again and drops the promise (6.0).
+ * If the link breaks or is closed before the answer, that promise is rejected, and since nobody handles the rejection
+ * it would end the process. Callers still see the rejections of their own calls.
  */
 function handleRejections(redis: Redis): void {
   const subscribe = redis.subscribe.bind(redis) as (...channels: unknown[]) => Promise<unknown>;
@@ -148,12 +149,12 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
 }
 
 /**
- * Replaces a link that answers nothing any more: a lost route or a silent proxy sends no event, and TCP takes a quarter
- * of an hour to give up. There is always a PING on its way or soon to be; when one has no answer, or the handshake no
- * end, for `patienceMs`, the link is cut at the next turn, and the client reconnects.
+ * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
+ * hour to give up. So a PING is always on its way or about to be sent. When a PING or the handshake has had no answer
+ * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects.
  *
- * ioredis' socketTimeout would do the same, but its timer also fires when this process was busy for so long, with the
- * answer already waiting to be read. Hence the second look after a setImmediate: what has arrived was read by then.
+ * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
+ * with the answer waiting to be read. Hence the second look after a setImmediate: by then, what has arrived was read.
  */
 function watchLink(redis: Redis, patienceMs: number): void {
   redis.on('connect', () => {
@@ -176,7 +177,7 @@ function watchLink(redis: Redis, patienceMs: number): void {
   });
 }
 
-/** Connects, and resolves when the connection is ready; see `openConnection` for what rejects it. */
+/** Connects, and resolves when the connection is ready. It rejects as `openConnection` does. */
 async function firstReady(
   redis: Redis,
   url: string,
@@ -200,7 +201,7 @@ async function firstReady(
       settled.signal.addEventListener('abort', () => {
         redis.off('error', onError).off('ready', resolve).off('end', fail).off('close', fail);
       });
-      redis.connect().catch(() => {}); // says only "closed": the events say why
+      redis.connect().catch(() => {}); // rejects with "closed" only: the events have the reason
     });
   } finally {
     settled.abort();
@@ -235,7 +236,7 @@ function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
   return error.message || String(error.code ?? error.name);
 }
 
-/** Refusals that the next attempt would only meet again. A wrong database must end here: the client would go on in 0. */
+/** Whether the next attempt would be refused as well. A wrong database is: the client would otherwise go on in 0. */
 function isPermanent(error: Error): boolean {
   const isRefusal = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR (DB index|invalid DB))/.test(error.message);
   return isRefusal || isCertificateProblem(error);
@@ -245,7 +246,7 @@ function isCertificateProblem({ code }: Error & { code?: unknown }): boolean {
   return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
 }
 
-/** ioredis keeps the arguments of AUTH and HELLO in the error, and old servers repeat them in its text. */
+/** ioredis keeps the arguments of AUTH and HELLO in errors, and old servers repeat them in the text. */
 function removeSecrets(error: Error & { command?: unknown }, target: RedisTarget): void {
   if (target.kind === 'memory' || !target.password) return;
   delete error.command;

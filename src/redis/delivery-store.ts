@@ -1,25 +1,34 @@
 /**
- * What a worker does with deliveries: claim, settle, renew, redeliver. One script (or one command for a batch) each; the
- * rule they share, that owning a stream entry is owning the delivery, is told in `scripts/README.md`.
+ * Claims, settles, renews and redelivers deliveries, with one script or one command per batch. All of it rests on the
+ * rule that owning a stream entry is owning the delivery; see `scripts/README.md`.
  */
 
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
-import { GROUP, type Keys } from './keys.js';
+import { dueArgument } from './due-argument.js';
+import type { Keys } from './keys.js';
 import { doesGroupExist } from './reply-errors.js';
-import { ADMISSION_STAGE_CODE, type AdmissionStage } from './schema.js';
+import {
+  type AdmissionStage,
+  BATCH_ITEMS,
+  GROUP,
+  type SETTLEMENT_WIDTH,
+  STAGE,
+  STREAM,
+  type StreamLetter,
+} from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
-/** `w` or `f`, for the stream (`work`, `front`), and the id of an entry on it. */
-export type Token = `${'w' | 'f'}${string}`;
+/** The letter of a stream, followed by the id of an entry on it. */
+export type Token = `${StreamLetter}${string}`;
 
-/** Where an execution goes on: at the end of a stream, or after a delay on the schedule. */
+/** Where an execution goes on: at the end of a stream, or on the schedule. */
 export type Destination = { readonly stream: 'work' | 'front' } | Due;
 
 export type Settlement =
-  /** An execution without a record that holds slots ended. One that holds none is finished, not settled. */
+  /** An execution without a record that held permits ended. One that held none is finished, not settled. */
   | { readonly kind: 'ended-unrecorded'; readonly token: Token }
   | {
       readonly kind: 'ended';
@@ -31,7 +40,7 @@ export type Settlement =
       readonly result: Buffer | null;
       readonly error: Buffer | null;
       readonly errorLine: string;
-      /** Name of the automatic task whose chain ends with this run; '' for all else. */
+      /** Name of the automatic task whose chain ends with this run; '' when none does. */
       readonly endsChainOf: string;
     }
   | {
@@ -40,19 +49,19 @@ export type Settlement =
       readonly to: Destination;
       /** The message of the next attempt; `null` leaves it as it is. */
       readonly message: Buffer | null;
-      /** Whether it keeps its due time; else that is the time it is placed at. */
+      /** Whether it keeps its due time. If not, it is due when `to` says. */
       readonly keepsDue: boolean;
       /** Deliveries that ended without an outcome so far. */
       readonly deliveries: number;
       /** How many of them the execution is charged with. */
       readonly charges: number;
-      /** How often it was put back because nobody here could run it. */
+      /** How often it was rerouted. */
       readonly reroutes: number;
       /** How far it has got through the limits of its task; `null` leaves that as it is. */
       readonly admissionStage: AdmissionStage | null;
-      /** Identity of an execution without a record. */
+      /** Id of an execution without a record. */
       readonly id: string;
-      /** For the record, should it turn out to be cancelled. */
+      /** TTL of the record, should the execution turn out to be cancelled. */
       readonly ttlMs: number;
     }
   | {
@@ -75,15 +84,10 @@ export interface Claim {
   readonly attempt: number;
 }
 
-/** Scripts and commands end at so many items, because Redis serves nobody else meanwhile. */
-export const BATCH_ITEMS = 256;
-/** ... or at so many bytes. */
-export const BATCH_BYTES = 1024 * 1024;
-
-/** Creates the consumer group on both streams where it is missing; from the start, so that it sees what came before it. */
+/** Creates the consumer group on both streams where it is missing. It begins at the start, so it misses no entry. */
 export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
   const create = async (stream: string) => {
-    // Looked up first: a full server refuses to create even what is there.
+    // Looked up first: a full server refuses to create a group even when it exists.
     const groups = (await redis.xinfo('GROUPS', stream).catch(() => [])) as unknown[][];
     if (groups.some((group) => group.includes(GROUP))) return;
     await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
@@ -93,32 +97,32 @@ export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
   await Promise.all([create(keys.work), create(keys.front)]);
 }
 
-/** Takes ownership of what was read and has a record; answers with the indexes of those that are no longer ours to run. */
+/** Takes ownership of deliveries that have a record. Returns the indexes of those that are no longer ours to run. */
 export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<number[]> {
   const args: ScriptArgument[] = [keys.prefix, worker];
   for (const { key, token, attempt } of claims) args.push(key, token, attempt);
   return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
 }
 
-/** Removes the entries of executions that keep nothing; answers with those that were no longer ours. */
+/** Removes the entries of executions that keep nothing. Returns those that were no longer ours. */
 export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
-  const fenced = STREAMS.map(async ([letter, stream]) => {
-    const mine = tokens.filter((token) => token[0] === letter);
-    if (mine.length === 0) return [];
-    const ids = mine.map((token) => token.slice(1)).join(' ');
-    return ((await runScript(redis, 'finish', [keys[stream]], [ids])) as number[]).map((index) => mine[index]!);
+  const fenced = STREAMS.map(async (stream) => {
+    const onStream = tokens.filter((token) => token[0] === STREAM[stream]);
+    if (onStream.length === 0) return [];
+    const ids = onStream.map((token) => token.slice(1)).join(' ');
+    return ((await runScript(redis, 'finish', [keys[stream]], [ids])) as number[]).map((index) => onStream[index]!);
   });
   return (await Promise.all(fenced)).flat();
 }
 
 export interface Settled {
-  /** What was not written because the delivery, or the key, had passed on. */
+  /** Settlements that were not written because the delivery, or the key, had passed on. */
   readonly fenced: readonly Settlement[];
-  /** What the server said of records it could not write; their entries are gone. */
+  /** The server's errors about records it could not write. Their entries are gone. */
   readonly errors: readonly string[];
 }
 
-/** Writes outcomes. */
+/** Writes settlements. */
 export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settled> {
   const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
   for (const settlement of settlements) {
@@ -138,20 +142,21 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
 }
 
 /**
- * Extends the leases of entries and answers with those that were lost. Without FORCE, XCLAIM touches only what is still
- * pending, and every entry that is pending is its reader's: redelivery makes a new one.
+ * Extends the leases of entries. Returns those that were lost. Without FORCE, XCLAIM touches only entries that are
+ * still pending, and a pending entry belongs to its reader: redelivery adds a new one.
  */
 export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: readonly Token[]): Promise<Token[]> {
-  const kept = new Set<Token>();
-  const batches = STREAMS.flatMap(([letter, stream]) => {
+  const renewed = new Set<Token>();
+  const batches = STREAMS.flatMap((stream) => {
+    const letter = STREAM[stream];
     const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
     return chunksOf(ids, BATCH_ITEMS).map(async (batch) => {
-      const renewed = (await redis.xclaim(keys[stream], GROUP, consumer, 0, ...batch, 'JUSTID')) as string[];
-      for (const id of renewed) kept.add(`${letter}${id}`);
+      const claimed = (await redis.xclaim(keys[stream], GROUP, consumer, 0, ...batch, 'JUSTID')) as string[];
+      for (const id of claimed) renewed.add(`${letter}${id}`);
     });
   });
   await Promise.all(batches);
-  return tokens.filter((token) => !kept.has(token));
+  return tokens.filter((token) => !renewed.has(token));
 }
 
 export interface Expired {
@@ -159,17 +164,25 @@ export interface Expired {
   readonly consumer: string;
 }
 
+export interface Sweep {
+  /** The lease of this worker. */
+  readonly leaseMs: number;
+  /** How long other workers are kept from looking; 0 for the next page of the same sweep. */
+  readonly pauseMs: number;
+  /** Expired leases to look for on each stream. */
+  readonly limit: number;
+  /** Where the look at permits goes on, '0' from the start. */
+  readonly cursor: string;
+}
+
 /**
- * Looks for expired leases in the whole docket, and for slots whose entries have vanished; `null` when another worker has
- * just looked. `cursor` is where the look at slots goes on, '0' from the start.
+ * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
+ * another worker has just looked.
  */
 export async function sweep(
   redis: Redis,
   keys: Keys,
-  leaseMs: number,
-  pauseMs: number,
-  limit: number,
-  cursor: string,
+  { leaseMs, pauseMs, limit, cursor }: Sweep,
 ): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
   const reply = (await runScript(
     redis,
@@ -185,20 +198,25 @@ export async function sweep(
   return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), expired };
 }
 
-/** Puts entries whose lease ran out on the front stream; answers how many it were. */
+/** Redelivers entries whose lease ran out. Returns the number redelivered. */
 export async function redeliver(redis: Redis, keys: Keys, leaseMs: number, tokens: readonly Token[]): Promise<number> {
   const reply = await runScript(redis, 'redeliver', [keys.work, keys.front], [keys.prefix, leaseMs, ...tokens]);
   return (reply as Buffer[]).length;
 }
 
-/** Takes a message that can never run off its stream and keeps it, with the reason, for an operator. */
+export interface Quarantined {
+  readonly token: Token;
+  /** Key of the record; `null` when there is none. */
+  readonly record: string | null;
+  readonly reason: string;
+  readonly message: Buffer;
+}
+
+/** Takes a message that can never run from its stream and keeps it, with the reason, for an operator. */
 export async function quarantine(
   redis: Redis,
   keys: Keys,
-  token: Token,
-  record: string | null,
-  reason: string,
-  message: Buffer,
+  { token, record, reason, message }: Quarantined,
 ): Promise<void> {
   await runScript(
     redis,
@@ -208,10 +226,7 @@ export async function quarantine(
   );
 }
 
-const STREAMS = [
-  ['w', 'work'],
-  ['f', 'front'],
-] as const;
+const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];
 
 function chunksOf<T>(items: readonly T[], size: number): T[][] {
   const chunks: T[][] = [];
@@ -219,16 +234,17 @@ function chunksOf<T>(items: readonly T[], size: number): T[][] {
   return chunks;
 }
 
-function whereOf(to: Destination): string {
-  if ('stream' in to) return to.stream[0]!;
-  return 'delayMs' in to ? `+${Math.ceil(to.delayMs)}` : `@${Math.ceil(to.atMs)}`;
+function destinationArgument(to: Destination): string {
+  return 'stream' in to ? STREAM[to.stream] : dueArgument(to);
 }
 
-/** Kind and TTL of the group a settlement goes into, then what the script wants for it. */
-function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument, ...ScriptArgument[]] {
+/** Returns kind and TTL of the group in which a settlement travels, then its arguments, as many as the kind is wide. */
+function argumentsOf(
+  settlement: Settlement,
+): [kind: keyof typeof SETTLEMENT_WIDTH, ttl: ScriptArgument, ...ScriptArgument[]] {
   switch (settlement.kind) {
     case 'ended-unrecorded':
-      return ['finished', ''];
+      return ['unrecorded', ''];
     case 'ended': {
       const { ttlMs, record, state, result, error, errorLine, endsChainOf } = settlement;
       if (state !== 'completed' || endsChainOf !== '') {
@@ -238,13 +254,13 @@ function argumentsOf(settlement: Settlement): [kind: string, ttl: ScriptArgument
     }
     case 'moved': {
       const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;
-      const stage = admissionStage === null ? '' : ADMISSION_STAGE_CODE[admissionStage];
+      const stage = admissionStage === null ? '' : STAGE[admissionStage];
       const counts = [deliveries || '', charges || '', reroutes || ''];
-      return ['again', ttlMs, whereOf(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
+      return ['moved', ttlMs, destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
     }
     case 'followed': {
       const { ttlMs, record, state, due, message, id } = settlement;
-      return ['next', ttlMs, record ?? '', state, whereOf(due), message, id];
+      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id];
     }
     default:
       return assertNever(settlement);

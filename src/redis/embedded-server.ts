@@ -1,4 +1,4 @@
-/** The thread of an embedded server: listens on the socket it is given, says so once, and never logs. */
+/** The thread of an embedded server: listens on the socket it is given, reports that once, and never logs. */
 
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -7,6 +7,6 @@ import { createRedisCommandExecutor, RedisServerState, Resp2Server } from 'js-re
 const { path } = workerData as { path: string };
 const state = new RedisServerState({ databaseCount: 16 });
 const { server } = new Resp2Server({ server: state, executor: createRedisCommandExecutor() });
-// Not Resp2Server.listen(): it takes a port, and would open it on all interfaces.
+// Not Resp2Server.listen(): it takes a port and would open it on all interfaces.
 await once(server.listen(path), 'listening');
 parentPort?.postMessage('listening');

@@ -1,9 +1,9 @@
 /**
- * The Redis server embedded in this process, for `memory://`. Owns the rule that one process has one server per name,
- * which lives until the process ends: what one Docket wrote, the next one of the same process finds.
+ * Runs the Redis servers embedded in this process, for `memory://`. Owns the rule that a process has one server per
+ * name, which lives until the process ends: what one Docket wrote, the next one in the same process finds.
  *
- * The servers listen on unix sockets in a folder only this user can enter. The folder is removed when the process
- * exits; a process ended by a signal it does not handle runs no more code, and leaves the folder with the dead socket.
+ * The servers listen on unix sockets in a folder that only this user can enter. The folder is removed when the process
+ * exits. A process that is ended by a signal it does not handle runs no more code, and leaves the folder behind.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -15,10 +15,10 @@ import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'no
 import { RedisUnavailableError } from '../core/errors.js';
 
 /**
- * Finds the socket of the embedded server of this name, and starts the server on first use.
+ * Returns the path of the embedded server's socket, and starts the server on first use. The server never keeps the
+ * process alive.
  *
- * Threads find it too when they were started after it: its path is in the environment data they inherit. It never
- * keeps the process alive.
+ * Threads that were started after the server find it too: its path is in the environment data they inherit.
  *
  * @throws {@link RedisUnavailableError} when the server cannot start, or in a thread that was started before it.
  */
@@ -38,15 +38,17 @@ export async function embeddedSocket(name: string): Promise<string> {
   return started;
 }
 
-/** State of the process, as the servers are: one promise per name, so that two first uses at once share one server. */
+/**
+ * One promise per name, so that two first uses at the same time share one server. Belongs to the process, as they do.
+ */
 const servers = new Map<string, Promise<string>>();
 let folder: string | undefined;
 
 async function startServer(name: string): Promise<string> {
   try {
-    // Not called by its name: a socket path holds about 100 bytes at most.
+    // The file does not have the server's name: a socket path has at most about 100 bytes.
     const path = join(socketFolder(), `${randomBytes(4).toString('hex')}.sock`);
-    // No execArgv: the loaders and flags of the host are not meant for this thread.
+    // No execArgv: the loaders and flags of the host must not reach this thread.
     const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData: { path }, execArgv: [] });
     await once(thread, 'message');
     thread.on('error', () => {}); // its clients see their connections end; it must not end the host

@@ -1,39 +1,20 @@
-/** What scripts publish of an execution: `<generation> <kind> <server time in us>` and lines of more (`_events.lua`). */
-import type { ExecutionState } from '../core/states.js';
-import { type ProgressRecord, progressFrom } from './progress-store.js';
+/** Reads the events of executions: a line `<generation> <kind> <server time in us>`, then lines for each kind. */
+import { type ProgressRecord, readProgressLines, readState, type StateChange } from './record.js';
+import { EVENT_FIELDS } from './schema.js';
 
-/** A change of one execution. Its time tells which is newer, it or a reading of the record. */
+/** A change of one execution. By its time a reader can tell whether the event or a reading of the record is newer. */
 export type RecordEvent = { readonly generation: number; readonly timeUs: number } & (
   | ({ readonly kind: 'state' } & StateChange)
   | { readonly kind: 'progress'; readonly progress: ProgressRecord }
 );
 
-/** Times are server milliseconds. */
-export interface StateChange {
-  readonly state: ExecutionState;
-  readonly dueMs: number;
-  readonly startedMs: number | null;
-  readonly completedMs: number | null;
-  readonly attempt: number;
-  readonly worker: string | null;
-  readonly errorLine: string | null;
-}
-
 export function parseEvent(text: string): RecordEvent {
   const [head = '', ...lines] = text.split('\n');
-  const [generation, kind, timeUs] = head.split(' ');
-  const common = { generation: Number(generation), timeUs: Number(timeUs) };
-  if (kind === 'progress') return { ...common, kind, progress: progressFrom(lines) };
-  const [due, started, completed, attempt, worker, errorLine] = lines;
-  return {
-    ...common,
-    kind: 'state',
-    state: kind as ExecutionState,
-    dueMs: due ? Number(due) : Math.floor(common.generation / 1_000), // a generation is the server's microseconds
-    startedMs: started ? Number(started) : null,
-    completedMs: completed ? Number(completed) : null,
-    attempt: attempt ? Number(attempt) : 1,
-    worker: worker || null,
-    errorLine: errorLine || null,
-  };
+  const [placed, kind = '', publishedUs] = head.split(' ');
+  const generation = Number(placed);
+  const timeUs = Number(publishedUs);
+  if (kind === 'progress') return { kind, generation, timeUs, progress: readProgressLines(lines) };
+  const fields = new Map<string, string>();
+  for (const [i, field] of EVENT_FIELDS.entries()) if (lines[i]) fields.set(field, lines[i]);
+  return { kind: 'state', generation, timeUs, ...readState(kind, generation, fields) };
 }

@@ -1,6 +1,7 @@
-/** The workers of a docket, as they tell of themselves. */
+/** Lists the live workers of a docket, by what they report of themselves. */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
+import { WORKER } from './schema.js';
 import { runScript } from './script.js';
 import { serverTimeMs } from './time.js';
 
@@ -10,9 +11,9 @@ export interface WorkerReport {
   readonly concurrency: number;
   readonly running: number;
   readonly tasks: readonly string[];
-  /** How long this worker may be silent before its executions are given to others, in milliseconds. */
+  /** How long this worker may be silent before its executions are redelivered, in milliseconds. */
   readonly leaseMs: number;
-  /** Whether it takes work: it reads, or has all it can run. One that does not is no longer listed, but keeps its lease. */
+  /** Whether it takes work: it reads, or has all it can run. If not, it is no longer listed, but keeps its lease. */
   readonly canClaim: boolean;
 }
 
@@ -24,14 +25,13 @@ export interface LiveWorker extends WorkerReport {
 }
 
 /**
- * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval. Answers
- * with the time of that clock, in milliseconds.
+ * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
+ * Returns the time of that clock, in milliseconds.
  */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
-  consumer: string,
-  ttlMs: number,
+  { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
   report: WorkerReport,
 ): Promise<number> {
   const nowMs = await runScript(
@@ -41,55 +41,56 @@ export async function heartbeat(
     [
       consumer,
       ttlMs,
-      'name',
+      WORKER.name,
       report.name,
-      'threads',
+      WORKER.threads,
       report.threads,
-      'concurrency',
+      WORKER.concurrency,
       report.concurrency,
-      'running',
+      WORKER.running,
       report.running,
-      'tasks',
+      WORKER.tasks,
       JSON.stringify(report.tasks),
-      'lease',
+      WORKER.lease,
       report.leaseMs,
-      'claims',
+      WORKER.claims,
       report.canClaim ? 1 : 0,
     ],
   );
   return Number(nowMs);
 }
 
-/** Whether a live worker other than `consumer` says that it knows the task. */
+/** Finds out whether a live worker other than `consumer` announces the task. */
 export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
   const live = await liveWorkers(redis, keys);
   return live.some((other) => other.consumer !== consumer && other.canClaim && other.tasks.includes(task));
 }
 
-/** The workers whose heartbeats have not expired. Only reads: whoever expired is taken off the list by the next heartbeat. */
+/** Returns the workers whose heartbeats have not expired. It deletes none of the others: the next heartbeat does. */
 export async function liveWorkers(redis: Redis, keys: Keys): Promise<LiveWorker[]> {
   const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf', 'WITHSCORES');
   const workers: Promise<LiveWorker | null>[] = [];
   for (let i = 0; i + 1 < live.length; i += 2) {
     const [consumer, expiresMs] = [live[i]!, Number(live[i + 1])];
-    workers.push(redis.hgetall(keys.worker(consumer)).then((said) => liveWorker(consumer, expiresMs, said)));
+    workers.push(redis.hgetall(keys.worker(consumer)).then((fields) => liveWorker(consumer, expiresMs, fields)));
   }
   return (await Promise.all(workers)).filter((worker) => worker !== null);
 }
 
-function liveWorker(consumer: string, expiresMs: number, said: Partial<Record<string, string>>): LiveWorker | null {
-  if (said.name === undefined) return null; // signed off meanwhile
+function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<string, string>>): LiveWorker | null {
+  const name = fields[WORKER.name];
+  if (name === undefined) return null; // it has left meanwhile
   return {
     consumer,
     expiresMs,
-    seenMs: Number(said.seen ?? 0),
-    name: said.name,
-    threads: Number(said.threads),
-    concurrency: Number(said.concurrency),
-    running: Number(said.running),
-    tasks: JSON.parse(said.tasks ?? '[]') as string[],
-    leaseMs: Number(said.lease),
-    canClaim: said.claims !== '0',
+    name,
+    seenMs: Number(fields[WORKER.seen] ?? 0),
+    threads: Number(fields[WORKER.threads]),
+    concurrency: Number(fields[WORKER.concurrency]),
+    running: Number(fields[WORKER.running]),
+    tasks: JSON.parse(fields[WORKER.tasks] ?? '[]') as string[],
+    leaseMs: Number(fields[WORKER.lease]),
+    canClaim: fields[WORKER.claims] !== '0',
   };
 }
 

@@ -1,22 +1,12 @@
-/** How far executions are, in their records: written while they run, and changed from outside. */
+/** Writes the progress of executions to their records, while they run and from outside. */
 import type { Redis } from 'ioredis';
-import { DEFAULT_TOTAL } from '../core/progress.js';
-import { BATCH_ITEMS, type Token } from './delivery-store.js';
+import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { type ProgressRecord, readProgressLines } from './record.js';
+import { BATCH_ITEMS } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
-/** Progress as it is kept. */
-export interface ProgressRecord {
-  readonly current: number;
-  readonly total: number;
-  readonly message: string | null;
-  /** Server milliseconds; `null` when nothing was ever reported. */
-  readonly updatedMs: number | null;
-}
-
-export const NO_PROGRESS: ProgressRecord = { current: 0, total: DEFAULT_TOTAL, message: null, updatedMs: null };
-
-/** How far an execution is that runs here. */
+/** The progress of an execution that runs here. */
 export interface ProgressReport {
   /** Key of the record. */
   readonly record: string;
@@ -28,7 +18,7 @@ export interface ProgressReport {
   readonly message: string | null | undefined;
 }
 
-/** Writes how far executions are; what belongs to others by now is left alone. Sending it twice does no harm. */
+/** Writes progress, except of executions that belong to others by now. Sending a report twice does no harm. */
 export async function reportProgress(redis: Redis, keys: Keys, reports: readonly ProgressReport[]): Promise<void> {
   const batches: Promise<unknown>[] = [];
   for (let start = 0; start < reports.length; start += BATCH_ITEMS) {
@@ -41,39 +31,25 @@ export async function reportProgress(redis: Redis, keys: Keys, reports: readonly
   await Promise.all(batches);
 }
 
-/** Changes the progress of one execution from outside; `null` when nothing is known of it, or another has its key. */
+export interface ProgressChange {
+  readonly key: string;
+  readonly generation: number;
+  readonly change: 'increment' | 'total' | 'message';
+  readonly value: string | number;
+}
+
+/**
+ * Changes the progress of one execution from outside. Returns `null` when there is no record, and no progress when the
+ * key belongs to another generation, which is then returned.
+ */
 export async function changeProgress(
   redis: Redis,
   keys: Keys,
-  key: string,
-  generation: number,
-  change: 'increment' | 'total' | 'message',
-  value: string | number,
+  { key, generation, change, value }: ProgressChange,
 ): Promise<{ readonly generation: number; readonly progress: ProgressRecord | null } | null> {
   const args = [keys.prefix, key, generation, change, value];
-  const reply = (await runScript(redis, 'change-progress', [keys.run(key)], args)) as Buffer[];
+  const reply = (await runScript(redis, 'change-progress', [keys.run(key)], args)) as (Buffer | number)[];
   if (reply.length === 0) return null;
   const [found, ...values] = reply.map(String);
-  return { generation: Number(found), progress: values.length > 0 ? progressFrom(values) : null };
-}
-
-/** Reads current, total, time and message, as scripts tell them. */
-export function progressFrom([current, total, updatedMs, ...message]: readonly string[]): ProgressRecord {
-  return {
-    current: Number(current),
-    total: Number(total),
-    message: message.join('\n') || null,
-    updatedMs: updatedMs ? Number(updatedMs) : null,
-  };
-}
-
-/** Progress from the fields of a record. */
-export function progressOf(fields: ReadonlyMap<string, Buffer>): ProgressRecord {
-  if (!fields.has('v')) return NO_PROGRESS;
-  return {
-    current: Number(fields.get('i') ?? 0) + Number(fields.get('j') ?? 0),
-    total: Number(fields.get('o') ?? DEFAULT_TOTAL),
-    message: fields.get('u')?.toString() || null,
-    updatedMs: Number(fields.get('v')),
-  };
+  return { generation: Number(found), progress: values.length > 0 ? readProgressLines(values) : null };
 }

@@ -1,6 +1,6 @@
 /**
- * What the server's error replies mean. Redis names the kind of an error in the first word of its text; nothing else in
- * docket looks at these texts.
+ * Recognises the server's error replies. Redis names the kind of an error in the first word of its text. Nothing else
+ * in docket looks at these texts.
  */
 
 /** Whether the server answered with an error, so that the link works and the command was refused. */
@@ -37,7 +37,7 @@ function isOf(error: unknown, code: string): boolean {
   return error instanceof Error && error.message.startsWith(code);
 }
 
-/** Where a script may have met the error: it puts the code behind words of its own. */
+/** For errors that a script may have met: they have the code in the middle of the text. */
 function names(error: unknown, code: string): boolean {
   return error instanceof Error && error.message.includes(code);
 }

@@ -1,12 +1,12 @@
-/** Moves executions whose time has come, and tells when the next one is due. */
+/** Moves executions that are due off the schedule, and counts what is left to do. */
 import type { Redis } from 'ioredis';
-import { BATCH_ITEMS } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { BATCH_ITEMS } from './schema.js';
 import { runScript } from './script.js';
 
 export interface Moved {
   readonly count: number;
-  /** Milliseconds until the next one is due, 0 when it is; `null` when nothing is scheduled. */
+  /** Milliseconds until the next one is due, 0 when it is due already; `null` when nothing is scheduled. */
   readonly nextInMs: number | null;
 }
 
@@ -24,8 +24,8 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
 }
 
 /**
- * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. What is under one of
- * the keys in `except` does not count.
+ * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. Executions under
+ * one of the keys in `except` do not count.
  */
 export async function countRemaining(
   redis: Redis,

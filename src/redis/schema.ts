@@ -1,34 +1,359 @@
-/** The names of everything docket writes to Redis, each with its meaning. */
+/**
+ * Names everything docket stores in Redis: keys, fields, letters, limits and lifetimes, each once.
+ *
+ * TypeScript imports these names. The Lua scripts use them too, in snake case (`ENTRY.holds_permits`), and
+ * `scripts/embed.js` replaces each with its value, so that names cost nothing at run time. It also writes the tables of
+ * `scripts/README.md` from the comments here.
+ *
+ * The values are the wire: workers and producers of several versions share one Redis, so a value never changes its
+ * meaning. See "Changing the wire" in that file.
+ */
+import { DEFAULT_TOTAL } from '../core/progress.js';
+
+// Keys. Each begins with `{docket}:`. A name that ends with a colon is followed by the name of one thing.
+
+export const KEY = {
+  /** Stream of the executions that are due, in order of arrival. */
+  work: 'work',
+  /** Stream of the executions that have waited before: woken waiters, requeued and redelivered ones. Read first. */
+  front: 'front',
+  /** Sorted set of the executions that are not due yet: their members, by due time in server milliseconds. */
+  schedule: 'schedule',
+  /** Hash: the record of one execution, by its key. */
+  run: 'run:',
+  /** Hash: an execution without a record while it is parked, by its id. Not under `run:`, where it could meet a key. */
+  parked: 'parked:',
+  /** Text: the number of the last placement. */
+  generation: 'generation',
+  /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */
+  superseded: 'superseded',
+  /** Stream of the messages that can never run, with the reasons. Bounded, and expires. */
+  quarantine: 'quarantine',
+  /** Hash: how many permits of each limit are taken, by the limit's name. */
+  permitsTaken: 'held',
+  /** Hash: the permits that an entry holds, by its token, as `<name> <max> <name> <max> ...`. */
+  permits: 'slots',
+  /** Sorted set: the waiters at one limit, as members, by their tickets. */
+  limit: 'limit:',
+  /** Hash: names of the limits that may have waiters. */
+  waiting: 'waiting',
+  /** Sorted set: limits whose waiters a script left for a scheduler to serve, because it had done enough. */
+  wakes: 'wakes',
+  /** Sorted set: attempts under one rate limit that have started or are booked, by time. */
+  rate: 'rate:',
+  /** Text: the execution that one cooldown let through. Expires with the window. */
+  cooldown: 'cooldown:',
+  /** Hash: the winner of one debounce. */
+  debounce: 'debounce:',
+  /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Expires. */
+  cancelled: 'cancelled',
+  /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
+  automatic: 'automatic',
+  /** Hash: automatic tasks whose chains somebody ended. */
+  ended: 'ended',
+  /** Sorted set: consumers of live workers, by the time at which their heartbeats expire, in server milliseconds. */
+  workers: 'workers',
+  /** Hash: what one worker reports of itself, by its consumer. Expires with its heartbeat. */
+  worker: 'worker:',
+  /** Text: held by the worker that looks for expired leases, until the next look is due. */
+  sweeper: 'sweeper',
+  /** Text: exists while somebody listens for events, who keeps it alive. */
+  listeners: 'listeners',
+  /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the server milliseconds of it. */
+  strikes: 'strikes',
+  /** Keys that users keep beside a docket. */
+  user: 'user:',
+} as const;
+
+// Channels, which begin with `{docket}:` as well.
+
+export const CHANNEL = {
+  /** Events of one execution, by its key. */
+  events: 'events:',
+  /** What to stop: the token of a running execution, `l` and an id, or `s` and the token of one that must not start. */
+  cancel: 'cancel',
+  /** Due time of the new head of the schedule, for sleeping schedulers. */
+  wake: 'wake',
+  /** Changes of the strikes, as `<version before, 0 at first> <version> <+ or -><canonical text>`. */
+  strikes: KEY.strikes,
+} as const;
+
+/** The consumer group of both streams. */
+export const GROUP = 'workers';
+
+/** The first letter of a token, before the id of an entry. */
+export const STREAM = {
+  /** An entry of `work`. */
+  work: 'w',
+  /** An entry of `front`. */
+  front: 'f',
+} as const;
+
+export type StreamLetter = (typeof STREAM)[keyof typeof STREAM];
+
+/** The first letter of a text that names an execution. A member is one of the first two. */
+export const TAG = {
+  /** Before a key: the execution has a record. */
+  recorded: 'k',
+  /** Before an id: the execution has no record. */
+  lean: 'l',
+  /** Before a token, where an entry is named beside members. */
+  entry: 'e',
+  /** Before a token, on the channel `cancel`: the key was given to another execution, and this one must not start. */
+  superseded: 's',
+} as const;
+
+// The fields of an execution: in its record, in its entry, and while it is parked.
+
+export const RECORD = {
+  /** State: `scheduled`, `queued`, `running`, `completed`, `failed` or `cancelled`. */
+  state: 's',
+  /** Generation: the number of this placement. It is unique in the docket and only grows. */
+  generation: 'g',
+  /** Token of the entry that stands for this execution, the only one that may be claimed. Empty while there is none. */
+  entry: 'e',
+  /** Name of the task. */
+  task: 't',
+  /** Due time in server milliseconds. Absent when it was due as it was placed, at a thousandth of its generation. */
+  due: 'w',
+  /** Number of the attempt. Absent for the first. */
+  attempt: 'a',
+  /** `1` once somebody has cancelled it while it ran. */
+  cancelled: 'z',
+  /** Name of the worker that claimed it last. */
+  worker: 'k',
+  /** When it was claimed last, in server milliseconds. */
+  started: 'b',
+  /** When it ended, in server milliseconds. */
+  ended: 'c',
+  /** Its result, encoded. */
+  result: 'r',
+  /** Its error, encoded. */
+  error: 'x',
+  /** Its error, or the reason why it ended without one, as a line of text. */
+  errorLine: 'y',
+} as const;
+
+/** Fields of the record as well. They belong to one attempt, and are absent until something was reported. */
+export const PROGRESS = {
+  /** What the attempt itself has counted. Only the owner of the entry writes it, and always as a whole. */
+  counted: 'i',
+  /** What others have added from outside. */
+  added: 'j',
+  /** What the sum of both is measured against. */
+  total: 'o',
+  /** A message for people, possibly of several lines. Empty when there is none. */
+  message: 'u',
+  /** When any of this last changed, in server milliseconds. */
+  updated: 'v',
+} as const;
+
+export const ENTRY = {
+  /** Key, when there is a record. */
+  key: 'k',
+  /** The message (`wire/envelope.ts`). */
+  message: 'm',
+  /** Due time in server milliseconds, when it is not the time of the entry's id. */
+  due: 'w',
+  /** Deliveries before this one that ended without an outcome. */
+  deliveries: 'd',
+  /** How many of them the execution is charged with. */
+  charges: 'c',
+  /** How often it was rerouted. */
+  reroutes: 'p',
+  /** Admission stage. Absent while it has to pass all limits. */
+  stage: 'o',
+  /** `1` when it came with its permits, woken or requeued, so that it need not pass its limits again. */
+  holdsPermits: 'h',
+  /** Name of the debounce whose winner it is. */
+  debounce: 'q',
+  /** The booking that it has at a rate limit, as `<attempt> <name>`. */
+  booking: 'u',
+  /** Without a record, once it has moved: its generation or the id of its first entry, by which `clear` dates it. */
+  placed: 'g',
+} as const;
+
+/** Put before the name of an entry's field while the execution is parked, in its record or under `parked:<id>`. */
+export const PARKED_PREFIX = 'p';
+
+export const PARKED = {
+  /** The message, as in the entry. */
+  message: ENTRY.message,
+  /** Due time, as in the record and in the entry. */
+  due: ENTRY.due,
+  /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. */
+  needs: 'n',
+  /** While it waits for permits: name of the limit at which it waits. */
+  limit: 'l',
+  /** Name of the debounce whose winner it is. */
+  debounce: `${PARKED_PREFIX}${ENTRY.debounce}`,
+  /** The booking that it has at a rate limit. */
+  booking: `${PARKED_PREFIX}${ENTRY.booking}`,
+  /** Without a record: when it was placed. */
+  placed: `${PARKED_PREFIX}${ENTRY.placed}`,
+} as const;
+
+/** How far an execution has got through the limits of its task. */
+export const STAGE = {
+  /** It has to pass all of them. */
+  new: '',
+  /** It is the winner of a debounce, and the time to settle is over. */
+  'debounce-over': '1',
+  /** It has passed cooldown and debounce, which count submissions. */
+  'submission-admitted': '2',
+  /** It has also passed the rate, which counts attempts, for this attempt. */
+  'attempt-admitted': '3',
+} as const;
+
+export type AdmissionStage = keyof typeof STAGE;
+
+// Fields of the other hashes, and of the stream `quarantine`.
+
+export const DEBOUNCE = {
+  /** Member of the submission that is to run. */
+  winner: 'winner',
+  /** Its ticket. */
+  ticket: 'ticket',
+  /** The TTL of its record, in milliseconds. */
+  ttl: 'ttl',
+} as const;
+
+export const WORKER = {
+  /** Name of the worker, which others may share. */
+  name: 'name',
+  /** Number of its threads. */
+  threads: 'threads',
+  /** Number of executions it runs at once. */
+  concurrency: 'concurrency',
+  /** Number of executions it has. */
+  running: 'running',
+  /** Names of the tasks it knows, as JSON. */
+  tasks: 'tasks',
+  /** Its lease, in milliseconds. */
+  lease: 'lease',
+  /** `0` while it lives but takes no work. */
+  claims: 'claims',
+  /** Time of its last heartbeat, in server milliseconds. */
+  seen: 'seen',
+} as const;
+
+export const QUARANTINE = {
+  /** Key or id of the execution. Empty when it is not known. */
+  key: 'key',
+  /** Why it can never run, as a line of text. */
+  reason: 'reason',
+  /** The message as it was found. */
+  message: 'message',
+} as const;
+
+export const STRIKES = {
+  /** Number of the last change of the list, from the generations. */
+  version: 'version',
+} as const;
+
+// What TypeScript and the scripts tell each other, and what is published.
+
+/** Fields of the record that are the lines of a state event, in this order. The line of an absent field is empty. */
+export const EVENT_FIELDS = [
+  RECORD.due,
+  RECORD.started,
+  RECORD.ended,
+  RECORD.attempt,
+  RECORD.worker,
+  RECORD.errorLine,
+] as const;
+
+/** Number of the line that says when the execution ended, from 1. */
+export const ENDED_LINE = EVENT_FIELDS.indexOf(RECORD.ended) + 1;
+
+/** The fields that are removed when an execution goes on to another attempt, which counts anew. */
+export const PROGRESS_FIELDS = Object.values(PROGRESS);
+
+/** What a due time begins with. Milliseconds follow; an empty text means now (`due-argument.ts`). */
+export const DUE = {
+  /** Counted from now. */
+  after: '+',
+  /** Of the server's clock. */
+  at: '@',
+} as const;
+
+/** How a placement treats its key. */
+export const PLACEMENT = {
+  /** It is new for certain. */
+  unique: 'u',
+  /** It was given by the caller, and the first one wins. */
+  keyed: 'k',
+  /** It is an id; nothing is kept but the message, while it is parked. */
+  lean: 'l',
+} as const;
+
+/** The groups in which settlements travel, with the number of arguments for each item. */
+export const SETTLEMENT_WIDTH = {
+  /** Of executions without a record that held permits: there is nothing to write. */
+  unrecorded: 0,
+  /** Completed, without a result: key. */
+  completed: 1,
+  /** Completed, with a result: key, result. */
+  returned: 2,
+  /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends; empty for none. */
+  ended: 6,
+  /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */
+  moved: 8,
+  /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
+  followed: 5,
+} as const;
+
+/** Changes of the strikes. */
+export const CHANGE = {
+  /** Something was struck. */
+  strike: '+',
+  /** Something was restored. */
+  restore: '-',
+} as const;
+
+// Limits. Redis serves nobody else while a script runs.
+
+/** Items that one script or command takes at most. */
+export const BATCH_ITEMS = 256;
+
+/** Bytes of messages after which a script ends. */
+export const BATCH_BYTES = 1024 * 1024;
+
+/** Waiters that one script moves on in vain at most. */
+export const VAIN_WAKES = 16;
+
+/** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
+export const MESSAGE_HEAD_BYTES = 1024;
+
+/** Messages in quarantine; the newest are kept. */
+export const QUARANTINE_ENTRIES = 1_000;
 
 /**
- * Deliveries without an outcome after which an execution is a suspect: it may be what ends its threads or processes, so it
- * runs alone from then on, and a death can be charged to it.
+ * Deliveries without an outcome after which an execution is a suspect: it may be what ends its threads or processes.
+ * From then on it runs alone on its thread, one per process, so that another death can be charged to it.
  */
 export const SUSPECT_AFTER = 3;
 
-/**
- * How far an execution has got through the limits of its task:
- *
- *   new                    it has to pass all of them
- *   debounce-over          it is the submission that a debounce waited for, and the time to settle is over
- *   submission-admitted    cooldown and debounce, which count submissions, are behind it
- *   attempt-admitted       so is the rate, which counts attempts, for this attempt
- */
-export type AdmissionStage = 'new' | 'debounce-over' | 'submission-admitted' | 'attempt-admitted';
+export { DEFAULT_TOTAL };
 
-/** The stages as they are written in entries. */
-export const ADMISSION_STAGE_CODE = {
-  new: '',
-  'debounce-over': '1',
-  'submission-admitted': '2',
-  'attempt-admitted': '3',
-} as const satisfies Record<AdmissionStage, string>;
+// Lifetimes.
 
-const STAGE_OF_CODE = new Map(
-  Object.entries(ADMISSION_STAGE_CODE).map(([stage, code]) => [code as string, stage as AdmissionStage]),
-);
+const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** Reads a stage; one that this version does not know counts as `new`, so that no limit is skipped. */
-export function admissionStageOf(code: string): AdmissionStage {
-  return STAGE_OF_CODE.get(code) ?? 'new';
-}
+/** How long the record of an ended execution is kept when its message does not tell. */
+export const DEFAULT_TTL_MS = 15 * 60 * 1_000;
+
+/** How long the cancel of an id without a record is remembered, for the worker that meets it. */
+export const CANCEL_REMEMBERED_MS = DAY_MS;
+
+/** How long after its time a debounce is forgotten whose winner was lost. */
+export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
+
+/** How long tokens of superseded executions are kept after the last one. */
+export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
+
+/** How long messages are kept in quarantine after the last one. */
+export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+
+/** How long a docket counts as listened to after the last sign of life from its listeners. */
+export const LISTENER_TTL_MS = 30_000;

@@ -1,4 +1,6 @@
-/** Runs the embedded scripts by their digest, loading one when the server does not know it (yet, or any more). */
+/**
+ * Runs the embedded scripts by their digest, and sends the source when the server does not have it (yet, or any more).
+ */
 import type { Redis } from 'ioredis';
 import { isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';
@@ -6,7 +8,7 @@ import { SCRIPTS } from './scripts.generated.js';
 export type ScriptName = keyof typeof SCRIPTS;
 export type ScriptArgument = string | number | Buffer;
 
-/** Answers with what the script replies; text comes as Buffers. */
+/** Returns the script's reply. Text comes as Buffers. */
 export async function runScript(
   redis: Redis,
   name: ScriptName,

@@ -1,12 +1,13 @@
-/** What there is in a docket, counted and named in bounded scripts: cheap however long the backlog is. */
+/** Counts and names what a docket has, in bounded scripts: cheap however long the backlog is. */
 import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../core/errors.js';
 import { Envelope } from '../wire/envelope.js';
-import { BATCH_BYTES, BATCH_ITEMS, type Token } from './delivery-store.js';
-import { GROUP, type Keys } from './keys.js';
+import { type RawEntry, readEntry } from './entry.js';
+import type { Keys } from './keys.js';
+import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, TAG } from './schema.js';
 import { runScript } from './script.js';
 
-/** Where an execution is: `e` and the token of its entry, or its member of the schedule or of a limit. */
+/** Where an execution is: the token of its entry behind a tag, or its member of the schedule or of a limit. */
 export type Location = string;
 
 export interface Survey {
@@ -42,7 +43,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     scheduled,
     quarantined,
     future: groupsOf(2, future).map(([where, due]) => ({ where: where!, dueMs: Number(due) })),
-    held: groupsOf(2, held).map(([token, consumer]) => ({ where: `e${token as Token}`, consumer: consumer! })),
+    held: groupsOf(2, held).map(([token, consumer]) => ({ where: `${TAG.entry}${token}`, consumer: consumer! })),
     quarantine: groupsOf(3, quarantine).map(([id, key, reason]) => ({
       atMs: Number.parseInt(id!, 10),
       key: key!,
@@ -57,24 +58,25 @@ export interface Queued {
 }
 
 /**
- * Names up to `count` of what is due and was read by nobody, in the order in which it will be. Entries come with their
- * messages, so they are read in pages, and the list ends behind 1 MiB of them.
+ * Names up to `count` of the backlog, in the order in which it will be read. Entries come with their messages, so they
+ * are read in pages, and the list ends behind 1 MiB of them.
  */
 export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
   const queued: Queued[] = [];
   let bytes = 0;
   for (const [letter, stream] of [
-    ['f', keys.front],
-    ['w', keys.work],
+    [STREAM.front, keys.front],
+    [STREAM.work, keys.work],
   ] as const) {
     let last = count > 0 ? await lastDelivered(redis, stream) : '';
     while (queued.length < count && bytes < BATCH_BYTES) {
       const size = Math.min(PAGE, count - queued.length);
-      const page = await redis.xrangeBuffer(stream, `(${last}`, '+', 'COUNT', size);
-      for (const [id, fields] of page) {
+      const page = (await redis.xrangeBuffer(stream, `(${last}`, '+', 'COUNT', size)) as RawEntry[];
+      for (const raw of page) {
+        const [id, fields] = raw;
+        const { token, dueMs } = readEntry(letter, raw);
         last = id.toString();
-        const due = fields.find((_, i) => i % 2 === 1 && fields[i - 1]!.toString() === 'w');
-        queued.push({ where: `e${letter}${last}`, dueMs: Number.parseInt(String(due ?? last), 10) });
+        queued.push({ where: `${TAG.entry}${token}`, dueMs });
         for (const field of fields) bytes += field.length;
       }
       if (page.length < size) break;
@@ -86,7 +88,7 @@ export async function surveyQueued(redis: Redis, keys: Keys, count: number): Pro
 /** Small, since a single message may have 1 MiB. */
 const PAGE = 16;
 
-/** The last entry that any worker was given. Before the first read there is no group, and maybe no stream. */
+/** Returns the id of the last entry that was read. Before the first read there is no group, and maybe no stream. */
 async function lastDelivered(redis: Redis, stream: string): Promise<string> {
   if ((await redis.exists(stream)) === 0) return '0-0';
   const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][];
@@ -102,7 +104,7 @@ export interface Waiting {
   readonly first: readonly { readonly where: Location; readonly limit: string }[];
 }
 
-/** Counts who waits for slots, limit by limit, and names up to `count`. */
+/** Counts the waiters at all limits and names up to `count` of them, limit by limit. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
   const first: { where: Location; limit: string }[] = [];
   let total = 0;
@@ -126,14 +128,15 @@ export interface Identity {
   readonly key: string;
   readonly task: string;
   readonly attempt: number;
-  /** State of its record; '' when it has none. */
+  /** '' when it has no record. */
   readonly state: string;
-  /** As its record says; '' when it has none. */
+  /** Name of the worker that claimed it last; '' when none did, or when it has no record. */
   readonly worker: string;
-  readonly beganMs: number | null;
+  /** When it was claimed last, in server milliseconds. */
+  readonly startedMs: number | null;
 }
 
-/** Says what the executions in these places are; `null` for those that have gone elsewhere. */
+/** Identifies the executions in these places. Returns `null` for those that have gone elsewhere. */
 export async function identify(redis: Redis, keys: Keys, places: readonly Location[]): Promise<(Identity | null)[]> {
   const identities: (Identity | null)[] = [];
   while (identities.length < places.length) {
@@ -148,7 +151,7 @@ export async function identify(redis: Redis, keys: Keys, places: readonly Locati
 
 function identityOf(reply: readonly Buffer[], place: string): Identity | null {
   if (reply.length === 0) return null;
-  const [key, task, attempt, state, worker, began] = reply.map(String) as [
+  const [key, task, attempt, state, worker, started] = reply.map(String) as [
     string,
     string,
     string,
@@ -157,15 +160,15 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
     string,
   ];
   if (key !== '') {
-    return { key, task, attempt: Number(attempt), state, worker, beganMs: began === '' ? null : Number(began) };
+    return { key, task, attempt: Number(attempt), state, worker, startedMs: started === '' ? null : Number(started) };
   }
-  const nothing = { state: '', worker: '', beganMs: null };
+  const unrecorded = { state: '', worker: '', startedMs: null };
   try {
     const envelope = new Envelope(reply[6]!);
-    return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...nothing };
+    return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...unrecorded };
   } catch (error) {
     if (!(error instanceof UndecodableValueError)) throw error;
-    return { key: place, task: '', attempt: 1, ...nothing }; // whoever reads it will put it into quarantine
+    return { key: place, task: '', attempt: 1, ...unrecorded }; // the worker that reads it will put it into quarantine
   }
 }
 

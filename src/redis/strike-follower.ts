@@ -1,11 +1,13 @@
 /**
  * Keeps a list of strikes like the one in Redis, by push: no command is sent until something changes.
  *
- * Owns the order by which no change is lost: subscribe, then load the hash. What changed before the load is in it; what
- * changes after it is published. What is published while the load is on its way waits for it, and is then passed over if it
- * is in there. Each change names the version before it, so one that was missed is noticed with the next; each (re)connect
- * loads anew. So there is nothing a stream of changes would add: it would be a second copy of the list's end, to be trimmed,
- * and reading it would take a connection that blocks.
+ * Owns the order by which no change is lost: subscribe, then load the hash. The load has every change before it, and
+ * every change after it is published. A change that is published during the load is kept until the load is back, and
+ * passed over if the load has it. Each change names the version before it, so a change that was missed is noticed with
+ * the next one. Each (re)connect loads the list again.
+ *
+ * A stream of changes would add nothing: it would be a second copy of the list's end that has to be trimmed, and
+ * reading it would take a connection that blocks.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
@@ -14,19 +16,19 @@ import type { Keys } from './keys.js';
 import { loadStrikes, parseChange, type StrikeChange, type StrikeSnapshot } from './strike-store.js';
 
 const RETRY_AFTER_MS = 250;
-/** Where this user may not subscribe the list is loaded from time to time instead. */
-const UNHEARD_MS = 5_000;
+/** How often the list is loaded where this user may not subscribe. */
+const POLL_MS = 5_000;
 
 export interface StrikeFollowerOptions {
   readonly strikes: Strikes;
   /** Loads the list. */
   readonly redis: Redis;
-  /** Hears of changes. */
+  /** Receives the changes. */
   readonly subscriber: Redis;
   readonly keys: Keys;
-  /** Something may be struck now that was not before. */
+  /** Called when something may be struck that was not before. */
   onStruck?(): void;
-  /** The list could not be loaded or followed; it is tried again. */
+  /** Called when the list could not be loaded or followed. It is tried again. */
   onFailure?(error: Error): void;
 }
 
@@ -37,10 +39,10 @@ export class StrikeFollower {
   #onOpened!: () => void;
   #version = NONE;
   #isLoading = false;
-  /** Whether what is being loaded may be older than the last (re)connect. */
+  /** Whether the list that is being loaded may be older than the last (re)connect. */
   #isOutdated = false;
-  /** What was heard while the list is being loaded; `null` when it is not. */
-  #heard: StrikeChange[] | null = null;
+  /** Changes that were published while the list is being loaded; `null` when it is not. */
+  #pending: StrikeChange[] | null = null;
 
   constructor(options: StrikeFollowerOptions) {
     this.#options = options;
@@ -50,8 +52,8 @@ export class StrikeFollower {
   }
 
   /**
-   * Resolves when the list is loaded and every later change will be heard (or, where this user may not subscribe, found
-   * within 5 s), or when this was closed; never rejects.
+   * Resolves when the list is loaded and every later change will arrive (within 5 s where this user may not subscribe),
+   * or when this was closed. Never rejects.
    */
   open(): Promise<void> {
     const { subscriber } = this.#options;
@@ -60,7 +62,7 @@ export class StrikeFollower {
     return this.#opened;
   }
 
-  /** Hears of nothing more; the list stays as it is. Idempotent. The connections are their owner's to close. */
+  /** Stops following; the list stays as it is. Idempotent. The connections are left to their owner. */
   close(): void {
     const { subscriber } = this.#options;
     this.#closing.abort();
@@ -71,8 +73,8 @@ export class StrikeFollower {
   readonly #onMessage = (channel: string, message: string): void => {
     if (channel !== this.#options.keys.strikes) return;
     const change = parseChange(message);
-    if (this.#heard) this.#heard.push(change);
-    else if (change.known === this.#version) this.#apply(change);
+    if (this.#pending) this.#pending.push(change);
+    else if (change.versionBefore === this.#version) this.#apply(change);
     else this.#reload();
   };
 
@@ -87,7 +89,7 @@ export class StrikeFollower {
     this.#isLoading = true;
     while (this.#isOutdated && !signal.aborted) {
       this.#isOutdated = false;
-      this.#heard = [];
+      this.#pending = [];
       try {
         const refusal = await subscriber.subscribe(keys.strikes).then(
           () => null,
@@ -95,7 +97,7 @@ export class StrikeFollower {
         );
         this.#adopt(await loadStrikes(redis, keys));
         if (refusal || !this.#isOutdated) this.#onOpened();
-        if (refusal) await this.#tryAgain(refusal, UNHEARD_MS);
+        if (refusal) await this.#tryAgain(refusal, POLL_MS);
       } catch (error) {
         await this.#tryAgain(error as Error, RETRY_AFTER_MS);
       }
@@ -116,10 +118,10 @@ export class StrikeFollower {
     strikes.replaceAll(snapshot.strikes);
     this.#version = snapshot.version || NONE;
     if (strikes.size > 0) onStruck?.();
-    const heard = this.#heard ?? [];
-    this.#heard = null;
-    for (const change of heard) {
-      if (change.known === this.#version) this.#apply(change);
+    const pending = this.#pending ?? [];
+    this.#pending = null;
+    for (const change of pending) {
+      if (change.versionBefore === this.#version) this.#apply(change);
       else if (Number(change.version) > Number(this.#version)) this.#isOutdated = true;
     }
   }

@@ -1,10 +1,11 @@
 /**
- * What is struck, in Redis: one hash, read as a whole, with the version of the list in its field `version`. The hash is all
- * there is, so ten thousand strikes and restores leave what is still struck and that one field.
+ * Reads and writes the list of strikes: one hash, read as a whole, with the version of the list in a field of its own.
+ * The hash is all there is, so ten thousand strikes and restores leave what is still struck and that one field.
  */
 import type { Redis } from 'ioredis';
 import { parseStrike, type Strike } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
+import { CHANGE, STRIKES } from './schema.js';
 import { runScript } from './script.js';
 
 /** The list at one moment. */
@@ -16,29 +17,29 @@ export interface StrikeSnapshot {
 
 /** One change of the list, as it is published. */
 export interface StrikeChange {
-  /** Version before it; '0' before the first one. */
-  readonly known: string;
+  /** The version that it changed; '0' for the first change. */
+  readonly versionBefore: string;
   readonly version: string;
   readonly isStruck: boolean;
-  /** `null` for one that this version of docket does not know. */
+  /** `null` for a kind of strike that this version of docket does not know. */
   readonly strike: Strike | null;
 }
 
 /** Reads the whole list. */
 export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnapshot> {
-  const { [VERSION]: version = '', ...fields } = await redis.hgetall(keys.strikes);
+  const { [STRIKES.version]: version = '', ...fields } = await redis.hgetall(keys.strikes);
   const strikes = Object.keys(fields).map(parseStrike);
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
-/** Strikes; does nothing when it was struck. Tells all who follow. */
+/** Strikes, and publishes the change to all followers. Does nothing when it was struck before. */
 export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
-  await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '+', field]);
+  await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.strike, field]);
 }
 
-/** Restores what was struck, and tells all who follow; answers with whether it was struck. */
+/** Restores what was struck, and publishes the change to all followers. Returns whether it was struck. */
 export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<boolean> {
-  return (await runScript(redis, 'strike', [keys.strikes], [keys.prefix, '-', field])) === 1;
+  return (await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.restore, field])) === 1;
 }
 
 /** Reads `<version before> <version> <+ or -><canonical text>`. */
@@ -46,11 +47,9 @@ export function parseChange(message: string): StrikeChange {
   const first = message.indexOf(' ');
   const second = message.indexOf(' ', first + 1);
   return {
-    known: message.slice(0, first),
+    versionBefore: message.slice(0, first),
     version: message.slice(first + 1, second),
-    isStruck: message[second + 1] === '+',
+    isStruck: message[second + 1] === CHANGE.strike,
     strike: parseStrike(message.slice(second + 2)),
   };
 }
-
-const VERSION = 'version';

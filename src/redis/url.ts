@@ -1,28 +1,28 @@
 /**
- * Reads the URLs docket connects by. Owns one promise: no password ever reaches an error text, so every message shows
- * the URL through `maskUrl`, and no part of a URL that could be a misplaced password is quoted on its own.
+ * Parses the URLs of servers. Owns the rule that no password ever reaches an error text: every message shows the URL
+ * through `maskUrl`, and quotes no part of it that could be a misplaced password.
  */
 
 import { isIP, isIPv6 } from 'node:net';
 import { InvalidOptionError } from '../core/errors.js';
 
-/** Who to log in as; both are absent when the URL names nobody. */
+/** User name and password. Both are absent when the URL has none. */
 export interface RedisCredentials {
   readonly username?: string;
   readonly password?: string;
 }
 
-/** A server reached over TCP; `tls` is there for `rediss://` and `valkeys://`. */
+/** A server that is reached over TCP. `tls` is present for `rediss://` and `valkeys://`. */
 export interface ServerTarget extends RedisCredentials {
   readonly kind: 'server';
   readonly host: string;
   readonly port: number;
   readonly db: number;
-  /** `servername` is what the server is asked for by name (SNI); it is left out for plain addresses. */
+  /** `servername` is the name sent to the server (SNI); it is absent for plain addresses. */
   readonly tls?: { readonly servername?: string };
 }
 
-/** A server on this machine, reached over a unix socket. */
+/** A server on this machine that is reached over a unix socket. */
 export interface SocketTarget extends RedisCredentials {
   readonly kind: 'socket';
   readonly path: string;
@@ -35,7 +35,7 @@ export interface MemoryTarget {
   readonly name: string;
 }
 
-/** Where a URL leads. */
+/** The server that a URL names. */
 export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget;
 
 /**
@@ -75,8 +75,8 @@ export function parseRedisUrl(url: string): RedisTarget {
 }
 
 /**
- * Hides the secrets of a URL so that it can be shown. Works on any text, since URLs that cannot be parsed are the ones
- * that end up in errors: whatever could be a password is masked, rather too much than too little.
+ * Hides the secrets of a URL so that it can be shown. Works on any text, since the URLs that end up in errors are those
+ * that cannot be parsed. It masks everything that could be a password, and rather too much than too little.
  *
  * @example
  * ```ts
@@ -85,24 +85,24 @@ export function parseRedisUrl(url: string): RedisTarget {
  */
 export function maskUrl(url: string): string {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(url) ?? [];
-  // The last '@' ends the credentials even when the password holds '/', '?', '#' or another '@' in the raw.
+  // The last '@' ends the credentials, even when the password contains '/', '?', '#' or another '@' without encoding.
   const credentials = /^(.*)(@|%40)/is.exec(rest);
   if (credentials === null) return scheme + maskPort(maskQuery(rest));
   const [whole, login = '', at] = credentials;
   const address = rest.slice(whole.length);
   const user = /^(.*?)(:|%3a)/is.exec(login)?.[0];
-  // No colon: a path with an '@' in it (unix:///tmp/a@b.sock), or a token alone, which may be the secret.
+  // Without a colon it is a path with an '@' (unix:///tmp/a@b.sock), or a single word, which may be the secret.
   const isPath = login.startsWith('/') && /^unix:/i.test(scheme);
   const shown = user !== undefined ? `${user}***` : isPath ? maskQuery(login) : '***';
   return `${scheme}${shown}${at}${maskPort(maskQuery(address))}`;
 }
 
-/** `redis://app:secret`, with the host forgotten, reads as host and port; only digits are shown there. */
+/** `redis://app:secret`, where the host was forgotten, reads as host and port: so a port is shown only if it is digits. */
 function maskPort(address: string): string {
   return /^(?:\[[^\]]*\]|[^:/?]*)(?::\d{0,5})?(?:[/?]|$)/.test(address) ? address : address.replace(/:.*$/s, ':***');
 }
 
-/** Some tools take `?password=`; docket does not, but the error that says so must not show it. */
+/** Masks the query. Some tools accept `?password=`. Docket does not, but its error must not show the password. */
 function maskQuery(text: string): string {
   return text.replace(/([?#])(?!db=\d*$).*$/s, '$1***');
 }
@@ -119,7 +119,7 @@ interface UrlParts extends RedisCredentials {
 const URL_PARTS =
   /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?:(?<login>[^/?#]*)@)?(?<host>\[[^\]]*\]|[^:/?#]*)(?::(?<port>[^/?#]*))?(?<path>\/[^?#]*)?(?:\?(?<query>[^#]*))?$/is;
 
-/** The platform's URL class is not used: it accepts `redis:x`, drops fragments, and its error holds the whole URL. */
+/** Splits a URL. The URL class is not used: it accepts `redis:x`, drops fragments, and its error has the whole URL. */
 function split(url: string): UrlParts {
   const found = URL_PARTS.exec(url)?.groups;
   if (found === undefined) {

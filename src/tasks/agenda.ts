@@ -1,36 +1,38 @@
-/** A list of work to be spread over a time. */
+/** Agendas: lists of executions that are spread evenly over a period of time. */
+import { dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
-import { InvalidOptionError } from '../core/errors.js';
 import type { AddOptions, ArgumentsOf, Call } from './call.js';
 import type { TaskDocket } from './context.js';
+import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
-import type { AnyTask, Task } from './task.js';
 
-/** Options of a single addition: its time is what `scatter` decides. */
+/** Options of one addition to an agenda. There is no `when`, because `scatter` decides the time. */
 export type AgendaAddOptions = Omit<AddOptions, 'when'>;
 
-/** What follows the task in `Agenda.add`. */
+/** The parameters after the task in `Agenda.add`. */
 export type AgendaAddRest<A> = {} extends A
   ? [args?: A, options?: AgendaAddOptions]
   : [args: A, options?: AgendaAddOptions];
 
+/** Options of `Agenda.scatter`. */
 export interface ScatterOptions {
-  /** Time over which the work is spread, more than 0. */
+  /** Length of the period over which the executions are spread, more than 0. */
   readonly over: Duration;
   /**
-   * When it begins: a point in time, or a duration from now.
+   * When the period starts: at a point in time, or after a duration from now.
    * @default now
    */
   readonly start?: Date | Duration;
   /**
-   * How far, at most, each time is moved at random, either way. None is moved before the start.
+   * Maximum time by which each execution is moved at random, either way. None is moved before the start.
    * @default 0
    */
   readonly jitter?: Duration;
 }
 
 /**
- * Collects work, to be spread evenly over a time: so that a thousand reports do not hit the database at nine.
+ * Collects executions and spreads them evenly over a period, so that a thousand reports do not hit the database at
+ * nine.
  *
  * @example
  * ```ts
@@ -40,55 +42,54 @@ export interface ScatterOptions {
  * ```
  */
 export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
-  readonly #entries: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
+  readonly #additions: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
 
-  /** How many executions it has. */
+  /** Number of executions that were added. */
   get length(): number {
-    return this.#entries.length;
+    return this.#additions.length;
   }
 
-  /** Adds an execution at the end. Nothing is checked or sent before `scatter`. */
+  /** Adds an execution at the end. Nothing is checked or sent until `scatter`. */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AgendaAddRest<NoInfer<A>>): this;
   add<K extends keyof Tasks & string>(name: K, ...rest: AgendaAddRest<ArgumentsOf<Tasks[K]>>): this;
   add(task: AnyTask | string, ...rest: unknown[]): this {
     const [args = {}, options = {}] = rest as [args?: object, options?: AgendaAddOptions];
-    this.#entries.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
+    this.#additions.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
     return this;
   }
 
   /**
-   * Schedules everything, in order, from `start` to `start + over`, both included; a single execution in the middle. The
-   * agenda stays as it is: each `scatter` schedules it anew.
+   * Schedules all executions in order, from `start` to `start + over`, both included. A single execution is scheduled
+   * in the middle. The agenda stays as it is, so that each call schedules it again.
    * @returns the executions, in order
    * @throws RangeError when `over` is not more than 0
-   * @throws what `Docket.addMany` throws; an unknown name or wrong arguments before anything is scheduled
+   * @throws InvalidOptionError when a duration or date is not valid
+   * @throws all errors of `Docket.addMany`; an unknown name or invalid arguments before anything is scheduled
    */
-  async scatter(docket: Pick<TaskDocket, 'addMany'>, options: ScatterOptions): Promise<Execution<unknown>[]> {
-    const whenOf = timesOf(this.#entries.length, options);
-    const calls = this.#entries.map(
-      ({ task, args, options: own }, i): Call<unknown> => ({ task, args, options: { ...own, when: whenOf(i) } }),
+  async scatter(docket: Pick<TaskDocket, 'addMany'>, scatter: ScatterOptions): Promise<Execution<unknown>[]> {
+    const whenOf = timesOf(this.#additions.length, scatter);
+    const calls = this.#additions.map(
+      ({ task, args, options }, i): Call<unknown> => ({ task, args, options: { ...options, when: whenOf(i) } }),
     );
     return calls.length === 0 ? [] : await docket.addMany(calls);
   }
 }
 
-/** Answers with the times of `count` executions, by their index. */
+/** Chooses the times of `count` executions. Returns a function from the index of an execution to its time. */
 function timesOf(count: number, { over, start = 0, jitter = 0 }: ScatterOptions): (index: number) => Date | number {
   if (typeof over === 'number' && over <= 0) throw new RangeError(`over: expected more than 0, got ${over}`);
   const overMs = toMs(over, 'over');
   if (overMs <= 0) throw new RangeError(`over: expected more than 0, got ${over}`);
   const jitterMs = toMs(jitter, 'jitter');
-  // Sorted, so that the order is kept where the jitter is wider than the gaps; none is farther from its place by that.
+  // Sorted, so that the order stays even when the jitter is wider than the gaps. This moves none beyond its jitter.
   const offsets = Array.from({ length: count }, (_, i) => {
     const even = count === 1 ? overMs / 2 : (overMs * i) / (count - 1);
     return Math.max(0, Math.round(even + jitterMs * (2 * Math.random() - 1)));
   }).sort((a, b) => a - b);
-  if (!(start instanceof Date)) {
-    // Counted from now by the server's clock.
-    const startMs = toMs(start, 'start');
-    return (index) => startMs + offsets[index]!;
+  if (start instanceof Date) {
+    const { atMs } = dueAt(start, 'start');
+    return (index) => new Date(atMs + offsets[index]!);
   }
-  const startMs = start.getTime();
-  if (Number.isNaN(startMs)) throw new InvalidOptionError('start', 'the date is invalid');
-  return (index) => new Date(startMs + offsets[index]!);
+  const delayMs = toMs(start, 'start'); // from now, on the server's clock
+  return (index) => delayMs + offsets[index]!;
 }

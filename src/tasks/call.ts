@@ -1,42 +1,45 @@
-/** How a task is called: the typing of `add`, shared by the client and the context of a task. */
+/**
+ * Calls of tasks: the types of `add`, shared by the client and the context of a task, and calls prepared for `addMany`.
+ */
 import type { Duration } from '../core/duration.js';
-import type { AnyTask, Task } from './task.js';
+import type { AnyTask, Task } from './declared-task.js';
 
+/** Options of an `add`. */
 export interface AddOptions {
   /**
-   * Identity of the execution, 1 to 512 bytes: while one is scheduled, queued or running under this key, adding another
-   * one changes nothing.
-   * @default a new unique key, ordered by time
+   * Identity of the execution, 1 to 512 bytes. While an execution is scheduled, queued or running under this key,
+   * another `add` changes nothing.
+   * @default a new unique key; generated keys sort by time
    */
   key?: string;
   /**
-   * When it is due: a point in time, or a duration from now. The past means now.
+   * When the execution is due: at a point in time, or after a duration from now. A time in the past means now.
    * @default now
    */
   when?: Date | Duration;
 }
 
-/** What follows the task in `add`: the arguments may be left out when none of them is required. */
+/** The parameters after the task in `add`. The arguments may be left out when none of them is required. */
 export type AddRest<A> = {} extends A ? [args?: A, options?: AddOptions] : [args: A, options?: AddOptions];
 
-/** What callers give to a task. */
+/** The arguments that callers pass to a task. */
 export type ArgumentsOf<T> = T extends Task<string, infer A, unknown> ? A : never;
 
-/** What a task's body returns. */
+/** The type that the body of a task returns. */
 export type ResultOf<T> = T extends Task<string, never, infer R> ? R : never;
 
-/** One prepared `add`, for `addMany`: a batch of mixed tasks stays typed. */
+/** A prepared `add` for `addMany`, which keeps a batch of different tasks typed. */
 export interface Call<R> {
   readonly task: Task<string, never, R>;
   readonly args: object;
   readonly options?: AddOptions;
 }
 
-/** What the task of a call returns; a union for a batch of mixed calls. */
+/** The type that the task of a call returns; a union for a batch of different tasks. */
 export type CallResult<C> = C extends Call<infer R> ? R : never;
 
 /**
- * Prepares an `add` for `addMany`. Nothing is sent.
+ * Prepares an `add` for `addMany`. Nothing is checked or sent yet.
  * @example
  * ```ts
  * await docket.addMany([call(hello, { name: 'ada' }), call(charge, { orderId: 1 }, { key: 'charge-1' })]);

@@ -1,4 +1,4 @@
-/** What a task module says to the workers that load it, beside its tasks. */
+/** The configuration that a task module gives, beside its tasks, to the workers that load it. */
 
 import { InvalidOptionError } from '../core/errors.js';
 import type { ErrorClass } from '../wire/codec.js';
@@ -7,32 +7,33 @@ import { type AnyTask, isTask } from './task.js';
 
 declare const configuration: unique symbol;
 
-/** What {@link configure} makes: for the export `worker` of a task module. */
+/** A configuration made with {@link configure}, for the export `worker` of a task module. */
 export interface WorkerConfiguration {
   readonly [configuration]: true;
 }
 
+/** Options of {@link configure}. */
 export interface ConfigureOptions {
   /**
-   * Dependencies around every execution of the worker, whatever module its task is from: resolved before the task's
-   * own, cleaned up after them. They are not put on the context.
+   * Dependencies of every attempt on the worker, whatever module its task is from. They are created before the task's
+   * own dependencies and cleaned up after them. They are not on the context.
    * @default none
    */
   readonly uses?: Readonly<Record<string, Dependency<unknown, {}>>>;
   /**
-   * The task that runs in place of those the worker does not know. It gets their arguments; `ctx.execution.task` is the
-   * name that was asked for.
-   * @default none: what nobody here knows is left to other workers
+   * The task that runs in place of tasks that the worker does not know. It gets their arguments, and
+   * `ctx.execution.task` is the name of the unknown task.
+   * @default none: executions of unknown tasks are left to other workers
    */
   readonly fallback?: AnyTask;
   /**
-   * Error classes that results read through `ctx.docket` revive, beside the built-in ones.
+   * Classes of errors that a failed `result()` of `ctx.docket` revives, beside the built-in ones.
    * @default none
    */
   readonly errors?: readonly ErrorClass[];
 }
 
-/** What a thread needs of a configuration. */
+/** The part of a configuration that a thread uses. */
 export interface ConfigurationDefinition {
   readonly uses: Readonly<Record<string, Dependency<unknown, never>>>;
   readonly fallback: AnyTask | null;
@@ -40,9 +41,9 @@ export interface ConfigurationDefinition {
 }
 
 /**
- * Configures the worker that loads a module. Export it as `worker` from the module that has the tasks: code reaches the
- * threads of a worker in no other way.
- * @throws InvalidOptionError naming the option that cannot be used
+ * Configures the worker that loads a module. Export the result as `worker` from the module with the tasks: code can
+ * reach the threads of a worker in no other way.
+ * @throws InvalidOptionError naming the option that is not valid
  * @example
  * ```ts
  * export const tasks = collection(charge, refund);
@@ -65,7 +66,7 @@ export function configure(options: ConfigureOptions): WorkerConfiguration {
   return Object.freeze({ [DEFINITION]: Object.freeze(definition) }) as unknown as WorkerConfiguration;
 }
 
-/** Gives what a thread needs of a configuration; `null` for anything else. */
+/** Returns the definition of a configuration; `null` for any other value. */
 export function configurationOf(value: unknown): ConfigurationDefinition | null {
   if (typeof value !== 'object' || value === null) return null;
   return (value as { [DEFINITION]?: ConfigurationDefinition })[DEFINITION] ?? null;
@@ -75,5 +76,5 @@ function isErrorClass(value: unknown): boolean {
   return typeof value === 'function' && (value.prototype as unknown) instanceof Error;
 }
 
-/** In the global registry, like that of tasks: modules may bring their own copy of docket. */
+/** In the global symbol registry, so that a task module with its own copy of docket works. */
 const DEFINITION: unique symbol = Symbol.for('docket.configuration');

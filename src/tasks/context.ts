@@ -1,105 +1,131 @@
-/** What a task's body receives beside its arguments. */
+/** The context that a task's body receives beside its arguments. */
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallResult } from './call.js';
+import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
-import type { AnyTask, Task } from './task.js';
 
-/** What everything that runs in a worker thread can use. */
+/** What all code in a worker thread can use. */
 export interface ThreadContext {
-  /** The docket the thread's executions come from, to add further work. */
+  /** The docket that the executions of this thread come from, for example to add more work. */
   readonly docket: TaskDocket;
-  /** Where this runs. */
+  /** Name of the worker, and Node's id of the thread. */
   readonly worker: { readonly name: string; readonly threadId: number };
-  /** Writes lines that carry docket, worker and thread; within a task also task, key and attempt. */
+  /**
+   * Writes to the log of the worker. Lines carry docket, worker and thread, and within a task also task, key and
+   * attempt.
+   */
   readonly logger: Logger;
 }
 
+/** The context of a task's body. */
 export interface TaskContext extends ThreadContext {
-  /** Identity of the execution, the same in every attempt. */
+  /** Key of the execution, or its generated id. It is the same in every attempt. */
   readonly key: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
-  /** True when an earlier delivery of this attempt was lost with its worker: the body may have run before, in part or whole. */
+  /**
+   * True when an earlier delivery of this attempt was lost with its worker, so the body may already have run in part or
+   * whole.
+   */
   readonly redelivered: boolean;
   /** When this attempt was due. */
   readonly when: Date;
   /**
-   * Aborts when the attempt must end; its reason says why: a TimeoutError, an ExecutionCancelledError, or that the
-   * worker stops. Pass it to `fetch`, timers and drivers.
+   * Aborts when the attempt must stop. Its reason says why: a TimeoutError, an ExecutionCancelledError, or an error
+   * named `InterruptedError` when the worker stops or has lost the lease. Pass it to `fetch`, timers and drivers.
    */
   readonly signal: AbortSignal;
   /**
-   * True once the attempt must end. Also turns true inside a synchronous loop that never yields, where `signal` cannot
-   * fire. Read it from `ctx`: a destructured copy does not change.
+   * True once the attempt must stop. It also becomes true inside a synchronous loop that never yields, where `signal`
+   * cannot abort. Read it from `ctx`, because a destructured copy does not change.
    */
   readonly cancelled: boolean;
-  /** Throws the reason of `signal` once the attempt must end. Works in a synchronous loop, and when destructured. */
+  /** Throws the reason of `signal` once the attempt must stop. Works in a synchronous loop, and when destructured. */
   readonly throwIfCancelled: () => void;
-  /** How far this attempt is, for those who look: see {@link Progress}. */
+  /** Reports the progress of this attempt, see {@link Progress}. */
   readonly progress: Progress;
-  /** The running execution itself, as others see it. Its `args` are those it was added with. */
+  /** The handle of the running execution, as others see it. Its `args` are the ones it was added with. */
   readonly execution: Execution<unknown>;
 }
 
-/** On the context of tasks that declare a `retry` policy. Both calls end the attempt; it counts towards `attempts`. */
+/** On the context of tasks with a `retry` policy. Both functions end the attempt, which counts towards `attempts`. */
 export interface RetryControl {
   readonly retry: {
-    /** Ends this attempt and schedules the next one after a delay, instead of the policy's. */
+    /**
+     * Ends this attempt and schedules the next one after this delay, instead of the policy's.
+     * @throws InvalidOptionError when `delay` is not a duration
+     */
     after(delay: Duration): never;
-    /** Ends this attempt and schedules the next one at a point in time; the past means now. */
+    /**
+     * Ends this attempt and schedules the next one at a point in time. A time in the past means now.
+     * @throws InvalidOptionError when `when` is not a valid date
+     */
     at(when: Date): never;
   };
 }
 
 /**
- * On the context of tasks that declare a `perpetual` policy: what is said here is for the next run alone, and counts
- * when this attempt is the last of its run. Of `after` and `at` the last call counts, and both come before `every`.
+ * On the context of tasks with a `perpetual` policy. Everything set here holds for the next run only, and only when
+ * this attempt is the last of its run. The last call of `after` or `at` wins, and both take precedence over `every`.
  */
 export interface PerpetualControl {
   readonly perpetual: {
     /**
-     * Time from this run's due time to the next one's, in milliseconds when read.
-     * @throws InvalidOptionError for a task with a cron expression: use `after` or `at`
+     * Time from the due time of this run to that of the next, in milliseconds when read.
+     * @throws InvalidOptionError when the task has a cron expression (use `after` or `at`), or the value is not a
+     *   duration
      */
     get every(): number;
     set every(every: Duration);
     /**
-     * Gives the next run other arguments than this one's. They are encoded now, checked against `input` when it runs.
-     * @throws InvalidOptionError, UnencodableValueError or PayloadTooLargeError for arguments that cannot travel
+     * Sets the arguments of the next run. They are encoded now, and checked against `input` when it runs.
+     * @throws InvalidOptionError when `args` is not an object with named fields
+     * @throws UnencodableValueError when they hold something that cannot be encoded
+     * @throws PayloadTooLargeError when they are larger than `maxPayloadBytes`
      */
     perpetuate(args: object): void;
-    /** Places the next run after a delay, counted from the end of this one. */
+    /**
+     * Schedules the next run after a delay, counted from the end of this one.
+     * @throws InvalidOptionError when `delay` is not a duration
+     */
     after(delay: Duration): void;
-    /** Places the next run at a point in time; the past means now. */
+    /**
+     * Schedules the next run at a point in time. A time in the past means now.
+     * @throws InvalidOptionError when `when` is not a valid date
+     */
     at(when: Date): void;
-    /** Ends the chain: there is no next run, whatever else is said. */
+    /** Ends the chain: there is no next run, whatever else was set. */
     cancel(): void;
   };
 }
 
-/** On the context of tasks that declare a `timeout`. */
+/** On the context of tasks with a `timeout`. */
 export interface TimeoutControl {
   readonly timeout: {
     /**
-     * Puts off the end of this attempt's time.
-     * @param by - added to what is left; without it, the task's whole timeout is
-     * @throws TimeoutError when the time is over already
+     * Gives the current phase of the attempt more time.
+     * @param by - added to the remaining time. @default the task's whole timeout
+     * @throws TimeoutError when the time is already over
+     * @throws InvalidOptionError when `by` is not a duration
      */
     extend(by?: Duration): void;
-    /** Milliseconds that are left, 0 once the time is over. */
+    /** Returns the remaining time in milliseconds; 0 once it is over. */
     remaining(): number;
   };
 }
 
-/** What a task's body can do with its docket; the client's `Docket` satisfies it. */
+/** The docket as a task's body can use it. The client's `Docket` satisfies this interface. */
 export interface TaskDocket {
-  /** Adds an execution of `task`. The first one under a key wins, see `AddOptions`. */
+  /** Adds an execution of `task`. While one is alive under the same key, it changes nothing, see `AddOptions`. */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
-  /** Adds a batch in one go, in order; nothing of it is written when one of the calls is invalid. */
+  /** Adds a batch of calls, in order. Nothing is written when one of them is invalid. */
   addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
-  /** Puts an execution under a key, whoever has it; what runs under it goes on, and no longer counts. */
+  /**
+   * Adds an execution in place of the one under its key. If that one is running, it runs on, but its outcome is not
+   * written.
+   */
   replace<A extends object, R>(
     task: Task<string, A, R>,
     args: NoInfer<A>,
@@ -107,24 +133,25 @@ export interface TaskDocket {
   ): Promise<Execution<R>>;
   /** Cancels an execution wherever it is in the fleet. */
   cancel(key: string): Promise<void>;
-  /** Strikes work until it is restored, see `Docket.strike`. */
+  /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
   strike(
     task?: AnyTask | string | null,
     parameter?: string | null,
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<void>;
-  /** Takes back the strike that was made with the same arguments; says whether there was one. */
+  /** Takes back the strike that was made with the same arguments. Returns whether there was one. */
   restore(
     task?: AnyTask | string | null,
     parameter?: string | null,
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<boolean>;
-  /** Finds what is known under a key; `null` when nothing is. */
+  /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
 }
 
+/** A logger with four levels. */
 export interface Logger {
   readonly debug: Log;
   readonly info: Log;
@@ -132,13 +159,13 @@ export interface Logger {
   readonly error: Log;
 }
 
-/** Writes one line: a message, with or without fields of its own. */
+/** Writes one line: a message, with or without fields. */
 export interface Log {
   (fields: object, message: string): void;
   (message: string): void;
 }
 
-/** Names that dependencies cannot take. */
+/** Names of the context, which dependencies cannot have. */
 export const CONTEXT_NAMES: ReadonlySet<string> = new Set(
   Object.keys({
     attempt: true,

@@ -1,24 +1,24 @@
 /**
- * Cron expressions, read and searched by croner. Owns how they meet a change of clocks: fixed times are kept, each
- * exactly once (`cron` in `perpetual.ts` says how); what has a `*` or a step in its time follows the time that passes.
+ * Cron expressions, parsed and searched by croner. Owns the rule for changes of the clocks: fixed times run exactly
+ * once (see `cron` in `perpetual.ts`), and expressions with a `*` or a step in the time follow the time that passes.
  */
 import { Cron } from 'croner';
 import { InvalidOptionError } from '../core/errors.js';
 
 /**
- * Checks that an expression can be read and has a match.
- * @throws InvalidOptionError when it has not, or the time zone is unknown
+ * Checks that an expression is valid and has a match.
+ * @throws InvalidOptionError when it is not valid or has no match, or the time zone is unknown
  */
 export function checkCron(expression: string, timezone: string): void {
   checkTimezone(timezone);
   if (parse(expression, timezone).nextRun(new Date(0)) !== null) return;
-  throw new InvalidOptionError('cron.expression', `'${expression}' never matches: there is no such date`);
+  throw new InvalidOptionError('cron.expression', `'${expression}' never matches, because there is no such date`);
 }
 
 /**
- * Finds the first match after a time, strictly.
- * @param afterMs - milliseconds of the epoch
- * @throws InvalidOptionError when there is none before the year 3000, or the expression cannot be read
+ * Returns the first match strictly after a time, in milliseconds since the epoch.
+ * @param afterMs - milliseconds since the epoch
+ * @throws InvalidOptionError when there is no match before the year 3000, or the expression is not valid
  */
 export function nextCronMs(expression: string, timezone: string, afterMs: number): number {
   const next = parse(expression, timezone).nextRun(new Date(afterMs));
@@ -29,13 +29,13 @@ export function nextCronMs(expression: string, timezone: string, afterMs: number
   );
 }
 
-/** Reading one takes longer than searching. It never grows much: expressions stand in code. */
+/** Parsed expressions, because parsing takes longer than searching. Few, because expressions are written in code. */
 const PARSED = new Map<string, Cron>();
 
 function parse(expression: string, timezone: string): Cron {
   const known = PARSED.get(`${timezone} ${expression}`);
   if (known) return known;
-  // croner would take text with a colon for a date.
+  // croner would read text with a colon as a date.
   if (typeof expression !== 'string' || expression.includes(':')) throw unreadable(expression);
   try {
     const cron = new Cron(expression, { timezone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard', paused: true });
@@ -49,7 +49,7 @@ function parse(expression: string, timezone: string): Cron {
 function checkTimezone(timezone: string): void {
   try {
     if (typeof timezone === 'string') return void new Intl.DateTimeFormat('en', { timeZone: timezone });
-  } catch {} // it is unknown
+  } catch {} // unknown
   const given = typeof timezone === 'string' ? `'${timezone}'` : String(timezone);
   throw new InvalidOptionError('cron.timezone', `expected an IANA name such as 'Europe/Berlin', got ${given}`);
 }

@@ -1,32 +1,32 @@
-/** Dependencies: what a task needs beside its arguments, made by factories in the thread that runs it. */
+/** Dependencies: values that a task needs beside its arguments, made by factories in the thread that runs it. */
 import { InvalidOptionError } from '../core/errors.js';
 import type { TaskContext, ThreadContext } from './context.js';
 import { CONTEXT_NAMES } from './context.js';
 
 declare const provides: unique symbol;
 
-/** A declared dependency: provides a `T` to tasks whose arguments have what `A` names. */
+/** A declared dependency. It provides a `T` to tasks whose arguments include those of `A`. */
 export interface Dependency<T, A = unknown> {
   readonly [provides]: (args: A) => T;
 }
 
-/** Dependencies by the name under which they appear on the context. */
+/** Dependencies by their names on the context. */
 export type Dependencies = Readonly<Record<string, Dependency<unknown, never>>>;
 
-/** What a factory gives: what its generator yields, what its promise resolves to, or what it returns. */
+/** The value of a factory: the one its generator yields, its promise resolves to, or it returns. */
 export type Provided<F> = F extends AsyncGenerator<infer T> | Generator<infer T> ? T : Awaited<F>;
 
-/** What `uses` adds to the context. */
+/** The fields that `uses` adds to the context. */
 export type Injected<U> = { readonly [K in keyof U]: U[K] extends Dependency<infer T, never> ? T : never };
 
-/** The arguments a task must have for its dependencies. */
+/** The arguments that a task must have for its dependencies. */
 export type DependencyArguments<U> = {
   [K in keyof U]: U[K] extends Dependency<unknown, infer A> ? (args: A) => void : never;
 }[keyof U] extends (args: infer A) => void
   ? A
   : {};
 
-/** What a thread needs to make a dependency. */
+/** The part of a dependency that a thread uses. */
 export type DependencyDefinition =
   | {
       readonly kind: 'depends';
@@ -36,18 +36,18 @@ export type DependencyDefinition =
   | { readonly kind: 'shared'; readonly factory: (ctx: ThreadContext) => unknown };
 
 /**
- * Declares a dependency that is made anew for each execution.
+ * Declares a dependency that is created anew for each attempt.
  *
- * The factory gets the task's arguments and the context, with its own `uses` on it. It may return the value or a
- * promise of it, or be a generator that yields it once: what follows the `yield` is the clean-up. A generator is resumed
- * the same way however the body ended. A returned value with `Symbol.asyncDispose` or `Symbol.dispose` is disposed, unless it is
- * itself one of the factory's dependencies.
+ * The factory gets the arguments of the task and the context with its own `uses`. It returns the value or a promise of
+ * it, or it is a generator that yields the value once; the code after the `yield` is the clean-up. A generator is
+ * resumed the same way however the body ended. A returned value with `Symbol.asyncDispose` or `Symbol.dispose` is
+ * disposed, unless it is itself one of the factory's dependencies.
  *
- * Each factory runs once per execution, however many dependencies use it; one after the other, in the order of `uses`.
- * Clean-ups run in the reverse order, before the outcome is written, also after errors, cancels and timeouts: one that
- * throws after a successful body fails the attempt. When factories throw, the body does not run and the attempt fails
- * with an AggregateError that names them all.
- * @throws InvalidOptionError when the factory is not a function, or a name in `uses` is taken
+ * Factories run one after the other in the order of `uses`, and each runs once per attempt, however many dependencies
+ * use it. Clean-ups run in reverse order before the outcome is written, also after errors, cancels and timeouts. A
+ * clean-up that throws after a successful body fails the attempt. When factories throw, the body does not run, and the
+ * attempt fails with an AggregateError that names them all.
+ * @throws InvalidOptionError when the factory is not a function, or a name in `uses` is a name of the context
  * @example
  * ```ts
  * const transaction = depends(
@@ -63,7 +63,7 @@ export type DependencyDefinition =
  * );
  * ```
  */
-// NoInfer: an inline depends() would else take its arguments from the `never` that `uses` accepts.
+// NoInfer, because an inline depends() would otherwise infer its arguments from the `never` that `uses` accepts.
 export function depends<F, A extends object = {}>(
   factory: (args: A, ctx: TaskContext) => F,
 ): Dependency<Provided<F>, NoInfer<A>>;
@@ -77,9 +77,10 @@ export function depends(factory: unknown, options: { readonly uses?: Dependencie
 }
 
 /**
- * Declares a dependency that all executions on a worker thread share, such as a connection pool: made on first use,
- * disposed when the thread ends in an orderly way. Its factory is like that of {@link depends}, but gets the thread's
- * context. When it throws, the executions that waited for it fail, and the next one tries again.
+ * Declares a dependency that all executions on a worker thread share, such as a connection pool. It is created on first
+ * use and cleaned up when the thread ends in an orderly way. Its factory is like that of {@link depends}, but gets the
+ * context of the thread only. When the factory throws, the attempts that waited for it fail, and the next one tries
+ * again.
  * @throws InvalidOptionError when the factory is not a function
  * @example
  * ```ts
@@ -95,20 +96,23 @@ export function shared<F>(factory: (ctx: ThreadContext) => F): Dependency<Provid
   return declare({ kind: 'shared', factory }) as Dependency<Provided<F>>;
 }
 
-/** Gives what a thread needs to make the dependency. */
+/** Returns the definition of a dependency. */
 export function dependencyOf(dependency: Dependency<unknown, never>): DependencyDefinition {
   return (dependency as unknown as { [DEFINITION]: DependencyDefinition })[DEFINITION];
 }
 
 /**
- * Copies declared dependencies, so that nobody changes them afterwards.
- * @throws InvalidOptionError when a name is taken by the context, or a value is not a dependency
+ * Checks declared dependencies and copies them, so that later changes have no effect.
+ * @throws InvalidOptionError when a name is a name of the context, or a value is not a dependency
  */
 export function checkUses(uses: unknown, option: string): Dependencies {
   if (typeof uses !== 'object' || uses === null) throw new InvalidOptionError(option, 'expected a record');
   for (const [name, dependency] of Object.entries(uses)) {
     if (CONTEXT_NAMES.has(name) || name in Object.prototype) {
-      throw new InvalidOptionError(`${option}.${name}`, 'the context has a field of this name: choose another');
+      throw new InvalidOptionError(
+        `${option}.${name}`,
+        'the context already has a field of this name: choose another name',
+      );
     }
     if (typeof dependency !== 'object' || dependency === null || !(DEFINITION in dependency)) {
       throw new InvalidOptionError(`${option}.${name}`, 'expected a dependency made with depends() or shared()');
@@ -125,5 +129,5 @@ function checkFactory(option: string, factory: unknown): asserts factory is () =
   if (typeof factory !== 'function') throw new InvalidOptionError(option, 'expected a function that makes the value');
 }
 
-/** In the global registry, like that of tasks: modules may bring their own copy of docket. */
+/** In the global symbol registry, so that a task module with its own copy of docket works. */
 const DEFINITION: unique symbol = Symbol.for('docket.dependency');

@@ -1,8 +1,8 @@
-/** Says in words what was declared, for the lines a worker starts with. */
+/** Describes declared policies in words, for the first log lines of a worker. */
 import { assertNever } from '../core/assert.js';
 import type { LimitData, PerpetualData, RetryData, TaskPolicies } from './policies.js';
 
-/** One line; `runs once` for a task without policies. */
+/** Describes all policies of a task in one line; `runs once` for a task without policies. */
 export function describePolicies({ retry, perpetual, timeoutMs, limits = [] }: TaskPolicies): string {
   const parts = [
     retry && describeRetry(retry),
@@ -50,7 +50,7 @@ const UNITS = [
   ['s', 1_000],
 ] as const;
 
-/** In the largest unit that leaves no fraction. */
+/** Formats a duration in the largest unit that leaves no fraction. */
 function duration(ms: number): string {
   const [unit, size] = UNITS.find(([, unitMs]) => ms >= unitMs && ms % unitMs === 0) ?? ['ms', 1];
   return `${ms / size}${unit}`;

@@ -1,32 +1,34 @@
-/** What `execution.subscribe()` yields: plain data. */
+/** The events that `execution.subscribe()` yields: plain data. */
 import type { ExecutionState } from '../core/states.js';
 
-/** The execution is in this state since a moment ago. */
+/** The execution has changed to a state; the first event of a subscription has the present one. */
 export interface StateEvent {
   readonly type: 'state';
   readonly key: string;
   readonly state: ExecutionState;
-  /** When it is due, or was. */
+  /** When the execution is or was due. */
   readonly when: Date;
-  /** Name of the worker that ran it last; `null` before the first start. */
+  /** Name of the worker that last started it; `null` before the first start. */
   readonly worker: string | null;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
-  /** Message of the error it failed with, or why it was dropped; else `null`. */
+  /** Name and message of the error it failed with, or the reason why it was dropped or struck; otherwise `null`. */
   readonly error: string | null;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
 }
 
-/** The execution is so far. Within an attempt `current` never goes back; the next attempt starts anew. */
+/** The execution has made progress. Within an attempt, `current` never decreases; the next attempt starts anew. */
 export interface ProgressEvent {
   readonly type: 'progress';
   readonly key: string;
   readonly current: number;
+  /** The number that `current` is measured against. */
   readonly total: number;
   readonly message: string | null;
-  /** `null` when nothing was reported yet. */
+  /** When the progress last changed; `null` when none was reported yet. */
   readonly updatedAt: Date | null;
 }
 
+/** An event of an execution. */
 export type ExecutionEvent = StateEvent | ProgressEvent;

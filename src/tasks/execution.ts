@@ -1,57 +1,66 @@
-/** The handle of one execution, as producers and task bodies see it. */
+/** The handle of an execution, as producers and task bodies use it. */
 import type { Duration } from '../core/duration.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from './events.js';
 import type { ExecutionProgress } from './progress.js';
 
-/** One scheduled run of a task under a key. The fields are as of the last `add`, `getExecution` or `sync()`. */
+/** One call of a task, under a key. The fields are as of the last `add`, `getExecution` or `sync()`. */
 export interface Execution<R> {
+  /** Its key, or the id that was generated for it. */
   readonly key: string;
-  /** The task's name. */
+  /** Name of the task. */
   readonly task: string;
   readonly args: unknown;
-  /** When it is due, or was. */
+  /** When it is or was due. */
   readonly when: Date;
-  /** What the `add` that returned this handle did. */
+  /** What the `add` that returned this handle has done. */
   readonly disposition: Disposition;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
   readonly state: ExecutionState;
-  /** Name of the worker that ran it last; `null` before the first start. */
+  /** Name of the worker that last started it; `null` before the first start. */
   readonly worker: string | null;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
-  /** Message of the error it failed with, or why it was dropped or struck; else `null`. */
+  /** Name and message of the error it failed with, or the reason why it was dropped or struck; otherwise `null`. */
   readonly error: string | null;
-  /** How far it is, and the ways to say so from outside. */
+  /** Its progress, with functions to report progress from outside. */
   readonly progress: ExecutionProgress;
-  /** While it is `queued` and waits for a slot of a concurrency limit: the name of that limit, see `Docket.snapshot`. */
+  /**
+   * Name of the concurrency limit for whose permit it waits while it is `queued`, see `Docket.snapshot`; otherwise
+   * `null`.
+   */
   readonly waitingFor: string | null;
 
-  /** Reads the fields anew. */
+  /**
+   * Reads the fields again.
+   * @throws ExecutionNotFoundError when there is no such execution any more
+   */
   sync(): Promise<void>;
 
-  /** Cancels it wherever it is, see `Docket.cancel`. */
+  /** Cancels the execution, see `Docket.cancel`. */
   cancel(): Promise<void>;
 
   /**
-   * Waits until the execution ends and gives what its body returned.
+   * Waits until the execution ends and returns the result of its body.
    * @throws TypeError when both `timeout` and `deadline` are given
-   * @throws TimeoutError when it did not end in time; the execution goes on
+   * @throws InvalidOptionError when `timeout` is not a duration, or `deadline` is not a valid date
+   * @throws TimeoutError when it did not end in time; the execution runs on
    * @throws ExecutionCancelledError when it was cancelled, or struck
    * @throws ExecutionSupersededError when a newer execution took its key
    * @throws ResultsDisabledError when it was added with `executionTtl: 0`
-   * @throws the error of the task when it failed
+   * @throws ExecutionNotFoundError when there is no such execution any more
+   * @throws the error with which the task failed
    */
   result(options?: ResultOptions): Promise<R>;
 
   /**
-   * Gives its state and progress as they are, then every change; ends after a terminal state. Also ends when a newer
-   * execution takes its key, and when the docket is closed. Leaving the loop ends the subscription. A consumer that is slow
-   * misses steps between, never the latest.
+   * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a
+   * newer execution takes the key, and when the docket is closed. Leaving the loop ends the subscription. A slow
+   * consumer misses intermediate changes, but never the latest one.
    *
-   * Iterating throws ExecutionNotFoundError when nothing is known of the execution any more, and ResultsDisabledError
-   * when it was added with `executionTtl: 0`.
+   * Iterating throws ExecutionNotFoundError when there is no such execution any more, and ResultsDisabledError when it
+   * was added with `executionTtl: 0`.
    *
    * @example
    * ```ts
@@ -64,14 +73,18 @@ export interface Execution<R> {
   subscribe(): AsyncIterable<ExecutionEvent>;
 }
 
+/** Options of `execution.result()`. */
 export interface ResultOptions {
   /**
-   * Longest wait, from now. Not together with `deadline`.
-   * @default waits as long as it takes
+   * Maximum wait from now. Cannot be combined with `deadline`.
+   * @default no limit
    */
   timeout?: Duration;
-  /** Point in time at which the wait ends. Not together with `timeout`. */
+  /**
+   * Point in time at which the wait ends. Cannot be combined with `timeout`.
+   * @default no limit
+   */
   deadline?: Date;
-  /** Ends the wait, not the execution, when it aborts. */
+  /** Ends the wait when it aborts. The execution runs on. */
   signal?: AbortSignal;
 }

@@ -1,24 +1,27 @@
-/** Limits: what keeps executions of a task from running now, or at all, as a whole or for each value of an argument. */
+/**
+ * Limits: policies that make executions wait or drop them, for the task as a whole or for each value of an argument.
+ */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 
 declare const policy: unique symbol;
 declare const limited: unique symbol;
 
-/** A limit, made with {@link concurrencyLimit}, {@link rateLimit}, {@link cooldown} or {@link debounce}. */
+/** A limit of a task, made with {@link concurrencyLimit}, {@link rateLimit}, {@link cooldown} or {@link debounce}. */
 export type LimitPolicy<N extends string> = LimitData & { readonly [policy]: 'limit'; readonly [limited]?: N };
 
-/** What is counted apart for each value of `argument`; `null` counts the task as a whole. */
+/** The data of a limit. It counts separately for each value of `argument`; `null` counts the task as a whole. */
 export type LimitData = { readonly argument: string | null } & (
   | {
       readonly kind: 'concurrency';
-      /** Executions running at once at most. */
+      /** Maximum number of executions that run at once. */
       readonly max: number;
-      /** Shared by all limits that name it; `null` is the task's own. */
+      /** Name under which tasks share the limit; `null` for a limit of this task only. */
       readonly scope: string | null;
     }
   | {
       readonly kind: 'rate';
+      /** Maximum number of attempts that start within any period of `perMs`. */
       readonly max: number;
       readonly perMs: number;
       readonly onExceeded: 'delay' | 'drop';
@@ -27,31 +30,32 @@ export type LimitData = { readonly argument: string | null } & (
   | { readonly kind: 'debounce'; readonly settleMs: number }
 );
 
+/** Options of {@link concurrencyLimit}. */
 export interface ConcurrencyLimitOptions {
   /**
-   * Executions running at once at most, in the whole fleet; the others wait, first come, first served.
+   * Maximum number of executions that run at once in the whole fleet. The others wait, first come, first served.
    * @default 1
    */
   max?: number;
   /**
-   * A name of 1 to 128 bytes, to share the limit with other tasks: limits with the same scope count together, and for
-   * the same value of the argument, whatever it is called. Give each the same `max`.
-   * @default the limit is the task's own
+   * A name of 1 to 128 bytes, to share the limit with other tasks. Limits with the same scope count together for the
+   * same value of their arguments, whatever the arguments are called. Give all of them the same `max`.
+   * @default the limit counts this task only
    */
   scope?: string;
 }
 
 /**
  * Limits how many executions run at once, for each value of an argument or for the task as a whole.
- * @param argument - what is counted apart: a string, number, bigint, boolean, null or Date in the arguments. An
- *   execution without it fails.
+ * @param argument - name of the argument whose values are counted separately: a string, number, bigint, boolean, null
+ *   or Date. An execution without it fails.
  * @throws InvalidOptionError when `argument` or `scope` is empty, `scope` is longer than 128 bytes, or `max` is not a
  *   whole number >= 1
  * @example
  * ```ts
- * concurrencyLimit('customerId'); // one at once for each customer
+ * concurrencyLimit('customerId'); // one at a time for each customer
  * concurrencyLimit('host', { max: 4, scope: 'crawl' }); // four at once for each host, in all tasks with this scope
- * concurrencyLimit({ max: 10 }); // ten at once in the fleet
+ * concurrencyLimit({ max: 10 }); // ten at once in the whole fleet
  * ```
  */
 export function concurrencyLimit<const N extends string>(
@@ -69,13 +73,14 @@ export function concurrencyLimit(
   return limitPolicy({ kind: 'concurrency', argument, max, scope: scope ?? null });
 }
 
+/** Options of {@link rateLimit}. */
 export interface RateLimitOptions {
-  /** Attempts that may start within any period of `per`. */
+  /** Maximum number of attempts that may start within any period of `per`. */
   max: number;
-  /** Length of the period, more than 0. It slides, on the server's clock. */
+  /** Length of the period, more than 0. It is a sliding period on the server's clock. */
   per: Duration;
   /**
-   * `'delay'` keeps what is too much for the next free place, `'drop'` cancels it.
+   * What happens to an execution beyond the limit: `'delay'` runs it as soon as the rate allows, `'drop'` cancels it.
    * @default 'delay'
    */
   onExceeded?: 'delay' | 'drop';
@@ -83,7 +88,8 @@ export interface RateLimitOptions {
 
 /**
  * Limits how many attempts start within a period, for each value of an argument or for the task as a whole. Retries
- * count, redeliveries of the same attempt do not.
+ * count; redeliveries of the same attempt do not.
+ * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, `max` is not a whole number >= 1, `per` is not a duration of
  *   more than 0, or `onExceeded` is neither `'delay'` nor `'drop'`
  * @example
@@ -103,14 +109,16 @@ export function rateLimit(first: string | RateLimitOptions, second?: RateLimitOp
   return limitPolicy({ kind: 'rate', argument, max, perMs: toPositiveMs(per, 'rateLimit.per'), onExceeded });
 }
 
+/** Options of {@link cooldown}. */
 export interface CooldownOptions {
-  /** How long after a start others are cancelled, more than 0. */
+  /** How long after the start of an execution others are cancelled, more than 0. */
   window: Duration;
 }
 
 /**
- * Runs the first execution and cancels others that come within a window after its start. Its own retries and
- * redeliveries pass.
+ * Runs an execution and cancels others that are due within a window after its start. Its own retries and redeliveries
+ * are not affected.
+ * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, or `window` is not a duration of more than 0
  * @example
  * ```ts
@@ -124,14 +132,19 @@ export function cooldown(first: string | CooldownOptions, second?: CooldownOptio
   return limitPolicy({ kind: 'cooldown', argument, windowMs: toPositiveMs(window, 'cooldown.window') });
 }
 
+/** Options of {@link debounce}. */
 export interface DebounceOptions {
-  /** How long it must be quiet, more than 0. There is no maximum wait: what is added without a pause never runs. */
+  /**
+   * How long nothing may be added before an execution runs, more than 0. There is no longest wait: without a pause none
+   * runs.
+   */
   settle: Duration;
 }
 
 /**
- * Runs once things have settled: of the executions that are added in quick succession the last one runs, with its own
- * arguments, `settle` after it was due; the others are cancelled. They are added without a `key`.
+ * Runs only the last one of executions that are added in quick succession, with its own arguments, `settle` after it
+ * was due. The others are cancelled. Add them without a `key`, because under one key only the first would be added.
+ * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, or `settle` is not a duration of more than 0
  * @example
  * ```ts
@@ -146,7 +159,7 @@ export function debounce(first: string | DebounceOptions, second?: DebounceOptio
 }
 
 /**
- * Checks the limits of one task against each other.
+ * Checks the limits of one task, each by itself and against each other, and returns a frozen copy.
  * @throws InvalidOptionError when one was not made by its function, or two of them would count the same thing
  */
 export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] {
@@ -155,7 +168,8 @@ export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] 
   for (const [index, limit] of limits.entries()) {
     if (!isLimit(limit)) throw new InvalidOptionError(`limits[${index}]`, `expected a limit${MADE_WITH}`);
     const subject = subjectOf(limit);
-    if (subjects.has(subject)) throw new InvalidOptionError(`limits[${index}]`, `a second ${subject}: keep one`);
+    if (subjects.has(subject))
+      throw new InvalidOptionError(`limits[${index}]`, `the task already has a ${subject}: keep one of them`);
     subjects.add(subject);
   }
   return Object.freeze([...limits]);
@@ -164,22 +178,22 @@ export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] 
 const MAXIMUM_SCOPE_BYTES = 128;
 const MADE_WITH = ' made with concurrencyLimit(), rateLimit(), cooldown() or debounce()';
 const KINDS: readonly unknown[] = ['concurrency', 'rate', 'cooldown', 'debounce'] satisfies LimitData['kind'][];
-/** Half a surrogate pair has no bytes in UTF-8. */
+/** Lone surrogates, which have no bytes in UTF-8. */
 const UNSAFE = /\p{Cs}/u;
 
 function isLimit(limit: LimitData | null | undefined): boolean {
   return KINDS.includes(limit?.kind);
 }
 
-/** What a limit counts, in words; the same for two limits that would count the same thing. */
+/** Describes what a limit counts; the text is the same for two limits that would count the same thing. */
 function subjectOf(limit: LimitData): string {
-  if (limit.kind === 'debounce') return 'debounce'; // an execution can be the last of one thing only
+  if (limit.kind === 'debounce') return 'debounce'; // an execution can have one debounce only
   const target = limit.argument === null ? '' : ` on '${limit.argument}'`;
   if (limit.kind !== 'concurrency') return `${limit.kind} limit${target}`;
   return `concurrency limit${target}${limit.scope === null ? '' : ` with the scope '${limit.scope}'`}`;
 }
 
-/** Tells `limit(argument, options)` from `limit(options)`. */
+/** Separates the parameters of `limit(argument, options)` and `limit(options)`. */
 function targetAndOptions<O extends object>(
   limit: string,
   first: string | O,
@@ -197,7 +211,8 @@ function checkName(name: unknown, option: string, maximumBytes = Number.POSITIVE
   }
   const bytes = Buffer.byteLength(name);
   if (bytes > maximumBytes) throw new InvalidOptionError(option, `expected up to ${maximumBytes} bytes, got ${bytes}`);
-  if (UNSAFE.test(name)) throw new InvalidOptionError(option, `expected whole characters, got ${JSON.stringify(name)}`);
+  if (UNSAFE.test(name))
+    throw new InvalidOptionError(option, `expected text without lone surrogates, got ${JSON.stringify(name)}`);
 }
 
 function checkMax(max: unknown, option: string): asserts max is number {

@@ -1,4 +1,4 @@
-/** Loads task modules by reference: all of them, or an error. The one place that imports user code. */
+/** Loads task modules by their references: all of them or none. This is the only place that imports user code. */
 import { pathToFileURL } from 'node:url';
 import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
 import type { ErrorClass } from '../wire/codec.js';
@@ -10,40 +10,42 @@ import { resolvePackage } from './package.js';
 import { locateModule, parseReference } from './reference.js';
 import { type AnyTask, isTask } from './task.js';
 
-/** What the task modules of a worker export. */
+/** The exports of a worker's task modules. */
 export interface LoadedTasks {
-  /** By name, with the built-in tasks. */
+  /** Tasks by their names, with the built-in tasks. */
   readonly tasks: ReadonlyMap<string, AnyTask>;
-  /** Runs in place of unknown tasks; `null` when there is none. */
+  /** The task that runs in place of unknown ones; `null` when there is none. */
   readonly fallback: AnyTask | null;
-  /** Dependencies around every execution, outermost first. */
+  /** Dependencies of every attempt, outermost first. */
   readonly uses: readonly NamedDependency[];
-  /** Classes that the threads' own docket revives. */
+  /** Classes of errors that the docket of a thread revives. */
   readonly errors: readonly ErrorClass[];
 }
 
+/** A dependency with its name on the context. */
 export type NamedDependency = readonly [name: string, dependency: Dependency<unknown, never>];
 
+/** Options of {@link loadTasks}. */
 export interface LoadOptions {
   /**
-   * Reference of the task that runs in place of unknown ones: `module:export`; without an export it takes `fallback`,
-   * else `default`. It comes before what modules configure.
-   * @default what a module configures, else none
+   * Reference of the task that runs in place of unknown ones: `module:export`. Without an export, it is the export
+   * `fallback`, or else `default`. It takes precedence over the fallback that a module configures.
+   * @default the fallback that a module configures, or else none
    */
   readonly fallback?: string | null;
 }
 
 /**
- * Imports task modules and collects their tasks, and what they configure in their export `worker`.
+ * Imports task modules, and collects their tasks and the configurations in their exports `worker`.
  *
- * A reference is `module` or `module:export`; module is a file path, a `file:` URL or a package specifier. Without an
- * export it takes `tasks`, else `default`, else every task the module exports. TypeScript loads where Node strips types
- * (22.18 or newer) or `tsx` is installed. The built-in tasks `trace`, `fail` and `sleep` are always there; a user's task
- * of the same name takes the built-in's place.
- * @param from - folder that paths and packages are resolved from
+ * A reference is `module` or `module:export`, where module is a file path, a `file:` URL or a package specifier.
+ * Without an export, the tasks are those of the export `tasks`, or else of `default`, or else all tasks that the module
+ * exports. TypeScript loads when Node strips types (22.18 or newer) or `tsx` is installed. The built-in tasks `trace`,
+ * `fail` and `sleep` are always included; a user's task of the same name replaces one.
+ * @param from - folder from which paths and packages are resolved. @default the working directory
  * @throws TaskModuleError when a module is missing, fails to load (`cause` is its own error) or exports no tasks, or
- *   two modules configure a fallback
- * @throws DuplicateTaskError naming both modules when two different tasks share a name
+ *   when two modules configure a fallback
+ * @throws DuplicateTaskError naming both modules when two different tasks have the same name
  * @example
  * ```ts
  * const { tasks } = await loadTasks(['./dist/tasks.js', '@acme/billing:tasks']);
@@ -66,7 +68,7 @@ export async function loadTasks(
   for (const module of modules) {
     const namespace = await importModule(module);
     for (const [name, task] of exportedTasks(module, namespace)) {
-      // The same task through two modules, one exporting the other's, is no conflict.
+      // It is no conflict when a module exports a task of another one.
       if (tasks.has(name) && tasks.get(name) !== task) {
         throw new DuplicateTaskError(name, `${origins.get(name)} and ${module.reference}`);
       }
@@ -118,7 +120,7 @@ function exportedTasks({ reference, exportName }: LocatedModule, namespace: Name
   checkExport(reference, exportName, namespace);
   const tasks = collect();
   if (tasks.size > 0 || (exportName === null && exportedConfiguration(namespace))) return tasks;
-  throw new TaskModuleError(reference, `has no tasks: export them as 'tasks', ${exportsOf(namespace)}`);
+  throw new TaskModuleError(reference, `has no tasks: export them as 'tasks' (${exportsOf(namespace)})`);
 
   function collect(): Map<string, AnyTask> {
     if (exportName !== null) return collectTasks(namespace[exportName], reference);
@@ -130,12 +132,12 @@ function exportedTasks({ reference, exportName }: LocatedModule, namespace: Name
 
 function checkExport(reference: string, exportName: string | null, namespace: Namespace): void {
   if (exportName === null || exportName in namespace) return;
-  throw new TaskModuleError(reference, `has no export '${exportName}', ${exportsOf(namespace)}`);
+  throw new TaskModuleError(reference, `has no export '${exportName}'; ${exportsOf(namespace)}`);
 }
 
-/** An export `worker` that is something else is the module's own affair. */
+/** Finds the configuration of a module; `null` when it has none. An export `worker` of another kind is ignored. */
 function exportedConfiguration({ worker, default: main }: Namespace): ConfigurationDefinition | null {
-  // Modules compiled to CommonJS may show all they export as their `default` only.
+  // A module compiled to CommonJS may have all its exports in `default` only.
   return configurationOf(worker) ?? configurationOf((main as Namespace | null | undefined)?.worker);
 }
 
@@ -144,7 +146,10 @@ function exportedFallback({ reference, exportName }: LocatedModule, namespace: N
   const name = exportName ?? ('fallback' in namespace ? 'fallback' : 'default');
   const fallback = namespace[name];
   if (isTask(fallback)) return fallback;
-  throw new TaskModuleError(reference, `the fallback is a task, but '${name}' is not one, ${exportsOf(namespace)}`);
+  throw new TaskModuleError(
+    reference,
+    `the fallback must be a task, but '${name}' is not one; ${exportsOf(namespace)}`,
+  );
 }
 
 function configuredFallback(configurations: ReadonlyMap<ConfigurationDefinition, string>): AnyTask | null {
@@ -161,7 +166,7 @@ function configuredFallback(configurations: ReadonlyMap<ConfigurationDefinition,
   return fallback;
 }
 
-/** A default export that is one task among others, a class or a function does not hide the module's other exports. */
+/** A default export that is a single task, a class or a function does not hide the other exports of the module. */
 function isCollection(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !isTask(value);
 }
@@ -172,8 +177,8 @@ function exportsOf(namespace: Namespace): string {
 }
 
 /**
- * Registers the user's `tsx` where Node itself does not strip types. By its API, since merely importing `tsx` registers it
- * on the main thread only.
+ * Registers the user's `tsx` when Node itself does not strip types. Uses its API, because importing `tsx` alone
+ * registers it on the main thread only.
  */
 async function enableTypeScript(reference: string, from: string): Promise<void> {
   if ((process.features as { typescript?: unknown }).typescript) return;

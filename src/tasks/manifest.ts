@@ -1,21 +1,21 @@
-/** What a thread tells the coordinator about its tasks: names and policies, never code. */
+/** Manifests: the names and policies of a thread's tasks, which it sends to the coordinator. Never code. */
 import type { TaskPolicies } from './policies.js';
 import { type AnyTask, definitionOf } from './task.js';
 
-/** Everything a thread can run. */
+/** All tasks that a thread can run. Structured-cloneable. */
 export interface Manifest {
   readonly tasks: readonly TaskManifest[];
   /** Policies of the task that runs in place of unknown ones; `null` when there is none. */
   readonly fallback: TaskPolicies | null;
 }
 
-/** One task as the coordinator knows it; structured-cloneable. */
+/** One task as the coordinator knows it. */
 export interface TaskManifest {
   readonly name: string;
   readonly policies: TaskPolicies;
 }
 
-/** Describes what was loaded as plain data. */
+/** Returns the manifest of loaded tasks. */
 export function manifestOf(loaded: {
   readonly tasks: ReadonlyMap<string, AnyTask>;
   readonly fallback: AnyTask | null;

@@ -1,30 +1,30 @@
-/** When a perpetual task runs next: by its policy, unless its body override otherwise. */
+/** Decides when a perpetual task runs next: by its policy, unless its body has overridden that. */
 import type { Due } from '../core/due.js';
 import { nextCronMs } from './cron.js';
 import type { PerpetualData } from './policies.js';
 
-/** What the body of a perpetual task override of its next run; what it did not say follows the policy. */
+/** What the body of a perpetual task has changed about its next run. What it did not set follows the policy. */
 export interface NextRunOverride {
-  /** Interval to use instead of the policy's. */
+  /** Interval to use instead of the policy's, in milliseconds. */
   readonly everyMs?: number;
-  /** When it is due, instead of by an interval. */
+  /** When the next run is due, instead of after an interval. */
   readonly due?: Due;
   /** Encoded arguments to use instead of this run's. */
   readonly args?: Uint8Array;
-  /** There is none: the chain ends. */
+  /** There is no next run: the chain ends. */
   readonly isEnded?: true;
 }
 
 /**
  * Decides when the next run is due; `null` ends the chain.
  *
- * Intervals count from the due time of this run, not from its end, so they do not drift; the server takes its own time
- * when that has passed, so what was missed is not caught up. A cron's next match is searched after the due time too, so
- * that a clock here that is behind the server's does not find the match this run was for.
+ * Intervals count from the due time of this run, not from its end, so they do not drift. The server takes its own time
+ * instead when that due time has passed, so missed runs are not caught up. A cron expression is matched after the due time
+ * as well, so that a local clock behind the server's does not find the match that this run was for.
  *
- * @param run - `dueMs` is when this run was due, kept through its retries and redeliveries
- * @param override - what the body override of the next run
- * @param nowMs - the time here; only cron expressions use it
+ * @param run - `dueMs` is when this run was due; it is kept through retries and redeliveries
+ * @param override - what the body has changed about the next run
+ * @param nowMs - the server's time as known here, in milliseconds; only cron expressions use it
  */
 export function nextRun(
   policy: PerpetualData,
@@ -39,7 +39,7 @@ export function nextRun(
   return { atMs: nextCronMs(policy.expression, policy.timezone, Math.max(nowMs, run.dueMs)) };
 }
 
-/** What decides on the times of a task, as stable text: a deploy that changes it times the pending run anew. */
+/** Returns what decides on the times of a task as stable text. A deploy that changes it retimes the pending run. */
 export function fingerprintOf(policy: PerpetualData): string {
   return policy.kind === 'cron' ? `cron ${policy.expression} ${policy.timezone}` : `every ${policy.everyMs}`;
 }

@@ -1,15 +1,15 @@
 /**
- * Resolves a package as `import` does, but as seen from another folder than this file's: with pnpm or a global
- * installation docket sees other packages than the user. Node offers that for `require` only, which misses packages
- * that are for `import` alone.
+ * Resolves a package as `import` does, but from the user's folder and not from that of this file: with pnpm or a global
+ * installation, docket sees other packages than the user. Node offers this for `require` only, which does not find
+ * packages that can only be imported.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /**
- * Finds the file that `import(specifier)` would load in a module in the folder `from`.
- * @throws Node's own error, such as `MODULE_NOT_FOUND`
+ * Returns the path of the file that `import(specifier)` would load in a module in the folder `from`.
+ * @throws Error of Node, such as one with the code `MODULE_NOT_FOUND`
  */
 export function resolvePackage(specifier: string, from: string): string {
   const require = createRequire(join(from, 'index.js'));
@@ -23,7 +23,7 @@ export function resolvePackage(specifier: string, from: string): string {
     if (target !== undefined) return join(dirname(manifest), target);
     break;
   }
-  // No `exports`, or one with patterns: `require` knows the rest.
+  // There is no `exports`, or it has patterns: `require` handles both.
   return require.resolve(specifier);
 }
 
@@ -35,7 +35,7 @@ function targetOf(exports: unknown, subpath: string): string | undefined {
   return subpath === '.' ? conditionOf(exports) : undefined;
 }
 
-/** The first condition that applies and leads somewhere, in the order of the manifest. */
+/** Returns the target of the first condition that applies, in the order of the manifest. */
 function conditionOf(target: unknown): string | undefined {
   if (typeof target === 'string') return target;
   if (!isRecord(target)) return undefined;

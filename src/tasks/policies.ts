@@ -1,4 +1,4 @@
-/** Policies: plain, validated data, checked where they are declared and sent to the coordinator in the manifest. */
+/** Policies: plain data, which is checked where a task is declared, and sent to the coordinator in the manifest. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkLimits, type LimitData, type LimitPolicy } from './limits.js';
@@ -34,7 +34,7 @@ export {
   retry,
 } from './retry.js';
 
-/** All policies of a task; structured-cloneable. */
+/** All policies of a task. Structured-cloneable. */
 export interface TaskPolicies {
   readonly retry?: RetryData;
   readonly perpetual?: PerpetualData;
@@ -51,7 +51,7 @@ export interface PolicyOptions {
 }
 
 /**
- * Checks the policies of a task's options, each for itself and against each other.
+ * Checks the policies among a task's options, each by itself and against each other, and returns their data.
  * @throws InvalidOptionError when one was not made by its function, `timeout` is not a duration of more than 0, two
  *   limits would count the same thing, or a perpetual task is debounced
  */
@@ -87,6 +87,6 @@ function timeoutMsOf(timeout: Duration): number {
 function checkCombination({ perpetual, limits }: TaskPolicies): void {
   if (!perpetual || !limits?.some((limit) => limit.kind === 'debounce')) return;
   const problem =
-    'debounce() and a perpetual policy exclude each other: one chooses among many, the other keeps one key';
-  throw new InvalidOptionError('limits', `${problem}. Use cooldown(), or debounce the task that triggers this one`);
+    'a perpetual task cannot have a debounce(), which chooses among many executions, while a chain has one key';
+  throw new InvalidOptionError('limits', `${problem}: use cooldown(), or debounce the task that triggers this one`);
 }

@@ -1,65 +1,66 @@
-/** How far an execution is: as its body says it, as others read it, and what counts as valid on both sides. */
+/** The progress of an execution: as its body reports it, as others read and change it, and the checks of both. */
 import { InvalidOptionError } from '../core/errors.js';
 
 /**
- * `ctx.progress`: how far this attempt is. Everything is synchronous and costs nanoseconds, so a busy loop may call it in
- * every turn: others see it at most ten times a second, and exactly once the attempt has ended. An attempt starts at 0 of
- * 100, without a message. Its functions work destructured, too.
+ * `ctx.progress`: reports the progress of an attempt. All functions are synchronous and cost nanoseconds, so a busy
+ * loop may call them in every turn. Others see the progress at most ten times a second, and its final values once the
+ * attempt has ended. An attempt starts at 0 of 100, without a message. The functions work when destructured.
  */
 export interface Progress {
-  /** What this attempt has counted so far; what others added from outside is not in it. */
+  /** The count of this attempt so far, without increments from outside. */
   readonly current: number;
-  /** What `current` is measured against. @default 100 */
+  /** The number that `current` is measured against. @default 100 */
   readonly total: number;
   readonly message: string | null;
   /**
-   * Counts up; beyond the total, too.
+   * Increments `current`, which may exceed the total.
    * @param by - a whole number of at least 1. @default 1
-   * @throws InvalidOptionError when it is not one, or the sum is no longer exact
+   * @throws InvalidOptionError when `by` is not one, or the sum would be greater than `Number.MAX_SAFE_INTEGER`
    */
   readonly increment: (by?: number) => void;
   /**
-   * Says what `current` is measured against.
-   * @throws InvalidOptionError unless it is a whole number of at least 1
+   * Sets the number that `current` is measured against.
+   * @throws InvalidOptionError when it is not a whole number of at least 1
    */
   readonly setTotal: (total: number) => void;
   /**
-   * Says in words how far it is; the first 1,000 characters are kept. `null` and the empty text take the message back.
+   * Sets a message; only its first 1,000 characters are stored. `null` and the empty text remove it.
    * @throws InvalidOptionError when it is neither text nor `null`
    */
   readonly setMessage: (message: string | null) => void;
 }
 
 /**
- * `execution.progress`: how far an execution is, as of the last `add`, `getExecution` or `sync()`, and after each call of
- * its functions. These are for helpers elsewhere, such as the parts a task was split into: each is one command to Redis, so
- * they are asynchronous, and what they count comes on top of what the body counts. Each attempt starts anew. An
- * execution that has ended keeps its final values for its `executionTtl`, and nothing changes them any more.
+ * `execution.progress`: the progress of an execution as of the last `add`, `getExecution` or `sync()`, or the last call
+ * of its own functions. These functions are for code elsewhere, such as the parts into which a task was split. Each one
+ * is a command to Redis, so they are asynchronous. Their increments are added to the count of the body. Each attempt
+ * starts anew. An execution that has ended keeps its final values for its `executionTtl`, and nothing can change them.
  */
 export interface ExecutionProgress {
+  /** The count of the body and of all increments from outside. */
   readonly current: number;
-  /** @default 100 */
+  /** The number that `current` is measured against. @default 100 */
   readonly total: number;
   readonly message: string | null;
-  /** When it last changed; `null` when nothing was ever reported. */
+  /** When the progress last changed; `null` when none was reported yet. */
   readonly updatedAt: Date | null;
   /**
-   * Counts up.
+   * Increments `current`.
    * @param by - a whole number of at least 1. @default 1
-   * @throws InvalidOptionError when it is not one
-   * @throws ExecutionNotFoundError when nothing is known of the execution any more
+   * @throws InvalidOptionError when `by` is not one
+   * @throws ExecutionNotFoundError when there is no such execution any more
    * @throws ExecutionSupersededError when a newer execution took its key
    * @throws ResultsDisabledError when it was added with `executionTtl: 0`, which keeps no progress
-   * @throws RedisUnavailableError when no answer came: whether it counted is then not known
+   * @throws RedisUnavailableError when Redis did not confirm the increment, which may or may not have been written
    */
   increment(by?: number): Promise<void>;
-  /** Says what `current` is measured against. @throws as `increment` does */
+  /** Sets the number that `current` is measured against. @throws the same errors as `increment` */
   setTotal(total: number): Promise<void>;
-  /** Says in words how far it is; `null` takes the message back. @throws as `increment` does */
+  /** Sets the message; `null` removes it. @throws the same errors as `increment` */
   setMessage(message: string | null): Promise<void>;
 }
 
-/** One change of progress from outside. */
+/** A change of progress from outside. */
 export type ProgressChange =
   | { readonly kind: 'increment'; readonly by: number }
   | { readonly kind: 'total'; readonly total: number }
@@ -67,17 +68,20 @@ export type ProgressChange =
 
 const MESSAGE_LENGTH = 1_000;
 
-/** @throws InvalidOptionError unless `by` is a whole number of at least 1 */
+/** @throws InvalidOptionError when `by` is not a whole number of at least 1 */
 export function checkIncrement(by: number): number {
   return isCount(by) ? by : refuse('progress.increment', by);
 }
 
-/** @throws InvalidOptionError unless `total` is a whole number of at least 1 */
+/** @throws InvalidOptionError when `total` is not a whole number of at least 1 */
 export function checkTotal(total: number): number {
   return isCount(total) ? total : refuse('progress.setTotal', total);
 }
 
-/** Cuts a message to its length; no message is `null`. @throws InvalidOptionError unless it is text or `null` */
+/**
+ * Cuts a message to 1,000 characters; empty text becomes `null`.
+ * @throws InvalidOptionError when it is neither text nor `null`
+ */
 export function checkMessage(message: string | null): string | null {
   if (message === null || message === '') return null;
   if (typeof message === 'string') return message.slice(0, MESSAGE_LENGTH);

@@ -5,20 +5,22 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TaskModuleError } from '../core/errors.js';
 import { resolvePackage } from './package.js';
 
+/** The parts of a reference. */
 export interface ModuleReference {
   readonly module: string;
   /** Name of the export; `null` when the reference names none. */
   readonly exportName: string | null;
 }
 
-/** Takes a reference apart. The colon of a drive letter or a scheme is no separator: no identifier follows it. */
+/** Splits a reference. The colon of a drive letter or a scheme is no separator, because no identifier follows it. */
 export function parseReference(reference: string): ModuleReference {
   const match = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/su.exec(reference);
   return { module: match?.[1] ?? reference, exportName: match?.[2] ?? null };
 }
 
 /**
- * Finds the URL to import for a module. What exists as a file is one, everything else is a package as seen from `from`.
+ * Returns the URL to import for a module. A module that exists as a file is that file; any other module is a package,
+ * as resolved from the folder `from`.
  * @throws TaskModuleError when there is neither
  */
 export function locateModule(reference: string, module: string, from: string): string {
@@ -32,7 +34,7 @@ export function locateModule(reference: string, module: string, from: string): s
   throw new TaskModuleError(reference, `there is no file ${path}${hint}`);
 }
 
-/** Starts like a path or a URL, so that it cannot be a package. */
+/** Matches modules that start like a path or a URL, so that they cannot be packages. */
 const PATH = /^(?:file:|\.{0,2}[\\/]|[A-Za-z]:[\\/])/;
 
 function locatePackage(reference: string, module: string, path: string, from: string): string {

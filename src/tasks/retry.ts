@@ -1,4 +1,4 @@
-/** Retry policies: how often a failed attempt is followed by another one, and how long after it. */
+/** Retry policies: how often a failed attempt is retried, and after which delay. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 
@@ -9,28 +9,32 @@ export interface RetryPolicy extends RetryData {
   readonly [policy]: 'retry';
 }
 
-/** The delay before attempt n+1 is `min(minimumDelayMs * factor ** (n - 1), maximumDelayMs)`, less the jitter. */
+/**
+ * The data of a policy. The delay before attempt n+1 is `min(minimumDelayMs * factor ** (n - 1), maximumDelayMs)`, less
+ * jitter.
+ */
 export interface RetryData {
   readonly kind: 'retry';
-  /** Attempts in total, the first included; `null` is forever. */
+  /** Number of attempts, the first one included; `null` for no limit. */
   readonly attempts: number | null;
   readonly minimumDelayMs: number;
   readonly maximumDelayMs: number;
   /** 1 keeps the delay as it is, 2 doubles it after each attempt. */
   readonly factor: number;
-  /** 0..1: a delay is drawn from `[delay * (1 - jitter), delay]`, so that the maximum stays one. */
+  /** 0..1: a delay is drawn from `[delay * (1 - jitter), delay]`, so that it never exceeds the maximum. */
   readonly jitter: number;
 }
 
+/** Options of {@link retry}. */
 export interface RetryOptions {
   /**
-   * Attempts in total, the first included: 1 never retries. `'forever'` retries until it succeeds or is cancelled, so a
-   * task that can never succeed comes back for good.
+   * Number of attempts, the first one included: 1 never retries. `'forever'` retries until an attempt succeeds or the
+   * execution is cancelled, so a task that can never succeed is retried for good.
    * @default 3
    */
   attempts?: number | 'forever';
   /**
-   * Wait between the end of an attempt and the next. 0 puts it straight back in the queue, behind what waits there.
+   * Delay from the end of an attempt to the next one. With 0, the execution is queued again at once, behind all others.
    * @default 0
    */
   delay?: Duration;
@@ -58,25 +62,27 @@ export function retry(options: RetryOptions = {}): RetryPolicy {
   });
 }
 
+/** Options of {@link exponentialRetry}. */
 export interface ExponentialRetryOptions {
   /**
-   * Attempts in total, the first included: 1 never retries. `'forever'` retries until it succeeds or is cancelled.
+   * Number of attempts, the first one included: 1 never retries. `'forever'` retries until an attempt succeeds or the
+   * execution is cancelled.
    * @default 3
    */
   attempts?: number | 'forever';
   /**
-   * Wait after the first attempt; it doubles after each further one.
+   * Delay after the first attempt. It doubles after each further one.
    * @default '1s'
    */
   minimumDelay?: Duration;
   /**
-   * Longest wait between two attempts.
+   * Maximum delay between two attempts.
    * @default '64s'
    */
   maximumDelay?: Duration;
   /**
-   * 0..1, the part of each delay that is random: 0.2 draws from 80 % to 100 % of it. Spreads the retries of executions
-   * that failed together.
+   * The random part of each delay, from 0 to 1: with 0.2, a delay is drawn from 80 % to 100 % of its length. This
+   * spreads the retries of executions that failed together.
    * @default 0
    */
   jitter?: number;
@@ -85,7 +91,7 @@ export interface ExponentialRetryOptions {
 /**
  * Retries a failed attempt after a delay that doubles each time, up to a maximum.
  * @throws InvalidOptionError when `attempts` is not a whole number >= 1, a delay is not a duration, `maximumDelay` is
- *   less than `minimumDelay`, or `jitter` is not within 0..1
+ *   less than `minimumDelay`, or `jitter` is not a number from 0 to 1
  * @example
  * ```ts
  * const policy = exponentialRetry({ attempts: 5, minimumDelay: '500ms', jitter: 0.2 }); // waits 0.5, 1, 2, 4 s

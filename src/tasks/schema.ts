@@ -1,9 +1,9 @@
-/** Arguments checked against a schema: by the producer before anything is written, by the thread before the body. */
+/** Checks arguments against a schema: in the producer before anything is written, and in the thread before the body. */
 import { InvalidArgumentsError, InvalidOptionError } from '../core/errors.js';
 
 /**
- * The interface that zod, valibot, arktype and others share (Standard Schema, version 1), as far as docket uses it. `I`
- * is what callers give, `O` what the body receives.
+ * The part that docket uses of the interface that zod, valibot, arktype and others share (Standard Schema, version 1).
+ * `I` is the type that callers pass, `O` the one that the body receives.
  */
 export interface StandardSchema<I, O> {
   readonly '~standard': {
@@ -14,35 +14,36 @@ export interface StandardSchema<I, O> {
   };
 }
 
-/** What a schema makes of a value: its output, or what is wrong with it. */
+/** The result of a schema for a value: its output, or a list of problems. */
 export type SchemaResult<O> =
   | { readonly value: O; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
+/** One problem that a schema has found. */
 export interface SchemaIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** Any schema, whatever it takes and gives. */
+/** Any schema, whatever its input and output are. */
 export type AnySchema = StandardSchema<unknown, unknown>;
 
-/** @throws InvalidOptionError when it is not a schema */
+/** @throws InvalidOptionError when `schema` is not a Standard Schema */
 export function checkSchema(schema: unknown): asserts schema is AnySchema {
   const standard = isObject(schema) ? (schema as Partial<AnySchema>)['~standard'] : undefined;
   if (isObject(standard) && typeof standard.validate === 'function') return;
-  throw new InvalidOptionError('input', 'expected a Standard Schema, such as zod, valibot and arktype make them');
+  throw new InvalidOptionError('input', 'expected a Standard Schema, such as one of zod, valibot or arktype');
 }
 
 /**
- * Gives the schema's output for the arguments; a promise only when the schema itself is asynchronous, so that an `add`
- * need not wait.
- * @throws InvalidArgumentsError listing what is wrong
+ * Returns the output of the schema for the arguments. It is a promise only when the schema is asynchronous, so that an
+ * `add` need not wait otherwise.
+ * @throws InvalidArgumentsError listing the problems
  */
 export function validateArguments(task: string, schema: AnySchema, args: unknown): unknown {
   const result = schema['~standard'].validate(args);
   if (!isPromise(result)) return outputOf(task, result);
-  return Promise.resolve(result).then((later) => outputOf(task, later)); // one of the language's own, whoever made it
+  return Promise.resolve(result).then((later) => outputOf(task, later)); // `result` may be any thenable
 }
 
 function outputOf(task: string, result: SchemaResult<unknown>): unknown {
@@ -65,7 +66,7 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown })?.then === 'function';
 }
 
-/** Schemas may be functions with fields: those of arktype are. */
+/** Schemas may be functions with fields, as those of arktype are. */
 function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -1,8 +1,11 @@
-/** A task: a named function with policies. Its name is the wire format; its code never leaves the process that loaded it. */
+/**
+ * Declares tasks: named functions with policies. The name travels; the code never leaves the process that loaded it.
+ */
 
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import type { PerpetualControl, RetryControl, TaskContext, TimeoutControl } from './context.js';
+import type { AnyTask, Task } from './declared-task.js';
 import { checkUses, type Dependencies, type DependencyArguments, type Injected } from './dependencies.js';
 import {
   type LimitPolicy,
@@ -13,19 +16,9 @@ import {
 } from './policies.js';
 import { type AnySchema, checkSchema, type StandardSchema } from './schema.js';
 
-declare const args: unique symbol;
-declare const result: unique symbol;
+export type { AnyTask, Task } from './declared-task.js';
 
-/** A declared task. `A` is what callers give, `R` what the body returns; both exist for the compiler only. */
-export interface Task<Name extends string, A, R> {
-  readonly name: Name;
-  readonly [args]: (a: A) => void;
-  readonly [result]: R;
-}
-
-/** Any task, whatever its arguments and result. */
-export type AnyTask = Task<string, never, unknown>;
-
+/** Options of {@link task}. */
 export interface TaskOptions<
   U extends Dependencies = {},
   N extends string = never,
@@ -35,54 +28,56 @@ export interface TaskOptions<
   D extends Duration | undefined = undefined,
 > {
   /**
-   * What happens after a failed attempt. With it, the body may also use `ctx.retry`.
-   * @default no retry: one failed attempt fails the execution
+   * Whether and when a failed attempt is retried. With it, the body can also use `ctx.retry`.
+   * @default one failed attempt fails the execution
    */
   readonly retry?: T;
   /**
-   * Runs the task again and again under the same key. With it, the body may also use `ctx.perpetual`.
-   * @default one run
+   * Runs the task again and again under the same key. With it, the body can also use `ctx.perpetual`.
+   * @default the task runs once
    */
   readonly perpetual?: P;
   /**
-   * How long an attempt may take, more than 0: making its dependencies, the body, and the clean-up have as much each.
-   * `ctx.signal` aborts when it is over, and the attempt fails with a TimeoutError even if the body returns later. With
-   * it, the body may also use `ctx.timeout`.
+   * How long each phase of an attempt may take, more than 0. Creating the dependencies, the body and the clean-up each
+   * have this time. When it is over, `ctx.signal` aborts, and the attempt fails with a TimeoutError even if the body
+   * returns later. With it, the body can also use `ctx.timeout`.
    * @default no limit
    */
   readonly timeout?: D;
   /**
-   * When executions wait or are dropped, as a whole or for each value of an argument.
+   * Limits that make executions wait or drop them, for the task as a whole or for each value of an argument.
    * @default none
    */
   readonly limits?: readonly LimitPolicy<N>[];
   /**
-   * Arguments that log lines about attempts show: their `'value'`, or their `'length'` or size. All others are private.
+   * Arguments that log lines about attempts may show: their `'value'`, or only their `'length'` or size. All other
+   * arguments are private.
    * @default none
    */
   readonly logged?: { readonly [K in L]: 'value' | 'length' };
   /**
-   * Dependencies, by the name they have on the context. Each name must be free there.
+   * Dependencies by their names on the context. A name must not be one that the context already has.
    * @default none
    */
   readonly uses?: U;
 }
 
-/** The option `input`, which also says what the arguments are. */
+/** The option `input`, which also determines the type of the arguments. */
 export interface InputOption<I, O> {
   /**
-   * Any Standard Schema, such as zod, valibot and arktype make them. Callers give its input, checked before it is
-   * added; it is checked again before the body, which gets its output. Arguments that do not match fail for good.
+   * Any Standard Schema, such as one of zod, valibot or arktype. Callers pass its input, which is checked before it is
+   * added. It is checked again before the body, which gets the output. Arguments that do not match fail the execution
+   * without a retry.
    */
   readonly input: StandardSchema<I, O>;
 }
 
-/** Stands in for a task that names an argument which it does not have: nothing takes it for a task. */
+/** The type of a task that names an argument which it does not have. It cannot be used as a task. */
 export interface UnknownArgument<N> {
   readonly 'is not an argument of this task': N;
 }
 
-/** What the declared policies add to the body's context. */
+/** The fields that declared policies add to the body's context. */
 export type Controls<
   P extends PerpetualPolicy | undefined,
   T extends RetryPolicy | undefined,
@@ -91,14 +86,17 @@ export type Controls<
   (T extends RetryPolicy ? RetryControl : {}) &
   (D extends Duration ? TimeoutControl : {});
 
-/** The task, unless its options name what is not among the arguments `A`, or its dependencies need more of `B`. */
+/**
+ * The type of a task; an error type when its options name an argument not in `A`, or its dependencies need more than
+ * `B`.
+ */
 type Declared<Name extends string, A, B, R, U, Named> = [Named] extends [keyof A]
   ? B extends DependencyArguments<U>
     ? Task<Name, A, R>
     : UnknownArgument<'a dependency needs arguments this task does not have'>
   : UnknownArgument<Exclude<Named, keyof A>>;
 
-/** What a thread needs to run a task. */
+/** The part of a task that a thread needs to run it. */
 export interface TaskDefinition {
   readonly name: string;
   readonly policies: TaskPolicies;
@@ -108,18 +106,18 @@ export interface TaskDefinition {
   readonly logged?: LoggedArguments;
 }
 
-/** How the arguments that may be shown are shown. */
+/** How log lines show the arguments that they may show. */
 export type LoggedArguments = Readonly<Record<string, 'value' | 'length'>>;
 
 /**
- * Declares a task: a function that workers run when somebody adds it to a docket.
+ * Declares a task: a function that a worker runs for each execution added to a docket.
  *
- * @param name - how workers find the task: explicit, stable, up to 512 bytes. Executions waiting in Redis hold it, so
- *   renaming a task strands them.
- * @param run - the body, sync or async. Its first parameter is one object with named fields and must be annotated,
- *   unless `input` says what it is.
+ * @param name - name by which workers find the task, 1 to 512 bytes. Executions in Redis refer to it, so renaming a
+ *   task leaves them without a task to run.
+ * @param run - the body, sync or async. Its first parameter is one object with named fields, whose type must be
+ *   annotated unless `input` determines it.
  * @throws InvalidOptionError when the name is empty, longer than 512 bytes or has control characters, when an option is
- *   not what it should be, or when `run` is not a function
+ *   not valid, or when `run` is not a function
  * @example
  * ```ts
  * export const hello = task('hello', async ({ name }: { name: string }) => `hello ${name}`);
@@ -177,13 +175,16 @@ export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknow
     name,
     policies: resolvePolicies(options),
     run: run as TaskDefinition['run'],
-    ...whatElse(options),
+    ...threadOptions(options),
   };
   return Object.freeze({ name, [DEFINITION]: Object.freeze(definition) });
 }
 
-/** The options that only the thread needs; what is not declared is not there, so that a thread sees it at a glance. */
-function whatElse({ input, uses, logged }: AnyOptions): Pick<TaskDefinition, 'input' | 'uses' | 'logged'> {
+/**
+ * Returns the options that only the thread needs. Those that are not declared are absent, so that a check for them is
+ * cheap.
+ */
+function threadOptions({ input, uses, logged }: AnyOptions): Pick<TaskDefinition, 'input' | 'uses' | 'logged'> {
   if (input !== undefined) checkSchema(input);
   return {
     ...(input !== undefined && { input }),
@@ -201,27 +202,33 @@ function checkLogged(logged: LoggedArguments): LoggedArguments {
   return Object.freeze({ ...logged });
 }
 
-/** Tells whether a value was made with {@link task}, by this copy of the package or another one. */
+/** Tells whether a value was made with {@link task}, of this copy of the package or another one. */
 export function isTask(value: unknown): value is AnyTask {
   return typeof value === 'object' && value !== null && DEFINITION in value;
 }
 
-/** Gives what a thread needs to run the task. */
+/** Returns the definition of a task. */
 export function definitionOf(task: AnyTask): TaskDefinition {
   return (task as unknown as { [DEFINITION]: TaskDefinition })[DEFINITION];
 }
 
-/** @throws InvalidOptionError when it is empty, longer than 512 bytes, or has control characters or lone surrogates */
+/**
+ * @throws InvalidOptionError when the name is empty, longer than 512 bytes, or has control characters or lone
+ *   surrogates
+ */
 export function checkTaskName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') {
-    throw new InvalidOptionError('name', 'a task needs a name, a string that is not empty');
+    throw new InvalidOptionError('name', 'expected the name of a task, a string that is not empty');
   }
   const bytes = Buffer.byteLength(name);
   if (bytes > MAXIMUM_NAME_BYTES) {
-    throw new InvalidOptionError('name', `a task's name has at most ${MAXIMUM_NAME_BYTES} bytes, got ${bytes}`);
+    throw new InvalidOptionError('name', `expected a name of at most ${MAXIMUM_NAME_BYTES} bytes, got ${bytes}`);
   }
   if (UNSAFE.test(name)) {
-    throw new InvalidOptionError('name', `a task's name has no control characters, got ${JSON.stringify(name)}`);
+    throw new InvalidOptionError(
+      'name',
+      `expected a name without control characters and lone surrogates, got ${JSON.stringify(name)}`,
+    );
   }
 }
 
@@ -237,7 +244,7 @@ type AnyOptions = TaskOptions<
 > &
   Partial<InputOption<unknown, unknown>>;
 
-/** In the global registry, so that a task module with its own copy of docket in `node_modules` still works. */
+/** In the global symbol registry, so that a task module with its own copy of docket works. */
 const DEFINITION: unique symbol = Symbol.for('docket.task');
 
 const MAXIMUM_NAME_BYTES = 512;

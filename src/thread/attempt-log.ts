@@ -1,4 +1,4 @@
-/** The two lines that tell of an attempt. Arguments are private unless the task says which may be shown. */
+/** Logs the start and the end of an attempt. Arguments are private unless the task lists them in `logged`. */
 import { inspect } from 'node:util';
 import type { Outcome } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
@@ -7,7 +7,7 @@ import type { Attempt } from './attempt.js';
 
 const LONGEST_VALUE = 100;
 
-/** Tells that an attempt starts, and how late; gives the text by which `logEnd` calls it. */
+/** Logs that an attempt starts, and how late it is. Returns the text that names the call, for `logEnd`. */
 export function logStart(attempt: Attempt, args: unknown): string {
   const call = `${attempt.envelope.task}(${argumentsOf(args, attempt.task.logged ?? {})})`;
   const punctualityMs = Math.max(0, Math.round(Date.now() - attempt.item.dueMs));
@@ -15,7 +15,7 @@ export function logStart(attempt: Attempt, args: unknown): string {
   return call;
 }
 
-/** Tells how the attempt ended, after how long, and where a failure came from. */
+/** Logs how an attempt ended, how long it took, and the stack of its error. */
 export function logEnd(attempt: Attempt, call: string, outcome: Outcome): void {
   const durationMs = Math.round((monotonicMs() - attempt.startedMs) * 1_000) / 1_000;
   const hasFailed = outcome.kind === 'failed' || outcome.kind === 'retry';
@@ -23,7 +23,7 @@ export function logEnd(attempt: Attempt, call: string, outcome: Outcome): void {
   attempt.logger.debug({ durationMs, ...(stack && { stack }) }, `${call} ${endOf(outcome)}`);
 }
 
-/** What was thrown may be anything, and may throw when it is looked at. */
+/** Reads the stack of a thrown value, which may be anything and may throw when it is read. */
 function stackOf(error: unknown): string | undefined {
   try {
     return error instanceof Error && error.stack ? String(error.stack) : undefined;
@@ -47,6 +47,7 @@ function endOf(outcome: Outcome): string {
   }
 }
 
+/** Describes the arguments: those that may be shown, and dots for all others. */
 function argumentsOf(args: unknown, logged: LoggedArguments): string {
   if (typeof args !== 'object' || args === null) return '...';
   const shown = Object.entries(logged).map(([name, how]) => {
@@ -68,11 +69,11 @@ function textOf(value: unknown): string {
   return line.length > LONGEST_VALUE ? `${line.slice(0, LONGEST_VALUE - 1)}…` : line;
 }
 
-/** How much there is of what has a length or a size, and how many fields of anything else. */
+/** Returns the length or size of a value, or its number of fields when it has neither. */
 function lengthOf(value: unknown): string {
   if (typeof value === 'string') return String(value.length);
   if (typeof value !== 'object' || value === null) return '?';
   const { length, size, byteLength } = value as { length?: unknown; size?: unknown; byteLength?: unknown };
-  const count = [length, size, byteLength].find((one) => typeof one === 'number');
+  const count = [length, size, byteLength].find((it) => typeof it === 'number');
   return String(count ?? Object.keys(value).length);
 }

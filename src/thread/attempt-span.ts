@@ -1,8 +1,9 @@
-/** The span of an attempt: from its arguments to the end of its clean-up, whatever becomes of it. */
+/** The span of an attempt. It lasts from the decoding of the arguments to the end of the clean-up. */
 import type { Outcome } from '../channel/protocol.js';
 import type { Tracer } from '../tracing/tracing.js';
 import type { Attempt } from './attempt.js';
 
+/** Runs an attempt in a span that carries its outcome and, if it failed, its error. */
 export function runInSpan(attempt: Attempt, tracer: Tracer, run: () => Promise<Outcome>): Promise<Outcome> {
   const { envelope, scope, item } = attempt;
   const attributes = {

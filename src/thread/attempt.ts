@@ -1,41 +1,28 @@
 /**
- * One attempt as the executor sees it: whether it must end, and why. Made for every execution, so everything that costs
- * is made on first use.
+ * One attempt and everything that belongs to it. Owns the answer to whether it must stop, and why. An attempt is
+ * created for every execution, so all its expensive parts are created on first use.
  */
 
-import type { ChunkItem, ProgressMessage } from '../channel/protocol.js';
-import { type SlotTable, StopReason } from '../channel/slots.js';
+import type { ChunkItem } from '../channel/protocol.js';
+import { StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { Logger, TaskDocket } from '../tasks/context.js';
+import type { Logger } from '../tasks/context.js';
+import type { NextRunOverride } from '../tasks/next-run.js';
 import type { TaskDefinition } from '../tasks/task.js';
-import type { Tracing } from '../tracing/tracing.js';
 import type { Envelope } from '../wire/envelope.js';
-import { Clock } from './clock.js';
+import { Deadline } from './deadline.js';
 import { NextRunRequest } from './next-run.js';
 import { AttemptProgress } from './progress.js';
 import { RunningExecution } from './running-execution.js';
+import type { ThreadScope } from './scope.js';
 
-/** What all attempts on one thread share. */
-export interface ThreadScope {
-  readonly slots: SlotTable;
-  readonly docketName: string;
-  /** Whether and how attempts are traced. */
-  readonly tracing: Tracing;
-  readonly worker: { readonly name: string; readonly threadId: number };
-  /** Largest encoded arguments or result in bytes. */
-  readonly maxPayloadBytes: number;
-  /** The thread's own docket, opened on first use. */
-  docket(): TaskDocket;
-  logger(fields: Readonly<Record<string, unknown>>): Logger;
-  /** Sends the message of an attempt's progress while the attempt runs. */
-  report(message: ProgressMessage): void;
-}
-
-/** The reason of `ctx.signal` when a worker that stops can wait no longer. */
+/**
+ * The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere.
+ */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   constructor() {
-    super('the worker ends this attempt, because it stops or lost the lease: it runs again elsewhere, uncharged');
+    super('the worker stops or has lost the lease, so this attempt must end: the execution runs again elsewhere');
   }
 }
 
@@ -44,11 +31,11 @@ export class Attempt {
   readonly envelope: Envelope;
   readonly task: TaskDefinition;
   readonly scope: ThreadScope;
-  /** On the monotonic clock. */
+  /** When it began, on the monotonic clock. */
   readonly startedMs: number;
-  /** `null` without a timeout. */
-  readonly clock: Clock | null;
-  /** What it threw, once it is over. */
+  /** `null` when the task has no timeout. */
+  readonly deadline: Deadline | null;
+  /** The error it ended with; `undefined` while it runs, and when there was none. */
   failure: { readonly error: unknown } | undefined;
   #aborting: AbortController | undefined;
   #logger: Logger | undefined;
@@ -62,9 +49,10 @@ export class Attempt {
     this.task = task;
     this.scope = scope;
     this.startedMs = startedMs;
-    this.clock = task.policies.timeoutMs === undefined ? null : this.#makeClock(task.policies.timeoutMs);
+    this.deadline = task.policies.timeoutMs === undefined ? null : this.#createDeadline(task.policies.timeoutMs);
   }
 
+  /** Key of the execution, or its id when it has none. */
   get key(): string {
     return this.item.record ?? this.envelope.id ?? '';
   }
@@ -81,17 +69,17 @@ export class Attempt {
   }
 
   get progress(): AttemptProgress {
-    const isKept = this.item.record !== null && this.envelope.ttlMs > 0;
-    this.#progress ??= new AttemptProgress(this.scope, this.item, isKept);
+    const isStored = this.item.record !== null && this.envelope.ttlMs > 0;
+    this.#progress ??= new AttemptProgress(this.scope, this.item, isStored);
     return this.#progress;
   }
 
-  /** The attempt is over: what it says of its progress from now on is lost. Answers with its last message, if it set any. */
+  /** Ends the progress, because the attempt is over. Returns its last message; `undefined` when it set none. */
   endProgress(): string | null | undefined {
     return this.#progress?.end();
   }
 
-  /** What a perpetual task says of its next run. */
+  /** What the body requests for the next run; `null` when the task is not perpetual. */
   get nextRun(): NextRunRequest | null {
     const { perpetual } = this.task.policies;
     if (!perpetual) return null;
@@ -99,27 +87,30 @@ export class Attempt {
     return this.#nextRun;
   }
 
-  /** What was said of the next run, without making room for it. */
-  get saidOfNextRun(): NextRunRequest | undefined {
-    return this.#nextRun;
+  /** What the body has changed about the next run; `null` when it has changed nothing. */
+  get nextRunOverride(): NextRunOverride | null {
+    return this.#nextRun ? this.#nextRun.override : null;
   }
 
   get signal(): AbortSignal {
     if (!this.#aborting) {
       this.#aborting = new AbortController();
-      this.wake();
+      this.abortIfStopped();
     }
     return this.#aborting.signal;
   }
 
-  /** Fires the signal if the attempt must end; called when the thread is told to look, and by the timer. */
-  wake(): void {
+  /**
+   * Aborts the signal if the attempt must stop. Called when the coordinator has asked the thread to look, and by the
+   * timer.
+   */
+  abortIfStopped(): void {
     if (!this.#aborting || this.#aborting.signal.aborted) return;
     const reason = this.reasonToStop();
     if (reason) this.#aborting.abort(reason);
   }
 
-  /** Why the attempt must end, if it must. A cancel comes first, because nothing follows it. */
+  /** Returns why the attempt must stop, if it must. A cancel comes first, because nothing follows it. */
   reasonToStop(): Error | null {
     const reason = this.stopReason;
     if (reason === StopReason.cancelled) return new ExecutionCancelledError(this.key);
@@ -131,7 +122,10 @@ export class Attempt {
     if (reason) throw reason;
   }
 
-  /** Cheap enough for every turn of a busy loop: a load from shared memory, and a look at the clock if there is one. */
+  /**
+   * Cheap enough for every turn of a busy loop: one load from shared memory, and a look at the clock if there is a
+   * timeout.
+   */
   get mustStop(): boolean {
     return this.stopReason !== null || this.timedOut !== null;
   }
@@ -141,15 +135,15 @@ export class Attempt {
   }
 
   get timedOut(): TimeoutError | null {
-    return this.clock === null ? null : this.clock.timedOut;
+    return this.deadline === null ? null : this.deadline.timedOut;
   }
 
-  #makeClock(timeoutMs: number): Clock {
-    return new Clock({
+  #createDeadline(timeoutMs: number): Deadline {
+    return new Deadline({
       task: this.envelope.task,
       timeoutMs,
       announce: (deadlineMs) => this.scope.slots.setDeadline(this.item.row, deadlineMs),
-      onTimeout: () => this.wake(),
+      onTimeout: () => this.abortIfStopped(),
     });
   }
 }

@@ -1,6 +1,6 @@
-/** What a body gets as `ctx`: a view of its attempt. A dependency gets one of its own, with its own `uses` on it. */
+/** The `ctx` of a body: a view of its attempt. Each dependency gets a view of its own, which has its own `uses`. */
 
-import type { Due } from '../core/due.js';
+import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { toMs } from '../core/duration.js';
 import type {
   Logger,
@@ -13,9 +13,8 @@ import type {
 import type { Execution } from '../tasks/execution.js';
 import type { Progress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
-import { dueAfter, dueAt } from './next-run.js';
 
-/** Thrown by `ctx.retry.after` and `.at` to leave the body; the executor makes an outcome of it. */
+/** Thrown by `ctx.retry.after` and `ctx.retry.at` to leave the body. It becomes the outcome `retry`. */
 export class RetryRequest extends Error {
   constructor(readonly due: Due) {
     super('the task asked for another attempt');
@@ -63,7 +62,7 @@ export class AttemptContext implements TaskContext, RetryControl {
     return this.#attempt.mustStop;
   }
 
-  // A property, so that it works when it is destructured; the getter keeps contexts that never ask free of it.
+  // Returns a function that works when destructured. A getter, so that contexts that never use it do not pay for it.
   get throwIfCancelled(): () => void {
     return () => this.#attempt.throwIfStopped();
   }
@@ -79,18 +78,18 @@ export class AttemptContext implements TaskContext, RetryControl {
     };
   }
 
-  /** Undefined unless the task is perpetual; typed on its tasks only. */
+  /** Undefined unless the task is perpetual. Only the context type of perpetual tasks has it. */
   get perpetual(): PerpetualControl['perpetual'] | undefined {
     return this.#attempt.nextRun?.control;
   }
 
-  /** Undefined unless the task has a timeout; typed on its tasks only. */
+  /** Undefined unless the task has a timeout. Only the context type of tasks with a timeout has it. */
   get timeout(): TimeoutControl['timeout'] | undefined {
-    const { clock } = this.#attempt;
-    if (!clock) return undefined;
+    const { deadline } = this.#attempt;
+    if (!deadline) return undefined;
     return {
-      extend: (by) => clock.extend(by === undefined ? undefined : toMs(by, 'timeout.extend')),
-      remaining: () => clock.remainingMs,
+      extend: (by) => deadline.extend(by === undefined ? undefined : toMs(by, 'timeout.extend')),
+      remaining: () => deadline.remainingMs,
     };
   }
 }

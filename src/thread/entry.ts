@@ -1,4 +1,4 @@
-/** A worker thread: loads the task modules once, then runs the chunks it is sent. Started by piscina. */
+/** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks it receives. */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {
   ASKED,
@@ -24,7 +24,7 @@ import { Scope } from './scope.js';
 let scope: Scope | undefined;
 let executor: Executor | undefined;
 
-/** Answers one message of the coordinator; what it returns is posted back. */
+/** Handles one message of the coordinator. The return value is posted back as the reply. */
 export default async function receive(message: ToThread): Promise<Booted<Manifest> | OutcomeBatch | null> {
   switch (message.kind) {
     case 'boot':
@@ -52,7 +52,7 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
     placements: (placements: PlacementCounts) => send({ kind: 'placements', placements }),
   };
   scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
-  await scope.tracing.load(); // the task modules may have registered who traces
+  await scope.tracing.load(); // the task modules may have registered a provider
   executor = new Executor({
     loaded,
     scope,
@@ -60,21 +60,25 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
     logsAttempts: config.logsAttempts,
     report: (batch) => send({ kind: 'outcomes', batch }),
   });
+  // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();
     executor?.flush();
-  }); // a task ended the thread: process.exit() or an uncaught error
-  void attendForEver(executor, new Int32Array(config.attention));
+  });
+  void attendForever(executor, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };
 }
 
-/** An error is encoded: thrown across the border it would lose its class and code. */
+/** Encodes the error, which would lose its class and code if it were thrown across the border of threads. */
 function bootFailed(error: unknown): Booted<Manifest> {
   return { kind: 'failed', error: new Uint8Array(encodeError(error)) };
 }
 
-/** Waits on a word in shared memory: 37 us from the coordinator's store to the signal, and no message is needed. */
-async function attendForEver(executor: Executor, attention: Int32Array): Promise<never> {
+/**
+ * Looks for cancelled attempts whenever the coordinator asks (see ASKED in `protocol.ts`). It takes 37 us from the
+ * coordinator's store to the abort of a signal, and no message is needed.
+ */
+async function attendForever(executor: Executor, attention: Int32Array): Promise<never> {
   for (;;) {
     const seen = Atomics.load(attention, ASKED);
     Atomics.store(attention, HEARD, seen);

@@ -1,8 +1,9 @@
 /**
- * Runs the executions that were shipped to one thread: up to `concurrency` at once, in the order they came.
+ * Runs the shipments of one thread: up to `concurrency` at once, in the order in which they came.
  *
- * Owns the rule that an execution starts only after it won its slot, and starts as late as possible: what waits behind
- * others can still be taken back. Knows nothing of Redis, leases or the coordinator.
+ * Owns the rule that an attempt starts only after it has begun its row of the slot table, and does so as late as
+ * possible, so that shipments that wait behind others can still be revoked. Knows nothing of Redis, leases or the
+ * coordinator.
  */
 
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
@@ -13,31 +14,35 @@ import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
 import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
 import { Envelope } from '../wire/envelope.js';
-import { Attempt, type ThreadScope } from './attempt.js';
+import { Attempt } from './attempt.js';
 import { type AttemptServices, runAttempt } from './run-attempt.js';
+import type { ThreadScope } from './scope.js';
 import { SharedInstances } from './shared-instances.js';
 
 export interface ExecutorOptions {
   readonly loaded: LoadedTasks;
   readonly scope: ThreadScope;
+  /** Maximum number of attempts at once. */
   readonly concurrency: number;
-  /** Whether the start and the end of each attempt are told at `debug`. */
+  /** Whether the start and the end of each attempt are logged, at `debug`. */
   readonly logsAttempts: boolean;
-  /** Takes outcomes that should not wait for the end of their chunk. */
+  /** Sends outcomes that should not wait for the end of their chunk. */
   readonly report: (batch: OutcomeBatch) => void;
 }
 
 /**
- * Outcomes wait for company at most this long while their chunk goes on. By a timer, and before each start: what starts
- * may hold the event loop, and with it the timer, for long. Results that are younger then wait for it; what has none the
- * coordinator takes from the slot table.
+ * Maximum time for which an outcome waits for others while its chunk goes on. It is checked by a timer and before each
+ * start, because the next body may block the event loop, and with it the timer, for long. Results that are younger then
+ * wait for that body; outcomes without a result reach the coordinator through the slot table.
  */
 const REPORT_AFTER_MS = 0.5;
 
 interface Chunk {
   readonly outcomes: OutcomeCollector;
+  /** Number of items that are not over. */
   left: number;
   reportTimer: NodeJS.Timeout | undefined;
+  /** Replies to the chunk with the outcomes that were not reported. */
   readonly done: (rest: OutcomeBatch) => void;
 }
 
@@ -45,12 +50,12 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #slots: SlotTable;
   readonly #shared: SharedInstances;
-  readonly #surroundings: AttemptServices;
+  readonly #services: AttemptServices;
   readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
   readonly #running = new Set<Attempt>();
   readonly #chunks = new Set<Chunk>();
   #isPumping = false;
-  /** When the oldest outcome ended that is not reported. */
+  /** When the oldest outcome that is not reported was added. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ExecutorOptions) {
@@ -58,10 +63,10 @@ export class Executor {
     const { loaded, scope, logsAttempts } = options;
     this.#slots = scope.slots;
     this.#shared = new SharedInstances(new SharedContext(scope));
-    this.#surroundings = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
+    this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
-  /** Runs a chunk; resolves when all of it is over, with the outcomes that were not reported before. */
+  /** Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before. */
   run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
     return new Promise((done) => {
       const chunk: Chunk = { outcomes: new OutcomeCollector(), left: items.length, reportTimer: undefined, done };
@@ -71,23 +76,23 @@ export class Executor {
     });
   }
 
-  /** Reports what has ended: the thread is about to, and what is not reported would run again. */
+  /** Reports all outcomes. When the thread ends, executions whose outcome was not reported would run again. */
   flush(): void {
     this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
     for (const chunk of this.#chunks) this.#report(chunk);
   }
 
-  /** Looks which runs were cancelled and fires their signals. */
+  /** Looks which attempts must stop, and aborts their signals. */
   attend(): void {
-    for (const attempt of this.#running) attempt.wake();
+    for (const attempt of this.#running) attempt.abortIfStopped();
   }
 
-  /** Cleans up what the executions shared: the thread is about to be ended. Logs what fails; never rejects. */
+  /** Cleans up the shared dependencies, because the thread is about to end. Logs failures; never rejects. */
   async dispose(): Promise<void> {
     await this.#shared.dispose(this.#options.scope.logger({}));
   }
 
-  /** Starts what may start. A loop, not recursion: a chunk of synchronous tasks ends within one call. */
+  /** Starts as many items as may run. A loop and not recursion: a chunk of synchronous tasks ends within one call. */
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
@@ -102,7 +107,7 @@ export class Executor {
     const nowMs = monotonicMs();
     if (nowMs - this.#unreportedSinceMs > REPORT_AFTER_MS) this.flush();
     if (!this.#slots.begin(item.row, item.epoch, nowMs)) {
-      this.#advance(chunk); // taken back: it runs elsewhere
+      this.#advance(chunk); // revoked: it runs elsewhere
       return;
     }
     const envelope = new Envelope(item.message);
@@ -113,23 +118,23 @@ export class Executor {
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
     this.#running.add(attempt);
-    runAttempt(attempt, this.#surroundings).then((outcome) => {
+    runAttempt(attempt, this.#services).then((outcome) => {
       this.#running.delete(attempt);
       this.#end(item, chunk, outcome, attempt.endProgress());
       this.#pump();
     });
   }
 
-  /** `message` is the last one of its progress; `undefined` when there was none. */
+  /** @param message - the last progress message; `undefined` when there was none */
   #end(item: ChunkItem, chunk: Chunk, outcome: Outcome, message: string | null | undefined): void {
     const endedMs = monotonicMs();
     const isSilent = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
     const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
     this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
-    const ticket = shipmentIdOf(item.row, item.epoch);
-    chunk.outcomes.add(ticket, outcome);
-    if (message !== undefined) chunk.outcomes.addMessage({ ticket, message });
+    const shipmentId = shipmentIdOf(item.row, item.epoch);
+    chunk.outcomes.add(shipmentId, outcome);
+    if (message !== undefined) chunk.outcomes.addMessage({ shipmentId, message });
     this.#advance(chunk);
   }
 
@@ -150,7 +155,7 @@ export class Executor {
   }
 }
 
-/** What the factories of shared dependencies get. The docket is opened by those that ask for it. */
+/** The context of the factories of shared dependencies. The docket is opened by the first one that uses it. */
 class SharedContext implements ThreadContext {
   readonly worker: ThreadContext['worker'];
   readonly #scope: ThreadScope;

@@ -1,6 +1,6 @@
-/** What the body of a perpetual task says of its next run, collected until the attempt ends. */
+/** Collects what the body of a perpetual task requests for its next run, until the attempt ends. */
 
-import type { Due } from '../core/due.js';
+import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, PayloadTooLargeError } from '../core/errors.js';
 import type { PerpetualControl } from '../tasks/context.js';
@@ -16,7 +16,7 @@ export class NextRunRequest {
   #due: Due | undefined;
   #args: Uint8Array | undefined;
   #isEnded = false;
-  /** What `ctx.perpetual` gives. Its functions work destructured, too. */
+  /** The value of `ctx.perpetual`. Its functions work when destructured. */
   readonly control: PerpetualControl['perpetual'];
 
   constructor(policy: PerpetualData, task: string, maxPayloadBytes: number) {
@@ -46,8 +46,8 @@ export class NextRunRequest {
     };
   }
 
-  /** What was said; `null` when that is nothing, and the policy alone decides. */
-  get said(): NextRunOverride | null {
+  /** What differs from the policy; `null` when the body requested nothing, and the policy alone decides. */
+  get override(): NextRunOverride | null {
     if (this.#isEnded) return { isEnded: true };
     if (this.#everyMs === undefined && this.#due === undefined && this.#args === undefined) return null;
     return {
@@ -68,7 +68,7 @@ export class NextRunRequest {
     this.#everyMs = toMs(every, 'perpetual.every');
   }
 
-  /** A copy: what the encoder gives lies in memory that is used again. */
+  /** Encodes the arguments, and copies the bytes, because the encoder's memory is used again. */
   #setArguments(args: unknown): void {
     if (typeof args !== 'object' || args === null || Array.isArray(args)) {
       throw new InvalidOptionError('perpetual.perpetuate', 'expected one object with named fields');
@@ -79,15 +79,4 @@ export class NextRunRequest {
     }
     this.#args = bytes;
   }
-}
-
-/** @throws InvalidOptionError naming `option` when it is not a duration */
-export function dueAfter(delay: Duration, option: string): Due {
-  return { delayMs: toMs(delay, option) };
-}
-
-/** @throws InvalidOptionError naming `option` when it is not a valid date */
-export function dueAt(when: Date, option: string): Due {
-  if (when instanceof Date && !Number.isNaN(when.getTime())) return { atMs: when.getTime() };
-  throw new InvalidOptionError(option, 'expected a valid date');
 }

@@ -1,4 +1,6 @@
-/** Counts what the tasks of this thread add, and reports it now and then: one message for however many. */
+/**
+ * Counts what the tasks of this thread add through `ctx.docket`, and reports it at most every 100 ms in one message.
+ */
 import type { PlacementCounts } from '../channel/protocol.js';
 import type { CountedPlacement } from '../core/states.js';
 
@@ -13,6 +15,7 @@ export class PlacementCounter {
     this.#report = report;
   }
 
+  /** Counts one placement of a task. */
   add(what: CountedPlacement, task: string): void {
     const counts = this.#counts.get(what) ?? new Map<string, number>();
     this.#counts.set(what, counts);
@@ -20,7 +23,7 @@ export class PlacementCounter {
     this.#timer ??= setTimeout(() => this.flush(), REPORT_AFTER_MS).unref();
   }
 
-  /** Reports at once what there is. */
+  /** Reports the counts at once, if there are any. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,8 +1,8 @@
 /**
- * `ctx.progress`, made on first use. Current and total go straight into the slot table, which the coordinator looks at;
- * messages go over the thread's port, the latest one at most ten times a second, and once more with the outcome.
+ * `ctx.progress`. `current` and `total` go straight into the slot table, which the coordinator reads. Messages go over
+ * the thread's port: the latest one at most ten times a second, and once more with the outcome.
  *
- * Owns the rule that nothing is written after the attempt has ended: its row may have another tenant then.
+ * Owns the rule that nothing is written after the attempt has ended, because its row may have another shipment then.
  */
 
 import type { ChunkItem } from '../channel/protocol.js';
@@ -11,7 +11,7 @@ import { monotonicMs } from '../core/clock.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import { checkIncrement, checkMessage, checkTotal, type Progress } from '../tasks/progress.js';
-import type { ThreadScope } from './attempt.js';
+import type { ThreadScope } from './scope.js';
 
 const SEND_EVERY_MS = 100;
 
@@ -19,19 +19,21 @@ export class AttemptProgress implements Progress {
   readonly #scope: ThreadScope;
   readonly #row: number;
   readonly #epoch: number;
-  readonly #isKept: boolean;
+  readonly #isStored: boolean;
   #current = 0;
   #total = DEFAULT_TOTAL;
-  /** `undefined` until one was set. */
+  /** `undefined` until the body sets one. */
   #message: string | null | undefined;
   #hasUnsent = false;
   #sentMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  /** `isKept` says whether anybody will ever read it: messages of others stay here. */
-  constructor(scope: ThreadScope, { row, epoch }: ChunkItem, isKept: boolean) {
-    this.#isKept = isKept;
+  /**
+   * @param isStored - whether the execution keeps its progress; otherwise nobody can read a message, and none is sent
+   */
+  constructor(scope: ThreadScope, { row, epoch }: ChunkItem, isStored: boolean) {
+    this.#isStored = isStored;
     this.#scope = scope;
     this.#row = row;
     this.#epoch = epoch;
@@ -49,11 +51,16 @@ export class AttemptProgress implements Progress {
 
   readonly increment = (by = 1): void => {
     const current = this.#current + checkIncrement(by);
-    if (current > Number.MAX_SAFE_INTEGER) throw new InvalidOptionError('progress.increment', 'the sum is not exact');
+    if (current > Number.MAX_SAFE_INTEGER) {
+      throw new InvalidOptionError(
+        'progress.increment',
+        `expected a sum of at most ${Number.MAX_SAFE_INTEGER}, got ${current}`,
+      );
+    }
     if (this.#hasEnded) return;
     this.#current = current;
     this.#scope.slots.setCurrent(this.#row, current);
-    if (this.#hasUnsent) this.#send(); // a busy loop: no timer fires
+    if (this.#hasUnsent) this.#send(); // in a busy loop no timer fires
   };
 
   readonly setTotal = (total: number): void => {
@@ -67,18 +74,22 @@ export class AttemptProgress implements Progress {
     const checked = checkMessage(message);
     if (this.#hasEnded) return;
     this.#message = checked;
-    this.#hasUnsent = this.#isKept;
-    if (this.#isKept) this.#send();
+    this.#hasUnsent = this.#isStored;
+    if (this.#isStored) this.#send();
   };
 
-  /** Writes nothing from now on. Answers with the last message to be kept, whether it was sent or not; `undefined` for none. */
+  /**
+   * Writes nothing from now on. Returns the last message, whether it was sent or not; `undefined` when there is none to
+   * store.
+   */
   end(): string | null | undefined {
     this.#hasEnded = true;
     this.#hasUnsent = false;
     clearTimeout(this.#timer);
-    return this.#isKept ? this.#message : undefined;
+    return this.#isStored ? this.#message : undefined;
   }
 
+  /** Sends the message, now or when the last one is 100 ms old. */
   #send(): void {
     const leftMs = this.#sentMs + SEND_EVERY_MS - monotonicMs();
     if (leftMs > 0) {
@@ -90,6 +101,6 @@ export class AttemptProgress implements Progress {
     }
     this.#sentMs = monotonicMs();
     this.#hasUnsent = false;
-    this.#scope.report({ ticket: shipmentIdOf(this.#row, this.#epoch), message: this.message });
+    this.#scope.report({ shipmentId: shipmentIdOf(this.#row, this.#epoch), message: this.message });
   }
 }

@@ -1,6 +1,7 @@
-/** What a factory made, whatever its style: the value, and how to clean it up. */
+/** Makes one thing of all styles of factories: a value, and the function that cleans it up. */
 import { types } from 'node:util';
 
+/** What a factory has made. */
 export interface Provision {
   readonly value: unknown;
   /** `null` when there is nothing to clean up. */
@@ -8,8 +9,9 @@ export interface Provision {
 }
 
 /**
- * Waits for what a factory returned: a value, a promise, or a generator that yields the value.
- * @param borrowed - values that are not the factory's own, so that they are not disposed with it
+ * Waits for the value of a factory, which has returned the value, a promise or a generator that yields it.
+ * @param made - the return value of the factory
+ * @param borrowed - values that belong to other factories, and are not disposed when this factory returns one of them
  * @throws Error when a generator ends without a yield
  */
 export async function provisionOf(made: unknown, borrowed: readonly unknown[] = []): Promise<Provision> {
@@ -22,16 +24,16 @@ type Yielding = Generator | AsyncGenerator;
 
 async function fromGenerator(generator: Yielding): Promise<Provision> {
   const first = await generator.next();
-  if (first.done) throw new Error('its generator ended without a yield: yield the value once');
+  if (first.done) throw new Error('its generator ended without a yield: it must yield the value once');
   return { value: first.value, cleanUp: () => finish(generator) };
 }
 
-/** Resumes the generator in the same way however the body ended: the clean-up is the same for all ends. */
+/** Resumes the generator after the yield, where its clean-up is. It is resumed the same way however the body ended. */
 async function finish(generator: Yielding): Promise<void> {
   const second = await generator.next();
   if (second.done) return;
-  await generator.return(undefined); // runs what is in its `finally` blocks
-  throw new Error('its generator yielded more than once: after the first yield comes the clean-up');
+  await generator.return(undefined); // runs its `finally` blocks
+  throw new Error('its generator yielded more than once: only its clean-up may follow the first yield');
 }
 
 function disposalOf(value: unknown): (() => unknown) | null {

@@ -1,8 +1,8 @@
 /**
- * The dependencies of one execution: makes them before the body, cleans them up after it.
+ * Creates the dependencies of one attempt before its body, and cleans them up after it.
  *
- * Owns the order: one factory after the other, as declared, the dependencies of a dependency before it; clean-ups
- * strictly in reverse. Each factory runs at most once, however many use it.
+ * Owns the order: factories run one after the other as declared, the dependencies of a dependency before itself, and
+ * clean-ups run strictly in reverse. Each factory runs at most once, however many dependencies use it.
  */
 import { type Dependencies, type Dependency, dependencyOf } from '../tasks/dependencies.js';
 import type { NamedDependency } from '../tasks/loader.js';
@@ -17,12 +17,14 @@ interface Failure {
   readonly error: unknown;
 }
 
+/** Values of dependencies by the names they have on a context. */
 type Values = Record<string, unknown>;
 
 export class Resolution {
   readonly #attempt: Attempt;
   readonly #shared: SharedInstances;
   readonly #args: unknown;
+  /** Values by their factories. */
   readonly #values = new Map<unknown, unknown>();
   /** Factories that threw, or whose own dependencies did. */
   readonly #failed = new Set<unknown>();
@@ -36,8 +38,10 @@ export class Resolution {
   }
 
   /**
-   * Makes one level of dependencies and gives them by name. Goes on after a failure, so that all of them are told.
-   * @throws AggregateError naming those that failed, with what they threw; or why the attempt must stop, at once
+   * Creates dependencies and returns their values by name. Goes on after a failure, so that the error can name all
+   * failures.
+   * @throws AggregateError naming the dependencies that failed, with their errors; or, at once, the reason why the
+   *   attempt must stop
    */
   async open(uses: readonly NamedDependency[]): Promise<Values> {
     const values = await this.#level(uses, '');
@@ -46,8 +50,8 @@ export class Resolution {
   }
 
   /**
-   * Cleans up what was made, the last one first, all of it.
-   * @throws AggregateError naming those that failed, with what they threw
+   * Cleans up everything that was created, the last one first, also after a failure.
+   * @throws AggregateError naming the dependencies whose clean-up failed, with their errors
    */
   async close(): Promise<void> {
     const failures: Failure[] = [];
@@ -62,23 +66,24 @@ export class Resolution {
     throw aggregate(`the clean-up of dependencies of '${this.#attempt.envelope.task}' failed`, failures);
   }
 
-  /** The values by name; `null` when one is missing. */
+  /** Creates one level of dependencies and returns their values by name; `null` when one of them failed. */
   async #level(uses: readonly NamedDependency[], user: string): Promise<Values | null> {
     const values: Values = {};
-    let isWhole = true;
-    for (const [own, dependency] of uses) {
-      const name = user === '' ? own : `${user}.${own}`;
-      if (await this.#resolve(dependency, name)) values[own] = this.#values.get(dependencyOf(dependency).factory);
-      else isWhole = false;
+    let isComplete = true;
+    for (const [name, dependency] of uses) {
+      const path = user === '' ? name : `${user}.${name}`;
+      if (await this.#resolve(dependency, path)) values[name] = this.#values.get(dependencyOf(dependency).factory);
+      else isComplete = false;
     }
-    return isWhole ? values : null;
+    return isComplete ? values : null;
   }
 
+  /** Creates one dependency, unless it exists. Returns whether it has a value. */
   async #resolve(dependency: Dependency<unknown, never>, name: string): Promise<boolean> {
     const definition = dependencyOf(dependency);
     const { factory } = definition;
     if (this.#values.has(factory)) return true;
-    if (this.#failed.has(factory)) return false; // told already, under the name of its first user
+    if (this.#failed.has(factory)) return false; // reported under the name of its first user
     this.#attempt.throwIfStopped();
     try {
       if (definition.kind === 'shared') this.#values.set(factory, await this.#shared.get(definition.factory, name));
@@ -91,20 +96,20 @@ export class Resolution {
   }
 
   async #make(factory: (args: unknown, ctx: object) => unknown, uses: Dependencies, name: string): Promise<boolean> {
-    const own = await this.#level(Object.entries(uses), name);
-    if (!own) return false;
-    const context = Object.assign(new AttemptContext(this.#attempt), own);
-    const { value, cleanUp } = await provisionOf(factory(this.#args, context), Object.values(own));
+    const values = await this.#level(Object.entries(uses), name);
+    if (!values) return false;
+    const context = Object.assign(new AttemptContext(this.#attempt), values);
+    const { value, cleanUp } = await provisionOf(factory(this.#args, context), Object.values(values));
     if (cleanUp) this.#cleanUps.push({ name, cleanUp });
     this.#values.set(factory, value);
     return true;
   }
 }
 
-function aggregate(what: string, failures: readonly Failure[]): AggregateError {
+function aggregate(problem: string, failures: readonly Failure[]): AggregateError {
   const named = failures.map(({ name, error }) => `${name} (${lineOf(error)})`).join(', ');
   return new AggregateError(
     failures.map(({ error }) => error),
-    `${what}: ${named}`,
+    `${problem}: ${named}`,
   );
 }

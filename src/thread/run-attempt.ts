@@ -1,8 +1,8 @@
 /**
- * One attempt, from its arguments to its outcome, step by step.
+ * Runs one attempt step by step, from its encoded arguments to its outcome.
  *
- * Written so that a task without schema, dependencies, timeout and log lines pays for none of them: it waits for
- * nothing but its body, and nothing is made but its context.
+ * A task without schema, dependencies, timeout and log lines pays for none of them: it awaits nothing but its body, and
+ * only its context is created.
  */
 
 import type { Outcome } from '../channel/protocol.js';
@@ -20,7 +20,7 @@ import { failureOf, lineOf } from './failure.js';
 import { Resolution } from './resolution.js';
 import type { SharedInstances } from './shared-instances.js';
 
-/** What surrounds every attempt on a thread. */
+/** What every attempt on a thread uses. */
 export interface AttemptServices {
   /** Dependencies of the worker, outermost first. */
   readonly uses: readonly NamedDependency[];
@@ -29,52 +29,52 @@ export interface AttemptServices {
   readonly tracing: Tracing;
 }
 
-/** Runs an attempt to its very end, clean-up included, in a span if anybody wants one. Never rejects. */
-export function runAttempt(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
-  const { tracer } = surroundings.tracing;
-  if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, surroundings));
-  if (surroundings.tracing.mustLoad) void surroundings.tracing.load(); // for those to come
-  return runSteps(attempt, surroundings);
+/** Runs an attempt to its end, clean-up included, in a span if a tracer is registered. Never rejects. */
+export function runAttempt(attempt: Attempt, services: AttemptServices): Promise<Outcome> {
+  const { tracer } = services.tracing;
+  if (tracer) return runInSpan(attempt, tracer, () => runSteps(attempt, services));
+  if (services.tracing.mustLoad) void services.tracing.load(); // for later attempts
+  return runSteps(attempt, services);
 }
 
-async function runSteps(attempt: Attempt, surroundings: AttemptServices): Promise<Outcome> {
+async function runSteps(attempt: Attempt, services: AttemptServices): Promise<Outcome> {
   const { task } = attempt;
   let call: string | undefined;
   let resolution: Resolution | undefined;
   let result: Uint8Array | null = null;
   let failure: { readonly error: unknown } | undefined;
   try {
-    attempt.clock?.start();
+    attempt.deadline?.start();
     let args = decodeValue(attempt.envelope.args);
-    if (surroundings.logsAttempts) call = logStart(attempt, args);
+    if (services.logsAttempts) call = logStart(attempt, args);
     const context = new AttemptContext(attempt);
     if (task.input) args = await validateArguments(attempt.envelope.task, task.input, args);
-    if (task.uses || surroundings.uses.length > 0) {
-      resolution = new Resolution(attempt, surroundings.shared, args);
-      await resolution.open(surroundings.uses);
+    if (task.uses || services.uses.length > 0) {
+      resolution = new Resolution(attempt, services.shared, args);
+      await resolution.open(services.uses);
       if (task.uses) Object.assign(context, await resolution.open(Object.entries(task.uses)));
     }
     if (task.input || resolution) {
-      attempt.throwIfStopped(); // that took time: the body has not begun
-      attempt.clock?.start();
+      attempt.throwIfStopped(); // the steps above took time
+      attempt.deadline?.start();
     }
     result = encodeResult(attempt, await task.run(args, context));
   } catch (error) {
     failure = { error };
   }
-  attempt.clock?.stop();
+  attempt.deadline?.stop();
   if (attempt.timedOut) failure = { error: attempt.timedOut };
 
   if (resolution) {
-    attempt.clock?.start();
+    attempt.deadline?.start();
     try {
       await resolution.close();
     } catch (error) {
-      // The body's error says more; that of the clean-up would hide it.
+      // The error of the body says more, so that of the clean-up must not hide it.
       if (failure) attempt.logger.error({ error: lineOf(error) }, 'the clean-up after a failed attempt failed');
       else failure = { error };
     }
-    attempt.clock?.stop();
+    attempt.deadline?.stop();
     if (attempt.timedOut) failure ??= { error: attempt.timedOut };
   }
 
@@ -84,14 +84,17 @@ async function runSteps(attempt: Attempt, surroundings: AttemptServices): Promis
   return outcome;
 }
 
-/** Whatever it threw while it had to stop: timers and drivers make an error of their own of a signal that fires. */
+/**
+ * Whatever an attempt throws after it was asked to stop, its outcome is that it stopped: timers and drivers throw
+ * errors of their own when a signal aborts.
+ */
 function outcomeOf(
   attempt: Attempt,
   result: Uint8Array | null,
   failure: { readonly error: unknown } | undefined,
 ): Outcome {
   if (!failure) {
-    const next = attempt.saidOfNextRun?.said;
+    const next = attempt.nextRunOverride;
     return next ? { kind: 'completed', result, next } : { kind: 'completed', result };
   }
   const { stopReason } = attempt;

@@ -1,5 +1,9 @@
-/** `ctx.execution`: the handle of the execution that runs here. What it does not know it reads from the docket. */
+/**
+ * `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has
+ * the rest.
+ */
 
+import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
@@ -8,16 +12,27 @@ import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
 import { decodeValue } from '../wire/codec.js';
-import type { Attempt } from './attempt.js';
+import type { Envelope } from '../wire/envelope.js';
+import type { ThreadScope } from './scope.js';
+
+/** What the handle needs of the attempt that runs. */
+export interface RunningAttempt {
+  readonly key: string;
+  readonly item: ChunkItem;
+  readonly envelope: Envelope;
+  readonly scope: ThreadScope;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
+}
 
 export class RunningExecution implements Execution<unknown> {
-  readonly #attempt: Attempt;
+  readonly #attempt: RunningAttempt;
   readonly #startedAt: Date;
-  /** What was read last. */
+  /** The execution as it was last read from the docket. */
   #read: Execution<unknown> | null = null;
   #args: { readonly value: unknown } | undefined;
 
-  constructor(attempt: Attempt) {
+  constructor(attempt: RunningAttempt) {
     this.#attempt = attempt;
     this.#startedAt = new Date(Date.now() - (monotonicMs() - attempt.startedMs));
   }
@@ -28,7 +43,7 @@ export class RunningExecution implements Execution<unknown> {
   get task(): string {
     return this.#attempt.envelope.task;
   }
-  /** Decoded anew: the body may have changed its own. */
+  /** Decoded anew, because the body may have changed its arguments. */
   get args(): unknown {
     this.#args ??= { value: decodeValue(this.#attempt.envelope.args) };
     return this.#args.value;
@@ -61,10 +76,10 @@ export class RunningExecution implements Execution<unknown> {
     return this.#read?.waitingFor ?? null;
   }
 
-  /** As others see it: what the body just reported arrives here with the next `sync()` after it was written. */
+  /** The progress as others see it. A report of the body arrives here with the first `sync()` after it was written. */
   get progress(): ExecutionProgress {
     const read = () => this.#read?.progress;
-    const found = () => this.#known();
+    const stored = () => this.#readOrThrow();
     return {
       get current() {
         return read()?.current ?? 0;
@@ -78,23 +93,23 @@ export class RunningExecution implements Execution<unknown> {
       get updatedAt() {
         return read()?.updatedAt ?? null;
       },
-      increment: async (by) => await (await found()).progress.increment(by),
-      setTotal: async (total) => await (await found()).progress.setTotal(total),
-      setMessage: async (message) => await (await found()).progress.setMessage(message),
+      increment: async (by) => await (await stored()).progress.increment(by),
+      setTotal: async (total) => await (await stored()).progress.setTotal(total),
+      setMessage: async (message) => await (await stored()).progress.setMessage(message),
     };
   }
 
   async sync(): Promise<void> {
-    const found = await this.#find();
+    const found = await this.#readAgain();
     if (!found && this.#keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
   async result(options?: ResultOptions): Promise<unknown> {
-    return await (await this.#known()).result(options);
+    return await (await this.#readOrThrow()).result(options);
   }
 
   async *subscribe(): AsyncGenerator<ExecutionEvent, void> {
-    yield* (await this.#known()).subscribe();
+    yield* (await this.#readOrThrow()).subscribe();
   }
 
   async cancel(): Promise<void> {
@@ -105,14 +120,14 @@ export class RunningExecution implements Execution<unknown> {
     return this.#attempt.envelope.ttlMs > 0;
   }
 
-  async #known(): Promise<Execution<unknown>> {
+  async #readOrThrow(): Promise<Execution<unknown>> {
     if (!this.#keepsState) throw new ResultsDisabledError(this.key);
-    const found = await this.#find();
+    const found = await this.#readAgain();
     if (!found) throw new ExecutionNotFoundError(this.key);
     return found;
   }
 
-  async #find(): Promise<Execution<unknown> | null> {
+  async #readAgain(): Promise<Execution<unknown> | null> {
     const found = await this.#attempt.scope.docket().getExecution(this.key);
     if (found) this.#read = found;
     return found;

@@ -1,18 +1,35 @@
-/** What all attempts on one thread share: the slot table, the thread's own docket and the way log lines take. */
+/** What all attempts on one thread share: the slot table, the thread's own docket, and the ways to the coordinator. */
 
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import type { LogLine, PlacementCounts, ProgressMessage, ThreadConfig } from '../channel/protocol.js';
 import type { SlotTable } from '../channel/slots.js';
-import { Docket, watchPlacements } from '../client/docket.js';
+import { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { Logger, TaskDocket } from '../tasks/context.js';
 import { Tracing } from '../tracing/tracing.js';
 import type { ErrorClass } from '../wire/codec.js';
-import type { ThreadScope } from './attempt.js';
 import { PlacementCounter } from './placement-counter.js';
 
-/** The ways to the coordinator for what comes while attempts run. */
+/** The scope of a thread as attempts see it. */
+export interface ThreadScope {
+  readonly slots: SlotTable;
+  readonly docketName: string;
+  /** Makes the spans of attempts, if a provider is registered. */
+  readonly tracing: Tracing;
+  readonly worker: { readonly name: string; readonly threadId: number };
+  /** Maximum number of bytes of encoded arguments or an encoded result. */
+  readonly maxPayloadBytes: number;
+  /** Returns the thread's own docket, which is opened on first use. */
+  docket(): TaskDocket;
+  /** Returns a logger whose lines carry these fields beside docket, worker and thread. */
+  logger(fields: Readonly<Record<string, unknown>>): Logger;
+  /** Sends a progress message while its attempt runs. */
+  report(message: ProgressMessage): void;
+}
+
+/** Sends to the coordinator what comes up while attempts run. */
 export interface Reports {
   log(line: LogLine): void;
   progress(message: ProgressMessage): void;
@@ -31,7 +48,7 @@ export class Scope implements ThreadScope {
   #docket: Docket | undefined;
   #placements: PlacementCounter | undefined;
 
-  /** `errors` are classes that results read through `ctx.docket` revive. */
+  /** @param errors - classes that results read through `ctx.docket` revive */
   constructor(config: ThreadConfig, slots: SlotTable, reports: Reports, errors: readonly ErrorClass[] = []) {
     this.#config = config;
     this.#errors = errors;
@@ -43,9 +60,9 @@ export class Scope implements ThreadScope {
   }
 
   docket(): TaskDocket {
-    const { name, url, executionTtlMs, maxPayloadBytes, durability } = this.#config.docket;
-    const errors = this.#errors as readonly DocketErrorClass[]; // nobody calls them: errors are revived without
     if (this.#docket) return this.#docket;
+    const { name, url, executionTtlMs, maxPayloadBytes, durability } = this.#config.docket;
+    const errors = this.#errors as readonly DocketErrorClass[]; // constructors are never called, whatever they take
     this.#docket = new Docket({
       name,
       url,
@@ -57,18 +74,18 @@ export class Scope implements ThreadScope {
     if (this.#config.countsPlacements) {
       const counter = new PlacementCounter((placements) => this.#reports.placements(placements));
       this.#placements = counter;
-      watchPlacements(this.#docket, (what, task) => counter.add(what, task));
+      internalsOf(this.#docket).watchPlacements((what, task) => counter.add(what, task));
     }
     return this.#docket;
   }
 
-  logger(own: Readonly<Record<string, unknown>>): Logger {
+  logger(context: Readonly<Record<string, unknown>>): Logger {
     const where = { docket: this.#config.docket.name, worker: this.#config.workerName, thread: threadId };
     const write =
       (level: LogLine['level']) =>
       (...line: [fields: object, message: string] | [message: string]) => {
         const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
-        this.#reports.log({ level, message, fields: { ...printable(fields), ...where, ...own } });
+        this.#reports.log({ level, message, fields: { ...printable(fields), ...where, ...context } });
       };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
@@ -77,18 +94,21 @@ export class Scope implements ThreadScope {
     this.#reports.progress(message);
   }
 
-  /** Reports what was counted: the thread is about to end. */
+  /** Reports the counts, because the thread is about to end. */
   flush(): void {
     this.#placements?.flush();
   }
 
+  /** Reports the counts and closes the docket. */
   async close(): Promise<void> {
     this.flush();
     await this.#docket?.close();
   }
 }
 
-/** Fields must cross to the coordinator and end in one line of text: what is not a scalar is written out here. */
+/**
+ * Formats all fields that are not scalars, because fields must cross to the coordinator and end in one line of text.
+ */
 function printable(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {

@@ -1,8 +1,8 @@
 /**
- * What executions on this thread share: one instance per factory, made on first use.
+ * The shared dependencies of a thread: one instance per factory, created on first use.
  *
- * Owns the rule that concurrent first users get the same instance, and that a failure is theirs alone: the next user
- * has it made again.
+ * Owns the rule that concurrent first users get the same instance, and that a failure fails these users only: the next
+ * user tries again.
  */
 import type { Logger, ThreadContext } from '../tasks/context.js';
 import { type Provision, provisionOf } from './provision.js';
@@ -12,14 +12,17 @@ type Factory = (ctx: ThreadContext) => unknown;
 export class SharedInstances {
   readonly #context: ThreadContext;
   readonly #instances = new Map<Factory, Promise<Provision>>();
-  /** What to clean up, in the order in which it was there. */
+  /** The clean-ups, in the order of creation. */
   readonly #made: { readonly name: string; readonly cleanUp: () => unknown }[] = [];
 
   constructor(context: ThreadContext) {
     this.#context = context;
   }
 
-  /** Gives the instance; `name` is what its first user calls it. Rejects with what the factory threw. */
+  /**
+   * Returns the instance of a factory. Rejects with the error of the factory.
+   * @param name - name of the dependency at its first user, for log lines
+   */
   async get(factory: Factory, name: string): Promise<unknown> {
     let making = this.#instances.get(factory);
     if (!making) {
@@ -36,7 +39,9 @@ export class SharedInstances {
     return provision;
   }
 
-  /** Cleans up all instances, the last one first, also those just being made. Logs what fails; never rejects. */
+  /**
+   * Cleans up all instances, the last one first, also those that are just being created. Logs failures; never rejects.
+   */
   async dispose(logger: Logger): Promise<void> {
     await Promise.allSettled(this.#instances.values());
     this.#instances.clear();

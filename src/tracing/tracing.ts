@@ -1,37 +1,38 @@
 /**
- * Spans, through the API package of OpenTelemetry, if the process has it and has registered a provider. Until then nothing is
- * loaded and nothing is made: asking costs a look at one global.
+ * Makes spans through the API package of OpenTelemetry, when the process has that package and has registered a
+ * provider. Until then nothing is loaded or made: the check reads one global.
  *
- * What travels is the context of the producer's span, in the header of the message: W3C's `traceparent` and `tracestate`,
- * written here and not by the process' propagator, since a link needs no more. Baggage stays behind: it would be stored with
- * each execution, and who reads Redis would read it.
+ * The context of the producer's span travels in the headers of the message, as `traceparent` and `tracestate` of the
+ * W3C. They are written here and not by the propagator of the process, because a link needs no more. Baggage does not
+ * travel: it would be stored with each execution and readable by everyone who can read Redis.
  */
 import type { Exception, Link, Span, SpanContext, SpanOptions } from '@opentelemetry/api';
 import { describe, isError } from '../wire/error-codec.js';
 
 type Api = typeof import('@opentelemetry/api');
+/** Attributes of a span. */
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
-/** Where every copy of version 1 of the API keeps what was registered. */
+/** The global in which every copy of version 1 of the API keeps the registered providers. */
 const REGISTRY = Symbol.for('opentelemetry.js.api.1');
 const TRACER = 'docket';
 
-/** Gives the API once there is somebody to trace for. */
+/** Loads the API once a provider is registered, and has the tracer. */
 export class Tracing {
   #tracer: Tracer | null = null;
   #loading: Promise<void> | undefined;
 
-  /** Who makes spans; `null` when nobody wants any, or as long as the API is not loaded. */
+  /** The tracer; `null` when no provider is registered, or while the API is not loaded. */
   get tracer(): Tracer | null {
     return hasProvider() ? this.#tracer : null;
   }
 
-  /** Whether `load` must be waited for before `tracer` says what is true. */
+  /** Whether a provider is registered and the API must still be loaded. */
   get mustLoad(): boolean {
     return this.#tracer === null && hasProvider();
   }
 
-  /** Loads the API if a provider is registered. Never rejects: without the package there are no spans. */
+  /** Loads the API when a provider is registered. Never rejects: without the package there are no spans. */
   async load(): Promise<void> {
     if (!this.mustLoad) return;
     this.#loading ??= import('@opentelemetry/api').then(
@@ -45,8 +46,8 @@ export class Tracing {
 }
 
 /**
- * Makes spans around work. Samplers, processors and context managers are the user's: whatever they throw stays here, so that
- * the work begins once and its outcome is its own.
+ * Makes spans around work. Samplers, processors and context managers are the user's code. Their errors are caught here,
+ * so that the work begins exactly once and its outcome does not depend on them.
  */
 export class Tracer {
   readonly #api: Api;
@@ -56,8 +57,8 @@ export class Tracer {
   }
 
   /**
-   * Runs `work` inside a span of what is active here; what it throws is recorded.
-   * @param work - gets the header that tells later spans of this one; `null` when it is not recorded
+   * Runs `work` in a span that is a child of the active one. An error of `work` is recorded and thrown again.
+   * @param work - gets the headers by which later spans can link to this one; `null` when the span is not recorded
    */
   async produce<T>(
     name: string,
@@ -71,8 +72,8 @@ export class Tracer {
   }
 
   /**
-   * Runs an attempt inside a span that is active in it. The span begins a trace of its own and links to the producer's: an
-   * execution may run days later, be retried, or be one of many runs, and a trace that waits for it never ends.
+   * Runs an attempt in a span. The span starts a trace of its own and links to the producer's span: an execution may
+   * run days later, be retried, or be one of many runs, and a trace that waited for it would never end.
    */
   async consume<T>(
     name: string,
@@ -102,7 +103,9 @@ export class Tracer {
     }
   }
 
-  /** `null` for what is no context: whoever wrote it, the attempt must run. */
+  /**
+   * Reads the producer's context; `null` when the headers have no valid one, because the attempt must run in any case.
+   */
   #contextOf(headers: string): SpanContext | null {
     const [, traceId = '', spanId = '', flags = ''] = TRACEPARENT.exec(headers) ?? [];
     const state = TRACESTATE.exec(headers)?.[1];
@@ -117,7 +120,7 @@ export class Tracer {
   }
 }
 
-/** The span of a piece of work, which nothing that is told to it can fail. */
+/** The span of a piece of work. None of its functions throws. */
 export class WorkSpan {
   readonly #api: Api;
   #span: Span;
@@ -125,56 +128,58 @@ export class WorkSpan {
   constructor(api: Api, name: string, options: SpanOptions) {
     this.#api = api;
     this.#span = api.trace.wrapSpanContext(api.INVALID_SPAN_CONTEXT);
-    this.#tell(() => {
+    this.#call(() => {
       this.#span = api.trace.getTracer(TRACER).startSpan(name, options);
     });
   }
 
-  /** What tells later spans of this one; `null` when it is not recorded. */
+  /** The headers by which later spans can link to this one; `null` when the span is not recorded. */
   get headers(): string | null {
     let headers: string | null = null;
-    this.#tell(() => {
+    this.#call(() => {
       headers = headersOf(this.#span.spanContext());
     });
     return headers;
   }
 
-  /** Runs `begin` with the span active; perhaps not at all, where the context manager fails. */
+  /** Runs `begin` with the span active. When the context manager fails, `begin` may not run at all. */
   activate(begin: () => void): void {
     const { trace, context } = this.#api;
-    this.#tell(() => context.with(trace.setSpan(context.active(), this.#span), begin));
+    this.#call(() => context.with(trace.setSpan(context.active(), this.#span), begin));
   }
 
+  /** Adds attributes. */
   set(attributes: Attributes): void {
-    this.#tell(() => this.#span.setAttributes(attributes));
+    this.#call(() => this.#span.setAttributes(attributes));
   }
 
-  /** Says that the work failed. */
+  /** Records that the work failed. */
   fail(error: unknown): void {
-    const { exception, message } = shown(error);
-    this.#tell(() => this.#span.recordException(exception));
-    this.#tell(() => this.#span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message }));
+    const { exception, message } = exceptionOf(error);
+    this.#call(() => this.#span.recordException(exception));
+    this.#call(() => this.#span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message }));
   }
 
   end(): void {
-    this.#tell(() => this.#span.end());
+    this.#call(() => this.#span.end());
   }
 
-  #tell(tell: () => void): void {
+  /** Calls the tracer and catches its errors, which go to the diagnostic logger of the API. */
+  #call(call: () => void): void {
     try {
-      tell();
+      call();
     } catch (error) {
       try {
         this.#api.diag.error('docket: the tracer failed', error);
       } catch {
-        // Its logger is the user's, too.
+        // That logger is the user's code, too.
       }
     }
   }
 }
 
-/** What is told of something thrown; it may refuse to be read. */
-function shown(thrown: unknown): { readonly exception: Exception; readonly message: string } {
+/** Describes a thrown value, which may itself throw when it is read. */
+function exceptionOf(thrown: unknown): { readonly exception: Exception; readonly message: string } {
   try {
     if (isError(thrown)) return { exception: thrown, message: thrown.message };
     const message = String(thrown);
@@ -187,10 +192,13 @@ function shown(thrown: unknown): { readonly exception: Exception; readonly messa
 
 const TRACEPARENT = /^traceparent: [0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/m;
 const TRACESTATE = /^tracestate: (.+)$/m;
-/** W3C asks to pass on 512 at least; more is left out, for it is stored with each execution. */
+/**
+ * Maximum length of a `tracestate`. The W3C asks to pass on at least 512; a longer one is left out, because it would be
+ * stored with each execution.
+ */
 const LONGEST_STATE = 512;
 
-/** Lines of `name: value`, as in HTTP; `null` for a span that nobody records. */
+/** Returns lines of `name: value`, as in HTTP; `null` for a span that is not recorded. */
 function headersOf({ traceId, spanId, traceFlags, traceState }: SpanContext): string | null {
   if (/^0*$/.test(traceId)) return null;
   const parent = `traceparent: 00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;

@@ -1,6 +1,6 @@
 /**
- * Turns values into bytes and back. Owns what is promised about both: a value that cannot come back whole is refused
- * before anything is written, and no bytes, however hostile, do more than raise an UndecodableValueError.
+ * Turns values into bytes and back. Owns two promises: a value that cannot come back whole is refused before anything
+ * is written, and no bytes, however hostile, cause more than an UndecodableValueError.
  *
  * The format is described in `encodable.ts`. It is read here and not by msgpackr, whose reader compiles the records it
  * finds in any input with `new Function`, recurses without bound, and shares its extensions with the whole process.
@@ -13,22 +13,23 @@ import { TextCache } from './text-cache.js';
 
 export type { ErrorClass } from './error-codec.js';
 
-/** What packs one checked value, alone or inside a message. The bytes stay as they are whatever is packed later. */
+/** Packs one checked value, alone or inside a message. The bytes do not change when more is packed later. */
 export interface Encoder {
   pack(value: unknown): Buffer;
 }
 
 /**
- * Checks that `value` can travel and picks the fastest encoder that keeps it whole: msgpackr for plain data, docket's own
- * writer for all else (two to three times slower).
- * @param root - what the value is to its reader: the start of the path in the error, such as `args`
- * @throws UnencodableValueError when it holds a function, a symbol, a promise, an instance of a class and the like
+ * Checks that `value` can travel and returns the fastest encoder that keeps it whole: msgpackr for plain data, docket's
+ * own writer for everything else (two to three times slower).
+ * @param root - the start of the path in the error, such as `args`
+ * @throws UnencodableValueError when the value holds a function, a symbol, a promise, an instance of a class and the
+ *   like
  */
 export function encoderFor(value: unknown, root: string): Encoder {
   return isPlain(value) ? plainPackr : new WrittenEncoder(root, new ValueWriter(root).write(value));
 }
 
-/** The check writes the value already, so packing it places those bytes. */
+/** The check has already written the value, so packing it only places those bytes. */
 class WrittenEncoder implements Encoder {
   readonly #root: string;
   readonly #written: Written;
@@ -45,32 +46,34 @@ class WrittenEncoder implements Encoder {
 
 /**
  * Encodes one value.
+ * @param root - the start of the path in the error, such as `args`
  * @throws UnencodableValueError see `encoderFor`
  */
 export function encodeValue(value: unknown, root: string): Buffer {
   return isPlain(value) ? plainPackr.pack(value) : new ValueWriter(root).write(value).bytes;
 }
 
-/** Encodes what was thrown, shortened to what a record may hold. Never throws, whatever it is. */
+/** Encodes a thrown value, shortened to what a record may hold. Never throws, whatever the value is. */
 export function encodeError(error: unknown): Buffer {
   try {
     return new ValueWriter('error').writeThrown(error);
   } catch {
-    return new ValueWriter('error').writeThrown(standInFor(error)); // a proxy that throws when it is looked at
+    return new ValueWriter('error').writeThrown(standInFor(error)); // a proxy that throws when it is inspected
   }
 }
 
 /**
- * Decodes what `encodeValue` or an encoder wrote.
- * @throws UndecodableValueError when the bytes are not a value, or are more than one
+ * Decodes bytes that `encodeValue` or an encoder wrote.
+ * @throws UndecodableValueError when the bytes are not exactly one value
  */
 export function decodeValue(bytes: Uint8Array): unknown {
   return decodeError(bytes);
 }
 
 /**
- * Decodes what `encodeError` wrote: mostly an Error, else the value that was thrown.
- * @param classes - classes to revive by name, besides the built-in ones and docket's own; their constructors do not run
+ * Decodes bytes that `encodeError` wrote: usually to an Error, otherwise to the value that was thrown.
+ * @param classes - classes to revive by name, besides the built-in ones and docket's own. Their constructors do not
+ *   run.
  * @throws UndecodableValueError see `decodeValue`
  */
 export function decodeError(bytes: Uint8Array, classes: readonly ErrorClass[] = []): unknown {
@@ -82,11 +85,11 @@ export function decodeError(bytes: Uint8Array, classes: readonly ErrorClass[] = 
   }
 }
 
-/** A message, its arguments and an Error's fields each add a level to what the writer counts. */
+/** Deeper than the writer's limit, because a message, its arguments and the fields of an error each add a level. */
 const MAX_READ_DEPTH = MAX_DEPTH + 8;
 
 /**
- * Reads one value. Nothing is reserved for a length before that many bytes are known to be there, and what is read beyond
+ * Reads one value. No memory is reserved for a length before that many bytes are known to be there, and a read beyond
  * the end of an extension is noticed where the extension ends.
  */
 class ValueReader {
@@ -130,7 +133,7 @@ class ValueReader {
       case 0xc4:
       case 0xc5:
       case 0xc6:
-        return this.#keep(Buffer.from(this.#slice(this.#size(type - 0xc4))));
+        return this.#register(Buffer.from(this.#slice(this.#size(type - 0xc4))));
       case 0xc7:
       case 0xc8:
       case 0xc9:
@@ -177,11 +180,12 @@ class ValueReader {
   }
 
   #record(size: number): Record<string, unknown> {
-    const record = this.#keep<Record<string, unknown>>({});
+    const record = this.#register<Record<string, unknown>>({});
     this.#down();
     for (let i = 0; i < size; i++) {
       const key = this.#key();
-      // Renamed, as even an own `__proto__` bites when the object is copied by assignment. docket never writes one.
+      // Renamed, because even an own `__proto__` is dangerous when the object is copied by assignment. docket never
+      // writes one.
       record[key === '__proto__' ? '__proto_' : key] = this.#value();
     }
     this.#depth -= 1;
@@ -189,7 +193,7 @@ class ValueReader {
   }
 
   #array(size: number): unknown[] {
-    const array = this.#keep<unknown[]>([]);
+    const array = this.#register<unknown[]>([]);
     this.#down();
     for (let i = 0; i < size; i++) array.push(this.#value());
     this.#depth -= 1;
@@ -237,25 +241,25 @@ class ValueReader {
       case EXTENSION.reference:
         return this.#reference(this.#bytes.readUInt32BE(this.#take(4)));
       case EXTENSION.date:
-        return this.#keep(new Date(this.#bytes.readDoubleBE(this.#take(8))));
+        return this.#register(new Date(this.#bytes.readDoubleBE(this.#take(8))));
       case EXTENSION.map: {
-        const map = this.#keep(new Map<unknown, unknown>());
+        const map = this.#register(new Map<unknown, unknown>());
         while (this.#position < this.#end) map.set(this.#value(), this.#value());
         return map;
       }
       case EXTENSION.set: {
-        const set = this.#keep(new Set<unknown>());
+        const set = this.#register(new Set<unknown>());
         while (this.#position < this.#end) set.add(this.#value());
         return set;
       }
       case EXTENSION.regExp:
-        return this.#keep(new RegExp(this.#string(), this.#string()));
+        return this.#register(new RegExp(this.#string(), this.#string()));
       case EXTENSION.bigint:
         return this.#bigint(this.#slice(size).toString('latin1'));
       case EXTENSION.arrayBuffer:
-        return this.#keep(this.#arrayBuffer(size));
+        return this.#register(this.#arrayBuffer(size));
       case EXTENSION.view:
-        return this.#keep(this.#view(this.#byte(), size - 1));
+        return this.#register(this.#view(this.#byte(), size - 1));
       case EXTENSION.text:
         return this.#slice(size).toString('utf16le');
       case EXTENSION.error:
@@ -283,7 +287,7 @@ class ValueReader {
     return View === Buffer ? Buffer.from(buffer) : new (View as typeof Uint8Array)(buffer);
   }
 
-  /** Copied, so that a few bytes do not keep a whole batch in memory, nor change with it. */
+  /** Copies the bytes, so that a few of them neither keep a whole batch in memory nor change with it. */
   #arrayBuffer(size: number): ArrayBuffer {
     return new Uint8Array(this.#slice(size)).buffer;
   }
@@ -291,17 +295,18 @@ class ValueReader {
   #error(): Error {
     const [name, className, message, stack] = [this.#string(), this.#value(), this.#string(), this.#value()];
     if (!isTextOrNull(className) || !isTextOrNull(stack)) throw malformed('an error has no stack');
-    const error = this.#keep(createError({ name, className, message, stack }, this.#classes));
+    const error = this.#register(createError({ name, className, message, stack }, this.#classes));
     while (this.#position < this.#end) addField(error, this.#string(), this.#value());
     return error;
   }
 
-  /** Numbers the object for references to it: in the order in which objects begin, like the writer. */
-  #keep<T extends object>(object: T): T {
+  /** Numbers the object for references to it, like the writer, in the order in which objects begin. */
+  #register<T extends object>(object: T): T {
     this.#objects.push(object);
     return object;
   }
 
+  /** Enters a level of nesting. */
   #down(): void {
     if (++this.#depth > MAX_READ_DEPTH) throw malformed('it is nested too deeply');
   }

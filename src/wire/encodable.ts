@@ -1,17 +1,17 @@
 /**
- * Writes every value that can travel, and names the part that keeps one from travelling by its path.
+ * Writes every value that can travel, and names the path to the part that cannot.
  *
- * Plain data goes through msgpackr, the rest through the writer below, because msgpackr [checked on 2.1] writes a Map like
- * an object and -0 like 0, reads its own cyclic objects back only with records, and lets any other user in the process
- * change how a Date is written (`addExtension` is global). Both speak standard msgpack; what JSON lacks is an extension
- * whose payload holds all of it, so that a reader can step over a value it does not want:
+ * Plain data goes through msgpackr, the rest through the writer below. msgpackr [checked on 2.1] writes a Map like an
+ * object and -0 like 0, reads its own cyclic objects back only with records, and lets any other user in the process
+ * change how a Date is written (`addExtension` is global). Both write standard msgpack. A type that JSON lacks is an
+ * extension whose payload holds the whole value, so that a reader can skip a value it does not want:
  *
  *   undefined  0      reference  1  uint32 n: the n-th last object begun before this one
  *   Date       2  milliseconds        Map   3  key, value, key, value ...      Set    4  value, value ...
  *   RegExp     5  source, flags      bigint beyond 64 bits  6  hexadecimal    ArrayBuffer  7  bytes
  *   view       8  kind, bytes        text with lone surrogates  9  UTF-16     Error  10  name, class, message, stack,
  *                                                                                        then key, value ...
- * References count backwards, so they hold wherever the value's bytes are cut out of or copied to.
+ * References count backwards, so they stay valid when the bytes of the value are cut out or copied elsewhere.
  */
 import { types } from 'node:util';
 import { Packr } from 'msgpackr';
@@ -41,7 +41,7 @@ export const EXTENSION = {
   error: 10,
 } as const;
 
-/** Views by the number that stands for them on the wire. */
+/** Classes of views; their index is their number on the wire. */
 export const VIEWS = [
   DataView,
   Int8Array,
@@ -58,25 +58,32 @@ export const VIEWS = [
   Buffer,
 ] as const;
 
-/** Objects within objects, at most. Maps take most stack: Node's default overflows at 700 to 1,000 of them. */
+/**
+ * Maximum number of levels of objects within objects. Maps take the most stack: Node's default overflows at 700 to
+ * 1,000 of them.
+ */
 export const MAX_DEPTH = 500;
 
 const MAX_PLAIN_DEPTH = 100;
+/** Up to this number of objects, searching a list is cheaper than hashing. */
 const FEW = 16;
-/** Text below this length has its length in its first byte. */
+/** Text shorter than this has its length in its first byte. */
 const SHORT = 32;
 const MAX_PATH = 30;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 
-/** Packs plain data and, for the writer below, scalars. No records: those would tie the bytes to this process. */
+/** Packs plain data and, for the writer below, scalars. Without records, which would tie the bytes to this process. */
 export const plainPackr = new Packr({ useRecords: false, variableMapSize: true, useToJSON: false });
 
-/** Whether `value` is JSON-like data that msgpackr keeps whole: no object twice, nothing that needs an extension. */
+/**
+ * Tells whether msgpackr keeps `value` whole: JSON-like data without an object that occurs twice, and without
+ * extensions.
+ */
 export function isPlain(value: unknown): boolean {
   try {
     return typeof value === 'object' && value !== null ? new PlainCheck().isPlain(value, 0) : isPlainScalar(value);
   } catch {
-    return false; // a getter threw: the writer will name it
+    return false; // a getter threw: the writer will name its path
   }
 }
 
@@ -96,15 +103,15 @@ function isPlainScalar(value: unknown): boolean {
   }
 }
 
-/** One walk. It runs before every add, so most of its steps are there for speed. */
+/** Walks through one value. Runs before every add, so it is written for speed. */
 class PlainCheck {
-  /** Objects met so far. Looking through a short list is cheaper than hashing. */
+  /** The objects met so far, while there are few of them. */
   readonly #few: object[] = [];
   #many: Set<object> | undefined;
 
   isPlain(value: object, depth: number): boolean {
     const prototype = Object.getPrototypeOf(value);
-    if (depth > MAX_PLAIN_DEPTH || !this.#isNew(value)) return false;
+    if (depth > MAX_PLAIN_DEPTH || !this.#visit(value)) return false;
     if (prototype === Object.prototype) return this.#isPlainRecord(value as Record<string, unknown>, depth);
     return prototype === Array.prototype && Array.isArray(value) && this.#isPlainArray(value, depth);
   }
@@ -129,7 +136,8 @@ class PlainCheck {
     return true;
   }
 
-  #isNew(value: object): boolean {
+  /** Adds an object to those met so far. Returns false when it was met before. */
+  #visit(value: object): boolean {
     if (this.#many) return this.#many.size < this.#many.add(value).size;
     if (this.#few.includes(value)) return false;
     if (this.#few.push(value) > FEW) this.#many = new Set(this.#few);
@@ -137,19 +145,19 @@ class PlainCheck {
   }
 }
 
-/** A value as `ValueWriter` wrote it, to be placed inside a message. */
+/** A value that `ValueWriter` has written, to be placed inside a message. */
 export interface Written {
   readonly value: unknown;
   readonly bytes: Buffer;
-  /** How many objects are in it: what references beyond it have to count. */
+  /** Number of objects in it, which references across it have to count. */
   readonly objects: number;
 }
 
-/** Writes one value. Good for a single use. */
+/** Writes one value. Can be used once only. */
 export class ValueWriter implements ErrorSink {
   position = 0;
   #buffer = Buffer.allocUnsafe(512);
-  /** Where writing must stop, because what an error may carry is bounded. */
+  /** Where writing must stop, because the size of an error is bounded. */
   #limit = Number.POSITIVE_INFINITY;
   #objects = 0;
   readonly #numbers = new Map<object, number>();
@@ -170,15 +178,15 @@ export class ValueWriter implements ErrorSink {
       this.value(value);
     } catch (error) {
       if (error instanceof UnencodableValueError) throw error;
-      this.#refuse(`cannot be read: ${describe(error)}`); // a getter or a proxy threw; the path leads there
+      this.#refuse(`cannot be read: ${describe(error)}`); // a getter or a proxy threw, at this path
     }
     return { value, bytes: this.#buffer.subarray(0, this.position), objects: this.#objects };
   }
 
-  /** Writes what was thrown, mostly an error, within the bounds of what an error may carry. */
+  /** Writes a thrown value, usually an error, within the bounds for errors. */
   writeThrown(thrown: unknown): Buffer {
     const room = isError(thrown) ? Number.POSITIVE_INFINITY : MAX_FIELD_BYTES;
-    if (!this.attempt(room, () => this.value(thrown))) this.value(standInFor(thrown));
+    if (!this.tryWrite(room, () => this.value(thrown))) this.value(standInFor(thrown));
     return this.#buffer.subarray(0, this.position);
   }
 
@@ -201,7 +209,7 @@ export class ValueWriter implements ErrorSink {
     else this.#extension(EXTENSION.text, () => this.#bytes(Buffer.from(text, 'utf16le')));
   }
 
-  /** Most text is a key or a word: writing those here halves the time an object takes. */
+  /** Writes short ASCII text. Most text is a key or a word; writing those here halves the time for an object. */
   #shortAscii(text: string): boolean {
     const start = this.#reserve(1 + text.length);
     const buffer = this.#buffer;
@@ -222,7 +230,7 @@ export class ValueWriter implements ErrorSink {
     this.#length(0x90, 0xdc, 0xdd, length);
   }
 
-  attempt(room: number, write: () => void): boolean {
+  tryWrite(room: number, write: () => void): boolean {
     const { position } = this;
     const [objects, numbered, depth] = [this.#objects, this.#numbered.length, this.#path.length];
     const limit = this.#limit;
@@ -297,7 +305,7 @@ export class ValueWriter implements ErrorSink {
     this.#buffer.writeUInt32BE(distance, start);
   }
 
-  /** The built-in classes that derive from nothing; what derives from them is a class of its own. */
+  /** Writes an instance of a built-in class without a parent. A class derived from one counts as a user's class. */
   #builtIn(value: object): void {
     if (types.isDate(value)) {
       this.#extension(EXTENSION.date, () => this.#double(value.getTime()));
@@ -388,7 +396,10 @@ export class ValueWriter implements ErrorSink {
     this.#buffer.set(bytes, start);
   }
 
-  /** Call it before touching `#buffer`, which it may replace. */
+  /**
+   * Makes room for `size` bytes and returns their position. Must be called before `#buffer` is used, which it may
+   * replace.
+   */
   #reserve(size: number): number {
     const start = this.position;
     const end = start + size;
@@ -424,14 +435,14 @@ function stepText(step: string | number | MapStep): string {
   return `.get(${typeof step.key === 'string' ? JSON.stringify(step.key) : describe(step.key)})`;
 }
 
-/** Objects and arrays made by literals have one and two prototypes, in whatever realm; instances of classes have more. */
+/** Counts prototypes: object literals have one and array literals two, in any realm; instances of classes have more. */
 function countPrototypes(value: object): number {
   let count = 0;
   for (let it = Object.getPrototypeOf(value); it !== null && count < 5; it = Object.getPrototypeOf(it)) count += 1;
   return count;
 }
 
-/** False for text with half a surrogate pair, which UTF-8 has no bytes for. */
+/** Tells whether text has no lone surrogate, for which UTF-8 has no bytes. */
 function isWellFormed(text: string): boolean {
   return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
 }

@@ -1,20 +1,20 @@
 /**
- * The message of an execution, as it lies in a stream entry or parked in a record. Owns the wire format:
+ * The message of an execution, as stored in a stream entry or, while it is parked, in a record. Owns the wire format:
  *
  *   msgpack [version, task, ttlMs, attempt, id | nil, headers | nil, arguments]
  *
- * The arguments come last and are opaque: producers write them, threads read them, everyone between passes the bytes
- * on. `id` is set for executions without a record (those with one carry their key as a field of the entry). `headers`
- * is text that travels beside the arguments through retries, schedules and put-backs: lines of `name: value`, of which this
- * version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on what it finds. The first five
- * fields stand in every version to come: a worker that meets a newer message can name it and put it back.
+ * The arguments come last and are opaque: producers write them, threads read them, and everything in between passes the
+ * bytes on. `id` is set for executions without a record (those with one have their key in a field of the entry).
+ * `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`.
+ * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. Every future version
+ * keeps the first five fields, so that a worker that meets a newer message can name it and reroute it.
  */
 import { Packr } from 'msgpackr';
 import { UndecodableValueError } from '../core/errors.js';
 import type { Encoder } from './codec.js';
 import { TextCache } from './text-cache.js';
 
-/** Raised when a reader of the version before would misread what this one writes. */
+/** The version of the format. It increases when a reader of the previous version would misread what this one writes. */
 export const WIRE_VERSION = 1;
 
 const FIELDS = 7;
@@ -35,7 +35,7 @@ export function encodeEnvelope(
   return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, headers, args]);
 }
 
-/** Writes the message of another attempt: the same in all but its number and, where given, its encoded arguments. */
+/** Writes the message of another attempt: only the number changes and, where `args` is given, the encoded arguments. */
 export function withAttempt(envelope: Envelope, attempt: number, args: Uint8Array | null = null): Buffer {
   const head = plain.pack([envelope.version, envelope.task, envelope.ttlMs, attempt, envelope.id]);
   head[0] = FIXED_ARRAY | FIELDS;
@@ -44,30 +44,30 @@ export function withAttempt(envelope: Envelope, attempt: number, args: Uint8Arra
 }
 
 /**
- * A message, read as far as anybody asks. The coordinator reads the header of every execution it passes on, so the id is
- * decoded, and the arguments are cut out, only on demand.
+ * A message that is read on demand. The coordinator reads the first fields of every execution it passes on, so the id
+ * is decoded, and the arguments are cut out, only when somebody asks for them.
  */
 export class Envelope {
   readonly version: number;
   readonly task: string;
-  /** How long state and result are kept after the end, in milliseconds; 0 keeps none. */
+  /** Milliseconds for which state and result are kept after the end; 0 keeps none. */
   readonly ttlMs: number;
-  /** Number of this try, from 1. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
-  /** The message as a whole. */
+  /** The whole message. */
   readonly bytes: Buffer;
   readonly #idStart: number;
   readonly #restStart: number;
   readonly #argsStart: number;
 
-  /** @throws UndecodableValueError when the bytes do not begin like a message */
+  /** @throws UndecodableValueError when the bytes do not start like a message */
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const reader = new HeaderReader(this.bytes, 0);
     const fields = reader.arrayLength();
     this.version = reader.number();
     if (this.version <= WIRE_VERSION && fields !== FIELDS) {
-      throw new UndecodableValueError(`a message of ${fields} fields`);
+      throw new UndecodableValueError(`the message has ${fields} fields instead of ${FIELDS}`);
     }
     this.task = reader.string(TASK_NAMES);
     this.ttlMs = reader.number();
@@ -75,30 +75,30 @@ export class Envelope {
     this.#idStart = reader.position;
     reader.skip();
     this.#restStart = reader.position;
-    // Newer versions may have anything there.
+    // Newer versions may have anything here.
     if (this.isReadable) reader.skip(); // headers
     this.#argsStart = reader.position;
-    if (this.#argsStart >= this.bytes.length) throw new UndecodableValueError('a message without arguments');
+    if (this.#argsStart >= this.bytes.length) throw new UndecodableValueError('the message has no arguments');
   }
 
-  /** Whether this version knows what comes after the first five fields. */
+  /** Whether this version understands the fields after the first five. */
   get isReadable(): boolean {
     return this.version <= WIRE_VERSION;
   }
 
-  /** The execution's own id when it has no record. */
+  /** The id of an execution without a record; otherwise `null`. */
   get id(): string | null {
     return new HeaderReader(this.bytes, this.#idStart).stringOrNull();
   }
 
-  /** What travels beside the arguments; `null` when nothing does, or nothing that this version reads. */
+  /** The text that travels beside the arguments; `null` when there is none, or none that this version can read. */
   get headers(): string | null {
     if (!this.isReadable) return null;
     const reader = new HeaderReader(this.bytes, this.#restStart);
     return reader.isText ? reader.string() : null;
   }
 
-  /** What comes after the id, passed on as it is: headers and arguments. */
+  /** Everything after the id: headers and arguments, passed on as they are. */
   get rest(): Buffer {
     return this.bytes.subarray(this.#restStart);
   }
@@ -109,7 +109,7 @@ export class Envelope {
   }
 }
 
-/** Walks the few msgpack types a header is made of; building the whole array would decode the arguments. */
+/** Reads the few msgpack types of the fields before the arguments. A general reader would decode the arguments, too. */
 class HeaderReader {
   readonly #bytes: Buffer;
   position: number;
@@ -127,7 +127,7 @@ class HeaderReader {
   arrayLength(): number {
     const type = this.#byte();
     if ((type & 0xf0) === FIXED_ARRAY) return type & 0x0f;
-    throw new UndecodableValueError('not a docket message');
+    throw new UndecodableValueError('the bytes are not a docket message');
   }
 
   number(): number {
@@ -137,7 +137,7 @@ class HeaderReader {
     if (type === 0xcd) return this.#bytes.readUInt16BE(this.#advance(2));
     if (type === 0xce) return this.#bytes.readUInt32BE(this.#advance(4));
     if (type === 0xcb) return this.#bytes.readDoubleBE(this.#advance(8));
-    throw new UndecodableValueError('expected a number in a message header');
+    throw new UndecodableValueError('expected a number in the header of the message');
   }
 
   stringOrNull(): string | null {
@@ -152,19 +152,19 @@ class HeaderReader {
     return cache ? cache.read(this.#bytes, start, length) : this.#bytes.toString('utf8', start, start + length);
   }
 
-  /** Steps over nil, text or bytes. */
+  /** Skips nil, text or bytes. */
   skip(): void {
     if (this.#bytes[this.position] === NIL) this.position += 1;
     else this.#advance(this.#length());
   }
 
-  /** Length of the text or byte string that begins here. */
+  /** Reads the length of the text or bytes that start here. */
   #length(): number {
     const type = this.#byte();
     if ((type & 0xe0) === 0xa0) return type & 0x1f;
     if (type === 0xd9 || type === 0xc4) return this.#byte();
     if (type === 0xda || type === 0xc5) return this.#bytes.readUInt16BE(this.#advance(2));
-    throw new UndecodableValueError('expected text in a message header');
+    throw new UndecodableValueError('expected text in the header of the message');
   }
 
   #byte(): number {
@@ -173,7 +173,7 @@ class HeaderReader {
 
   #advance(count: number): number {
     const start = this.position;
-    if (start + count > this.#bytes.length) throw new UndecodableValueError('a truncated message');
+    if (start + count > this.#bytes.length) throw new UndecodableValueError('the message is truncated');
     this.position = start + count;
     return start;
   }

@@ -1,35 +1,36 @@
 /**
- * What of an error travels, and how it is put together again: found by its name, without running a constructor. Owns the
- * bounds: an error is data the author of a task did not choose, so it may never make a record large or fail an attempt
- * a second time. What cannot be encoded is described, what finds no room is left out.
+ * Writes the parts of an error that travel, and makes an error of them again: its class is found by name, and no
+ * constructor runs. Owns the bounds: an error is data that the author of a task did not choose, so it may never make a
+ * record large or fail an attempt a second time. Parts that cannot be encoded are described; parts that find no room
+ * are left out.
  */
 import { types } from 'node:util';
 import * as docketErrors from '../core/errors.js';
 
-/** A class of errors that `decodeError` may revive; found by its `name`. */
+/** A class of errors that `decodeError` may revive. It is found by its `name`. */
 export type ErrorClass = abstract new (...args: never) => Error;
 
-/** The four parts that open an error on the wire. */
+/** The four parts with which an error starts on the wire. */
 export interface ErrorHeader {
   readonly name: string;
-  /** Name of the class where it says more than `name`; `docket:` in front marks docket's own. */
+  /** Name of the class when it differs from `name`; the prefix `docket:` marks docket's own classes. */
   readonly className: string | null;
   readonly message: string;
   readonly stack: string | null;
 }
 
-/** What an error needs of the writer it is written by. */
+/** The functions of a writer that writing an error needs. */
 export interface ErrorSink {
   readonly position: number;
   text(text: string | null): void;
   value(value: unknown): void;
   /** Opens an array; the caller writes the values in it. */
   list(length: number): void;
-  /** Runs `write`; takes back all it wrote when it throws or wants more than `room` bytes. @returns whether it stayed */
-  attempt(room: number, write: () => void): boolean;
+  /** Runs `write`, and undoes it when it throws or needs more than `room` bytes. @returns whether it was written */
+  tryWrite(room: number, write: () => void): boolean;
 }
 
-/** What the fields of an error may take, those of its causes included. */
+/** Maximum number of bytes for the fields of an error and of all errors within it. */
 export const MAX_FIELD_BYTES = 16 * 1024;
 const MAX_CAUSES = 5;
 const MAX_ERRORS = 20;
@@ -48,12 +49,12 @@ const DOCKET: ReadonlyMap<string, ErrorClass> = new Map(
   Object.values(docketErrors).map((it) => [OWN_CLASS + it.name, it]),
 );
 
-/** Tells errors apart from all else, across realms too (`instanceof` fails for those made by another one). */
+/** Tells whether a value is an error of any realm (`instanceof` fails for errors of another one). */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof Error;
 }
 
-/** Writes one error and those within it: its causes, the errors of an AggregateError, errors in fields. */
+/** Writes one error and the errors within it: its causes, the errors of an AggregateError, and errors in fields. */
 export class ErrorWriter {
   readonly #sink: ErrorSink;
   #depth = 0;
@@ -64,7 +65,7 @@ export class ErrorWriter {
     this.#sink = sink;
   }
 
-  /** @throws RangeError when this error is too deep within others, or one too many */
+  /** @throws RangeError when the error lies too deep within others, or there are too many of them */
   write(error: Error): void {
     if (this.#depth > MAX_CAUSES || this.#errorsLeft === 0) throw new RangeError('too many errors within an error');
     this.#depth += 1;
@@ -79,41 +80,42 @@ export class ErrorWriter {
   }
 
   #field(error: Error, key: string, value: unknown): void {
-    // Errors are bounded by their number and their texts; the room for fields is for all else.
-    if (key === 'cause' && isError(value) && this.#attempt(key, UNBOUNDED, () => this.#sink.value(value))) return;
-    if (isErrorList(error, key, value) && this.#attempt(key, UNBOUNDED, () => this.#errors(value))) return;
-    if (this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    // Errors are bounded by their number and the length of their texts; the room for fields is for everything else.
+    if (key === 'cause' && isError(value) && this.#tryWrite(key, UNBOUNDED, () => this.#sink.value(value))) return;
+    if (isErrorList(error, key, value) && this.#tryWrite(key, UNBOUNDED, () => this.#errors(value))) return;
+    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
     if (typeof value === 'function') return;
-    this.#charged(() => this.#attempt(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
+    this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
   }
 
   #errors(errors: readonly unknown[]): void {
-    const kept = errors.slice(0, this.#errorsLeft);
-    this.#sink.list(kept.length);
-    for (const error of kept) {
+    const first = errors.slice(0, this.#errorsLeft);
+    this.#sink.list(first.length);
+    for (const error of first) {
       const write = (): void => this.#sink.value(error);
-      if (isError(error) && this.#sink.attempt(UNBOUNDED, write)) continue;
-      if (!this.#charged(() => this.#sink.attempt(this.#fieldRoom, write))) this.#sink.text(describe(error));
+      if (isError(error) && this.#sink.tryWrite(UNBOUNDED, write)) continue;
+      if (!this.#charged(() => this.#sink.tryWrite(this.#fieldRoom, write))) this.#sink.text(describe(error));
     }
   }
 
-  #attempt(key: string, room: number, write: () => void): boolean {
-    return this.#sink.attempt(room, () => {
+  #tryWrite(key: string, room: number, write: () => void): boolean {
+    return this.#sink.tryWrite(room, () => {
       this.#sink.text(key);
       write();
     });
   }
 
+  /** Takes the bytes that `write` needs from the room for fields. */
   #charged(write: () => boolean): boolean {
     const start = this.#sink.position;
     const left = this.#fieldRoom;
-    const done = write();
+    const isWritten = write();
     this.#fieldRoom = left - (this.#sink.position - start);
-    return done;
+    return isWritten;
   }
 }
 
-/** Reads the header; a getter that throws costs its own part only. */
+/** Reads the header. A getter that throws loses only its own part. */
 function headerOf(error: Error): ErrorHeader {
   const name = cut(textOf(() => error.name) || 'Error', MAX_NAME);
   const mark = error instanceof docketErrors.DocketError ? OWN_CLASS : '';
@@ -137,7 +139,7 @@ function fieldsOf(error: Error): [string, unknown][] {
       const value: unknown = Reflect.get(error, key);
       if (value !== undefined) fields.push([key, value]);
     } catch {
-      // A field that cannot be read is no reason to lose the rest of the error.
+      // A field that cannot be read is left out; the rest of the error still travels.
     }
   };
   for (const key of ['code', 'cause', 'errors']) add(key);
@@ -145,19 +147,19 @@ function fieldsOf(error: Error): [string, unknown][] {
   return fields;
 }
 
-/** Makes the error that `addField` completes. */
+/** Creates the error to which `addField` then adds the fields. */
 export function createError(header: ErrorHeader, classes: readonly ErrorClass[]): Error {
   const { name, className, message, stack } = header;
-  // A native error under a borrowed prototype, so that util.types, inspect and structuredClone know it for an error.
+  // A native error with another prototype, so that util.types, inspect and structuredClone recognize it as an error.
   const error = new Error(message);
   const errorClass = classFor(name, className, classes);
   if (errorClass !== Error) Object.setPrototypeOf(error, errorClass.prototype);
   if (textOf(() => error.name) !== name) define(error, 'name', name, false);
-  error.stack = stack ?? `${name}: ${message}`; // assigned: to define it, V8 would first format the one it has
+  error.stack = stack ?? `${name}: ${message}`; // assigned, because defining it would make V8 format the stack it has first
   return error;
 }
 
-/** Puts one of the encoded fields back, with the visibility it has on a native error. */
+/** Adds one of the encoded fields, enumerable or not as it is on a native error. */
 export function addField(error: Error, key: string, value: unknown): void {
   if (key === '__proto__') return;
   define(error, key, value, key !== 'cause' && !isErrorList(error, key, value));
@@ -168,8 +170,8 @@ function isErrorList(error: Error, key: string, value: unknown): value is readon
 }
 
 function classFor(name: string, className: string | null, classes: readonly ErrorClass[]): ErrorClass {
-  const own = className !== null && DOCKET.get(className);
-  if (own) return own;
+  const docketClass = className !== null && DOCKET.get(className);
+  if (docketClass) return docketClass;
   const registered = (wanted: string | null): ErrorClass | undefined => classes.find((it) => it.name === wanted);
   return registered(className) ?? registered(name) ?? BUILT_IN.get(className ?? name) ?? BUILT_IN.get(name) ?? Error;
 }
@@ -178,7 +180,7 @@ function define(error: Error, key: string, value: unknown, enumerable: boolean):
   Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
 }
 
-/** Names a value that cannot travel or is too large, in a few words. Never throws. */
+/** Describes a value that cannot travel or is too large, in a few words. Never throws. */
 export function describe(value: unknown): string {
   try {
     if (isError(value)) return cut(`${textOf(() => value.name)}: ${textOf(() => value.message)}`, MAX_DESCRIPTION);
@@ -190,21 +192,21 @@ export function describe(value: unknown): string {
   }
 }
 
-/** What is kept of something thrown that is neither an error nor can be encoded. */
+/** Returns an error that stands for a thrown value that is not an error and cannot be encoded. */
 export function standInFor(thrown: unknown): Error {
-  const error = new Error(`what was thrown cannot be kept: ${describe(thrown)}`);
-  error.stack = ''; // it would tell where docket made it
+  const error = new Error(`the task threw something that cannot be stored: ${describe(thrown)}`);
+  error.stack = ''; // it would show where docket created the error
   return error;
 }
 
-/** The name of the class an object was made by, for messages. */
+/** Returns the name of an object's class, for messages. */
 export function classNameOf(value: object): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   const made = typeof prototype === 'object' && prototype !== null ? prototype.constructor : undefined;
   return typeof made === 'function' && made.name !== '' ? made.name : 'Object';
 }
 
-/** @returns the text, or an empty one when it cannot be read or is something else */
+/** Returns the text, or an empty one when it cannot be read or is not text. */
 function textOf(read: () => unknown): string {
   try {
     const text = read();

@@ -1,8 +1,8 @@
 /**
- * Reads a few named values out of encoded arguments and steps over the rest, for those who need to know what an
- * execution is about but not its data. Whatever the bytes, it takes time by their length, no stack to speak of, and
- * raises nothing but an UndecodableValueError. Malformed bytes behind the last value wanted go unnoticed: the thread
- * will meet them.
+ * Reads a few named values out of encoded arguments and skips the rest, for limits and strikes, which need single
+ * arguments and not the data. Whatever the bytes are, the time it takes is linear in their length, it needs hardly any
+ * stack, and it throws nothing but an UndecodableValueError. Malformed bytes after the last wanted value go unnoticed
+ * here; the thread finds them.
  */
 
 import { UndecodableValueError } from '../core/errors.js';
@@ -10,19 +10,19 @@ import { decodeValue } from './codec.js';
 import { EXTENSION } from './encodable.js';
 import { TextCache } from './text-cache.js';
 
-/** A value that was picked: a scalar, or what else there is, in words. */
+/** A value that was picked: a scalar, or anything else described in words. */
 export type Picked =
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'number'; readonly value: number }
   | { readonly type: 'bigint'; readonly value: bigint }
   | { readonly type: 'boolean'; readonly value: boolean }
   | { readonly type: 'null'; readonly value: null }
-  /** A Date, as milliseconds of the epoch; NaN when it is invalid. */
+  /** A Date in milliseconds since the epoch; NaN when it is invalid. */
   | { readonly type: 'date'; readonly value: number }
   | { readonly type: 'other'; readonly value: string };
 
 /**
- * Picks top-level values by name. Those that are missing or undefined are missing from the answer.
+ * Picks top-level values by name. Values that are missing or undefined are not in the result.
  * @throws UndecodableValueError when the bytes are not arguments
  */
 export function pickArguments(bytes: Uint8Array, names: readonly string[]): Map<string, Picked> {
@@ -71,12 +71,12 @@ function pick(bytes: Buffer, start: number, end: number, name: string): Picked |
   const extension = extensionAt(bytes, start);
   const other = OTHER_EXTENSIONS.get(extension);
   if (other) return { type: 'other', value: other };
-  // The same Date twice: what it refers to can be anywhere before it, so here all is decoded.
+  // The same Date occurs twice. The first one can be anywhere before this one, so everything is decoded.
   if (extension === EXTENSION.reference) return pickedOf((decodeValue(bytes) as Record<string, unknown>)[name]);
   return pickedOf(decodeValue(bytes.subarray(start, end)));
 }
 
-/** What a value is to those who pick; `undefined` for one that is not there. */
+/** Classifies a decoded value as `pickArguments` does; `undefined` for `undefined`. */
 export function pickedOf(value: unknown): Picked | undefined {
   switch (typeof value) {
     case 'undefined':
@@ -96,7 +96,7 @@ export function pickedOf(value: unknown): Picked | undefined {
   }
 }
 
-/** Type of the extension that begins here, -1 when none does. */
+/** Returns the type of the extension that starts here; -1 when there is none. */
 function extensionAt(bytes: Buffer, start: number): number {
   const type = bytes[start]!;
   if (type >= 0xd4 && type <= 0xd8) return bytes[start + 1]!;
@@ -116,7 +116,7 @@ class Walker {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** How many fields the record that begins here has. */
+  /** Reads the number of fields of the record that starts here. */
   fields(): number {
     const type = this.#byte();
     if (!isRecord(type)) throw new UndecodableValueError('the bytes are not arguments: an object is missing');
@@ -133,12 +133,12 @@ class Walker {
     throw new UndecodableValueError('the bytes are not arguments: a name is missing');
   }
 
-  /** Steps over one value with all its parts. Extensions hold theirs, so no nesting costs stack. */
+  /** Skips one value with all its parts. The payload of an extension holds its parts, so nesting needs no stack. */
   skip(): void {
     for (let left = 1; left > 0; left--) left += this.#step();
   }
 
-  /** Steps over the head of a value, or all of it when it has no parts. @returns how many parts follow */
+  /** Skips the head of a value, or the whole value when it has no parts. @returns the number of parts that follow */
   #step(): number {
     const type = this.#byte();
     if (type < 0x80 || type >= 0xe0) return 0;
@@ -175,7 +175,7 @@ class Walker {
     return this.bytes[this.position - 1]!;
   }
 
-  /** Steps over bytes; none of them are parts. */
+  /** Skips bytes, and returns that no parts follow. */
   #take(size: number): 0 {
     if (size > this.bytes.length - this.position) throw new UndecodableValueError('the bytes are cut off');
     this.position += size;

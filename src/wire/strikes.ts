@@ -1,39 +1,41 @@
 /**
- * What is struck: tasks, values of a parameter, or both together. Pure: who keeps a list up to date does so elsewhere.
+ * Strikes: what a strike is, and which strike of a list meets an execution. Pure; lists are kept up to date elsewhere.
  *
- * Each strike stands by itself: an execution is struck when any of them meets it, and restoring one leaves the others.
- * The canonical text of a strike, its field in Redis, is JSON with what JSON lacks tagged:
+ * A strike names a task, values of a parameter, or both. Each one stands by itself: an execution is struck when any of
+ * them meets it, and restoring one leaves the others. The canonical text of a strike, its field in Redis, is JSON in
+ * which values that JSON lacks are tagged:
  *
  *   ["charge"]                                 a task as a whole
- *   [null,"customerId","==","c-1"]             any task, by a parameter
+ *   [null,"customerId","==","c-1"]             any task, by the value of a parameter
  *   ["charge","at","<",{"date":1735689600000}] both; also {"bigint":"12"} and {"number":"Infinity"}
  *   ["charge","orderId","between",[10,20]]     both ends included
  *
- * Asking is cheap however long the list is: entries are found by task and parameter, and those with `==`, of which there
- * may be thousands, by their value.
+ * A look-up is cheap however long the list is: strikes are found by task and parameter, and those with `==`, of which
+ * there may be thousands, by their value.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { type Picked, pickedOf } from './pick.js';
 
-/** How the value of a parameter is compared. `between` includes both ends. */
+/** How a strike compares the value of a parameter. `between` includes both ends. */
 export type StrikeOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'between';
 
-/** What the value of a parameter can be compared with. */
+/** A value that the value of a parameter can be compared with. */
 export type StrikeValue = string | number | bigint | boolean | Date | null;
 
-/** The right-hand side of a strike: two values, the lower and the upper end, for `between`. */
+/** The right-hand side of a strike: one value, or the lower and the upper end for `between`. */
 export type StrikeOperand = StrikeValue | readonly [low: StrikeValue, high: StrikeValue];
 
-/** One strike, checked; made by {@link strikeOf}. */
+/** One valid strike, made by {@link strikeOf}. */
 export interface Strike {
-  /** Its canonical text. */
+  /** The canonical text. */
   readonly field: string;
-  /** `null` is any task. */
+  /** `null` means any task. */
   readonly task: string | null;
-  /** `null` strikes the task whatever its arguments. */
+  /** `null` strikes the task whatever its arguments are. */
   readonly test: StrikeTest | null;
 }
 
+/** The comparison that an argument must pass to be struck. */
 export interface StrikeTest {
   readonly parameter: string;
   readonly operator: StrikeOperator;
@@ -45,10 +47,10 @@ export interface StrikeTest {
 type Scalar = Exclude<Picked, { type: 'other' }>;
 
 /**
- * Checks one strike.
- * @param task - name of a task, `null` for any
- * @param parameter - name of an argument, `null` for the task as a whole
- * @throws InvalidOptionError naming what cannot be used
+ * Checks one strike and returns it.
+ * @param task - name of a task; `null` for any task
+ * @param parameter - name of an argument; `null` for the task as a whole
+ * @throws InvalidOptionError naming the part that is not valid
  */
 export function strikeOf(
   task: string | null = null,
@@ -59,9 +61,9 @@ export function strikeOf(
   if (task !== null) checkName(task, 'task');
   if (parameter === null) {
     if (task === null)
-      throw new InvalidOptionError('task', 'expected a task, a parameter or both: all work is not struck');
+      throw new InvalidOptionError('task', 'expected a task, a parameter or both: a strike cannot meet all work');
     if (value !== undefined)
-      throw new InvalidOptionError('parameter', 'a value was given, but not the parameter it is of');
+      throw new InvalidOptionError('parameter', 'expected the parameter that the value belongs to');
     return checkSize({ field: JSON.stringify([task]), task, test: null });
   }
   checkName(parameter, 'parameter');
@@ -73,7 +75,7 @@ export function strikeOf(
   return checkSize({ field: JSON.stringify([task, parameter, operator, tagged]), task, test });
 }
 
-/** Reads a canonical text; `null` for one that this version does not know. */
+/** Reads a canonical text; `null` when this version does not understand it. */
 export function parseStrike(field: string): Strike | null {
   try {
     const [task, parameter, operator, tagged] = JSON.parse(field);
@@ -85,82 +87,82 @@ export function parseStrike(field: string): Strike | null {
   }
 }
 
-/** Says in a line what a strike is about. */
+/** Describes a strike in one line. */
 export function describeStrike({ task, test }: Strike): string {
-  const of = task === null ? '' : `task '${shortened(task)}'`;
-  if (test === null) return of;
+  const subject = task === null ? '' : `task '${shortened(task)}'`;
+  if (test === null) return subject;
   const { parameter, operator, low, high } = test;
   const value = operator === 'between' ? `${textOf(low)} and ${textOf(high)}` : textOf(low);
-  return `${of}${of && ' with '}${shortened(parameter)} ${operator} ${value}`;
+  return `${subject}${subject && ' with '}${shortened(parameter)} ${operator} ${value}`;
 }
 
-/** Why an execution was cancelled, as its record and its error say. */
+/** Returns the reason for the cancel, as the record and the error of a struck execution show it. */
 export function struckBy(strike: Strike): string {
   return `struck: ${describeStrike(strike)}`;
 }
 
-/** A list of strikes, and the question whether one of them meets an execution. */
+/** A list of strikes that finds one which meets an execution. */
 export class Strikes {
   readonly #onIncomparable: (problem: string) => void;
-  readonly #entries = new Map<string, Entry>();
-  readonly #scopes = new Map<string | null, Scope>();
+  readonly #strikes = new Map<string, ListedStrike>();
+  readonly #byTask = new Map<string | null, TaskStrikes>();
 
-  /** `onIncomparable` hears once of each strike that met a value it cannot be compared with. */
+  /** @param onIncomparable - called once for each strike that met a value which it cannot be compared with */
   constructor(onIncomparable: (problem: string) => void) {
     this.#onIncomparable = onIncomparable;
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#strikes.size;
   }
 
   has({ field }: Strike): boolean {
-    return this.#entries.has(field);
+    return this.#strikes.has(field);
   }
 
   add(strike: Strike): void {
-    if (this.#entries.has(strike.field)) return;
-    const entry = { strike, hasWarned: false };
-    this.#entries.set(strike.field, entry);
-    const scope = this.#scopes.get(strike.task) ?? new Scope();
-    this.#scopes.set(strike.task, scope);
-    scope.add(entry);
+    if (this.#strikes.has(strike.field)) return;
+    const listed = { strike, hasWarned: false };
+    this.#strikes.set(strike.field, listed);
+    const ofTask = this.#byTask.get(strike.task) ?? new TaskStrikes();
+    this.#byTask.set(strike.task, ofTask);
+    ofTask.add(listed);
   }
 
   delete({ field, task }: Strike): void {
-    const entry = this.#entries.get(field);
-    if (!entry) return;
-    this.#entries.delete(field);
-    const scope = this.#scopes.get(task)!;
-    scope.delete(entry);
-    if (scope.isEmpty) this.#scopes.delete(task);
+    const listed = this.#strikes.get(field);
+    if (!listed) return;
+    this.#strikes.delete(field);
+    const ofTask = this.#byTask.get(task)!;
+    ofTask.delete(listed);
+    if (ofTask.isEmpty) this.#byTask.delete(task);
   }
 
-  /** Makes the list this one; what was on it stays as it is, and has given its warning. */
+  /** Replaces the list. Strikes that were on it before stay as they are and do not warn a second time. */
   replaceAll(strikes: Iterable<Strike>): void {
-    const kept = new Set<string>();
+    const fields = new Set<string>();
     for (const strike of strikes) {
-      kept.add(strike.field);
+      fields.add(strike.field);
       this.add(strike);
     }
-    for (const { strike } of [...this.#entries.values()]) if (!kept.has(strike.field)) this.delete(strike);
+    for (const { strike } of [...this.#strikes.values()]) if (!fields.has(strike.field)) this.delete(strike);
   }
 
   /**
    * Finds a strike that meets an execution; `null` when none does.
-   * @param task - its task, `null` to ask for arguments alone
-   * @param read - answers with the arguments of these names that are there; called only when a strike names one
+   * @param task - name of its task; `null` to look at the arguments alone
+   * @param read - returns the arguments of these names that exist; called only when a strike names one
    */
   find(task: string | null, read: (names: readonly string[]) => ReadonlyMap<string, Picked>): Strike | null {
-    if (this.#entries.size === 0) return null;
-    const own = task === null ? undefined : this.#scopes.get(task);
-    if (own?.whole) return own.whole.strike;
-    const any = this.#scopes.get(null);
-    const names = namesOf(own, any);
+    if (this.#strikes.size === 0) return null;
+    const ofTask = task === null ? undefined : this.#byTask.get(task);
+    if (ofTask?.whole) return ofTask.whole.strike;
+    const ofAny = this.#byTask.get(null);
+    const names = namesOf(ofTask, ofAny);
     if (names.length === 0) return null;
     const values = read(names);
-    const met = own?.find(values, this.#warn) ?? any?.find(values, this.#warn);
-    return met?.strike ?? null;
+    const found = ofTask?.find(values, this.#warn) ?? ofAny?.find(values, this.#warn);
+    return found?.strike ?? null;
   }
 
   /** Finds a strike that meets an execution with these arguments; `null` when none does. */
@@ -175,29 +177,32 @@ export class Strikes {
     });
   }
 
-  readonly #warn = (entry: Entry, value: Picked): void => {
-    if (entry.hasWarned) return;
-    entry.hasWarned = true;
-    const { parameter, low } = entry.strike.test!;
-    const kinds = `${parameter} was ${wordFor(value)}, which is not compared with ${wordFor(low)}`;
-    this.#onIncomparable(`the strike of ${describeStrike(entry.strike)} was passed over: ${kinds}`);
+  readonly #warn = (listed: ListedStrike, value: Picked): void => {
+    if (listed.hasWarned) return;
+    listed.hasWarned = true;
+    const { parameter, low } = listed.strike.test!;
+    const kinds = `${parameter} was ${wordFor(value)}, which cannot be compared with ${wordFor(low)}`;
+    this.#onIncomparable(`the strike of ${describeStrike(listed.strike)} did not apply: ${kinds}`);
   };
 }
 
-interface Entry {
+interface ListedStrike {
   readonly strike: Strike;
+  /** Whether it met a value that it cannot be compared with. */
   hasWarned: boolean;
 }
 
-type Warn = (entry: Entry, value: Picked) => void;
+type Warn = (listed: ListedStrike, value: Picked) => void;
 
-/** What is struck of one task, or of any. */
-class Scope {
-  whole: Entry | null = null;
-  readonly #groups = new Map<string, Group>();
+/** The strikes of one task, or those of any task. */
+class TaskStrikes {
+  /** The strike of the task as a whole. */
+  whole: ListedStrike | null = null;
+  /** Strikes by a parameter, under its name. */
+  readonly #groups = new Map<string, ParameterStrikes>();
   #names: readonly string[] | null = null;
 
-  /** The parameters that are looked at. */
+  /** Names of the parameters that the strikes compare. */
   get names(): readonly string[] {
     this.#names ??= [...this.#groups.keys()];
     return this.#names;
@@ -207,116 +212,116 @@ class Scope {
     return this.whole === null && this.#groups.size === 0;
   }
 
-  add(entry: Entry): void {
-    const { test } = entry.strike;
+  add(listed: ListedStrike): void {
+    const { test } = listed.strike;
     if (test === null) {
-      this.whole = entry;
+      this.whole = listed;
       return;
     }
     const group = this.#groups.get(test.parameter);
-    if (group) return group.add(entry, test);
-    const first = new Group();
-    first.add(entry, test);
+    if (group) return group.add(listed, test);
+    const first = new ParameterStrikes();
+    first.add(listed, test);
     this.#groups.set(test.parameter, first);
     this.#names = null;
   }
 
-  delete(entry: Entry): void {
-    const { test } = entry.strike;
+  delete(listed: ListedStrike): void {
+    const { test } = listed.strike;
     if (test === null) {
       this.whole = null;
       return;
     }
     const group = this.#groups.get(test.parameter)!;
-    group.delete(entry, test);
+    group.delete(listed, test);
     if (!group.isEmpty) return;
     this.#groups.delete(test.parameter);
     this.#names = null;
   }
 
-  find(values: ReadonlyMap<string, Picked>, warn: Warn): Entry | undefined {
+  find(values: ReadonlyMap<string, Picked>, warn: Warn): ListedStrike | undefined {
     for (const [name, value] of values) {
-      const met = this.#groups.get(name)?.find(value, warn);
-      if (met) return met;
+      const found = this.#groups.get(name)?.find(value, warn);
+      if (found) return found;
     }
     return undefined;
   }
 }
 
-/** The strikes by one parameter. */
-class Group {
-  /** Those with `==`, by what they are compared with. */
-  readonly #equal = new Map<Kind, Map<string, Entry>>();
-  /** Those with `==` that have not warned: looked at when a value of another kind comes. */
-  readonly #silent = new Map<Kind, Set<Entry>>();
-  readonly #others = new Set<Entry>();
+/** The strikes by the value of one parameter. */
+class ParameterStrikes {
+  /** Those with `==`, by the value they compare with. */
+  readonly #equal = new Map<Kind, Map<string, ListedStrike>>();
+  /** Those with `==` that have not warned yet. They are visited when a value of another kind comes. */
+  readonly #silent = new Map<Kind, Set<ListedStrike>>();
+  readonly #others = new Set<ListedStrike>();
 
   get isEmpty(): boolean {
     return this.#equal.size === 0 && this.#others.size === 0;
   }
 
-  add(entry: Entry, { operator, low }: StrikeTest): void {
+  add(listed: ListedStrike, { operator, low }: StrikeTest): void {
     if (operator !== '==') {
-      this.#others.add(entry);
+      this.#others.add(listed);
       return;
     }
     const kind = kindOf(low);
-    this.#equal.set(kind, (this.#equal.get(kind) ?? new Map()).set(identityOf(low), entry));
-    this.#silent.set(kind, (this.#silent.get(kind) ?? new Set()).add(entry));
+    this.#equal.set(kind, (this.#equal.get(kind) ?? new Map()).set(identityOf(low), listed));
+    this.#silent.set(kind, (this.#silent.get(kind) ?? new Set()).add(listed));
   }
 
-  delete(entry: Entry, { operator, low }: StrikeTest): void {
+  delete(listed: ListedStrike, { operator, low }: StrikeTest): void {
     if (operator !== '==') {
-      this.#others.delete(entry);
+      this.#others.delete(listed);
       return;
     }
     const kind = kindOf(low);
-    const entries = this.#equal.get(kind)!;
-    entries.delete(identityOf(low));
-    this.#silent.get(kind)!.delete(entry);
-    if (entries.size > 0) return;
+    const byValue = this.#equal.get(kind)!;
+    byValue.delete(identityOf(low));
+    this.#silent.get(kind)!.delete(listed);
+    if (byValue.size > 0) return;
     this.#equal.delete(kind);
     this.#silent.delete(kind);
   }
 
-  find(value: Picked, warn: Warn): Entry | undefined {
+  find(value: Picked, warn: Warn): ListedStrike | undefined {
     const kind = kindOf(value);
-    const met = value.type === 'other' ? undefined : this.#equal.get(kind)?.get(identityOf(value));
-    if (met) return met;
+    const equal = value.type === 'other' ? undefined : this.#equal.get(kind)?.get(identityOf(value));
+    if (equal) return equal;
     for (const [other, silent] of this.#silent) {
       if (silent.size === 0 || isEquatable(kind, other)) continue;
-      for (const entry of silent) warn(entry, value);
+      for (const listed of silent) warn(listed, value);
       silent.clear();
     }
-    for (const entry of this.#others) {
-      const answer = meets(value, entry.strike.test!);
-      if (answer) return entry;
-      if (answer === null) warn(entry, value);
+    for (const listed of this.#others) {
+      const isMet = meets(value, listed.strike.test!);
+      if (isMet) return listed;
+      if (isMet === null) warn(listed, value);
     }
     return undefined;
   }
 }
 
-/** What is compared with its like only. Numbers and bigints are alike: both are numbers. */
+/** Kinds of values. Values are compared within their kind only; numbers and bigints are of one kind. */
 type Kind = 'string' | 'number' | 'boolean' | 'date' | 'null' | 'other';
 
 function kindOf({ type }: Picked): Kind {
   return type === 'bigint' ? 'number' : type;
 }
 
-/** Whether it can be said of them that they are equal or not; `null` is no value, and so not equal to any. */
+/** Tells whether values of these kinds can be compared for equality; `null` differs from every other value. */
 function isEquatable(a: Kind, b: Kind): boolean {
   return a === b || (a !== 'other' && (a === 'null' || b === 'null'));
 }
 
-/** The same text for equal values of a kind. */
+/** Returns a text that is the same for equal values of one kind. */
 function identityOf({ value }: Scalar): string {
-  if (typeof value === 'bigint') return value.toString(16); // in linear time, however long
+  if (typeof value === 'bigint') return value.toString(16); // takes linear time, in contrast to decimal
   if (typeof value !== 'number' || !Number.isInteger(value)) return String(value);
   return Number.isSafeInteger(value) ? value.toString(16) : BigInt(value).toString(16);
 }
 
-/** Whether a value passes a test other than `==`; `null` when the two cannot be compared. */
+/** Tells whether a value passes a test other than `==`; `null` when the two cannot be compared. */
 function meets(value: Picked, { operator, low, high }: StrikeTest): boolean | null {
   const kind = kindOf(value);
   if (value.type === 'other') return null;
@@ -343,14 +348,14 @@ function isEqual(a: Scalar, b: Scalar): boolean {
 
 const OPERATORS: readonly unknown[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];
 const ORDERED: readonly Kind[] = ['string', 'number', 'date'];
-/** Of its canonical text: every worker and producer holds the list in memory. */
+/** Maximum length of a canonical text in bytes. Every worker and producer holds the list in memory. */
 const MAXIMUM_BYTES = 4_096;
 const MAXIMUM_SHOWN = 60;
 
-function namesOf(own: Scope | undefined, any: Scope | undefined): readonly string[] {
-  if (!own || own.names.length === 0) return any?.names ?? [];
-  if (!any || any.names.length === 0) return own.names;
-  return [...new Set([...own.names, ...any.names])];
+function namesOf(ofTask: TaskStrikes | undefined, ofAny: TaskStrikes | undefined): readonly string[] {
+  if (!ofTask || ofTask.names.length === 0) return ofAny?.names ?? [];
+  if (!ofAny || ofAny.names.length === 0) return ofTask.names;
+  return [...new Set([...ofTask.names, ...ofAny.names])];
 }
 
 function checkName(name: unknown, option: string): asserts name is string {
@@ -393,13 +398,14 @@ function scalarOf(value: unknown): Scalar {
     const got = picked ? wordFor(picked) : 'nothing';
     throw new InvalidOptionError('value', `expected a string, number, bigint, boolean, Date or null, got ${got}`);
   }
-  if (Number.isNaN(picked.value)) throw new InvalidOptionError('value', `nothing is equal to ${String(value)}`);
+  if (Number.isNaN(picked.value))
+    throw new InvalidOptionError('value', `expected a value that can be compared, got ${String(value)}`);
   return picked.type === 'number' || picked.type === 'bigint' ? numericOf(picked.value) : picked;
 }
 
-/** One form for what is the same number: 1 and 1n are one strike. */
+/** Returns one form for equal numbers, so that 1 and 1n make the same strike. */
 function numericOf(value: number | bigint): Scalar {
-  if (Number.isSafeInteger(Number(value))) return { type: 'number', value: Number(value) + 0 }; // no -0
+  if (Number.isSafeInteger(Number(value))) return { type: 'number', value: Number(value) + 0 }; // turns -0 into 0
   if (typeof value === 'number' && !Number.isInteger(value)) return { type: 'number', value };
   return { type: 'bigint', value: BigInt(value) };
 }

@@ -1,24 +1,25 @@
 /**
  * Reads short texts that repeat, such as field names and task names, without making a new string each time.
  *
- * Making a string from bytes and then a key of it costs five times what comparing does (100 : 20 ns, measured). A slot
- * holds the last text with its hash; only short ASCII texts take part, and memory is bounded by the number of slots.
+ * Making a string from bytes and a property key from that costs five times as much as comparing (100 and 20 ns,
+ * measured). A bucket holds the last text with its hash. Only short ASCII texts are cached, and the number of buckets
+ * bounds the memory.
  */
-const SLOTS = 512;
+const BUCKETS = 512;
 const LONGEST = 64;
 
 export class TextCache {
-  readonly #slots: (string | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #buckets: (string | undefined)[] = new Array(BUCKETS).fill(undefined);
 
-  /** The UTF-8 text of `size` bytes from `start` on. */
+  /** Returns the UTF-8 text of `size` bytes from `start` on. */
   read(bytes: Buffer, start: number, size: number): string {
     if (size === 0 || size > LONGEST) return bytes.toString('utf8', start, start + size);
     const middle = bytes[start + (size >> 1)]!;
-    const slot = (size * 61 + bytes[start]! * 31 + bytes[start + size - 1]! * 7 + middle) & (SLOTS - 1);
-    const known = this.#slots[slot];
-    if (known !== undefined && isAt(known, bytes, start, size)) return known;
+    const bucket = (size * 61 + bytes[start]! * 31 + bytes[start + size - 1]! * 7 + middle) & (BUCKETS - 1);
+    const cached = this.#buckets[bucket];
+    if (cached !== undefined && isAt(cached, bytes, start, size)) return cached;
     const text = bytes.toString('utf8', start, start + size);
-    if (text.length === size) this.#slots[slot] = text;
+    if (text.length === size) this.#buckets[bucket] = text;
     return text;
   }
 }

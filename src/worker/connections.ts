@@ -1,39 +1,39 @@
-/** The connections of one worker: one for blocking reads, one to hear of wake-ups, one for everything else. */
+/** Opens and closes the three connections of a worker. */
 import type { Redis } from 'ioredis';
-import type { DocketSettings } from '../client/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import type { WorkerSettings } from './options.js';
-import type { ConnectionWatch } from './watch/connection-watch.js';
 
 export interface Connections {
+  /** For every command that does not block. */
   readonly commands: Redis;
+  /** For blocking reads. */
   readonly blocking: Redis;
+  /** For subscriptions. */
   readonly subscriber: Redis;
 }
 
 /**
- * Opens all three. Once open they outlive any outage.
+ * Opens all three, or none. Once open they outlive any outage.
+ *
+ * @param onUnavailable - called with each failed attempt to connect, and each broken link
  * @throws RedisUnavailableError when the server cannot be reached: an outage at the start is more likely a typing error
  */
 export async function openConnections(
   { url }: DocketSettings,
   { name, longestReadMs, longestPauseMs }: WorkerSettings,
-  links: ConnectionWatch,
   signal: AbortSignal,
+  onUnavailable: (error: Error) => void,
 ): Promise<Connections> {
-  await closeConnection(await openConnection(url, 'producer', { name }));
-  const options = { name, signal, longestPauseMs, onUnavailable: (error: Error) => links.failed(error) };
+  await closeConnection(await openConnection(url, 'producer', { name })); // a producer fails fast; the others keep trying
+  const options = { name, signal, longestPauseMs, onUnavailable };
   const opened = await Promise.allSettled([
     openConnection(url, 'commands', options),
     openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),
     openConnection(url, 'subscriber', options),
   ]);
   const [commands, blocking, subscriber] = opened.map((one) => (one.status === 'fulfilled' ? one.value : null));
-  if (commands && blocking && subscriber) {
-    const connections = { commands, blocking, subscriber };
-    links.watch(connections);
-    return connections;
-  }
+  if (commands && blocking && subscriber) return { commands, blocking, subscriber };
   await Promise.all([commands, blocking, subscriber].map((one) => one && closeConnection(one)));
   throw (opened.find((one) => one.status === 'rejected') as PromiseRejectedResult).reason;
 }

@@ -1,29 +1,25 @@
 /**
- * Connects the parts of a running worker, and takes them down in the order in which nothing is lost.
+ * The coordinator of a worker: assembles its parts, starts and stops them, and answers questions about the worker.
  *
- *   Intake ──deliveries──> Dispatcher ──chunks──> threads ──outcomes──> Dispatcher ──> Settler
- *
- * Leases, Enforcer, ProgressWriter, Canceller, StrikeWatch, Reclaimer, Scheduler, Seeder and Heartbeat run beside it. No
- * user code runs here (unless `threads: 0` asks for it), so nothing a task does can stall a lease.
+ * The route of an execution is in `pipeline.ts`, the order of the services beside it in `services.ts`, the end of the
+ * worker in `drain.ts`, and whether it takes work in `readiness.ts`. No user code runs here (unless `threads: 0` asks for
+ * it), so nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
-import type { ThreadConfig } from '../channel/protocol.js';
-import { StopReason } from '../channel/slots.js';
-import type { DocketSettings } from '../client/options.js';
-import { monotonicMs } from '../core/clock.js';
-import { aborted, pause, type Service } from '../core/service.js';
+import { aborted, pause } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
-import { leave, type WorkerReport } from '../redis/fleet-store.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import { leave } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
+import type { Manifest } from '../tasks/manifest.js';
 import type { Connections } from './connections.js';
-import { type Delivery, keyOf } from './delivery.js';
+import type { WorkerContext } from './context.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
-import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
-import type { Lane } from './dispatch/lane.js';
 import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
+import { drain } from './drain.js';
 import { Heartbeat } from './fleet/heartbeat.js';
 import { Leases } from './fleet/leases.js';
 import { Reclaimer } from './fleet/reclaimer.js';
@@ -31,398 +27,242 @@ import { Scheduler } from './fleet/scheduler.js';
 import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
-import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
-import { Intake } from './intake/intake.js';
-import { Rerouter } from './intake/rerouter.js';
-import { StrikeGuard } from './intake/strike-guard.js';
 import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
-import { ProgressWriter } from './settle/progress-writer.js';
-import { Settler } from './settle/settler.js';
-import { startLocalThread } from './threads/local-thread.js';
-import { startPiscinaThread } from './threads/piscina-thread.js';
-import type { Thread, ThreadEvents } from './threads/thread.js';
-import { AttemptRecorder } from './watch/attempt-recorder.js';
+import { Pipeline } from './pipeline.js';
+import { Readiness, type WorkerState } from './readiness.js';
+import { Services } from './services.js';
+import { startThread } from './thread-starter.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
-/** How often it is asked whether anything is left, at first and at most. */
-const FIRST_LOOK_MS = 10;
-const LAST_LOOK_MS = 500;
-/** What the end of a drain has for its last commands, however late it is. */
-const LAST_WORDS_MS = 500;
-/** How much longer than it may block a read may take before the worker is no longer listed. */
-const READ_MARGIN_MS = 1_000;
+/** The pause before each check whether anything remains in the docket: the first, and the longest. */
+const FIRST_CHECK_MS = 10;
+const LONGEST_CHECK_MS = 500;
+
+export interface CoordinatorOptions {
+  readonly docket: DocketSettings;
+  readonly settings: WorkerSettings;
+  readonly connections: Connections;
+  readonly logger: WorkerLogger;
+  readonly attemptBudget: AttemptBudget;
+  /** `null` when nobody reads what is counted. */
+  readonly counters: TaskCounters | null;
+  /** Called when threads cannot be started any more. */
+  onBroken(error: Error): void;
+}
 
 export class Coordinator {
-  readonly #docket: DocketSettings;
-  readonly #settings: WorkerSettings;
-  readonly #connections: Connections;
-  readonly #logger: WorkerLogger;
-  /** Names of workers may repeat, consumers must not. */
-  readonly #consumer: string;
-  readonly #settler: Settler;
-  readonly #dispatcher: Dispatcher;
-  readonly #intake: Intake;
-  readonly #canceller: CancelListener;
-  readonly #strikes: StrikeGuard;
-  readonly #reroutes: Rerouter;
-  readonly #progress: ProgressWriter;
-  readonly #crew: ThreadSupervisor;
-  /** Bring in work; stop first. */
-  readonly #suppliers: readonly Service[];
-  /** Keep what is here; stop last. */
-  readonly #keepers: readonly Service[];
-  readonly #allowance: AttemptBudget;
-  readonly #tally: TaskCounters | null;
-  readonly #meter: AttemptRecorder | null;
-  readonly #heartbeat: Heartbeat;
-  #isReady = false;
-  #catalog = new Catalog({ tasks: [], fallback: null });
-  #isDraining = false;
+  readonly #options: CoordinatorOptions;
+  readonly #context: WorkerContext;
+  readonly #pipeline: Pipeline;
+  readonly #supervisor: ThreadSupervisor;
+  readonly #services: Services;
+  readonly #readiness: Readiness;
+  #state: WorkerState = 'starting';
 
-  /** `onBroken` is called when threads cannot be started any more; `tally` counts, unless nobody asks. */
-  constructor(
-    docket: DocketSettings,
-    settings: WorkerSettings,
-    connections: Connections,
-    logger: WorkerLogger,
-    onBroken: (error: Error) => void,
-    allowance: AttemptBudget,
-    tally: TaskCounters | null,
-  ) {
-    this.#docket = docket;
-    this.#settings = settings;
-    this.#connections = connections;
-    this.#logger = logger;
-    this.#allowance = allowance;
-    this.#tally = tally;
-    this.#consumer = `${settings.name}:${randomBytes(4).toString('hex')}`;
-
-    const { keys, heartbeatIntervalMs, missedHeartbeats, executionTtlMs } = docket;
-    const { leaseMs, maxDeliveries, longestReadMs, schedulingResolutionMs, threads, concurrency } = settings;
-    const { abortGraceMs, drainTimeoutMs } = settings;
-    const { commands, blocking, subscriber } = connections;
-    const consumer = this.#consumer;
-    const clock = new ServerClock();
-    const common = { redis: commands, keys, consumer, leaseMs, clock, logger, held: () => this.#held() };
-
-    this.#canceller = new CancelListener({
-      ...common,
-      subscriber,
-      cancel: (isMeant) => this.#dispatcher.cancel(isMeant),
-      withdrawUnstarted: (isMeant) => this.#dispatcher.withdrawUnstarted(isMeant),
-      settle: (delivery) => this.#settler.settle(delivery, { kind: 'cancelled' }),
+  constructor(options: CoordinatorOptions) {
+    const { docket, settings, attemptBudget, logger, counters, onBroken } = options;
+    this.#options = options;
+    this.#context = contextOf(options);
+    this.#pipeline = new Pipeline(this.#context, {
+      settings,
+      attemptBudget,
+      isDraining: () => this.#state === 'draining',
+      retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
     });
-    this.#settler = new Settler({
-      ...common,
-      maxDeliveries,
-      tally,
-      isCancelled: (delivery) => this.#canceller.isCancelled(delivery),
-      takeProgress: (delivery) => this.#progress.take(delivery),
-      onEnded: (delivery) => this.#canceller.executionEnded(delivery),
-    });
-    this.#strikes = new StrikeGuard({
-      ...common,
-      subscriber,
-      dispatched: () => this.#dispatcher.deliveries(),
-      withdrawUnstarted: (isMeant) => this.#dispatcher.withdrawUnstarted(isMeant),
-      dropStruck: (delivery, why) => this.#settler.dropStruck(delivery, why),
-    });
-    this.#reroutes = new Rerouter({
-      ...common,
-      reroute: (delivery, delayMs) => this.#settler.reroute(delivery, delayMs),
-    });
-    const events: DispatcherEvents = {
-      onOutcome: (delivery, outcome) => this.#settler.settle(delivery, outcome),
-      onThreadLost: (delivery, wasAlone) => this.#lostThread(delivery, wasAlone),
-      onThreadEndedFor: (delivery, reason) => this.#ended(delivery, reason),
-      onSuspectMustWait: (delivery) => {
-        allowance.refund(keyOf(delivery));
-        this.#settler.requeueSuspect(delivery);
-      },
-      onRequeue: (deliveries) => {
-        for (const delivery of deliveries) allowance.refund(keyOf(delivery));
-        this.#settler.requeue(deliveries);
-      },
-      onCapacity: () => this.#intake.wake(),
-      onThreadSpent: (thread) => this.#crew.retire(thread, abortGraceMs),
-      onProgressMessage: (shipment, message) => this.#progress.hear(shipment, message),
-      onRowReleased: (shipment) => {
-        this.#progress.read(shipment);
-        this.#meter?.left(shipment);
-      },
-    };
-    this.#dispatcher = new Dispatcher(threads, concurrency, events, settings.maxTasksPerThread);
-    const { lanes, slots } = this.#dispatcher;
-    this.#meter = tally && new AttemptRecorder(tally, slots, lanes, clock);
-    this.#progress = new ProgressWriter({ redis: commands, keys, lanes, slots, logger });
-    this.#intake = new Intake({
-      ...common,
-      blocking,
-      commands,
-      workerName: settings.name,
-      longestReadMs,
-      catalog: () => this.#catalog,
-      room: () => this.#dispatcher.room,
-      held: () => this.#dispatcher.size,
-      take: (deliveries) => this.#take(deliveries),
-      withholds: (delivery) => this.#strikes.withholds(delivery),
-      refuse: (delivery) => void this.#reroutes.add(delivery),
-      allowance,
-      leave: (delivery) => this.#settler.requeueSpentKey(delivery),
-      drop: (delivery, why) => this.#settler.drop(delivery, why),
-    });
-    this.#crew = new ThreadSupervisor({
-      dispatcher: this.#dispatcher,
+    const { dispatcher } = this.#pipeline;
+    this.#supervisor = new ThreadSupervisor({
+      dispatcher,
       logger,
-      start: (lane, signal) => this.#startThread(lane, signal),
+      start: (lane, signal) => startThread(lane, signal, { docket, settings, dispatcher, logger, counters }),
       onBroken,
     });
-    this.#suppliers = [
-      this.#intake,
-      new Reclaimer(common),
-      new Scheduler({ ...common, subscriber, resolutionMs: schedulingResolutionMs }),
-      ...(settings.schedulesAutomaticTasks
-        ? [new Seeder({ ...common, executionTtlMs, tasks: () => this.#catalog.tasks })]
-        : []),
-    ];
-    this.#heartbeat = new Heartbeat({
-      ...common,
-      intervalMs: heartbeatIntervalMs,
-      missed: missedHeartbeats,
-      report: () => this.#report(),
+    const heartbeat = new Heartbeat({
+      ...this.#context,
+      intervalMs: docket.heartbeatIntervalMs,
+      missed: docket.missedHeartbeats,
+      report: () => this.#readiness.report(),
     });
-    this.#keepers = [
-      new Leases({ ...common, onLost: (tokens) => this.#dispatcher.lose(tokens) }),
+    this.#readiness = new Readiness({
+      settings,
+      heartbeatIntervalMs: docket.heartbeatIntervalMs,
+      pipeline: this.#pipeline,
+      supervisor: this.#supervisor,
+      heartbeat,
+      state: () => this.#state,
+    });
+    this.#services = new Services({
+      guards: [this.#pipeline.strikeGuard, this.#pipeline.cancelListener],
+      keepers: this.#keepers(),
+      suppliers: this.#suppliers(),
+      heartbeat,
+    });
+  }
+
+  #keepers() {
+    const { settings, logger, counters } = this.#options;
+    const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
+    const { lanes, slots } = dispatcher;
+    const { abortGraceMs, drainTimeoutMs } = settings;
+    return [
+      new Leases({
+        ...this.#context,
+        held: () => this.#pipeline.held(),
+        onLost: (tokens) => dispatcher.loseLeases(tokens),
+      }),
       new DeadlineEnforcer({
         lanes,
         slots,
         abortGraceMs,
         drainTimeoutMs,
         logger,
-        redispatch: (lane) => this.#dispatcher.redispatch(lane),
-        reopen: (lane) => this.#dispatcher.reopen(lane),
-        renew: (lane) => this.#dispatcher.renew(lane),
+        redispatch: (lane) => dispatcher.redispatch(lane),
+        reopen: (lane) => dispatcher.reopen(lane),
+        renew: (lane) => dispatcher.renew(lane),
       }),
-      this.#progress,
-      this.#canceller,
-      this.#strikes,
-      ...(tally && this.#meter && isRead(logger, 'info') ? [new SummaryLogger(tally, this.#meter, logger)] : []),
-      this.#heartbeat,
+      progressWriter,
+      ...(counters && attemptRecorder && isRead(logger, 'info')
+        ? [new SummaryLogger(counters, attemptRecorder, logger)]
+        : []),
+    ];
+  }
+
+  #suppliers() {
+    const { docket, settings } = this.#options;
+    const { executionTtlMs } = docket;
+    return [
+      this.#pipeline.intake,
+      new Reclaimer({ ...this.#context, held: () => this.#pipeline.held() }),
+      new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs }),
+      ...(settings.schedulesAutomaticTasks
+        ? [new Seeder({ ...this.#context, executionTtlMs, tasks: () => this.#pipeline.catalog.tasks })]
+        : []),
     ];
   }
 
   /**
-   * Starts the threads and learns what is struck, then starts everything else.
+   * Starts the threads and learns what must not run, then starts everything else. Resolves early when `signal` aborts.
    * @throws the error of a task module that fails to load
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { name, threads, concurrency } = this.#settings;
-    this.#strikes.start();
-    const starting = Promise.all([
-      this.#crew.start(),
-      ensureGroups(this.#connections.commands, this.#docket.keys),
-      this.#strikes.loaded,
-    ]);
-    starting.catch(() => undefined); // when told to stop nobody waits for it any more
+    const { redis, keys } = this.#context;
+    const starting = Promise.all([this.#supervisor.start(), ensureGroups(redis, keys), this.#services.startGuards()]);
+    starting.catch(() => undefined); // a worker that is told to stop does not wait for it
     const started = await Promise.race([starting, aborted(signal)]);
-    if (!started) return;
+    if (!started || signal.aborted) return;
     const [manifest] = started;
-    this.#catalog = new Catalog(manifest);
-    this.#tally?.know(manifest.tasks.map((task) => task.name));
-    // The canceller before the intake: what was cancelled before must not start. The heartbeat last: it says whether this
-    // worker reads.
-    const [heartbeat, ...keepers] = [...this.#keepers].reverse();
-    for (const service of keepers) service.start();
-    await Promise.race([this.#canceller.ready, aborted(signal)]);
-    if (signal.aborted) return;
-    for (const service of this.#suppliers) service.start();
-    heartbeat!.start();
-    const tasks = this.#catalog.tasks.map((task) => task.name);
-    this.#logger.info({ docket: this.#docket.name, threads, concurrency, tasks }, `worker ${name} is ready`);
-    for (const task of this.#catalog.tasks) {
-      this.#logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
-    }
-    if (manifest.fallback) {
-      this.#logger.info({}, `fallback, for tasks of other names: ${describePolicies(manifest.fallback)}`);
-    }
-    this.#isReady = true;
+    this.#pipeline.catalog = new Catalog(manifest);
+    this.#options.counters?.addTasks(manifest.tasks.map((task) => task.name));
+    this.#services.start();
+    this.#state = 'ready';
+    this.#logReady(manifest);
   }
 
-  /** Why no work is taken at the moment, for who asks whether it is; `null` when it is. */
+  /** Stops taking work, ends what runs or gives it back, and ends the threads. See `drain.ts`. */
+  async drain(): Promise<void> {
+    const { settings, logger } = this.#options;
+    const { name, drainTimeoutMs, abortGraceMs } = settings;
+    const { dispatcher, settler, rerouter } = this.#pipeline;
+    const wasReady = this.#state === 'ready';
+    this.#state = 'draining';
+    if (wasReady) {
+      const fields = { held: dispatcher.size, drainTimeoutMs };
+      logger.info(fields, `worker ${name} stops: it takes no more, and ends what runs`);
+    }
+    await drain({
+      services: this.#services,
+      dispatcher,
+      supervisor: this.#supervisor,
+      rerouter,
+      settler,
+      drainTimeoutMs,
+      abortGraceMs,
+      logger,
+      requeueUnstarted: (deliveries) => this.#pipeline.requeueUnstarted(deliveries),
+      leave: () => this.#leave(),
+    });
+    if (wasReady) logger.info({}, `worker ${name} has stopped`);
+  }
+
+  /**
+   * Resolves when nothing remains in the whole docket, on any worker, except under the keys that this worker may run no
+   * more. Checks twice, because an answer is true for a moment only.
+   */
+  async finished(signal: AbortSignal): Promise<void> {
+    let emptyChecks = 0;
+    let pauseMs = FIRST_CHECK_MS;
+    while (emptyChecks < 2 && !signal.aborted) {
+      await pause(pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_CHECK_MS);
+      emptyChecks = (await this.#isDocketEmpty()) ? emptyChecks + 1 : 0;
+    }
+  }
+
+  /** Says why the worker takes no work at the moment; `null` when it does. */
   notReadyBecause(): string | null {
-    if (this.#isDraining) return 'the worker is stopping';
-    if (!this.#isReady) return 'the worker is starting';
-    const { heartbeatIntervalMs } = this.#docket;
-    if (this.#crew.unmannedMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
-    // Asked too, because a worker whose threads have enough does not read.
-    const silentMs = monotonicMs() - this.#heartbeat.answeredMs;
-    if (this.#heartbeat.answeredMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
-      return `Redis has answered no heartbeat for ${(silentMs / 1_000).toFixed(1)} s`;
-    }
-    if (this.#canClaim()) return null;
-    const idleMs = monotonicMs() - this.#intake.lastPollMs;
-    return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
+    return this.#readiness.notReadyBecause();
   }
 
-  /** Attempts on the threads, by the label of their task. */
+  /** Counts the attempts on the threads, by the label of their task. */
   onThreads(): Map<string, { begun: number; running: number }> {
-    return this.#meter?.onThreads() ?? new Map();
+    return this.#pipeline.attemptRecorder?.onThreads() ?? new Map();
   }
 
-  /** Threads that can run tasks. */
+  /** The number of threads that can run tasks. */
   get threads(): number {
-    return this.#dispatcher.lanes.filter((lane) => lane.thread !== null).length;
+    return this.#pipeline.dispatcher.lanes.filter((lane) => lane.thread !== null).length;
   }
 
-  /** How many strikes are in effect. */
+  /** The number of strikes in effect. */
   get strikes(): number {
-    return this.#strikes.size;
+    return this.#pipeline.strikeGuard.size;
   }
 
   /** Counts what waits in the whole docket. */
   async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
-    return await survey(this.#connections.commands, this.#docket.keys, 0);
+    const { redis, keys } = this.#context;
+    return await survey(redis, keys, 0);
   }
 
-  /**
-   * Resolves when nothing is left in the whole docket, on any worker, but what this one may run no more; looks twice, since
-   * an answer is a moment's.
-   */
-  async nothingLeft(signal: AbortSignal): Promise<void> {
-    let quiet = 0;
-    let lookAgainMs = FIRST_LOOK_MS;
-    while (quiet < 2 && !signal.aborted) {
-      await pause(lookAgainMs, signal);
-      lookAgainMs = Math.min(2 * lookAgainMs, LAST_LOOK_MS);
-      const isBusy = this.#dispatcher.size > 0 || !this.#settler.isIdle;
-      const left = isBusy
-        ? null
-        : await countRemaining(this.#connections.commands, this.#docket.keys, this.#allowance.spent).catch(() => null);
-      quiet = left && left.queued + left.scheduled === 0 ? quiet + 1 : 0;
-    }
+  /** Also `false` when Redis does not answer. */
+  async #isDocketEmpty(): Promise<boolean> {
+    const { redis, keys } = this.#context;
+    const { dispatcher, settler, attemptBudget } = this.#pipeline;
+    if (dispatcher.size > 0 || !settler.isIdle) return false;
+    const remaining = await countRemaining(redis, keys, attemptBudget.spentKeys).catch(() => null);
+    return remaining !== null && remaining.queued + remaining.scheduled === 0;
   }
 
-  /**
-   * Takes in nothing more, hands back what has not started, waits for what runs, tells what is left to stop, ends the
-   * threads, and hands back what they still ran: uncharged, since it is not to blame. Leases and heartbeats go on to the
-   * end; the drain as a whole takes `drainTimeout` at most.
-   */
-  async drain(): Promise<void> {
-    const { drainTimeoutMs, abortGraceMs } = this.#settings;
-    const deadlineMs = monotonicMs() + drainTimeoutMs;
-    this.#isDraining = true;
-    if (this.#isReady) {
-      const fields = { held: this.#dispatcher.size, drainTimeoutMs };
-      this.#logger.info(fields, `worker ${this.#settings.name} stops: it takes no more, and ends what runs`);
-    }
-    // Commands wait for a Redis that is away; the drain does not, and what it leaves behind is redelivered.
-    await within(Promise.all(this.#suppliers.map((service) => service.stop())), deadlineMs - abortGraceMs);
-    this.#settler.requeue(this.#dispatcher.close());
-    await this.#dispatcher.empty(deadlineMs - abortGraceMs - monotonicMs());
-    if (this.#dispatcher.size > 0) {
-      this.#logger.warn(
-        { running: this.#dispatcher.size },
-        'the drain timeout is near: what still runs is told to stop',
-      );
-      this.#dispatcher.interruptAll();
-      await this.#dispatcher.empty(deadlineMs - monotonicMs());
-    }
-    await this.#crew.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
-    this.#settler.requeue(this.#dispatcher.revokeUnstarted()); // shipped to a thread that was ended before it got there
-    await within(this.#signOff(), Math.max(deadlineMs, monotonicMs() + LAST_WORDS_MS));
-    if (this.#isReady) this.#logger.info({}, `worker ${this.#settings.name} has stopped`);
-  }
-
-  async #signOff(): Promise<void> {
-    await this.#reroutes.idle();
-    await this.#settler.idle();
-    await Promise.all(this.#keepers.map((service) => service.stop()));
-    await leave(this.#connections.commands, this.#docket.keys, this.#consumer).catch((error) =>
-      this.#logger.warn(
-        { error: String(error) },
-        'could not sign off: the worker is listed until its heartbeat expires',
-      ),
+  async #leave(): Promise<void> {
+    const { redis, keys, consumer, logger } = this.#context;
+    await leave(redis, keys, consumer).catch((error) =>
+      logger.warn({ error: String(error) }, 'could not sign off: the worker is listed until its heartbeat expires'),
     );
   }
 
-  *#held(): Iterable<Delivery> {
-    yield* this.#intake.claiming;
-    yield* this.#reroutes.deliveries;
-    yield* this.#dispatcher.deliveries();
-    yield* this.#settler.deliveries();
-  }
-
-  #take(deliveries: readonly Delivery[]): void {
-    const mayRun = (delivery: Delivery): boolean => {
-      if (delivery.deliveries > 0 && this.#tally) this.#tally.of(delivery.envelope.task).redelivered += 1;
-      if (delivery.charges >= this.#settings.maxDeliveries) this.#settler.poison(delivery);
-      else if (this.#canceller.mayNotStart(delivery)) this.#settler.settle(delivery, { kind: 'cancelled' });
-      else return !this.#strikes.withholds(delivery); // struck since it was read
-      return false;
-    };
-    this.#dispatcher.add(deliveries.filter(mayRun));
-  }
-
-  /** Its thread was ended because of it. */
-  #ended(delivery: Delivery, reason: 'timeout' | StopReason): void {
-    if (reason === 'timeout') this.#settler.timedOut(delivery);
-    else if (reason === StopReason.cancelled) this.#settler.settle(delivery, { kind: 'cancelled' });
-    else this.#settler.settle(delivery, { kind: 'interrupted' });
-  }
-
-  #lostThread(delivery: Delivery, wasAlone: boolean): void {
-    if (!this.#isDraining) return this.#settler.threadLost(delivery, wasAlone);
-    const { task, attempt } = delivery.envelope;
-    const fields = { task, key: keyOf(delivery), attempt };
-    this.#logger.warn(fields, `${task} did not end in time: its thread was ended, and it goes back uncharged`);
-    this.#settler.requeue([delivery]);
-  }
-
-  /** Whether the intake reads, or has all it can run: else something holds it up, or it was stopped. */
-  #canClaim(): boolean {
-    const { heartbeatIntervalMs } = this.#docket;
-    const patienceMs = Math.max(2 * heartbeatIntervalMs, this.#settings.longestReadMs + READ_MARGIN_MS);
-    return this.#intake.isTaking(patienceMs);
-  }
-
-  #report(): WorkerReport {
-    const { name, threads, concurrency, leaseMs } = this.#settings;
-    const tasks = this.#catalog.tasks.map((task) => task.name);
-    return { name, threads, concurrency, leaseMs, tasks, running: this.#dispatcher.size, canClaim: this.#canClaim() };
-  }
-
-  #startThread(lane: Lane, signal: AbortSignal): Promise<Thread> {
-    const { tasks, fallback, threads, name } = this.#settings;
-    const { name: docket, url, executionTtlMs, maxPayloadBytes, durability } = this.#docket;
-    const config: ThreadConfig = {
-      slots: this.#dispatcher.slots.buffer,
-      attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
-      tasks: tasks.kind === 'modules' ? tasks.references : [],
-      fallback: typeof fallback === 'string' ? fallback : null,
-      logsAttempts: isRead(this.#logger, 'debug'),
-      countsPlacements: this.#settings.metricsPort !== null,
-      concurrency: lane.concurrency,
-      workerName: name,
-      docket: { name: docket, url, executionTtlMs, maxPayloadBytes, durability },
-    };
-    const events: ThreadEvents = {
-      onOutcomes: (batch) => this.#dispatcher.receive(batch),
-      onProgress: (message) => this.#dispatcher.hear(message),
-      onPlacements: (placements) => {
-        for (const [what, task, count] of placements) if (this.#tally) this.#tally.of(task)[what] += count;
-      },
-      onLog: ({ level, fields, message }) => this.#logger[level](fields, message),
-    };
-    return threads > 0
-      ? startPiscinaThread(config, events, signal, this.#settings.maxThreadMemoryMb)
-      : startLocalThread(config, tasks, fallback, events, signal);
+  #logReady({ tasks, fallback }: Manifest): void {
+    const { docket, settings, logger } = this.#options;
+    const { name, threads, concurrency } = settings;
+    const fields = { docket: docket.name, threads, concurrency, tasks: tasks.map((task) => task.name) };
+    logger.info(fields, `worker ${name} is ready`);
+    for (const task of tasks) {
+      logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
+    }
+    if (fallback) logger.info({}, `fallback, for tasks of other names: ${describePolicies(fallback)}`);
   }
 }
 
-/** Waits for `work` until the deadline. */
-async function within(work: Promise<unknown>, deadlineMs: number): Promise<void> {
-  const settled = new AbortController();
-  await Promise.race([work, pause(Math.max(0, deadlineMs - monotonicMs()), settled.signal)]);
-  settled.abort();
+function contextOf({ docket, settings, connections, logger, counters }: CoordinatorOptions): WorkerContext {
+  return {
+    redis: connections.commands,
+    blocking: connections.blocking,
+    subscriber: connections.subscriber,
+    keys: docket.keys,
+    consumer: `${settings.name}:${randomBytes(4).toString('hex')}`,
+    workerName: settings.name,
+    leaseMs: settings.leaseMs,
+    clock: new ServerClock(),
+    logger,
+    counters,
+  };
 }

@@ -1,3 +1,3 @@
-/** Entry `docket/worker`: what runs work. */
+/** Entry `docket/worker`: for processes that run tasks. */
 export type { WorkerLogger, WorkerOptions } from './options.js';
 export { Worker } from './worker.js';

@@ -1,4 +1,4 @@
-/** What a worker can be told, with its defaults; the command line reads them from here. */
+/** The options of a worker: what they mean, their defaults, which the command line reads from here, and their checks. */
 import { availableParallelism, hostname } from 'node:os';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
@@ -6,53 +6,59 @@ import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
 
+/** The options of a worker. A duration is a number of milliseconds, or text such as `'500ms'`, `'30s'` or `'1.5h'`. */
 export interface WorkerOptions {
   /**
-   * Where the tasks are: modules (`'./tasks.js'`, `'./tasks.js:name'`, a URL, a package), loaded in each thread. A
-   * collection itself is accepted with `threads: 0` only: code reaches threads by module reference.
+   * Where the tasks are: one or more modules (`'./tasks.js'`, `'./tasks.js:name'`, a URL, a package), which each thread
+   * loads. A collection itself is accepted only with `threads: 0`, because code reaches threads by module reference.
    * @default the built-in tasks alone
    */
   tasks?: string | URL | readonly (string | URL)[] | Readonly<Record<string, AnyTask>>;
   /**
-   * The task that runs in place of those no module has, as `module:export`; it gets their arguments, and their name as
-   * `ctx.execution.task`. A module can name one too, see `configure`; this one comes first. A task itself is accepted with
-   * `threads: 0` only.
-   * @default none: what nobody here knows waits for a worker that does
+   * The task that runs in place of tasks that no module has, as `module:export`. It gets their arguments, and their name as
+   * `ctx.execution.task`. A module can name one too, see `configure`; this option takes precedence. A task itself is
+   * accepted only with `threads: 0`.
+   * @default none: an execution of an unknown task waits for a worker that has the task
    */
   fallback?: string | URL | AnyTask;
   /**
-   * Name of the worker in `execution.worker` and in logs.
+   * Name of the worker in `execution.worker` and in logs. Several workers may have the same name.
    * @default 'host#pid'
    */
   name?: string;
   /**
-   * Worker threads. 0 runs tasks in this very thread, for tests and embedding: a busy task then stalls leases too.
+   * The number of worker threads. 0 runs tasks on the thread of the worker itself, for tests and embedding: a busy task then
+   * stalls leases too.
    * @default the number of cores
    */
   threads?: number;
   /**
-   * Executions running at once, over all threads. Raise it for tasks that mostly wait; each thread then runs several.
+   * The number of executions that run at once, over all threads. Raise it for tasks that mostly wait; each thread then runs
+   * several. There are never more threads than this.
    * @default one per thread
    */
   concurrency?: number;
   /**
-   * The lease: how long a worker may be silent before its executions are given to others. Renewed every third of it by
-   * the coordinator, which never runs tasks, so tasks may take much longer.
+   * The lease: how long a worker may be silent before its executions are given to others, 100 ms or more. The worker renews
+   * it every third of it, from a thread that runs no tasks, so tasks may take much longer. A shorter lease finds a lost
+   * worker sooner; a longer one forgives longer outages.
    * @default '30s'
    */
   redeliveryTimeout?: Duration;
   /**
-   * Longest pause between two attempts to reach Redis again. The first ones come sooner: 50 ms, doubling.
+   * The longest pause between two attempts to reach Redis again. The first attempts come sooner: after 50 ms, then doubling.
    * @default '2s'
    */
   reconnectionDelay?: Duration;
   /**
-   * Longest blocking read. Bounds how late a worker without events sees that it should stop.
+   * The longest blocking read, 1 ms or more. An idle worker sends about one command in this time. It bounds how late a
+   * worker notices that it should stop where the server cannot cut a read short.
    * @default '1s'
    */
   minimumCheckInterval?: Duration;
   /**
-   * Longest sleep of the scheduler, which is woken for whatever is due earlier: a safety net.
+   * The longest sleep of the scheduler, 1 ms or more. It is woken for whatever is due earlier, so this is only a safety net
+   * for a lost wake-up.
    * @default '2s'
    */
   schedulingResolution?: Duration;
@@ -62,8 +68,8 @@ export interface WorkerOptions {
    */
   scheduleAutomaticTasks?: boolean;
   /**
-   * How long a stopping worker lets tasks finish; includes the time to end those that do not. Keep it below the grace
-   * period of what sends SIGTERM (30 s by default in Kubernetes).
+   * How long a stopping worker lets tasks finish, including the time to end those that do not. Keep it below the grace
+   * period of whatever sends SIGTERM (30 s by default in Kubernetes).
    * @default '25s'
    */
   drainTimeout?: Duration;
@@ -73,56 +79,58 @@ export interface WorkerOptions {
    */
   abortGrace?: Duration;
   /**
-   * How often an execution may take its thread or process down with it before it is failed with PoisonedError.
+   * How often an execution may take its thread or process down with it before it fails with PoisonedError, 1 or more.
    * @default 5
    */
   maxDeliveries?: number;
   /**
-   * Executions a thread runs before it is replaced, for tasks that leak: it takes no more, ends what it has, disposes what
-   * they shared, and is ended. Without effect with `threads: 0`.
+   * The number of executions that a thread runs before it is replaced, for tasks that leak memory. Such a thread takes no
+   * more, finishes what it has, disposes what its executions share, and is ended. Has no effect with `threads: 0`.
    * @default no bound
    */
   maxTasksPerThread?: number;
   /**
-   * Memory for the objects of one thread, in MB. A thread that needs more is ended and replaced; what it ran counts as a
-   * death of its thread. Buffers lie outside.
+   * Memory for the objects of one thread, in MB, 16 or more. A thread that needs more is ended and replaced, which counts as
+   * a death of the thread for what it ran. Buffers are not included.
    * @default what Node gives a thread
    */
   maxThreadMemory?: number;
   /**
-   * Answers `/` and `/healthz` (live) and `/readyz` (ready) on this port; 0 takes any that is free, and logs it. It may be
-   * the same as `metricsPort`.
+   * Serves `/` and `/healthz` (live) and `/readyz` (ready) on this port; 0 takes any free port and logs it. It may be the
+   * same as `metricsPort`.
    * @default none
    */
   healthcheckPort?: number;
   /**
-   * Answers `/metrics` on this port, for Prometheus; 0 takes any that is free, and logs it.
+   * Serves `/metrics` on this port, for Prometheus; 0 takes any free port and logs it.
    * @default none
    */
   metricsPort?: number;
   /**
-   * The address these ports listen on: `'0.0.0.0'` or `'::'` for all interfaces, as probes and scrapers outside this machine
-   * or pod need it.
+   * The address on which these ports listen. `'0.0.0.0'` or `'::'` listens on all interfaces, which probes and scrapers
+   * outside this machine or pod need.
    * @default '127.0.0.1'
    */
   httpHost?: string;
   /**
-   * Where log lines go; any pino logger fits. What each attempt does is told at `debug`, unless `isLevelEnabled('debug')`
-   * says that nobody reads it.
+   * Where log lines go; any pino logger fits. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
+   * nobody reads that.
    * @default warnings and errors as JSON on stderr
    */
   logger?: WorkerLogger;
 }
 
+/** A logger, with a way to ask whether lines of a level are read. Without it, all of them count as read. */
 export interface WorkerLogger extends Logger {
   isLevelEnabled?(level: string): boolean;
 }
 
-/** Whether anybody reads lines of this level, as far as the logger says. */
+/** Whether lines of this level are read, as far as the logger says. */
 export function isRead(logger: WorkerLogger, level: 'debug' | 'info'): boolean {
   return logger.isLevelEnabled?.(level) ?? true;
 }
 
+/** Where tasks come from: modules that each thread loads, or the tasks themselves, which cannot leave this thread. */
 export type TaskSource =
   | { readonly kind: 'modules'; readonly references: readonly string[] }
   | { readonly kind: 'values'; readonly tasks: ReadonlyMap<string, AnyTask> };
@@ -130,7 +138,7 @@ export type TaskSource =
 /** A module reference, or the task itself; `null` for none. */
 export type FallbackSource = string | AnyTask | null;
 
-/** The options as the worker uses them. */
+/** The options as the worker uses them: checked, with defaults, and durations in milliseconds. */
 export interface WorkerSettings {
   readonly tasks: TaskSource;
   readonly fallback: FallbackSource;
@@ -167,7 +175,10 @@ export const WORKER_DEFAULTS = {
   httpHost: '127.0.0.1',
 } as const satisfies WorkerOptions;
 
-/** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
+/**
+ * Checks the options and fills in the defaults.
+ * @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used
+ */
 export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
   const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
   const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');

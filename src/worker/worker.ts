@@ -1,12 +1,13 @@
-/** The public face of a worker: what it can be told, and how it is run and stopped. */
-import { type Docket, settingsOf, watchPlacements } from '../client/docket.js';
-import type { DocketSettings } from '../client/options.js';
-import { checkKey } from '../client/prepare.js';
+/** The public face of a worker: how it is made, run and stopped. */
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkKey } from '../core/execution-key.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
-import { closeConnections, openConnections } from './connections.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import { type Connections, closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
 import { isRead, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
@@ -14,7 +15,7 @@ import { ConnectionWatch } from './watch/connection-watch.js';
 import { MonitoringPorts } from './watch/monitoring-ports.js';
 
 /**
- * Runs the work of a docket on threads of this process. Runs once: create another one to run again.
+ * Runs the work of a docket on threads of this process. A worker runs once: create another one to run again.
  *
  * @example
  * ```ts
@@ -24,29 +25,32 @@ import { MonitoringPorts } from './watch/monitoring-ports.js';
  * ```
  */
 export class Worker {
-  readonly #docket: DocketSettings;
-  readonly #producer: Docket;
+  readonly #docket: Docket;
+  readonly #docketSettings: DocketSettings;
   readonly #settings: WorkerSettings;
   readonly #logger: WorkerLogger;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  /** @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used */
-  // biome-ignore lint/suspicious/noExplicitAny: a worker serves a docket of whatever collection
+  /**
+   * Checks the options; nothing is started or connected yet.
+   * @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: a worker serves a docket with any collection
   constructor(docket: Docket<any>, options: WorkerOptions = {}) {
-    this.#docket = settingsOf(docket);
-    this.#producer = docket;
+    this.#docket = docket;
+    this.#docketSettings = internalsOf(docket).settings;
     this.#settings = resolveWorkerOptions(options);
     this.#logger = options.logger ?? defaultLogger();
   }
 
-  /** Name of the worker, as in `execution.worker`. */
+  /** The name of the worker, as `execution.worker` shows it. */
   get name(): string {
     return this.#settings.name;
   }
 
   /**
-   * Runs until `close()` is called or `signal` aborts; resolves when it has drained.
+   * Runs until `close()` is called or `signal` aborts, and resolves when the worker has drained.
    * @throws PortUnavailableError when `metricsPort` or `healthcheckPort` cannot be listened on
    * @throws RedisUnavailableError when the server cannot be reached at the start; a later outage is waited out
    * @throws TaskModuleError, DuplicateTaskError when the tasks cannot be loaded
@@ -57,25 +61,26 @@ export class Worker {
   }
 
   /**
-   * Runs until nothing is left in the whole docket: nothing queued, scheduled or running, on any worker. Waits for what
-   * is scheduled for later.
+   * Runs until nothing remains in the whole docket: nothing queued, scheduled or running, on any worker. Waits for
+   * executions that are scheduled for later.
    * @throws what `runForever` throws
    */
   async runUntilFinished(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal);
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal);
   }
 
   /**
-   * Runs as `runUntilFinished` does, but what is under the given keys so many times at most: a perpetual task, say, which
-   * would go on for ever. Every attempt that this worker claims counts, a retry too. What comes under such a key after
-   * that is left to other workers, read again and left again once a second, and not waited for: when this resolves it is
-   * still scheduled or queued. `docket.cancel(key)` ends it.
+   * Runs as `runUntilFinished` does, but runs each of the given keys a limited number of times: for a perpetual task, say,
+   * which would go on for ever. Every attempt that this worker claims counts, retries too. After that, executions under such
+   * a key are left to other workers: this worker reads them and puts them back about once a second, and does not wait for
+   * them. They are still scheduled or queued when this resolves; `docket.cancel(key)` ends them.
    *
    * @example
    * ```ts
    * await worker.runAtMost({ sweep: 3 }); // three runs of the chain, and everything else to its end
    * ```
-   * @throws InvalidOptionError for a key that is not one, or a count that is not a whole number >= 0
+   * @param attempts - the number of attempts for each key, 0 or more
+   * @throws InvalidOptionError for a key that cannot be one, or a count that is not a whole number >= 0
    * @throws what `runForever` throws
    */
   async runAtMost(attempts: Readonly<Record<string, number>>, options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -84,14 +89,17 @@ export class Worker {
       if (Number.isSafeInteger(count) && count >= 0) continue;
       throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
     }
-    const allowance = new AttemptBudget(Object.entries(attempts));
-    await this.#start((coordinator, signal) => coordinator.nothingLeft(signal), options.signal, allowance);
+    const attemptBudget = new AttemptBudget(Object.entries(attempts));
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal, attemptBudget);
   }
 
-  /** Stops taking work, finishes or hands back what there is within `drainTimeout`, and ends all threads. Idempotent. */
+  /**
+   * Stops taking work, finishes or gives back what it has within `drainTimeout`, and ends all threads. Resolves when that
+   * is done. Idempotent.
+   */
   async close(): Promise<void> {
     this.#stopping.abort();
-    await this.#running?.catch(() => undefined); // whoever started it hears of it
+    await this.#running?.catch(() => undefined); // the caller that started it gets the error
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -101,74 +109,83 @@ export class Worker {
   async #start(
     finished: Finished,
     signal: AbortSignal | undefined,
-    allowance: AttemptBudget = new AttemptBudget(),
+    attemptBudget: AttemptBudget = new AttemptBudget(),
   ): Promise<void> {
     if (this.#running) throw new Error('this worker was started before: create another one');
     const stop = () => this.#stopping.abort();
     if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop, { once: true });
-    this.#running = this.#run(finished, allowance);
+    this.#running = this.#run(finished, attemptBudget);
     await this.#running.finally(() => signal?.removeEventListener('abort', stop));
   }
 
-  async #run(finished: Finished, allowance: AttemptBudget): Promise<void> {
+  /** Serves the monitoring ports around everything else. */
+  async #run(finished: Finished, attemptBudget: AttemptBudget): Promise<void> {
     if (this.#stopping.signal.aborted) return;
-    const isCounted = this.#settings.metricsPort !== null || isRead(this.#logger, 'info');
-    const tally = isCounted ? new TaskCounters() : null;
-    const links = new ConnectionWatch(this.#docket.url, this.#logger);
-    const monitor = new MonitoringPorts(this.#docket.name, this.#settings, tally, links, this.#logger);
-    const unwatch =
-      this.#settings.metricsPort === null
+    const { name: docket, url } = this.#docketSettings;
+    const settings = this.#settings;
+    const logger = this.#logger;
+    const isCounted = settings.metricsPort !== null || isRead(logger, 'info');
+    const counters = isCounted ? new TaskCounters() : null;
+    const connectionWatch = new ConnectionWatch(url, logger);
+    const ports = new MonitoringPorts({ docket, settings, counters, connectionWatch, logger });
+    const unwatchPlacements =
+      settings.metricsPort === null
         ? null
-        : watchPlacements(this.#producer, (what, task) => {
-            tally!.of(task)[what] += 1;
+        : internalsOf(this.#docket).watchPlacements((placement, task) => {
+            counters!.of(task)[placement] += 1;
           });
     try {
-      await monitor.open();
-      await this.#serve(finished, allowance, monitor, links);
+      await ports.open();
+      await this.#serve({ finished, attemptBudget, counters, connectionWatch, ports });
     } finally {
-      unwatch?.();
-      await monitor.close();
+      unwatchPlacements?.();
+      await ports.close();
     }
   }
 
-  async #serve(
-    finished: Finished,
-    allowance: AttemptBudget,
-    monitor: MonitoringPorts,
-    links: ConnectionWatch,
-  ): Promise<void> {
+  /** Opens the connections, and runs a coordinator on them. */
+  async #serve(session: Session): Promise<void> {
     const { signal } = this.#stopping;
-    const connections = await openConnections(this.#docket, this.#settings, links, signal).catch((error) => {
-      if (!signal.aborted) throw error; // closed before it had begun
-    });
+    const { connectionWatch } = session;
+    const onUnavailable = (error: Error) => connectionWatch.logFailure(error);
+    const connections = await openConnections(this.#docketSettings, this.#settings, signal, onUnavailable).catch(
+      (error) => {
+        if (!signal.aborted) throw error; // else the worker was closed before it had begun
+      },
+    );
     if (!connections) return;
-    let broken: Error | undefined;
+    connectionWatch.watch(connections);
     try {
-      const onBroken = (error: Error) => {
+      await this.#coordinate(session, connections);
+    } finally {
+      connectionWatch.end();
+      await closeConnections(connections);
+    }
+  }
+
+  async #coordinate({ finished, attemptBudget, counters, ports }: Session, connections: Connections): Promise<void> {
+    const { signal } = this.#stopping;
+    let broken: Error | undefined;
+    const coordinator = new Coordinator({
+      docket: this.#docketSettings,
+      settings: this.#settings,
+      connections,
+      logger: this.#logger,
+      attemptBudget,
+      counters,
+      onBroken: (error) => {
         broken = error;
         this.#stopping.abort();
-      };
-      const coordinator = new Coordinator(
-        this.#docket,
-        this.#settings,
-        connections,
-        this.#logger,
-        onBroken,
-        allowance,
-        monitor.tally,
-      );
-      monitor.watch(coordinator);
-      try {
-        await coordinator.start(signal);
-        await Promise.race([finished(coordinator, signal), aborted(signal)]);
-      } finally {
-        this.#stopping.abort(); // also ends what `finished` still waits for
-        await coordinator.drain();
-      }
+      },
+    });
+    ports.attach(coordinator);
+    try {
+      await coordinator.start(signal);
+      await Promise.race([finished(coordinator, signal), aborted(signal)]);
     } finally {
-      links.end();
-      await closeConnections(connections);
+      this.#stopping.abort(); // also ends what `finished` still waits for
+      await coordinator.drain();
     }
     if (broken) throw broken;
   }
@@ -176,3 +193,12 @@ export class Worker {
 
 /** Resolves when the worker has done what it was started for. */
 type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;
+
+/** The one run of a worker. */
+interface Session {
+  readonly finished: Finished;
+  readonly attemptBudget: AttemptBudget;
+  readonly counters: TaskCounters | null;
+  readonly connectionWatch: ConnectionWatch;
+  readonly ports: MonitoringPorts;
+}

@@ -15,6 +15,8 @@ import { deferred, waitFor } from '../support/wait.js';
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
 const { Envelope, encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
+const { Delivery: BuiltDelivery } =
+  await importBuilt<typeof import('../../src/worker/delivery.js')>('worker/delivery.js');
 const { CancelListener } = await importBuilt<typeof import('../../src/worker/intake/cancel-listener.js')>(
   'worker/intake/cancel-listener.js',
 );
@@ -340,7 +342,7 @@ describeEachServer('a cancel that is heard', (url) => {
   function delivery(record: string | null, token: Delivery['token']): Delivery {
     const envelope = new Envelope(encodeEnvelope(encoderFor({}, 'args'), 'once', 0, record === null ? 'id' : null, {}));
     const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
-    return { token, record, envelope, policies: {}, dueMs: 0, ...counts };
+    return new BuiltDelivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
   }
 
   test('before the claim is confirmed is not forgotten', async () => {

@@ -5,8 +5,8 @@
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Settlement, Token } from '../../src/redis/delivery-store.js';
+import type { Entry } from '../../src/redis/entry.js';
 import type { Keys } from '../../src/redis/keys.js';
-import type { Entry } from '../../src/redis/stream-reader.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
@@ -43,7 +43,7 @@ describeEachServer('a delivery', (url) => {
     await ensureGroups(redis, keys);
     fleet.leavesWork();
     const lean = fleet.with({ executionTtl: 0 });
-    const read = (consumer: string, count = 100) => readEntries(blocking, keys, consumer, count, 1);
+    const read = (consumer: string, count = 100) => readEntries(blocking, keys, { consumer, count, blockMs: 1 });
     return {
       redis,
       keys,
@@ -250,19 +250,27 @@ describeEachServer('a delivery', (url) => {
 
   test('is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
-    expect(await sweep(redis, keys, 1_000, 5_000, 100, '0')).toEqual({ leaseMs: 1_000, cursor: '0', expired: [] });
-    expect(await sweep(redis, keys, 1_000, 5_000, 100, '0')).toBeNull();
-    expect(await sweep(redis, keys, 1_000, 0, 100, '0')).toEqual({ leaseMs: 1_000, cursor: '0', expired: [] }); // its next page
+    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
+      leaseMs: 1_000,
+      cursor: '0',
+      expired: [],
+    });
+    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toBeNull();
+    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 0, limit: 100, cursor: '0' })).toEqual({
+      leaseMs: 1_000,
+      cursor: '0',
+      expired: [],
+    }); // its next page
   });
 
   test('has the longest lease that a live worker asks for', async () => {
     const { redis, keys, add, read } = await open();
     const report = { name: 'slow', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 60_000, canClaim: true };
-    await heartbeat(redis, keys, 'slow:1', 60_000, report);
-    await heartbeat(redis, keys, 'quick:1', 60_000, { ...report, name: 'quick', leaseMs: 5 });
+    await heartbeat(redis, keys, { consumer: 'slow:1', ttlMs: 60_000 }, report);
+    await heartbeat(redis, keys, { consumer: 'quick:1', ttlMs: 60_000 }, { ...report, name: 'quick', leaseMs: 5 });
     await add(['k']);
     const [entry] = await read('dead');
-    const look = () => sweep(redis, keys, 1, 0, 100, '0');
+    const look = () => sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
     expect(await look()).toEqual({ leaseMs: 60_000, cursor: '0', expired: [] });
     await leave(redis, keys, 'slow:1');
     const found = await waitFor(async () => ((await look())!.expired.length > 0 ? await look() : null));
@@ -279,13 +287,15 @@ describeEachServer('a delivery', (url) => {
     await addLean(2);
     const [mine] = await read('dead', 1);
     const [theirs] = await read('live', 1);
-    await heartbeat(redis, keys, 'live', 60_000, report);
+    await heartbeat(redis, keys, { consumer: 'live', ttlMs: 60_000 }, report);
     await finish(redis, keys, [theirs!.token]);
-    await waitFor(async () => (await sweep(redis, keys, 1, 0, 100, '0'))!.expired.length === 1);
+    await waitFor(
+      async () => (await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' }))!.expired.length === 1,
+    );
     expect(await consumers()).toEqual(['dead', 'live']);
     await finish(redis, keys, [mine!.token]);
     await waitFor(async () => {
-      await sweep(redis, keys, 1, 0, 100, '0');
+      await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
       return (await consumers()).length === 1;
     });
     expect(await consumers()).toEqual(['live']);

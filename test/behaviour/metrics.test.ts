@@ -191,7 +191,10 @@ describeOnOwnRedis('metrics', (redis) => {
     await scrape(running);
     await waitFor(async () => (await ask(pageOf(running, '/readyz'))).status === 200);
     const other = await fetch(`http://127.0.0.1:${port}/nothing`);
-    expect([other.status, await other.text()]).toEqual([404, 'not found: there is /metrics, /, /healthz, /readyz\n']);
+    expect([other.status, await other.text()]).toEqual([
+      404,
+      'not found: the pages here are /metrics, /, /healthz, /readyz\n',
+    ]);
     const posted = await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST', body: 'x' });
     expect(posted.status).toBe(405);
     const head = await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'HEAD' });

@@ -53,7 +53,7 @@ test('a value that cannot be compared is told of once', () => {
   void list.strike(null, 'rows', '>', 10);
   expect([list.isStricken({ rows: '20' }), list.isStricken({ rows: '30' })]).toEqual([false, false]);
   expect(warnings).toEqual([
-    'the strike of rows > 10 was passed over: rows was text, which is not compared with a number',
+    'the strike of rows > 10 did not apply: rows was text, which cannot be compared with a number',
   ]);
 });
 

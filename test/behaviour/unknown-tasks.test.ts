@@ -246,7 +246,7 @@ describeEachMode('a fallback', (url, threads) => {
   test('that is no task, or not there, ends the worker at once', async () => {
     const fleet = await openFleet(url());
     for (const [reference, message] of [
-      [`${FALLBACK}:noTask`, /the fallback is a task, but 'noTask' is not one, it exports fallback/],
+      [`${FALLBACK}:noTask`, /the fallback must be a task, but 'noTask' is not one; it exports fallback/],
       [`${FALLBACK}:nonesuch`, /has no export 'nonesuch'/],
       ['./nowhere.js', /there is no file/],
     ] as const) {

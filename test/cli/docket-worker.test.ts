@@ -128,7 +128,7 @@ test('a variable that cannot be used is named like a flag', async () => {
 test.each<[string, string, RegExp]>([
   ['that is broken', fixture('throws.js'), /throws\.js': failed to load: TypeError: the module is broken$/],
   ['that is missing', './missing.js', /missing\.js': there is no file/],
-  ['without the export', `${TASKS}:nonesuch`, /has no export 'nonesuch', it exports /],
+  ['without the export', `${TASKS}:nonesuch`, /has no export 'nonesuch'; it exports /],
   ['without tasks', fixture('empty.js'), /has no tasks: export them as 'tasks'/],
 ])('a module %s is said in the first line', async (_, module, message) => {
   const { code, errors } = await run([
@@ -148,8 +148,8 @@ test.each<[string, string, RegExp]>([
 
 test.each<[string, string, RegExp]>([
   ['that is missing', './missing.js:fallback', /missing\.js:fallback': there is no file/],
-  ['without the export', `${FALLBACK}:nonesuch`, /has no export 'nonesuch', it exports fallback/],
-  ['that is no task', `${FALLBACK}:noTask`, /the fallback is a task, but 'noTask' is not one/],
+  ['without the export', `${FALLBACK}:nonesuch`, /has no export 'nonesuch'; it exports fallback/],
+  ['that is no task', `${FALLBACK}:noTask`, /the fallback must be a task, but 'noTask' is not one/],
 ])('a fallback %s is one line', async (_, fallback, message) => {
   const flags = ['--url', 'memory://cli', '--threads', '1', '--logging-level', 'error'];
   const { code, errors } = await run([...flags, '--fallback', fallback]);

@@ -105,7 +105,7 @@ test.each<[string, string[], RegExp]>([
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
   ['a number that is not exact', ['strike', 'a', 'b', 'between', '[1,99999999999999999]'], /too large/],
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is not a whole number/],
-  ['clear where nobody can be asked', ['clear'], /nobody can be asked here: say --yes/],
+  ['clear where nobody can be asked', ['clear'], /there is no terminal to ask for confirmation: pass --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
   ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
   ['an empty name', ['--docket=', 'version'], /--docket: it is empty/],
@@ -198,14 +198,14 @@ describeOnRedis('docket', (url) => {
     expect(first).toMatchObject({ key: 'k', task: 'echo', state: 'scheduled', disposition: 'scheduled' });
     expect(Date.parse(first.when) - Date.now()).toBeGreaterThan(3_590_000);
     const again = await runOn(fleet, 'add', 'echo', '--key', 'k');
-    expect(again).toEqual({ code: 0, output: 'k  there already, scheduled\n', errors: '' });
+    expect(again).toEqual({ code: 0, output: 'k  already exists: scheduled\n', errors: '' });
     const dated = await jsonOf(fleet, 'add', 'echo', '--key', 'd', '--when', '2099-01-01T00:00:00Z');
     expect(dated.when).toBe('2099-01-01T00:00:00.000Z');
     expect((await fleet.docket.getExecution('k'))?.args).toEqual({ value: 1 });
     expect(await runOn(fleet, 'cancel', 'k')).toEqual({ code: 0, output: 'k  cancelled\n', errors: '' });
     expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled', outcome: 'cancelled' });
-    expect((await runOn(fleet, 'cancel', 'd')).output).toBe('d  had ended before: cancelled\n');
-    expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}nobody knows this key/);
+    expect((await runOn(fleet, 'cancel', 'd')).output).toBe('d  had already ended: cancelled\n');
+    expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}unknown key/);
   });
 
   test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
@@ -213,12 +213,12 @@ describeOnRedis('docket', (url) => {
     fleet.leavesWork();
     expect(await runOn(fleet, 'add', 'echo')).toMatchObject({
       code: 5,
-      errors: expect.stringMatching(/^docket: no live worker has a task 'echo' \(no worker is live\)[^\n]*\n$/),
+      errors: expect.stringMatching(/^docket: no live worker has a task 'echo' \(there are no live workers\)[^\n]*\n$/),
     });
     await fleet.worker({ threads: 1 });
     const unknown = await runOn(fleet, 'add', 'ecco', '{"probe": 1}');
     expect(unknown.errors).toMatch(
-      /^docket: no live worker has a task 'ecco' \(they have .*\): correct the name[^\n]*\n$/,
+      /^docket: no live worker has a task 'ecco' \(their tasks are .*\): correct the name[^\n]*\n$/,
     );
     expect([unknown.code, unknown.output]).toEqual([5, '']);
     expect(await fleet.docket.snapshot()).toMatchObject({ totals: { queued: 0, scheduled: 0 } });
@@ -235,7 +235,7 @@ describeOnRedis('docket', (url) => {
       runOn(fleet, 'tasks', 'fail', '--wait'),
     ]);
     expect(ends.map(({ code }) => code)).toEqual([0, 0, 3]);
-    expect(ends[2]!.output).toMatch(/failed .* attempt 2: Error: failed as told/);
+    expect(ends[2]!.output).toMatch(/failed .* attempt 2: Error: failed on purpose/);
   });
 
   test('strikes are made, listed and taken back; what is struck is not added', async () => {
@@ -251,7 +251,7 @@ describeOnRedis('docket', (url) => {
       ],
       [['-', 'name', '!=', '"5"'], { task: null, parameter: 'name', operator: '!=', value: '5' }],
     ];
-    const nobody = "no live worker has a task 'charge' (no worker is live)";
+    const nobody = "no live worker has a task 'charge' (there are no live workers)";
     for (const [args, fields] of made) {
       const warning = args[0] === 'charge' ? nobody : null;
       expect(await jsonOf(fleet, 'strike', ...args)).toEqual({ struck: fields, warning });
@@ -277,7 +277,7 @@ describeOnRedis('docket', (url) => {
     }
     expect(await jsonOf(fleet, 'restore', 'charge')).toEqual({ restored: null, remaining: [] });
     expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
-    const errors = `docket: ${nobody}: it is struck all the same\n`;
+    const errors = `docket: ${nobody}: it is struck anyway\n`;
     expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: "struck task 'charge'\n", errors });
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
@@ -300,7 +300,7 @@ describeOnRedis('docket', (url) => {
     expect(listed.output).toMatch(/│ later.\[2J +│ echo +│ 1 +│ 1h (29|30)m +│/);
     expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│ 0 +│/);
     expect(listed.output).toContain(
-      'by task, of what is listed: 1 of 1 running, 0 of 0 queued, 1 of 1 scheduled, 0 of 0 waiting\n',
+      'by task, counting only what is listed: 1 of 1 running, 0 of 0 queued, 1 of 1 scheduled, 0 of 0 waiting\n',
     );
     expect(listed.output).toContain('nothing is queued\n');
     expect(listed.output).not.toContain('\u001b');
@@ -325,7 +325,7 @@ describeOnRedis('docket', (url) => {
 
   test('workers are listed, all or those for a task', async () => {
     const fleet = await openFleet(url());
-    expect((await runOn(fleet, 'workers')).output).toBe('no worker is live\n');
+    expect((await runOn(fleet, 'workers')).output).toBe('there are no live workers\n');
     await fleet.worker({ threads: 1, name: 'erna', tasks: fixture('results.js') });
     await fleet.worker({ threads: 1, name: 'otto' });
     expect((await runOn(fleet, 'workers', 'ls')).output).toMatch(/│ erna .*│ otto /s);
@@ -357,7 +357,7 @@ describeOnRedis('docket', (url) => {
         fleet.leavesWork();
         await fleet.docket.add('noop', {}, { key: 'a' });
         const shell = startOnTerminal(['clear', '--url', fleet.url, '--docket', fleet.name]);
-        await shell.shows(/Remove 1 queued, 0 scheduled and 0 waiting executions of docket .*\[y\/N\] /);
+        await shell.shows(/Remove 1 queued, 0 scheduled and 0 waiting executions from docket .*\[y\/N\] /);
         shell.process.stdin!.write(`${answer}\n`);
         expect((await finished(shell)).code).toBe(code);
         expect(shell.output()).toMatch(said);

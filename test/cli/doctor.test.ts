@@ -81,7 +81,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
       check: 'eviction',
       status: 'fail',
       detail: 'allkeys-lru: loses work when memory is short',
-      advice: 'CONFIG SET maxmemory-policy noeviction, and in the configuration of the server',
+      advice: 'run CONFIG SET maxmemory-policy noeviction, and change the configuration of the server',
     });
     expect(found.of('persistence')).toMatchObject({ status: 'warn', detail: 'none: a restart loses all work' });
     expect([found.code, found.status]).toEqual([1, 'fail']);
@@ -122,11 +122,11 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(found.of('may use streams')).toEqual({
       check: 'may use streams',
       status: 'fail',
-      detail: `the user may not XCLAIM on ${fleet.key('')}*`,
+      detail: `the user may not use XCLAIM on ${fleet.key('')}*`,
       advice: `ACL SETUSER <user> ~${fleet.key('')}* &${fleet.key('')}* +xclaim`,
     });
     expect(found.of('may subscribe')).toMatchObject({ status: 'fail', advice: expect.stringContaining('+subscribe') });
-    expect(found.of('may look around')).toMatchObject({ status: 'warn', detail: 'the user may not CONFIG GET' });
+    expect(found.of('may look around')).toMatchObject({ status: 'warn', detail: 'the user may not use CONFIG GET' });
     expect(found.of('may use hashes').status).toBe('ok');
     expect(found.code).toBe(1);
   });
@@ -158,10 +158,10 @@ describeOnOwnRedis('docket doctor', (redis) => {
     await fleet.redis.xgroup('CREATE', fleet.key('work'), 'workers', '0', 'MKSTREAM');
     await fleet.redis.call('XREADGROUP', 'GROUP', 'workers', 'gone:1', 'COUNT', '1', 'STREAMS', fleet.key('work'), '>');
     const alone = await examine(fleet);
-    expect(alone.of('workers')).toMatchObject({ status: 'warn', detail: expect.stringContaining('none is live') });
+    expect(alone.of('workers')).toMatchObject({ status: 'warn', detail: expect.stringContaining('no live workers') });
     expect(alone.of('group of work')).toMatchObject({
       status: 'warn',
-      detail: '1 executions in the hands of 1 workers; 1 of them with workers that are gone',
+      detail: '1 executions in the hands of 1 workers; 1 of them belong to workers that are gone',
       advice: 'start a worker: it redelivers them',
     });
     await fleet.worker({ threads: 1 });

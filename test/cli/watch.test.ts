@@ -144,7 +144,7 @@ describeOnOwnRedis('docket watch', (redis) => {
   test('an execution that nobody knows, before or any more: exit code 5', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
-    const problem = /^docket: nothing is known of execution 'k'.*\n$/;
+    const problem = /^docket: there is no execution 'k'.*\n$/;
     expect(await watchHere(fleet)).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
 
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });

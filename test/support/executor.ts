@@ -63,7 +63,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
 /** Outcomes by the row of their execution. */
 export function outcomesOf(...batches: OutcomeBatch[]): Map<number, Outcome> {
   const outcomes = new Map<number, Outcome>();
-  for (const batch of batches) forEachOutcome(batch, (ticket, outcome) => outcomes.set(rowOfShipment(ticket), outcome));
+  for (const batch of batches) forEachOutcome(batch, (id, outcome) => outcomes.set(rowOfShipment(id), outcome));
   return outcomes;
 }
 

@@ -10,7 +10,7 @@ export abstract class IdleThread implements Thread {
   readonly manifest: Manifest;
   readonly isEnforceable: boolean;
   /** Whether something holds its event loop. */
-  isDeaf = false;
+  isUnresponsive = false;
   /** How often it was told to look for cancelled runs. */
   attended = 0;
   /** The time each `terminate` gave it. */
@@ -35,8 +35,8 @@ export abstract class IdleThread implements Thread {
     return this.attended;
   }
 
-  hasHeard(): boolean {
-    return !this.isDeaf;
+  hasAttended(): boolean {
+    return !this.isUnresponsive;
   }
 
   async terminate(graceMs: number): Promise<void> {

@@ -1,14 +1,15 @@
-/** How the docket itself is: workers, streams and their groups, scripts, and what is stuck. */
+/** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../../client/docket.js';
 import type { Snapshot } from '../../client/snapshot.js';
 import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
-import { GROUP, type Keys } from '../../redis/keys.js';
+import type { Keys } from '../../redis/keys.js';
+import { GROUP } from '../../redis/schema.js';
 import { limitText } from '../limit-text.js';
 import { spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** Looks at everything, and changes nothing. */
+/** Makes all checks of the docket. Only reads. */
 export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Promise<Finding[]> {
   const scripts = await checkScripts(docket);
   if (!scripts.snapshot) return [scripts.finding];
@@ -20,12 +21,12 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
     ...groups,
     checkWorkers(live, snapshot),
     checkWaiting(snapshot),
-    checkKnown(snapshot),
+    checkTasks(snapshot),
     checkQuarantine(snapshot),
   ];
 }
 
-/** A snapshot runs the scripts that only read. */
+/** Takes a snapshot, which runs the scripts that only read. */
 async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapshot?: Snapshot }> {
   const check = 'scripts';
   const begin = performance.now();
@@ -33,10 +34,10 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     const snapshot = await docket.snapshot();
     const tookMs = performance.now() - begin;
     const detail = `a snapshot took ${spanText(tookMs)}`;
-    const advice = 'see SLOWLOG, and what else uses this server';
+    const advice = 'look at SLOWLOG, and at what else uses this server';
     return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
   } catch (error) {
-    const advice = 'keys of another kind may have the names of the docket, or a script blocks the server';
+    const advice = 'other keys may have the names that the docket uses, or a script may block the server';
     return { finding: fail(check, (error as Error).message, advice) };
   }
 }
@@ -46,14 +47,14 @@ const SLOW_MS = 1_000;
 async function checkGroup(name: string, redis: Redis, stream: string, live: readonly LiveWorker[]): Promise<Finding> {
   const check = `group of ${name}`;
   const kind = await redis.type(stream);
-  if (kind === 'none') return ok(check, 'no stream yet: it is made when it is needed');
+  if (kind === 'none') return ok(check, 'no stream yet: it is created when it is needed');
   if (kind !== 'stream')
-    return fail(check, `${stream} is no stream but a ${kind}`, 'remove it, or use another docket name');
+    return fail(check, `${stream} is a ${kind}, not a stream`, 'remove it, or give the docket another name');
   const groups = ((await redis.xinfo('GROUPS', stream)) as unknown[][]).map(fieldsOf);
   const group = groups.find((one) => one.name === GROUP);
   if (!group) {
     const detail = `${await redis.xlen(stream)} entries, and no group '${GROUP}' yet`;
-    return live.length > 0 ? warn(check, detail, 'workers make it with their next read') : ok(check, detail);
+    return live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail);
   }
   const consumers = ((await redis.xinfo('CONSUMERS', stream, GROUP)) as unknown[][]).map(fieldsOf);
   const names = new Set(live.map(({ consumer }) => consumer));
@@ -62,8 +63,8 @@ async function checkGroup(name: string, redis: Redis, stream: string, live: read
   const detail = `${group.pending} executions in the hands of ${consumers.length} workers`;
   if (count === 0) return ok(check, detail);
   const advice =
-    live.length > 0 ? 'live workers redeliver them when their lease ends' : 'start a worker: it redelivers them';
-  return warn(check, `${detail}; ${count} of them with workers that are gone`, advice);
+    live.length > 0 ? 'live workers redeliver them when their leases end' : 'start a worker: it redelivers them';
+  return warn(check, `${detail}; ${count} of them belong to workers that are gone`, advice);
 }
 
 function fieldsOf(info: readonly unknown[]): Record<string, unknown> {
@@ -77,39 +78,39 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
   if (able.length === 0) {
     return warn(
       check,
-      `none is live, ${totals.queued} executions are queued`,
+      `there are no live workers, and ${totals.queued} executions are queued`,
       'start one: docket worker --tasks <module>',
     );
   }
   if (able.length < live.length) {
     const detail = `${live.length - able.length} of ${live.length} live workers take no work`;
-    return warn(check, detail, 'they drain, or their connection does not answer: see their logs');
+    return warn(check, detail, 'they are draining, or their connection does not respond: look at their logs');
   }
   return ok(check, `${able.length} live, ${threads} threads`);
 }
 
-/** Slots are given on by whoever gives one back: with nothing running, nobody will. */
+/** An entry that releases a permit hands it to the next waiter. When nothing runs, nothing releases one. */
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
-  if (totals.waiting === 0 || totals.running > 0) return ok(check, `${totals.waiting} wait for a slot of a limit`);
-  const first = waiting[0] ? `, the first for ${limitText(waiting[0].waitingFor)}` : '';
-  const detail = `${totals.waiting} wait for a slot, and nothing runs that could give one back${first}`;
+  if (totals.waiting === 0 || totals.running > 0) return ok(check, `${totals.waiting} executions wait for a permit`);
+  const first = waiting[0] ? `; the first waits for ${limitText(waiting[0].waitingFor)}` : '';
+  const detail = `${totals.waiting} executions wait for a permit, and nothing is running that could release one${first}`;
   return warn(check, detail, 'a live worker wakes them within its redelivery timeout: start one');
 }
 
-function checkKnown({ future, waiting, workers }: Snapshot): Finding {
+function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   const check = 'unknown tasks';
   const known = new Set(workers.flatMap(({ tasks }) => tasks));
   const unknown = [...new Set([...future, ...waiting].map(({ task }) => task))].filter((task) => !known.has(task));
-  if (workers.length === 0 || unknown.length === 0) return ok(check, 'none seen');
+  if (workers.length === 0 || unknown.length === 0) return ok(check, 'none found');
   const detail = `no live worker has ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  return warn(check, detail, 'start a worker whose --tasks has them, or cancel what was added');
+  return warn(check, detail, 'start a worker whose --tasks has them, or cancel the executions');
 }
 
 function checkQuarantine({ totals, quarantine }: Snapshot): Finding {
   const check = 'quarantine';
   if (totals.quarantined === 0) return ok(check, 'empty');
-  const newest = quarantine[0] ? `, the newest: ${quarantine[0].reason}` : '';
-  const advice = 'docket snapshot --tasks lists them; look for a producer that writes to the streams by itself';
-  return warn(check, `${totals.quarantined} messages could never run${newest}`, advice);
+  const newest = quarantine[0] ? `; the newest: ${quarantine[0].reason}` : '';
+  const advice = 'docket snapshot --tasks lists them; look for a producer that writes to the streams directly';
+  return warn(check, `${totals.quarantined} messages can never run${newest}`, advice);
 }

@@ -1,8 +1,9 @@
-/** `docket doctor`: looks for what keeps a docket from working, or loses its work, and says what to do. */
+/** `docket doctor`: looks for problems that keep a docket from working, or lose its work, and says what to do. */
 import { Command } from 'commander';
-import { type Docket, settingsOf } from '../../client/docket.js';
-import { describeDocket } from '../../client/options.js';
+import type { Docket } from '../../client/docket.js';
+import { internalsOf } from '../../client/internals.js';
 import { RedisUnavailableError } from '../../core/errors.js';
+import { describeDocket } from '../../redis/docket-settings.js';
 import { EXIT } from '../exit-codes.js';
 import { hasColours, print, printable, printJson, spanText } from '../output.js';
 import { type CommonFlags, withDocket } from '../session.js';
@@ -13,7 +14,9 @@ import { checkClock, checkServer, readFacts } from './server.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Checks connection, server, permissions and the health of the docket. Exit code 1 when a check fails.')
+    .description(
+      'Checks the connection, the server, the permissions and the docket itself. Exits with 1 when a check fails.',
+    )
     .option('--json', 'write JSON')
     .action(({ json = false }: CommonFlags, command: Command) =>
       withDocket(command, async (docket) => {
@@ -26,31 +29,34 @@ export function doctorCommand(): Command {
     );
 }
 
-/** All checks in order; what a failed one makes pointless is left out. */
+/** Makes all checks in order, except those that an earlier failure makes pointless. */
 async function examine(docket: Docket): Promise<Finding[]> {
-  const { url, keys } = settingsOf(docket);
+  const { url, keys } = internalsOf(docket).settings;
   const findings: Finding[] = [];
   try {
     const redis = await docket.redis;
     const begin = performance.now();
     await redis.ping();
-    const answer = `${describeDocket(settingsOf(docket))} answers in ${spanText(performance.now() - begin)}`;
+    const answer = `${describeDocket(internalsOf(docket).settings)} answers in ${spanText(performance.now() - begin)}`;
     findings.push(ok('connection', answer));
     const facts = await readFacts(redis);
     const unread = warn(
       'server',
-      'the user may not INFO, so version, eviction and persistence are not known',
-      'allow +info',
+      'the user may not use INFO, so version, eviction and persistence are unknown',
+      'allow the command: +info',
     );
     findings.push(...(facts ? checkServer(facts) : [unread]));
     findings.push(await checkClock(redis));
     findings.push(...(await checkPermissions(redis, url, keys)));
     findings.push(...(await checkDocket(docket, redis, keys)));
   } catch (error) {
-    // Only what is met on the way to the server; all else is a finding of its check.
-    const advice = 'see that it runs there, and that --url (DOCKET_URL) has the right address, user and password';
+    // Only failures on the way to the server come here; all others are findings of their checks.
+    const advice =
+      'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
     const isUnreached = error instanceof RedisUnavailableError;
-    findings.push(fail('connection', (error as Error).message, isUnreached ? advice : 'see what the server says'));
+    findings.push(
+      fail('connection', (error as Error).message, isUnreached ? advice : 'the error is the reply of the server'),
+    );
   }
   return findings;
 }
@@ -61,7 +67,7 @@ function worstOf(findings: readonly Finding[]): Health {
 
 const COLOURS = { ok: 32, warn: 33, fail: 31 } as const satisfies Record<Health, number>;
 
-/** One line, whatever was found. */
+/** Formats a finding as one line. */
 function lineOf({ check, status, detail, advice }: Finding): string {
   const label = status.padEnd(4);
   const shown = hasColours(process.stdout) ? `\u001b[${COLOURS[status]}m${label}\u001b[0m` : label;

@@ -1,6 +1,6 @@
-/** What a check of `docket doctor` found. */
+/** The finding of one check of `docket doctor`. */
 
-/** `warn`: it works, but may lose or delay work; `fail`: it does not work, or loses work as things are. */
+/** `warn`: the docket works, but may lose or delay work. `fail`: it does not work, or loses work as it is set up. */
 export type Health = 'ok' | 'warn' | 'fail';
 
 export interface Finding {

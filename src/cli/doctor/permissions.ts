@@ -1,6 +1,6 @@
 /**
- * What the user may do, found out by doing it: every kind of command docket sends, on keys and a channel of the docket that
- * nothing else uses and that are removed afterwards. ACL itself is not asked: few users may.
+ * Checks what the user may do by trying it: every kind of command that docket sends, on keys and a channel of the docket that
+ * nothing else uses. The keys are removed afterwards. ACL itself is not asked, because few users may use it.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
@@ -9,9 +9,10 @@ import type { Keys } from '../../redis/keys.js';
 import { isForbidden, isScriptUnknown } from '../../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
+/** A command that is tried, with its arguments. */
 type Trial = readonly string[];
 
-/** Tries everything, kind by kind. */
+/** Tries all commands, kind by kind. */
 export async function checkPermissions(redis: Redis, url: string, keys: Keys): Promise<Finding[]> {
   const key = keys.user(`doctor:${randomBytes(6).toString('hex')}`);
   const kinds = kindsOf(key, keys.events('doctor'));
@@ -91,7 +92,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
 
 type Five = [string, string, string, string, string];
 
-/** Should it not be allowed to delete, nothing stays for long. */
+/** A user who may not delete leaves keys behind; they expire. */
 const LIFE_MS = '60000';
 
 async function checkKind(
@@ -112,9 +113,9 @@ async function checkKind(
     }
   }
   if (refused.length > 0) {
-    return fail(check, `the user may not ${refused.join(', ')} on ${keys.prefix}*`, adviceFor(refused, keys));
+    return fail(check, `the user may not use ${refused.join(', ')} on ${keys.prefix}*`, adviceFor(refused, keys));
   }
-  if (problem !== null) return fail(check, problem, 'see what the server says');
+  if (problem !== null) return fail(check, problem, 'the error is the reply of the server');
   const [first, ...others] = trials;
   const what = others.length > 0 ? `all ${trials.length} commands that docket sends are` : `${nameOf(first!)} is`;
   return ok(check, `${what} allowed`);
@@ -133,7 +134,7 @@ async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
   }
 }
 
-/** What docket does without, at a price. */
+/** Tries commands that docket can do without, at a price. */
 async function checkOptional(redis: Redis): Promise<Finding> {
   const check = 'may look around';
   const refused: string[] = [];
@@ -145,8 +146,12 @@ async function checkOptional(redis: Redis): Promise<Finding> {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
   }
   if (refused.length === 0) return ok(check, 'INFO, CONFIG GET and CLIENT UNBLOCK are allowed');
-  const detail = `the user may not ${refused.join(', ')}`;
-  return warn(check, detail, 'the doctor then sees less, and without CLIENT UNBLOCK workers take longer to stop');
+  const detail = `the user may not use ${refused.join(', ')}`;
+  return warn(
+    check,
+    detail,
+    'without them the doctor sees less, and without CLIENT UNBLOCK workers take longer to stop',
+  );
 }
 
 function adviceFor(refused: readonly string[], { prefix }: Keys): string {

@@ -1,12 +1,12 @@
-/** What the server says of itself: version, role, clock, and the settings that lose work. */
+/** Checks the server: its version, role and clock, and settings that lose work. */
 import type { Redis } from 'ioredis';
 import { spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** The fields of INFO, and the settings that may be read. */
+/** The fields of INFO, and settings as `config.<name>` if the user may read them. */
 export type ServerFacts = ReadonlyMap<string, string>;
 
-/** Reads what there is to be read; `null` when the user may not. Managed servers have no CONFIG. */
+/** Reads the facts; `null` when the user may not use INFO. Managed servers have no CONFIG. */
 export async function readFacts(redis: Redis): Promise<ServerFacts | null> {
   try {
     const info = await redis.info();
@@ -25,24 +25,28 @@ async function readSettings(redis: Redis): Promise<[string, string][]> {
   return replies.flatMap(([name, value]) => (name === undefined ? [] : [[`config.${name}`, value ?? '']]));
 }
 
-/** All that can be told from what was read. */
+/** Makes all checks that need only the facts. */
 export function checkServer(facts: ServerFacts): Finding[] {
   return [checkVersion(facts), checkRole(facts), checkEviction(facts), checkMemory(facts), checkPersistence(facts)];
 }
 
 function checkVersion(facts: ServerFacts): Finding {
   const valkey = facts.get('valkey_version');
-  const [name, version, floor] =
+  const [name, version, minimum] =
     valkey === undefined ? ['Redis', facts.get('redis_version') ?? '0', '6.2'] : ['Valkey', valkey, '7.2'];
-  if (isAtLeast(version, floor)) return ok('version', `${name} ${version}`);
-  return fail('version', `${name} ${version} is older than ${floor}`, 'use Redis 6.2 or newer, or Valkey 7.2 or newer');
+  if (isAtLeast(version, minimum)) return ok('version', `${name} ${version}`);
+  return fail(
+    'version',
+    `${name} ${version} is older than ${minimum}`,
+    'use Redis 6.2 or newer, or Valkey 7.2 or newer',
+  );
 }
 
-function isAtLeast(version: string, floor: string): boolean {
-  const [[major = 0, minor = 0], [floorMajor = 0, floorMinor = 0]] = [version, floor].map((text) =>
+function isAtLeast(version: string, minimum: string): boolean {
+  const [[major = 0, minor = 0], [minimumMajor = 0, minimumMinor = 0]] = [version, minimum].map((text) =>
     text.split('.').map(Number),
   ) as [number[], number[]];
-  return major > floorMajor || (major === floorMajor && minor >= floorMinor);
+  return major > minimumMajor || (major === minimumMajor && minor >= minimumMinor);
 }
 
 function checkRole(facts: ServerFacts): Finding {
@@ -51,13 +55,13 @@ function checkRole(facts: ServerFacts): Finding {
   return fail('role', 'the server is a replica, which refuses writes', 'give the URL of the master');
 }
 
-/** An evicted key is a lost task: with a limit in force it is a question of time. */
+/** An evicted key is lost work. Once `maxmemory` is set, it is a question of time. */
 function checkEviction(facts: ServerFacts): Finding {
   const policy = facts.get('maxmemory_policy') ?? 'unknown';
   if (policy === 'noeviction') return ok('eviction', 'noeviction');
-  const advice = 'CONFIG SET maxmemory-policy noeviction, and in the configuration of the server';
+  const advice = 'run CONFIG SET maxmemory-policy noeviction, and change the configuration of the server';
   if (!policy.startsWith('allkeys')) {
-    return warn('eviction', `${policy}: results and limits may go before their time when memory is short`, advice);
+    return warn('eviction', `${policy}: results and limits may be evicted early when memory is short`, advice);
   }
   const isLimited = facts.get('maxmemory') !== '0';
   if (!isLimited) return warn('eviction', `${policy}: loses work as soon as maxmemory is set`, advice);
@@ -67,10 +71,11 @@ function checkEviction(facts: ServerFacts): Finding {
 function checkMemory(facts: ServerFacts): Finding {
   const [used, limit] = [facts.get('used_memory'), facts.get('maxmemory')].map(Number) as [number, number];
   if (!(limit > 0)) {
-    const advice = 'set maxmemory below what the machine has: docket then refuses adds, and goes on with what it has';
+    const advice =
+      'set maxmemory below the memory of the machine: a full server then refuses adds, and the work it has goes on';
     return warn(
       'memory',
-      `${megabytes(used)} in use, no limit: the system may end the server when memory is short`,
+      `${megabytes(used)} in use, no limit: the operating system may kill the server when memory is short`,
       advice,
     );
   }
@@ -91,31 +96,31 @@ function checkPersistence(facts: ServerFacts): Finding {
     return fail(
       'persistence',
       'the last write of the append-only file failed',
-      'see the log and the disk of the server',
+      'look at the log and the disk of the server',
     );
   }
   if (facts.get('rdb_last_bgsave_status') === 'err' && facts.get('config.stop-writes-on-bgsave-error') !== 'no') {
     return fail(
       'persistence',
       'the last snapshot failed, so writes are refused',
-      'see the log and the disk of the server',
+      'look at the log and the disk of the server',
     );
   }
-  const advice = 'CONFIG SET appendonly yes, and in the configuration of the server';
+  const advice = 'run CONFIG SET appendonly yes, and change the configuration of the server';
   if (isAppending && fsync === 'no') {
     return warn(
       'persistence',
-      'appendonly, written whenever the system likes: a crash loses work',
-      'CONFIG SET appendfsync everysec',
+      'appendonly, flushed when the operating system decides: a crash loses work',
+      'run CONFIG SET appendfsync everysec, and change the configuration of the server',
     );
   }
   if (isAppending) return ok('persistence', `appendonly${fsync ? `, appendfsync ${fsync}` : ''}`);
   if (save === undefined) return warn('persistence', 'no append-only file: a crash may lose work', advice);
   if (save === '') return warn('persistence', 'none: a restart loses all work', advice);
-  return warn('persistence', `snapshots only (save ${save}): a crash loses what came after the last one`, advice);
+  return warn('persistence', `snapshots only (save ${save}): a crash loses all work after the last one`, advice);
 }
 
-/** Compares the clocks: dates given to `add` are told by this machine's, and kept by the server's. */
+/** Compares the clocks: producers compute dates by their own, and work becomes due by that of the server. */
 export async function checkClock(redis: Redis): Promise<Finding> {
   const before = Date.now();
   const [seconds, microseconds] = await redis.time();
@@ -124,7 +129,7 @@ export async function checkClock(redis: Redis): Promise<Finding> {
   const aheadMs = Math.round(serverMs - (before + after) / 2);
   const detail = `the server's clock is ${spanText(Math.abs(aheadMs))} ${aheadMs < 0 ? 'behind' : 'ahead'}`;
   if (Math.abs(aheadMs) <= TOLERATED_MS + (after - before) / 2) return ok('clock', detail);
-  return warn('clock', detail, 'synchronise the clocks (NTP): dates are due by the clock of the server');
+  return warn('clock', detail, 'synchronise the clocks (NTP): work becomes due by the clock of the server');
 }
 
 const TOLERATED_MS = 1_000;

@@ -1,4 +1,5 @@
--- What `clear` removes, and how. ARGV begins with: prefix, watermark (a generation), the last id on `work` when it was taken.
+-- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last id on `work` when the
+-- watermark was taken.
 local watermark, last_work = tonumber(ARGV[2]), ARGV[3]
 
 local function id_parts(id)
@@ -12,8 +13,8 @@ local function is_after(id, last)
   return ms > last_ms or (ms == last_ms and counter > last_counter)
 end
 
--- Whether a placement came before the watermark: by its generation, or by the id of the entry on `work` that it began as.
--- Who tells neither was moved by another version of docket, and counts as older.
+-- Whether a placement came before the watermark: by its generation, or by the id of the entry on `work` that it began
+-- as. An execution that has neither was moved by another version of docket, and counts as older.
 local function is_older(placed)
   if not placed then
     return true
@@ -23,12 +24,13 @@ local function is_older(placed)
   return tonumber(placed) < watermark
 end
 
--- Ends what was taken from wherever it was. `placed` is its generation, or its due time when it has no record.
-local function dismiss(moving, placed)
-  if moving.q or moving.u then
-    forget_limits(moving.k and 'k' .. moving.k or 'l' .. id_of(moving.m), placed, moving.q, moving.u)
+-- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record.
+local function end_cleared(moving, placed)
+  if moving[ENTRY.debounce] or moving[ENTRY.booking] then
+    forget_limits(moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id_of(moving[ENTRY.message]),
+      placed, moving[ENTRY.debounce], moving[ENTRY.booking])
   end
-  if moving.k then
-    close(moving.k, ttl_of(moving.m), 'cancelled', 'y', 'cleared')
+  if moving[ENTRY.key] then
+    end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled', RECORD.error_line, 'cleared')
   end
 end

@@ -1,18 +1,19 @@
--- Takes an execution that has a record and has not started out of wherever it is. Answers with its message.
+-- Takes an execution that has a record and has not started from wherever it is. Returns its message.
 local function displace(key)
-  local record = redis.call('HMGET', prefix .. 'run:' .. key, 'e', 'l', 'm', 'pq', 'pu', 'g')
-  local token, limit, message, settling, booked = record[1], record[2], record[3], record[4], record[5]
+  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+    RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)
+  local token, limit, message, debounce, booking = record[1], record[2], record[3], record[4], record[5]
   if token and token ~= '' then
     local moving = read_entry(token) or {}
     remove(token)
-    release_slots({ token })
-    message, settling, booked = moving.m, moving.q, moving.u
+    release_permits({ token })
+    message, debounce, booking = moving[ENTRY.message], moving[ENTRY.debounce], moving[ENTRY.booking]
   elseif limit then
-    redis.call('ZREM', prefix .. 'limit:' .. limit, 'k' .. key)
-    serve_waiters(limit) -- whoever comes behind may need less
+    redis.call('ZREM', prefix .. KEY.limit .. limit, TAG.recorded .. key)
+    serve_waiters(limit) -- the next in line may need less
   else
-    redis.call('ZREM', KEYS[3], 'k' .. key)
+    redis.call('ZREM', KEYS[3], TAG.recorded .. key)
   end
-  forget_limits('k' .. key, record[6], settling, booked)
+  forget_limits(TAG.recorded .. key, record[6], debounce, booking)
   return message
 end

@@ -1,24 +1,24 @@
--- Events cost 1.5 us to publish even when nobody listens, so a marker that listeners keep alive is looked up once a script.
-local listened = redis.call('EXISTS', prefix .. 'listeners') == 1
+-- Publishing costs 1.5 us even when nobody listens, so each script looks once for the marker that listeners keep alive.
+local has_listeners = redis.call('EXISTS', prefix .. KEY.listeners) == 1
 
--- Publishes `<generation> <kind> <server time in us>` and lines of more. The time is for those who also read the record: it
--- says which of the two is newer. Publishing may be forbidden to this user (channel permissions); that must not undo half a
--- script, and who waits looks by itself too.
+-- Publishes `<generation> <kind> <server time in us>` and then `lines`. A listener that also reads the record tells by
+-- the time which of the two is newer. This user may not be allowed to publish (channel permissions). That must not undo
+-- half a script, and listeners also look at the record by themselves.
 local function publish(key, generation, kind, lines)
   local head = digits(generation) .. ' ' .. kind .. ' ' .. digits(time[1] * 1000000 + time[2])
-  redis.pcall('PUBLISH', prefix .. 'events:' .. key, head .. '\n' .. table.concat(lines, '\n'))
+  redis.pcall('PUBLISH', prefix .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
 end
 
--- Tells those who wait for this execution that its record has changed: due time, began, ended, attempt, worker, error.
-local function changed(key, generation, state)
-  if listened then
-    local lines = redis.call('HMGET', prefix .. 'run:' .. key, 'w', 'b', 'c', 'a', 'k', 'y')
-    for i = 1, 6 do
+-- Publishes the state of an execution after its record has changed.
+local function publish_state(key, generation, state)
+  if has_listeners then
+    local lines = redis.call('HMGET', prefix .. KEY.run .. key, unpack(EVENT_FIELDS))
+    for i = 1, #lines do
       lines[i] = lines[i] and string.gsub(lines[i], '\n', ' ') or ''
     end
-    local hasEnded = state == 'completed' or state == 'failed' or state == 'cancelled'
-    if lines[3] == '' and hasEnded then
-      lines[3] = digits(now)
+    local has_ended = state == 'completed' or state == 'failed' or state == 'cancelled'
+    if lines[ENDED_LINE] == '' and has_ended then
+      lines[ENDED_LINE] = digits(now)
     end
     publish(key, generation, state, lines)
   end

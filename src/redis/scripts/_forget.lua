@@ -1,14 +1,14 @@
--- Gives back what an execution that has not started has of its limits beside slots: the place of a debounce's winner, and
--- the booking of a rate, `<attempt> <name>`. `placed` is its generation, or its due time when it has no record.
-local function forget_limits(member, placed, settling, booked)
-  if settling then
-    local debounce = prefix .. 'debounce:' .. settling
-    if redis.call('HGET', debounce, 'winner') == member then
-      redis.call('DEL', debounce)
+-- Gives back what an execution that has not started has of its limits, apart from permits: its place as the winner of a
+-- debounce, and its booking at a rate limit. `placed` is its generation, or its due time without a record.
+local function forget_limits(member, placed, debounce, booking)
+  if debounce then
+    local winner_key = prefix .. KEY.debounce .. debounce
+    if redis.call('HGET', winner_key, DEBOUNCE.winner) == member then
+      redis.call('DEL', winner_key)
     end
   end
-  if booked then
-    local attempt, name = string.match(booked, '(%S+) (%S+)')
-    redis.call('ZREM', prefix .. 'rate:' .. name, member .. ' ' .. (placed or '') .. ' ' .. attempt)
+  if booking then
+    local attempt, name = string.match(booking, '(%S+) (%S+)')
+    redis.call('ZREM', prefix .. KEY.rate .. name, member .. ' ' .. (placed or '') .. ' ' .. attempt)
   end
 end

@@ -1,4 +1,4 @@
--- A full server refuses scripts that begin with a write that takes memory, also those whose work frees some. It allows a
--- script that begins with one that takes none, and then all of it. Where there is no group yet, Redis answers 0, the
--- embedded server with an error.
-redis.pcall('XACK', KEYS[1], 'workers', '0-0')
+-- A server that is out of memory refuses a script that begins with a write that takes memory, even one that would free
+-- some. A script that begins with a write that takes none is allowed all of its writes. Where there is no group yet,
+-- Redis returns 0 and the embedded server an error.
+redis.pcall('XACK', KEYS[1], GROUP, '0-0')

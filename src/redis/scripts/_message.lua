@@ -1,6 +1,6 @@
--- The header of a message, a msgpack array: version, task's name, ttl, attempt, id (core/envelope.ts).
+-- Reads the header of a message, a msgpack array: version, task name, ttl, attempt, id (wire/envelope.ts).
 
--- First and last position of the text at `at`; nothing when there is none.
+-- Returns the first and the last position of the text at `at`, or nothing when there is none.
 local function text_at(message, at)
   local kind, first, second = string.byte(message, at, at + 2)
   if not kind then
@@ -14,7 +14,7 @@ local function text_at(message, at)
   end
 end
 
--- The number at `at`, and the position behind it; nothing when there is none.
+-- Returns the number at `at` and the position behind it, or nothing when there is none.
 local function number_at(message, at)
   local kind = string.byte(message, at)
   if not kind then
@@ -41,12 +41,12 @@ local function ttl_at(message)
   end
 end
 
--- How long the record of an ended execution is kept (ms). 15 minutes when the message cannot be read.
+-- Returns how long the record of the execution is kept after its end, in milliseconds.
 local function ttl_of(message)
-  return ttl_at(message) or 900000
+  return ttl_at(message) or DEFAULT_TTL_MS
 end
 
--- The id of an execution without a record; '' when it cannot be read.
+-- Returns the id of an execution without a record, or '' when it cannot be read.
 local function id_of(message)
   local _, attempt_at = ttl_at(message)
   local _, at = number_at(message or '', attempt_at or 0)

@@ -1,15 +1,14 @@
--- Executions on their way from one place to another. What travels is a table of the entry's fields (README.md), those that
--- this version does not know included. Where an execution is parked its fields lie in its record, or apart from all
--- records when it keeps none: 'm' and 'w' by their names, the others with a 'p' before them.
+-- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
+-- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
+-- has none: message and due time under their own names, the others with a prefix.
 
--- Members of the schedule and of limits say who waits: 'k' and the key of a record, or 'l' and the id of an execution
--- that has none, whose message lies apart so that no user's key can meet an id.
+-- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
 local function parked_at(member)
   local name = string.sub(member, 2)
-  return prefix .. (string.sub(member, 1, 1) == 'k' and 'run:' or 'parked:') .. name, name
+  return prefix .. (string.sub(member, 1, 1) == TAG.recorded and KEY.run or KEY.parked) .. name, name
 end
 
--- The fields of an entry; nil when it is gone. The due time of one that was due at once is the time it was added.
+-- Returns the fields of an entry, or nil when it is gone. An entry without a due time was due when it was added.
 local function read_entry(token)
   local id = string.sub(token, 2)
   local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
@@ -18,15 +17,15 @@ local function read_entry(token)
     for at = 1, #entry[2], 2 do
       moving[entry[2][at]] = entry[2][at + 1]
     end
-    moving.w = moving.w or string.match(id, '^%d+')
-    if not moving.k then
-      moving.g = moving.g or id -- where it stands among all placements, whatever becomes of the entry
+    moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
+    if not moving[ENTRY.key] then
+      moving[ENTRY.placed] = moving[ENTRY.placed] or id -- its place among all placements, whatever becomes of the entry
     end
     return moving
   end
 end
 
--- Adds an entry to stream 'w' or 'f' and answers with its token.
+-- Adds an entry to the stream of this letter. Returns its token.
 local function enqueue(letter, moving)
   local fields = {}
   for name, value in pairs(moving) do
@@ -34,59 +33,60 @@ local function enqueue(letter, moving)
     fields[#fields + 1] = value
   end
   local token = letter .. redis.call('XADD', stream_of(letter), '*', unpack(fields))
-  if moving.k then
-    redis.call('HSET', prefix .. 'run:' .. moving.k, 's', 'queued', 'e', token)
+  if moving[ENTRY.key] then
+    redis.call('HSET', prefix .. KEY.run .. moving[ENTRY.key], RECORD.state, 'queued', RECORD.entry, token)
   end
   return token
 end
 
--- Parks an execution in `state`; `id` is its own when it has no record. Answers with its member. Slots are not kept.
+-- Parks an execution in `state`, without its permits. `id` names it when it has no record. Returns its member.
 local function park(moving, id, state)
-  local fields = { 'm', moving.m, 'w', moving.w }
+  local fields = { PARKED.message, moving[ENTRY.message], PARKED.due, moving[ENTRY.due] }
   for name, value in pairs(moving) do
-    if name ~= 'm' and name ~= 'w' and name ~= 'k' and name ~= 'h' then
-      fields[#fields + 1] = 'p' .. name
+    if name ~= ENTRY.message and name ~= ENTRY.due and name ~= ENTRY.key and name ~= ENTRY.holds_permits then
+      fields[#fields + 1] = PARKED_PREFIX .. name
       fields[#fields + 1] = value
     end
   end
-  local member = moving.k and 'k' .. moving.k or 'l' .. id
+  local member = moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id
   local parked = parked_at(member)
   redis.call('HSET', parked, unpack(fields))
-  if moving.k then
-    redis.call('HSET', parked, 's', state, 'e', '')
+  if moving[ENTRY.key] then
+    redis.call('HSET', parked, RECORD.state, state, RECORD.entry, '')
   end
   return member
 end
 
--- Takes what is parked from there; its message is nil when it was lost, its generation when it keeps no record.
+-- Takes a parked execution from its place. Returns its fields, without a message when that was lost, and the generation
+-- of its record, nil when it has none.
 local function unpark(member)
   local parked, name = parked_at(member)
   local stored = redis.call('HGETALL', parked)
-  local moving, gone, generation = {}, { 'm', 'n', 'l' }, nil
+  local moving, removed, generation = {}, { PARKED.message, PARKED.needs, PARKED.limit }, nil
   for at = 1, #stored, 2 do
     local field, value = stored[at], stored[at + 1]
-    if field == 'm' or field == 'w' then
-      moving[field] = value
-    elseif field == 'g' then
+    if field == PARKED.message or field == PARKED.due then
+      moving[field] = value -- the same letters in an entry
+    elseif field == RECORD.generation then
       generation = value
-    elseif string.sub(field, 1, 1) == 'p' then
+    elseif string.sub(field, 1, 1) == PARKED_PREFIX then
       moving[string.sub(field, 2)] = value
-      gone[#gone + 1] = field
+      removed[#removed + 1] = field
     end
   end
-  if string.sub(member, 1, 1) == 'k' then
-    moving.k = name
-    redis.call('HDEL', parked, unpack(gone))
+  if string.sub(member, 1, 1) == TAG.recorded then
+    moving[ENTRY.key] = name
+    redis.call('HDEL', parked, unpack(removed))
   else
     redis.call('DEL', parked)
   end
   return moving, generation
 end
 
--- Schedulers sleep until the head of the schedule is due; a new head wakes them.
+-- Schedulers sleep until the head of the schedule is due. A new head wakes them.
 local function wake_if_head(schedule, score)
   if tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == score then
-    redis.pcall('PUBLISH', prefix .. 'wake', digits(score))
+    redis.pcall('PUBLISH', prefix .. CHANNEL.wake, digits(score))
   end
 end
 
@@ -95,17 +95,17 @@ local function schedule_at(schedule, score, member)
   wake_if_head(schedule, score)
 end
 
--- Ends an execution that has a record.
-local function close(key, ttl, state, ...)
-  local run = prefix .. 'run:' .. key
-  local generation = listened and redis.call('HGET', run, 'g')
+-- Ends an execution that has a record. `...` are more fields for the record, each followed by its value.
+local function end_execution(key, ttl, state, ...)
+  local run = prefix .. KEY.run .. key
+  local generation = has_listeners and redis.call('HGET', run, RECORD.generation)
   if tonumber(ttl) == 0 then
     redis.call('DEL', run)
   else
-    redis.call('HSET', run, 's', state, 'c', digits(now), 'e', '', ...)
+    redis.call('HSET', run, RECORD.state, state, RECORD.ended, digits(now), RECORD.entry, '', ...)
     redis.call('PEXPIRE', run, ttl)
   end
   if generation then
-    changed(key, generation, state)
+    publish_state(key, generation, state)
   end
 end

@@ -1,4 +1,4 @@
--- The server's clock, in milliseconds; the only one that is compared across machines.
+-- The server's clock, in milliseconds. It is the only one that is compared across machines.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 

@@ -1,15 +1,16 @@
--- Places an execution under a key that is free, now or at a later time; what is left of an earlier one goes.
+-- Places an execution under a key that is free, now or for a later time. The record of an earlier execution is deleted.
 local function place(key, task, generation, due, message)
-  local run = prefix .. 'run:' .. key
+  local run = prefix .. KEY.run .. key
   redis.call('DEL', run)
-  redis.call('HSET', run, 'g', digits(generation), 't', task)
-  local moving = { k = key, m = message, w = digits(due) } -- also one that has just passed: chains count from it
+  redis.call('HSET', run, RECORD.generation, digits(generation), RECORD.task, task)
+  -- The due time is kept even when it has just passed: chains count from it.
+  local moving = { [ENTRY.key] = key, [ENTRY.message] = message, [ENTRY.due] = digits(due) }
   if due > now then
     schedule_at(KEYS[3], due, park(moving, nil, 'scheduled'))
   else
-    enqueue('w', moving)
+    enqueue(STREAM.work, moving)
   end
-  if listened then
-    changed(key, generation, due > now and 'scheduled' or 'queued')
+  if has_listeners then
+    publish_state(key, generation, due > now and 'scheduled' or 'queued')
   end
 end

@@ -1,5 +1,6 @@
--- Keeps what can never run where an operator finds it: the newest 1,000, for a week.
+-- Keeps a message that can never run where an operator finds it.
 local function quarantine(stream, key, reason, message)
-  redis.call('XADD', stream, 'MAXLEN', '~', 1000, '*', 'key', key, 'reason', reason, 'message', message or '')
-  redis.call('PEXPIRE', stream, 604800000)
+  redis.call('XADD', stream, 'MAXLEN', '~', QUARANTINE_ENTRIES, '*',
+    QUARANTINE.key, key, QUARANTINE.reason, reason, QUARANTINE.message, message or '')
+  redis.call('PEXPIRE', stream, QUARANTINE_TTL_MS)
 end

@@ -1,4 +1,5 @@
--- Whether the strikes are not the ones the caller knows ('' none, '*' whichever): it then loads them and comes again.
-local function are_strikes_other_than(strikes, known)
-  return known ~= '*' and (redis.call('HGET', strikes, 'version') or '') ~= known
+-- Whether the list of strikes is another version than the caller checked against ('' none, '*' any). The caller then
+-- loads the list and tries again.
+local function have_strikes_changed(strikes, checked)
+  return checked ~= '*' and (redis.call('HGET', strikes, STRIKES.version) or '') ~= checked
 end

@@ -1,74 +1,72 @@
 -- Claims executions whose tasks have limits: takes ownership of those that may run now, and makes the others wait.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, worker, consumer, then groups of items that agree in most:
---         attempt, ttl (ms), once ('' | '1' the awaited winner of a debounce | '2' cooldown and debounce are behind it | '3'
---         the rate too, for this attempt),
---         holds ('1': they were woken with their slots), '1' when they have records, number of gates, then for each gate,
---         in the order they are passed:
---           'cooldown', name, window (ms)         'debounce', name, settle (ms)
+--         attempt, ttl (ms), admission stage, '1' when they came with their permits, '1' when they have records,
+--         number of checks, then for each check, in the order in which they are passed:
+--           'cooldown', name, window (ms)
+--           'debounce', name, settle (ms)
 --           'rate', name, max, per (ms), 'delay' | 'drop'
---         number of items, then for each item: key (or id without a record), token, ticket of one without a record,
---         needs of slots ('' as the item before, '-' none)
--- Reply for each item that was not admitted: index (from 0), then 'refused' (no longer ours), 'parked' (it waits; its entry
---         is gone), 'failed' (left to its lease), or the kind of the gate that dropped it (it is ours to settle)
--- The call may be repeated when its answer was lost, also by the connection itself: who was admitted before passes again.
+--         number of items, then for each item: key (id without a record), token, ticket ('' with a record),
+--         needs of permits ('' as the item before, '-' none)
+-- Reply for each item that was not admitted: index (from 0), then 'refused' (no longer ours), 'parked' (it waits, and
+--       its entry is gone), 'failed' (left to its lease), or the kind of the check that dropped it (ours to settle)
+-- The call may be repeated when its reply was lost, also by the connection itself: an item that was admitted passes
+-- again.
 --@include now
 --@include memory
 local prefix, worker, consumer = ARGV[1], ARGV[2], ARGV[3]
-local runs = prefix .. 'run:'
+local runs = prefix .. KEY.run
 local schedule = KEYS[3]
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 
-local began = digits(now)
--- A debounce whose winner was lost is forgotten after so long beyond its time.
-local FORGOTTEN_AFTER = 86400000
+local started = digits(now)
 
--- The group and the item at hand.
-local attempt, ttl, once, holds, isRecorded, gate_count
-local name, token, ticket, needs, placement
+-- The current group and item.
+local attempt, ttl, stage, holds_permits, is_recorded, check_count
+local name, token, ticket, needs, cached_generation
 
 local function member()
-  return (isRecorded and 'k' or 'l') .. name
+  return (is_recorded and TAG.recorded or TAG.lean) .. name
 end
 
 local function generation()
-  placement = placement or redis.call('HGET', runs .. name, 'g')
-  return placement
+  cached_generation = cached_generation or redis.call('HGET', runs .. name, RECORD.generation)
+  return cached_generation
 end
 
--- One placement, through all its attempts and deliveries: its key and generation, or its id and due time.
-local function identity()
-  return member() .. ' ' .. (isRecorded and generation() or digits(math.floor(ticket / 1000)))
+-- Names one placement through all its attempts and deliveries, by its member and its generation (or due time).
+local function placement()
+  return member() .. ' ' .. (is_recorded and generation() or digits(math.floor(ticket / 1000)))
 end
 
--- Where it stands in line: by its generation if it has one.
+-- Returns the item's ticket: its generation if it has one.
 local function place_in_line()
-  return isRecorded and tonumber(generation()) or ticket
+  return is_recorded and tonumber(generation()) or ticket
 end
 
-local function wait_until(time, passed, debounce, rate)
+local function park_until(due, next_stage, debounce, booking)
   local moving = read_entry(token)
   if not moving then
     return 'refused' -- it was deleted by hand
   end
   remove(token)
-  moving.o, moving.q, moving.u = passed, debounce, rate
-  schedule_at(schedule, math.max(now, time), park(moving, name, 'scheduled'))
-  if isRecorded and listened then
-    changed(name, generation(), 'scheduled')
+  moving[ENTRY.stage], moving[ENTRY.debounce], moving[ENTRY.booking] = next_stage, debounce, booking
+  schedule_at(schedule, math.max(now, due), park(moving, name, 'scheduled'))
+  if is_recorded and has_listeners then
+    publish_state(name, generation(), 'scheduled')
   end
   return 'parked'
 end
 
--- A winner that is not parked any more finds out when it is claimed.
-local function supersede(winner, kept)
+-- Drops the winner that a debounce had before. A winner that is not parked any more finds out when it is claimed.
+local function drop_winner(winner, winner_ttl)
   if redis.call('ZREM', schedule, winner) == 1 then
     local moving = unpark(winner)
-    if moving.k then
-      close(moving.k, kept, 'cancelled', 'y', 'dropped by its debounce')
+    if moving[ENTRY.key] then
+      end_execution(moving[ENTRY.key], winner_ttl, 'cancelled', RECORD.error_line, 'dropped by its debounce')
     end
   end
 end
@@ -79,7 +77,7 @@ local function rate_of(key, per)
   local rate = rates[key]
   if not rate then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - per))
-    rate = { count = redis.call('ZCARD', key), starts = {}, lasts = 0 }
+    rate = { count = redis.call('ZCARD', key), starts = {}, expires_in = 0 }
     rates[key] = rate
   end
   return rate
@@ -89,50 +87,51 @@ local function write_rate(key, rate)
   if #rate.starts > 0 then
     redis.call('ZADD', key, unpack(rate.starts))
     rate.starts = {}
-    if redis.call('PTTL', key) < rate.lasts then
-      redis.call('PEXPIRE', key, digits(rate.lasts))
+    if redis.call('PTTL', key) < rate.expires_in then
+      redis.call('PEXPIRE', key, digits(rate.expires_in))
     end
   end
 end
 
--- Each gate answers with nothing, to pass, or with what became of the item.
-local gates = {
+-- Each check returns nothing when the item passes, and otherwise what became of it. Its arguments begin at `at`.
+local checks = {
   cooldown = function(at)
-    if once ~= '' then
+    if stage ~= STAGE.new then
       return
     end
-    local key, own = prefix .. 'cooldown:' .. ARGV[at], identity()
-    if not redis.call('SET', key, own, 'NX', 'PX', ARGV[at + 1]) and redis.call('GET', key) ~= own then
+    local key, candidate = prefix .. KEY.cooldown .. ARGV[at], placement()
+    if not redis.call('SET', key, candidate, 'NX', 'PX', ARGV[at + 1]) and redis.call('GET', key) ~= candidate then
       return 'cooldown'
     end
   end,
 
   debounce = function(at)
-    if once == '2' or once == '3' then
+    if stage == STAGE.submission_admitted or stage == STAGE.attempt_admitted then
       return
     end
-    local key, own = prefix .. 'debounce:' .. ARGV[at], member()
-    local pending = redis.call('HMGET', key, 'winner', 'ticket', 'ttl')
+    local key, candidate = prefix .. KEY.debounce .. ARGV[at], member()
+    local pending = redis.call('HMGET', key, DEBOUNCE.winner, DEBOUNCE.ticket, DEBOUNCE.ttl)
     local winner = pending[1]
-    if once == '1' and (not winner or winner == own) then
+    if stage == STAGE.debounce_over and (not winner or winner == candidate) then
       redis.call('DEL', key)
       return
     elseif winner and tonumber(pending[2]) > place_in_line() then
       return 'debounce'
     end
-    if winner and winner ~= own then
-      supersede(winner, pending[3])
+    if winner and winner ~= candidate then
+      drop_winner(winner, pending[3])
     end
-    redis.call('HSET', key, 'winner', own, 'ticket', digits(place_in_line()), 'ttl', ttl)
-    redis.call('PEXPIRE', key, ARGV[at + 1] + FORGOTTEN_AFTER)
-    -- Also when that time is past: at the end of the stream it comes after all that was submitted meanwhile.
-    return wait_until(math.floor(place_in_line() / 1000) + ARGV[at + 1], '1', ARGV[at])
+    redis.call('HSET', key,
+      DEBOUNCE.winner, candidate, DEBOUNCE.ticket, digits(place_in_line()), DEBOUNCE.ttl, ttl)
+    redis.call('PEXPIRE', key, ARGV[at + 1] + DEBOUNCE_FORGOTTEN_MS)
+    -- Parked even when that time is past: at the end of the stream it comes after all that was submitted meanwhile.
+    return park_until(math.floor(place_in_line() / 1000) + ARGV[at + 1], STAGE.debounce_over, ARGV[at])
   end,
 
   rate = function(at)
-    local key, max, per = prefix .. 'rate:' .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local rate, start = rate_of(key, per), identity() .. ' ' .. attempt
-    if once == '3' or not isRecorded and redis.call('ZSCORE', key, start) then
+    local key, max, per = prefix .. KEY.rate .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local rate, start = rate_of(key, per), placement() .. ' ' .. attempt
+    if stage == STAGE.attempt_admitted or not is_recorded and redis.call('ZSCORE', key, start) then
       return
     end
     local time = now
@@ -145,62 +144,63 @@ local gates = {
       end
     end
     rate.count = rate.count + 1
-    rate.lasts = math.max(rate.lasts, time - now + per)
+    rate.expires_in = math.max(rate.expires_in, time - now + per)
     table.insert(rate.starts, digits(time))
     table.insert(rate.starts, start)
     if #rate.starts >= 512 then
       write_rate(key, rate)
     end
-    return time > now and wait_until(time, '3', nil, attempt .. ' ' .. ARGV[at]) or nil
+    return time > now and park_until(time, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
   end,
 }
 local width = { cooldown = 2, debounce = 2, rate = 4 }
 
 local function take_or_wait()
-  if not isRecorded and redis.call('HEXISTS', slots, token) == 1 then
+  if not is_recorded and redis.call('HEXISTS', permits, token) == 1 then
     return
   end
-  local full = full_limit(needs, mayAnybodyWait and place_in_line() or 0)
+  local full = full_limit(needs, may_have_waiters and place_in_line() or 0)
   if not full then
-    return take_slots(token, needs)
+    return take_permits(token, needs)
   end
   local moving = read_entry(token)
   if not moving then
     return 'refused'
   end
   remove(token)
-  moving.o = '3'
+  moving[ENTRY.stage] = STAGE.attempt_admitted
   wait_at(full, place_in_line(), park(moving, name, 'queued'), needs)
   return 'parked'
 end
 
--- Whether the entry still is the execution's, and so ours; then whether it was admitted before.
-local function is_owned()
-  if isRecorded then
-    local record = redis.call('HMGET', runs .. name, 'e', 's', 'g')
-    placement = record[3]
+-- Returns whether the entry still is the execution's, and so ours, and whether it was admitted before.
+local function read_ownership()
+  if is_recorded then
+    local record = redis.call('HMGET', runs .. name, RECORD.entry, RECORD.state, RECORD.generation)
+    cached_generation = record[3]
     return record[1] == token, record[2] == 'running'
   end
-  return #redis.call('XCLAIM', stream_of(token), 'workers', consumer, 0, string.sub(token, 2), 'JUSTID') == 1
+  return #redis.call('XCLAIM', stream_of(token), GROUP, consumer, 0, string.sub(token, 2), 'JUSTID') == 1
 end
 
 local function start()
   if attempt == '1' then -- the usual case, one field less
-    redis.call('HSET', runs .. name, 's', 'running', 'k', worker, 'b', began)
+    redis.call('HSET', runs .. name, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
   else
-    redis.call('HSET', runs .. name, 's', 'running', 'k', worker, 'b', began, 'a', attempt)
+    redis.call('HSET', runs .. name,
+      RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
   end
-  if listened then
-    changed(name, generation(), 'running')
+  if has_listeners then
+    publish_state(name, generation(), 'running')
   end
 end
 
--- Passes the gates that begin at `at`; answers with what stopped it.
+-- Passes the checks that begin at `at`. Returns what stopped the item.
 local function pass(at)
-  for _ = 1, gate_count do
-    local answer = gates[ARGV[at]](at + 1)
-    if answer then
-      return answer
+  for _ = 1, check_count do
+    local result = checks[ARGV[at]](at + 1)
+    if result then
+      return result
     end
     at = at + 1 + width[ARGV[at]]
   end
@@ -209,40 +209,40 @@ local function pass(at)
   end
 end
 
--- Answers with what became of the item if it may not run. One that meets an error must not take the others with it.
-local function admit(first_gate)
-  local isOwned, wasAdmitted = is_owned()
-  if not isOwned then
+-- Returns what became of the item if it may not run.
+local function admit(first_check)
+  local is_owned, was_admitted = read_ownership()
+  if not is_owned then
     remove(token)
-    release_slots({ token })
-    redis.call('SREM', prefix .. 'superseded', token)
+    release_permits({ token })
+    redis.call('SREM', prefix .. KEY.superseded, token)
     return 'refused'
   end
-  local answer = not holds and not wasAdmitted and pass(first_gate)
-  if answer then
-    return answer
+  local result = not holds_permits and not was_admitted and pass(first_check)
+  if result then
+    return result
   end
-  if isRecorded then
+  if is_recorded then
     start()
   end
 end
 
--- Calls `visit` for each item, after the group was read, with the position of its gates and of itself.
-local function each(visit)
+-- Calls `visit` for each item with the position of its checks and its own, after it has read the item's group.
+local function for_each_item(visit)
   local at = 4
   while at <= #ARGV do
-    attempt, ttl, once, holds = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
-    isRecorded, gate_count = ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
-    local first_gate = at + 6
-    at = first_gate
-    for _ = 1, gate_count do
+    attempt, ttl, stage, holds_permits = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
+    is_recorded, check_count = ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
+    local first_check = at + 6
+    at = first_check
+    for _ = 1, check_count do
       at = at + 1 + width[ARGV[at]]
     end
     local last = at + 4 * ARGV[at]
     at = at + 1
     while at <= last do
       needs = ARGV[at + 3] ~= '' and ARGV[at + 3] or needs
-      visit(first_gate, at)
+      visit(first_check, at)
       at = at + 4
     end
   end
@@ -250,7 +250,7 @@ end
 
 -- All counts in one read.
 local names, seen = {}, {}
-each(function()
+for_each_item(function()
   local list = pairs_of(needs)
   for i = 1, #list, 2 do
     if not seen[list[i]] then
@@ -263,17 +263,17 @@ read_counts(names)
 
 local reply = {}
 local index = 0
-each(function(first_gate, at)
+for_each_item(function(first_check, at)
   name, token, ticket = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local isDone, answer = pcall(admit, first_gate)
-  if not isDone or answer then
+  local is_done, result = pcall(admit, first_check) -- an item that meets an error must not take the others with it
+  if not is_done or result then
     reply[#reply + 1] = index
-    reply[#reply + 1] = isDone and answer or 'failed'
+    reply[#reply + 1] = is_done and result or 'failed'
   end
   index = index + 1
 end)
 for key, rate in pairs(rates) do
   write_rate(key, rate)
 end
-write_slots()
+write_permits()
 return reply

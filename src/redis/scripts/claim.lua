@@ -1,32 +1,33 @@
--- Takes ownership of executions that were read and have a record. The record's `e` names the only entry that may be
--- claimed, so an entry that was replaced, settled or given to another worker since it was read is refused and removed.
+-- Takes ownership of executions that were read and have a record. The record names the only entry that may be claimed.
+-- An entry that was replaced, settled or redelivered since it was read is refused and removed.
 -- KEYS  work, front
 -- ARGV  prefix, worker, then for each item: key, token, attempt
 -- Reply indexes (from 0) of the items that were refused
 --@include now
 --@include memory
 local prefix, worker = ARGV[1], ARGV[2]
-local runs = prefix .. 'run:'
+local runs = prefix .. KEY.run
 --@include events
 --@include entries
 
-local began = digits(now)
+local started = digits(now)
 local refused = {}
 for at = 3, #ARGV, 3 do
   local key, token, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local run = runs .. key
-  if redis.call('HGET', run, 'e') ~= token then
+  if redis.call('HGET', run, RECORD.entry) ~= token then
     remove(token)
-    redis.call('SREM', prefix .. 'superseded', token)
+    redis.call('SREM', prefix .. KEY.superseded, token)
     refused[#refused + 1] = (at - 3) / 3
   else
     if attempt == '1' then -- the usual case, one field less
-      redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began)
+      redis.call('HSET', run, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
     else
-      redis.call('HSET', run, 's', 'running', 'k', worker, 'b', began, 'a', attempt)
+      redis.call('HSET', run,
+        RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
     end
-    if listened then
-      changed(key, redis.call('HGET', run, 'g'), 'running')
+    if has_listeners then
+      publish_state(key, redis.call('HGET', run, RECORD.generation), 'running')
     end
   end
 end

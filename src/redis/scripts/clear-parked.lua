@@ -1,16 +1,17 @@
--- Removes what is scheduled, or waits for a slot, and was placed before a watermark: from the last of them to the first,
--- because schedulers and wakes take from the front meanwhile, and that must not move what is still to be looked at.
+-- Removes executions that are scheduled, or wait for a permit, and were placed before a watermark. It goes from the
+-- last member to the first, because schedulers and wakes take from the front meanwhile, and that must not move the
+-- members that are still to be looked at.
 -- KEYS  work, front, schedule
--- ARGV  prefix, watermark, last id on work, limit ('' for the schedule), members to look at, the last member that stayed
---         ('' at first), members that stayed so far
--- Reply removed, the last member that stayed, members that stayed so far ('' when all were looked at)
+-- ARGV  prefix, watermark, last id on work, limit ('' for the schedule), members to look at, the last member that
+--       stayed ('' at first), number of members that stayed so far
+-- Reply removed, the last member that stayed, number of members that stayed so far ('' when all were looked at)
 --@include now
 --@include memory
 local prefix = ARGV[1]
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 --@include message
 --@include forget
 --@include clearing
@@ -21,31 +22,31 @@ local rank = last ~= '' and redis.call('ZREVRANK', set, last)
 local first = rank and rank + 1 or stayed
 local members = redis.call('ZREVRANGE', set, first, first + count - 1)
 
-local removed, looked, bytes = 0, 0, 0
+local removed, looked_at, bytes = 0, 0, 0
 stayed = first
 for _, member in ipairs(members) do
-  local isRecorded = string.sub(member, 1, 1) == 'k'
+  local is_recorded = string.sub(member, 1, 1) == TAG.recorded
   local parked = parked_at(member)
-  local placed = redis.call('HGET', parked, isRecorded and 'g' or 'pg')
-  looked = looked + 1
-  -- What has lost its message is for the scheduler, which says so.
-  if is_older(placed) and redis.call('HEXISTS', parked, 'm') == 1 then
+  local placed = redis.call('HGET', parked, is_recorded and RECORD.generation or PARKED.placed)
+  looked_at = looked_at + 1
+  -- One that has lost its message is left to the scheduler, which reports it.
+  if is_older(placed) and redis.call('HEXISTS', parked, PARKED.message) == 1 then
     local moving = unpark(member)
-    bytes = bytes + string.len(moving.m)
+    bytes = bytes + string.len(moving[ENTRY.message])
     redis.call('ZREM', set, member)
-    dismiss(moving, isRecorded and placed or moving.w)
+    end_cleared(moving, is_recorded and placed or moving[ENTRY.due])
     removed = removed + 1
   else
     last = member
     stayed = stayed + 1
   end
-  if bytes > 1048576 then
+  if bytes > BATCH_BYTES then
     break
   end
 end
 if limit ~= '' and removed > 0 then
-  serve_waiters(limit) -- whoever stays may need less
+  serve_waiters(limit) -- those that stay may need less
 end
-write_slots()
-local isMore = looked < #members or #members == count
-return { removed, last, isMore and digits(stayed) or '' }
+write_permits()
+local is_more = looked_at < #members or #members == count
+return { removed, last, is_more and digits(stayed) or '' }

@@ -1,7 +1,7 @@
--- Removes what waits on a stream and was placed before a watermark. What was read is in a worker's hands and stays, but for
--- what it has not claimed: that claim is refused, as if it had been cancelled.
+-- Removes executions that wait on a stream and were placed before a watermark. An entry that was read is in a worker's
+-- hands and stays, unless the worker has not claimed it: that claim is refused, as if the execution had been cancelled.
 -- KEYS  work, front, schedule
--- ARGV  prefix, watermark, last id on work, 'w' | 'f', first id to look at, last one, entries to look at
+-- ARGV  prefix, watermark, last id on work, letter of the stream, first id to look at, last id, entries to look at
 -- Reply removed, the id after which it goes on ('' when all were looked at)
 --@include now
 --@include memory
@@ -9,7 +9,7 @@ local prefix = ARGV[1]
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 --@include message
 --@include forget
 --@include clearing
@@ -24,50 +24,51 @@ if redis.call('EXISTS', stream) == 1 then
     for at = 1, #info, 2 do
       group[info[at]] = info[at + 1]
     end
-    if group.name == 'workers' then
+    if group.name == GROUP then
       read_up_to = group['last-delivered-id']
     end
   end
 end
 
-local looked, bytes, tokens, last = 0, 0, {}, nil
+local looked_at, bytes, tokens, last = 0, 0, {}, nil
 
-local function look(id, moving)
-  local token, isMeant, placed = letter .. id, false, moving.w
-  if moving.k then
-    local record = redis.call('HMGET', prefix .. 'run:' .. moving.k, 's', 'e', 'g')
+local function look_at(id, moving)
+  local token, is_cleared, placed = letter .. id, false, moving[ENTRY.due]
+  if moving[ENTRY.key] then
+    local record = redis.call('HMGET', prefix .. KEY.run .. moving[ENTRY.key],
+      RECORD.state, RECORD.entry, RECORD.generation)
     placed = record[3]
-    isMeant = record[2] == token and record[1] == 'queued' and is_older(placed)
+    is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)
   elseif is_after(id, read_up_to) then
-    isMeant = is_older(moving.g or letter == 'w' and id or nil)
+    is_cleared = is_older(moving[ENTRY.placed] or letter == STREAM.work and id or nil)
   end
-  if isMeant then
+  if is_cleared then
     remove(token)
-    dismiss(moving, placed)
+    end_cleared(moving, placed)
     tokens[#tokens + 1] = token
   end
 end
 
--- A few at first, then as many as the bytes of those foretell.
-local isMore = true
+-- Reads a few entries at first, then as many as the bytes so far let it expect.
+local is_more = true
 local first, ask = ARGV[5], 4
-while isMore and looked < count and bytes < 1048576 do
-  ask = math.min(ask, count - looked)
+while is_more and looked_at < count and bytes < BATCH_BYTES do
+  ask = math.min(ask, count - looked_at)
   local entries = redis.call('XRANGE', stream, first, ARGV[6], 'COUNT', ask)
   for _, entry in ipairs(entries) do
     local moving = {}
     for at = 1, #entry[2], 2 do
       moving[entry[2][at]] = entry[2][at + 1]
     end
-    bytes = bytes + string.len(moving.m or '')
+    bytes = bytes + string.len(moving[ENTRY.message] or '')
     last = entry[1]
-    look(last, moving)
+    look_at(last, moving)
   end
-  looked = looked + #entries
-  isMore = #entries == ask
+  looked_at = looked_at + #entries
+  is_more = #entries == ask
   first = '(' .. (last or '')
-  ask = math.min(4 * ask, math.ceil((1048576 - bytes) * looked / (bytes + 1)))
+  ask = math.min(4 * ask, math.ceil((BATCH_BYTES - bytes) * looked_at / (bytes + 1)))
 end
-release_slots(tokens)
-write_slots()
-return { #tokens, isMore and last or '' }
+release_permits(tokens)
+write_permits()
+return { #tokens, is_more and last or '' }

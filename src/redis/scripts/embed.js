@@ -1,47 +1,56 @@
-// Writes the Lua files of this folder, includes resolved and comments removed, into ../scripts.generated.ts.
-// With --check it only says whether that file is up to date.
+// Writes what is generated from ../schema.ts and the Lua files of this folder: ../scripts.generated.ts, and the tables of
+// README.md. With --check it writes nothing and fails when they are stale.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadSchema } from './schema-loader.js';
+import { luaNames, substitute } from './substitute.js';
 
-const folder = fileURLToPath(new URL('.', import.meta.url));
-const target = fileURLToPath(new URL('../scripts.generated.ts', import.meta.url));
+const fileUrl = (name) => new URL(name, import.meta.url);
+const read = (name) => readFileSync(fileUrl(name), 'utf8');
 
-const read = (name) => readFileSync(`${folder}/${name}.lua`, 'utf8');
-
-function embed(name) {
-  const lines = read(name).replace(/^--@include (\w+)$/gm, (_, included) => read(`_${included}`).trimEnd());
-  return lines
-    .split('\n')
-    .map((line) => line.replace(/(^|\s)-- .*$/, '').trimEnd())
-    .filter((line) => line.trim() !== '')
-    .join('\n');
-}
-
-const names = readdirSync(folder)
-  .filter((file) => file.endsWith('.lua') && !file.startsWith('_'))
-  .map((file) => file.slice(0, -4))
-  .sort();
-
-const body = names.map((name) => {
-  const source = embed(name);
-  const sha = createHash('sha1').update(source).digest('hex');
-  const property = /^[a-z]+$/.test(name) ? name : `'${name}'`;
-  return `  ${property}: {\n    sha: '${sha}',\n    source: ${JSON.stringify(source)},\n  },`;
-});
-const generated = `// Generated from scripts/*.lua by scripts/embed.js. Do not edit.\nexport const SCRIPTS = {\n${body.join('\n')}\n} as const;\n`;
-
-let current = '';
-try {
-  current = readFileSync(target, 'utf8');
-} catch {
-  // not there yet
-}
-if (process.argv.includes('--check')) {
-  if (current !== generated) {
-    console.error('src/redis/scripts.generated.ts is stale: run npm run build and commit it');
+function embeddedScripts({ values }) {
+  const names = luaNames(values);
+  const problems = [];
+  const scripts = readdirSync(fileUrl('.'))
+    .filter((file) => file.endsWith('.lua') && !file.startsWith('_'))
+    .sort()
+    .map((file) => {
+      const source = substitute(file, read, names, problems);
+      const sha = createHash('sha1').update(source).digest('hex');
+      const script = file.slice(0, -'.lua'.length);
+      const property = /^[a-z]+$/.test(script) ? script : `'${script}'`;
+      return `  ${property}: {\n    sha: '${sha}',\n    source: ${JSON.stringify(source)},\n  },`;
+    });
+  if (problems.length > 0) {
+    console.error([...new Set(problems)].map((problem) => `src/redis/scripts/${problem}`).join('\n'));
     process.exit(1);
   }
-} else if (current !== generated) {
-  writeFileSync(target, generated);
+  const head = '// Generated from schema.ts and scripts/*.lua by scripts/embed.js. Do not edit.';
+  return `${head}\nexport const SCRIPTS = {\n${scripts.join('\n')}\n} as const;\n`;
+}
+
+/** README.md with new tables between its markers, `<!-- schema GROUP -->` and `<!-- end -->`. */
+function readmeWithTables({ values, docs }) {
+  return read('README.md').replace(/(<!-- schema (\w+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, group, end) => {
+    const rows = Object.entries(values[group]).map(([name, value]) => {
+      const shown = value === '' ? ' ' : value.replace(/:$/, ':…');
+      return [`\`${shown}\``, `\`${group}.${name}\``, docs.get(`${group}.${name}`)];
+    });
+    const lines = [['in Redis', 'in the code', 'meaning'], ['---', '---', '---'], ...rows];
+    return `${begin}\n${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n\n${end}`;
+  });
+}
+
+const schema = await loadSchema();
+for (const [file, generated] of [
+  ['../scripts.generated.ts', embeddedScripts(schema)],
+  ['README.md', readmeWithTables(schema)],
+]) {
+  if (existsSync(fileUrl(file)) && read(file) === generated) continue;
+  if (process.argv.includes('--check')) {
+    console.error(`src/redis/scripts/${file} is stale: run npm run build and commit it`);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(fileUrl(file), generated);
+  }
 }

@@ -1,4 +1,4 @@
--- Settles executions that keep nothing: their entries go, and that is all there is to write.
+-- Settles executions that keep nothing, by removing their entries.
 -- KEYS  stream
 -- ARGV  ids, separated by spaces: one argument is cheaper to send than hundreds
 -- Reply indexes (from 0) of the entries that were no longer there: they had been redelivered
@@ -7,7 +7,7 @@ for id in string.gmatch(ARGV[1], '%S+') do
   ids[#ids + 1] = id
 end
 local fenced = {}
-if redis.call('XACK', KEYS[1], 'workers', unpack(ids)) == #ids then
+if redis.call('XACK', KEYS[1], GROUP, unpack(ids)) == #ids then
   redis.call('XDEL', KEYS[1], unpack(ids))
   return fenced
 end

@@ -1,10 +1,10 @@
--- Says that a worker lives, until `ttl` from now on the server's clock, and what it is.
+-- Reports that a worker lives, until `ttl` from now on the server's clock, and what it is.
 -- KEYS  workers, the worker's own hash
 -- ARGV  consumer, ttl (ms), field, value, ...
 -- Reply now (ms)
 --@include now
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', digits(now))
 redis.call('ZADD', KEYS[1], digits(now + ARGV[2]), ARGV[1])
-redis.call('HSET', KEYS[2], 'seen', digits(now), unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], WORKER.seen, digits(now), unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return digits(now)

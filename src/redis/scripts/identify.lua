@@ -1,43 +1,42 @@
--- Says what executions are, by where they are: 'e' and the token of an entry, or a member of the schedule or of a limit.
+-- Identifies executions by where they are: the tag of an entry and its token, or a member of the schedule or of a
+-- limit.
 -- KEYS  work, front
 -- ARGV  prefix, then where they are
--- Reply for each, until 1 MiB of messages was read: { key ('' without a record), task, attempt, state, worker, began (of a
---       record), head of the message (without a record) }, empty when it has gone elsewhere
+-- Reply for each, until 1 MiB of messages was read: { key ('' without a record), task, attempt, state, worker, started
+--       (of a record), head of the message (without a record) }, empty when it has gone elsewhere
 local prefix = ARGV[1]
 --@include entries
 --@include moves
 
--- The header of a message is shorter, arguments are not asked for.
-local HEAD = 1024
-
-local function record_of(key)
-  local record = redis.call('HMGET', prefix .. 'run:' .. key, 't', 'a', 's', 'k', 'b')
+local function from_record(key)
+  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+    RECORD.task, RECORD.attempt, RECORD.state, RECORD.worker, RECORD.started)
   return { key, record[1] or '', record[2] or '1', record[3] or '', record[4] or '', record[5] or '', '' }
 end
 
 local replies, bytes = {}, 0
-local function nameless(message)
+local function from_message(message)
   bytes = bytes + string.len(message)
-  return { '', '', '', '', '', '', string.sub(message, 1, HEAD) }
+  return { '', '', '', '', '', '', string.sub(message, 1, MESSAGE_HEAD_BYTES) }
 end
 
 for i = 2, #ARGV do
-  local where, name, reply = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2), {}
-  if where == 'k' then
-    reply = record_of(name)
-  elseif where == 'l' then
-    reply = nameless(redis.call('HGET', parked_at(ARGV[i]), 'm') or '')
+  local tag, name, reply = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2), {}
+  if tag == TAG.recorded then
+    reply = from_record(name)
+  elseif tag == TAG.lean then
+    reply = from_message(redis.call('HGET', parked_at(ARGV[i]), PARKED.message) or '')
   else
     local moving = read_entry(name)
-    if moving and moving.k then
-      bytes = bytes + string.len(moving.m or '')
-      reply = record_of(moving.k)
+    if moving and moving[ENTRY.key] then
+      bytes = bytes + string.len(moving[ENTRY.message] or '')
+      reply = from_record(moving[ENTRY.key])
     elseif moving then
-      reply = nameless(moving.m or '')
+      reply = from_message(moving[ENTRY.message] or '')
     end
   end
   replies[#replies + 1] = reply
-  if bytes > 1048576 then
+  if bytes > BATCH_BYTES then
     break
   end
 end

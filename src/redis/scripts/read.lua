@@ -1,20 +1,20 @@
 -- Reads one execution: its record and, while it is queued or running, the message in its entry.
 -- KEYS  work, front, the record
--- Reply the record's fields and values (empty when there is none), with the server's time in us under the name '', the
---       message last ('' when it is not there)
+-- Reply the record's fields and values (empty when there is no record), the server's time in us under the name '', and
+--       the message last ('' when it is not there)
 --@include now
 --@include entries
 local record = redis.call('HGETALL', KEYS[3])
 if #record == 0 then
   return {}
 end
-local token = redis.call('HGET', KEYS[3], 'e')
+local token = redis.call('HGET', KEYS[3], RECORD.entry)
 local message = ''
 if token and token ~= '' then
   local entry = redis.call('XRANGE', stream_of(token), string.sub(token, 2), string.sub(token, 2))[1]
   if entry then
     for at = 1, #entry[2], 2 do
-      if entry[2][at] == 'm' then
+      if entry[2][at] == ENTRY.message then
         message = entry[2][at + 1]
       end
     end

@@ -1,17 +1,19 @@
 -- Counts what is left to do in the whole docket.
 -- KEYS  work, front, schedule, wakes
 -- ARGV  prefix, then keys whose executions do not count
--- Reply entries on the streams (waiting or being run), executions on the schedule. Who waits for a slot is not counted: as
---         long as anybody does there is an entry that holds it, or a limit left for a scheduler to look at.
+-- Reply entries on the streams (waiting or being run), executions on the schedule. Waiters are not counted: while there
+--       is one, there is also an entry that holds the permit, or a limit that was left for a scheduler to look at.
 --@include entries
 local entries = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2])
 local scheduled = redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])
 for i = 2, #ARGV do
-  local token = redis.call('HGET', ARGV[1] .. 'run:' .. ARGV[i], 'e')
+  local token = redis.call('HGET', ARGV[1] .. KEY.run .. ARGV[i], RECORD.entry)
   if token and token ~= '' then
     local id = string.sub(token, 2)
     entries = entries - #redis.call('XRANGE', stream_of(token), id, id)
-  elseif redis.call('ZSCORE', KEYS[3], 'k' .. ARGV[i]) or redis.call('ZSCORE', KEYS[3], 'l' .. ARGV[i]) then
+  elseif
+    redis.call('ZSCORE', KEYS[3], TAG.recorded .. ARGV[i]) or redis.call('ZSCORE', KEYS[3], TAG.lean .. ARGV[i])
+  then
     scheduled = scheduled - 1
   end
 end

@@ -1,19 +1,19 @@
--- Places an execution under a key whoever has it: what is scheduled, queued or waiting there goes; what runs goes on, but
--- nothing of it is written any more.
+-- Places an execution under a key, whatever has the key. An execution that is scheduled, queued or waiting there is
+-- removed. One that runs goes on, but nothing of it is written any more.
 -- KEYS  work, front, schedule, strikes
--- ARGV  prefix, key, task, due ('' now, '+n' n ms from now, 'n' server ms), message,
---       version of the strikes it was checked against
+-- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
 --@include strikes
-if are_strikes_other_than(KEYS[4], ARGV[6]) then
+if have_strikes_changed(KEYS[4], ARGV[6]) then
   return {}
 end
 local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+--@include due
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 --@include forget
 --@include displace
 --@include generation
@@ -21,17 +21,17 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(1)
-local record = redis.call('HMGET', prefix .. 'run:' .. key, 's', 'e')
+local record = redis.call('HMGET', prefix .. KEY.run .. key, RECORD.state, RECORD.entry)
 if record[1] == 'running' then
-  redis.call('SADD', prefix .. 'superseded', record[2])
-  redis.call('PEXPIRE', prefix .. 'superseded', 604800000)
-  redis.pcall('PUBLISH', prefix .. 'cancel', 's' .. record[2]) -- should its claim be all it has got to
+  redis.call('SADD', prefix .. KEY.superseded, record[2])
+  redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
+  -- It may be claimed and not started yet.
+  redis.pcall('PUBLISH', prefix .. CHANNEL.cancel, TAG.superseded .. record[2])
 elseif record[1] == 'scheduled' or record[1] == 'queued' then
   displace(key)
 end
-write_slots()
-redis.call('HDEL', prefix .. 'ended', key)
+write_permits()
+redis.call('HDEL', prefix .. KEY.ended, key)
 
-local delay = string.match(due, '^%+(.+)')
-place(key, task, generation, delay and now + delay or math.max(now, tonumber(due) or now), message)
+place(key, task, generation, math.max(now, due_time(due)), message)
 return { digits(now), digits(generation) }

@@ -1,6 +1,7 @@
--- Writes how far executions are that run here. Of those that have passed on meanwhile nothing is written.
+-- Writes the progress of executions that run here. Nothing is written of an execution that has passed on meanwhile.
 -- KEYS  work
--- ARGV  prefix, then for each execution: key, token, current, total ('' as it is), '1' when the message changed, message
+-- ARGV  prefix, then for each execution: key, token, current, total ('' as it is), '1' when the message changed,
+--       message
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -9,7 +10,9 @@ local prefix = ARGV[1]
 
 for at = 2, #ARGV, 6 do
   local key = ARGV[at]
-  local old = redis.call('HMGET', prefix .. 'run:' .. key, 'e', 'g', 'i', 'j', 'o', 'u')
+  local old = redis.call('HMGET', prefix .. KEY.run .. key,
+    RECORD.entry,
+    RECORD.generation, PROGRESS.counted, PROGRESS.added, PROGRESS.total, PROGRESS.message)
   if table.remove(old, 1) == ARGV[at + 1] then
     local total = ARGV[at + 3] ~= '' and ARGV[at + 3] or nil
     local message = ARGV[at + 4] == '1' and ARGV[at + 5] or nil

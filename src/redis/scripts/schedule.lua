@@ -1,21 +1,19 @@
 -- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
 -- KEYS  work, front, schedule, strikes
--- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in all but key and message:
---         kind     'u' the keys are new for certain, 'k' given by the caller: first one wins, 'l' a record only while parked
---         task
---         due      '' now, '+n' n ms from now, 'n' server ms
---         count, then count times: key, message
--- Reply now, generation of the first item, then for each item that was not placed, because its key is taken:
---         index (from 0), generation of the execution that has the key;
---       nothing when the strikes have changed, and nothing was written
+-- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
+--       all but key and message: kind of placement, task, due (see _due.lua), count, then count times: key, message
+-- Reply now, generation of the first item, then for each item that was not placed, because its key is taken: index
+--       (from 0), generation of the execution that has the key; nothing when the strikes have changed, and nothing was
+--       written
 --@include now
 --@include strikes
-if are_strikes_other_than(KEYS[4], ARGV[3]) then
+if have_strikes_changed(KEYS[4], ARGV[3]) then
   return {}
 end
 local prefix = ARGV[1]
-local runs = prefix .. 'run:'
+local runs = prefix .. KEY.run
 local work, schedule = KEYS[1], KEYS[3]
+--@include due
 --@include events
 --@include entries
 --@include moves
@@ -26,47 +24,42 @@ local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
--- The generation of the unfinished execution that has the key; makes way for a new one when there is none.
+-- Returns the generation of the unfinished execution that has the key, or makes way for a new one when there is none.
 local function taken(key)
-  local old = redis.call('HMGET', runs .. key, 's', 'g')
+  local old = redis.call('HMGET', runs .. key, RECORD.state, RECORD.generation)
   local state = old[1]
   if state == 'scheduled' or state == 'queued' or state == 'running' then
     return old[2]
   elseif state then
-    redis.call('DEL', runs .. key) -- what is left of a finished execution: its TTL, result and error must not outlive it
+    redis.call('DEL', runs .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
 end
 
-local function due_time(due)
-  if due == '' then
-    return now
-  elseif string.sub(due, 1, 1) == '+' then
-    return now + string.sub(due, 2)
-  end
-  return tonumber(due)
-end
-
--- The fields are known here, so what `enqueue` and `park` do for any of them is done in fewer steps.
+-- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
 local function place_now(key, task, message)
-  local id = redis.call('XADD', work, '*', 'k', key, 'm', message)
-  redis.call('HSET', runs .. key, 's', 'queued', 'g', digits(generation), 'e', 'w' .. id, 't', task)
-  if listened then
-    changed(key, generation, 'queued')
+  local id = redis.call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
+  redis.call('HSET', runs .. key,
+    RECORD.state, 'queued', RECORD.generation, digits(generation), RECORD.entry, STREAM.work .. id, RECORD.task, task)
+  if has_listeners then
+    publish_state(key, generation, 'queued')
   end
 end
 
 local function place_later(key, kind, task, due, message)
   local score = digits(due)
   earliest = math.min(earliest or due, due)
-  if kind == 'l' then
-    redis.call('HSET', prefix .. 'parked:' .. key, 'm', message, 'w', score, 'pg', digits(generation))
-    redis.call('ZADD', schedule, score, 'l' .. key)
+  if kind == PLACEMENT.lean then
+    redis.call('HSET', prefix .. KEY.parked .. key,
+      PARKED.message, message, PARKED.due, score, PARKED.placed, digits(generation))
+    redis.call('ZADD', schedule, score, TAG.lean .. key)
     return
   end
-  redis.call('HSET', runs .. key, 's', 'scheduled', 'g', digits(generation), 'e', '', 't', task, 'w', score, 'm', message)
-  redis.call('ZADD', schedule, score, 'k' .. key)
-  if listened then
-    changed(key, generation, 'scheduled')
+  redis.call('HSET', runs .. key,
+    RECORD.state, 'scheduled', RECORD.generation, digits(generation), RECORD.entry, '', RECORD.task, task,
+    RECORD.due, score, PARKED.message, message)
+  redis.call('ZADD', schedule, score, TAG.recorded .. key)
+  if has_listeners then
+    publish_state(key, generation, 'scheduled')
   end
 end
 
@@ -77,7 +70,7 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder = kind == 'k' and taken(key)
+    local holder = kind == PLACEMENT.keyed and taken(key)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder

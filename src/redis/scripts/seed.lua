@@ -1,45 +1,46 @@
--- Starts the chains of automatic tasks that nobody has started, once for the whole fleet: the key is the task's name.
--- A chain that was ended stays so until somebody adds it, or until its policy is another one.
+-- Starts the chains of automatic tasks that nobody has started, once for the whole fleet. The key is the task's name. A
+-- chain that was ended stays so until somebody adds it, or until its policy changes.
 -- KEYS  work, front, schedule
--- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (server ms; '' now),
---         when a pending run is due under a policy that has changed ('' likewise, or ms from now), message
+-- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (see _due.lua), when
+--       a pending run is due under a policy that has changed, message
 -- Reply names of the tasks that were placed or given another time
 --@include now
-local prefix, isStarting = ARGV[1], ARGV[2] == '1'
+local prefix, is_starting = ARGV[1], ARGV[2] == '1'
+--@include due
 --@include events
 --@include entries
 --@include moves
 --@include generation
 --@include place
 
-local automatic, ended = prefix .. 'automatic', prefix .. 'ended'
-local changedTasks = {}
+local automatic, ended = prefix .. KEY.automatic, prefix .. KEY.ended
+local changed_tasks = {}
 
 for at = 3, #ARGV, 5 do
   local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
-  local due = ARGV[at + 2] == '' and now or tonumber(ARGV[at + 2])
-  local record = redis.call('HMGET', prefix .. 'run:' .. task, 's', 'z')
-  local state, isCancelled = record[1], record[2] == '1'
-  local isAlive = state == 'scheduled' or state == 'queued' or state == 'running'
-  local known = redis.call('HGET', automatic, task)
-  local isNew = known ~= fingerprint
-  local hasEnded = redis.call('HEXISTS', ended, task) == 1
-  if known and isNew and isStarting and redis.call('ZSCORE', KEYS[3], 'k' .. task) then
-    local retimed = ARGV[at + 3] == '' and due or now + ARGV[at + 3]
-    redis.call('HSET', prefix .. 'run:' .. task, 'w', digits(retimed))
-    schedule_at(KEYS[3], retimed, 'k' .. task)
-    changedTasks[#changedTasks + 1] = task
-  elseif not isAlive and (isNew and isStarting or not hasEnded) then
+  local run, member = prefix .. KEY.run .. task, TAG.recorded .. task
+  local record = redis.call('HMGET', run, RECORD.state, RECORD.cancelled)
+  local state, is_cancelled = record[1], record[2] == '1'
+  local is_alive = state == 'scheduled' or state == 'queued' or state == 'running'
+  local seeded = redis.call('HGET', automatic, task)
+  local is_new = seeded ~= fingerprint
+  local has_ended = redis.call('HEXISTS', ended, task) == 1
+  if seeded and is_new and is_starting and redis.call('ZSCORE', KEYS[3], member) then
+    local due = due_time(ARGV[at + 3])
+    redis.call('HSET', run, RECORD.due, digits(due))
+    schedule_at(KEYS[3], due, member)
+    changed_tasks[#changed_tasks + 1] = task
+  elseif not is_alive and (is_new and is_starting or not has_ended) then
     -- The number first, since it takes memory: a full server refuses the whole.
-    place(task, task, next_generations(1), due, message)
-    changedTasks[#changedTasks + 1] = task
+    place(task, task, next_generations(1), due_time(ARGV[at + 2]), message)
+    changed_tasks[#changed_tasks + 1] = task
   end
-  -- A worker of an older policy, on its repeated look, does not bring back what was ended.
-  if isNew and (isStarting or not isAlive and not hasEnded) then
+  -- A worker of an older policy, when it looks again, does not bring back what was ended.
+  if is_new and (is_starting or not is_alive and not has_ended) then
     redis.call('HSET', automatic, task, fingerprint)
     redis.call('HDEL', ended, task)
-  elseif hasEnded and isAlive and not isCancelled then
+  elseif has_ended and is_alive and not is_cancelled then
     redis.call('HDEL', ended, task) -- somebody has added it since
   end
 end
-return changedTasks
+return changed_tasks

@@ -1,26 +1,28 @@
--- Writes what became of executions, each only if its entry is still there: an entry that is gone means that the lease
--- ran out and somebody else owns the execution (or has settled it), so nothing of the stale owner may be written.
+-- Writes what became of executions, each only if its entry is still there. An entry that is gone means that the lease
+-- ran out and somebody else owns the execution, or has settled it. Then nothing of the stale owner may be written.
 -- Acknowledging comes first: it frees memory, and so lifts an out-of-memory refusal for the writes that follow.
 -- KEYS  work, front, schedule
--- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind:
---         'finished',  '', count (of executions without a record that hold slots: there is nothing to write)
+-- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind (SETTLEMENT_WIDTH):
+--         'unrecorded', '', count
 --         'completed', ttl (ms), count, then count times: key
---         'returned',  ttl, count, then count times: key, result
---         'ended',     ttl, count, then count times: key, state, result ('' none), error, error line, task ('' or the
---                      name of the automatic task whose chain ends with this)
---         'again',     ttl, count, then count times: 'w' | 'f' | '+n' | '@n' (which stream, n ms from now, or at n),
---                      message ('' as it is), '1' to keep the due time, deliveries, charges, put-backs ('' none),
---                      once ('' as it is, see admit.lua), id (of an execution without a record)
---         'next',      ttl, count, then count times: key ('' without a record), state this run ended in, '+n' | '@n'
---                      (when the next is due, the past means now), message, id
--- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of errors met while writing
+--         'returned', ttl, count, then count times: key, result
+--         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
+--           whose chain ends with this (each of the last four '' for none)
+--         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
+--           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
+--           ('' as it is), id (of an execution without a record)
+--         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
+--           of the next run (as in _due.lua), message, id
+-- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
+--       errors met while writing
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
-local runs = prefix .. 'run:'
+local runs = prefix .. KEY.run
+--@include due
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 --@include generation
 
 local tokens = {}
@@ -28,14 +30,15 @@ for i = 1, count do
   tokens[i] = ARGV[2 + i]
 end
 
--- What goes on is read before its entry goes. The usual groups need none of it.
+local width = SETTLEMENT_WIDTH
+
+-- What moves on is read before its entry is removed. The usual groups need none of it.
 local moving = {}
 do
   local item, at = 1, 3 + count
-  local width = { finished = 0, completed = 1, returned = 2, ended = 6, again = 8, next = 5 }
   while at <= #ARGV do
     local size = tonumber(ARGV[at + 2])
-    if ARGV[at] == 'again' then
+    if ARGV[at] == 'moved' then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
       end
@@ -47,11 +50,11 @@ end
 
 local fenced = {}
 
--- Whether the i-th entry was still there, and so its outcome may be written. The usual case, all of them were, costs two
--- calls per stream instead of two per entry.
+-- Whether the i-th entry was still there, so that its outcome may be written. In the usual case all of them were, which
+-- costs two calls per stream instead of two per entry.
 local owned = {}
 do
-  local ids = { w = {}, f = {} }
+  local ids = { [STREAM.work] = {}, [STREAM.front] = {} }
   for i = 1, count do
     local list = ids[string.sub(tokens[i], 1, 1)]
     list[#list + 1] = string.sub(tokens[i], 2)
@@ -59,7 +62,7 @@ do
   local all = true
   for letter, list in pairs(ids) do
     if #list > 0 then
-      all = redis.call('XACK', stream_of(letter), 'workers', unpack(list)) == #list and all
+      all = redis.call('XACK', stream_of(letter), GROUP, unpack(list)) == #list and all
     end
   end
   for letter, list in pairs(ids) do
@@ -76,7 +79,7 @@ do
 end
 
 -- An execution whose key was given to another while it ran has nothing left to write.
-local superseded = prefix .. 'superseded'
+local superseded = prefix .. KEY.superseded
 if redis.call('EXISTS', superseded) == 1 then
   for i = 1, count do
     if redis.call('SREM', superseded, tokens[i]) == 1 and owned[i] then
@@ -87,124 +90,121 @@ if redis.call('EXISTS', superseded) == 1 then
 end
 
 local function is_cancelled(key)
-  return redis.call('HGET', runs .. key, 'z') == '1'
+  return redis.call('HGET', runs .. key, RECORD.cancelled) == '1'
 end
 
--- Of an execution without a record; the worker may not have heard of it yet. Nobody will meet the id again.
-local function is_id_cancelled(id)
-  return redis.call('ZREM', prefix .. 'cancelled', id) == 1
+-- Looks for the cancel of an execution without a record, which the worker may not have heard of yet, and forgets it:
+-- nobody will meet the id again.
+local function take_cancel(id)
+  return redis.call('ZREM', prefix .. KEY.cancelled, id) == 1
 end
 
 local item -- number of the one being written
 
-local function time_of(where)
-  local ms = tonumber(string.sub(where, 2))
-  return math.max(now, string.sub(where, 1, 1) == '+' and now + ms or ms)
-end
-
-local function go_on(ttl, at)
-  local where = ARGV[at]
-  local moved, key = moving[item], moving[item].k
+local function move_on(ttl, at)
+  local destination = ARGV[at]
+  local moved, key = moving[item], moving[item][ENTRY.key]
   if key and is_cancelled(key) then
-    return close(key, ttl, 'cancelled')
-  elseif not key and is_id_cancelled(ARGV[at + 7]) then
+    return end_execution(key, ttl, 'cancelled')
+  elseif not key and take_cancel(ARGV[at + 7]) then
     return
   end
-  local isQueued = where == 'w' or where == 'f'
-  local due = isQueued and now or time_of(where)
+  local is_queued = destination == STREAM.work or destination == STREAM.front
+  local due = is_queued and now or math.max(now, due_time(destination))
   local function set(name, value)
     moved[name] = value ~= '' and value or nil
   end
   if ARGV[at + 1] ~= '' then
-    moved.m = ARGV[at + 1]
-    moved.u = nil -- was booked for the attempt before, which has started
+    moved[ENTRY.message] = ARGV[at + 1]
+    moved[ENTRY.booking] = nil -- it was for the attempt before, which has started
   end
   if ARGV[at + 2] == '' then
-    moved.w = not isQueued and digits(due) or nil
+    moved[ENTRY.due] = not is_queued and digits(due) or nil
   end
-  set('d', ARGV[at + 3])
-  set('c', ARGV[at + 4])
-  set('p', ARGV[at + 5])
-  moved.o = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved.o
-  if key and redis.call('HGET', runs .. key, 's') == 'running' then
-    redis.call('HDEL', runs .. key, 'i', 'j', 'o', 'u', 'v') -- the next run counts anew
+  set(ENTRY.deliveries, ARGV[at + 3])
+  set(ENTRY.charges, ARGV[at + 4])
+  set(ENTRY.reroutes, ARGV[at + 5])
+  moved[ENTRY.stage] = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved[ENTRY.stage]
+  if key and redis.call('HGET', runs .. key, RECORD.state) == 'running' then
+    redis.call('HDEL', runs .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
-  -- The same attempt, straight to the front, keeps its slots, so that nobody who waits passes it.
-  local needs = where == 'f' and held_by(tokens[item])
-  moved.h = needs and '1' or nil
-  if isQueued then
-    local token = enqueue(where, moved)
+  -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
+  local needs = destination == STREAM.front and permits_of(tokens[item])
+  moved[ENTRY.holds_permits] = needs and '1' or nil
+  if is_queued then
+    local token = enqueue(destination, moved)
     if needs then
-      hand_on_slots(tokens[item], token, needs)
+      hand_on_permits(tokens[item], token, needs)
     end
   else
     schedule_at(KEYS[3], due, park(moved, ARGV[at + 7], 'scheduled'))
   end
-  if listened and key then
-    changed(key, redis.call('HGET', runs .. key, 'g'), isQueued and 'queued' or 'scheduled')
+  if has_listeners and key then
+    publish_state(key, redis.call('HGET', runs .. key, RECORD.generation), is_queued and 'queued' or 'scheduled')
   end
 end
 
-local function run_next(ttl, at)
-  local key, due = ARGV[at], time_of(ARGV[at + 2])
-  local following = { m = ARGV[at + 3], w = digits(due) }
+local function follow(ttl, at)
+  local key, due = ARGV[at], math.max(now, due_time(ARGV[at + 2]))
+  local following = { [ENTRY.message] = ARGV[at + 3], [ENTRY.due] = digits(due) }
   if key ~= '' then
     if is_cancelled(key) then
-      return close(key, ttl, 'cancelled')
+      return end_execution(key, ttl, 'cancelled')
     end
     local run = runs .. key
     local generation = next_generations(1)
-    if listened then
-      changed(key, redis.call('HGET', run, 'g'), ARGV[at + 1])
+    if has_listeners then
+      publish_state(key, redis.call('HGET', run, RECORD.generation), ARGV[at + 1])
     end
-    redis.call('HDEL', run, 'a', 'k', 'b', 'c', 'r', 'x', 'y', 'i', 'j', 'o', 'u', 'v')
-    redis.call('HSET', run, 'g', digits(generation), 'w', digits(due))
-    following.k = key
-    if listened then
-      changed(key, generation, due > now and 'scheduled' or 'queued')
+    redis.call('HDEL', run, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
+      RECORD.result, RECORD.error, RECORD.error_line, unpack(PROGRESS_FIELDS))
+    redis.call('HSET', run, RECORD.generation, digits(generation), RECORD.due, digits(due))
+    following[ENTRY.key] = key
+    if has_listeners then
+      publish_state(key, generation, due > now and 'scheduled' or 'queued')
     end
-  elseif is_id_cancelled(ARGV[at + 4]) then
+  elseif take_cancel(ARGV[at + 4]) then
     return
   else
-    following.g = digits(next_generations(1))
+    following[ENTRY.placed] = digits(next_generations(1))
   end
   if due > now then
     schedule_at(KEYS[3], due, park(following, ARGV[at + 4], 'scheduled'))
   else
-    enqueue('w', following)
+    enqueue(STREAM.work, following)
   end
 end
 
 local write = {
-  finished = { 0, function() end },
-  completed = { 1, function(ttl, at)
-    close(ARGV[at], ttl, 'completed')
-  end },
-  returned = { 2, function(ttl, at)
-    close(ARGV[at], ttl, 'completed', 'r', ARGV[at + 1])
-  end },
-  ended = { 6, function(ttl, at)
+  unrecorded = function() end,
+  completed = function(ttl, at)
+    end_execution(ARGV[at], ttl, 'completed')
+  end,
+  returned = function(ttl, at)
+    end_execution(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
+  end,
+  ended = function(ttl, at)
     local fields = {}
-    for i, name in ipairs({ 'r', 'x', 'y' }) do
+    for i, name in ipairs({ RECORD.result, RECORD.error, RECORD.error_line }) do
       if ARGV[at + 1 + i] ~= '' then
         fields[#fields + 1] = name
         fields[#fields + 1] = ARGV[at + 1 + i]
       end
     end
     if ARGV[at + 5] ~= '' then
-      redis.call('HSET', prefix .. 'ended', ARGV[at + 5], '1')
+      redis.call('HSET', prefix .. KEY.ended, ARGV[at + 5], '1')
     end
-    close(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
-  end },
-  again = { 8, go_on },
-  next = { 5, run_next },
+    end_execution(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
+  end,
+  moved = move_on,
+  followed = follow,
 }
 
 -- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
 local errors = {}
 local function attempt(apply, ...)
-  local isWritten, problem = pcall(apply, ...)
-  if not isWritten then
+  local is_written, problem = pcall(apply, ...)
+  if not is_written then
     errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem)
   end
 end
@@ -212,17 +212,16 @@ end
 local at = 3 + count
 item = 1
 while at <= #ARGV do
-  local ttl, size = ARGV[at + 1], tonumber(ARGV[at + 2])
-  local width, apply = write[ARGV[at]][1], write[ARGV[at]][2]
+  local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
   for _ = 1, size do
     if owned[item] then
-      attempt(apply, ttl, at)
+      attempt(write[kind], ttl, at)
     end
     item = item + 1
-    at = at + width
+    at = at + width[kind]
   end
 end
-attempt(release_slots, tokens)
-attempt(write_slots)
+attempt(release_permits, tokens)
+attempt(write_permits)
 return { fenced, errors }

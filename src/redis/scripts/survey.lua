@@ -1,21 +1,22 @@
 -- Counts what a docket has, and names the first of what is scheduled and of what workers have in their hands.
 -- KEYS  work, front, schedule, quarantine
 -- ARGV  how many of each to name
--- Reply now, entries on both streams, those of them in workers' hands, executions on the schedule, messages in quarantine,
---       { member, due, ... } of the schedule, { token, consumer, ... }, { id, key, reason, ... } of the newest in quarantine
+-- Reply now, entries on both streams, those of them in workers' hands, executions on the schedule, messages in
+--       quarantine, { member, due, ... } of the schedule, { token, consumer, ... }, { id, key, reason, ... } of the
+--       newest in quarantine
 --@include now
 local count = tonumber(ARGV[1])
-local entries, held, running = 0, 0, {}
-for i, letter in ipairs({ 'w', 'f' }) do
+local entries, delivered, deliveries = 0, 0, {}
+for i, letter in ipairs({ STREAM.work, STREAM.front }) do
   entries = entries + redis.call('XLEN', KEYS[i])
   -- Without a group nothing was read yet.
-  local pending = redis.pcall('XPENDING', KEYS[i], 'workers')
+  local pending = redis.pcall('XPENDING', KEYS[i], GROUP)
   if not pending.err and tonumber(pending[1]) > 0 then
-    held = held + pending[1]
-    local left = count - #running / 2
-    for _, one in ipairs(left > 0 and redis.call('XPENDING', KEYS[i], 'workers', '-', '+', left) or {}) do
-      running[#running + 1] = letter .. one[1]
-      running[#running + 1] = one[2]
+    delivered = delivered + pending[1]
+    local left = count - #deliveries / 2
+    for _, one in ipairs(left > 0 and redis.call('XPENDING', KEYS[i], GROUP, '-', '+', left) or {}) do
+      deliveries[#deliveries + 1] = letter .. one[1]
+      deliveries[#deliveries + 1] = one[2]
     end
   end
 end
@@ -24,7 +25,7 @@ local future = count > 0 and redis.call('ZRANGE', KEYS[3], 0, count - 1, 'WITHSC
 
 -- One by one: the messages beside the reasons may be long.
 local quarantined, last, bytes = {}, '+', 0
-while #quarantined < 3 * count and bytes < 1048576 do
+while #quarantined < 3 * count and bytes < BATCH_BYTES do
   local entry = redis.call('XREVRANGE', KEYS[4], last, '-', 'COUNT', 1)[1]
   if not entry then
     break
@@ -34,10 +35,10 @@ while #quarantined < 3 * count and bytes < 1048576 do
     fields[entry[2][at]] = entry[2][at + 1]
   end
   quarantined[#quarantined + 1] = entry[1]
-  quarantined[#quarantined + 1] = fields.key or ''
-  quarantined[#quarantined + 1] = fields.reason or ''
-  bytes = bytes + string.len(fields.message or '')
+  quarantined[#quarantined + 1] = fields[QUARANTINE.key] or ''
+  quarantined[#quarantined + 1] = fields[QUARANTINE.reason] or ''
+  bytes = bytes + string.len(fields[QUARANTINE.message] or '')
   last = '(' .. entry[1]
 end
-local scheduled, kept = redis.call('ZCARD', KEYS[3]), redis.call('XLEN', KEYS[4])
-return { digits(now), entries, held, scheduled, kept, future, running, quarantined }
+local scheduled, quarantine_length = redis.call('ZCARD', KEYS[3]), redis.call('XLEN', KEYS[4])
+return { digits(now), entries, delivered, scheduled, quarantine_length, future, deliveries, quarantined }

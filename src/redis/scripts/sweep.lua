@@ -1,17 +1,18 @@
--- Looks for expired leases, for the whole fleet at once: whoever gets here first keeps the others from looking for a while.
--- The lease is the longest that a live worker asked for, so that nobody is robbed by a neighbour with a shorter one.
+-- Looks for expired leases in the whole docket. One worker looks for the whole fleet, and keeps the others from looking
+-- for a while. The lease is the longest that a live worker asked for, so that a neighbour with a shorter one robs
+-- nobody.
 -- KEYS  work, front, sweeper, workers
--- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of a sweep of one's own), limit,
---         where the look at slots goes on ('0' from the start)
--- Reply nothing when another sweeper was here, else: lease, where the look at slots goes on, tokens whose lease ran out ...
---         (each with its consumer)
+-- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of one's own sweep), limit, where
+--       the look at permits goes on ('0' from the start)
+-- Reply nothing when another worker has just looked, else: lease, where the look at permits goes on, tokens whose lease
+--       ran out ... (each with its consumer)
 --@include now
 --@include memory
 local prefix = ARGV[1]
 --@include events
 --@include entries
 --@include moves
---@include slots
+--@include permits
 if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[3]) then
   return {}
 end
@@ -19,12 +20,12 @@ local lease = tonumber(ARGV[2])
 local live = {}
 for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BYSCORE')) do
   live[consumer] = true
-  lease = math.max(lease, tonumber(redis.call('HGET', prefix .. 'worker:' .. consumer, 'lease') or 0))
+  lease = math.max(lease, tonumber(redis.call('HGET', prefix .. KEY.worker .. consumer, WORKER.lease) or 0))
 end
 
--- Slots go with the entries that hold them. Should entries have vanished in another way (a stream was deleted), their
--- slots would be held for ever: a page of them is looked at in each sweep.
-local page = redis.call('HSCAN', slots, ARGV[5], 'COUNT', 100)
+-- Permits go with the entries that hold them. If entries vanish in another way (a stream was deleted), their permits
+-- would be held for ever. So each sweep looks at a page of them.
+local page = redis.call('HSCAN', permits, ARGV[5], 'COUNT', 100)
 local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do
   local token, list = page[2][at], pairs_of(page[2][at + 1])
@@ -37,15 +38,15 @@ for at = 1, #page[2], 2 do
     end
   end
 end
--- While all of them are on one page it is also seen whether they are counted right: whatever went wrong, no limit stays full.
+-- While all of them fit on one page, the counts are checked too: whatever went wrong, no limit stays full.
 if ARGV[5] == '0' and page[1] == '0' then
   if #orphans > 0 then
-    redis.call('HDEL', slots, unpack(orphans))
+    redis.call('HDEL', permits, unpack(orphans))
   end
   local wrong = {}
-  for _, name in ipairs(redis.call('HKEYS', held)) do
+  for _, name in ipairs(redis.call('HKEYS', permits_taken)) do
     if taken_at(name) ~= (counted[name] or 0) then
-      take_or_give(name, (counted[name] or 0) - taken_at(name))
+      change_count(name, (counted[name] or 0) - taken_at(name))
       wrong[#wrong + 1] = name
     end
   end
@@ -53,25 +54,25 @@ if ARGV[5] == '0' and page[1] == '0' then
     serve_waiters(name)
   end
 else
-  release_slots(orphans)
+  release_permits(orphans)
 end
-write_slots()
+write_permits()
 
 local reply = { digits(lease), page[1] }
-for i, letter in ipairs({ 'w', 'f' }) do
+for i, letter in ipairs({ STREAM.work, STREAM.front }) do
   if redis.call('EXISTS', KEYS[i]) == 1 then
-    for _, pending in ipairs(redis.call('XPENDING', KEYS[i], 'workers', 'IDLE', lease, '-', '+', ARGV[4])) do
+    for _, pending in ipairs(redis.call('XPENDING', KEYS[i], GROUP, 'IDLE', lease, '-', '+', ARGV[4])) do
       reply[#reply + 1] = letter .. pending[1]
       reply[#reply + 1] = pending[2]
     end
-    -- Consumers of dead workers pile up; one that still has something pending is kept until it was redelivered.
-    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], 'workers')) do
+    -- Consumers of dead workers pile up. One that still has something pending is kept until that was redelivered.
+    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], GROUP)) do
       local consumer = {}
       for at = 1, #info, 2 do
         consumer[info[at]] = info[at + 1]
       end
       if consumer.pending == 0 and not live[consumer.name] and consumer.idle > lease then
-        redis.call('XGROUP', 'DELCONSUMER', KEYS[i], 'workers', consumer.name)
+        redis.call('XGROUP', 'DELCONSUMER', KEYS[i], GROUP, consumer.name)
       end
     end
   end

@@ -7,7 +7,7 @@
 local prefix = ARGV[1]
 --@include generation
 
--- Also of entries that are gone.
+-- Counts entries that are gone, too.
 local function last_id(stream)
   if redis.call('EXISTS', stream) == 1 then
     local info = redis.call('XINFO', 'STREAM', stream)

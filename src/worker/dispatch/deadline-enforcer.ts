@@ -1,13 +1,14 @@
 /**
- * Ends what will not end by itself: runs past their timeout, and runs that were asked to stop and did not.
+ * Ends the threads of runs that will not end by themselves: runs past their timeout, and runs that were asked to stop and
+ * did not.
  *
- * A run has `abortGrace` to end by itself. Past that its thread is ended, at once when nobody else is on it or when its
- * event loop is blocked, so that nobody else gets on either. Else the thread takes no new work and is ended when its other
- * runs are over, or when they have had the drain timeout. Only when the thread is gone are its attempts settled, so that no
- * retry, and no holder of the same slot, meets code that still runs.
+ * Such a run has `abortGrace` to end by itself. Then its thread is ended: at once when no other run is on it, or when its
+ * event loop is blocked, so that the other runs make no progress either. Otherwise the thread takes no new work, and is
+ * ended when its other runs are over or have had the drain timeout. Attempts are settled only when their thread is gone, so
+ * that neither a retry nor the next holder of the same permit meets code that still runs.
  *
- * A thread that has run all it may waits for the last of that, but with several executions at once no longer than the drain
- * timeout: one that takes an hour would keep the others' places empty as long. Then it runs as many once more.
+ * A thread that has run all it may waits for the last of its runs. When it runs several at once it waits no longer than the
+ * drain timeout: a run of an hour would keep the places of the others empty for an hour. Then it runs as many once more.
  */
 
 import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
@@ -16,11 +17,12 @@ import { pause, Service } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 import { keyOf } from '../delivery.js';
 import type { Thread } from '../threads/thread.js';
-import type { Lane, Shipment } from './lane.js';
+import type { Ending, Lane } from './lane.js';
+import type { Shipment } from './shipment.js';
 
-const LOOK_EVERY_MS = 50;
-/** A thread that has not answered for so long has a blocked event loop: one that is merely busy answers in 1 ms. */
-const DEAF_AFTER_MS = 100;
+const CHECK_EVERY_MS = 50;
+/** A thread that has not attended after this long has a blocked event loop: one that is merely busy attends within 1 ms. */
+const UNRESPONSIVE_AFTER_MS = 100;
 
 export interface DeadlineEnforcerOptions {
   readonly lanes: readonly Lane[];
@@ -30,9 +32,9 @@ export interface DeadlineEnforcerOptions {
   readonly logger: Logger;
   /** Takes back what the lane has not started. */
   redispatch(lane: Lane): void;
-  /** The lane takes work again. */
+  /** Lets the lane take work again. */
   reopen(lane: Lane): void;
-  /** The lane's thread runs more than it should. */
+  /** Lets the lane's thread run as many executions once more. */
   renew(lane: Lane): void;
 }
 
@@ -46,29 +48,31 @@ export class DeadlineEnforcer extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const lane of this.#options.lanes) if (lane.thread?.isEnforceable) this.#look(lane, lane.thread);
-      await pause(LOOK_EVERY_MS, signal);
+      for (const lane of this.#options.lanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
+      await pause(CHECK_EVERY_MS, signal);
     }
   }
 
-  #look(lane: Lane, thread: Thread): void {
+  #check(lane: Lane, thread: Thread): void {
     const nowMs = monotonicMs();
-    if (lane.idlesMs(nowMs) > this.#options.drainTimeoutMs) this.#options.renew(lane);
+    if (lane.underusedMs(nowMs) > this.#options.drainTimeoutMs) this.#options.renew(lane);
     const overdue: Shipment[] = [];
     for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
-    if (overdue.some((shipment) => shipment.condemned)) return; // its thread is going
     if (overdue.length === 0) {
       if (lane.ending) this.#options.reopen(lane); // it ended by itself while others kept its thread alive
       return;
     }
-    if (!lane.ending) {
-      lane.ending = { sinceMs: nowMs, request: thread.attend() };
-      this.#options.redispatch(lane);
-    }
+    const { sinceMs, request } = lane.ending ?? this.#beginEnding(lane, nowMs);
     const hasNeighbours = lane.shipments.size > overdue.length;
-    const waitedMs = nowMs - lane.ending.sinceMs;
-    const isDeaf = waitedMs >= DEAF_AFTER_MS && !thread.hasHeard(lane.ending.request);
-    if (!hasNeighbours || isDeaf || waitedMs > this.#options.drainTimeoutMs) this.#end(lane, thread, overdue, nowMs);
+    const waitedMs = nowMs - sinceMs;
+    const isUnresponsive = waitedMs >= UNRESPONSIVE_AFTER_MS && !thread.hasAttended(request);
+    if (!hasNeighbours || isUnresponsive || waitedMs > this.#options.drainTimeoutMs) this.#end(lane, overdue, nowMs);
+  }
+
+  #beginEnding(lane: Lane, nowMs: number): Ending {
+    const ending = lane.beginEnding(nowMs);
+    this.#options.redispatch(lane);
+    return ending;
   }
 
   #isOverdue(shipment: Shipment, nowMs: number): boolean {
@@ -82,16 +86,18 @@ export class DeadlineEnforcer extends Service {
     return deadlineMs > 0 && nowMs > deadlineMs + this.#options.abortGraceMs;
   }
 
-  #end(lane: Lane, thread: Thread, overdue: readonly Shipment[], nowMs: number): void {
+  #end(lane: Lane, overdue: readonly Shipment[], nowMs: number): void {
     for (const shipment of overdue) {
-      // Like a thread does: a cancel comes before a timeout, and that before an interruption.
-      const wasCancelled = shipment.stop?.reason === StopReason.cancelled;
-      shipment.condemned = !wasCancelled && this.#isTimedOut(shipment, nowMs) ? 'timeout' : 'stopped';
+      const { stop } = shipment;
+      // As on the thread, a cancel comes before a timeout, and that before an interruption. Without a request to stop it
+      // was the timeout, even if the thread has moved the deadline since.
+      const hasTimedOut = !stop || (stop.reason !== StopReason.cancelled && this.#isTimedOut(shipment, nowMs));
+      shipment.condemn(hasTimedOut ? 'timeout' : stop.reason);
       const { task, attempt } = shipment.delivery.envelope;
       const fields = { task, key: keyOf(shipment.delivery), attempt, lane: lane.index };
-      const why = shipment.condemned === 'timeout' ? 'did not end at its timeout' : 'did not stop when it was asked to';
+      const why = hasTimedOut ? 'did not end at its timeout' : 'did not stop when it was asked to';
       this.#options.logger.warn(fields, `${task} ${why}: its thread is ended`);
     }
-    void thread.terminate(0);
+    lane.terminate();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What waits in this worker for a thread: what came from the front stream before what came from the work stream, each in its
- * order. A woken waiter is then not behind all that was read ahead.
+ * The deliveries that wait in this worker for a thread. Those from the front stream go before those from the work stream,
+ * each in the order of its stream, so that a woken waiter is not behind everything that was read ahead.
  */
 import { Queue } from '../../core/queue.js';
 import type { Delivery } from '../delivery.js';
@@ -14,12 +14,12 @@ export class DeliveryQueue implements Iterable<Delivery> {
   }
 
   push(delivery: Delivery): void {
-    this.#of(delivery).push(delivery);
+    this.#queueOf(delivery).push(delivery);
   }
 
   /** Puts a delivery back at the head of those from its stream. */
   unshift(delivery: Delivery): void {
-    this.#of(delivery).unshift(delivery);
+    this.#queueOf(delivery).unshift(delivery);
   }
 
   peek(): Delivery | undefined {
@@ -30,14 +30,14 @@ export class DeliveryQueue implements Iterable<Delivery> {
     return this.#front.shift() ?? this.#work.shift();
   }
 
-  /** Empties the queue; answers with what was in it. */
+  /** Empties the queue and returns what was in it. */
   clear(): Delivery[] {
     return [...this.#front.clear(), ...this.#work.clear()];
   }
 
-  removeIf(isMeant: (delivery: Delivery) => boolean): void {
-    this.#front.removeIf(isMeant);
-    this.#work.removeIf(isMeant);
+  removeIf(matches: (delivery: Delivery) => boolean): void {
+    this.#front.removeIf(matches);
+    this.#work.removeIf(matches);
   }
 
   *[Symbol.iterator](): Iterator<Delivery> {
@@ -45,7 +45,7 @@ export class DeliveryQueue implements Iterable<Delivery> {
     yield* this.#work;
   }
 
-  #of({ token }: Delivery): Queue<Delivery> {
+  #queueOf({ token }: Delivery): Queue<Delivery> {
     return token.startsWith('f') ? this.#front : this.#work;
   }
 }

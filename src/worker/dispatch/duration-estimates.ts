@@ -1,9 +1,9 @@
 /**
- * Learns how long executions take, per task name, to ship chunks by expected time.
+ * Learns how long executions take, per task name, so that chunks can be shipped by expected time.
  *
- * An exponentially weighted mean that rises faster (0.1) than it falls (0.05), so that a name with a few slow runs among
- * many quick ones soon travels alone. A name is unknown until its first sample, which sets the estimate. With 5 ms
- * chunks these weights kept two threads 97 % busy on tasks from 10 us to 1 s (measured).
+ * An estimate is an exponentially weighted mean that rises faster (0.1) than it falls (0.05): a name with a few slow runs
+ * among many quick ones soon travels alone. A name is unknown until its first sample, which sets the estimate. With chunks
+ * of 5 ms these weights kept two threads 97 % busy on tasks from 10 us to 1 s (measured).
  */
 const RISE = 0.1;
 const FALL = 0.05;
@@ -12,12 +12,12 @@ export class DurationEstimates {
   readonly #byTask = new Map<string, { ms: number }>();
   #overall: number | undefined;
 
-  /** Expected milliseconds of one run; `undefined` before the first. */
+  /** Expected milliseconds of one run of the task; `undefined` before the first. */
   of(task: string): number | undefined {
     return this.#byTask.get(task)?.ms;
   }
 
-  /** Expected milliseconds of a run of whatever task comes next; `undefined` before the first. */
+  /** Expected milliseconds of the next run, of whichever task; `undefined` before the first. */
   get overall(): number | undefined {
     return this.#overall;
   }

@@ -1,5 +1,6 @@
 /**
- * Keeps every lane manned: starts a thread for each, replaces those that die, and gives up when they keep dying at boot.
+ * Keeps a thread on every lane: starts one for each, replaces those that die, and gives up when they keep dying as they
+ * start.
  */
 
 import { monotonicMs } from '../../core/clock.js';
@@ -11,17 +12,17 @@ import type { Thread } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 
-/** So many threads in a row that fail to start, or die idle soon after, have a problem that the next one meets as well. */
+/** After this many threads in a row that fail to start, or die idle soon after, the next one would meet the same problem. */
 const FAILED_STARTS = 5;
 const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
-/** What an idle thread has to dispose what its executions share, even when others took all the time that was left. */
+/** Time for an idle thread to dispose what its executions share, even when others took all the time that was left. */
 const LEAST_DISPOSAL_MS = 500;
 
 export interface ThreadSupervisorOptions {
   readonly dispatcher: Dispatcher;
   readonly logger: Logger;
-  /** Starts a thread; gives up, and rejects, when the signal aborts before it has loaded the tasks. */
+  /** Starts a thread. Gives up and rejects when the signal aborts before the thread has loaded the tasks. */
   start(lane: Lane, signal: AbortSignal): Promise<Thread>;
   /** Threads cannot be started any more: the worker must end. */
   onBroken(error: Error): void;
@@ -32,9 +33,9 @@ export class ThreadSupervisor {
   readonly #stopping = new AbortController();
   readonly #threads = new Map<Thread, Lane>();
   readonly #retired = new WeakSet<Thread>();
-  /** Threads on their way. */
+  /** Threads that are starting. */
   readonly #starting = new Set<Promise<void>>();
-  #unmannedSinceMs = monotonicMs();
+  #threadlessSinceMs = monotonicMs();
   #manifest: Manifest = { tasks: [], fallback: null };
 
   constructor(options: ThreadSupervisorOptions) {
@@ -42,37 +43,37 @@ export class ThreadSupervisor {
   }
 
   /**
-   * Starts a thread per lane; answers with what they can run.
+   * Starts a thread for each lane, and returns what they can run.
    * @throws the error of a task module that fails to load; no thread is left behind
    */
   async start(): Promise<Manifest> {
     const { lanes } = this.#options.dispatcher;
-    const starts = await Promise.allSettled(lanes.map((lane) => this.#track(this.#man(lane))));
+    const starts = await Promise.allSettled(lanes.map((lane) => this.#track(this.#staff(lane))));
     const failed = starts.find((start) => start.status === 'rejected');
     if (failed) {
-      await this.#end(() => 0);
+      await this.#endAll(() => 0);
       throw failed.reason;
     }
     return this.#manifest;
   }
 
   /**
-   * Ends all threads. Those that still run something at once; the others dispose first what their executions shared, if that
-   * is done in `graceMs`, or in half a second when that is more.
+   * Ends all threads: those that still run something at once. The others first dispose what their executions shared, if they
+   * can do so in `graceMs`, or in half a second when that is more.
    */
   async stop(graceMs: number): Promise<void> {
-    await this.#end((lane) => (lane.shipments.size > 0 ? 0 : Math.max(graceMs, LEAST_DISPOSAL_MS)));
+    await this.#endAll((lane) => (lane.shipments.size > 0 ? 0 : Math.max(graceMs, LEAST_DISPOSAL_MS)));
   }
 
-  async #end(graceOf: (lane: Lane) => number): Promise<void> {
+  async #endAll(graceOf: (lane: Lane) => number): Promise<void> {
     this.#stopping.abort();
     await Promise.all([...this.#threads].map(([thread, lane]) => thread.terminate(graceOf(lane))));
     await Promise.allSettled(this.#starting);
   }
 
   /** How long there has been no thread at all. */
-  get unmannedMs(): number {
-    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#unmannedSinceMs;
+  get threadlessMs(): number {
+    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#threadlessSinceMs;
   }
 
   #track(starting: Promise<void>): Promise<void> {
@@ -82,34 +83,39 @@ export class ThreadSupervisor {
     return starting;
   }
 
-  /** Ends a thread that has run all it may; what its executions shared has so long to be disposed. */
+  /** Ends a thread that has run all it may. It has `graceMs`, or half a second, to dispose what its executions shared. */
   retire(thread: Thread, graceMs: number): void {
     this.#retired.add(thread);
     void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));
   }
 
   /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
-  async #man(lane: Lane, failures = 0): Promise<void> {
-    const { dispatcher, logger } = this.#options;
+  async #staff(lane: Lane, failures = 0): Promise<void> {
+    const { dispatcher } = this.#options;
     const thread = await this.#options.start(lane, this.#stopping.signal);
     if (this.#stopping.signal.aborted) return await thread.terminate(0);
-    const mannedMs = monotonicMs();
+    const startedMs = monotonicMs();
     this.#manifest = thread.manifest;
     this.#threads.set(thread, lane);
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
-      this.#unmannedSinceMs = monotonicMs();
+      this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
-      const wasRetired = this.#retired.has(thread);
-      if (wasRetired)
-        logger.info({ lane: lane.index }, `a worker thread has run ${lane.tasksPerThread} executions and is replaced`);
-      else logger.warn({ lane: lane.index }, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
-      const hasFailed = !wasRetired && !wasRunning && monotonicMs() - mannedMs < SOON_MS;
+      this.#logReplacement(lane, thread, wasEnded);
+      const hasFailed = !this.#retired.has(thread) && !wasRunning && monotonicMs() - startedMs < SOON_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
+  }
+
+  #logReplacement({ index, tasksPerThread }: Lane, thread: Thread, wasEnded: boolean): void {
+    const { logger } = this.#options;
+    const fields = { lane: index };
+    if (this.#retired.has(thread)) {
+      logger.info(fields, `a worker thread has run ${tasksPerThread} executions and is replaced`);
+    } else logger.warn(fields, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
   }
 
   async #replace(lane: Lane, failuresBefore: number): Promise<void> {
@@ -122,9 +128,9 @@ export class ThreadSupervisor {
       }
       if (failures > 0) await pause(FIRST_BACKOFF_MS * 2 ** (failures - 1), this.#stopping.signal);
       try {
-        return await this.#man(lane, failures);
+        return await this.#staff(lane, failures);
       } catch (error) {
-        if (this.#stopping.signal.aborted) return; // it was given up
+        if (this.#stopping.signal.aborted) return; // the start was given up
         problem = error;
         logger.error({ error: String(error), failures: failures + 1 }, 'a worker thread failed to start');
       }

@@ -1,24 +1,17 @@
 /**
- * Keeps the leases of everything in the hands of this worker, and says which were lost.
+ * Renews the leases of everything in the hands of this worker, three times per lease, and reports those that were lost.
  *
- * Runs on the coordinator, which never runs tasks: a task that is busy for minutes cannot stall it.
+ * Runs on the coordinator, which never runs tasks, so a task that is busy for minutes cannot stall it.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { pause, Service } from '../../core/service.js';
 import { renew, type Token } from '../../redis/delivery-store.js';
-import type { Keys } from '../../redis/keys.js';
-import type { Logger } from '../../tasks/context.js';
+import type { WorkerContext } from '../context.js';
 
-export interface LeasesOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly consumer: string;
-  readonly leaseMs: number;
-  readonly logger: Logger;
+export interface LeasesOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   /** Everything in the hands of this worker. */
   held(): Iterable<{ readonly token: Token }>;
-  /** These belong to another worker now. */
+  /** Called with the tokens of deliveries that belong to another worker now. */
   onLost(tokens: ReadonlySet<Token>): void;
 }
 
@@ -36,13 +29,14 @@ export class Leases extends Service {
       await pause(leaseMs / 3, signal);
       if (signal.aborted) return;
       try {
-        const before = this.#tokens();
-        if (before.size === 0) continue;
-        const lost = await renew(redis, keys, consumer, [...before]);
-        // What was settled while the renewal travelled is gone for a good reason; its answer may have come with this one.
+        const tokens = this.#tokens();
+        if (tokens.size === 0) continue;
+        const lost = await renew(redis, keys, consumer, [...tokens]);
+        // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
+        // settlement may have come together with this one.
         await turn();
-        const now = this.#tokens();
-        const stillHeld = lost.filter((token) => now.has(token));
+        const held = this.#tokens();
+        const stillHeld = lost.filter((token) => held.has(token));
         if (stillHeld.length === 0) continue;
         logger.warn({ count: stillHeld.length }, 'leases were lost: these executions run elsewhere now');
         this.#options.onLost(new Set(stillHeld));

@@ -1,31 +1,26 @@
 /**
  * Finds executions whose lease ran out, in the whole docket, and gives them to whoever reads next.
  *
- * One worker of the fleet looks at a time. It leaves alone what is in its own hands: if its own renewals were late, the
- * executions are still running here. What is pending under its name but unknown to it, an answer that was lost with a
- * connection, it gives away like anybody else's.
+ * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
+ * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
+ * lost with a connection, is redelivered like that of any other worker.
  */
-import type { Redis } from 'ioredis';
 import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
-import type { Keys } from '../../redis/keys.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import type { Logger } from '../../tasks/context.js';
+import type { WorkerContext } from '../context.js';
 
-/** Entries of each stream looked at in one sweep. A full sweep is followed by the next one at once. */
+/** Entries of each stream that one sweep looks at. A full sweep is followed by the next one at once. */
 const SWEEP_ITEMS = 100;
 
-export interface ReclaimerOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly leaseMs: number;
-  readonly logger: Logger;
+export interface ReclaimerOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
+  /** Everything in the hands of this worker. */
   held(): Iterable<{ readonly token: Token }>;
 }
 
 export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
-  /** Where the look at slots goes on. */
+  /** Where the next sweep goes on looking for permits whose entries have vanished. */
   #cursor = '0';
 
   constructor(options: ReclaimerOptions) {
@@ -35,11 +30,11 @@ export class Reclaimer extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     const { redis, keys, leaseMs, logger } = this.#options;
-    // A lease that ran out is noticed after half a lease at most; a fleet shares the work of looking.
+    // A lease that ran out is noticed after half a lease at most. The fleet shares the sweeps.
     const everyMs = Math.min(leaseMs / 3, 10_000);
     while (!signal.aborted) {
       await pause(jittered(everyMs), signal);
-      if (signal.aborted) return; // a last sweep would keep others from looking for a while
+      if (signal.aborted) return; // a last sweep would keep others from sweeping for a while
       try {
         let isMore = await this.#sweep(everyMs / 2);
         while (isMore && !signal.aborted) isMore = await this.#sweep(0);
@@ -51,15 +46,18 @@ export class Reclaimer extends Service {
     }
   }
 
-  /** Gives away one page of what has expired; true when there may be more. A pause of 0 follows up on one's own sweep. */
+  /**
+   * Redelivers one page of what has expired; returns whether there may be more. A sweep within `pauseMs` after another one
+   * finds nothing to do; 0 follows up on this worker's own.
+   */
   async #sweep(pauseMs: number): Promise<boolean> {
     const { redis, keys, leaseMs, logger } = this.#options;
-    const found = await sweep(redis, keys, leaseMs, pauseMs, SWEEP_ITEMS, this.#cursor);
+    const found = await sweep(redis, keys, { leaseMs, pauseMs, limit: SWEEP_ITEMS, cursor: this.#cursor });
     if (!found) return false;
     this.#cursor = found.cursor;
-    const own = new Set<Token>();
-    for (const { token } of this.#options.held()) own.add(token);
-    const tokens = found.expired.map(({ token }) => token).filter((token) => !own.has(token));
+    const held = new Set<Token>();
+    for (const { token } of this.#options.held()) held.add(token);
+    const tokens = found.expired.map(({ token }) => token).filter((token) => !held.has(token));
     if (tokens.length === 0) return false;
     const count = await redeliver(redis, keys, found.leaseMs, tokens);
     if (count > 0) {

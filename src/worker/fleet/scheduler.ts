@@ -1,20 +1,14 @@
 /**
- * Moves executions to the stream when their time comes. Sleeps until the next one is due; whoever schedules an earlier
- * one publishes its time, which wakes every scheduler. The resolution is a safety net for a wake-up that was lost.
+ * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Whoever schedules
+ * an earlier one publishes its time, which wakes every scheduler; the resolution is a safety net for a lost wake-up.
  */
-import type { Redis } from 'ioredis';
 import { pause, Service } from '../../core/service.js';
-import type { Keys } from '../../redis/keys.js';
 import { moveDue } from '../../redis/schedule-store.js';
-import type { Logger } from '../../tasks/context.js';
+import type { WorkerContext } from '../context.js';
 
-export interface SchedulerOptions {
-  readonly redis: Redis;
-  /** Hears of new heads of the schedule. */
-  readonly subscriber: Redis;
-  readonly keys: Keys;
+export interface SchedulerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
+  /** Longest sleep. */
   readonly resolutionMs: number;
-  readonly logger: Logger;
 }
 
 export class Scheduler extends Service {
@@ -32,7 +26,8 @@ export class Scheduler extends Service {
     const onWake = (channel: string) => {
       if (channel === keys.wake) wake();
     };
-    // What was announced before the subscription holds, the first or one after a lost link, was not heard: look again.
+    // A head that was announced before the subscription was confirmed, at the start or after a lost link, was not heard.
+    // So each subscription wakes the scheduler.
     const subscribe = () => {
       subscriber
         .subscribe(keys.wake)
@@ -51,7 +46,7 @@ export class Scheduler extends Service {
     }
   }
 
-  /** Moves what is due and answers how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
+  /** Moves what is due; returns how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
   async #turn(): Promise<number> {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {

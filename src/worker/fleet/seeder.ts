@@ -1,28 +1,22 @@
-/** Starts the chains of automatic tasks, and starts anew what was lost: at the start of the worker and every minute. */
-import type { Redis } from 'ioredis';
+/** Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. */
 import { jittered, pause, Service } from '../../core/service.js';
 import { type Seed, seedChains } from '../../redis/chain-store.js';
-import type { Keys } from '../../redis/keys.js';
 import { serverTimeMs } from '../../redis/time.js';
-import type { Logger } from '../../tasks/context.js';
 import { nextCronMs } from '../../tasks/cron.js';
 import type { TaskManifest } from '../../tasks/manifest.js';
 import { fingerprintOf } from '../../tasks/next-run.js';
 import type { PerpetualData } from '../../tasks/policies.js';
 import { encoderFor } from '../../wire/codec.js';
 import { encodeEnvelope } from '../../wire/envelope.js';
-import type { ServerClock } from './server-clock.js';
+import type { WorkerContext } from '../context.js';
 
 const EVERY_MS = 60_000;
-/** After a failure: the start of a chain should not wait a minute for a link that is back in a second. */
+/** After a failure at the start: a chain should not wait a minute for a link that is back in a second. */
 const RETRY_AFTER_MS = 1_000;
 
-export interface SeederOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
+export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'clock' | 'logger'> {
   readonly executionTtlMs: number;
-  readonly clock: ServerClock;
-  readonly logger: Logger;
+  /** Returns the tasks that this worker can run. */
   tasks(): readonly TaskManifest[];
 }
 

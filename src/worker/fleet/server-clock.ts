@@ -1,13 +1,13 @@
-/** The server's clock as far as this process knows it: what is due by the wall clock is due by that one. */
+/** The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one. */
 export class ServerClock {
   #aheadMs = 0;
 
-  /** Takes a time the server has just told. */
+  /** Takes a time that the server has just sent. */
   learn(serverMs: number): void {
     this.#aheadMs = serverMs - Date.now();
   }
 
-  /** Milliseconds; behind the server by the way of the last answer. */
+  /** Returns the server's time in milliseconds; it lags by what the last answer took to arrive. */
   nowMs(): number {
     return Date.now() + this.#aheadMs;
   }

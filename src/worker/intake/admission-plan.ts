@@ -1,9 +1,9 @@
 /**
- * What an execution must pass before it starts: the limits of its task, each with the name it counts under. Owns these
- * names, the same in every worker and version:
+ * What an execution must pass before it starts: the limits of its task, each with the name under which it counts. Owns these
+ * names, which are the same in every worker and version:
  *
- *   task                 the task as a whole           task:argument:value    for each value
- *   @scope               the scope as a whole          @scope:value           for each value, whatever its argument
+ *   task                 the task as a whole           task:argument:value    one value of an argument
+ *   @scope               the scope as a whole          @scope:value           one value, whatever its argument
  *
  * Each part is percent-encoded, so a name has no spaces, no task can pass for a scope, and no value for a part. Values
  * are told apart by type (`s=1`, `n=1`, `i=1`); long ones are hashed.
@@ -16,10 +16,11 @@ import type { LimitData } from '../../tasks/policies.js';
 import { argumentNames, type Picked, pickArguments } from '../../wire/pick.js';
 
 /**
- * The gates of one task's executions, prepared once: those of a task that counts no argument are always the same list.
+ * The admission checks of one task, prepared once. A task that counts by no argument has the same list for all its
+ * executions.
  *
- * They come in the order in which they are passed: what can drop an execution before what can keep it waiting, and the
- * slots last and sorted by name, so that two executions that want several never wait for each other.
+ * The checks come in the order in which they are passed: those that can drop an execution before those that can keep it
+ * waiting, and the permits last and sorted by name, so that two executions that want several never wait for each other.
  */
 export class AdmissionPlan {
   readonly #task: string;
@@ -33,18 +34,18 @@ export class AdmissionPlan {
       .map((limit) => ({ limit, prefix: prefixOf(task, limit) }))
       .sort((a, b) => ORDER.indexOf(a.limit.kind) - ORDER.indexOf(b.limit.kind));
     this.#arguments = [...new Set(limits.flatMap(({ argument }) => argument ?? []))];
-    this.#fixed = this.#arguments.length > 0 ? null : this.#gates(() => null);
+    this.#fixed = this.#arguments.length > 0 ? null : this.#checks(() => null);
   }
 
   /**
-   * Gives the gates of an execution, by its encoded arguments.
-   * @throws LimitArgumentError when an argument that is counted is missing or not a scalar
+   * Returns the checks of an execution, by its encoded arguments.
+   * @throws LimitArgumentError when an argument that is counted by is missing or not a scalar
    * @throws UndecodableValueError when the bytes are not arguments
    */
   of(args: Uint8Array): readonly AdmissionCheck[] {
     if (this.#fixed) return this.#fixed;
     const picked = pickArguments(args, this.#arguments);
-    return this.#gates((argument) => {
+    return this.#checks((argument) => {
       const value = picked.get(argument);
       if (!value) throw new LimitArgumentError(this.#task, argument, argumentNames(args));
       if (value.type === 'other') throw new LimitArgumentError(this.#task, argument, argumentNames(args), value.value);
@@ -52,32 +53,32 @@ export class AdmissionPlan {
     });
   }
 
-  #gates(scalarFor: (argument: string) => Scalar | null): readonly AdmissionCheck[] {
-    const gates: AdmissionCheck[] = [];
-    const slots: SlotGate[] = [];
+  #checks(scalarFor: (argument: string) => Scalar | null): readonly AdmissionCheck[] {
+    const checks: AdmissionCheck[] = [];
+    const permits: PermitCheck[] = [];
     for (const { limit, prefix } of this.#steps) {
       const value = limit.argument === null ? null : scalarFor(limit.argument);
-      const gate = gateOf(limit, value === null ? prefix : `${prefix}:${tagged(value)}`);
-      if (gate.kind === 'permit') slots.push(gate);
-      else gates.push(gate);
+      const check = checkOf(limit, value === null ? prefix : `${prefix}:${tagged(value)}`);
+      if (check.kind === 'permit') permits.push(check);
+      else checks.push(check);
     }
-    return slots.length > 0 ? gates.concat(slots.length > 1 ? merged(slots) : slots) : gates;
+    return permits.length > 0 ? checks.concat(permits.length > 1 ? merged(permits) : permits) : checks;
   }
 }
 
 interface Step {
   readonly limit: LimitData;
-  /** The name it counts under, without the value. */
+  /** The name under which it counts, without the value. */
   readonly prefix: string;
 }
 
-type SlotGate = Extract<AdmissionCheck, { kind: 'permit' }>;
+type PermitCheck = Extract<AdmissionCheck, { kind: 'permit' }>;
 type Scalar = Exclude<Picked, { type: 'other' }>;
 
 const ORDER: readonly LimitData['kind'][] = ['cooldown', 'debounce', 'rate', 'concurrency'];
-/** Bytes of a value as it stands in a name; a longer one is hashed. */
+/** A value of more bytes is hashed. */
 const MAXIMUM_VALUE_BYTES = 64;
-/** Stands for the fallback, whose name is empty: the server's lists of names could not hold that. Encodes no task. */
+/** Stands for the fallback, whose empty name the server's lists of names could not hold. No task is encoded like this. */
 const OF_FALLBACK = '%';
 /** Half a surrogate pair cannot be percent-encoded. */
 const UNSAFE = /\p{Cs}/u;
@@ -88,7 +89,7 @@ function prefixOf(task: string, limit: LimitData): string {
   return limit.argument === null ? name : `${name}:${encodeURIComponent(limit.argument)}`;
 }
 
-function gateOf(limit: LimitData, key: string): AdmissionCheck {
+function checkOf(limit: LimitData, key: string): AdmissionCheck {
   switch (limit.kind) {
     case 'concurrency':
       return { kind: 'permit', key, max: limit.max };
@@ -103,12 +104,12 @@ function gateOf(limit: LimitData, key: string): AdmissionCheck {
   }
 }
 
-/** Sorts by name. Two arguments with the same value share a slot when they share a scope: one is enough for both. */
-function merged(slots: readonly SlotGate[]): SlotGate[] {
-  const byKey = new Map<string, SlotGate>();
-  for (const slot of slots) {
-    const same = byKey.get(slot.key);
-    if (!same || slot.max < same.max) byKey.set(slot.key, slot);
+/** Sorts by name. Two arguments with the same value in one scope count as one: a single permit is enough for both. */
+function merged(permits: readonly PermitCheck[]): PermitCheck[] {
+  const byKey = new Map<string, PermitCheck>();
+  for (const permit of permits) {
+    const same = byKey.get(permit.key);
+    if (!same || permit.max < same.max) byKey.set(permit.key, permit);
   }
   return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
@@ -120,7 +121,7 @@ function tagged(scalar: Scalar): string {
     case 'number':
       return part('n', String(scalar.value)); // -0 counts as 0, as it equals it
     case 'bigint':
-      return part('i', scalar.value.toString(16)); // in linear time, however long
+      return part('i', scalar.value.toString(16)); // hexadecimal takes linear time, however long it is
     case 'boolean':
       return part('b', String(scalar.value));
     case 'date':

@@ -1,31 +1,41 @@
 /**
- * How often this worker may still run what has certain keys. Counts the attempts that it claims; what is beyond is for
- * other workers.
+ * Counts how often this worker may still run executions under certain keys. It counts the attempts that this worker
+ * claims; whatever is beyond that is left to other workers.
  */
+import { type Delivery, keyOf } from '../delivery.js';
+
 export class AttemptBudget {
-  readonly #left: Map<string, number>;
+  /** Attempts that remain, by key. Empty for most workers, and then costs a delivery nothing. */
+  readonly #remaining: Map<string, number>;
 
   constructor(attempts: Iterable<readonly [key: string, count: number]> = []) {
-    this.#left = new Map(attempts);
+    this.#remaining = new Map(attempts);
   }
 
   /** The keys that this worker runs no more. */
-  get spent(): string[] {
-    return [...this.#left].filter(([, left]) => left === 0).map(([key]) => key);
+  get spentKeys(): string[] {
+    return [...this.#remaining].filter(([, remaining]) => remaining === 0).map(([key]) => key);
   }
 
-  /** Whether it may claim an attempt under this key, which is counted. */
-  take(key: string): boolean {
-    if (this.#left.size === 0) return true;
-    const left = this.#left.get(key);
-    if (left === undefined) return true;
-    if (left > 0) this.#left.set(key, left - 1);
-    return left > 0;
+  /** Whether this worker runs the key of this delivery no more. */
+  isSpent(delivery: Delivery): boolean {
+    return this.#remaining.size > 0 && this.#remaining.get(keyOf(delivery)) === 0;
   }
 
-  /** An attempt that was counted was not claimed after all. */
-  refund(key: string): void {
-    const left = this.#left.get(key);
-    if (left !== undefined) this.#left.set(key, left + 1);
+  /** Counts an attempt that is about to be claimed. */
+  take(delivery: Delivery): void {
+    this.#add(delivery, -1);
+  }
+
+  /** Takes the count of an attempt back that was not claimed after all, or did not start. */
+  refund(delivery: Delivery): void {
+    this.#add(delivery, 1);
+  }
+
+  #add(delivery: Delivery, count: 1 | -1): void {
+    if (this.#remaining.size === 0) return;
+    const key = keyOf(delivery);
+    const remaining = this.#remaining.get(key);
+    if (remaining !== undefined) this.#remaining.set(key, remaining + count);
   }
 }

@@ -1,37 +1,33 @@
 /**
- * Puts back what nobody here can run, a task of this name or a message of a newer version, for a worker that can: in a
- * rolling deploy there soon is one. Shortly when a live worker says that it knows the task, else for longer each time.
+ * Gives back what nobody here can run, a task of this name or a message of a newer version, for a worker that can: during
+ * a rolling deploy there soon is one. It waits a second when a live worker announces the task, else longer each time.
+ *
+ * Owns these deliveries while it asks Redis who announces their tasks.
  */
-import type { Redis } from 'ioredis';
 import { isAnnounced } from '../../redis/fleet-store.js';
-import type { Keys } from '../../redis/keys.js';
-import type { Logger } from '../../tasks/context.js';
+import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
 
-const KNOWN_ELSEWHERE_MS = 1_000;
+const ANNOUNCED_MS = 1_000;
 const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
-export interface RerouterOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly consumer: string;
-  readonly logger: Logger;
-  /** Writes that the delivery waits for so long. */
+export interface RerouterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
+  /** Writes that the delivery waits for `delayMs`. */
   reroute(delivery: Delivery, delayMs: number): void;
 }
 
 export class Rerouter {
   readonly #options: RerouterOptions;
   readonly #asking = new Set<Delivery>();
-  /** One question for all that wait for its answer. */
+  /** By task: one question serves all deliveries that wait for its answer. */
   readonly #questions = new Map<string, Promise<boolean>>();
 
   constructor(options: RerouterOptions) {
     this.#options = options;
   }
 
-  /** What is held until it is known for how long. */
+  /** Deliveries that wait for an answer; their leases must be kept. */
   get deliveries(): ReadonlySet<Delivery> {
     return this.#asking;
   }
@@ -41,23 +37,24 @@ export class Rerouter {
     while (this.#asking.size > 0) await Promise.allSettled(this.#questions.values());
   }
 
-  /** Never rejects: what cannot be asked is put back for longer. */
+  /** Never rejects: when the question fails, the delivery waits as if nobody announced its task. */
   async add(delivery: Delivery): Promise<void> {
     const { task, version, isReadable } = delivery.envelope;
+    const { reroutes } = delivery;
     this.#asking.add(delivery);
-    // Others may know the task and still not read a newer message.
-    const isKnown = isReadable && (await this.#isKnownElsewhere(task));
+    // Other workers may announce the task and still not read a newer message.
+    const isKnownElsewhere = isReadable && (await this.#isAnnouncedElsewhere(task));
     this.#asking.delete(delivery);
-    const delayMs = isKnown ? KNOWN_ELSEWHERE_MS : Math.min(FIRST_MS * 2 ** delivery.reroutes, LONGEST_MS);
+    const delayMs = isKnownElsewhere ? ANNOUNCED_MS : Math.min(FIRST_MS * 2 ** reroutes, LONGEST_MS);
     const why = isReadable ? 'no such task is loaded here' : `its message is of a newer version (${version})`;
     this.#options.logger.warn(
-      { task, key: keyOf(delivery), reroutes: delivery.reroutes },
+      { task, key: keyOf(delivery), reroutes },
       `${task} is put back for ${delayMs / 1_000} s: ${why}`,
     );
     this.#options.reroute(delivery, delayMs);
   }
 
-  #isKnownElsewhere(task: string): Promise<boolean> {
+  #isAnnouncedElsewhere(task: string): Promise<boolean> {
     const { redis, keys, consumer } = this.#options;
     const asked = this.#questions.get(task);
     if (asked) return asked;

@@ -1,60 +1,59 @@
 /**
- * Keeps struck executions from running here: asked for each one that is read, before anything of it is counted or claimed,
- * and again when it is claimed. A new strike also takes back what was shipped but has not started; what runs goes on.
+ * Knows which executions are struck. It is asked about each one that is read, before anything of it is counted or claimed,
+ * and again before it starts. A new strike also takes back what was shipped but has not started; what runs goes on.
  *
- * The list is loaded before the worker reads anything, and follows by push. Arguments are read out of the encoded bytes,
- * and only when a strike names one for that task.
+ * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push.
+ * Arguments are read out of the encoded bytes, and only when a strike names one for that task.
  */
-import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../../core/errors.js';
-import { Service } from '../../core/service.js';
-import type { Keys } from '../../redis/keys.js';
+import { aborted, Service } from '../../core/service.js';
 import { StrikeFollower } from '../../redis/strike-follower.js';
-import type { Logger } from '../../tasks/context.js';
 import { pickArguments } from '../../wire/pick.js';
-import { type Strike, Strikes, struckBy } from '../../wire/strikes.js';
+import { Strikes, struckBy } from '../../wire/strikes.js';
+import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 
-export interface StrikeGuardOptions {
-  readonly redis: Redis;
-  readonly subscriber: Redis;
-  readonly keys: Keys;
-  readonly logger: Logger;
-  /** What the dispatcher has. */
+export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
+  /** Everything the dispatcher has. */
   dispatched(): Iterable<Delivery>;
-  /** Takes back what is meant and has not started. */
-  withdrawUnstarted(isMeant: (delivery: Delivery) => boolean): readonly Delivery[];
-  /** Settles a struck execution. */
-  dropStruck(delivery: Delivery, why: string): void;
+  /** Takes back the deliveries that match and have not started. */
+  withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
+  /** Settles a delivery that was taken back; `why` names the strike. */
+  onWithdrawn(delivery: Delivery, why: string): void;
 }
 
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
   /** Resolves when everything that was struck before is known, or when the service has stopped. */
-  readonly loaded: Promise<void>;
-  #isLoaded!: () => void;
-  #isLooking = false;
+  readonly ready: Promise<void>;
+  #onReady!: () => void;
+  #isWithdrawalScheduled = false;
 
   constructor(options: StrikeGuardOptions) {
     super();
     this.#options = options;
     this.#strikes = new Strikes((problem) => options.logger.warn({}, problem));
-    this.loaded = new Promise((resolve) => {
-      this.#isLoaded = resolve;
+    this.ready = new Promise((resolve) => {
+      this.#onReady = resolve;
     });
   }
 
-  /** How many strikes are in effect. */
+  /** The number of strikes in effect. */
   get size(): number {
     return this.#strikes.size;
   }
 
-  /** Settles it when it is struck; answers whether it was. */
-  withholds(delivery: Delivery): boolean {
-    const strike = this.#strikeOf(delivery);
-    if (strike) this.#options.dropStruck(delivery, struckBy(strike));
-    return strike !== null;
+  /** Returns the strike that keeps an execution from running, in words; `null` when there is none. */
+  strikeOf({ envelope }: Delivery): string | null {
+    if (this.#strikes.size === 0) return null;
+    try {
+      const strike = this.#strikes.find(envelope.task, (names) => pickArguments(envelope.args, names));
+      return strike && struckBy(strike);
+    } catch (error) {
+      if (error instanceof UndecodableValueError) return null; // the thread will report what is wrong with them
+      throw error;
+    }
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -64,42 +63,33 @@ export class StrikeGuard extends Service {
       redis,
       subscriber,
       keys,
-      onStruck: () => this.#look(),
+      onStruck: () => this.#scheduleWithdrawal(),
       onFailure: (error) =>
         logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
     });
-    const stopped = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    void follower.open().then(this.#isLoaded);
-    await stopped;
+    void follower.open().then(this.#onReady);
+    await aborted(signal);
     follower.close();
   }
 
-  /** Looks through what has not started, once for all strikes that come together. */
-  #look(): void {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+  /** Withdraws once for all strikes that come together. */
+  #scheduleWithdrawal(): void {
+    if (this.#isWithdrawalScheduled) return;
+    this.#isWithdrawalScheduled = true;
     setImmediate(() => {
-      this.#isLooking = false;
-      const { dispatched, withdrawUnstarted, dropStruck } = this.#options;
-      const struck = new Map<Delivery, string>();
-      for (const delivery of dispatched()) {
-        const found = this.#strikeOf(delivery);
-        if (found) struck.set(delivery, struckBy(found));
-      }
-      if (struck.size === 0) return;
-      for (const delivery of withdrawUnstarted((one) => struck.has(one))) dropStruck(delivery, struck.get(delivery)!);
+      this.#isWithdrawalScheduled = false;
+      this.#withdraw();
     });
   }
 
-  #strikeOf({ envelope }: Delivery): Strike | null {
-    try {
-      return this.#strikes.find(envelope.task, (names) => pickArguments(envelope.args, names));
-    } catch (error) {
-      if (error instanceof UndecodableValueError) return null; // the thread will say what is wrong with them
-      throw error;
+  #withdraw(): void {
+    const { dispatched, withdrawUnstarted, onWithdrawn } = this.#options;
+    const struck = new Map<Delivery, string>();
+    for (const delivery of dispatched()) {
+      const why = this.strikeOf(delivery);
+      if (why !== null) struck.set(delivery, why);
     }
+    if (struck.size === 0) return;
+    for (const delivery of withdrawUnstarted((one) => struck.has(one))) onWithdrawn(delivery, struck.get(delivery)!);
   }
 }

@@ -1,28 +1,24 @@
 /**
- * Writes how far executions are: ten times a second what has changed in the slot table, and the final values of each run
- * just before its outcome.
+ * Writes the progress of executions: ten times a second what has changed in the slot table, and the final values of each
+ * run just before its outcome.
  *
- * Keeps a note only of executions that report progress; for all others it reads two numbers and compares them. What keeps
- * no state keeps no progress either.
+ * Owns what Redis is known to have of each execution's progress. Only executions that report any are tracked; of all
+ * others it reads two numbers and compares them. An execution that keeps no state keeps no progress either.
  */
-import type { Redis } from 'ioredis';
-import { SlotState, type SlotTable } from '../../channel/slots.js';
+import { hasBegun, type SlotTable } from '../../channel/slots.js';
 import { DEFAULT_TOTAL } from '../../core/progress.js';
 import { pause, Service } from '../../core/service.js';
-import type { Keys } from '../../redis/keys.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
-import type { Logger } from '../../tasks/context.js';
+import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
-import type { Lane, Shipment } from '../dispatch/lane.js';
+import type { Lane } from '../dispatch/lane.js';
+import type { Shipment } from '../dispatch/shipment.js';
 
-const LOOK_EVERY_MS = 100;
+const READ_EVERY_MS = 100;
 
-export interface ProgressWriterOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
+export interface ProgressWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'logger'> {
   readonly lanes: readonly Lane[];
   readonly slots: SlotTable;
-  readonly logger: Logger;
 }
 
 interface Values {
@@ -31,91 +27,99 @@ interface Values {
   message: string | null;
 }
 
-/** An execution that has reported progress: what is true, and what Redis is known to have. */
-interface Note extends Values {
-  written: Known;
+/** The progress of one execution: its values, and those that Redis is known to have. */
+interface Tracked extends Values {
+  written: Written;
 }
 
-/** `undefined` is what nobody knows: a write that would change it is on its way, or failed and may have arrived. */
-type Known = { readonly [Field in keyof Values]: Values[Field] | undefined };
+/** `undefined` is a value that nobody knows: a write that would change it is in flight, or has failed and may have arrived. */
+type Written = { readonly [Field in keyof Values]: Values[Field] | undefined };
 
 const NOTHING: Readonly<Values> = { current: 0, total: DEFAULT_TOTAL, message: null };
 
 export class ProgressWriter extends Service {
   readonly #options: ProgressWriterOptions;
-  readonly #notes = new Map<Delivery, Note>();
+  readonly #tracked = new Map<Delivery, Tracked>();
 
   constructor(options: ProgressWriterOptions) {
     super();
     this.#options = options;
   }
 
-  /** A message came in from the thread that runs the execution. */
-  hear({ delivery }: Shipment, message: string | null): void {
-    if (keepsProgress(delivery)) this.#noteOf(delivery).message = message;
+  /** Takes a progress message from the thread that runs the execution. */
+  setMessage({ delivery }: Shipment, message: string | null): void {
+    if (keepsProgress(delivery)) this.#track(delivery).message = message;
   }
 
-  /** The shipment leaves its row, which is about to be freed: its last values are read. */
-  read({ delivery, row }: Shipment): void {
-    if (!keepsProgress(delivery) || !hasBegun(this.#options.slots, row)) return;
-    this.#look(delivery, row);
+  /** Reads the last values of a shipment that is about to leave its row. */
+  readFinal({ delivery, row }: Shipment): void {
+    if (keepsProgress(delivery) && hasBegun(this.#options.slots.state(row))) this.#read(delivery, row);
   }
 
   /** Takes what is not written yet of an execution that has ended here; `null` when there is nothing. */
-  take(delivery: Delivery): ProgressReport | null {
-    const note = this.#notes.size > 0 ? this.#notes.get(delivery) : undefined;
-    if (!note) return null;
-    this.#notes.delete(delivery);
-    return reportOf(delivery, note);
+  takeUnwritten(delivery: Delivery): ProgressReport | null {
+    const tracked = this.#tracked.size > 0 ? this.#tracked.get(delivery) : undefined;
+    if (!tracked) return null;
+    this.#tracked.delete(delivery);
+    return reportOf(delivery, tracked);
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, lanes, slots, logger } = this.#options;
     while (!signal.aborted) {
-      await pause(LOOK_EVERY_MS, signal);
-      for (const lane of lanes) {
-        for (const { delivery, row } of lane.shipments) {
-          if (keepsProgress(delivery) && hasBegun(slots, row)) this.#look(delivery, row);
-        }
-      }
-      const reports: ProgressReport[] = [];
-      const sent: [note: Note, values: Values][] = [];
-      for (const [delivery, note] of this.#notes) {
-        const report = reportOf(delivery, note);
-        if (!report) continue;
-        const { current, total, message } = note;
-        const values = { current, total, message };
-        reports.push(report);
-        sent.push([note, values]);
-        note.written = unchanged(note.written, values);
-      }
-      if (reports.length === 0) continue;
-      try {
-        await reportProgress(redis, keys, reports);
-        for (const [note, values] of sent) note.written = values;
-      } catch (error) {
-        logger.warn({ error: String(error), count: reports.length }, 'progress could not be written, trying again');
+      await pause(READ_EVERY_MS, signal);
+      this.#readAll();
+      await this.#writeChanges();
+    }
+  }
+
+  #readAll(): void {
+    const { lanes, slots } = this.#options;
+    for (const lane of lanes) {
+      for (const { delivery, row } of lane.shipments) {
+        if (keepsProgress(delivery) && hasBegun(slots.state(row))) this.#read(delivery, row);
       }
     }
   }
 
-  #look(delivery: Delivery, row: number): void {
+  async #writeChanges(): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    const reports: ProgressReport[] = [];
+    const sent: [tracked: Tracked, values: Values][] = [];
+    for (const [delivery, tracked] of this.#tracked) {
+      const report = reportOf(delivery, tracked);
+      if (!report) continue;
+      const { current, total, message } = tracked;
+      const values = { current, total, message };
+      reports.push(report);
+      sent.push([tracked, values]);
+      tracked.written = unchanged(tracked.written, values);
+    }
+    if (reports.length === 0) return;
+    try {
+      await reportProgress(redis, keys, reports);
+      for (const [tracked, values] of sent) tracked.written = values;
+    } catch (error) {
+      logger.warn({ error: String(error), count: reports.length }, 'progress could not be written, trying again');
+    }
+  }
+
+  #read(delivery: Delivery, row: number): void {
     const { slots } = this.#options;
     const current = slots.current(row);
     const total = slots.total(row);
-    if (current === 0 && total === DEFAULT_TOTAL && !this.#notes.has(delivery)) return;
-    const note = this.#noteOf(delivery);
-    note.current = current;
-    note.total = total;
+    if (current === 0 && total === DEFAULT_TOTAL && !this.#tracked.has(delivery)) return;
+    const tracked = this.#track(delivery);
+    tracked.current = current;
+    tracked.total = total;
   }
 
-  #noteOf(delivery: Delivery): Note {
-    let note = this.#notes.get(delivery);
-    if (!note) {
-      note = { ...NOTHING, written: NOTHING };
-      this.#notes.set(delivery, note);
+  #track(delivery: Delivery): Tracked {
+    let tracked = this.#tracked.get(delivery);
+    if (!tracked) {
+      tracked = { ...NOTHING, written: NOTHING };
+      this.#tracked.set(delivery, tracked);
     }
-    return note;
+    return tracked;
   }
 }
 
@@ -123,14 +127,11 @@ function keepsProgress({ record, envelope }: Delivery): boolean {
   return record !== null && envelope.ttlMs > 0;
 }
 
-/** Whether what the row says is of its present run. */
-function hasBegun(slots: SlotTable, row: number): boolean {
-  const state = slots.state(row);
-  return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
-}
-
-/** What stays known while `values` are on their way: an execution that ends meanwhile may take the others back. */
-function unchanged(written: Known, values: Readonly<Values>): Known {
+/**
+ * Returns what stays known while `values` are in flight. The others count as unknown, because an execution that ends
+ * meanwhile may have set them back to what was written before: then they must be written again.
+ */
+function unchanged(written: Written, values: Readonly<Values>): Written {
   const known = <T>(before: T, after: T): T | undefined => (before === after ? before : undefined);
   return {
     current: known(written.current, values.current),
@@ -139,8 +140,11 @@ function unchanged(written: Known, values: Readonly<Values>): Known {
   };
 }
 
-/** What Redis has not been told, as far as is known; total and message, which others may set too, only when they changed. */
-function reportOf({ record, token }: Delivery, { current, total, message, written }: Note): ProgressReport | null {
+/**
+ * Returns what Redis does not have, as far as is known; `null` when it has everything. Total and message are left out
+ * unless they changed, because others may set them too.
+ */
+function reportOf({ record, token }: Delivery, { current, total, message, written }: Tracked): ProgressReport | null {
   if (current === written.current && total === written.total && message === written.message) return null;
   return {
     record: record!,

@@ -1,94 +1,83 @@
 /**
- * Commits outcomes to Redis in batches and holds their deliveries, leases included, until that is confirmed.
+ * Decides what is written about a delivery that leaves this worker, and hands it to the writer.
  *
- * Executions that keep nothing need only be acknowledged; all others go through the settle script. A batch that fails is
- * sent again until the lease would be over: then whoever the entry passes to runs it again, and what comes from here
- * late is fenced off.
+ * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
+ * also the counts and log lines of what becomes of executions.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import type { Outcome } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
-import { Batcher } from '../../core/batcher.js';
-import { monotonicMs } from '../../core/clock.js';
 import { PoisonedError } from '../../core/errors.js';
-import type { Count, TaskCounters } from '../../observe/task-counters.js';
-import { BATCH_BYTES, BATCH_ITEMS, finish, type Settlement, settle } from '../../redis/delivery-store.js';
-import type { Keys } from '../../redis/keys.js';
-import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
-import { isReplyError } from '../../redis/reply-errors.js';
-import type { Logger } from '../../tasks/context.js';
+import type { Count } from '../../observe/task-counters.js';
+import type { AdmissionResult } from '../../redis/admission-store.js';
+import type { Settlement } from '../../redis/delivery-store.js';
+import type { ProgressReport } from '../../redis/progress-store.js';
 import { decide, timeoutErrorOf } from '../../tasks/decide.js';
-import type { NextRunOverride } from '../../tasks/next-run.js';
-import { nextRun } from '../../tasks/next-run.js';
+import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
+import type { WorkerContext } from '../context.js';
+import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import { SettlementWriter } from './settlement-writer.js';
 import {
-  type Delivery,
   ended,
   type FinalState,
   followed,
-  keyOf,
+  type Requeue,
   redelivered,
   requeued,
-  requeuedAfter,
-  requeuedSpentKey,
   rerouted,
   retried,
-} from '../delivery.js';
-import type { ServerClock } from '../fleet/server-clock.js';
-import type { DropReason } from '../intake/intake.js';
+} from './settlements.js';
 
-const RETRY_AFTER_MS = 200;
-/** Enough that no outcome waits for an answer about another: 130k/s with 2, 145k/s with 4 to 12 (lean no-ops, measured). */
-const BATCHES_IN_FLIGHT = 6;
-/** How long a suspect waits while another one runs. */
-const SUSPECT_DELAY_MS = 1_000;
-/** How long what this worker may run no more waits before it is read again, perhaps by another. */
-const LEFT_DELAY_MS = 1_000;
-/** The next run of one that was struck or that a limit dropped is at least so far away: it might be dropped again. */
+/** The next run after one that did not run is at least this far away, because it might not run either. */
 const AFTER_DROP_MS = 1_000;
 
-export interface SettlerOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly leaseMs: number;
+/** Why an execution ends without having run. */
+export type DropReason =
+  /** One of its limits dropped it. */
+  | { readonly kind: 'limit'; readonly limit: DroppingLimit }
+  /** It lacks an argument that one of its limits counts by, or has one that cannot be counted by. */
+  | { readonly kind: 'uncountable'; readonly error: Error }
+  /** A strike keeps it from running; `why` names it. */
+  | { readonly kind: 'struck'; readonly why: string };
+
+export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
+
+export interface SettlerOptions
+  extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
   readonly maxDeliveries: number;
-  readonly clock: ServerClock;
-  readonly logger: Logger;
-  /** Counts what became of executions; `null` when nobody asks. */
-  readonly tally: TaskCounters | null;
-  /** Whether an execution without a record was cancelled. */
+  /** Whether the execution was cancelled, as far as this worker has heard. */
   isCancelled(delivery: Delivery): boolean;
-  /** Takes what is not written yet of the progress of an execution that has run here. */
+  /** Takes the progress of an execution that has run here as far as it is not written; `null` when all of it is. */
   takeProgress(delivery: Delivery): ProgressReport | null;
-  /** An execution without a record has ended, whatever was asked of it. */
-  onEnded(delivery: Delivery): void;
+  /** Called when an execution without a record has ended, whatever was asked of it. */
+  onUnrecordedEnd(delivery: Delivery): void;
 }
 
 export class Settler {
   readonly #options: SettlerOptions;
-  readonly #finishing: Batcher<Delivery>;
-  readonly #settling: Batcher<Settling>;
+  readonly #writer: SettlementWriter;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
-    this.#finishing = new Batcher((batch) => this.#sendFinished(batch), { ...limits, sizeOf: () => 0 });
-    this.#settling = new Batcher((batch) => this.#sendSettlements(batch), { ...limits, sizeOf: bytesOf });
+    this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#supersede(delivery) });
   }
 
-  /** Deliveries whose outcome is not confirmed yet; their leases must be kept. */
-  *deliveries(): Iterable<Delivery> {
-    yield* this.#finishing;
-    for (const { delivery } of this.#settling) yield delivery;
+  /** Deliveries whose settlement is not confirmed yet; their leases must be kept. */
+  deliveries(): Iterable<Delivery> {
+    return this.#writer.deliveries();
   }
 
-  /** Whether everything is committed, or given up. */
+  /** Whether everything is written, or given up. */
   get isIdle(): boolean {
-    return this.#finishing.isIdle && this.#settling.isIdle;
+    return this.#writer.isIdle;
   }
 
-  /** Commits what became of an execution. */
+  /** Resolves when everything is written, or given up. */
+  idle(): Promise<void> {
+    return this.#writer.idle();
+  }
+
+  /** Settles an execution by the outcome of its attempt. */
   settle(delivery: Delivery, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'completed':
@@ -110,17 +99,17 @@ export class Settler {
         this.#log('info', delivery, 'was cancelled');
         return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
-        return this.#write(delivery, requeued(delivery));
+        return this.requeue(delivery);
       default:
         return assertNever(outcome);
     }
   }
 
-  /** Its time was over, and its thread had to be ended: the attempt failed. */
-  timedOut(delivery: Delivery): void {
+  /** Settles an execution whose thread was ended because its time was over: the attempt failed. */
+  settleTimeout(delivery: Delivery): void {
     const { task, attempt } = delivery.envelope;
     const error = timeoutErrorOf(task, delivery.policies!.timeoutMs!);
-    const line = `${error.name}: ${error.message}`;
+    const line = lineOf(error);
     const decision = decide(delivery.policies!, attempt, { kind: 'threw', isRetryable: true });
     this.settle(
       delivery,
@@ -128,187 +117,118 @@ export class Settler {
     );
   }
 
-  /** The limits of its task do not let it run, or cannot count it. The chain of a perpetual task goes on. */
-  drop(delivery: Delivery, why: DropReason): void {
-    if (why instanceof Error) {
-      this.#count(delivery, 'failed');
-      const errorLine = `${why.name}: ${why.message}`;
-      this.#log('warn', delivery, `failed: ${errorLine}`);
-      this.#end(delivery, { state: 'failed', error: encodeError(why), errorLine }, undefined, AFTER_DROP_MS);
-    } else {
-      this.#count(delivery, 'cancelled');
-      this.#log('debug', delivery, `was dropped: ${why}`);
-      this.#end(delivery, { state: 'cancelled', errorLine: `dropped by its ${why}` }, undefined, AFTER_DROP_MS);
+  /**
+   * Ends an execution that has not run and must not. The chain of a perpetual task goes on, so that a struck one resumes
+   * when it is restored.
+   */
+  drop(delivery: Delivery, reason: DropReason): void {
+    switch (reason.kind) {
+      case 'limit':
+        this.#count(delivery, 'cancelled');
+        this.#log('debug', delivery, `was dropped: ${reason.limit}`);
+        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: `dropped by its ${reason.limit}` });
+      case 'uncountable': {
+        const { error } = reason;
+        const errorLine = lineOf(error);
+        this.#count(delivery, 'failed');
+        this.#log('warn', delivery, `failed: ${errorLine}`);
+        return this.#endUnrun(delivery, { state: 'failed', error: encodeError(error), errorLine });
+      }
+      case 'struck':
+        this.#count(delivery, 'stricken');
+        this.#log('debug', delivery, `was ${reason.why}`);
+        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: reason.why });
+      default:
+        return assertNever(reason);
     }
   }
 
-  /** A strike keeps it from running. The chain of a perpetual task goes on, so that restoring it resumes it. */
-  dropStruck(delivery: Delivery, why: string): void {
-    this.#count(delivery, 'stricken');
-    this.#log('debug', delivery, `was ${why}`);
-    this.#end(delivery, { state: 'cancelled', errorLine: why }, undefined, AFTER_DROP_MS);
+  /** Gives an execution that has not ended back to Redis, uncharged. */
+  requeue(delivery: Delivery, how?: Requeue): void {
+    this.#write(delivery, requeued(delivery, how));
   }
 
-  /** Gives claimed executions to whoever reads next; they have not run. */
-  requeue(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#write(delivery, requeued(delivery));
-  }
-
-  /** Suspects run one at a time: this one waits for its turn. */
-  requeueSuspect(delivery: Delivery): void {
-    this.#write(delivery, requeuedAfter(delivery, SUSPECT_DELAY_MS));
-  }
-
-  /** Nobody here can run it: it waits for a worker that can. */
+  /** Gives an execution that nobody here can run back to Redis; it waits for a worker that can. */
   reroute(delivery: Delivery, delayMs: number): void {
     this.#write(delivery, rerouted(delivery, delayMs));
   }
 
-  /** This worker runs its key no more. */
-  requeueSpentKey(delivery: Delivery): void {
-    this.#log('debug', delivery, 'is left to other workers: it was run here as often as was asked for');
-    this.#write(delivery, requeuedSpentKey(delivery, LEFT_DELAY_MS));
-  }
-
-  /** The thread died under the execution. If it ran alone it is charged for that, and given up when it was too often. */
-  threadLost(delivery: Delivery, wasAlone: boolean): void {
+  /**
+   * Gives an execution whose thread was lost to whoever reads next. If it ran alone it is charged for that, and poisoned
+   * once it was charged `maxDeliveries` times.
+   */
+  redeliver(delivery: Delivery, wasAlone: boolean): void {
     const charge = wasAlone ? 1 : 0;
-    if (delivery.charges + charge >= this.#options.maxDeliveries)
-      return this.poison(delivery, delivery.charges + charge);
+    const charges = delivery.charges + charge;
+    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges);
     this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
     this.#write(delivery, redelivered(delivery, charge));
   }
 
-  /** The execution has ended its thread or process too often. */
+  /** Fails an execution that has ended its thread or process too often. */
   poison(delivery: Delivery, charges = delivery.charges): void {
     const error = new PoisonedError(keyOf(delivery), charges);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
     this.#log('error', delivery, error.message);
-    const errorLine = `${error.name}: ${error.message}`;
-    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
+    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine: lineOf(error) });
   }
 
-  /** Resolves when everything is committed, or given up. */
-  async idle(): Promise<void> {
-    await Promise.all([this.#finishing.idle(), this.#settling.idle()]);
+  #endUnrun(delivery: Delivery, final: FinalState): void {
+    this.#end(delivery, final, undefined, AFTER_DROP_MS);
   }
 
   /** The run is over. If its task is perpetual the next one follows, unless somebody ended the chain. */
-  #end(delivery: Delivery, ending: FinalState, said?: NextRunOverride, notBeforeMs = 0): void {
+  #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, notBeforeMs = 0): void {
     const policy = delivery.policies?.perpetual;
-    if (!policy) return this.#close(delivery, ending);
+    if (!policy) return this.#close(delivery, final);
     if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
     const nowMs = this.#options.clock.nowMs();
-    const due = nextRun(policy, delivery, said, nowMs);
+    const due = nextRun(policy, delivery, override, nowMs);
     if (due === null) {
       const endsChainOf = policy.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
-      return this.#close(delivery, { ...ending, endsChainOf });
+      return this.#close(delivery, { ...final, endsChainOf });
     }
     this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
     const next = dueMs < nowMs + notBeforeMs ? { delayMs: notBeforeMs } : due;
-    this.#write(delivery, followed(delivery, ending.state, next, said?.args ?? null));
+    this.#write(delivery, followed(delivery, final.state, next, override?.args ?? null));
   }
 
-  /** The execution is over. What keeps nothing leaves no trace of how. */
-  #close(delivery: Delivery, ending: FinalState): void {
+  /** The execution is over. One that keeps nothing leaves no trace of how. */
+  #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
-    if (record !== null) return this.#write(delivery, ended(delivery, record, ending));
-    this.#options.onEnded(delivery);
-    if (mayHoldSlots(delivery)) this.#write(delivery, { kind: 'ended-unrecorded', token: delivery.token });
-    else this.#finishing.push(delivery);
+    if (record !== null) return this.#write(delivery, ended(delivery, record, final));
+    this.#options.onUnrecordedEnd(delivery);
+    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'ended-unrecorded', token: delivery.token });
+    else this.#writer.finish(delivery);
   }
 
   #write(delivery: Delivery, settlement: Settlement): void {
-    const progress = this.#options.takeProgress(delivery); // in any case: nobody asks for it again
+    const progress = this.#options.takeProgress(delivery); // always, because nobody asks for it again
     const isOver = settlement.kind === 'ended' || settlement.kind === 'followed'; // the next attempt starts anew
-    this.#settling.push({ delivery, settlement, progress: isOver ? progress : null });
+    this.#writer.write({ delivery, settlement, progress: isOver ? progress : null });
   }
 
-  async #sendFinished(batch: readonly Delivery[]): Promise<void> {
-    const { redis, keys } = this.#options;
-    const tokens = batch.map((delivery) => delivery.token);
-    await this.#untilLeaseEnds(batch.length, async () => {
-      for (const token of await finish(redis, keys, tokens)) {
-        this.#supersede(batch.find((one) => one.token === token)!);
-      }
-    });
-  }
-
-  async #sendSettlements(batch: readonly Settling[]): Promise<void> {
-    const { redis, keys, logger } = this.#options;
-    const settlements = batch.map((settling) => settling.settlement);
-    const deliveries = batch.map((settling) => settling.delivery);
-    const progress = batch.flatMap((settling) => settling.progress ?? []);
-    await this.#untilLeaseEnds(batch.length, async () => {
-      if (progress.length > 0) await this.#writeProgress(progress);
-      const { fenced, errors } = await settle(redis, keys, settlements);
-      for (const { token } of fenced) {
-        this.#supersede(deliveries.find((one) => one.token === token)!);
-      }
-      for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
-    });
-  }
-
-  /** Its entry was gone, or its key another's. */
+  /** Its entry was gone, or its key had passed to another execution. */
   #supersede(delivery: Delivery): void {
     this.#count(delivery, 'superseded');
     this.#log('warn', delivery, 'ended here after its key or lease had passed on: nothing was written');
   }
 
-  /**
-   * Before the outcomes, while the entries still are ours: who sees the end sees the final values. What the server refuses
-   * must not keep the outcomes back.
-   */
-  async #writeProgress(reports: readonly ProgressReport[]): Promise<void> {
-    const { redis, keys, logger } = this.#options;
-    await reportProgress(redis, keys, reports).catch((error: Error) => {
-      if (!isReplyError(error)) throw error;
-      logger.error({ error: String(error) }, 'the final progress of executions could not be written');
-    });
-  }
-
-  async #untilLeaseEnds(count: number, write: () => Promise<void>): Promise<void> {
-    const { redis, leaseMs, logger } = this.#options;
-    const giveUpMs = monotonicMs() + leaseMs;
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        if (monotonicMs() > giveUpMs || redis.status === 'end') {
-          logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases');
-          return;
-        }
-        logger.warn({ error: String(error), count }, 'outcomes could not be written, trying again');
-        await delay(RETRY_AFTER_MS);
-      }
-    }
-  }
-
   #count({ envelope }: Delivery, count: Count): void {
-    if (this.#options.tally) this.#options.tally.of(envelope.task)[count] += 1;
+    if (this.#options.counters) this.#options.counters.of(envelope.task)[count] += 1;
   }
 
   #log(level: 'debug' | 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
-    const { task, attempt } = delivery.envelope;
-    this.#options.logger[level]({ task, key: keyOf(delivery), attempt }, `${task} ${message}`);
+    logDelivery(this.#options.logger, level, delivery, message);
   }
 }
 
-interface Settling {
-  readonly delivery: Delivery;
-  readonly settlement: Settlement;
-  /** What of its progress must be written before. */
-  readonly progress: ProgressReport | null;
-}
-
-function mayHoldSlots({ policies, holdsPermits }: Delivery): boolean {
+function mayHoldPermits({ policies, holdsPermits }: Delivery): boolean {
   return holdsPermits || policies?.limits?.some(({ kind }) => kind === 'concurrency') === true;
 }
 
-function bytesOf({ delivery, settlement }: Settling): number {
-  if (settlement.kind === 'ended-unrecorded') return 0;
-  if (settlement.kind === 'ended') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
-  return (settlement.message ?? delivery.envelope.bytes).length; // the script moves it, or the one it finds
+function lineOf(error: Error): string {
+  return `${error.name}: ${error.message}`;
 }

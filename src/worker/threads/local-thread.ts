@@ -1,4 +1,4 @@
-/** `threads: 0`: runs executions in this very thread, through the same protocol. Nothing here can be ended by force. */
+/** `threads: 0`: runs executions in the coordinator's own thread, through the same protocol. Nothing here can be ended by force. */
 
 import { decodeChunk, type ThreadConfig } from '../../channel/protocol.js';
 import { SlotTable } from '../../channel/slots.js';
@@ -38,7 +38,7 @@ export async function startLocalThread(
       executor.attend();
       return 0;
     },
-    hasHeard: () => true,
+    hasAttended: () => true,
     exited,
     terminate: async (graceMs) => {
       const disposed = new AbortController();
@@ -50,7 +50,7 @@ export async function startLocalThread(
   };
 }
 
-/** Values come as they are; what is named by reference is loaded here, once. */
+/** Takes values as they are, and loads once what is named by reference. */
 async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
   const references = source.kind === 'modules' ? source.references : [];
   const reference = typeof fallback === 'string' ? fallback : null;

@@ -1,12 +1,12 @@
 /**
  * A worker thread in a piscina pool of its own.
  *
- * One pool per thread, not one for all: the dispatcher decides which thread a chunk goes to, so piscina's queue must
- * stay empty and its balancer has nothing to balance; and a pool that is thrown away with its thread cannot get into
+ * There is one pool per thread, not one for all. The dispatcher decides which thread a chunk goes to, so piscina's queue
+ * must stay empty and its balancer has nothing to balance. And a pool that is thrown away with its thread cannot get into
  * the state in which a pool no longer replaces its threads (`workerFailsDuringBootstrap`).
  *
- * `atomics: 'disabled'`: piscina's default blocks the thread's event loop between chunks, which stops timers, sockets
- * and clients that tasks keep open.
+ * `atomics: 'disabled'`, because piscina's default blocks the thread's event loop between chunks. That stops timers, sockets
+ * and clients which tasks keep open.
  */
 import { Piscina } from 'piscina';
 import {
@@ -28,8 +28,12 @@ import type { Thread, ThreadEvents } from './thread.js';
 const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
 
 /**
- * Starts a thread and loads the task modules in it. Rejects with the module's own error, or with ThreadBootError. When the
- * signal aborts first the thread is ended, whatever it waits for.
+ * Starts a thread and loads the task modules in it. When the signal aborts first, the thread is ended, whatever it waits
+ * for.
+ *
+ * @param maxMemoryMb - size of the thread's heap at most; `null` for no limit
+ * @throws the error of a task module that fails to load
+ * @throws ThreadBootError when the thread ends before it has loaded the tasks
  */
 export async function startPiscinaThread(
   config: ThreadConfig,
@@ -41,7 +45,7 @@ export async function startPiscinaThread(
   const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
     filename: ENTRY,
     workerData: config,
-    minThreads: 0, // none comes back by itself when this one dies
+    minThreads: 0, // so that piscina starts no other one when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
     concurrentTasksPerWorker: 1_000_000, // the dispatcher bounds what is shipped
@@ -63,14 +67,14 @@ export async function startPiscinaThread(
     ranOutOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
   });
   const exited = new Promise<void>((resolve) => {
-    // Everything the thread had posted was received before 'exit'; setImmediate lets the answers' promises settle too.
+    // Everything the thread had posted was received before 'exit'; setImmediate lets the promises of its chunks settle too.
     worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
   });
   let disposing: Promise<unknown> | undefined;
   const terminate = async (graceMs: number) => {
     if (graceMs > 0) {
       const disposed = new AbortController();
-      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // it died meanwhile
+      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // it has died
       await Promise.race([disposing, pause(graceMs, disposed.signal)]);
       disposed.abort();
     }
@@ -101,7 +105,7 @@ export async function startPiscinaThread(
       Atomics.notify(attention, ASKED);
       return request;
     },
-    hasHeard: (request) => Atomics.load(attention, HEARD) >= request,
+    hasAttended: (request) => Atomics.load(attention, HEARD) >= request,
     exited,
     ranOutOfMemory: () => ranOutOfMemory,
     terminate,

@@ -1,4 +1,4 @@
-/** A place where executions run, as the coordinator sees it: a worker thread, or this very thread with `threads: 0`. */
+/** A place where executions run, as the coordinator sees it: a worker thread, or its own thread with `threads: 0`. */
 import type { LogLine, OutcomeBatch, PlacementCounts, ProgressMessage } from '../../channel/protocol.js';
 import type { Manifest } from '../../tasks/manifest.js';
 
@@ -7,24 +7,27 @@ export interface Thread {
   readonly manifest: Manifest;
   /** Whether what runs here can be ended by force. */
   readonly isEnforceable: boolean;
-  /** Runs a chunk; resolves when all of it is over with the outcomes not reported before, rejects when the thread dies. */
+  /**
+   * Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before; rejects when the thread
+   * dies.
+   */
   run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
-  /** Tells it to look for cancelled runs; answers with the number of this request. */
+  /** Asks it to look for runs that must stop. Returns the number of this request. */
   attend(): number;
-  /** Whether it has looked since that request: else something holds its event loop. */
-  hasHeard(request: number): boolean;
+  /** Whether it has looked since that request. If not, something holds its event loop. */
+  hasAttended(request: number): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
   /** Whether it was ended because it needed more memory than it may have. */
   ranOutOfMemory?(): boolean;
   /**
-   * Ends it, whatever it runs; resolves when it is gone. What its executions share is disposed first if that is done
-   * within `graceMs`; 0 does not try.
+   * Ends it, whatever it runs; resolves when it is gone. First it disposes what its executions share, if it can do so within
+   * `graceMs`; with 0 it does not try.
    */
   terminate(graceMs: number): Promise<void>;
 }
 
-/** What a thread tells besides its answers. */
+/** What a thread reports beside the outcomes that end a chunk. */
 export interface ThreadEvents {
   onOutcomes(batch: OutcomeBatch): void;
   onProgress(message: ProgressMessage): void;

@@ -1,63 +1,63 @@
 /**
- * Watches the worker's links to Redis: tells of an outage when it begins and when it is over, a line each however many links
- * break and however often the client tries again, and counts the links that broke.
+ * Watches the worker's connections to Redis. Owns that an outage is logged once when it begins and once when it is over,
+ * however many links break and however often the client tries again, and counts the links that broke.
  */
-
 import { monotonicMs } from '../../core/clock.js';
 import { maskUrl } from '../../redis/url.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Connections } from '../connections.js';
 
-type LinkName = keyof Connections;
+type ConnectionName = keyof Connections;
 
 export class ConnectionWatch {
   /** How often each link broke. */
-  readonly disruptions: Record<LinkName, number> = { commands: 0, blocking: 0, subscriber: 0 };
+  readonly disruptions: Record<ConnectionName, number> = { commands: 0, blocking: 0, subscriber: 0 };
   readonly #url: string;
   readonly #logger: Logger;
-  readonly #broken = new Set<LinkName>();
-  #sinceMs = 0;
+  readonly #broken = new Set<ConnectionName>();
+  #outageSinceMs = 0;
   #lastProblem = '';
-  #isOver = false;
+  #hasEnded = false;
 
+  /** `url` is masked before it is logged. */
   constructor(url: string, logger: Logger) {
     this.#url = maskUrl(url);
     this.#logger = logger;
   }
 
-  /** Watches links that are open. */
+  /** Watches connections that are open. */
   watch(connections: Connections): void {
-    for (const name of Object.keys(connections) as LinkName[]) {
-      connections[name].on('close', () => this.#broke(name));
-      connections[name].on('ready', () => this.#isBack(name));
+    for (const name of Object.keys(connections) as ConnectionName[]) {
+      connections[name].on('close', () => this.#onClose(name));
+      connections[name].on('ready', () => this.#onReady(name));
     }
   }
 
-  /** An attempt to connect failed. The next ones mostly say the same. */
-  failed(problem: Error): void {
+  /** Logs an attempt to connect that failed, unless the one before failed in the same way. */
+  logFailure(problem: Error): void {
     if (problem.message !== this.#lastProblem) this.#logger.warn({}, problem.message);
     this.#lastProblem = problem.message;
   }
 
-  /** Links that close from now on are closed on purpose. */
+  /** From now on connections are closed on purpose. */
   end(): void {
-    this.#isOver = true;
+    this.#hasEnded = true;
   }
 
-  #broke(name: LinkName): void {
-    if (this.#isOver || this.#broken.has(name)) return; // also each attempt that fails
+  #onClose(name: ConnectionName): void {
+    if (this.#hasEnded || this.#broken.has(name)) return; // each failed attempt to connect closes it again
     this.disruptions[name] += 1;
     if (this.#broken.size === 0) {
-      this.#sinceMs = monotonicMs();
+      this.#outageSinceMs = monotonicMs();
       this.#logger.warn({ connection: name }, `the link to Redis at ${this.#url} broke: trying again`);
     }
     this.#broken.add(name);
   }
 
-  #isBack(name: LinkName): void {
+  #onReady(name: ConnectionName): void {
     if (!this.#broken.delete(name) || this.#broken.size > 0) return;
     this.#lastProblem = '';
-    const seconds = ((monotonicMs() - this.#sinceMs) / 1_000).toFixed(1);
+    const seconds = ((monotonicMs() - this.#outageSinceMs) / 1_000).toFixed(1);
     this.#logger.info({}, `Redis at ${this.#url} answers again, after ${seconds} s`);
   }
 }

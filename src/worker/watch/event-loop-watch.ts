@@ -1,19 +1,18 @@
 /**
- * Measures how late the coordinator's event loop is. Only with `threads: 0`, where tasks share it, can it be late for long:
- * then leases are in danger, and a warning says so while there is time.
+ * Measures how late the coordinator's event loop is. It can be late for long only with `threads: 0`, where tasks share it;
+ * leases are in danger then, and a warning says so while there is time.
  */
-
 import { monotonicMs } from '../../core/clock.js';
 import { aborted, Service } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 
-const EVERY_MS = 250;
-/** A delay counts as recent for so long: longer than probes wait for each other, mostly. */
+const PROBE_EVERY_MS = 250;
+/** For how long a delay counts as recent: usually longer than the time between two health checks. */
 const RECENT_MS = 5_000;
 
 export interface EventLoopWatchOptions {
   readonly logger: Logger;
-  /** A delay beyond this is worth a warning; `null` never warns. */
+  /** A delay of this many milliseconds or more is worth a warning; `null` never warns. */
   readonly warnsAfterMs: number | null;
 }
 
@@ -27,7 +26,7 @@ export class EventLoopWatch extends Service {
     this.#options = options;
   }
 
-  /** The longest delay of the last seconds, in milliseconds; the one that goes on included. */
+  /** The longest delay of the last five seconds, in milliseconds, including one that goes on. */
   get delayMs(): number {
     const nowMs = monotonicMs();
     const currentMs = this.#expectedMs === 0 ? 0 : Math.max(0, nowMs - this.#expectedMs);
@@ -35,17 +34,17 @@ export class EventLoopWatch extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    this.#expectedMs = monotonicMs() + EVERY_MS;
-    const timer = setInterval(() => this.#turn(), EVERY_MS).unref();
+    this.#expectedMs = monotonicMs() + PROBE_EVERY_MS;
+    const timer = setInterval(() => this.#probe(), PROBE_EVERY_MS).unref();
     await aborted(signal);
     clearInterval(timer);
     this.#expectedMs = 0;
   }
 
-  #turn(): void {
+  #probe(): void {
     const nowMs = monotonicMs();
     const delayMs = Math.max(0, nowMs - this.#expectedMs);
-    this.#expectedMs = nowMs + EVERY_MS;
+    this.#expectedMs = nowMs + PROBE_EVERY_MS;
     if (delayMs >= this.#worst.delayMs || nowMs - this.#worst.atMs > RECENT_MS) this.#worst = { delayMs, atMs: nowMs };
     const { logger, warnsAfterMs } = this.#options;
     if (warnsAfterMs === null || delayMs < warnsAfterMs) return;

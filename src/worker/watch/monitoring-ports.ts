@@ -1,6 +1,8 @@
 /**
- * The ports a worker can be watched by. They open before anything else, so that a port that is taken is told at once and the
- * probes of an orchestrator are answered while tasks load, and close last.
+ * Serves the ports by which a worker can be watched: health and metrics.
+ *
+ * They open before anything else, so that a port that is taken is reported at once and an orchestrator's probes are answered
+ * while tasks load, and they close last.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { HttpServer, Routes } from '../../observe/http.js';
@@ -12,75 +14,61 @@ import type { WorkerSettings } from '../options.js';
 import type { ConnectionWatch } from './connection-watch.js';
 import { EventLoopWatch } from './event-loop-watch.js';
 
-/** Delays are sampled so often: 50 wake-ups a second cost a thousandth of a core. */
+/** Time between two samples of the event loop's delay: 50 wake-ups a second cost a thousandth of a core. */
 const LOOP_RESOLUTION_MS = 20;
-/** A scrape does not wait longer for the server. */
+/** How long a scrape waits for the server at most. */
 const PATIENCE_MS = 1_000;
 
+export interface MonitoringPortsOptions {
+  /** Name of the docket. */
+  readonly docket: string;
+  readonly settings: WorkerSettings;
+  /** `null` when nothing is counted; not when there is a metrics port. */
+  readonly counters: TaskCounters | null;
+  readonly connectionWatch: Pick<ConnectionWatch, 'disruptions'>;
+  readonly logger: Logger;
+}
+
+interface Port {
+  readonly port: number;
+  /** The option that names it. */
+  readonly option: string;
+  readonly routes: Routes;
+}
+
 export class MonitoringPorts {
-  /** What is counted; `null` when nobody would read it. */
-  readonly tally: TaskCounters | null;
-  readonly #docket: string;
-  readonly #settings: WorkerSettings;
-  readonly #logger: Logger;
+  readonly #options: MonitoringPortsOptions;
   readonly #loop: EventLoopWatch;
   readonly #servers: HttpServer[] = [];
-  readonly #links: ConnectionWatch;
   #histogram: IntervalHistogram | undefined;
   #coordinator: Coordinator | null = null;
+  /** The question for the depths that is not answered yet. */
   #asking: ReturnType<MetricsSource['depths']> | null = null;
 
-  constructor(
-    docket: string,
-    settings: WorkerSettings,
-    tally: TaskCounters | null,
-    links: ConnectionWatch,
-    logger: Logger,
-  ) {
-    this.#docket = docket;
-    this.#settings = settings;
-    this.tally = tally;
-    this.#links = links;
-    this.#logger = logger;
+  constructor(options: MonitoringPortsOptions) {
+    const { settings, logger } = options;
+    this.#options = options;
     const warnsAfterMs = settings.threads === 0 ? settings.leaseMs / 4 : null;
     this.#loop = new EventLoopWatch({ logger, warnsAfterMs });
   }
 
   /** @throws PortUnavailableError */
   async open(): Promise<void> {
-    const { healthcheckPort, metricsPort, httpHost } = this.#settings;
+    const { settings, logger } = this.#options;
     this.#loop.start();
-    const ports: { readonly port: number; readonly option: string; readonly routes: Routes }[] = [];
-    if (metricsPort !== null) {
-      this.#histogram = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-      this.#histogram.enable();
-      const { metricsRoutes } = await import('../../observe/metrics.js');
-      ports.push({ port: metricsPort, option: 'metricsPort', routes: metricsRoutes(this.#metrics()) });
-    }
-    if (healthcheckPort !== null) {
-      const { healthRoutes } = await import('../../observe/health.js');
-      const routes = healthRoutes({
-        loopDelayMs: () => this.#loop.delayMs,
-        maximumLoopDelayMs: this.#settings.leaseMs,
-        notReadyBecause: () => (this.#coordinator ? this.#coordinator.notReadyBecause() : 'the worker is starting'),
-      });
-      const shared = ports[0];
-      if (shared && shared.port === healthcheckPort && healthcheckPort > 0) {
-        ports[0] = { ...shared, routes: new Map([...shared.routes, ...routes]) };
-      } else ports.push({ port: healthcheckPort, option: 'healthcheckPort', routes });
-    }
+    const ports = await this.#ports();
     if (ports.length === 0) return;
     const { serve } = await import('../../observe/http.js');
     for (const { port, option, routes } of ports) {
-      const server = await serve(routes, httpHost, port, option);
+      const server = await serve(routes, settings.httpHost, port, option);
       this.#servers.push(server);
       const pages = [...routes.keys()].map((path) => `${server.origin}${path}`);
-      this.#logger.info({ pages }, `listens on ${server.origin}`);
+      logger.info({ pages }, `listens on ${server.origin}`);
     }
   }
 
-  /** From now on this is who is asked. */
-  watch(coordinator: Coordinator): void {
+  /** From now on `coordinator` is asked. */
+  attach(coordinator: Coordinator): void {
     this.#coordinator = coordinator;
   }
 
@@ -91,23 +79,50 @@ export class MonitoringPorts {
     await Promise.all(this.#servers.splice(0).map((server) => server.close()));
   }
 
-  #metrics(): MetricsSource {
-    return {
-      docket: this.#docket,
-      worker: this.#settings.name,
-      tally: this.tally!,
+  /** The ports to open, with what each serves: one when both options name the same. */
+  async #ports(): Promise<Port[]> {
+    const { healthcheckPort, metricsPort } = this.#options.settings;
+    const ports: Port[] = [];
+    if (metricsPort !== null) ports.push({ port: metricsPort, option: 'metricsPort', routes: await this.#metrics() });
+    if (healthcheckPort === null) return ports;
+    const routes = await this.#health();
+    const shared = ports[0];
+    if (shared && shared.port === healthcheckPort && healthcheckPort > 0) {
+      return [{ ...shared, routes: new Map([...shared.routes, ...routes]) }];
+    }
+    return [...ports, { port: healthcheckPort, option: 'healthcheckPort', routes }];
+  }
+
+  async #health(): Promise<Routes> {
+    const { healthRoutes } = await import('../../observe/health.js');
+    return healthRoutes({
+      loopDelayMs: () => this.#loop.delayMs,
+      maximumLoopDelayMs: this.#options.settings.leaseMs,
+      notReadyBecause: () => (this.#coordinator ? this.#coordinator.notReadyBecause() : 'the worker is starting'),
+    });
+  }
+
+  async #metrics(): Promise<Routes> {
+    const { docket, settings, counters, connectionWatch } = this.#options;
+    this.#histogram = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+    this.#histogram.enable();
+    const { metricsRoutes } = await import('../../observe/metrics.js');
+    return metricsRoutes({
+      docket,
+      worker: settings.name,
+      counters: counters!,
       onThreads: () => this.#coordinator?.onThreads() ?? new Map(),
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,
-      disruptions: () => this.#links.disruptions,
+      disruptions: () => connectionWatch.disruptions,
       loopDelay: () => this.#loopDelay(),
       depths: () => this.#depths(),
-    };
+    });
   }
 
   #loopDelay(): LoopDelay {
     const histogram = this.#histogram!;
-    // Node counts from one sample to the next.
+    // Node measures from one sample to the next.
     const delayMs = (ns: number) => Math.max(0, ns / 1e6 - LOOP_RESOLUTION_MS);
     const isEmpty = histogram.count === 0;
     const [p50Ms, p99Ms] = [delayMs(histogram.percentile(50)), delayMs(histogram.percentile(99))];
@@ -116,8 +131,8 @@ export class MonitoringPorts {
     return delay;
   }
 
-  /** Commands wait for a server that is away, so only one may wait at a time. */
-  async #depths(): Promise<Awaited<ReturnType<MetricsSource['depths']>>> {
+  /** Asks at most one question at a time, because commands wait for a server that is away. */
+  async #depths(): ReturnType<MetricsSource['depths']> {
     if (!this.#coordinator) return null;
     this.#asking ??= this.#coordinator
       .depths()

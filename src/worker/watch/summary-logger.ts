@@ -1,4 +1,4 @@
-/** Tells every ten seconds in one line what was run, if anything was. */
+/** Logs every ten seconds in one line how many attempts started and how they ended, if there were any. */
 import { aborted, Service } from '../../core/service.js';
 import type { Count, TaskCounters } from '../../observe/task-counters.js';
 import type { Logger } from '../../tasks/context.js';
@@ -7,32 +7,35 @@ import type { AttemptRecorder } from './attempt-recorder.js';
 const EVERY_MS = 10_000;
 
 export class SummaryLogger extends Service {
-  readonly #tally: TaskCounters;
-  readonly #meter: AttemptRecorder;
+  readonly #counters: TaskCounters;
+  readonly #attempts: Pick<AttemptRecorder, 'onThreads'>;
   readonly #logger: Logger;
   #before = { started: 0, succeeded: 0, failed: 0, retried: 0 };
 
-  constructor(tally: TaskCounters, meter: AttemptRecorder, logger: Logger) {
+  constructor(counters: TaskCounters, attempts: Pick<AttemptRecorder, 'onThreads'>, logger: Logger) {
     super();
-    this.#tally = tally;
-    this.#meter = meter;
+    this.#counters = counters;
+    this.#attempts = attempts;
     this.#logger = logger;
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const timer = setInterval(() => this.#tell(), EVERY_MS);
+    const timer = setInterval(() => this.#logSummary(), EVERY_MS);
     await aborted(signal);
     clearInterval(timer);
-    this.#tell(); // the rest
+    this.#logSummary(); // what came after the last one
   }
 
-  #tell(): void {
-    const now = { started: this.#started(), succeeded: this.#count('succeeded'), failed: 0, retried: 0 };
-    now.failed = this.#count('failed');
-    now.retried = this.#count('retried');
+  #logSummary(): void {
+    const now = {
+      started: this.#started(),
+      succeeded: this.#total('succeeded'),
+      failed: this.#total('failed'),
+      retried: this.#total('retried'),
+    };
     const before = this.#before;
     this.#before = now;
-    const { recent } = this.#tally;
+    const { recent } = this.#counters;
     const [p50Ms, p99Ms] = [rounded(recent.quantile(0.5)), rounded(recent.quantile(0.99))];
     recent.reset();
     const [started, succeeded] = [now.started - before.started, now.succeeded - before.succeeded];
@@ -42,18 +45,19 @@ export class SummaryLogger extends Service {
     this.#logger.info({ started, succeeded, failed, retried, p50Ms, p99Ms }, text);
   }
 
+  /** Includes the attempts that are still on their threads, which the counters do not. */
   #started(): number {
-    let started = this.#count('started');
-    for (const { begun } of this.#meter.onThreads().values()) started += begun;
+    let started = this.#total('started');
+    for (const { begun } of this.#attempts.onThreads().values()) started += begun;
     return started;
   }
 
-  #count(count: Count): number {
-    return this.#tally.total(count);
+  #total(count: Count): number {
+    return this.#counters.total(count);
   }
 }
 
-/** To three digits: they are not exact anyway. */
+/** To three digits: quantiles are not exact anyway. */
 function rounded(ms: number): number {
   return Number(ms.toPrecision(3));
 }

@@ -7,9 +7,9 @@ import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AdmissionCheck, AdmissionRequest, AdmissionResult } from '../../../src/redis/admission-store.js';
 import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
+import type { Entry } from '../../../src/redis/entry.js';
 import type { Keys } from '../../../src/redis/keys.js';
 import type { AdmissionStage } from '../../../src/redis/schema.js';
-import type { Entry } from '../../../src/redis/stream-reader.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
@@ -73,10 +73,11 @@ async function openBench(url: string): Promise<Bench> {
     add: async (key) => (key === undefined ? await lean.add('noop') : await fleet.docket.add('noop', {}, { key })).key,
     async read(count = 100) {
       // Without BLOCK there is no wait for what does not come.
-      const entries: Entry[] = await readEntries(blocking, keys, 'me', count, 1);
+      const entries: Entry[] = await readEntries(blocking, keys, { consumer: 'me', count, blockMs: 1 });
       return entries.map((entry) => deliveryOf(entry, () => ({})));
     },
-    apply: (deliveries, gatesOf) => admit(redis, keys, 'me', 'me', deliveries.map(applicant(gatesOf))),
+    apply: (deliveries, gatesOf) =>
+      admit(redis, keys, { worker: 'me', consumer: 'me' }, deliveries.map(applicant(gatesOf))),
     settle: async (settlements) => (await settle(redis, keys, settlements)).fenced.length,
     async passOn(tokens) {
       const left = new Set(tokens);
@@ -104,7 +105,7 @@ const applicant =
     const id = record === null ? keyOf(delivery) : '';
     const { attempt, ttlMs } = envelope;
     const ticket = ticketOf(delivery);
-    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, gates: gatesOf(delivery) };
+    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, checks: gatesOf(delivery) };
   };
 
 function completed(delivery: Delivery): Settlement {
@@ -212,7 +213,8 @@ describeEachServer('slots', (url) => {
       } else if (one.do === 'read') unread.push(...(await bench.read(one.count)));
       else if (one.do === 'apply') await apply(one.count);
       else if (one.do === 'move') await bench.move();
-      else if (one.do === 'sweep') await sweep(bench.redis, bench.keys, 60_000, 0, 100, '0');
+      else if (one.do === 'sweep')
+        await sweep(bench.redis, bench.keys, { leaseMs: 60_000, pauseMs: 0, limit: 100, cursor: '0' });
       else if (one.do === 'cancel') {
         const key = [...stacks.keys()][one.pick % Math.max(1, stacks.size)];
         // One that runs is told, and goes on here; an id without a record that is not parked is remembered, no more.
@@ -345,7 +347,7 @@ describeEachServer('slots', (url) => {
     const all = await bench.read();
     expect(await bench.apply(all, gatesOf)).toEqual([null, null, 'parked', 'parked']);
     await bench.redis.del(bench.keys.work);
-    const look = () => sweep(bench.redis, bench.keys, 60_000, 0, 100, '0');
+    const look = () => sweep(bench.redis, bench.keys, { leaseMs: 60_000, pauseMs: 0, limit: 100, cursor: '0' });
     await look();
     await ensureGroups(bench.redis, bench.keys);
     const woken = await bench.read();

@@ -40,13 +40,13 @@ test('a chunk is read as it was written, item by item', () => {
   expect(plain(decodeChunk(encode(items)))).toEqual(plain(items));
 });
 
-test('a chunk may be empty, or hold hundreds of items', () => {
+test('a chunk can be empty, or hold hundreds of items', () => {
   expect(decodeChunk(encode([]))).toEqual([]);
   const many = Array.from({ length: 512 }, (_, row) => ({ ...item, row, message: Buffer.from(`message ${row}`) }));
   expect(plain(decodeChunk(encode(many)))).toEqual(plain(many));
 });
 
-test('a chunk has memory of its own, and arrives whole when that is transferred', () => {
+test('a chunk has memory of its own, and arrives whole when it is transferred', () => {
   const chunk = encode(items);
   expect(chunk.byteLength).toBe(chunk.buffer.byteLength);
   const copy = [...chunk];
@@ -56,7 +56,7 @@ test('a chunk has memory of its own, and arrives whole when that is transferred'
   expect(plain(decodeChunk(received))).toEqual(plain(items));
 });
 
-test('a chunk stays as it is while the next one is written', () => {
+test('a chunk does not change while the next one is written', () => {
   const first = encode(items);
   encode([{ ...item, message: Buffer.alloc(5_000, 1) }]);
   expect(plain(decodeChunk(first))).toEqual(plain(items));
@@ -86,7 +86,7 @@ function visited(collector: OutcomeCollector): Map<number, Outcome> {
   return seen;
 }
 
-test('each row gets its own outcome back, across the border of threads', () => {
+test('each shipment gets its own outcome across the border of threads', () => {
   const collector = new OutcomeCollector();
   for (const [row, outcome] of outcomes) collector.add(row, outcome);
   expect(collector.size).toBe(outcomes.length);
@@ -102,7 +102,7 @@ test('each row gets its own outcome back, across the border of threads', () => {
   }
 });
 
-test('what was taken is not there to be taken again', () => {
+test('outcomes are taken once only', () => {
   const collector = new OutcomeCollector();
   collector.add(1, { kind: 'completed', result: Buffer.from('one') });
   const first = collector.take();
@@ -113,19 +113,19 @@ test('what was taken is not there to be taken again', () => {
   expect(first.withResult).toEqual([1]);
 });
 
-test('results cross without the memory they were written into', () => {
+test('results cross without the rest of the memory in which they were written', () => {
   const pool = Buffer.alloc(1_000_000);
   const collector = new OutcomeCollector();
   collector.add(1, { kind: 'completed', result: pool.subarray(10, 20) });
   expect(collector.take().bytes!.buffer.byteLength).toBe(10);
 });
 
-test('messages of progress come with the outcomes, and only when there are any', () => {
+test('progress messages come with the outcomes, and only when there are any', () => {
   const collector = new OutcomeCollector();
   collector.add(1, { kind: 'completed', result: null });
   expect(collector.take()).not.toHaveProperty('messages');
   collector.add(2, { kind: 'completed', result: null });
-  collector.addMessage({ ticket: 2, message: 'nearly' });
-  expect(structuredClone(collector.take()).messages).toEqual([{ ticket: 2, message: 'nearly' }]);
+  collector.addMessage({ shipmentId: 2, message: 'nearly' });
+  expect(structuredClone(collector.take()).messages).toEqual([{ shipmentId: 2, message: 'nearly' }]);
   expect(collector.take()).not.toHaveProperty('messages');
 });

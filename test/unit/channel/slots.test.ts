@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
+import { hasBegun, SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import { builtUrl } from '../../support/built.js';
 
 const { free, shipped, started, finished, revoked, returned } = SlotState;
 
-/** A table of one row in the given state, and the epoch of its shipping. */
+/** Returns a table of one row in the given state, and the epoch of its shipment. */
 function tableIn(state: SlotState) {
   const table = new SlotTable(1);
   if (state === free) return { table, epoch: 1 };
@@ -21,26 +21,26 @@ function tableIn(state: SlotState) {
 
 const NAMES = Object.entries(SlotState);
 
-describe.each(NAMES)('a row that is %s', (name, state) => {
-  test('begins only when it is shipped', () => {
+describe.each(NAMES)('a row in the state %s', (name, state) => {
+  test('begins only when it was shipped', () => {
     const { table, epoch } = tableIn(state);
     expect(table.begin(0, epoch, 1)).toBe(state === shipped);
     expect(table.state(0)).toBe(state === shipped ? started : state);
   });
 
-  test('is revoked only when it is shipped', () => {
+  test('is revoked only when it was shipped', () => {
     const { table, epoch } = tableIn(state);
     expect(table.revoke(0, epoch)).toBe(state === shipped);
     expect(table.state(0)).toBe(state === shipped ? revoked : state);
   });
 
-  test('ends only when it has started', () => {
+  test('ends only when it was started', () => {
     const { table, epoch } = tableIn(state);
     table.end(0, epoch, 200, false);
     expect(table.state(0)).toBe(state === started ? finished : state);
   });
 
-  test('does nothing for another epoch', () => {
+  test('does not change for another epoch', () => {
     const { table, epoch } = tableIn(state);
     for (const other of [epoch + 1, epoch - 1, 0]) {
       expect([table.begin(0, other, 1), table.revoke(0, other)]).toEqual([false, false]);
@@ -49,7 +49,7 @@ describe.each(NAMES)('a row that is %s', (name, state) => {
     expect(table.state(0), name).toBe(state);
   });
 
-  test('is free once it is freed, and gets another epoch with the next shipping', () => {
+  test('is free once it was freed, and gets another epoch with the next shipment', () => {
     const { table, epoch } = tableIn(state);
     table.free(0);
     expect(table.state(0)).toBe(free);
@@ -60,7 +60,7 @@ describe.each(NAMES)('a row that is %s', (name, state) => {
   });
 });
 
-test('rows do not touch one another', () => {
+test('rows do not affect each other', () => {
   const table = new SlotTable(3);
   const epochs = [0, 1, 2].map((row) => table.ship(row));
   table.begin(0, epochs[0]!, 10);
@@ -71,20 +71,23 @@ test('rows do not touch one another', () => {
   expect(table.rows).toBe(3);
 });
 
-test.each(Object.values(StopReason))('a stop with reason %d means one shipping, not the next tenant', (reason) => {
-  const table = new SlotTable(1);
-  const first = table.ship(0);
-  expect(table.stopReason(0, first)).toBe(null);
-  table.cancel(0, first, reason);
-  expect(table.stopReason(0, first)).toBe(reason);
-  table.free(0);
-  const second = table.ship(0);
-  expect(table.stopReason(0, second)).toBe(null);
-  table.cancel(0, first, reason); // late
-  expect(table.stopReason(0, second)).toBe(null);
-});
+test.each(Object.values(StopReason))(
+  'a stop with reason %d applies to one shipment and not to the next one',
+  (reason) => {
+    const table = new SlotTable(1);
+    const first = table.ship(0);
+    expect(table.stopReason(0, first)).toBe(null);
+    table.cancel(0, first, reason);
+    expect(table.stopReason(0, first)).toBe(reason);
+    table.free(0);
+    const second = table.ship(0);
+    expect(table.stopReason(0, second)).toBe(null);
+    table.cancel(0, first, reason); // late
+    expect(table.stopReason(0, second)).toBe(null);
+  },
+);
 
-test('a run that is to stop with the highest epoch there is can be told so', () => {
+test('an attempt with the highest epoch can be asked to stop', () => {
   const table = new SlotTable(1);
   new Int32Array(table.buffer)[0] = (2 ** 28 - 2) << 3;
   const epoch = table.ship(0);
@@ -93,7 +96,7 @@ test('a run that is to stop with the highest epoch there is can be told so', () 
   expect(table.stopReason(0, epoch)).toBe(StopReason.interrupted);
 });
 
-test('a deadline holds for its row until it is lifted or the row is shipped anew', () => {
+test('a deadline stays on its row until it is removed or the row is shipped again', () => {
   const table = new SlotTable(2);
   table.ship(0);
   table.setDeadline(0, 1_234.5);
@@ -106,7 +109,7 @@ test('a deadline holds for its row until it is lifted or the row is shipped anew
   expect(table.deadline(0)).toBe(0);
 });
 
-test('epochs go round without ever being 0, which no cancel means', () => {
+test('epochs wrap around without ever being 0, which means no cancel', () => {
   const table = new SlotTable(1);
   const words = new Int32Array(table.buffer);
   words[0] = (2 ** 28 - 2) << 3;
@@ -119,7 +122,7 @@ test('epochs go round without ever being 0, which no cancel means', () => {
   expect(epochs).toEqual([2 ** 28 - 1, 1, 2]);
 });
 
-test('it tells when a run began and how long it took', () => {
+test('the table keeps when an attempt began and how long it took', () => {
   const table = new SlotTable(2);
   const epoch = table.ship(1);
   table.begin(1, epoch, 1_234.5);
@@ -128,7 +131,7 @@ test('it tells when a run began and how long it took', () => {
   expect(table.durationMs(1)).toBe(66.25);
 });
 
-test('a table that another thread opens is the same one', () => {
+test('a table that another thread opens has the same rows', () => {
   const table = new SlotTable(4);
   const opened = new SlotTable(table.buffer);
   const epoch = table.ship(3);
@@ -137,7 +140,7 @@ test('a table that another thread opens is the same one', () => {
   expect(table.state(3)).toBe(started);
 });
 
-test('of a thread that begins and one that revokes, exactly one wins, in each of 40,000 races', async () => {
+test('exactly one of begin and revoke wins in each of 40,000 races between two threads', async () => {
   const ROUNDS = 500;
   const ROWS = 80;
   const table = new SlotTable(ROWS);
@@ -200,7 +203,7 @@ test('of a thread that begins and one that revokes, exactly one wins, in each of
   expect(Math.min(total.begin, total.revoke)).toBeGreaterThan(0); // it was a race
 });
 
-test('progress is that of the run, and starts anew with each', () => {
+test('progress belongs to an attempt, and starts anew with the next one', () => {
   const table = new SlotTable(2);
   const epoch = table.ship(1);
   table.begin(1, epoch, 10);
@@ -214,4 +217,8 @@ test('progress is that of the run, and starts anew with each', () => {
   table.free(1);
   table.begin(1, table.ship(1), 20);
   expect([table.current(1), table.total(1)]).toEqual([0, 100]);
+});
+
+test.each(NAMES)('whether a row that is %s holds times and progress of its own run', (name, state) => {
+  expect(hasBegun(state)).toBe(['started', 'finished', 'returned'].includes(name));
 });

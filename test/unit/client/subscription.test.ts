@@ -1,10 +1,10 @@
 /** The order of events and readings, which come over two connections. */
 import { expect, test } from 'vitest';
-import { type Subscribed, Subscription } from '../../../src/client/subscription.js';
+import { Subscription, type SubscriptionSource } from '../../../src/client/subscription.js';
 import { ExecutionNotFoundError, RedisUnavailableError } from '../../../src/core/errors.js';
 import type { ExecutionState } from '../../../src/core/states.js';
-import { parseEvent } from '../../../src/redis/events.js';
-import type { ExecutionRecord } from '../../../src/redis/producer-store.js';
+import { parseEvent, type RecordEvent } from '../../../src/redis/events.js';
+import type { ExecutionRecord } from '../../../src/redis/record.js';
 import type { ExecutionEvent } from '../../../src/tasks/events.js';
 import { type Deferred, deferred } from '../../support/wait.js';
 
@@ -34,9 +34,9 @@ const progressEvent = (current: number, us: number, message = '') =>
 function setUp() {
   const readings: Deferred<ExecutionRecord | null>[] = [];
   const closing = new AbortController();
-  let publish: (event: string | null) => void = () => {};
+  let publish: (event: RecordEvent | null) => void = () => {};
   let isWatching = false;
-  const subscribed: Subscribed = {
+  const source: SubscriptionSource = {
     key: 'k',
     generation: GENERATION,
     read: () => {
@@ -53,20 +53,20 @@ function setUp() {
     },
     closed: closing.signal,
   };
-  const subscription = new Subscription(subscribed);
-  const told: string[] = [];
+  const subscription = new Subscription(source);
+  const emitted: string[] = [];
   const ended = (async () => {
-    for await (const event of { [Symbol.asyncIterator]: () => subscription }) told.push(shown(event));
+    for await (const event of { [Symbol.asyncIterator]: () => subscription }) emitted.push(shown(event));
   })();
-  ended.catch(() => {}); // told where it is awaited
+  ended.catch(() => {}); // reported where it is awaited
   return {
-    told,
+    emitted,
     ended,
     closing,
     isWatching: () => isWatching,
     publish: async (...events: (string | null)[]) => {
       await turn();
-      for (const event of events) publish(event);
+      for (const event of events) publish(event === null ? null : parseEvent(event));
       await turn();
     },
     answer: async (reading: ExecutionRecord | null | Error) => {
@@ -86,78 +86,78 @@ function shown(event: ExecutionEvent): string {
 }
 
 test('events that come before the first reading follow it, unless it has them', async () => {
-  const { told, publish, answer } = setUp();
+  const { emitted, publish, answer } = setUp();
   await publish(stateEvent('running', 10), progressEvent(1, 20), stateEvent('scheduled', 40));
   await answer(record('running', 2, 30));
-  expect(told).toEqual(['running', '2', 'scheduled', '0']);
+  expect(emitted).toEqual(['running', '2', 'scheduled', '0']);
 });
 
 test('a reading that is older than an event is left out', async () => {
-  const { told, publish, answer } = setUp();
+  const { emitted, publish, answer } = setUp();
   await answer(record('running', 0, 10));
   await publish(null, progressEvent(5, 30));
   await answer(record('running', 4, 20));
-  expect(told).toEqual(['running', '0', '5']);
+  expect(emitted).toEqual(['running', '0', '5']);
 });
 
 test('an event that is older than a reading is left out', async () => {
-  const { told, publish, answer } = setUp();
+  const { emitted, publish, answer } = setUp();
   await answer(record('running', 0, 10));
   await publish(null);
   await answer(record('running', 5, 30));
   await publish(progressEvent(4, 20), progressEvent(6, 40));
-  expect(told).toEqual(['running', '0', '5', '6']);
+  expect(emitted).toEqual(['running', '0', '5', '6']);
 });
 
-test('an end is told whatever the clock of the server does', async () => {
+test('an end is emitted whatever the clock of the server does', async () => {
   const [byEvent, byReading] = [setUp(), setUp()];
   for (const { answer } of [byEvent, byReading]) await answer(record('running', 0, 100));
   await byEvent.publish(stateEvent('completed', 50));
   await byReading.publish(null);
   await byReading.answer(record('completed', 7, 50));
   await Promise.all([byEvent.ended, byReading.ended]);
-  expect([byEvent.told, byReading.told]).toEqual([
+  expect([byEvent.emitted, byReading.emitted]).toEqual([
     ['running', '0', 'completed'],
     ['running', '0', '7', 'completed'],
   ]);
   expect([byEvent.isWatching(), byReading.isWatching()]).toEqual([false, false]);
 });
 
-test('progress starts anew with the next run, and only then', async () => {
-  const { told, publish, answer } = setUp();
+test('progress starts at 0 with the next attempt, and only then', async () => {
+  const { emitted, publish, answer } = setUp();
   await answer(record('scheduled', 1, 10));
   await publish(stateEvent('queued', 20), stateEvent('running', 30), progressEvent(5, 40));
   await publish(stateEvent('scheduled', 50), stateEvent('queued', 60), progressEvent(2, 70), stateEvent('running', 80));
-  expect(told).toEqual(['scheduled', '1', 'queued', 'running', '5', 'scheduled', '0', 'queued', '2', 'running']);
+  expect(emitted).toEqual(['scheduled', '1', 'queued', 'running', '5', 'scheduled', '0', 'queued', '2', 'running']);
 });
 
-test('nothing is told twice', async () => {
-  const { told, publish, answer } = setUp();
+test('nothing is emitted twice', async () => {
+  const { emitted, publish, answer } = setUp();
   await answer(record('running', 2, 10));
   await publish(null, progressEvent(2, 10), stateEvent('running', 10));
   await answer(record('running', 2, 20));
-  expect(told).toEqual(['running', '2']);
+  expect(emitted).toEqual(['running', '2']);
 });
 
-test('events of another generation are not its own: an older one is left out, a newer one ends it', async () => {
-  const { told, ended, publish, answer } = setUp();
+test('an event of an older generation is left out, one of a newer generation ends the subscription', async () => {
+  const { emitted, ended, publish, answer } = setUp();
   await answer(record('queued', 0, 10));
   await publish(stateEvent('completed', 20, GENERATION - 1));
-  expect(told).toEqual(['queued', '0']);
+  expect(emitted).toEqual(['queued', '0']);
   await publish(stateEvent('queued', 30, GENERATION + 1));
   await ended;
-  expect(told).toEqual(['queued', '0']);
+  expect(emitted).toEqual(['queued', '0']);
 });
 
-test('a reading that fails with its connection is made up for; any other failure ends it', async () => {
-  const { told, ended, publish, answer, isWatching } = setUp();
+test('a reading that fails with its connection is repeated; any other failure ends the subscription', async () => {
+  const { emitted, ended, publish, answer, isWatching } = setUp();
   await answer(new RedisUnavailableError('away'));
   await publish(null);
   await answer(record('queued', 0, 10));
   await publish(null);
   await answer(new ExecutionNotFoundError('k'));
   await expect(ended).rejects.toThrow(ExecutionNotFoundError);
-  expect(told).toEqual(['queued', '0']);
+  expect(emitted).toEqual(['queued', '0']);
   expect(isWatching()).toBe(false);
 });
 
@@ -169,7 +169,7 @@ test('ends with the docket', async () => {
   expect(isWatching()).toBe(false);
 });
 
-test('an event is read as it was written', () => {
+test('an event is parsed as it was written', () => {
   expect(parseEvent(progressEvent(3, 9, 'two\nlines'))).toEqual({
     generation: GENERATION,
     timeUs: 9,

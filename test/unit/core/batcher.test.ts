@@ -4,7 +4,7 @@ import { type Deferred, deferred } from '../../support/wait.js';
 
 const LIMITS: BatchLimits<number> = { maxItems: 4, maxBytes: 100, maxInFlight: 2, sizeOf: () => 1 };
 
-/** A batcher whose batches are answered by hand. */
+/** A batcher whose batches the test answers. */
 function manual(limits: Partial<BatchLimits<number>> = {}) {
   const batches: number[][] = [];
   const answers: Deferred<void>[] = [];
@@ -20,10 +20,10 @@ function manual(limits: Partial<BatchLimits<number>> = {}) {
   return { batcher, batches, answer: (i: number) => answers[i]!.resolve() };
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets all pending ticks and promises run. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('what one tick pushes is one batch', async () => {
+test('items pushed in one tick form one batch', async () => {
   const { batcher, batches } = manual();
   for (const item of [1, 2, 3]) batcher.push(item);
   expect(batches).toEqual([]); // not before the tick is over
@@ -31,14 +31,14 @@ test('what one tick pushes is one batch', async () => {
   expect(batches).toEqual([[1, 2, 3]]);
 });
 
-test('a batch leaves before timers and I/O have their turn', async () => {
+test('a batch is sent before timers and I/O have their turn', async () => {
   const { batcher, batches } = manual();
   batcher.push(1);
   await new Promise<void>((resolve) => process.nextTick(resolve));
   expect(batches).toEqual([[1]]);
 });
 
-test('what comes while the batches in flight have no answer collects into the largest batches', async () => {
+test('items pushed while the batches in flight are unanswered collect into batches of the largest size', async () => {
   const { batcher, batches, answer } = manual();
   for (const item of [1, 2, 3, 4, 5, 6, 7, 8]) {
     batcher.push(item);
@@ -53,7 +53,7 @@ test('what comes while the batches in flight have no answer collects into the la
   expect(batches).toEqual([[1], [2], [3, 4, 5, 6], [7, 8]]);
 });
 
-test('never more batches are in flight than allowed, however much is pushed at once', async () => {
+test('no more batches than allowed are in flight, however many items are pushed at once', async () => {
   const { batcher, batches, answer } = manual();
   for (let item = 0; item < 20; item++) batcher.push(item);
   for (let answered = 0; answered < 5; answered++) {
@@ -64,14 +64,14 @@ test('never more batches are in flight than allowed, however much is pushed at o
   expect(batches.flat()).toEqual(Array.from({ length: 20 }, (_, item) => item));
 });
 
-test('a batch ends before the bytes it may have, and a larger item travels alone', async () => {
+test('a batch takes no more than its bytes, and a larger item travels alone', async () => {
   const { batcher, batches } = manual({ maxInFlight: 10, maxBytes: 10, sizeOf: (item) => item });
   for (const item of [4, 6, 1, 99, 5, 5, 5]) batcher.push(item);
   await turn();
   expect(batches).toEqual([[4, 6], [1], [99], [5, 5], [5]]);
 });
 
-test('idle resolves when everything has its answer, and at once when there is nothing', async () => {
+test('idle resolves when every item has its reply, and at once when there is none', async () => {
   const { batcher, answer } = manual();
   await batcher.idle();
   for (let item = 0; item < 6; item++) batcher.push(item);
@@ -88,7 +88,7 @@ test('idle resolves when everything has its answer, and at once when there is no
   await batcher.idle();
 });
 
-test('idle waits for what is pushed while it waits', async () => {
+test('idle waits for items that are pushed while it waits', async () => {
   const { batcher, batches, answer } = manual({ maxInFlight: 1 });
   batcher.push(1);
   await turn();
@@ -110,7 +110,7 @@ test('each request gets the output of its item', async () => {
   expect(await Promise.all(items.map((item) => batcher.add(item)))).toEqual(items.map(String));
 });
 
-test('a batch that fails rejects its own items only', async () => {
+test('a batch that fails rejects only its own items', async () => {
   const send = async (batch: number[]) => {
     if (batch.includes(5)) throw new Error(`lost ${batch.join()}`);
     return batch;
@@ -122,7 +122,7 @@ test('a batch that fails rejects its own items only', async () => {
   await batcher.idle();
 });
 
-test('a sender that throws at once rejects its items too', async () => {
+test('a send function that throws synchronously rejects its items', async () => {
   const send = () => {
     throw new Error('broken');
   };
@@ -131,7 +131,7 @@ test('a sender that throws at once rejects its items too', async () => {
   await expect(batcher.add(2)).rejects.toThrow('broken');
 });
 
-test('sendInBatches answers batch by batch in the order of the items, whatever the order of the answers', async () => {
+test('sendInBatches returns the batches in the order of the items, whatever the order of the replies', async () => {
   const items = Array.from({ length: 11 }, (_, item) => item);
   const answers: Deferred<void>[] = [];
   const sending = sendInBatches(
@@ -158,7 +158,7 @@ test('sendInBatches answers batch by batch in the order of the items, whatever t
   ]);
 });
 
-test('sendInBatches goes on after a batch that failed, and tells which', async () => {
+test('sendInBatches reports the batch that failed, and the other batches in flight complete', async () => {
   const failure = new Error('lost');
   const send = async (batch: number[]) => {
     if (batch.includes(5)) throw failure;
@@ -171,7 +171,7 @@ test('sendInBatches goes on after a batch that failed, and tells which', async (
   ]);
 });
 
-test('sendInBatches sends nothing when there is nothing', async () => {
+test('sendInBatches sends nothing when there are no items', async () => {
   const send = () => Promise.reject(new Error('called'));
   expect(await sendInBatches([], send, LIMITS)).toEqual([]);
 });

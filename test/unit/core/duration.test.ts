@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Duration, parseDuration, toMs } from '../../../src/core/duration.js';
 import { InvalidOptionError } from '../../../src/core/errors.js';
 
-describe('in code', () => {
+describe('a duration in code', () => {
   test.each<[Duration, number]>([
     [0, 0],
     [250, 250],
@@ -19,7 +19,7 @@ describe('in code', () => {
     ['0.5d', 43_200_000],
     ['007s', 7_000],
     ['3650000d', 315_360_000_000_000],
-  ])('%j is %d ms', (duration, ms) => {
+  ])('%j means %d ms', (duration, ms) => {
     expect(toMs(duration, 'when')).toBe(ms);
   });
 
@@ -52,14 +52,14 @@ describe('in code', () => {
     true,
     5n,
     new Date(5),
-  ])('%o is no duration', (duration) => {
+  ])('%o is refused', (duration) => {
     const error = errorOf(() => toMs(duration as Duration, 'retry.delay'));
     expect(error).toBeInstanceOf(InvalidOptionError);
     expect(error).toMatchObject({ option: 'retry.delay', message: expect.stringMatching(/^retry\.delay: expected /) });
   });
 });
 
-describe('on a command line', () => {
+describe('a duration on a command line', () => {
   test.each([
     ['250ms', 250],
     ['30s', 30_000],
@@ -69,7 +69,7 @@ describe('on a command line', () => {
     ['59:59', 3_599_000],
     ['01:02:03', 3_723_000],
     ['100:00:00', 360_000_000],
-  ])('%s is %d ms', (text, ms) => {
+  ])('%s means %d ms', (text, ms) => {
     expect(parseDuration(text, '--when')).toBe(ms);
   });
 

@@ -8,7 +8,7 @@ test('a hundred thousand ids of two generators are all different', () => {
   expect(ids.size).toBe(100_000);
 });
 
-test('ids are in the order in which they were made, also within a millisecond', () => {
+test('ids sort in the order of their creation, also within a millisecond', () => {
   let now = 1_790_000_000_000;
   const generate = createIdGenerator(() => now);
   const ids: string[] = [];
@@ -20,7 +20,7 @@ test('ids are in the order in which they were made, also within a millisecond', 
   expect(new Set(ids).size).toBe(9_000);
 });
 
-test('ids of different generators are in the order of their milliseconds', () => {
+test('ids of different generators sort by their milliseconds', () => {
   let now = 1_790_000_000_000;
   const generators = Array.from({ length: 5 }, () => createIdGenerator(() => now));
   for (let i = 0; i < 100; i++) generators[0]!(); // counters apart
@@ -32,7 +32,7 @@ test('ids of different generators are in the order of their milliseconds', () =>
   expect([...ids].sort()).toEqual(ids);
 });
 
-test('ids stay in order when the clock is set back', () => {
+test('ids keep their order when the clock is set back', () => {
   const times = [1_790_000_000_100, 101, 1_790_000_000_099, 1_790_000_000_100, 1_790_000_000_101, 0];
   const pending = [...times];
   const generate = createIdGenerator(() => pending.shift()!);

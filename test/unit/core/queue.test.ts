@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { Queue } from '../../../src/core/queue.js';
 
-test('what came first leaves first', () => {
+test('the item that was pushed first leaves first', () => {
   const queue = new Queue<number>();
   for (const item of [1, 2, 3]) queue.push(item);
   expect([queue.peek(), queue.shift(), queue.shift(), queue.shift(), queue.shift()]).toEqual([1, 1, 2, 3, undefined]);
 });
 
-test('what is put back leaves before all else, the last one put back first', () => {
+test('items that are put back leave before all others, the last one first', () => {
   const queue = new Queue<string>();
   queue.push('c');
   queue.unshift('b');
@@ -18,7 +18,7 @@ test('what is put back leaves before all else, the last one put back first', () 
   expect([queue.shift(), queue.shift(), queue.shift(), queue.shift()]).toEqual(['a', 'b', 'c', 'd']);
 });
 
-test('clear empties it and answers with everything in order', () => {
+test('clear empties the queue and returns its items in order', () => {
   const queue = new Queue<number>();
   for (const item of [1, 2, 3]) queue.push(item);
   queue.shift();
@@ -27,7 +27,7 @@ test('clear empties it and answers with everything in order', () => {
   expect([queue.length, queue.peek(), queue.shift()]).toEqual([0, undefined, undefined]);
 });
 
-test('removeIf keeps the order of what stays', () => {
+test('removeIf keeps the order of the remaining items', () => {
   const queue = new Queue<number>();
   for (const item of [2, 3, 4, 5]) queue.push(item);
   queue.unshift(1);
@@ -35,7 +35,7 @@ test('removeIf keeps the order of what stays', () => {
   expect([...queue]).toEqual([1, 3, 5]);
 });
 
-test('it behaves like an array, whatever is done to it', () => {
+test('a queue behaves like an array under any operations', () => {
   const queue = new Queue<number>();
   let model: number[] = [];
   const random = randomOf(7);
@@ -59,7 +59,7 @@ test('it behaves like an array, whatever is done to it', () => {
   expect([...queue]).toEqual(model);
 });
 
-test('a long queue is worked off in linear time', () => {
+test('a long queue is emptied in linear time', () => {
   const queue = new Queue<number>();
   const items = 300_000;
   for (let i = 0; i < items; i++) queue.push(i);

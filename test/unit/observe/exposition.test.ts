@@ -24,14 +24,14 @@ test.each([
 });
 
 test('names with quotes, backslashes and line ends come through whole', async () => {
-  const tally = new TaskCounters();
+  const counters = new TaskCounters();
   const names = ['a"b', 'a\\b', 'a\nb', 'a\\nb', '{x="y"}', 'ü 💳', ' '];
-  tally.know(names);
-  for (const name of names) tally.of(name).started += 1;
+  counters.addTasks(names);
+  for (const name of names) counters.of(name).started += 1;
   const routes = metricsRoutes({
     docket: 'd',
     worker: 'w"\n',
-    tally,
+    counters,
     onThreads: () => new Map([['a"b', { begun: 2, running: 1 }]]),
     threads: () => 1,
     strikes: () => 0,

@@ -1,48 +1,52 @@
 import { describe, expect, test } from 'vitest';
 import { BOUNDS_MS, Histogram, RecentDurations } from '../../../src/observe/histogram.js';
-import { OTHER, TaskCounters } from '../../../src/observe/task-counters.js';
+import { OTHER_LABEL, TaskCounters } from '../../../src/observe/task-counters.js';
 
-describe('a tally', () => {
-  test('counts known tasks by name, from 0 on, and all else together', () => {
-    const tally = new TaskCounters();
-    tally.know(['charge', 'send']);
-    tally.of('charge').started += 2;
-    for (const name of ['x', 'y', 'x', 'constructor', '__proto__']) tally.of(name).started += 1;
-    expect(Array.from(tally.tasks(), ([label, counts]) => [label, counts.started])).toEqual([
+describe('task counters', () => {
+  test('count loaded tasks by name, from 0 on, and all others together', () => {
+    const counters = new TaskCounters();
+    counters.addTasks(['charge', 'send']);
+    counters.of('charge').started += 2;
+    for (const name of ['x', 'y', 'x', 'constructor', '__proto__']) counters.of(name).started += 1;
+    expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.started])).toEqual([
       ['charge', 2],
       ['send', 0],
-      [OTHER, 5],
+      [OTHER_LABEL, 5],
     ]);
-    expect([tally.labelOf('charge'), tally.labelOf('x'), tally.total('started')]).toEqual(['charge', OTHER, 7]);
+    expect([counters.labelOf('charge'), counters.labelOf('x'), counters.total('started')]).toEqual([
+      'charge',
+      OTHER_LABEL,
+      7,
+    ]);
   });
 
-  test('has one label for a task that is named other and for all others', () => {
-    const tally = new TaskCounters();
-    tally.know([OTHER]);
-    tally.of(OTHER).failed += 1;
-    tally.of('unknown').failed += 1;
-    expect(Array.from(tally.tasks(), ([label, counts]) => [label, counts.failed])).toEqual([[OTHER, 2]]);
+  test('have one label for a task that is named other and for all others', () => {
+    const counters = new TaskCounters();
+    counters.addTasks([OTHER_LABEL]);
+    counters.of(OTHER_LABEL).failed += 1;
+    counters.of('unknown').failed += 1;
+    expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.failed])).toEqual([[OTHER_LABEL, 2]]);
   });
 
-  test('keeps what it has when it learns of more tasks', () => {
-    const tally = new TaskCounters();
-    tally.know(['charge']);
-    tally.of('charge').added += 1;
-    tally.of('send').added += 1;
-    tally.know(['charge', 'send']);
-    tally.of('send').added += 1;
-    expect(Array.from(tally.tasks(), ([label, counts]) => [label, counts.added])).toEqual([
+  test('keep their counts when tasks are added', () => {
+    const counters = new TaskCounters();
+    counters.addTasks(['charge']);
+    counters.of('charge').added += 1;
+    counters.of('send').added += 1;
+    counters.addTasks(['charge', 'send']);
+    counters.of('send').added += 1;
+    expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.added])).toEqual([
       ['charge', 1],
       ['send', 1],
-      [OTHER, 1],
+      [OTHER_LABEL, 1],
     ]);
   });
 });
 
-test('a distribution counts a value in the first bucket whose bound it does not exceed', () => {
-  const distribution = new Histogram();
-  for (const ms of [0, 1, 1.01, 5, 3_600_000, 3_600_001]) distribution.add(ms);
-  const counted = distribution.counts.map((count, i) => [BOUNDS_MS[i] ?? Number.POSITIVE_INFINITY, count]);
+test('a histogram counts a value in the first bucket whose bound it does not exceed', () => {
+  const histogram = new Histogram();
+  for (const ms of [0, 1, 1.01, 5, 3_600_000, 3_600_001]) histogram.add(ms);
+  const counted = histogram.counts.map((count, i) => [BOUNDS_MS[i] ?? Number.POSITIVE_INFINITY, count]);
   expect(counted.filter(([, count]) => count! > 0)).toEqual([
     [1, 2],
     [2.5, 1],
@@ -50,7 +54,7 @@ test('a distribution counts a value in the first bucket whose bound it does not 
     [3_600_000, 1],
     [Number.POSITIVE_INFINITY, 1],
   ]);
-  expect(distribution.sumMs).toBeCloseTo(7_200_008.01);
+  expect(histogram.sumMs).toBeCloseTo(7_200_008.01);
 });
 
 describe('recent durations', () => {
@@ -65,7 +69,7 @@ describe('recent durations', () => {
     }
   });
 
-  test('take what is shorter or longer than they can tell', () => {
+  test('count what is shorter or longer than all buckets', () => {
     const recent = new RecentDurations();
     for (const ms of [0, -1, Number.MAX_VALUE]) recent.add(ms);
     expect(recent.quantile(0.5)).toBe(0.001);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 const note = task('note', (_args: { n?: number }) => {});
 
-/** Takes what an agenda sends. */
+/** A docket that records what an agenda sends. */
 function recorder() {
   const batches: Call<unknown>[][] = [];
   return {
@@ -21,7 +21,7 @@ function agendaOf(count: number): Agenda {
   return agenda;
 }
 
-/** When each call is due, in milliseconds: from now, or of the date. */
+/** The due time of each call in milliseconds: from now, or of the date. */
 function times(calls: readonly Call<unknown>[]): number[] {
   return calls.map(({ options }) => Number(options!.when));
 }
@@ -36,13 +36,13 @@ describe('an agenda', () => {
     expect(returned).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
   });
 
-  test('has a single execution in the middle', async () => {
+  test('schedules a single execution in the middle', async () => {
     const docket = recorder();
     await agendaOf(1).scatter(docket, { over: '1m', start: 1_000 });
     expect(times(docket.batches[0]!)).toEqual([31_000]);
   });
 
-  test('begins at a date, or after a while', async () => {
+  test('starts at a date, or after a duration', async () => {
     const docket = recorder();
     await agendaOf(2).scatter(docket, { over: 500, start: new Date(1_000_000) });
     expect(docket.batches[0]!.map(({ options }) => options!.when)).toEqual([new Date(1_000_000), new Date(1_000_500)]);
@@ -50,12 +50,12 @@ describe('an agenda', () => {
     expect(times(docket.batches[1]!)).toEqual([10_000, 10_500]);
   });
 
-  test('is moved by its jitter, by no more, never before the start, and never out of order', async () => {
+  test('moves each time by no more than its jitter, never before the start, and never out of order', async () => {
     const docket = recorder();
     const count = 2_000;
     await agendaOf(count).scatter(docket, { over: '100s', start: '1s', jitter: '5s' });
     const offsets = times(docket.batches[0]!).map((time, i) => time - 1_000 - (100_000 * i) / (count - 1));
-    const moved = offsets.slice(200); // the first of them meet the start
+    const moved = offsets.slice(200); // the first ones are cut off at the start
     expect(Math.max(...moved.map(Math.abs))).toBeLessThanOrEqual(5_001);
     expect(new Set(moved.map((offset) => Math.sign(offset)))).toEqual(new Set([-1, 1]));
     expect(Math.min(...times(docket.batches[0]!))).toBeGreaterThanOrEqual(1_000);
@@ -71,7 +71,7 @@ describe('an agenda', () => {
     for (const quarter of quarters) expect(quarter).toBeGreaterThan(400); // 500 expected, 5 standard deviations
   });
 
-  test('can be scattered again, and have more added in between', async () => {
+  test('can be scattered again, with more executions added in between', async () => {
     const docket = recorder();
     const agenda = agendaOf(2);
     await agenda.scatter(docket, { over: 100 });
@@ -85,13 +85,13 @@ describe('an agenda', () => {
     expect(docket.batches[1]!.at(-1)).toMatchObject({ options: { key: 'last' } });
   });
 
-  test('that is empty schedules nothing', async () => {
+  test('schedules nothing when it is empty', async () => {
     const docket = recorder();
     expect(await new Agenda().scatter(docket, { over: 1 })).toEqual([]);
     expect(docket.batches).toEqual([]);
   });
 
-  test.each([0, -1, '0s', '0.0001ms'] as const)('is not spread over %s', async (over) => {
+  test.each([0, -1, '0s', '0.0001ms'] as const)('refuses to be spread over %s', async (over) => {
     const docket = recorder();
     await expect(agendaOf(2).scatter(docket, { over })).rejects.toThrow(RangeError);
     await expect(new Agenda().scatter(docket, { over })).rejects.toThrow(RangeError);
@@ -104,7 +104,7 @@ describe('an agenda', () => {
     { over: 1, start: new Date(Number.NaN) },
     { over: 1, start: -1 },
     { over: 1, jitter: -1 },
-  ])('refuses what is no time: %o', async (options) => {
+  ])('refuses options that are not times (%o)', async (options) => {
     const docket = recorder();
     await expect(agendaOf(2).scatter(docket, options as { over: number })).rejects.toThrow(InvalidOptionError);
     expect(docket.batches).toEqual([]);

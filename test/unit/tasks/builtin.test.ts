@@ -27,16 +27,16 @@ test('trace logs key, age and worker', async () => {
   expect(info.mock.calls[0]?.[0].ageMs).toBeGreaterThanOrEqual(1_000);
 });
 
-test('fail fails with its message, and is tried twice', async () => {
+test('fail fails with its message, and is retried once', async () => {
   await expect(run(fail, { message: 'no' })).rejects.toThrow('no');
   expect(definitionOf(fail).policies.retry?.attempts).toBe(2);
 });
 
-test('sleep waits', async () => {
+test('sleep waits for the given time', async () => {
   await expect(run(sleep, { seconds: 0 })).resolves.toBeUndefined();
 });
 
-test('sleep refuses what a timer cannot hold', async () => {
+test('sleep refuses a time that a timer cannot hold', async () => {
   await expect(run(sleep, { seconds: -1 })).rejects.toThrow(/seconds/);
   await expect(run(sleep, { seconds: 1e9 })).rejects.toThrow(/seconds/);
   await expect(run(sleep, {})).rejects.toThrow(/got undefined/);

@@ -13,11 +13,11 @@ test('a call holds the task, its arguments and the options', () => {
   });
 });
 
-test('a call without arguments has empty ones', () => {
+test('a call without arguments has an empty object', () => {
   expect(call(hello)).toEqual({ task: hello, args: {} });
 });
 
-test('completed, failed and cancelled are the states that last', () => {
+test('completed, failed and cancelled are the terminal states', () => {
   const states = ['scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled'] as const;
   expect(states.filter(isTerminal)).toEqual(['completed', 'failed', 'cancelled']);
 });

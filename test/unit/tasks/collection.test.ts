@@ -9,22 +9,22 @@ const one = task('one', { retry: retry({ attempts: 2 }) }, () => 1);
 const two = task('two', () => 2);
 const otherOne = task('one', () => 3);
 
-test('a collection is a record by name', () => {
+test('a collection is a record of tasks by their names', () => {
   expect(collection(one, two)).toEqual({ one, two });
   expect(collection()).toEqual({});
 });
 
-test('a task may have any name, such as __proto__', () => {
+test('a task can have any name, such as __proto__', () => {
   const odd = task('__proto__', () => {});
   expect(Object.values(collection(odd))).toEqual([odd]);
 });
 
-test('a duplicate name is refused and both positions are named', () => {
+test('a duplicate name is refused with both positions', () => {
   expect(() => collection(one, two, otherOne)).toThrow(DuplicateTaskError);
   expect(() => collection(one, two, otherOne)).toThrow(/'one' \(arguments 1 and 3 of collection\)/);
 });
 
-test('a collection holds tasks only', () => {
+test('a collection refuses values that are not tasks', () => {
   expect(() => collection(one, {} as never)).toThrow(InvalidOptionError);
   expect(() => collection(one, null as never)).toThrow(/argument 2 is null/);
 });
@@ -41,27 +41,27 @@ test.each([
   ]);
 });
 
-test('one task is a collection of one', () => {
+test('one task counts as a collection of one', () => {
   expect([...collectTasks(one, 'tasks').values()]).toEqual([one]);
 });
 
-test('a value in a record or array that is no task is named', () => {
+test('a value that is not a task in a record or an array is refused by its name', () => {
   expect(() => collectTasks({ one, helper: () => {} }, './tasks.js')).toThrow(TaskModuleError);
   expect(() => collectTasks({ one, helper: () => {} }, './tasks.js')).toThrow(/tasks\.js': 'helper' is a function/);
   expect(() => collectTasks([one, undefined], './tasks.js')).toThrow(/'1' is undefined/);
 });
 
-test('what can hold no tasks is refused', () => {
+test('a value that cannot hold tasks is refused', () => {
   expect(() => collectTasks('one', './tasks.js')).toThrow(/expected a record or an array of tasks, got a string/);
   expect(() => collectTasks(null, './tasks.js')).toThrow(/got null/);
 });
 
-test('different tasks of one name are refused and both fields are named', () => {
+test('different tasks of one name are refused with both fields', () => {
   expect(() => collectTasks({ a: one, b: otherOne }, './tasks.js')).toThrow(/'one' \('a' and 'b' of \.\/tasks\.js\)/);
   expect(collectTasks([one, one], './tasks.js').size).toBe(1);
 });
 
-test('a manifest says names and policies, as data that can be cloned', () => {
+test('a manifest has names and policies, as data that can be cloned', () => {
   const tasks = new Map(Object.entries(collection(one, two)));
   expect(structuredClone(manifestOf({ tasks, fallback: null }))).toEqual({
     tasks: [

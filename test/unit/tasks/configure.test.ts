@@ -8,19 +8,19 @@ class PaymentDeclined extends Error {}
 const fallback = task('fallback', () => {});
 const tracing = depends(() => 1);
 
-test('a configuration keeps what it was given', () => {
+test('a configuration keeps its options', () => {
   const configured = configure({ uses: { tracing }, fallback, errors: [PaymentDeclined] });
   expect(configurationOf(configured)).toEqual({ uses: { tracing }, fallback, errors: [PaymentDeclined] });
   expect(configurationOf(configure({}))).toEqual({ uses: {}, fallback: null, errors: [] });
   expect(Object.isFrozen(configured)).toBe(true);
 });
 
-test('a configuration made by another copy of the package is one', () => {
+test('a configuration of another copy of the package is recognized', () => {
   const definition = { uses: {}, fallback: null, errors: [] };
   expect(configurationOf({ [Symbol.for('docket.configuration')]: definition })).toBe(definition);
 });
 
-test('nothing else is a configuration', () => {
+test('other values are not recognized as configurations', () => {
   expect([null, undefined, 'worker', {}, fallback, () => {}].map(configurationOf)).toEqual(Array(6).fill(null));
 });
 
@@ -30,7 +30,7 @@ test.each([
   ['configure.fallback', { fallback: () => {} }],
   ['configure.errors', { errors: [Date] }],
   ['configure.errors', { errors: PaymentDeclined }],
-])('a configuration with a bad %s is refused', (option, options) => {
+])('a configuration with an invalid %s is refused', (option, options) => {
   const declare = () => configure(options as never);
   expect(declare).toThrow(InvalidOptionError);
   expect(declare).toThrow(expect.objectContaining({ option: expect.stringMatching(`^${option}`) }));

@@ -27,11 +27,11 @@ test.each([
   ['0 0 29 2 *', '2026-01-01T00:00:00Z', '2028-02-29T00:00:00Z'],
   ['0 0 13 * FRI', '2026-02-10T00:00:00Z', '2026-02-13T00:00:00Z'],
   ['0 0 1 * MON', '2026-01-01T00:00:00Z', '2026-01-05T00:00:00Z'],
-])('%s after %s matches at %s', (expression, after, expected) => {
+])('%s matches next after %s at %s', (expression, after, expected) => {
   expect(nextCronMs(expression, 'UTC', Date.parse(after))).toBe(Date.parse(expected));
 });
 
-test('a match is strictly after the time, to the millisecond', () => {
+test('a match is strictly later than the time, to the millisecond', () => {
   const noon = Date.parse('2026-01-01T12:00:00Z');
   expect(nextCronMs('0 12 * * *', 'UTC', noon - 1)).toBe(noon);
   expect(nextCronMs('0 12 * * *', 'UTC', noon - 999)).toBe(noon);
@@ -53,7 +53,7 @@ test.each([
   ['30 2 * * *', NEW_YORK, '2026-03-07', ['03-07T07:30', '03-08T07:00', '03-09T06:30']],
   // New York, autumn: 02:00 becomes 01:00 at 06:00 UTC
   ['30 1 * * *', NEW_YORK, '2026-10-31', ['10-31T05:30', '11-01T05:30', '11-02T06:30']],
-])('the fixed times of %s in %s from %s are kept across a change of clocks, each once', (...row) => {
+])('each fixed time of %s in %s from %s runs once across a change of clocks', (...row) => {
   const [expression, timezone, day, expected] = row;
   const after = new Date(Date.parse(day) - 1).toISOString();
   const until = new Date(Date.parse(`2026-${expected.at(-1)}:00Z`)).toISOString();
@@ -65,14 +65,14 @@ test.each([
   [BERLIN, '2026-10-25T00:00:00Z'],
   [NEW_YORK, '2026-03-08T06:00:00Z'],
   [NEW_YORK, '2026-11-01T05:00:00Z'],
-])('what runs every half hour in %s goes on evenly across the change of clocks after %s', (timezone, start) => {
+])('an expression for every half hour in %s runs evenly across the change of clocks after %s', (timezone, start) => {
   for (let i = 0; i < 8; i++) {
     const ms = Date.parse(start) + i * 1_800_000;
     expect(nextCronMs('*/30 * * * *', timezone, ms)).toBe(ms + 1_800_000);
   }
 });
 
-test('steps within the hour that changes skip it when it is missing and run in both when it is repeated', () => {
+test('steps within an hour skip it when it is missing, and run twice when it is repeated', () => {
   expect(matches('*/30 2 * * *', BERLIN, '2026-03-29T00:00:00Z', '2026-03-29T22:00:00Z')).toEqual([]);
   expect(matches('*/30 2 * * *', BERLIN, '2026-10-24T22:00:00Z', '2026-10-25T22:00:00Z')).toEqual([
     '10-25T00:00',
@@ -88,7 +88,7 @@ test.each([
   ['0,30 1-4 * * *', BERLIN, '2026-10-24T20:00:00Z'],
   ['*/15 * * * *', NEW_YORK, '2026-11-01T04:00:00Z'],
   ['30 1 * * *', NEW_YORK, '2026-11-01T04:00:00Z'],
-])('%s in %s around %s has the same next match from wherever before it one looks', (expression, timezone, start) => {
+])('%s in %s around %s has the same next match from any time before it', (expression, timezone, start) => {
   let lastMs = Date.parse(start);
   for (let i = 0; i < 6; i++) {
     const nextMs = nextCronMs(expression, timezone, lastMs);
@@ -102,10 +102,10 @@ test.each(['0 0 30 2 *', '0 0 31 4,6,9,11 *'])('%s never matches and is refused'
   expect(() => checkCron(expression, 'UTC')).toThrow(/never matches/);
 });
 
-test('an unknown time zone is not blamed on the expression', () => {
+test('the error of an unknown time zone does not blame the expression', () => {
   expect(() => checkCron('@daily', 'Nowhere/Land')).toThrow(expect.objectContaining({ option: 'cron.timezone' }));
 });
 
-test('a time after which nothing can match is an error', () => {
+test('a search without a later match is refused', () => {
   expect(() => nextCronMs('@yearly', 'UTC', Date.parse('9000-01-01'))).toThrow(InvalidOptionError);
 });

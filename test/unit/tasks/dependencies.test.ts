@@ -4,7 +4,7 @@ import { CONTEXT_NAMES } from '../../../src/tasks/context.js';
 import { dependencyOf, depends, shared } from '../../../src/tasks/dependencies.js';
 import { AttemptContext } from '../../../src/thread/context.js';
 
-test('a dependency keeps its factory and what that uses', () => {
+test('a dependency keeps its factory and the dependencies it uses', () => {
   const factory = () => 1;
   const config = depends(factory);
   expect(dependencyOf(config)).toEqual({ kind: 'depends', factory, uses: {} });
@@ -25,12 +25,12 @@ test.each([
   ['depends.uses.logger', () => depends(() => 1, { uses: { logger: depends(() => 2) } })],
   ['depends.uses.db', () => depends(() => 1, { uses: { db: {} as never } })],
   ['depends.uses', () => depends(() => 1, { uses: 'db' as never })],
-])('%s is refused at the declaration when it cannot be', (option, declare) => {
+])('an invalid %s is refused at the declaration', (option, declare) => {
   expect(declare).toThrow(InvalidOptionError);
   expect(declare).toThrow(expect.objectContaining({ option }));
 });
 
-test('every name on the context is taken', () => {
+test('no name of the context is free for a dependency', () => {
   const names = Object.getOwnPropertyNames(AttemptContext.prototype).filter((name) => name !== 'constructor');
   expect([...CONTEXT_NAMES].sort()).toEqual(names.sort());
 });

@@ -17,6 +17,6 @@ test.each<[string, PolicyOptions]>([
   ['100 per 1m, the rest dropped', { limits: [rateLimit({ max: 100, per: '1m', onExceeded: 'drop' })] }],
   ['cooldown 10m for each userId', { limits: [cooldown('userId', { window: '10m' })] }],
   ['debounce 5s', { limits: [debounce({ settle: '5s' })] }],
-])('%s', (text, policies) => {
+])('policies are described as: %s', (text, policies) => {
   expect(describePolicies(resolvePolicies(policies))).toBe(text);
 });

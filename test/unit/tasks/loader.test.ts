@@ -37,61 +37,61 @@ test.each([
   ['file:///C:/srv/tasks.js:mine', 'file:///C:/srv/tasks.js', 'mine'],
   ['@acme/tasks', '@acme/tasks', null],
   ['@acme/tasks/billing:mine', '@acme/tasks/billing', 'mine'],
-])('%s is module %s with export %s', (reference, module, exportName) => {
+])('the reference %s names the module %s and the export %s', (reference, module, exportName) => {
   expect(parseReference(reference)).toEqual({ module, exportName });
 });
 
-test("without an export a module's tasks are its export 'tasks'", async () => {
+test("a reference without an export loads the export 'tasks'", async () => {
   expect(await namesOf('./named.js')).toEqual(['greet']);
 });
 
-test("a module without 'tasks' offers its default export", async () => {
+test("a module without the export 'tasks' loads its default export", async () => {
   expect(await namesOf('./default.js')).toEqual(['greet', 'part']);
 });
 
-test('a module that exports tasks one by one offers them all', async () => {
+test('a module that exports single tasks loads all of them', async () => {
   expect(await namesOf('./loose.js')).toEqual(['one', 'two']);
 });
 
-test('an export can be named, be it a collection or one task', async () => {
+test('a named export can be a collection or one task', async () => {
   expect(await namesOf('./default.js:default')).toEqual(['greet', 'part']);
   expect(await namesOf('./named.js:other')).toEqual(['other']);
 });
 
-test('a module can be given as relative path, absolute path or URL', async () => {
+test('a module can be given as a relative path, an absolute path or a URL', async () => {
   const path = join(fixtures, 'named.js');
   for (const module of ['named.js', './named.js', path, pathToFileURL(path).href]) {
     expect(await namesOf(`${module}:tasks`)).toEqual(['greet']);
   }
 });
 
-test('the built-in tasks are always there', async () => {
+test('the built-in tasks are always loaded', async () => {
   expect([...(await loadTasks([])).tasks.keys()]).toEqual(builtins);
 });
 
-test("a user's task takes the place of a built-in one", async () => {
+test("a user's task replaces a built-in one of the same name", async () => {
   const { tasks } = await loadTasks(['./builtin-name.js'], fixtures);
   expect([...tasks.keys()].sort()).toEqual([...builtins].sort());
   expect(definitionOf(tasks.get('sleep')!).run({}, {} as never)).toBe('mine');
 });
 
-test('two modules with different tasks of one name are an error that names both', async () => {
+test('two modules with different tasks of one name are refused with both modules', async () => {
   const loading = loadTasks(['./named.js', './conflict.js'], fixtures);
   await expect(loading).rejects.toThrow(DuplicateTaskError);
   await expect(loading).rejects.toThrow(/'greet' \(\.\/named\.js and \.\/conflict\.js\)/);
 });
 
-test('the same task through two modules is no conflict', async () => {
+test('the same task can be exported by two modules', async () => {
   expect(await namesOf('./named.js', './reexport.js', './named.js')).toEqual(['greet']);
 });
 
-test('a missing file is named with its path', async () => {
+test('a missing file is reported with its path', async () => {
   expect((await failureOf('./nowhere.js')).message).toContain(`there is no file ${join(fixtures, 'nowhere.js')}`);
   expect((await failureOf('./named.js/inner.js')).message).toContain('there is no file');
   expect((await failureOf('')).message).toContain('name a file');
 });
 
-test('a path without its extension is answered with the likely file', async () => {
+test('the error of a path without its extension suggests the likely file', async () => {
   expect((await failureOf('./named')).message).toContain('did you mean ./named.js?');
 });
 
@@ -99,18 +99,18 @@ test('a missing package is reported as neither file nor package', async () => {
   expect((await failureOf('@acme/nowhere')).message).toContain("nor a package '@acme/nowhere'");
 });
 
-test('a missing export is answered with the exports there are', async () => {
+test('the error of a missing export lists the existing ones', async () => {
   const { message } = await failureOf('./empty.js:mine');
   expect(message).toContain("has no export 'mine'");
   expect(message).toMatch(/it exports .*limit/);
   expect(message).toMatch(/it exports .*helper/);
 });
 
-test('a module without tasks is an error', async () => {
+test('a module without tasks is refused', async () => {
   expect((await failureOf('./empty.js')).message).toContain("export them as 'tasks'");
 });
 
-test('a value in a collection that is no task is named', async () => {
+test('a value in a collection that is not a task is refused by its name', async () => {
   expect((await failureOf('./mixed.js')).message).toContain("./mixed.js:tasks': 'helper' is a function");
 });
 
@@ -121,7 +121,7 @@ test('a module that fails to load is reported with its own error', async () => {
   expect(error.cause).toBeInstanceOf(RangeError);
 });
 
-test.skipIf(stripsTypes)('TypeScript without a loader for it is answered in one line', async () => {
+test.skipIf(stripsTypes)('the error for TypeScript without a loader is one line', async () => {
   const { message } = await failureOf('./typed.ts');
   expect(message).toContain('install tsx, use Node 22.18 or newer, or compile it');
   expect(message).not.toContain('\n');
@@ -133,7 +133,7 @@ test.runIf(stripsTypes)('TypeScript loads where Node strips types', async () => 
 
 // ---------------------------------------------------------------- configuration
 
-test('what modules configure is gathered, in the order of the modules', async () => {
+test('the configurations of modules are combined in the order of the modules', async () => {
   const { uses, errors, fallback, tasks } = await loadTasks(['./configured.js', './configured-too.js'], fixtures);
   expect(uses.map(([name]) => name)).toEqual(['tracing', 'metrics']);
   expect(errors.map(({ name }) => name)).toEqual(['PaymentDeclined']);
@@ -141,21 +141,21 @@ test('what modules configure is gathered, in the order of the modules', async ()
   expect([...tasks.keys()]).toEqual([...builtins, 'bill', 'fallback', 'refund']);
 });
 
-test('a module whose tasks were named is configured all the same', async () => {
+test('the configuration of a module is loaded also when its reference names an export', async () => {
   expect((await loadTasks(['./configured-too.js:tasks'], fixtures)).uses).toHaveLength(1);
 });
 
-test('modules that configure nothing leave nothing to do', async () => {
+test('modules without a configuration give an empty one', async () => {
   expect(await loadTasks(['./named.js'], fixtures)).toMatchObject({ uses: [], errors: [], fallback: null });
   expect(await loadTasks([])).toMatchObject({ uses: [], errors: [], fallback: null });
 });
 
-test('a module may have a configuration and no tasks', async () => {
+test('a module can have a configuration and no tasks', async () => {
   const { fallback } = await loadTasks(['./configured-again.js'], fixtures);
   expect(fallback?.name).toBe('second');
 });
 
-test("an export 'worker' that is something else is left alone", async () => {
+test("an export 'worker' that is not a configuration is ignored", async () => {
   expect(await namesOf('./worker-of-its-own.js')).toEqual(['bill']);
 });
 
@@ -164,7 +164,7 @@ test('the same configuration through two modules counts once', async () => {
   expect([uses.length, fallback?.name]).toEqual([1, 'fallback']);
 });
 
-test('two fallbacks are an error that names both modules', async () => {
+test('two fallbacks are refused with both modules', async () => {
   const { message } = await failureOf('./configured.js', './configured-again.js');
   expect(message).toContain(
     "task module './configured-again.js': configures a fallback, and so does './configured.js'",
@@ -176,20 +176,20 @@ test.each([
   ['./configured-too.js', 'other fallback'],
   ['./loose.js', 'one'], // its default
   ['./named.js:greet', 'greet'],
-])('a fallback that is given as %s comes before what is configured', async (reference, name) => {
+])('a fallback that is given as %s takes precedence over a configured one', async (reference, name) => {
   const references = ['./configured.js', './configured-again.js'];
   const { fallback, uses, tasks } = await loadTasks(references, fixtures, { fallback: reference });
   expect(fallback?.name).toBe(name);
-  expect(uses).toHaveLength(1); // its module is not one of the worker's
+  expect(uses).toHaveLength(1); // its module is not a task module of the worker
   expect(tasks.has(name)).toBe(false);
 });
 
 test.each([
   ['./configured.js:nowhere', "has no export 'nowhere'"],
-  ['./named.js', "the fallback is a task, but 'default' is not one, it exports"],
-  ['./named.js:tasks', "the fallback is a task, but 'tasks' is not one"],
+  ['./named.js', "the fallback must be a task, but 'default' is not one; it exports"],
+  ['./named.js:tasks', "the fallback must be a task, but 'tasks' is not one"],
   ['./missing.js', 'there is no file'],
-])('a fallback that is no task is refused: %s', async (fallback, problem) => {
+])('a fallback that is not a task is refused (%s)', async (fallback, problem) => {
   const loading = loadTasks([], fixtures, { fallback });
   await expect(loading).rejects.toThrow(TaskModuleError);
   await expect(loading).rejects.toThrow(problem);
@@ -208,17 +208,17 @@ function install(name: string, manifest: object, file: string, source: string): 
   writeFileSync(join(folder, file), source);
 }
 
-/** A package as another copy of docket would have made it. */
+/** The source of a task as another copy of docket would create it. */
 const TASK_OF_ANOTHER_COPY = `{ name: 'bill', [Symbol.for('docket.task')]: { name: 'bill', policies: {}, run() {} } }`;
 
-test('a package is found from the given folder, and may use its own copy of docket', async () => {
+test('a package is resolved from the given folder, and can use its own copy of docket', async () => {
   const source = `export const tasks = [${TASK_OF_ANOTHER_COPY}];`;
   install('@acme/tasks', { type: 'module', exports: { './billing': './billing.js' } }, 'billing.js', source);
   const { tasks } = await loadTasks(['@acme/tasks/billing:tasks'], project);
   expect([...tasks.keys()]).toContain('bill');
 });
 
-test('a package that is for import alone is found', async () => {
+test('a package that can only be imported is found', async () => {
   const source = `export default [${TASK_OF_ANOTHER_COPY}];`;
   const exports = { '.': { types: './main.d.ts', import: { browser: './no.js', default: './main.js' } } };
   install('esm-only', { type: 'module', exports }, 'main.js', source);
@@ -226,14 +226,14 @@ test('a package that is for import alone is found', async () => {
   expect([...tasks.keys()]).toContain('bill');
 });
 
-test('what a package does not export is reported', async () => {
+test('a path that a package does not export is reported', async () => {
   install('closed', { type: 'module', exports: './main.js' }, 'main.js', '');
   await expect(loadTasks(['closed/inner'], project)).rejects.toThrow(
     /task module 'closed\/inner': .*inner.* not defined/,
   );
 });
 
-test('a CommonJS package works', async () => {
+test('tasks of a CommonJS package are loaded', async () => {
   const source = `exports.__esModule = true; exports.helper = () => {}; exports.bill = ${TASK_OF_ANOTHER_COPY};`;
   install('acme', { main: 'main.js' }, 'main.js', source);
   const { tasks } = await loadTasks(['acme'], project);
@@ -250,7 +250,7 @@ test.skipIf(stripsTypes)('TypeScript loads where tsx is installed', async () => 
   Reflect.deleteProperty(globalThis, 'registered');
 });
 
-test('a CommonJS package can be configured', async () => {
+test('the configuration of a CommonJS package is loaded', async () => {
   const configuration = "{ [Symbol.for('docket.configuration')]: { uses: {}, fallback: null, errors: [RangeError] } }";
   const exported = `{ __esModule: true, bill: ${TASK_OF_ANOTHER_COPY}, worker: ${configuration} }`;
   install('acme', { main: 'main.js' }, 'main.js', `module.exports = Object.assign({}, ${exported});`);

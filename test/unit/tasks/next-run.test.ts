@@ -7,11 +7,11 @@ const DAILY = cron('0 9 * * *', { timezone: 'UTC' });
 const at = (time: string) => Date.parse(`2026-05-01T${time}Z`);
 const TOMORROW = at('09:00') + 86_400_000;
 
-test('the next run is due an interval after this one was, whenever it ended', () => {
+test('the next run is due one interval after the due time of this one, whenever this one ended', () => {
   expect(nextRun(EVERY_MINUTE, { dueMs: at('10:00') }, undefined, at('10:05'))).toEqual({ atMs: at('10:01') });
 });
 
-test('without an interval the next run is due when this one was, so at once', () => {
+test('without an interval, the next run is due at the due time of this one, and so at once', () => {
   expect(nextRun(perpetual(), { dueMs: at('10:00') }, undefined, at('10:05'))).toEqual({ atMs: at('10:00') });
 });
 
@@ -24,26 +24,26 @@ test('the body can choose another interval, a delay or a time', () => {
   }
 });
 
-test('the body can end the chain, whatever else it said', () => {
+test('the body can end the chain, whatever else it requested', () => {
   expect(nextRun(EVERY_MINUTE, { dueMs: 0 }, { isEnded: true, everyMs: 5, due: { delayMs: 1 } }, 0)).toBeNull();
   expect(nextRun(DAILY, { dueMs: 0 }, { isEnded: true }, 0)).toBeNull();
 });
 
-test('new arguments alone leave the time to the policy', () => {
-  const said = { args: new Uint8Array() };
-  expect(nextRun(EVERY_MINUTE, { dueMs: at('10:00') }, said, at('10:00'))).toEqual({ atMs: at('10:01') });
+test('with new arguments only, the policy decides the time', () => {
+  const override = { args: new Uint8Array() };
+  expect(nextRun(EVERY_MINUTE, { dueMs: at('10:00') }, override, at('10:00'))).toEqual({ atMs: at('10:01') });
 });
 
-test('cron runs at the first match after now: what was missed is not caught up', () => {
+test('cron runs at the first match after now, and does not catch up missed matches', () => {
   const days = 5 * 86_400_000;
   expect(nextRun(DAILY, { dueMs: at('09:00') - days }, undefined, at('09:01'))).toEqual({ atMs: TOMORROW });
 });
 
-test('a clock behind the server does not find the match of this run again', () => {
+test('a clock that is behind the server does not find the match of this run again', () => {
   expect(nextRun(DAILY, { dueMs: at('09:00') }, undefined, at('08:59'))).toEqual({ atMs: TOMORROW });
 });
 
-test('a fingerprint changes with what decides on the times, and with nothing else', () => {
+test('a fingerprint changes with the times of a policy, and with nothing else', () => {
   const policies = [
     perpetual(),
     EVERY_MINUTE,

@@ -31,7 +31,7 @@ test('retry waits the same delay each time', () => {
   });
 });
 
-test('exponentialRetry doubles from 1 s to 64 s by default', () => {
+test('exponentialRetry doubles its delay from 1 s to 64 s by default', () => {
   expect(exponentialRetry()).toEqual({
     kind: 'retry',
     attempts: 3,
@@ -42,7 +42,7 @@ test('exponentialRetry doubles from 1 s to 64 s by default', () => {
   });
 });
 
-test('forever is null in the data', () => {
+test('attempts without a limit are null in the data', () => {
   expect(retry({ attempts: 'forever' }).attempts).toBeNull();
   expect(exponentialRetry({ attempts: 'forever' }).attempts).toBeNull();
 });
@@ -66,12 +66,12 @@ test.each([
   ['exponentialRetry.maximumDelay', () => exponentialRetry({ minimumDelay: '2m' })],
   ['exponentialRetry.jitter', () => exponentialRetry({ jitter: 1.1 })],
   ['exponentialRetry.jitter', () => exponentialRetry({ jitter: Number.NaN })],
-])('an invalid %s is refused at the declaration', (option, declare) => {
+])('a retry policy with an invalid %s is refused at the declaration', (option, declare) => {
   expect(declare).toThrow(InvalidOptionError);
   expect(declare).toThrow(expect.objectContaining({ option }));
 });
 
-test('perpetual runs again at once by default, and only when somebody starts it', () => {
+test('perpetual runs again at once by default, and is not started by workers', () => {
   expect(perpetual()).toEqual({ kind: 'perpetual', everyMs: 0, isAutomatic: false });
   expect(perpetual({ every: '5m', automatic: true })).toEqual({
     kind: 'perpetual',
@@ -80,7 +80,7 @@ test('perpetual runs again at once by default, and only when somebody starts it'
   });
 });
 
-test('cron keeps its expression in one form, and the time zone as it was named', () => {
+test('cron normalizes its expression, and keeps the time zone as it was given', () => {
   expect(cron('  0  9 * * MON-FRI ', { timezone: 'Europe/Berlin' })).toEqual({
     kind: 'cron',
     expression: '0 9 * * MON-FRI',
@@ -90,12 +90,12 @@ test('cron keeps its expression in one form, and the time zone as it was named',
   expect(cron('@daily', { timezone: 'UTC', automatic: true }).isAutomatic).toBe(true);
 });
 
-test('cron means the time zone of the host when none is named', () => {
+test('cron uses the time zone of the host by default', () => {
   const host = new Intl.DateTimeFormat().resolvedOptions().timeZone;
   expect(cron('@daily')).toMatchObject({ timezone: host });
 });
 
-test('a limit is for each value of an argument, or for the task as a whole', () => {
+test('a limit counts each value of an argument, or the task as a whole', () => {
   expect(concurrencyLimit('customerId')).toEqual({
     kind: 'concurrency',
     argument: 'customerId',
@@ -172,12 +172,12 @@ test.each([
   ['limits[1]', () => resolvePolicies({ limits: [cooldown({ window: 1 }), cooldown({ window: 2 })] })],
   ['limits[1]', () => resolvePolicies({ limits: [debounce({ settle: 1 }), debounce('x', { settle: 2 })] })],
   ['limits', () => resolvePolicies({ perpetual: perpetual(), limits: [debounce('x', { settle: 1 })] })],
-])('a wrong %s is refused at the declaration', (option, declare) => {
+])('a policy with an invalid %s is refused at the declaration', (option, declare) => {
   expect(declare).toThrow(InvalidOptionError);
   expect(declare).toThrow(expect.objectContaining({ option }));
 });
 
-test('policies of a task are plain data that cannot be changed', () => {
+test('the policies of a task are plain data that cannot be changed', () => {
   const limits = [concurrencyLimit('a', { max: 2 }), rateLimit({ max: 1, per: '1s' })];
   const policies = resolvePolicies({ retry: retry(), perpetual: perpetual(), timeout: '30s', limits });
   limits.pop();
@@ -187,12 +187,12 @@ test('policies of a task are plain data that cannot be changed', () => {
   expect([policies, policies.limits, ...policies.limits!, policies.perpetual].every(Object.isFrozen)).toBe(true);
 });
 
-test('without options a task has no policies', () => {
+test('a task without options has no policies', () => {
   expect(resolvePolicies({})).toEqual({});
   expect(resolvePolicies({ retry: undefined, perpetual: undefined, timeout: undefined, limits: [] })).toEqual({});
 });
 
-test('limits that count different things go together', () => {
+test('limits that count different things can be combined', () => {
   const limits = [
     concurrencyLimit('from', { scope: 'account' }),
     concurrencyLimit('to', { scope: 'account' }),

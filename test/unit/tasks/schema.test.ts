@@ -14,25 +14,25 @@ test.each<[SchemaIssue['path'], string]>([
   [['items', 0, 'price'], 'items[0].price'],
   [[{ key: 'items' }, { key: 2 }], 'items[2]'],
   [[Symbol('tag')], 'Symbol(tag)'],
-])('the issue at %o is told at %j', (path, told) => {
+])('the issue at %o is reported at %j', (path, told) => {
   const issue: SchemaIssue = path === undefined ? { message: 'no' } : { message: 'no', path };
   const check = () => validateArguments('bill', schemaWith(issue), {});
   expect(check).toThrow(InvalidArgumentsError);
   expect(check).toThrow(expect.objectContaining({ issues: [{ path: told, message: 'no' }] }));
 });
 
-test('all issues are told', () => {
+test('the error lists all issues', () => {
   const schema = schemaWith({ message: 'is missing', path: ['a'] }, { message: 'too many' });
   expect(() => validateArguments('bill', schema, {})).toThrow(
     "the arguments of 'bill' do not match its input: a: is missing; too many",
   );
 });
 
-test('a schema that answers at once is not waited for', () => {
+test('the output of a synchronous schema is returned at once', () => {
   expect(validateArguments('bill', z.object({ n: z.coerce.number() }), { n: '1' })).toEqual({ n: 1 });
 });
 
-test('a schema that takes its time is', async () => {
+test('the output of an asynchronous schema is returned as a promise', async () => {
   const schema = z.object({ n: z.number().refine(async (n) => n > 0, 'must be positive') });
   const standard: AnySchema = {
     '~standard': {

@@ -13,7 +13,7 @@ test('a task keeps its name, body and policies', () => {
   expect(definitionOf(double)).toEqual({ name: 'double', policies: { retry: policy }, run });
 });
 
-test('a task without options has no policies, and nothing that its thread would have to look after', () => {
+test('a task without options has no policies, and none of the options that its thread handles', () => {
   const run = () => {};
   expect(definitionOf(task('plain', run))).toStrictEqual({ name: 'plain', policies: {}, run });
   expect(definitionOf(task('plain', {}, run))).toStrictEqual({ name: 'plain', policies: {}, run });
@@ -30,7 +30,7 @@ test('a task keeps all its options', () => {
   expect(definition.input).toBe(input);
 });
 
-test('changing the options afterwards does not change the task', () => {
+test('later changes of the options do not change the task', () => {
   const options = { uses: { db: depends(() => 1) }, logged: { n: 'value' as 'value' | 'length' } };
   const { uses, logged } = definitionOf(task('fixed', options, (_: { n: number }) => {}));
   Object.assign(options.uses, { other: depends(() => 2) });
@@ -58,7 +58,7 @@ test.each<[string, object]>([
   ['uses.constructor', { uses: { constructor: depends(() => 1) } }],
   ['input', { input: { at: 'string' } }],
   ['input', { input: null }],
-])('an option %s that cannot be is refused at the declaration: %o', (option, options) => {
+])('an invalid option %s is refused at the declaration (%o)', (option, options) => {
   const declare = () => task('bad', options, () => {});
   expect(declare).toThrow(InvalidOptionError);
   expect(declare).toThrow(expect.objectContaining({ option: expect.stringMatching(`^${option}`) }));
@@ -70,7 +70,7 @@ test('a task cannot be changed', () => {
   expect(Object.isFrozen(definitionOf(fixed))).toBe(true);
 });
 
-test('a task made by another copy of the package is a task', () => {
+test('a task of another copy of the package is recognized', () => {
   const key = Symbol.for('docket.task');
   const foreign = { name: 'foreign', [key]: { name: 'foreign', policies: {}, run: () => 1 } };
   expect(isTask(foreign)).toBe(true);
@@ -82,16 +82,16 @@ test.each([
   ['too long', 'ü'.repeat(257)],
   ['control character', 'a\nb'],
   ['lone surrogate', 'a\ud800'],
-])('a name that cannot travel is refused: %s', (_why, name) => {
+])('a name that is invalid is refused (%s)', (_why, name) => {
   expect(() => task(name, () => {})).toThrow(InvalidOptionError);
 });
 
-test('a name may be any text of up to 512 bytes', () => {
+test('a name can be any text of up to 512 bytes', () => {
   expect(task('ü'.repeat(256), () => {}).name).toHaveLength(256);
   expect(task('billing/charge v2 💳', () => {}).name).toBe('billing/charge v2 💳');
 });
 
-test('what is no function cannot be run', () => {
+test('a body that is not a function is refused', () => {
   expect(() => task('nothing', {}, undefined as never)).toThrow(/'nothing' needs a function/);
   expect(() => task('nothing', undefined as never)).toThrow(/'nothing' needs a function/);
 });

@@ -4,7 +4,7 @@ import { retry } from '../../../src/tasks/policies.js';
 import { type LoggedArguments, task } from '../../../src/tasks/task.js';
 import { setUp } from '../../support/executor.js';
 
-/** The text by which the lines call an execution. */
+/** Returns the text that names the call in log lines. */
 async function callOf(args: object, logged: LoggedArguments): Promise<string> {
   const { outcomeOf, lines } = setUp([task('charge', { logged } as {}, () => {})], { logsAttempts: true });
   await outcomeOf('charge', args);
@@ -15,7 +15,7 @@ async function callOf(args: object, logged: LoggedArguments): Promise<string> {
   return call;
 }
 
-test('one line tells the start of an attempt and how late it is, one its end and how long it took', async () => {
+test('one line shows the start of an attempt and how late it is, and one its end and how long it took', async () => {
   const { outcomeOf, lines } = setUp([task('charge', () => 'done')], { logsAttempts: true });
   await outcomeOf('charge', { orderId: 7 });
   const own = { task: 'charge', key: 'id-0', attempt: 1 };
@@ -27,13 +27,13 @@ test('one line tells the start of an attempt and how late it is, one its end and
   expect(lines[1]!.fields.durationMs).toBeGreaterThan(0);
 });
 
-test('nothing is told when nobody reads it', async () => {
+test('attempts are not logged when debug lines are not read', async () => {
   const { outcomeOf, lines } = setUp([task('charge', { logged: { orderId: 'value' } }, (_: { orderId: 1 }) => {})]);
   await outcomeOf('charge', { orderId: 1 });
   expect(lines).toEqual([]);
 });
 
-test('arguments are private unless they are named', async () => {
+test('arguments are private unless the task lists them', async () => {
   const args = { orderId: 7, items: ['a', 'b', 'c'], card: '4242' };
   expect(await callOf(args, {})).toBe('charge(...)');
   expect(await callOf(args, { orderId: 'value' })).toBe('charge(orderId=7, ...)');
@@ -55,7 +55,7 @@ test.each<[unknown, string]>([
   expect(await callOf({ value }, { value: 'value' })).toBe(`charge(value=${text})`);
 });
 
-test('a long value is shortened, to one line', async () => {
+test('a long value is shortened to one line', async () => {
   const call = await callOf(
     { value: Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`k${i}`, i])) },
     {

@@ -20,7 +20,7 @@ function errorOf(outcome: Outcome): Error & { errors?: Error[] } {
   return decodeError((outcome as Outcome & { kind: 'failed' }).error) as Error;
 }
 
-/** Notes what happens, and makes dependencies that note it. */
+/** A list of events, and dependencies that add to it. */
 function journal() {
   const events: string[] = [];
   const noted = (name: string, onClose = () => {}) =>
@@ -39,7 +39,7 @@ function fails(message: string) {
   };
 }
 
-test('factories of every style provide their value', async () => {
+test('factories of every style provide their values', async () => {
   const uses = {
     value: depends(() => 'value'),
     promise: depends(async () => 'promise'),
@@ -73,13 +73,13 @@ test('a factory reads the arguments, the context and its own dependencies', asyn
   expect(resultOf(await setUp([look]).outcomeOf('look', { id: 7 }))).toEqual(['id-0/1/eu/7/true', false]);
 });
 
-test('a name may mean different dependencies to a task and to its dependency', async () => {
+test('a name can stand for different dependencies in a task and in its dependency', async () => {
   const inner = depends((_args, ctx) => `inner ${ctx.db}`, { uses: { db: depends(() => 'one') } });
   const look = task('look', { uses: { inner, db: depends(() => 'two') } }, (_args: {}, ctx) => [ctx.inner, ctx.db]);
   expect(resultOf(await setUp([look]).outcomeOf('look'))).toEqual(['inner one', 'two']);
 });
 
-test('a factory runs once per execution, however many dependencies use it', async () => {
+test('a factory runs once per attempt, however many dependencies use it', async () => {
   let made = 0;
   const factory = () => ++made;
   const one = depends(factory);
@@ -91,7 +91,7 @@ test('a factory runs once per execution, however many dependencies use it', asyn
   expect(resultOf(await outcomeOf('look'))).toEqual([2, 2, 2]);
 });
 
-test('clean-ups run last in, first out, around the body', async () => {
+test('clean-ups run after the body, in reverse order of creation', async () => {
   const { events, noted } = journal();
   const base = noted('base');
   const middle = depends(
@@ -113,7 +113,7 @@ test('clean-ups run last in, first out, around the body', async () => {
   ]);
 });
 
-test('the dependencies of the worker are around those of each task, and not on the context', async () => {
+test('the dependencies of the worker enclose those of each task, and are not on the context', async () => {
   const { events, noted } = journal();
   const plain = task('plain', (_args: {}, ctx) => 'tracing' in ctx);
   const own = task('own', { uses: { own: noted('own') } }, () => {});
@@ -124,7 +124,7 @@ test('the dependencies of the worker are around those of each task, and not on t
   expect(events.slice(4)).toEqual(['open tracing', 'close tracing']);
 });
 
-test('the outcome is there only after the clean-up, and the slot is kept until then', async () => {
+test('the outcome comes only after the clean-up, and the row is kept until then', async () => {
   const gate = deferred();
   const slow = depends(async function* () {
     yield;
@@ -144,7 +144,7 @@ test('the outcome is there only after the clean-up, and the slot is kept until t
   expect(slots.state(one.row)).not.toBe(started);
 });
 
-test('what a factory returns is disposed when it can be, asynchronously for choice', async () => {
+test('a returned value is disposed when it is disposable, asynchronously if it can be', async () => {
   const events: string[] = [];
   const plain = { [Symbol.dispose]: () => events.push('dispose') };
   const both = {
@@ -156,7 +156,7 @@ test('what a factory returns is disposed when it can be, asynchronously for choi
   expect(events).toEqual(['body', 'asyncDispose', 'dispose']);
 });
 
-test('what belongs to another dependency is disposed once, by that one', async () => {
+test('a value that belongs to another dependency is disposed once, by that one', async () => {
   let disposed = 0;
   const owner = depends(() => ({ [Symbol.dispose]: () => void disposed++ }));
   const view = depends((_args, ctx) => ctx.owner, { uses: { owner } });
@@ -164,7 +164,7 @@ test('what belongs to another dependency is disposed once, by that one', async (
   expect(disposed).toBe(1);
 });
 
-test('what a generator yields is not disposed: its clean-up is its own', async () => {
+test('a yielded value is not disposed, because its generator cleans up', async () => {
   let disposed = 0;
   const yielding = depends(function* () {
     yield { [Symbol.dispose]: () => void disposed++ };
@@ -173,7 +173,7 @@ test('what a generator yields is not disposed: its clean-up is its own', async (
   expect(disposed).toBe(0);
 });
 
-test('all that fails is told together, by name, and the body does not run', async () => {
+test('all failed factories are reported together by name, and the body does not run', async () => {
   const { events, noted } = journal();
   const broken = depends(fails('no pool'));
   const uses = {
@@ -194,7 +194,7 @@ test('all that fails is told together, by name, and the body does not run', asyn
   expect(events).toEqual(['open fine', 'open late', 'close late', 'close fine']);
 });
 
-test('when a dependency of the worker fails, those of the task are not begun', async () => {
+test('the dependencies of the task are not created when one of the worker fails', async () => {
   const { events, noted } = journal();
   const look = task('look', { uses: { own: noted('own') } }, () => {});
   const uses = [
@@ -219,14 +219,14 @@ test('a failed dependency is retried with the attempt', async () => {
 test.each([
   ['never', depends(function* () {} as () => Generator<unknown>), 'without a yield'],
   ['never, asynchronously', depends(async function* () {} as () => AsyncGenerator<unknown>), 'without a yield'],
-])('a generator that yields %s fails, by name', async (_, odd, problem) => {
+])('a generator that yields %s fails the attempt by its name', async (_, odd, problem) => {
   const look = task('look', { uses: { odd } }, () => {});
   const { message } = errorOf(await setUp([look]).outcomeOf('look'));
   expect(message).toContain('odd (');
   expect(message).toContain(problem);
 });
 
-test('a generator that yields twice fails, by name, and is closed', async () => {
+test('a generator that yields twice fails the attempt by its name, and is closed', async () => {
   const events: string[] = [];
   const odd = depends(function* () {
     try {
@@ -243,7 +243,7 @@ test('a generator that yields twice fails, by name, and is closed', async () => 
   expect(events).toEqual(['closed']);
 });
 
-test('a clean-up that fails after a successful body fails the attempt; the others run all the same', async () => {
+test('a clean-up that fails after a successful body fails the attempt, and the other clean-ups still run', async () => {
   const { events, noted } = journal();
   const uses = { one: noted('one', fails('one')), two: noted('two'), three: noted('three', fails('three')) };
   const look = task('look', { retry: retry({ attempts: 1 }), uses }, () => 'done');
@@ -252,7 +252,7 @@ test('a clean-up that fails after a successful body fails the attempt; the other
   expect(events.slice(3)).toEqual(['close three', 'close two', 'close one']);
 });
 
-test("a clean-up that fails after a failed body is logged; the body's error stays the error", async () => {
+test('a clean-up that fails after a failed body is logged, and the error of the body stays', async () => {
   const { noted } = journal();
   const uses = { one: noted('one', fails('rollback')) };
   const look = task('look', { uses }, fails('declined'));
@@ -263,7 +263,7 @@ test("a clean-up that fails after a failed body is logged; the body's error stay
   ]);
 });
 
-test('clean-ups do not learn how the body ended', async () => {
+test('a generator is resumed the same way however the body ended', async () => {
   const seen: string[] = [];
   const transaction = depends(function* () {
     try {
@@ -291,7 +291,7 @@ test.each([
   expect(events).toEqual(['open one', 'close one']);
 });
 
-test('an attempt that must stop while its dependencies are made makes no more of them, and no body', async () => {
+test('an attempt that must stop while its dependencies are created creates no more of them, and has no body', async () => {
   const { events, noted } = journal();
   const stops = depends(() => slots.cancel(0, 1, StopReason.cancelled));
   const look = task('look', { uses: { one: noted('one'), stops, two: noted('two') } }, () => {
@@ -302,7 +302,7 @@ test('an attempt that must stop while its dependencies are made makes no more of
   expect(events).toEqual(['open one', 'close one']);
 });
 
-test('an attempt that must stop when its last dependency is there has no body', async () => {
+test('an attempt that must stop when its last dependency is created does not run its body', async () => {
   const { events, noted } = journal();
   const stops = depends(() => slots.cancel(0, 1, StopReason.interrupted));
   const { outcomeOf, slots } = setUp([

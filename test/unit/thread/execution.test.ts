@@ -5,7 +5,7 @@ import { setUp } from '../../support/executor.js';
 
 const KEPT_MS = 60_000;
 
-/** The handle a body gets, in a docket that knows `found` under its key. */
+/** Returns the handle that a body gets, with a docket that has `found` under its key. */
 async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_MS) {
   const asked: string[] = [];
   const handles: Execution<unknown>[] = [];
@@ -26,7 +26,7 @@ async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_
   return { handle: handles[0]!, asked };
 }
 
-test('the execution knows itself without asking Redis', async () => {
+test('the handle of the running execution has its fields without asking Redis', async () => {
   const before = Date.now();
   const { handle, asked } = await handleOf(null);
   expect(handle).toMatchObject({
@@ -46,7 +46,7 @@ test('the execution knows itself without asking Redis', async () => {
   expect(asked).toEqual([]);
 });
 
-test('sync reads the fields anew', async () => {
+test('sync reads the fields again', async () => {
   const completedAt = new Date();
   const { handle, asked } = await handleOf({ state: 'completed', worker: 'other', completedAt, attempt: 2 });
   await handle.sync();
@@ -54,25 +54,25 @@ test('sync reads the fields anew', async () => {
   expect(asked).toEqual(['get id-0']);
 });
 
-test('result waits where the docket does', async () => {
+test('result waits for the result of the docket', async () => {
   const options = { timeout: 5 };
   const { handle } = await handleOf({ result: async (given) => [given, 'done'] });
   expect(await handle.result(options)).toEqual([options, 'done']);
 });
 
-test('cancel is the cancel of the docket', async () => {
+test('cancel calls the cancel of the docket', async () => {
   const { handle, asked } = await handleOf(null);
   await handle.cancel();
   expect(asked).toEqual(['cancel id-0']);
 });
 
-test('an execution whose record is gone says so', async () => {
+test('an execution whose record is gone is reported as not found', async () => {
   const { handle } = await handleOf(null);
   await expect(handle.sync()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_NOT_FOUND', key: 'id-0' });
   await expect(handle.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_NOT_FOUND' });
 });
 
-test('without an executionTtl there is nothing to read, and no result', async () => {
+test('an execution without an executionTtl has nothing to read and no result', async () => {
   const { handle } = await handleOf(null, 0);
   await handle.sync();
   expect(handle.state).toBe('running');

@@ -11,7 +11,7 @@ import { encodeEnvelope } from '../../../src/wire/envelope.js';
 import { aborted, outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
 
-test('a chunk is answered with the outcome of each of its items', async () => {
+test('the reply to a chunk has the outcome of each of its items', async () => {
   const echo = task('echo', ({ value }: { value: unknown }) => value);
   const { executor, item, slots, reported } = setUp([echo]);
   const items = [item('echo', { value: 1 }), item('echo', { value: undefined }), item('echo', { value: [2] })];
@@ -25,7 +25,7 @@ test('a chunk is answered with the outcome of each of its items', async () => {
   expect(items.map(({ row }) => slots.state(row))).toEqual([finished, returned, finished]);
 });
 
-test('items start in their order, at most so many at once', async () => {
+test('items start in their order, at most as many at once as the concurrency allows', async () => {
   const started: number[] = [];
   const gates = Array.from({ length: 5 }, () => deferred());
   const wait = task('wait', async ({ n }: { n: number }) => {
@@ -60,7 +60,7 @@ test('two chunks share the concurrency of the thread', async () => {
   expect(most).toBe(2);
 });
 
-test('what was taken back does not start, and has no outcome', async () => {
+test('a revoked shipment does not start, and has no outcome', async () => {
   const ran: number[] = [];
   const note = task('note', ({ n }: { n: number }) => void ran.push(n));
   const { executor, item, slots, reported } = setUp([note]);
@@ -72,14 +72,14 @@ test('what was taken back does not start, and has no outcome', async () => {
   expect(slots.state(items[1]!.row)).toBe(SlotState.revoked);
 });
 
-test('a chunk that was taken back as a whole is answered with nothing', async () => {
+test('the reply to a chunk that was revoked as a whole is empty', async () => {
   const { executor, item, slots, reported } = setUp([task('noop', () => {})]);
   const items = [item('noop'), item('noop')];
   for (const { row, epoch } of items) slots.revoke(row, epoch);
   expect(outcomesOf(await executor.run(items), ...reported).size).toBe(0);
 });
 
-test('what has started cannot be taken back', async () => {
+test('a shipment that has started cannot be revoked', async () => {
   const gate = deferred();
   const { executor, item, slots } = setUp([task('wait', () => gate.promise)]);
   const [first] = [item('wait')];
@@ -100,7 +100,7 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
   expect([...outcomesOf(await answer).keys()]).toEqual([items[1]!.row]);
 });
 
-test('a task that is not loaded is left to others, whatever its neighbours', async () => {
+test('a task that is not loaded is left to other workers, and its chunk runs on', async () => {
   const { executor, item, reported } = setUp([task('noop', () => {})]);
   const items = [item('newer'), item('noop')];
   const outcomes = outcomesOf(await executor.run(items), ...reported);
@@ -116,7 +116,7 @@ test('the fallback runs in place of unknown tasks, and sees their arguments and 
   expect(await outcomeOf('noop')).toEqual({ kind: 'completed', result: null });
 });
 
-test('the policies of the fallback hold for what it runs', async () => {
+test('the policies of the fallback apply to the tasks it runs for', async () => {
   const fallback = task('fallback', { retry: retry({ delay: 7 }) }, () => {
     throw new Error('not yet');
   });
@@ -131,7 +131,7 @@ test.each<[string, () => unknown]>([
   ['null', () => null],
   ['an error whose message cannot be read', () => Object.defineProperty(new Error('x'), 'message', { get: fails })],
   ['a proxy that throws when it is looked at', () => new Proxy({}, { get: fails, getPrototypeOf: fails, has: fails })],
-])('a body that throws %s fails, and nothing else', async (_, thrown) => {
+])('a body that throws %s fails only its own attempt', async (_, thrown) => {
   const bad = task('bad', () => {
     throw thrown();
   });
@@ -144,7 +144,7 @@ test.each<[string, () => unknown]>([
   expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
 });
 
-test('an error becomes one line, however long', async () => {
+test('an error becomes one line, however long it is', async () => {
   const bad = task('bad', () => {
     throw new Error(`first\nsecond ${'x'.repeat(10_000)}`);
   });
@@ -153,7 +153,7 @@ test('an error becomes one line, however long', async () => {
   expect(outcome).toMatchObject({ kind: 'failed', line: 'Error: first' });
 });
 
-test('a failed attempt that may be tried again is a retry', async () => {
+test('a failed attempt that has attempts left is retried', async () => {
   const bad = task('bad', { retry: retry({ attempts: 2, delay: 30 }) }, () => {
     throw new Error('not yet');
   });
@@ -165,7 +165,7 @@ test('a failed attempt that may be tried again is a retry', async () => {
 test.each([
   ['too large', 'x'.repeat(2_000), 'DOCKET_RESULT_TOO_LARGE'],
   ['nothing that can travel', { call: () => {} }, 'DOCKET_UNENCODABLE_VALUE'],
-])('a result that is %s fails the attempt and is not tried again', async (_, result, code) => {
+])('a result that is %s fails the attempt without a retry', async (_, result, code) => {
   const { executor, item } = setUp([task('bad', { retry: retry({ attempts: 9 }) }, () => result)]);
   const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
   expect(outcome).toMatchObject({ kind: 'failed' });
@@ -196,13 +196,13 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
     },
   ],
   [
-    'throws what a timer or a driver made of the signal',
+    'throws the error of a timer or a driver',
     async (ctx) => {
       await aborted(ctx.signal);
       throw new DOMException('The operation was aborted', 'AbortError');
     },
   ],
-])('an attempt that is told to stop and %s ends with the reason', async (_, body) => {
+])('an attempt that is asked to stop and %s has the outcome of the reason', async (_, body) => {
   const reasons = [
     [StopReason.interrupted, { kind: 'interrupted' }],
     [StopReason.cancelled, { kind: 'cancelled' }],
@@ -219,7 +219,7 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
   }
 });
 
-test('the reason of the signal says why the attempt must end', async () => {
+test('the reason of the signal says why the attempt must stop', async () => {
   const reasons: unknown[] = [];
   const wait = task('wait', async (_args: object, ctx) => {
     await aborted(ctx.signal);
@@ -237,7 +237,7 @@ test('the reason of the signal says why the attempt must end', async () => {
   expect(reasons).toMatchObject([{ name: 'InterruptedError' }, { code: 'DOCKET_EXECUTION_CANCELLED', key: 'id-0' }]);
 });
 
-test('an attempt that returns although it was told to stop is completed', async () => {
+test('an attempt that returns although it was asked to stop is completed', async () => {
   const { executor, item, slots, reported } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
   const waiting = item('wait');
   const answer = executor.run([waiting]);
@@ -247,7 +247,7 @@ test('an attempt that returns although it was told to stop is completed', async 
   expect([...outcomesOf(await answer, ...reported).values()]).toEqual([{ kind: 'completed', result: null }]);
 });
 
-test('a cancel that is meant for an earlier tenant of the row does not hit the next one', async () => {
+test('a cancel for an earlier shipment of the row does not stop the next one', async () => {
   const seen: boolean[] = [];
   const look = task('look', (_args: object, ctx) => void seen.push(ctx.cancelled, ctx.signal.aborted));
   const { executor, item, slots } = setUp([look]);

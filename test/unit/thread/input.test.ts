@@ -19,25 +19,28 @@ const schemas: [string, StandardSchema<Input, Output>][] = [
   ['arktype', type({ at: 'string.date.parse', n: 'number = 1' }) as StandardSchema<Input, Output>],
 ];
 
-test.each(schemas)('the body gets what a schema of %s makes of the arguments', async (_, input) => {
+test.each(schemas)('the body gets the output of a schema of %s', async (_, input) => {
   const bill = task('bill', { input }, (args) => args);
   const outcome = await setUp([bill]).outcomeOf('bill', { at: '2026-01-01' });
   expect(outcome.kind === 'completed' && decodeValue(outcome.result!)).toEqual({ at: new Date('2026-01-01'), n: 1 });
 });
 
-test.each(schemas)('what does not match a schema of %s fails for good, and the body does not run', async (_, input) => {
-  let ran = 0;
-  const bill = task('bill', { input, retry: retry() }, () => void ran++);
-  const outcome = await setUp([bill]).outcomeOf('bill', { at: 'soon', n: 'many' });
-  expect(outcome.kind).toBe('failed');
-  const error = decodeError((outcome as { error: Uint8Array }).error) as InvalidArgumentsError;
-  expect(error).toMatchObject({ name: 'InvalidArgumentsError', code: 'DOCKET_INVALID_ARGUMENTS', task: 'bill' });
-  expect(error.issues.map(({ path }) => path).sort()).toEqual(['at', 'n']);
-  for (const { path, message } of error.issues) expect(error.message).toContain(`${path}: ${message}`);
-  expect(ran).toBe(0);
-});
+test.each(schemas)(
+  'arguments that do not match a schema of %s fail without a retry, and the body does not run',
+  async (_, input) => {
+    let ran = 0;
+    const bill = task('bill', { input, retry: retry() }, () => void ran++);
+    const outcome = await setUp([bill]).outcomeOf('bill', { at: 'soon', n: 'many' });
+    expect(outcome.kind).toBe('failed');
+    const error = decodeError((outcome as { error: Uint8Array }).error) as InvalidArgumentsError;
+    expect(error).toMatchObject({ name: 'InvalidArgumentsError', code: 'DOCKET_INVALID_ARGUMENTS', task: 'bill' });
+    expect(error.issues.map(({ path }) => path).sort()).toEqual(['at', 'n']);
+    for (const { path, message } of error.issues) expect(error.message).toContain(`${path}: ${message}`);
+    expect(ran).toBe(0);
+  },
+);
 
-test('arguments are checked before any dependency is made, once', async () => {
+test('arguments are checked once, before any dependency is created', async () => {
   const events: string[] = [];
   const input = z.object({ n: z.number() }).refine(() => events.push('checked') > 0);
   const db = depends((args: { n: number }) => void events.push(`db for ${args.n}`));
@@ -49,7 +52,7 @@ test('arguments are checked before any dependency is made, once', async () => {
   expect(events).toEqual(['checked', 'db for 1', 'body']);
 });
 
-test('a schema may take its time', async () => {
+test('a schema can be asynchronous', async () => {
   const input = z.object({ n: z.number().refine(async (n) => n > 0, 'must be positive') });
   const { outcomeOf } = setUp([task('bill', { input }, ({ n }) => n)]);
   expect(await outcomeOf('bill', { n: 1 })).toMatchObject({ kind: 'completed' });
@@ -59,7 +62,7 @@ test('a schema may take its time', async () => {
   });
 });
 
-test('a schema that itself fails is tried again', async () => {
+test('an attempt whose schema throws is retried', async () => {
   const input = z.object({ n: z.number() }).refine(() => {
     throw new Error('the registry is away');
   });

@@ -14,8 +14,8 @@ const setEvery = (every: Duration) => (control: Control) => {
   control.every = every;
 };
 
-/** What a body says of its next run. */
-async function saidBy(
+/** Runs a body and returns its request for the next run. */
+async function nextRunAfter(
   body: (control: Control) => void,
   policy: PerpetualPolicy = perpetual({ every: '5m' }),
 ): Promise<NextRunOverride | undefined> {
@@ -30,28 +30,28 @@ test.each<[string, (control: Control) => void, NextRunOverride]>([
   ['another interval', setEvery('10s'), { everyMs: 10_000 }],
   ['a delay', (control) => control.after('2s'), { due: { delayMs: 2_000 } }],
   ['a time', (control) => control.at(new Date(1_790_000_000_000)), { due: { atMs: 1_790_000_000_000 } }],
-  ['that there is none', (control) => control.cancel(), { isEnded: true }],
-])('a perpetual task can say of its next run: %s', async (_, body, next) => {
-  expect(await saidBy(body)).toEqual(next);
+  ['no next run', (control) => control.cancel(), { isEnded: true }],
+])('a perpetual task can request for its next run: %s', async (_, body, next) => {
+  expect(await nextRunAfter(body)).toEqual(next);
 });
 
-test('a perpetual task that says nothing leaves it to its policy, even if it looks', async () => {
-  expect(await saidBy(() => {})).toBe(undefined);
-  expect(await saidBy((control) => void control.every)).toBe(undefined);
+test('a perpetual task that requests nothing leaves the next run to its policy, even if it reads the interval', async () => {
+  expect(await nextRunAfter(() => {})).toBe(undefined);
+  expect(await nextRunAfter((control) => void control.every)).toBe(undefined);
 });
 
-test('the next run can be given other arguments, as they are when it is said', async () => {
-  const next = await saidBy((control) => {
+test('the next run can be given other arguments, which are encoded at the call', async () => {
+  const next = await nextRunAfter((control) => {
     const args = { page: 2 };
     control.perpetuate(args);
     args.page = 3;
   });
   expect(decodeValue(next!.args!)).toEqual({ page: 2 });
-  expect(next!.args!.buffer.byteLength).toBe(next!.args!.byteLength); // not a view of memory that is used again
+  expect(next!.args!.buffer.byteLength).toBe(next!.args!.byteLength); // not a view of memory that the encoder uses again
 });
 
-test('all that is said holds together; of two due times the last one', async () => {
-  const next = await saidBy((control) => {
+test('requests for the next run are combined, and the last of two due times wins', async () => {
+  const next = await nextRunAfter((control) => {
     control.every = 7;
     control.after(1);
     control.perpetuate({ n: 1 });
@@ -60,8 +60,8 @@ test('all that is said holds together; of two due times the last one', async () 
   expect(next).toEqual({ everyMs: 7, due: { atMs: 5 }, args: expect.any(Uint8Array) });
 });
 
-test('nothing revives a chain that was ended', async () => {
-  const next = await saidBy((control) => {
+test('no later request revives a chain that was ended', async () => {
+  const next = await nextRunAfter((control) => {
     control.cancel();
     control.after(1);
     control.every = 1;
@@ -69,9 +69,9 @@ test('nothing revives a chain that was ended', async () => {
   expect(next).toEqual({ isEnded: true });
 });
 
-test('the interval reads as what it is, in milliseconds', async () => {
+test('the interval is read in milliseconds', async () => {
   const read: number[] = [];
-  await saidBy((control) => {
+  await nextRunAfter((control) => {
     read.push(control.every);
     control.every = 1_000;
     control.every *= 2;
@@ -80,15 +80,17 @@ test('the interval reads as what it is, in milliseconds', async () => {
   expect(read).toEqual([300_000, 2_000]);
 });
 
-test('the functions work destructured', async () => {
-  expect(await saidBy(({ after }) => after(3))).toEqual({ due: { delayMs: 3 } });
+test('the functions work when destructured', async () => {
+  expect(await nextRunAfter(({ after }) => after(3))).toEqual({ due: { delayMs: 3 } });
 });
 
-test('a task with a cron expression has no interval to read or to set, but may say when', async () => {
+test('a task with a cron expression has no interval, but can request a time', async () => {
   const daily = cron('0 6 * * *');
-  await expect(saidBy((control) => void control.every, daily)).rejects.toThrow(/cron expression.*after\(\) or at\(\)/);
-  await expect(saidBy(setEvery(1), daily)).rejects.toThrow(/cron expression/);
-  expect(await saidBy((control) => control.after('1m'), daily)).toEqual({ due: { delayMs: 60_000 } });
+  await expect(nextRunAfter((control) => void control.every, daily)).rejects.toThrow(
+    /cron expression.*after\(\) or at\(\)/,
+  );
+  await expect(nextRunAfter(setEvery(1), daily)).rejects.toThrow(/cron expression/);
+  expect(await nextRunAfter((control) => control.after('1m'), daily)).toEqual({ due: { delayMs: 60_000 } });
 });
 
 test.each<[string, (control: Control) => void]>([
@@ -98,18 +100,18 @@ test.each<[string, (control: Control) => void]>([
   ['perpetual.at', (control) => control.at('tomorrow' as never)],
   ['perpetual.perpetuate', (control) => control.perpetuate([1])],
   ['perpetual.perpetuate', (control) => control.perpetuate(null as never)],
-])('what %s cannot accept is refused at the call', async (option, body) => {
-  await expect(saidBy(body)).rejects.toMatchObject({ code: 'DOCKET_INVALID_OPTION', option });
+])('a value that %s cannot accept is refused at the call', async (option, body) => {
+  await expect(nextRunAfter(body)).rejects.toMatchObject({ code: 'DOCKET_INVALID_OPTION', option });
 });
 
-test('arguments that cannot travel, or are too large, are refused at the call', async () => {
-  const unencodable = saidBy((control) => control.perpetuate({ call: () => {} }));
+test('arguments that cannot be encoded or are too large are refused at the call', async () => {
+  const unencodable = nextRunAfter((control) => control.perpetuate({ call: () => {} }));
   await expect(unencodable).rejects.toMatchObject({ code: 'DOCKET_UNENCODABLE_VALUE', path: 'args.call' });
-  const large = saidBy((control) => control.perpetuate({ text: 'x'.repeat(2_000) }));
+  const large = nextRunAfter((control) => control.perpetuate({ text: 'x'.repeat(2_000) }));
   await expect(large).rejects.toMatchObject({ code: 'DOCKET_PAYLOAD_TOO_LARGE' });
 });
 
-test('what was said holds for a run that fails, too', async () => {
+test('requests for the next run also hold when the run fails', async () => {
   const again = task('again', { perpetual: perpetual() }, (_args: {}, ctx) => {
     ctx.perpetual.after(9);
     throw new Error('declined');
@@ -117,7 +119,7 @@ test('what was said holds for a run that fails, too', async () => {
   expect(await setUp([again]).outcomeOf('again')).toMatchObject({ kind: 'failed', next: { due: { delayMs: 9 } } });
 });
 
-test('a run that is tried again says anew what it has to say', async () => {
+test('a retried run starts without the requests of its earlier attempt', async () => {
   const again = task('again', { perpetual: perpetual(), retry: retry() }, (_args: {}, ctx) => {
     ctx.perpetual.cancel();
     throw new Error('not yet');
@@ -126,14 +128,14 @@ test('a run that is tried again says anew what it has to say', async () => {
   expect(outcome).toEqual({ kind: 'retry', due: { delayMs: 0 }, line: 'Error: not yet' });
 });
 
-test('a task that is not perpetual has no control of it', async () => {
+test('a task that is not perpetual has no ctx.perpetual', async () => {
   const seen: unknown[] = [];
   const once = task('once', (_args: {}, ctx) => void seen.push((ctx as { perpetual?: unknown }).perpetual));
   await setUp([once]).outcomeOf('once');
   expect(seen).toEqual([undefined]);
 });
 
-test('a result and a next run come together', async () => {
+test('an outcome can have both a result and a request for the next run', async () => {
   const again = task('again', { perpetual: perpetual() }, (_args: {}, ctx) => {
     ctx.perpetual.cancel();
     return 'done';
@@ -143,12 +145,12 @@ test('a result and a next run come together', async () => {
   expect(outcome.kind === 'completed' && decodeValue(outcome.result!)).toBe('done');
 });
 
-test('a run that says something of the next one is not taken for one of which there is nothing to know', async () => {
-  const again = task('again', { perpetual: perpetual() }, ({ says }: { says: boolean }, ctx) => {
-    if (says) ctx.perpetual.cancel();
+test('a run with a request for the next one is not marked as returned in the slot table', async () => {
+  const again = task('again', { perpetual: perpetual() }, ({ ends }: { ends: boolean }, ctx) => {
+    if (ends) ctx.perpetual.cancel();
   });
   const { outcomeOf, slots } = setUp([again]);
-  await outcomeOf('again', { says: false });
-  await outcomeOf('again', { says: true });
+  await outcomeOf('again', { ends: false });
+  await outcomeOf('again', { ends: true });
   expect([slots.state(0), slots.state(1)]).toEqual([SlotState.returned, SlotState.finished]);
 });

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Runs a body and gives what was sent while it ran, what came with the outcome, and the row. */
+/** Runs a body and returns the messages sent while it ran, those that came with the outcome, and the row. */
 async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
   const { executor, item, slots, messages } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
   const one = { ...item('report', {}, ttlMs), record: 'k' };
@@ -20,7 +20,7 @@ async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
   return { slots, row: one.row, sent, last: batch.messages?.map(({ message }) => message) };
 }
 
-test('what is counted is in the slot table at once', async () => {
+test('an increment is in the slot table at once', async () => {
   const { slots, row, sent, last } = await run((progress) => {
     expect(progress).toMatchObject({ current: 0, total: 100, message: null });
     progress.setTotal(7);
@@ -32,7 +32,7 @@ test('what is counted is in the slot table at once', async () => {
   expect([sent, last]).toEqual([[], undefined]);
 });
 
-test('messages are sent at most ten times a second, the last one with the outcome', async () => {
+test('messages are sent at most ten times a second, and the last one with the outcome', async () => {
   const { sent, last, slots, row } = await run((progress) => {
     for (let n = 0; n < 25; n++) {
       progress.setMessage(`at ${10 * n}`);
@@ -41,10 +41,10 @@ test('messages are sent at most ten times a second, the last one with the outcom
   });
   expect(sent).toEqual(['at 0', 'at 90', 'at 190']);
   expect(last).toEqual(['at 240']);
-  expect(slots.state(row)).toBe(SlotState.finished); // to be taken with its message, not from the table alone
+  expect(slots.state(row)).toBe(SlotState.finished); // not `returned`, so that the coordinator waits for the message
 });
 
-test('a message that had to wait is sent by a loop that only counts on', async () => {
+test('a message that had to wait is sent by a busy loop that only increments', async () => {
   vi.useFakeTimers({ toFake: ['performance', 'hrtime'] }); // no timer fires in a busy loop
   const { sent } = await run((progress) => {
     progress.setMessage('first');
@@ -58,7 +58,7 @@ test('a message that had to wait is sent by a loop that only counts on', async (
   expect(sent).toEqual(['first', 'second']);
 });
 
-test('a message that was taken back is none', async () => {
+test('a message that was removed ends as null', async () => {
   const { sent, last } = await run((progress) => {
     progress.setMessage('something');
     progress.setMessage(null);
@@ -81,7 +81,7 @@ test('nothing is written or sent once the attempt is over', async () => {
   expect(kept).toMatchObject({ current: 0, total: 100, message: 'two' });
 });
 
-test('messages that nobody keeps are not sent', async () => {
+test('messages of an execution that keeps no state are not sent', async () => {
   const { slots, row, sent, last } = await run((progress) => {
     progress.setMessage('one');
     expect(progress.message).toBe('one');
@@ -89,7 +89,7 @@ test('messages that nobody keeps are not sent', async () => {
   expect([sent, last, slots.state(row)]).toEqual([[], undefined, SlotState.returned]);
 });
 
-test('a task that reports nothing is as it was', async () => {
+test('a task that reports no progress leaves no message', async () => {
   const { slots, row, last } = await run(() => {});
   expect([slots.state(row), last]).toEqual([SlotState.returned, undefined]);
 });

@@ -7,7 +7,7 @@ import { decodeValue } from '../../../src/wire/codec.js';
 import { outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
 
-test('what is shared is made once per thread, on first use', async () => {
+test('a shared dependency is created once per thread, on first use', async () => {
   let made = 0;
   const pool = shared(() => ++made);
   const use = task('use', { uses: { pool } }, (_args: {}, ctx) => ctx.pool);
@@ -22,7 +22,7 @@ test('what is shared is made once per thread, on first use', async () => {
   expect(made).toBe(2);
 });
 
-test('concurrent first users share one creation', async () => {
+test('concurrent first users share one instance', async () => {
   let made = 0;
   const gate = deferred();
   const pool = shared(async () => {
@@ -45,7 +45,7 @@ test('concurrent first users share one creation', async () => {
   expect(made).toBe(1);
 });
 
-test('a creation that fails is the failure of those who waited for it alone: the next has it made again', async () => {
+test('a factory that fails fails only the attempts that waited for it, and the next one tries again', async () => {
   let tries = 0;
   const pool = shared(async () => {
     tries += 1;
@@ -63,7 +63,7 @@ test('a creation that fails is the failure of those who waited for it alone: the
   expect(tries).toBe(2);
 });
 
-test('its factory gets the context of the thread', async () => {
+test('the factory of a shared dependency gets the context of the thread', async () => {
   const seen: ThreadContext[] = [];
   const docket = { getExecution: async () => null };
   const pool = shared((ctx) => void seen.push(ctx));
@@ -74,7 +74,7 @@ test('its factory gets the context of the thread', async () => {
   expect(lines).toEqual([{ level: 'info', message: 'made', fields: { size: 3 } }]);
 });
 
-test('what is shared outlives executions, and is cleaned up with the thread, last in, first out', async () => {
+test('shared dependencies outlive executions, and are cleaned up with the thread in reverse order', async () => {
   const events: string[] = [];
   const one = shared(async function* () {
     yield 'one';
@@ -82,7 +82,7 @@ test('what is shared outlives executions, and is cleaned up with the thread, las
     events.push('close one');
   });
   const two = shared(() => ({ [Symbol.asyncDispose]: async () => void events.push('dispose two') }));
-  const own = depends((_args, ctx) => ctx.two, { uses: { two } }); // not its to dispose
+  const own = depends((_args, ctx) => ctx.two, { uses: { two } }); // it must not dispose this value
   const { executor, outcomeOf } = setUp([task('use', { uses: { one, own } }, () => void events.push('body'))]);
   await outcomeOf('use');
   await outcomeOf('use');
@@ -93,7 +93,7 @@ test('what is shared outlives executions, and is cleaned up with the thread, las
   expect(events).toHaveLength(4);
 });
 
-test('what is just being made when the thread ends is cleaned up, too', async () => {
+test('a shared dependency that is being created when the thread ends is cleaned up', async () => {
   const events: string[] = [];
   const gate = deferred();
   const pool = shared(async function* () {
@@ -111,7 +111,7 @@ test('what is just being made when the thread ends is cleaned up, too', async ()
   await answer;
 });
 
-test('a clean-up that fails is logged, and the others run', async () => {
+test('a clean-up that fails is logged, and the others still run', async () => {
   const events: string[] = [];
   const fine = shared(function* () {
     yield;
@@ -128,7 +128,7 @@ test('a clean-up that fails is logged, and the others run', async () => {
   expect(lines).toMatchObject([{ level: 'error', message: expect.stringContaining("'bad'") }]);
 });
 
-test('the dependencies of the worker may be shared', async () => {
+test('the dependencies of the worker can be shared', async () => {
   let made = 0;
   const tracer = shared(() => ++made);
   const { outcomeOf } = setUp([task('noop', () => {})], { uses: [['tracer', tracer]] });

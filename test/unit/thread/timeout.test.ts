@@ -5,7 +5,7 @@ import { monotonicMs } from '../../../src/core/clock.js';
 import { depends } from '../../../src/tasks/dependencies.js';
 import { retry } from '../../../src/tasks/policies.js';
 import { task } from '../../../src/tasks/task.js';
-import { Clock } from '../../../src/thread/clock.js';
+import { Deadline } from '../../../src/thread/deadline.js';
 import { decodeError } from '../../../src/wire/codec.js';
 import { aborted, outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
@@ -32,7 +32,7 @@ function start(...args: Parameters<typeof setUp>) {
   return { ...set, ...one, ending };
 }
 
-test('the signal aborts with a TimeoutError when the time is over, and the attempt fails with it', async () => {
+test('the signal aborts with a TimeoutError when the time is over, and the attempt fails with that error', async () => {
   const reasons: unknown[] = [];
   const slow = task('slow', { timeout: 100 }, async (_args: {}, ctx) => {
     await aborted(ctx.signal);
@@ -47,13 +47,13 @@ test('the signal aborts with a TimeoutError when the time is over, and the attem
   expect(reasons).toMatchObject([{ code: 'DOCKET_TIMEOUT' }]);
 });
 
-test('a body that returns past its deadline has failed all the same', async () => {
+test('a body that returns after its deadline has failed', async () => {
   const { ending } = start([task('slow', { timeout: 100 }, () => sleep(101))]);
   await pass(200);
   expectTimeout(await ending, 100);
 });
 
-test('a body that ends in time is not touched, and leaves no timer', async () => {
+test('a body that ends in time completes, and leaves no timer', async () => {
   const { ending, slots, row } = start([task('slow', { timeout: 100 }, () => sleep(99))]);
   await pass(99);
   expect(await ending).toEqual({ kind: 'completed', result: null });
@@ -61,7 +61,7 @@ test('a body that ends in time is not touched, and leaves no timer', async () =>
   expect(slots.deadline(row)).toBe(0);
 });
 
-test('an error of the body in time stays the error', async () => {
+test('an error that the body throws in time stays the error of the attempt', async () => {
   const slow = task('slow', { timeout: 100 }, async () => {
     await sleep(50);
     throw new Error('declined');
@@ -71,7 +71,7 @@ test('an error of the body in time stays the error', async () => {
   expect(await ending).toMatchObject({ kind: 'failed', line: 'Error: declined' });
 });
 
-test('a timeout is retried', async () => {
+test('an attempt that timed out is retried', async () => {
   const slow = task('slow', { timeout: 100, retry: retry({ delay: 5 }) }, () => sleep(500));
   const { ending } = start([slow]);
   await pass(500);
@@ -82,7 +82,7 @@ test('a timeout is retried', async () => {
   });
 });
 
-test('a busy loop past its deadline sees that it must stop', async () => {
+test('a busy loop sees that it must stop after its deadline', async () => {
   vi.useRealTimers();
   const seen: unknown[] = [];
   const slow = task('slow', { timeout: 5 }, (_args: {}, ctx) => {
@@ -95,7 +95,7 @@ test('a busy loop past its deadline sees that it must stop', async () => {
   expect(seen).toEqual([true]);
 });
 
-test('a body that holds the event loop past its deadline and never asks has failed all the same', async () => {
+test('a body that blocks the event loop beyond its deadline has failed', async () => {
   vi.useRealTimers();
   const slow = task('slow', { timeout: 5 }, () => {
     const startedMs = performance.now();
@@ -105,17 +105,17 @@ test('a body that holds the event loop past its deadline and never asks has fail
   expectTimeout(await start([slow]).ending, 5);
 });
 
-test('a deadline that was missed unnoticed stays missed when the next phase begins', () => {
+test('a deadline that was missed unnoticed stays missed when the next phase starts', () => {
   vi.useFakeTimers({ toFake: ['performance'] });
-  const clock = new Clock({ task: 'slow', timeoutMs: 100, announce: () => {}, onTimeout: () => {} });
-  clock.start();
+  const deadline = new Deadline({ task: 'slow', timeoutMs: 100, announce: () => {}, onTimeout: () => {} });
+  deadline.start();
   vi.advanceTimersByTime(101);
-  clock.start();
-  clock.stop();
-  expect(clock.timedOut).toMatchObject({ code: 'DOCKET_TIMEOUT' });
+  deadline.start();
+  deadline.stop();
+  expect(deadline.timedOut).toMatchObject({ code: 'DOCKET_TIMEOUT' });
 });
 
-test('while the body runs, the slot says until when', async () => {
+test('the row has the deadline while the body runs', async () => {
   const gate = deferred();
   const { ending, slots, row } = start([task('slow', { timeout: 100 }, () => gate.promise)]);
   expect(slots.deadline(row)).toBe(monotonicMs() + 100);
@@ -123,7 +123,7 @@ test('while the body runs, the slot says until when', async () => {
   await ending;
 });
 
-test('a task without a timeout has no deadline, no timer and no control of it', async () => {
+test('a task without a timeout has no deadline, no timer and no ctx.timeout', async () => {
   const seen: unknown[] = [];
   const slow = task('slow', (_args: {}, ctx) => {
     seen.push(slots.deadline(0), vi.getTimerCount(), (ctx as { timeout?: unknown }).timeout);
@@ -133,7 +133,7 @@ test('a task without a timeout has no deadline, no timer and no control of it', 
   expect(seen).toEqual([0, 0, undefined]);
 });
 
-test('time can be extended, by the whole timeout or by any other', async () => {
+test('the time can be extended by the whole timeout or by another duration', async () => {
   const left: number[] = [];
   const slow = task('slow', { timeout: 100 }, async (_args: {}, { timeout }) => {
     left.push(timeout.remaining());
@@ -150,7 +150,7 @@ test('time can be extended, by the whole timeout or by any other', async () => {
   expect(left.map(Math.round)).toEqual([100, 110, 1_110]);
 });
 
-test('the extended time ends, too; the error says how much there was', async () => {
+test('the extended time ends as well, and the error has its total', async () => {
   const slow = task('slow', { timeout: 100 }, async (_args: {}, ctx) => {
     ctx.timeout.extend(50);
     await aborted(ctx.signal);
@@ -163,7 +163,7 @@ test('the extended time ends, too; the error says how much there was', async () 
   expectTimeout(await ending, 150);
 });
 
-test('what is over cannot be extended', async () => {
+test('a time that is over cannot be extended', async () => {
   const thrown: unknown[] = [];
   const slow = task('slow', { timeout: 100 }, async (_args: {}, { timeout }) => {
     await sleep(120);
@@ -180,7 +180,7 @@ test('what is over cannot be extended', async () => {
   expect(thrown).toMatchObject([{ code: 'DOCKET_TIMEOUT' }]);
 });
 
-test('a control that is kept beyond the end of the attempt changes nothing', async () => {
+test('extending the time after the end of the attempt has no effect', async () => {
   let extend = () => {};
   const slow = task('slow', { timeout: 100 }, (_args: {}, { timeout }) => {
     extend = () => timeout.extend('1h');
@@ -191,7 +191,7 @@ test('a control that is kept beyond the end of the attempt changes nothing', asy
   expect(slots.deadline(row)).toBe(0);
 });
 
-test('dependencies, body and clean-up have the timeout each', async () => {
+test('dependencies, body and clean-up each have the whole timeout', async () => {
   const slowly = depends(async function* () {
     await sleep(80);
     yield;
@@ -202,7 +202,7 @@ test('dependencies, body and clean-up have the timeout each', async () => {
   expect(await ending).toEqual({ kind: 'completed', result: null });
 });
 
-test('dependencies that take too long fail the attempt; the body does not run, the clean-up does', async () => {
+test('dependencies that take too long fail the attempt, and only the clean-up runs', async () => {
   const events: string[] = [];
   const slowly = depends(async function* () {
     await sleep(101);
@@ -225,7 +225,7 @@ test('a clean-up that takes too long fails the attempt', async () => {
   expectTimeout(await ending, 100);
 });
 
-test('a body that ended late is cleaned up, with time of its own', async () => {
+test('the clean-up after a late body has time of its own', async () => {
   const deadlines: number[] = [];
   const slowly = depends(async function* () {
     yield;
@@ -239,7 +239,7 @@ test('a body that ended late is cleaned up, with time of its own', async () => {
   expect(deadlines.map(Math.round)).toEqual([100, 10]);
 });
 
-test('a late clean-up does not hide the error of the body', async () => {
+test('a clean-up that is late does not hide the error of the body', async () => {
   const slowly = depends(async function* () {
     yield;
     await sleep(101);
@@ -255,7 +255,7 @@ test('a late clean-up does not hide the error of the body', async () => {
 test.each([
   ['cancelled', StopReason.cancelled, { kind: 'cancelled' }],
   ['interrupted', StopReason.interrupted, { kind: 'failed', line: expect.stringContaining('TimeoutError') }],
-])('an attempt that took too long and was %s', async (_, reason, expected) => {
+])('an attempt that took too long and was %s has the right outcome', async (_, reason, expected) => {
   const { ending, slots, row, epoch } = start([task('slow', { timeout: 100 }, () => sleep(150))]);
   await pass(120);
   slots.cancel(row, epoch, reason);
@@ -263,7 +263,7 @@ test.each([
   expect(await ending).toMatchObject(expected);
 });
 
-test('a timeout longer than timers can hold does not fire at once', async () => {
+test('a timeout that is longer than timers can hold does not fire at once', async () => {
   const { ending } = start([task('slow', { timeout: '30d' }, (_args: {}, ctx) => aborted(ctx.signal))]);
   await pass(25 * 86_400_000);
   expect(vi.getTimerCount()).toBe(1);

@@ -17,7 +17,7 @@ const roundTrip = <T>(value: T): T => decodeValue(encodeValue(value, 'value')) a
 const roundTripError = (error: unknown, classes?: readonly ErrorClass[]): Thrown =>
   decodeError(encodeError(error), classes) as Thrown;
 
-/** An error with whatever fields. */
+/** An error with any fields. */
 interface Thrown extends Error {
   [field: string]: unknown;
 }
@@ -113,7 +113,7 @@ test.each(Object.entries(VALUES))('%s comes back as it was', (_, value) => {
   expect(isDeepStrictEqual(roundTrip(value), value)).toBe(true);
 });
 
-test('an invalid date stays one', () => {
+test('an invalid date comes back as an invalid date', () => {
   expect(roundTrip(new Date(Number.NaN)).getTime()).toBeNaN();
 });
 
@@ -121,7 +121,7 @@ test('null takes one byte', () => {
   expect([...encodeValue(null, 'result')]).toEqual([0xc0]);
 });
 
-test('a buffer comes back as a buffer of its own memory', () => {
+test('a buffer comes back as a buffer with memory of its own', () => {
   const bytes = encodeValue(Buffer.from('hello'), 'value');
   const decoded = decodeValue(bytes) as Buffer;
   bytes.fill(0);
@@ -170,11 +170,11 @@ test.each([
   const cut = message.subarray(encodeValue(head, 'head').length);
   expect(isDeepStrictEqual(decodeValue(cut), args)).toBe(true);
   expect(isDeepStrictEqual(decodeValue(message), [...head, args])).toBe(true);
-  expect(cut[0]! & 0xf0).toBe(0x80); // a map, whatever else is in there
-  expect(cut[1]! & 0xe0).toBe(0xa0); // with text for a key
+  expect(cut[0]! & 0xf0).toBe(0x80); // a map, whatever it contains
+  expect(cut[1]! & 0xe0).toBe(0xa0); // whose first key is text
 });
 
-test('packed bytes stay as they are when more is packed', () => {
+test('packed bytes do not change when more is packed', () => {
   const values = Array.from({ length: 500 }, (_, i) => ({ i, text: 'x'.repeat(i), at: i % 2 ? new Date(i) : null }));
   const packed = values.map((value) => encodeValue(value, 'value'));
   packed.forEach((bytes, i) => void expect(isDeepStrictEqual(decodeValue(bytes), values[i])).toBe(true));
@@ -228,7 +228,7 @@ test('a proxy that throws is refused with the path that leads to it', () => {
   expect(pathOf({ list: [new Proxy({}, { ownKeys: fail })] })).toBe('args.list[0]');
 });
 
-test('accessors are read, and objects without a prototype are plain', () => {
+test('values of accessors are encoded, and objects without a prototype are plain', () => {
   const bare = Object.assign(Object.create(null), { b: 2 });
   expect(
     roundTrip({
@@ -240,14 +240,14 @@ test('accessors are read, and objects without a prototype are plain', () => {
   ).toEqual({ a: 1, bare: { b: 2 } });
 });
 
-test('objects made in another realm are no instances of classes', () => {
+test('objects of another realm do not count as instances of classes', () => {
   const foreign = runInNewContext('({ list: [1], map: new Map([[1, new Date(2)]]), error: new TypeError("x") })');
   const copy = roundTrip(foreign);
   expect(copy).toMatchObject({ list: [1], map: new Map([[1, new Date(2)]]) });
   expect(copy.error).toBeInstanceOf(TypeError);
 });
 
-test('nesting is bounded on both sides, with an error and not a stack overflow', () => {
+test('nesting that is too deep is refused when writing and when reading, without a stack overflow', () => {
   for (const levels of [99, 100, 101, 102, MAX_DEPTH]) expect(roundTrip(nested(levels))).toEqual(nested(levels));
   expect(() => encodeValue(nested(MAX_DEPTH + 2), 'args')).toThrow(/^args(\.in){30}… lies more than 500 levels deep/);
   expect(() => encodeValue(nested(200_000), 'args')).toThrow(UnencodableValueError);
@@ -319,7 +319,7 @@ test('a class is found by its own name when its errors carry that of their paren
   expect(unknown).toBeInstanceOf(RangeError);
 });
 
-test('a class nobody registered comes back as an Error with the same name and fields', () => {
+test('an error of a class that is not registered comes back as an Error with the same name and fields', () => {
   const copy = roundTripError(new PaymentDeclined('funds'));
   expect(copy.constructor).toBe(Error);
   expect(copy).toMatchObject({ name: 'PaymentDeclined', message: 'declined: funds', reason: 'funds' });
@@ -336,7 +336,7 @@ test("docket's own errors come back as themselves", () => {
   });
 });
 
-test('an error that merely shares the name of one of them does not', () => {
+test("an error that only has the name of one of docket's errors does not come back as that one", () => {
   class TimeoutError extends Error {
     override name = 'TimeoutError';
   }
@@ -377,7 +377,7 @@ test('fields of an error that cannot travel are described or left out', () => {
   expect(copy).not.toHaveProperty('unreadable');
 });
 
-test('errors are bounded: stack, message, fields, causes and number', () => {
+test('the stack, message, fields, causes and number of errors are bounded', () => {
   const error: Thrown = Object.assign(new Error('m'.repeat(100_000)));
   error.stack = 's'.repeat(100_000);
   for (let i = 0; i < 100; i++) error[`field${i}`] = 'f'.repeat(1_000);
@@ -398,13 +398,13 @@ test('errors are bounded: stack, message, fields, causes and number', () => {
   expect(encodeError(many).length).toBeLessThan(100 * 1024);
 });
 
-test('errors that hold each other in every field are written in no time', () => {
+test('errors that refer to each other in every field are written quickly', () => {
   const errors: Thrown[] = Array.from({ length: 100 }, (_, i) => Object.assign(new Error(String(i))));
   for (const error of errors) for (const other of errors) error[`to${other.message}`] = other;
   expect(encodeError(errors[0]).length).toBeLessThan(100 * 1024);
 });
 
-test('what lies behind errors keeps its identity, whatever was left out of them', () => {
+test('an object after an error keeps its identity, whatever was left out of the error', () => {
   const shared = { id: 1 };
   const failed = new AggregateError([new Error('a'), new Invoice(), [shared]], 'all');
   const error = Object.assign(new Error('x', { cause: failed }), { fn: () => shared, odd: [shared, new Invoice()] });
@@ -443,12 +443,12 @@ test.each<[string, () => unknown]>([
 });
 
 function unreadable(error: Error): Error {
-  // The stack first: to replace it, V8 builds it from the others.
+  // The stack comes first, because V8 builds it from the other fields when it is replaced.
   const keys = ['stack', 'name', 'message', 'constructor', 'code', 'cause', 'field'];
   return Object.defineProperties(error, Object.fromEntries(keys.map((key) => [key, { enumerable: true, get: fail }])));
 }
 
-test('a class whose prototype cannot name itself is revived all the same', () => {
+test('a class is revived even when its prototype has no readable name', () => {
   class Odd extends Error {
     #kind = 'odd';
     override get name() {
@@ -462,7 +462,7 @@ test('a class whose prototype cannot name itself is revived all the same', () =>
 
 // -- any value, any bytes ----------------------------------------------------------------------------------------------
 
-/** mulberry32: the same numbers in every run, so that a failure can be repeated. */
+/** mulberry32: gives the same numbers in every run, so that a failure can be repeated. */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -521,7 +521,7 @@ function anyValue(next: (below: number) => number, made: object[], depth: number
   return makers[next(makers.length)]!();
 }
 
-/** Numbers objects in the order they are met: equal for two graphs only if they share and cycle alike. */
+/** Numbers objects in the order in which they are met. The result is equal for two graphs only if they share objects alike. */
 function shape(value: unknown, seen = new Map<unknown, number>()): string {
   if (typeof value !== 'object' || value === null) return typeof value;
   const known = seen.get(value);
@@ -552,7 +552,7 @@ function outcome(bytes: Uint8Array): 'value' | 'undecodable' {
   }
 }
 
-test('damaged and random bytes are a value or an UndecodableValueError, nothing else', () => {
+test('damaged and random bytes give a value or an UndecodableValueError, and nothing else', () => {
   const next = random(7);
   const good = [
     encodeError(new PaymentDeclined('x')),
@@ -572,7 +572,7 @@ test('damaged and random bytes are a value or an UndecodableValueError, nothing 
   expect(Object.keys(Object.prototype)).toEqual([]);
 });
 
-test('every truncation of a value, and a value with bytes after it, is refused', () => {
+test('a truncated value and a value with bytes after it are refused', () => {
   for (const value of [{ a: [1, 'text', 2.5, new Date(1), new Map([['k', 10n ** 30n]])] }, new Error('x')]) {
     const bytes = encodeValue(value, 'value');
     for (let length = 0; length < bytes.length; length++)
@@ -589,18 +589,18 @@ test.each<[string, readonly number[]]>([
   ['an extension of four billion bytes', [0xc9, 0xff, 0xff, 0xff, 0xff, 7]],
   ['an extension that ends inside its value', [0x92, 0xc7, 2, 4, 0xcd, 1, 2]],
   ['a reference to nothing', [0xd6, 1, 0, 0, 0, 1]],
-  ['a reference to what is not there yet', [0x91, 0xd6, 1, 0, 0, 0, 0]],
-  ['a key that is no text', [0x81, 1, 2]],
+  ['a reference to an object that has not begun', [0x91, 0xd6, 1, 0, 0, 0, 0]],
+  ['a key that is not text', [0x81, 1, 2]],
   ['the byte that is not in use', [0xc1]],
   ['an unknown extension', [0xd4, 0x63, 0]],
   ['a broken regular expression', [0xc7, 3, 5, 0xa1, 0x28, 0xa0]],
   ['a float array of three bytes', [0xc7, 4, 8, 9, 1, 2, 3]],
-  ['digits that are no digits', [0xc7, 2, 6, 0x2d, 0x2d]],
+  ['a bigint without digits', [0xc7, 2, 6, 0x2d, 0x2d]],
 ])('%s is refused', (_, bytes) => {
   expect(outcome(Buffer.from(bytes))).toBe('undecodable');
 });
 
-test('nested lengths cannot make the reader reserve memory for what is not there', () => {
+test('nested lengths cannot make the reader reserve memory for bytes that are missing', () => {
   const bytes = Buffer.alloc(1 << 20, 0xc0);
   for (let at = 0; at < 4_000; at += 5) bytes.set([0xdd, 0x00, 0x0f, 0x00, 0x00], at);
   const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
@@ -608,17 +608,17 @@ test('nested lengths cannot make the reader reserve memory for what is not there
   expect(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before).toBeLessThan(200 << 20);
 });
 
-test.each([0x91, 0x81])('a hundred thousand nested containers (%i) are refused, not a crash', (type) => {
+test.each([0x91, 0x81])('a hundred thousand nested containers (%i) are refused and cause no crash', (type) => {
   const level = type === 0x81 ? [type, 0xa0] : [type];
   expect(outcome(Buffer.from(Array.from({ length: 100_000 }, () => level).flat()))).toBe('undecodable');
 });
 
-test('records, the form msgpackr compiles code for, are not read', () => {
+test('records, for which msgpackr compiles code, are refused', () => {
   const bytes = Buffer.from([0x93, 0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 1, 0x40, 2, 0x40, 3]);
   expect(outcome(bytes)).toBe('undecodable');
 });
 
-test('a __proto__ key in foreign bytes is data under another name', () => {
+test('a __proto__ key in foreign bytes becomes a field of another name', () => {
   const bytes = pack(
     new Map<string, unknown>([
       ['__proto__', { polluted: true }],
@@ -632,12 +632,12 @@ test('a __proto__ key in foreign bytes is data under another name', () => {
   expect({}).not.toHaveProperty('polluted');
 });
 
-test('64-bit integers are bigints, whoever wrote them', () => {
+test('64-bit integers come back as bigints, whoever wrote them', () => {
   expect(decodeValue(Buffer.from([0xcf, 0, 0, 0, 0, 0, 0, 0, 5]))).toBe(5n);
   expect(decodeValue(Buffer.from([0xd3, 255, 255, 255, 255, 255, 255, 255, 255]))).toBe(-1n);
 });
 
-test('bytes are read wherever they lie in their buffer', () => {
+test('a value is read wherever its bytes are in their buffer', () => {
   const bytes = encodeValue({ at: new Date(1), list: new Float64Array([1]) }, 'value');
   const shifted = new Uint8Array(bytes.length + 3);
   shifted.set(bytes, 3);

@@ -21,7 +21,7 @@ describe.each([
   ['plain', PLAIN],
   ['rich', RICH],
   ['no', {}],
-])('with %s arguments', (_which, args) => {
+])('a message with %s arguments', (_which, args) => {
   test.each<Message>([
     {},
     { id: 'mi8x2k1f-3f9a1c0b-1' },
@@ -40,7 +40,7 @@ describe.each([
     { ttlMs: 2 ** 32 - 1 },
     { ttlMs: 2 ** 32 },
     { ttlMs: 315_360_000_000_000 },
-  ])('a message is read as it was written: %j', (message) => {
+  ])('is read as it was written (%j)', (message) => {
     const envelope = new Envelope(encode({ ...message, args }));
     const { task = 'charge', ttlMs = 900_000, id = null } = message;
     expect([envelope.version, envelope.task, envelope.ttlMs, envelope.attempt, envelope.id]).toEqual([
@@ -55,7 +55,7 @@ describe.each([
   });
 
   test.each([2, 127, 128, 256, 70_000, 2 ** 33])(
-    'attempt %d is written beside arguments that stay as they are',
+    'gets attempt number %d, while its arguments stay as they are',
     (attempt) => {
       const first = new Envelope(encode({ id: 'an id', args }));
       const next = new Envelope(withAttempt(first, attempt));
@@ -73,14 +73,14 @@ describe.each([
   );
 });
 
-test('a message may lie anywhere in the memory it came in', () => {
+test('a message is read wherever it is in its memory', () => {
   const bytes = encode();
   const padded = new Uint8Array(Buffer.concat([Buffer.alloc(13, 1), bytes, Buffer.alloc(7, 1)]));
   const envelope = new Envelope(padded.subarray(13, 13 + bytes.length));
   expect([envelope.task, decodeValue(envelope.args)]).toEqual(['charge', { n: 1 }]);
 });
 
-test('headers are stepped over and passed on', () => {
+test('headers are skipped and passed on', () => {
   const first = new Envelope(encode({ id: 'x' }));
   const headers = Buffer.from([0xa3, 0x61, 0x62, 0x63]); // 'abc' where this version writes nil
   const at = first.bytes.length - first.rest.length;
@@ -90,7 +90,7 @@ test('headers are stepped over and passed on', () => {
   expect(new Envelope(withAttempt(envelope, 2)).rest.equals(envelope.rest)).toBe(true);
 });
 
-test('of a newer version the first five fields are read, and it is known to be newer', () => {
+test('the first five fields of a newer message are read, and it is recognized as newer', () => {
   const bytes = encode({ id: 'x' });
   bytes[1] = WIRE_VERSION + 1;
   bytes[0] = 0x99; // nine fields
@@ -105,7 +105,7 @@ test('of a newer version the first five fields are read, and it is known to be n
   ]);
 });
 
-describe('what is no message', () => {
+describe('a malformed message', () => {
   test.each<[string, Uint8Array]>([
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('hello')],
@@ -113,15 +113,15 @@ describe('what is no message', () => {
     ['zeros', Buffer.alloc(64)],
     ['0xff', Buffer.alloc(64, 0xff)],
     ['an array of the wrong length', Buffer.from([0x96, 1, 0xa1, 0x78, 0, 1, 0xc0, 0xc0])],
-    ['an array of what is no header', Buffer.from([0x97, 0xa1, 0x78, 0, 1, 0xc0, 0xc0, 0x80])],
+    ['an array whose first value is not a version', Buffer.from([0x97, 0xa1, 0x78, 0, 1, 0xc0, 0xc0, 0x80])],
     ['a name that is a number', Buffer.from([0x97, 1, 7, 0, 1, 0xc0, 0xc0, 0x80])],
     ['a lifetime that is text', Buffer.from([0x97, 1, 0xa1, 0x78, 0xa1, 0x78, 1, 0xc0, 0xc0, 0x80])],
     ['a name that is longer than the message', Buffer.from([0x97, 1, 0xda, 0xff, 0xff, 0x78])],
-  ])('is refused: %s', (_what, bytes) => {
+  ])('that is %s is refused', (_what, bytes) => {
     expect(() => new Envelope(bytes)).toThrow(UndecodableValueError);
   });
 
-  test('is a message cut short anywhere before its arguments', () => {
+  test('that is cut off anywhere before its arguments is refused', () => {
     const bytes = encode({ id: 'an id', ttlMs: 70_000 });
     const argumentsAt = bytes.length - new Envelope(bytes).args.length;
     for (let length = 0; length <= argumentsAt; length++) {
@@ -134,7 +134,7 @@ describe('what is no message', () => {
     }
   });
 
-  test('is told by the right error, whichever byte was changed', () => {
+  test('with any byte changed causes no error but an UndecodableValueError', () => {
     const bytes = encode({ id: 'an id', args: RICH });
     for (let at = 0; at < bytes.length; at++) {
       for (const value of [0x00, 0x7f, 0x80, 0x97, 0xc0, 0xc1, 0xd9, 0xdf, 0xff]) {
@@ -156,11 +156,11 @@ function readAll(bytes: Buffer): Envelope {
   return envelope;
 }
 
-describe('headers', () => {
+describe('the headers of a message', () => {
   const LINES = `traceparent: 00-${'a'.repeat(32)}-${'b'.repeat(16)}-01\ntracestate: vendor=x`;
 
   test.each([null, '', 'traceparent: x', LINES, 'x'.repeat(31), 'x'.repeat(256), 'x'.repeat(65_535)])(
-    'are read as they were written, beside plain and other arguments',
+    'are read as they were written, beside plain and rich arguments',
     (headers) => {
       for (const args of [PLAIN, RICH]) {
         const bytes = encodeEnvelope(encoderFor(args, 'args'), 'charge', 0, 'id', args, headers);
@@ -171,7 +171,7 @@ describe('headers', () => {
     },
   );
 
-  test('go on with the next attempt, and with the next run and its new arguments', () => {
+  test('are passed on to the next attempt, and to the next run with its new arguments', () => {
     const first = new Envelope(encodeEnvelope(encoderFor(PLAIN, 'args'), 'charge', 0, 'id', PLAIN, LINES));
     expect(new Envelope(withAttempt(first, 2)).headers).toBe(LINES);
     const args = encoderFor(RICH, 'args').pack(RICH);

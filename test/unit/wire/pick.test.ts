@@ -7,7 +7,7 @@ import { argumentNames, type Picked, pickArguments } from '../../../src/wire/pic
 const pickFrom = (args: object, ...names: string[]) =>
   Object.fromEntries(pickArguments(encodeValue(args, 'args'), names));
 
-/** What picking should give for a decoded value; of what is no scalar, only that it is none. */
+/** Returns the picked form of a decoded value; for a value that is not a scalar, only that it is none. */
 function expected(value: unknown): Picked | { type: 'other' } {
   if (value === null) return { type: 'null', value };
   if (value instanceof Date) return { type: 'date', value: value.getTime() };
@@ -29,7 +29,7 @@ test('scalars are picked with their types', () => {
   });
 });
 
-test('what is missing or undefined is not there', () => {
+test('values that are missing or undefined are not in the result', () => {
   expect(pickFrom({ a: undefined, b: 1 }, 'a', 'b', 'c')).toEqual({ b: { type: 'number', value: 1 } });
   expect(pickFrom({}, 'a')).toEqual({});
 });
@@ -44,7 +44,7 @@ test.each([
   ['an ArrayBuffer', new ArrayBuffer(3)],
   ['a typed array', new Uint8Array(3)],
   ['an error', new Error('x')],
-])('%s is no scalar', (words, value) => {
+])('%s is described and not picked', (words, value) => {
   if (words === 'bytes') {
     const bytes = Buffer.from([0x81, 0xa1, 0x78, 0xc4, 1, 0]);
     expect(pickArguments(bytes, ['x']).get('x')).toEqual({ type: 'other', value: words });
@@ -53,11 +53,11 @@ test.each([
   }
 });
 
-test('only top-level names count', () => {
+test('only top-level values are picked', () => {
   expect(pickFrom({ in: { x: 1 }, list: [{ x: 2 }] }, 'x')).toEqual({});
 });
 
-test('a value that stands for one before it is found', () => {
+test('a value that is written as a reference to an earlier one is found', () => {
   const when = new Date(5);
   const list = [1];
   const args: Record<string, unknown> = { first: { when }, list, x: when, y: list };
@@ -74,14 +74,14 @@ test('all names are listed, however they are written', () => {
   expect(argumentNames(encodeValue(args, 'args'))).toEqual(Object.keys(args));
 });
 
-test('arguments that are not an object are malformed', () => {
+test('arguments that are not an object are refused', () => {
   for (const value of [null, 1, 'x', [1], new Map()]) {
     expect(() => pickArguments(encodeValue(value, 'args'), ['a'])).toThrow(UndecodableValueError);
     expect(() => argumentNames(encodeValue(value, 'args'))).toThrow(UndecodableValueError);
   }
 });
 
-test('nesting without end costs no stack', () => {
+test('deep nesting needs no stack', () => {
   const depth = 2_000_000;
   const bytes = Buffer.concat([
     Buffer.from([0x82, 0xa1, 0x61]),
@@ -109,7 +109,7 @@ const anything = fc.oneof(
   fc.anything({ withMap: true, withSet: true, withDate: true, withBigInt: true, withTypedArray: true }),
 );
 
-test('picking agrees with decoding, whatever the arguments', () => {
+test('picked values agree with decoded ones for any arguments', () => {
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...NAMES), anything), fc.boolean(), (given, sharesDate) => {
       const args: Record<string, unknown> = { ...given };
@@ -118,7 +118,7 @@ test('picking agrees with decoding, whatever the arguments', () => {
       try {
         bytes = encodeValue(args, 'args');
       } catch {
-        return; // it cannot travel
+        return; // it cannot be encoded
       }
       const decoded = decodeValue(bytes) as Record<string, unknown>;
       const picked = pickArguments(bytes, NAMES);
@@ -132,7 +132,7 @@ test('picking agrees with decoding, whatever the arguments', () => {
   );
 });
 
-test('hostile bytes raise nothing but an UndecodableValueError', () => {
+test('hostile bytes cause no error but an UndecodableValueError', () => {
   const survives = (bytes: Uint8Array) => {
     for (const read of [() => pickArguments(bytes, NAMES), () => argumentNames(bytes)]) {
       try {
@@ -149,7 +149,7 @@ test('hostile bytes raise nothing but an UndecodableValueError', () => {
   fc.assert(fc.property(oneField, survives), { numRuns: 5_000 });
 });
 
-test('bytes cut off anywhere are malformed', () => {
+test('bytes that are cut off anywhere are refused', () => {
   const bytes = encodeValue({ a: 'text', list: [1, { b: 2 }], when: new Date(1), last: 2n ** 70n }, 'args');
   for (let end = 0; end < bytes.length; end++) {
     expect(() => argumentNames(bytes.subarray(0, end))).toThrow(UndecodableValueError);

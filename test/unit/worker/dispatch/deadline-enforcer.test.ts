@@ -17,12 +17,12 @@ import { type Deferred, deferred } from '../../../support/wait.js';
 
 const GRACE_MS = 1_000;
 const DRAIN_TIMEOUT_MS = 30_000;
-/** How often the enforcer looks, and a millisecond. */
-const LOOK_MS = 51;
+/** How often the enforcer checks, and a millisecond. */
+const CHECK_MS = 51;
 
 stopTime();
 
-/** A thread that begins and ends what it was sent when it is told to, several at once. */
+/** A thread that begins and ends what it was sent when the test calls for it, several at once. */
 class FakeThread extends IdleThread {
   /** What it was sent and has not ended, by name. */
   readonly items = new Map<string, ChunkItem>();
@@ -41,7 +41,7 @@ class FakeThread extends IdleThread {
     return answer.promise;
   }
 
-  /** Begins a run, which then has so long. */
+  /** Begins a run, which then has `timeoutMs`. */
   begin(name: string, timeoutMs?: number): void {
     const { slots } = this.#fleet.dispatcher;
     const { row, epoch } = this.items.get(name)!;
@@ -49,12 +49,12 @@ class FakeThread extends IdleThread {
     if (timeoutMs !== undefined) slots.setDeadline(row, monotonicMs() + timeoutMs);
   }
 
-  /** Moves the deadline of a run: so long from now. */
+  /** Moves the deadline of a run to `byMs` from now. */
   extend(name: string, byMs: number): void {
     this.#fleet.dispatcher.slots.setDeadline(this.items.get(name)!.row, monotonicMs() + byMs);
   }
 
-  /** Ends a run, and cannot report it yet. */
+  /** Ends a run that cannot be reported yet. */
   endUnreported(name: string): void {
     const { row, epoch } = this.items.get(name)!;
     this.#fleet.dispatcher.slots.end(row, epoch, monotonicMs(), false);
@@ -98,6 +98,8 @@ class Fleet {
       onRequeue: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onProgressMessage: () => {},
+      onLeavingRow: () => {},
     };
     this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
     this.threads = this.dispatcher.lanes.map((lane) => {
@@ -119,7 +121,7 @@ class Fleet {
     onTestFinished(() => enforcer.stop());
   }
 
-  /** Adds an execution, of a task that is new unless it says which; it is shipped if a thread is free. */
+  /** Adds an execution, of a new task unless one is given. It is shipped if a thread is free. */
   add(name: string, task = `task-${this.#count}`): Delivery {
     const message = encodeEnvelope(encoderFor({}, 'args'), task, 0, null, {});
     const token: Token = `w${++this.#count}-0`;
@@ -164,14 +166,14 @@ describe('a run past its timeout, alone on its thread', () => {
     fleet.run('slow', 5_000);
     await pass(5_000 + GRACE_MS);
     expect([thread.isEnded, thread.attended]).toEqual([false, 0]);
-    await pass(LOOK_MS);
+    await pass(CHECK_MS);
     expect(thread.graces).toEqual([0]);
   });
 
   test('counts as timed out only when its thread is gone', async () => {
     const { fleet, thread } = oneThread(1);
     fleet.run('slow', 100);
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     expect(thread.isEnded).toBe(true);
     expect(fleet.ended).toEqual([]);
     await thread.exit();
@@ -182,7 +184,7 @@ describe('a run past its timeout, alone on its thread', () => {
   test('is named in the log', async () => {
     const { fleet } = oneThread(1);
     fleet.run('slow', 100);
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     expect(fleet.lines).toEqual([
       {
         level: 'warn',
@@ -195,7 +197,7 @@ describe('a run past its timeout, alone on its thread', () => {
   test('has its thread ended once, however long that takes', async () => {
     const { fleet, thread } = oneThread(1);
     fleet.run('slow', 100);
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     await pass(2 * DRAIN_TIMEOUT_MS);
     expect(thread.graces).toEqual([0]);
     expect(fleet.lines).toHaveLength(1);
@@ -208,7 +210,7 @@ describe('a run past its timeout, alone on its thread', () => {
     thread.extend('slow', 5_000);
     await pass(5_000 + GRACE_MS);
     expect(thread.isEnded).toBe(false);
-    await pass(LOOK_MS);
+    await pass(CHECK_MS);
     expect(thread.isEnded).toBe(true);
   });
 
@@ -221,6 +223,31 @@ describe('a run past its timeout, alone on its thread', () => {
     expect(thread.isEnded).toBe(false);
     expect(fleet.completed).toEqual(['slow']);
   });
+});
+
+test('a run that reports while its thread is being ended counts, and the thread gets nothing more', async () => {
+  const { fleet, thread } = oneThread(1);
+  fleet.run('slow', 100);
+  await pass(100 + GRACE_MS + CHECK_MS);
+  expect(thread.graces).toEqual([0]);
+  thread.end('slow');
+  fleet.add('next');
+  await pass(DRAIN_TIMEOUT_MS);
+  expect([fleet.completed, thread.items.size, thread.graces]).toEqual([['slow'], 0, [0]]);
+  await thread.exit();
+  expect([fleet.ended, fleet.lost]).toEqual([[], []]);
+  expect([...fleet.replace(0).items.keys()]).toEqual(['next']);
+});
+
+test('a run whose deadline moves in the moment in which its thread is ended counts as timed out', async () => {
+  const { fleet, thread } = oneThread(1);
+  fleet.run('slow', 100);
+  await pass(100 + GRACE_MS - 1);
+  vi.spyOn(fleet.dispatcher.slots, 'deadline').mockReturnValueOnce(1).mockReturnValue(0);
+  await pass(CHECK_MS);
+  expect(thread.graces).toEqual([0]);
+  await thread.exit();
+  expect(fleet.ended).toEqual([['slow', 'timeout']]);
 });
 
 test('a run that has ended in time is not overdue when its outcome comes late', async () => {
@@ -238,7 +265,7 @@ test('a run without a timeout that nobody asked to stop is never ended', async (
   expect([thread.isEnded, thread.attended]).toEqual([false, 0]);
 });
 
-test('what runs in the very thread of the coordinator is never ended', async () => {
+test('what runs in the thread of the coordinator itself is never ended', async () => {
   const fleet = new Fleet(1, 2, false);
   const [thread] = fleet.threads;
   fleet.run('slow', 100);
@@ -258,10 +285,10 @@ describe('a run that was asked to stop', () => {
     const { token } = fleet.run('stubborn', 3_600_000);
     await pass(5_000);
     if (reason === StopReason.cancelled) fleet.dispatcher.cancel((delivery) => delivery.token === token);
-    else fleet.dispatcher.lose(new Set([token]));
+    else fleet.dispatcher.loseLeases(new Set([token]));
     await pass(GRACE_MS);
     expect(thread.isEnded).toBe(false);
-    await pass(LOOK_MS);
+    await pass(CHECK_MS);
     expect(thread.graces).toEqual([0]);
     expect(fleet.lines).toMatchObject([{ message: 'task-0 did not stop when it was asked to: its thread is ended' }]);
     await thread.exit();
@@ -272,9 +299,9 @@ describe('a run that was asked to stop', () => {
     const { fleet, thread } = oneThread(1);
     fleet.run('stubborn');
     fleet.dispatcher.cancel(() => true);
-    await pass(GRACE_MS - LOOK_MS);
+    await pass(GRACE_MS - CHECK_MS);
     fleet.dispatcher.interruptAll();
-    await pass(2 * LOOK_MS);
+    await pass(2 * CHECK_MS);
     expect(thread.isEnded).toBe(true);
     await thread.exit();
     expect(fleet.ended).toEqual([['stubborn', StopReason.cancelled]]);
@@ -286,7 +313,7 @@ describe('a run past its timeout beside others', () => {
     const { fleet, thread } = oneThread(4);
     fleet.run('slow', 100);
     fleet.run('neighbour');
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     expect(thread.isEnded).toBe(false);
     fleet.add('next');
     await pass(10_000);
@@ -294,7 +321,7 @@ describe('a run past its timeout beside others', () => {
     expect(thread.isEnded).toBe(false);
 
     thread.end('neighbour');
-    await pass(LOOK_MS);
+    await pass(CHECK_MS);
     expect(fleet.completed).toEqual(['neighbour']);
     expect(thread.graces).toEqual([0]);
     await thread.exit();
@@ -303,7 +330,7 @@ describe('a run past its timeout beside others', () => {
     expect([...fleet.replace(0).items.keys()]).toEqual(['next']);
   });
 
-  test('is told to look again, once', async () => {
+  test('asks its thread to attend, once', async () => {
     const { fleet, thread } = oneThread(4);
     fleet.run('slow', 100);
     fleet.run('neighbour');
@@ -318,7 +345,7 @@ describe('a run past its timeout beside others', () => {
     const [first, ...behind] = [...slow.items.keys()];
     slow.begin(first!, 100);
     for (const name of behind) slow.begin(name);
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     const before = other.items.size;
     fleet.add('next');
     expect(other.items.size).toBe(before + 1);
@@ -331,7 +358,7 @@ describe('a run past its timeout beside others', () => {
     fleet.run('neighbour');
     await pass(100 + GRACE_MS + DRAIN_TIMEOUT_MS);
     expect(thread.isEnded).toBe(false);
-    await pass(2 * LOOK_MS);
+    await pass(2 * CHECK_MS);
     expect(thread.isEnded).toBe(true);
     await thread.exit();
     expect(fleet.ended).toEqual([['slow', 'timeout']]);
@@ -342,20 +369,20 @@ describe('a run past its timeout beside others', () => {
     const { fleet, thread } = oneThread(4);
     fleet.run('slow', 100);
     fleet.run('neighbour');
-    thread.isDeaf = true;
-    await pass(100 + GRACE_MS + LOOK_MS);
-    expect(thread.isEnded).toBe(false); // it was only just told to look
-    await pass(2 * LOOK_MS + 1);
+    thread.isUnresponsive = true;
+    await pass(100 + GRACE_MS + CHECK_MS);
+    expect(thread.isEnded).toBe(false); // it was only just asked to attend
+    await pass(2 * CHECK_MS + 1);
     expect(thread.isEnded).toBe(true);
   });
 
-  test('does not end a thread that was slow to look but did', async () => {
+  test('does not end a thread that attended, if slowly', async () => {
     const { fleet, thread } = oneThread(4);
     fleet.run('slow', 100);
     fleet.run('neighbour');
-    thread.isDeaf = true;
-    await pass(100 + GRACE_MS + LOOK_MS);
-    thread.isDeaf = false;
+    thread.isUnresponsive = true;
+    await pass(100 + GRACE_MS + CHECK_MS);
+    thread.isUnresponsive = false;
     await pass(DRAIN_TIMEOUT_MS - 1_000);
     expect(thread.isEnded).toBe(false);
   });
@@ -364,11 +391,11 @@ describe('a run past its timeout beside others', () => {
     const { fleet, thread, lane } = oneThread(2);
     fleet.run('slow', 100);
     fleet.run('neighbour');
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     fleet.add('next');
     thread.end('slow');
     expect(thread.items.has('next')).toBe(false);
-    await pass(2 * LOOK_MS);
+    await pass(2 * CHECK_MS);
     expect(thread.items.has('next')).toBe(true);
     expect(lane.ending).toBeNull();
     thread.end('neighbour');
@@ -382,7 +409,7 @@ describe('a run past its timeout beside others', () => {
     fleet.run('first', 100);
     await pass(DRAIN_TIMEOUT_MS - 1_000);
     thread.end('first');
-    await pass(LOOK_MS);
+    await pass(CHECK_MS);
     fleet.run('second', 100);
     await pass(100 + GRACE_MS + DRAIN_TIMEOUT_MS - 1_000);
     expect(thread.isEnded).toBe(false);
@@ -390,12 +417,12 @@ describe('a run past its timeout beside others', () => {
     expect(thread.isEnded).toBe(true);
   });
 
-  test('is nobody its neighbour who is overdue as well: each ends for its own reason', async () => {
+  test('does not wait for a neighbour that is overdue as well: each ends for its own reason', async () => {
     const { fleet, thread } = oneThread(3);
     fleet.run('slow', 100);
     const stubborn = fleet.run('stubborn');
     fleet.dispatcher.cancel((delivery) => delivery === stubborn);
-    await pass(100 + GRACE_MS + LOOK_MS);
+    await pass(100 + GRACE_MS + CHECK_MS);
     expect(thread.graces).toEqual([0]);
     await thread.exit();
     expect(new Map(fleet.ended)).toEqual(
@@ -420,7 +447,7 @@ test('what was shipped to a thread that will be ended, and has not started, runs
   for (const name of ['neighbour', 'busy too']) fleet.add(name);
   slow.begin('neighbour');
   for (const name of ['busy', 'busy too']) other.begin(name);
-  await pass(110 + GRACE_MS + 35); // between two looks of the enforcer
+  await pass(110 + GRACE_MS + 35); // between two checks of the enforcer
   slow.end('neighbour'); // so that the thread is not taken for stuck, from which work is moved anyway
   for (const name of ['long', 'a', 'b']) fleet.add(name, name === 'long' ? undefined : 'quick');
   slow.begin('long');
@@ -446,7 +473,7 @@ describe('a thread that has run all it may', () => {
     for (const name of ['long', 'short']) fleet.run(name);
     fleet.add('next');
     thread.end('short');
-    await pass(DRAIN_TIMEOUT_MS - LOOK_MS);
+    await pass(DRAIN_TIMEOUT_MS - CHECK_MS);
     expect([thread.items.has('next'), fleet.spent]).toEqual([false, []]);
     thread.end('long');
     expect(fleet.spent).toEqual([thread]);
@@ -457,7 +484,7 @@ describe('a thread that has run all it may', () => {
     for (const name of ['long', 'short']) fleet.run(name);
     fleet.add('next');
     thread.end('short');
-    await pass(DRAIN_TIMEOUT_MS + LOOK_MS);
+    await pass(DRAIN_TIMEOUT_MS + CHECK_MS);
     expect(thread.items.has('next')).toBe(true);
     thread.end('next');
     thread.end('long');

@@ -21,14 +21,14 @@ function drain(queue: DeliveryQueue): string[] {
   return tokens;
 }
 
-test('what came from the front stream is before what was read ahead, each in its order', () => {
+test('deliveries from the front stream go before those that were read ahead, each in its order', () => {
   const queue = queueOf('w1-0', 'w2-0', 'f3-0', 'w4-0', 'f5-0');
   expect([queue.length, tokensOf(queue)]).toEqual([5, ['f3-0', 'f5-0', 'w1-0', 'w2-0', 'w4-0']]);
   expect(drain(queue)).toEqual(['f3-0', 'f5-0', 'w1-0', 'w2-0', 'w4-0']);
   expect([queue.length, queue.shift()]).toEqual([0, undefined]);
 });
 
-test('what is put back is at the head of its own', () => {
+test('a delivery that is put back is at the head of those from its stream', () => {
   const queue = queueOf('w2-0', 'f2-0');
   queue.unshift(of('w1-0'));
   queue.unshift(of('f1-0'));

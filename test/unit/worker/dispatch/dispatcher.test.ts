@@ -7,7 +7,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../../../src/channel/protocol.js';
-import { StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import type { Token } from '../../../../src/redis/delivery-store.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
@@ -15,6 +15,7 @@ import { encodeEnvelope } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { Dispatcher, type DispatcherEvents } from '../../../../src/worker/dispatch/dispatcher.js';
 import type { Lane } from '../../../../src/worker/dispatch/lane.js';
+import type { CondemnReason, Shipment } from '../../../../src/worker/dispatch/shipment.js';
 import { IdleThread } from '../../../support/fake-thread.js';
 import { stopTime } from '../../../support/fake-time.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
@@ -29,7 +30,7 @@ interface SentChunk {
   /** Those whose outcomes were sent: their rows may be used again already. */
   readonly reported: Set<ChunkItem>;
   /** Those that have ended but whose outcomes wait for the event loop. */
-  readonly unreported: [ticket: number, outcome: Outcome][];
+  readonly unreported: [shipmentId: number, outcome: Outcome][];
   next: number;
   readonly answer: Deferred<OutcomeBatch>;
 }
@@ -42,7 +43,7 @@ class FakeThread extends IdleThread {
   #chunks: SentChunk[] = [];
   #current: ChunkItem | undefined;
   #isDead = false;
-  /** Of what was sent after its death. */
+  /** The answers to what was sent after its death. */
   readonly #unheard: Deferred<OutcomeBatch>[] = [];
 
   constructor(fleet: Fleet) {
@@ -63,7 +64,7 @@ class FakeThread extends IdleThread {
     return answer.promise;
   }
 
-  /** What it was sent and has not answered. */
+  /** The items of the chunks that it has not answered. */
   items(): [ChunkItem, ...ChunkItem[]] {
     return this.#chunks.flatMap(({ items }) => items) as [ChunkItem, ...ChunkItem[]];
   }
@@ -72,7 +73,7 @@ class FakeThread extends IdleThread {
     return this.#current !== undefined;
   }
 
-  /** Starts the next one that was not taken back; answers with its name. */
+  /** Starts the next item that was not taken back, and returns its name. */
   begin(): string | undefined {
     const { slots } = this.#fleet.dispatcher;
     while (!this.#current && this.#chunks[0]) {
@@ -87,7 +88,7 @@ class FakeThread extends IdleThread {
     return this.#current && this.#fleet.nameOf(this.#current.message);
   }
 
-  /** Ends what runs, after so long; reports at once. */
+  /** Ends what runs, which took `durationMs`, and reports at once. */
   end(outcome: Outcome = COMPLETED, durationMs = 1): void {
     const item = this.#current!;
     const chunk = this.#chunks[0]!;
@@ -104,7 +105,7 @@ class FakeThread extends IdleThread {
     else this.#fleet.dispatcher.receive(collector.take());
   }
 
-  /** Ends what runs, and cannot report it: what comes next holds the event loop. */
+  /** Ends what runs, but cannot report it, because what comes next holds the event loop. */
   endUnreported(): void {
     const item = this.#current!;
     const chunk = this.#chunks[0]!;
@@ -115,7 +116,7 @@ class FakeThread extends IdleThread {
     chunk.unreported.push([shipmentIdOf(item.row, item.epoch), COMPLETED]);
   }
 
-  /** Runs everything it has, each for so long. */
+  /** Runs everything it has; each item takes `durationMs`. */
   async work(durationMs = 1): Promise<void> {
     while (this.begin()) {
       this.end(COMPLETED, durationMs);
@@ -124,7 +125,7 @@ class FakeThread extends IdleThread {
     await settled();
   }
 
-  /** Dies with all it has; answers with what tells the dispatcher so, chunk by chunk. */
+  /** Dies with all it has. Returns a function that rejects its chunks, by which the dispatcher learns of it. */
   die(): () => void {
     const chunks = this.#chunks;
     for (const { items, reported } of chunks) this.#fleet.vacate(items.filter((item) => !reported.has(item)));
@@ -137,16 +138,16 @@ class FakeThread extends IdleThread {
     };
   }
 
-  #answer(rest: [ticket: number, outcome: Outcome][]): void {
+  #answer(rest: [shipmentId: number, outcome: Outcome][]): void {
     const chunk = this.#chunks.shift()!;
     const collector = new OutcomeCollector();
-    for (const [ticket, outcome] of [...chunk.unreported, ...rest]) collector.add(ticket, outcome);
+    for (const [shipmentId, outcome] of [...chunk.unreported, ...rest]) collector.add(shipmentId, outcome);
     this.#fleet.vacate(chunk.items.filter((item) => !chunk.reported.has(item)));
     chunk.answer.resolve(collector.take());
   }
 }
 
-/** A dispatcher with its threads and everything it said. */
+/** A dispatcher with its threads, and the events it has emitted. */
 class Fleet {
   readonly dispatcher: Dispatcher;
   readonly threads: FakeThread[];
@@ -155,9 +156,13 @@ class Fleet {
   /** Whether each of `lost` was alone. */
   readonly lostAlone: boolean[] = [];
   readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
-  readonly handedBack: string[] = [];
-  readonly postponed: string[] = [];
+  readonly requeued: string[] = [];
+  /** Suspects that must wait their turn. */
+  readonly turnedAway: string[] = [];
   readonly spent: FakeThread[] = [];
+  readonly messages: [record: string, message: string | null][] = [];
+  /** What has left its row, and the state of the row then. */
+  readonly left: [record: string, state: SlotState][] = [];
   rooms = 0;
   /** Rows that a thread may still touch. */
   readonly occupied = new Set<number>();
@@ -171,18 +176,20 @@ class Fleet {
         this.lostAlone.push(wasAlone);
       },
       onThreadEndedFor: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
-      onSuspectMustWait: (delivery) => this.postponed.push(delivery.record!),
-      onRequeue: (deliveries) => this.handedBack.push(...deliveries.map(({ record }) => record!)),
+      onSuspectMustWait: (delivery) => this.turnedAway.push(delivery.record!),
+      onRequeue: (deliveries) => this.requeued.push(...deliveries.map(({ record }) => record!)),
       onCapacity: () => {
         this.rooms += 1;
       },
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onProgressMessage: ({ record }, message) => this.messages.push([record!, message]),
+      onLeavingRow: ({ record, row }) => this.left.push([record!, this.dispatcher.slots.state(row)]),
     };
     this.dispatcher = new Dispatcher(threads, concurrency, events, tasksPerThread);
-    this.threads = this.dispatcher.lanes.map((lane) => this.#man(lane));
+    this.threads = this.dispatcher.lanes.map((lane) => this.#attach(lane));
   }
 
-  /** Adds executions of these tasks; answers with their names, unique in the fleet. */
+  /** Adds executions of these tasks, and returns their names, which are unique in the fleet. */
   add(...tasks: string[]): string[] {
     const deliveries = tasks.map((task) => this.delivery(task));
     this.dispatcher.add(deliveries);
@@ -221,10 +228,10 @@ class Fleet {
   }
 
   replace(index: number): void {
-    this.threads[index] = this.#man(this.dispatcher.lanes[index]!);
+    this.threads[index] = this.#attach(this.dispatcher.lanes[index]!);
   }
 
-  #man(lane: Lane): FakeThread {
+  #attach(lane: Lane): FakeThread {
     const thread = new FakeThread(this);
     if (this.threads) this.threads[lane.index] = thread;
     this.dispatcher.attach(lane, thread);
@@ -302,7 +309,7 @@ describe('shipping', () => {
     expect(new Fleet(2, 2).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([1, 1]);
   });
 
-  test('as many unknown ones are on a thread as it runs at once', () => {
+  test('a thread has as many unknown ones as it runs at once', () => {
     const fleet = new Fleet(2, 6);
     fleet.add(...Array(20).fill('new'));
     expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
@@ -321,8 +328,35 @@ describe('shipping', () => {
   });
 });
 
+test('a progress message reaches its shipment, but not the next one on its row', async () => {
+  const fleet = new Fleet(1);
+  const [first] = fleet.add('a');
+  const [{ row, epoch }] = fleet.threads[0]!.items();
+  const shipmentId = shipmentIdOf(row, epoch);
+  fleet.dispatcher.receiveProgress({ shipmentId, message: 'half' });
+  await fleet.threads[0]!.work();
+  fleet.add('b');
+  expect(fleet.threads[0]!.items()).toMatchObject([{ row }]);
+  fleet.dispatcher.receiveProgress({ shipmentId, message: 'late' });
+  expect(fleet.messages).toEqual([[first, 'half']]);
+});
+
+test('the last progress message is taken before the outcome, while the row can still be read', async () => {
+  const fleet = new Fleet(1);
+  const [name] = fleet.add('a');
+  const [thread] = fleet.threads as [FakeThread];
+  const [{ row, epoch }] = thread.items();
+  thread.begin();
+  fleet.dispatcher.slots.end(row, epoch, monotonicMs(), false);
+  const batch = new OutcomeCollector();
+  batch.add(shipmentIdOf(row, epoch), COMPLETED);
+  batch.addMessage({ shipmentId: shipmentIdOf(row, epoch), message: 'done' });
+  fleet.dispatcher.receive(batch.take());
+  expect([fleet.messages, fleet.left, fleet.ended]).toEqual([[[name, 'done']], [[name, SlotState.finished]], [name]]);
+});
+
 describe('room', () => {
-  test('there is room for one execution per free slot until durations are known', () => {
+  test('there is room for one execution per free place until durations are known', () => {
     const fleet = new Fleet(2, 6);
     expect(fleet.dispatcher.room).toBe(6);
     fleet.add(...Array(6).fill('new'));
@@ -361,7 +395,7 @@ describe('room', () => {
     expect(fleet.dispatcher.room).toBe(0);
   });
 
-  test('it is said when room may have come about', async () => {
+  test('an event says when there may be more room', async () => {
     const fleet = new Fleet(1);
     fleet.rooms = 0;
     fleet.add('a');
@@ -369,13 +403,13 @@ describe('room', () => {
     expect(fleet.rooms).toBeGreaterThan(0);
   });
 
-  test('while every thread is stuck nothing is read that would only be handed back', async () => {
+  test('while every thread is stuck nothing is read that would only be requeued', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);
     fleet.add(...Array(80).fill('mixed'));
     for (const thread of fleet.threads) thread.begin();
     await pass(400);
-    expect(fleet.handedBack).toHaveLength(78);
+    expect(fleet.requeued).toHaveLength(78);
     expect(fleet.dispatcher.room).toBe(0);
     for (const thread of fleet.threads) await thread.work(400);
     expect(fleet.dispatcher.room).toBeGreaterThan(0);
@@ -431,17 +465,17 @@ describe('stuck threads', () => {
     expect(fleet.ended).toEqual(theirs.slice(1));
   });
 
-  test('when every thread is stuck for 250 ms, what has not started is handed back, each once', async () => {
+  test('when every thread is stuck for 250 ms, what has not started is requeued, each once', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);
     const names = fleet.add(...Array(80).fill('mixed'));
     const running = fleet.threads.map((thread) => thread.begin()!);
     await pass(200);
-    expect(fleet.handedBack).toEqual([]);
+    expect(fleet.requeued).toEqual([]);
     await pass(200);
-    expect([...fleet.handedBack].sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    expect([...fleet.requeued].sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
     await pass(1_000);
-    expect(fleet.handedBack).toHaveLength(78);
+    expect(fleet.requeued).toHaveLength(78);
     for (const thread of fleet.threads) await thread.work();
     expect([...fleet.ended].sort()).toEqual([...running].sort());
     expect(fleet.dispatcher.size).toBe(0);
@@ -466,12 +500,12 @@ describe('stuck threads', () => {
     expect(fleet.dispatcher.size).toBe(0);
   });
 
-  test('long runs that nobody waits behind are left alone', async () => {
+  test('long runs with nothing behind them are left alone', async () => {
     const fleet = new Fleet(2);
     fleet.add('long', 'long');
     for (const thread of fleet.threads) thread.begin();
     await pass(10_000);
-    expect(fleet.handedBack).toEqual([]);
+    expect(fleet.requeued).toEqual([]);
     expect(fleet.dispatcher.size).toBe(2);
   });
 
@@ -485,7 +519,7 @@ describe('stuck threads', () => {
 });
 
 describe('a thread that dies', () => {
-  test('takes with it what it ran; what it had not started runs elsewhere, in order', async () => {
+  test('loses what it ran; what it had not started runs elsewhere, in order', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('quick', 0.01);
     fleet.add(...Array(40).fill('quick'));
@@ -523,7 +557,7 @@ describe('suspects', () => {
     const others = Array.from({ length: 5 }, () => fleet.delivery('new', 2));
     fleet.dispatcher.add([...others.slice(0, 1), suspect, second, ...others.slice(1)]);
     const [alone, shared] = fleet.threads as [FakeThread, FakeThread];
-    expect(fleet.postponed).toEqual([second.record]);
+    expect(fleet.turnedAway).toEqual([second.record]);
     expect(alone.shipped).toEqual([[suspect.record]]);
     expect(shared.shipped.flat()).toEqual(others.slice(0, 2).map(({ record }) => record));
     await shared.work(1);
@@ -535,11 +569,11 @@ describe('suspects', () => {
     await alone.work(1);
     await shared.work(1);
     expect(fleet.ended.at(-1)).toBe(second.record);
-    expect(fleet.postponed).toHaveLength(1);
+    expect(fleet.turnedAway).toHaveLength(1);
     expect(fleet.dispatcher.size).toBe(0);
   });
 
-  test('wait until what runs has ended, and are waited for', async () => {
+  test('wait until what runs has ended, and others wait for them', async () => {
     const fleet = new Fleet(1, 2);
     const [thread] = fleet.threads as [FakeThread];
     const [first] = fleet.add('new');
@@ -566,12 +600,12 @@ describe('stopping', () => {
     expect([...fleet.ended].sort()).toEqual([...running].sort());
   });
 
-  test('empty waits for what runs, and no longer than it is told', async () => {
+  test('waitUntilEmpty waits for what runs, and no longer than its timeout', async () => {
     const fleet = new Fleet(1);
     fleet.add('a');
     fleet.threads[0]!.begin();
     let isEmpty = false;
-    const waiting = fleet.dispatcher.empty(1_000).then(() => {
+    const waiting = fleet.dispatcher.waitUntilEmpty(1_000).then(() => {
       isEmpty = true;
     });
     await pass(500);
@@ -580,14 +614,14 @@ describe('stopping', () => {
     await waiting;
     fleet.add('b');
     fleet.threads[0]!.begin();
-    const timedOut = fleet.dispatcher.empty(1_000);
+    const timedOut = fleet.dispatcher.waitUntilEmpty(1_000);
     await pass(1_000);
     await timedOut;
-    await fleet.dispatcher.empty(0);
+    await fleet.dispatcher.waitUntilEmpty(0);
     expect(fleet.dispatcher.size).toBe(1);
   });
 
-  test('everything that runs is told to stop', async () => {
+  test('everything that runs is asked to stop', async () => {
     const fleet = new Fleet(2);
     fleet.add('a', 'b');
     const { slots } = fleet.dispatcher;
@@ -600,14 +634,14 @@ describe('stopping', () => {
 });
 
 describe('lost leases', () => {
-  test('what has not started never will, and what runs is told to stop', async () => {
+  test('what has not started never will, and what runs is asked to stop', async () => {
     const fleet = new Fleet(1);
     await fleet.learn('quick', 0.01);
     const deliveries = ['a', 'b', 'c', 'd'].map(() => fleet.delivery('quick'));
     fleet.dispatcher.add(deliveries);
     const running = fleet.threads[0]!.begin();
     const lost = [deliveries[0]!, deliveries[2]!];
-    fleet.dispatcher.lose(new Set(lost.map(({ token }) => token)));
+    fleet.dispatcher.loseLeases(new Set(lost.map(({ token }) => token)));
     expect(running).toBe(deliveries[0]!.record);
     expect(fleet.threads[0]!.attended).toBe(1);
     await fleet.threads[0]!.work();
@@ -619,13 +653,13 @@ describe('lost leases', () => {
     const fleet = new Fleet(1);
     const deliveries = [fleet.delivery('new'), fleet.delivery('new')];
     fleet.dispatcher.add(deliveries);
-    fleet.dispatcher.lose(new Set([deliveries[1]!.token]));
+    fleet.dispatcher.loseLeases(new Set([deliveries[1]!.token]));
     expect([...fleet.dispatcher.deliveries()]).toEqual([deliveries[0]]);
   });
 });
 
 describe('a cancel', () => {
-  test('takes what has not started and answers with it; what runs is told to stop, and why', async () => {
+  test('returns what has not started; what runs is asked to stop, and finds the reason', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('quick', 0.01);
     const names = fleet.add(...Array(60).fill('quick'));
@@ -633,8 +667,8 @@ describe('a cancel', () => {
     fleet.dispatcher.add([waiting, kept]);
     const [running, other] = fleet.threads.map((thread) => thread.begin()!);
     const { row, epoch } = fleet.threads[0]!.items()[0];
-    const isMeant = ({ record }: Delivery) => record !== other && record !== kept.record;
-    const taken = fleet.dispatcher.cancel(isMeant).map(({ record }) => record!);
+    const matches = ({ record }: Delivery) => record !== other && record !== kept.record;
+    const taken = fleet.dispatcher.cancel(matches).map(({ record }) => record!);
     const expected = [...names, waiting.record!].filter((name) => name !== running && name !== other);
     expect(taken.sort()).toEqual(expected.sort());
     expect(fleet.dispatcher.slots.stopReason(row, epoch)).toBe(StopReason.cancelled);
@@ -644,7 +678,7 @@ describe('a cancel', () => {
     expect(fleet.dispatcher.size).toBe(0);
   });
 
-  test('of what is not here disturbs nobody', () => {
+  test('of what is not here changes nothing', () => {
     const fleet = new Fleet(1);
     fleet.add('a', 'b');
     fleet.threads[0]!.begin();
@@ -653,7 +687,7 @@ describe('a cancel', () => {
     expect(fleet.dispatcher.size).toBe(2);
   });
 
-  test('makes room, and says so', () => {
+  test('makes room, and emits an event', () => {
     const fleet = new Fleet(1);
     const [, second] = fleet.add('a', 'b');
     expect(fleet.dispatcher.room).toBe(0);
@@ -695,8 +729,8 @@ describe('a cancel', () => {
 
   test.each([
     ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
-    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.lose(new Set([suspect.token]))],
-  ])('a suspect that is %s while a lane is kept for it leaves the lane to others', async (_, remove) => {
+    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.loseLeases(new Set([suspect.token]))],
+  ])('a suspect that is %s while a lane is reserved for it leaves the lane to others', async (_, remove) => {
     const fleet = new Fleet(1);
     const [thread] = fleet.threads as [FakeThread];
     const [running] = fleet.add('new');
@@ -741,14 +775,19 @@ describe('a thread that is ended because of what it runs', () => {
     return { fleet, lane: dispatcher.lanes[0]!, names };
   }
 
-  function condemn(lane: Lane, record: string, why: 'timeout' | 'stopped'): void {
-    for (const shipment of lane.shipments) if (shipment.record === record) shipment.condemned = why;
-    lane.ending = { sinceMs: monotonicMs(), request: 0 };
+  /** Ends the lane's thread because of these, as the enforcer does. */
+  function condemn(lane: Lane, reasons: Readonly<Record<string, CondemnReason>>): void {
+    lane.beginEnding(monotonicMs());
+    for (const shipment of lane.shipments) {
+      const reason = reasons[shipment.record!];
+      if (reason) shipment.condemn(reason);
+    }
+    lane.terminate();
   }
 
   test('ends that, loses what ran beside it, and leaves what had not started to its successor', async () => {
     const { fleet, lane, names } = three();
-    condemn(lane, names[0]!, 'timeout');
+    condemn(lane, { [names[0]!]: 'timeout' });
     fleet.threads[0]!.die()();
     await settled();
     expect(fleet.dispatcher.detach(lane)).toBe(true);
@@ -763,8 +802,8 @@ describe('a thread that is ended because of what it runs', () => {
   test('ends what did not stop for the reason it was asked to', async () => {
     const { fleet, lane, names } = three();
     fleet.dispatcher.cancel(({ record }) => record === names[0]);
-    fleet.dispatcher.lose(new Set([[...fleet.dispatcher.deliveries()][1]!.token]));
-    for (const name of names.slice(0, 2)) condemn(lane, name, 'stopped');
+    fleet.dispatcher.loseLeases(new Set([[...fleet.dispatcher.deliveries()][1]!.token]));
+    condemn(lane, { [names[0]!]: StopReason.cancelled, [names[1]!]: StopReason.interrupted });
     fleet.threads[0]!.die()();
     await settled();
     fleet.dispatcher.detach(lane);
@@ -782,7 +821,7 @@ describe('a thread that is ended because of what it runs', () => {
     const [name] = fleet.add('a');
     const [thread] = fleet.threads as [FakeThread];
     thread.begin();
-    condemn(fleet.dispatcher.lanes[0]!, name!, 'timeout');
+    condemn(fleet.dispatcher.lanes[0]!, { [name!]: 'timeout' });
     thread.end();
     await settled();
     thread.die()();
@@ -792,8 +831,9 @@ describe('a thread that is ended because of what it runs', () => {
 
   test('takes nothing new until it was replaced; then its lane is like any other', async () => {
     const { fleet, lane, names } = three();
-    condemn(lane, names[0]!, 'timeout');
+    lane.beginEnding(monotonicMs());
     fleet.dispatcher.redispatch(lane);
+    lane.terminate();
     const [next] = fleet.add('d');
     const [old] = fleet.threads as [FakeThread];
     expect(old.shipped).toHaveLength(3);
@@ -807,7 +847,48 @@ describe('a thread that is ended because of what it runs', () => {
   });
 });
 
-test('a thread that dies under one run that is alone tells so', () => {
+describe('a thread that is leaving', () => {
+  test('is given nothing when a run that it was ended for reports after all', async () => {
+    const fleet = new Fleet(1, 2);
+    const [lane] = fleet.dispatcher.lanes as [Lane];
+    const [thread] = fleet.threads as [FakeThread];
+    const [first] = fleet.add('a');
+    thread.begin();
+    lane.beginEnding(monotonicMs());
+    lane.terminate();
+    thread.end();
+    const [next] = fleet.add('b');
+    await settled();
+    expect([fleet.ended, thread.shipped, fleet.dispatcher.room]).toEqual([[first], [[first]], 0]);
+    thread.die()();
+    fleet.dispatcher.detach(lane);
+    fleet.replace(0);
+    expect(fleet.threads[0]!.shipped).toEqual([[next]]);
+  });
+
+  test('is not relieved however long it takes: what it has not started is taken back when it is gone', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    fleet.add(...Array(40).fill('quick'));
+    const [leaving, other] = fleet.threads as [FakeThread, FakeThread];
+    const [unreported, running, ...rest] = leaving.shipped.flat();
+    leaving.begin();
+    leaving.endUnreported();
+    leaving.begin();
+    await other.work(0.01);
+    fleet.ended.length = 0;
+    leaving.die()();
+    await settled();
+    await pass(1_000);
+    expect([fleet.ended, fleet.requeued]).toEqual([[], []]);
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    await other.work(0.01);
+    expect(fleet.ended).toEqual([unreported, ...rest]);
+    expect(fleet.lost).toEqual([running]);
+  });
+});
+
+test('a thread that dies under its only run is reported as lost alone', () => {
   const fleet = new Fleet(1, 3);
   const [first] = fleet.add('a', 'b');
   fleet.threads[0]!.begin();
@@ -816,7 +897,7 @@ test('a thread that dies under one run that is alone tells so', () => {
   expect([fleet.lost, fleet.lostAlone]).toEqual([[first], [true]]);
 });
 
-test('what is evacuated from a lane runs elsewhere, in its order', async () => {
+test('what a lane that is ending has not started runs elsewhere, in its order', async () => {
   const fleet = new Fleet(2);
   await fleet.learn('quick', 0.01);
   fleet.add(...Array(40).fill('quick'));
@@ -825,7 +906,7 @@ test('what is evacuated from a lane runs elsewhere, in its order', async () => {
   leaving.begin();
   await other.work(0.01);
   fleet.ended.length = 0;
-  fleet.dispatcher.lanes[0]!.ending = { sinceMs: monotonicMs(), request: 0 };
+  fleet.dispatcher.lanes[0]!.beginEnding(monotonicMs());
   fleet.dispatcher.redispatch(fleet.dispatcher.lanes[0]!);
   await other.work(0.01);
   expect(theirs.length).toBeGreaterThan(0);
@@ -849,6 +930,17 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       return fleet.dispatcher.cancel((delivery) => meant.has(delivery)).map(({ record }) => record!);
     };
 
+    const replace = async (index: number) => {
+      const tell = fleet.threads[index]!.die();
+      if (random() < 0.5) tell();
+      await settled();
+      if (random() < 0.5) taken.push(...cancelSome(0.5));
+      fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+      tell();
+      await settled();
+      fleet.replace(index);
+    };
+
     for (let event = 0; event < 4_000; event++) {
       const dice = random();
       const thread = pick(fleet.threads);
@@ -865,22 +957,20 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       } else if (dice < 0.95) {
         await pass(random() < 0.1 ? 300 : 10);
       } else if (dice < 0.98) {
-        const index = fleet.threads.indexOf(thread);
-        const tell = thread.die();
-        const isToldFirst = random() < 0.5;
-        if (isToldFirst) tell();
-        await settled();
-        if (random() < 0.5) taken.push(...cancelSome(0.5));
-        fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
-        tell();
-        await settled();
-        fleet.replace(index);
+        await replace(fleet.threads.indexOf(thread));
       } else if (dice < 0.985) {
         taken.push(...fleet.dispatcher.revokeUnstarted().map(({ record }) => record!));
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
-        fleet.dispatcher.redispatch(pick(fleet.dispatcher.lanes));
+        const lane = pick(fleet.dispatcher.lanes);
+        if (!lane.ending && lane.isServing) lane.beginEnding(monotonicMs());
+        else if (lane.thread && random() < 0.5) fleet.dispatcher.reopen(lane);
+        else if (lane.thread) {
+          for (const shipment of lane.shipments) if (random() < 0.5) condemnStarted(fleet, shipment);
+          lane.terminate();
+        }
+        fleet.dispatcher.redispatch(lane);
       } else {
         const suspect = fleet.delivery('bad', 3);
         added.push(suspect.record!);
@@ -888,24 +978,35 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       }
       await settled();
     }
+    for (const lane of fleet.dispatcher.lanes) {
+      if (!lane.thread) await replace(lane.index);
+      else if (lane.ending) fleet.dispatcher.reopen(lane);
+    }
     for (let turn = 0; fleet.dispatcher.size > 0 && turn < 10_000; turn++) {
       for (const thread of fleet.threads) {
         if (thread.begin()) thread.end();
         await settled();
       }
     }
+    for (const thread of fleet.threads) thread.begin(); // passes over what was taken back last
+    await settled();
 
     const stopped = fleet.condemned.map(([record]) => record);
-    const endings = [...fleet.ended, ...fleet.lost, ...fleet.handedBack, ...fleet.postponed, ...stopped, ...taken];
+    const endings = [...fleet.ended, ...fleet.lost, ...fleet.requeued, ...fleet.turnedAway, ...stopped, ...taken];
     expect(endings.length).toBe(new Set(endings).size);
     expect(endings.sort()).toEqual(added.sort());
     expect(fleet.lost.length).toBeGreaterThan(0);
+    expect(fleet.condemned.length).toBeGreaterThan(0);
     expect(fleet.dispatcher.size).toBe(0);
     expect(freeRows(fleet)).toBe(ROWS);
   });
 });
 
-/** How many executions can be on their way at once to a thread that takes any number: one per free row. */
+function condemnStarted({ dispatcher }: Fleet, shipment: Shipment): void {
+  if (dispatcher.slots.state(shipment.row) === SlotState.started) shipment.condemn('timeout');
+}
+
+/** How many executions can be shipped at once to a thread that takes any number: one per free row. */
 function freeRows(fleet: Fleet): number {
   Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * ROWS });
   const before = fleet.occupied.size;
@@ -921,7 +1022,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-test('an outcome that arrives when its row has another tenant ends nothing', async () => {
+test('an outcome that arrives when its row has another shipment ends nothing', async () => {
   const fleet = new Fleet(1);
   const { dispatcher } = fleet;
   await fleet.learn('noop', 0.01);
@@ -943,7 +1044,7 @@ test('an outcome that arrives when its row has another tenant ends nothing', asy
 });
 
 describe('a thread that has run all it may', () => {
-  /** What the thread was shipped, all in all. */
+  /** How many executions the thread was shipped in all. */
   const countOf = (thread: FakeThread) => thread.shipped.flat().length;
 
   test('is spent when the last of that has ended, and gets nothing more', async () => {
@@ -980,7 +1081,7 @@ describe('a thread that has run all it may', () => {
     expect(countOf(first!)).toBe(2 * before);
   });
 
-  test('is not told of when the worker stops: its thread ends with the others', async () => {
+  test('is not replaced when the worker stops: it ends with the others', async () => {
     const fleet = new Fleet(1, 1, 1);
     fleet.add('new');
     fleet.dispatcher.close();
@@ -1003,14 +1104,14 @@ describe('a thread that has run all it may', () => {
   });
 });
 
-test('a lane that was kept for a suspect takes work again when the suspect ran on another one', async () => {
+test('a lane that was reserved for a suspect takes work again when the suspect ran on another one', async () => {
   const fleet = new Fleet(2, 4);
   const [a, b] = fleet.dispatcher.lanes;
   fleet.add('a', 'b', 'c', 'd');
   for (const thread of fleet.threads) thread.begin();
   fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
   const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
-  kept.ending = { sinceMs: monotonicMs(), request: 1 }; // one of its runs will not end
+  kept.beginEnding(monotonicMs()); // one of its runs will not end
   fleet.dispatcher.redispatch(kept);
   await fleet.threads[other.index]!.work();
   expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);

@@ -23,7 +23,7 @@ test('a name with one slow run in twenty soon travels alone', () => {
   expect(estimates.of('mixed')).toBeGreaterThan(5);
 });
 
-test('tasks do not blur each other, but the overall estimate knows them all', () => {
+test('each task has its own estimate, and the overall estimate covers all of them', () => {
   const estimates = new DurationEstimates();
   estimates.add('quick', 1);
   estimates.add('slow', 101);

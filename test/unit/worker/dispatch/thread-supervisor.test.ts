@@ -24,10 +24,13 @@ function dispatcherOf(threads: number): Dispatcher {
     onSuspectMustWait: ignore,
     onRequeue: ignore,
     onCapacity: ignore,
+    onThreadSpent: ignore,
+    onProgressMessage: ignore,
+    onLeavingRow: ignore,
   });
 }
 
-/** A thread that exits when it is told to, and keeps what it was told. */
+/** A thread that exits when it is terminated, and keeps the grace it was given. */
 class FakeThread extends IdleThread {
   readonly #dispatcher: Dispatcher;
 
@@ -58,7 +61,7 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 10; i++) await Promise.resolve();
 }
 
-test('threads that exit idle right after each boot break the crew, the fifth time in a row', async () => {
+test('threads that exit idle right after each boot break the supervisor, the fifth time in a row', async () => {
   const broken = deferred<Error>();
   const dispatcher = dispatcherOf(1);
   let starts = 0;
@@ -68,25 +71,25 @@ test('threads that exit idle right after each boot break the crew, the fifth tim
     setImmediate(() => void thread.terminate(0));
     return thread;
   };
-  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
-  await crew.start();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
+  await supervisor.start();
   const error = await broken.promise;
   expect(error).toBeInstanceOf(ThreadBootError);
   expect(error.message).toContain('soon after they have loaded the tasks');
-  await crew.stop(0);
+  await supervisor.stop(0);
   expect(starts).toBe(5);
 });
 
-test('a crew that has started says what its threads can run', async () => {
+test('a supervisor that has started returns what its threads can run', async () => {
   const dispatcher = dispatcherOf(2);
   const manifest = { tasks: [{ name: 'noop', policies: { timeoutMs: 5 } }], fallback: {} };
   const start = async () => new FakeThread(dispatcher, manifest);
-  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
-  expect(await crew.start()).toEqual(manifest);
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  expect(await supervisor.start()).toEqual(manifest);
   expect(dispatcher.lanes.every(({ thread }) => thread !== null)).toBe(true);
 });
 
-test('a crew that stops gives every thread the time to dispose what is shared, and replaces none', async () => {
+test('a supervisor that stops gives every thread the time to dispose what is shared, and replaces none', async () => {
   const dispatcher = dispatcherOf(2);
   const threads: FakeThread[] = [];
   const start = async () => {
@@ -94,9 +97,9 @@ test('a crew that stops gives every thread the time to dispose what is shared, a
     threads.push(thread);
     return thread;
   };
-  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
-  await crew.start();
-  await crew.stop(1_234);
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  await supervisor.start();
+  await supervisor.stop(1_234);
   expect(threads.map(({ graces }) => graces)).toEqual([[1_234], [1_234]]);
   expect(dispatcher.lanes.map(({ thread }) => thread)).toEqual([null, null]);
 });
@@ -108,23 +111,23 @@ test('when one thread fails to load the tasks at the start, none is left behind'
     if (index === 0) throw new Error('a module is missing');
     return loaded;
   };
-  const crew = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
-  await expect(crew.start()).rejects.toThrow('a module is missing');
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  await expect(supervisor.start()).rejects.toThrow('a module is missing');
   expect(loaded.graces).toEqual([0]);
 });
 
-test('a thread that is still starting when the crew stops is ended as soon as it has', async () => {
+test('a thread that is still starting when the supervisor stops is ended as soon as it has started', async () => {
   const dispatcher = dispatcherOf(1);
   const [first, late] = [new FakeThread(dispatcher), new FakeThread(dispatcher)];
   const started = deferred<Thread>();
   const starts = [Promise.resolve<Thread>(first), started.promise];
-  const crew = new ThreadSupervisor({ dispatcher, logger, start: () => starts.shift()!, onBroken: ignore });
-  await crew.start();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start: () => starts.shift()!, onBroken: ignore });
+  await supervisor.start();
   dispatcher.add([delivery()]); // so that its death is no failed start, which is tried again later
   await first.terminate(0);
   await settled();
   expect(starts).toHaveLength(0);
-  const stopped = crew.stop(500);
+  const stopped = supervisor.stop(500);
   started.resolve(late);
   await stopped;
   expect(late.graces).toEqual([0]);
@@ -132,9 +135,9 @@ test('a thread that is still starting when the crew stops is ended as soon as it
 });
 
 test.each([
-  ['was ended because of what it ran', { sinceMs: 1, request: 1 }, 'a worker thread was ended and is replaced'],
-  ['died', null, 'a worker thread died and is replaced'],
-])('a thread that %s is replaced at once, and the log tells which', async (_, ending, text) => {
+  ['was ended because of what it ran', true, 'a worker thread was ended and is replaced'],
+  ['died', false, 'a worker thread died and is replaced'],
+])('a thread that %s is replaced at once, and the log tells which', async (_, isEnded, text) => {
   const dispatcher = dispatcherOf(1);
   const threads: FakeThread[] = [];
   const lines: string[] = [];
@@ -144,19 +147,21 @@ test.each([
     return thread;
   };
   const warn = (...line: unknown[]) => void lines.push(String(line.at(-1)));
-  const crew = new ThreadSupervisor({ dispatcher, logger: { ...logger, warn }, start, onBroken: ignore });
-  await crew.start();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger: { ...logger, warn }, start, onBroken: ignore });
+  await supervisor.start();
   const [lane] = dispatcher.lanes;
   dispatcher.add([delivery()]);
-  lane!.ending = ending;
-  await threads[0]!.terminate(0);
+  if (isEnded) {
+    lane!.beginEnding(monotonicMs());
+    lane!.terminate();
+  } else await threads[0]!.terminate(0);
   await settled();
   expect(lines).toEqual([text]);
   expect(lane!.thread).toBe(threads[1]);
-  await crew.stop(0);
+  await supervisor.stop(0);
 });
 
-test('threads that have run all they may have time to dispose, and are no failed starts however soon they go', async () => {
+test('threads that have run all they may have time to dispose, and never count as failed starts', async () => {
   const dispatcher = dispatcherOf(1);
   const threads: FakeThread[] = [];
   const lines: string[] = [];
@@ -167,14 +172,14 @@ test('threads that have run all they may have time to dispose, and are no failed
   };
   const info = (...line: unknown[]) => void lines.push(String(line.at(-1)));
   const broken = deferred<Error>();
-  const crew = new ThreadSupervisor({ dispatcher, logger: { ...logger, info }, start, onBroken: broken.resolve });
-  await crew.start();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger: { ...logger, info }, start, onBroken: broken.resolve });
+  await supervisor.start();
   for (let i = 0; i < 10; i++) {
-    crew.retire(threads[i]!, 700);
+    supervisor.retire(threads[i]!, 700);
     await settled();
   }
   expect(threads).toHaveLength(11);
   expect(threads.slice(0, 10).map(({ graces }) => graces)).toEqual(Array(10).fill([700]));
   expect(lines).toHaveLength(10);
-  await crew.stop(0);
+  await supervisor.stop(0);
 });

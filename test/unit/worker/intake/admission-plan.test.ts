@@ -5,14 +5,14 @@ import { concurrencyLimit, cooldown, debounce, type LimitPolicy, rateLimit } fro
 import { encodeValue } from '../../../../src/wire/codec.js';
 import { AdmissionPlan } from '../../../../src/worker/intake/admission-plan.js';
 
-function gates(limits: readonly LimitPolicy<string>[], args: object = {}, task = 'charge'): readonly AdmissionCheck[] {
+function checks(limits: readonly LimitPolicy<string>[], args: object = {}, task = 'charge'): readonly AdmissionCheck[] {
   return new AdmissionPlan(task, limits).of(encodeValue(args, 'args'));
 }
 
-const keys = (...parameters: Parameters<typeof gates>) => gates(...parameters).map((gate) => gate.key);
+const keys = (...parameters: Parameters<typeof checks>) => checks(...parameters).map(({ key }) => key);
 const keyOf = (value: unknown) => keys([concurrencyLimit('x')], { x: value })[0]!;
 
-test('gates come in the order in which they are passed, whatever the order of limits', () => {
+test('checks come in the order in which they are passed, whatever the order of limits', () => {
   const limits = [
     concurrencyLimit({ max: 3 }),
     rateLimit('a', { max: 2, per: '1s', onExceeded: 'drop' }),
@@ -20,7 +20,7 @@ test('gates come in the order in which they are passed, whatever the order of li
     cooldown({ window: '1m' }),
     concurrencyLimit('a'),
   ];
-  expect(gates(limits, { a: 'x' })).toEqual([
+  expect(checks(limits, { a: 'x' })).toEqual([
     { kind: 'cooldown', key: 'charge', windowMs: 60_000 },
     { kind: 'debounce', key: 'charge', settleMs: 5_000 },
     { kind: 'rate', key: 'charge:a:s=x', max: 2, perMs: 1_000, onExceeded: 'drop' },
@@ -29,16 +29,16 @@ test('gates come in the order in which they are passed, whatever the order of li
   ]);
 });
 
-test('without limits there are no gates', () => {
-  expect(gates([])).toEqual([]);
+test('without limits there are no checks', () => {
+  expect(checks([])).toEqual([]);
 });
 
-test('the gates of a task that counts no argument are made once, and its arguments are not read', () => {
+test('the checks of a task that counts by no argument are made once, and its arguments are not read', () => {
   const plan = new AdmissionPlan('charge', [concurrencyLimit({ max: 3 })]);
   expect(plan.of(Buffer.from('not arguments'))).toBe(plan.of(Buffer.alloc(0)));
 });
 
-test('slots are sorted by name, so that all executions take them in the same order', () => {
+test('permits are sorted by name, so that all executions take them in the same order', () => {
   const limits = [concurrencyLimit('b'), concurrencyLimit('a'), concurrencyLimit({ max: 1, scope: 'z' })];
   expect(keys(limits, { a: 'ä', b: 1 })).toEqual(['@z', 'charge:a:s=%C3%A4', 'charge:b:n=1']);
 });
@@ -50,10 +50,10 @@ test('a scope is shared by tasks and by arguments of different names', () => {
   expect(ping).toEqual(crawl);
 });
 
-test('two arguments with the same value in one scope take one slot, under the stricter limit', () => {
+test('two arguments with the same value in one scope take one permit, under the stricter limit', () => {
   const limits = [concurrencyLimit('from', { scope: 's', max: 3 }), concurrencyLimit('to', { scope: 's', max: 2 })];
-  expect(gates(limits, { from: 1, to: 1 })).toEqual([{ kind: 'permit', key: '@s:n=1', max: 2 }]);
-  expect(gates(limits, { from: 1, to: 2 })).toHaveLength(2);
+  expect(checks(limits, { from: 1, to: 1 })).toEqual([{ kind: 'permit', key: '@s:n=1', max: 2 }]);
+  expect(checks(limits, { from: 1, to: 2 })).toHaveLength(2);
 });
 
 test('a task named like a scope is not one, and no name or value runs into another', () => {
@@ -88,18 +88,18 @@ test('a missing argument is an error that lists those there are', () => {
     { y: 1, z: 2 },
     { y: 1, z: 2, x: undefined },
   ]) {
-    const declare = () => gates([concurrencyLimit('x')], args);
+    const declare = () => checks([concurrencyLimit('x')], args);
     expect(declare).toThrow(LimitArgumentError);
     expect(declare).toThrow(/'charge' is limited by its argument 'x', which is missing; its arguments are y, z/);
   }
-  expect(() => gates([concurrencyLimit('x')], {})).toThrow(/it has no arguments/);
+  expect(() => checks([concurrencyLimit('x')], {})).toThrow(/it has no arguments/);
 });
 
 test('an argument that is not a scalar is an error that says what it is', () => {
-  expect(() => gates([rateLimit('x', { max: 1, per: 1 })], { x: { id: 1 } })).toThrow(
+  expect(() => checks([rateLimit('x', { max: 1, per: 1 })], { x: { id: 1 } })).toThrow(
     expect.objectContaining({ code: 'DOCKET_LIMIT_ARGUMENT', task: 'charge', argument: 'x', found: 'an object' }),
   );
-  expect(() => gates([cooldown('x', { window: 1 })], { x: [1] })).toThrow(/'x', which is an array/);
+  expect(() => checks([cooldown('x', { window: 1 })], { x: [1] })).toThrow(/'x', which is an array/);
 });
 
 test('bytes that are not arguments are an error of their own', () => {

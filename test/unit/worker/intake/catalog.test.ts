@@ -27,28 +27,28 @@ describe('the policies of a task', () => {
   test.each(['other', '', 'constructor', '__proto__'])('are none for %j when there is no fallback', (task) => {
     const catalog = new Catalog({ tasks: [PLAIN], fallback: null });
     expect(catalog.policiesOf(task)).toBeNull();
-    expect(catalog.gatesOf(envelopeOf(task))).toBeNull();
+    expect(catalog.checksOf(envelopeOf(task))).toBeNull();
   });
 });
 
-describe('the gates of an execution', () => {
+describe('the checks of an execution', () => {
   test('are those of its task, by its arguments', () => {
     const catalog = new Catalog({ tasks: [PLAIN, CHARGE], fallback: null });
-    const gates = catalog.gatesOf(envelopeOf('charge', { customer: 'ada' }));
-    expect(gates).toEqual([{ kind: 'permit', key: 'charge:customer:s=ada', max: 1 }]);
+    const checks = catalog.checksOf(envelopeOf('charge', { customer: 'ada' }));
+    expect(checks).toEqual([{ kind: 'permit', key: 'charge:customer:s=ada', max: 1 }]);
   });
 
   test('are none without limits, whatever the fallback has', () => {
     const fallback = { limits: [cooldown({ window: '1s' })] };
     const catalog = new Catalog({ tasks: [PLAIN, { name: 'free', policies: { limits: [] } }], fallback });
-    expect(catalog.gatesOf(envelopeOf('plain'))).toBeNull();
-    expect(catalog.gatesOf(envelopeOf('free'))).toBeNull();
+    expect(catalog.checksOf(envelopeOf('plain'))).toBeNull();
+    expect(catalog.checksOf(envelopeOf('free'))).toBeNull();
   });
 
   test('are counted together for all tasks that the fallback runs for, and apart from those of any task', () => {
     const limits = [cooldown({ window: '1s' }), rateLimit('a', { max: 1, per: '1s' }), concurrencyLimit({ max: 2 })];
     const catalog = new Catalog({ tasks: [{ name: 'known', policies: { limits } }], fallback: { limits } });
-    const keysOf = (task: string) => catalog.gatesOf(envelopeOf(task, { a: 1 }))!.map(({ key }) => key);
+    const keysOf = (task: string) => catalog.checksOf(envelopeOf(task, { a: 1 }))!.map(({ key }) => key);
     expect(keysOf('unknown')).toEqual(keysOf('unheard-of'));
     expect(keysOf('known').filter((key) => keysOf('unknown').includes(key))).toEqual([]);
   });
@@ -57,16 +57,16 @@ describe('the gates of an execution', () => {
     const limits = [cooldown({ window: '1s' }), concurrencyLimit({ max: 2 }), concurrencyLimit('a')];
     const catalog = new Catalog({ tasks: [{ name: 'two words', policies: { limits } }], fallback: { limits } });
     for (const task of ['two words', 'unknown']) {
-      for (const { key } of catalog.gatesOf(envelopeOf(task, { a: 'b c' }))!) expect(key).toMatch(/^\S+$/);
+      for (const { key } of catalog.checksOf(envelopeOf(task, { a: 'b c' }))!) expect(key).toMatch(/^\S+$/);
     }
   });
 
   test('cannot be told without the argument that is counted, nor from what are no arguments', () => {
     const catalog = new Catalog({ tasks: [CHARGE], fallback: null });
-    expect(() => catalog.gatesOf(envelopeOf('charge', { client: 1 }))).toThrow(LimitArgumentError);
+    expect(() => catalog.checksOf(envelopeOf('charge', { client: 1 }))).toThrow(LimitArgumentError);
     const { bytes } = envelopeOf('charge', { customer: 'ada' });
     const cut = new Envelope(bytes.subarray(0, bytes.length - 1));
-    expect(() => catalog.gatesOf(cut)).toThrow(UndecodableValueError);
+    expect(() => catalog.checksOf(cut)).toThrow(UndecodableValueError);
   });
 });
 

@@ -11,20 +11,24 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 function setUp() {
-  const tally = new TaskCounters();
-  tally.know(['charge']);
+  const counters = new TaskCounters();
+  counters.addTasks(['charge']);
   const { logger, lines } = recordingLogger();
-  const summary = new SummaryLogger(tally, new AttemptRecorder(tally, new SlotTable(1), [], new ServerClock()), logger);
+  const summary = new SummaryLogger(
+    counters,
+    new AttemptRecorder(counters, new SlotTable(1), [], new ServerClock()),
+    logger,
+  );
   const ran = (ms: number, outcome: 'succeeded' | 'failed' | 'retried') => {
-    tally.of('charge').started += 1;
-    tally.of('charge')[outcome] += 1;
-    tally.recent.add(ms);
+    counters.of('charge').started += 1;
+    counters.of('charge')[outcome] += 1;
+    counters.recent.add(ms);
   };
   summary.start();
   return { summary, lines, ran };
 }
 
-test('what ran is told every ten seconds, and nothing when nothing did', async () => {
+test('what ran is logged every ten seconds, and nothing when nothing did', async () => {
   const { summary, lines, ran } = setUp();
   vi.advanceTimersByTime(30_000);
   expect(lines).toEqual([]);
@@ -40,12 +44,12 @@ test('what ran is told every ten seconds, and nothing when nothing did', async (
   const [first, second] = lines.map(({ fields }) => fields as { p50Ms: number; p99Ms: number });
   expect(first!.p99Ms).toBeGreaterThan(7);
   expect(first!.p99Ms).toBeLessThan(9);
-  expect(second!.p50Ms).toBeGreaterThan(900); // what was told before does not count again
+  expect(second!.p50Ms).toBeGreaterThan(900); // what was logged before does not count again
   await summary.stop();
   expect(lines.length).toBe(2);
 });
 
-test('what ran last is told when the worker stops', async () => {
+test('what ran last is logged when the worker stops', async () => {
   const { summary, lines, ran } = setUp();
   ran(1, 'succeeded');
   await summary.stop();

@@ -1,0 +1,82 @@
+/** What the handles of one docket read and change of their executions. */
+import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
+import { readExecution } from '../redis/producer-store.js';
+import { changeProgress } from '../redis/progress-store.js';
+import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
+import type { ProgressChange } from '../tasks/progress.js';
+import type { ProducerConnection } from './connection.js';
+import type { EventCallback, Listener } from './listener.js';
+import type { ErrorClass, ProducerSettings } from './options.js';
+
+export interface ExecutionSource {
+  /** Error classes that results revive, beside the built-in ones. */
+  readonly errors: readonly ErrorClass[];
+  /** Whether executions that this docket adds keep state and result. */
+  readonly keepsState: boolean;
+  /** Aborts when the docket is closed. */
+  readonly closed: AbortSignal;
+  /** Reads the record of an execution; `null` when there is none. */
+  read(key: string): Promise<ExecutionRecord | null>;
+  cancel(key: string): Promise<void>;
+  /**
+   * Changes the progress of an execution, and returns it as it is then.
+   * @throws ExecutionNotFoundError when there is no execution under the key
+   * @throws ExecutionSupersededError when the execution there is of another generation
+   */
+  changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord>;
+  /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
+  watch(key: string, onEvent: EventCallback): Promise<() => void>;
+}
+
+interface SourceOptions {
+  readonly settings: ProducerSettings;
+  readonly connection: ProducerConnection;
+  readonly listener: Listener;
+  readonly closed: AbortSignal;
+  readonly cancel: (key: string) => Promise<void>;
+}
+
+/** Reads and changes executions over the connections of a docket. */
+export class RedisExecutionSource implements ExecutionSource {
+  readonly errors: readonly ErrorClass[];
+  readonly keepsState: boolean;
+  readonly closed: AbortSignal;
+  readonly cancel: (key: string) => Promise<void>;
+  readonly #options: SourceOptions;
+
+  constructor(options: SourceOptions) {
+    this.errors = options.settings.errors;
+    this.keepsState = options.settings.executionTtlMs > 0;
+    this.closed = options.closed;
+    this.cancel = options.cancel;
+    this.#options = options;
+  }
+
+  async read(key: string): Promise<ExecutionRecord | null> {
+    this.#checkOpen();
+    const { connection, settings } = this.#options;
+    return await connection.run((redis) => readExecution(redis, settings.keys, key));
+  }
+
+  async changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord> {
+    this.#checkOpen();
+    const { connection, settings } = this.#options;
+    const { kind } = change;
+    const value = kind === 'increment' ? change.by : kind === 'total' ? change.total : (change.message ?? '');
+    const changed = await connection.run((redis) =>
+      changeProgress(redis, settings.keys, { key, generation, change: kind, value }),
+    );
+    if (!changed) throw new ExecutionNotFoundError(key);
+    if (!changed.progress) throw new ExecutionSupersededError(key);
+    return changed.progress;
+  }
+
+  async watch(key: string, onEvent: EventCallback): Promise<() => void> {
+    const { connection, listener } = this.#options;
+    return await connection.explained(listener.watch(key, onEvent));
+  }
+
+  #checkOpen(): void {
+    if (this.closed.aborted) throw new DocketClosedError();
+  }
+}

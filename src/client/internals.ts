@@ -1,0 +1,32 @@
+/**
+ * What this package needs of a Docket beyond the public API. The package does not export it, and it is kept beside the
+ * object instead of on it, so the declared type of Docket does not show it either.
+ */
+import type { CountedPlacement } from '../core/states.js';
+import type { ProducerSettings } from './options.js';
+
+/** Called for each execution that a docket adds or replaces, once the server has confirmed it. */
+export type PlacementWatcher = (placement: CountedPlacement, task: string) => void;
+
+export interface DocketInternals {
+  readonly settings: ProducerSettings;
+  /** Calls `watcher` until the returned function is called. */
+  watchPlacements(watcher: PlacementWatcher): () => void;
+}
+
+const INTERNALS = new WeakMap<object, DocketInternals>();
+
+/** Makes the internals of a new Docket available to `internalsOf`. */
+export function setInternals(docket: object, internals: DocketInternals): void {
+  INTERNALS.set(docket, internals);
+}
+
+/**
+ * Returns the internals of a Docket.
+ * @throws TypeError for anything that is not a Docket made by this copy of the package
+ */
+export function internalsOf(docket: object): DocketInternals {
+  const internals = INTERNALS.get(docket);
+  if (!internals) throw new TypeError('expected a Docket of this copy of the package');
+  return internals;
+}

@@ -1,0 +1,97 @@
+/** Reads the entries of both streams: the fields that `ENTRY` names in the schema. Every execution passes here. */
+import type { Token } from './delivery-store.js';
+import { type AdmissionStage, ENTRY, STAGE, type StreamLetter } from './schema.js';
+
+/** One entry, decoded. */
+export interface Entry {
+  readonly token: Token;
+  /** The key, when the execution has a record. */
+  readonly record: string | null;
+  /** `null` when the entry has none, which only a foreign writer brings about. */
+  readonly message: Buffer | null;
+  /** Server milliseconds. */
+  readonly dueMs: number;
+  /** Deliveries before this one that ended without an outcome. */
+  readonly deliveries: number;
+  /** How many of them the execution is charged with. */
+  readonly charges: number;
+  /** How often it was rerouted. */
+  readonly reroutes: number;
+  /** How far it has got through the limits of its task. */
+  readonly admissionStage: AdmissionStage;
+  /** Whether it came with its permits, so that it need not pass its limits again. */
+  readonly holdsPermits: boolean;
+}
+
+/** An entry as Redis returns it: its id, then names and values in turn. */
+export type RawEntry = [id: Buffer, fields: Buffer[]];
+
+// Each field that is read here has one letter, compared as a byte: a name is never decoded.
+const KEY = ENTRY.key.charCodeAt(0);
+const MESSAGE = ENTRY.message.charCodeAt(0);
+const DUE = ENTRY.due.charCodeAt(0);
+const DELIVERIES = ENTRY.deliveries.charCodeAt(0);
+const CHARGES = ENTRY.charges.charCodeAt(0);
+const REROUTES = ENTRY.reroutes.charCodeAt(0);
+const ADMISSION_STAGE = ENTRY.stage.charCodeAt(0);
+const HOLDS_PERMITS = ENTRY.holdsPermits.charCodeAt(0);
+
+/** Reads an entry of the stream with this letter. Fields that this version does not know are passed over. */
+export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
+  const token: Token = `${letter}${id.toString('latin1')}`;
+  let record: string | null = null;
+  let message: Buffer | null = null;
+  let dueMs = 0;
+  let deliveries = 0;
+  let charges = 0;
+  let reroutes = 0;
+  let admissionStage: AdmissionStage = 'new';
+  let holdsPermits = false;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i]!;
+    const value = fields[i + 1]!;
+    if (name.length !== 1) continue;
+    switch (name[0]) {
+      case MESSAGE:
+        message = value;
+        break;
+      case KEY:
+        record = value.toString();
+        break;
+      case DUE:
+        dueMs = Number(value);
+        break;
+      case DELIVERIES:
+        deliveries = Number(value);
+        break;
+      case CHARGES:
+        charges = Number(value);
+        break;
+      case REROUTES:
+        reroutes = Number(value);
+        break;
+      case ADMISSION_STAGE:
+        admissionStage = STAGE_OF_CODE.get(value.toString()) ?? 'new'; // one that is not known: no limit is skipped
+        break;
+      case HOLDS_PERMITS:
+        holdsPermits = true;
+        break;
+    }
+  }
+  if (dueMs === 0) dueMs = millisecondsOf(id);
+  return { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits };
+}
+
+const STAGE_OF_CODE = new Map<string, AdmissionStage>(
+  Object.entries(STAGE).map(([stage, code]) => [code, stage as AdmissionStage]),
+);
+
+const DASH = 0x2d;
+const DIGIT_0 = 0x30;
+
+/** Reads the time at which an entry was added from its id, `<milliseconds>-<counter>`. */
+function millisecondsOf(id: Buffer): number {
+  let ms = 0;
+  for (let i = 0; i < id.length && id[i] !== DASH; i++) ms = ms * 10 + id[i]! - DIGIT_0;
+  return ms;
+}

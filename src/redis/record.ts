@@ -1,0 +1,99 @@
+/** Reads the record of an execution: the fields that `RECORD`, `PROGRESS` and `PARKED` name in the schema. */
+import { DEFAULT_TOTAL } from '../core/progress.js';
+import type { ExecutionState } from '../core/states.js';
+import { PARKED, PROGRESS, RECORD } from './schema.js';
+
+/** What changes about an execution as it goes on. Times are server milliseconds. */
+export interface StateChange {
+  readonly state: ExecutionState;
+  readonly dueMs: number;
+  readonly startedMs: number | null;
+  readonly completedMs: number | null;
+  readonly attempt: number;
+  readonly worker: string | null;
+  readonly errorLine: string | null;
+}
+
+/** What is known of an execution. */
+export interface ExecutionRecord extends StateChange {
+  readonly generation: number;
+  readonly task: string;
+  readonly result: Buffer | null;
+  readonly error: Buffer | null;
+  readonly progress: ProgressRecord;
+  /** Server time of the reading, in microseconds. */
+  readonly readUs: number;
+  /** Name of the limit at which it waits for a permit. */
+  readonly waitingFor: string | null;
+  /** The message; `null` once the execution has ended. */
+  readonly message: Buffer | null;
+}
+
+/** How far an execution is. */
+export interface ProgressRecord {
+  readonly current: number;
+  readonly total: number;
+  readonly message: string | null;
+  /** Server milliseconds; `null` when nothing was ever reported. */
+  readonly updatedMs: number | null;
+}
+
+export const NO_PROGRESS: ProgressRecord = { current: 0, total: DEFAULT_TOTAL, message: null, updatedMs: null };
+
+/** Fields and values, by the names of the schema. */
+export type RecordFields = ReadonlyMap<string, Buffer | string>;
+
+/** Reads a whole record, with what `read.lua` adds to it: the time, and the message if it is in an entry. */
+export function readRecord(
+  fields: ReadonlyMap<string, Buffer>,
+  read: { readonly timeUs: number; readonly message: Buffer },
+): ExecutionRecord {
+  const generation = Number(fields.get(RECORD.generation) ?? 0);
+  const message = fields.get(PARKED.message) ?? read.message;
+  return {
+    generation,
+    task: fields.get(RECORD.task)?.toString() ?? '',
+    result: fields.get(RECORD.result) ?? null,
+    error: fields.get(RECORD.error) ?? null,
+    progress: readProgress(fields),
+    readUs: read.timeUs,
+    waitingFor: fields.get(PARKED.limit)?.toString() ?? null,
+    message: message.length > 0 ? message : null,
+    // Last: V8 takes 60 times as long for an object that begins with a spread of this size.
+    ...readState(fields.get(RECORD.state)!.toString(), generation, fields),
+  };
+}
+
+/** Reads the fields that a record and its events share. */
+export function readState(state: string, generation: number, fields: RecordFields): StateChange {
+  const number = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null);
+  return {
+    state: state as ExecutionState,
+    dueMs: number(RECORD.due) ?? Math.floor(generation / 1_000), // a generation is the server's microseconds
+    startedMs: number(RECORD.started),
+    completedMs: number(RECORD.ended),
+    attempt: number(RECORD.attempt) ?? 1,
+    worker: fields.get(RECORD.worker)?.toString() ?? null,
+    errorLine: fields.get(RECORD.errorLine)?.toString() ?? null,
+  };
+}
+
+/** Reads current, total, time and message, as scripts return and publish them. The message may have several lines. */
+export function readProgressLines([current, total, updatedMs, ...message]: readonly string[]): ProgressRecord {
+  return {
+    current: Number(current),
+    total: Number(total),
+    message: message.join('\n') || null,
+    updatedMs: updatedMs ? Number(updatedMs) : null,
+  };
+}
+
+function readProgress(fields: RecordFields): ProgressRecord {
+  if (!fields.has(PROGRESS.updated)) return NO_PROGRESS;
+  return {
+    current: Number(fields.get(PROGRESS.counted) ?? 0) + Number(fields.get(PROGRESS.added) ?? 0),
+    total: Number(fields.get(PROGRESS.total) ?? DEFAULT_TOTAL),
+    message: fields.get(PROGRESS.message)?.toString() || null,
+    updatedMs: Number(fields.get(PROGRESS.updated)),
+  };
+}

@@ -1,0 +1,26 @@
+/** What the parts of one worker share: its connections, its identity, its clock, and where it logs and counts. */
+import type { Redis } from 'ioredis';
+import type { TaskCounters } from '../observe/task-counters.js';
+import type { Keys } from '../redis/keys.js';
+import type { ServerClock } from './fleet/server-clock.js';
+import type { WorkerLogger } from './options.js';
+
+/** Each part picks from this what it needs. */
+export interface WorkerContext {
+  /** For every command that does not block. */
+  readonly redis: Redis;
+  /** For blocking reads; nothing else may use it. */
+  readonly blocking: Redis;
+  /** For subscriptions. */
+  readonly subscriber: Redis;
+  readonly keys: Keys;
+  /** This worker as the streams know it. Names of workers may repeat, consumers must not. */
+  readonly consumer: string;
+  /** This worker as users know it. */
+  readonly workerName: string;
+  readonly leaseMs: number;
+  readonly clock: ServerClock;
+  readonly logger: WorkerLogger;
+  /** Counts what becomes of executions; `null` when nobody reads that. */
+  readonly counters: TaskCounters | null;
+}

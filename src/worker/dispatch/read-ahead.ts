@@ -1,0 +1,27 @@
+/** Decides how many deliveries are read ahead of the threads, so that they never wait for a read. */
+import type { Lane } from './lane.js';
+
+/** Work that is read ahead: as much as the threads do in this time. */
+const READ_AHEAD_MS = 50;
+/** Executions that are read ahead at most. */
+const READ_AHEAD_ITEMS = 4_096;
+
+/**
+ * Returns how many more deliveries may be read; 0 until that is worth a trip to Redis. Nothing is read ahead of a stuck lane:
+ * it would only be requeued.
+ *
+ * @param expectedMs - expected duration of the next execution; `undefined` when nothing has run yet
+ * @param size - deliveries that are here already
+ */
+export function roomFor(lanes: readonly Lane[], expectedMs: number | undefined, size: number, nowMs: number): number {
+  let atOnce = 0;
+  let ahead = 0;
+  for (const lane of lanes) {
+    if (!lane.takesWork) continue;
+    atOnce += lane.concurrency;
+    if (expectedMs !== undefined && !lane.isStuck(nowMs)) ahead += (READ_AHEAD_MS / expectedMs) * lane.concurrency;
+  }
+  const target = atOnce + Math.floor(Math.min(ahead, READ_AHEAD_ITEMS));
+  const room = target - size;
+  return room >= target / 4 || size < atOnce ? Math.max(0, room) : 0;
+}

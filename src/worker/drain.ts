@@ -1,0 +1,100 @@
+/**
+ * The orderly end of a worker, in which nothing is lost and nobody is charged for it.
+ *
+ * Owns the order of its steps, and the deadline: the drain takes `drainTimeoutMs` at most, whatever the tasks do and
+ * whether Redis answers or not. Commands wait for a Redis that is away; the drain does not, and what it leaves behind is
+ * redelivered.
+ */
+import { monotonicMs } from '../core/clock.js';
+import { pause } from '../core/service.js';
+import type { Logger } from '../tasks/context.js';
+import type { Delivery } from './delivery.js';
+import type { Dispatcher } from './dispatch/dispatcher.js';
+import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
+import type { Rerouter } from './intake/rerouter.js';
+import type { Services } from './services.js';
+import type { Settler } from './settle/settler.js';
+
+/** Milliseconds that the last commands have, even when the deadline has passed. */
+const LAST_COMMANDS_MS = 500;
+
+export interface DrainOptions {
+  readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
+  readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'revokeUnstarted'>;
+  readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
+  readonly rerouter: Pick<Rerouter, 'idle'>;
+  readonly settler: Pick<Settler, 'idle'>;
+  readonly drainTimeoutMs: number;
+  /** Milliseconds that a run has to end by itself after it was told to stop; part of the drain timeout. */
+  readonly abortGraceMs: number;
+  readonly logger: Logger;
+  /** Gives deliveries that have not started back to Redis. */
+  requeueUnstarted(deliveries: readonly Delivery[]): void;
+  /** Takes this worker off the list of those that live. */
+  leave(): Promise<void>;
+}
+
+type DrainStep = (options: DrainOptions, deadlineMs: number) => Promise<void> | void;
+
+const STEPS: readonly DrainStep[] = [
+  stopSuppliers,
+  requeueQueued,
+  waitForRuns,
+  interruptRuns,
+  endThreads,
+  requeueRevoked,
+  settleAndLeave,
+];
+
+export async function drain(options: DrainOptions): Promise<void> {
+  const deadlineMs = monotonicMs() + options.drainTimeoutMs;
+  for (const step of STEPS) await step(options, deadlineMs);
+}
+
+async function stopSuppliers({ services, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
+  await within(services.stopSuppliers(), deadlineMs - abortGraceMs);
+}
+
+function requeueQueued({ dispatcher, requeueUnstarted }: DrainOptions): void {
+  requeueUnstarted(dispatcher.close());
+}
+
+async function waitForRuns({ dispatcher, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
+  await dispatcher.waitUntilEmpty(deadlineMs - abortGraceMs - monotonicMs());
+}
+
+async function interruptRuns({ dispatcher, logger }: DrainOptions, deadlineMs: number): Promise<void> {
+  if (dispatcher.size === 0) return;
+  logger.warn({ running: dispatcher.size }, 'the drain timeout is near: what still runs is told to stop');
+  dispatcher.interruptAll();
+  await dispatcher.waitUntilEmpty(deadlineMs - monotonicMs());
+}
+
+/** Runs that are still on the threads are requeued uncharged, because they are not to blame. */
+async function endThreads({ supervisor, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
+  await supervisor.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
+}
+
+/** Requeues what was shipped to a thread that was ended before it began. */
+function requeueRevoked({ dispatcher, requeueUnstarted }: DrainOptions): void {
+  requeueUnstarted(dispatcher.revokeUnstarted());
+}
+
+/** Leases and heartbeats are kept until everything is settled. */
+async function settleAndLeave(options: DrainOptions, deadlineMs: number): Promise<void> {
+  const { rerouter, settler, services, leave } = options;
+  const leaving = async () => {
+    await rerouter.idle();
+    await settler.idle();
+    await services.stop();
+    await leave();
+  };
+  await within(leaving(), Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS));
+}
+
+/** Waits for `work` until the deadline. */
+async function within(work: Promise<unknown>, deadlineMs: number): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work, pause(Math.max(0, deadlineMs - monotonicMs()), done.signal)]);
+  done.abort();
+}

@@ -1,0 +1,177 @@
+/**
+ * Claims deliveries that have a record, and admits those that must pass limits, in batches; hands on what is then ours.
+ *
+ * Owns:
+ * - every delivery between its read and the answer to its claim
+ * - the order: batches are claimed side by side but handed on as they were read, because an answer can be overtaken while
+ *   the server still has to learn the script
+ */
+import { assertNever } from '../../core/assert.js';
+import { type BatchSize, batchesOf } from '../../core/batcher.js';
+import { monotonicMs } from '../../core/clock.js';
+import { type AdmissionRequest, type AdmissionResult, admit } from '../../redis/admission-store.js';
+import { claim } from '../../redis/delivery-store.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import type { WorkerContext } from '../context.js';
+import { type Delivery, ticketOf } from '../delivery.js';
+import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
+import type { DroppingLimit } from '../settle/settler.js';
+import type { Limited } from './classify.js';
+
+const RETRY_AFTER_MS = 250;
+const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS, maxBytes: Number.POSITIVE_INFINITY, sizeOf: () => 0 };
+/** Bounded in bytes too, because the script moves the messages of those that must wait. */
+const ADMIT_BATCH: BatchSize<Limited> = {
+  maxItems: BATCH_ITEMS,
+  maxBytes: BATCH_BYTES,
+  sizeOf: ({ delivery }) => delivery.envelope.bytes.length,
+};
+
+export interface ClaimerOptions
+  extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'workerName' | 'leaseMs' | 'logger'> {
+  /** Takes what is ours to run. */
+  take(deliveries: readonly Delivery[]): void;
+  /** Settles what a limit has dropped. */
+  drop(delivery: Delivery, limit: DroppingLimit): void;
+  /** Called for each delivery that is not ours to run after all. */
+  onNotClaimed(delivery: Delivery): void;
+  /** Called after each batch: what was not claimed has left its room. */
+  onRoom(): void;
+}
+
+/** `null` when the execution may run. */
+type ClaimResult = AdmissionResult | null;
+
+export class Claimer {
+  readonly #options: ClaimerOptions;
+  readonly #claiming = new Set<Delivery>();
+  /** Resolves when the batch that was read last is handed on. */
+  #lastBatch: Promise<void> = Promise.resolve();
+  #lastAnswerMs = 0;
+  #isStopping = false;
+
+  constructor(options: ClaimerOptions) {
+    this.#options = options;
+  }
+
+  /** Deliveries between their read and the answer to their claim. */
+  get claiming(): ReadonlySet<Delivery> {
+    return this.#claiming;
+  }
+
+  /** When the server last answered a claim, in milliseconds of this process' monotonic clock; 0 before the first. */
+  get lastAnswerMs(): number {
+    return this.#lastAnswerMs;
+  }
+
+  /** From now on a claim that fails is not tried again: the worker stops. */
+  stopRetrying(): void {
+    this.#isStopping = true;
+  }
+
+  /** Resolves when every claim is answered, or given up. */
+  async idle(): Promise<void> {
+    await this.#lastBatch;
+  }
+
+  /** Claims deliveries that have a record and no limits. */
+  claim(deliveries: readonly Delivery[]): void {
+    for (const batch of batchesOf(deliveries, CLAIM_BATCH)) {
+      this.#lastBatch = this.#takeOwnership(batch, this.#lastBatch, () => this.#claimOnce(batch));
+    }
+  }
+
+  /** Claims deliveries that have limits. Those that may not run now wait in Redis, or are dropped. */
+  admit(limited: readonly Limited[]): void {
+    for (const batch of batchesOf(limited, ADMIT_BATCH)) {
+      const deliveries = batch.map(({ delivery }) => delivery);
+      const requests = batch.map(requestOf);
+      this.#lastBatch = this.#takeOwnership(deliveries, this.#lastBatch, () => this.#admitOnce(requests));
+    }
+  }
+
+  async #claimOnce(batch: readonly Delivery[]): Promise<ClaimResult[]> {
+    const { redis, keys, workerName } = this.#options;
+    const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
+    const refused = new Set(await claim(redis, keys, workerName, claims));
+    return batch.map((_, i) => (refused.has(i) ? 'refused' : null));
+  }
+
+  #admitOnce(requests: readonly AdmissionRequest[]): Promise<ClaimResult[]> {
+    const { redis, keys, workerName, consumer } = this.#options;
+    return admit(redis, keys, { worker: workerName, consumer }, requests);
+  }
+
+  /** Never rejects, and resolves after `earlier`. */
+  async #takeOwnership(
+    batch: readonly Delivery[],
+    earlier: Promise<void>,
+    claimOnce: () => Promise<ClaimResult[]>,
+  ): Promise<void> {
+    const { logger, onNotClaimed, onRoom } = this.#options;
+    for (const delivery of batch) this.#claiming.add(delivery);
+    try {
+      const claiming = this.#untilLeaseEnds(claimOnce);
+      claiming.catch(() => undefined); // handled below, which may be later
+      await earlier;
+      this.#handOn(batch, await claiming);
+    } catch (error) {
+      for (const delivery of batch) onNotClaimed(delivery);
+      // Left alone, the entries are redelivered when their lease ends.
+      logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
+    } finally {
+      for (const delivery of batch) this.#claiming.delete(delivery);
+      onRoom();
+    }
+  }
+
+  #handOn(batch: readonly Delivery[], results: readonly ClaimResult[]): void {
+    const { logger, take, drop, onNotClaimed } = this.#options;
+    take(batch.filter((_, i) => results[i] === null));
+    let failed = 0;
+    for (const [i, delivery] of batch.entries()) {
+      const result = results[i]!;
+      if (result === null) continue;
+      onNotClaimed(delivery);
+      switch (result) {
+        case 'refused':
+        case 'parked':
+          break; // no longer ours
+        case 'failed':
+          failed += 1;
+          break;
+        case 'cooldown':
+        case 'debounce':
+        case 'rate':
+          drop(delivery, result);
+          break;
+        default:
+          assertNever(result);
+      }
+    }
+    if (failed > 0) logger.error({ failed }, 'executions met an error in the script and are left to their leases');
+  }
+
+  /** Claiming twice does no harm: what was admitted is admitted again. */
+  #untilLeaseEnds(claimOnce: () => Promise<ClaimResult[]>): Promise<ClaimResult[]> {
+    const { leaseMs, logger } = this.#options;
+    const attempt = async () => {
+      const results = await claimOnce();
+      this.#lastAnswerMs = monotonicMs();
+      return results;
+    };
+    return retryUntilLeaseEnds(attempt, {
+      leaseMs,
+      pauseMs: RETRY_AFTER_MS,
+      canRetry: () => !this.#isStopping,
+      onRetry: (error) => logger.warn({ error: String(error) }, 'claiming failed, trying again'),
+    });
+  }
+}
+
+function requestOf({ delivery, checks }: Limited): AdmissionRequest {
+  const { record, token, envelope, admissionStage, holdsPermits } = delivery;
+  const { attempt, ttlMs } = envelope;
+  const id = record === null ? (envelope.id ?? token) : '';
+  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, checks };
+}

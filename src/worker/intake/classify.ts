@@ -1,0 +1,76 @@
+/**
+ * Says what is to be done with an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
+ * acts on the answer.
+ *
+ * Owns the order of the questions. A strike comes before the limits, so that no limit counts what is struck. What this
+ * worker may run no more comes before the claim, so that it is left to other workers as it was read.
+ */
+import { UndecodableValueError } from '../../core/errors.js';
+import type { AdmissionCheck } from '../../redis/admission-store.js';
+import type { Entry } from '../../redis/entry.js';
+import { type Delivery, deliveryOf } from '../delivery.js';
+import type { AttemptBudget } from './attempt-budget.js';
+import type { Catalog } from './catalog.js';
+import type { StrikeGuard } from './strike-guard.js';
+
+export type Classified =
+  /** Its message cannot be read, by any worker. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
+  /** Nobody here can run it: its task is unknown, or its message is of a newer version. */
+  | { readonly kind: 'unroutable'; readonly delivery: Delivery }
+  /** A strike keeps it from running; `why` names it. */
+  | { readonly kind: 'struck'; readonly delivery: Delivery; readonly why: string }
+  /** A limit of its task counts by an argument that is missing or not a scalar. */
+  | { readonly kind: 'uncountable'; readonly delivery: Delivery; readonly error: Error }
+  /** This worker has run its key as often as it may. */
+  | { readonly kind: 'over-budget'; readonly delivery: Delivery }
+  | Limited
+  /** It has a record, by which it must be claimed. */
+  | { readonly kind: 'recorded'; readonly delivery: Delivery }
+  /** It has no record and no limits, so it need not be claimed. */
+  | { readonly kind: 'lean'; readonly delivery: Delivery };
+
+/** It must pass the limits of its task as it is claimed. */
+export interface Limited {
+  readonly kind: 'limited';
+  readonly delivery: Delivery;
+  readonly checks: readonly AdmissionCheck[];
+}
+
+export interface Criteria {
+  readonly catalog: Pick<Catalog, 'policiesOf' | 'checksOf'>;
+  readonly strikeGuard: Pick<StrikeGuard, 'strikeOf'>;
+  readonly attemptBudget: Pick<AttemptBudget, 'isSpent'>;
+}
+
+/** Never throws: an entry that makes it fail is unreadable. */
+export function classify(entry: Entry, criteria: Criteria): Classified {
+  try {
+    return classified(entry, criteria);
+  } catch (error) {
+    return { kind: 'unreadable', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function classified(entry: Entry, { catalog, strikeGuard, attemptBudget }: Criteria): Classified {
+  const delivery = deliveryOf(entry, catalog.policiesOf);
+  const { policies } = delivery;
+  if (policies === null) return { kind: 'unroutable', delivery };
+  const why = strikeGuard.strikeOf(delivery);
+  if (why !== null) return { kind: 'struck', delivery, why };
+  const checks = policies.limits ? checksOf(delivery, catalog) : null;
+  if (checks instanceof Error) return { kind: 'uncountable', delivery, error: checks };
+  if (attemptBudget.isSpent(delivery)) return { kind: 'over-budget', delivery };
+  if (checks !== null) return { kind: 'limited', delivery, checks };
+  return { kind: entry.record === null ? 'lean' : 'recorded', delivery };
+}
+
+/** @throws UndecodableValueError when the arguments cannot be read at all */
+function checksOf({ envelope }: Delivery, catalog: Criteria['catalog']): readonly AdmissionCheck[] | Error | null {
+  try {
+    return catalog.checksOf(envelope);
+  } catch (error) {
+    if (error instanceof UndecodableValueError) throw error;
+    return error as Error;
+  }
+}

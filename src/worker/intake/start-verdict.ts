@@ -1,0 +1,35 @@
+/**
+ * Says whether a delivery that is ours may start. Pure; the pipeline acts on the answer.
+ *
+ * Asked between the claim and the dispatch, because much can have been heard while the claim was answered: a cancel, or a
+ * strike that was not there when the entry was read.
+ */
+import type { Delivery } from '../delivery.js';
+import type { CancelListener } from './cancel-listener.js';
+import type { StrikeGuard } from './strike-guard.js';
+
+export type StartVerdict =
+  | { readonly kind: 'may-run' }
+  /** It has ended its thread or process too often. */
+  | { readonly kind: 'poisoned' }
+  /** It was cancelled, or its key has passed to another execution. */
+  | { readonly kind: 'cancelled' }
+  /** A strike keeps it from running; `why` names it. */
+  | { readonly kind: 'struck'; readonly why: string };
+
+export interface StartCriteria {
+  readonly maxDeliveries: number;
+  readonly cancelListener: Pick<CancelListener, 'isBarred'>;
+  readonly strikeGuard: Pick<StrikeGuard, 'strikeOf'>;
+}
+
+export function startVerdictOf(delivery: Delivery, criteria: StartCriteria): StartVerdict {
+  if (delivery.charges >= criteria.maxDeliveries) return POISONED;
+  if (criteria.cancelListener.isBarred(delivery)) return CANCELLED;
+  const why = criteria.strikeGuard.strikeOf(delivery);
+  return why === null ? MAY_RUN : { kind: 'struck', why };
+}
+
+const MAY_RUN: StartVerdict = { kind: 'may-run' };
+const POISONED: StartVerdict = { kind: 'poisoned' };
+const CANCELLED: StartVerdict = { kind: 'cancelled' };

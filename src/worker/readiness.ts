@@ -1,0 +1,77 @@
+/**
+ * Says whether a worker takes work: to a probe with the reason, and to the fleet with each heartbeat. Owns that both go by
+ * the same rule.
+ */
+import { assertNever } from '../core/assert.js';
+import { monotonicMs } from '../core/clock.js';
+import type { WorkerReport } from '../redis/fleet-store.js';
+import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
+import type { Heartbeat } from './fleet/heartbeat.js';
+import type { WorkerSettings } from './options.js';
+import type { Pipeline } from './pipeline.js';
+
+/** How much longer than its longest block a read may take before the worker is no longer listed. */
+const READ_MARGIN_MS = 1_000;
+
+export type WorkerState = 'starting' | 'ready' | 'draining';
+
+export interface ReadinessOptions {
+  readonly settings: WorkerSettings;
+  readonly heartbeatIntervalMs: number;
+  readonly pipeline: Pick<Pipeline, 'intake' | 'dispatcher' | 'catalog'>;
+  readonly supervisor: Pick<ThreadSupervisor, 'threadlessMs'>;
+  readonly heartbeat: Pick<Heartbeat, 'lastAnswerMs'>;
+  state(): WorkerState;
+}
+
+export class Readiness {
+  readonly #options: ReadinessOptions;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Says why the worker takes no work at the moment; `null` when it does. */
+  notReadyBecause(): string | null {
+    const state = this.#options.state();
+    switch (state) {
+      case 'starting':
+        return 'the worker is starting';
+      case 'draining':
+        return 'the worker is stopping';
+      case 'ready':
+        return this.#stalledBecause();
+      default:
+        return assertNever(state);
+    }
+  }
+
+  /** Returns what a heartbeat says of this worker. */
+  report(): WorkerReport {
+    const { name, threads, concurrency, leaseMs } = this.#options.settings;
+    const { catalog, dispatcher } = this.#options.pipeline;
+    const tasks = catalog.tasks.map((task) => task.name);
+    return { name, threads, concurrency, leaseMs, tasks, running: dispatcher.size, canClaim: this.#canClaim() };
+  }
+
+  #stalledBecause(): string | null {
+    const { heartbeatIntervalMs, supervisor, heartbeat, pipeline } = this.#options;
+    if (supervisor.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
+    const nowMs = monotonicMs();
+    // Asked too, because a worker whose threads have enough does not read, and would not notice an outage by reading.
+    const silentMs = nowMs - heartbeat.lastAnswerMs;
+    if (heartbeat.lastAnswerMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
+      return `Redis has answered no heartbeat for ${(silentMs / 1_000).toFixed(1)} s`;
+    }
+    if (this.#canClaim()) return null;
+    const idleMs = nowMs - pipeline.intake.lastAnswerMs;
+    return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
+  }
+
+  /** Whether the intake reads, or the threads have all they can run. Otherwise something holds it up, or it was stopped. */
+  #canClaim(): boolean {
+    const { heartbeatIntervalMs, settings, pipeline } = this.#options;
+    const patienceMs = Math.max(2 * heartbeatIntervalMs, settings.longestReadMs + READ_MARGIN_MS);
+    return pipeline.intake.isTaking(patienceMs);
+  }
+}

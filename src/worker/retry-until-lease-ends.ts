@@ -1,0 +1,33 @@
+/**
+ * Repeats a write about deliveries until it succeeds or their lease would be over. From then on the executions may belong
+ * to another worker, which runs them again; what this worker still sends is fenced off. Only writes that may be repeated
+ * belong here: an answer can be lost after the write was done.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../core/clock.js';
+import { jittered } from '../core/service.js';
+
+export interface RetryOptions {
+  /** Milliseconds after which a failure is final, counted from the first attempt. */
+  readonly leaseMs: number;
+  /** Milliseconds between a failure and the next attempt, spread by a fifth either way. */
+  readonly pauseMs: number;
+  /** Whether another attempt makes sense; asked after each failure. */
+  canRetry(): boolean;
+  /** Called before each further attempt, with what the last one failed with. */
+  onRetry(error: unknown): void;
+}
+
+/** @throws what the last attempt threw */
+export async function retryUntilLeaseEnds<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const giveUpMs = monotonicMs() + options.leaseMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (monotonicMs() > giveUpMs || !options.canRetry()) throw error;
+      options.onRetry(error);
+      await delay(jittered(options.pauseMs));
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Writes settlements in batches. Owns every delivery that is handed to it, lease included, until Redis has confirmed its
+ * settlement.
+ *
+ * Executions that keep nothing need only be acknowledged; all others go through the settle script. A batch that fails is
+ * sent again until the lease would be over. Then the next owner of the entry runs the execution again, and what arrives
+ * late from here is fenced off.
+ */
+import { Batcher } from '../../core/batcher.js';
+import { finish, type Settlement, settle } from '../../redis/delivery-store.js';
+import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
+import { isReplyError } from '../../redis/reply-errors.js';
+import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import type { WorkerContext } from '../context.js';
+import type { Delivery } from '../delivery.js';
+import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
+
+const RETRY_AFTER_MS = 200;
+/** Enough that no outcome waits for the answer about another: 130k/s with 2, 145k/s with 4 to 12 (lean no-ops, measured). */
+const BATCHES_IN_FLIGHT = 6;
+
+export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
+  /** Called for a delivery that was fenced off: its entry was gone, or its key had passed to another execution. */
+  onFenced(delivery: Delivery): void;
+}
+
+/** A settlement that is to be written. */
+export interface PendingSettlement {
+  readonly delivery: Delivery;
+  readonly settlement: Settlement;
+  /** The part of its progress that must be written first. */
+  readonly progress: ProgressReport | null;
+}
+
+export class SettlementWriter {
+  readonly #options: SettlementWriterOptions;
+  readonly #finishing: Batcher<Delivery>;
+  readonly #settling: Batcher<PendingSettlement>;
+
+  constructor(options: SettlementWriterOptions) {
+    this.#options = options;
+    const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
+    this.#finishing = new Batcher((batch) => this.#sendFinished(batch), { ...limits, sizeOf: () => 0 });
+    this.#settling = new Batcher((batch) => this.#sendSettlements(batch), { ...limits, sizeOf: bytesOf });
+  }
+
+  /** Acknowledges an execution that has ended, keeps nothing and holds no permits. */
+  finish(delivery: Delivery): void {
+    this.#finishing.push(delivery);
+  }
+
+  write(pending: PendingSettlement): void {
+    this.#settling.push(pending);
+  }
+
+  /** Deliveries whose settlement is not confirmed yet; their leases must be kept. */
+  *deliveries(): Iterable<Delivery> {
+    yield* this.#finishing;
+    for (const { delivery } of this.#settling) yield delivery;
+  }
+
+  /** Whether everything is written, or given up. */
+  get isIdle(): boolean {
+    return this.#finishing.isIdle && this.#settling.isIdle;
+  }
+
+  /** Resolves when everything is written, or given up. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#finishing.idle(), this.#settling.idle()]);
+  }
+
+  async #sendFinished(batch: readonly Delivery[]): Promise<void> {
+    const { redis, keys, onFenced } = this.#options;
+    const tokens = batch.map((delivery) => delivery.token);
+    await this.#untilLeaseEnds(batch.length, async () => {
+      for (const token of await finish(redis, keys, tokens)) onFenced(batch.find((one) => one.token === token)!);
+    });
+  }
+
+  async #sendSettlements(batch: readonly PendingSettlement[]): Promise<void> {
+    const { redis, keys, logger, onFenced } = this.#options;
+    const settlements = batch.map((pending) => pending.settlement);
+    const progress = batch.flatMap((pending) => pending.progress ?? []);
+    await this.#untilLeaseEnds(batch.length, async () => {
+      if (progress.length > 0) await this.#writeProgress(progress);
+      const { fenced, errors } = await settle(redis, keys, settlements);
+      for (const { token } of fenced) onFenced(batch.find(({ delivery }) => delivery.token === token)!.delivery);
+      for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
+    });
+  }
+
+  /**
+   * Writes progress before the settlements, while the entries are still ours, so that whoever sees the end sees the final
+   * values. What the server refuses must not hold the settlements back.
+   */
+  async #writeProgress(reports: readonly ProgressReport[]): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    await reportProgress(redis, keys, reports).catch((error: Error) => {
+      if (!isReplyError(error)) throw error;
+      logger.error({ error: String(error) }, 'the final progress of executions could not be written');
+    });
+  }
+
+  /** Never rejects: when the lease is over, the executions are left to their next owner. */
+  async #untilLeaseEnds(count: number, write: () => Promise<void>): Promise<void> {
+    const { redis, leaseMs, logger } = this.#options;
+    await retryUntilLeaseEnds(write, {
+      leaseMs,
+      pauseMs: RETRY_AFTER_MS,
+      canRetry: () => redis.status !== 'end',
+      onRetry: (error) => logger.warn({ error: String(error), count }, 'outcomes could not be written, trying again'),
+    }).catch((error) =>
+      logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases'),
+    );
+  }
+}
+
+function bytesOf({ delivery, settlement }: PendingSettlement): number {
+  if (settlement.kind === 'ended-unrecorded') return 0;
+  if (settlement.kind === 'ended') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
+  return (settlement.message ?? delivery.envelope.bytes).length; // the script moves this message, or the one in the entry
+}

@@ -1,0 +1,110 @@
+/**
+ * Makes the settlements of a delivery: one function for each way in which a worker lets go of an execution. Pure.
+ *
+ *   ended        it is over, and its record says how
+ *   followed     this run of a perpetual task is over, and the next one takes its place
+ *   retried      the next attempt takes its place
+ *   requeued     the same attempt goes back to Redis, uncharged
+ *   rerouted     ... for a worker that can run it
+ *   redelivered  ... because its thread was lost
+ */
+import type { Due } from '../../core/due.js';
+import type { TerminalState } from '../../core/states.js';
+import type { Destination, Settlement } from '../../redis/delivery-store.js';
+import { withAttempt } from '../../wire/envelope.js';
+import { type Delivery, keyOf } from '../delivery.js';
+
+/** How an execution ended, for its record. */
+export interface FinalState {
+  readonly state: TerminalState;
+  readonly result?: Uint8Array | null;
+  readonly error?: Uint8Array;
+  readonly errorLine?: string;
+  /** Name of the automatic task whose chain ends with this run. */
+  readonly endsChainOf?: string;
+}
+
+/** `record` is the key of its record: an execution without one is not settled this way. */
+export function ended({ token, envelope }: Delivery, record: string, final: FinalState): Settlement {
+  const { state, result, error, errorLine = '', endsChainOf = '' } = final;
+  return {
+    kind: 'ended',
+    token,
+    record,
+    ttlMs: envelope.ttlMs,
+    state,
+    result: bufferOf(result),
+    error: bufferOf(error),
+    errorLine,
+    endsChainOf,
+  };
+}
+
+/** The next run has the same arguments unless `args` are given. */
+export function followed(delivery: Delivery, state: TerminalState, due: Due, args: Uint8Array | null): Settlement {
+  const { token, record, envelope } = delivery;
+  const message = withAttempt(envelope, 1, args);
+  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+}
+
+/**
+ * The next attempt goes straight back to the work stream when it is due at once. A perpetual task keeps its due time,
+ * because the next run counts from it.
+ */
+export function retried(delivery: Delivery, due: Due): Settlement {
+  const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
+  return {
+    ...moved(delivery),
+    to,
+    message: withAttempt(delivery.envelope, delivery.envelope.attempt + 1),
+    keepsDue: delivery.policies?.perpetual !== undefined,
+    deliveries: 0,
+    charges: 0,
+    reroutes: 0,
+    admissionStage: 'submission-admitted',
+  };
+}
+
+export interface Requeue {
+  /** Milliseconds until it may be read again. @default 0, at the head of all work */
+  readonly delayMs?: number;
+  /** Whether it was claimed, so that its limits are behind it. @default true */
+  readonly isAdmitted?: boolean;
+}
+
+/** It has not run, or was cut short and is not to blame. Any worker may read it. */
+export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }: Requeue = {}): Settlement {
+  return {
+    ...moved(delivery),
+    to: delayMs > 0 ? { delayMs } : { stream: 'front' },
+    admissionStage: isAdmitted ? 'attempt-admitted' : null,
+  };
+}
+
+/** It waits for a worker that can run it. It was not claimed, so its limits are still before it. */
+export function rerouted(delivery: Delivery, delayMs: number): Settlement {
+  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
+}
+
+/** Its thread was lost; `charge` is 1 when the execution is to blame. */
+export function redelivered(delivery: Delivery, charge: 0 | 1): Settlement {
+  return {
+    ...moved(delivery),
+    to: { stream: 'front' },
+    deliveries: delivery.deliveries + 1,
+    charges: delivery.charges + charge,
+    admissionStage: 'attempt-admitted',
+  };
+}
+
+/** The same attempt goes on elsewhere, with all that was counted of it. */
+function moved(delivery: Delivery) {
+  const { token, envelope, deliveries, charges, reroutes } = delivery;
+  const id = keyOf(delivery);
+  const { ttlMs } = envelope;
+  return { kind: 'moved', token, id, ttlMs, deliveries, charges, reroutes, message: null, keepsDue: true } as const;
+}
+
+function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
+  return bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : null;
+}

@@ -1,0 +1,60 @@
+/** Starts the threads of a worker: makes the configuration of each, and routes its reports. */
+import type { ThreadConfig } from '../channel/protocol.js';
+import type { TaskCounters } from '../observe/task-counters.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import type { Dispatcher } from './dispatch/dispatcher.js';
+import type { Lane } from './dispatch/lane.js';
+import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
+import { startLocalThread } from './threads/local-thread.js';
+import { startPiscinaThread } from './threads/piscina-thread.js';
+import type { Thread, ThreadEvents } from './threads/thread.js';
+
+export interface ThreadStartOptions {
+  readonly docket: DocketSettings;
+  readonly settings: WorkerSettings;
+  readonly dispatcher: Dispatcher;
+  readonly logger: WorkerLogger;
+  readonly counters: TaskCounters | null;
+}
+
+/**
+ * Starts a thread for the lane; with `threads: 0` it is the coordinator's own.
+ *
+ * @param signal - gives the start up when it aborts before the tasks are loaded; the promise then rejects
+ */
+export function startThread(lane: Lane, signal: AbortSignal, options: ThreadStartOptions): Promise<Thread> {
+  const { threads, tasks, fallback, maxThreadMemoryMb } = options.settings;
+  const config = configOf(lane, options);
+  const events = eventsOf(options);
+  return threads > 0
+    ? startPiscinaThread(config, events, signal, maxThreadMemoryMb)
+    : startLocalThread(config, tasks, fallback, events, signal);
+}
+
+function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadStartOptions): ThreadConfig {
+  const { tasks, fallback } = settings;
+  const { name, url, executionTtlMs, maxPayloadBytes, durability } = docket;
+  return {
+    slots: dispatcher.slots.buffer,
+    attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
+    tasks: tasks.kind === 'modules' ? tasks.references : [],
+    fallback: typeof fallback === 'string' ? fallback : null,
+    logsAttempts: isRead(logger, 'debug'),
+    countsPlacements: settings.metricsPort !== null,
+    concurrency: lane.concurrency,
+    workerName: settings.name,
+    docket: { name, url, executionTtlMs, maxPayloadBytes, durability },
+  };
+}
+
+function eventsOf({ dispatcher, logger, counters }: ThreadStartOptions): ThreadEvents {
+  return {
+    onOutcomes: (batch) => dispatcher.receive(batch),
+    onProgress: (message) => dispatcher.receiveProgress(message),
+    onPlacements: (placements) => {
+      if (!counters) return;
+      for (const [placement, task, count] of placements) counters.of(task)[placement] += count;
+    },
+    onLog: ({ level, fields, message }) => logger[level](fields, message),
+  };
+}

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { readEntry } from '../../../src/redis/entry.js';
+
+function read(fields: Record<string, string>, id = '1700000000123-4') {
+  const list = Object.entries(fields).flatMap(([name, value]) => [Buffer.from(name), Buffer.from(value)]);
+  return readEntry('f', [Buffer.from(id), list]);
+}
+
+test('an entry with a message only is a new execution that was due when it was added', () => {
+  expect(read({ m: 'message' })).toEqual({
+    token: 'f1700000000123-4',
+    record: null,
+    message: Buffer.from('message'),
+    dueMs: 1_700_000_000_123,
+    deliveries: 0,
+    charges: 0,
+    reroutes: 0,
+    admissionStage: 'new',
+    holdsPermits: false,
+  });
+});
+
+test('every field of an entry is read', () => {
+  expect(read({ k: 'ключ', m: '', w: '1600000000000', d: '4', c: '2', p: '9', o: '2', h: '1' })).toMatchObject({
+    record: 'ключ',
+    message: Buffer.alloc(0),
+    dueMs: 1_600_000_000_000,
+    deliveries: 4,
+    charges: 2,
+    reroutes: 9,
+    admissionStage: 'submission-admitted',
+    holdsPermits: true,
+  });
+});
+
+test('fields that are not known are passed over, and so is the message that is missing', () => {
+  expect(read({ later: 'x', kk: 'y', '': 'z', ю: 'w' })).toMatchObject({ record: null, message: null });
+});
+
+test.each([
+  ['', 'new'],
+  ['1', 'debounce-over'],
+  ['2', 'submission-admitted'],
+  ['3', 'attempt-admitted'],
+  ['9', 'new'], // not known: no limit is skipped
+])('the admission stage %j is read as %s', (code, stage) => {
+  expect(read({ m: '', o: code }).admissionStage).toBe(stage);
+});

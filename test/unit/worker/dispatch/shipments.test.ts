@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import type { Delivery } from '../../../../src/worker/delivery.js';
+import { Lane } from '../../../../src/worker/dispatch/lane.js';
+import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
+import { Shipments } from '../../../../src/worker/dispatch/shipments.js';
+import type { Thread } from '../../../../src/worker/threads/thread.js';
+
+const ROWS = 4_096;
+
+function setUp() {
+  const leaving: [shipment: Shipment, state: SlotState][] = [];
+  const shipments: Shipments = new Shipments((shipment) =>
+    leaving.push([shipment, shipments.slots.state(shipment.row)]),
+  );
+  const lane = new Lane(0, ROWS);
+  let attended = 0;
+  const attend = () => ++attended;
+  lane.attach({ attend } as Partial<Thread> as Thread);
+  const ship = (name = 'a') => {
+    const delivery = { record: name, dueMs: 0, deliveries: 0, envelope: { bytes: new Uint8Array() } };
+    return shipments.ship(delivery as Partial<Delivery> as Delivery, lane, 1, 0);
+  };
+  return { shipments, lane, ship, leaving, attended: () => attended };
+}
+
+test('a shipment is on a lane and on a row, and is found by its number', () => {
+  const { shipments, lane, ship } = setUp();
+  const shipment = ship();
+  expect([...lane.shipments]).toEqual([shipment]);
+  expect(shipments.size).toBe(1);
+  expect(shipments.slots.state(shipment.row)).toBe(SlotState.shipped);
+  expect(shipments.find(shipmentIdOf(shipment.row, shipment.epoch))).toBe(shipment);
+});
+
+test('a shipment that leaves is on neither, and its row goes to the next one, under another number', () => {
+  const { shipments, lane, ship, leaving } = setUp();
+  const first = ship();
+  shipments.free(first, 10);
+  expect(leaving).toEqual([[first, SlotState.shipped]]); // the row could still be read
+  expect([lane.shipments.size, shipments.size]).toEqual([0, 0]);
+  const next = ship();
+  expect(next.row).toBe(first.row);
+  expect(shipments.find(shipmentIdOf(first.row, first.epoch))).toBeUndefined();
+  expect(shipments.find(shipmentIdOf(next.row, next.epoch))).toBe(next);
+});
+
+test('a row that is kept goes to nobody until its chunk is over', () => {
+  const { shipments, ship, leaving } = setUp();
+  const chunk = [ship(), ship()] as const;
+  shipments.keep(chunk[0]);
+  shipments.free(chunk[1]);
+  expect([leaving.length, shipments.size]).toEqual([2, 0]);
+  expect(ship().row).toBe(chunk[1].row);
+  expect(ship().row).not.toBe(chunk[0].row);
+  shipments.chunkOver(chunk);
+  expect(ship().row).toBe(chunk[0].row);
+});
+
+test('a chunk that is over twice frees no row twice', () => {
+  const { shipments, ship } = setUp();
+  const chunk = [ship()] as const;
+  shipments.keep(chunk[0]);
+  shipments.chunkOver(chunk);
+  shipments.chunkOver(chunk);
+  expect(ship().row).not.toBe(ship().row);
+});
+
+test('a row is not freed twice', () => {
+  const { shipments, ship } = setUp();
+  const shipment = ship();
+  shipments.free(shipment);
+  expect(() => shipments.free(shipment)).toThrow('is not shipped but over');
+  expect(() => shipments.keep(shipment)).toThrow('is not shipped but over');
+  expect(ship().row).not.toBe(ship().row);
+});
+
+test('there is no free row when all are occupied or kept', () => {
+  const { shipments, ship } = setUp();
+  const all = Array.from({ length: ROWS }, () => ship());
+  expect(shipments.hasFreeRow).toBe(false);
+  shipments.keep(all[0]!);
+  expect(shipments.hasFreeRow).toBe(false);
+  shipments.chunkOver(all);
+  expect(shipments.hasFreeRow).toBe(true);
+});
+
+test('what a lane has not started is taken back, and its rows are kept', () => {
+  const { shipments, lane, ship } = setUp();
+  const [running, waiting, other] = [ship('running'), ship('waiting'), ship('other')];
+  shipments.slots.begin(running.row, running.epoch, 0);
+  const taken = shipments.revokeUnstarted(lane, ({ record }) => record !== 'other');
+  expect(taken).toEqual([waiting.delivery]);
+  expect([...lane.shipments]).toEqual([running, other]);
+  expect([running, waiting, other].map(({ keepsRow }) => keepsRow)).toEqual([false, true, false]);
+});
+
+test('nothing is taken back from a lane that is leaving', () => {
+  const { shipments, lane, ship } = setUp();
+  ship();
+  lane.threadDying(lane.thread!);
+  expect(shipments.revokeUnstarted(lane)).toEqual([]);
+  expect(lane.shipments.size).toBe(1);
+});
+
+test('what is asked to stop finds the reason on its row, and its thread is asked to look once', () => {
+  const { shipments, lane, ship, attended } = setUp();
+  const [a, b, other] = [ship('a'), ship('b'), ship('other')];
+  shipments.askToStop(lane, StopReason.cancelled, ({ record }) => record !== 'other');
+  const reasonOf = ({ row, epoch }: Shipment) => shipments.slots.stopReason(row, epoch);
+  expect([a, b, other].map(reasonOf)).toEqual([StopReason.cancelled, StopReason.cancelled, null]);
+  expect(attended()).toBe(1);
+  shipments.askToStop(lane, StopReason.interrupted, () => false);
+  expect(attended()).toBe(1);
+  shipments.askToStop(lane, StopReason.interrupted);
+  expect([a, b, other].map(reasonOf)).toEqual([StopReason.cancelled, StopReason.cancelled, StopReason.interrupted]);
+});

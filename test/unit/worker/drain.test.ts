@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import { monotonicMs } from '../../../src/core/clock.js';
+import type { Delivery } from '../../../src/worker/delivery.js';
+import { type DrainOptions, drain } from '../../../src/worker/drain.js';
+import { recordingLogger } from '../../support/logger.js';
+import { deliveryWith } from './deliveries.js';
+
+const NEVER = new Promise<never>(() => {});
+
+/** A worker whose parts record what is asked of them; `running` executions end only when they are interrupted, if then. */
+function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOptions> & Setting = {}) {
+  const calls: string[] = [];
+  const record = (call: string) => async () => void calls.push(call);
+  const { logger, lines } = recordingLogger();
+  let size = running;
+  const graces: number[] = [];
+  const queued = deliveryWith({ record: 'queued' });
+  const revoked = deliveryWith({ record: 'revoked' });
+  const options: DrainOptions = {
+    services: { stopSuppliers: record('stop suppliers'), stop: record('stop services') },
+    dispatcher: {
+      get size() {
+        return size;
+      },
+      close: () => {
+        calls.push('close dispatcher');
+        return [queued];
+      },
+      waitUntilEmpty: record('wait until empty'),
+      interruptAll: () => {
+        calls.push('interrupt runs');
+        if (!isStubborn) size = 0;
+      },
+      revokeUnstarted: () => {
+        calls.push('revoke unstarted');
+        return [revoked];
+      },
+    },
+    supervisor: {
+      stop: async (graceMs) => {
+        calls.push('end threads');
+        graces.push(graceMs);
+      },
+    },
+    rerouter: { idle: record('rerouter idle') },
+    settler: { idle: record('settler idle') },
+    drainTimeoutMs: 1_000,
+    abortGraceMs: 100,
+    logger,
+    requeueUnstarted: (deliveries: readonly Delivery[]) => {
+      calls.push(`requeue ${deliveries.map(({ record }) => record)}`);
+    },
+    leave: record('leave'),
+    ...rest,
+  };
+  return { options, calls, lines, graces };
+}
+
+interface Setting {
+  readonly running?: number;
+  readonly isStubborn?: boolean;
+}
+
+const BEFORE = ['stop suppliers', 'close dispatcher', 'requeue queued', 'wait until empty'];
+const AFTER = [
+  ...['end threads', 'revoke unstarted', 'requeue revoked'],
+  ...['rerouter idle', 'settler idle', 'stop services', 'leave'],
+];
+
+describe('a worker drains in steps', () => {
+  test('and when all runs end in time nobody is interrupted', async () => {
+    const { options, calls, lines } = setUp();
+    await drain(options);
+    expect(calls).toEqual([...BEFORE, ...AFTER]);
+    expect(lines).toEqual([]);
+  });
+
+  test('and tells what still runs to stop before it ends the threads', async () => {
+    const { options, calls, lines } = setUp({ running: 2 });
+    await drain(options);
+    expect(calls).toEqual([...BEFORE, 'interrupt runs', 'wait until empty', ...AFTER]);
+    expect(lines).toMatchObject([{ level: 'warn', fields: { running: 2 } }]);
+  });
+
+  test('and ends the threads of what does not stop all the same', async () => {
+    const { options, calls } = setUp({ running: 1, isStubborn: true });
+    await drain(options);
+    expect(calls).toEqual([...BEFORE, 'interrupt runs', 'wait until empty', ...AFTER]);
+  });
+});
+
+describe('a drain is over in time', () => {
+  test('although suppliers wait for a Redis that is away', async () => {
+    const services = { stopSuppliers: () => NEVER, stop: async () => {} };
+    const { options, calls } = setUp({ services, drainTimeoutMs: 150 });
+    const startMs = monotonicMs();
+    await drain(options);
+    expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(49); // all but the grace
+    expect(calls).toEqual([...BEFORE, ...AFTER].filter((call) => !/stop suppliers|stop services/.test(call)));
+  });
+
+  test('although nothing can be settled, with half a second for the last commands', async () => {
+    const { options, calls } = setUp({ settler: { idle: () => NEVER }, drainTimeoutMs: 1, abortGraceMs: 0 });
+    const startMs = monotonicMs();
+    await drain(options);
+    expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(499);
+    expect(calls.at(-1)).toBe('rerouter idle');
+  });
+
+  test('and gives threads the grace, but never more than is left', async () => {
+    const { options, graces } = setUp();
+    await drain(options);
+    await drain({ ...options, drainTimeoutMs: 0 });
+    expect(graces).toEqual([100, 0]);
+  });
+});
