@@ -5,7 +5,7 @@ import type { Seed } from '../../src/redis/chain-store.js';
 import { importBuilt } from '../support/built.js';
 import { CHAINS, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
-import { describeEachMode, describeEachServer, describeOnRedis } from '../support/suites.js';
+import { describeEachServer, describeOnRedis, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
@@ -37,7 +37,7 @@ async function swept(fleet: Fleet, times: number): Promise<number> {
   return (await pendingMs(fleet, SWEEP))! - run.dueMs;
 }
 
-describeEachMode('an automatic task', (url, threads) => {
+describeWithoutThreads('an automatic task', (url, threads) => {
   const worker = (fleet: Fleet, tasks: string, options = {}) =>
     fleet.worker({ tasks: `${CHAINS}:${tasks}`, threads: Math.min(threads, 1), ...options });
 

@@ -206,7 +206,7 @@ describeEachMode('cancelling', (url, threads) => {
 describeOnRedis('cancelling what another process runs', (url) => {
   const command = ['--tasks', CHAINS, '--abort-grace', '200ms', '--redelivery-timeout', '500ms'];
 
-  test('ends a busy loop that does not listen', async () => {
+  test('ends what holds its thread and does not listen', async () => {
     const fleet = await openFleet(url());
     const process = fleet.command([...command, '--threads', '4']);
     const executions = await addEachWay(fleet, 'hourly', { how: 'stubborn' });

@@ -24,7 +24,6 @@ describeOnAnyServer('tasks that travel together', (url) => {
     const quick = ran.filter(({ label }) => label !== 'slow');
     expect(quick).toHaveLength(299);
     expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.ended);
-    expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.started + 2_000);
   });
 
   test('are handed to another worker when every thread here is stuck', async () => {
@@ -44,7 +43,7 @@ describeOnAnyServer('tasks that travel together', (url) => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     await fleet.worker({ threads: 1 });
     const { probe } = fleet;
-    const add = (ms: number, key: string) => fleet.docket.add('busy', { ms, probe }, { key });
+    const add = (ms: number, key: string) => fleet.docket.add('blocked', { ms, probe }, { key });
     await Promise.all(Array.from({ length: 200 }, (_, i) => fleet.docket.add('noop', {}, { key: `n${i}` })));
     await add(1_500, 'slow');
     const before = await entriesAdded(fleet.redis, fleet.key('front'));

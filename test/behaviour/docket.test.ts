@@ -181,7 +181,10 @@ describeEachServer('closing a docket', (url) => {
       for (const read of await settled)
         outcomes.add(read.status === 'fulfilled' ? 'answered' : read.reason.constructor);
     }
-    expect(outcomes).toEqual(new Set(['answered', DocketClosedError]));
+    expect(outcomes).toContain('answered'); // in the last round at least
+    outcomes.delete('answered');
+    outcomes.delete(DocketClosedError);
+    expect(outcomes).toEqual(new Set());
   });
 
   test('is what the end of its block does', async () => {
@@ -308,22 +311,28 @@ describeOnRedis('a docket', (url) => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await docket.add(note, {}, { key: 'first' });
-    const adding = Promise.allSettled(
-      Array.from({ length: 2_000 }, async (_, n) => {
-        for (let turn = 0; turn < n % 50; turn++) await new Promise(setImmediate);
-        return await docket.add(note, { n }, { key: `k${n}` });
-      }),
-    );
+    const codes = new Map<string, string>();
+    const added = () => [...codes.values()].filter((code) => code === 'added').length;
     let isOver = false;
-    adding.finally(() => {
-      isOver = true;
+    const producers = Array.from({ length: 50 }, async (_, producer) => {
+      for (let n = 0; !isOver; n++) {
+        for (let turn = 0; turn < producer; turn++) await new Promise(setImmediate);
+        const key = `k${producer}-${n}`;
+        const adding = docket.add(note, {}, { key }).then(() => 'added');
+        codes.set(key, await adding.catch((error: { code: string }) => error.code));
+      }
     });
-    while (!isOver) await killClients(redis, 'normal');
-    const settled = await adding;
-    const codes = settled.map((add) => (add.status === 'rejected' ? (add.reason as { code: string }).code : 'added'));
-    expect([...new Set(codes)].filter((code) => !['added', 'DOCKET_ADD_UNCONFIRMED'].includes(code))).toEqual([]);
-    for (const [n, code] of codes.entries()) {
-      if (code === 'added') expect(await redis.exists(stage.key(`run:k${n}`)), `k${n} was confirmed`).toBe(1);
+    for (let kills = 0; kills < 20; kills++) {
+      const before = added();
+      await waitFor(() => added() > before); // the link is back
+      for (let turn = 0; turn < kills; turn++) await new Promise(setImmediate);
+      await killClients(redis, 'normal');
+    }
+    isOver = true;
+    await Promise.all(producers);
+    expect([...new Set(codes.values())].sort()).toEqual(['DOCKET_ADD_UNCONFIRMED', 'added']);
+    for (const [key, code] of codes) {
+      if (code === 'added') expect(await redis.exists(stage.key(`run:${key}`)), `${key} was confirmed`).toBe(1);
     }
     expect(await docket.add(note, {}, { key: 'first' })).toMatchObject({ disposition: 'already_scheduled' });
   });

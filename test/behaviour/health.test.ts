@@ -57,7 +57,7 @@ describeOnOwnRedis('health', (redis) => {
     const fleet = await openFleet(redis().url, { heartbeatInterval: '5s' }); // a thread has two of them to start
     const running = await fleet.worker({ ...PROBED, maxTasksPerThread: 1 });
     await turned(running, 200);
-    const executions = await Promise.all(Array.from({ length: 8 }, (_, i) => fleet.docket.add('echo', { value: i })));
+    const executions = await Promise.all(Array.from({ length: 5 }, (_, i) => fleet.docket.add('echo', { value: i })));
     let isDone = false;
     void Promise.all(executions.map((execution) => execution.result())).then(() => {
       isDone = true;
@@ -131,7 +131,7 @@ describeOnOwnRedis('health', (redis) => {
     const fleet = await open();
     fleet.leavesWork();
     const running = await fleet.worker({ ...PROBED, threads: 0, redeliveryTimeout: '400ms' });
-    await (await fleet.docket.add('busy', { ms: 900 })).result();
+    await (await fleet.docket.add('blocked', { ms: 900 })).result();
     const { status, body } = await ask(pageOf(running, '/healthz'));
     expect([status, body.status]).toEqual([503, 'stuck']);
     const warned = running.lines.filter(({ message }) => message.startsWith('a task held the event loop'));

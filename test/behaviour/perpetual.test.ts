@@ -3,14 +3,14 @@ import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { addEachWay, CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, watchLeft } from '../support/chains.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
+import { describeOnAnyServer, describeOnRedis, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HOUR = 3_600_000;
 const SOON = { redeliveryTimeout: '500ms' } as const;
 const COMMAND = ['--tasks', CHAINS, '--threads', '2', '--redelivery-timeout', '500ms'];
 
-describeEachMode('a perpetual task', (url, threads) => {
+describeWithoutThreads('a perpetual task', (url, threads) => {
   const workers = async (fleet: Fleet, count = 2) => {
     for (let i = 0; i < count; i++) await fleet.worker({ tasks: CHAINS, threads, concurrency: 8 });
   };

@@ -113,13 +113,13 @@ describeEachServer('progress', (url) => {
   test('is seen while a busy loop runs that never yields, and told without going back', async () => {
     const docket = stage.docket();
     const executions = await Promise.all(
-      [1, 2].map(() => docket.add(busy, { times: 200_000, ms: 1_500, message: 'm' })),
+      [1, 2].map(() => docket.add(busy, { times: 200_000, ms: 1_000, message: 'm' })),
     );
     const watching = executions.map(progressOf);
     stage.work(TASKS, { threads: 2 });
     for (const events of await Promise.all(watching)) {
       expectMonotone(events);
-      expect(events.length).toBeGreaterThanOrEqual(4);
+      expect(events.length).toBeGreaterThanOrEqual(3);
       expect(events.at(-1)).toMatchObject({ type: 'progress', current: 200_000, total: 200_000, message: 'm' });
     }
   });
@@ -316,7 +316,7 @@ describeOnRedis('progress', (url) => {
 
   test('a million increments in busy loops on two threads cost less than a thousand commands', async () => {
     const docket = stage.docket();
-    const executions = await Promise.all([1, 2].map(() => docket.add(busy, { times: 500_000, ms: 2_000 })));
+    const executions = await Promise.all([1, 2].map(() => docket.add(busy, { times: 500_000, ms: 1_000 })));
     const watching = executions.map(progressOf);
     const redis = await stage.redis();
     await redis.config('RESETSTAT');
@@ -327,25 +327,21 @@ describeOnRedis('progress', (url) => {
     await worker.close();
     for (const events of told) {
       expectMonotone(events);
-      expect(events.length).toBeGreaterThanOrEqual(5);
+      expect(events.length).toBeGreaterThanOrEqual(3);
       expect(events.at(-1)).toMatchObject({ current: 500_000, total: 500_000 });
     }
     for (const execution of executions) await execution.sync();
     expect(executions.map(valuesOf)).toEqual([1, 2].map(() => [500_000, 500_000, null]));
-    console.log(
-      commands,
-      told.map((e) => e.length),
-    );
     expect(commands).toBeLessThan(1_000);
   });
 
   test('survives lost connections and lost scripts', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
-    const execution = await docket.add(busy, { times: 200_000, ms: 2_000, message: 'm' });
+    const execution = await docket.add(busy, { times: 200_000, ms: 1_500, message: 'm' });
     const watching = watch(execution);
     stage.work(TASKS, { threads: 1 });
-    for (const seen of [2, 4, 6]) {
+    for (const seen of [2, 4]) {
       await waitFor(() => watching.events.length >= seen);
       await redis.script('FLUSH');
       await killClients(redis, 'normal');
@@ -404,16 +400,31 @@ describeOnRedis('progress', (url) => {
 
   test('a worker that lost the execution writes nothing of its progress', async () => {
     const { reporter, reported, end } = reporting(({ increment }) => increment(9));
+    const witness = { count: () => {}, end: () => {} };
+    const counting = task('counting', (_args: {}, { progress }) => {
+      witness.count = () => progress.increment();
+      return new Promise<void>((resolve) => {
+        witness.end = resolve;
+      });
+    });
     const docket = new Docket({ name: stage.name, url: stage.url });
     const first = await docket.add(reporter, {}, { key: 'k' });
-    stage.work({ reporter });
+    const beside = await docket.add(counting);
+    stage.work({ reporter, counting }, { concurrency: 2 });
     await reported;
+    await waitFor(() => beside.sync().then(() => beside.state === 'running'));
     const second = await docket.replace(
       task('other', () => {}),
       {},
       { key: 'k', when: '1h' },
     );
-    await new Promise((resolve) => setTimeout(resolve, 250)); // it would have been written twice
+    // What the worker reports of another one meanwhile is written twice, so that this would have been, too.
+    for (const seen of [1, 2]) {
+      witness.count();
+      await waitFor(async () => (await stage.record(beside.key)).i === String(seen));
+    }
+    witness.end();
+    await beside.result();
     end();
     await expect(first.result()).rejects.toThrow(ExecutionSupersededError);
     await second.sync();

@@ -183,7 +183,10 @@ describeOnAnyServer('what was replaced', (url) => {
     );
     for (let round = 0; round < 5; round++) {
       const key = `k${round}`;
-      await docket.addMany([call(once, { probe, how: 'spin', ms: 100 }), call(once, { probe, value: 'old' }, { key })]);
+      await docket.addMany([
+        call(once, { probe, how: 'block', ms: 100 }),
+        call(once, { probe, value: 'old' }, { key }),
+      ]);
       await waitFor(async () => (await docket.getExecution(key))!.state === 'running'); // that is, claimed
       const renewed = await docket.replace('once', { probe, value: 'new' }, { key });
       expect(await renewed.result()).toBe('new');

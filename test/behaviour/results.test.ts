@@ -11,6 +11,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
 import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
+import { stopRenewals } from '../support/renewals.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -198,6 +199,7 @@ describeEachServer('results', (url) => {
     });
 
     test('ends by an event when a newer execution takes the key', async () => {
+      stopRenewals();
       const docket = stage.docket();
       const first = await docket.add(note, {}, { key: 'k' });
       const result = first.result();
@@ -207,8 +209,7 @@ describeEachServer('results', (url) => {
       // As if it was replaced: in a state that frees the key, so that the add takes the record over in one step.
       await redis.multi().hset(stage.key('run:k'), 's', 'replaced').del(stage.key('work')).exec();
       await docket.add(note, {}, { key: 'k' });
-      const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'only by looking again'));
-      await expect(Promise.race([result, late])).rejects.toThrow(ExecutionSupersededError);
+      await expect(result).rejects.toThrow(ExecutionSupersededError);
     });
 
     test('ends when the record has expired', async () => {
@@ -327,6 +328,7 @@ describeOnRedis('results', (url) => {
   });
 
   test('an outcome that is published between a reconnection and the subscription is found at once', async () => {
+    stopRenewals();
     const { hold, started, ending } = holding();
     const redis = await stage.redis();
     const proxy = await holdingProxy(new URL(stage.url).pathname);
@@ -341,9 +343,7 @@ describeOnRedis('results', (url) => {
     ending.resolve('done');
     await waitFor(async () => (await stage.record(execution.key)).s === 'completed');
     proxy.release();
-    // Those who wait look by themselves every five seconds: what comes sooner was found by the reconnection.
-    const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'late'));
-    expect(await Promise.race([result, late])).toBe('done');
+    expect(await result).toBe('done');
   });
 
   test('who waits survives the loss of the connection over which it looks again', async () => {

@@ -430,10 +430,11 @@ describeOnAnyServer('strikes on threads', (url) => {
     for (const execution of behind) await expect(execution.result()).rejects.toThrow(/struck: task 'counted'/);
     expect(Object.keys(await fleet.counts()).filter((key) => key.startsWith('behind'))).toEqual([]);
   });
+});
 
+describeOnRedis('strikes on several processes', (url) => {
   test('worker processes agree, and one that is started later runs nothing struck', async () => {
     const fleet = await openFleet(url());
-    if (url().startsWith('memory:')) return; // other processes cannot reach it
     const first = [fleet.command(['--threads', '1']), fleet.command(['--threads', '1'])];
     await Promise.all(first.map((command) => command.ready()));
     const later = await fleet.docket.addMany(counted(fleet.probe, 40, 'later', 600));

@@ -178,12 +178,12 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     const { add, fleet, notes, running } = await setUp();
     const lean = fleet.with({ executionTtl: 0 });
     const before = Date.now();
-    const looping = { file: notes.file, how: 'loop' };
+    const looping = { file: notes.file, how: 'block' };
     const leanChain = await lean.add('shortHourly', looping);
     const chain = await add('shortHourly', looping, 'chain');
     await lean.add('shortTwice', looping, { key: 'lean' });
     await add('shortTwice', looping, 'kept');
-    await add('shortTwice', { how: 'loopOnce' }, 'recovering');
+    await add('shortTwice', { how: 'blockOnce' }, 'recovering');
     for (const { key } of [chain, leanChain]) {
       expect(Math.abs((await scheduled(fleet, { key })) - before - HOUR)).toBeLessThan(30_000);
       await fleet.docket.cancel(key);
@@ -211,10 +211,10 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
       },
     ],
     [
-      'in a loop',
+      'holding its thread',
       {
-        making: [{ making: 'loop' }, ['make']],
-        cleaning: [{ cleaning: 'loop' }, ['make', 'start', 'end', 'clean']],
+        making: [{ making: 'block' }, ['make']],
+        cleaning: [{ cleaning: 'block' }, ['make', 'start', 'end', 'clean']],
       },
     ],
   ] as const)('as it makes its dependencies or cleans them up, %s: its thread is ended', async (_, cases) => {

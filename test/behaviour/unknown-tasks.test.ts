@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { left } from '../support/chains.js';
 import { type Fleet, fixture, openFleet, type Running, TASKS } from '../support/fleet.js';
 import { takeNotes } from '../support/notes.js';
-import { describeEachMode } from '../support/suites.js';
+import { describeEachMode, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const CONFIGURED = fixture('configured.js');
@@ -57,7 +57,7 @@ function expectAbout({ inMs }: Parked, ms: number): void {
 const warnings = ({ lines }: Running) =>
   lines.filter(({ message }) => message.includes('is put back')).map((line) => line.message);
 
-describeEachMode('an unknown task', (url, threads) => {
+describeWithoutThreads('an unknown task', (url, threads) => {
   describe.each(KEPT)('executionTtl $executionTtl', (options) => {
     test('is put back, for longer each time, until a worker comes that knows it', async () => {
       const fleet = await openFleet(url(), options);
@@ -177,7 +177,7 @@ describeEachMode('an unknown task', (url, threads) => {
   });
 });
 
-describeEachMode('a message of a newer version', (url, threads) => {
+describeWithoutThreads('a message of a newer version', (url, threads) => {
   test('is put back, even by a worker that knows its task or has a fallback', async () => {
     const fleet = await openFleet(url());
     const { docket, redis, key } = fleet;

@@ -56,28 +56,22 @@ export function describeOnOwnRedis(name: string, suite: (redis: () => Restartabl
   });
 }
 
-/**
- * Runs a suite with worker threads on a real Redis; with all variants also with `threads: 0`, and each of the two on the
- * embedded server. `threads` is how many the suite needs.
- */
-export function describeEachMode(
-  name: string,
-  suite: (url: () => string, threads: number) => void,
-  { threads: count = 1 }: { threads?: number } = {},
-): void {
-  for (const threads of isEveryVariant ? [count, 0] : [count]) describeWith(name, threads, suite);
+/** Runs a suite with a worker thread; with all variants also with `threads: 0`, and each of the two on each server. */
+export function describeEachMode(name: string, suite: (url: () => string, threads: number) => void): void {
+  for (const threads of isEveryVariant ? [1, 0] : [1]) describeWith(name, threads, suite);
+}
+
+/** Like `describeEachMode`, but usually with `threads: 0`: for what the coordinator and the scripts do alone. */
+export function describeWithoutThreads(name: string, suite: (url: () => string, threads: number) => void): void {
+  for (const threads of isEveryVariant ? [1, 0] : [0]) describeWith(name, threads, suite);
 }
 
 /**
  * Runs a suite in both modes, on threads and with `threads: 0`: for what differs between them. With all variants each mode
  * runs on each server.
  */
-export function describeBothModes(
-  name: string,
-  suite: (url: () => string, threads: number) => void,
-  { threads: count = 1 }: { threads?: number } = {},
-): void {
-  for (const threads of [count, 0]) describeWith(name, threads, suite);
+export function describeBothModes(name: string, suite: (url: () => string, threads: number) => void): void {
+  for (const threads of [1, 0]) describeWith(name, threads, suite);
 }
 
 function describeWith(name: string, threads: number, suite: (url: () => string, threads: number) => void): void {

@@ -26,21 +26,28 @@ const NO_STATE: Way['options'] = { executionTtl: 0 };
 
 /**
  * Runs a suite with and without state; without it, what is added without a key has no record at all. Limits are kept by
- * scripts, which know of no thread: workers have `threads` in the second pass alone, and none unless the suite asks for
- * them. With all variants each pair is run.
+ * scripts, which know of no thread, so that workers have none; with all variants each of both is run with and without.
  */
-export function describeEachWay(
-  name: string,
-  suite: (url: () => string, way: Way) => void,
-  { threads: count = 0 }: { threads?: number } = {},
-): void {
+export function describeEachWay(name: string, suite: (url: () => string, way: Way) => void): void {
+  const pairs = [0, 1].flatMap((threads) => [STATE, NO_STATE].map((options) => ({ threads, options })));
+  describeWays(name, isEveryVariant ? pairs : pairs.slice(0, 2), suite);
+}
+
+/** Like `describeEachWay`, but on threads where there is no state: for the rules that all others build on. */
+export function describeEachWayAndMode(name: string, suite: (url: () => string, way: Way) => void): void {
+  if (isEveryVariant) return describeEachWay(name, suite);
   const ways = [
     { threads: 0, options: STATE },
-    { threads: count, options: NO_STATE },
+    { threads: 1, options: NO_STATE },
   ];
-  if (isEveryVariant) {
-    ways.splice(0, 2, ...[0, 1].flatMap((threads) => [STATE, NO_STATE].map((options) => ({ threads, options }))));
-  }
+  describeWays(name, ways, suite);
+}
+
+function describeWays(
+  name: string,
+  ways: readonly Pick<Way, 'threads' | 'options'>[],
+  suite: (url: () => string, way: Way) => void,
+): void {
   for (const { threads, options } of ways) {
     describeEachServer(`${name} (threads: ${threads}, executionTtl: ${options.executionTtl})`, (url) =>
       suite(url, { threads, options, keepsState: options.executionTtl !== 0 }),

@@ -263,7 +263,7 @@ describeEachMode('an execution that waits for a slot', (url, threads) => {
       const fleet = await openFleet(url());
       await twoWorkers(fleet, threads);
       const { docket, probe } = fleet;
-      const holder = await docket.add('oneTimed', { probe, how: 'spin' });
+      const holder = await docket.add('oneTimed', { probe, how: 'block' });
       await started(fleet, holder.key);
       const waiter = await docket.add('oneTimed', { probe, value: 'next' });
       await untilWaiting(fleet, 1);
