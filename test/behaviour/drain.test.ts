@@ -54,7 +54,7 @@ describeEachMode('a worker that stops', (url, threads) => {
       await fleet.worker({ threads, concurrency: 4 });
       await fleet.release();
       await stopped;
-      await waitFor(async () => (await fleet.steps()).length === 2 * 22, { timeoutMs: 20_000 });
+      await waitFor(async () => (await fleet.steps()).length === 2 * 22);
       const starts = (await fleet.steps()).filter((step) => step.startsWith('start'));
       expect(starts.sort()).toEqual(['held', 'later', ...keys].map((key) => `start ${key} 1`).sort());
     },
@@ -173,7 +173,7 @@ describeOnOwnRedis('a worker that is told to stop while Redis is away', (redis) 
     await redis().kill();
     command.process.kill('SIGTERM');
     try {
-      await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times what it was given
+      await Promise.race([command.ended, waitFor(() => false, { timeoutMs: 10_000 })]); // 5 times what it was given
     } finally {
       await redis().start();
     }

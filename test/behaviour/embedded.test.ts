@@ -156,7 +156,7 @@ async function inProcess(code: string) {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PRELUDE + code], {
     env: { ...process.env, TMPDIR: folder, NODE_OPTIONS: '' },
-    timeout: 10_000,
+    timeout: 25_000,
     killSignal: 'SIGKILL',
   });
   const output = Promise.all([text(child.stdout), text(child.stderr)]);

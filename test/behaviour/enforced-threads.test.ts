@@ -52,7 +52,7 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     const { lines } = await fleet.worker({ threads: 1, maxDeliveries: 3 });
     await fleet.docket.add('exits', { probe: fleet.probe });
     await fleet.docket.add('exits', { probe: fleet.probe }, { key: 'keyed' });
-    await waitFor(() => lines.filter(({ level }) => level === 'error').length === 2, { timeoutMs: 20_000 });
+    await waitFor(() => lines.filter(({ level }) => level === 'error').length === 2);
     expect(Object.values(await fleet.counts())).toEqual([3, 3]);
     await waitFor(async () => (await fleet.redis.xlen(fleet.key('work'))) === 0);
     await waitFor(async () => (await fleet.redis.xlen(fleet.key('front'))) === 0);

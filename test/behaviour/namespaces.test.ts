@@ -45,14 +45,14 @@ describeEachServer('keys that are due at the same time', (url) => {
     stage.work({ note }, { schedulingResolution: '60s' });
     // Once something later was moved in time, the scheduler hears of what comes.
     for (const key of ['first', 'second']) {
-      await (await docket.add(note, {}, { key, when: '100ms' })).result({ timeout: '5s' });
+      await (await docket.add(note, {}, { key, when: '100ms' })).result({ timeout: '20s' });
     }
     for (const keys of [
       ['b', 'a'],
       ['c', 'd'],
     ]) {
       const executions = await docket.addMany(keys.map((key) => call(note, {}, { key, when: '200ms' })));
-      const results = executions.map((execution) => execution.result({ timeout: '5s' }));
+      const results = executions.map((execution) => execution.result({ timeout: '20s' }));
       expect(await Promise.all(results)).toEqual(keys);
     }
   });

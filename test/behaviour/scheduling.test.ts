@@ -93,7 +93,7 @@ describeEachServer('scheduling', (url) => {
     await waitFor(async () => (await stage.keys()).includes('workers'));
     for (const key of ['first', 'second', undefined]) {
       const execution = await docket.add(woken, {}, { ...(key && { key }), when: '100ms' });
-      expect(await execution.result({ timeout: '5s' })).toBe('in time');
+      expect(await execution.result({ timeout: '20s' })).toBe('in time');
     }
   });
 
@@ -108,7 +108,7 @@ describeEachServer('scheduling', (url) => {
     );
     stage.work({ flaky }, { schedulingResolution: '60s' });
     const execution = await stage.docket().add(flaky);
-    expect(await execution.result({ timeout: '5s' })).toBe(2);
+    expect(await execution.result({ timeout: '20s' })).toBe(2);
   });
 
   test('more than a batch that is due at once is moved as a whole', async () => {
@@ -127,7 +127,7 @@ describeEachServer('scheduling', (url) => {
     const long = await docket.add(hold);
     const due = await docket.add(note, {}, { when: '50ms' });
     stage.work({ hold, note }, { concurrency: 2, schedulingResolution: '60s' });
-    await due.result({ timeout: '5s' });
+    await due.result({ timeout: '20s' });
     await long.sync();
     expect(long.state).toBe('running');
     ending.resolve();

@@ -372,7 +372,7 @@ describeOnRedis('subscribe', (url) => {
       `;
       const environment = { NAME: stage.name, URL: stage.url };
       const processes = [runModule(code, environment), runModule(code, environment)];
-      await waitFor(async () => (await subscriptions(redis)).join() === '100,100', { timeoutMs: 20_000 });
+      await waitFor(async () => (await subscriptions(redis)).join() === '100,100');
       const subscribers = (await clientList(redis)).match(/name=docket:subscriber/g);
       expect(subscribers?.length).toBe(2);
       const eventChannels = () => redis.pubsub('CHANNELS', `${stage.key('events')}*`);

@@ -214,7 +214,7 @@ describeOnRedis('docket-worker', (url) => {
     await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
     await fleet.step('start k 1');
     command.process.kill('SIGTERM');
-    await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times its drain timeout
+    await Promise.race([command.ended, waitFor(() => false, { timeoutMs: 10_000 })]); // 5 times its drain timeout
     expect(await command.ended).toEqual({ code: 0, signal: null });
     fleet.leavesWork();
   }
@@ -297,7 +297,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(await fleet.docket.getExecution('sweep')).toBeNull();
 
     const command = fleet.command([...args, '--schedule-automatic-tasks'], env);
-    await waitFor(async () => (await fleet.steps()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.steps()).length === 1);
     await waitFor(async () => (await fleet.docket.getExecution('sweep'))?.state === 'scheduled');
     command.process.kill('SIGTERM');
     expect(await command.ended).toEqual({ code: 0, signal: null });
@@ -378,7 +378,7 @@ describeOnRedis('docket-worker', (url) => {
     const lease = ['--redelivery-timeout', '300ms', '--minimum-check-interval', '20s'];
     const command = fleet.command(['--threads', '1', '--concurrency', '2', '--name', 'w', ...lease]);
     const held = await fleet.docket.add('whoEnds', { probe: fleet.probe }, { key: 'k' });
-    await waitFor(async () => (await fleet.steps()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.steps()).length === 1);
     await waitFor(() => isReading(fleet));
     command.process.kill(signal);
     await waitFor(async () => !(await isReading(fleet))); // it drains

@@ -383,7 +383,7 @@ describeOnRedis('docket', (url) => {
     const fleet = await openFleet(url());
     const common = ['--url', fleet.url, '--docket', fleet.name];
     const worker = startDocket(['worker', '--threads', '1', '--name', `w-${randomUUID()}`, ...common]);
-    await waitFor(async () => (await fleet.docket.workers()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.docket.workers()).length === 1);
     expect((await runDocket(['add', 'trace', '{"message": "hi"}', '--wait', ...common])).code).toBe(0);
     worker.process.kill('SIGTERM');
     expect(await worker.ended).toEqual({ code: 0, signal: null });

@@ -184,8 +184,8 @@ describeOnOwnRedis('docket watch', (redis) => {
     await shell.shows(/running/);
     await redis().kill();
     await redis().start();
-    await waitFor(() => shell.errors().includes('is back'), { timeoutMs: 20_000 });
-    await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+    await waitFor(() => shell.errors().includes('is back'));
+    await waitFor(() => fleet.release().then(() => true));
     const { code, output, errors } = await finished(shell);
     expect(output).toMatch(/\ncompleted/);
     expect(code).toBe(0);
@@ -281,7 +281,7 @@ describeOnOwnRedis('docket watch', (redis) => {
         await redis().kill();
         await redis().start();
         await shell.shows(/is back/);
-        await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+        await waitFor(() => fleet.release().then(() => true));
         const { code, output } = await finished(shell);
         const own = String.raw`[^\n]*\u001b\[2K`; // the bar is taken away before, and drawn anew below
         expect(output).toMatch(new RegExp(`${own}docket: the connection to Redis is lost, trying again\r?\n`));

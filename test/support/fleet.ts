@@ -161,7 +161,7 @@ export async function assembleFleet(
     },
     steps: async () => linesOf(fleet.probe.file),
     async step(step) {
-      await waitFor(async () => (await fleet.steps()).includes(step), { timeoutMs: 20_000 });
+      await waitFor(async () => (await fleet.steps()).includes(step));
     },
     async counts() {
       const counts = new Map<string, number>();

@@ -147,7 +147,7 @@ function start(command: string, args: readonly string[], env: Environment, stdin
     lines: () => output.split('\n').slice(0, -1),
     errors: () => errors,
     async shows(pattern) {
-      return (await waitFor(() => pattern.exec(output)?.[0], { timeoutMs: 20_000 }).catch((cause: unknown) => {
+      return (await waitFor(() => pattern.exec(output)?.[0]).catch((cause: unknown) => {
         throw new Error(`${pattern} was not shown, but:\n${output}\n${errors}`, { cause });
       })) as string;
     },

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * Waits until the condition holds, for what sends no event. Returns what the condition returned.
  *
- * @throws when it does not hold within `timeoutMs` (10 s); an error the condition threw last is the cause.
+ * @throws when it does not hold within `timeoutMs` (20 s); an error the condition threw last is the cause.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 20_000 }: { timeoutMs?: number } = {},
 ): Promise<T> {
   const beganMs = performance.now();
   const deadline = beganMs + timeoutMs;

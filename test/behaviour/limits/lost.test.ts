@@ -111,7 +111,7 @@ describeOnRedis('a thousand executions with limits', (url) => {
         keys.push((await docket.add('pair', { probe, value, how: 'hold' }, { key: `${value}-h${i}` })).key);
       }
     }
-    await waitFor(async () => (await startsOf(fleet)).length === 2 * VALUES, { timeoutMs: 20_000 });
+    await waitFor(async () => (await startsOf(fleet)).length === 2 * VALUES);
     const calls = Array.from({ length: VALUES * each }, (_, i) =>
       callNamed('pair', { probe, value: i % VALUES }, { key: `${i % VALUES}-${Math.floor(i / VALUES)}` }),
     );

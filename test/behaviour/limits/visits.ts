@@ -100,7 +100,7 @@ export async function ended(fleet: Fleet, count: number, timeoutMs = 20_000): Pr
 }
 
 export async function started(fleet: Fleet, key: string): Promise<void> {
-  await waitFor(async () => (await startsOf(fleet)).includes(key), { timeoutMs: 20_000 });
+  await waitFor(async () => (await startsOf(fleet)).includes(key));
 }
 
 /** Keys in the order of their starts. */
@@ -138,7 +138,7 @@ export async function holding({ redis, key }: Fleet): Promise<number> {
 }
 
 export async function untilWaiting(fleet: Fleet, count: number): Promise<void> {
-  await waitFor(async () => (await waiting(fleet)) === count, { timeoutMs: 20_000 });
+  await waitFor(async () => (await waiting(fleet)) === count);
 }
 
 /** Waits until nothing is left of limits that were in use. What remembers a window goes with it. */
