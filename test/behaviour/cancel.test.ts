@@ -53,7 +53,7 @@ async function expectCancelled(fleet: Fleet, executions: readonly Added[], ended
 describeEachMode('cancelling', (url, threads) => {
   const worker = (fleet: Fleet, concurrency = 16) => fleet.worker({ tasks: CHAINS, threads, concurrency });
 
-  test('what is scheduled removes it', async () => {
+  test('a scheduled execution removes it', async () => {
     const fleet = await openFleet(url());
     const executions = await addAll(fleet, {}, { when: '1h' });
     const ended = results(executions);
@@ -62,7 +62,7 @@ describeEachMode('cancelling', (url, threads) => {
     expect(await fleet.redis.exists(fleet.key('cancelled'))).toBe(0); // nothing to remember
   });
 
-  test('what is queued keeps the worker that comes from running it, and nothing else', async () => {
+  test('a queued execution keeps later workers from running it, and nothing else', async () => {
     const fleet = await openFleet(url());
     const executions = await addAll(fleet, {});
     const ended = results(executions);
@@ -75,7 +75,7 @@ describeEachMode('cancelling', (url, threads) => {
     await waitFor(async () => (await fleet.redis.exists(fleet.key('cancelled'))) === 0); // honoured
   });
 
-  test('what is queued behind a busy worker removes it', async () => {
+  test('an execution that is queued behind a busy worker removes it', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ tasks: CHAINS, threads: Math.min(1, threads), concurrency: 1 });
     const busy = await fleet.docket.add('once', { probe: fleet.probe, how: 'hold' }, { key: 'busy' });
@@ -90,7 +90,7 @@ describeEachMode('cancelling', (url, threads) => {
   });
 
   test.each(['listen', 'loop'].filter((how) => threads > 0 || how !== 'loop'))(
-    'what runs stops it, and its chain (%s)',
+    'a running execution stops it and its chain (%s)',
     async (how) => {
       const fleet = await openFleet(url());
       await fleet.worker({
@@ -110,7 +110,7 @@ describeEachMode('cancelling', (url, threads) => {
     },
   );
 
-  test('what runs and ends all the same lets it count as completed, and ends its chain', async () => {
+  test('an execution that completes all the same ends its chain, and lets it count as completed', async () => {
     const fleet = await openFleet(url());
     await worker(fleet);
     const plain = await addEachWay(fleet, 'once', { how: 'finish', value: 'done' });
@@ -127,7 +127,7 @@ describeEachMode('cancelling', (url, threads) => {
     expect(await runsOf(fleet)).toHaveLength(8);
   });
 
-  test('what waits for its next attempt removes it', async () => {
+  test('an execution that waits for its next attempt removes it', async () => {
     const fleet = await openFleet(url());
     await worker(fleet);
     const executions = await addEachWay(fleet, 'retryingLater', { fails: 99 });
@@ -137,7 +137,7 @@ describeEachMode('cancelling', (url, threads) => {
     await expectCancelled(fleet, executions, ended);
   });
 
-  test('frees the key at once, and what is added then runs, whatever was cancelled under it', async () => {
+  test('frees the key at once, and an execution added afterwards runs, whatever was cancelled under that key', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const lean = fleet.with({ executionTtl: 0 });
@@ -164,7 +164,7 @@ describeEachMode('cancelling', (url, threads) => {
     await waitFor(async () => (await left(fleet)) === 0);
   });
 
-  test('leaves what has ended as it is, and takes keys that nobody knows', async () => {
+  test('leaves an execution that has ended as it is, and takes unknown keys', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await worker(fleet);
@@ -183,7 +183,7 @@ describeEachMode('cancelling', (url, threads) => {
       await expect(docket.cancel(bad)).rejects.toThrow('key');
   });
 
-  test('while everything moves loses nothing: each ends once, and nobody waits in vain', async () => {
+  test('while executions move loses none: each ends once, and nobody waits in vain', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     for (let i = 0; i < 2; i++) await worker(fleet);
@@ -203,10 +203,10 @@ describeEachMode('cancelling', (url, threads) => {
   });
 });
 
-describeOnRedis('cancelling what another process runs', (url) => {
+describeOnRedis('cancelling an execution of another process', (url) => {
   const command = ['--tasks', CHAINS, '--abort-grace', '200ms', '--redelivery-timeout', '500ms'];
 
-  test('ends what holds its thread and does not listen', async () => {
+  test('ends it when it holds its thread and does not listen', async () => {
     const fleet = await openFleet(url());
     const process = fleet.command([...command, '--threads', '4']);
     const executions = await addEachWay(fleet, 'hourly', { how: 'stubborn' });
@@ -222,7 +222,7 @@ describeOnRedis('cancelling what another process runs', (url) => {
     );
   });
 
-  test('and dies before it has stopped: it is not run again', async () => {
+  test('that dies before it has stopped keeps it from running again', async () => {
     const fleet = await openFleet(url());
     const { process, ended: died } = fleet.command([...command, '--threads', '1', '--concurrency', '8']);
     const executions = await addAll(fleet, { how: 'hold' });
@@ -238,7 +238,7 @@ describeOnRedis('cancelling what another process runs', (url) => {
     expect(await runsOf(fleet)).toHaveLength(executions.length);
   });
 
-  test('and drains before it has stopped: it is not run again', async () => {
+  test('that drains before it has stopped keeps it from running again', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({
       tasks: CHAINS,
@@ -260,10 +260,10 @@ describeOnRedis('cancelling what another process runs', (url) => {
   });
 });
 
-describeOnRedis('a cancel that was not heard', (url) => {
+describeOnRedis('a cancel that was missed', (url) => {
   const stage = setStage(url);
 
-  test('because the link was down is honoured once it is back', async () => {
+  test('while the link was down takes effect once it is back', async () => {
     const redis = await stage.redis();
     const stopped: string[] = [];
     const started = { kept: deferred(), lean: deferred() };
@@ -292,7 +292,7 @@ describeOnRedis('a cancel that was not heard', (url) => {
     await waitFor(async () => (await redis.xlen(stage.key('work'))) === 0);
   });
 
-  test('because the link was down ends a chain all the same: its next run is not placed', async () => {
+  test('while the link was down still ends a chain: its next run is not placed', async () => {
     const redis = await stage.redis();
     const ending = deferred();
     let runs = 0;
@@ -318,7 +318,7 @@ describeOnRedis('a cancel that was not heard', (url) => {
   });
 });
 
-describeEachServer('a cancel that is heard', (url) => {
+describeEachServer('a cancel that is received', (url) => {
   /** A canceller on whose worker only these deliveries are, and none of them at its dispatcher yet. */
   async function start(held: readonly Delivery[]) {
     const fleet = await openFleet(url());

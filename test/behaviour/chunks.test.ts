@@ -26,7 +26,7 @@ describeOnAnyServer('tasks that travel together', (url) => {
     expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.ended);
   });
 
-  test('are handed to another worker when every thread here is stuck', async () => {
+  test('go to another worker when every thread here is stuck', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1, name: 'stuck' });
     const add = (label: string, ms: number) => fleet.docket.add('mixed', { ms, label });
@@ -39,7 +39,7 @@ describeOnAnyServer('tasks that travel together', (url) => {
     expect(Math.max(...ran.map((one) => one.ended))).toBeLessThan(ended);
   });
 
-  test('do not churn while every thread of the only worker is stuck', async () => {
+  test('are not requeued again and again while every thread of the only worker is stuck', async () => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     await fleet.worker({ threads: 1 });
     const { probe } = fleet;

@@ -59,7 +59,7 @@ describeWithoutThreads('a cron task', (url, threads) => {
     await end(fleet);
   });
 
-  test('that is added runs when it was added for, and by its expression from then on', async () => {
+  test('that is added first runs when it was added for, and then by its expression', async () => {
     const fleet = await openFleet(url());
     const lean = fleet.with({ executionTtl: 0 });
     const chains = [

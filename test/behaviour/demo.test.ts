@@ -51,12 +51,12 @@ test('the demo compresses every regular file once, and follows no link', async (
   expect(code).toBe(0);
 });
 
-test('an empty folder is said to be empty', async () => {
+test('the demo says that a folder is empty', async () => {
   const folder = temporaryFolder();
   expect(await runDemo(folder)).toMatchObject({ code: 0, output: '', errors: `${folder}: no files\n` });
 });
 
-test('what is not a folder is refused in one line', async () => {
+test('the demo refuses what is not a folder in one line', async () => {
   const folder = temporaryFolder();
   const [missing, file] = [join(folder, 'missing'), join(folder, 'file')];
   writeFileSync(file, 'docket');
@@ -69,7 +69,7 @@ test('what is not a folder is refused in one line', async () => {
 });
 
 test.runIf(existsSync(join(WITH_UNREADABLE, 'flush')))(
-  'a file that cannot be read is one line, and the rest goes on',
+  'the demo reports a file that cannot be read in one line, and goes on with the rest',
   async () => {
     const { code, output, errors } = await runDemo(WITH_UNREADABLE);
     expect(errors).toBe('');

@@ -92,7 +92,7 @@ describe('a server that cannot be reached', () => {
     }
   });
 
-  test('fails every add that was made meanwhile, and none of them for ever', async () => {
+  test('fails every add that was made meanwhile, and leaves none pending', async () => {
     await using docket = new Docket({ name: 'x', url: `redis://127.0.0.1:${await closedPort()}` });
     const adds = await Promise.allSettled(Array.from({ length: 600 }, () => docket.add(note)));
     const codes = new Set(adds.map((add) => (add as { reason?: { code: string } }).reason?.code));
@@ -128,7 +128,7 @@ describeEachServer('closing a docket', (url) => {
     expect(await adding).toHaveLength(1_000);
   });
 
-  test('spoils no add whose key was taken', async () => {
+  test('spoils no add whose key is taken', async () => {
     const docket = stage.docket();
     await docket.add(note, {}, { key: 'k' });
     const adding = Promise.all([docket.add(note, {}, { key: 'k' }), docket.addMany([call(note, {}, { key: 'k' })])]);
@@ -148,7 +148,7 @@ describeEachServer('closing a docket', (url) => {
     await docket.close();
   });
 
-  test('ends its use', async () => {
+  test('makes every further use fail', async () => {
     const docket = stage.docket();
     const execution = await docket.add(note);
     await docket.close();
@@ -166,7 +166,7 @@ describeEachServer('closing a docket', (url) => {
     }
   });
 
-  test('answers reads on their way, or says why it does not', async () => {
+  test('settles each read on its way: answered, or rejected because the docket is closed', async () => {
     const outcomes = new Set<unknown>();
     for (let round = 0; round < 10; round++) {
       const docket = stage.docket();
@@ -187,7 +187,7 @@ describeEachServer('closing a docket', (url) => {
     expect(outcomes).toEqual(new Set());
   });
 
-  test('is what the end of its block does', async () => {
+  test('happens at the end of an await using block', async () => {
     let used: Docket | undefined;
     {
       await using docket = new Docket({ name: stage.name, url: stage.url });
@@ -197,11 +197,11 @@ describeEachServer('closing a docket', (url) => {
     await expect(used.add(note)).rejects.toThrow(DocketClosedError);
   });
 
-  test('one that was never used takes no connection', async () => {
+  test('that was never used opens no connection', async () => {
     await expect(new Docket({ url: 'unix:///nowhere/redis.sock' }).close()).resolves.toBeUndefined();
   });
 
-  test('leaves the server to others', async () => {
+  test('leaves other dockets connected', async () => {
     const [docket, other] = [stage.docket(), stage.docket()];
     await Promise.all([docket.add(note), other.add(note)]);
     await docket.close();
@@ -214,7 +214,7 @@ describe.each([
   ['has waited for a result', `await execution.result({ timeout: 50 }).catch(() => {});`],
   ['still waits for a result', `execution.result().catch(({ code }) => console.log(code));`],
 ])('a process that %s', (how, code) => {
-  test('ends by itself once its docket is closed', async () => {
+  test('exits by itself once its docket is closed', async () => {
     const ended = await runModule(`
       import { Docket, task } from 'docket';
       const docket = new Docket({ url: 'memory://' });
@@ -228,7 +228,7 @@ describe.each([
   });
 });
 
-test('a process ends by itself at whatever moment its dockets are closed', async () => {
+test('a process exits by itself at whatever moment its dockets are closed', async () => {
   const ended = await runModule(`
     import { Docket, task } from 'docket';
     const note = task('note', () => {});
@@ -258,7 +258,7 @@ describeOnRedis('a docket', (url) => {
     await waitFor(async () => !(await clientList(redis)).includes('docket:producer'));
   });
 
-  test('adds whose connection breaks before the answer are reported with their key', async () => {
+  test('reports adds whose connection breaks before the answer, with their keys', async () => {
     const docket = stage.docket();
     await docket.add(note);
     let adding: Promise<unknown> | undefined;
@@ -272,7 +272,7 @@ describeOnRedis('a docket', (url) => {
     expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(2);
   });
 
-  test('a batch whose connection breaks before the answer is reported with all its keys', async () => {
+  test('reports a batch whose connection breaks before the answer, with all its keys', async () => {
     const docket = stage.docket();
     await docket.add(note);
     const calls = Array.from({ length: 300 }, (_, n) => call(note, { n }, { key: `k${n}` }));
@@ -307,7 +307,7 @@ describeOnRedis('a docket', (url) => {
     expect(unhandled).toEqual([]);
   });
 
-  test('no add is met by silence while its connection is killed again and again', async () => {
+  test('settles every add while its connection is killed again and again', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await docket.add(note, {}, { key: 'first' });
@@ -341,7 +341,7 @@ describeOnRedis('a docket', (url) => {
 describeOnOwnRedis('a docket whose server has no memory left', (redis) => {
   const stage = setStage(() => redis().url);
 
-  test('tells at once that the server refuses writes, and completions go through all the same', async () => {
+  test('reports refused writes at once, while completions still go through', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const [started, ending] = [deferred(), deferred()];

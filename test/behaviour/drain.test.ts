@@ -36,7 +36,7 @@ describeEachMode('a worker that stops', (url, threads) => {
   });
 
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'hands back what has not started, uncharged, and what comes later is not touched (executionTtl $executionTtl)',
+    'requeues what has not started, uncharged, and reads no more (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
@@ -60,7 +60,7 @@ describeEachMode('a worker that stops', (url, threads) => {
     },
   );
 
-  test('says of what it handed back neither that it was delivered nor that it was tried before', async () => {
+  test('requeues executions as ones that were neither delivered nor tried before', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
     const { docket, probe } = fleet;
@@ -83,7 +83,7 @@ describeEachMode('a worker that stops', (url, threads) => {
   });
 
   test.each(['signal', 'timer', 'loop'].filter((how) => threads > 0 || how !== 'loop'))(
-    'tells what still runs near the drain timeout to stop, and puts it back uncharged (%s)',
+    'interrupts what still runs near the drain timeout, and requeues it uncharged (%s)',
     async (how) => {
       const fleet = await openFleet(url());
       const first = await fleet.worker({ threads, drainTimeout: '1s', abortGrace: '900ms' });
@@ -114,8 +114,8 @@ describeEachMode('a worker that stops', (url, threads) => {
   });
 });
 
-describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) => {
-  test('ends their threads at the drain timeout and puts them back uncharged', async () => {
+describeOnAnyServer('a worker that stops while its threads are busy', (url) => {
+  test('terminates threads at the drain timeout when their tasks do not listen, and requeues these uncharged', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({ threads: 2, drainTimeout: '500ms', abortGrace: '200ms' });
     const { docket, probe } = fleet;
@@ -131,7 +131,7 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
     expect(await Promise.all(stubborn.map((execution) => execution.result()))).toEqual([expected, expected]);
   });
 
-  test('keeps their leases while it waits, however long', async () => {
+  test('keeps its leases while it waits, however long that takes', async () => {
     const fleet = await openFleet(url());
     const lease = { redeliveryTimeout: '300ms' } as const;
     const first = await fleet.worker({ threads: 1, ...lease });
@@ -165,8 +165,8 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
   });
 });
 
-describeOnOwnRedis('a worker that is told to stop while Redis is away', (redis) => {
-  test('is gone within its drain timeout', async () => {
+describeOnOwnRedis('a worker that is stopped while Redis is away', (redis) => {
+  test('ends within its drain timeout', async () => {
     const fleet = await openFleet(redis().url);
     const command = fleet.command(['--threads', '1', '--drain-timeout', '2s']);
     await command.ready();
@@ -182,8 +182,8 @@ describeOnOwnRedis('a worker that is told to stop while Redis is away', (redis) 
   });
 });
 
-describeOnRedis('a worker that is told to stop while it starts', (url) => {
-  test('and cannot learn what is struck is gone all the same', async () => {
+describeOnRedis('a worker that is stopped while it starts', (url) => {
+  test('ends although it cannot load the strikes', async () => {
     const proxy = await holdingProxy(new URL(url()).pathname);
     proxy.hold(':strikes');
     const fleet = await openFleet(proxy.url);
@@ -196,8 +196,8 @@ describeOnRedis('a worker that is told to stop while it starts', (url) => {
   });
 });
 
-describeOnAnyServer('a worker that is told to stop while a thread starts', (url) => {
-  test('and that thread hangs as it loads the tasks, is gone all the same', async () => {
+describeOnAnyServer('a worker that is stopped while a thread starts', (url) => {
+  test('ends although that thread hangs as it loads the tasks', async () => {
     const file = join(mkdtempSync(join(tmpdir(), 'docket-hangs-')), 'loaded');
     process.env.HANGS_FILE = file;
     onTestFinished(() => void delete process.env.HANGS_FILE);

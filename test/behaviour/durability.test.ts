@@ -50,7 +50,7 @@ describeOnRedis('durability', () => {
     return docket;
   }
 
-  test.each(['1m', 0] as const)('an add resolves when a replica has it (executionTtl %s)', async (executionTtl) => {
+  test.each(['1m', 0] as const)('lets an add resolve when a replica has it (executionTtl %s)', async (executionTtl) => {
     const { replica } = await open();
     const docket = durable(1, 5_000, executionTtl);
     const { key } = await docket.add(note);
@@ -64,7 +64,7 @@ describeOnRedis('durability', () => {
     expect((await docket.add(note, {}, { key: 'k' })).disposition).toBe('already_scheduled');
   });
 
-  test('too few replicas in time are an error that has what was written', async () => {
+  test('makes too few replicas an error that names what was written', async () => {
     const { redis } = await open();
     const docket = durable(2, 50);
     const add = () => docket.add(note, {}, { key: 'k' }).catch((e: unknown) => e as DurabilityError);
@@ -80,14 +80,14 @@ describeOnRedis('durability', () => {
     expect(await redis.xlen('{durable}:work')).toBe(3);
   });
 
-  test('a replica that has left is missed', async () => {
+  test('notices a replica that has left', async () => {
     const { redis, replica } = await open();
     await replica.call('REPLICAOF', 'NO', 'ONE');
     await waitFor(async () => (await redis.info('replication')).includes('connected_slaves:0'));
     await expect(durable(1, 50).add(note)).rejects.toMatchObject({ replicas: 0, wanted: 1 });
   });
 
-  test('what tasks add waits for replicas as well', async () => {
+  test('holds for adds of tasks as well', async () => {
     const fleet = await openFleet(url());
     fleet.leavesWork(); // the child, which is written
     const docket = fleet.with({ durability: { replicas: 1, timeout: 50 } });
@@ -99,7 +99,7 @@ describeOnRedis('durability', () => {
     await ended;
   });
 
-  test('one WAIT serves a batch', async () => {
+  test('costs one WAIT for a batch', async () => {
     const { redis } = await open();
     const docket = durable(1, 5_000);
     await docket.add(note);

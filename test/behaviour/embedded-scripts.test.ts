@@ -26,7 +26,7 @@ const { SCRIPTS } =
 const note = task('note', (_args: { n?: number }) => {});
 const double = task('double', ({ n }: { n: number }) => 2 * n);
 
-describeOnEmbedded('a docket', (url) => {
+describeOnEmbedded('a docket on the embedded server', (url) => {
   const stage = setStage(url);
   const ran = scriptsThatRun();
 
@@ -66,7 +66,7 @@ describeOnEmbedded('a docket', (url) => {
         expect((await docket.snapshot()).totals).toMatchObject({ queued: 0, scheduled: 0 });
       });
 
-      test('keeps limits, and gives what they held to who waits', async () => {
+      test('keeps limits, and passes permits on to waiters', async () => {
         const started: string[] = [];
         const ending = deferred();
         const limits = [
@@ -131,7 +131,7 @@ describeOnEmbedded('a docket', (url) => {
         expect(await docket.restore(null, 'n', '==', 1)).toBe(true);
       });
 
-      test('puts what nobody can read into quarantine', async () => {
+      test('puts unreadable messages into quarantine', async () => {
         const redis = await stage.redis();
         await redis.xadd(stage.key('work'), '*', 'm', 'not a message');
         await stage.finish({ note });
@@ -140,7 +140,7 @@ describeOnEmbedded('a docket', (url) => {
     },
   );
 
-  test('tells results, ends and progress to those who wait', async () => {
+  test('reports results, ends and progress to those who wait', async () => {
     const ending = deferred();
     const counting = task('counting', async (_args: {}, { progress }) => {
       progress.increment(3);
@@ -166,7 +166,7 @@ describeOnEmbedded('a docket', (url) => {
     expect(await cancelled).toBeInstanceOf(ExecutionCancelledError);
   });
 
-  test('lists its workers, and what runs and waits by name', async () => {
+  test('lists its workers, and by name what runs and waits', async () => {
     const [started, ending] = [deferred(), deferred()];
     const hold = task('hold', { limits: [concurrencyLimit({ max: 1 })] }, () => {
       started.resolve();

@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('a task that ends its thread', (url) => {
   test.each(['exitsAtOnce', 'throwsLater', 'rejectsLater'])(
-    '(%s) is tried again, then given up, and nobody else notices',
+    '(%s) is delivered again, then given up, and affects no other task',
     async (name) => {
       const fleet = await openFleet(url());
       const { lines } = await fleet.worker({ threads: 2, maxDeliveries: 2 });
@@ -37,7 +37,7 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     },
   );
 
-  test('is told in its next try that it was delivered before, in the same attempt', async () => {
+  test('is marked as redelivered when it runs again, in the same attempt', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const execution = await fleet.docket.add('exits', { probe: fleet.probe, once: true }, { key: 'x' });
@@ -47,7 +47,7 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     expect(await fleet.counts()).toEqual({ x: 2 });
   });
 
-  test('is given up without a trace when nothing is kept of it', async () => {
+  test('is given up without a trace when it keeps no state', async () => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     const { lines } = await fleet.worker({ threads: 1, maxDeliveries: 3 });
     await fleet.docket.add('exits', { probe: fleet.probe });
@@ -58,7 +58,7 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     await waitFor(async () => (await fleet.redis.xlen(fleet.key('front'))) === 0);
   });
 
-  test('does not take back what had ended when the thread did', async () => {
+  test('does not undo what had ended before its thread did', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 2 });
     const { docket, probe } = fleet;
@@ -99,7 +99,7 @@ describeOnAnyServer('threads that cannot start', (url) => {
     expect(await fleet.consumers()).toEqual([]);
   });
 
-  test('end the worker when they keep failing, and what it had is left to others', async () => {
+  test('end the worker when they keep failing, and leave its work to others', async () => {
     const fleet = await openFleet(url());
     onTestFinished(() => void delete process.env.TEST_MODULE_IS_BROKEN);
     const { ended } = await fleet.worker({ tasks: fixture('breaks-later.js'), threads: 1 });

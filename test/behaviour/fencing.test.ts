@@ -96,7 +96,7 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toMatchObject({ s: 'running', k: 'a', e: entry!.token });
   });
 
-  test('cannot be claimed any more once it was delivered again', async () => {
+  test('cannot be claimed any more once it was redelivered', async () => {
     const { redis, keys, add, read, passOn, record } = await open();
     await add(['k']);
     const [stale] = await read('a');
@@ -146,7 +146,7 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toEqual(after);
   });
 
-  test('settles whole batches: what is owned is written, what is not is named', async () => {
+  test('is settled in batches: what is owned is written, and what is not is returned', async () => {
     const { redis, keys, add, read, passOn, record } = await open();
     await add(['a1', 'a2', 'a3', 'a4']);
     const entries = await read('a');
@@ -171,7 +171,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.xlen(keys.work)).toBe(1);
   });
 
-  test('of what keeps nothing is acknowledged by its owner only', async () => {
+  test('of a lean execution is acknowledged by its owner only', async () => {
     const { redis, keys, addLean, read, passOn } = await open();
     await addLean(3);
     const entries = await read('a');
@@ -188,7 +188,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.xlen(keys.front)).toBe(0);
   });
 
-  test('of what keeps nothing cannot be retried by one who lost it', async () => {
+  test('of a lean execution cannot be retried by an owner that lost it', async () => {
     const { redis, keys, addLean, read, passOn } = await open();
     await addLean(1);
     const [stale] = await read('a');
@@ -197,7 +197,7 @@ describeEachServer('a delivery', (url) => {
     expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
   });
 
-  test('is renewed by its owner; one that has passed on is told lost, and stays with its successor', async () => {
+  test('is renewed by its owner only; one that has passed on is reported lost, and stays with its successor', async () => {
     const { redis, keys, add, read, passOn } = await open();
     await add(['kept', 'lost']);
     const [kept, lost] = await read('a');
@@ -208,7 +208,7 @@ describeEachServer('a delivery', (url) => {
     expect(pending.map(([id, consumer]) => [`f${id}`, consumer])).toEqual([[fresh!.token, 'b']]);
   });
 
-  test('that was renewed or settled since it was looked at is not delivered again', async () => {
+  test('that was renewed or settled in time is not redelivered', async () => {
     const { redis, keys, add, read } = await open();
     await add(['renewed', 'settled']);
     const entries = await read('a');
@@ -219,7 +219,7 @@ describeEachServer('a delivery', (url) => {
     expect([await redis.xlen(keys.work), await redis.xlen(keys.front)]).toEqual([1, 0]);
   });
 
-  test('that is delivered again keeps its due time and message, and counts', async () => {
+  test('that is redelivered keeps its due time and message, and is counted', async () => {
     const { add, addLean, read, passOn } = await open();
     await add(['k']);
     await addLean(1);
@@ -235,7 +235,7 @@ describeEachServer('a delivery', (url) => {
     expect(third).toEqual(expected);
   });
 
-  test('whose record has moved on without it goes, and nothing comes of it', async () => {
+  test('whose record has moved on is removed without effect', async () => {
     const { redis, keys, add, read } = await open();
     await add(['k']);
     const [entry] = await read('a');
@@ -248,7 +248,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.hget(keys.run('k'), 'e')).toBe('w9-9');
   });
 
-  test('is looked for by one sweeper at a time', async () => {
+  test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
     expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
       leaseMs: 1_000,
@@ -301,7 +301,7 @@ describeEachServer('a delivery', (url) => {
     expect(await consumers()).toEqual(['live']);
   });
 
-  test('outlives the worker that signs off with it, and so does its consumer', async () => {
+  test('outlives the worker that signs off with it, as does its consumer', async () => {
     const { redis, keys, addLean, read } = await open();
     await addLean(1);
     const [entry] = await read('a');
@@ -309,7 +309,7 @@ describeEachServer('a delivery', (url) => {
     expect(await renew(redis, keys, 'a', [entry!.token])).toEqual([]);
   });
 
-  test('in the hands of a worker whose own renewals are late is not reclaimed by it; one unknown to it is', async () => {
+  test('is not reclaimed by its own worker when renewals are late, unless it is unknown to that worker', async () => {
     const { redis, keys, add, read } = await open();
     await add(['held', 'forgotten']);
     const [held, forgotten] = await read('me');
@@ -328,7 +328,7 @@ describeEachServer('a delivery', (url) => {
     expect(await renew(redis, keys, 'me', [held!.token, forgotten!.token])).toEqual([forgotten!.token]);
   });
 
-  test('pages through more expired leases than one sweep takes', async () => {
+  test('is found on any page of expired leases', async () => {
     const { redis, keys, addLean, read } = await open();
     await addLean(250);
     expect(await read('dead', 250)).toHaveLength(250);

@@ -25,7 +25,7 @@ async function turned(running: Running, status: number): Promise<number> {
 /** How long it may take until a worker is not ready: two heartbeats, on a machine that may be busy with other things. */
 const SOON_MS = 5 * 2 * HEARTBEAT_MS;
 
-describeOnOwnRedis('health', (redis) => {
+describeOnOwnRedis('health:', (redis) => {
   const open = (url = redis().url) => openFleet(url, { heartbeatInterval: HEARTBEAT_MS });
 
   test('an idle worker is live and ready', async () => {
@@ -37,7 +37,7 @@ describeOnOwnRedis('health', (redis) => {
     }
   });
 
-  test('a worker whose threads have enough is ready', async () => {
+  test('a worker whose threads are all busy is ready', async () => {
     const fleet = await open();
     const running = await fleet.worker({ ...PROBED, minimumCheckInterval: '1s' });
     const held = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'held' });
@@ -68,14 +68,14 @@ describeOnOwnRedis('health', (redis) => {
     } while (!isDone);
   });
 
-  test.each(['idle', 'busy'])(
-    'an %s worker is not ready within two heartbeats of an outage, and again after',
+  test.each(['an idle', 'a busy'])(
+    '%s worker is not ready within two heartbeats of an outage, and ready again afterwards',
     async (state) => {
       const fleet = await open();
       const running = await fleet.worker(PROBED);
       await turned(running, 200);
       const { docket, probe } = fleet;
-      if (state === 'busy') {
+      if (state === 'a busy') {
         await docket.add('hold', { probe }, { key: 'held' });
         await fleet.step('start held 1');
       }
@@ -127,7 +127,7 @@ describeOnOwnRedis('health', (redis) => {
     await expect(fetch(pageOf(running, '/healthz'))).rejects.toThrow();
   });
 
-  test('a blocked event loop is not live, and is warned of', async () => {
+  test('a worker whose event loop is blocked is not live, and logs a warning', async () => {
     const fleet = await open();
     fleet.leavesWork();
     const running = await fleet.worker({ ...PROBED, threads: 0, redeliveryTimeout: '400ms' });
@@ -139,7 +139,7 @@ describeOnOwnRedis('health', (redis) => {
     await waitFor(async () => (await statusOf(running, '/healthz')) === 200);
   });
 
-  test('the password of the URL stands nowhere', async () => {
+  test('the password of the URL is shown nowhere', async () => {
     const admin = await openConnection(redis().url, 'commands');
     onTestFinished(async () => {
       await admin.config('SET', 'requirepass', '');

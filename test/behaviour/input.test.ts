@@ -88,7 +88,7 @@ describeEachMode('arguments that must match a schema', (url, threads) => {
     );
   });
 
-  test('reach the body as the schema makes them, and are kept as they were given', async () => {
+  test('reach the body as the schema parses them, and are kept as they were given', async () => {
     const fleet = await openFleet(url());
     const notes = takeNotes();
     const docket = fleet.docket as unknown as Adds & Docket;
@@ -107,7 +107,7 @@ describeEachMode('arguments that must match a schema', (url, threads) => {
     expect(notes.of('body').sort()).toEqual(executions.flatMap((pair) => pair.map(({ key }) => key)).sort());
   });
 
-  test('are checked again by the worker: the body does not run, and nothing is tried again', async () => {
+  test('are checked again by the worker, which neither runs the body nor tries again', async () => {
     const fleet = await openFleet(url());
     const notes = takeNotes();
     const { lines } = await fleet.worker({ tasks: fixture('input.js'), threads });

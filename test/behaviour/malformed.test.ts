@@ -86,7 +86,7 @@ describeEachMode('a message', (url, threads) => {
     fleet.leavesWork();
   });
 
-  test('of a newer version is put back as it is, uncharged', async () => {
+  test('of a newer version is rerouted as it is, uncharged', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads });
     const newer = packr.pack([2, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
@@ -106,7 +106,7 @@ describeEachMode('a message', (url, threads) => {
     ['are an unknown kind of value', withArguments('echo', Buffer.from([0xc1]))],
     ['claim to be larger than the message', withArguments('echo', Buffer.from('dfffffffff', 'hex'))],
     ['are 10,000 levels deep', withArguments('echo', Buffer.alloc(10_000, 0x91))],
-  ])('whose arguments %s fails, and its thread lives', async (_, m) => {
+  ])('whose arguments %s fails its execution, and its thread lives', async (_, m) => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     const { lines } = await fleet.worker({ threads });
     await write(fleet, { m });

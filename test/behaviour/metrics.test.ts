@@ -69,7 +69,7 @@ describeOnOwnRedis('metrics', (redis) => {
     expect(labels.flatMap((one) => Object.keys(one)).filter((name) => !allowed.has(name))).toEqual([]);
   });
 
-  test('count what starts when it starts, and what runs while it runs', async () => {
+  test('count a start as it happens, and an execution as running while it runs', async () => {
     const { fleet, running } = await watched();
     const held = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'held' });
     await fleet.step('start held 1');
@@ -85,7 +85,7 @@ describeOnOwnRedis('metrics', (redis) => {
     expect(after.value('docket_tasks_completed_total', { task: 'hold' })).toBe(1);
   });
 
-  test('tell what waits in the whole docket, and what is struck', async () => {
+  test('show what waits in the whole docket, and what is struck', async () => {
     const { fleet, running } = await watched();
     const { docket, probe } = fleet;
     fleet.leavesWork();
@@ -107,7 +107,7 @@ describeOnOwnRedis('metrics', (redis) => {
     await docket.restore('echo');
   });
 
-  test('count what is cancelled, replaced and struck', async () => {
+  test('count executions that are cancelled or replaced', async () => {
     const { fleet, running } = await watched({ tasks: [fixture('tasks.js')] });
     const { docket, probe } = fleet;
     const doomed = await docket.add('patient', { probe, how: 'signal' }, { key: 'doomed' });
@@ -123,7 +123,7 @@ describeOnOwnRedis('metrics', (redis) => {
   });
 
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'count what ends after its key has passed on: %o',
+    'count an execution that ends after its key has passed on: %o',
     async (options) => {
       const { fleet, running } = await watched();
       const { probe } = fleet;
@@ -138,7 +138,7 @@ describeOnOwnRedis('metrics', (redis) => {
     },
   );
 
-  test('count what keeps nothing and ends after its lease has passed on', async () => {
+  test('count a lean execution that ends after its lease has passed on', async () => {
     const { fleet, running } = await watched();
     const { probe, redis } = fleet;
     const { key } = await fleet.with({ executionTtl: 0 }).add('hold', { probe });
@@ -153,7 +153,7 @@ describeOnOwnRedis('metrics', (redis) => {
     expect(await fleet.pending()).toBe(0);
   });
 
-  test('count what tasks add', async () => {
+  test('count adds of tasks', async () => {
     const { fleet, running } = await watched({ tasks: [fixture('tasks.js'), fixture('flood.js')] });
     await (await fleet.docket.add('flood', { count: 25 })).result();
     const count = async (name: string) => (await scrape(running)).value(`docket_tasks_${name}_total`, { task: 'noop' });
@@ -172,7 +172,7 @@ describeOnOwnRedis('metrics', (redis) => {
     expect(labels.filter((label) => label.startsWith('made-up'))).toEqual([]);
   });
 
-  test('count links that break, and answer while Redis is away', async () => {
+  test('count broken links, and are served while Redis is away', async () => {
     const { running } = await watched();
     await redis().kill();
     await waitFor(async () => {
@@ -204,17 +204,20 @@ describeOnOwnRedis('metrics', (redis) => {
   });
 
   describe('a port that is taken', () => {
-    test.each(['metricsPort', 'healthcheckPort'])('is an error at the start that names it (%s)', async (option) => {
-      const fleet = await openFleet(redis().url);
-      const port = await occupiedPort();
-      await expect(fleet.worker({ [option]: port, threads: 1 })).rejects.toMatchObject({
-        name: 'PortUnavailableError',
-        code: 'DOCKET_PORT_UNAVAILABLE',
-        message: `${option}: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
-      });
-    });
+    test.each(['metricsPort', 'healthcheckPort'])(
+      'fails the start of the worker with an error that names it (%s)',
+      async (option) => {
+        const fleet = await openFleet(redis().url);
+        const port = await occupiedPort();
+        await expect(fleet.worker({ [option]: port, threads: 1 })).rejects.toMatchObject({
+          name: 'PortUnavailableError',
+          code: 'DOCKET_PORT_UNAVAILABLE',
+          message: `${option}: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
+        });
+      },
+    );
 
-    test('is one line of docket-worker', async () => {
+    test('is reported by docket-worker in one line', async () => {
       const fleet = await openFleet(redis().url);
       const port = await occupiedPort();
       const command = fleet.command(['--metrics-port', String(port)]);

@@ -4,10 +4,10 @@ import { expect, test } from 'vitest';
 import { setStage } from '../support/stage.js';
 import { describeEachServer } from '../support/suites.js';
 
-describeEachServer('an id that somebody uses as a key', (url) => {
+describeEachServer('an id that is also used as a key', (url) => {
   const stage = setStage(url);
 
-  test('stands for both: the execution that waits for its retry, and the one under the key', async () => {
+  test('stands for both: an execution that waits for its retry, and the one under the key', async () => {
     const ran: string[] = [];
     const child = task('child', (_args: {}, ctx) => void ran.push(`child of ${ctx.key}`));
     const parent = task('parent', { retry: retry({ attempts: 2, delay: '300ms' }) }, async (_args: {}, ctx) => {

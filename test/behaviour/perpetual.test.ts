@@ -35,7 +35,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('goes on after its last attempt failed, not between attempts, which all have one due time', async () => {
+  test('goes on after its last attempt failed, and not between attempts, which share one due time', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourlyRetrying', { fails: 99 });
     const watched = watchLeft(fleet, 4);
@@ -94,7 +94,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('is told by its body when to go on: for the next run, and also if it fails', async () => {
+  test('goes on when its body says, for the next run only, even if it fails', async () => {
     const fleet = await openFleet(url());
     const at = new Date(Date.now() + 5 * HOUR);
     const words: [say: unknown[], isRight: (afterMs: number, nextMs: number) => boolean][] = [
@@ -155,7 +155,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('takes other arguments from its body, which stay; what else was said is forgotten', async () => {
+  test('keeps the arguments that its body gives it, and forgets what else it said', async () => {
     const fleet = await openFleet(url());
     const { probe } = fleet;
     const now = ['at', new Date(0)];
@@ -194,7 +194,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     }
   });
 
-  test('is told nothing by an attempt that is followed by another', async () => {
+  test('ignores what was said by an attempt that is followed by another', async () => {
     const fleet = await openFleet(url());
     const args = { fails: 1, saysIn: 1, say: [['cancel'], ['every', '2h']] };
     const chains = await addEachWay(fleet, 'hourlyRetrying', args);
@@ -206,7 +206,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('fails when its body sets an interval that a cron has not, and goes on', async () => {
+  test('with a cron expression fails when its body sets an interval, and goes on', async () => {
     const fleet = await openFleet(url());
     const chain = await fleet.docket.add('monthly', { probe: fleet.probe, say: [['every', '1h']] }, { key: 'k' });
     const { lines } = await fleet.worker({ tasks: CHAINS, threads });
@@ -234,7 +234,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await endAll(fleet, [{ key: 'k' }]);
   });
 
-  test('keeps its key: adds are no-ops all along, and double nothing', async () => {
+  test('keeps its key: adds do nothing at any time', async () => {
     const fleet = await openFleet(url());
     const lean = fleet.with({ executionTtl: 0 });
     const chains = [
@@ -284,7 +284,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await waitFor(async () => (await fleet.redis.exists(fleet.key('superseded'))) === 0);
   });
 
-  test('outlives workers that drain, as it runs and as it waits', async () => {
+  test('outlives workers that drain, whether it runs or waits', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'listen' });
     const watched = watchLeft(fleet, 4);
@@ -310,7 +310,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
 });
 
 describeOnAnyServer('a perpetual task that ends its thread', (url) => {
-  test('goes on; what it said there is lost', async () => {
+  test('goes on, and what its body said is lost', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'exitOnce', saysIn: 0 });
     const saying = await fleet.docket.add(
@@ -329,7 +329,7 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
     await endAll(fleet, [...chains, saying]);
   });
 
-  test('each time is given up for this run, and goes on with the next', async () => {
+  test('each time gives up this run, and goes on with the next', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'exit', say: [['every', '2h']] });
     const watched = watchLeft(fleet, 4);
@@ -346,7 +346,7 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
     await endAll(fleet, chains);
   });
 
-  test('says so when it was the last run', async () => {
+  test('fails when there is no next run', async () => {
     const fleet = await openFleet(url());
     const execution = await fleet.docket.add('once', { probe: fleet.probe, how: 'exit' }, { key: 'k' });
     await fleet.worker({ tasks: CHAINS, threads: 1, maxDeliveries: 1 });
@@ -355,7 +355,7 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
 });
 
 describeOnRedis('a perpetual task whose worker is killed', (url) => {
-  test('as it ran: is run anew by another, and goes on', async () => {
+  test('is run again by another worker, and goes on', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'hold' });
     const watched = watchLeft(fleet, 4);
@@ -375,7 +375,7 @@ describeOnRedis('a perpetual task whose worker is killed', (url) => {
     await endAll(fleet, chains);
   });
 
-  test('again and again, wherever it is, is neither severed nor doubled', async () => {
+  test('again and again is neither severed nor doubled', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'tick', { how: 'pause', ms: 10 });
     const watched = watchLeft(fleet, 4);

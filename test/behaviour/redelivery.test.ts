@@ -13,7 +13,7 @@ const LEASE = ['--redelivery-timeout', '500ms'];
 const SOON = { redeliveryTimeout: '500ms' } as const;
 
 describeOnRedis('a worker that dies', (url) => {
-  test('loses nothing: what it ran and what it held is run by another, what it had settled is not', async () => {
+  test('loses nothing: another worker runs what it ran and held, but not what it had settled', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const first = fleet.command(['--threads', '2', ...LEASE]);
@@ -53,7 +53,7 @@ describeOnRedis('a worker that dies', (url) => {
       'has no key and keeps nothing',
       ({ probe, ...fleet }) => fleet.with({ executionTtl: 0 }).add('counted', { probe }),
     ],
-  ])('between the read and the settle: what %s is run by another', async (_, add) => {
+  ])('between read and settle leaves an execution that %s to another worker', async (_, add) => {
     const fleet = await openFleet(url());
     await (await fleet.worker({ threads: 0 })).stop(); // has made the group
     await add(fleet);
@@ -87,7 +87,7 @@ describeOnRedis('a worker that dies', (url) => {
 
 describeOnRedis('a worker that is stopped for longer than its lease', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'writes nothing of what its successor has taken over, and says so (executionTtl $executionTtl)',
+    'writes nothing of what its successor has taken over, and logs that (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       const stopped = fleet.command(['--threads', '1', '--name', 'stopped', ...LEASE]);
@@ -116,7 +116,7 @@ describeOnRedis('a worker that is stopped for longer than its lease', (url) => {
 });
 
 describeOnRedis('a worker that cannot renew for a while', (url) => {
-  test('tells what runs on that its lease was lost, and drops its outcome', async () => {
+  test('interrupts what runs on without a lease, and discards its outcome', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads: 1, redeliveryTimeout: '300ms', name: 'late' });
     const execution = await fleet.docket.add('patient', { probe: fleet.probe, how: 'loop' }, { key: 'k' });

@@ -30,7 +30,7 @@ function holding() {
   return { hold, started: started.promise, ending };
 }
 
-describeEachServer('results', (url) => {
+describeEachServer('results:', (url) => {
   const stage = setStage(url);
 
   describe.each([0, 2])('with threads: %i', (threads) => {
@@ -78,7 +78,7 @@ describeEachServer('results', (url) => {
     test.each([
       ['text', 'only text'],
       ['nothing', undefined],
-    ])('what is thrown need not be an error: %s', async (kind, thrown) => {
+    ])('a task may throw what is no error: %s', async (kind, thrown) => {
       expect(await outcomeOf(kind)).toEqual({ error: thrown, line: String(thrown), state: 'failed' });
     });
 
@@ -102,7 +102,7 @@ describeEachServer('results', (url) => {
     });
   });
 
-  describe('waiting', () => {
+  describe('waiting for a result', () => {
     test('may begin before, while and after the execution runs', async () => {
       const { hold, started, ending } = holding();
       const execution = await stage.docket().add(hold);
@@ -260,7 +260,7 @@ describeEachServer('results', (url) => {
       expect(await Promise.all(results)).toEqual(results.map(() => 'done'));
     });
 
-    test('goes on for an execution that is tried again', async () => {
+    test('goes on while an execution is tried again', async () => {
       const flaky = task('flaky', { retry: retry({ attempts: 3, delay: 20 }) }, (_args: {}, { attempt }) => {
         if (attempt < 3) throw new Error('not yet');
         return attempt;
@@ -273,7 +273,7 @@ describeEachServer('results', (url) => {
     });
   });
 
-  test('a record is kept for the time its producer chose, counted from its end', async () => {
+  test('a record is kept for as long as its producer chose, counted from its end', async () => {
     const execution = await stage.docket({ executionTtl: '1h' }).add(note, {}, { key: 'k' });
     const redis = await stage.redis();
     expect(await redis.pttl(stage.key('run:k'))).toBe(-1);
@@ -285,10 +285,10 @@ describeEachServer('results', (url) => {
   });
 });
 
-describeOnRedis('results', (url) => {
+describeOnRedis('results:', (url) => {
   const stage = setStage(url);
 
-  test('many who wait share one subscriber connection and one channel each', async () => {
+  test('all waiting calls share one subscriber connection, and those of an execution one channel', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const executions = await Promise.all(Array.from({ length: 200 }, () => docket.add(note)));
@@ -299,7 +299,7 @@ describeOnRedis('results', (url) => {
     await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 3)); // the worker has three
   });
 
-  test('who waits survives the loss of the subscriber connection', async () => {
+  test('waiting survives the loss of the subscriber connection', async () => {
     const { hold, started, ending } = holding();
     const docket = stage.docket();
     const redis = await stage.redis();
@@ -346,7 +346,7 @@ describeOnRedis('results', (url) => {
     expect(await result).toBe('done');
   });
 
-  test('who waits survives the loss of the connection over which it looks again', async () => {
+  test('waiting survives the loss of the connection over which it looks again', async () => {
     const { hold, started, ending } = holding();
     const docket = stage.docket();
     const redis = await stage.redis();

@@ -30,7 +30,7 @@ describeEachMode('a failed attempt', (url, threads) => {
       for (const [i, gap] of gaps(begun).entries()) expect(gap).toBeGreaterThanOrEqual(expected[i]!);
     });
 
-    test('is given up after the last one, with its number of attempts', async () => {
+    test('is not followed by another when it was the last, and its number is logged', async () => {
       const fleet = await openFleet(url(), options);
       const { lines } = await fleet.worker({ threads });
       await fleet.docket.add('atOnce', { probe: fleet.probe, until: 99 }, { key: 'k' });
@@ -91,7 +91,7 @@ describeEachMode('a failed attempt', (url, threads) => {
     expect(execution).toMatchObject({ state: 'failed', attempt: 4, error: 'Error: attempt 4 fails' });
   });
 
-  test('that was the last one cannot be asked to be tried again', async () => {
+  test('that was the last one cannot ask for another', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads });
     const execution = await fleet.docket.add('askingAfter', { probe: fleet.probe }, { key: 'k' });
@@ -115,7 +115,7 @@ describeEachMode('a failed attempt', (url, threads) => {
     expect(execution).toMatchObject({ state: 'completed', attempt: 3, error: null });
   });
 
-  test('is scheduled while it waits for the next, and its due time moves with it', async () => {
+  test('leaves its execution scheduled until the next, with the new due time', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads });
     const at = new Date(Date.now() + 2_500);

@@ -58,11 +58,11 @@ function holding() {
   return { hold, started: started.promise, ending };
 }
 
-describeEachServer('subscribe', (url) => {
+describeEachServer('a subscription', (url) => {
   const stage = setStage(url);
   const isListening = async () => (await stage.keys()).includes('listeners');
 
-  test('gives state and progress as they are, then every change, and ends with the execution', async () => {
+  test('gives state and progress, then every change, and ends with the execution', async () => {
     const { hold, started, ending } = holding();
     const execution = await stage.docket().add(hold, {}, { key: 'k' });
     const { events, ended } = watch(execution);
@@ -82,7 +82,7 @@ describeEachServer('subscribe', (url) => {
     ]);
   });
 
-  test('says the same as the record', async () => {
+  test('agrees with the record', async () => {
     const execution = await stage.docket().add(note, {}, { when: 30 });
     const { events, ended } = watch(execution);
     await waitFor(() => events.length === 2);
@@ -94,7 +94,7 @@ describeEachServer('subscribe', (url) => {
     expect(statesOf(events)).toEqual(['scheduled', 'queued', 'running', 'completed']);
   });
 
-  test('gives what has ended once', async () => {
+  test('gives an ended execution once', async () => {
     const bad = task('bad', () => {
       throw new Error('no luck\nat all');
     });
@@ -124,7 +124,7 @@ describeEachServer('subscribe', (url) => {
     expect(events.at(-2)).toMatchObject({ current: 2 });
   });
 
-  test('tells that the next attempt starts anew, when it reports nothing, too', async () => {
+  test('shows that the next attempt starts anew, even when it reports nothing', async () => {
     const failing = deferred();
     const flaky = task('flaky', { retry: retry({ attempts: 2 }) }, async (_args: {}, { attempt, progress }) => {
       if (attempt === 2) return;
@@ -145,7 +145,7 @@ describeEachServer('subscribe', (url) => {
     expect(execution.progress).toMatchObject({ current: 0, total: 100, message: null });
   });
 
-  test('tells that a run that was lost starts anew, and keeps what others add meanwhile', async () => {
+  test('shows that a lost run starts anew, and keeps what others add meanwhile', async () => {
     const ending = deferred();
     let ran = 0;
     const lost = task('lost', async (_args: {}, { progress }) => {
@@ -190,7 +190,7 @@ describeEachServer('subscribe', (url) => {
     await second.cancel().catch(() => {});
   });
 
-  test('of one run of a perpetual task ends with that run', async () => {
+  test('of a run of a perpetual task ends with that run', async () => {
     const again = task('again', { perpetual: perpetual({ every: '1h' }) }, (_args: {}, { progress }) => {
       progress.increment(3);
     });
@@ -209,7 +209,7 @@ describeEachServer('subscribe', (url) => {
     await next.cancel();
   });
 
-  test('of what nobody knows any more, or keeps nothing, is refused', async () => {
+  test('of an execution that is unknown or keeps no state is refused', async () => {
     const docket = stage.docket();
     const execution = await docket.add(note);
     await stage.finish({ note });
@@ -232,7 +232,7 @@ describeEachServer('subscribe', (url) => {
     await expect(watch(execution).ended).rejects.toThrow(DocketClosedError);
   });
 
-  test('can be had many times at once', async () => {
+  test('can be open many times at once', async () => {
     const { hold, started, ending } = holding();
     const [docket, other] = [stage.docket(), stage.docket()];
     const execution = await docket.add(hold, {}, { key: 'k' });
@@ -262,7 +262,7 @@ describeEachServer('subscribe', (url) => {
     'k 1 completed\n',
     '{x}:*?[a-z]',
     'ключ 🔑',
-  ])('tells of the key %j', async (key) => {
+  ])('works with the key %j', async (key) => {
     const shout = task('shout', (_args: {}, { progress }) => {
       progress.setMessage(`${key}\n${key}`);
       throw new Error(key.split('\n')[0]);
@@ -278,7 +278,7 @@ describeEachServer('subscribe', (url) => {
     expect(events.at(-1)).toMatchObject({ worker: 'w "1"', error: execution.error ?? expect.any(String) });
   });
 
-  test('keeps only so much for a consumer that does not read', async () => {
+  test('keeps a bounded number of events for a consumer that does not read', async () => {
     const { hold, started, ending } = holding();
     const execution = await stage.docket().add(hold);
     const events = execution.subscribe()[Symbol.asyncIterator]();
@@ -296,7 +296,7 @@ describeEachServer('subscribe', (url) => {
     expect(rest.findLast((event) => event.type === 'progress')).toMatchObject({ current: 202 });
   });
 
-  test('is over for whoever leaves the loop', async () => {
+  test('ends when its loop is left', async () => {
     const execution = await stage.docket().add(note);
     for await (const event of execution.subscribe()) {
       expect(event).toMatchObject({ type: 'state', state: 'queued' });
@@ -313,10 +313,10 @@ describeEachServer('subscribe', (url) => {
   });
 });
 
-describeOnRedis('subscribe', (url) => {
+describeOnRedis('a subscription', (url) => {
   const stage = setStage(url);
 
-  test('unsubscribes when the loop is left', async () => {
+  test('unsubscribes when its loop is left', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const executions = await Promise.all([docket.add(note), docket.add(note)]);
@@ -330,7 +330,7 @@ describeOnRedis('subscribe', (url) => {
     await stage.finish({ note });
   });
 
-  test('survives the loss of its connections, and tells what it missed', async () => {
+  test('survives the loss of its connections, and shows what it missed', async () => {
     stopRenewals();
     const { hold, started, ending } = holding();
     const redis = await stage.redis();
@@ -354,8 +354,8 @@ describeOnRedis('subscribe', (url) => {
     expect(events.at(-1)).toMatchObject({ type: 'state', state: 'completed', completedAt: expect.any(Date) });
   });
 
-  describe('in two processes', () => {
-    test('200 who wait for results use one subscriber connection each, and none hangs or leaks', async () => {
+  describe('in each of two processes,', () => {
+    test('200 calls that wait for results use one subscriber connection, and none hangs or leaks', async () => {
       const { hold, ending } = holding();
       const redis = await stage.redis();
       const docket = stage.docket();

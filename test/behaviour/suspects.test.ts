@@ -6,7 +6,7 @@ import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('a task that ends its thread each time', (url) => {
-  test('is given up, the one that sleeps beside it is not', async () => {
+  test('is given up, but not the one that sleeps beside it', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads: 1, concurrency: 2, maxDeliveries: 2 });
     const { docket, probe } = fleet;
@@ -29,7 +29,7 @@ describeOnAnyServer('a task that ends its thread each time', (url) => {
 });
 
 describeOnRedis('an execution that takes its process down each time', (url) => {
-  test('is given up after maxDeliveries, its neighbours are not', async () => {
+  test('is given up after maxDeliveries, but its neighbours are not', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const bad = await docket.add('hold', { probe }, { key: 'bad' });

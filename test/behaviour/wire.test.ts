@@ -25,7 +25,7 @@ function message(task: string, id: string | null = null, ttlMs = 60_000): Buffer
   return packr.pack([1, task, ttlMs, 1, id, null, { value: 7 }]);
 }
 
-describeEachServer('the wire', (url) => {
+describeEachServer('on the wire,', (url) => {
   const stage = setStage(url);
   const runs: string[] = [];
 
@@ -98,7 +98,7 @@ describeEachServer('the wire', (url) => {
     }
   }
 
-  test('an entry runs, from either stream, with a record and without', async () => {
+  test('an entry of either stream runs, with a record and without', async () => {
     const tasks = noting();
     await queue('first', 'free');
     await queue('second', 'free', 'front', { w: await nowMs(), d: '1', p: '3', q: 'x', later: 'unknown' });
@@ -142,7 +142,7 @@ describeEachServer('the wire', (url) => {
     await redis.del(...['running', 'completed', 'failed', 'waiting'].map((key) => stage.key(`run:${key}`)));
   });
 
-  test('what is due comes off the schedule with all its fields, also those that are not known here', async () => {
+  test('an execution comes off the schedule with all its fields, even unknown ones', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     const due = (await nowMs()) - 1_000;
@@ -164,7 +164,7 @@ describeEachServer('the wire', (url) => {
     expect(runs.sort()).toEqual(['k1 1', 'l1 1']);
   });
 
-  test('what a lost worker had is redelivered with all its fields, and counts its progress anew', async () => {
+  test('an execution of a lost worker is redelivered with all its fields, and counts its progress anew', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     const recorded = await queue('k1', 'free', 'work', { d: '3', later: 'unknown' });
@@ -236,7 +236,7 @@ describeEachServer('the wire', (url) => {
     expect(await redis.zcard(stage.key('rate:rated'))).toBe(2);
   });
 
-  test('cancels and superseded tokens are heeded', async () => {
+  test('cancels and superseded tokens take effect', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     await redis.zadd(stage.key('cancelled'), (await nowMs()) + HOUR_MS, 'l1');
@@ -267,7 +267,7 @@ describeEachServer('the wire', (url) => {
     await redis.del(stage.key('run:k2'));
   });
 
-  test('what is written here has the letters that other versions read', async () => {
+  test('entries and records are written with the letters that other versions read', async () => {
     const redis = await stage.redis();
     const docket = stage.docket();
     const lean = stage.docket({ executionTtl: 0 });

@@ -112,14 +112,14 @@ test.each<[string, string[], RegExp]>([
   ['a format that is none', ['--logging-format', 'xml'], /--logging-format.*Allowed choices are/],
   ['a name that is none', ['--docket', 'a b'], /name: a docket's name has letters/],
   ['a URL of no known kind', ['--url', 'http://:geheim@host'], /url: .*unknown scheme/],
-])('%s is wrong usage: exit code 2 and one line', async (_, args, message) => {
+])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, errors, output } = await run(args, { DOCKET_URL: NOWHERE });
   expect(errors.filter((line) => line !== '')).toEqual([expect.stringMatching(message)]);
   expect(errors.join()).not.toContain('geheim');
   expect([code, output]).toEqual([2, []]);
 });
 
-test('a variable that cannot be used is named like a flag', async () => {
+test('a variable with a wrong value is named in the error', async () => {
   const { code, errors } = await run([], { DOCKET_URL: NOWHERE, DOCKET_WORKER_THREADS: 'many' });
   expect(errors).toEqual([expect.stringContaining('DOCKET_WORKER_THREADS')]);
   expect(code).toBe(2);
@@ -130,7 +130,7 @@ test.each<[string, string, RegExp]>([
   ['that is missing', './missing.js', /missing\.js': there is no file/],
   ['without the export', `${TASKS}:nonesuch`, /has no export 'nonesuch'; it exports /],
   ['without tasks', fixture('empty.js'), /has no tasks: export them as 'tasks'/],
-])('a module %s is said in the first line', async (_, module, message) => {
+])('a module %s is reported in the first line', async (_, module, message) => {
   const { code, errors } = await run([
     '--url',
     'memory://cli',
@@ -150,7 +150,7 @@ test.each<[string, string, RegExp]>([
   ['that is missing', './missing.js:fallback', /missing\.js:fallback': there is no file/],
   ['without the export', `${FALLBACK}:nonesuch`, /has no export 'nonesuch'; it exports fallback/],
   ['that is no task', `${FALLBACK}:noTask`, /the fallback must be a task, but 'noTask' is not one/],
-])('a fallback %s is one line', async (_, fallback, message) => {
+])('a fallback %s is reported in one line', async (_, fallback, message) => {
   const flags = ['--url', 'memory://cli', '--threads', '1', '--logging-level', 'error'];
   const { code, errors } = await run([...flags, '--fallback', fallback]);
   expect(errors).toEqual([expect.stringMatching(message)]);
@@ -158,14 +158,14 @@ test.each<[string, string, RegExp]>([
   expect(code).toBe(1);
 });
 
-test("a broken module's own stack follows", async () => {
+test('the stack of a broken module follows the first line', async () => {
   const flags = ['--url', 'memory://cli', '--threads', '1', '--logging-level', 'error'];
   const { errors } = await run([...flags, '--tasks', fixture('throws.js')]);
   expect(errors.slice(1).join('\n')).toMatch(/TypeError: the module is broken\n\s+at .*throws\.js:1/);
 });
 
 describeOnOwnRedis('a Redis that asks for a password', (redis) => {
-  test('and is given a wrong one is one line, without either password', async () => {
+  test('and gets a wrong one is reported in one line, without either password', async () => {
     const admin = await openConnection(redis().url, 'commands');
     onTestFinished(() => closeConnection(admin));
     await admin.config('SET', 'requirepass', 'richtig');
@@ -179,7 +179,7 @@ describeOnOwnRedis('a Redis that asks for a password', (redis) => {
   });
 });
 
-describeOnRedis('docket-worker', (url) => {
+describeOnRedis('docket-worker:', (url) => {
   const values = {
     '--name': 'erna',
     '--threads': '1',
@@ -244,7 +244,7 @@ describeOnRedis('docket-worker', (url) => {
     await expectSettings(fleet, command);
   });
 
-  test('the fallback runs what no module has', async () => {
+  test('the fallback runs tasks that no module has', async () => {
     const fleet = await openFleet(url());
     const notes = takeNotes();
     const execution = await fleet.docket.add('elsewhere', { file: notes.file, fails: true }, { key: 'k' });
@@ -255,7 +255,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(notes.of('forward')).toEqual(['elsewhere k 1', 'elsewhere k 2']);
   });
 
-  test('the grace is what a task has that does not end, the deliveries how often it may end its thread', async () => {
+  test('the grace bounds a task that does not end, and the deliveries how often one may end its thread', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const command = fleet.command(['--threads', '1', '--abort-grace', '100ms', '--max-deliveries', '2']);
@@ -273,7 +273,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(ended).toMatchObject({ level: 'warn', fields: { key: 'k' } });
   });
 
-  test('a long grace is kept to', async () => {
+  test('a long grace is granted in full', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const command = fleet.command(['--threads', '1', '--abort-grace', '1m']);
@@ -305,7 +305,7 @@ describeOnRedis('docket-worker', (url) => {
     fleet.leavesWork(); // that an automatic task was ended is kept
   });
 
-  test('without a name it is called by host and process', async () => {
+  test('without a name it is named after host and process', async () => {
     const fleet = await openFleet(url());
     const command = fleet.command(['--threads', '0']);
     await command.ready();
@@ -313,7 +313,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(command.lines.some(({ message }) => message === `worker ${name} is ready`)).toBe(true);
   });
 
-  test('the least level is kept to, and plain lines have no colours', async () => {
+  test('the format and the least level of log lines are kept', async () => {
     const fleet = await openFleet(url());
     const common = ['--url', url(), '--docket', fleet.name, '--threads', '0', '--until-finished'];
     const plain = await spawnToEnd([...common, '--logging-format', 'plain']);
@@ -349,7 +349,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(command.lines.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  test('a signal that comes twice at once is one, and an empty variable is none', async () => {
+  test('a signal that comes twice at once counts once, and an empty variable not at all', async () => {
     const fleet = await openFleet(url());
     const command = fleet.command(['--threads', '0'], { DOCKET_WORKER_CONCURRENCY: '', DOCKET_FALLBACK_TASK: '' });
     await command.ready();
@@ -358,7 +358,7 @@ describeOnRedis('docket-worker', (url) => {
     expect(await command.ended).toEqual({ code: 0, signal: null });
   });
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what runs ends, and the exit code is 0', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains the worker, and the exit code is 0', async (signal) => {
     const fleet = await openFleet(url());
     const command = fleet.command(['--threads', '1']);
     const held = await fleet.docket.add('hold', { probe: fleet.probe, value: 'done' }, { key: 'k' });
@@ -373,7 +373,7 @@ describeOnRedis('docket-worker', (url) => {
   test.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const)('a second %s ends it at once with %i, and what ran runs again elsewhere', async (signal, code) => {
+  ] as const)('a second %s ends the worker at once with %i, and its work runs elsewhere', async (signal, code) => {
     const fleet = await openFleet(url());
     const lease = ['--redelivery-timeout', '300ms', '--minimum-check-interval', '20s'];
     const command = fleet.command(['--threads', '1', '--concurrency', '2', '--name', 'w', ...lease]);

@@ -44,7 +44,7 @@ test('--help names every command, the common flags with their variables, and the
   expect([code, errors]).toEqual([0, '']);
 });
 
-test('the help of each command says what it does and what it ends with', async () => {
+test('the help of each command says what it does and lists its exit codes', async () => {
   for (const command of COMMANDS) {
     const { code, output, errors } = await runDocket([command, '--help']);
     expect(output).toContain(`Usage: docket ${command}`);
@@ -118,7 +118,7 @@ test.each<[string, string[], RegExp]>([
     /unknown option '--urll=redis:\/\/:\*\*\*@host'/,
   ],
   ['the embedded server', ['snapshot', '--url', 'memory://x'], /memory:\/\/ is a server inside one process/],
-])('%s is wrong usage: exit code 2 and one line', async (_, args, message) => {
+])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, output, errors } = await runDocket(args, { DOCKET_URL: NOWHERE });
   expect(errors).toMatch(ONE_LINE);
   expect(errors).toMatch(/^docket: /);
@@ -141,13 +141,13 @@ const EACH: readonly string[][] = [
   ['tasks', 'trace'],
 ];
 
-test('a Redis that is down is one line and exit code 1 for each command, without the password', async () => {
+test('each command reports a Redis that is down in one line, without the password, and exits with 1', async () => {
   const problem = `docket: cannot use Redis at redis://app:***@127.0.0.1:1: the connection was refused: nothing listens there\n`;
   const ends = await Promise.all(EACH.map((args) => runDocket([...args, '--url', NOWHERE])));
   for (const end of ends) expect(end).toEqual({ code: 1, output: '', errors: problem });
 });
 
-test('worker takes the embedded server, and the flags of docket-worker', async () => {
+test('docket worker takes the embedded server, and the flags of docket-worker', async () => {
   const flags = ['--threads', '1', '--logging-format', 'json', '--until-finished'];
   const { code, errors } = await spawnDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
   expect(errors).toMatch(/"docket":"here".* is ready/);
@@ -155,7 +155,7 @@ test('worker takes the embedded server, and the flags of docket-worker', async (
 });
 
 describeOnOwnRedis('a Redis that asks for a password', (redis) => {
-  test('and is given a wrong one is one line for each command, without either password', async () => {
+  test('and gets a wrong one is reported by each command in one line, without either password', async () => {
     const admin = await openConnection(redis().url, 'commands');
     onTestFinished(() => closeConnection(admin));
     await admin.config('SET', 'requirepass', 'richtig');
@@ -168,7 +168,7 @@ describeOnOwnRedis('a Redis that asks for a password', (redis) => {
   });
 });
 
-describeOnRedis('docket', (url) => {
+describeOnRedis('docket:', (url) => {
   const runOn = (fleet: Fleet, ...args: string[]): Promise<Finished> =>
     runDocket([...args, '--url', fleet.url, '--docket', fleet.name]);
   const jsonOf = async (fleet: Fleet, ...args: string[]) => {
@@ -191,7 +191,7 @@ describeOnRedis('docket', (url) => {
     for (const { output } of await Promise.all(ends)) expect(JSON.parse(output).totals.scheduled).toBe(1);
   });
 
-  test('add adds, once under a key, and says so', async () => {
+  test('add adds, only once under a key, and reports that', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const first = await jsonOf(fleet, 'add', 'echo', '{"value": 1}', '--key', 'k', '--when', '01:00:00');
@@ -208,7 +208,7 @@ describeOnRedis('docket', (url) => {
     expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}unknown key/);
   });
 
-  test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
+  test('add refuses a task that no live worker has with exit code 5, unless it is forced', async () => {
     const fleet = await openFleet(url());
     fleet.leavesWork();
     expect(await runOn(fleet, 'add', 'echo')).toMatchObject({
@@ -226,7 +226,7 @@ describeOnRedis('docket', (url) => {
     expect(await fleet.docket.getExecution('k')).toMatchObject({ task: 'ecco' });
   });
 
-  test('the built-in tasks are added by commands of their own', async () => {
+  test('the built-in tasks have commands of their own', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const ends = await Promise.all([
@@ -363,7 +363,7 @@ describeOnRedis('docket', (url) => {
         expect(shell.output()).toMatch(said);
       });
 
-      test('a mistake is one line there, too', async () => {
+      test('an error is one line', async () => {
         const { code, output } = await finished(startOnTerminal(['watch', 'k', '--url', NOWHERE]));
         expect(output).toMatch(/^docket: cannot use Redis at redis:\/\/app:\*\*\*@[^\n]*\r?\n$/);
         expect(code).toBe(1);
@@ -371,7 +371,7 @@ describeOnRedis('docket', (url) => {
     },
   );
 
-  test('whoever reads a table may stop reading', async () => {
+  test('a reader may close the pipe', async () => {
     const fleet = await openFleet(url());
     const shell = startDocket(['snapshot', '--tasks', '--url', fleet.url, '--docket', fleet.name]);
     shell.process.stdout!.destroy();
@@ -379,7 +379,7 @@ describeOnRedis('docket', (url) => {
     expect(errors).toBe('');
   });
 
-  test('a worker started as docket worker runs what docket add added', async () => {
+  test('docket worker runs what docket add added', async () => {
     const fleet = await openFleet(url());
     const common = ['--url', fleet.url, '--docket', fleet.name];
     const worker = startDocket(['worker', '--threads', '1', '--name', `w-${randomUUID()}`, ...common]);

@@ -21,7 +21,7 @@ test('a server that cannot be reached is a check that fails, without the passwor
   expect([code, errors]).toEqual([1, '']);
 });
 
-describeOnOwnRedis('docket doctor', (redis) => {
+describeOnOwnRedis('docket doctor:', (redis) => {
   interface Diagnosis {
     readonly code: number | null;
     readonly status: string;
@@ -70,7 +70,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect([plain.code, plain.errors]).toEqual([0, '']);
   });
 
-  test('settings that lose work are named, with what to do', async () => {
+  test('settings that lose work are named, with advice', async () => {
     const fleet = await openFleet(redis().url);
     await set(fleet, 'maxmemory-policy', 'allkeys-lru');
     expect((await examine(fleet)).of('eviction')).toMatchObject({ status: 'warn' }); // there is no limit yet
@@ -105,7 +105,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(found.code).toBe(1);
   });
 
-  test('what the user may not is named, with the rule that allows it', async () => {
+  test('a missing permission is named, with the rule that grants it', async () => {
     const fleet = await openFleet(redis().url);
     const rules = [
       'on',
@@ -131,7 +131,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(found.code).toBe(1);
   });
 
-  test('a user of other keys may use nothing here', async () => {
+  test('a user who is limited to other keys may use nothing', async () => {
     const fleet = await openFleet(redis().url);
     await addUser(fleet.redis, 'app', ['on', '>geheim', '~other:*', '&other:*', '+@all']);
     const found = await examine(fleet, `unix://app:geheim@${redis().socket}`);
@@ -182,7 +182,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(found.code).toBe(1);
   });
 
-  test.skipIf(!hasTerminal)('on a terminal it has colours, unless NO_COLOR says otherwise', async () => {
+  test.skipIf(!hasTerminal)('on a terminal the output has colours, unless NO_COLOR is set', async () => {
     const fleet = await openFleet(redis().url);
     const args = ['doctor', '--url', fleet.url, '--docket', fleet.name];
     expect((await finished(startOnTerminal(args))).output).toContain('\u001b[32mok');

@@ -35,7 +35,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     await redis.zadd(key('schedule'), 'XX', 1, 'kk');
   }
 
-  test('it follows an execution from scheduled to completed by push alone', async () => {
+  test('follows an execution from scheduled to completed by push alone', async () => {
     const fleet = await openFleet(redis().url);
     const seen = await commandsOf(redis().url);
     await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
@@ -71,7 +71,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     ]);
   });
 
-  test('it says for what limit an execution waits', async () => {
+  test('shows the limit that an execution waits for', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1, concurrency: 2, tasks: fixture('limits.js') });
     await fleet.docket.add('each', { probe: fleet.probe, value: 'ada', how: 'hold' }, { key: 'first' });
@@ -88,7 +88,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(JSON.parse((await finished(programs)).output.trim().split('\n').at(-1)!).waitingFor).toBeNull();
   });
 
-  test('while nothing happens it asks for nothing but every 5 s', async () => {
+  test('sends a command only every 5 s while nothing happens', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -110,7 +110,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 143, errors: '' });
   });
 
-  test('an execution that fails: exit code 3, and why', async () => {
+  test('exits with 3 when the execution fails, and shows why', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('fail', { message: 'no luck' }, { key: 'k', when: '1s' });
     const shell = watch(fleet);
@@ -121,7 +121,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(code).toBe(3);
   });
 
-  test('an execution that is cancelled: exit code 4', async () => {
+  test('exits with 4 when the execution is cancelled', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -130,7 +130,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/\ncancelled/) });
   });
 
-  test('an execution whose key is taken by a newer one: exit code 5', async () => {
+  test('exits with 5 when a newer execution takes the key', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -141,7 +141,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 5, errors: problem });
   });
 
-  test('an execution that nobody knows, before or any more: exit code 5', async () => {
+  test('exits with 5 when the execution is unknown, from the start or later', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     const problem = /^docket: there is no execution 'k'.*\n$/;
@@ -156,7 +156,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 5, errors: expect.stringMatching(problem) });
   });
 
-  test('an execution that ended before is told at once', async () => {
+  test('shows an ended execution at once', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     await (await fleet.docket.add('noop', {}, { key: 'k' })).result();
@@ -167,7 +167,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(eventsOf(json).map(({ type }) => type)).toEqual(['state']); // it has used no progress
   });
 
-  test('an execution without state cannot be watched', async () => {
+  test('refuses an execution without state', async () => {
     const fleet = await openFleet(redis().url, { executionTtl: 0 });
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -176,7 +176,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(code).toBe(1);
   });
 
-  test('it survives a restart of Redis', async () => {
+  test('survives a restart of Redis', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
     await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
@@ -194,7 +194,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     );
   });
 
-  test('whoever reads may go: it ends without a word', async () => {
+  test('ends silently when its reader closes the pipe', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -204,7 +204,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 141, errors: '' });
   });
 
-  test('add --wait follows what it added, and shows the result', async () => {
+  test('is what add --wait does with its execution, whose result it shows', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     const args = ['add', 'echo', '{"value": {"answer": [42]}}', '--wait', ...common(fleet)];
@@ -225,7 +225,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     () => {
       const watchThere = (fleet: Fleet) => startOnTerminal(['watch', 'k', ...common(fleet)]);
 
-      test('a bar shows state, percentage, message, time and worker, live', async () => {
+      test('shows a live bar with state, percentage, message, time and worker', async () => {
         const fleet = await openFleet(redis().url);
         await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
         const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1h' });
@@ -250,7 +250,7 @@ describeOnOwnRedis('docket watch', (redis) => {
         expect(shell.output()).toContain('\u001b[?25h'); // the cursor is back
       });
 
-      test('Ctrl-C ends the watch, not the execution, and gives the cursor back', async () => {
+      test('ends on Ctrl-C, gives the cursor back, and leaves the execution alone', async () => {
         const fleet = await openFleet(redis().url);
         fleet.leavesWork();
         const execution = await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -263,7 +263,7 @@ describeOnOwnRedis('docket watch', (redis) => {
         expect(execution.state).toBe('scheduled');
       });
 
-      test('the ends have their exit codes there, too', async () => {
+      test('exits with the same codes', async () => {
         const fleet = await openFleet(redis().url);
         await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
         const shell = watchThere(fleet);
@@ -272,7 +272,7 @@ describeOnOwnRedis('docket watch', (redis) => {
         expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/cancelled\s*$/) });
       });
 
-      test('a bar survives a restart of Redis', async () => {
+      test('draws the bar again after a restart of Redis', async () => {
         const fleet = await openFleet(redis().url);
         await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
         await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });

@@ -75,19 +75,24 @@ export function describeBothModes(name: string, suite: (url: () => string, threa
 }
 
 function describeWith(name: string, threads: number, suite: (url: () => string, threads: number) => void): void {
-  describeEachServer(threads === 0 ? `${name} (threads: 0)` : name, (url) => suite(url, threads));
+  describeEachServer(threads === 0 ? labelled(name, 'threads: 0') : name, (url) => suite(url, threads));
 }
 
 /** What is not on the one real Redis says so in its name. */
 function describeOn(kind: Kind, name: string, suite: (url: () => string) => void): void {
   if (kind === 'redis' && REDIS_BINARY === null) return leaveOut(name, () => suite(() => ''));
-  describe(kind === 'redis' ? name : `${name} (embedded)`, () => {
+  describe(kind === 'redis' ? name : labelled(name, 'embedded'), () => {
     let server: TestServer;
     beforeAll(async () => {
       server = kind === 'redis' ? await sharedRedis() : startEmbedded();
     });
     suite(() => server.url);
   });
+}
+
+/** A name with a label, put before the mark at its end if there is one. */
+export function labelled(name: string, label: string): string {
+  return name.replace(/([:,]?)$/, ` (${label})$1`);
 }
 
 function leaveOut(name: string, suite: () => void): void {

@@ -3,7 +3,7 @@
 import type { Docket } from 'docket';
 import { Worker } from 'docket/worker';
 import { type Stage, setStage, silent } from './stage.js';
-import { describeOnAnyServer, describeOnEmbedded } from './suites.js';
+import { describeOnAnyServer, describeOnEmbedded, labelled } from './suites.js';
 
 /** The module with the tasks, as a worker is told of it. */
 export const TASKS = new URL('../fixtures/tasks/tutorial.js', import.meta.url);
@@ -26,6 +26,6 @@ export function describeTutorial(name: string, chapter: (tutorial: Tutorial) => 
         new Worker(docket, { tasks: TASKS, threads, minimumCheckInterval: '50ms', logger: silent }),
     });
   };
-  describeOnEmbedded(`${name} (threads: 0)`, tellWith(0));
+  describeOnEmbedded(labelled(name, 'threads: 0'), tellWith(0));
   describeOnAnyServer(name, tellWith(1));
 }

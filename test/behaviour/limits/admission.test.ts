@@ -129,7 +129,7 @@ function again(
 
 const slot = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });
 
-describeEachServer('slots', (url) => {
+describeEachServer('permits', (url) => {
   const LIMITS = ['A', 'B', 'C', 'D'] as const;
 
   type Step =
@@ -153,7 +153,7 @@ describeEachServer('slots', (url) => {
     { arbitrary: picked, weight: 4 },
   );
 
-  test('of up to three limits each are never exceeded, never in vain, and all given back', {
+  test('of up to three limits each are never exceeded, never held in vain, and all released', {
     timeout: 60_000,
   }, async () => {
     const isEmbedded = url().startsWith('memory:');
@@ -280,7 +280,7 @@ describeEachServer('slots', (url) => {
     }
   }
 
-  test('that many wait for in vain are served by a scheduler when one script would have to do too much', async () => {
+  test('that many waiters cannot use are passed on by a scheduler when it is too much for one script', async () => {
     const bench = await openBench(url());
     const both = [slot('A'), slot('B')];
     const needs = new Map<string, AdmissionCheck[]>();
@@ -315,7 +315,7 @@ describeEachServer('slots', (url) => {
     }
   });
 
-  test('of one that was delivered again are its successor’s: a late settle gives nothing back', async () => {
+  test('of a redelivered execution belong to its successor: a late settle releases nothing', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
     for (const key of ['held', 'waits', undefined]) await bench.add(key);
@@ -340,7 +340,7 @@ describeEachServer('slots', (url) => {
     expect(await bench.left()).toEqual([]);
   });
 
-  test('whose entries vanished are given back by the sweep', async () => {
+  test('whose entries have vanished are released by the sweep', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A', 2)];
     for (let i = 0; i < 4; i++) await bench.add();
@@ -368,7 +368,7 @@ describeOnAnyServer('a rate limit', (url) => {
     return pairs.filter((_, i) => i % 2 === 1).map(Number);
   };
 
-  test.each([1, 3])('of %i books places in order of arrival, so that no window has more', async (max) => {
+  test.each([1, 3])('of %i books starts in order of arrival, so that no window has more', async (max) => {
     const bench = await openBench(url());
     const keys: string[] = [];
     for (let i = 0; i < 20; i++) keys.push(await bench.add(i % 2 === 0 ? `k${i}` : undefined));
@@ -388,7 +388,7 @@ describeOnAnyServer('a rate limit', (url) => {
     expect(due).toEqual(times.slice(max));
   });
 
-  test('counts a retry, and the same attempt once however often it is delivered', async () => {
+  test('counts a retry, but an attempt only once however often it is delivered', async () => {
     const bench = await openBench(url());
     for (const key of ['k', undefined]) {
       const before = (await booked(bench)).length;
@@ -407,7 +407,7 @@ describeOnAnyServer('a rate limit', (url) => {
     }
   });
 
-  test('does not drop an attempt that was let in, however long ago', async () => {
+  test('does not drop an attempt that it has admitted, however long ago', async () => {
     const bench = await openBench(url());
     const gate: AdmissionCheck = { ...rate(1, 'drop'), perMs: 20 } as AdmissionCheck;
     await bench.add('long');

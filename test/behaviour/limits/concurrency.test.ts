@@ -26,7 +26,7 @@ async function untilSplit(fleet: Fleet, running: number, waitingCount: number): 
 }
 
 describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsState }) => {
-  test('lets so many run at once for each value, and no more, on two workers', async () => {
+  test('lets its maximum run at once for each value, and no more, on two workers', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads, threads);
     const values = ['a', 'b', 'c'];
@@ -43,7 +43,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     expect(await visits(fleet)).toHaveLength(2 * 72);
   });
 
-  test('counts a task as a whole, and other tasks not at all', async () => {
+  test('without a parameter counts the whole task, and no other task', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     await addInOrder(
@@ -59,7 +59,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     await untilNothingIsHeld(fleet);
   });
 
-  test('counts together what shares a scope, whatever the argument is called', async () => {
+  test('counts tasks of one scope together, whatever their arguments are called', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
@@ -78,7 +78,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     await untilNothingIsHeld(fleet);
   });
 
-  test('tells values apart by type, and long ones by all of their text', async () => {
+  test('distinguishes values by type, and long ones by their whole text', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const long = 'x'.repeat(100);
@@ -101,7 +101,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     await untilNothingIsHeld(fleet);
   });
 
-  test('can be stacked: who runs has a slot in each, and who waits has none', async () => {
+  test('can be stacked: a running execution has a permit of each, and a waiter has none', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const groups = [
@@ -139,7 +139,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     ['undefined', { value: undefined }, 'which is'],
     ['a record', { value: { id: 1 } }, 'which is'],
     ['a list', { value: [1] }, 'which is'],
-  ])('fails an execution whose argument is %s, once, with the arguments there are', async (_, args, problem) => {
+  ])('fails an execution whose argument is %s, once, and names the arguments it has', async (_, args, problem) => {
     const fleet = await openFleet(url(), options);
     const { lines } = await fleet.worker({ tasks: LIMITED, threads });
     const execution = await fleet.docket.add('eachAgain', { probe: fleet.probe, other: 1, ...args });
@@ -165,7 +165,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     expect(lines.filter(({ message }) => message.includes('LimitArgumentError'))).toHaveLength(1);
   });
 
-  test('that a deploy widens serves who waits, and then has more room', async () => {
+  test('that a deploy widens serves its waiters, and then has more room', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:narrow`, threads, concurrency: 10 });
     await addHolder(fleet, 'deployed');
@@ -188,7 +188,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     await untilNothingIsHeld(fleet);
   });
 
-  test('that a deploy narrows is kept by what comes from then on', async () => {
+  test('that a deploy narrows holds for executions that come from then on', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:wide`, threads, concurrency: 10 });
     await addInOrder(fleet, 'deployed', Array(5).fill({ how: 'hold' }));
@@ -205,7 +205,7 @@ describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsSta
     await untilNothingIsHeld(fleet);
   });
 
-  test('that a deploy takes away leaves nobody behind', async () => {
+  test('that a deploy removes leaves no waiter behind', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:narrow`, threads, concurrency: 10 });
     await addHolder(fleet, 'deployed');

@@ -20,9 +20,9 @@ import {
   waiting,
 } from './visits.js';
 
-describeOnRedis('a slot whose holder was lost', (url) => {
+describeOnRedis('a permit whose holder was lost', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'with its process is given to who waits, and the holder waits in its turn (executionTtl $executionTtl)',
+    'with its process goes to a waiter, and the holder waits in its turn (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       const command = fleet.command(['--tasks', LIMITED, '--threads', '2', '--redelivery-timeout', '1s']);
@@ -44,9 +44,9 @@ describeOnRedis('a slot whose holder was lost', (url) => {
   );
 });
 
-describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
+describeOnAnyServer('a permit whose entry was deleted by hand', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'is given back by the next sweep (executionTtl $executionTtl)',
+    'is released by the next sweep (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       await fleet.worker({ tasks: LIMITED, threads: 1, concurrency: 10, redeliveryTimeout: '600ms' });
@@ -64,8 +64,8 @@ describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
   );
 });
 
-describeOnRedis('waiting for a slot', (url) => {
-  test('costs no command: a fleet with all blocked is as quiet as one with nothing to do', async () => {
+describeOnRedis('waiting for a permit', (url) => {
+  test('costs no command: a fleet of waiters is as quiet as one with nothing to do', async () => {
     const fleet = await openFleet(url());
     const options = { tasks: LIMITED, threads: 1, concurrency: 10, minimumCheckInterval: '1s' } as const;
     await Promise.all([fleet.worker(options), fleet.worker(options)]);
@@ -98,7 +98,7 @@ async function commandsWithin({ redis }: Fleet, ms: number): Promise<number> {
   return (await total()) - before;
 }
 
-describeOnRedis('a thousand executions with limits', (url) => {
+describeOnRedis('executions with limits', (url) => {
   const VALUES = 20;
 
   /** Holds all slots of all values, queues behind them, and lets go. */
@@ -156,7 +156,7 @@ describeOnRedis('a thousand executions with limits', (url) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('are not behind five thousand others that came after them', async () => {
+  test('do not wait behind five thousand others that came after them', async () => {
     const fleet = await openFleet(url());
     await twoWorkers(fleet, 2, 2);
     const others = 5_000;

@@ -2,7 +2,7 @@
 
 import type { AddOptions, Call, Execution } from 'docket';
 import { type Fleet, fixture } from '../../support/fleet.js';
-import { describeEachServer, isEveryVariant } from '../../support/suites.js';
+import { describeEachServer, isEveryVariant, labelled } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 export const LIMITED = fixture('limits.js');
@@ -49,7 +49,7 @@ function describeWays(
   suite: (url: () => string, way: Way) => void,
 ): void {
   for (const { threads, options } of ways) {
-    describeEachServer(`${name} (threads: ${threads}, executionTtl: ${options.executionTtl})`, (url) =>
+    describeEachServer(labelled(name, `threads: ${threads}, executionTtl: ${options.executionTtl}`), (url) =>
       suite(url, { threads, options, keepsState: options.executionTtl !== 0 }),
     );
   }
