@@ -45,7 +45,7 @@ export function failureLine(name: string, problem: string): string {
  * Masks the URLs that this process was given. docket's own errors contain no password; this is for errors that quote the
  * command line, where a URL may be anywhere by mistake.
  */
-export function withoutSecrets(text: string, given = [...process.argv.slice(2), process.env.DOCKET_URL ?? '']): string {
+function withoutSecrets(text: string, given = [...process.argv.slice(2), process.env.DOCKET_URL ?? '']): string {
   const urls = given.map((one) => /[a-z][a-z0-9+.-]*:\/\/.*/is.exec(one)?.[0] ?? '');
   return urls.reduce((masked, url) => (url === '' ? masked : masked.replaceAll(url, maskUrl(url))), text);
 }

@@ -10,8 +10,7 @@
  */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 
-// Keys. Each begins with `{docket}:`. A name that ends with a colon is followed by the name of one thing.
-
+/** The keys, behind `{docket}:`. One that ends with a colon is a family: a key, an id or another name follows. */
 export const KEY = {
   /** Stream of the executions that are due, in order of arrival. */
   work: 'work',
@@ -57,16 +56,15 @@ export const KEY = {
   worker: 'worker:',
   /** Text: held by the worker that looks for expired leases, until the next look is due. */
   sweeper: 'sweeper',
-  /** Text: exists while somebody listens for events, who keeps it alive. */
+  /** Text: exists while somebody listens for events. Listeners keep it alive. */
   listeners: 'listeners',
-  /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the server milliseconds of it. */
+  /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
   strikes: 'strikes',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
 
-// Channels, which begin with `{docket}:` as well.
-
+/** The channels, behind `{docket}:` as well. */
 export const CHANNEL = {
   /** Events of one execution, by its key. */
   events: 'events:',
@@ -89,6 +87,7 @@ export const STREAM = {
   front: 'f',
 } as const;
 
+/** The letter of either stream. */
 export type StreamLetter = (typeof STREAM)[keyof typeof STREAM];
 
 /** The first letter of a text that names an execution. A member is one of the first two. */
@@ -103,8 +102,7 @@ export const TAG = {
   superseded: 's',
 } as const;
 
-// The fields of an execution: in its record, in its entry, and while it is parked.
-
+/** Fields of the record of an execution, `run:<key>`. */
 export const RECORD = {
   /** State: `scheduled`, `queued`, `running`, `completed`, `failed` or `cancelled`. */
   state: 's',
@@ -134,7 +132,7 @@ export const RECORD = {
   errorLine: 'y',
 } as const;
 
-/** Fields of the record as well. They belong to one attempt, and are absent until something was reported. */
+/** More fields of the record. They belong to one attempt, and are absent until something was reported. */
 export const PROGRESS = {
   /** What the attempt itself has counted. Only the owner of the entry writes it, and always as a whole. */
   counted: 'i',
@@ -148,6 +146,7 @@ export const PROGRESS = {
   updated: 'v',
 } as const;
 
+/** Fields of an entry. Fields that a version does not know travel on with the execution. */
 export const ENTRY = {
   /** Key, when there is a record. */
   key: 'k',
@@ -176,6 +175,7 @@ export const ENTRY = {
 /** Put before the name of an entry's field while the execution is parked, in its record or under `parked:<id>`. */
 export const PARKED_PREFIX = 'p';
 
+/** Fields of a parked execution that scripts name. It has all other fields of its entry too, behind the prefix. */
 export const PARKED = {
   /** The message, as in the entry. */
   message: ENTRY.message,
@@ -205,10 +205,10 @@ export const STAGE = {
   'attempt-admitted': '3',
 } as const;
 
+/** How far an execution has got through the limits of its task, in words. */
 export type AdmissionStage = keyof typeof STAGE;
 
-// Fields of the other hashes, and of the stream `quarantine`.
-
+/** Fields of the hash `debounce:<name>`. */
 export const DEBOUNCE = {
   /** Member of the submission that is to run. */
   winner: 'winner',
@@ -218,6 +218,7 @@ export const DEBOUNCE = {
   ttl: 'ttl',
 } as const;
 
+/** Fields of the hash `worker:<consumer>`. */
 export const WORKER = {
   /** Name of the worker, which others may share. */
   name: 'name',
@@ -237,6 +238,7 @@ export const WORKER = {
   seen: 'seen',
 } as const;
 
+/** Fields of an entry of the stream `quarantine`. */
 export const QUARANTINE = {
   /** Key or id of the execution. Empty when it is not known. */
   key: 'key',
@@ -246,12 +248,13 @@ export const QUARANTINE = {
   message: 'message',
 } as const;
 
+/** Fields of the hash `strikes` beside the strikes themselves. */
 export const STRIKES = {
   /** Number of the last change of the list, from the generations. */
   version: 'version',
 } as const;
 
-// What TypeScript and the scripts tell each other, and what is published.
+// Arguments of scripts, and the contents of events.
 
 /** Fields of the record that are the lines of a state event, in this order. The line of an absent field is empty. */
 export const EVENT_FIELDS = [
@@ -303,7 +306,7 @@ export const SETTLEMENT_WIDTH = {
   followed: 5,
 } as const;
 
-/** Changes of the strikes. */
+/** Changes of the strikes, as arguments and as they are published. */
 export const CHANGE = {
   /** Something was struck. */
   strike: '+',

@@ -19,7 +19,7 @@ import type { ThreadScope } from './scope.js';
 /**
  * The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere.
  */
-export class InterruptedError extends Error {
+class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   constructor() {
     super('the worker stops or has lost the lease, so this attempt must end: the execution runs again elsewhere');

@@ -1,6 +1,6 @@
 /**
- * What other versions of docket have written to Redis runs here, and what is written here they can read. All of it is in
- * literal letters, as the first version wrote them: this file must not use the schema, and must not change with it.
+ * This version runs what other versions of docket have written to Redis, and writes what they can read. The keys and
+ * fields are literal letters, as the first version wrote them: this file must not use the schema, nor change with it.
  */
 import { concurrencyLimit, debounce, rateLimit, retry, type TaskContext, task } from 'docket';
 import { Packr } from 'msgpackr';
@@ -142,7 +142,7 @@ describeEachServer('on the wire,', (url) => {
     await redis.del(...['running', 'completed', 'failed', 'waiting'].map((key) => stage.key(`run:${key}`)));
   });
 
-  test('an execution comes off the schedule with all its fields, even unknown ones', async () => {
+  test('an execution that is due leaves the schedule with all its fields, even those that are not known here', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     const due = (await nowMs()) - 1_000;
@@ -164,7 +164,7 @@ describeEachServer('on the wire,', (url) => {
     expect(runs.sort()).toEqual(['k1 1', 'l1 1']);
   });
 
-  test('an execution of a lost worker is redelivered with all its fields, and counts its progress anew', async () => {
+  test('a delivery of a lost worker is redelivered with all its fields, and counts its progress anew', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     const recorded = await queue('k1', 'free', 'work', { d: '3', later: 'unknown' });
@@ -210,7 +210,7 @@ describeEachServer('on the wire,', (url) => {
     expect(await stage.keys()).not.toContain('limit:one');
   });
 
-  test('the fields of a limit count: a winner, a booking, a start', async () => {
+  test('a winner of a debounce, a booking and a start under a rate are taken for what they are', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     const due = (await nowMs()) - 1;
@@ -267,7 +267,7 @@ describeEachServer('on the wire,', (url) => {
     await redis.del(stage.key('run:k2'));
   });
 
-  test('entries and records are written with the letters that other versions read', async () => {
+  test('docket writes the letters that other versions read', async () => {
     const redis = await stage.redis();
     const docket = stage.docket();
     const lean = stage.docket({ executionTtl: 0 });

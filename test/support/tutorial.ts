@@ -6,7 +6,7 @@ import { type Stage, setStage, silent } from './stage.js';
 import { describeOnAnyServer, describeOnEmbedded, labelled } from './suites.js';
 
 /** The module with the tasks, as a worker is told of it. */
-export const TASKS = new URL('../fixtures/tasks/tutorial.js', import.meta.url);
+const TASKS = new URL('../fixtures/tasks/tutorial.js', import.meta.url);
 
 export interface Tutorial {
   /** Where the docket of this test is. */

@@ -14,7 +14,7 @@ export function luaNames(schema) {
 }
 
 /** What a name of TypeScript is called in Lua. */
-export function snakeCase(name) {
+function snakeCase(name) {
   return name.replace(/-/g, '_').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 

@@ -7,7 +7,7 @@
 local prefix = ARGV[1]
 --@include generation
 
--- Counts entries that are gone, too.
+-- Returns the id of the last entry that was added, even if it is gone.
 local function last_id(stream)
   if redis.call('EXISTS', stream) == 1 then
     local info = redis.call('XINFO', 'STREAM', stream)

@@ -3,6 +3,7 @@
  * each in the order of its stream, so that a woken waiter is not behind everything that was read ahead.
  */
 import { Queue } from '../../core/queue.js';
+import { STREAM } from '../../redis/schema.js';
 import type { Delivery } from '../delivery.js';
 
 export class DeliveryQueue implements Iterable<Delivery> {
@@ -46,6 +47,6 @@ export class DeliveryQueue implements Iterable<Delivery> {
   }
 
   #queueOf({ token }: Delivery): Queue<Delivery> {
-    return token.startsWith('f') ? this.#front : this.#work;
+    return token.startsWith(STREAM.front) ? this.#front : this.#work;
   }
 }
