@@ -1,8 +1,16 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** The built package: tests meet it as its users do, loaded by Node itself. Threads and child processes need it built. */
 const built = (file: string) => fileURLToPath(new URL(`./dist/src/${file}`, import.meta.url));
+
+/** Tests that replace modules: they need a process that has not loaded these before. */
+const replacing = readdirSync(built('../../test'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.ts'))
+  .filter((file) => /\bvi\.(?:do)?[mM]ock\(/.test(readFileSync(join(built('../../test'), file), 'utf8')))
+  .map((file) => `test/${file.replaceAll('\\', '/')}`);
 
 export default defineConfig({
   resolve: {
@@ -12,13 +20,26 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
-    globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
     maxWorkers: 3, // on two cores: tests also wait
+    expect: { requireAssertions: true, poll: { timeout: 20_000, interval: 20 } },
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],
+    projects: [
+      {
+        extends: true,
+        // A process runs many files: it loads the package once, and has one Redis.
+        test: {
+          name: 'docket',
+          include: ['test/**/*.test.ts'],
+          exclude: replacing,
+          isolate: false,
+          globalSetup: 'test/support/temporary.ts',
+        },
+      },
+      { extends: true, test: { name: 'replacing modules', include: replacing, isolate: true } },
+    ],
   },
 });

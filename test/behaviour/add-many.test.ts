@@ -1,7 +1,7 @@
 import { call, collection, PartialAddError, task } from 'docket';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
 const other = task('other', (_args: { n?: number }) => {});
@@ -9,7 +9,7 @@ const other = task('other', (_args: { n?: number }) => {});
 describeEachServer('addMany', (url) => {
   const stage = setStage(url);
 
-  test('answers with a handle for each call, in their order', async () => {
+  test('returns a handle for each call, in the order of the calls', async () => {
     const calls = [
       call(note, { n: 0 }),
       call(other, { n: 1 }, { key: 'b', when: '1h' }),
@@ -23,7 +23,7 @@ describeEachServer('addMany', (url) => {
     expect([handles[1]!.key, handles[2]!.key]).toEqual(['b', 'c']);
   });
 
-  test('keeps the order of handles when only some of the executions need a record', async () => {
+  test('keeps the order of handles when only some executions need a record', async () => {
     const kinds = [{ when: '1h' }, {}, { key: 'first' }, {}, { when: '1h', key: 'second' }, {}] as const;
     const calls = Array.from({ length: 600 }, (_, n) => {
       const kind = kinds[n % kinds.length]!;
@@ -35,7 +35,7 @@ describeEachServer('addMany', (url) => {
     calls.forEach((c, n) => void (c.options?.key && expect(handles[n]!.key).toBe(c.options.key)));
   });
 
-  test('an execution that is under way, or earlier in the batch, keeps its key', async () => {
+  test('leaves a key to the execution that has it, in the docket or earlier in the batch', async () => {
     const docket = stage.docket();
     await docket.add(note, { n: 0 }, { key: 'taken' });
     const handles = await docket.addMany([
@@ -51,7 +51,7 @@ describeEachServer('addMany', (url) => {
     expect(handles.map(({ args }) => args)).toEqual([{ n: 0 }, { n: 2 }, { n: 2 }]);
   });
 
-  test('runs in the order of the calls', async () => {
+  test('adds executions that run in the order of the calls', async () => {
     const started: number[] = [];
     const record = task('record', ({ n }: { n: number }) => void started.push(n));
     await stage.docket().addMany(Array.from({ length: 1_000 }, (_, n) => call(record, { n })));
@@ -59,11 +59,11 @@ describeEachServer('addMany', (url) => {
     expect(started).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
   });
 
-  test('an empty batch is answered without a trip', async () => {
+  test('sends nothing for an empty batch', async () => {
     expect(await stage.docket({ url: 'unix:///nowhere/redis.sock' }).addMany([])).toEqual([]);
   });
 
-  test('takes whatever can be iterated', async () => {
+  test('takes any iterable', async () => {
     function* calls() {
       for (let n = 0; n < 3; n++) yield call(note, { n });
     }
@@ -81,7 +81,7 @@ describeEachServer('addMany', (url) => {
     expect(await stage.keys()).toEqual([]);
   });
 
-  test('a batch of more than a mebibyte arrives whole', async () => {
+  test('delivers a batch of more than a mebibyte whole', async () => {
     const length = task('length', ({ text }: { text: string }) => text.length);
     const sizes = Array.from({ length: 40 }, (_, i) => 100_000 + i);
     const handles = await stage.docket().addMany(sizes.map((size) => call(length, { text: 'x'.repeat(size) })));
@@ -89,7 +89,7 @@ describeEachServer('addMany', (url) => {
     expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(sizes);
   });
 
-  test('says what is missing when part of the batch could not be written', async () => {
+  test('reports what is missing when part of the batch could not be written', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     const redis = await stage.redis();
     await redis.lpush(stage.key('generation'), 'not a number'); // needed by executions with a record only
@@ -109,7 +109,7 @@ describeEachServer('addMany', (url) => {
   });
 });
 
-describeRealServer('addMany', (url) => {
+describeOnRedis('addMany', (url) => {
   const stage = setStage(url);
 
   test('sends 256 calls, or a mebibyte, in a script', async () => {
@@ -124,7 +124,7 @@ describeRealServer('addMany', (url) => {
     expect(await sha()).toBe(4 + 6); // two of them fit a mebibyte
   });
 
-  test('runs in the order of the calls while the server is still to learn the scripts', async () => {
+  test('keeps the order of the calls while the server has yet to learn the scripts', async () => {
     const redis = await stage.redis();
     const started: number[] = [];
     const record = task('record', ({ n }: { n: number }) => void started.push(n));
@@ -137,7 +137,7 @@ describeRealServer('addMany', (url) => {
     }
   });
 
-  test('a generation is later than all before it within and across batches', async () => {
+  test('gives each execution a later generation than all before it, within and across batches', async () => {
     const docket = stage.docket();
     const handles = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n }, { key: `k${n}` })));
     const generations = await Promise.all(handles.map(async ({ key }) => Number((await stage.record(key)).g)));

@@ -1,8 +1,8 @@
 import { type Execution, task } from 'docket';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number }) => {});
@@ -10,7 +10,7 @@ const note = task('note', (_args: { n?: number }) => {});
 describeEachServer('add', (url) => {
   const stage = setStage(url);
 
-  test('answers with a handle of what was placed', async () => {
+  test('returns a handle of the execution it placed', async () => {
     const before = Date.now();
     const execution = await stage.docket().add(note, { n: 1 }, { key: 'k' });
     expect(execution).toMatchObject({
@@ -29,7 +29,7 @@ describeEachServer('add', (url) => {
     expect(execution.when.getTime()).toBeLessThanOrEqual(Date.now() + 1);
   });
 
-  test('a handle shows the record once it was read anew', async () => {
+  test('returns a handle that shows the record once it is synced', async () => {
     const docket = stage.docket();
     const execution = await docket.add(note, { n: 1 });
     const worker = stage.work({ note });
@@ -42,7 +42,7 @@ describeEachServer('add', (url) => {
     expect(completed).toBeGreaterThanOrEqual(started!);
   });
 
-  test('an execution that waits is found with its arguments', async () => {
+  test('adds an execution that can be found with its arguments while it waits', async () => {
     const docket = stage.docket();
     const when = new Date('2100-01-01');
     await docket.add(note, { n: 1 }, { key: 'now' });
@@ -51,14 +51,14 @@ describeEachServer('add', (url) => {
     expect(await docket.getExecution('later')).toMatchObject({ state: 'scheduled', args: { n: 2 }, when });
   });
 
-  test('a task is added by its name as well', async () => {
+  test('takes the name of a task as well', async () => {
     const docket = stage.docket({ tasks: { note } });
     const execution = await docket.add('note', { n: 3 });
     await stage.finish({ note });
     expect(await execution.result()).toBeUndefined();
   });
 
-  test('arguments may be left out', async () => {
+  test('needs no arguments', async () => {
     const seen: unknown[] = [];
     const bare = task('bare', (args: {}) => void seen.push(args));
     await stage.docket().add(bare);
@@ -66,7 +66,7 @@ describeEachServer('add', (url) => {
     expect(seen).toEqual([{}]);
   });
 
-  test('executions start in the order in which they were added', async () => {
+  test('adds executions that start in the order of the adds', async () => {
     const started: number[] = [];
     const record = task('record', ({ n }: { n: number }) => void started.push(n));
     const docket = stage.docket();
@@ -76,7 +76,7 @@ describeEachServer('add', (url) => {
     expect(started).toEqual(Array.from({ length: 605 }, (_, n) => n));
   });
 
-  test('each of many concurrent adds gets the handle of its own execution', async () => {
+  test('returns to each of many concurrent callers the handle of its own execution', async () => {
     const docket = stage.docket();
     const double = task('double', ({ n }: { n: number }) => 2 * n);
     const executions = await Promise.all(Array.from({ length: 700 }, (_, n) => docket.add(double, { n })));
@@ -86,7 +86,7 @@ describeEachServer('add', (url) => {
     expect(results).toEqual(executions.map((_, n) => 2 * n));
   });
 
-  test('adds of every kind that are made at once each get their own answer', async () => {
+  test('gives adds of every kind that are made at once each their own answer', async () => {
     const docket = stage.docket({ executionTtl: 0 }); // keyed ones need a record, others do not
     await docket.add(note, {}, { key: 'taken' });
     const kinds = [{}, { key: 'taken' }, { when: '1h' }, { key: 'free' }, { key: 'taken', when: '1h' }, {}] as const;
@@ -103,7 +103,7 @@ describeEachServer('add', (url) => {
     expect([1, 3, 4].map((i) => added[i]!.key)).toEqual(['taken', 'free', 'taken']);
   });
 
-  test('an invalid add spoils nothing for those made with it', async () => {
+  test('spoils nothing for other adds when one of them is invalid', async () => {
     const docket = stage.docket();
     const [valid, invalid, other] = await Promise.allSettled([
       docket.add(note, { n: 1 }),
@@ -114,7 +114,7 @@ describeEachServer('add', (url) => {
     expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(2);
   });
 
-  test('of many producers that add one key at once, exactly one is the first', async () => {
+  test('lets exactly one of many producers be the first that adds a key', async () => {
     const dockets = Array.from({ length: 4 }, () => stage.docket());
     const added = await Promise.all(
       Array.from({ length: 40 }, (_, i) => dockets[i % 4]!.add(note, { n: i }, { key: 'contested' })),
@@ -125,7 +125,7 @@ describeEachServer('add', (url) => {
     for (const { args } of added) expect(args).toEqual(first[0]!.args);
   });
 
-  test('a later placement has a higher generation, whatever the key', async () => {
+  test('gives a later placement a higher generation, whatever the key', async () => {
     const docket = stage.docket();
     const generations: number[] = [];
     for (let round = 0; round < 3; round++) {
@@ -141,7 +141,7 @@ describeEachServer('add', (url) => {
     expect(generations).toHaveLength(9);
   });
 
-  test('generations go on from the counter when the clock of the server has fallen behind it', async () => {
+  test('takes generations from the counter when the clock of the server has fallen behind it', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const ahead = 4e15;
@@ -151,7 +151,7 @@ describeEachServer('add', (url) => {
     expect([(await stage.record('a')).g, (await stage.record('b')).g]).toEqual([`${ahead + 1}`, `${ahead + 2}`]);
   });
 
-  test('a handle knows which execution it stands for while others take its key', async () => {
+  test('returns a handle that still stands for its execution when others take its key', async () => {
     const docket = stage.docket();
     const held = deferred();
     const hold = task('hold', async ({ n }: { n: number }) => {
@@ -167,10 +167,10 @@ describeEachServer('add', (url) => {
   });
 });
 
-describeRealServer('add', (url) => {
+describeOnRedis('add', (url) => {
   const stage = setStage(url);
 
-  test('a thousand adds that are made at once take a handful of scripts', async () => {
+  test('sends a thousand adds that are made at once in a handful of scripts', async () => {
     const docket = stage.docket();
     await docket.add(note);
     const redis = await stage.redis();
@@ -179,7 +179,7 @@ describeRealServer('add', (url) => {
     expect(await scriptCalls(redis)).toBe(4); // 256 adds each
   });
 
-  test('adds that are made while others are on their way collect into batches', async () => {
+  test('collects adds into batches while others are on their way', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     await docket.add(note);
     const redis = await stage.redis();
@@ -194,7 +194,7 @@ describeRealServer('add', (url) => {
     expect(await redis.xlen(stage.key('work'))).toBe(1_001);
   });
 
-  test('a script that the server has forgotten is loaded again', async () => {
+  test('loads a script again that the server has forgotten', async () => {
     const docket = stage.docket();
     await docket.add(note, {}, { key: 'a' });
     await (await stage.redis()).script('FLUSH');

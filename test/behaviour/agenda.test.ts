@@ -1,7 +1,7 @@
 import { Agenda, collection, TaskNotFoundError, task } from 'docket';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 const note = task('note', (_args: { n: number }) => {});
 const tasks = collection(note);

@@ -2,10 +2,10 @@
 import { TimeoutError } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Fleet, fixture, type Line, openFleet, recordingLogger, startCommand } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { type Fleet, fixture, openFleet, startCommand } from '../support/fleet.js';
+import { type Line, recordingLogger } from '../support/logger.js';
 import { takeNotes } from '../support/notes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const LOGGING = fixture('logging.js');
@@ -28,7 +28,7 @@ async function logging(fleet: Fleet, level: 'debug' | 'info', options: WorkerOpt
 const about = (lines: readonly Line[], key: string) => lines.filter(({ fields }) => fields.key === key);
 
 describeEachMode('an attempt', (url, threads) => {
-  test('is told at its start and its end, with all that is needed to find it', async () => {
+  test('is logged at its start and its end, with all that is needed to find it', async () => {
     const fleet = await openFleet(url());
     const lines = await logging(fleet, 'debug', { threads, name: 'w' });
     const args = { orderId: 17, items: ['a', 'b'], card: SECRET, fails: 1 };
@@ -69,7 +69,7 @@ describeEachMode('an attempt', (url, threads) => {
     expect(JSON.stringify(lines)).not.toContain(SECRET);
   });
 
-  test('shows no argument that its task does not name', async () => {
+  test('is logged without the arguments that its task does not name', async () => {
     const fleet = await openFleet(url());
     const lines = await logging(fleet, 'debug', { threads });
     await (await fleet.docket.add('silent', { secret: SECRET }, { key: 'k' })).result();
@@ -78,7 +78,7 @@ describeEachMode('an attempt', (url, threads) => {
     expect(JSON.stringify(lines)).not.toContain(SECRET);
   });
 
-  test('is not told at all to those who asked for less; what its body says is', async () => {
+  test('is not logged at a higher level, but what its body logs is', async () => {
     const fleet = await openFleet(url());
     const lines = await logging(fleet, 'info', { threads });
     const executions = Array.from({ length: 20 }, (_, i) => fleet.docket.add('silent', {}, { key: `k${i}` }));
@@ -89,7 +89,7 @@ describeEachMode('an attempt', (url, threads) => {
     expect(levels.filter(([, message]) => message !== 'looking closely')).toEqual([['info', 'charging']]);
   });
 
-  test('says its last words when its worker ends', async () => {
+  test('does not lose its last lines when its worker ends', async () => {
     const fleet = await openFleet(url());
     const { stop, lines } = await fleet.worker({ tasks: LOGGING, threads });
     await (await fleet.docket.add('partingChatter')).result();
@@ -99,7 +99,7 @@ describeEachMode('an attempt', (url, threads) => {
   });
 });
 
-describeOnAnyServer('what an attempt says before its thread ends', (url) => {
+describeOnAnyServer('what an attempt logs before its thread ends', (url) => {
   test('is not lost with it', async () => {
     const fleet = await openFleet(url());
     const options = { tasks: LOGGING, threads: 2, abortGrace: '100ms', maxDeliveries: 1 } as const;
@@ -116,9 +116,9 @@ describeOnAnyServer('what an attempt says before its thread ends', (url) => {
   });
 });
 
-describeOnRedis('many threads that log many lines at once', (redis) => {
-  test('lose none, and break none', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('many threads that log many lines at once', (url) => {
+  test('lose no line and break none', async () => {
+    const fleet = await openFleet(url());
     const [executions, lines] = [8, 500];
     const padding = 'é'.repeat(300);
     for (let i = 0; i < executions; i++) {
@@ -126,7 +126,7 @@ describeOnRedis('many threads that log many lines at once', (redis) => {
     }
     const flags = ['--threads', '4', '--concurrency', '8', '--logging-format', 'json', '--logging-level', 'debug'];
     const command = startCommand([
-      ...['--url', redis().url, '--docket', fleet.name, '--tasks', LOGGING, '--until-finished'],
+      ...['--url', url(), '--docket', fleet.name, '--tasks', LOGGING, '--until-finished'],
       ...flags,
     ]);
     onTestFinished(() => void command.process.kill('SIGKILL'));

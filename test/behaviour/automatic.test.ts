@@ -1,15 +1,17 @@
 /** Chains that workers start by themselves: once, again when they were lost, and not once they were ended. */
+
 import { expect, test } from 'vitest';
-import { type Seed, seedChains } from '../../src/redis/chain-store.js';
-import { keysOf } from '../../src/redis/keys.js';
-import { encoderFor } from '../../src/wire/codec.js';
-import { encodeEnvelope } from '../../src/wire/envelope.js';
+import type { Seed } from '../../src/redis/chain-store.js';
+import { importBuilt } from '../support/built.js';
 import { CHAINS, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
+import { describeEachServer, describeOnRedis, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
+const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
 
 const HOUR = 3_600_000;
 const SWEEP = { key: 'sweep' } as const;
@@ -35,11 +37,11 @@ async function swept(fleet: Fleet, times: number): Promise<number> {
   return (await pendingMs(fleet, SWEEP))! - run.dueMs;
 }
 
-describeEachMode('an automatic task', (url, threads) => {
+describeWithoutThreads('an automatic task', (url, threads) => {
   const worker = (fleet: Fleet, tasks: string, options = {}) =>
     fleet.worker({ tasks: `${CHAINS}:${tasks}`, threads: Math.min(threads, 1), ...options });
 
-  test('is started at once, and once by all workers that start together', async () => {
+  test('is started at once, and only once by workers that start together', async () => {
     const fleet = await openFleet(url());
     await Promise.all([1, 2, 3].map(() => worker(fleet, 'sweeping')));
     expect(await swept(fleet, 1)).toBe(HOUR);
@@ -50,7 +52,7 @@ describeEachMode('an automatic task', (url, threads) => {
     await end(fleet);
   });
 
-  test('is started again where its record vanished', async () => {
+  test('is started again when its record has vanished', async () => {
     const fleet = await openFleet(url());
     const first = await worker(fleet, 'sweeping');
     await swept(fleet, 1);
@@ -67,7 +69,7 @@ describeEachMode('an automatic task', (url, threads) => {
     ['by its body, which then fails', 'sweepingAndFailing', async () => {}],
     ['as it waits', 'sweeping', (fleet: Fleet) => fleet.docket.cancel('sweep')],
     ['as it runs', 'sweepingSlowly', (fleet: Fleet) => fleet.docket.cancel('sweep')],
-  ])('stays ended (%s) until it is added, or its policy is another one', async (_, tasks, cancel) => {
+  ])('that was ended %s stays ended until it is added or has another policy', async (_, tasks, cancel) => {
     const fleet = await openFleet(url());
     const first = await worker(fleet, tasks);
     if (tasks === 'sweeping') await swept(fleet, 1);
@@ -114,7 +116,7 @@ describeEachMode('an automatic task', (url, threads) => {
     await end(fleet);
   });
 
-  test('is not started by a worker that is told not to, which runs it all the same', async () => {
+  test('is not started by a worker that leaves that to others, but is run by it', async () => {
     const fleet = await openFleet(url());
     await worker(fleet, 'sweeping', { scheduleAutomaticTasks: false });
     const proof = await fleet.docket.add('once', { probe: fleet.probe, value: 'proof' });
@@ -125,7 +127,7 @@ describeEachMode('an automatic task', (url, threads) => {
     await end(fleet);
   });
 
-  test('keeps the key: who adds it meanwhile is told so, and replacing it keeps it going', async () => {
+  test('keeps its key: an add finds it taken, and replacing it keeps it going', async () => {
     const fleet = await openFleet(url());
     await worker(fleet, 'sweeping');
     await swept(fleet, 1);
@@ -137,9 +139,9 @@ describeEachMode('an automatic task', (url, threads) => {
   });
 });
 
-describeOnRedis('an automatic task whose worker is killed', (redis) => {
-  test('goes on with the next one, not doubled by its start', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('an automatic task whose worker is killed', (url) => {
+  test('goes on with the next worker, whose start does not double it', async () => {
+    const fleet = await openFleet(url());
     const env = { CHAINS_PROBE: JSON.stringify(fleet.probe) };
     const args = ['--tasks', `${CHAINS}:sweepingSlowly`, '--threads', '1', '--redelivery-timeout', '500ms'];
     const first = fleet.command(args, env);
@@ -155,8 +157,8 @@ describeOnRedis('an automatic task whose worker is killed', (redis) => {
     await end(fleet);
   });
 
-  test('is left alone by a command that is told to', async () => {
-    const fleet = await openFleet(redis().url);
+  test('is left alone by a docket-worker that leaves it to others', async () => {
+    const fleet = await openFleet(url());
     const command = fleet.command(['--tasks', `${CHAINS}:sweeping`, '--threads', '1', '--no-schedule-automatic-tasks']);
     await command.ready();
     await (await fleet.docket.add('once', { probe: fleet.probe })).result();
@@ -164,7 +166,7 @@ describeOnRedis('an automatic task whose worker is killed', (redis) => {
   });
 });
 
-describeEachServer('the seeding that is repeated', (url) => {
+describeEachServer('seeding', (url) => {
   const EVERY = { fingerprint: 'every 1', dueMs: null, retimedInMs: HOUR };
 
   async function seeding() {
@@ -175,7 +177,7 @@ describeEachServer('the seeding that is repeated', (url) => {
     return { fleet, seed };
   }
 
-  test('starts a chain once, and again where it vanished', async () => {
+  test('starts a chain once, and again when it has vanished', async () => {
     const { fleet, seed } = await seeding();
     expect(await seed(true)).toEqual(['sweep']);
     for (const isStarting of [true, false]) expect(await seed(isStarting)).toEqual([]);
@@ -199,7 +201,7 @@ describeEachServer('the seeding that is repeated', (url) => {
     await end(fleet);
   });
 
-  test('by a worker of the old policy does not bring back what was ended under the new one', async () => {
+  test('with the old policy does not bring back a chain that was ended under the new one', async () => {
     const { fleet, seed } = await seeding();
     await seed(true);
     await seed(true, { fingerprint: 'new' });
@@ -213,7 +215,7 @@ describeEachServer('the seeding that is repeated', (url) => {
     await end(fleet);
   });
 
-  test('sees that a chain that was ended was added again, be it as it runs', async () => {
+  test('sees that a chain that was ended has been added again, even while it runs', async () => {
     const { fleet, seed } = await seeding();
     await seed(true);
     await fleet.docket.cancel('sweep');
@@ -225,7 +227,7 @@ describeEachServer('the seeding that is repeated', (url) => {
     await end(fleet);
   });
 
-  test('does not take a chain for added again that runs and was cancelled', async () => {
+  test('does not take a running chain that was cancelled for one that was added again', async () => {
     const { fleet, seed } = await seeding();
     await seed(true);
     await fleet.redis.hset(fleet.key('run:sweep'), 's', 'running');

@@ -1,7 +1,7 @@
 import { type AddOptions, call, collection, DocketError, task } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 const note = task('note', (_args: { value?: unknown }) => {});
 
@@ -76,7 +76,7 @@ const BAD: readonly [what: string, args: unknown, options: unknown, code: string
   ['an object for a time', {}, { when: {} }, 'INVALID_OPTION', /^when: /],
 ];
 
-describeEachServer('bad input', (url) => {
+describeEachServer('input:', (url) => {
   const stage = setStage(url);
 
   async function refusalOf(adding: () => Promise<unknown>): Promise<DocketError> {
@@ -103,18 +103,18 @@ describeEachServer('bad input', (url) => {
     });
   });
 
-  test('a cycle is no bad input', async () => {
+  test('a cycle is taken', async () => {
     const value: { self?: unknown } = {};
     value.self = value;
     expect((await stage.docket().add(note, { value })).disposition).toBe('scheduled');
   });
 
-  test('the path names the field of a refused value, also as a property', async () => {
+  test('a refused value is named by the path of its field, also as a property', async () => {
     const error = await refusalOf(() => stage.docket().add(note, { value: [{ 'odd key': () => {} }] }));
     expect(error).toMatchObject({ name: 'UnencodableValueError', path: `args.value[0]["odd key"]` });
   });
 
-  test('a payload up to the limit is taken, and the limit is the docket’s', async () => {
+  test('a payload is taken up to the maximum of its docket', async () => {
     const docket = stage.docket({ maxPayloadBytes: 1_000 });
     await docket.add(note, { value: 'x'.repeat(900) });
     const error = await refusalOf(() => docket.add(note, { value: 'x'.repeat(1_000) }));
@@ -126,7 +126,7 @@ describeEachServer('bad input', (url) => {
     expect((await stage.docket().add(note, {}, { key: 'ü'.repeat(256) })).key).toHaveLength(256);
   });
 
-  test('a docket that knows its tasks refuses other names', async () => {
+  test('an unknown task is refused by a docket that knows its tasks', async () => {
     const docket = stage.docket({ tasks: collection(note) });
     const error = await refusalOf(() => docket.add('nota' as never));
     expect(error).toMatchObject({
@@ -155,7 +155,7 @@ describeEachServer('bad input', (url) => {
     expect(await stage.keys()).toEqual([]);
   });
 
-  test.each([[''], ['x'.repeat(513)], [undefined]])('getExecution refuses what cannot be a key', async (key) => {
+  test.each([[''], ['x'.repeat(513)], [undefined]])('what cannot be a key is refused by getExecution', async (key) => {
     const error = await refusalOf(() => stage.docket().getExecution(key as string));
     expect(error).toMatchObject({ code: 'DOCKET_INVALID_OPTION', option: 'key' });
   });

@@ -1,21 +1,25 @@
 /** Cancelling: wherever an execution is, it does not run any more, nobody waits in vain for it, and its key is free. */
 import { ExecutionCancelledError, perpetual, task } from 'docket';
 import { expect, onTestFinished, test } from 'vitest';
-import { keysOf } from '../../src/redis/keys.js';
-import { encoderFor } from '../../src/wire/codec.js';
-import { Envelope, encodeEnvelope } from '../../src/wire/envelope.js';
-import { Delivery } from '../../src/worker/delivery.js';
-import { CancelListener } from '../../src/worker/intake/cancel-listener.js';
-import { closeConnection, openConnection } from '../support/built.js';
+import type { Delivery } from '../../src/worker/delivery.js';
+import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { type Added, addEachWay, CHAINS, left, ran, runsOf } from '../support/chains.js';
 import { killClients } from '../support/clients.js';
-import { type Fleet, openFleet, recordingLogger } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { type Fleet, openFleet } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachMode, describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
+
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
+const { Envelope, encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
+const { Delivery: BuiltDelivery } =
+  await importBuilt<typeof import('../../src/worker/delivery.js')>('worker/delivery.js');
+const { CancelListener } = await importBuilt<typeof import('../../src/worker/intake/cancel-listener.js')>(
+  'worker/intake/cancel-listener.js',
+);
 
 /** Plain and perpetual ones, each in all ways in which executions are kept. */
 async function addAll(fleet: Fleet, args: object, options: { when?: '1h' } = {}): Promise<Added[]> {
@@ -49,7 +53,7 @@ async function expectCancelled(fleet: Fleet, executions: readonly Added[], ended
 describeEachMode('cancelling', (url, threads) => {
   const worker = (fleet: Fleet, concurrency = 16) => fleet.worker({ tasks: CHAINS, threads, concurrency });
 
-  test('what is scheduled removes it', async () => {
+  test('a scheduled execution removes it', async () => {
     const fleet = await openFleet(url());
     const executions = await addAll(fleet, {}, { when: '1h' });
     const ended = results(executions);
@@ -58,7 +62,7 @@ describeEachMode('cancelling', (url, threads) => {
     expect(await fleet.redis.exists(fleet.key('cancelled'))).toBe(0); // nothing to remember
   });
 
-  test('what is queued keeps the worker that comes from running it, and nothing else', async () => {
+  test('a queued execution keeps later workers from running it, and nothing else', async () => {
     const fleet = await openFleet(url());
     const executions = await addAll(fleet, {});
     const ended = results(executions);
@@ -71,7 +75,7 @@ describeEachMode('cancelling', (url, threads) => {
     await waitFor(async () => (await fleet.redis.exists(fleet.key('cancelled'))) === 0); // honoured
   });
 
-  test('what is queued behind a busy worker removes it', async () => {
+  test('an execution that is queued behind a busy worker removes it', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ tasks: CHAINS, threads: Math.min(1, threads), concurrency: 1 });
     const busy = await fleet.docket.add('once', { probe: fleet.probe, how: 'hold' }, { key: 'busy' });
@@ -86,7 +90,7 @@ describeEachMode('cancelling', (url, threads) => {
   });
 
   test.each(['listen', 'loop'].filter((how) => threads > 0 || how !== 'loop'))(
-    'what runs stops it, and its chain (%s)',
+    'a running execution stops it and its chain (%s)',
     async (how) => {
       const fleet = await openFleet(url());
       await fleet.worker({
@@ -106,7 +110,7 @@ describeEachMode('cancelling', (url, threads) => {
     },
   );
 
-  test('what runs and ends all the same lets it count as completed, and ends its chain', async () => {
+  test('an execution that completes all the same ends its chain, and lets it count as completed', async () => {
     const fleet = await openFleet(url());
     await worker(fleet);
     const plain = await addEachWay(fleet, 'once', { how: 'finish', value: 'done' });
@@ -123,7 +127,7 @@ describeEachMode('cancelling', (url, threads) => {
     expect(await runsOf(fleet)).toHaveLength(8);
   });
 
-  test('what waits for its next attempt removes it', async () => {
+  test('an execution that waits for its next attempt removes it', async () => {
     const fleet = await openFleet(url());
     await worker(fleet);
     const executions = await addEachWay(fleet, 'retryingLater', { fails: 99 });
@@ -133,7 +137,7 @@ describeEachMode('cancelling', (url, threads) => {
     await expectCancelled(fleet, executions, ended);
   });
 
-  test('frees the key at once, and what is added then runs, whatever was cancelled under it', async () => {
+  test('frees the key at once, and an execution added afterwards runs, whatever was cancelled under that key', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const lean = fleet.with({ executionTtl: 0 });
@@ -160,7 +164,7 @@ describeEachMode('cancelling', (url, threads) => {
     await waitFor(async () => (await left(fleet)) === 0);
   });
 
-  test('leaves what has ended as it is, and takes keys that nobody knows', async () => {
+  test('leaves an execution that has ended as it is, and takes unknown keys', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await worker(fleet);
@@ -179,7 +183,7 @@ describeEachMode('cancelling', (url, threads) => {
       await expect(docket.cancel(bad)).rejects.toThrow('key');
   });
 
-  test('while everything moves loses nothing: each ends once, and nobody waits in vain', async () => {
+  test('while executions move loses none: each ends once, and nobody waits in vain', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     for (let i = 0; i < 2; i++) await worker(fleet);
@@ -199,19 +203,17 @@ describeEachMode('cancelling', (url, threads) => {
   });
 });
 
-describeOnRedis('cancelling what another process runs', (redis) => {
+describeOnRedis('cancelling an execution of another process', (url) => {
   const command = ['--tasks', CHAINS, '--abort-grace', '200ms', '--redelivery-timeout', '500ms'];
 
-  test('ends a busy loop that does not listen, within the grace', async () => {
-    const fleet = await openFleet(redis().url);
+  test('ends it when it holds its thread and does not listen', async () => {
+    const fleet = await openFleet(url());
     const process = fleet.command([...command, '--threads', '4']);
     const executions = await addEachWay(fleet, 'hourly', { how: 'stubborn' });
     const ended = results(executions);
     for (const execution of executions) await ran(fleet, execution);
-    const began = performance.now();
     await cancelAll(fleet, executions);
-    await expectCancelled(fleet, executions, ended);
-    expect(performance.now() - began).toBeLessThan(5 * (200 + 200));
+    await expectCancelled(fleet, executions, ended); // of itself each would go on for a minute
     const after = await fleet.docket.add('once', { probe: fleet.probe, value: 'next' });
     expect(await after.result()).toBe('next'); // the threads are back
     expect(await runsOf(fleet)).toHaveLength(5);
@@ -220,8 +222,8 @@ describeOnRedis('cancelling what another process runs', (redis) => {
     );
   });
 
-  test('and dies before it has stopped: it is not run again', async () => {
-    const fleet = await openFleet(redis().url);
+  test('that dies before it has stopped keeps it from running again', async () => {
+    const fleet = await openFleet(url());
     const { process, ended: died } = fleet.command([...command, '--threads', '1', '--concurrency', '8']);
     const executions = await addAll(fleet, { how: 'hold' });
     const ended = results(executions);
@@ -236,8 +238,8 @@ describeOnRedis('cancelling what another process runs', (redis) => {
     expect(await runsOf(fleet)).toHaveLength(executions.length);
   });
 
-  test('and drains before it has stopped: it is not run again', async () => {
-    const fleet = await openFleet(redis().url);
+  test('that drains before it has stopped keeps it from running again', async () => {
+    const fleet = await openFleet(url());
     const first = await fleet.worker({
       tasks: CHAINS,
       threads: 1,
@@ -258,10 +260,10 @@ describeOnRedis('cancelling what another process runs', (redis) => {
   });
 });
 
-describeRealServer('a cancel that was not heard', (url) => {
+describeOnRedis('a cancel that was missed', (url) => {
   const stage = setStage(url);
 
-  test('because the link was down is honoured once it is back', async () => {
+  test('while the link was down takes effect once it is back', async () => {
     const redis = await stage.redis();
     const stopped: string[] = [];
     const started = { kept: deferred(), lean: deferred() };
@@ -290,7 +292,7 @@ describeRealServer('a cancel that was not heard', (url) => {
     await waitFor(async () => (await redis.xlen(stage.key('work'))) === 0);
   });
 
-  test('because the link was down ends a chain all the same: its next run is not placed', async () => {
+  test('while the link was down still ends a chain: its next run is not placed', async () => {
     const redis = await stage.redis();
     const ending = deferred();
     let runs = 0;
@@ -316,7 +318,7 @@ describeRealServer('a cancel that was not heard', (url) => {
   });
 });
 
-describeEachServer('a cancel that is heard', (url) => {
+describeEachServer('a cancel that is received', (url) => {
   /** A canceller on whose worker only these deliveries are, and none of them at its dispatcher yet. */
   async function start(held: readonly Delivery[]) {
     const fleet = await openFleet(url());
@@ -340,7 +342,7 @@ describeEachServer('a cancel that is heard', (url) => {
   function delivery(record: string | null, token: Delivery['token']): Delivery {
     const envelope = new Envelope(encodeEnvelope(encoderFor({}, 'args'), 'once', 0, record === null ? 'id' : null, {}));
     const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
-    return new Delivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
+    return new BuiltDelivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
   }
 
   test('before the claim is confirmed is not forgotten', async () => {

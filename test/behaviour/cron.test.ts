@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, watchLeft } from '../support/chains.js';
 import { type Fleet, openFleet as open } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
+import { describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const SWEEP = { key: 'sweep' } as const;
@@ -24,7 +24,7 @@ function nextFirst(isYearly: boolean): number {
   return isYearly ? Date.UTC(now.getUTCFullYear() + 1, 0, 1) : Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
 }
 
-describeEachMode('a cron task', (url, threads) => {
+describeWithoutThreads('a cron task', (url, threads) => {
   const worker = (fleet: Fleet, tasks: string) =>
     fleet.worker({ tasks: `${CHAINS}:${tasks}`, threads: Math.min(threads, 1) });
 
@@ -59,7 +59,7 @@ describeEachMode('a cron task', (url, threads) => {
     await end(fleet);
   });
 
-  test('that is added runs when it was added for, and by its expression from then on', async () => {
+  test('that is added first runs when it was added for, and then by its expression', async () => {
     const fleet = await openFleet(url());
     const lean = fleet.with({ executionTtl: 0 });
     const chains = [

@@ -51,12 +51,12 @@ test('the demo compresses every regular file once, and follows no link', async (
   expect(code).toBe(0);
 });
 
-test('an empty folder is said to be empty', async () => {
+test('the demo says that a folder is empty', async () => {
   const folder = temporaryFolder();
   expect(await runDemo(folder)).toMatchObject({ code: 0, output: '', errors: `${folder}: no files\n` });
 });
 
-test('what is not a folder is refused in one line', async () => {
+test('the demo refuses what is not a folder in one line', async () => {
   const folder = temporaryFolder();
   const [missing, file] = [join(folder, 'missing'), join(folder, 'file')];
   writeFileSync(file, 'docket');
@@ -69,7 +69,7 @@ test('what is not a folder is refused in one line', async () => {
 });
 
 test.runIf(existsSync(join(WITH_UNREADABLE, 'flush')))(
-  'a file that cannot be read is one line, and the rest goes on',
+  'the demo reports a file that cannot be read in one line, and goes on with the rest',
   async () => {
     const { code, output, errors } = await runDemo(WITH_UNREADABLE);
     expect(errors).toBe('');
@@ -82,7 +82,8 @@ test.runIf(existsSync(join(WITH_UNREADABLE, 'flush')))(
 test('an interrupt ends the demo in order', async () => {
   const folder = temporaryFolder();
   // Text that brotli works hard on, so that the run takes seconds.
-  for (let i = 0; i < 200; i++) writeFileSync(join(folder, `${i}`), randomWords(500_000, i));
+  const text = randomWords(500_000);
+  for (let i = 0; i < 200; i++) writeFileSync(join(folder, `${i}`), text);
   const { child, ended } = startDemo(folder);
   child.stdout.once('data', () => setTimeout(() => child.kill('SIGINT'), 500)); // its first line: it has begun
   const { code, output, errors } = await ended;
@@ -91,8 +92,8 @@ test('an interrupt ends the demo in order', async () => {
   expect(code).toBe(130);
 });
 
-function randomWords(bytes: number, seed: number): string {
-  let state = seed + 1;
+function randomWords(bytes: number): string {
+  let state = 1;
   let words = '';
   while (words.length < bytes) {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

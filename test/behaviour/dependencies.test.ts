@@ -4,8 +4,8 @@ import type { WorkerOptions } from 'docket/worker';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { left } from '../support/chains.js';
 import { fixture, openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { type Notes, takeNotes } from '../support/notes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const DEPENDENCIES = fixture('dependencies.js');
@@ -37,16 +37,16 @@ async function setUp(
   return { fleet, running, add };
 }
 
-describeOnAnyServer('threads that run so many executions at most', (url) => {
-  test('are replaced, dispose what is shared, and lose nothing', async () => {
+describeOnAnyServer('threads that may run a number of executions', (url) => {
+  test('are replaced after them, dispose of their shared dependencies, and lose nothing', async () => {
     const { running, add } = await setUp(url(), 2, { maxTasksPerThread: 5, abortGrace: '10s' });
-    const executions = await Promise.all(Array.from({ length: 40 }, (_, i) => add('pooled', {}, `k${i}`)));
+    const executions = await Promise.all(Array.from({ length: 20 }, (_, i) => add('pooled', {}, `k${i}`)));
     for (const execution of executions) await execution.result();
     const runs = new Map<string, number>();
     for (const [, thread] of notes.of('uses').map((line) => line.split(' ')))
       runs.set(thread!, (runs.get(thread!) ?? 0) + 1);
     const counts = [...runs.values()];
-    expect(counts.reduce((sum, count) => sum + count)).toBe(40);
+    expect(counts.reduce((sum, count) => sum + count)).toBe(20);
     expect(Math.max(...counts)).toBe(5);
     const full = counts.filter((count) => count === 5).length;
     expect(counts.length - full).toBeLessThanOrEqual(2); // on the threads that are there at the end
@@ -55,8 +55,8 @@ describeOnAnyServer('threads that run so many executions at most', (url) => {
   });
 });
 
-describeOnAnyServer('a thread that has run all it may', (url) => {
-  test('disposes what is shared to the end, also when the worker is told to stop meanwhile', async () => {
+describeOnAnyServer('a thread that has run all its executions', (url) => {
+  test('disposes of its shared dependencies completely, even when the worker stops meanwhile', async () => {
     const { running, add } = await setUp(url(), 1, { maxTasksPerThread: 1, abortGrace: '20s' });
     await (await add('lingering')).result();
     await notes.written('lingers');
@@ -73,7 +73,7 @@ describeOnAnyServer('a thread that has run all it may', (url) => {
 });
 
 describeEachMode('dependencies', (url, threads) => {
-  test('that are shared are there once per thread, and closed when the worker is', async () => {
+  test('that are shared exist once per thread, and are closed with the worker', async () => {
     const { add, running } = await setUp(url(), threads, { concurrency: 4 });
     const held = await Promise.all(['a', 'b', 'c', 'd'].map((key) => add('pooled', { how: 'hold' }, key)));
     await waitFor(() => notes.of('uses').length === 4);
@@ -90,7 +90,7 @@ describeEachMode('dependencies', (url, threads) => {
     expect(notes.of('closed').sort()).toEqual([...new Set(ids)].sort());
   });
 
-  test('are made for each execution in their order, and cleaned up in reverse before its outcome is seen', async () => {
+  test('are made in order for each execution, and cleaned up in reverse before its outcome is visible', async () => {
     const { add } = await setUp(url(), threads);
     const execution = await add('layered');
     await notes.written('clean outer');
@@ -111,7 +111,7 @@ describeEachMode('dependencies', (url, threads) => {
     ['fails', 'layered', 'throw', 'failed'],
     ['is cancelled', 'layered', 'listen', 'cancelled'],
     ['takes too long', 'layeredShortly', 'listen', 'failed'],
-  ])('are cleaned up when the body %s, before that is seen', async (ends, task, how, state) => {
+  ])('are cleaned up when the body %s, before that is visible', async (ends, task, how, state) => {
     const { add, fleet } = await setUp(url(), threads, { abortGrace: '20s' });
     const execution = await add(task, { how });
     await notes.written('body with inner undefined');
@@ -129,7 +129,7 @@ describeEachMode('dependencies', (url, threads) => {
   });
 
   describe.each(KEPT)('executionTtl $executionTtl', (docket) => {
-    test('that fail are tried again with the attempt, and told together', async () => {
+    test('that fail are tried again with the attempt, and reported together', async () => {
       const { add, fleet, running } = await setUp(url(), threads, {}, docket);
       const lucky = await add('unlucky', { worksIn: 3 }, 'lucky');
       const unlucky = await add('unlucky', { worksIn: 99 }, 'unlucky');
@@ -179,34 +179,34 @@ describeEachMode('dependencies', (url, threads) => {
     await (await add('clinging')).result();
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 1_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(notes.all()).toContain('clings');
     expect(notes.of('closed')).toEqual([]); // it comes after the one that hangs
   });
 });
 
-describeOnAnyServer('shared dependencies of threads (enforced)', (url) => {
-  test('go with a thread that is ended, and are made anew on the next', async () => {
+describeOnAnyServer('shared dependencies', (url) => {
+  test('are lost with a terminated thread, and made anew on the next', async () => {
     const { add } = await setUp(url(), 1, { abortGrace: '200ms' });
     const first = await (await add('pooled', {}, 'first')).result();
-    const looping = await add('layeredShortly', { how: 'loop' });
+    const looping = await add('layeredShortly', { how: 'block' });
     await expect(looping.result()).rejects.toThrow(TimeoutError);
     const second = await (await add('pooled', {}, 'second')).result();
     expect(second).not.toBe(first);
     expect(notes.of('closed')).toEqual([]);
   });
 
-  test('are closed on the threads that are free although another one is busy to the end', async () => {
+  test('are closed on free threads although another thread stays busy to the end', async () => {
     const { add, fleet, running } = await setUp(url(), 2, { drainTimeout: '1s', abortGrace: '300ms' });
     const held = await add('pooled', { how: 'hold' }, 'held'); // so that each thread has its own
     await waitFor(() => notes.of('uses').length === 1);
-    await add('pooled', { how: 'loop' }, 'looping');
+    await add('pooled', { how: 'block' }, 'looping');
     await waitFor(() => notes.of('uses').length === 2);
     notes.open('held');
     const free = await held.result();
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 1_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(notes.of('closed')).toEqual([free]);
     expect((await fleet.docket.getExecution('looping'))?.state).toBe('queued');
     fleet.leavesWork();
@@ -235,7 +235,7 @@ describeEachMode('a module that configures its worker', (url, threads) => {
     expect(await (await add('watch')).result()).toEqual([true, 'no money']);
   });
 
-  test('names what runs in place of unknown tasks: under their names, with its policies', async () => {
+  test('names a fallback, which runs unknown tasks under their names, with its own policies', async () => {
     const { add, running } = await setUp(url(), threads, { tasks: CONFIGURED, concurrency: 1 });
     const execution = await add('of another team', { amount: 3n }, 'k');
     expect(await execution.result()).toEqual({ task: 'of another team', args: { amount: 3n } });
@@ -248,8 +248,8 @@ describeEachMode('a module that configures its worker', (url, threads) => {
   });
 });
 
-describeEachMode('the context', (url, threads) => {
-  test('tells all of the execution', async () => {
+describeEachMode('the context of a task', (url, threads) => {
+  test('shows the whole execution', async () => {
     const { fleet, running } = await setUp(url(), threads, { tasks: CONFIGURED });
     const later = new Date(Date.now() + 300);
     const args = { file: notes.file, amount: 3n, at: new Date(0) };
@@ -298,7 +298,7 @@ describeEachMode('the context', (url, threads) => {
     expect((await fleet.docket.getExecution('k'))?.when).toEqual(later);
   });
 
-  test('may be taken apart', async () => {
+  test('can be destructured', async () => {
     const { add, running } = await setUp(url(), threads, { tasks: CONFIGURED });
     await (await add('destructuring')).result();
     expect(notes.all()).toContain('k function false');

@@ -14,8 +14,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { clientList, killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number }) => {});
@@ -88,11 +88,11 @@ describe('a server that cannot be reached', () => {
       expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
       expect((error as Error).message).toContain(`redis://app:***@127.0.0.1:${port}`);
       expect(inspect(error, { depth: 9 })).not.toContain('s3cret');
-      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(performance.now() - began).toBeLessThan(15_000);
     }
   });
 
-  test('fails every add that was made meanwhile, and none of them for ever', async () => {
+  test('fails every add that was made meanwhile, and leaves none pending', async () => {
     await using docket = new Docket({ name: 'x', url: `redis://127.0.0.1:${await closedPort()}` });
     const adds = await Promise.allSettled(Array.from({ length: 600 }, () => docket.add(note)));
     const codes = new Set(adds.map((add) => (add as { reason?: { code: string } }).reason?.code));
@@ -128,7 +128,7 @@ describeEachServer('closing a docket', (url) => {
     expect(await adding).toHaveLength(1_000);
   });
 
-  test('spoils no add whose key was taken', async () => {
+  test('spoils no add whose key is taken', async () => {
     const docket = stage.docket();
     await docket.add(note, {}, { key: 'k' });
     const adding = Promise.all([docket.add(note, {}, { key: 'k' }), docket.addMany([call(note, {}, { key: 'k' })])]);
@@ -148,7 +148,7 @@ describeEachServer('closing a docket', (url) => {
     await docket.close();
   });
 
-  test('ends its use', async () => {
+  test('makes every further use fail', async () => {
     const docket = stage.docket();
     const execution = await docket.add(note);
     await docket.close();
@@ -166,22 +166,28 @@ describeEachServer('closing a docket', (url) => {
     }
   });
 
-  test('answers reads on their way, or says why it does not', async () => {
+  test('settles each read on its way: answered, or rejected because the docket is closed', async () => {
+    const outcomes = new Set<unknown>();
     for (let round = 0; round < 10; round++) {
       const docket = stage.docket();
       const execution = await docket.add(note);
-      const reads = Promise.allSettled(
-        Array.from({ length: 30 }, (_, i) => (i % 2 ? docket.getExecution(execution.key) : execution.sync())),
-      );
-      for (let turn = 0; turn < round; turn++) await null;
+      const reads = Array.from({ length: 30 }, (_, i) => {
+        return i % 2 ? docket.getExecution(execution.key) : execution.sync();
+      });
+      const settled = Promise.allSettled(reads);
+      if (round === 9) await reads[0];
+      else for (let turn = 0; turn < round; turn++) await (turn < 5 ? null : new Promise(setImmediate));
       await docket.close();
-      for (const read of await reads) {
-        if (read.status === 'rejected') expect(read.reason).toBeInstanceOf(DocketClosedError);
-      }
+      for (const read of await settled)
+        outcomes.add(read.status === 'fulfilled' ? 'answered' : read.reason.constructor);
     }
+    expect(outcomes).toContain('answered'); // in the last round at least
+    outcomes.delete('answered');
+    outcomes.delete(DocketClosedError);
+    expect(outcomes).toEqual(new Set());
   });
 
-  test('is what the end of its block does', async () => {
+  test('happens at the end of an await using block', async () => {
     let used: Docket | undefined;
     {
       await using docket = new Docket({ name: stage.name, url: stage.url });
@@ -191,11 +197,11 @@ describeEachServer('closing a docket', (url) => {
     await expect(used.add(note)).rejects.toThrow(DocketClosedError);
   });
 
-  test('one that was never used takes no connection', async () => {
-    await new Docket({ url: 'unix:///nowhere/redis.sock' }).close();
+  test('that was never used opens no connection', async () => {
+    await expect(new Docket({ url: 'unix:///nowhere/redis.sock' }).close()).resolves.toBeUndefined();
   });
 
-  test('leaves the server to others', async () => {
+  test('leaves other dockets connected', async () => {
     const [docket, other] = [stage.docket(), stage.docket()];
     await Promise.all([docket.add(note), other.add(note)]);
     await docket.close();
@@ -208,7 +214,7 @@ describe.each([
   ['has waited for a result', `await execution.result({ timeout: 50 }).catch(() => {});`],
   ['still waits for a result', `execution.result().catch(({ code }) => console.log(code));`],
 ])('a process that %s', (how, code) => {
-  test('ends by itself once its docket is closed', async () => {
+  test('exits by itself once its docket is closed', async () => {
     const ended = await runModule(`
       import { Docket, task } from 'docket';
       const docket = new Docket({ url: 'memory://' });
@@ -222,7 +228,7 @@ describe.each([
   });
 });
 
-test('a process ends by itself at whatever moment its dockets are closed', async () => {
+test('a process exits by itself at whatever moment its dockets are closed', async () => {
   const ended = await runModule(`
     import { Docket, task } from 'docket';
     const note = task('note', () => {});
@@ -238,7 +244,7 @@ test('a process ends by itself at whatever moment its dockets are closed', async
   expect(ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' });
 });
 
-describeRealServer('a docket', (url) => {
+describeOnRedis('a docket', (url) => {
   const stage = setStage(url);
 
   test('opens one connection for all its adds', async () => {
@@ -252,35 +258,7 @@ describeRealServer('a docket', (url) => {
     await waitFor(async () => !(await clientList(redis)).includes('docket:producer'));
   });
 
-  test('tells at once that the server refuses writes, and completions go through all the same', async () => {
-    const docket = stage.docket();
-    const redis = await stage.redis();
-    const [started, ending] = [deferred(), deferred()];
-    const hold = task('hold', async () => {
-      started.resolve();
-      await ending.promise;
-      return 'done';
-    });
-    stage.work({ hold });
-    const execution = await docket.add(hold);
-    const result = execution.result();
-    await started.promise;
-    await redis.config('SET', 'maxmemory', 1);
-    for (const options of [{}, { key: 'k' }, { when: '1h' }] as const) {
-      const error = await docket.add(note, {}, options).catch((e: unknown) => e);
-      expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE', message: expect.stringContaining('OOM') });
-    }
-    const batch = docket.addMany([call(note), call(note, {}, { key: 'k' })]);
-    await expect(batch).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
-    expect(await redis.xlen(stage.key('work'))).toBe(1); // what runs
-    ending.resolve();
-    expect(await result).toBe('done');
-    expect(await redis.xlen(stage.key('work'))).toBe(0);
-    expect((await stage.docket().getExecution(execution.key))?.state).toBe('completed');
-    await expect(stage.docket().add(note)).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
-  });
-
-  test('adds whose connection breaks before the answer are reported with their key', async () => {
+  test('reports adds whose connection breaks before the answer, with their keys', async () => {
     const docket = stage.docket();
     await docket.add(note);
     let adding: Promise<unknown> | undefined;
@@ -294,7 +272,7 @@ describeRealServer('a docket', (url) => {
     expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(2);
   });
 
-  test('a batch whose connection breaks before the answer is reported with all its keys', async () => {
+  test('reports a batch whose connection breaks before the answer, with all its keys', async () => {
     const docket = stage.docket();
     await docket.add(note);
     const calls = Array.from({ length: 300 }, (_, n) => call(note, { n }, { key: `k${n}` }));
@@ -329,28 +307,66 @@ describeRealServer('a docket', (url) => {
     expect(unhandled).toEqual([]);
   });
 
-  test('no add is met by silence while its connection is killed again and again', async () => {
+  test('settles every add while its connection is killed again and again', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await docket.add(note, {}, { key: 'first' });
-    const adding = Promise.allSettled(
-      Array.from({ length: 2_000 }, async (_, n) => {
-        for (let turn = 0; turn < n % 50; turn++) await new Promise(setImmediate);
-        return await docket.add(note, { n }, { key: `k${n}` });
-      }),
-    );
+    const codes = new Map<string, string>();
+    const added = () => [...codes.values()].filter((code) => code === 'added').length;
     let isOver = false;
-    adding.finally(() => {
-      isOver = true;
+    const producers = Array.from({ length: 50 }, async (_, producer) => {
+      for (let n = 0; !isOver; n++) {
+        for (let turn = 0; turn < producer; turn++) await new Promise(setImmediate);
+        const key = `k${producer}-${n}`;
+        const adding = docket.add(note, {}, { key }).then(() => 'added');
+        codes.set(key, await adding.catch((error: { code: string }) => error.code));
+      }
     });
-    while (!isOver) await killClients(redis, 'normal');
-    const settled = await adding;
-    const codes = settled.map((add) => (add.status === 'rejected' ? (add.reason as { code: string }).code : 'added'));
-    expect([...new Set(codes)].filter((code) => !['added', 'DOCKET_ADD_UNCONFIRMED'].includes(code))).toEqual([]);
-    for (const [n, code] of codes.entries()) {
-      if (code === 'added') expect(await redis.exists(stage.key(`run:k${n}`)), `k${n} was confirmed`).toBe(1);
+    for (let kills = 0; kills < 20; kills++) {
+      const before = added();
+      await waitFor(() => added() > before); // the link is back
+      for (let turn = 0; turn < kills; turn++) await new Promise(setImmediate);
+      await killClients(redis, 'normal');
+    }
+    isOver = true;
+    await Promise.all(producers);
+    expect([...new Set(codes.values())].sort()).toEqual(['DOCKET_ADD_UNCONFIRMED', 'added']);
+    for (const [key, code] of codes) {
+      if (code === 'added') expect(await redis.exists(stage.key(`run:${key}`)), `${key} was confirmed`).toBe(1);
     }
     expect(await docket.add(note, {}, { key: 'first' })).toMatchObject({ disposition: 'already_scheduled' });
+  });
+});
+
+describeOnOwnRedis('a docket whose server has no memory left', (redis) => {
+  const stage = setStage(() => redis().url);
+
+  test('reports refused writes at once, while completions still go through', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const [started, ending] = [deferred(), deferred()];
+    const hold = task('hold', async () => {
+      started.resolve();
+      await ending.promise;
+      return 'done';
+    });
+    stage.work({ hold });
+    const execution = await docket.add(hold);
+    const result = execution.result();
+    await started.promise;
+    await redis.config('SET', 'maxmemory', 1);
+    for (const options of [{}, { key: 'k' }, { when: '1h' }] as const) {
+      const error = await docket.add(note, {}, options).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE', message: expect.stringContaining('OOM') });
+    }
+    const batch = docket.addMany([call(note), call(note, {}, { key: 'k' })]);
+    await expect(batch).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
+    expect(await redis.xlen(stage.key('work'))).toBe(1); // what runs
+    ending.resolve();
+    expect(await result).toBe('done');
+    expect(await redis.xlen(stage.key('work'))).toBe(0);
+    expect((await stage.docket().getExecution(execution.key))?.state).toBe('completed');
+    await expect(stage.docket().add(note)).rejects.toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
   });
 });
 

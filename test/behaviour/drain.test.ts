@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { fixture, openFleet, TASKS } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { redisBinary } from '../support/servers.js';
+import { REDIS_BINARY } from '../support/redis-binary.js';
+import { describeEachMode, describeOnAnyServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface About {
@@ -36,7 +36,7 @@ describeEachMode('a worker that stops', (url, threads) => {
   });
 
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'hands back what has not started, uncharged, and what comes later is not touched (executionTtl $executionTtl)',
+    'requeues what has not started, uncharged, and reads no more (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
@@ -54,13 +54,13 @@ describeEachMode('a worker that stops', (url, threads) => {
       await fleet.worker({ threads, concurrency: 4 });
       await fleet.release();
       await stopped;
-      await waitFor(async () => (await fleet.steps()).length === 2 * 22, { timeoutMs: 20_000 });
+      await waitFor(async () => (await fleet.steps()).length === 2 * 22);
       const starts = (await fleet.steps()).filter((step) => step.startsWith('start'));
       expect(starts.sort()).toEqual(['held', 'later', ...keys].map((key) => `start ${key} 1`).sort());
     },
   );
 
-  test('says of what it handed back neither that it was delivered nor that it was tried before', async () => {
+  test('requeues executions as ones that were neither delivered nor tried before', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({ threads: Math.min(threads, 1), concurrency: 1 });
     const { docket, probe } = fleet;
@@ -83,7 +83,7 @@ describeEachMode('a worker that stops', (url, threads) => {
   });
 
   test.each(['signal', 'timer', 'loop'].filter((how) => threads > 0 || how !== 'loop'))(
-    'tells what still runs near the drain timeout to stop, and puts it back uncharged (%s)',
+    'interrupts what still runs near the drain timeout, and requeues it uncharged (%s)',
     async (how) => {
       const fleet = await openFleet(url());
       const first = await fleet.worker({ threads, drainTimeout: '1s', abortGrace: '900ms' });
@@ -91,7 +91,7 @@ describeEachMode('a worker that stops', (url, threads) => {
       await fleet.step('waits k');
       const began = performance.now();
       await first.stop();
-      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(performance.now() - began).toBeLessThan(15_000);
       await execution.sync();
       expect(execution).toMatchObject({ state: 'queued', attempt: 1 });
       await fleet.release();
@@ -104,18 +104,18 @@ describeEachMode('a worker that stops', (url, threads) => {
   test('with nothing to do is gone at once', async () => {
     const fleet = await openFleet(url());
     // On a real Redis the blocking read is cut short; the embedded one cannot.
-    const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && redisBinary() ? '20s' : '1s' });
+    const running = await fleet.worker({ threads, minimumCheckInterval: threads > 0 && REDIS_BINARY ? '20s' : '1s' });
     const began = performance.now();
     await running.stop();
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     const { name } = running.worker;
     const told = running.lines.map(({ message }) => message).slice(-2);
     expect(told).toEqual([`worker ${name} stops: it takes no more, and ends what runs`, `worker ${name} has stopped`]);
   });
 });
 
-describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) => {
-  test('ends their threads at the drain timeout and puts them back uncharged', async () => {
+describeOnAnyServer('a worker that stops while its threads are busy', (url) => {
+  test('terminates threads at the drain timeout when their tasks do not listen, and requeues these uncharged', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({ threads: 2, drainTimeout: '500ms', abortGrace: '200ms' });
     const { docket, probe } = fleet;
@@ -124,14 +124,14 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
     await Promise.all(keys.map((key) => fleet.step(`waits ${key}`)));
     const began = performance.now();
     await first.stop();
-    expect(performance.now() - began).toBeLessThan(5 * 500);
+    expect(performance.now() - began).toBeLessThan(10_000);
     await fleet.release();
     const second = await fleet.worker({ threads: 2 });
     const expected = { attempt: 1, redelivered: false, worker: second.worker.name };
     expect(await Promise.all(stubborn.map((execution) => execution.result()))).toEqual([expected, expected]);
   });
 
-  test('keeps their leases while it waits, however long', async () => {
+  test('keeps its leases while it waits, however long that takes', async () => {
     const fleet = await openFleet(url());
     const lease = { redeliveryTimeout: '300ms' } as const;
     const first = await fleet.worker({ threads: 1, ...lease });
@@ -165,15 +165,15 @@ describeOnAnyServer('a worker that stops and whose tasks do not listen', (url) =
   });
 });
 
-describeOnRedis('a worker that is told to stop while Redis is away', (redis) => {
-  test('is gone within its drain timeout', async () => {
+describeOnOwnRedis('a worker that is stopped while Redis is away', (redis) => {
+  test('ends within its drain timeout', async () => {
     const fleet = await openFleet(redis().url);
     const command = fleet.command(['--threads', '1', '--drain-timeout', '2s']);
     await command.ready();
     await redis().kill();
     command.process.kill('SIGTERM');
     try {
-      await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times what it was given
+      await Promise.race([command.ended, waitFor(() => false, { timeoutMs: 10_000 })]); // 5 times what it was given
     } finally {
       await redis().start();
     }
@@ -182,22 +182,22 @@ describeOnRedis('a worker that is told to stop while Redis is away', (redis) => 
   });
 });
 
-describeOnRedis('a worker that is told to stop while it starts', (redis) => {
-  test('and cannot learn what is struck is gone all the same', async () => {
-    const proxy = await holdingProxy(new URL(redis().url).pathname);
+describeOnRedis('a worker that is stopped while it starts', (url) => {
+  test('ends although it cannot load the strikes', async () => {
+    const proxy = await holdingProxy(new URL(url()).pathname);
     proxy.hold(':strikes');
     const fleet = await openFleet(proxy.url);
     const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
     const ended = worker.runForever();
     await proxy.held;
     await worker.close();
-    await ended;
+    await expect(ended).resolves.toBeUndefined();
     proxy.release();
   });
 });
 
-describeOnAnyServer('a worker that is told to stop while a thread starts', (url) => {
-  test('and that thread hangs as it loads the tasks, is gone all the same', async () => {
+describeOnAnyServer('a worker that is stopped while a thread starts', (url) => {
+  test('ends although that thread hangs as it loads the tasks', async () => {
     const file = join(mkdtempSync(join(tmpdir(), 'docket-hangs-')), 'loaded');
     process.env.HANGS_FILE = file;
     onTestFinished(() => void delete process.env.HANGS_FILE);

@@ -2,16 +2,24 @@
 import { call, Docket, DurabilityError, InvalidOptionError, RedisUnavailableError, task } from 'docket';
 import { Worker } from 'docket/worker';
 import type { Redis } from 'ioredis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
-import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { startRedis } from '../support/servers.js';
-import { describeRealServer } from '../support/stage.js';
+import { openFleet, TASKS } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
+import { startRedis, type TestServer } from '../support/servers.js';
+import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number }) => {});
 
-describeRealServer('durability', (url) => {
+describeOnRedis('durability', () => {
+  let primary: TestServer;
+  beforeEach(async () => {
+    primary = await startRedis();
+  });
+  afterEach(() => primary.stop());
+  const url = () => primary.url;
+
   /** A port that is free, at which the server listens from now on. */
   async function listen(redis: Redis): Promise<number> {
     await redis.config('SET', 'bind', '127.0.0.1');
@@ -42,7 +50,7 @@ describeRealServer('durability', (url) => {
     return docket;
   }
 
-  test.each(['1m', 0] as const)('an add resolves when a replica has it (executionTtl %s)', async (executionTtl) => {
+  test.each(['1m', 0] as const)('lets an add resolve when a replica has it (executionTtl %s)', async (executionTtl) => {
     const { replica } = await open();
     const docket = durable(1, 5_000, executionTtl);
     const { key } = await docket.add(note);
@@ -56,7 +64,7 @@ describeRealServer('durability', (url) => {
     expect((await docket.add(note, {}, { key: 'k' })).disposition).toBe('already_scheduled');
   });
 
-  test('too few replicas in time are an error that has what was written', async () => {
+  test('makes too few replicas an error that names what was written', async () => {
     const { redis } = await open();
     const docket = durable(2, 50);
     const add = () => docket.add(note, {}, { key: 'k' }).catch((e: unknown) => e as DurabilityError);
@@ -72,14 +80,14 @@ describeRealServer('durability', (url) => {
     expect(await redis.xlen('{durable}:work')).toBe(3);
   });
 
-  test('a replica that has left is missed', async () => {
+  test('notices a replica that has left', async () => {
     const { redis, replica } = await open();
     await replica.call('REPLICAOF', 'NO', 'ONE');
     await waitFor(async () => (await redis.info('replication')).includes('connected_slaves:0'));
     await expect(durable(1, 50).add(note)).rejects.toMatchObject({ replicas: 0, wanted: 1 });
   });
 
-  test('what tasks add waits for replicas as well', async () => {
+  test('holds for adds of tasks as well', async () => {
     const fleet = await openFleet(url());
     fleet.leavesWork(); // the child, which is written
     const docket = fleet.with({ durability: { replicas: 1, timeout: 50 } });
@@ -91,7 +99,7 @@ describeRealServer('durability', (url) => {
     await ended;
   });
 
-  test('one WAIT serves a batch', async () => {
+  test('costs one WAIT for a batch', async () => {
     const { redis } = await open();
     const docket = durable(1, 5_000);
     await docket.add(note);

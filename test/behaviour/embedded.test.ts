@@ -23,8 +23,8 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map(closeConnection));
 });
 
-describe('memory://', () => {
-  test('clients of one name share data, another name knows nothing of it', async () => {
+describe('memory:', () => {
+  test('clients of one name share data, which clients of another name do not see', async () => {
     const [one, other, stranger] = [await open('memory://a'), await open('memory://a'), await open('memory://b')];
     await one.set('key', 'value');
     expect(await other.get('key')).toBe('value');
@@ -37,7 +37,7 @@ describe('memory://', () => {
     expect(await other.get('key')).toBe('value');
   });
 
-  test('a server that is busy for long is waited for', async () => {
+  test('clients wait for a server that is busy for long', async () => {
     const redis = await openConnection('memory://busy', 'producer', { silenceMs: 30 });
     opened.push(redis);
     const spin = `local began = redis.call('TIME')
@@ -101,7 +101,7 @@ describe('memory://', () => {
     expect(await get).toBe('from the main thread');
   });
 
-  test('a thread that asks for a server of its own is told what to do', async () => {
+  test('a thread that asks for a server of its own gets an error that says what to do', async () => {
     const get = inThread(`openConnection('memory://unknown', 'commands')`);
     await expect(get).rejects.toThrow(
       /memory:\/\/unknown is not known in this thread: connect to it in the main thread/,
@@ -126,7 +126,7 @@ describe('a process that used memory://', () => {
     expect(ended).toEqual({ code: 3, signal: null, output: '', left: [] });
   });
 
-  test('is ended by SIGTERM as any other, leaving only its folder with the dead socket', async () => {
+  test('is ended by SIGTERM as any other, and leaves only its folder with the dead socket', async () => {
     const ended = await inProcess(`
       await openConnection('memory://', 'producer');
       process.kill(process.pid, 'SIGTERM');
@@ -156,7 +156,7 @@ async function inProcess(code: string) {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PRELUDE + code], {
     env: { ...process.env, TMPDIR: folder, NODE_OPTIONS: '' },
-    timeout: 10_000,
+    timeout: 25_000,
     killSignal: 'SIGKILL',
   });
   const output = Promise.all([text(child.stdout), text(child.stderr)]);

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { PoisonedError, ThreadBootError } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, openFleet, recordingLogger } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { fixture, openFleet } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('a task that ends its thread', (url) => {
   test.each(['exitsAtOnce', 'throwsLater', 'rejectsLater'])(
-    '(%s) is tried again, then given up, and nobody else notices',
+    '(%s) is delivered again, then given up, and affects no other task',
     async (name) => {
       const fleet = await openFleet(url());
       const { lines } = await fleet.worker({ threads: 2, maxDeliveries: 2 });
@@ -36,7 +37,7 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     },
   );
 
-  test('is told in its next try that it was delivered before, in the same attempt', async () => {
+  test('is marked as redelivered when it runs again, in the same attempt', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const execution = await fleet.docket.add('exits', { probe: fleet.probe, once: true }, { key: 'x' });
@@ -46,18 +47,18 @@ describeOnAnyServer('a task that ends its thread', (url) => {
     expect(await fleet.counts()).toEqual({ x: 2 });
   });
 
-  test('is given up without a trace when nothing is kept of it', async () => {
+  test('is given up without a trace when it keeps no state', async () => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     const { lines } = await fleet.worker({ threads: 1, maxDeliveries: 3 });
     await fleet.docket.add('exits', { probe: fleet.probe });
     await fleet.docket.add('exits', { probe: fleet.probe }, { key: 'keyed' });
-    await waitFor(() => lines.filter(({ level }) => level === 'error').length === 2, { timeoutMs: 20_000 });
+    await waitFor(() => lines.filter(({ level }) => level === 'error').length === 2);
     expect(Object.values(await fleet.counts())).toEqual([3, 3]);
     await waitFor(async () => (await fleet.redis.xlen(fleet.key('work'))) === 0);
     await waitFor(async () => (await fleet.redis.xlen(fleet.key('front'))) === 0);
   });
 
-  test('does not take back what had ended when the thread did', async () => {
+  test('does not undo what had ended before its thread did', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 2 });
     const { docket, probe } = fleet;
@@ -98,7 +99,7 @@ describeOnAnyServer('threads that cannot start', (url) => {
     expect(await fleet.consumers()).toEqual([]);
   });
 
-  test('end the worker when they keep failing, and what it had is left to others', async () => {
+  test('end the worker when they keep failing, and leave its work to others', async () => {
     const fleet = await openFleet(url());
     onTestFinished(() => void delete process.env.TEST_MODULE_IS_BROKEN);
     const { ended } = await fleet.worker({ tasks: fixture('breaks-later.js'), threads: 1 });

@@ -4,26 +4,22 @@
  */
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  claim,
-  ensureGroups,
-  finish,
-  redeliver,
-  renew,
-  type Settlement,
-  settle,
-  sweep,
-  type Token,
-} from '../../src/redis/delivery-store.js';
+import type { Settlement, Token } from '../../src/redis/delivery-store.js';
 import type { Entry } from '../../src/redis/entry.js';
-import { heartbeat, leave } from '../../src/redis/fleet-store.js';
-import { type Keys, keysOf } from '../../src/redis/keys.js';
-import { readEntries } from '../../src/redis/stream-reader.js';
-import { Reclaimer } from '../../src/worker/fleet/reclaimer.js';
-import { closeConnection, openConnection } from '../support/built.js';
-import { openFleet, recordingLogger } from '../support/fleet.js';
-import { describeEachServer } from '../support/servers.js';
+import type { Keys } from '../../src/redis/keys.js';
+import { closeConnection, importBuilt, openConnection } from '../support/built.js';
+import { openFleet } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
+import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { claim, ensureGroups, finish, redeliver, renew, settle, sweep } =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
+const { Reclaimer } =
+  await importBuilt<typeof import('../../src/worker/fleet/reclaimer.js')>('worker/fleet/reclaimer.js');
 
 interface Stage {
   readonly redis: Redis;
@@ -61,7 +57,11 @@ describeEachServer('a delivery', (url) => {
       },
       async passOn(entries, to) {
         const tokens = entries.map(({ token }) => token);
-        await waitFor(async () => (await redeliver(redis, keys, 1, tokens)) === tokens.length);
+        let passed = 0; // only what has been pending for a millisecond
+        await waitFor(async () => {
+          passed += await redeliver(redis, keys, 1, tokens);
+          return passed === tokens.length;
+        });
         return await read(to);
       },
       record: async (key) => (await redis.hgetall(keys.run(key))) as Record<string, string>,
@@ -96,7 +96,7 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toMatchObject({ s: 'running', k: 'a', e: entry!.token });
   });
 
-  test('cannot be claimed any more once it was delivered again', async () => {
+  test('cannot be claimed any more once it was redelivered', async () => {
     const { redis, keys, add, read, passOn, record } = await open();
     await add(['k']);
     const [stale] = await read('a');
@@ -146,7 +146,7 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toEqual(after);
   });
 
-  test('settles whole batches: what is owned is written, what is not is named', async () => {
+  test('is settled in batches: what is owned is written, and what is not is returned', async () => {
     const { redis, keys, add, read, passOn, record } = await open();
     await add(['a1', 'a2', 'a3', 'a4']);
     const entries = await read('a');
@@ -171,7 +171,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.xlen(keys.work)).toBe(1);
   });
 
-  test('of what keeps nothing is acknowledged by its owner only', async () => {
+  test('of a lean execution is acknowledged by its owner only', async () => {
     const { redis, keys, addLean, read, passOn } = await open();
     await addLean(3);
     const entries = await read('a');
@@ -188,7 +188,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.xlen(keys.front)).toBe(0);
   });
 
-  test('of what keeps nothing cannot be retried by one who lost it', async () => {
+  test('of a lean execution cannot be retried by an owner that lost it', async () => {
     const { redis, keys, addLean, read, passOn } = await open();
     await addLean(1);
     const [stale] = await read('a');
@@ -197,7 +197,7 @@ describeEachServer('a delivery', (url) => {
     expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
   });
 
-  test('is renewed by its owner; one that has passed on is told lost, and stays with its successor', async () => {
+  test('is renewed by its owner only; one that has passed on is reported lost, and stays with its successor', async () => {
     const { redis, keys, add, read, passOn } = await open();
     await add(['kept', 'lost']);
     const [kept, lost] = await read('a');
@@ -208,7 +208,7 @@ describeEachServer('a delivery', (url) => {
     expect(pending.map(([id, consumer]) => [`f${id}`, consumer])).toEqual([[fresh!.token, 'b']]);
   });
 
-  test('that was renewed or settled since it was looked at is not delivered again', async () => {
+  test('that was renewed or settled in time is not redelivered', async () => {
     const { redis, keys, add, read } = await open();
     await add(['renewed', 'settled']);
     const entries = await read('a');
@@ -219,7 +219,7 @@ describeEachServer('a delivery', (url) => {
     expect([await redis.xlen(keys.work), await redis.xlen(keys.front)]).toEqual([1, 0]);
   });
 
-  test('that is delivered again keeps its due time and message, and counts', async () => {
+  test('that is redelivered keeps its due time and message, and is counted', async () => {
     const { add, addLean, read, passOn } = await open();
     await add(['k']);
     await addLean(1);
@@ -228,15 +228,14 @@ describeEachServer('a delivery', (url) => {
     const second = await passOn(first, 'b');
     const third = await passOn(second, 'c');
     // Whether what has no record had begun cannot be known: its limits are taken to be behind it.
-    const admissionStage = ['new', 'attempt-admitted'] as const;
-    const expected = first.map((entry, i) => ({
-      ...{ ...entry, token: third[i]!.token },
-      ...{ deliveries: 2, admissionStage: admissionStage[i] },
-    }));
+    const stages = ['new', 'attempt-admitted'] as const;
+    const expected = first.map((entry, i) => {
+      return { ...entry, token: third[i]!.token, deliveries: 2, admissionStage: stages[i]! } satisfies Entry;
+    });
     expect(third).toEqual(expected);
   });
 
-  test('whose record has moved on without it goes, and nothing comes of it', async () => {
+  test('whose record has moved on is removed without effect', async () => {
     const { redis, keys, add, read } = await open();
     await add(['k']);
     const [entry] = await read('a');
@@ -249,7 +248,7 @@ describeEachServer('a delivery', (url) => {
     expect(await redis.hget(keys.run('k'), 'e')).toBe('w9-9');
   });
 
-  test('is looked for by one sweeper at a time', async () => {
+  test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
     expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
       leaseMs: 1_000,
@@ -302,7 +301,7 @@ describeEachServer('a delivery', (url) => {
     expect(await consumers()).toEqual(['live']);
   });
 
-  test('outlives the worker that signs off with it, and so does its consumer', async () => {
+  test('outlives the worker that signs off with it, as does its consumer', async () => {
     const { redis, keys, addLean, read } = await open();
     await addLean(1);
     const [entry] = await read('a');
@@ -310,7 +309,7 @@ describeEachServer('a delivery', (url) => {
     expect(await renew(redis, keys, 'a', [entry!.token])).toEqual([]);
   });
 
-  test('in the hands of a worker whose own renewals are late is not reclaimed by it; one unknown to it is', async () => {
+  test('is not reclaimed by its own worker when renewals are late, unless it is unknown to that worker', async () => {
     const { redis, keys, add, read } = await open();
     await add(['held', 'forgotten']);
     const [held, forgotten] = await read('me');
@@ -329,7 +328,7 @@ describeEachServer('a delivery', (url) => {
     expect(await renew(redis, keys, 'me', [held!.token, forgotten!.token])).toEqual([forgotten!.token]);
   });
 
-  test('pages through more expired leases than one sweep takes', async () => {
+  test('is found on any page of expired leases', async () => {
     const { redis, keys, addLean, read } = await open();
     await addLean(250);
     expect(await read('dead', 250)).toHaveLength(250);

@@ -1,13 +1,13 @@
 import { call, retry, task } from 'docket';
 import { describe, expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 /** What a worker leaves behind: its streams, and the mark of its sweeper, which expires. */
 const LEFT_BY_WORKERS = ['front', 'sweeper', 'work'];
 
-describeEachServer('fire-and-forget', (url) => {
+describeEachServer('fire and forget:', (url) => {
   const stage = setStage(url);
   const lean = () => stage.docket({ executionTtl: 0 });
 
@@ -36,7 +36,7 @@ describeEachServer('fire-and-forget', (url) => {
     expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(1);
   });
 
-  test('after the run nothing is left', async () => {
+  test('nothing is left after the run', async () => {
     const { note, attempts } = noting();
     const { key } = await lean().add(note);
     await stage.finish({ note });
@@ -86,7 +86,7 @@ describeEachServer('fire-and-forget', (url) => {
   });
 
   test.each<[{ key?: string }]>([[{}], [{ key: 'k' }]])(
-    'what is scheduled for later leaves nothing: %o',
+    'an execution for later leaves nothing: %o',
     async (options) => {
       const { note, attempts } = noting();
       const execution = await lean().add(note, {}, { ...options, when: '50ms' });
@@ -100,7 +100,7 @@ describeEachServer('fire-and-forget', (url) => {
     },
   );
 
-  test('a key that is like the id of another execution does not meet it', async () => {
+  test('a key that equals the id of another execution does not meet it', async () => {
     const { note, attempts } = noting();
     const nameless = await lean().add(note, {}, { when: '50ms' });
     const named = await lean().add(note, {}, { key: nameless.key, when: '50ms' });
@@ -118,7 +118,7 @@ describeEachServer('fire-and-forget', (url) => {
     test.each([
       ['straight back', 0],
       ['after a delay', 20],
-    ])('what fails is tried again %s, under its key, and leaves nothing', async (_when, delay) => {
+    ])('a failed attempt is followed by the next %s, under its key, and leaves nothing', async (_when, delay) => {
       const { note, attempts } = noting((attempt) => attempt < 3, delay);
       const { key } = await lean().add(note, {}, options);
       await stage.finish({ note });
@@ -126,7 +126,7 @@ describeEachServer('fire-and-forget', (url) => {
       await expectNothingLeft(['generation']);
     });
 
-    test('what fails for good leaves nothing', async () => {
+    test('an execution that fails for good leaves nothing', async () => {
       const { note, attempts } = noting(() => true, 20);
       await lean().add(note, {}, options);
       await stage.finish({ note });
@@ -149,7 +149,7 @@ describeEachServer('fire-and-forget', (url) => {
     await expectNothingLeft(['generation', `run:${kept.key}`, `run:${later.key}`, 'listeners']);
   });
 
-  test('the first of a forgetful and a careful add decides what is kept', async () => {
+  test('the first of two adds under a key decides what is kept', async () => {
     const { note } = noting();
     const [forgetful, careful] = [lean(), stage.docket()];
     await forgetful.add(note, {}, { key: 'k' });
@@ -158,7 +158,7 @@ describeEachServer('fire-and-forget', (url) => {
     expect(await careful.getExecution('k')).toBeNull();
   });
 
-  test('a handle can be read anew though nothing is kept', async () => {
+  test('a handle can be synced though nothing is kept', async () => {
     const { note } = noting();
     const docket = lean();
     const [named, nameless] = [await docket.add(note, {}, { key: 'k' }), await docket.add(note)];

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { Docket, DocketClosedError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: {}) => {});
 
-describeOnRedis('a server whose memory is full', (redis) => {
+describeOnOwnRedis('a server whose memory is full', (redis) => {
   test('lets workers claim and complete what was added before', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1, concurrency: 1 });
@@ -33,7 +33,7 @@ describeOnRedis('a server whose memory is full', (redis) => {
   });
 });
 
-describeOnRedis('a server whose memory is full of work', (redis) => {
+describeOnOwnRedis('a server whose memory is full of work', (redis) => {
   test('can be cleared', async () => {
     const { docket, redis: commands } = await openFleet(redis().url);
     const when = (i: number) => (i % 2 ? { when: '1h' as const } : {});
@@ -48,7 +48,7 @@ describeOnRedis('a server whose memory is full of work', (redis) => {
   });
 });
 
-describeOnRedis('a server that went away before the first wait for a result', (redis) => {
+describeOnOwnRedis('a server that went away before the first wait for a result', (redis) => {
   test('does not keep a docket from being closed', async () => {
     const docket = new Docket({ name: `t-${randomUUID()}`, url: redis().url });
     const execution = await docket.add(note);

@@ -41,7 +41,7 @@ const FOR_WORKERS = [
   '@opentelemetry/api',
 ];
 
-test('importing docket loads nothing that only workers need, and the client for Redis when it is used', async () => {
+test('importing docket loads nothing that only workers need, nor the client for Redis', async () => {
   const urls = await loadedBy(`await import('docket');`);
   const packages = packagesOf(urls);
   expect([...packages]).toEqual(expect.arrayContaining(['msgpackr']));
@@ -49,7 +49,7 @@ test('importing docket loads nothing that only workers need, and the client for 
   expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe)\//.test(url))).toEqual([]);
 });
 
-test('using an embedded server loads it in a thread of its own only', async () => {
+test('using an embedded server loads it only in its own thread', async () => {
   const urls = await loadedBy(`
     const { Docket, task } = await import('docket');
     const docket = new Docket({ url: 'memory://' });

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { book, odd, order, pay, signUp, tasks } from '../fixtures/worker/input.js';
 import { left } from '../support/chains.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
 import { takeNotes } from '../support/notes.js';
+import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const BORN = '1815-12-10';
@@ -88,7 +88,7 @@ describeEachMode('arguments that must match a schema', (url, threads) => {
     );
   });
 
-  test('reach the body as the schema makes them, and are kept as they were given', async () => {
+  test('reach the body as the schema parses them, and are kept as they were given', async () => {
     const fleet = await openFleet(url());
     const notes = takeNotes();
     const docket = fleet.docket as unknown as Adds & Docket;
@@ -107,7 +107,7 @@ describeEachMode('arguments that must match a schema', (url, threads) => {
     expect(notes.of('body').sort()).toEqual(executions.flatMap((pair) => pair.map(({ key }) => key)).sort());
   });
 
-  test('are checked again by the worker: the body does not run, and nothing is tried again', async () => {
+  test('are checked again by the worker, which neither runs the body nor tries again', async () => {
     const fleet = await openFleet(url());
     const notes = takeNotes();
     const { lines } = await fleet.worker({ tasks: fixture('input.js'), threads });

@@ -1,12 +1,16 @@
 /** What a worker tells Prometheus: names, labels and numbers, read by a strict parser. */
+
 import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { redeliver, type Token } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { importBuilt } from '../support/built.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf, scrape } from '../support/probes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const WATCHED = { metricsPort: 0, threads: 1 } as const;
 const COUNTERS =
@@ -14,7 +18,7 @@ const COUNTERS =
     ' ',
   );
 
-describeOnRedis('metrics', (redis) => {
+describeOnOwnRedis('metrics', (redis) => {
   async function watched(options = {}): Promise<{ fleet: Fleet; running: Running }> {
     const fleet = await openFleet(redis().url);
     return { fleet, running: await fleet.worker({ ...WATCHED, ...options }) };
@@ -65,7 +69,7 @@ describeOnRedis('metrics', (redis) => {
     expect(labels.flatMap((one) => Object.keys(one)).filter((name) => !allowed.has(name))).toEqual([]);
   });
 
-  test('count what starts when it starts, and what runs while it runs', async () => {
+  test('count a start as it happens, and an execution as running while it runs', async () => {
     const { fleet, running } = await watched();
     const held = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'held' });
     await fleet.step('start held 1');
@@ -81,7 +85,7 @@ describeOnRedis('metrics', (redis) => {
     expect(after.value('docket_tasks_completed_total', { task: 'hold' })).toBe(1);
   });
 
-  test('tell what waits in the whole docket, and what is struck', async () => {
+  test('show what waits in the whole docket, and what is struck', async () => {
     const { fleet, running } = await watched();
     const { docket, probe } = fleet;
     fleet.leavesWork();
@@ -103,7 +107,7 @@ describeOnRedis('metrics', (redis) => {
     await docket.restore('echo');
   });
 
-  test('count what is cancelled, replaced and struck', async () => {
+  test('count executions that are cancelled or replaced', async () => {
     const { fleet, running } = await watched({ tasks: [fixture('tasks.js')] });
     const { docket, probe } = fleet;
     const doomed = await docket.add('patient', { probe, how: 'signal' }, { key: 'doomed' });
@@ -119,7 +123,7 @@ describeOnRedis('metrics', (redis) => {
   });
 
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'count what ends after its key has passed on: %o',
+    'count an execution that ends after its key has passed on: %o',
     async (options) => {
       const { fleet, running } = await watched();
       const { probe } = fleet;
@@ -129,12 +133,12 @@ describeOnRedis('metrics', (redis) => {
       await docket.replace('noop', {}, { key: 'replaced', when: '1h' });
       await fleet.release();
       const superseded = async () => (await scrape(running)).value('docket_tasks_superseded_total', { task: 'hold' });
-      await waitFor(async () => (await superseded()) === 1);
+      await expect.poll(superseded).toBe(1);
       await docket.cancel('replaced');
     },
   );
 
-  test('count what keeps nothing and ends after its lease has passed on', async () => {
+  test('count a lean execution that ends after its lease has passed on', async () => {
     const { fleet, running } = await watched();
     const { probe, redis } = fleet;
     const { key } = await fleet.with({ executionTtl: 0 }).add('hold', { probe });
@@ -149,11 +153,12 @@ describeOnRedis('metrics', (redis) => {
     expect(await fleet.pending()).toBe(0);
   });
 
-  test('count what tasks add', async () => {
+  test('count adds of tasks', async () => {
     const { fleet, running } = await watched({ tasks: [fixture('tasks.js'), fixture('flood.js')] });
     await (await fleet.docket.add('flood', { count: 25 })).result();
-    await waitFor(async () => (await scrape(running)).value('docket_tasks_succeeded_total', { task: 'noop' }) === 25);
-    await waitFor(async () => (await scrape(running)).value('docket_tasks_added_total', { task: 'noop' }) === 25);
+    const count = async (name: string) => (await scrape(running)).value(`docket_tasks_${name}_total`, { task: 'noop' });
+    await expect.poll(() => count('succeeded')).toBe(25);
+    await expect.poll(() => count('added')).toBe(25);
   });
 
   test('have one label for all tasks that are not loaded', async () => {
@@ -167,7 +172,7 @@ describeOnRedis('metrics', (redis) => {
     expect(labels.filter((label) => label.startsWith('made-up'))).toEqual([]);
   });
 
-  test('count links that break, and answer while Redis is away', async () => {
+  test('count broken links, and are served while Redis is away', async () => {
     const { running } = await watched();
     await redis().kill();
     await waitFor(async () => {
@@ -199,17 +204,20 @@ describeOnRedis('metrics', (redis) => {
   });
 
   describe('a port that is taken', () => {
-    test.each(['metricsPort', 'healthcheckPort'])('is an error at the start that names it (%s)', async (option) => {
-      const fleet = await openFleet(redis().url);
-      const port = await occupiedPort();
-      await expect(fleet.worker({ [option]: port, threads: 1 })).rejects.toMatchObject({
-        name: 'PortUnavailableError',
-        code: 'DOCKET_PORT_UNAVAILABLE',
-        message: `${option}: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
-      });
-    });
+    test.each(['metricsPort', 'healthcheckPort'])(
+      'fails the start of the worker with an error that names it (%s)',
+      async (option) => {
+        const fleet = await openFleet(redis().url);
+        const port = await occupiedPort();
+        await expect(fleet.worker({ [option]: port, threads: 1 })).rejects.toMatchObject({
+          name: 'PortUnavailableError',
+          code: 'DOCKET_PORT_UNAVAILABLE',
+          message: `${option}: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
+        });
+      },
+    );
 
-    test('is one line of docket-worker', async () => {
+    test('is reported by docket-worker in one line', async () => {
       const fleet = await openFleet(redis().url);
       const port = await occupiedPort();
       const command = fleet.command(['--metrics-port', String(port)]);

@@ -1,13 +1,13 @@
 /** Names that meet on the schedule: ids with keys, and keys with each other. */
 import { call, retry, task } from 'docket';
 import { expect, test } from 'vitest';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
-describeEachServer('an id that somebody uses as a key', (url) => {
+describeEachServer('an id that is also used as a key', (url) => {
   const stage = setStage(url);
 
-  test('stands for both: the execution that waits for its retry, and the one under the key', async () => {
+  test('stands for both: an execution that waits for its retry, and the one under the key', async () => {
     const ran: string[] = [];
     const child = task('child', (_args: {}, ctx) => void ran.push(`child of ${ctx.key}`));
     const parent = task('parent', { retry: retry({ attempts: 2, delay: '300ms' }) }, async (_args: {}, ctx) => {
@@ -45,14 +45,14 @@ describeEachServer('keys that are due at the same time', (url) => {
     stage.work({ note }, { schedulingResolution: '60s' });
     // Once something later was moved in time, the scheduler hears of what comes.
     for (const key of ['first', 'second']) {
-      await (await docket.add(note, {}, { key, when: '100ms' })).result({ timeout: '5s' });
+      await (await docket.add(note, {}, { key, when: '100ms' })).result({ timeout: '20s' });
     }
     for (const keys of [
       ['b', 'a'],
       ['c', 'd'],
     ]) {
       const executions = await docket.addMany(keys.map((key) => call(note, {}, { key, when: '200ms' })));
-      const results = executions.map((execution) => execution.result({ timeout: '5s' }));
+      const results = executions.map((execution) => execution.result({ timeout: '20s' }));
       expect(await Promise.all(results)).toEqual(keys);
     }
   });

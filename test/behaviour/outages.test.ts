@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const QUICK = { redeliveryTimeout: '1s', threads: 1 } as const;
 
-describeOnRedis('after an outage', (redis) => {
+describeOnOwnRedis('after an outage', (redis) => {
   async function expectRuns(fleet: Fleet, prefix: string): Promise<void> {
     const keys = Array.from({ length: 20 }, (_, i) => `${prefix}${i}`);
     const { probe } = fleet;
@@ -16,11 +16,8 @@ describeOnRedis('after an outage', (redis) => {
       for (const key of keys) await fleet.docket.add('counted', { probe }, { key });
       return true;
     });
-    await waitFor(async () => {
-      const counts = await fleet.counts();
-      return keys.every((key) => counts[key] === 1);
-    });
-    await waitFor(async () => (await fleet.pending()) === 0);
+    await expect.poll(() => fleet.counts()).toMatchObject(Object.fromEntries(keys.map((key) => [key, 1])));
+    await expect.poll(() => fleet.pending()).toBe(0);
   }
 
   describe.each<[string, (fleet: Fleet) => Promise<unknown>]>([

@@ -3,15 +3,14 @@ import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { addEachWay, CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, watchLeft } from '../support/chains.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnAnyServer, describeOnRedis, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HOUR = 3_600_000;
 const SOON = { redeliveryTimeout: '500ms' } as const;
 const COMMAND = ['--tasks', CHAINS, '--threads', '2', '--redelivery-timeout', '500ms'];
 
-describeEachMode('a perpetual task', (url, threads) => {
+describeWithoutThreads('a perpetual task', (url, threads) => {
   const workers = async (fleet: Fleet, count = 2) => {
     for (let i = 0; i < count; i++) await fleet.worker({ tasks: CHAINS, threads, concurrency: 8 });
   };
@@ -36,7 +35,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('goes on after its last attempt failed, not between attempts, which all have one due time', async () => {
+  test('goes on after its last attempt failed, and not between attempts, which share one due time', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourlyRetrying', { fails: 99 });
     const watched = watchLeft(fleet, 4);
@@ -95,7 +94,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('is told by its body when to go on: for the next run, and also if it fails', async () => {
+  test('goes on when its body says, for the next run only, even if it fails', async () => {
     const fleet = await openFleet(url());
     const at = new Date(Date.now() + 5 * HOUR);
     const words: [say: unknown[], isRight: (afterMs: number, nextMs: number) => boolean][] = [
@@ -156,7 +155,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await endAll(fleet, chains);
   });
 
-  test('takes other arguments from its body, which stay; what else was said is forgotten', async () => {
+  test('keeps the arguments that its body gives it, and forgets what else it said', async () => {
     const fleet = await openFleet(url());
     const { probe } = fleet;
     const now = ['at', new Date(0)];
@@ -195,19 +194,19 @@ describeEachMode('a perpetual task', (url, threads) => {
     }
   });
 
-  test('is told nothing by an attempt that is followed by another', async () => {
+  test('ignores what was said by an attempt that is followed by another', async () => {
     const fleet = await openFleet(url());
     const args = { fails: 1, saysIn: 1, say: [['cancel'], ['every', '2h']] };
     const chains = await addEachWay(fleet, 'hourlyRetrying', args);
     await workers(fleet, 1);
     for (const chain of chains) {
       const [first] = await ran(fleet, chain, 2);
-      await waitFor(async () => (await pendingMs(fleet, chain)) === first!.dueMs + HOUR);
+      await expect.poll(() => pendingMs(fleet, chain)).toBe(first!.dueMs + HOUR);
     }
     await endAll(fleet, chains);
   });
 
-  test('fails when its body sets an interval that a cron has not, and goes on', async () => {
+  test('with a cron expression fails when its body sets an interval, and goes on', async () => {
     const fleet = await openFleet(url());
     const chain = await fleet.docket.add('monthly', { probe: fleet.probe, say: [['every', '1h']] }, { key: 'k' });
     const { lines } = await fleet.worker({ tasks: CHAINS, threads });
@@ -235,7 +234,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await endAll(fleet, [{ key: 'k' }]);
   });
 
-  test('keeps its key: adds are no-ops all along, and double nothing', async () => {
+  test('keeps its key: adds do nothing at any time', async () => {
     const fleet = await openFleet(url());
     const lean = fleet.with({ executionTtl: 0 });
     const chains = [
@@ -285,7 +284,7 @@ describeEachMode('a perpetual task', (url, threads) => {
     await waitFor(async () => (await fleet.redis.exists(fleet.key('superseded'))) === 0);
   });
 
-  test('outlives workers that drain, as it runs and as it waits', async () => {
+  test('outlives workers that drain, whether it runs or waits', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'listen' });
     const watched = watchLeft(fleet, 4);
@@ -311,7 +310,7 @@ describeEachMode('a perpetual task', (url, threads) => {
 });
 
 describeOnAnyServer('a perpetual task that ends its thread', (url) => {
-  test('goes on; what it said there is lost', async () => {
+  test('goes on, and what its body said is lost', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'exitOnce', saysIn: 0 });
     const saying = await fleet.docket.add(
@@ -330,7 +329,7 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
     await endAll(fleet, [...chains, saying]);
   });
 
-  test('each time is given up for this run, and goes on with the next', async () => {
+  test('each time gives up this run, and goes on with the next', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'exit', say: [['every', '2h']] });
     const watched = watchLeft(fleet, 4);
@@ -347,7 +346,7 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
     await endAll(fleet, chains);
   });
 
-  test('says so when it was the last run', async () => {
+  test('fails when there is no next run', async () => {
     const fleet = await openFleet(url());
     const execution = await fleet.docket.add('once', { probe: fleet.probe, how: 'exit' }, { key: 'k' });
     await fleet.worker({ tasks: CHAINS, threads: 1, maxDeliveries: 1 });
@@ -355,9 +354,9 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
   });
 });
 
-describeOnRedis('a perpetual task whose worker is killed', (redis) => {
-  test('as it ran: is run anew by another, and goes on', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('a perpetual task whose worker is killed', (url) => {
+  test('is run again by another worker, and goes on', async () => {
+    const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'hourly', { how: 'hold' });
     const watched = watchLeft(fleet, 4);
     const first = fleet.command([...COMMAND, '--concurrency', '8']);
@@ -376,8 +375,8 @@ describeOnRedis('a perpetual task whose worker is killed', (redis) => {
     await endAll(fleet, chains);
   });
 
-  test('again and again, wherever it is, is neither severed nor doubled', async () => {
-    const fleet = await openFleet(redis().url);
+  test('again and again is neither severed nor doubled', async () => {
+    const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'tick', { how: 'pause', ms: 10 });
     const watched = watchLeft(fleet, 4);
     const goesOn = async () => {

@@ -12,9 +12,9 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { blocking, busy, talking } from '../fixtures/tasks/progress.js';
 import { killClients } from '../support/clients.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
 import { stoppingProxy } from '../support/stopping-proxy.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const TASKS = new URL('../fixtures/tasks/progress.js', import.meta.url);
@@ -92,7 +92,7 @@ describeEachServer('progress', (url) => {
   });
 
   describe.each([0, 2])('with threads: %i', (threads) => {
-    test('is exact at the end of a run too short to be looked at', async () => {
+    test('is exact at the end of an attempt too short to be sampled', async () => {
       const docket = stage.docket();
       const executions = await Promise.all(
         Array.from({ length: 50 }, (_, i) => docket.add(busy, { times: i + 1, ms: 0, message: `m${i}` })),
@@ -110,21 +110,21 @@ describeEachServer('progress', (url) => {
     });
   });
 
-  test('is seen while a busy loop runs that never yields, and told without going back', async () => {
+  test('is seen while a loop runs that never yields, and never goes back', async () => {
     const docket = stage.docket();
     const executions = await Promise.all(
-      [1, 2].map(() => docket.add(busy, { times: 200_000, ms: 1_500, message: 'm' })),
+      [1, 2].map(() => docket.add(busy, { times: 200_000, ms: 1_000, message: 'm' })),
     );
     const watching = executions.map(progressOf);
     stage.work(TASKS, { threads: 2 });
     for (const events of await Promise.all(watching)) {
       expectMonotone(events);
-      expect(events.length).toBeGreaterThanOrEqual(4);
+      expect(events.length).toBeGreaterThanOrEqual(3);
       expect(events.at(-1)).toMatchObject({ type: 'progress', current: 200_000, total: 200_000, message: 'm' });
     }
   });
 
-  test('of an attempt whose thread died stays as it was last read, until the next attempt', async () => {
+  test('of an attempt whose thread died stays as it was last read', async () => {
     const docket = stage.docket();
     const execution = await docket.add(blocking, { ms: 250, exits: true });
     const watching = progressOf(execution);
@@ -211,7 +211,7 @@ describeEachServer('progress', (url) => {
     expect(executions.map((execution) => execution.progress.message)).toEqual(['é'.repeat(1_000), null]);
   });
 
-  test('works where none is kept, and leaves nothing there', async () => {
+  test('works where no state is kept, and leaves nothing', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     const seen: number[] = [];
     const note = task('note', (_args: {}, { progress }) => {
@@ -247,7 +247,7 @@ describeEachServer('progress', (url) => {
       expect(valuesOf(execution)).toEqual([10, 10, 'nearly']);
     });
 
-    test('is told to those who subscribe', async () => {
+    test('is published to subscribers', async () => {
       const { reporter, reported, end } = reporting(() => {});
       const execution = await stage.docket().add(reporter);
       stage.work({ reporter });
@@ -259,7 +259,7 @@ describeEachServer('progress', (url) => {
       expect((await watching).at(-1)).toMatchObject({ current: 0, message: 'two\nlines' });
     });
 
-    test('is typed, checked, and refused for what is not there', async () => {
+    test('is checked, and refused for executions that do not exist', async () => {
       const docket = stage.docket();
       const note = task('note', () => {});
       const first = await docket.add(note, {}, { key: 'k', when: '1h' });
@@ -276,7 +276,7 @@ describeEachServer('progress', (url) => {
       await expect(second.progress.increment()).rejects.toThrow(ExecutionNotFoundError);
     });
 
-    test('the body itself can use the handle of its execution', async () => {
+    test('can be reported by the body through the handle of its execution', async () => {
       const self = task('self', async (_args: {}, ctx) => {
         ctx.progress.increment(2);
         await ctx.execution.progress.increment(3);
@@ -290,7 +290,7 @@ describeEachServer('progress', (url) => {
     });
   });
 
-  test('results follow the record, not the docket that asks', async () => {
+  test('is kept or not as the record is, whatever docket asks', async () => {
     const note = task('note', () => 'done');
     const [keeping, forgetting] = [stage.docket(), stage.docket({ executionTtl: 0 })];
     await keeping.add(note, {}, { key: 'kept' });
@@ -311,12 +311,12 @@ describeEachServer('progress', (url) => {
   });
 });
 
-describeRealServer('progress', (url) => {
+describeOnRedis('progress', (url) => {
   const stage = setStage(url);
 
-  test('a million increments in busy loops on two threads cost less than a thousand commands', async () => {
+  test('costs less than a thousand commands for a million increments on two threads', async () => {
     const docket = stage.docket();
-    const executions = await Promise.all([1, 2].map(() => docket.add(busy, { times: 500_000, ms: 2_000 })));
+    const executions = await Promise.all([1, 2].map(() => docket.add(busy, { times: 500_000, ms: 1_000 })));
     const watching = executions.map(progressOf);
     const redis = await stage.redis();
     await redis.config('RESETSTAT');
@@ -327,25 +327,21 @@ describeRealServer('progress', (url) => {
     await worker.close();
     for (const events of told) {
       expectMonotone(events);
-      expect(events.length).toBeGreaterThanOrEqual(5);
+      expect(events.length).toBeGreaterThanOrEqual(3);
       expect(events.at(-1)).toMatchObject({ current: 500_000, total: 500_000 });
     }
     for (const execution of executions) await execution.sync();
     expect(executions.map(valuesOf)).toEqual([1, 2].map(() => [500_000, 500_000, null]));
-    console.log(
-      commands,
-      told.map((e) => e.length),
-    );
     expect(commands).toBeLessThan(1_000);
   });
 
   test('survives lost connections and lost scripts', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
-    const execution = await docket.add(busy, { times: 200_000, ms: 2_000, message: 'm' });
+    const execution = await docket.add(busy, { times: 200_000, ms: 1_500, message: 'm' });
     const watching = watch(execution);
     stage.work(TASKS, { threads: 1 });
-    for (const seen of [2, 4, 6]) {
+    for (const seen of [2, 4]) {
       await waitFor(() => watching.events.length >= seen);
       await redis.script('FLUSH');
       await killClients(redis, 'normal');
@@ -356,7 +352,7 @@ describeRealServer('progress', (url) => {
     expect(valuesOf(execution)).toEqual([200_000, 200_000, 'm']);
   });
 
-  test('is exact at the end when it was taken back while a write was on its way', async () => {
+  test('is exact at the end when it went back while a write was on its way', async () => {
     const proxy = await stoppingProxy(url().replace('unix://', ''));
     const behind = new Docket({ name: stage.name, url: proxy.url });
     onTestFinished(() => behind.close());
@@ -392,7 +388,7 @@ describeRealServer('progress', (url) => {
     expect(valuesOf(execution)).toEqual([1, 100, null]);
   });
 
-  test('nothing is published while nobody listens', async () => {
+  test('is not published while nobody listens', async () => {
     const redis = await stage.redis();
     const execution = await stage.docket().add(busy, { times: 100_000, ms: 500 });
     await redis.config('RESETSTAT');
@@ -402,18 +398,33 @@ describeRealServer('progress', (url) => {
     expect(execution.progress.current).toBe(100_000);
   });
 
-  test('a worker that lost the execution writes nothing of its progress', async () => {
+  test('is not written by a worker that has lost the execution', async () => {
     const { reporter, reported, end } = reporting(({ increment }) => increment(9));
+    const witness = { count: () => {}, end: () => {} };
+    const counting = task('counting', (_args: {}, { progress }) => {
+      witness.count = () => progress.increment();
+      return new Promise<void>((resolve) => {
+        witness.end = resolve;
+      });
+    });
     const docket = new Docket({ name: stage.name, url: stage.url });
     const first = await docket.add(reporter, {}, { key: 'k' });
-    stage.work({ reporter });
+    const beside = await docket.add(counting);
+    stage.work({ reporter, counting }, { concurrency: 2 });
     await reported;
+    await waitFor(() => beside.sync().then(() => beside.state === 'running'));
     const second = await docket.replace(
       task('other', () => {}),
       {},
       { key: 'k', when: '1h' },
     );
-    await new Promise((resolve) => setTimeout(resolve, 250)); // it would have been written twice
+    // What the worker reports of another one meanwhile is written twice, so that this would have been, too.
+    for (const seen of [1, 2]) {
+      witness.count();
+      await waitFor(async () => (await stage.record(beside.key)).i === String(seen));
+    }
+    witness.end();
+    await beside.result();
     end();
     await expect(first.result()).rejects.toThrow(ExecutionSupersededError);
     await second.sync();

@@ -1,17 +1,20 @@
 /** Workers that die or fall silent in the middle: what they had runs elsewhere, what they had finished does not. */
+
 import { expect, test } from 'vitest';
-import { redeliver } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
+import { importBuilt } from '../support/built.js';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const LEASE = ['--redelivery-timeout', '500ms'];
 const SOON = { redeliveryTimeout: '500ms' } as const;
 
-describeOnRedis('a worker that dies', (redis) => {
-  test('loses nothing: what it ran and what it held is run by another, what it had settled is not', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('a worker that dies', (url) => {
+  test('loses nothing: another worker runs what it ran and held, but not what it had settled', async () => {
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const first = fleet.command(['--threads', '2', ...LEASE]);
     const names = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
@@ -50,8 +53,8 @@ describeOnRedis('a worker that dies', (redis) => {
       'has no key and keeps nothing',
       ({ probe, ...fleet }) => fleet.with({ executionTtl: 0 }).add('counted', { probe }),
     ],
-  ])('between the read and the settle: what %s is run by another', async (_, add) => {
-    const fleet = await openFleet(redis().url);
+  ])('between read and settle leaves an execution that %s to another worker', async (_, add) => {
+    const fleet = await openFleet(url());
     await (await fleet.worker({ threads: 0 })).stop(); // has made the group
     await add(fleet);
     const [reply] = (await fleet.redis.xreadgroup(
@@ -66,7 +69,7 @@ describeOnRedis('a worker that dies', (redis) => {
   });
 
   test('is no reason to hurry for a worker with a longer lease', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const patient = await fleet.worker({ threads: 1, redeliveryTimeout: '60s' });
     const hasty = await fleet.worker({ threads: 1, redeliveryTimeout: '100ms' });
     const held = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
@@ -82,11 +85,11 @@ describeOnRedis('a worker that dies', (redis) => {
   });
 });
 
-describeOnRedis('a worker that is stopped for longer than its lease', (redis) => {
+describeOnRedis('a worker that is stopped for longer than its lease', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'writes nothing of what its successor has taken over, and says so (executionTtl $executionTtl)',
+    'writes nothing of what its successor has taken over, and logs that (executionTtl $executionTtl)',
     async (options) => {
-      const fleet = await openFleet(redis().url, options);
+      const fleet = await openFleet(url(), options);
       const stopped = fleet.command(['--threads', '1', '--name', 'stopped', ...LEASE]);
       await stopped.ready();
       const execution = await fleet.docket.add('whoEnds', { probe: fleet.probe }, { key: 'k' });
@@ -112,9 +115,9 @@ describeOnRedis('a worker that is stopped for longer than its lease', (redis) =>
   );
 });
 
-describeOnRedis('a worker that cannot renew for a while', (redis) => {
-  test('tells what runs on that its lease was lost, and drops its outcome', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('a worker that cannot renew for a while', (url) => {
+  test('interrupts what runs on without a lease, and discards its outcome', async () => {
+    const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads: 1, redeliveryTimeout: '300ms', name: 'late' });
     const execution = await fleet.docket.add('patient', { probe: fleet.probe, how: 'loop' }, { key: 'k' });
     await fleet.step('waits k');

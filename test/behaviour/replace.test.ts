@@ -4,8 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled } from '../support/chains.js';
 import { type Fleet, openFleet, type Tasks } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeEachMode, describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const KEY = { key: 'k' } as const;
@@ -26,20 +25,23 @@ async function rest(fleet: Fleet): Promise<void> {
 describeEachMode('replacing', (url, threads) => {
   const worker = (fleet: Fleet, concurrency = 8) => fleet.worker({ tasks: CHAINS, threads, concurrency });
 
-  test.each(TTLS)('adds when there is nothing, or what has ended (executionTtl $executionTtl)', async (options) => {
-    const fleet = await openFleet(url(), options);
-    const { docket, probe } = fleet;
-    await worker(fleet);
-    for (const value of ['first', 'second']) {
-      const execution = await docket.replace('once', { probe, value }, KEY);
-      expect(execution).toMatchObject({ key: 'k', task: 'once', state: 'queued', disposition: 'scheduled' });
-      await rest(fleet);
-      if (options.executionTtl !== 0) expect(await execution.result()).toBe(value);
-    }
-    expect(await values(fleet)).toEqual(['first', 'second']);
-  });
+  test.each(TTLS)(
+    'adds when there is no execution, or one that has ended (executionTtl $executionTtl)',
+    async (options) => {
+      const fleet = await openFleet(url(), options);
+      const { docket, probe } = fleet;
+      await worker(fleet);
+      for (const value of ['first', 'second']) {
+        const execution = await docket.replace('once', { probe, value }, KEY);
+        expect(execution).toMatchObject({ key: 'k', task: 'once', state: 'queued', disposition: 'scheduled' });
+        await rest(fleet);
+        if (options.executionTtl !== 0) expect(await execution.result()).toBe(value);
+      }
+      expect(await values(fleet)).toEqual(['first', 'second']);
+    },
+  );
 
-  test.each(TTLS)('what is scheduled or queued removes it (executionTtl $executionTtl)', async (options) => {
+  test.each(TTLS)('a scheduled or queued execution removes it (executionTtl $executionTtl)', async (options) => {
     const fleet = await openFleet(url(), options);
     const { docket, probe } = fleet;
     const whens = [{ when: '1h' }, {}, { when: '2h' }, { when: '1h' }, {}, {}] as const;
@@ -54,42 +56,45 @@ describeEachMode('replacing', (url, threads) => {
     expect(await values(fleet)).toEqual(['last']);
   });
 
-  test.each(TTLS)('what runs lets it go on, and nothing of it counts (executionTtl $executionTtl)', async (options) => {
-    const fleet = await openFleet(url(), options);
-    const { docket, probe } = fleet;
-    await worker(fleet);
-    const olds = [
-      await docket.add('once', { probe, value: 'completes', how: 'hold' }, { key: 'completes' }),
-      await docket.add('once', { probe, value: 'fails', how: 'hold', fails: 9 }, { key: 'fails' }),
-      await docket.add('retrying', { probe, value: 'retries', how: 'hold', fails: 9 }, { key: 'retries' }),
-      await docket.add('hourly', { probe, value: 'goesOn', how: 'hold' }, { key: 'goesOn' }),
-    ];
-    const ended = olds.map((old) => (options.executionTtl === 0 ? null : old.result().catch((error) => error.name)));
-    for (const old of olds) await ran(fleet, old);
-    const news = [];
-    for (const { key } of olds) news.push(await docket.replace('once', { probe, value: 'new' }, { key, when: '1h' }));
-    for (const { key } of news)
-      expect((await docket.add('once', { probe }, { key })).disposition).toBe('already_scheduled');
-    if (options.executionTtl !== 0) {
-      expect(await Promise.all(ended)).toEqual(olds.map(() => ExecutionSupersededError.name));
-    }
-    await fleet.release();
-    await waitFor(async () => (await left(fleet)) === 4); // the old ones are over
-    for (const execution of news) {
-      expect(await pendingMs(fleet, execution)).toBe(execution.when.getTime());
-      await execution.sync();
-      expect(execution).toMatchObject({ state: 'scheduled', task: 'once', error: null, startedAt: null });
-    }
-    expect(await fleet.redis.exists(fleet.key('superseded'))).toBe(0);
-    for (const { key } of news) await docket.replace('once', { probe, value: 'newest' }, { key });
-    await rest(fleet);
-    expect((await values(fleet)).slice(4)).toEqual(['newest', 'newest', 'newest', 'newest']);
-    for (const execution of [...olds, ...news]) {
-      if (options.executionTtl !== 0) await expect(execution.result()).rejects.toThrow(ExecutionSupersededError);
-    }
-  });
+  test.each(TTLS)(
+    'a running execution lets it go on, but nothing of it counts (executionTtl $executionTtl)',
+    async (options) => {
+      const fleet = await openFleet(url(), options);
+      const { docket, probe } = fleet;
+      await worker(fleet);
+      const olds = [
+        await docket.add('once', { probe, value: 'completes', how: 'hold' }, { key: 'completes' }),
+        await docket.add('once', { probe, value: 'fails', how: 'hold', fails: 9 }, { key: 'fails' }),
+        await docket.add('retrying', { probe, value: 'retries', how: 'hold', fails: 9 }, { key: 'retries' }),
+        await docket.add('hourly', { probe, value: 'goesOn', how: 'hold' }, { key: 'goesOn' }),
+      ];
+      const ended = olds.map((old) => (options.executionTtl === 0 ? null : old.result().catch((error) => error.name)));
+      for (const old of olds) await ran(fleet, old);
+      const news = [];
+      for (const { key } of olds) news.push(await docket.replace('once', { probe, value: 'new' }, { key, when: '1h' }));
+      for (const { key } of news)
+        expect((await docket.add('once', { probe }, { key })).disposition).toBe('already_scheduled');
+      if (options.executionTtl !== 0) {
+        expect(await Promise.all(ended)).toEqual(olds.map(() => ExecutionSupersededError.name));
+      }
+      await fleet.release();
+      await waitFor(async () => (await left(fleet)) === 4); // the old ones are over
+      for (const execution of news) {
+        expect(await pendingMs(fleet, execution)).toBe(execution.when.getTime());
+        await execution.sync();
+        expect(execution).toMatchObject({ state: 'scheduled', task: 'once', error: null, startedAt: null });
+      }
+      expect(await fleet.redis.exists(fleet.key('superseded'))).toBe(0);
+      for (const { key } of news) await docket.replace('once', { probe, value: 'newest' }, { key });
+      await rest(fleet);
+      expect((await values(fleet)).slice(4)).toEqual(['newest', 'newest', 'newest', 'newest']);
+      for (const execution of [...olds, ...news]) {
+        if (options.executionTtl !== 0) await expect(execution.result()).rejects.toThrow(ExecutionSupersededError);
+      }
+    },
+  );
 
-  test('what runs starts the new one beside it', async () => {
+  test('a running execution starts the new one beside it', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await worker(fleet);
@@ -104,7 +109,7 @@ describeEachMode('replacing', (url, threads) => {
     expect((await docket.getExecution('k'))!.state).toBe('completed');
   });
 
-  test('what waits for its next attempt removes it', async () => {
+  test('an execution that waits for its next attempt removes it', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await worker(fleet);
@@ -117,7 +122,7 @@ describeEachMode('replacing', (url, threads) => {
     expect(await values(fleet)).toEqual(['old', 'new']);
   });
 
-  test('cancels with the new one only; what was replaced goes on', async () => {
+  test('leaves a replaced execution running when the new one is cancelled', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await worker(fleet);
@@ -144,7 +149,7 @@ describeEachMode('replacing', (url, threads) => {
     expect(await fleet.redis.keys(fleet.key('*'))).toEqual([]);
   });
 
-  test('while workers race: none is claimed once a newer one is placed, and the last one counts', async () => {
+  test('while workers race lets none be claimed once a newer one is placed, and the last one counts', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     for (let i = 0; i < 2; i++) await worker(fleet);
@@ -172,9 +177,9 @@ describeEachMode('replacing', (url, threads) => {
   });
 });
 
-describeOnAnyServer('what was replaced', (url) => {
+describeOnAnyServer('a replaced execution', (url) => {
   // Replacing fences what was claimed, but does not take back what has not started.
-  test('as it waited behind another on its thread does not start', async () => {
+  test('that waited behind another on its thread does not start', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     await fleet.worker({ tasks: CHAINS, threads: 1, concurrency: 1 });
@@ -184,7 +189,10 @@ describeOnAnyServer('what was replaced', (url) => {
     );
     for (let round = 0; round < 5; round++) {
       const key = `k${round}`;
-      await docket.addMany([call(once, { probe, how: 'spin', ms: 100 }), call(once, { probe, value: 'old' }, { key })]);
+      await docket.addMany([
+        call(once, { probe, how: 'block', ms: 100 }),
+        call(once, { probe, value: 'old' }, { key }),
+      ]);
       await waitFor(async () => (await docket.getExecution(key))!.state === 'running'); // that is, claimed
       const renewed = await docket.replace('once', { probe, value: 'new' }, { key });
       expect(await renewed.result()).toBe('new');
@@ -194,7 +202,7 @@ describeOnAnyServer('what was replaced', (url) => {
     expect(await fleet.redis.exists(fleet.key('superseded'))).toBe(0);
   });
 
-  test('and then ends its thread is gone', async () => {
+  test('that ends its thread is gone', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const { lines } = await fleet.worker({ tasks: CHAINS, threads: 1 });
@@ -209,9 +217,9 @@ describeOnAnyServer('what was replaced', (url) => {
   });
 });
 
-describeOnRedis('what was replaced, and whose worker dies', (redis) => {
-  test('is not delivered again', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('a replaced execution whose worker dies', (url) => {
+  test('is not redelivered', async () => {
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const first = fleet.command(['--tasks', CHAINS, '--threads', '1', '--redelivery-timeout', '500ms']);
     await ran(fleet, await docket.add('hourly', { probe, value: 'old', how: 'hold' }, KEY));

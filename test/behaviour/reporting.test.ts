@@ -2,16 +2,16 @@
 import { call, RetriesExhaustedError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 
 /** Added by this name; the code is the worker's. */
-const busy = task('busy', (_args: { ms: number }) => {});
+const blocked = task('blocked', (_args: { ms: number }) => {});
 
-describeOnAnyServer('what ended in the same chunk before one that holds its thread', (url) => {
-  test('is told while that one still runs', async () => {
+describeOnAnyServer('an outcome in the same chunk as a task that holds its thread', (url) => {
+  test('is reported while that one still runs', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
-    const add = (...ms: number[]) => fleet.docket.addMany(ms.map((one) => call(busy, { ms: one })));
+    const add = (...ms: number[]) => fleet.docket.addMany(ms.map((one) => call(blocked, { ms: one })));
     // From now on the name is known for quick, and travels in chunks.
     await Promise.all((await add(...Array(50).fill(0))).map((execution) => execution.result()));
     const executions = await add(...Array(30).fill(0), 2_000, ...Array(10).fill(0));
@@ -35,8 +35,8 @@ describeEachMode('a task that asks for another attempt in its last one', (url, t
   });
 });
 
-describeOnAnyServer('a worker that stops and has longer than a timer holds', (url) => {
-  test('lets what runs come to its end', async () => {
+describeOnAnyServer('a worker whose drain timeout is longer than timers hold', (url) => {
+  test('lets running executions come to their end', async () => {
     const fleet = await openFleet(url());
     const first = await fleet.worker({ threads: 1, drainTimeout: '30d' });
     const { docket, probe } = fleet;

@@ -11,8 +11,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
 import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { stopRenewals } from '../support/renewals.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
@@ -29,7 +30,7 @@ function holding() {
   return { hold, started: started.promise, ending };
 }
 
-describeEachServer('results', (url) => {
+describeEachServer('results:', (url) => {
   const stage = setStage(url);
 
   describe.each([0, 2])('with threads: %i', (threads) => {
@@ -77,7 +78,7 @@ describeEachServer('results', (url) => {
     test.each([
       ['text', 'only text'],
       ['nothing', undefined],
-    ])('what is thrown need not be an error: %s', async (kind, thrown) => {
+    ])('a task may throw what is no error: %s', async (kind, thrown) => {
       expect(await outcomeOf(kind)).toEqual({ error: thrown, line: String(thrown), state: 'failed' });
     });
 
@@ -101,7 +102,7 @@ describeEachServer('results', (url) => {
     });
   });
 
-  describe('waiting', () => {
+  describe('waiting for a result', () => {
     test('may begin before, while and after the execution runs', async () => {
       const { hold, started, ending } = holding();
       const execution = await stage.docket().add(hold);
@@ -198,6 +199,7 @@ describeEachServer('results', (url) => {
     });
 
     test('ends by an event when a newer execution takes the key', async () => {
+      stopRenewals();
       const docket = stage.docket();
       const first = await docket.add(note, {}, { key: 'k' });
       const result = first.result();
@@ -207,8 +209,7 @@ describeEachServer('results', (url) => {
       // As if it was replaced: in a state that frees the key, so that the add takes the record over in one step.
       await redis.multi().hset(stage.key('run:k'), 's', 'replaced').del(stage.key('work')).exec();
       await docket.add(note, {}, { key: 'k' });
-      const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'only by looking again'));
-      await expect(Promise.race([result, late])).rejects.toThrow(ExecutionSupersededError);
+      await expect(result).rejects.toThrow(ExecutionSupersededError);
     });
 
     test('ends when the record has expired', async () => {
@@ -259,7 +260,7 @@ describeEachServer('results', (url) => {
       expect(await Promise.all(results)).toEqual(results.map(() => 'done'));
     });
 
-    test('goes on for an execution that is tried again', async () => {
+    test('goes on while an execution is tried again', async () => {
       const flaky = task('flaky', { retry: retry({ attempts: 3, delay: 20 }) }, (_args: {}, { attempt }) => {
         if (attempt < 3) throw new Error('not yet');
         return attempt;
@@ -272,7 +273,7 @@ describeEachServer('results', (url) => {
     });
   });
 
-  test('a record is kept for the time its producer chose, counted from its end', async () => {
+  test('a record is kept for as long as its producer chose, counted from its end', async () => {
     const execution = await stage.docket({ executionTtl: '1h' }).add(note, {}, { key: 'k' });
     const redis = await stage.redis();
     expect(await redis.pttl(stage.key('run:k'))).toBe(-1);
@@ -284,21 +285,21 @@ describeEachServer('results', (url) => {
   });
 });
 
-describeRealServer('results', (url) => {
+describeOnRedis('results:', (url) => {
   const stage = setStage(url);
 
-  test('many who wait share one subscriber connection and one channel each', async () => {
+  test('all waiting calls share one subscriber connection, and those of an execution one channel', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const executions = await Promise.all(Array.from({ length: 200 }, () => docket.add(note)));
     const results = executions.flatMap((execution) => [execution.result(), execution.result()]);
     await waitFor(async () => (await subscriptions(redis)).join() === '200');
     stage.work({ note });
-    await Promise.all(results);
+    expect(await Promise.all(results)).toHaveLength(400);
     await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 3)); // the worker has three
   });
 
-  test('who waits survives the loss of the subscriber connection', async () => {
+  test('waiting survives the loss of the subscriber connection', async () => {
     const { hold, started, ending } = holding();
     const docket = stage.docket();
     const redis = await stage.redis();
@@ -327,6 +328,7 @@ describeRealServer('results', (url) => {
   });
 
   test('an outcome that is published between a reconnection and the subscription is found at once', async () => {
+    stopRenewals();
     const { hold, started, ending } = holding();
     const redis = await stage.redis();
     const proxy = await holdingProxy(new URL(stage.url).pathname);
@@ -341,12 +343,10 @@ describeRealServer('results', (url) => {
     ending.resolve('done');
     await waitFor(async () => (await stage.record(execution.key)).s === 'completed');
     proxy.release();
-    // Those who wait look by themselves every five seconds: what comes sooner was found by the reconnection.
-    const late = new Promise((resolve) => setTimeout(resolve, 2_500, 'late'));
-    expect(await Promise.race([result, late])).toBe('done');
+    expect(await result).toBe('done');
   });
 
-  test('who waits survives the loss of the connection over which it looks again', async () => {
+  test('waiting survives the loss of the connection over which it looks again', async () => {
     const { hold, started, ending } = holding();
     const docket = stage.docket();
     const redis = await stage.redis();

@@ -1,13 +1,14 @@
 import { concurrencyLimit, InvalidOptionError, perpetual, retry, task } from 'docket';
 import { Worker, type WorkerLogger } from 'docket/worker';
 import { expect, test } from 'vitest';
-import { openFleet, recordingLogger, TASKS } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { openFleet, TASKS } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
 import { setStage, silent } from '../support/stage.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-describeOnAnyServer('runAtMost with threads', (url) => {
-  test('does not count what it took ahead and gave back, because its threads were busy', async () => {
+describeOnAnyServer('runAtMost on threads', (url) => {
+  test('does not count executions that were read ahead and requeued', async () => {
     const { docket, probe, counts } = await openFleet(url());
     const quick = Array.from({ length: 200 }, () => docket.add('echo', { value: 1 }));
     await Promise.all([...quick, docket.add('mixed', { ms: 1_000 })]);
@@ -37,7 +38,7 @@ describeOnAnyServer('runAtMost', (url) => {
   }
 
   test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
-    'runs a chain so many times, and leaves its next run to others: %o',
+    'ends a chain in this worker after its maximum, and leaves the next run to others: %o',
     async (options) => {
       const docket = stage.docket(options);
       const { tick, runs } = chain();
@@ -51,7 +52,7 @@ describeOnAnyServer('runAtMost', (url) => {
     },
   );
 
-  test('runs everything else to its end, what comes later too', async () => {
+  test('runs everything else to its end, including what comes later', async () => {
     const docket = stage.docket();
     const { tick, runs } = chain();
     const ran: number[] = [];
@@ -64,7 +65,7 @@ describeOnAnyServer('runAtMost', (url) => {
     await docket.cancel('chain');
   });
 
-  test('does not run at all what may run 0 times, and returns', async () => {
+  test('of 0 runs nothing of the task, and returns', async () => {
     const docket = stage.docket();
     const { tick, runs } = chain();
     await docket.add(tick, {}, { key: 'chain' });
@@ -73,7 +74,7 @@ describeOnAnyServer('runAtMost', (url) => {
     await docket.clear();
   });
 
-  test('without keys it runs until everything is finished', async () => {
+  test('without entries runs until everything is finished', async () => {
     const docket = stage.docket();
     const ran: number[] = [];
     const note = task('note', (_args: {}) => void ran.push(1));
@@ -82,7 +83,7 @@ describeOnAnyServer('runAtMost', (url) => {
     expect(ran).toEqual([1]);
   });
 
-  test('a retry counts as well', async () => {
+  test('counts a retry as well', async () => {
     const docket = stage.docket();
     const attempts: number[] = [];
     const fails = task('fails', { retry: retry({ attempts: 'forever' }) }, (_args: {}, { attempt }) => {
@@ -96,7 +97,7 @@ describeOnAnyServer('runAtMost', (url) => {
     expect(await docket.clear()).toBe(1);
   });
 
-  test('waiting for a slot does not count', async () => {
+  test('does not count waiting for a permit', async () => {
     const docket = stage.docket();
     const { tick, runs } = chain({ limits: [concurrencyLimit({ max: 1 })] });
     await docket.add(tick, {}, { key: 'a' });
@@ -107,7 +108,7 @@ describeOnAnyServer('runAtMost', (url) => {
     expect(await (await stage.redis()).exists(stage.key('held'), stage.key('slots'))).toBe(0);
   });
 
-  test('what is left to others does not hurry round and round', async () => {
+  test('does not read again and again what it leaves to others', async () => {
     const docket = stage.docket();
     const { tick } = chain();
     const slow = task('slow', () => new Promise((resolve) => setTimeout(resolve, 1_500)));

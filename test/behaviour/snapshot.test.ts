@@ -2,8 +2,8 @@
 import { call, concurrencyLimit, DocketClosedError, InvalidOptionError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
@@ -13,7 +13,7 @@ const EMPTY = { queued: 0, scheduled: 0, waiting: 0, running: 0, quarantined: 0 
 describeEachServer('a snapshot', (url) => {
   const stage = setStage(url);
 
-  test('of a docket that nobody has used is empty', async () => {
+  test('of an unused docket is empty', async () => {
     const snapshot = await stage.docket().snapshot();
     expect(snapshot).toMatchObject({
       totals: EMPTY,
@@ -24,10 +24,10 @@ describeEachServer('a snapshot', (url) => {
       quarantine: [],
       workers: [],
     });
-    expect(Math.abs(snapshot.taken.getTime() - Date.now())).toBeLessThan(5_000);
+    expect(Math.abs(snapshot.taken.getTime() - Date.now())).toBeLessThan(20_000);
   });
 
-  test('counts what is queued and scheduled, and lists the future, the earliest first', async () => {
+  test('counts what is queued and scheduled, and lists the future, earliest first', async () => {
     const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];
     await careful.addMany([call(note), call(note), call(note, {}, { key: 'second', when: '2h' })]);
     const first = await lean.add(note, { text: 'x'.repeat(100_000) }, { when: '1h' });
@@ -42,7 +42,7 @@ describeEachServer('a snapshot', (url) => {
     expect((await careful.snapshot()).totals).toEqual(EMPTY);
   });
 
-  test('lists what is queued in the order in which it is taken, without what a worker has', async () => {
+  test('lists queued executions in the order in which they are read, without those that a worker has', async () => {
     const [careful, lean] = [stage.docket(), stage.docket({ executionTtl: 0 })];
     const redis = await stage.redis();
     await careful.add(note, {}, { key: 'read' });
@@ -66,12 +66,12 @@ describeEachServer('a snapshot', (url) => {
       { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000) },
       { key: 'next', task: 'note', attempt: 1, when: expect.any(Date) },
     ]);
-    expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(5_000);
+    expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(20_000);
     expect([await keysOf(1), await keysOf(0)]).toEqual([[nameless.key], []]);
     await careful.clear();
   });
 
-  test('lists less of what is queued where messages are long', async () => {
+  test('lists fewer queued executions when messages are long', async () => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 40 }, () => call(note, { text: 'x'.repeat(100_000) })));
     const { totals, queued } = await docket.snapshot();
@@ -80,7 +80,7 @@ describeEachServer('a snapshot', (url) => {
   });
 
   test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
-    'says what runs where, since when, and who waits for which limit: %o',
+    'shows what runs where, since when, and which limit a waiter waits for: %o',
     async (options) => {
       const docket = stage.docket(options);
       const [started, ending] = [deferred(), deferred()];
@@ -119,7 +119,7 @@ describeEachServer('a snapshot', (url) => {
     },
   );
 
-  test('names the worker of what keeps no state, though not since when', async () => {
+  test('names the worker of a lean execution, but not since when', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     const [started, ending] = [deferred(), deferred()];
     const hold = task('hold', async () => {
@@ -135,7 +135,7 @@ describeEachServer('a snapshot', (url) => {
     await waitFor(async () => (await docket.snapshot()).totals.running === 0);
   });
 
-  test('has as many entries as it is asked for; the totals are exact all the same', async () => {
+  test('has as many entries as asked for, and exact totals', async () => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 300 }, (_, n) => call(note, { n }, n % 2 ? { when: '1h' } : {})));
     for (const limit of [0, 7, 150]) {
@@ -151,7 +151,7 @@ describeEachServer('a snapshot', (url) => {
     await expect(stage.docket().snapshot({ limit })).rejects.toThrow(InvalidOptionError);
   });
 
-  test('shows what is in quarantine, the newest first, and why', async () => {
+  test('shows what is in quarantine and why, newest first', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     for (const m of ['nonsense', 'gibberish']) await redis.xadd(stage.key('work'), '*', 'm', m);
@@ -184,7 +184,7 @@ describeEachServer('a snapshot', (url) => {
     expect((await docket.workers()).map(({ name }) => name)).toEqual([one.name]);
   });
 
-  test('does not list a worker whose heartbeat has expired, and takes nobody off the list', async () => {
+  test('leaves out a worker whose heartbeat has expired, without removing it', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await redis.zadd(stage.key('workers'), Date.now() - 60_000, 'gone:1', Date.now() + 60_000, 'unknown:1');
@@ -198,7 +198,7 @@ describeEachServer('a snapshot', (url) => {
 describeEachServer("a docket's own connection", (url) => {
   const stage = setStage(url);
 
-  test('is there for what users keep beside the docket', async () => {
+  test('can be used for what users keep beside the docket', async () => {
     const docket = stage.docket();
     expect(docket.key('visits')).toBe(`{${stage.name}}:user:visits`);
     const redis = await docket.redis;
@@ -221,13 +221,13 @@ describeEachServer("a docket's own connection", (url) => {
     }
   });
 
-  test.each(['', undefined])('no key is made of %o', async (suffix) => {
+  test.each(['', undefined])('makes no key of %o', async (suffix) => {
     expect(() => stage.docket().key(suffix as string)).toThrow(InvalidOptionError);
   });
 });
 
-describeEachServer('a worker is listed only while it can take work:', (url) => {
-  test('not when its reads are not answered', async () => {
+describeEachServer('a worker', (url) => {
+  test('is not listed while its reads are not answered', async () => {
     const fleet = await openFleet(url(), { heartbeatInterval: '50ms', missedHeartbeats: 200 });
     const { worker } = await fleet.worker({ threads: 0 });
     await waitFor(async () => (await fleet.docket.workers()).length === 1);
@@ -245,7 +245,7 @@ describeEachServer('a worker is listed only while it can take work:', (url) => {
     expect((await fleet.docket.workers())[0]!.name).toBe(worker.name);
   });
 
-  test('also while all its threads are busy for long', async () => {
+  test('is listed while all its threads are busy for long', async () => {
     const fleet = await openFleet(url(), { heartbeatInterval: '50ms', missedHeartbeats: 200 });
     await fleet.worker({ threads: 1, minimumCheckInterval: '50ms' });
     await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'h' });
@@ -260,7 +260,7 @@ describeEachServer('a worker is listed only while it can take work:', (url) => {
     await waitFor(async () => (await fleet.pending()) === 0);
   });
 
-  test('not while it drains', async () => {
+  test('is not listed while it drains', async () => {
     const fleet = await openFleet(url(), { heartbeatInterval: '50ms' });
     const running = await fleet.worker({ threads: 1 });
     await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'h' });

@@ -1,15 +1,15 @@
 /** The reason docket exists: tasks that keep every core busy do not lose their leases. The long form is a benchmark. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 
-describeOnAnyServer('while every thread is busy for four leases', (url) => {
+describeOnAnyServer('while every thread is busy for two leases', (url) => {
   test('no lease is lost, nothing is redelivered, and each task runs once', async () => {
     const fleet = await openFleet(url());
     const busy = await fleet.worker({ threads: 2, redeliveryTimeout: '1s', name: 'busy' });
     const { docket, probe } = fleet;
     const keys = ['a', 'b'];
-    const executions = await Promise.all(keys.map((key) => docket.add('busy', { probe, ms: 4_000 }, { key })));
+    const executions = await Promise.all(keys.map((key) => docket.add('busy', { probe, ms: 2_000 }, { key })));
     const waiting = await fleet.worker({ threads: 1, redeliveryTimeout: '1s', name: 'waiting' });
     await Promise.all(executions.map((execution) => execution.result()));
     expect(await fleet.counts()).toEqual({ a: 1, b: 1 });

@@ -10,8 +10,8 @@ import {
 import { expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { clientList, killClients } from '../support/clients.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const charge = task('charge', (_args: { orderId?: number }) => {});
@@ -47,7 +47,7 @@ test('a list of its own takes effect without waiting', () => {
   expect(list.isStricken('t')).toBe(true);
 });
 
-test('a value that cannot be compared is told of once', () => {
+test('a value that cannot be compared is reported once', () => {
   const warnings: string[] = [];
   const list = new StrikeList({ onWarning: (problem) => warnings.push(problem) });
   void list.strike(null, 'rows', '>', 10);
@@ -57,7 +57,7 @@ test('a value that cannot be compared is told of once', () => {
   ]);
 });
 
-test('what cannot be struck or followed is refused', async () => {
+test('a list refuses what cannot be struck or followed', async () => {
   await expect(new StrikeList().strike()).rejects.toThrow(InvalidOptionError);
   expect(() => new StrikeList({ url: 'http://example.org' })).toThrow(InvalidOptionError);
   expect(() => new StrikeList({ name: 'a b' })).toThrow(InvalidOptionError);
@@ -102,7 +102,7 @@ describeEachServer('a list that follows a docket', (url) => {
     expect((await docket.add(charge, {}, { key: 'k', when: '1h' })).disposition).toBe('scheduled');
   });
 
-  test('many lists come to agree while several processes change it', async () => {
+  test('agrees with all others while several processes change the docket', async () => {
     const lists = [1, 2, 3].map(() => open({ url: url(), name: stage.name }));
     await Promise.all(lists.map((list) => list.connect()));
     const dockets = [1, 2, 3].map(() => stage.docket());
@@ -121,7 +121,7 @@ describeEachServer('a list that follows a docket', (url) => {
     }
   });
 
-  test('closing it while it connects leaves nothing open', async () => {
+  test('leaves nothing open when it is closed while it connects', async () => {
     const list = new StrikeList({ url: url(), name: stage.name });
     const connecting = list.connect();
     connecting.catch(() => {});
@@ -130,7 +130,7 @@ describeEachServer('a list that follows a docket', (url) => {
   });
 });
 
-describeRealServer('a list that follows a docket', (url) => {
+describeOnRedis('a list that follows a docket', (url) => {
   const stage = setStage(url);
 
   test('misses nothing when its link breaks, and answers meanwhile', async () => {
@@ -156,12 +156,12 @@ describeRealServer('a list that follows a docket', (url) => {
     await killClients(redis, 'normal');
     await killClients(redis, 'pubsub');
     await stage.docket().strike('t');
-    await waitFor(() => list.isStricken('t'));
+    await expect.poll(() => list.isStricken('t')).toBe(true);
     await list.restore('t');
-    await waitFor(() => !list.isStricken('t'));
+    await expect.poll(() => list.isStricken('t')).toBe(false);
   });
 
-  test('hears of what it cannot know how: a list that was deleted by hand', async () => {
+  test('notices that the strikes were deleted by hand', async () => {
     const list = open({ url: url(), name: stage.name });
     const docket = stage.docket();
     await docket.strike('before');
@@ -172,7 +172,7 @@ describeRealServer('a list that follows a docket', (url) => {
     expect(list.isStricken('before')).toBe(false);
   });
 
-  test('an open one keeps its process alive, a closed one does not', async () => {
+  test('keeps its process alive until it is closed', async () => {
     const ended = await runModule(
       `import { StrikeList } from 'docket';
        const list = new StrikeList({ url: process.env.URL, name: 'a' });

@@ -11,9 +11,8 @@ import {
 import { describe, expect, test } from 'vitest';
 import { killClients, subscriptions } from '../support/clients.js';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
-import { describeEachServer } from '../support/servers.js';
-import { describeRealServer, setStage } from '../support/stage.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnAnyServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 interface Order {
@@ -24,10 +23,10 @@ interface Order {
 const charge = task('charge', (_args: Order) => 'charged');
 const refund = task('refund', (_args: Order) => 'refunded');
 
-describeEachServer('strikes', (url) => {
+describeEachServer('strikes:', (url) => {
   const stage = setStage(url);
 
-  describe('at the add', () => {
+  describe('in an add,', () => {
     test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
       'a struck call writes nothing: %o',
       async (options) => {
@@ -53,7 +52,7 @@ describeEachServer('strikes', (url) => {
       },
     );
 
-    test('what is restored can be added again, at once, by any producer', async () => {
+    test('what is restored is taken again at once, from any producer', async () => {
       const [one, other] = [stage.docket(), stage.docket({ executionTtl: 0 })];
       await one.strike(charge, 'customer', '==', 'c');
       expect((await other.add(charge, { customer: 'c' })).disposition).toBe('struck');
@@ -76,7 +75,7 @@ describeEachServer('strikes', (url) => {
       await stage.finish({ charge });
     });
 
-    test('of a batch only what is struck is left out', async () => {
+    test('only the struck calls of a batch are left out', async () => {
       const docket = stage.docket();
       await docket.strike(null, 'orderId', 'between', [10, 19]);
       await docket.strike(refund, 'customer', '!=', 'c');
@@ -111,7 +110,7 @@ describeEachServer('strikes', (url) => {
       expect(await first.result()).toBe('charged');
     });
 
-    test('cancelling the handle of a struck add leaves who has the key', async () => {
+    test('cancelling the handle of a struck add leaves the execution that has the key', async () => {
       const docket = stage.docket();
       const first = await docket.add(charge, { orderId: 1 }, { key: 'k' });
       await docket.strike(charge, 'orderId', '==', 2);
@@ -131,7 +130,7 @@ describeEachServer('strikes', (url) => {
       expect(await stage.keys()).toEqual([]);
     });
 
-    test('values of every kind keep it on their way through Redis', async () => {
+    test('values of every kind keep their kind on their way through Redis', async () => {
       const docket = stage.docket();
       const any = task('any', (_args: { x: unknown }) => {});
       const pairs: [struck: StrikeValue, other: StrikeValue][] = [
@@ -156,9 +155,9 @@ describeEachServer('strikes', (url) => {
     });
   });
 
-  describe('at the worker', () => {
+  describe('in a worker,', () => {
     test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
-      'what was added before is cancelled when it is met: %o',
+      'what was added before is cancelled when it is read: %o',
       async (options) => {
         const ran: number[] = [];
         const note = task('note', ({ n }: { n: number }) => void ran.push(n));
@@ -180,7 +179,7 @@ describeEachServer('strikes', (url) => {
       },
     );
 
-    test('who waits for what is struck later hears of it', async () => {
+    test('waiting for what is struck later is rejected', async () => {
       const docket = stage.docket();
       const execution = await docket.add(charge, {}, { when: 300 });
       const result = execution.result({ timeout: '20s' });
@@ -190,7 +189,7 @@ describeEachServer('strikes', (url) => {
       await expect(result).rejects.toThrow(ExecutionCancelledError);
     });
 
-    test('a key is free again when what had it was struck', async () => {
+    test('a key is free again when its execution was struck', async () => {
       const docket = stage.docket();
       await docket.add(charge, { orderId: 1 }, { key: 'k' });
       await docket.strike('charge');
@@ -223,7 +222,7 @@ describeEachServer('strikes', (url) => {
       expect(ran).toEqual([1]);
     });
 
-    test('limits do not count what is struck, and what lacks their argument is struck rather than failed', async () => {
+    test('limits do not count what is struck, nor fail it for a missing argument', async () => {
       const once = task(
         'once',
         { limits: [cooldown('user', { window: '1m' })] },
@@ -312,10 +311,10 @@ describeEachServer('strikes', (url) => {
   });
 });
 
-describeRealServer('strikes', (url) => {
+describeOnRedis('strikes:', (url) => {
   const stage = setStage(url);
 
-  test('processes agree by push: nobody sends a command until something changes', async () => {
+  test('workers agree by push: none sends a command until something changes', async () => {
     const docket = stage.docket();
     const ran: string[] = [];
     const workers = ['a', 'b', 'c'].map((name) => {
@@ -376,8 +375,12 @@ describeRealServer('strikes', (url) => {
     await last.result();
     expect(ran.sort()).toEqual([0, 3, 4]);
   });
+});
 
-  test('a strike is taken and honoured when the memory of the server is full', async () => {
+describeOnOwnRedis('on a server that refuses writes or channels,', (redis) => {
+  const stage = setStage(() => redis().url);
+
+  test('a strike takes effect when the memory of the server is full', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     stage.work({ charge });
@@ -390,7 +393,7 @@ describeRealServer('strikes', (url) => {
     expect((await docket.add(charge)).disposition).toBe('struck');
   });
 
-  test('a strike that could not be told is refused, and nothing is written', async () => {
+  test('a strike that cannot be published is refused, and nothing is written', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await docket.add(charge);
@@ -402,8 +405,8 @@ describeRealServer('strikes', (url) => {
   });
 });
 
-describeOnAnyServer('strikes on threads', (url) => {
-  test('what is shipped to a busy thread and has not started is taken back', async () => {
+describeOnAnyServer('a strike', (url) => {
+  test('revokes what is shipped to a busy thread and has not started', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const { probe } = fleet;
@@ -427,10 +430,11 @@ describeOnAnyServer('strikes on threads', (url) => {
     for (const execution of behind) await expect(execution.result()).rejects.toThrow(/struck: task 'counted'/);
     expect(Object.keys(await fleet.counts()).filter((key) => key.startsWith('behind'))).toEqual([]);
   });
+});
 
-  test('worker processes agree, and one that is started later runs nothing struck', async () => {
+describeOnRedis('strikes in several processes:', (url) => {
+  test('workers agree, and one that is started later runs nothing struck', async () => {
     const fleet = await openFleet(url());
-    if (url().startsWith('memory:')) return; // other processes cannot reach it
     const first = [fleet.command(['--threads', '1']), fleet.command(['--threads', '1'])];
     await Promise.all(first.map((command) => command.ready()));
     const later = await fleet.docket.addMany(counted(fleet.probe, 40, 'later', 600));

@@ -2,12 +2,11 @@
 import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 describeOnAnyServer('a task that ends its thread each time', (url) => {
-  test('is given up, the one that sleeps beside it is not', async () => {
+  test('is given up, but not the one that sleeps beside it', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads: 1, concurrency: 2, maxDeliveries: 2 });
     const { docket, probe } = fleet;
@@ -29,9 +28,9 @@ describeOnAnyServer('a task that ends its thread each time', (url) => {
   });
 });
 
-describeOnRedis('an execution that takes its process down each time', (redis) => {
-  test('is given up after maxDeliveries, its neighbours are not', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('an execution that takes its process down each time', (url) => {
+  test('is given up after maxDeliveries, but its neighbours are not', async () => {
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const bad = await docket.add('hold', { probe }, { key: 'bad' });
     await chargeOf(fleet, 'bad', { deliveries: 7, charges: 4 });

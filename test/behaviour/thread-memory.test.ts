@@ -1,12 +1,12 @@
 /** What a thread may use of memory. */
 import { expect, test } from 'vitest';
 import { fixture, openFleet, TASKS } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-describeOnRedis('a thread that needs more memory than it may have', (redis) => {
-  test('is replaced, and the execution is to blame; others run on', async () => {
-    const fleet = await openFleet(redis().url);
+describeOnRedis('a thread that needs more memory than it may have', (url) => {
+  test('is replaced, its execution is charged, and others run on', async () => {
+    const fleet = await openFleet(url());
     const tasks = [TASKS, fixture('greedy.js')];
     const { lines } = await fleet.worker({ tasks, threads: 1, maxThreadMemory: 32, maxDeliveries: 1 });
     const greedy = await fleet.docket.add('greedy', {});

@@ -1,7 +1,7 @@
 /** What only threads of their own give: the coordinator stays free, and cores are used side by side. */
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
-import { describeOnAnyServer } from '../support/modes.js';
+import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface Ran {
@@ -11,7 +11,7 @@ interface Ran {
 }
 
 describeOnAnyServer('a worker with threads', (url) => {
-  test('runs busy tasks side by side, none in the main thread', async () => {
+  test('runs blocking tasks side by side, none in the main thread', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads: 2 });
     const executions = await Promise.all([0, 1].map((label) => fleet.docket.add('mixed', { ms: 300, label })));
@@ -29,7 +29,7 @@ describeOnAnyServer('a worker with threads', (url) => {
     expect(new Set(ids.map((about) => (about as { threadId: number }).threadId)).size).toBe(3);
   });
 
-  test('answers and reads while all threads are busy', async () => {
+  test('heartbeats and reads while all threads are busy', async () => {
     const fleet = await openFleet(url(), { heartbeatInterval: '20ms' });
     await fleet.worker({ threads: 2 });
     const busy = await Promise.all([0, 1].map((label) => fleet.docket.add('mixed', { ms: 600, label })));
@@ -51,6 +51,7 @@ describeOnAnyServer('a worker with threads', (url) => {
     const keys = ['a', 'b', 'c', 'd', 'e'];
     const held = await Promise.all(keys.map((key) => fleet.docket.add('hold', { probe: fleet.probe }, { key })));
     await Promise.all(keys.map((key) => fleet.step(`start ${key} 1`)));
+    expect((await fleet.steps()).filter((step) => step.startsWith('end'))).toEqual([]);
     await fleet.release();
     await Promise.all(held.map((execution) => execution.result()));
   });

@@ -4,8 +4,8 @@ import type { WorkerOptions } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { left, scheduled } from '../support/chains.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../support/modes.js';
 import { type Notes, takeNotes } from '../support/notes.js';
+import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const MODULE = fixture('timeouts.js');
@@ -52,7 +52,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
     return { fleet, running, notes, add };
   }
 
-  test('hears of it by its signal, and fails with a TimeoutError, even when its body returns', async () => {
+  test('is aborted by its signal, and fails with a TimeoutError, even when its body returns', async () => {
     const { add, notes, running } = await setUp();
     const executions = await Promise.all(['listen', 'returnLate'].map((how) => add('short', { how }, how)));
     for (const execution of executions) {
@@ -66,7 +66,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
     expect(lossesOf(running)).toEqual([]);
   });
 
-  test.each(['ask', 'look'])('sees it in a loop that never yields (%s)', async (how) => {
+  test.each(['ask', 'look'])('can see it in a loop that never yields (%s)', async (how) => {
     const { add, notes, running } = await setUp();
     const execution = await add('short', { how });
     await expect(execution.result()).rejects.toThrow(TimeoutError);
@@ -85,7 +85,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
     expect(after).toBeLessThanOrEqual(HOUR + before!);
   });
 
-  test('is tried again, as often as its policy says, and does not end the chain of its task', async () => {
+  test('is followed by as many others as its policy allows, and does not end the chain of its task', async () => {
     const { add, fleet, notes, running } = await setUp();
     const lean = fleet.with({ executionTtl: 0 });
     const before = Date.now();
@@ -109,7 +109,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
     expect(starts).toHaveLength(6);
   });
 
-  test('before its body began, or in its clean-up, fails as well; what was made is cleaned up', async () => {
+  test('before its body or in its clean-up fails as well, and what was made is cleaned up', async () => {
     const { add, notes } = await setUp();
     const executions = [
       await add('shortWithResource', { making: 'returnLate' }, 'making'),
@@ -121,7 +121,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   });
 });
 
-describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (url) => {
+describeOnAnyServer('an attempt that does not end at its timeout', (url) => {
   /** One worker with a short grace, and how to add a task that notes what it does. */
   async function setUp(options: WorkerOptions = {}) {
     const fleet = await openFleet(url());
@@ -142,7 +142,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     return entries.sort((a, b) => a.k!.localeCompare(b.k!));
   }
 
-  test('ends within its timeout and the grace; its thread is replaced, and nobody else notices', async () => {
+  test('is terminated after the grace, with its thread, and affects no other task', async () => {
     const { fleet, add, notes, running } = await setUp({ abortGrace: '1s' });
     const neighbour = await add('plain', { how: 'hold' }, 'neighbour');
     await waitFor(() => notes.of('start').length === 1);
@@ -154,7 +154,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     await expect(looping.result()).rejects.toThrow(TimeoutError);
     const tookMs = performance.now() - began;
     expect(tookMs).toBeGreaterThan(1_000); // the timeout and the grace, from a start that is noticed late
-    expect(tookMs).toBeLessThan(5 * 2_000);
+    expect(tookMs).toBeLessThan(20_000);
     await Promise.all(others.map((execution) => execution.result())); // on the thread that took its place
     const [fields, ...more] = await fieldsOnStreams(fleet); // the neighbour, which still runs
     expect([fields!.k, more]).toEqual(['neighbour', []]);
@@ -174,16 +174,16 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     ]);
   });
 
-  test('runs as often as its retry policy says, no more, and does not end the chain of its task', async () => {
+  test('is followed by as many others as its policy allows, and does not end the chain of its task', async () => {
     const { add, fleet, notes, running } = await setUp();
     const lean = fleet.with({ executionTtl: 0 });
     const before = Date.now();
-    const looping = { file: notes.file, how: 'loop' };
+    const looping = { file: notes.file, how: 'block' };
     const leanChain = await lean.add('shortHourly', looping);
     const chain = await add('shortHourly', looping, 'chain');
     await lean.add('shortTwice', looping, { key: 'lean' });
     await add('shortTwice', looping, 'kept');
-    await add('shortTwice', { how: 'loopOnce' }, 'recovering');
+    await add('shortTwice', { how: 'blockOnce' }, 'recovering');
     for (const { key } of [chain, leanChain]) {
       expect(Math.abs((await scheduled(fleet, { key })) - before - HOUR)).toBeLessThan(30_000);
       await fleet.docket.cancel(key);
@@ -203,7 +203,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
 
   test.each([
     [
-      'as it waits',
+      'waiting',
       {
         making: [{ making: 'hang' }, ['make']],
         cleaning: [{ cleaning: 'hang' }, ['make', 'start', 'end', 'clean']],
@@ -211,13 +211,13 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
       },
     ],
     [
-      'in a loop',
+      'holding its thread',
       {
-        making: [{ making: 'loop' }, ['make']],
-        cleaning: [{ cleaning: 'loop' }, ['make', 'start', 'end', 'clean']],
+        making: [{ making: 'block' }, ['make']],
+        cleaning: [{ cleaning: 'block' }, ['make', 'start', 'end', 'clean']],
       },
     ],
-  ] as const)('as it makes its dependencies or cleans them up, %s: its thread is ended', async (_, cases) => {
+  ] as const)('while its dependencies are made or cleaned up, %s, is terminated with its thread', async (_, cases) => {
     const { add, notes, running } = await setUp({ threads: Object.keys(cases).length });
     for (const [key, [args]] of Object.entries(cases)) await add('shortTwiceWithResource', args, key);
     await toldOf(running, 'shortTwiceWithResource failed: TimeoutError', Object.keys(cases).length);
@@ -229,7 +229,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     await waitFor(() => lossesOf(running).length === 2 * Object.keys(cases).length);
   });
 
-  test('while it waits, and leaves its thread to others: they end first, then their thread does', async () => {
+  test('but leaves its thread to others is terminated after they have ended', async () => {
     const { add, begun, notes, running } = await setUp({ threads: 1, concurrency: 3 });
     const neighbour = await add('plain', { how: 'hold' }, 'neighbour');
     await begun('neighbour');
@@ -254,7 +254,7 @@ describeOnAnyServer('an attempt that does not end at its timeout (enforced)', (u
     expect(lossesOf(running)).toEqual(['a worker thread was ended and is replaced']);
   });
 
-  test('in a loop that leaves its thread to nobody: the others on it go back uncharged, and run again', async () => {
+  test('but holds its thread is terminated at once, and others on that thread are redelivered uncharged', async () => {
     const { add, begun, fleet, notes, running } = await setUp({ threads: 1, concurrency: 3 });
     const neighbours = await Promise.all(['a', 'b'].map((key) => add('plain', { how: 'hold' }, key)));
     await Promise.all(['a', 'b'].map((key) => begun(key)));

@@ -11,9 +11,8 @@ import { call, collection, concurrencyLimit, perpetual, retry, task } from 'dock
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { runModule } from '../support/child.js';
 import { fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const exporter = new InMemorySpanExporter();
@@ -37,7 +36,7 @@ function refuse(): never {
   throw new Error('broken');
 }
 
-describeEachServer('tracing', (url) => {
+describeEachServer('tracing:', (url) => {
   const stage = setStage(url);
 
   test('an attempt has a span of its own trace, with a link to the span of its add', async () => {
@@ -59,7 +58,7 @@ describeEachServer('tracing', (url) => {
   test.each([
     ['a record', '15m'],
     ['no record', 0],
-  ] as const)('the link outlives a schedule, a wait for a slot and a retry, with %s', async (_, executionTtl) => {
+  ] as const)('the link outlives a schedule, a wait for a permit and a retry, with %s', async (_, executionTtl) => {
     const held = deferred();
     const started = deferred();
     let ran = 0;
@@ -95,7 +94,7 @@ describeEachServer('tracing', (url) => {
     expect(second!.status.code).toBe(SpanStatusCode.UNSET);
   });
 
-  test('what a task adds is traced below its attempt, and spans of its own are, too', async () => {
+  test('adds of a task are traced below its attempt, and so are its own spans', async () => {
     const child = task('child', () => {});
     const parent = task('parent', async (_: {}, ctx) => {
       await trace.getTracer('mine').startActiveSpan('own work', async (span) => {
@@ -203,12 +202,12 @@ describeEachServer('tracing that fails', (url) => {
     ['sampler', { sampler: { shouldSample: refuse, toString: () => 'broken' } }],
     ['beginning of a span', { spanProcessors: [{ ...quiet, onStart: refuse }] }],
     ['end of a span', { spanProcessors: [{ ...quiet, onEnd: refuse }] }],
-  ])('by its %s changes nothing of what is added, run and failed', async (_, options) => {
+  ])('in its %s changes nothing of what is added, run and failed', async (_, options) => {
     traceWith(options);
     await expectOutcomes();
   });
 
-  test('by its context manager changes nothing, either', async () => {
+  test('in its context manager changes nothing, either', async () => {
     context.disable();
     const broken = { active: refuse, with: refuse, bind: refuse, enable: () => broken, disable: () => broken };
     context.setGlobalContextManager(broken);
@@ -238,9 +237,9 @@ describeEachServer('tracing that fails', (url) => {
   }
 });
 
-describeOnRedis('tracing on threads', (redis) => {
+describeOnRedis('tracing on threads:', (url) => {
   test('attempts are traced by what the task module registers in its thread', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     await fleet.worker({ tasks: fixture('traced.js'), threads: 1 });
     await (await fleet.docket.add('traced', {})).result();
     const found = await (await fleet.docket.add('spans', {})).result();
@@ -249,8 +248,8 @@ describeOnRedis('tracing on threads', (redis) => {
   });
 });
 
-describe('without a provider', () => {
-  test('the API is not loaded, whatever is added', async () => {
+describe('without a provider,', () => {
+  test('the tracing API is not loaded', async () => {
     const ended = await runModule(`
       import { createRequire } from 'node:module';
       import { Docket, task } from 'docket';

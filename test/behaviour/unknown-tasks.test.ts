@@ -4,8 +4,8 @@ import { Worker } from 'docket/worker';
 import { describe, expect, test } from 'vitest';
 import { left } from '../support/chains.js';
 import { type Fleet, fixture, openFleet, type Running, TASKS } from '../support/fleet.js';
-import { describeEachMode } from '../support/modes.js';
 import { takeNotes } from '../support/notes.js';
+import { describeEachMode, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const CONFIGURED = fixture('configured.js');
@@ -57,9 +57,9 @@ function expectAbout({ inMs }: Parked, ms: number): void {
 const warnings = ({ lines }: Running) =>
   lines.filter(({ message }) => message.includes('is put back')).map((line) => line.message);
 
-describeEachMode('an unknown task', (url, threads) => {
+describeWithoutThreads('an unknown task', (url, threads) => {
   describe.each(KEPT)('executionTtl $executionTtl', (options) => {
-    test('is put back, for longer each time, until a worker comes that knows it', async () => {
+    test('is rerouted, later each time, until a worker comes that knows it', async () => {
       const fleet = await openFleet(url(), options);
       const { probe } = fleet;
       const ignorant = await fleet.worker({ ...IGNORANT, threads });
@@ -87,7 +87,7 @@ describeEachMode('an unknown task', (url, threads) => {
       expect(keyed).toMatchObject({ state: 'completed', attempt: 1 });
     });
 
-    test('is put back for 5 minutes at most', async () => {
+    test('is rerouted in 5 minutes at most', async () => {
       const fleet = await openFleet(url(), options);
       await fleet.docket.add('counted', { probe: fleet.probe }, { key: 'k', when: '1h' });
       await fleet.redis.hset(fleet.key('run:k'), 'pp', '1000');
@@ -99,7 +99,7 @@ describeEachMode('an unknown task', (url, threads) => {
       await waitFor(async () => (await left(fleet)) === 0);
     });
 
-    test('is put back for a second when a live worker knows it', async () => {
+    test('is rerouted in a second when a live worker knows it', async () => {
       const fleet = await openFleet(url(), options);
       const { docket, probe } = fleet;
       const knowing = await fleet.worker({ threads: threads && 1, concurrency: 1 });
@@ -147,7 +147,7 @@ describeEachMode('an unknown task', (url, threads) => {
     expect(await execution.result()).toBe('whole');
   });
 
-  test('is not forgotten when the worker that put it back is not there any more', async () => {
+  test('is not forgotten when the worker that rerouted it is gone', async () => {
     const fleet = await openFleet(url());
     const execution = await fleet.docket.add('echo', { value: 1 }, { key: 'k' });
     const first = await fleet.worker({ ...IGNORANT, threads });
@@ -162,7 +162,7 @@ describeEachMode('an unknown task', (url, threads) => {
     expect(await execution.result()).toBe(1);
   });
 
-  test('is cancelled and replaced like all that is scheduled', async () => {
+  test('can be cancelled and replaced like any scheduled execution', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ ...IGNORANT, threads });
     const cancelled = await fleet.docket.add('counted', { probe: fleet.probe }, { key: 'k' });
@@ -177,8 +177,8 @@ describeEachMode('an unknown task', (url, threads) => {
   });
 });
 
-describeEachMode('a message of a newer version', (url, threads) => {
-  test('is put back, even by a worker that knows its task or has a fallback', async () => {
+describeWithoutThreads('a message of a newer version', (url, threads) => {
+  test('is rerouted, even by a worker that knows its task or has a fallback', async () => {
     const fleet = await openFleet(url());
     const { docket, redis, key } = fleet;
     const execution = await docket.add('echo', { value: 'from the future' }, { key: 'k', when: '1h' });
@@ -212,30 +212,27 @@ describeEachMode('a fallback', (url, threads) => {
     ['by a module', { tasks: [TASKS, CONFIGURED] }],
   ] as const;
 
-  test.each(WAYS)(
-    '%s: runs what is unknown, by its own policies, under the name that was asked for',
-    async (_, options) => {
-      const fleet = await openFleet(url());
-      const { file, of } = takeNotes();
-      const lean = fleet.with({ executionTtl: 0 });
-      const running = await fleet.worker({ ...options, threads, concurrency: 1 });
-      const execution = await fleet.docket.add('elsewhere', { file, amount: 3n, at: new Date(0) }, { key: 'k' });
-      expect(await execution.result()).toEqual({ task: 'elsewhere', args: { amount: 3n, at: new Date(0) } });
-      await execution.sync();
-      expect(execution).toMatchObject({ task: 'elsewhere', state: 'completed' });
+  test.each(WAYS)('that is named %s runs unknown tasks, by its own policies, under their names', async (_, options) => {
+    const fleet = await openFleet(url());
+    const { file, of } = takeNotes();
+    const lean = fleet.with({ executionTtl: 0 });
+    const running = await fleet.worker({ ...options, threads, concurrency: 1 });
+    const execution = await fleet.docket.add('elsewhere', { file, amount: 3n, at: new Date(0) }, { key: 'k' });
+    expect(await execution.result()).toEqual({ task: 'elsewhere', args: { amount: 3n, at: new Date(0) } });
+    await execution.sync();
+    expect(execution).toMatchObject({ task: 'elsewhere', state: 'completed' });
 
-      const failing = await fleet.docket.add('failing', { file, fails: true }, { key: 'f' });
-      await expect(failing.result()).rejects.toThrow(/failing/);
-      await lean.add('lean', { file, fails: true }, { key: 'l' });
-      await waitFor(() => running.lines.some(({ message }) => message.startsWith('lean failed')));
-      expect(of('forward')).toEqual(['elsewhere k 1', 'failing f 1', 'failing f 2', 'lean l 1', 'lean l 2']);
-      expect(warnings(running)).toEqual([]);
-      const known = await fleet.docket.add('echo', { file, value: 'known' });
-      expect(await known.result()).toBe('known');
-    },
-  );
+    const failing = await fleet.docket.add('failing', { file, fails: true }, { key: 'f' });
+    await expect(failing.result()).rejects.toThrow(/failing/);
+    await lean.add('lean', { file, fails: true }, { key: 'l' });
+    await waitFor(() => running.lines.some(({ message }) => message.startsWith('lean failed')));
+    expect(of('forward')).toEqual(['elsewhere k 1', 'failing f 1', 'failing f 2', 'lean l 1', 'lean l 2']);
+    expect(warnings(running)).toEqual([]);
+    const known = await fleet.docket.add('echo', { file, value: 'known' });
+    expect(await known.result()).toBe('known');
+  });
 
-  test('of the worker comes before that of a module', async () => {
+  test('of the worker takes precedence over that of a module', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ tasks: CONFIGURED, fallback: `${FALLBACK}:other`, threads });
     // What the module has around every execution notes to a file.
@@ -243,7 +240,7 @@ describeEachMode('a fallback', (url, threads) => {
     expect(await execution.result()).toBe('other for elsewhere');
   });
 
-  test('that is no task, or not there, ends the worker at once', async () => {
+  test('that is no task or does not exist ends the worker at once', async () => {
     const fleet = await openFleet(url());
     for (const [reference, message] of [
       [`${FALLBACK}:noTask`, /the fallback must be a task, but 'noTask' is not one; it exports fallback/],
@@ -255,7 +252,7 @@ describeEachMode('a fallback', (url, threads) => {
     }
   });
 
-  test('may be the task itself where there are no threads', async () => {
+  test('may be given as a value where there are no threads, and only there', async () => {
     const fleet = await openFleet(url());
     const itself = task('itself', (_args: {}, ctx) => `itself for ${ctx.execution.task}`);
     if (threads > 0) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bytes, cycle, echo } from '../fixtures/tasks/values.js';
-import { describeEachServer } from '../support/servers.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 
 const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
 
@@ -30,7 +30,7 @@ describeEachServer('values', (url) => {
   const stage = setStage(url);
 
   describe.each([0, 1])('with threads: %i', (threads) => {
-    test('go as arguments and come back as results unchanged, of every kind', async () => {
+    test('of every kind go as arguments and come back as results unchanged', async () => {
       const docket = stage.docket();
       const names = Object.keys(kept);
       const executions = await Promise.all(names.map((name) => docket.add(echo, { value: kept[name] })));
@@ -40,7 +40,7 @@ describeEachServer('values', (url) => {
       }
     });
 
-    test('undefined is told from null, and neither from an empty object', async () => {
+    test('keep undefined, null and an empty object apart', async () => {
       const docket = stage.docket();
       const executions = await Promise.all(
         [{}, { value: undefined }, { value: null }, { value: {} }].map((args) => docket.add(echo, args)),
@@ -50,7 +50,7 @@ describeEachServer('values', (url) => {
       expect(results).toEqual([undefined, undefined, null, {}]);
     });
 
-    test('cycles and shared parts stay what they are', async () => {
+    test('keep their cycles and shared parts', async () => {
       const shared = { name: 'shared' };
       const args: { value: { shared: unknown[]; self?: unknown } } = { value: { shared: [shared, shared] } };
       args.value.self = args.value;
@@ -64,7 +64,7 @@ describeEachServer('values', (url) => {
       expect(result.nodes.map((node) => node.ring === result)).toEqual([true, true, true]);
     });
 
-    test('a large Buffer comes back byte by byte, in both directions', async () => {
+    test('may be a large Buffer, in both directions', async () => {
       const docket = stage.docket();
       const expected = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));
       const executions = [await docket.add(echo, { value: expected }), await docket.add(bytes, { length: 100_000 })];
@@ -76,7 +76,7 @@ describeEachServer('values', (url) => {
       }
     });
 
-    test('each of many results is that of its own execution', async () => {
+    test('come back each to its own execution', async () => {
       const docket = stage.docket();
       const executions = await Promise.all(
         Array.from({ length: 300 }, (_, i) => docket.add(echo, { value: i % 3 ? 'x'.repeat(i) : undefined })),
@@ -87,7 +87,7 @@ describeEachServer('values', (url) => {
     });
   });
 
-  test('the caller may go on changing its arguments once add was called', async () => {
+  test('may be changed by the caller once add was called', async () => {
     const args = { value: ['before'] };
     const adding = stage.docket().add(echo, args);
     args.value.push('after');
@@ -96,7 +96,7 @@ describeEachServer('values', (url) => {
     expect(await execution.result()).toEqual(['before']);
   });
 
-  test('each reader of a result has a copy of its own', async () => {
+  test('are copied for each reader of a result', async () => {
     const execution = await stage.docket().add(echo, { value: { list: [1] } });
     await stage.finish(VALUES);
     const [first, second] = (await Promise.all([execution.result(), execution.result()])) as { list: number[] }[];

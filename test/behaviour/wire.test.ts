@@ -5,12 +5,15 @@
 import { concurrencyLimit, debounce, rateLimit, retry, type TaskContext, task } from 'docket';
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
-import { redeliver, type Token } from '../../src/redis/delivery-store.js';
-import { keysOf } from '../../src/redis/keys.js';
-import { moveDue } from '../../src/redis/schedule-store.js';
-import { describeEachServer } from '../support/servers.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { importBuilt } from '../support/built.js';
 import { setStage } from '../support/stage.js';
+import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 
 type Fields = Record<string, string | number | Buffer>;
 
@@ -22,7 +25,7 @@ function message(task: string, id: string | null = null, ttlMs = 60_000): Buffer
   return packr.pack([1, task, ttlMs, 1, id, null, { value: 7 }]);
 }
 
-describeEachServer('the wire', (url) => {
+describeEachServer('on the wire,', (url) => {
   const stage = setStage(url);
   const runs: string[] = [];
 
@@ -95,7 +98,7 @@ describeEachServer('the wire', (url) => {
     }
   }
 
-  test('an entry runs, from either stream, with a record and without', async () => {
+  test('an entry of either stream runs, with a record and without', async () => {
     const tasks = noting();
     await queue('first', 'free');
     await queue('second', 'free', 'front', { w: await nowMs(), d: '1', p: '3', q: 'x', later: 'unknown' });
@@ -233,7 +236,7 @@ describeEachServer('the wire', (url) => {
     expect(await redis.zcard(stage.key('rate:rated'))).toBe(2);
   });
 
-  test('cancels and superseded tokens are heeded', async () => {
+  test('cancels and superseded tokens take effect', async () => {
     const redis = await stage.redis();
     const tasks = noting();
     await redis.zadd(stage.key('cancelled'), (await nowMs()) + HOUR_MS, 'l1');

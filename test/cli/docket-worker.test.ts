@@ -1,25 +1,33 @@
-/** `docket-worker` as an operator meets it: the real executable, its flags and variables, its lines and exit codes. */
+/** `docket-worker` as an operator meets it: its flags and variables, its lines and exit codes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Command, type Fleet, fixture, openFleet, startCommand, TASKS } from '../support/fleet.js';
 import { takeNotes } from '../support/notes.js';
-import { describeOnRedis } from '../support/real-redis.js';
+import { runDocketWorker } from '../support/shell.js';
+import { describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const FALLBACK = fixture('fallback.js');
 const NOWHERE = 'redis://127.0.0.1:1';
 
-/** Runs the executable to its end. */
-async function run(
+/** Runs the executable in a process of its own, to its end. */
+async function spawnToEnd(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Command & { code: number | null }> {
   const command = startCommand(args, env);
   onTestFinished(() => void command.process.kill('SIGKILL'));
   return { ...command, code: (await command.ended).code };
+}
+
+/** Runs the command in this process, to its end: for what ends before a worker is ready. */
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  const { code, output, errors } = await runDocketWorker(args, env);
+  const lines = (text: string) => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
+  return { code, output: lines(output), errors: lines(errors) };
 }
 
 test('--help names every flag and variable, and the exit codes', async () => {
@@ -40,6 +48,23 @@ test('--version says the version of the package', async () => {
   expect(output).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+/)]);
   expect(code).toBe(0);
 });
+
+test('the executable passes on arguments, variables, both streams and the exit code', async () => {
+  const [version, wrong, broken, down] = await Promise.all([
+    spawnToEnd(['--version']),
+    spawnToEnd([], { DOCKET_URL: NOWHERE, DOCKET_WORKER_THREADS: 'many' }),
+    spawnToEnd(['--url', 'memory://cli', '--tasks', fixture('throws.js'), '--threads', '1']),
+    spawnToEnd(['--url', 'redis://app:geheim@127.0.0.1:1']),
+  ]);
+  expect(version).toMatchObject({ code: 0, output: [expect.stringMatching(/^\d+\.\d+\.\d+/)], errors: [] });
+  expect(wrong).toMatchObject({ code: 2, output: [], errors: [expect.stringContaining('DOCKET_WORKER_THREADS')] });
+  expect([broken.code, broken.output]).toEqual([1, []]);
+  expect(broken.errors.join('\n')).toMatch(/^docket-worker: task module .*\nTypeError: the module is broken\n\s+at /m);
+  expect([down.code, down.output, down.errors]).toEqual([1, [], [UNREACHABLE]]);
+});
+
+const UNREACHABLE =
+  'docket-worker: cannot use Redis at redis://app:***@127.0.0.1:1: the connection was refused: nothing listens there';
 
 const FLAGS = [
   ['--url', 'DOCKET_URL'],
@@ -87,14 +112,14 @@ test.each<[string, string[], RegExp]>([
   ['a format that is none', ['--logging-format', 'xml'], /--logging-format.*Allowed choices are/],
   ['a name that is none', ['--docket', 'a b'], /name: a docket's name has letters/],
   ['a URL of no known kind', ['--url', 'http://:geheim@host'], /url: .*unknown scheme/],
-])('%s is wrong usage: exit code 2 and one line', async (_, args, message) => {
+])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, errors, output } = await run(args, { DOCKET_URL: NOWHERE });
   expect(errors.filter((line) => line !== '')).toEqual([expect.stringMatching(message)]);
   expect(errors.join()).not.toContain('geheim');
   expect([code, output]).toEqual([2, []]);
 });
 
-test('a variable that cannot be used is named like a flag', async () => {
+test('a variable with a wrong value is named in the error', async () => {
   const { code, errors } = await run([], { DOCKET_URL: NOWHERE, DOCKET_WORKER_THREADS: 'many' });
   expect(errors).toEqual([expect.stringContaining('DOCKET_WORKER_THREADS')]);
   expect(code).toBe(2);
@@ -105,7 +130,7 @@ test.each<[string, string, RegExp]>([
   ['that is missing', './missing.js', /missing\.js': there is no file/],
   ['without the export', `${TASKS}:nonesuch`, /has no export 'nonesuch'; it exports /],
   ['without tasks', fixture('empty.js'), /has no tasks: export them as 'tasks'/],
-])('a module %s is said in the first line', async (_, module, message) => {
+])('a module %s is reported in the first line', async (_, module, message) => {
   const { code, errors } = await run([
     '--url',
     'memory://cli',
@@ -125,33 +150,24 @@ test.each<[string, string, RegExp]>([
   ['that is missing', './missing.js:fallback', /missing\.js:fallback': there is no file/],
   ['without the export', `${FALLBACK}:nonesuch`, /has no export 'nonesuch'; it exports fallback/],
   ['that is no task', `${FALLBACK}:noTask`, /the fallback must be a task, but 'noTask' is not one/],
-])('a fallback %s is one line', async (_, fallback, message) => {
-  const { code, errors } = await run(['--url', 'memory://cli', '--threads', '1', '--fallback', fallback]);
-  expect(errors.filter((line) => !line.includes('INFO'))).toEqual([expect.stringMatching(message)]);
+])('a fallback %s is reported in one line', async (_, fallback, message) => {
+  const flags = ['--url', 'memory://cli', '--threads', '1', '--logging-level', 'error'];
+  const { code, errors } = await run([...flags, '--fallback', fallback]);
+  expect(errors).toEqual([expect.stringMatching(message)]);
   expect(errors[0]).toMatch(/^docket-worker: task module '/);
   expect(code).toBe(1);
 });
 
-test("a broken module's own stack follows", async () => {
-  const { errors } = await run(['--url', 'memory://cli', '--tasks', fixture('throws.js'), '--threads', '1']);
+test('the stack of a broken module follows the first line', async () => {
+  const flags = ['--url', 'memory://cli', '--threads', '1', '--logging-level', 'error'];
+  const { errors } = await run([...flags, '--tasks', fixture('throws.js')]);
   expect(errors.slice(1).join('\n')).toMatch(/TypeError: the module is broken\n\s+at .*throws\.js:1/);
 });
 
-test('a Redis that cannot be reached is one line, without the password', async () => {
-  const { code, errors } = await run(['--url', 'redis://app:geheim@127.0.0.1:1']);
-  expect(errors).toEqual([
-    'docket-worker: cannot use Redis at redis://app:***@127.0.0.1:1: the connection was refused: nothing listens there',
-  ]);
-  expect(code).toBe(1);
-});
-
-describeOnRedis('docket-worker', (redis) => {
-  test('a wrong password is one line, and stands nowhere', async () => {
+describeOnOwnRedis('a Redis that asks for a password', (redis) => {
+  test('and gets a wrong one is reported in one line, without either password', async () => {
     const admin = await openConnection(redis().url, 'commands');
-    onTestFinished(async () => {
-      await admin.config('SET', 'requirepass', '');
-      await closeConnection(admin);
-    });
+    onTestFinished(() => closeConnection(admin));
     await admin.config('SET', 'requirepass', 'richtig');
     const url = `unix://:geheim@${redis().socket}`;
     const { code, errors, output } = await run(['--url', url, '--logging-level', 'debug']);
@@ -161,7 +177,9 @@ describeOnRedis('docket-worker', (redis) => {
     expect([...errors, ...output].join('\n')).not.toMatch(/geheim|richtig/);
     expect(code).toBe(1);
   });
+});
 
+describeOnRedis('docket-worker:', (url) => {
   const values = {
     '--name': 'erna',
     '--threads': '1',
@@ -171,6 +189,9 @@ describeOnRedis('docket-worker', (redis) => {
     '--scheduling-resolution': '50ms',
     '--drain-timeout': '00:02',
   } as const;
+
+  /** Other values of those that are no durations. */
+  const OTHERS: Readonly<Record<string, string>> = { '--name': 'otto', '--threads': '2', '--concurrency': '7' };
 
   /** What the worker does with its settings, seen from outside. */
   async function expectSettings(fleet: Fleet, command: Command): Promise<void> {
@@ -182,7 +203,7 @@ describeOnRedis('docket-worker', (redis) => {
     const consumer = await waitFor(async () => (await fleet.redis.zrange(fleet.key('workers'), '0', '-1'))[0]);
     expect(await fleet.redis.hget(fleet.key(`worker:${consumer}`), 'lease')).toBe('7000');
 
-    const monitor = await (await openConnection(redis().url, 'producer')).monitor();
+    const monitor = await (await openConnection(url(), 'producer')).monitor();
     const seen: string[][] = [];
     monitor.on('monitor', (_time: string, args: string[]) => void seen.push(args));
     onTestFinished(() => void monitor.disconnect());
@@ -190,27 +211,30 @@ describeOnRedis('docket-worker', (redis) => {
     await waitFor(() => moves() >= 8); // with the default of 2 s it took 16
     await waitFor(() => seen.some((args) => args.includes('BLOCK') && args[args.indexOf('BLOCK') + 1] === '777'));
 
-    await fleet.docket.add('patient', { probe: fleet.probe, how: 'stubborn' }, { key: 'k' });
-    await fleet.step('waits k');
+    await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
+    await fleet.step('start k 1');
     command.process.kill('SIGTERM');
-    await Promise.race([command.ended, waitFor(() => false)]); // 10 s are 5 times its drain timeout
+    await Promise.race([command.ended, waitFor(() => false, { timeoutMs: 10_000 })]); // 5 times its drain timeout
     expect(await command.ended).toEqual({ code: 0, signal: null });
     fleet.leavesWork();
   }
 
-  test('every flag reaches the worker', async () => {
-    const fleet = await openFleet(redis().url);
-    const command = fleet.command([...Object.entries(values).flat(), '--tasks', TASKS, fixture('results.js')]);
+  const variable = new Map<string, string>(FLAGS);
+
+  test('every flag reaches the worker, whatever its variable says', async () => {
+    const fleet = await openFleet(url());
+    const others = Object.fromEntries(Object.keys(values).map((flag) => [variable.get(flag)!, OTHERS[flag] ?? '1h']));
+    const flags = [...Object.entries(values).flat(), '--tasks', TASKS, fixture('results.js')];
+    const command = fleet.command(flags, others); // which a flag comes before
     await expectSettings(fleet, command);
   });
 
   test('every variable reaches the worker', async () => {
-    const fleet = await openFleet(redis().url);
-    const variable = new Map<string, string>(FLAGS);
+    const fleet = await openFleet(url());
     const env = Object.fromEntries(Object.entries(values).map(([flag, value]) => [variable.get(flag)!, value]));
     const command = startCommand([], {
       ...env,
-      DOCKET_URL: redis().url,
+      DOCKET_URL: url(),
       DOCKET_NAME: fleet.name,
       DOCKET_TASKS: `${TASKS},${fixture('results.js')}`,
       DOCKET_LOGGING_FORMAT: 'json',
@@ -220,52 +244,41 @@ describeOnRedis('docket-worker', (redis) => {
     await expectSettings(fleet, command);
   });
 
-  describe.each(['flags', 'variables'])('of what tasks may do, given as %s', (form) => {
-    /** A worker with the settings as flags, or as variables. */
-    function start(fleet: Fleet, settings: Readonly<Record<string, string>>, ...args: string[]): Command {
-      const variable = new Map<string, string>(FLAGS);
-      const env = Object.fromEntries(Object.entries(settings).map(([flag, value]) => [variable.get(flag)!, value]));
-      const flags = Object.entries(settings).flat();
-      const common = ['--threads', '1', ...args];
-      return form === 'flags' ? fleet.command([...common, ...flags]) : fleet.command(common, env);
-    }
-
-    test('the fallback runs what no module has', async () => {
-      const fleet = await openFleet(redis().url);
-      const notes = takeNotes();
-      const execution = await fleet.docket.add('elsewhere', { file: notes.file, fails: true }, { key: 'k' });
-      const command = start(fleet, { '--fallback': `${FALLBACK}:fallback` }, '--until-finished');
-      expect(await command.ended).toEqual({ code: 0, signal: null });
-      await expect(execution.result()).rejects.toThrow('nobody knows elsewhere');
-      expect(notes.of('forward')).toEqual(['elsewhere k 1', 'elsewhere k 2']);
-    });
-
-    test('the grace is what a task has that does not end, the deliveries how often it may end its thread', async () => {
-      const fleet = await openFleet(redis().url);
-      const { docket, probe } = fleet;
-      const settings = { '--abort-grace': '100ms', '--max-deliveries': '2' };
-      const command = start(fleet, settings);
-      const bad = await docket.add('exits', { probe }, { key: 'bad' });
-      await expect(bad.result()).rejects.toMatchObject({ name: 'PoisonedError', charges: 2 });
-      expect(await fleet.counts()).toEqual({ bad: 2 });
-
-      const stubborn = await docket.add('patient', { probe, how: 'stubborn' }, { key: 'k' });
-      await fleet.step('waits k');
-      const began = performance.now();
-      await docket.cancel('k');
-      await expect(stubborn.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_CANCELLED' });
-      expect(performance.now() - began).toBeLessThan(5 * 1_000);
-      const ended = await waitFor(() => command.lines.find(({ message }) => message.includes('did not stop')));
-      expect(ended).toMatchObject({ level: 'warn', fields: { key: 'k' } });
-    });
+  test('the fallback runs tasks that no module has', async () => {
+    const fleet = await openFleet(url());
+    const notes = takeNotes();
+    const execution = await fleet.docket.add('elsewhere', { file: notes.file, fails: true }, { key: 'k' });
+    const env = { DOCKET_FALLBACK_TASK: `${FALLBACK}:fallback` };
+    const command = fleet.command(['--threads', '1', '--until-finished'], env);
+    expect(await command.ended).toEqual({ code: 0, signal: null });
+    await expect(execution.result()).rejects.toThrow('nobody knows elsewhere');
+    expect(notes.of('forward')).toEqual(['elsewhere k 1', 'elsewhere k 2']);
   });
 
-  test('a long grace is kept to', async () => {
-    const fleet = await openFleet(redis().url);
+  test('the grace bounds a task that does not end, and the deliveries how often one may end its thread', async () => {
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
-    const command = fleet.command(['--threads', '1', '--abort-grace', '1m']);
+    const command = fleet.command(['--threads', '1', '--abort-grace', '100ms', '--max-deliveries', '2']);
+    const bad = await docket.add('exits', { probe }, { key: 'bad' });
+    await expect(bad.result()).rejects.toMatchObject({ name: 'PoisonedError', charges: 2 });
+    expect(await fleet.counts()).toEqual({ bad: 2 });
+
     const stubborn = await docket.add('patient', { probe, how: 'stubborn' }, { key: 'k' });
     await fleet.step('waits k');
+    const began = performance.now();
+    await docket.cancel('k');
+    await expect(stubborn.result()).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_CANCELLED' });
+    expect(performance.now() - began).toBeLessThan(15_000);
+    const ended = await waitFor(() => command.lines.find(({ message }) => message.includes('did not stop')));
+    expect(ended).toMatchObject({ level: 'warn', fields: { key: 'k' } });
+  });
+
+  test('a long grace is granted in full', async () => {
+    const fleet = await openFleet(url());
+    const { docket, probe } = fleet;
+    const command = fleet.command(['--threads', '1', '--abort-grace', '1m']);
+    const stubborn = await docket.add('hold', { probe }, { key: 'k' });
+    await fleet.step('start k 1');
     const cancelledMs = performance.now();
     await docket.cancel('k');
     await waitFor(() => performance.now() - cancelledMs > 1_500); // more than the default and the time to look
@@ -276,7 +289,7 @@ describeOnRedis('docket-worker', (redis) => {
   });
 
   test('automatic tasks are scheduled, unless that is left to others', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const args = ['--threads', '1', '--tasks', `${fixture('chains.js')}:sweeping`];
     const env = { CHAINS_PROBE: JSON.stringify(fleet.probe) };
     const without = fleet.command([...args, '--no-schedule-automatic-tasks', '--until-finished'], env);
@@ -284,7 +297,7 @@ describeOnRedis('docket-worker', (redis) => {
     expect(await fleet.docket.getExecution('sweep')).toBeNull();
 
     const command = fleet.command([...args, '--schedule-automatic-tasks'], env);
-    await waitFor(async () => (await fleet.steps()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.steps()).length === 1);
     await waitFor(async () => (await fleet.docket.getExecution('sweep'))?.state === 'scheduled');
     command.process.kill('SIGTERM');
     expect(await command.ended).toEqual({ code: 0, signal: null });
@@ -292,37 +305,30 @@ describeOnRedis('docket-worker', (redis) => {
     fleet.leavesWork(); // that an automatic task was ended is kept
   });
 
-  test('a flag comes before its variable', async () => {
-    const fleet = await openFleet(redis().url);
-    const command = fleet.command(['--name', 'flag', '--threads', '1'], { DOCKET_WORKER_NAME: 'variable' });
-    await command.ready();
-    expect(command.lines.some(({ message }) => message === 'worker flag is ready')).toBe(true);
-  });
-
-  test('without a name it is called by host and process', async () => {
-    const fleet = await openFleet(redis().url);
-    const command = fleet.command(['--threads', '1']);
+  test('without a name it is named after host and process', async () => {
+    const fleet = await openFleet(url());
+    const command = fleet.command(['--threads', '0']);
     await command.ready();
     const name = `${hostname()}#${command.process.pid}`;
     expect(command.lines.some(({ message }) => message === `worker ${name} is ready`)).toBe(true);
   });
 
-  test('the least level is kept to, and plain lines have no colours', async () => {
-    const fleet = await openFleet(redis().url);
-    const common = ['--url', redis().url, '--docket', fleet.name, '--threads', '1', '--until-finished'];
-    const plain = await run([...common, '--logging-format', 'plain']);
+  test('the format and the least level of log lines are kept', async () => {
+    const fleet = await openFleet(url());
+    const common = ['--url', url(), '--docket', fleet.name, '--threads', '0', '--until-finished'];
+    const plain = await spawnToEnd([...common, '--logging-format', 'plain']);
     expect(plain.errors.join('\n')).toMatch(/INFO.*is ready/);
     expect(plain.errors.join('\n')).not.toContain('\u001b[');
-    const pretty = await run([...common, '--logging-format', 'pretty']);
+    const pretty = await spawnToEnd([...common, '--logging-format', 'pretty']);
     expect(pretty.errors.join('\n')).toContain('\u001b[');
-    const quiet = await run([...common, '--logging-level', 'warn']);
+    const quiet = await spawnToEnd([...common, '--logging-level', 'warn']);
     expect(quiet.errors).toEqual([]);
     expect([plain.code, pretty.code, quiet.code]).toEqual([0, 0, 0]);
   });
 
   test('--until-finished runs what another process has added, and ends', async () => {
-    const fleet = await openFleet(redis().url);
-    const args = [redis().url, fleet.name, 'counted', '50', JSON.stringify({ probe: fleet.probe })];
+    const fleet = await openFleet(url());
+    const args = [url(), fleet.name, 'counted', '50', JSON.stringify({ probe: fleet.probe })];
     const producer = spawn(process.execPath, [fixture('producer.js'), ...args], { stdio: 'inherit' });
     expect(await once(producer, 'exit')).toEqual([0, null]);
     const command = fleet.command(['--threads', '2', '--until-finished']);
@@ -331,7 +337,7 @@ describeOnRedis('docket-worker', (redis) => {
   });
 
   test('10,000 tasks run once each', async () => {
-    const fleet = await openFleet(redis().url, { executionTtl: 0 });
+    const fleet = await openFleet(url(), { executionTtl: 0 });
     const keys = Array.from({ length: 10_000 }, (_, i) => `k${i}`);
     const { probe } = fleet;
     await Promise.all(keys.map((key) => fleet.docket.add('counted', { probe }, { key })));
@@ -343,17 +349,17 @@ describeOnRedis('docket-worker', (redis) => {
     expect(command.lines.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  test('a signal that comes twice at once is one, and an empty variable is none', async () => {
-    const fleet = await openFleet(redis().url);
-    const command = fleet.command(['--threads', '1'], { DOCKET_WORKER_CONCURRENCY: '', DOCKET_FALLBACK_TASK: '' });
+  test('a signal that comes twice at once counts once, and an empty variable not at all', async () => {
+    const fleet = await openFleet(url());
+    const command = fleet.command(['--threads', '0'], { DOCKET_WORKER_CONCURRENCY: '', DOCKET_FALLBACK_TASK: '' });
     await command.ready();
     command.process.kill('SIGTERM');
     command.process.kill('SIGTERM');
     expect(await command.ended).toEqual({ code: 0, signal: null });
   });
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what runs ends, and the exit code is 0', async (signal) => {
-    const fleet = await openFleet(redis().url);
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains the worker, and the exit code is 0', async (signal) => {
+    const fleet = await openFleet(url());
     const command = fleet.command(['--threads', '1']);
     const held = await fleet.docket.add('hold', { probe: fleet.probe, value: 'done' }, { key: 'k' });
     await fleet.step('start k 1');
@@ -367,12 +373,12 @@ describeOnRedis('docket-worker', (redis) => {
   test.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const)('a second %s ends it at once with %i, and what ran runs again elsewhere', async (signal, code) => {
-    const fleet = await openFleet(redis().url);
+  ] as const)('a second %s ends the worker at once with %i, and its work runs elsewhere', async (signal, code) => {
+    const fleet = await openFleet(url());
     const lease = ['--redelivery-timeout', '300ms', '--minimum-check-interval', '20s'];
     const command = fleet.command(['--threads', '1', '--concurrency', '2', '--name', 'w', ...lease]);
     const held = await fleet.docket.add('whoEnds', { probe: fleet.probe }, { key: 'k' });
-    await waitFor(async () => (await fleet.steps()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.steps()).length === 1);
     await waitFor(() => isReading(fleet));
     command.process.kill(signal);
     await waitFor(async () => !(await isReading(fleet))); // it drains

@@ -1,10 +1,18 @@
-/** `docket` as an operator meets it: the real executable, its commands, its one line for each mistake, its exit codes. */
+/** `docket` as an operator meets it: its commands, its one line for each mistake, its exit codes. */
 import { randomUUID } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { type Finished, finished, hasTerminal, runDocket, startDocket, startOnTerminal } from '../support/shell.js';
+import {
+  type Finished,
+  finished,
+  hasTerminal,
+  runDocket,
+  spawnDocket,
+  startDocket,
+  startOnTerminal,
+} from '../support/shell.js';
+import { describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const NOWHERE = 'redis://app:geheim@127.0.0.1:1';
@@ -36,7 +44,7 @@ test('--help names every command, the common flags with their variables, and the
   expect([code, errors]).toEqual([0, '']);
 });
 
-test('the help of each command says what it does and what it ends with', async () => {
+test('the help of each command says what it does and lists its exit codes', async () => {
   for (const command of COMMANDS) {
     const { code, output, errors } = await runDocket([command, '--help']);
     expect(output).toContain(`Usage: docket ${command}`);
@@ -44,6 +52,18 @@ test('the help of each command says what it does and what it ends with', async (
     expect([code, errors]).toEqual([0, '']);
     if (!WITHOUT_JSON.includes(command)) expect(output).toContain('--json');
   }
+});
+
+test('the executable passes on arguments, variables, both streams and the exit code', async () => {
+  const [version, worker, wrong] = await Promise.all([
+    spawnDocket(['version']),
+    spawnDocket(['worker', '--url', NOWHERE]),
+    spawnDocket(['snapshot', '--limit', 'all'], { DOCKET_URL: NOWHERE }),
+  ]);
+  expect(version).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });
+  const unreachable = expect.stringMatching(/^docket worker: cannot use Redis at .*\*\*\*@[^\n]*\n$/);
+  expect(worker).toEqual({ code: 1, output: '', errors: unreachable });
+  expect(wrong).toEqual({ code: 2, output: '', errors: expect.stringMatching(/^docket: [^\n]*--limit[^\n]*\n$/) });
 });
 
 test('the version is that of the package', async () => {
@@ -98,7 +118,7 @@ test.each<[string, string[], RegExp]>([
     /unknown option '--urll=redis:\/\/:\*\*\*@host'/,
   ],
   ['the embedded server', ['snapshot', '--url', 'memory://x'], /memory:\/\/ is a server inside one process/],
-])('%s is wrong usage: exit code 2 and one line', async (_, args, message) => {
+])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, output, errors } = await runDocket(args, { DOCKET_URL: NOWHERE });
   expect(errors).toMatch(ONE_LINE);
   expect(errors).toMatch(/^docket: /);
@@ -121,25 +141,34 @@ const EACH: readonly string[][] = [
   ['tasks', 'trace'],
 ];
 
-test('a Redis that is down is one line and exit code 1 for each command, without the password', async () => {
+test('each command reports a Redis that is down in one line, without the password, and exits with 1', async () => {
   const problem = `docket: cannot use Redis at redis://app:***@127.0.0.1:1: the connection was refused: nothing listens there\n`;
   const ends = await Promise.all(EACH.map((args) => runDocket([...args, '--url', NOWHERE])));
   for (const end of ends) expect(end).toEqual({ code: 1, output: '', errors: problem });
 });
 
-test('worker takes the embedded server, and the flags of docket-worker', async () => {
+test('docket worker takes the embedded server, and the flags of docket-worker', async () => {
   const flags = ['--threads', '1', '--logging-format', 'json', '--until-finished'];
-  const { code, errors } = await runDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
+  const { code, errors } = await spawnDocket(['worker', '--url', 'memory://cli', '--docket', 'here', ...flags]);
   expect(errors).toMatch(/"docket":"here".* is ready/);
   expect(code).toBe(0);
-  const down = await runDocket(['worker', '--url', NOWHERE]);
-  expect(down).toMatchObject({
-    code: 1,
-    errors: expect.stringMatching(/^docket worker: cannot use Redis at .*\*\*\*@[^\n]*\n$/),
+});
+
+describeOnOwnRedis('a Redis that asks for a password', (redis) => {
+  test('and gets a wrong one is reported by each command in one line, without either password', async () => {
+    const admin = await openConnection(redis().url, 'commands');
+    onTestFinished(() => closeConnection(admin));
+    await admin.config('SET', 'requirepass', 'richtig');
+    const url = `unix://:geheim@${redis().socket}`;
+    for (const { code, output, errors } of await Promise.all(EACH.map((args) => runDocket([...args, '--url', url])))) {
+      expect(errors).toMatch(/^docket: cannot use Redis at .*wrong user name or password[^\n]*\n$/);
+      expect(output + errors).not.toMatch(/geheim|richtig/);
+      expect([code, output]).toEqual([1, '']);
+    }
   });
 });
 
-describeOnRedis('docket', (redis) => {
+describeOnRedis('docket:', (url) => {
   const runOn = (fleet: Fleet, ...args: string[]): Promise<Finished> =>
     runDocket([...args, '--url', fleet.url, '--docket', fleet.name]);
   const jsonOf = async (fleet: Fleet, ...args: string[]) => {
@@ -149,23 +178,8 @@ describeOnRedis('docket', (redis) => {
     return JSON.parse(output);
   };
 
-  test('a wrong password is one line for each command, and stands nowhere', async () => {
-    const admin = await openConnection(redis().url, 'commands');
-    onTestFinished(async () => {
-      await admin.config('SET', 'requirepass', '');
-      await closeConnection(admin);
-    });
-    await admin.config('SET', 'requirepass', 'richtig');
-    const url = `unix://:geheim@${redis().socket}`;
-    for (const { code, output, errors } of await Promise.all(EACH.map((args) => runDocket([...args, '--url', url])))) {
-      expect(errors).toMatch(/^docket: cannot use Redis at .*wrong user name or password[^\n]*\n$/);
-      expect(output + errors).not.toMatch(/geheim|richtig/);
-      expect([code, output]).toEqual([1, '']);
-    }
-  });
-
   test('the common flags stand anywhere, and come before their variables', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     fleet.leavesWork();
     await fleet.docket.add('noop', {}, { key: 'k', when: '1h' });
     const ends = [
@@ -177,8 +191,8 @@ describeOnRedis('docket', (redis) => {
     for (const { output } of await Promise.all(ends)) expect(JSON.parse(output).totals.scheduled).toBe(1);
   });
 
-  test('add adds, once under a key, and says so', async () => {
-    const fleet = await openFleet(redis().url);
+  test('add adds, only once under a key, and reports that', async () => {
+    const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const first = await jsonOf(fleet, 'add', 'echo', '{"value": 1}', '--key', 'k', '--when', '01:00:00');
     expect(first).toMatchObject({ key: 'k', task: 'echo', state: 'scheduled', disposition: 'scheduled' });
@@ -194,8 +208,8 @@ describeOnRedis('docket', (redis) => {
     expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}unknown key/);
   });
 
-  test('a task that no live worker has is one line and exit code 5, unless it is forced', async () => {
-    const fleet = await openFleet(redis().url);
+  test('add refuses a task that no live worker has with exit code 5, unless it is forced', async () => {
+    const fleet = await openFleet(url());
     fleet.leavesWork();
     expect(await runOn(fleet, 'add', 'echo')).toMatchObject({
       code: 5,
@@ -212,8 +226,8 @@ describeOnRedis('docket', (redis) => {
     expect(await fleet.docket.getExecution('k')).toMatchObject({ task: 'ecco' });
   });
 
-  test('the built-in tasks are added by commands of their own', async () => {
-    const fleet = await openFleet(redis().url);
+  test('the built-in tasks have commands of their own', async () => {
+    const fleet = await openFleet(url());
     await fleet.worker({ threads: 1 });
     const ends = await Promise.all([
       runOn(fleet, 'tasks', 'trace', 'good morning', '--wait'),
@@ -225,7 +239,7 @@ describeOnRedis('docket', (redis) => {
   });
 
   test('strikes are made, listed and taken back; what is struck is not added', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const made: [string[], object][] = [
       [['charge'], { task: 'charge' }],
       [['-', 'customerId', 'c-1'], { task: null, parameter: 'customerId', operator: '==', value: 'c-1' }],
@@ -269,7 +283,7 @@ describeOnRedis('docket', (redis) => {
   });
 
   test('a snapshot is a table for people and JSON for programs', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     fleet.leavesWork();
     await fleet.worker({ threads: 1, name: 'erna' });
@@ -310,7 +324,7 @@ describeOnRedis('docket', (redis) => {
   });
 
   test('workers are listed, all or those for a task', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     expect((await runOn(fleet, 'workers')).output).toBe('there are no live workers\n');
     await fleet.worker({ threads: 1, name: 'erna', tasks: fixture('results.js') });
     await fleet.worker({ threads: 1, name: 'otto' });
@@ -322,7 +336,7 @@ describeOnRedis('docket', (redis) => {
   });
 
   test('clear removes what has not started', async () => {
-    const fleet = await openFleet(redis().url);
+    const fleet = await openFleet(url());
     for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
     const backlog = await runOn(fleet, 'snapshot', '--tasks', '--stats', '--limit', '2');
     expect(backlog.output).toMatch(/│ queued +│ task +│.*│ b +│ noop +│ 1 +│ [\d.]+m?s ago +│/s);
@@ -339,7 +353,7 @@ describeOnRedis('docket', (redis) => {
         ['y', 0, /removed 1/],
         ['n', 1, /docket: nothing was removed/],
       ])('clear asks first: %s', async (answer, code, said) => {
-        const fleet = await openFleet(redis().url);
+        const fleet = await openFleet(url());
         fleet.leavesWork();
         await fleet.docket.add('noop', {}, { key: 'a' });
         const shell = startOnTerminal(['clear', '--url', fleet.url, '--docket', fleet.name]);
@@ -349,7 +363,7 @@ describeOnRedis('docket', (redis) => {
         expect(shell.output()).toMatch(said);
       });
 
-      test('a mistake is one line there, too', async () => {
+      test('an error is one line', async () => {
         const { code, output } = await finished(startOnTerminal(['watch', 'k', '--url', NOWHERE]));
         expect(output).toMatch(/^docket: cannot use Redis at redis:\/\/app:\*\*\*@[^\n]*\r?\n$/);
         expect(code).toBe(1);
@@ -357,19 +371,19 @@ describeOnRedis('docket', (redis) => {
     },
   );
 
-  test('whoever reads a table may stop reading', async () => {
-    const fleet = await openFleet(redis().url);
+  test('a reader may close the pipe', async () => {
+    const fleet = await openFleet(url());
     const shell = startDocket(['snapshot', '--tasks', '--url', fleet.url, '--docket', fleet.name]);
     shell.process.stdout!.destroy();
     const { errors } = await finished(shell);
     expect(errors).toBe('');
   });
 
-  test('a worker started as docket worker runs what docket add added', async () => {
-    const fleet = await openFleet(redis().url);
+  test('docket worker runs what docket add added', async () => {
+    const fleet = await openFleet(url());
     const common = ['--url', fleet.url, '--docket', fleet.name];
     const worker = startDocket(['worker', '--threads', '1', '--name', `w-${randomUUID()}`, ...common]);
-    await waitFor(async () => (await fleet.docket.workers()).length === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await fleet.docket.workers()).length === 1);
     expect((await runDocket(['add', 'trace', '{"message": "hi"}', '--wait', ...common])).code).toBe(0);
     worker.process.kill('SIGTERM');
     expect(await worker.ended).toEqual({ code: 0, signal: null });

@@ -1,28 +1,48 @@
 /** `docket watch`, and `docket add --wait`: the real executable, with pipes and on a terminal, beside real workers. */
 import { setTimeout as pass } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { builtUrl, openConnection } from '../support/built.js';
+import { importBuilt, openConnection } from '../support/built.js';
 import { killClients } from '../support/clients.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
-import { describeOnRedis } from '../support/real-redis.js';
-import { finished, hasTerminal, type Shell, startDocket, startOnTerminal } from '../support/shell.js';
+import {
+  type Finished,
+  finished,
+  hasTerminal,
+  runDocket,
+  type Shell,
+  startDocket,
+  startOnTerminal,
+} from '../support/shell.js';
+import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { SCRIPTS }: typeof import('../../src/redis/scripts.generated.js') = await import(
-  builtUrl('redis/scripts.generated.js')
-);
+const { SCRIPTS } =
+  await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
-describeOnRedis('docket watch', (redis) => {
+describeOnOwnRedis('docket watch', (redis) => {
   const common = (fleet: Fleet) => ['--url', fleet.url, '--docket', fleet.name];
   const watch = (fleet: Fleet, ...args: string[]): Shell => startDocket(['watch', 'k', ...args, ...common(fleet)]);
+  /** For what ends by itself. */
+  const watchHere = (fleet: Fleet, ...args: string[]) => runDocket(['watch', 'k', ...args, ...common(fleet)]);
+  const eventsOf = ({ output }: Finished) =>
+    output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
 
-  test('it follows an execution from scheduled to completed by push alone', async () => {
+  /** Lets the time until the execution is due be over. */
+  async function letStart({ redis, key }: Fleet): Promise<void> {
+    await redis.zadd(key('schedule'), 'XX', 1, 'kk');
+  }
+
+  test('follows an execution from scheduled to completed by push alone', async () => {
     const fleet = await openFleet(redis().url);
     const seen = await commandsOf(redis().url);
-    await fleet.worker({ threads: 1, name: 'erna' });
-    const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '2s' });
+    await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
+    const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1h' });
     const shell = watch(fleet, '--json');
     await shell.shows(/"scheduled"/);
+    await letStart(fleet);
     await fleet.step('start k 1');
     await shell.shows(/"running"/);
     await execution.progress.setTotal(200);
@@ -43,15 +63,15 @@ describeOnRedis('docket watch', (redis) => {
     expect(reads.length).toBeLessThanOrEqual(2 + 2);
 
     // Of one that has ended, too, the end is told last.
-    const after = watch(fleet, '--json');
-    expect((await finished(after)).code).toBe(0);
-    expect(after.lines().map((line) => JSON.parse(line))).toMatchObject([
+    const after = await watchHere(fleet, '--json');
+    expect(after.code).toBe(0);
+    expect(eventsOf(after)).toMatchObject([
       { type: 'progress', current: 84, total: 200 },
       { type: 'state', state: 'completed' },
     ]);
   });
 
-  test('it says for what limit an execution waits', async () => {
+  test('shows the limit that an execution waits for', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1, concurrency: 2, tasks: fixture('limits.js') });
     await fleet.docket.add('each', { probe: fleet.probe, value: 'ada', how: 'hold' }, { key: 'first' });
@@ -68,7 +88,7 @@ describeOnRedis('docket watch', (redis) => {
     expect(JSON.parse((await finished(programs)).output.trim().split('\n').at(-1)!).waitingFor).toBeNull();
   });
 
-  test('while nothing happens it asks for nothing but every 5 s', async () => {
+  test('sends a command only every 5 s while nothing happens', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -90,7 +110,7 @@ describeOnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 143, errors: '' });
   });
 
-  test('an execution that fails: exit code 3, and why', async () => {
+  test('exits with 3 when the execution fails, and shows why', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('fail', { message: 'no luck' }, { key: 'k', when: '1s' });
     const shell = watch(fleet);
@@ -101,7 +121,7 @@ describeOnRedis('docket watch', (redis) => {
     expect(code).toBe(3);
   });
 
-  test('an execution that is cancelled: exit code 4', async () => {
+  test('exits with 4 when the execution is cancelled', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -110,7 +130,7 @@ describeOnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/\ncancelled/) });
   });
 
-  test('an execution whose key is taken by a newer one: exit code 5', async () => {
+  test('exits with 5 when a newer execution takes the key', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -121,11 +141,11 @@ describeOnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 5, errors: problem });
   });
 
-  test('an execution that nobody knows, before or any more: exit code 5', async () => {
+  test('exits with 5 when the execution is unknown, from the start or later', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();
     const problem = /^docket: there is no execution 'k'.*\n$/;
-    expect(await finished(watch(fleet))).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
+    expect(await watchHere(fleet)).toMatchObject({ code: 5, output: '', errors: expect.stringMatching(problem) });
 
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -136,28 +156,27 @@ describeOnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 5, errors: expect.stringMatching(problem) });
   });
 
-  test('an execution that ended before is told at once', async () => {
+  test('shows an ended execution at once', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     await (await fleet.docket.add('noop', {}, { key: 'k' })).result();
-    const { code, output } = await finished(watch(fleet));
+    const { code, output } = await watchHere(fleet);
     expect(output).toMatch(/^completed {2}after [^\n]*\n$/);
     expect(code).toBe(0);
-    const json = watch(fleet, '--json');
-    await finished(json);
-    expect(json.lines().map((line) => JSON.parse(line).type)).toEqual(['state']); // it has used no progress
+    const json = await watchHere(fleet, '--json');
+    expect(eventsOf(json).map(({ type }) => type)).toEqual(['state']); // it has used no progress
   });
 
-  test('an execution without state cannot be watched', async () => {
+  test('refuses an execution without state', async () => {
     const fleet = await openFleet(redis().url, { executionTtl: 0 });
     fleet.leavesWork();
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
-    const { code, errors } = await finished(watch(fleet));
+    const { code, errors } = await watchHere(fleet);
     expect(errors).toMatch(/^docket: execution 'k' was added with executionTtl 0[^\n]*\n$/);
     expect(code).toBe(1);
   });
 
-  test('it survives a restart of Redis', async () => {
+  test('survives a restart of Redis', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
     await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
@@ -165,8 +184,8 @@ describeOnRedis('docket watch', (redis) => {
     await shell.shows(/running/);
     await redis().kill();
     await redis().start();
-    await waitFor(() => shell.errors().includes('is back'), { timeoutMs: 20_000 });
-    await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+    await waitFor(() => shell.errors().includes('is back'));
+    await waitFor(() => fleet.release().then(() => true));
     const { code, output, errors } = await finished(shell);
     expect(output).toMatch(/\ncompleted/);
     expect(code).toBe(0);
@@ -175,7 +194,7 @@ describeOnRedis('docket watch', (redis) => {
     );
   });
 
-  test('whoever reads may go: it ends without a word', async () => {
+  test('ends silently when its reader closes the pipe', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
     const shell = watch(fleet);
@@ -185,17 +204,17 @@ describeOnRedis('docket watch', (redis) => {
     expect(await finished(shell)).toMatchObject({ code: 141, errors: '' });
   });
 
-  test('add --wait follows what it added, and shows the result', async () => {
+  test('is what add --wait does with its execution, whose result it shows', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });
     const args = ['add', 'echo', '{"value": {"answer": [42]}}', '--wait', ...common(fleet)];
-    const plain = await finished(startDocket(args));
+    const plain = await runDocket(args);
     expect(plain.output).toMatch(/completed.*\n\{ answer: \[ 42 \] \}\n$/);
     expect([plain.code, plain.errors]).toEqual([0, '']);
-    const json = startDocket([...args, '--json']);
-    expect((await finished(json)).code).toBe(0);
-    expect(JSON.parse(json.lines().at(-1)!)).toMatchObject({ type: 'result', result: { answer: [42] } });
-    expect(await finished(startDocket(['tasks', 'fail', 'so be it', '--wait', ...common(fleet)]))).toMatchObject({
+    const json = await runDocket([...args, '--json']);
+    expect(json.code).toBe(0);
+    expect(eventsOf(json).at(-1)).toMatchObject({ type: 'result', result: { answer: [42] } });
+    expect(await runDocket(['tasks', 'fail', 'so be it', '--wait', ...common(fleet)])).toMatchObject({
       code: 3,
       output: expect.stringContaining('so be it'),
     });
@@ -206,13 +225,14 @@ describeOnRedis('docket watch', (redis) => {
     () => {
       const watchThere = (fleet: Fleet) => startOnTerminal(['watch', 'k', ...common(fleet)]);
 
-      test('a bar shows state, percentage, message, time and worker, live', async () => {
+      test('shows a live bar with state, percentage, message, time and worker', async () => {
         const fleet = await openFleet(redis().url);
-        await fleet.worker({ threads: 1, name: 'erna' });
-        const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1s' });
+        await fleet.worker({ threads: 1, name: 'erna', schedulingResolution: '50ms' });
+        const execution = await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k', when: '1h' });
         const shell = watchThere(fleet);
         await shell.shows(/hold k/);
         await shell.shows(/░{24} {2}0% {2}scheduled {2}due in/);
+        await letStart(fleet);
         await fleet.step('start k 1');
         await shell.shows(/running {2}for .* {2}on erna/);
         await execution.progress.setTotal(200);
@@ -230,7 +250,7 @@ describeOnRedis('docket watch', (redis) => {
         expect(shell.output()).toContain('\u001b[?25h'); // the cursor is back
       });
 
-      test('Ctrl-C ends the watch, not the execution, and gives the cursor back', async () => {
+      test('ends on Ctrl-C, gives the cursor back, and leaves the execution alone', async () => {
         const fleet = await openFleet(redis().url);
         fleet.leavesWork();
         const execution = await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
@@ -243,7 +263,7 @@ describeOnRedis('docket watch', (redis) => {
         expect(execution.state).toBe('scheduled');
       });
 
-      test('the ends have their exit codes there, too', async () => {
+      test('exits with the same codes', async () => {
         const fleet = await openFleet(redis().url);
         await fleet.docket.add('hold', {}, { key: 'k', when: '1h' });
         const shell = watchThere(fleet);
@@ -252,7 +272,7 @@ describeOnRedis('docket watch', (redis) => {
         expect(await finished(shell)).toMatchObject({ code: 4, output: expect.stringMatching(/cancelled\s*$/) });
       });
 
-      test('a bar survives a restart of Redis', async () => {
+      test('draws the bar again after a restart of Redis', async () => {
         const fleet = await openFleet(redis().url);
         await fleet.worker({ threads: 1, minimumCheckInterval: '100ms' });
         await fleet.docket.add('hold', { probe: fleet.probe }, { key: 'k' });
@@ -261,7 +281,7 @@ describeOnRedis('docket watch', (redis) => {
         await redis().kill();
         await redis().start();
         await shell.shows(/is back/);
-        await waitFor(() => fleet.release().then(() => true), { timeoutMs: 20_000 });
+        await waitFor(() => fleet.release().then(() => true));
         const { code, output } = await finished(shell);
         const own = String.raw`[^\n]*\u001b\[2K`; // the bar is taken away before, and drawn anew below
         expect(output).toMatch(new RegExp(`${own}docket: the connection to Redis is lost, trying again\r?\n`));

@@ -15,7 +15,7 @@ describeTutorial('dependencies', (tutorial) => {
     expect(await execution.result()).toEqual(['the bank opens the account of Ada', 'charged 20']);
   });
 
-  test('are cleaned up however the body ends; its error is the one that counts', async () => {
+  test('are cleaned up however the body ends, and its error is the one that counts', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(charge, { customer: 'Ada', amount: 1_000 });
 

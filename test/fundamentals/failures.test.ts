@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { divide, flaky, greet, track } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('errors and retries', (tutorial) => {
-  test('what a task throws is thrown to those who wait for its result', async () => {
+describeTutorial('errors and retries:', (tutorial) => {
+  test('an error of a task is thrown to those who wait for its result', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(divide, { a: 1, b: 0 });
 
@@ -29,7 +29,7 @@ describeTutorial('errors and retries', (tutorial) => {
     await expect(never.result()).rejects.toThrow('attempt 3 failed');
   });
 
-  test('a task asks for another attempt when it chooses', async () => {
+  test('a task can ask for another attempt', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(track, { arrivesAt: 5 });
 
@@ -39,7 +39,7 @@ describeTutorial('errors and retries', (tutorial) => {
     expect(await execution.result()).toBe('arrived, looked 5 times');
   });
 
-  test('whoever waits may give up; the execution goes on', async () => {
+  test('waiting can be given up, and the execution goes on', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(greet, { name: 'Ada' });
     await expect(execution.result({ timeout: '20ms' })).rejects.toThrow(TimeoutError);
@@ -49,7 +49,7 @@ describeTutorial('errors and retries', (tutorial) => {
     expect(await execution.result()).toBe('hello Ada');
   });
 
-  test('what cannot be meant is refused before anything is written', async () => {
+  test('impossible options are refused before anything is written', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     await expect(docket.add(greet, { name: 'Ada' }, { key: '' })).rejects.toThrow(InvalidOptionError);
     await expect(docket.add(greet, { name: 'Ada' }, { when: new Date('someday') })).rejects.toThrow(

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { flaky, order } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('fire and forget', (tutorial) => {
+describeTutorial('fire and forget:', (tutorial) => {
   test('with executionTtl: 0 work is done, and nothing is kept of it', async () => {
     await using docket = new Docket({ ...tutorial.docketOptions, executionTtl: 0 });
     const execution = await docket.add(flaky, { succeedsAt: 2 }, { key: 'once' });
@@ -16,7 +16,7 @@ describeTutorial('fire and forget', (tutorial) => {
     expect(await docket.getExecution('once')).toBeNull();
   });
 
-  test('what is to be kept is the choice of the producer, not of the worker', async () => {
+  test('the producer chooses what is kept, not the worker', async () => {
     await using forgetful = new Docket({ ...tutorial.docketOptions, executionTtl: 0 });
     await using careful = new Docket({ ...tutorial.docketOptions, executionTtl: '1m' });
     const forgotten = await forgetful.add(order, { prices: [1] });

@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { greet, multiply, order } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('a first task', (tutorial) => {
-  test('what is added is run by a worker, and its result comes back', async () => {
+describeTutorial('a first task:', (tutorial) => {
+  test('a worker runs what is added, and the result comes back', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(greet, { name: 'Ada' });
 
@@ -28,7 +28,7 @@ describeTutorial('a first task', (tutorial) => {
     await running;
   });
 
-  test('an execution tells how it is getting on', async () => {
+  test('an execution shows how it is getting on', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(greet, { name: 'Ada' });
     expect(execution).toMatchObject({ task: 'greet', args: { name: 'Ada' }, state: 'queued', worker: null });
@@ -41,7 +41,7 @@ describeTutorial('a first task', (tutorial) => {
     expect(execution.completedAt).toBeInstanceOf(Date);
   });
 
-  test('whoever has the key finds the execution, and waits for its result too', async () => {
+  test('a key finds its execution, whose result can be waited for', async () => {
     await using producer = new Docket(tutorial.docketOptions);
     const { key } = await producer.add(multiply, { a: 6, b: 7 });
 

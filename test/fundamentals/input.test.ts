@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { register, tasks } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('checked arguments', (tutorial) => {
-  test('what does not match is refused before anything is written, with all that is wrong', async () => {
+describeTutorial('checked arguments:', (tutorial) => {
+  test('arguments that do not match are refused before anything is written, with all that is wrong', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const adding = docket.add(register, { email: 'ada', born: 'some day' }, { key: 'ada' });
 
@@ -14,7 +14,7 @@ describeTutorial('checked arguments', (tutorial) => {
     expect(await docket.getExecution('ada')).toBeNull();
   });
 
-  test('the body gets what the schema makes of them', async () => {
+  test('the body gets them as the schema parses them', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(register, { email: 'ada@example.com', born: '1815-12-10' });
 
@@ -33,14 +33,14 @@ describeTutorial('checked arguments', (tutorial) => {
     expect(await docket.getExecution('ada')).toBeNull();
   });
 
-  test('a producer that has the collection checks names, too', async () => {
+  test('a producer with the collection checks names, too', async () => {
     await using docket = new Docket({ ...tutorial.docketOptions, tasks });
     await expect(docket.add('register', { email: 'ada', born: '1815-12-10' })).rejects.toThrow(InvalidArgumentsError);
     // @ts-expect-error the compiler knows the names
     await expect(docket.add('regist', {})).rejects.toThrow("no task is named 'regist'");
   });
 
-  test('the worker checks again: what comes from a producer without the schema fails, and is not tried again', async () => {
+  test('the worker checks again, and fails what comes from a producer without the schema, for good', async () => {
     await using docket = new Docket<typeof tasks>(tutorial.docketOptions);
     const execution = await docket.add('register', { email: 'ada', born: '1815-12-10' });
 

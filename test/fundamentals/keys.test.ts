@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { greet } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('keys', (tutorial) => {
-  test('while an execution is under way its key is taken, and the first one wins', async () => {
+describeTutorial('keys:', (tutorial) => {
+  test('a key is taken while its execution is under way, and the first execution wins', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const first = await docket.add(greet, { name: 'Ada' }, { key: 'welcome-17' });
     const second = await docket.add(greet, { name: 'somebody else' }, { key: 'welcome-17' });
@@ -18,7 +18,7 @@ describeTutorial('keys', (tutorial) => {
     expect(await second.result()).toBe('hello Ada');
   });
 
-  test('when it is over the key is free again', async () => {
+  test('a key is free again when its execution is over', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const worker = tutorial.startWorker(docket);
     const running = worker.runForever();

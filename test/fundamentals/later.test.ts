@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { greet } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('work for later', (tutorial) => {
+describeTutorial('work for later:', (tutorial) => {
   test('an execution waits until its time has come', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(greet, { name: 'Ada' }, { when: '300ms' });

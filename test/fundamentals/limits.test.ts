@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { reindex, remind, ship } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('limits', (tutorial) => {
+describeTutorial('limits:', (tutorial) => {
   test('a concurrency limit lets one run at a time for each customer; the others wait for their turn', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const customers = ['Ada', 'Ada', 'Ada', 'Grace'];
@@ -19,7 +19,7 @@ describeTutorial('limits', (tutorial) => {
     expect(other!.customer).toBe('Grace');
   });
 
-  test('a cooldown lets the first one through, and drops those that come soon after it', async () => {
+  test('a cooldown lets the first execution through, and drops those that follow soon', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const worker = tutorial.startWorker(docket);
     const running = worker.runForever();
@@ -35,7 +35,7 @@ describeTutorial('limits', (tutorial) => {
     await running;
   });
 
-  test('a debounce runs the last one only, when it has been quiet for a while', async () => {
+  test('a debounce runs the last submission only, when it has been quiet for a while', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const first = await docket.add(reindex, { product: 'tea', price: 3 });
     const last = await docket.add(reindex, { product: 'tea', price: 4 });

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { greet, multiply } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('many at once', (tutorial) => {
-  test('a batch is added in one go, and its handles are in the order of the calls', async () => {
+describeTutorial('many at once:', (tutorial) => {
+  test('a batch is added in one go, and its handles have the order of the calls', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const numbers = Array.from({ length: 500 }, (_, i) => i);
     const executions = await docket.addMany(numbers.map((n) => call(multiply, { a: n, b: n })));

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { newsletter, stocktake } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
-describeTutorial('work that comes again', (tutorial) => {
+describeTutorial('work that comes again:', (tutorial) => {
   test('a perpetual task runs again and again under its key, until it says that it is done', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(stocktake, { shelves: ['tea', 'coffee', 'cocoa'] }, { key: 'stocktake' });

@@ -5,7 +5,7 @@ import { appraise, count, quote } from '../fixtures/tasks/tutorial.js';
 import { describeTutorial } from '../support/tutorial.js';
 
 describeTutorial('work that takes too long', (tutorial) => {
-  test('fails when its time is over: its signal aborts, and what listens to it ends', async () => {
+  test('fails when its time is over: its signal aborts, and whatever listens to it ends', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(quote);
 
@@ -16,7 +16,7 @@ describeTutorial('work that takes too long', (tutorial) => {
     await expect(execution.result()).rejects.toThrow("task 'quote' took longer than its timeout of 100 ms");
   });
 
-  test('hears of it even in a loop that never yields', async () => {
+  test('is interrupted even in a loop that never yields', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(count);
 
@@ -26,7 +26,7 @@ describeTutorial('work that takes too long', (tutorial) => {
     await expect(execution.result()).rejects.toThrow(TimeoutError);
   });
 
-  test('asks for more time', async () => {
+  test('can ask for more time', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     const execution = await docket.add(appraise, { pieces: 60 });
 

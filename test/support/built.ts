@@ -1,11 +1,17 @@
-/** What tests need of the built files but the package does not export. Threads and child processes run built files. */
+/**
+ * What tests need of the built files but the package does not export. Tests of behaviour load no source: threads and child
+ * processes run built files, and a class of the source is not the same class.
+ */
 
-type ConnectionModule = typeof import('../../src/redis/connection.js');
-
-/** The URL of a built file, such as `redis/connection.js`, for `import()` here, in a thread or in a child process. */
+/** The URL of a built file, such as `redis/connection.js`, for a thread or a child process. */
 export function builtUrl(file: string): string {
   return new URL(`../../dist/src/${file}`, import.meta.url).href;
 }
 
-// Imported by URL, not by path: type-checking must not need a build.
-export const { openConnection, closeConnection }: ConnectionModule = await import(builtUrl('redis/connection.js'));
+/** Loads a built file, whose type is that of its source. Type-checking needs no build, since this is no import by path. */
+export async function importBuilt<Module>(file: string): Promise<Module> {
+  return (await import(builtUrl(file))) as Module;
+}
+
+export const { openConnection, closeConnection } =
+  await importBuilt<typeof import('../../src/redis/connection.js')>('redis/connection.js');

@@ -33,7 +33,7 @@ export async function ran(fleet: Fleet, { key }: { readonly key: string }, times
     runs = await runsOf(fleet, key);
     return runs.length >= times;
   };
-  await waitFor(hasRun, { timeoutMs: 20_000 });
+  await waitFor(hasRun);
   return runs;
 }
 
@@ -73,7 +73,7 @@ export async function pendingMs(fleet: Fleet, { key }: { readonly key: string })
 
 /** Waits until it is scheduled; answers with when it is due. */
 export async function scheduled(fleet: Fleet, execution: { readonly key: string }): Promise<number> {
-  return (await waitFor(() => pendingMs(fleet, execution), { timeoutMs: 20_000 }))!;
+  return (await waitFor(() => pendingMs(fleet, execution)))!;
 }
 
 /** An execution that was added, and whether state is kept of it. */
@@ -110,5 +110,5 @@ export async function addEachWay(
 /** Ends chains and waits until nothing is left of them. */
 export async function endAll(fleet: Fleet, executions: readonly { readonly key: string }[]): Promise<void> {
   for (const { key } of executions) await fleet.docket.cancel(key);
-  await waitFor(async () => (await left(fleet)) === 0, { timeoutMs: 20_000 });
+  await waitFor(async () => (await left(fleet)) === 0);
 }

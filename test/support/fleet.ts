@@ -1,6 +1,6 @@
 /**
- * A docket of its own for one test, with its workers, what their tasks recorded, and a look at what is left when the test
- * ends: no live thread, no consumer of a worker that signed off, no key without a TTL.
+ * The harness of every test with a docket: a docket of its own, its workers and processes, what their tasks recorded, and a
+ * check at the end that nothing is left: no live thread, no consumer of a worker that signed off, no key without a TTL.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -12,13 +12,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
-import { Docket, type DocketOptions, type Task } from 'docket';
-import { Worker, type WorkerLogger, type WorkerOptions } from 'docket/worker';
+import { type AnyTask, Docket, type DocketOptions, type Task } from 'docket';
+import { Worker, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { closeConnection, openConnection } from './built.js';
-import { assertNoLeaks } from './leaks.js';
-import { waitFor } from './wait.js';
+import { assertNoLeaks, type LeakCheck } from './leaks.js';
+import { type Line, recordingLogger } from './logger.js';
+import { deferred, waitFor } from './wait.js';
 
 /** A module of tasks under `test/fixtures/worker`. */
 export function fixture(file: string): string {
@@ -33,16 +34,12 @@ const COMMAND = fileURLToPath(new URL('../../bin/docket-worker.js', import.meta.
 /** Tasks are added by name: their code is plain JavaScript, which has no types. */
 export type Tasks = Record<string, Task<string, object, unknown>>;
 
-export interface Line {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
 /** A worker of this process that was started. */
 export interface Running {
   readonly worker: Worker;
   readonly lines: Line[];
+  /** Resolves when the worker is ready to run tasks. */
+  readonly isReady: Promise<void>;
   /** Settles when the worker has ended. */
   readonly ended: Promise<void>;
   /** Drains it. */
@@ -100,14 +97,42 @@ export interface Fleet {
 
 /** Opens a docket for the running test. Everything started through it ends with the test. */
 export async function openFleet(url: string, options: DocketOptions<Tasks> = {}): Promise<Fleet> {
+  const { fleet, close } = await assembleFleet(url, options);
+  onTestFinished(close);
+  return fleet;
+}
+
+/** A fleet, and how to end it: fails when something is left behind. */
+export interface Assembled {
+  readonly fleet: Fleet;
+  /** Opens a docket of the fleet's name, with nothing of its options. */
+  open<Of extends Record<string, AnyTask> = {}>(options?: DocketOptions<Of>): Docket<Of>;
+  /** Ends what was started, the last first, and checks for leaks. */
+  close(): Promise<void>;
+  /** Calls `end` before anything of the fleet is ended. */
+  endFirst(end: () => Promise<void>): void;
+}
+
+/** Opens a docket that the caller closes. */
+export async function assembleFleet(
+  url: string,
+  options: DocketOptions<Tasks> = {},
+  leakCheck: LeakCheck = {},
+): Promise<Assembled> {
   const name = `t-${randomUUID()}`;
-  const probe = { file: join(mkdtempSync(join(tmpdir(), 'docket-probe-')), 'steps') };
   const redis = await openConnection(url, 'commands', { name });
   const docket = new Docket<Tasks>({ name, url, ...options });
-  const dockets = [docket];
+  const dockets: { close(): Promise<void> }[] = [docket];
+  const open = <Of extends Record<string, AnyTask>>(more: DocketOptions<Of> = {}) => {
+    const other = new Docket<Of>({ name, url, ...more });
+    dockets.push(other);
+    return other;
+  };
   const threads = watchThreads();
   const workers: Running[] = [];
   const commands: Command[] = [];
+  const ends: (() => Promise<void>)[] = [];
+  let probe: Probe | undefined;
   let isLookingForLeaks = true;
   const key = (suffix: string) => `{${name}}:${suffix}`;
 
@@ -116,17 +141,16 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
     url,
     docket,
     redis,
-    probe,
-    key,
-    with(more) {
-      const other = new Docket<Tasks>({ name, url, ...options, ...more });
-      dockets.push(other);
-      return other;
+    get probe() {
+      probe ??= { file: join(mkdtempSync(join(tmpdir(), 'docket-probe-')), 'steps') };
+      return probe;
     },
+    key,
+    with: (more) => open({ ...options, ...more }),
     async worker(workerOptions = {}) {
       const running = start(docket, { tasks: TASKS, ...workerOptions });
       workers.push(running);
-      await Promise.race([running.ended, waitFor(() => running.lines.some(isReady), { timeoutMs: 20_000 })]);
+      await Promise.race([running.ended, running.isReady]);
       return running;
     },
     command(args = [], env = {}) {
@@ -135,17 +159,17 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
       commands.push(command);
       return command;
     },
-    steps: async () => linesOf(probe.file),
+    steps: async () => linesOf(fleet.probe.file),
     async step(step) {
-      await waitFor(async () => (await fleet.steps()).includes(step), { timeoutMs: 20_000 });
+      await waitFor(async () => (await fleet.steps()).includes(step));
     },
     async counts() {
       const counts = new Map<string, number>();
-      for (const key of linesOf(`${probe.file}.counts`)) counts.set(key, (counts.get(key) ?? 0) + 1);
+      for (const key of linesOf(`${fleet.probe.file}.counts`)) counts.set(key, (counts.get(key) ?? 0) + 1);
       return Object.fromEntries(counts);
     },
     async release() {
-      writeFileSync(`${probe.file}.released`, '');
+      writeFileSync(`${fleet.probe.file}.released`, '');
     },
     leavesWork() {
       isLookingForLeaks = false;
@@ -163,52 +187,40 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
     },
   };
 
-  onTestFinished(async () => {
+  const close = async () => {
     for (const command of commands) command.process.kill('SIGKILL');
     await Promise.all(commands.map((command) => command.ended));
+    for (const end of ends.reverse()) await end();
     await Promise.all(workers.map((running) => running.stop()));
     const signedOff = workers.map(({ worker }) => worker.name);
     try {
+      await Promise.all(dockets.map((one) => one.close()));
       if (isLookingForLeaks) {
-        const left = (await fleet.consumers()).filter((consumer) => signedOff.includes(consumer.split(':')[0]!));
+        const consumers = signedOff.length > 0 ? await fleet.consumers() : [];
+        const left = consumers.filter((consumer) => signedOff.includes(consumer.split(':')[0]!));
         if (left.length > 0) throw new Error(`consumers left behind: ${left.join(', ')}`);
-        await assertNoLeaks(redis, name);
+        await assertNoLeaks(redis, name, leakCheck);
       }
       await waitFor(() => threads.alive() === 0);
     } finally {
       threads.unwatch();
-      await Promise.all(dockets.map((one) => one.close()));
       await closeConnection(redis);
     }
-  });
-  return fleet;
-}
-
-/** A logger that keeps what it is told; what each attempt does only if `level` is `debug`. */
-export function recordingLogger(level: 'debug' | 'info' = 'info'): { logger: WorkerLogger; lines: Line[] } {
-  const lines: Line[] = [];
-  const log =
-    (level: string) =>
-    (...args: [fields: object, message: string] | [message: string]) => {
-      const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
-      lines.push({ level, message, fields: fields as Record<string, unknown> });
-    };
-  const isLevelEnabled = (asked: string) => asked !== 'debug' || level === 'debug';
-  return {
-    lines,
-    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error'), isLevelEnabled },
   };
+  return { fleet, open, close, endFirst: (end) => void ends.push(end) };
 }
 
 function start(docket: Docket<Tasks>, options: WorkerOptions): Running {
-  const { logger, lines } = recordingLogger();
+  const ready = deferred();
+  const { logger, lines } = recordingLogger('info', (line) => isReady(line) && ready.resolve());
   const name = `w-${randomUUID().slice(0, 8)}`;
-  const worker = new Worker(docket, { threads: 2, minimumCheckInterval: '100ms', name, logger, ...options });
+  const worker = new Worker(docket, { threads: 1, minimumCheckInterval: '100ms', name, logger, ...options });
   const ended = worker.runForever();
   ended.catch(() => {}); // whoever waits for it hears of it
   return {
     worker,
     lines,
+    isReady: ready.promise,
     ended,
     async stop() {
       await worker.close();

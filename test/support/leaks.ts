@@ -5,28 +5,52 @@ import type { Redis } from 'ioredis';
 /** The keys of a docket that live as long as it does. */
 const PERMANENT_KEYS: readonly string[] = ['work', 'front', 'generation', 'workers', 'strikes'];
 
+export interface LeakCheck {
+  /** Whether work may be left: its records and the schedule live until it is done. */
+  readonly mayLeaveWork?: boolean;
+  /** Suffixes of further keys that may live for ever. */
+  readonly permanent?: readonly string[];
+}
+
 /**
- * Fails when a key of this docket has no TTL, unless its suffix (what follows `{name}:`) is one of `permanent`.
- * It reads the keys as they are: let the docket come to rest first.
+ * Fails when a key of this docket has no TTL, unless the docket keeps it for ever. It reads the keys as they are: let the
+ * docket come to rest first.
  */
-export async function assertNoLeaks(
-  redis: Redis,
-  docketName: string,
-  permanent: readonly string[] = PERMANENT_KEYS,
-): Promise<void> {
+export async function assertNoLeaks(redis: Redis, docketName: string, check: LeakCheck = {}): Promise<void> {
   const prefix = `{${docketName}}:`;
+  const permanent = new Set([...PERMANENT_KEYS, ...(check.permanent ?? [])]);
   const keys = new Set<string>();
   for await (const page of redis.scanStream({ match: `${prefix}*`, count: 1_000 })) {
     for (const key of page as string[]) keys.add(key);
   }
-  const suspects = [...keys].filter((key) => !permanent.includes(key.slice(prefix.length)));
+  const suspects = [...keys].filter((key) => !permanent.has(key.slice(prefix.length)));
+  if (suspects.length === 0) return;
   const asked = redis.pipeline();
   for (const key of suspects) asked.pttl(key).type(key);
   const answers = ((await asked.exec()) ?? []).map(([error, answer]) => {
     if (error !== null) throw error;
     return answer;
   });
+  const pending = new Set(check.mayLeaveWork ? await pendingKeys(redis, docketName) : []);
   // -1: no TTL; -2: gone since the scan.
-  const leaks = suspects.flatMap((key, i) => (answers[2 * i] === -1 ? [`${key} (${answers[2 * i + 1]})`] : []));
+  const leaks = suspects.flatMap((key, i) => {
+    const isLeak = answers[2 * i] === -1 && !pending.has(key.slice(prefix.length));
+    return isLeak ? [`${key} (${answers[2 * i + 1]})`] : [];
+  });
   if (leaks.length > 0) throw new Error(`keys left without a TTL: ${leaks.sort().join(', ')}`);
+}
+
+/** Suffixes of the keys that are there for work that is still to be done. */
+async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
+  const scheduled = await redis.zrange(`{${name}}:schedule`, '0', '-1');
+  const queued: string[] = [];
+  for (const stream of ['work', 'front']) {
+    for (const [, fields] of await redis.xrange(`{${name}}:${stream}`, '-', '+')) {
+      const at = fields.findIndex((field, i) => i % 2 === 0 && field === 'k');
+      if (at >= 0) queued.push(fields[at + 1]!);
+    }
+  }
+  const parked = scheduled.map((member) => `${member[0] === 'k' ? 'run' : 'parked'}:${member.slice(1)}`);
+  const records = [...parked, ...queued.map((key) => `run:${key}`)];
+  return scheduled.length > 0 ? ['schedule', ...records] : records;
 }

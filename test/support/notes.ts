@@ -29,7 +29,7 @@ export function takeNotes(): Notes {
         .filter((line) => line.startsWith(`${word} `))
         .map((line) => line.slice(word.length + 1)),
     async written(line, times = 1) {
-      await waitFor(() => all().filter((one) => one === line).length >= times, { timeoutMs: 20_000 });
+      await waitFor(() => all().filter((one) => one === line).length >= times);
     },
     open: (gate) => writeFileSync(`${file}.${gate}`, ''),
   };

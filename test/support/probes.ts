@@ -1,6 +1,6 @@
 /** Asks the ports of a worker, as Prometheus and an orchestrator do. */
 import { Exposition } from './exposition.js';
-import type { Line } from './fleet.js';
+import type { Line } from './logger.js';
 
 /** Where a worker says that it serves a page. */
 export function pageOf({ lines }: { readonly lines: readonly Line[] }, path: string): string {

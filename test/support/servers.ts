@@ -1,82 +1,95 @@
-/** Redis servers for tests: always their own, never one that was there before. */
+/**
+ * Starts Redis servers for tests. It owns two promises: no test touches a server that was there before, and no server
+ * outlives the process that started it, however that process ends.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { closeConnection, openConnection } from './built.js';
+import { REDIS_BINARY } from './redis-binary.js';
 
-/** A server started for a test. */
+/** A server started for tests. */
 export interface TestServer {
   readonly url: string;
   readonly kind: 'redis' | 'embedded';
-  /** Ends the server and removes its folder; the embedded one ends with the process. */
+  /** Ends the server and removes its folder. The embedded server ends with the process. */
   stop(): Promise<void>;
 }
 
-/** Starts a Redis of its own, or falls back to the embedded server where `redis-server` is not installed. */
-export async function startRedis(): Promise<TestServer> {
-  const binary = redisBinary();
-  return binary === null ? embeddedServer() : startBinary(binary);
+/** A Redis on a unix socket that can be ended and started again on the same data. */
+export interface RestartableRedis extends TestServer {
+  readonly socket: string;
+  /** Ends it at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again on the same socket, with all that it had confirmed. */
+  start(): Promise<void>;
 }
 
-/** The path of `redis-server`, or null where it is not installed. */
-export function redisBinary(): string | null {
-  const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'redis-server'));
-  return candidates.find(isExecutable) ?? null;
+let shared: Promise<TestServer> | undefined;
+
+/** Returns the Redis that all suites of this process share, emptied. The first call starts it; it ends with the process. */
+export async function sharedRedis(): Promise<TestServer> {
+  shared ??= startRedis();
+  const server = await shared;
+  const redis = await openConnection(server.url, 'commands');
+  await redis.flushall(); // so that looking through all keys stays cheap
+  await closeConnection(redis);
+  return server;
 }
 
-/**
- * Runs a suite on the embedded server and on a real Redis. Each has one server for the whole suite, so that tests keep
- * apart by docket name; `url()` is known once the suite runs. Without `redis-server` the second suite is left out, and
- * says so.
- */
-export function describeEachServer(name: string, suite: (url: () => string) => void): void {
-  const binary = redisBinary();
-  describeOn(`${name} (embedded)`, async () => embeddedServer(), suite);
-  if (binary !== null) describeOn(`${name} (redis)`, () => startBinary(binary), suite);
-  else describe.skip(`${name} (redis) [left out: redis-server is not installed]`, () => suite(() => ''));
-}
-
-function describeOn(name: string, start: () => Promise<TestServer>, suite: (url: () => string) => void): void {
-  describe(name, () => {
-    let server: TestServer;
-    beforeAll(async () => {
-      server = await start();
-    });
-    afterAll(() => server.stop());
-    suite(() => server.url);
-  });
-}
-
-function embeddedServer(): TestServer {
+/** Starts an embedded server with a name of its own. */
+export function startEmbedded(): TestServer {
   return { url: `memory://test-${randomUUID()}`, kind: 'embedded', stop: async () => {} };
 }
 
-async function startBinary(binary: string): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'docket-test-'));
+/** Starts a Redis that keeps nothing on disk, or the embedded server where `redis-server` is not installed. */
+export async function startRedis(): Promise<TestServer> {
+  return REDIS_BINARY === null ? startEmbedded() : await startRestartableRedis(false);
+}
+
+/** Starts a Redis. One that `isDurable` still has after a crash what it had confirmed before. */
+export async function startRestartableRedis(isDurable: boolean): Promise<RestartableRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'docket-redis-'));
   const socket = join(folder, 'redis.sock');
-  const settings = { port: '0', unixsocket: socket, unixsocketperm: '700', dir: folder, save: '', appendonly: 'no' };
+  const persistence = isDurable ? { appendonly: 'yes', appendfsync: 'always' } : { appendonly: 'no' };
+  const settings = { port: '0', unixsocket: socket, unixsocketperm: '700', dir: folder, save: '', ...persistence };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  const kill = () => server.kill('SIGKILL'); // a failed test process must not leave it running
-  process.once('exit', kill);
+  let running: ChildProcess | undefined;
+
+  const start = async () => {
+    running = guarded(REDIS_BINARY!, args);
+    await ready(running);
+  };
+  const kill = async () => {
+    if (!running || running.exitCode !== null || running.signalCode !== null) return;
+    const exited = once(running, 'exit');
+    running.stdin!.end();
+    await exited;
+  };
   const stop = async () => {
-    process.off('exit', kill);
-    await end(server);
+    await kill();
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await ready(server);
-    return { url: `unix://${socket}`, kind: 'redis', stop };
+    await start();
   } catch (error) {
     await stop();
     throw error;
   }
+  return { url: `unix://${socket}`, kind: 'redis', socket, kill, start, stop };
+}
+
+/** Kills the command when its standard input ends, which it does when the process at the other end has gone. */
+const GUARD = '"$@" & child=$!; read -r _; kill -9 $child; wait $child 2>/dev/null';
+
+/** Starts a command that cannot outlive this process, even if that is killed and runs nothing on its way out. */
+function guarded(command: string, args: readonly string[]): ChildProcess {
+  return spawn('sh', ['-c', GUARD, 'sh', command, ...args], { stdio: ['pipe', 'pipe', 'ignore'] });
 }
 
 async function ready(server: ChildProcess): Promise<void> {
@@ -89,20 +102,4 @@ async function ready(server: ChildProcess): Promise<void> {
     }
   }
   throw new Error(`redis-server did not start:\n${lines.join('\n')}`);
-}
-
-async function end(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null || server.pid === undefined) return;
-  const exited = once(server, 'exit');
-  server.kill('SIGKILL');
-  await exited;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

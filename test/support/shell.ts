@@ -1,11 +1,17 @@
-/** Runs the executable `docket` as a shell does: with pipes, or on a terminal of its own. */
+/**
+ * Runs `docket` as a shell does: in a process with pipes, in one on a terminal, or in this very process, which takes a
+ * hundredth of the time. What is about the executable itself, about signals or about a terminal needs a process.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Console } from 'node:console';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { importBuilt } from './built.js';
+import { isExecutable } from './redis-binary.js';
 import { waitFor } from './wait.js';
 
 const COMMAND = fileURLToPath(new URL('../../bin/docket.js', import.meta.url));
@@ -37,9 +43,72 @@ export function startDocket(args: readonly string[], env: Environment = {}): She
   return start(process.execPath, [COMMAND, ...args], env, 'ignore');
 }
 
-/** Runs it to its end. */
-export async function runDocket(args: readonly string[], env: Environment = {}): Promise<Finished> {
+/** Runs the executable in a process of its own, to its end. */
+export async function spawnDocket(args: readonly string[], env: Environment = {}): Promise<Finished> {
   return await finished(startDocket(args, env));
+}
+
+/** Runs `docket` in this process, to its end. Nothing but `env` configures it. */
+export async function runDocket(args: readonly string[], env: Environment = {}): Promise<Finished> {
+  const { runDocketCommand } = await importBuilt<typeof import('../../src/cli/docket.js')>('cli/docket.js');
+  return await runHere('docket', runDocketCommand, args, env);
+}
+
+/** Runs `docket-worker` in this process: for what ends before a worker starts. */
+export async function runDocketWorker(args: readonly string[], env: Environment = {}): Promise<Finished> {
+  const { runWorkerCommand } = await importBuilt<typeof import('../../src/cli/worker.js')>('cli/worker.js');
+  return await runHere('docket-worker', runWorkerCommand, args, env);
+}
+
+let lastRun: Promise<unknown> = Promise.resolve();
+
+/** Runs a command after those that were asked for before: they have the streams and the exit code of the process. */
+function runHere(
+  name: string,
+  run: (argv: readonly string[]) => Promise<void>,
+  args: readonly string[],
+  env: Environment,
+): Promise<Finished> {
+  const ended = lastRun.then(async () => {
+    const [stdout, stderr] = [new Captured(), new Captured()];
+    const argv = [process.execPath, name, ...args];
+    const restore = replaceGlobals({ argv, stdout, stderr, env: { ...withoutSettings(process.env), ...env } });
+    try {
+      await run(argv);
+      return { code: Number(process.exitCode ?? 0), output: stdout.text, errors: stderr.text };
+    } finally {
+      restore();
+    }
+  });
+  lastRun = ended.catch(() => {});
+  return ended;
+}
+
+/** A stream that is no terminal, and keeps what it is given. */
+class Captured extends Writable {
+  text = '';
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+/** Gives this process other streams, arguments and variables, and no exit code; returns what undoes that. */
+function replaceGlobals(given: { argv: string[]; stdout: Writable; stderr: Writable; env: object }): () => void {
+  const { exitCode } = process;
+  const before = Object.keys(given).map((name) => [name, Object.getOwnPropertyDescriptor(process, name)!] as const);
+  const ownConsole = globalThis.console;
+  for (const [name, value] of Object.entries(given)) {
+    Object.defineProperty(process, name, { value, configurable: true, writable: true, enumerable: true });
+  }
+  globalThis.console = new Console(given.stdout, given.stderr);
+  process.exitCode = undefined;
+  return () => {
+    for (const [name, descriptor] of before) Object.defineProperty(process, name, descriptor);
+    globalThis.console = ownConsole;
+    process.exitCode = exitCode;
+  };
 }
 
 /** Waits for the end of it. */
@@ -51,7 +120,7 @@ export async function finished(shell: Shell): Promise<Finished> {
 /** Whether there is `script` of util-linux, which gives a command a terminal. */
 export const hasTerminal: boolean =
   process.platform === 'linux' &&
-  (process.env.PATH ?? '').split(delimiter).some((folder) => isFile(join(folder, 'script')));
+  (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, 'script')));
 
 /** Starts it on a terminal; what is typed goes to `process.stdin`. */
 export function startOnTerminal(args: readonly string[], env: Environment = {}): Shell {
@@ -60,10 +129,10 @@ export function startOnTerminal(args: readonly string[], env: Environment = {}):
 }
 
 function start(command: string, args: readonly string[], env: Environment, stdin: 'ignore' | 'pipe'): Shell {
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(DOCKET_|NO_COLOR$|FORCE_COLOR$)/.test(name)),
-  );
-  const child = spawn(command, args, { stdio: [stdin, 'pipe', 'pipe'], env: { ...inherited, ...env } });
+  const child = spawn(command, args, {
+    stdio: [stdin, 'pipe', 'pipe'],
+    env: { ...withoutSettings(process.env), ...env },
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let [output, errors] = ['', ''];
   child.stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -78,7 +147,7 @@ function start(command: string, args: readonly string[], env: Environment, stdin
     lines: () => output.split('\n').slice(0, -1),
     errors: () => errors,
     async shows(pattern) {
-      return (await waitFor(() => pattern.exec(output)?.[0], { timeoutMs: 20_000 }).catch((cause: unknown) => {
+      return (await waitFor(() => pattern.exec(output)?.[0]).catch((cause: unknown) => {
         throw new Error(`${pattern} was not shown, but:\n${output}\n${errors}`, { cause });
       })) as string;
     },
@@ -86,11 +155,6 @@ function start(command: string, args: readonly string[], env: Environment, stdin
   };
 }
 
-function isFile(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(DOCKET_|NO_COLOR$|FORCE_COLOR$)/.test(name)));
 }

@@ -1,14 +1,19 @@
 /**
- * Global set-up: gives the whole run one temporary folder, and removes it afterwards. Test processes are ended by a
- * signal, so that nothing they would remove on exit is.
+ * Global set-up: gives the whole run one temporary folder, and removes it afterwards, since test processes are ended by a
+ * signal and clean up nothing. Says what the run leaves out.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_REDIS, REDIS_BINARY } from './redis-binary.js';
 
 export default function setup(): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'docket-tests-'));
   process.env.TMPDIR = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
+  return () => {
+    rmSync(folder, { recursive: true, force: true });
+    if (REDIS_BINARY !== null) return;
+    console.warn(`\n${NO_REDIS}: suites that need a real Redis were left out, the others ran on the embedded server.`);
+  };
 }

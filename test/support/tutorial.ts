@@ -2,8 +2,8 @@
 
 import type { Docket } from 'docket';
 import { Worker } from 'docket/worker';
-import { describeEachMode } from './modes.js';
 import { type Stage, setStage, silent } from './stage.js';
+import { describeOnAnyServer, describeOnEmbedded, labelled } from './suites.js';
 
 /** The module with the tasks, as a worker is told of it. */
 const TASKS = new URL('../fixtures/tasks/tutorial.js', import.meta.url);
@@ -16,7 +16,7 @@ export interface Tutorial {
 }
 
 export function describeTutorial(name: string, chapter: (tutorial: Tutorial) => void): void {
-  describeEachMode(name, (url, threads) => {
+  const tellWith = (threads: number) => (url: () => string) => {
     const stage: Stage = setStage(url);
     chapter({
       get docketOptions() {
@@ -25,5 +25,7 @@ export function describeTutorial(name: string, chapter: (tutorial: Tutorial) => 
       startWorker: (docket) =>
         new Worker(docket, { tasks: TASKS, threads, minimumCheckInterval: '50ms', logger: silent }),
     });
-  });
+  };
+  describeOnEmbedded(labelled(name, 'threads: 0'), tellWith(0));
+  describeOnAnyServer(name, tellWith(1));
 }

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * Waits until the condition holds, for what sends no event. Returns what the condition returned.
  *
- * @throws when it does not hold within `timeoutMs` (10 s); an error the condition threw last is the cause.
+ * @throws when it does not hold within `timeoutMs` (20 s); an error the condition threw last is the cause.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 20_000 }: { timeoutMs?: number } = {},
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const beganMs = performance.now();
+  const deadline = beganMs + timeoutMs;
   let cause: unknown;
   do {
     try {
@@ -21,7 +22,8 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error;
     }
-    await sleep(5);
+    // The longer it takes, the less often it looks: each look costs something, and is late by a twentieth at most.
+    await sleep(Math.min(25, Math.max(3, (performance.now() - beganMs) / 20)));
   } while (performance.now() < deadline);
   throw new Error(`waited ${timeoutMs} ms in vain for ${condition}`, { cause });
 }

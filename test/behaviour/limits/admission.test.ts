@@ -5,32 +5,27 @@
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  type AdmissionCheck,
-  type AdmissionRequest,
-  type AdmissionResult,
-  admit,
-} from '../../../src/redis/admission-store.js';
-import {
-  ensureGroups,
-  redeliver,
-  type Settlement,
-  settle,
-  sweep,
-  type Token,
-} from '../../../src/redis/delivery-store.js';
+import type { AdmissionCheck, AdmissionRequest, AdmissionResult } from '../../../src/redis/admission-store.js';
+import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../src/redis/entry.js';
-import { type Keys, keysOf } from '../../../src/redis/keys.js';
-import { moveDue } from '../../../src/redis/schedule-store.js';
+import type { Keys } from '../../../src/redis/keys.js';
 import type { AdmissionStage } from '../../../src/redis/schema.js';
-import { readEntries } from '../../../src/redis/stream-reader.js';
-import { serverTimeMs } from '../../../src/redis/time.js';
-import { type Delivery, deliveryOf, keyOf, ticketOf } from '../../../src/worker/delivery.js';
-import { closeConnection, openConnection } from '../../support/built.js';
+import type { Delivery } from '../../../src/worker/delivery.js';
+import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
-import { describeOnAnyServer } from '../../support/modes.js';
-import { describeEachServer } from '../../support/servers.js';
+import { describeEachServer, describeOnAnyServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
+
+const { admit } = await importBuilt<typeof import('../../../src/redis/admission-store.js')>('redis/admission-store.js');
+const { ensureGroups, redeliver, settle, sweep } =
+  await importBuilt<typeof import('../../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')>('redis/keys.js');
+const { moveDue } = await importBuilt<typeof import('../../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { readEntries } =
+  await importBuilt<typeof import('../../../src/redis/stream-reader.js')>('redis/stream-reader.js');
+const { serverTimeMs } = await importBuilt<typeof import('../../../src/redis/time.js')>('redis/time.js');
+const { deliveryOf, keyOf, ticketOf } =
+  await importBuilt<typeof import('../../../src/worker/delivery.js')>('worker/delivery.js');
 
 /** A docket, and what a worker does with it one step at a time. */
 interface Bench {
@@ -134,7 +129,7 @@ function again(
 
 const slot = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });
 
-describeEachServer('slots', (url) => {
+describeEachServer('permits', (url) => {
   const LIMITS = ['A', 'B', 'C', 'D'] as const;
 
   type Step =
@@ -158,7 +153,7 @@ describeEachServer('slots', (url) => {
     { arbitrary: picked, weight: 4 },
   );
 
-  test('of up to three limits each are never exceeded, never in vain, and all given back', {
+  test('of up to three limits each are never exceeded, never held in vain, and all released', {
     timeout: 60_000,
   }, async () => {
     const isEmbedded = url().startsWith('memory:');
@@ -285,7 +280,7 @@ describeEachServer('slots', (url) => {
     }
   }
 
-  test('that many wait for in vain are served by a scheduler when one script would have to do too much', async () => {
+  test('that many waiters cannot use are passed on by a scheduler when it is too much for one script', async () => {
     const bench = await openBench(url());
     const both = [slot('A'), slot('B')];
     const needs = new Map<string, AdmissionCheck[]>();
@@ -320,7 +315,7 @@ describeEachServer('slots', (url) => {
     }
   });
 
-  test('of one that was delivered again are its successor’s: a late settle gives nothing back', async () => {
+  test('of a redelivered execution belong to its successor: a late settle releases nothing', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
     for (const key of ['held', 'waits', undefined]) await bench.add(key);
@@ -345,7 +340,7 @@ describeEachServer('slots', (url) => {
     expect(await bench.left()).toEqual([]);
   });
 
-  test('whose entries vanished are given back by the sweep', async () => {
+  test('whose entries have vanished are released by the sweep', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A', 2)];
     for (let i = 0; i < 4; i++) await bench.add();
@@ -373,7 +368,7 @@ describeOnAnyServer('a rate limit', (url) => {
     return pairs.filter((_, i) => i % 2 === 1).map(Number);
   };
 
-  test.each([1, 3])('of %i books places in order of arrival, so that no window has more', async (max) => {
+  test.each([1, 3])('of %i books starts in order of arrival, so that no window has more', async (max) => {
     const bench = await openBench(url());
     const keys: string[] = [];
     for (let i = 0; i < 20; i++) keys.push(await bench.add(i % 2 === 0 ? `k${i}` : undefined));
@@ -393,7 +388,7 @@ describeOnAnyServer('a rate limit', (url) => {
     expect(due).toEqual(times.slice(max));
   });
 
-  test('counts a retry, and the same attempt once however often it is delivered', async () => {
+  test('counts a retry, but an attempt only once however often it is delivered', async () => {
     const bench = await openBench(url());
     for (const key of ['k', undefined]) {
       const before = (await booked(bench)).length;
@@ -412,7 +407,7 @@ describeOnAnyServer('a rate limit', (url) => {
     }
   });
 
-  test('does not drop an attempt that was let in, however long ago', async () => {
+  test('does not drop an attempt that it has admitted, however long ago', async () => {
     const bench = await openBench(url());
     const gate: AdmissionCheck = { ...rate(1, 'drop'), perMs: 20 } as AdmissionCheck;
     await bench.add('long');

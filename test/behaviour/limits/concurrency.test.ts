@@ -5,11 +5,12 @@ import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
   addInOrder,
-  describeEachWay,
+  describeEachWayAndMode,
   ended,
   holding,
   LIMITED,
   peaksOf,
+  startsIn,
   startsOf,
   twoWorkers,
   untilNothingIsHeld,
@@ -24,8 +25,8 @@ async function untilSplit(fleet: Fleet, running: number, waitingCount: number): 
   expect(await holding(fleet)).toBe(running);
 }
 
-describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) => {
-  test('lets so many run at once for each value, and no more, on two workers', async () => {
+describeEachWayAndMode('a concurrency limit', (url, { threads, options, keepsState }) => {
+  test('lets its maximum run at once for each value, and no more, on two workers', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads, threads);
     const values = ['a', 'b', 'c'];
@@ -42,7 +43,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     expect(await visits(fleet)).toHaveLength(2 * 72);
   });
 
-  test('counts a task as a whole, and other tasks not at all', async () => {
+  test('without a parameter counts the whole task, and no other task', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     await addInOrder(
@@ -58,7 +59,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await untilNothingIsHeld(fleet);
   });
 
-  test('counts together what shares a scope, whatever the argument is called', async () => {
+  test('counts tasks of one scope together, whatever their arguments are called', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
@@ -77,7 +78,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await untilNothingIsHeld(fleet);
   });
 
-  test('tells values apart by type, and long ones by all of their text', async () => {
+  test('distinguishes values by type, and long ones by their whole text', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const long = 'x'.repeat(100);
@@ -100,7 +101,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await untilNothingIsHeld(fleet);
   });
 
-  test('can be stacked: who runs has a slot in each, and who waits has none', async () => {
+  test('can be stacked: a running execution has a permit of each, and a waiter has none', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const groups = [
@@ -138,7 +139,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     ['undefined', { value: undefined }, 'which is'],
     ['a record', { value: { id: 1 } }, 'which is'],
     ['a list', { value: [1] }, 'which is'],
-  ])('fails an execution whose argument is %s, once, with the arguments there are', async (_, args, problem) => {
+  ])('fails an execution whose argument is %s, once, and names the arguments it has', async (_, args, problem) => {
     const fleet = await openFleet(url(), options);
     const { lines } = await fleet.worker({ tasks: LIMITED, threads });
     const execution = await fleet.docket.add('eachAgain', { probe: fleet.probe, other: 1, ...args });
@@ -164,7 +165,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     expect(lines.filter(({ message }) => message.includes('LimitArgumentError'))).toHaveLength(1);
   });
 
-  test('that a deploy widens serves who waits, and then has more room', async () => {
+  test('that a deploy widens serves its waiters, and then has more room', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:narrow`, threads, concurrency: 10 });
     await addHolder(fleet, 'deployed');
@@ -187,7 +188,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await untilNothingIsHeld(fleet);
   });
 
-  test('that a deploy narrows is kept by what comes from then on', async () => {
+  test('that a deploy narrows holds for executions that come from then on', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:wide`, threads, concurrency: 10 });
     await addInOrder(fleet, 'deployed', Array(5).fill({ how: 'hold' }));
@@ -204,7 +205,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await untilNothingIsHeld(fleet);
   });
 
-  test('that a deploy takes away leaves nobody behind', async () => {
+  test('that a deploy removes leaves no waiter behind', async () => {
     const fleet = await openFleet(url(), options);
     const before = await fleet.worker({ tasks: `${LIMITED}:narrow`, threads, concurrency: 10 });
     await addHolder(fleet, 'deployed');
@@ -214,7 +215,7 @@ describeEachWay('a concurrency limit', (url, { threads, options, keepsState }) =
     await fleet.worker({ tasks: `${LIMITED}:unlimited`, threads, concurrency: 10 });
     await fleet.release();
     await stopped;
-    await ended(fleet, 4);
+    expect(new Set(startsIn(await ended(fleet, 4))).size).toBe(4);
     await untilNothingIsHeld(fleet);
   });
 });

@@ -1,13 +1,12 @@
 /** Slots of holders that are lost, and what waiting costs: nothing. On a real Redis, since processes share it. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
-import { describeOnAnyServer } from '../../support/modes.js';
+import { describeOnAnyServer, describeOnRedis } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
   addInOrder,
   callNamed,
-  describeOnRealServer,
   ended,
   holding,
   LIMITED,
@@ -21,9 +20,9 @@ import {
   waiting,
 } from './visits.js';
 
-describeOnRealServer('a slot whose holder was lost', (url) => {
+describeOnRedis('a permit whose holder was lost', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'with its process is given to who waits, and the holder waits in its turn (executionTtl $executionTtl)',
+    'with its process goes to a waiter, and the holder waits in its turn (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       const command = fleet.command(['--tasks', LIMITED, '--threads', '2', '--redelivery-timeout', '1s']);
@@ -33,9 +32,7 @@ describeOnRealServer('a slot whose holder was lost', (url) => {
       const waiters = await addInOrder(fleet, 'one', [{}, {}]);
       await untilWaiting(fleet, 2);
       command.process.kill('SIGKILL');
-      const began = performance.now();
       await started(fleet, waiters[0]!);
-      expect(performance.now() - began).toBeLessThan(5 * 1_500); // lease and sweep
       await fleet.release();
       await ended(fleet, 3);
       const starts = await startsOf(fleet);
@@ -47,9 +44,9 @@ describeOnRealServer('a slot whose holder was lost', (url) => {
   );
 });
 
-describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
+describeOnAnyServer('a permit whose entry was deleted by hand', (url) => {
   test.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)(
-    'is given back by the next sweep (executionTtl $executionTtl)',
+    'is released by the next sweep (executionTtl $executionTtl)',
     async (options) => {
       const fleet = await openFleet(url(), options);
       await fleet.worker({ tasks: LIMITED, threads: 1, concurrency: 10, redeliveryTimeout: '600ms' });
@@ -59,6 +56,7 @@ describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
       await fleet.redis.del(fleet.key('work'));
       await started(fleet, waiters[1]!);
       await fleet.release();
+      expect((await startsOf(fleet)).slice(1).sort()).toEqual(waiters.sort());
       await ended(fleet, 3);
       await untilNothingIsHeld(fleet);
       fleet.leavesWork(); // the record of the one that was deleted
@@ -66,8 +64,8 @@ describeOnAnyServer('a slot whose entry was deleted by hand', (url) => {
   );
 });
 
-describeOnRealServer('waiting for a slot', (url) => {
-  test('costs no command: a fleet with all blocked is as quiet as one with nothing to do', async () => {
+describeOnRedis('waiting for a permit', (url) => {
+  test('costs no command: a fleet of waiters is as quiet as one with nothing to do', async () => {
     const fleet = await openFleet(url());
     const options = { tasks: LIMITED, threads: 1, concurrency: 10, minimumCheckInterval: '1s' } as const;
     await Promise.all([fleet.worker(options), fleet.worker(options)]);
@@ -100,7 +98,7 @@ async function commandsWithin({ redis }: Fleet, ms: number): Promise<number> {
   return (await total()) - before;
 }
 
-describeOnRealServer('a thousand executions with limits', (url) => {
+describeOnRedis('executions with limits', (url) => {
   const VALUES = 20;
 
   /** Holds all slots of all values, queues behind them, and lets go. */
@@ -113,7 +111,7 @@ describeOnRealServer('a thousand executions with limits', (url) => {
         keys.push((await docket.add('pair', { probe, value, how: 'hold' }, { key: `${value}-h${i}` })).key);
       }
     }
-    await waitFor(async () => (await startsOf(fleet)).length === 2 * VALUES, { timeoutMs: 20_000 });
+    await waitFor(async () => (await startsOf(fleet)).length === 2 * VALUES);
     const calls = Array.from({ length: VALUES * each }, (_, i) =>
       callNamed('pair', { probe, value: i % VALUES }, { key: `${i % VALUES}-${Math.floor(i / VALUES)}` }),
     );
@@ -158,15 +156,15 @@ describeOnRealServer('a thousand executions with limits', (url) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('are not behind a hundred thousand others that came after them', { timeout: 60_000 }, async () => {
+  test('do not wait behind five thousand others that came after them', async () => {
     const fleet = await openFleet(url());
     await twoWorkers(fleet, 2, 2);
-    const others = 100_000;
+    const others = 5_000;
     const lean = fleet.with({ executionTtl: 0 });
     const keys = await queueAndRelease(fleet, 8, () =>
-      lean.addMany(Array.from({ length: others }, () => callNamed('spin', { ms: 1 }))),
+      lean.addMany(Array.from({ length: others }, () => callNamed('brief', {}))),
     );
-    const all = await ended(fleet, keys.length, 40_000);
+    const all = await ended(fleet, keys.length);
     expect(all).toHaveLength(2 * keys.length);
     expect(Math.max(...Object.values(peaksOf(all)))).toBe(2);
     expect(await fleet.redis.xlen(fleet.key('work'))).toBeGreaterThan(others / 2);

@@ -34,7 +34,7 @@ describeEachWay('a cooldown', (url, { threads, options, keepsState }) => {
     expect(dropped[0]!.error).toMatch(/dropped by its cooldown/);
   });
 
-  test.each(['cool', 'coolLater'])('lets the retries of the one that it let run pass (%s)', async (name) => {
+  test.each(['cool', 'coolLater'])('admits the retries of the execution that it let run (%s)', async (name) => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const [first] = await addInOrder(fleet, name, [{ value: 1, how: 'failOnce' }]);
@@ -47,7 +47,7 @@ describeEachWay('a cooldown', (url, { threads, options, keepsState }) => {
     ]);
   });
 
-  test('lets the next one run when the window is over', async () => {
+  test('lets the next execution run when the window is over', async () => {
     const fleet = await openFleet(url(), options);
     await fleet.worker({ tasks: LIMITED, threads });
     for (let i = 1; i <= 3; i++) {
@@ -58,7 +58,7 @@ describeEachWay('a cooldown', (url, { threads, options, keepsState }) => {
     }
   });
 
-  test('lets one that was interrupted run again', async () => {
+  test('lets an interrupted execution run again', async () => {
     const fleet = await openFleet(url(), options);
     const first = await fleet.worker({ tasks: LIMITED, threads, drainTimeout: '1s', abortGrace: '900ms' });
     const [key] = await addInOrder(fleet, 'cool', [{ value: 1, how: 'hold' }]);
@@ -97,7 +97,7 @@ describeEachWay('a debounce', (url, { threads, options, keepsState }) => {
     await expect(executions[0]!.result()).rejects.toMatchObject({ name: 'ExecutionCancelledError' });
   });
 
-  test('starts anew after its run, and lets retries pass', async () => {
+  test('starts anew after its run, and admits retries', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     await addInOrder(fleet, 'settled', [{ value: 1, n: 1, how: 'failOnce' }]);
@@ -125,7 +125,7 @@ describeEachWay('a debounce', (url, { threads, options, keepsState }) => {
     expect(await startsOf(fleet)).toEqual([next]);
   });
 
-  test('keeps one of many, and nothing of the others', async () => {
+  test('keeps one of many submissions, and nothing of the others', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const calls = Array.from({ length: 100 }, (_, n) => callNamed('settledLong', { probe: fleet.probe, value: 1, n }));

@@ -22,7 +22,7 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
   test.each([
     ['each at its place, in order of arrival for each value', 1],
     ['each at its place, on whatever worker', 2],
-  ])('that delays runs all, %s', async (_, workers) => {
+  ])('that delays runs all executions, %s', async (_, workers) => {
     const fleet = await openFleet(url(), options);
     if (workers === 2) await twoWorkers(fleet, threads);
     else await fleet.worker({ tasks: LIMITED, threads, concurrency: 40 });
@@ -45,11 +45,11 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
       startMs.forEach((ms, i) => {
         expect(ms).toBeGreaterThanOrEqual(startMs[0]! + Math.floor(i / 2) * 250);
       });
-      expect(startMs.at(-1)! - startMs[0]!).toBeLessThan(5 * 3 * 250);
+      expect(startMs.at(-1)! - startMs[0]!).toBeLessThan(10_000);
     }
   });
 
-  test('shows what it delays as scheduled for its place, where it can be cancelled', async () => {
+  test('shows a delayed execution as scheduled for its booking, where it can be cancelled', async () => {
     const fleet = await openFleet(url(), options);
     await fleet.worker({ tasks: LIMITED, threads });
     const keys = await addInOrder(fleet, 'paced', Array(7).fill({ value: 'a' }));
@@ -65,7 +65,7 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
     expect((await startsOf(fleet)).sort()).toEqual(keys.slice(0, -1).sort());
   });
 
-  test('that drops runs as many as it may, and cancels the others', async () => {
+  test('that drops runs as many executions as it may, and cancels the others', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const keys = await addInOrder(fleet, 'metered', Array(8).fill({ value: 1 }));
@@ -91,7 +91,7 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
     const began = performance.now();
     const [metered] = await addInOrder(fleet, 'meteredAgain', [{ how: 'failTwice' }]);
     const all = await ended(fleet, 5);
-    expect(performance.now() - began).toBeLessThan(5 * 400 + 5_000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     await untilQuiet(fleet);
     const attempts = (key: string) => all.filter((visit) => visit.key === key && visit.kind === 'end');
     expect(attempts(paced!).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);

@@ -17,8 +17,8 @@ import {
   visits,
 } from './visits.js';
 
-describeEachWay('limits together', (url, { threads, options, keepsState }) => {
-  test('are passed in one order: cooldown, rate, slots; who is dropped takes nothing of those behind', async () => {
+describeEachWay('limits of one task', (url, { threads, options, keepsState }) => {
+  test('are passed in one order, cooldown, rate, concurrency, and a dropped execution takes nothing of those behind', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const first = await addHolder(fleet, 'coolAndMetered', { value: 1 });
@@ -38,7 +38,7 @@ describeEachWay('limits together', (url, { threads, options, keepsState }) => {
     }
   });
 
-  test('let one that has settled wait for a slot', async () => {
+  test('let the winner of a debounce wait for a permit', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const first = await addHolder(fleet, 'settledAndOne', { value: 'a', n: 1 });
@@ -49,7 +49,7 @@ describeEachWay('limits together', (url, { threads, options, keepsState }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('let one that has its place wait for a slot', async () => {
+  test('let an execution with a booking wait for a permit', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const holder = await addHolder(fleet, 'pacedAndOne');
@@ -62,7 +62,7 @@ describeEachWay('limits together', (url, { threads, options, keepsState }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('do not let a retry of a holder pass who waits for the same', async () => {
+  test('do not let the retry of a holder overtake waiters', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const keys = await addInOrder(
@@ -107,7 +107,7 @@ describeEachWay('limits together', (url, { threads, options, keepsState }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('of a fallback count for all that it runs', async () => {
+  test('of a fallback count for all the tasks that it runs', async () => {
     const fleet = await openFleet(url(), options);
     const room = { tasks: LIMITED, fallback: `${LIMITED}:fallback`, threads, concurrency: 10 };
     await Promise.all([fleet.worker(room), fleet.worker(room)]);

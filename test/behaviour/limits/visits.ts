@@ -1,10 +1,8 @@
 /** What the tasks of `fixtures/worker/limits.js` tell of themselves, and what limits keep in Redis meanwhile. */
 
 import type { AddOptions, Call, Execution } from 'docket';
-import { describe } from 'vitest';
 import { type Fleet, fixture } from '../../support/fleet.js';
-import { describeEachMode, describeOnAnyServer } from '../../support/modes.js';
-import { redisBinary } from '../../support/servers.js';
+import { describeEachServer, isEveryVariant, labelled } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 export const LIMITED = fixture('limits.js');
@@ -23,18 +21,38 @@ export interface Way {
   readonly keepsState: boolean;
 }
 
-/** Runs a suite in each mode, with and without state; without it, what is added without a key has no record at all. */
+const STATE: Way['options'] = { executionTtl: '15m' };
+const NO_STATE: Way['options'] = { executionTtl: 0 };
+
+/**
+ * Runs a suite with and without state; without it, what is added without a key has no record at all. Limits are kept by
+ * scripts, which know of no thread, so that workers have none; with all variants each of both is run with and without.
+ */
 export function describeEachWay(name: string, suite: (url: () => string, way: Way) => void): void {
-  describeEachMode(name, (url, threads) => {
-    describe.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)('executionTtl $executionTtl', (options) =>
-      suite(url, { threads, options, keepsState: options.executionTtl !== 0 }),
-    );
-  });
+  const pairs = [0, 1].flatMap((threads) => [STATE, NO_STATE].map((options) => ({ threads, options })));
+  describeWays(name, isEveryVariant ? pairs : pairs.slice(0, 2), suite);
 }
 
-/** Runs a suite on a real Redis only: for several processes, many executions, and what the server tells of itself. */
-export function describeOnRealServer(name: string, suite: (url: () => string) => void): void {
-  describe.skipIf(redisBinary() === null)('redis only', () => describeOnAnyServer(name, suite));
+/** Like `describeEachWay`, but on threads where there is no state: for the rules that all others build on. */
+export function describeEachWayAndMode(name: string, suite: (url: () => string, way: Way) => void): void {
+  if (isEveryVariant) return describeEachWay(name, suite);
+  const ways = [
+    { threads: 0, options: STATE },
+    { threads: 1, options: NO_STATE },
+  ];
+  describeWays(name, ways, suite);
+}
+
+function describeWays(
+  name: string,
+  ways: readonly Pick<Way, 'threads' | 'options'>[],
+  suite: (url: () => string, way: Way) => void,
+): void {
+  for (const { threads, options } of ways) {
+    describeEachServer(labelled(name, `threads: ${threads}, executionTtl: ${options.executionTtl}`), (url) =>
+      suite(url, { threads, options, keepsState: options.executionTtl !== 0 }),
+    );
+  }
 }
 
 /** One `add` of a batch, by the name of its task. */
@@ -82,7 +100,7 @@ export async function ended(fleet: Fleet, count: number, timeoutMs = 20_000): Pr
 }
 
 export async function started(fleet: Fleet, key: string): Promise<void> {
-  await waitFor(async () => (await startsOf(fleet)).includes(key), { timeoutMs: 20_000 });
+  await waitFor(async () => (await startsOf(fleet)).includes(key));
 }
 
 /** Keys in the order of their starts. */
@@ -120,7 +138,7 @@ export async function holding({ redis, key }: Fleet): Promise<number> {
 }
 
 export async function untilWaiting(fleet: Fleet, count: number): Promise<void> {
-  await waitFor(async () => (await waiting(fleet)) === count, { timeoutMs: 20_000 });
+  await waitFor(async () => (await waiting(fleet)) === count);
 }
 
 /** Waits until nothing is left of limits that were in use. What remembers a window goes with it. */

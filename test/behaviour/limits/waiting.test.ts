@@ -1,7 +1,7 @@
 /** Who waits for a slot: in which order, as what, and what can happen to it meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { openFleet } from '../../support/fleet.js';
-import { describeEachMode } from '../../support/modes.js';
+import { describeEachMode } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
@@ -20,7 +20,7 @@ import {
   waiting,
 } from './visits.js';
 
-describeEachWay('who waits for a slot', (url, { threads, options }) => {
+describeEachWay('a waiter', (url, { threads, options }) => {
   test('is served in the order of arrival, on whatever worker', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
@@ -50,7 +50,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('goes at once when it is cancelled, and those behind it go on', async () => {
+  test('leaves the line at once when it is cancelled, and those behind it go on', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const holder = await addHolder(fleet, 'one');
@@ -64,7 +64,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('lets through who needs less when it is cancelled at the head of its line', async () => {
+  test('lets one that needs less pass when it is cancelled at the head of its line', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const args = (value: string, group: string) => ({ value, group, how: 'rest' });
@@ -82,7 +82,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('waits again when it is tried again, and takes part like any other', async () => {
+  test('that fails waits for its next attempt like any other', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     await addHolder(fleet, 'oneAgain');
@@ -98,7 +98,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('follows one that failed', async () => {
+  test('follows a holder that failed', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const keys = await addInOrder(fleet, 'one', Array(10).fill({ how: 'fail' }));
@@ -108,7 +108,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('follows one that was cancelled while it ran', async () => {
+  test('follows a holder that was cancelled while it ran', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const [holder] = await addInOrder(fleet, 'one', [{ how: 'rest' }]);
@@ -122,7 +122,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('is not before one that was handed back, which keeps its slot', async () => {
+  test('does not overtake a requeued holder, which keeps its permit', async () => {
     const fleet = await openFleet(url(), options);
     const room = { tasks: LIMITED, threads, concurrency: 10 };
     const first = await fleet.worker({ ...room, drainTimeout: '1s', abortGrace: '900ms' });
@@ -153,7 +153,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('with a key is the one that has it', async () => {
+  test('with a key has that key', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
@@ -186,7 +186,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('that is replaced by what is due later leaves the line', async () => {
+  test('that is replaced by an execution for later leaves the line', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
@@ -202,7 +202,7 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('waits for one that was replaced while it ran', async () => {
+  test('waits for a holder that was replaced while it ran', async () => {
     const fleet = await openFleet(url(), options);
     await twoWorkers(fleet, threads);
     const { docket, probe } = fleet;
@@ -218,8 +218,8 @@ describeEachWay('who waits for a slot', (url, { threads, options }) => {
   });
 });
 
-describeEachMode('an execution that waits for a slot', (url, threads) => {
-  test('is queued, and then running; it ends like any other', async () => {
+describeEachMode('an execution that waits for a permit', (url, threads) => {
+  test('is queued, then running, and ends like any other', async () => {
     const fleet = await openFleet(url());
     await twoWorkers(fleet, threads);
     const holder = await addHolder(fleet, 'one', { value: 'first' });
@@ -258,12 +258,12 @@ describeEachMode('an execution that waits for a slot', (url, threads) => {
     expect(startsIn(await visits(fleet)).filter((key) => key === 'replaced')).toHaveLength(1);
   });
 
-  describe('for a slot that one holds whose thread has to be ended', () => {
-    test.runIf(threads > 0)('gets it when that has happened', async () => {
+  describe('whose holder has to be ended with its thread', () => {
+    test.runIf(threads > 0)('gets its permit when that has happened', async () => {
       const fleet = await openFleet(url());
       await twoWorkers(fleet, threads);
       const { docket, probe } = fleet;
-      const holder = await docket.add('oneTimed', { probe, how: 'spin' });
+      const holder = await docket.add('oneTimed', { probe, how: 'block' });
       await started(fleet, holder.key);
       const waiter = await docket.add('oneTimed', { probe, value: 'next' });
       await untilWaiting(fleet, 1);

@@ -81,7 +81,7 @@ test('a gap is noticed with the next change, and loaded', async () => {
   const second = await load(1);
   publish(`9 10 -${C}`);
   second.resolve({ version: '9', [B]: '1', [C]: '1' });
-  await waitFor(() => list().join() === 'b');
+  await expect.poll(list).toEqual(['b']);
 });
 
 test('a load that is older than what was published meanwhile is not believed', async () => {

@@ -11,7 +11,7 @@ import { Coordinator } from '../../../src/worker/coordinator.js';
 import { AttemptBudget } from '../../../src/worker/intake/attempt-budget.js';
 import { resolveWorkerOptions } from '../../../src/worker/options.js';
 import { openConnection } from '../../support/built.js';
-import { recordingLogger } from '../../support/fleet.js';
+import { recordingLogger } from '../../support/logger.js';
 import { deferred } from '../../support/wait.js';
 
 afterEach(() => {

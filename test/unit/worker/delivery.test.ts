@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { UndecodableValueError } from '../../../src/core/errors.js';
 import { Envelope, WIRE_VERSION } from '../../../src/wire/envelope.js';
 import { deliveryOf, isSuspect, keyOf, logDelivery, ticketOf } from '../../../src/worker/delivery.js';
-import { recordingLogger } from '../../support/fleet.js';
+import { recordingLogger } from '../../support/logger.js';
 import { deliveryWith, entryOf, messageOf } from './deliveries.js';
 
 describe('an entry becomes a delivery', () => {

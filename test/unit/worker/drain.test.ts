@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { monotonicMs } from '../../../src/core/clock.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
 import { type DrainOptions, drain } from '../../../src/worker/drain.js';
-import { recordingLogger } from '../../support/fleet.js';
+import { recordingLogger } from '../../support/logger.js';
 import { deliveryWith } from './deliveries.js';
 
 const NEVER = new Promise<never>(() => {});

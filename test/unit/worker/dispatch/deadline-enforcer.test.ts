@@ -1,5 +1,5 @@
 /** The enforcer with a real dispatcher, threads that do what the test says, and a clock that the test moves. */
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type ChunkItem, decodeChunk, type OutcomeBatch, OutcomeCollector } from '../../../../src/channel/protocol.js';
 import { StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
@@ -10,8 +10,9 @@ import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { DeadlineEnforcer } from '../../../../src/worker/dispatch/deadline-enforcer.js';
 import { Dispatcher, type DispatcherEvents } from '../../../../src/worker/dispatch/dispatcher.js';
 import type { Lane } from '../../../../src/worker/dispatch/lane.js';
-import type { Thread } from '../../../../src/worker/threads/thread.js';
-import { recordingLogger } from '../../../support/fleet.js';
+import { IdleThread } from '../../../support/fake-thread.js';
+import { stopTime } from '../../../support/fake-time.js';
+import { recordingLogger } from '../../../support/logger.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
 
 const GRACE_MS = 1_000;
@@ -19,48 +20,18 @@ const DRAIN_TIMEOUT_MS = 30_000;
 /** How often the enforcer checks, and a millisecond. */
 const CHECK_MS = 51;
 
-// The timers of `node:timers/promises` are not faked; those it is replaced with here are.
-vi.mock('node:timers/promises', async (load) => ({
-  ...(await load<object>()),
-  setTimeout: (ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
-    new Promise((resolve, reject) => {
-      const abort = () => reject(signal?.reason);
-      signal?.addEventListener('abort', abort);
-      setTimeout(() => {
-        signal?.removeEventListener('abort', abort);
-        resolve(value);
-      }, ms);
-    }),
-}));
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'hrtime', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+stopTime();
 
 /** A thread that begins and ends what it was sent when the test calls for it, several at once. */
-class FakeThread implements Thread {
-  readonly manifest = { tasks: [], fallback: null };
-  readonly isEnforceable: boolean;
-  isUnresponsive = false;
-  readonly exited = deferred().promise;
-  attended = 0;
-  /** The time each `terminate` gave it. */
-  readonly graces: number[] = [];
+class FakeThread extends IdleThread {
   /** What it was sent and has not ended, by name. */
   readonly items = new Map<string, ChunkItem>();
   readonly #fleet: Fleet;
   readonly #answers: Deferred<OutcomeBatch>[] = [];
 
   constructor(fleet: Fleet, isEnforceable: boolean) {
+    super({ isEnforceable });
     this.#fleet = fleet;
-    this.isEnforceable = isEnforceable;
-  }
-
-  get isEnded(): boolean {
-    return this.graces.length > 0;
   }
 
   run(chunk: Uint8Array) {
@@ -68,19 +39,6 @@ class FakeThread implements Thread {
     const answer = deferred<OutcomeBatch>();
     this.#answers.push(answer);
     return answer.promise;
-  }
-
-  attend(): number {
-    this.attended += 1;
-    return this.attended;
-  }
-
-  hasAttended(): boolean {
-    return !this.isUnresponsive;
-  }
-
-  async terminate(graceMs: number): Promise<void> {
-    this.graces.push(graceMs);
   }
 
   /** Begins a run, which then has `timeoutMs`. */

@@ -1,5 +1,5 @@
 /** The dispatcher with threads that do what the test says, on a clock that the test moves. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type ChunkItem,
   decodeChunk,
@@ -16,18 +16,14 @@ import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { Dispatcher, type DispatcherEvents } from '../../../../src/worker/dispatch/dispatcher.js';
 import type { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { CondemnReason, Shipment } from '../../../../src/worker/dispatch/shipment.js';
-import type { Thread } from '../../../../src/worker/threads/thread.js';
+import { IdleThread } from '../../../support/fake-thread.js';
+import { stopTime } from '../../../support/fake-time.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
 
 const ROWS = 4_096;
 const COMPLETED: Outcome = { kind: 'completed', result: null };
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'hrtime', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+stopTime();
 
 interface SentChunk {
   readonly items: readonly ChunkItem[];
@@ -40,14 +36,7 @@ interface SentChunk {
 }
 
 /** A thread that starts and ends what it was sent when it is told to, one after the other. */
-class FakeThread implements Thread {
-  readonly manifest = { tasks: [], fallback: null };
-  readonly isEnforceable = true;
-  hasAttended(): boolean {
-    return true;
-  }
-  readonly exited = new Promise<void>(() => {});
-  attended = 0;
+class FakeThread extends IdleThread {
   /** Names of what was shipped, chunk by chunk. */
   readonly shipped: string[][] = [];
   readonly #fleet: Fleet;
@@ -58,6 +47,7 @@ class FakeThread implements Thread {
   readonly #unheard: Deferred<OutcomeBatch>[] = [];
 
   constructor(fleet: Fleet) {
+    super();
     this.#fleet = fleet;
   }
 
@@ -78,13 +68,6 @@ class FakeThread implements Thread {
   items(): [ChunkItem, ...ChunkItem[]] {
     return this.#chunks.flatMap(({ items }) => items) as [ChunkItem, ...ChunkItem[]];
   }
-
-  attend(): number {
-    this.attended += 1;
-    return this.attended;
-  }
-
-  async terminate(): Promise<void> {}
 
   get isRunning(): boolean {
     return this.#current !== undefined;

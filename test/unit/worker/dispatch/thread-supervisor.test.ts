@@ -9,6 +9,7 @@ import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { Dispatcher } from '../../../../src/worker/dispatch/dispatcher.js';
 import { ThreadSupervisor } from '../../../../src/worker/dispatch/thread-supervisor.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
+import { IdleThread } from '../../../support/fake-thread.js';
 import { deferred } from '../../../support/wait.js';
 
 const ignore = () => {};
@@ -30,21 +31,12 @@ function dispatcherOf(threads: number): Dispatcher {
 }
 
 /** A thread that exits when it is terminated, and keeps the grace it was given. */
-class FakeThread implements Thread {
-  readonly isEnforceable = true;
-  hasAttended(): boolean {
-    return true;
-  }
-  readonly #exit = deferred();
-  readonly exited = this.#exit.promise;
-  /** The time each `terminate` gave it. */
-  readonly graces: number[] = [];
-  readonly manifest: Manifest;
+class FakeThread extends IdleThread {
   readonly #dispatcher: Dispatcher;
 
   constructor(dispatcher: Dispatcher, manifest = NOTHING) {
+    super({ manifest });
     this.#dispatcher = dispatcher;
-    this.manifest = manifest;
   }
 
   /** Starts what it is sent, and never ends it. */
@@ -53,13 +45,9 @@ class FakeThread implements Thread {
     return deferred<never>().promise;
   }
 
-  attend(): number {
-    return 0;
-  }
-
-  async terminate(graceMs: number): Promise<void> {
-    this.graces.push(graceMs);
-    this.#exit.resolve();
+  override async terminate(graceMs: number): Promise<void> {
+    await super.terminate(graceMs);
+    this.gone();
   }
 }
 

@@ -5,7 +5,7 @@ import { claim } from '../../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../../src/redis/keys.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Claimer } from '../../../../src/worker/intake/claimer.js';
-import { recordingLogger } from '../../../support/fleet.js';
+import { recordingLogger } from '../../../support/logger.js';
 import { deferred, waitFor } from '../../../support/wait.js';
 import { deliveryWith } from '../deliveries.js';
 

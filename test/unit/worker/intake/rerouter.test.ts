@@ -5,7 +5,7 @@ import { encoderFor } from '../../../../src/wire/codec.js';
 import { encodeEnvelope, WIRE_VERSION } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { Rerouter } from '../../../../src/worker/intake/rerouter.js';
-import { recordingLogger } from '../../../support/fleet.js';
+import { recordingLogger } from '../../../support/logger.js';
 import { deferred } from '../../../support/wait.js';
 
 const SELF = 'self:1';

@@ -5,7 +5,7 @@ import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
 import { AttemptRecorder } from '../../../../src/worker/watch/attempt-recorder.js';
 import { EventLoopWatch } from '../../../../src/worker/watch/event-loop-watch.js';
 import { SummaryLogger } from '../../../../src/worker/watch/summary-logger.js';
-import { recordingLogger } from '../../../support/fleet.js';
+import { recordingLogger } from '../../../support/logger.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

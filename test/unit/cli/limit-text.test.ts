@@ -1,9 +1,9 @@
 /** How names of limits are read out, beside how workers make them. */
 import { concurrencyLimit, type LimitPolicy } from 'docket';
 import { expect, test } from 'vitest';
-import { limitText } from '../../src/cli/limit-text.js';
-import { encodeValue } from '../../src/wire/codec.js';
-import { AdmissionPlan } from '../../src/worker/intake/admission-plan.js';
+import { limitText } from '../../../src/cli/limit-text.js';
+import { encodeValue } from '../../../src/wire/codec.js';
+import { AdmissionPlan } from '../../../src/worker/intake/admission-plan.js';
 
 const textFor = (task: string, limit: LimitPolicy<string>, value: unknown = null) => {
   const [gate] = new AdmissionPlan(task, [limit]).of(encodeValue({ 'a:b': value }, 'args'));

@@ -1,0 +1,222 @@
+/**
+ * Each script of docket on the embedded server: `npm test` runs the other suites on a real Redis alone. What the suites say
+ * of a script in full is run here by `npm run test:all`.
+ */
+import {
+  call,
+  concurrencyLimit,
+  cooldown,
+  ExecutionCancelledError,
+  ExecutionSupersededError,
+  perpetual,
+  rateLimit,
+  retry,
+  task,
+} from 'docket';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { importBuilt } from '../support/built.js';
+import { setStage } from '../support/stage.js';
+import { describeOnEmbedded } from '../support/suites.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const { SCRIPTS } =
+  await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
+
+const note = task('note', (_args: { n?: number }) => {});
+const double = task('double', ({ n }: { n: number }) => 2 * n);
+
+describeOnEmbedded('a docket on the embedded server', (url) => {
+  const stage = setStage(url);
+  const ran = scriptsThatRun();
+
+  describe.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'with executionTtl: $executionTtl',
+    (options) => {
+      test('runs what is due now, later and again, each once, and is empty afterwards', async () => {
+        const runs: string[] = [];
+        const flaky = task('flaky', { retry: retry({ attempts: 3, delay: 20 }) }, (_args: {}, { key, attempt }) => {
+          runs.push(`${key} ${attempt}`);
+          if (attempt < 3) throw new Error('not yet');
+        });
+        const docket = stage.docket(options);
+        const added = await docket.addMany([
+          call(flaky),
+          call(flaky, {}, { key: 'now' }),
+          call(flaky, {}, { when: '50ms' }),
+          call(flaky, {}, { key: 'later', when: '50ms' }),
+        ]);
+        expect((await docket.add(flaky, {}, { key: 'now' })).disposition).toBe('already_scheduled');
+        await stage.finish({ flaky });
+        expect(runs.sort()).toEqual(added.flatMap(({ key }) => [1, 2, 3].map((attempt) => `${key} ${attempt}`)).sort());
+        const redis = await stage.redis();
+        expect([await redis.xlen(stage.key('work')), await redis.zcard(stage.key('schedule'))]).toEqual([0, 0]);
+      });
+
+      test('replaces, cancels and clears', async () => {
+        const docket = stage.docket(options);
+        await docket.add(note, { n: 1 }, { key: 'replaced' });
+        await docket.replace(note, { n: 2 }, { key: 'replaced', when: '1h' });
+        await docket.add(note, {}, { key: 'cancelled' });
+        await docket.cancel('cancelled');
+        await docket.addMany([call(note), call(note, {}, { when: '1h' })]);
+        expect((await docket.snapshot()).totals).toMatchObject({ queued: 1, scheduled: 2 });
+        expect((await docket.getExecution('replaced'))?.args).toEqual({ n: 2 });
+        expect(await docket.clear()).toBe(3);
+        expect((await docket.snapshot()).totals).toMatchObject({ queued: 0, scheduled: 0 });
+      });
+
+      test('keeps limits, and passes permits on to waiters', async () => {
+        const started: string[] = [];
+        const ending = deferred();
+        const limits = [
+          cooldown('n', { window: '1h' }),
+          rateLimit({ max: 2, per: '1h' }),
+          concurrencyLimit({ max: 1 }),
+        ];
+        const limited = task('limited', { limits }, async (_args: { n: number }, { key }) => {
+          started.push(key);
+          await ending.promise;
+        });
+        const docket = stage.docket(options);
+        const redis = await stage.redis();
+        const first = await docket.add(limited, { n: 1 });
+        stage.work({ limited }, { concurrency: 4 });
+        await waitFor(() => started.length === 1);
+        await docket.add(limited, { n: 1 }); // in the cooldown of the first
+        const second = await docket.add(limited, { n: 2 });
+        await waitFor(async () => (await redis.zcard(stage.key('limit:limited'))) === 1);
+        await docket.add(limited, { n: 3 }); // over the rate
+        await waitFor(async () => (await redis.xlen(stage.key('work'))) === 1);
+        ending.resolve();
+        await waitFor(async () => (await redis.exists(stage.key('held'))) === 0);
+        await waitFor(async () => (await redis.xlen(stage.key('work'))) + (await redis.xlen(stage.key('front'))) === 0);
+        expect(started).toEqual([first.key, second.key]);
+      });
+
+      test('redelivers what a lost worker had', async () => {
+        const redis = await stage.redis();
+        await redis.xgroup('CREATE', stage.key('work'), 'workers', '0', 'MKSTREAM');
+        await stage.docket(options).add(note, {}, { key: 'k' });
+        await redis.xreadgroup('GROUP', 'workers', 'gone:1', 'COUNT', 9, 'STREAMS', stage.key('work'), '>');
+        const keys: string[] = [];
+        const found = task('note', (_args: {}, { key }) => void keys.push(key));
+        stage.work({ note: found }, { redeliveryTimeout: '200ms' });
+        await expect.poll(() => keys).toEqual(['k']);
+        await waitFor(async () => (await redis.xlen(stage.key('front'))) === 0);
+      });
+
+      test('goes on with a chain, whose runs are an interval apart', async () => {
+        const dues: number[] = [];
+        const tick = task('tick', { perpetual: perpetual({ every: '100ms' }) }, (_args: {}, { when }) => {
+          dues.push(when.getTime());
+        });
+        const docket = stage.docket(options);
+        await docket.add(tick, {}, { key: 'tick' });
+        stage.work({ tick });
+        await waitFor(() => dues.length >= 3);
+        expect((dues[2]! - dues[0]!) % 100).toBe(0);
+        await docket.cancel('tick');
+        await waitFor(async () => (await (await stage.redis()).exists(stage.key('schedule'))) === 0);
+      });
+
+      test('neither adds nor runs what is struck', async () => {
+        const docket = stage.docket(options);
+        await docket.add(note, { n: 1 });
+        await docket.strike(null, 'n', '==', 1);
+        expect((await docket.add(note, { n: 1 })).disposition).toBe('struck');
+        const seen: unknown[] = [];
+        await stage.finish({ note: task('note', ({ n }: { n?: number }) => void seen.push(n)) });
+        expect(seen).toEqual([]);
+        expect(await docket.restore(null, 'n', '==', 1)).toBe(true);
+      });
+
+      test('puts unreadable messages into quarantine', async () => {
+        const redis = await stage.redis();
+        await redis.xadd(stage.key('work'), '*', 'm', 'not a message');
+        await stage.finish({ note });
+        expect((await stage.docket(options).snapshot()).quarantine).toMatchObject([{ key: null }]);
+      });
+    },
+  );
+
+  test('reports results, ends and progress to those who wait', async () => {
+    const ending = deferred();
+    const counting = task('counting', async (_args: {}, { progress }) => {
+      progress.increment(3);
+      await ending.promise;
+    });
+    const docket = stage.docket();
+    const doubled = await docket.add(double, { n: 21 });
+    const counted = await docket.add(counting);
+    const later = await docket.add(note, {}, { key: 'k', when: '1h' });
+    const superseded = later.result().catch((error: unknown) => error);
+    stage.work({ double, counting, note }, { concurrency: 2 });
+    expect(await doubled.result()).toBe(42);
+    await expect.poll(() => counted.sync().then(() => counted.progress.current)).toBe(3);
+    await counted.progress.increment(4);
+    ending.resolve();
+    await counted.result();
+    await counted.sync();
+    expect(counted.progress.current).toBe(7);
+    const newer = await docket.replace(note, {}, { key: 'k', when: '1h' });
+    expect(await superseded).toBeInstanceOf(ExecutionSupersededError);
+    const cancelled = newer.result().catch((error: unknown) => error);
+    await newer.cancel();
+    expect(await cancelled).toBeInstanceOf(ExecutionCancelledError);
+  });
+
+  test('lists its workers, and by name what runs and waits', async () => {
+    const [started, ending] = [deferred(), deferred()];
+    const hold = task('hold', { limits: [concurrencyLimit({ max: 1 })] }, () => {
+      started.resolve();
+      return ending.promise;
+    });
+    const docket = stage.docket({ executionTtl: 0 });
+    const running = await docket.add(hold);
+    const worker = stage.work({ hold }, { concurrency: 2 });
+    await started.promise;
+    const waiting = await docket.add(hold);
+    await expect.poll(async () => (await docket.snapshot()).totals.waiting).toBe(1);
+    const snapshot = await docket.snapshot();
+    expect(snapshot.running).toMatchObject([{ key: running.key, worker: worker.name }]);
+    expect(snapshot.waiting).toMatchObject([{ key: waiting.key }]);
+    expect((await docket.taskWorkers(hold)).map(({ name }) => name)).toEqual([worker.name]);
+    expect(await docket.clear()).toBe(1); // what waits
+    ending.resolve();
+    await worker.close();
+    expect(await docket.workers()).toEqual([]);
+  });
+
+  test('starts the chains of automatic tasks once', async () => {
+    let runs = 0;
+    const sweep = task('sweep', { perpetual: perpetual({ every: '1h', automatic: true }) }, () => void runs++);
+    stage.work({ sweep });
+    stage.work({ sweep });
+    const docket = stage.docket();
+    await expect.poll(async () => (await docket.getExecution('sweep'))?.state).toBe('scheduled');
+    expect(runs).toBe(1);
+    await docket.cancel('sweep');
+  });
+
+  test('has run each of its scripts by now', () => {
+    const left = Object.entries(SCRIPTS).filter(([, { sha }]) => !ran.has(sha));
+    expect(left.map(([name]) => name)).toEqual([]);
+  });
+});
+
+/** The hashes of scripts that this process has asked for, while the suite runs. */
+function scriptsThatRun(): ReadonlySet<string> {
+  const hashes = new Set<string>();
+  const { sendCommand } = Redis.prototype;
+  beforeAll(() => {
+    Redis.prototype.sendCommand = function (this: Redis, command, ...rest) {
+      if (/^evalsha$/i.test(command.name)) hashes.add(String(command.args[0]));
+      return sendCommand.call(this, command, ...rest);
+    };
+  });
+  afterAll(() => {
+    Redis.prototype.sendCommand = sendCommand;
+  });
+  return hashes;
+}
