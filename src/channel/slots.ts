@@ -16,7 +16,7 @@
  *
  * Only the coordinator ships, revokes and frees; only a thread begins and ends. A row is reused only when the chunk it
  * travelled in is over, so a late thread never writes into the row of another shipment. The epoch, which changes with
- * every shipment, keeps a late cancel from meeting the next one. The exchanges cost 25 ns an execution.
+ * every shipment, keeps a late cancel from meeting the next one. The exchanges cost 25 ns per execution.
  */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 
@@ -31,7 +31,7 @@ const CURRENT = 4; // in doubles
 const TOTAL = 5; // in doubles
 /**
  * States of a row. `returned` means finished, completed and without a result: should the thread die before it reports,
- * this is all there is to know of the outcome.
+ * this is all that is known of the outcome.
  */
 export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];

@@ -32,7 +32,7 @@ export function addCommand(): Command {
     );
 }
 
-/** Adds the flags that all commands have which add an execution. */
+/** Adds the flags of all commands that add an execution. */
 export function withAddFlags(command: Command): Command {
   return command
     .option('--key <key>', 'key of the execution; while another one has it, nothing is added')
@@ -41,7 +41,7 @@ export function withAddFlags(command: Command): Command {
     .option('--json', 'write JSON; with --wait, one event per line and then the result');
 }
 
-/** Adds an execution, prints what became of it, and returns the exit code. */
+/** Adds an execution, prints the result, and returns the exit code. */
 export async function addAndReport(
   docket: Docket,
   task: AnyTask | string,

@@ -2,7 +2,7 @@
 import type { TerminalState } from '../core/states.js';
 
 export const EXIT = {
-  /** A command did what it was asked for; a worker has drained, or nothing was left. */
+  /** A command succeeded; a worker has drained, or nothing was left. */
   done: 0,
   failed: 1,
   usage: 2,
@@ -12,11 +12,11 @@ export const EXIT = {
   cancelled: 4,
   /** There is no execution under the key, or a newer one took it; or no live worker has the task. */
   notFound: 5,
-  /** By SIGINT. */
+  /** Ended by SIGINT. */
   interrupted: 130,
   /** Nothing reads the output any more. */
   brokenPipe: 141,
-  /** By SIGTERM. */
+  /** Ended by SIGTERM. */
   terminated: 143,
 } as const;
 

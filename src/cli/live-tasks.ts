@@ -1,7 +1,7 @@
 /** Checks the name of a task on the command line against the tasks of the live workers. */
 import type { Docket } from '../client/docket.js';
 
-/** Returns that no live worker has a task, and which tasks there are; `null` when a live worker has it. */
+/** Describes the problem when no live worker has a task, with the tasks there are; `null` when a live worker has it. */
 export async function unknownTask(docket: Docket, task: string): Promise<string | null> {
   const workers = await docket.workers();
   if (workers.some(({ tasks }) => tasks.includes(task))) return null;

@@ -166,7 +166,7 @@ export function workerCommand(name: string): Command {
       ),
     )
     .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
-    .option('--no-schedule-automatic-tasks', 'leave that to other workers')
+    .option('--no-schedule-automatic-tasks', 'leave the chains of automatic perpetual tasks to other workers')
     .option('--until-finished', 'exit when nothing is left in the whole docket')
     .addOption(
       option('--logging-level <level>', 'DOCKET_LOGGING_LEVEL', 'lowest level that is logged')

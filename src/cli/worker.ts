@@ -1,4 +1,4 @@
-/** `docket-worker`, and the same as `docket worker`: runs a worker until it is told to stop. */
+/** `docket-worker`, also available as `docket worker`: runs a worker until it is told to stop. */
 import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { EXIT } from './exit-codes.js';

@@ -9,7 +9,7 @@ import { StruckCall } from './strike-filter.js';
 import { struckExecution } from './struck-execution.js';
 import type { PlacementResult } from './writer.js';
 
-/** Makes the handle of a call from what became of it. */
+/** Makes the handle of a call from its result. */
 export function addedExecution(
   call: PreparedCall,
   result: PlacementResult,
@@ -27,7 +27,7 @@ export function dueTimeOf(due: Due | null, nowMs: number): number {
   return 'delayMs' in due ? nowMs + due.delayMs : Math.max(nowMs, due.atMs);
 }
 
-/** Derives each value when it is asked for: most handles are never asked, and one is made for every `add`. */
+/** Derives each value on demand: one handle is made for every `add`, and most are never read. */
 class AddedInit implements HandleInit {
   constructor(
     private readonly call: PreparedCall,

@@ -3,7 +3,7 @@ import type { AnyTask } from '../tasks/task.js';
 import { type Attributes, type Tracer, Tracing } from '../tracing/tracing.js';
 import { taskNameOf } from './task-name.js';
 
-/** What a call is about, as its span shows it. */
+/** The subject of a call, as its span shows it. */
 export interface SpanSubject {
   readonly task?: AnyTask | string | null;
   readonly key?: string;
@@ -18,8 +18,8 @@ export class CallSpans {
   }
 
   /**
-   * Returns what makes spans; `null` when no provider is registered. It is a promise only until the API package is loaded, so
-   * that an `add` does not wait without need.
+   * Returns the tracer; `null` when no provider is registered. It is a promise only until the API package is loaded, so
+   * that an `add` does not wait needlessly.
    */
   tracer(): Tracer | null | Promise<Tracer | null> {
     return this.#tracing.mustLoad ? this.#load() : this.#tracing.tracer;

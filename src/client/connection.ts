@@ -12,7 +12,7 @@ export class ProducerConnection {
   readonly #closed: AbortSignal;
   #redis: Promise<Redis> | undefined;
 
-  /** `closed` aborts when the owner closes: whatever fails from then on fails with DocketClosedError. */
+  /** `closed` aborts when the owner closes: every later failure is a DocketClosedError. */
   constructor(docket: DocketSettings, closed: AbortSignal) {
     this.#docket = docket;
     this.#closed = closed;
@@ -33,7 +33,7 @@ export class ProducerConnection {
 
   /**
    * Sends commands.
-   * @throws what `explained` throws
+   * @throws the errors of `explained`
    */
   run<T>(commands: (redis: Redis) => Promise<T>): Promise<T> {
     return this.explained(this.open().then(commands));

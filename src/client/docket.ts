@@ -61,7 +61,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   constructor(options: DocketOptions<Tasks> = {}) {
     const settings = resolveDocketOptions(options);
     const { signal: closed } = this.#closing;
-    setMaxListeners(0, closed); // every waiter for a result adds one
+    setMaxListeners(0, closed); // every call of result() adds one
     const connection = new ProducerConnection(settings, closed);
     const listener = new Listener(settings.url, settings.keys, () => connection.open());
     this.#settings = settings;
@@ -82,7 +82,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
 
   /**
    * Adds an execution of a task. While another execution is scheduled, queued or running under `key`, nothing is written and
-   * the handle is of that one (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
+   * the handle is that one's (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
    * execution is `cancelled` from the start (`disposition: 'struck'`).
    *
    * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as fast as
@@ -345,7 +345,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /**
-   * Takes a snapshot: what waits, what runs where, and which workers are there to run it. Cheap however long the backlog is:
+   * Takes a snapshot of the waiting and running executions and of the workers. Cheap, however long the backlog is:
    * the totals are exact, and the lists show the first entries of each kind.
    * @throws InvalidOptionError when `limit` is out of range
    * @throws RedisUnavailableError when the server cannot be reached
@@ -374,7 +374,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 
   /**
-   * Sends what was added, then closes all connections. Whatever still waits for a result rejects with DocketClosedError.
+   * Sends the pending adds, then closes all connections. Every pending `result()` rejects with DocketClosedError.
    * Idempotent.
    */
   close(): Promise<void> {
@@ -398,7 +398,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
   }
 }
 
-/** Reads the execution that an `add` found under its key: its handle shows what that one is, not what was asked for. */
+/** Reads the execution that an `add` found under its key: the handle shows that execution, not the call. */
 function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {
   if (handle.disposition === 'scheduled') return null;
   return handle.sync().catch((error: unknown) => {

@@ -1,4 +1,4 @@
-/** What the handles of one docket read and change of their executions. */
+/** The access of a docket's handles to their executions: reads, changes and events. */
 import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
 import { readExecution } from '../redis/producer-store.js';
 import { changeProgress } from '../redis/progress-store.js';

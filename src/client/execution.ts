@@ -24,7 +24,7 @@ import type { EventCallback } from './listener.js';
 import { HandleProgress } from './progress.js';
 import { Subscription } from './subscription.js';
 
-/** What a handle is made from. Until the record is read, this is all that the handle has of its execution. */
+/** The data that a handle is made from. Until the record is read, the handle knows nothing else. */
 export interface HandleInit {
   readonly key: string;
   readonly task: string;
@@ -130,7 +130,7 @@ export class ExecutionHandle<R> implements Execution<R> {
         if (isTerminal(record.state)) end(() => resolve(this.#outcomeOf(record)));
       };
       const fail = (error: unknown) => end(() => reject(error));
-      // A read that fails with its connection is repeated: the listener asks every waiter to read again.
+      // A read that fails with its connection is repeated: the listener asks every watcher to read again.
       const failUnlessRepeated = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
       const onEvent: EventCallback = (event) => {
         if (event === null || this.#mayEnd(event)) readRecord().catch(failUnlessRepeated);
@@ -140,7 +140,7 @@ export class ExecutionHandle<R> implements Execution<R> {
         const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
         callAfter(waitMs, ending.signal, expired);
       }
-      // A composite of the caller's signal, so that many waiters which share it raise no warning. None of the docket's own
+      // A composite of the caller's signal, so that many calls sharing it raise no warning. None of the docket's own
       // signal, which lives on: each composite leaves 65 bytes at its source for good (measured on Node 20).
       const given = options.signal && AbortSignal.any([options.signal]);
       for (const signal of [given, this.#source.closed]) {
@@ -200,7 +200,7 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 
   /**
-   * Takes over what was read. The arguments of an execution that another process added are in its message, which is gone
+   * Takes over a record. The arguments of an execution that another process added are in its message, which is gone
    * once the execution has ended.
    */
   #adopt(record: ExecutionRecord): void {

@@ -1,5 +1,5 @@
 /**
- * What this package needs of a Docket beyond the public API. The package does not export it, and it is kept beside the
+ * The part of a Docket that only this package uses. The package does not export it, and it is kept beside the
  * object instead of on it, so the declared type of Docket does not show it either.
  */
 import type { CountedPlacement } from '../core/states.js';

@@ -1,10 +1,10 @@
 /**
- * Receives the events of executions for all waiters of one docket over one subscriber connection.
+ * Receives the events of executions for all watchers of one docket over one subscriber connection.
  *
  * Owns the order by which no change is lost: SUBSCRIBE, then set the marker that makes scripts publish, and only then
- * may the waiter read the record. What settled before the marker is in the record; what settles after it is published.
- * The marker lives 30 s and is renewed every 5 s. Each renewal and each reconnect also asks every waiter to read again, so
- * an event that was lost with a connection delays a waiter and never hangs it. There is no other polling.
+ * may the watcher read the record. Changes before the marker are in the record. Changes after it are published.
+ * The marker lives 30 s and is renewed every 5 s. Each renewal and each reconnect also makes watchers read again, so
+ * an event that was lost with a connection delays a watcher but never hangs it. There is no other polling.
  */
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../redis/connection.js';
@@ -75,7 +75,7 @@ export class Listener {
       (redis) => {
         redis.on('message', (channel: string, message: string) => this.#dispatch(channel, message));
         redis.on('ready', () => {
-          // The reply comes after those to the subscriptions that ioredis restores; what settles from then on is heard.
+          // The reply comes after those to the subscriptions that ioredis restores; later changes are heard.
           redis.ping().then(
             () => this.#reportGap(),
             () => undefined, // the link broke again
@@ -91,7 +91,7 @@ export class Listener {
     return this.#subscriber;
   }
 
-  /** Sets the marker with the first waiter, and renews it while there are any: one serves them all. */
+  /** Sets the marker with the first watcher, and renews it while there are any: one marker serves them all. */
   #mark(): Promise<void> {
     if (this.#watchers.size === 0) return Promise.resolve(); // closed meanwhile: a timer would outlive the docket
     this.#renewal ??= setInterval(() => {
@@ -118,7 +118,7 @@ export class Listener {
     for (const onEvent of watchers) onEvent(event);
   }
 
-  /** Asks every waiter to read its record: events may have been missed. */
+  /** Asks every watcher to read its record: events may have been missed. */
   #reportGap(): void {
     for (const watchers of this.#watchers.values()) for (const onEvent of watchers) onEvent(null);
   }

@@ -1,4 +1,4 @@
-/** Reports the placements of one docket to those who count them for metrics. */
+/** Reports the placements of one docket to the watchers that count them for metrics. */
 import type { CountedPlacement } from '../core/states.js';
 import { dueTimeOf } from './added-execution.js';
 import type { PlacementWatcher } from './internals.js';

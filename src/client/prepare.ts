@@ -59,7 +59,7 @@ export class CallPreparer {
       throw new InvalidOptionError('key', problem);
     }
     const encoded = () => this.#encode(name, args, options, headers);
-    // The body gets the schema's output; what is stored is the input that the caller gave.
+    // The body gets the schema's output. The caller's input is what is stored.
     const checked = input && validateArguments(name, input, args);
     return checked instanceof Promise ? checked.then(encoded) : encoded();
   }

@@ -30,7 +30,7 @@ export class HandleProgress implements ExecutionProgress {
     return this.#record.updatedMs === null ? null : new Date(this.#record.updatedMs);
   }
 
-  /** Takes over what was read. */
+  /** Takes over the progress that was read. */
   adopt(record: ProgressRecord): void {
     this.#record = record;
   }

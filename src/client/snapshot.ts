@@ -1,4 +1,4 @@
-/** `docket.snapshot()`: what waits in a docket, what runs where, and which workers are there to run it. */
+/** `docket.snapshot()`: the waiting and running executions of a docket, and its workers. */
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { type LiveWorker, liveWorkers } from '../redis/fleet-store.js';

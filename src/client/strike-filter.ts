@@ -49,7 +49,7 @@ export class StrikeFilter {
    * Writes the calls of a batch that are not struck; returns the results in the order of the batch.
    * @param write - writes calls that were checked against a version of the list, or returns `null` when that is outdated;
    *   it is called with no calls when all are struck
-   * @throws what `write` and `load` throw
+   * @throws the errors of `write` and `load`
    */
   async place<C extends { readonly task: string; readonly args: object }, P>(
     batch: readonly C[],
@@ -83,7 +83,7 @@ export class StrikeFilter {
   }
 }
 
-/** Fills the gaps of `struck` with what was placed, in order. */
+/** Fills the gaps of `struck` with the placed calls, in order. */
 function mergeInto<P>(struck: readonly (StruckCall | null)[], placed: readonly P[]): (P | StruckCall)[] {
   let next = 0;
   return struck.map((call) => call ?? placed[next++]!);

@@ -32,7 +32,7 @@ export interface StrikeListOptions {
 }
 
 /**
- * A list of strikes that your own code can ask. With `name` or `url` it is the list of that docket: once `connect()` has
+ * A list of strikes that your code can query. With `name` or `url` it is the list of that docket: once `connect()` has
  * resolved it follows every change by push, and `isStricken` answers from memory. With neither it is a separate list in
  * memory, without Redis.
  *
@@ -134,7 +134,7 @@ export class StrikeList {
     return await commands.run((redis) => removeStrike(redis, keys, strike));
   }
 
-  /** Stops following, and closes the connections. Idempotent. */
+  /** Stops following the docket, and closes the connections. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort(new DocketClosedError());
     const link = await this.#link?.catch(() => undefined);

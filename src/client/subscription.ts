@@ -2,7 +2,7 @@
  * `execution.subscribe()`: an execution's state and progress now, then every change until it ends.
  *
  * Owns the order in which they are emitted. Events come over one connection, readings of the record over another. Both carry
- * the server's time, and what is older than the newest of them is left out. The record is read once at the start, and again
+ * the server's time, and stale ones are left out. The record is read once at the start, and again
  * whenever the listener reports that events may have been missed.
  *
  *   watch ──> read ──> state, progress ──> events ... ──> terminal state
@@ -103,12 +103,12 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
       if (record) this.#adopt(record);
       else this.#end();
     } catch (error) {
-      // A read that fails with its connection is repeated: the listener asks every waiter to read again.
+      // A read that fails with its connection is repeated: the listener asks every watcher to read again.
       if (!(error instanceof RedisUnavailableError)) this.#fail(error);
     }
   }
 
-  /** Emits what is new in a reading. A terminal state is emitted last, except with the first reading. */
+  /** Emits the changes in a reading. A terminal state is emitted last, except with the first reading. */
   #adopt(record: ExecutionRecord): void {
     const isFirst = this.#state === null;
     const hasEnded = isTerminal(record.state);

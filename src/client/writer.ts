@@ -1,5 +1,5 @@
 /**
- * Writes prepared calls to Redis in batches, and finds out what became of each: placed, struck, refused with nothing
+ * Writes prepared calls to Redis in batches, and reports the result of each: placed, struck, refused with nothing
  * written, or unknown because the link broke before the reply.
  */
 import type { Redis } from 'ioredis';
@@ -31,7 +31,7 @@ const BATCHES: BatchLimits<PreparedCall> = {
   sizeOf: (call) => call.message.length,
 };
 
-/** What became of one call. */
+/** The result of one call. */
 export type PlacementResult = Placed | StruckCall;
 
 export class Writer {
@@ -52,7 +52,7 @@ export class Writer {
     this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
   }
 
-  /** Adds one call, together with others of the same tick or of the time until a reply to earlier batches is back. */
+  /** Adds one call, in a batch with those of the same tick, or with those that wait for an earlier batch's reply. */
   add(call: PreparedCall): Promise<PlacementResult> {
     return (call.kind === 'entry' ? this.#entries : this.#records).add(call);
   }
@@ -92,7 +92,7 @@ export class Writer {
   }
 
   /**
-   * Checks that enough replicas have what was written. Struck calls were not written, so no replica needs them.
+   * Checks that enough replicas have the written calls. Struck calls were not written, so no replica needs them.
    * @throws DurabilityError when too few replicas had one of the calls in time
    */
   checkDurability(handles: readonly Execution<unknown>[], results: readonly (PlacementResult | null)[]): void {
@@ -166,7 +166,7 @@ export class Writer {
     throw new RedisUnavailableError(`${where} has no WAIT, which the option durability needs: leave the option out`);
   }
 
-  /** Waits for the replicas, on the connection that wrote. A lost reply proves nothing of any of them, so it counts as 0. */
+  /** Waits for the replicas, on the connection that wrote. A lost reply proves nothing, so it counts as 0. */
   async #replicated(redis: Redis, placed: readonly Placed[]): Promise<Placed[]> {
     const { replicas, timeoutMs } = this.#settings.durability!;
     const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);

@@ -1,4 +1,4 @@
-/** What may be the key of an execution. */
+/** Checks the keys of executions. */
 import { InvalidOptionError } from './errors.js';
 
 const MAX_KEY_BYTES = 512;

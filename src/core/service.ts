@@ -1,5 +1,5 @@
 /**
- * The common skin of every background loop: `start` and `stop` are idempotent, and `stop` waits for the current turn.
+ * The common shape of every background loop: `start` and `stop` are idempotent, and `stop` waits for the current turn.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 

@@ -20,7 +20,7 @@
  *     queued            ── a limit drops it, a strike meets it ───────────> cancelled, when a worker reads it
  *     queued            ── it is poisoned, its message cannot be read ────> failed, when a worker reads it
  *
- * And something else than its body can decide what becomes of one that runs:
+ * Something other than its body can also decide how a running execution ends:
  *
  *     running ── cancel ───────────────────> cancelled, once its attempt has stopped
  *     running ── its worker stops ─────────> queued: requeued if it has not started, or did not end in time

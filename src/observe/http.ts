@@ -9,7 +9,7 @@ export interface HttpReply {
   readonly body: string;
 }
 
-/** What makes the reply to a request, by path. */
+/** The handlers of requests, by path. */
 export type Routes = ReadonlyMap<string, () => HttpReply | Promise<HttpReply>>;
 
 export interface HttpServer {

@@ -7,7 +7,7 @@ import { BOUNDS_MS, type Histogram } from './histogram.js';
 import type { Routes } from './http.js';
 import { COUNTS, type Count, type TaskCounters } from './task-counters.js';
 
-/** What a scrape reads of the worker. */
+/** The values of a worker that a scrape reads. */
 export interface MetricsSource {
   readonly docket: string;
   readonly worker: string;

@@ -1,5 +1,5 @@
 /**
- * What a worker counts of each task: plain numbers, incremented where work passes anyway, and read by scrapes and the log.
+ * The counts of a worker by task: plain numbers, incremented where work passes anyway, and read by scrapes and the log.
  * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`.
  */
 import { Histogram, RecentDurations } from './histogram.js';

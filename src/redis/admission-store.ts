@@ -78,7 +78,7 @@ export async function admit(
   return results;
 }
 
-/** Returns what the requests of one group have in common: all but the execution itself and the permits it needs. */
+/** Returns the part of a request that its group shares: all but the execution itself and the permits it needs. */
 function shapeOf({ record, attempt, ttlMs, admissionStage, holdsPermits, checks }: AdmissionRequest): ScriptArgument[] {
   const shape: ScriptArgument[] = [
     attempt,
@@ -89,7 +89,7 @@ function shapeOf({ record, attempt, ttlMs, admissionStage, holdsPermits, checks 
     0,
   ];
   for (const check of checks) {
-    if (check.kind === 'permit') break; // they come last
+    if (check.kind === 'permit') break; // permits come last
     shape[CHECK_COUNT] = (shape[CHECK_COUNT] as number) + 1;
     if (check.kind === 'cooldown') shape.push('cooldown', check.key, check.windowMs);
     else if (check.kind === 'debounce') shape.push('debounce', check.key, check.settleMs);

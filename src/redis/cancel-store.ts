@@ -1,4 +1,4 @@
-/** Reads what a worker must know of cancelled executions: those it runs, and ids without a record it may still meet. */
+/** Reads the cancels that concern a worker: of executions it runs, and of ids without a record that it may meet. */
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
@@ -30,7 +30,7 @@ export async function forgetCancelled(redis: Redis, keys: Keys, ids: readonly st
   await redis.zrem(keys.cancelled, ...ids);
 }
 
-/** Returns those of these running executions that somebody has cancelled. */
+/** Returns the tokens of the given executions that somebody has cancelled. */
 export async function askedToStop(
   redis: Redis,
   keys: Keys,

@@ -1,4 +1,4 @@
-/** Starts the chains of automatic tasks, and keeps which were started, under which policy, and which were ended. */
+/** Starts the chains of automatic tasks, and records which were started, under which policy, and which were ended. */
 import type { Redis } from 'ioredis';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';

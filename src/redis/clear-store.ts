@@ -51,7 +51,7 @@ async function clearWaiting(redis: Redis, keys: Keys, watermark: Watermark): Pro
   return removed;
 }
 
-/** Removes from the schedule (`limit` is ''), or from the waiters at a limit. */
+/** Removes executions from the schedule (`limit` is ''), or from the waiters at a limit. */
 async function clearParked(redis: Redis, keys: Keys, watermark: Watermark, limit: string): Promise<number> {
   const common = [keys.prefix, watermark.generation, watermark.lastWork, limit, BATCH_ITEMS] as const;
   let removed = 0;

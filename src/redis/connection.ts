@@ -10,7 +10,7 @@ import { isDemoted } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
- * What a connection is for. This decides what happens to commands when the link breaks.
+ * The purpose of a connection. It decides the fate of commands when the link breaks.
  *
  * - `producer`: fails fast. A command that was sent but not answered is rejected at once and never sent twice.
  * - `commands`: a worker's reads and writes. Waits for ever and sends them again: they are fenced or idempotent.
@@ -154,12 +154,12 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
  * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
- * with the answer waiting to be read. Hence the second look after a setImmediate: by then, what has arrived was read.
+ * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
  */
 function watchLink(redis: Redis, patienceMs: number): void {
   redis.on('connect', () => {
     let isAsking = false;
-    let askedAt = performance.now(); // the handshake is the first question
+    let askedAt = performance.now(); // the handshake counts as the first PING
     const isOwed = () => isAsking || redis.status !== 'ready';
     const ask = async () => {
       isAsking = true;

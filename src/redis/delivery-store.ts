@@ -104,7 +104,7 @@ export async function claim(redis: Redis, keys: Keys, worker: string, claims: re
   return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
 }
 
-/** Removes the entries of executions that keep nothing. Returns those that were no longer ours. */
+/** Removes the entries of executions that keep nothing. Returns the tokens that were no longer ours. */
 export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
   const fenced = STREAMS.map(async (stream) => {
     const onStream = tokens.filter((token) => token[0] === STREAM[stream]);
@@ -142,7 +142,7 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
 }
 
 /**
- * Extends the leases of entries. Returns those that were lost. Without FORCE, XCLAIM touches only entries that are
+ * Extends the leases of entries. Returns the lost ones. Without FORCE, XCLAIM touches only entries that are
  * still pending, and a pending entry belongs to its reader: redelivery adds a new one.
  */
 export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: readonly Token[]): Promise<Token[]> {
@@ -167,11 +167,11 @@ export interface Expired {
 export interface Sweep {
   /** The lease of this worker. */
   readonly leaseMs: number;
-  /** How long other workers are kept from looking; 0 for the next page of the same sweep. */
+  /** How long other workers are kept from sweeping; 0 for the next page of the same sweep. */
   readonly pauseMs: number;
-  /** Expired leases to look for on each stream. */
+  /** The maximum number of expired leases to find on each stream. */
   readonly limit: number;
-  /** Where the look at permits goes on, '0' from the start. */
+  /** Cursor of the scan of permits; '0' starts a new scan. */
   readonly cursor: string;
 }
 

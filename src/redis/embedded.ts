@@ -1,6 +1,6 @@
 /**
  * Runs the Redis servers embedded in this process, for `memory://`. Owns the rule that a process has one server per
- * name, which lives until the process ends: what one Docket wrote, the next one in the same process finds.
+ * name, which lives until the process ends: a Docket finds what an earlier one in the same process wrote.
  *
  * The servers listen on unix sockets in a folder that only this user can enter. The folder is removed when the process
  * exits. A process that is ended by a signal it does not handle runs no more code, and leaves the folder behind.

@@ -7,7 +7,7 @@ export interface Entry {
   readonly token: Token;
   /** The key, when the execution has a record. */
   readonly record: string | null;
-  /** `null` when the entry has none, which only a foreign writer brings about. */
+  /** `null` when the entry has none, which happens only when another program wrote it. */
   readonly message: Buffer | null;
   /** Server milliseconds. */
   readonly dueMs: number;
@@ -36,7 +36,7 @@ const REROUTES = ENTRY.reroutes.charCodeAt(0);
 const ADMISSION_STAGE = ENTRY.stage.charCodeAt(0);
 const HOLDS_PERMITS = ENTRY.holdsPermits.charCodeAt(0);
 
-/** Reads an entry of the stream with this letter. Fields that this version does not know are passed over. */
+/** Reads an entry of the stream with this letter. Fields that this version does not know are skipped. */
 export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
   const token: Token = `${letter}${id.toString('latin1')}`;
   let record: string | null = null;
@@ -71,7 +71,7 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
         reroutes = Number(value);
         break;
       case ADMISSION_STAGE:
-        admissionStage = STAGE_OF_CODE.get(value.toString()) ?? 'new'; // one that is not known: no limit is skipped
+        admissionStage = STAGE_OF_CODE.get(value.toString()) ?? 'new'; // an unknown stage skips no limit
         break;
       case HOLDS_PERMITS:
         holdsPermits = true;

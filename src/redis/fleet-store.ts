@@ -1,4 +1,4 @@
-/** Lists the live workers of a docket, by what they report of themselves. */
+/** Announces the workers of a docket, lists those that live, and takes them off the list. */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { WORKER } from './schema.js';
@@ -66,7 +66,7 @@ export async function isAnnounced(redis: Redis, keys: Keys, task: string, consum
   return live.some((other) => other.consumer !== consumer && other.canClaim && other.tasks.includes(task));
 }
 
-/** Returns the workers whose heartbeats have not expired. It deletes none of the others: the next heartbeat does. */
+/** Returns the workers whose heartbeats have not expired. Deletes none of the others: the next heartbeat does. */
 export async function liveWorkers(redis: Redis, keys: Keys): Promise<LiveWorker[]> {
   const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf', 'WITHSCORES');
   const workers: Promise<LiveWorker | null>[] = [];

@@ -27,7 +27,7 @@ export interface Placed {
   readonly generation: number;
   /** Server time of the placement, in milliseconds. */
   readonly nowMs: number;
-  /** Number of replicas that had it in time. Absent when nobody asked. */
+  /** Number of replicas that had it in time. Absent without `durability`. */
   readonly replicas?: number;
 }
 
@@ -75,7 +75,7 @@ export async function schedule(
   return placed;
 }
 
-/** Places an execution under a key, whatever has the key. */
+/** Places an execution under a key, whatever holds the key. */
 export async function replace(
   redis: Redis,
   keys: Keys,
@@ -101,7 +101,7 @@ export async function canWaitForReplicas(redis: Redis): Promise<boolean> {
   }
 }
 
-/** Waits until replicas have what was written on this connection. Returns the number that had it in time. */
+/** Waits until replicas have everything that was written on this connection. Returns the number that had it in time. */
 export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs: number): Promise<number> {
   return await redis.wait(replicas, timeoutMs);
 }
@@ -120,7 +120,7 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
   return readRecord(fields, { timeUs: Number(fields.get('')), message: reply.at(-1)! });
 }
 
-/** How often listeners give a sign of life: six times in the lifetime of the marker. */
+/** The time between two renewals of the marker: six renewals fit into its lifetime. */
 export const LISTENER_RENEWAL_MS = LISTENER_TTL_MS / 6;
 
 /** Marks that somebody listens for events of this docket. */

@@ -18,7 +18,7 @@ export interface ProgressReport {
   readonly message: string | null | undefined;
 }
 
-/** Writes progress, except of executions that belong to others by now. Sending a report twice does no harm. */
+/** Writes progress, except of executions that belong to other workers by now. Sending a report twice does no harm. */
 export async function reportProgress(redis: Redis, keys: Keys, reports: readonly ProgressReport[]): Promise<void> {
   const batches: Promise<unknown>[] = [];
   for (let start = 0; start < reports.length; start += BATCH_ITEMS) {

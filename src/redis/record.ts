@@ -3,7 +3,7 @@ import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { ExecutionState } from '../core/states.js';
 import { PARKED, PROGRESS, RECORD } from './schema.js';
 
-/** What changes about an execution as it goes on. Times are server milliseconds. */
+/** The fields of an execution that change during its life. Times are server milliseconds. */
 export interface StateChange {
   readonly state: ExecutionState;
   readonly dueMs: number;
@@ -14,7 +14,7 @@ export interface StateChange {
   readonly errorLine: string | null;
 }
 
-/** What is known of an execution. */
+/** An execution as its record shows it. */
 export interface ExecutionRecord extends StateChange {
   readonly generation: number;
   readonly task: string;
@@ -29,7 +29,7 @@ export interface ExecutionRecord extends StateChange {
   readonly message: Buffer | null;
 }
 
-/** How far an execution is. */
+/** The progress of an execution. */
 export interface ProgressRecord {
   readonly current: number;
   readonly total: number;

@@ -3,7 +3,7 @@
  * in docket looks at these texts.
  */
 
-/** Whether the server answered with an error, so that the link works and the command was refused. */
+/** Tells whether the server replied with an error: the link works, and the command was refused. */
 export function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }

@@ -1,4 +1,4 @@
-/** Moves executions that are due off the schedule, and counts what is left to do. */
+/** Moves executions that are due off the schedule, and counts the executions that are left. */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 import { BATCH_ITEMS } from './schema.js';
@@ -24,7 +24,7 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
 }
 
 /**
- * Counts what is left in the whole docket: on the streams (waiting or being run) and on the schedule. Executions under
+ * Counts the executions left in the docket: on the streams (waiting or running) and on the schedule. Executions under
  * one of the keys in `except` do not count.
  */
 export async function countRemaining(

@@ -36,7 +36,7 @@ export const KEY = {
   limit: 'limit:',
   /** Hash: names of the limits that may have waiters. */
   waiting: 'waiting',
-  /** Sorted set: limits whose waiters a script left for a scheduler to serve, because it had done enough. */
+  /** Sorted set: limits whose waiters a script left to a scheduler, because it had reached its bounds. */
   wakes: 'wakes',
   /** Sorted set: attempts under one rate limit that have started or are booked, by time. */
   rate: 'rate:',
@@ -316,13 +316,13 @@ export const CHANGE = {
 
 // Limits. Redis serves nobody else while a script runs.
 
-/** Items that one script or command takes at most. */
+/** The maximum number of items that one script or command takes. */
 export const BATCH_ITEMS = 256;
 
 /** Bytes of messages after which a script ends. */
 export const BATCH_BYTES = 1024 * 1024;
 
-/** Waiters that one script moves on in vain at most. */
+/** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
@@ -332,7 +332,7 @@ export const MESSAGE_HEAD_BYTES = 1024;
 export const QUARANTINE_ENTRIES = 1_000;
 
 /**
- * Deliveries without an outcome after which an execution is a suspect: it may be what ends its threads or processes.
+ * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
  * From then on it runs alone on its thread, one per process, so that another death can be charged to it.
  */
 export const SUSPECT_AFTER = 3;
@@ -343,13 +343,13 @@ export { DEFAULT_TOTAL };
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** How long the record of an ended execution is kept when its message does not tell. */
+/** How long the record of an ended execution is kept when its message does not say. */
 export const DEFAULT_TTL_MS = 15 * 60 * 1_000;
 
 /** How long the cancel of an id without a record is remembered, for the worker that meets it. */
 export const CANCEL_REMEMBERED_MS = DAY_MS;
 
-/** How long after its time a debounce is forgotten whose winner was lost. */
+/** How long after its time a debounce whose winner was lost is forgotten. */
 export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
 
 /** How long tokens of superseded executions are kept after the last one. */
@@ -358,5 +358,5 @@ export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;
 
-/** How long a docket counts as listened to after the last sign of life from its listeners. */
+/** How long a docket counts as listened to after the last renewal of the marker. */
 export const LISTENER_TTL_MS = 30_000;

@@ -1,4 +1,4 @@
-/** Counts and names what a docket has, in bounded scripts: cheap however long the backlog is. */
+/** Counts and lists the executions of a docket in bounded scripts: cheap, however long the backlog is. */
 import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../core/errors.js';
 import { Envelope } from '../wire/envelope.js';
@@ -22,7 +22,7 @@ export interface Survey {
   readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
 }
 
-/** Counts, and names up to `count` of each. */
+/** Counts executions by where they are, and lists up to `count` of each kind. */
 export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
   const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count]);
   const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
@@ -58,7 +58,7 @@ export interface Queued {
 }
 
 /**
- * Names up to `count` of the backlog, in the order in which it will be read. Entries come with their messages, so they
+ * Lists up to `count` entries of the backlog, in the order of reading. Entries come with their messages, so they
  * are read in pages, and the list ends behind 1 MiB of them.
  */
 export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
@@ -104,7 +104,7 @@ export interface Waiting {
   readonly first: readonly { readonly where: Location; readonly limit: string }[];
 }
 
-/** Counts the waiters at all limits and names up to `count` of them, limit by limit. */
+/** Counts the waiters at all limits, and lists up to `count` of them, limit by limit. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
   const first: { where: Location; limit: string }[] = [];
   let total = 0;
@@ -168,7 +168,7 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
     return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...unrecorded };
   } catch (error) {
     if (!(error instanceof UndecodableValueError)) throw error;
-    return { key: place, task: '', attempt: 1, ...unrecorded }; // the worker that reads it will put it into quarantine
+    return { key: place, task: '', attempt: 1, ...unrecorded }; // a worker will put it into quarantine
   }
 }
 

@@ -1,9 +1,9 @@
 /**
- * Keeps a list of strikes like the one in Redis, by push: no command is sent until something changes.
+ * Keeps a copy of the list of strikes up to date by push: no command is sent until something changes.
  *
  * Owns the order by which no change is lost: subscribe, then load the hash. The load has every change before it, and
  * every change after it is published. A change that is published during the load is kept until the load is back, and
- * passed over if the load has it. Each change names the version before it, so a change that was missed is noticed with
+ * skipped if the load has it. Each change names the version before it, so a change that was missed is noticed with
  * the next one. Each (re)connect loads the list again.
  *
  * A stream of changes would add nothing: it would be a second copy of the list's end that has to be trimmed, and
@@ -26,9 +26,9 @@ export interface StrikeFollowerOptions {
   /** Receives the changes. */
   readonly subscriber: Redis;
   readonly keys: Keys;
-  /** Called when something may be struck that was not before. */
+  /** Called when something may be struck that was not struck before. */
   onStruck?(): void;
-  /** Called when the list could not be loaded or followed. It is tried again. */
+  /** Called when the list could not be loaded or followed, which is tried again. */
   onFailure?(error: Error): void;
 }
 
@@ -41,7 +41,7 @@ export class StrikeFollower {
   #isLoading = false;
   /** Whether the list that is being loaded may be older than the last (re)connect. */
   #isOutdated = false;
-  /** Changes that were published while the list is being loaded; `null` when it is not. */
+  /** Changes that were published during the present load; `null` when there is none. */
   #pending: StrikeChange[] | null = null;
 
   constructor(options: StrikeFollowerOptions) {

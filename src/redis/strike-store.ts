@@ -1,6 +1,6 @@
 /**
  * Reads and writes the list of strikes: one hash, read as a whole, with the version of the list in a field of its own.
- * The hash is all there is, so ten thousand strikes and restores leave what is still struck and that one field.
+ * Nothing else is stored: after ten thousand strikes and restores, the present strikes and that field remain.
  */
 import type { Redis } from 'ioredis';
 import { parseStrike, type Strike } from '../wire/strikes.js';
@@ -32,12 +32,12 @@ export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnaps
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
-/** Strikes, and publishes the change to all followers. Does nothing when it was struck before. */
+/** Adds a strike, and publishes the change to all followers. Does nothing when there was the same one. */
 export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
   await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.strike, field]);
 }
 
-/** Restores what was struck, and publishes the change to all followers. Returns whether it was struck. */
+/** Removes a strike, and publishes the change to all followers. Returns whether there was one. */
 export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<boolean> {
   return (await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.restore, field])) === 1;
 }

@@ -76,7 +76,7 @@ export function parseRedisUrl(url: string): RedisTarget {
 
 /**
  * Hides the secrets of a URL so that it can be shown. Works on any text, since the URLs that end up in errors are those
- * that cannot be parsed. It masks everything that could be a password, and rather too much than too little.
+ * that cannot be parsed. Masks everything that could be a password: rather too much than too little.
  *
  * @example
  * ```ts
@@ -185,7 +185,7 @@ function hostOf({ url, host }: UrlParts): string {
   if (host.startsWith('[')) {
     const address = host.slice(1, -1);
     if (isIPv6(address)) return address;
-    throw invalid(url, 'between [ and ] stands an IPv6 address');
+    throw invalid(url, 'only an IPv6 address may stand between [ and ]');
   }
   if (/^[\p{L}\p{N}_.-]+$/u.test(host)) return host;
   throw invalid(url, 'the host must be a name or an address');

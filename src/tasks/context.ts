@@ -6,7 +6,7 @@ import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
 
-/** What all code in a worker thread can use. */
+/** The context of all code in a worker thread. */
 export interface ThreadContext {
   /** The docket that the executions of this thread come from, for example to add more work. */
   readonly docket: TaskDocket;

@@ -39,7 +39,7 @@ export function nextRun(
   return { atMs: nextCronMs(policy.expression, policy.timezone, Math.max(nowMs, run.dueMs)) };
 }
 
-/** Returns what decides on the times of a task as stable text. A deploy that changes it retimes the pending run. */
+/** Returns the timing of a policy as stable text. A deploy that changes it retimes the pending run. */
 export function fingerprintOf(policy: PerpetualData): string {
   return policy.kind === 'cron' ? `cron ${policy.expression} ${policy.timezone}` : `every ${policy.everyMs}`;
 }

@@ -1,5 +1,5 @@
 /**
- * One attempt and everything that belongs to it. Owns the answer to whether it must stop, and why. An attempt is
+ * One attempt and everything that belongs to it. Owns the decision whether it must stop, and why. An attempt is
  * created for every execution, so all its expensive parts are created on first use.
  */
 
@@ -79,7 +79,7 @@ export class Attempt {
     return this.#progress?.end();
   }
 
-  /** What the body requests for the next run; `null` when the task is not perpetual. */
+  /** The requests of the body for the next run; `null` when the task is not perpetual. */
   get nextRun(): NextRunRequest | null {
     const { perpetual } = this.task.policies;
     if (!perpetual) return null;
@@ -87,7 +87,7 @@ export class Attempt {
     return this.#nextRun;
   }
 
-  /** What the body has changed about the next run; `null` when it has changed nothing. */
+  /** The changes of the body to the next run; `null` when there are none. */
   get nextRunOverride(): NextRunOverride | null {
     return this.#nextRun ? this.#nextRun.override : null;
   }

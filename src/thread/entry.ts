@@ -75,7 +75,7 @@ function bootFailed(error: unknown): Booted<Manifest> {
 }
 
 /**
- * Looks for cancelled attempts whenever the coordinator asks (see ASKED in `protocol.ts`). It takes 37 us from the
+ * Looks for attempts to stop whenever the coordinator asks (see ASKED in `protocol.ts`). It takes 37 us from the
  * coordinator's store to the abort of a signal, and no message is needed.
  */
 async function attendForever(executor: Executor, attention: Int32Array): Promise<never> {

@@ -82,7 +82,7 @@ export class Executor {
     for (const chunk of this.#chunks) this.#report(chunk);
   }
 
-  /** Looks which attempts must stop, and aborts their signals. */
+  /** Finds the attempts that must stop, and aborts their signals. */
   attend(): void {
     for (const attempt of this.#running) attempt.abortIfStopped();
   }

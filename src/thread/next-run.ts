@@ -1,4 +1,4 @@
-/** Collects what the body of a perpetual task requests for its next run, until the attempt ends. */
+/** Collects the requests of a perpetual task's body for its next run, until the attempt ends. */
 
 import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
@@ -46,7 +46,7 @@ export class NextRunRequest {
     };
   }
 
-  /** What differs from the policy; `null` when the body requested nothing, and the policy alone decides. */
+  /** The deviations from the policy; `null` when the body requested none, so that the policy alone decides. */
   get override(): NextRunOverride | null {
     if (this.#isEnded) return { isEnded: true };
     if (this.#everyMs === undefined && this.#due === undefined && this.#args === undefined) return null;

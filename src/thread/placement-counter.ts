@@ -1,5 +1,5 @@
 /**
- * Counts what the tasks of this thread add through `ctx.docket`, and reports it at most every 100 ms in one message.
+ * Counts the executions that this thread's tasks add through `ctx.docket`, and reports at most once every 100 ms.
  */
 import type { PlacementCounts } from '../channel/protocol.js';
 import type { CountedPlacement } from '../core/states.js';

@@ -1,7 +1,7 @@
-/** Makes one thing of all styles of factories: a value, and the function that cleans it up. */
+/** Reduces all styles of factories to one form: a value, and the function that cleans it up. */
 import { types } from 'node:util';
 
-/** What a factory has made. */
+/** The product of a factory. */
 export interface Provision {
   readonly value: unknown;
   /** `null` when there is nothing to clean up. */

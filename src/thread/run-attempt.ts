@@ -20,7 +20,7 @@ import { failureOf, lineOf } from './failure.js';
 import { Resolution } from './resolution.js';
 import type { SharedInstances } from './shared-instances.js';
 
-/** What every attempt on a thread uses. */
+/** The services that all attempts on a thread use. */
 export interface AttemptServices {
   /** Dependencies of the worker, outermost first. */
   readonly uses: readonly NamedDependency[];

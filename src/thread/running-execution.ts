@@ -1,6 +1,6 @@
 /**
- * `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has
- * the rest.
+ * `ctx.execution`: the handle of the execution that runs here. It starts with the data of the attempt and reads the
+ * rest from the docket.
  */
 
 import type { ChunkItem } from '../channel/protocol.js';
@@ -15,7 +15,7 @@ import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
 import type { ThreadScope } from './scope.js';
 
-/** What the handle needs of the attempt that runs. */
+/** The members of the running attempt that the handle needs. */
 export interface RunningAttempt {
   readonly key: string;
   readonly item: ChunkItem;

@@ -1,4 +1,4 @@
-/** What all attempts on one thread share: the slot table, the thread's own docket, and the ways to the coordinator. */
+/** The scope of a thread, which its attempts share: the slot table, a docket, and the channels to the coordinator. */
 
 import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
@@ -29,7 +29,7 @@ export interface ThreadScope {
   report(message: ProgressMessage): void;
 }
 
-/** Sends to the coordinator what comes up while attempts run. */
+/** Sends reports to the coordinator while attempts run. */
 export interface Reports {
   log(line: LogLine): void;
   progress(message: ProgressMessage): void;
@@ -48,7 +48,7 @@ export class Scope implements ThreadScope {
   #docket: Docket | undefined;
   #placements: PlacementCounter | undefined;
 
-  /** @param errors - classes that results read through `ctx.docket` revive */
+  /** @param errors - error classes that are revived in results read through `ctx.docket` */
   constructor(config: ThreadConfig, slots: SlotTable, reports: Reports, errors: readonly ErrorClass[] = []) {
     this.#config = config;
     this.#errors = errors;

@@ -40,7 +40,7 @@ export class SharedInstances {
   }
 
   /**
-   * Cleans up all instances, the last one first, also those that are just being created. Logs failures; never rejects.
+   * Cleans up all instances, the last one first, including those still being created. Logs failures; never rejects.
    */
   async dispose(logger: Logger): Promise<void> {
     await Promise.allSettled(this.#instances.values());

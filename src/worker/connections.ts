@@ -14,10 +14,10 @@ export interface Connections {
 }
 
 /**
- * Opens all three, or none. Once open they outlive any outage.
+ * Opens all three, or none. Once open, they survive any outage.
  *
  * @param onUnavailable - called with each failed attempt to connect, and each broken link
- * @throws RedisUnavailableError when the server cannot be reached: an outage at the start is more likely a typing error
+ * @throws RedisUnavailableError when the server cannot be reached: at the start a wrong URL is likelier than an outage
  */
 export async function openConnections(
   { url }: DocketSettings,

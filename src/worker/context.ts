@@ -5,7 +5,7 @@ import type { Keys } from '../redis/keys.js';
 import type { ServerClock } from './fleet/server-clock.js';
 import type { WorkerLogger } from './options.js';
 
-/** Each part picks from this what it needs. */
+/** Each part picks the members it needs. */
 export interface WorkerContext {
   /** For every command that does not block. */
   readonly redis: Redis;
@@ -21,6 +21,6 @@ export interface WorkerContext {
   readonly leaseMs: number;
   readonly clock: ServerClock;
   readonly logger: WorkerLogger;
-  /** Counts what becomes of executions; `null` when nobody reads that. */
+  /** Counts how executions end; `null` when nothing reads the counts. */
   readonly counters: TaskCounters | null;
 }

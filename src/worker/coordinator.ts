@@ -35,7 +35,7 @@ import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
-/** The pause before each check whether anything remains in the docket: the first, and the longest. */
+/** The first and the longest pause before a check whether anything remains in the docket. */
 const FIRST_CHECK_MS = 10;
 const LONGEST_CHECK_MS = 500;
 
@@ -45,9 +45,9 @@ export interface CoordinatorOptions {
   readonly connections: Connections;
   readonly logger: WorkerLogger;
   readonly attemptBudget: AttemptBudget;
-  /** `null` when nobody reads what is counted. */
+  /** `null` when nothing reads the counts. */
   readonly counters: TaskCounters | null;
-  /** Called when threads cannot be started any more. */
+  /** Called when threads can no longer be started. */
   onBroken(error: Error): void;
 }
 
@@ -141,13 +141,13 @@ export class Coordinator {
   }
 
   /**
-   * Starts the threads and learns what must not run, then starts everything else. Resolves early when `signal` aborts.
+   * Starts the threads and the guards, then everything else. Resolves early when `signal` aborts.
    * @throws the error of a task module that fails to load
    */
   async start(signal: AbortSignal): Promise<void> {
     const { redis, keys } = this.#context;
     const starting = Promise.all([this.#supervisor.start(), ensureGroups(redis, keys), this.#services.startGuards()]);
-    starting.catch(() => undefined); // a worker that is told to stop does not wait for it
+    starting.catch(() => undefined); // a worker that is told to stop does not await it
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
@@ -158,7 +158,7 @@ export class Coordinator {
     this.#logReady(manifest);
   }
 
-  /** Stops taking work, ends what runs or gives it back, and ends the threads. See `drain.ts`. */
+  /** Stops taking work, finishes or requeues what it has, and ends the threads. See `drain.ts`. */
   async drain(): Promise<void> {
     const { settings, logger } = this.#options;
     const { name, drainTimeoutMs, abortGraceMs } = settings;
@@ -167,7 +167,7 @@ export class Coordinator {
     this.#state = 'draining';
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
-      logger.info(fields, `worker ${name} stops: it takes no more, and ends what runs`);
+      logger.info(fields, `worker ${name} is stopping: it finishes what it has`);
     }
     await drain({
       services: this.#services,
@@ -186,7 +186,7 @@ export class Coordinator {
 
   /**
    * Resolves when nothing remains in the whole docket, on any worker, except under the keys that this worker may run no
-   * more. Checks twice, because an answer is true for a moment only.
+   * more. Checks twice, because each answer holds for one moment only.
    */
   async finished(signal: AbortSignal): Promise<void> {
     let emptyChecks = 0;
@@ -198,7 +198,7 @@ export class Coordinator {
     }
   }
 
-  /** Says why the worker takes no work at the moment; `null` when it does. */
+  /** Returns why the worker takes no work at the moment; `null` when it takes work. */
   notReadyBecause(): string | null {
     return this.#readiness.notReadyBecause();
   }
@@ -218,7 +218,7 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts what waits in the whole docket. */
+  /** Counts the queued and the scheduled executions of the whole docket. */
   async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
     const { redis, keys } = this.#context;
     return await survey(redis, keys, 0);
@@ -236,7 +236,7 @@ export class Coordinator {
   async #leave(): Promise<void> {
     const { redis, keys, consumer, logger } = this.#context;
     await leave(redis, keys, consumer).catch((error) =>
-      logger.warn({ error: String(error) }, 'could not sign off: the worker is listed until its heartbeat expires'),
+      logger.warn({ error: String(error) }, 'leaving failed: the worker is listed until its heartbeat expires'),
     );
   }
 
@@ -248,7 +248,7 @@ export class Coordinator {
     for (const task of tasks) {
       logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
     }
-    if (fallback) logger.info({}, `fallback, for tasks of other names: ${describePolicies(fallback)}`);
+    if (fallback) logger.info({}, `fallback for all other tasks: ${describePolicies(fallback)}`);
   }
 }
 

@@ -9,7 +9,7 @@ import type { Logger } from '../tasks/context.js';
 import type { TaskPolicies } from '../tasks/policies.js';
 import { Envelope } from '../wire/envelope.js';
 
-/** Reads like its entry, which it keeps instead of a copy of each field. */
+/** An entry with its envelope and policies. Its getters read the entry, so that no field is copied. */
 export class Delivery implements Omit<Entry, 'message'> {
   constructor(
     /** What was read from the stream. */
@@ -65,7 +65,7 @@ export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolic
 
 const NO_MESSAGE = Buffer.alloc(0);
 
-/** Whether it must run alone on its thread, as the only suspect of its process, so that a death can be charged to it. */
+/** Whether it must run alone on its thread, as the only suspect of its worker, so that a death can be charged to it. */
 export function isSuspect(delivery: Delivery): boolean {
   return delivery.deliveries >= SUSPECT_AFTER;
 }
@@ -76,8 +76,8 @@ export function keyOf({ record, envelope, token }: Delivery): string {
 }
 
 /**
- * Returns the place in line for a permit of an execution without a record: its due time in microseconds, which compares
- * with the generations of those that have one. Within a millisecond the order on the stream decides.
+ * Returns the ticket of an execution without a record: its due time in microseconds, which can be compared with the
+ * generations of executions that have a record. Within a millisecond, the order on the stream decides.
  */
 export function ticketOf({ token, dueMs }: Delivery): number {
   const order = Number(token.slice(token.indexOf('-') + 1));

@@ -1,8 +1,8 @@
 /**
- * The orderly end of a worker, in which nothing is lost and nobody is charged for it.
+ * The orderly end of a worker: nothing is lost, and no execution is charged.
  *
- * Owns the order of its steps, and the deadline: the drain takes `drainTimeoutMs` at most, whatever the tasks do and
- * whether Redis answers or not. Commands wait for a Redis that is away; the drain does not, and what it leaves behind is
+ * Owns the order of its steps, and the deadline: the drain takes at most `drainTimeoutMs`, whatever the tasks do and
+ * whether Redis answers or not. Commands wait while Redis is unreachable. The drain does not, and what it leaves is
  * redelivered.
  */
 import { monotonicMs } from '../core/clock.js';
@@ -15,7 +15,7 @@ import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
 
-/** Milliseconds that the last commands have, even when the deadline has passed. */
+/** Milliseconds for the last commands, even after the deadline. */
 const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
@@ -25,12 +25,12 @@ export interface DrainOptions {
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle'>;
   readonly drainTimeoutMs: number;
-  /** Milliseconds that a run has to end by itself after it was told to stop; part of the drain timeout. */
+  /** Milliseconds in which an attempt can end by itself after it was told to stop. Part of the drain timeout. */
   readonly abortGraceMs: number;
   readonly logger: Logger;
-  /** Gives deliveries that have not started back to Redis. */
+  /** Requeues deliveries that have not started. */
   requeueUnstarted(deliveries: readonly Delivery[]): void;
-  /** Takes this worker off the list of those that live. */
+  /** Takes this worker off the list of live workers. */
   leave(): Promise<void>;
 }
 
@@ -65,17 +65,17 @@ async function waitForRuns({ dispatcher, abortGraceMs }: DrainOptions, deadlineM
 
 async function interruptRuns({ dispatcher, logger }: DrainOptions, deadlineMs: number): Promise<void> {
   if (dispatcher.size === 0) return;
-  logger.warn({ running: dispatcher.size }, 'the drain timeout is near: what still runs is told to stop');
+  logger.warn({ running: dispatcher.size }, 'the drain timeout is near: running attempts are told to stop');
   dispatcher.interruptAll();
   await dispatcher.waitUntilEmpty(deadlineMs - monotonicMs());
 }
 
-/** Runs that are still on the threads are requeued uncharged, because they are not to blame. */
+/** Attempts that are still on the threads are requeued uncharged, because they are not to blame. */
 async function endThreads({ supervisor, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
   await supervisor.stop(Math.max(0, Math.min(abortGraceMs, deadlineMs - monotonicMs())));
 }
 
-/** Requeues what was shipped to a thread that was ended before it began. */
+/** Requeues shipments that had not begun when their thread was ended. */
 function requeueRevoked({ dispatcher, requeueUnstarted }: DrainOptions): void {
   requeueUnstarted(dispatcher.revokeUnstarted());
 }

@@ -1,4 +1,4 @@
-/** The options of a worker: what they mean, their defaults, which the command line reads from here, and their checks. */
+/** The options of a worker: their meaning, their checks, and their defaults, which the command line uses too. */
 import { availableParallelism, hostname } from 'node:os';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
@@ -40,7 +40,7 @@ export interface WorkerOptions {
   concurrency?: number;
   /**
    * The lease: how long a worker may be silent before its executions are given to others, 100 ms or more. The worker renews
-   * it every third of it, from a thread that runs no tasks, so tasks may take much longer. A shorter lease finds a lost
+   * it after each third, from a thread that runs no tasks, so tasks may take much longer. A shorter lease finds a lost
    * worker sooner; a longer one forgives longer outages.
    * @default '30s'
    */
@@ -52,12 +52,12 @@ export interface WorkerOptions {
   reconnectionDelay?: Duration;
   /**
    * The longest blocking read, 1 ms or more. An idle worker sends about one command in this time. It bounds how late a
-   * worker notices that it should stop where the server cannot cut a read short.
+   * worker notices that it should stop, on a server that cannot cut a read short.
    * @default '1s'
    */
   minimumCheckInterval?: Duration;
   /**
-   * The longest sleep of the scheduler, 1 ms or more. It is woken for whatever is due earlier, so this is only a safety net
+   * The longest sleep of the scheduler, 1 ms or more. It is woken for earlier executions, so this is only a safety net
    * for a lost wake-up.
    * @default '2s'
    */
@@ -74,7 +74,7 @@ export interface WorkerOptions {
    */
   drainTimeout?: Duration;
   /**
-   * How long a task that was told to stop has before its thread is ended.
+   * How long a task may take to stop when it is told to, before its thread is ended.
    * @default '1s'
    */
   abortGrace?: Duration;
@@ -85,13 +85,13 @@ export interface WorkerOptions {
   maxDeliveries?: number;
   /**
    * The number of executions that a thread runs before it is replaced, for tasks that leak memory. Such a thread takes no
-   * more, finishes what it has, disposes what its executions share, and is ended. Has no effect with `threads: 0`.
+   * more, finishes what it has, disposes of its shared dependencies, and is ended. Has no effect with `threads: 0`.
    * @default no bound
    */
   maxTasksPerThread?: number;
   /**
    * Memory for the objects of one thread, in MB, 16 or more. A thread that needs more is ended and replaced, which counts as
-   * a death of the thread for what it ran. Buffers are not included.
+   * a death of the thread for its executions. Buffers are not included.
    * @default what Node gives a thread
    */
   maxThreadMemory?: number;
@@ -114,7 +114,7 @@ export interface WorkerOptions {
   httpHost?: string;
   /**
    * Where log lines go; any pino logger fits. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
-   * nobody reads that.
+   * nobody reads that level.
    * @default warnings and errors as JSON on stderr
    */
   logger?: WorkerLogger;
@@ -125,7 +125,7 @@ export interface WorkerLogger extends Logger {
   isLevelEnabled?(level: string): boolean;
 }
 
-/** Whether lines of this level are read, as far as the logger says. */
+/** Tells whether anybody reads lines of this level, as far as the logger knows. */
 export function isRead(logger: WorkerLogger, level: 'debug' | 'info'): boolean {
   return logger.isLevelEnabled?.(level) ?? true;
 }

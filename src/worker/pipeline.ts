@@ -1,5 +1,5 @@
 /**
- * The route of an execution through this worker. The stages stand below in the order in which it meets them:
+ * The route of an execution through this worker, step by step:
  *
  *                      ┌─ lean ────────────────────────┐
  *   read ──> classify ─┼─ recorded ─> claim (Claimer) ─┼─> may it run? ──> dispatch ──> outcome ──> settle
@@ -7,12 +7,12 @@
  *                      │                                        │                                    ^
  *                      └─ it must not run, or not here ─────────┴────────────────────────────────────┘
  *
- * In the code: `#accept` classifies what was read, `#start` decides what may run, and `#dispatcherEvents` takes what comes
- * back. Owns two rules:
+ * In the code: `#accept` classifies the entries that were read, `#start` decides which deliveries may run, and
+ * `#dispatcherEvents` handles the outcomes. Owns two rules:
  *
- * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on their answers.
- * - From its read until its settlement is confirmed, a delivery is always in the hands of some part, because each part
- *   hands it to the next within one turn of the event loop. `held` lists them all, so none is left without a lease.
+ * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
+ * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
+ *   passes it on within one turn of the event loop. `held` lists all deliveries, so each of them keeps its lease.
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
@@ -36,15 +36,15 @@ import { Settler } from './settle/settler.js';
 import type { Thread } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
-/** How long a suspect waits while another one runs here. */
+/** How long a suspect is requeued for while another suspect runs in this worker. */
 const SUSPECT_DELAY_MS = 1_000;
-/** How long an execution that this worker may run no more waits until it is read again, perhaps by another worker. */
+/** How long an execution is requeued for when `runAtMost` lets this worker run its key no more. */
 const OVER_BUDGET_DELAY_MS = 1_000;
 
 export interface PipelineOptions {
   readonly settings: WorkerSettings;
   readonly attemptBudget: AttemptBudget;
-  /** Whether the worker is draining: a thread that is lost then was ended by the worker. */
+  /** Whether the worker is draining. A thread that ends during the drain was ended by the worker. */
   isDraining(): boolean;
   /** Ends a thread that has run as many executions as it may. */
   retireThread(thread: Thread): void;
@@ -62,7 +62,7 @@ export class Pipeline implements Criteria, StartCriteria {
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
-  /** What the threads can run; set before anything is read. */
+  /** The tasks that the threads can run. Set before anything is read. */
   catalog = new Catalog({ tasks: [], fallback: null });
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
@@ -127,7 +127,7 @@ export class Pipeline implements Criteria, StartCriteria {
     yield* this.settler.deliveries();
   }
 
-  /** Read: does with each entry what its class asks for. An attempt is counted here, when only its claim is left. */
+  /** After the read: handles each entry by its class. Counts its attempt just before the claim. */
   #accept(entries: readonly Entry[]): void {
     const lean: Delivery[] = [];
     const recorded: Delivery[] = [];
@@ -169,7 +169,7 @@ export class Pipeline implements Criteria, StartCriteria {
     this.claimer.admit(limited);
   }
 
-  /** Claimed, or lean: dispatches what may run, and settles the rest. */
+  /** After the claim, or for lean executions: dispatches those that may run, and settles the others. */
   #start(deliveries: readonly Delivery[]): void {
     const { counters } = this.#context;
     const startable: Delivery[] = [];
@@ -196,7 +196,7 @@ export class Pipeline implements Criteria, StartCriteria {
     this.dispatcher.add(startable);
   }
 
-  /** Dispatched: settles what comes back from the dispatcher, or requeues it. */
+  /** After the dispatch: settles or requeues the deliveries that come back from the dispatcher. */
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => this.settler.settle(delivery, outcome),
@@ -217,7 +217,7 @@ export class Pipeline implements Criteria, StartCriteria {
     };
   }
 
-  /** Gives deliveries that have not started back to Redis. Their attempts do not count. */
+  /** Requeues deliveries that have not started. Their attempts do not count. */
   requeueUnstarted(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       this.attemptBudget.refund(delivery);
@@ -227,18 +227,18 @@ export class Pipeline implements Criteria, StartCriteria {
 
   #requeueOverBudget(delivery: Delivery): void {
     const { logger } = this.#context;
-    logDelivery(logger, 'debug', delivery, 'is left to other workers: it was run here as often as was asked for');
+    logDelivery(logger, 'debug', delivery, 'is left to other workers: this worker has run its key as often as it may');
     this.settler.requeue(delivery, { delayMs: OVER_BUDGET_DELAY_MS, isAdmitted: false });
   }
 
   #settleThreadLost(delivery: Delivery, wasAlone: boolean): void {
     if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone);
     const { logger } = this.#context;
-    logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it goes back uncharged');
+    logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
     this.settler.requeue(delivery);
   }
 
-  /** Its thread was ended because of it. */
+  /** Settles an execution because of which its thread was ended. */
   #settleThreadEnded(delivery: Delivery, reason: 'timeout' | StopReason): void {
     switch (reason) {
       case 'timeout':
@@ -257,7 +257,7 @@ export class Pipeline implements Criteria, StartCriteria {
     const { token, record, message } = entry;
     logger.error({ token, reason }, 'a message that cannot be read was put into quarantine');
     quarantine(redis, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((error) =>
-      logger.error({ error: String(error) }, 'the quarantine failed: the message comes back when its lease ends'),
+      logger.error({ error: String(error) }, 'the quarantine failed: the message is redelivered when its lease ends'),
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Says whether a worker takes work: to a probe with the reason, and to the fleet with each heartbeat. Owns that both go by
- * the same rule.
+ * Tells probes (with the reason) and the fleet (in heartbeats) whether a worker takes work. Owns the rule, which is
+ * the same for both.
  */
 import { assertNever } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
@@ -10,7 +10,7 @@ import type { Heartbeat } from './fleet/heartbeat.js';
 import type { WorkerSettings } from './options.js';
 import type { Pipeline } from './pipeline.js';
 
-/** How much longer than its longest block a read may take before the worker is no longer listed. */
+/** How much longer than its block time a read may take before the worker is no longer listed. */
 const READ_MARGIN_MS = 1_000;
 
 export type WorkerState = 'starting' | 'ready' | 'draining';
@@ -31,7 +31,7 @@ export class Readiness {
     this.#options = options;
   }
 
-  /** Says why the worker takes no work at the moment; `null` when it does. */
+  /** Returns why the worker takes no work at the moment; `null` when it takes work. */
   notReadyBecause(): string | null {
     const state = this.#options.state();
     switch (state) {
@@ -46,7 +46,7 @@ export class Readiness {
     }
   }
 
-  /** Returns what a heartbeat says of this worker. */
+  /** Returns the content of the next heartbeat. */
   report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#options.settings;
     const { catalog, dispatcher } = this.#options.pipeline;
@@ -58,7 +58,7 @@ export class Readiness {
     const { heartbeatIntervalMs, supervisor, heartbeat, pipeline } = this.#options;
     if (supervisor.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
     const nowMs = monotonicMs();
-    // Asked too, because a worker whose threads have enough does not read, and would not notice an outage by reading.
+    // The heartbeat is checked too: a worker whose threads are full does not read, so no read would show an outage.
     const silentMs = nowMs - heartbeat.lastAnswerMs;
     if (heartbeat.lastAnswerMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
       return `Redis has answered no heartbeat for ${(silentMs / 1_000).toFixed(1)} s`;
@@ -68,7 +68,7 @@ export class Readiness {
     return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
   }
 
-  /** Whether the intake reads, or the threads have all they can run. Otherwise something holds it up, or it was stopped. */
+  /** Whether the intake reads, or the threads have all they can run. Otherwise the intake is stalled or stopped. */
   #canClaim(): boolean {
     const { heartbeatIntervalMs, settings, pipeline } = this.#options;
     const patienceMs = Math.max(2 * heartbeatIntervalMs, settings.longestReadMs + READ_MARGIN_MS);

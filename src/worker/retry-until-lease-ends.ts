@@ -1,6 +1,6 @@
 /**
  * Repeats a write about deliveries until it succeeds or their lease would be over. From then on the executions may belong
- * to another worker, which runs them again; what this worker still sends is fenced off. Only writes that may be repeated
+ * to another worker, which runs them again, and late writes from here are fenced off. Only writes that may be repeated
  * belong here: an answer can be lost after the write was done.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,11 +14,11 @@ export interface RetryOptions {
   readonly pauseMs: number;
   /** Whether another attempt makes sense; asked after each failure. */
   canRetry(): boolean;
-  /** Called before each further attempt, with what the last one failed with. */
+  /** Called before each further attempt, with the error of the last one. */
   onRetry(error: unknown): void;
 }
 
-/** @throws what the last attempt threw */
+/** @throws the error of the last attempt */
 export async function retryUntilLeaseEnds<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const giveUpMs = monotonicMs() + options.leaseMs;
   for (;;) {

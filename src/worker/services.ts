@@ -9,21 +9,21 @@
  */
 import type { Service } from '../core/service.js';
 
-/** A service that must know something before anything is read. */
+/** A service that must be ready before anything is read. */
 export interface Guard extends Service {
-  /** Resolves when it knows that; need not when it is stopped before. */
+  /** Resolves when the service is ready. May stay pending when the service is stopped first. */
   readonly ready: Promise<void>;
 }
 
-/** Each list in the order in which it starts. */
+/** The services, list by list in the order in which they start. */
 export interface ServiceLists {
-  /** Know what must not run. */
+  /** Services that know what must not run. */
   readonly guards: readonly Guard[];
-  /** Look after the deliveries that are here. */
+  /** Services that look after the deliveries of this worker. */
   readonly keepers: readonly Service[];
-  /** Bring in work. */
+  /** Services that bring in work. */
   readonly suppliers: readonly Service[];
-  /** Says that this worker takes work. */
+  /** The service that announces that this worker takes work. */
   readonly heartbeat: Service;
 }
 
@@ -41,7 +41,7 @@ export class Services {
     await Promise.all(guards.map((guard) => guard.ready));
   }
 
-  /** Starts the others, once the guards are ready. */
+  /** Starts the other services, once the guards are ready. */
   start(): void {
     const { keepers, suppliers, heartbeat } = this.#lists;
     for (const keeper of keepers) keeper.start();
@@ -54,7 +54,7 @@ export class Services {
     await Promise.all(this.#lists.suppliers.map((supplier) => supplier.stop()));
   }
 
-  /** Stops the others, once nothing is left here. */
+  /** Stops the other services, once no delivery is left in this worker. */
   async stop(): Promise<void> {
     const { guards, keepers, heartbeat } = this.#lists;
     await Promise.all([heartbeat, ...keepers, ...guards].map((service) => service.stop()));

@@ -20,7 +20,7 @@ export interface ThreadStartOptions {
 /**
  * Starts a thread for the lane; with `threads: 0` it is the coordinator's own.
  *
- * @param signal - gives the start up when it aborts before the tasks are loaded; the promise then rejects
+ * @param signal - when it aborts before the tasks are loaded, the start is given up and the promise rejects
  */
 export function startThread(lane: Lane, signal: AbortSignal, options: ThreadStartOptions): Promise<Thread> {
   const { threads, tasks, fallback, maxThreadMemoryMb } = options.settings;

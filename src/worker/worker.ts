@@ -70,10 +70,10 @@ export class Worker {
   }
 
   /**
-   * Runs as `runUntilFinished` does, but runs each of the given keys a limited number of times: for a perpetual task, say,
-   * which would go on for ever. Every attempt that this worker claims counts, retries too. After that, executions under such
-   * a key are left to other workers: this worker reads them and puts them back about once a second, and does not wait for
-   * them. They are still scheduled or queued when this resolves; `docket.cancel(key)` ends them.
+   * Runs as `runUntilFinished` does, but runs each of the given keys a limited number of times, for example for a
+   * perpetual task that would never end. Every attempt that this worker claims counts, retries included. After that,
+   * executions under such a key are left to other workers: this worker requeues them about once a second and does not
+   * wait for them. They are still scheduled or queued when this resolves; `docket.cancel(key)` ends them.
    *
    * @example
    * ```ts
@@ -94,12 +94,12 @@ export class Worker {
   }
 
   /**
-   * Stops taking work, finishes or gives back what it has within `drainTimeout`, and ends all threads. Resolves when that
-   * is done. Idempotent.
+   * Stops taking work, finishes its executions or requeues them within `drainTimeout`, and ends all threads. Resolves
+   * when all of that is done. Idempotent.
    */
   async close(): Promise<void> {
     this.#stopping.abort();
-    await this.#running?.catch(() => undefined); // the caller that started it gets the error
+    await this.#running?.catch(() => undefined); // the caller of runForever() and the like gets the error
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,7 +119,7 @@ export class Worker {
     await this.#running.finally(() => signal?.removeEventListener('abort', stop));
   }
 
-  /** Serves the monitoring ports around everything else. */
+  /** Opens the monitoring ports, runs the worker, and closes the ports. */
   async #run(finished: Finished, attemptBudget: AttemptBudget): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     const { name: docket, url } = this.#docketSettings;
@@ -184,17 +184,17 @@ export class Worker {
       await coordinator.start(signal);
       await Promise.race([finished(coordinator, signal), aborted(signal)]);
     } finally {
-      this.#stopping.abort(); // also ends what `finished` still waits for
+      this.#stopping.abort(); // also ends the wait in `finished`
       await coordinator.drain();
     }
     if (broken) throw broken;
   }
 }
 
-/** Resolves when the worker has done what it was started for. */
+/** Resolves when the worker has reached the end that its `run...` method asked for. */
 type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;
 
-/** The one run of a worker. */
+/** The parts that exist while the worker runs. */
 interface Session {
   readonly finished: Finished;
   readonly attemptBudget: AttemptBudget;

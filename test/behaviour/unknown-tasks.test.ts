@@ -55,7 +55,7 @@ function expectAbout({ inMs }: Parked, ms: number): void {
 }
 
 const warnings = ({ lines }: Running) =>
-  lines.filter(({ message }) => message.includes('is put back')).map((line) => line.message);
+  lines.filter(({ message }) => message.includes('is rerouted')).map((line) => line.message);
 
 describeWithoutThreads('an unknown task', (url, threads) => {
   describe.each(KEPT)('executionTtl $executionTtl', (options) => {
@@ -73,7 +73,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
         await letPass(fleet);
       }
       await putBack(fleet, 4, 2);
-      expect(warnings(ignorant)[0]).toBe('counted is put back for 10 s: no such task is loaded here');
+      expect(warnings(ignorant)[0]).toBe('counted is rerouted for 10 s: no such task is loaded here');
       expect(warnings(ignorant)).toHaveLength(8);
 
       await ignorant.stop();
@@ -113,7 +113,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
         const [one] = await parked(fleet);
         return one && one.inMs > 0 && one.inMs <= 1_000; // it comes back every second
       });
-      expect(warnings(ignorant)[0]).toBe('counted is put back for 1 s: no such task is loaded here');
+      expect(warnings(ignorant)[0]).toBe('counted is rerouted for 1 s: no such task is loaded here');
       await ignorant.stop();
       await fleet.release();
       await waitFor(async () => (await fleet.counts()).k === 1);
@@ -194,8 +194,8 @@ describeWithoutThreads('a message of a newer version', (url, threads) => {
       if (times === 1) await letPass(fleet);
     }
     expect(warnings(running)).toEqual([
-      'echo is put back for 10 s: its message is of a newer version (2)',
-      'echo is put back for 20 s: its message is of a newer version (2)',
+      'echo is rerouted for 10 s: its message is of a newer version (2)',
+      'echo is rerouted for 20 s: its message is of a newer version (2)',
     ]);
     expect(await redis.exists(key('quarantine'))).toBe(0);
     await redis.hset(key('run:k'), 'm', message);

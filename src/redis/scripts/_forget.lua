@@ -1,4 +1,4 @@
--- Gives back what an execution that has not started has of its limits, apart from permits: its place as the winner of a
+-- Gives back the claims of an unstarted execution on its limits, apart from permits: its place as the winner of a
 -- debounce, and its booking at a rate limit. `placed` is its generation, or its due time without a record.
 local function forget_limits(member, placed, debounce, booking)
   if debounce then

@@ -2,7 +2,7 @@
 -- took them (its token and its needs). Each limit has a sorted set of its waiters, members by their tickets, and a hash
 -- has the names of the limits that may have any. Needs are text, `<name> <max> <name> <max> ...`, sorted by name.
 --
--- A permit belongs to the entry that stands for its execution. Whoever removes the entry releases its permits, so the
+-- A permit belongs to the entry that stands for its execution. Whatever removes the entry releases its permits, so the
 -- lease of the entry is the lease of its permits: a worker that has lost one has lost the other. An execution takes all
 -- of its permits or none. A waiter holds nothing, so nothing can deadlock. It waits at the first limit that is full,
 -- the lowest ticket first, and a permit that is released goes to the head of the line at once.
@@ -14,7 +14,7 @@ local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
 
--- What this script may still do for waiters, as moves in vain and as bytes. The rest is left to a scheduler.
+-- How much this script may still do for waiters, in moves in vain and in bytes. The rest is left to a scheduler.
 local vain_wakes_left, wake_bytes_left = VAIN_WAKES, BATCH_BYTES
 
 local parsed = {}
@@ -83,7 +83,7 @@ local function write_permits()
 end
 
 -- Returns the limit at which an execution with this ticket has to wait, or nil when there is room for it everywhere.
--- Nobody passes a waiter with a lower ticket.
+-- No execution passes a waiter with a lower ticket.
 local function full_limit(needs, ticket)
   local list = pairs_of(needs)
   for i = 1, #list, 2 do
@@ -145,7 +145,7 @@ local function serve_waiters(name)
   end
 end
 
--- Returns what an entry holds, as needs, or nil when it holds nothing.
+-- Returns the permits that an entry holds, as needs, or nil when it holds none.
 local function permits_of(token)
   return redis.call('EXISTS', permits) == 1 and redis.call('HGET', permits, token) or nil
 end

@@ -2,7 +2,7 @@
 -- cannot count twice.
 
 -- Writes the progress of an execution and publishes it. `old` has generation, counted, added, total and message as they
--- are in the record; what is nil of the arguments behind it stays so. Returns current, total, time and message as they
+-- are in the record. A nil among the other arguments changes nothing. Returns current, total, time and message as they
 -- are now.
 local function write_progress(key, old, counted, added, total, message)
   counted, added, total, message =

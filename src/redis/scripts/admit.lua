@@ -1,6 +1,6 @@
 -- Claims executions whose tasks have limits: takes ownership of those that may run now, and makes the others wait.
 -- KEYS  work, front, schedule
--- ARGV  prefix, worker, consumer, then groups of items that agree in most:
+-- ARGV  prefix, worker, consumer, then groups of items, each with what they have in common:
 --         attempt, ttl (ms), admission stage, '1' when they came with their permits, '1' when they have records,
 --         number of checks, then for each check, in the order in which they are passed:
 --           'cooldown', name, window (ms)
@@ -61,7 +61,7 @@ local function park_until(due, next_stage, debounce, booking)
   return 'parked'
 end
 
--- Drops the winner that a debounce had before. A winner that is not parked any more finds out when it is claimed.
+-- Drops the winner that a debounce had before. A winner that is no longer parked is dropped when it is claimed.
 local function drop_winner(winner, winner_ttl)
   if redis.call('ZREM', schedule, winner) == 1 then
     local moving = unpark(winner)
@@ -93,7 +93,7 @@ local function write_rate(key, rate)
   end
 end
 
--- Each check returns nothing when the item passes, and otherwise what became of it. Its arguments begin at `at`.
+-- Each check returns nothing when the item passes, and otherwise its result. Its arguments begin at `at`.
 local checks = {
   cooldown = function(at)
     if stage ~= STAGE.new then
@@ -195,7 +195,7 @@ local function start()
   end
 end
 
--- Passes the checks that begin at `at`. Returns what stopped the item.
+-- Runs the checks that begin at `at`. Returns the result that stopped the item, if any.
 local function pass(at)
   for _ = 1, check_count do
     local result = checks[ARGV[at]](at + 1)
@@ -209,7 +209,7 @@ local function pass(at)
   end
 end
 
--- Returns what became of the item if it may not run.
+-- Returns the result of an item that may not run.
 local function admit(first_check)
   local is_owned, was_admitted = read_ownership()
   if not is_owned then

@@ -49,7 +49,7 @@ local function look_at(id, moving)
   end
 end
 
--- Reads a few entries at first, then as many as the bytes so far let it expect.
+-- Reads a few entries at first, then as many as the sizes of those before suggest.
 local is_more = true
 local first, ask = ARGV[5], 4
 while is_more and looked_at < count and bytes < BATCH_BYTES do

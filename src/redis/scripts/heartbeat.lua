@@ -1,4 +1,4 @@
--- Reports that a worker lives, until `ttl` from now on the server's clock, and what it is.
+-- Lists a worker as alive until `ttl` from now on the server's clock, with what it reports of itself.
 -- KEYS  workers, the worker's own hash
 -- ARGV  consumer, ttl (ms), field, value, ...
 -- Reply now (ms)

@@ -1,4 +1,4 @@
--- Counts what is left to do in the whole docket.
+-- Counts the executions that are left in the whole docket.
 -- KEYS  work, front, schedule, wakes
 -- ARGV  prefix, then keys whose executions do not count
 -- Reply entries on the streams (waiting or being run), executions on the schedule. Waiters are not counted: while there

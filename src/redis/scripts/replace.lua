@@ -1,5 +1,5 @@
--- Places an execution under a key, whatever has the key. An execution that is scheduled, queued or waiting there is
--- removed. One that runs goes on, but nothing of it is written any more.
+-- Places an execution under a key, whatever holds the key. An execution that is scheduled, queued or waiting there is
+-- removed. A running one goes on, but nothing of it is written any more.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written

@@ -4,12 +4,12 @@ import ts from 'typescript';
 
 const url = new URL('../schema.ts', import.meta.url);
 
-/** Returns the exports of the schema, and its comments by what they stand before: `GROUP`, or `GROUP.name`. */
+/** Returns the exports of the schema, and its comments by the names they describe: `GROUP`, or `GROUP.name`. */
 export async function loadSchema() {
   return { values: await import(asModule(url)), docs: readDocs() };
 }
 
-/** A TypeScript file as a URL to import, with what it imports in it. */
+/** Returns a URL from which a TypeScript file can be imported, with its own imports inlined. */
 function asModule(file) {
   const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true };
   const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), { compilerOptions });

@@ -35,7 +35,7 @@ for at = 3, #ARGV, 5 do
     place(task, task, next_generations(1), due_time(ARGV[at + 2]), message)
     changed_tasks[#changed_tasks + 1] = task
   end
-  -- A worker of an older policy, when it looks again, does not bring back what was ended.
+  -- When a worker with an older policy looks again, it does not bring back a chain that was ended.
   if is_new and (is_starting or not is_alive and not has_ended) then
     redis.call('HSET', automatic, task, fingerprint)
     redis.call('HDEL', ended, task)

@@ -1,5 +1,5 @@
--- Writes what became of executions, each only if its entry is still there. An entry that is gone means that the lease
--- ran out and somebody else owns the execution, or has settled it. Then nothing of the stale owner may be written.
+-- Writes settlements, each only if its entry is still there. An entry that is gone means that the lease
+-- ran out and another worker owns the execution, or has settled it. Then nothing of the stale owner may be written.
 -- Acknowledging comes first: it frees memory, and so lifts an out-of-memory refusal for the writes that follow.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind (SETTLEMENT_WIDTH):
@@ -32,7 +32,7 @@ end
 
 local width = SETTLEMENT_WIDTH
 
--- What moves on is read before its entry is removed. The usual groups need none of it.
+-- Entries that move on are read before they are removed. The usual groups need none of this.
 local moving = {}
 do
   local item, at = 1, 3 + count
@@ -99,7 +99,7 @@ local function take_cancel(id)
   return redis.call('ZREM', prefix .. KEY.cancelled, id) == 1
 end
 
-local item -- number of the one being written
+local item -- number of the item that is being written
 
 local function move_on(ttl, at)
   local destination = ARGV[at]

@@ -1,5 +1,5 @@
--- Strikes, or restores what was struck. Doing either twice changes nothing. The change is published before it is
--- written: where this user may not publish, nobody would hear of the strike, and nothing is written.
+-- Adds a strike, or removes one. Doing either twice changes nothing. The change is published before it is
+-- written: where this user may not publish, no worker would hear of the strike, so nothing is written.
 -- KEYS  strikes
 -- ARGV  prefix, change, canonical text of the strike
 -- Reply 1, or 0 when there was nothing to change

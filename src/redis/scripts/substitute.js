@@ -13,7 +13,7 @@ export function luaNames(schema) {
   return names;
 }
 
-/** What a name of TypeScript is called in Lua. */
+/** Returns the Lua spelling of a TypeScript name. */
 function snakeCase(name) {
   return name.replace(/-/g, '_').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

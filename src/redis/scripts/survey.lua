@@ -1,6 +1,6 @@
--- Counts what a docket has, and names the first of what is scheduled and of what workers have in their hands.
+-- Counts the executions of a docket, and lists the first that are scheduled and the first that workers have.
 -- KEYS  work, front, schedule, quarantine
--- ARGV  how many of each to name
+-- ARGV  how many of each to list
 -- Reply now, entries on both streams, those of them in workers' hands, executions on the schedule, messages in
 --       quarantine, { member, due, ... } of the schedule, { token, consumer, ... }, { id, key, reason, ... } of the
 --       newest in quarantine

@@ -1,10 +1,10 @@
 -- Looks for expired leases in the whole docket. One worker looks for the whole fleet, and keeps the others from looking
--- for a while. The lease is the longest that a live worker asked for, so that a neighbour with a shorter one robs
--- nobody.
+-- for a while. The lease is the longest that a live worker asked for, so that a worker with a shorter one takes
+-- nothing from the others.
 -- KEYS  work, front, sweeper, workers
 -- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of one's own sweep), limit, where
---       the look at permits goes on ('0' from the start)
--- Reply nothing when another worker has just looked, else: lease, where the look at permits goes on, tokens whose lease
+--       the scan of permits goes on ('0' from the start)
+-- Reply nothing when another worker has just looked, else: lease, where the scan of permits goes on, tokens whose lease
 --       ran out ... (each with its consumer)
 --@include now
 --@include memory
@@ -24,7 +24,7 @@ for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BY
 end
 
 -- Permits go with the entries that hold them. If entries vanish in another way (a stream was deleted), their permits
--- would be held for ever. So each sweep looks at a page of them.
+-- would be held for ever. So each sweep looks at one page of permits.
 local page = redis.call('HSCAN', permits, ARGV[5], 'COUNT', 100)
 local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do

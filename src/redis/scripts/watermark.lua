@@ -1,4 +1,4 @@
--- Draws the line between what `clear` removes and what is added after it.
+-- Draws the line between the executions that `clear` removes and those that are added later.
 -- KEYS  work, front
 -- ARGV  prefix
 -- Reply generation, the last id on each stream

@@ -1,5 +1,5 @@
 /**
- * Decides which lane gets the next chunk, and what travels in it: work is shipped by expected time, not by count. Short
+ * Decides which lane gets the next chunk, and its contents: work is shipped by expected time, not by count. Short
  * executions travel in chunks worth 5 ms, long and unknown ones alone. So nothing waits behind a slow neighbour while
  * another thread is idle, and many share the cost of a message.
  */
@@ -9,11 +9,11 @@ import { CHUNK_MS, type Lane } from './lane.js';
 import type { Shipment } from './shipment.js';
 import type { Shipments } from './shipments.js';
 
-/** Executions in a chunk at most, however short. */
+/** The maximum number of executions in a chunk, however short they are. */
 const CHUNK_ITEMS = 512;
-/** Bytes in a chunk at most; a single larger message travels alone. */
+/** The maximum number of bytes in a chunk. A single larger message travels alone. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Smallest share of a chunk's time worth a message of its own. */
+/** The smallest share of a chunk's time that is worth a message of its own. */
 const SMALLEST_CHUNK_MS = 0.5;
 
 export interface ChunkPlannerParts {
@@ -72,7 +72,7 @@ export class ChunkPlanner {
     return chunk;
   }
 
-  /** Few short executions are shared out, so that none waits while another thread is idle; many fill their chunks. */
+  /** Divides few short executions among the threads, so that none waits beside an idle one. Many fill their chunks. */
   #budgetMs(): number {
     const queuedMs = this.#queue.length * (this.#estimates.overall ?? 0);
     return Math.min(CHUNK_MS, Math.max(SMALLEST_CHUNK_MS, queuedMs / this.#lanes.length));

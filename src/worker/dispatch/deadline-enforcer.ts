@@ -1,14 +1,14 @@
 /**
- * Ends the threads of runs that will not end by themselves: runs past their timeout, and runs that were asked to stop and
- * did not.
+ * Ends the threads of attempts that will not end by themselves: those past their timeout, and those that were asked to
+ * stop and did not.
  *
- * Such a run has `abortGrace` to end by itself. Then its thread is ended: at once when no other run is on it, or when its
- * event loop is blocked, so that the other runs make no progress either. Otherwise the thread takes no new work, and is
- * ended when its other runs are over or have had the drain timeout. Attempts are settled only when their thread is gone, so
+ * Such an attempt has `abortGrace` to end by itself. Then its thread is ended: at once when it has no other, or if its
+ * event loop is blocked, so that the others make no progress either. Otherwise the thread takes no new work, and is
+ * ended when the others are over or have had the drain timeout. Attempts are settled only when their thread is gone, so
  * that neither a retry nor the next holder of the same permit meets code that still runs.
  *
- * A thread that has run all it may waits for the last of its runs. When it runs several at once it waits no longer than the
- * drain timeout: a run of an hour would keep the places of the others empty for an hour. Then it runs as many once more.
+ * A spent thread waits for the last of its attempts. When it runs several at once, it waits no longer than the drain
+ * timeout: one attempt of an hour would leave all other places empty for an hour. Then it is renewed.
  */
 
 import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
@@ -30,11 +30,11 @@ export interface DeadlineEnforcerOptions {
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
-  /** Takes back what the lane has not started. */
+  /** Takes back the shipments that the lane has not started. */
   redispatch(lane: Lane): void;
   /** Lets the lane take work again. */
   reopen(lane: Lane): void;
-  /** Lets the lane's thread run as many executions once more. */
+  /** Lets the lane's spent thread run as many executions again. */
   renew(lane: Lane): void;
 }
 
@@ -59,7 +59,7 @@ export class DeadlineEnforcer extends Service {
     const overdue: Shipment[] = [];
     for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
     if (overdue.length === 0) {
-      if (lane.ending) this.#options.reopen(lane); // it ended by itself while others kept its thread alive
+      if (lane.ending) this.#options.reopen(lane); // the overdue one ended while others kept its thread alive
       return;
     }
     const { sinceMs, request } = lane.ending ?? this.#beginEnding(lane, nowMs);
@@ -89,7 +89,7 @@ export class DeadlineEnforcer extends Service {
   #end(lane: Lane, overdue: readonly Shipment[], nowMs: number): void {
     for (const shipment of overdue) {
       const { stop } = shipment;
-      // As on the thread, a cancel comes before a timeout, and that before an interruption. Without a request to stop it
+      // As on the thread, a cancel goes before a timeout, a timeout before an interrupt. Without a request to stop it
       // was the timeout, even if the thread has moved the deadline since.
       const hasTimedOut = !stop || (stop.reason !== StopReason.cancelled && this.#isTimedOut(shipment, nowMs));
       shipment.condemn(hasTimedOut ? 'timeout' : stop.reason);

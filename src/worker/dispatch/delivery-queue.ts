@@ -31,7 +31,7 @@ export class DeliveryQueue implements Iterable<Delivery> {
     return this.#front.shift() ?? this.#work.shift();
   }
 
-  /** Empties the queue and returns what was in it. */
+  /** Empties the queue and returns its deliveries. */
   clear(): Delivery[] {
     return [...this.#front.clear(), ...this.#work.clear()];
   }

@@ -3,9 +3,9 @@
  *
  *   add ──> queue ──fill──> chunk ──ship──> lane (thread) ──outcomes──> onOutcome
  *             ^                               │
- *             └───────── revoked ─────────────┘   what a stuck thread has not started goes to an idle one
+ *             └───────── revoked ─────────────┘   shipments that a stuck thread has not begun go to an idle one
  *
- * ChunkPlanner decides what travels together and to which lane; Shipments has the rows; SoleSuspect has the suspect.
+ * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect.
  */
 import {
   ChunkWriter,
@@ -31,26 +31,26 @@ import { SoleSuspect } from './sole-suspect.js';
 
 /** How often stuck lanes are looked for while anything waits. */
 const REBALANCE_EVERY_MS = 5;
-/** What found no thread for this long is requeued, for another worker to run. */
+/** Deliveries that found no thread for this long are requeued, for another worker to run. */
 const REQUEUE_AFTER_MS = 250;
 
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
-  /** The thread died while it ran the execution. `wasAlone`: nothing else ran there, so that the execution is to blame. */
+  /** The thread died while it ran the execution. `wasAlone`: it ran alone there, so it is to blame. */
   onThreadLost(delivery: Delivery, wasAlone: boolean): void;
   /**
    * The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. Or the
-   * execution was asked to stop, and its thread died before it had started.
+   * execution was asked to stop, and its thread died before the execution had started.
    */
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
-  /** A suspect must wait its turn, because there is another one here. */
+  /** A suspect must wait its turn, because this worker has another one. */
   onSuspectMustWait(delivery: Delivery): void;
   /** No thread was free in time for these deliveries, which are claimed. */
   onRequeue(deliveries: readonly Delivery[]): void;
-  /** There may be room for more. */
+  /** There may be room for more deliveries. */
   onCapacity(): void;
-  /** A thread has run all it may, and nothing is on it: it must be replaced. */
+  /** A thread is spent and has no shipments: it must be replaced. */
   onThreadSpent(thread: Thread): void;
   /** The execution set the message of its progress; `null` clears it. */
   onProgressMessage(shipment: Shipment, message: string | null): void;
@@ -71,7 +71,7 @@ export class Dispatcher {
   #isClosed = false;
   #onEmpty = () => {};
 
-  /** `concurrency` is shared out evenly over the lanes, one per thread; each runs `tasksPerThread` executions. */
+  /** `concurrency` is divided evenly among the lanes, one per thread. A thread runs `tasksPerThread` executions. */
   constructor(threads: number, concurrency: number, events: DispatcherEvents, tasksPerThread?: number) {
     const count = Math.max(1, threads);
     const lanes = Array.from({ length: count }, (_, i) => new Lane(i, shareOf(concurrency, count, i), tasksPerThread));
@@ -91,17 +91,17 @@ export class Dispatcher {
     return this.#lanes;
   }
 
-  /** Deliveries here: queued, shipped or running. */
+  /** The number of deliveries: queued, shipped or running. */
   get size(): number {
     return this.#queue.length + this.#shipments.size + (this.#suspect.waiting ? 1 : 0);
   }
 
-  /** How many more deliveries may be read; 0 until that is worth a trip to Redis. */
+  /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
     return roomFor(this.#lanes, this.#estimates.overall, this.size, monotonicMs());
   }
 
-  /** Every delivery here, for the renewal of leases. */
+  /** All deliveries of the dispatcher, for the renewal of leases. */
   *deliveries(): Iterable<Delivery> {
     yield* this.#queue;
     if (this.#suspect.waiting) yield this.#suspect.waiting;
@@ -116,7 +116,7 @@ export class Dispatcher {
     this.#dispatch();
   }
 
-  /** Gives a lane its thread; what waits starts to flow. */
+  /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
     this.#dispatch();
@@ -124,8 +124,8 @@ export class Dispatcher {
   }
 
   /**
-   * The lane's thread is gone: what it had not started runs elsewhere, what it ran is lost. Returns whether it was running
-   * anything.
+   * Handles the end of the lane's thread: shipments that had not begun run elsewhere, those that had are lost. Returns
+   * whether any had begun.
    */
   detach(lane: Lane): boolean {
     const wasEnding = lane.ending !== null;
@@ -134,7 +134,7 @@ export class Dispatcher {
     const left = [...lane.shipments].reverse();
     const started = new Set(left.filter((shipment) => !this.#shipments.revoke(shipment)));
     const [first] = started;
-    // Of a thread that was ended on purpose it is known which run is to blame.
+    // When a thread was ended on purpose, it is known which attempt is to blame.
     const wasAlone = !wasEnding && started.size === 1 && this.slots.state(first!.row) === SlotState.started;
     for (const shipment of left) {
       const { delivery, condemned, stop } = shipment;
@@ -148,7 +148,7 @@ export class Dispatcher {
     return started.size > 0;
   }
 
-  /** Takes outcomes as they come in. */
+  /** Handles outcomes as they arrive. */
   receive(batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
     for (const message of batch.messages ?? []) this.receiveProgress(message);
@@ -163,19 +163,19 @@ export class Dispatcher {
     this.#events.onCapacity();
   }
 
-  /** Takes the progress message of an execution; ignores it when the execution has left its row. */
+  /** Passes on the progress message of an execution, unless the execution has left its row. */
   receiveProgress({ shipmentId, message }: ProgressMessage): void {
     const shipment = this.#shipments.find(shipmentId);
     if (shipment) this.#events.onProgressMessage(shipment, message);
   }
 
-  /** Takes everything that has not started, from the queue and from the threads; nothing more is started from now on. */
+  /** Takes back all deliveries that have not started, from the queue and the threads. Nothing starts from now on. */
   close(): Delivery[] {
     this.#isClosed = true;
     return this.revokeUnstarted();
   }
 
-  /** Takes what has not started, from the queue and from the threads. */
+  /** Takes back the matching deliveries that have not started, from the queue and the threads. */
   revokeUnstarted(matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
     const taken = [...this.#queue].filter(matches);
     this.#queue.removeIf(matches);
@@ -188,22 +188,22 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Asks everything that runs to stop, because the worker does. */
+  /** Asks all running attempts to stop, because the worker stops. */
   interruptAll(): void {
     for (const lane of this.#lanes) this.#shipments.askToStop(lane, StopReason.interrupted);
   }
 
-  /** Leases were lost: those executions run elsewhere now, so they must not start here, and must stop if they have. */
+  /** Handles lost leases: these executions run elsewhere now, so none may start here, and running ones must stop. */
   loseLeases(tokens: ReadonlySet<Token>): void {
     this.#revokeOrStop(StopReason.interrupted, (delivery) => tokens.has(delivery.token));
   }
 
-  /** Stops executions that were cancelled; returns those that had not started. */
+  /** Stops the matching executions, which were cancelled. Returns those that had not started. */
   cancel(matches: (delivery: Delivery) => boolean): Delivery[] {
     return this.#revokeOrStop(StopReason.cancelled, matches);
   }
 
-  /** Takes executions that have not started; those that have go on. */
+  /** Takes back the matching executions that have not started. Those that have started go on. */
   withdrawUnstarted(matches: (delivery: Delivery) => boolean): Delivery[] {
     const taken = this.revokeUnstarted(matches);
     this.#dispatch();
@@ -211,27 +211,27 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Takes back what a lane has not started, for other lanes to run: its thread is about to be ended. */
+  /** Takes back the unstarted shipments of a lane for other lanes, because its thread is about to be ended. */
   redispatch(lane: Lane): void {
     for (const delivery of this.#shipments.revokeUnstarted(lane).reverse()) this.#putBack(delivery);
     this.#dispatch();
   }
 
-  /** The lane's thread is not ended after all. */
+  /** Lets the lane take work again: its thread is not ended after all. */
   reopen(lane: Lane): void {
     lane.reopen();
     this.#dispatch();
     this.#events.onCapacity();
   }
 
-  /** The lane's thread has run all it may, and goes on all the same. */
+  /** Lets the lane's spent thread run as many executions again. */
   renew(lane: Lane): void {
     lane.renew();
     this.#dispatch();
     this.#events.onCapacity();
   }
 
-  /** Resolves when nothing is here any more, or after `timeoutMs`. */
+  /** Resolves when no delivery is left, or after `timeoutMs`. */
   async waitUntilEmpty(timeoutMs: number): Promise<void> {
     if (this.size === 0 || timeoutMs <= 0) return;
     await new Promise<void>((resolve) => {
@@ -254,7 +254,7 @@ export class Dispatcher {
     this.#watchStuckLanes();
   }
 
-  /** Takes threads that have run all they may off their lanes; detach() follows when they are gone. */
+  /** Takes spent threads off their lanes. detach() follows when they are gone. */
   #retireSpent(): void {
     if (this.#isClosed) return;
     for (const lane of this.#lanes) if (lane.canRetire) this.#events.onThreadSpent(lane.retire());
@@ -281,7 +281,7 @@ export class Dispatcher {
         this.#shipments.chunkOver(chunk);
       },
       () => {
-        lane.threadDying(thread); // detach() follows when it is gone, and deals with what it still has
+        lane.threadDying(thread); // detach() follows when it is gone, and handles its shipments
         this.#shipments.chunkOver(chunk);
       },
     );
@@ -291,7 +291,7 @@ export class Dispatcher {
     this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(shipment.row));
   }
 
-  /** Puts back at the head what was taken back from a lane. */
+  /** Puts a delivery that was taken back from a lane at the head of the queue. */
   #putBack(delivery: Delivery): void {
     if (this.#isClosed) this.#events.onRequeue([delivery]);
     else if (!isSuspect(delivery)) this.#queue.unshift(delivery);
@@ -299,7 +299,7 @@ export class Dispatcher {
   }
 
   /**
-   * Takes from the slot table what has ended without a result but cannot be reported, because what came after it holds
+   * Takes from the slot table the attempts that ended without a result but cannot be reported, since a later one holds
    * the thread's event loop or has ended the thread.
    */
   #harvest(lane: Lane, row: 'free' | 'keep'): void {
@@ -320,7 +320,7 @@ export class Dispatcher {
     return taken;
   }
 
-  /** While something waits: looks for stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
+  /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
   #watchStuckLanes(): void {
     const isAnythingWaiting = this.#queue.length > 0 || this.#lanes.some((lane) => lane.canHoldUnstarted);
     if (isAnythingWaiting) {
@@ -341,7 +341,7 @@ export class Dispatcher {
     this.#dispatch();
   }
 
-  /** Takes back what a stuck lane has not started: for another lane that is free, else, after a while, for another worker. */
+  /** Takes back the unstarted shipments of a stuck lane: for a free lane or, after a while, for another worker. */
   #relieve(lane: Lane, nowMs: number): void {
     this.#harvest(lane, 'keep');
     if (this.#lanes.some((other) => other !== lane && other.free > 0)) {

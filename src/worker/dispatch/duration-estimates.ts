@@ -12,12 +12,12 @@ export class DurationEstimates {
   readonly #byTask = new Map<string, { ms: number }>();
   #overall: number | undefined;
 
-  /** Expected milliseconds of one run of the task; `undefined` before the first. */
+  /** Expected milliseconds of one attempt of the task; `undefined` before the first sample. */
   of(task: string): number | undefined {
     return this.#byTask.get(task)?.ms;
   }
 
-  /** Expected milliseconds of the next run, of whichever task; `undefined` before the first. */
+  /** Expected milliseconds of the next attempt of any task; `undefined` before the first sample. */
   get overall(): number | undefined {
     return this.#overall;
   }

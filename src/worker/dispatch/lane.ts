@@ -1,9 +1,9 @@
 /**
- * One thread as the dispatcher sees it, with the shipments it has. Owns when something may be shipped to it. The lane stays
+ * One thread as the dispatcher sees it, with its shipments. Owns the rule for when more may be shipped. The lane stays
  * when its thread is replaced.
  *
  *               attach              beginEnding
- *   unstaffed ─────────> serving <───────────────> ending        a run will not end: nothing more is shipped
+ *   unstaffed ─────────> serving <───────────────> ending        an attempt will not end: nothing more is shipped
  *       ^                   │          reopen         │
  *       │                   │ threadDying             │ threadDying
  *       │                   │ retire                  │ retire, terminate
@@ -11,13 +11,13 @@
  *       └──────────────── leaving <───────────────────┘          nothing is shipped, nothing is taken back
  *
  * `detach` also leads from serving and from ending, because a thread may exit before it fails a chunk. `terminate` needs
- * `ending` before it, so that what had not started is taken back first. `retire` needs a lane that is spent and empty.
+ * `ending` before it, so that unstarted shipments are taken back first. `retire` needs a lane that is spent and empty.
  *
- * Three things do not depend on this:
+ * Three marks do not depend on the state:
  *
  *   reserved   reserve, until unreserve or detach    one suspect is to run alone: nothing else is shipped
- *   spent      add and refund count, renew resets    the thread has run all it may: nothing more is shipped
- *   blocked    block, until a run ends               a run holds the thread's event loop: nothing would start
+ *   spent      add and refund count, renew resets    the thread has run as many as it may: nothing more is shipped
+ *   blocked    block, until an attempt ends          an attempt holds the thread's event loop: nothing would start
  *              or the thread attends
  *
  * DeadlineEnforcer begins an ending and terminates, SoleSuspect reserves, Shipments adds and removes, and the Dispatcher
@@ -27,15 +27,15 @@ import type { Thread } from '../threads/thread.js';
 import type { Shipment } from './shipment.js';
 
 /**
- * A lane takes nothing more once what it has is worth this much, and a chunk is worth no more than this. At 5 ms the cost
- * of chunks is gone (97 % of a thread's time is the tasks' own, measured) and nothing waits long behind it.
+ * A lane takes nothing more once its shipments are worth this much, and a chunk is worth no more than this. At 5 ms,
+ * chunks cost next to nothing (97 % of a thread's time is the tasks' own, measured), and nothing waits long behind one.
  */
 export const CHUNK_MS = 5;
 
-/** A lane that shows no progress for this long has a run that takes longer than expected. */
+/** A lane on which nothing has ended for this long has an attempt that takes longer than expected. */
 const STUCK_AFTER_MS = 2 * CHUNK_MS;
 
-/** Since when a run of the lane's thread is overdue, and the request by which the thread was asked to attend to it. */
+/** Since when an attempt on the lane's thread is overdue, and the request that asked the thread to attend to it. */
 export interface Ending {
   readonly sinceMs: number;
   readonly request: number;
@@ -53,9 +53,9 @@ export class Lane {
   readonly #shipments = new Set<Shipment>();
   #phase: Phase = UNSTAFFED;
   #isReserved = false;
-  /** Executions that may still be shipped to its thread before that is replaced. */
+  /** The number of executions that may still be shipped to its thread before the thread is replaced. */
   #remaining = 0;
-  /** The request that asked the thread to attend, while a run may hold the event loop. */
+  /** The request that asked the thread to attend, while an attempt may hold the event loop. */
   #blockedSince: number | null = null;
   #lastShippedMs = 0;
   #expectedMs = 0;
@@ -63,9 +63,9 @@ export class Lane {
 
   constructor(
     readonly index: number,
-    /** Executions the thread runs at once. */
+    /** The number of executions the thread runs at once. */
     readonly concurrency: number,
-    /** Executions a thread runs before it is replaced. */
+    /** The number of executions a thread runs before it is replaced. */
     readonly tasksPerThread: number = Number.POSITIVE_INFINITY,
   ) {}
 
@@ -73,13 +73,13 @@ export class Lane {
     return this.#shipments;
   }
 
-  /** Its thread; `null` without one, and while that is leaving. */
+  /** Its thread; `null` when there is none, or when it is leaving. */
   get thread(): Thread | null {
     const phase = this.#phase;
     return phase.kind === 'serving' || phase.kind === 'ending' ? phase.thread : null;
   }
 
-  /** Set from the time its thread is about to be ended because of what it runs, until the thread is gone. */
+  /** Set while its thread is being ended because of an overdue attempt, until the thread is gone. */
   get ending(): Ending | null {
     const phase = this.#phase;
     return phase.kind === 'ending' || phase.kind === 'leaving' ? phase.ending : null;
@@ -97,7 +97,7 @@ export class Lane {
     this.#remaining = this.tasksPerThread;
   }
 
-  /** A run will not end: nothing more is shipped, and the thread is asked to attend to it. */
+  /** Begins to end the thread of an overdue attempt: nothing more is shipped, and the thread is asked to attend. */
   beginEnding(nowMs: number): Ending {
     const phase = this.#phase;
     if (phase.kind !== 'serving') return this.#refuse('begin to end its thread');
@@ -106,14 +106,14 @@ export class Lane {
     return ending;
   }
 
-  /** The run ended by itself: the thread is not ended after all. */
+  /** Goes back to serving, because the overdue attempt has ended by itself. */
   reopen(): void {
     const phase = this.#phase;
     if (phase.kind !== 'ending') return this.#refuse('reopen');
     this.#phase = { kind: 'serving', thread: phase.thread };
   }
 
-  /** Ends the thread by force; detach() follows when it is gone. */
+  /** Ends the thread by force. detach() follows when it is gone. */
   terminate(): void {
     const phase = this.#phase;
     if (phase.kind !== 'ending') return this.#refuse('terminate its thread');
@@ -121,7 +121,7 @@ export class Lane {
     void phase.thread.terminate(0);
   }
 
-  /** Takes a thread that has run all it may off the lane, and returns it; detach() follows when it is gone. */
+  /** Takes a spent thread off the lane and returns it. detach() follows when it is gone. */
   retire(): Thread {
     const { thread, ending } = this;
     if (!thread || !this.canRetire) return this.#refuse('retire its thread');
@@ -129,40 +129,40 @@ export class Lane {
     return thread;
   }
 
-  /** The thread failed a chunk; detach() follows when it is gone. Does nothing for a thread that is leaving, or has left. */
+  /** Notes that the thread failed a chunk. detach() follows when it is gone. Ignores a thread that is leaving. */
   threadDying(thread: Thread): void {
     if (this.thread === thread) this.#phase = { kind: 'leaving', ending: this.ending };
   }
 
-  /** The thread is gone. The shipments it had are removed next. */
+  /** Notes that the thread is gone. Its shipments are removed next. */
   detach(): void {
     if (this.#phase.kind === 'unstaffed') this.#refuse('detach a thread');
     this.#phase = UNSTAFFED;
     this.#isReserved = false;
   }
 
-  /** Keeps the lane for a suspect; it runs what it has to the end. */
+  /** Keeps the lane for a suspect. The shipments on it run to their end. */
   reserve(): void {
     if (this.#phase.kind !== 'serving' || this.#isReserved) this.#refuse('be reserved');
     this.#isReserved = true;
   }
 
-  /** Opens the lane to all again; does nothing when it is. */
+  /** Opens the lane to all again. Does nothing when it is open. */
   unreserve(): void {
     this.#isReserved = false;
   }
 
-  /** Whether its thread may be given work: it is there, is not about to be ended, and has not run all it may. */
+  /** Whether the lane has a thread that is neither about to be ended nor spent. */
   get isServing(): boolean {
     return this.#phase.kind === 'serving' && this.#remaining > 0;
   }
 
-  /** Whether anything but a suspect may be shipped to it, now or when a run ends. */
+  /** Whether anything but a suspect may be shipped to it, now or when an attempt ends. */
   get takesWork(): boolean {
     return this.isServing && !this.#isReserved;
   }
 
-  /** Whether its thread has run all it may, and nothing of that is left. */
+  /** Whether its thread is spent and has no shipments. */
   get canRetire(): boolean {
     return this.#isSpent && this.#shipments.size === 0;
   }
@@ -171,43 +171,43 @@ export class Lane {
     return this.#remaining <= 0 && this.thread !== null;
   }
 
-  /** The thread may run as many executions once more. */
+  /** Lets the thread run as many executions again. */
   renew(): void {
     if (!this.thread) this.#refuse('renew its thread');
     this.#remaining = this.tasksPerThread;
   }
 
-  /** How long more could have run here, had the thread not run all it may. */
+  /** How long a spent thread has been running fewer executions than it could, in milliseconds. */
   underusedMs(nowMs: number): number {
     return this.#isSpent && this.#shipments.size < this.concurrency ? nowMs - this.#lastShippedMs : 0;
   }
 
-  /** Runs that would start at once. */
+  /** The number of executions that would start at once. */
   get free(): number {
     return this.takesWork && !this.#isBlocked() ? Math.max(0, this.concurrency - this.#shipments.size) : 0;
   }
 
-  /** Expected time until the lane has worked off what it has. */
+  /** Expected time until the lane's shipments have ended. */
   get expectedMs(): number {
     return this.#expectedMs / this.concurrency;
   }
 
-  /** Whether more may be shipped ahead of the runs it has. */
+  /** Whether more may be shipped to wait behind the present shipments. */
   isOpen(nowMs: number): boolean {
     return this.takesWork && this.expectedMs < CHUNK_MS && !this.isStuck(nowMs);
   }
 
-  /** Whether a run takes longer than what is shipped behind it should have to wait. */
+  /** Whether an attempt takes longer than the shipments behind it should have to wait. */
   isStuck(nowMs: number): boolean {
     return this.sinceProgressMs(nowMs) > STUCK_AFTER_MS;
   }
 
-  /** How long nothing has ended here; 0 while it has nothing to do. */
+  /** How long no attempt has ended here; 0 while the lane is empty. */
   sinceProgressMs(nowMs: number): number {
     return this.#shipments.size > 0 ? nowMs - this.#progressedMs : 0;
   }
 
-  /** Whether something may have been shipped that has not started: without that there is nothing to take back. */
+  /** Whether the lane may have unstarted shipments. Otherwise there is nothing to take back. */
   get canHoldUnstarted(): boolean {
     return this.#shipments.size > 1;
   }
@@ -221,7 +221,7 @@ export class Lane {
     this.#expectedMs += shipment.expectedMs;
   }
 
-  /** `endedMs` says that a run ended then. Without it there was no progress, and the lane is as stuck as before. */
+  /** `endedMs` is when its attempt ended. Without it there was no progress, and the lane is as stuck as before. */
   remove(shipment: Shipment, endedMs?: number): void {
     this.#shipments.delete(shipment);
     this.#expectedMs = this.#shipments.size === 0 ? 0 : this.#expectedMs - shipment.expectedMs;
@@ -229,14 +229,14 @@ export class Lane {
     if (endedMs !== undefined || this.#shipments.size === 0) this.#blockedSince = null;
   }
 
-  /** What was shipped and removed never ran: the thread may run another one instead. */
+  /** Counts a shipment that was taken back as never shipped: the thread may run another one instead. */
   refund(): void {
     this.#remaining += 1;
   }
 
   /**
-   * A run holds the thread's event loop: what was shipped has not started although there was room for it. Nothing more is
-   * shipped until something ends, or the thread attends again.
+   * Notes that an attempt holds the event loop: a shipment has not started although there was room for it. Nothing more
+   * is shipped until an attempt ends or the thread attends.
    */
   block(): void {
     if (this.#shipments.size > 0) this.#blockedSince = this.thread?.attend() ?? null;

@@ -3,15 +3,15 @@ import type { Lane } from './lane.js';
 
 /** Work that is read ahead: as much as the threads do in this time. */
 const READ_AHEAD_MS = 50;
-/** Executions that are read ahead at most. */
+/** The maximum number of executions that are read ahead. */
 const READ_AHEAD_ITEMS = 4_096;
 
 /**
- * Returns how many more deliveries may be read; 0 until that is worth a trip to Redis. Nothing is read ahead of a stuck lane:
+ * Returns how many more deliveries may be read; 0 until a read is worth a trip. Nothing is read ahead of a stuck lane:
  * it would only be requeued.
  *
  * @param expectedMs - expected duration of the next execution; `undefined` when nothing has run yet
- * @param size - deliveries that are here already
+ * @param size - number of deliveries that the worker already has
  */
 export function roomFor(lanes: readonly Lane[], expectedMs: number | undefined, size: number, nowMs: number): number {
   let atOnce = 0;

@@ -1,12 +1,12 @@
 /**
- * One delivery on its way to, or on, a thread. Owns how far it has got towards its end here.
+ * One delivery on its way to, or on, a thread. Owns its state in this worker.
  *
  *               leave
  *   shipped ───────────────────────────────────> over          its row is free for the next shipment
  *      │                                          ^
- *      └── leaveKeepingRow ──> row kept ── freeRow ┘           the thread may still pass over its row
+ *      └── leaveKeepingRow ──> row kept ── freeRow ┘           the thread may still reach its row
  *
- * While it is shipped it can be marked twice, in this order or by the second mark alone: `askToStop` (the first reason
+ * While it is shipped it can get two marks, in this order, or the second one alone: `askToStop` (the first reason
  * counts), and `condemn`, when its thread is about to be ended because of it. A step that is not drawn here throws: a row
  * that is freed twice would go to two executions.
  */
@@ -57,17 +57,17 @@ export class Shipment implements ChunkItem {
     this.message = delivery.envelope.bytes;
   }
 
-  /** Set once it was asked to stop. */
+  /** The request to stop; `null` until there is one. */
   get stop(): StopRequest | null {
     return this.#stop;
   }
 
-  /** Set once its thread is being ended because of it. */
+  /** Why its thread is being ended because of it; `null` while it is not. */
   get condemned(): CondemnReason | null {
     return this.#condemned;
   }
 
-  /** Whether it has left, and its row is not free yet. */
+  /** Whether it has left its lane, but still keeps its row. */
   get keepsRow(): boolean {
     return this.#place === 'row kept';
   }
@@ -85,19 +85,19 @@ export class Shipment implements ChunkItem {
     this.#condemned = reason;
   }
 
-  /** It leaves its lane and its row. */
+  /** Notes that it leaves its lane and its row. */
   leave(): void {
     this.#require('shipped');
     this.#place = 'over';
   }
 
-  /** It leaves its lane. Its row stays until its chunk is over, because the thread may still pass over it. */
+  /** Notes that it leaves its lane. It keeps its row until its chunk is over, because the thread may still reach it. */
   leaveKeepingRow(): void {
     this.#require('shipped');
     this.#place = 'row kept';
   }
 
-  /** Its chunk is over, and the row that it kept is free. */
+  /** Notes that its chunk is over, so that the row it kept is free. */
   freeRow(): void {
     this.#require('row kept');
     this.#place = 'over';

@@ -1,5 +1,5 @@
 /**
- * Everything that is shipped. Owns the rows of the slot table on the coordinator's side, and the rule that a shipment is on
+ * All shipments. Owns the rows of the slot table on the coordinator's side, and the rule that a shipment is on
  * a lane and on a row, or on neither.
  *
  *   row:         ship               free
@@ -7,7 +7,7 @@
  *                             │  keep                           ^
  *                             └────────> kept ── chunkOver ─────┘
  *
- * A shipment that leaves before its thread has passed over its row keeps the row until its chunk is over: only then can no
+ * A shipment that leaves before its thread has reached its row keeps the row until its chunk is over: only then can no
  * late write of that thread meet the row's next shipment.
  */
 import { epochOfShipment, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
@@ -16,7 +16,7 @@ import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
 import { Shipment } from './shipment.js';
 
-/** Executions shipped at once at most, over all threads. */
+/** The maximum number of shipments, over all threads. */
 const ROWS = 4_096;
 
 export class Shipments {
@@ -40,7 +40,7 @@ export class Shipments {
     return this.#freeRows.length > 0;
   }
 
-  /** Puts a delivery on the lane and on a free row; there must be one. */
+  /** Puts a delivery on the lane and on a free row, which must exist. */
   ship(delivery: Delivery, lane: Lane, expectedMs: number, nowMs: number): Shipment {
     const row = this.#freeRows.pop()!;
     const shipment = new Shipment({ delivery, expectedMs, row, epoch: this.slots.ship(row) });
@@ -57,15 +57,15 @@ export class Shipments {
     return shipment?.epoch === epochOfShipment(shipmentId) ? shipment : undefined;
   }
 
-  /** Takes the right to run back from the thread. Returns false when the thread has begun it. */
+  /** Takes back the right to run a shipment. Returns false when the thread has begun it. */
   revoke({ row, epoch }: Shipment): boolean {
     return this.slots.revoke(row, epoch);
   }
 
-  /** Takes back what a lane has not started. The rows are kept, since the thread has yet to pass over them. */
+  /** Takes back the unstarted shipments of a lane. Their rows are kept, because the thread has yet to reach them. */
   revokeUnstarted(lane: Lane, matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
     const taken: Delivery[] = [];
-    if (!lane.thread) return taken; // leaving: when it is gone it is found out what had started
+    if (!lane.thread) return taken; // leaving: detach() finds out which ones had started
     for (const shipment of lane.shipments) {
       if (!matches(shipment.delivery) || !this.revoke(shipment)) continue;
       this.keep(shipment);
@@ -75,7 +75,7 @@ export class Shipments {
     return taken;
   }
 
-  /** Asks what is on a lane to stop. */
+  /** Asks the matching shipments of a lane to stop. */
   askToStop(lane: Lane, reason: StopReason, matches: (delivery: Delivery) => boolean = () => true): void {
     const nowMs = monotonicMs();
     let isAnyAsked = false;
@@ -87,7 +87,7 @@ export class Shipments {
     if (isAnyAsked) lane.thread?.attend();
   }
 
-  /** The shipment leaves, and its row is free for the next one. `endedMs` says that its run ended then. */
+  /** Removes a shipment and frees its row. `endedMs` is when its attempt ended, if it did. */
   free(shipment: Shipment, endedMs?: number): void {
     this.#onLeaving(shipment);
     shipment.leave();
@@ -95,14 +95,14 @@ export class Shipments {
     this.#freeRow(shipment.row);
   }
 
-  /** The shipment leaves, and its row is free once its chunk is over. */
+  /** Removes a shipment. Its row is freed once its chunk is over. */
   keep(shipment: Shipment): void {
     this.#onLeaving(shipment);
     shipment.leaveKeepingRow();
     this.#remove(shipment);
   }
 
-  /** The thread has passed over everything in the chunk, or is gone: the rows that were kept are free. */
+  /** Frees the rows that were kept, because the thread is done with the chunk, or gone. */
   chunkOver(chunk: readonly Shipment[]): void {
     for (const shipment of chunk) {
       if (!shipment.keepsRow) continue;

@@ -21,12 +21,12 @@ export class SoleSuspect {
     this.#lanes = lanes;
   }
 
-  /** The suspect that waits for a lane to itself; `null` when there is none, or when it is on its lane. */
+  /** The suspect that waits for a lane of its own; `null` when there is none, or when it is on its lane. */
   get waiting(): Delivery | null {
     return this.#isShipped ? null : this.#delivery;
   }
 
-  /** Takes a suspect in. Returns false when there is another one. */
+  /** Accepts a suspect. Returns false when there is another one. */
   offer(delivery: Delivery): boolean {
     if (this.#delivery) return false;
     this.#delivery = delivery;
@@ -34,20 +34,20 @@ export class SoleSuspect {
   }
 
   /**
-   * Reserves a lane for the suspect that waits: the one with the fewest shipments. Another one when that cannot take it any
-   * more, because its thread is about to be ended or is gone. Returns the lane once nothing else is on it.
+   * Reserves the lane with the fewest shipments for the suspect that waits, or another one when that can no longer take
+   * it, because its thread is about to be ended or is gone. Returns the lane once nothing else is on it.
    */
   reserveLane(): Lane | null {
     const lane = this.#reserved() ?? this.#reserveEmptiest();
     return lane?.shipments.size === 0 ? lane : null;
   }
 
-  /** The suspect is on the lane that was reserved for it. */
+  /** Notes that the suspect was shipped to the lane that was reserved for it. */
   shipped(): void {
     this.#isShipped = true;
   }
 
-  /** The delivery leaves this worker or its lane. If it is the suspect, the next one may come. */
+  /** Notes that a delivery leaves this worker or its lane. If it was the suspect, the next one may come. */
   leave(delivery: Delivery): void {
     if (delivery !== this.#delivery) return;
     this.#delivery = null;

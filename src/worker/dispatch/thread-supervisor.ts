@@ -16,7 +16,7 @@ import type { Lane } from './lane.js';
 const FAILED_STARTS = 5;
 const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
-/** Time for an idle thread to dispose what its executions share, even when others took all the time that was left. */
+/** Least time for an idle thread to dispose of its shared dependencies, even when others took all that was left. */
 const LEAST_DISPOSAL_MS = 500;
 
 export interface ThreadSupervisorOptions {
@@ -24,7 +24,7 @@ export interface ThreadSupervisorOptions {
   readonly logger: Logger;
   /** Starts a thread. Gives up and rejects when the signal aborts before the thread has loaded the tasks. */
   start(lane: Lane, signal: AbortSignal): Promise<Thread>;
-  /** Threads cannot be started any more: the worker must end. */
+  /** Called when threads can no longer be started: the worker must end. */
   onBroken(error: Error): void;
 }
 
@@ -43,7 +43,7 @@ export class ThreadSupervisor {
   }
 
   /**
-   * Starts a thread for each lane, and returns what they can run.
+   * Starts a thread for each lane, and returns the manifest of the threads.
    * @throws the error of a task module that fails to load; no thread is left behind
    */
   async start(): Promise<Manifest> {
@@ -58,7 +58,7 @@ export class ThreadSupervisor {
   }
 
   /**
-   * Ends all threads: those that still run something at once. The others first dispose what their executions shared, if they
+   * Ends all threads: those that run something at once. The others first dispose of their shared dependencies, if they
    * can do so in `graceMs`, or in half a second when that is more.
    */
   async stop(graceMs: number): Promise<void> {
@@ -71,7 +71,7 @@ export class ThreadSupervisor {
     await Promise.allSettled(this.#starting);
   }
 
-  /** How long there has been no thread at all. */
+  /** For how many milliseconds there has been no thread at all. */
   get threadlessMs(): number {
     return this.#threads.size > 0 ? 0 : monotonicMs() - this.#threadlessSinceMs;
   }
@@ -83,7 +83,7 @@ export class ThreadSupervisor {
     return starting;
   }
 
-  /** Ends a thread that has run all it may. It has `graceMs`, or half a second, to dispose what its executions shared. */
+  /** Ends a spent thread. It has `graceMs`, or half a second, to dispose of its shared dependencies. */
   retire(thread: Thread, graceMs: number): void {
     this.#retired.add(thread);
     void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));

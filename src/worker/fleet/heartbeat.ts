@@ -8,7 +8,7 @@ export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' |
   readonly intervalMs: number;
   /** Heartbeats that may be missed before the worker is no longer listed. */
   readonly missed: number;
-  /** Returns what the heartbeat says of this worker. */
+  /** Returns the content of the heartbeat. */
   report(): WorkerReport;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Renews the leases of everything in the hands of this worker, three times per lease, and reports those that were lost.
+ * Renews the leases of all deliveries of this worker, three times per lease, and reports those that were lost.
  *
- * Runs on the coordinator, which never runs tasks, so a task that is busy for minutes cannot stall it.
+ * Runs on the coordinator, which runs no tasks (unless `threads: 0`), so no task that is busy for minutes can stall it.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { pause, Service } from '../../core/service.js';
@@ -9,7 +9,7 @@ import { renew, type Token } from '../../redis/delivery-store.js';
 import type { WorkerContext } from '../context.js';
 
 export interface LeasesOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
-  /** Everything in the hands of this worker. */
+  /** Returns all deliveries of this worker. */
   held(): Iterable<{ readonly token: Token }>;
   /** Called with the tokens of deliveries that belong to another worker now. */
   onLost(tokens: ReadonlySet<Token>): void;

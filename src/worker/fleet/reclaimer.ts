@@ -1,9 +1,9 @@
 /**
- * Finds executions whose lease ran out, in the whole docket, and gives them to whoever reads next.
+ * Finds executions whose lease ran out, in the whole docket, and redelivers them.
  *
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
  * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
- * lost with a connection, is redelivered like that of any other worker.
+ * lost with a connection, is redelivered like the entries of any other worker.
  */
 import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
@@ -14,13 +14,13 @@ import type { WorkerContext } from '../context.js';
 const SWEEP_ITEMS = 100;
 
 export interface ReclaimerOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
-  /** Everything in the hands of this worker. */
+  /** Returns all deliveries of this worker. */
   held(): Iterable<{ readonly token: Token }>;
 }
 
 export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
-  /** Where the next sweep goes on looking for permits whose entries have vanished. */
+  /** Where the next sweep continues to look for permits whose entries have vanished. */
   #cursor = '0';
 
   constructor(options: ReclaimerOptions) {
@@ -47,7 +47,7 @@ export class Reclaimer extends Service {
   }
 
   /**
-   * Redelivers one page of what has expired; returns whether there may be more. A sweep within `pauseMs` after another one
+   * Redelivers a page of expired entries. Returns whether there may be more. A sweep within `pauseMs` after another one
    * finds nothing to do; 0 follows up on this worker's own.
    */
   async #sweep(pauseMs: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Whoever schedules
+ * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Scheduling
  * an earlier one publishes its time, which wakes every scheduler; the resolution is a safety net for a lost wake-up.
  */
 import { pause, Service } from '../../core/service.js';
@@ -46,7 +46,7 @@ export class Scheduler extends Service {
     }
   }
 
-  /** Moves what is due; returns how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
+  /** Moves due executions; returns how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
   async #turn(): Promise<number> {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {

@@ -7,7 +7,7 @@ export class ServerClock {
     this.#aheadMs = serverMs - Date.now();
   }
 
-  /** Returns the server's time in milliseconds; it lags by what the last answer took to arrive. */
+  /** Returns the server's time in milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
     return Date.now() + this.#aheadMs;
   }

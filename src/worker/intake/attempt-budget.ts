@@ -1,6 +1,6 @@
 /**
  * Counts how often this worker may still run executions under certain keys. It counts the attempts that this worker
- * claims; whatever is beyond that is left to other workers.
+ * claims. Further executions under these keys are left to other workers.
  */
 import { type Delivery, keyOf } from '../delivery.js';
 
@@ -12,12 +12,12 @@ export class AttemptBudget {
     this.#remaining = new Map(attempts);
   }
 
-  /** The keys that this worker runs no more. */
+  /** The keys that this worker may run no more. */
   get spentKeys(): string[] {
     return [...this.#remaining].filter(([, remaining]) => remaining === 0).map(([key]) => key);
   }
 
-  /** Whether this worker runs the key of this delivery no more. */
+  /** Whether this worker may run the key of this delivery no more. */
   isSpent(delivery: Delivery): boolean {
     return this.#remaining.size > 0 && this.#remaining.get(keyOf(delivery)) === 0;
   }
@@ -27,7 +27,7 @@ export class AttemptBudget {
     this.#add(delivery, -1);
   }
 
-  /** Takes the count of an attempt back that was not claimed after all, or did not start. */
+  /** Gives back an attempt that was counted, but was not claimed after all or did not start. */
   refund(delivery: Delivery): void {
     this.#add(delivery, 1);
   }

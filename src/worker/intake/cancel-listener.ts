@@ -1,9 +1,9 @@
 /**
- * Listens for cancels and stops the cancelled executions here: what runs is asked to end, what has not started is taken
+ * Listens for cancels and stops the cancelled executions here: running ones are asked to stop, unstarted ones are taken
  * back.
  *
- * Owns what this worker knows of cancels. What was published while the link was down was not heard, so after each
- * (re)connect they are looked up. An id without a record may be met later, on the stream; it is remembered here until then,
+ * Owns this worker's knowledge of cancels. Those that were published while the link was down are looked up after each
+ * (re)connect. An id without a record may be met later, on the stream. It is remembered here until then,
  * as it is in Redis.
  */
 import { monotonicMs } from '../../core/clock.js';
@@ -15,9 +15,9 @@ import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
 
 export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
-  /** Everything in the hands of this worker. */
+  /** Returns all deliveries of this worker. */
   held(): Iterable<Delivery>;
-  /** Stops the deliveries that match; returns those that had not started. */
+  /** Stops the deliveries that match. Returns those that had not started. */
   cancel(matches: (delivery: Delivery) => boolean): readonly Delivery[];
   /** Takes back the deliveries that match and have not started. */
   withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
@@ -50,12 +50,12 @@ export class CancelListener extends Service {
     this.#options = options;
   }
 
-  /** Whether an execution that has not started must not start, as far as this worker has heard. */
+  /** Whether an unstarted execution must not start, as far as this worker knows. */
   isBarred(delivery: Delivery): boolean {
     return this.isCancelled(delivery) || (this.#superseded.size > 0 && this.#superseded.has(delivery.token));
   }
 
-  /** Whether an execution was cancelled, as far as this worker has heard. */
+  /** Whether an execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean {
     if (this.#tokens.size > 0 && this.#tokens.has(delivery.token)) return true;
     return this.#ids.size > 0 && delivery.record === null && this.#ids.has(keyOf(delivery));
@@ -94,7 +94,7 @@ export class CancelListener extends Service {
     subscriber.off('message', onMessage).off('ready', relisten);
   }
 
-  /** Takes one message of the channel `Keys.cancel`. Many may come at once: what is here is searched once a turn. */
+  /** Handles one message of the channel `Keys.cancel`. Many may come at once, so the search runs once per turn. */
   #receive(message: string): void {
     const nowMs = monotonicMs();
     const parsed = parseCancelMessage(message);
@@ -112,7 +112,7 @@ export class CancelListener extends Service {
     });
   }
 
-  /** Stops what the dispatcher has. What is still being claimed is checked when it gets there. */
+  /** Stops cancelled executions in the dispatcher. Those that are being claimed are checked when they get there. */
   #stopCancelled(): void {
     const { cancel, withdrawUnstarted, settle } = this.#options;
     for (const delivery of cancel((one) => this.isCancelled(one))) settle(delivery);
@@ -120,7 +120,7 @@ export class CancelListener extends Service {
     for (const delivery of withdrawUnstarted((one) => this.isBarred(one))) settle(delivery);
   }
 
-  /** Asks Redis for the cancels that were published while nobody listened here. */
+  /** Asks Redis for the cancels that were published while this worker did not listen. */
   async #lookUp(): Promise<void> {
     const { redis, keys, held } = this.#options;
     const untilMs = monotonicMs() + ID_REMEMBERED_MS;

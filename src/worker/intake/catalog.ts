@@ -1,4 +1,4 @@
-/** What this worker can run, by name: the policies of each task, and the limits that its executions must pass. */
+/** The tasks that this worker can run, by name: their policies, and the limits that their executions must pass. */
 import type { AdmissionCheck } from '../../redis/admission-store.js';
 import type { Manifest, TaskManifest } from '../../tasks/manifest.js';
 import type { TaskPolicies } from '../../tasks/policies.js';

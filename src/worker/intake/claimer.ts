@@ -1,5 +1,5 @@
 /**
- * Claims deliveries that have a record, and admits those that must pass limits, in batches; hands on what is then ours.
+ * Claims deliveries with records and admits those with limits, in batches, and hands on those that are then ours.
  *
  * Owns:
  * - every delivery between its read and the answer to its claim
@@ -29,13 +29,13 @@ const ADMIT_BATCH: BatchSize<Limited> = {
 
 export interface ClaimerOptions
   extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'workerName' | 'leaseMs' | 'logger'> {
-  /** Takes what is ours to run. */
+  /** Takes deliveries that are ours to run. */
   take(deliveries: readonly Delivery[]): void;
-  /** Settles what a limit has dropped. */
+  /** Settles a delivery that a limit has dropped. */
   drop(delivery: Delivery, limit: DroppingLimit): void;
   /** Called for each delivery that is not ours to run after all. */
   onNotClaimed(delivery: Delivery): void;
-  /** Called after each batch: what was not claimed has left its room. */
+  /** Called after each batch, because deliveries that were not claimed have made room. */
   onRoom(): void;
 }
 
@@ -152,7 +152,7 @@ export class Claimer {
     if (failed > 0) logger.error({ failed }, 'executions met an error in the script and are left to their leases');
   }
 
-  /** Claiming twice does no harm: what was admitted is admitted again. */
+  /** Claiming twice does no harm: an execution that was admitted is admitted again. */
   #untilLeaseEnds(claimOnce: () => Promise<ClaimResult[]>): Promise<ClaimResult[]> {
     const { leaseMs, logger } = this.#options;
     const attempt = async () => {

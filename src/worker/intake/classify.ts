@@ -1,9 +1,9 @@
 /**
- * Says what is to be done with an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
- * acts on the answer.
+ * Classifies an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
+ * acts on the result.
  *
- * Owns the order of the questions. A strike comes before the limits, so that no limit counts what is struck. What this
- * worker may run no more comes before the claim, so that it is left to other workers as it was read.
+ * Owns the order of the questions. A strike comes before the limits, so that no limit counts a struck execution. The
+ * attempt budget comes before the claim, so that an execution over budget is left to other workers as it was read.
  */
 import { UndecodableValueError } from '../../core/errors.js';
 import type { AdmissionCheck } from '../../redis/admission-store.js';

@@ -2,7 +2,7 @@
  * Reads entries from the streams while there is room for them, and passes them on batch by batch.
  *
  * Owns:
- * - how much is read: what the dispatcher has room for, less what is read or being claimed already, and no more than a
+ * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than a
  *   bounded number of bytes in hand
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
@@ -19,11 +19,11 @@ import type { WorkerContext } from '../context.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Claimer } from './claimer.js';
 
-/** Entries in one read at most: more gains nothing (measured), and a reply is held in memory as a whole. */
+/** The maximum number of entries in one read: more gains nothing (measured), and a whole reply is held in memory. */
 const READ_ITEMS = 1_024;
-/** Bytes in one read at most, as estimated from the entries read before. */
+/** The maximum number of bytes in one read, as estimated from the entries read before. */
 const READ_BYTES = 8 * 1024 * 1024;
-/** Bytes of messages in hand at most, by the same estimate. */
+/** The maximum number of bytes of messages in hand, by the same estimate. */
 const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
@@ -34,7 +34,7 @@ export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' 
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'stopRetrying' | 'idle'>;
-  /** Takes what was read; must not throw. */
+  /** Takes the entries that were read. Must not throw. */
   accept(entries: readonly Entry[]): void;
 }
 
@@ -116,7 +116,7 @@ export class Intake extends Service {
     }
   }
 
-  /** Starts a read for the room beside `unaccepted` entries and those being claimed; `null` when there is none. */
+  /** Starts a read for the room that `unaccepted` entries and those being claimed leave; `null` when there is none. */
   #read(unaccepted: number, signal: AbortSignal): Promise<Entry[]> | null {
     const { blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
     const notDispatched = unaccepted + claimer.claiming.size;
@@ -156,7 +156,7 @@ export class Intake extends Service {
     await this.#options.redis.client('UNBLOCK', this.#clientId).catch(() => undefined);
   }
 
-  /** Learns the id that UNBLOCK takes; each reconnect gets another one. */
+  /** Learns the id that UNBLOCK takes. Each reconnect gets another one. */
   readonly #learnClientId = () => {
     this.#options.blocking.client('ID').then(
       (id) => {

@@ -1,6 +1,6 @@
 /**
- * Gives back what nobody here can run, a task of this name or a message of a newer version, for a worker that can: during
- * a rolling deploy there soon is one. It waits a second when a live worker announces the task, else longer each time.
+ * Reroutes deliveries that this worker cannot run: it lacks the task, or the message is of a newer version. During
+ * a rolling deploy, another worker soon can. The delay is a second if a live worker announces the task, else it grows.
  *
  * Owns these deliveries while it asks Redis who announces their tasks.
  */
@@ -13,21 +13,21 @@ const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
 export interface RerouterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
-  /** Writes that the delivery waits for `delayMs`. */
+  /** Reroutes a delivery, which waits for `delayMs`. */
   reroute(delivery: Delivery, delayMs: number): void;
 }
 
 export class Rerouter {
   readonly #options: RerouterOptions;
   readonly #asking = new Set<Delivery>();
-  /** By task: one question serves all deliveries that wait for its answer. */
+  /** Questions by task: one serves all deliveries that wait for its answer. */
   readonly #questions = new Map<string, Promise<boolean>>();
 
   constructor(options: RerouterOptions) {
     this.#options = options;
   }
 
-  /** Deliveries that wait for an answer; their leases must be kept. */
+  /** Deliveries that wait for an answer. Their leases must be kept. */
   get deliveries(): ReadonlySet<Delivery> {
     return this.#asking;
   }
@@ -49,7 +49,7 @@ export class Rerouter {
     const why = isReadable ? 'no such task is loaded here' : `its message is of a newer version (${version})`;
     this.#options.logger.warn(
       { task, key: keyOf(delivery), reroutes },
-      `${task} is put back for ${delayMs / 1_000} s: ${why}`,
+      `${task} is rerouted for ${delayMs / 1_000} s: ${why}`,
     );
     this.#options.reroute(delivery, delayMs);
   }

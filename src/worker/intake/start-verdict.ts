@@ -1,7 +1,7 @@
 /**
- * Says whether a delivery that is ours may start. Pure; the pipeline acts on the answer.
+ * Decides whether a delivery that is ours may start. Pure: the pipeline acts on the verdict.
  *
- * Asked between the claim and the dispatch, because much can have been heard while the claim was answered: a cancel, or a
+ * Asked between the claim and the dispatch, because news can have arrived while the claim was in flight: a cancel, or a
  * strike that was not there when the entry was read.
  */
 import type { Delivery } from '../delivery.js';

@@ -1,6 +1,6 @@
 /**
  * Knows which executions are struck. It is asked about each one that is read, before anything of it is counted or claimed,
- * and again before it starts. A new strike also takes back what was shipped but has not started; what runs goes on.
+ * and again before it starts. A new strike also takes back unstarted shipments. Running attempts go on.
  *
  * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push.
  * Arguments are read out of the encoded bytes, and only when a strike names one for that task.
@@ -14,7 +14,7 @@ import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
-  /** Everything the dispatcher has. */
+  /** Returns all deliveries of the dispatcher. */
   dispatched(): Iterable<Delivery>;
   /** Takes back the deliveries that match and have not started. */
   withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
@@ -25,7 +25,7 @@ export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subsc
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
-  /** Resolves when everything that was struck before is known, or when the service has stopped. */
+  /** Resolves when all earlier strikes are known, or when the service has stopped. */
   readonly ready: Promise<void>;
   #onReady!: () => void;
   #isWithdrawalScheduled = false;
@@ -51,7 +51,7 @@ export class StrikeGuard extends Service {
       const strike = this.#strikes.find(envelope.task, (names) => pickArguments(envelope.args, names));
       return strike && struckBy(strike);
     } catch (error) {
-      if (error instanceof UndecodableValueError) return null; // the thread will report what is wrong with them
+      if (error instanceof UndecodableValueError) return null; // the thread will report the problem
       throw error;
     }
   }
@@ -72,7 +72,7 @@ export class StrikeGuard extends Service {
     follower.close();
   }
 
-  /** Withdraws once for all strikes that come together. */
+  /** Withdraws once for all strikes that come in one turn. */
   #scheduleWithdrawal(): void {
     if (this.#isWithdrawalScheduled) return;
     this.#isWithdrawalScheduled = true;

@@ -1,9 +1,9 @@
 /**
- * Writes the progress of executions: ten times a second what has changed in the slot table, and the final values of each
- * run just before its outcome.
+ * Writes the progress of executions: ten times a second the changes in the slot table, and the final values of each
+ * attempt just before its outcome.
  *
- * Owns what Redis is known to have of each execution's progress. Only executions that report any are tracked; of all
- * others it reads two numbers and compares them. An execution that keeps no state keeps no progress either.
+ * Owns the knowledge of which progress Redis has. Only executions that report progress are tracked. For all
+ * others it only reads two numbers and compares them. An execution that keeps no state keeps no progress either.
  */
 import { hasBegun, type SlotTable } from '../../channel/slots.js';
 import { DEFAULT_TOTAL } from '../../core/progress.js';
@@ -32,7 +32,7 @@ interface Tracked extends Values {
   written: Written;
 }
 
-/** `undefined` is a value that nobody knows: a write that would change it is in flight, or has failed and may have arrived. */
+/** `undefined` is an unknown value: a write that would change it is in flight, or has failed and may have arrived. */
 type Written = { readonly [Field in keyof Values]: Values[Field] | undefined };
 
 const NOTHING: Readonly<Values> = { current: 0, total: DEFAULT_TOTAL, message: null };
@@ -56,7 +56,7 @@ export class ProgressWriter extends Service {
     if (keepsProgress(delivery) && hasBegun(this.#options.slots.state(row))) this.#read(delivery, row);
   }
 
-  /** Takes what is not written yet of an execution that has ended here; `null` when there is nothing. */
+  /** Takes the unwritten progress of an execution that has ended here; `null` when there is none. */
   takeUnwritten(delivery: Delivery): ProgressReport | null {
     const tracked = this.#tracked.size > 0 ? this.#tracked.get(delivery) : undefined;
     if (!tracked) return null;
@@ -128,8 +128,8 @@ function keepsProgress({ record, envelope }: Delivery): boolean {
 }
 
 /**
- * Returns what stays known while `values` are in flight. The others count as unknown, because an execution that ends
- * meanwhile may have set them back to what was written before: then they must be written again.
+ * Returns the values still known during a write of `values`. Others count as unknown, because an execution that ends
+ * meanwhile may have set them back to the values written before, which must then be written again.
  */
 function unchanged(written: Written, values: Readonly<Values>): Written {
   const known = <T>(before: T, after: T): T | undefined => (before === after ? before : undefined);
@@ -141,7 +141,7 @@ function unchanged(written: Written, values: Readonly<Values>): Written {
 }
 
 /**
- * Returns what Redis does not have, as far as is known; `null` when it has everything. Total and message are left out
+ * Returns the values that Redis may lack; `null` when it has all of them. Total and message are left out
  * unless they changed, because others may set them too.
  */
 function reportOf({ record, token }: Delivery, { current, total, message, written }: Tracked): ProgressReport | null {

@@ -3,8 +3,8 @@
  * settlement.
  *
  * Executions that keep nothing need only be acknowledged; all others go through the settle script. A batch that fails is
- * sent again until the lease would be over. Then the next owner of the entry runs the execution again, and what arrives
- * late from here is fenced off.
+ * sent again until the lease would be over. Then the next owner of the entry runs the execution again, and late
+ * writes from here are fenced off.
  */
 import { Batcher } from '../../core/batcher.js';
 import { finish, type Settlement, settle } from '../../redis/delivery-store.js';
@@ -53,7 +53,7 @@ export class SettlementWriter {
     this.#settling.push(pending);
   }
 
-  /** Deliveries whose settlement is not confirmed yet; their leases must be kept. */
+  /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
   *deliveries(): Iterable<Delivery> {
     yield* this.#finishing;
     for (const { delivery } of this.#settling) yield delivery;
@@ -90,8 +90,8 @@ export class SettlementWriter {
   }
 
   /**
-   * Writes progress before the settlements, while the entries are still ours, so that whoever sees the end sees the final
-   * values. What the server refuses must not hold the settlements back.
+   * Writes progress before the settlements, while the entries are still ours, so that readers of the end see the final
+   * values. A write that the server refuses must not hold the settlements back.
    */
   async #writeProgress(reports: readonly ProgressReport[]): Promise<void> {
     const { redis, keys, logger } = this.#options;

@@ -72,7 +72,7 @@ export interface Requeue {
   readonly isAdmitted?: boolean;
 }
 
-/** It has not run, or was cut short and is not to blame. Any worker may read it. */
+/** Requeues a delivery that has not run, or was cut short and is not to blame. Any worker may read it. */
 export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }: Requeue = {}): Settlement {
   return {
     ...moved(delivery),
@@ -81,12 +81,12 @@ export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }:
   };
 }
 
-/** It waits for a worker that can run it. It was not claimed, so its limits are still before it. */
+/** Reroutes a delivery for a worker that can run it. It was not claimed, so it has yet to pass its limits. */
 export function rerouted(delivery: Delivery, delayMs: number): Settlement {
   return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
 }
 
-/** Its thread was lost; `charge` is 1 when the execution is to blame. */
+/** Redelivers an execution whose thread was lost. `charge` is 1 when the execution is to blame. */
 export function redelivered(delivery: Delivery, charge: 0 | 1): Settlement {
   return {
     ...moved(delivery),
@@ -97,7 +97,7 @@ export function redelivered(delivery: Delivery, charge: 0 | 1): Settlement {
   };
 }
 
-/** The same attempt goes on elsewhere, with all that was counted of it. */
+/** Returns what all moves share: the same attempt goes on elsewhere, with its counts. */
 function moved(delivery: Delivery) {
   const { token, envelope, deliveries, charges, reroutes } = delivery;
   const id = keyOf(delivery);

@@ -1,8 +1,8 @@
 /**
- * Decides what is written about a delivery that leaves this worker, and hands it to the writer.
+ * Decides how a delivery that leaves this worker is settled, and hands the settlement to the writer.
  *
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
- * also the counts and log lines of what becomes of executions.
+ * also the counts and log lines about the ends of executions.
  */
 import type { Outcome } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
@@ -28,7 +28,7 @@ import {
   retried,
 } from './settlements.js';
 
-/** The next run after one that did not run is at least this far away, because it might not run either. */
+/** The next run after one that was dropped is at least this far away, because it might be dropped too. */
 const AFTER_DROP_MS = 1_000;
 
 /** Why an execution ends without having run. */
@@ -45,11 +45,11 @@ export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | '
 export interface SettlerOptions
   extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
   readonly maxDeliveries: number;
-  /** Whether the execution was cancelled, as far as this worker has heard. */
+  /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
-  /** Takes the progress of an execution that has run here as far as it is not written; `null` when all of it is. */
+  /** Takes the unwritten progress of an execution that has run here; `null` when there is none. */
   takeProgress(delivery: Delivery): ProgressReport | null;
-  /** Called when an execution without a record has ended, whatever was asked of it. */
+  /** Called when an execution without a record has ended, cancelled or not. */
   onUnrecordedEnd(delivery: Delivery): void;
 }
 
@@ -62,7 +62,7 @@ export class Settler {
     this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#supersede(delivery) });
   }
 
-  /** Deliveries whose settlement is not confirmed yet; their leases must be kept. */
+  /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
   deliveries(): Iterable<Delivery> {
     return this.#writer.deliveries();
   }
@@ -143,18 +143,18 @@ export class Settler {
     }
   }
 
-  /** Gives an execution that has not ended back to Redis, uncharged. */
+  /** Requeues an execution that has not ended, uncharged. */
   requeue(delivery: Delivery, how?: Requeue): void {
     this.#write(delivery, requeued(delivery, how));
   }
 
-  /** Gives an execution that nobody here can run back to Redis; it waits for a worker that can. */
+  /** Reroutes an execution that this worker cannot run, for a worker that can. */
   reroute(delivery: Delivery, delayMs: number): void {
     this.#write(delivery, rerouted(delivery, delayMs));
   }
 
   /**
-   * Gives an execution whose thread was lost to whoever reads next. If it ran alone it is charged for that, and poisoned
+   * Redelivers an execution whose thread was lost. If it ran alone, it is charged for that, and poisoned
    * once it was charged `maxDeliveries` times.
    */
   redeliver(delivery: Delivery, wasAlone: boolean): void {
@@ -178,7 +178,7 @@ export class Settler {
     this.#end(delivery, final, undefined, AFTER_DROP_MS);
   }
 
-  /** The run is over. If its task is perpetual the next one follows, unless somebody ended the chain. */
+  /** Ends the run. If its task is perpetual, the next run follows, unless somebody ended the chain. */
   #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, notBeforeMs = 0): void {
     const policy = delivery.policies?.perpetual;
     if (!policy) return this.#close(delivery, final);
@@ -195,7 +195,7 @@ export class Settler {
     this.#write(delivery, followed(delivery, final.state, next, override?.args ?? null));
   }
 
-  /** The execution is over. One that keeps nothing leaves no trace of how. */
+  /** Ends the execution. One without a record leaves no trace of how it ended. */
   #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, ended(delivery, record, final));
@@ -205,12 +205,12 @@ export class Settler {
   }
 
   #write(delivery: Delivery, settlement: Settlement): void {
-    const progress = this.#options.takeProgress(delivery); // always, because nobody asks for it again
+    const progress = this.#options.takeProgress(delivery); // taken in any case: nothing asks for it again
     const isOver = settlement.kind === 'ended' || settlement.kind === 'followed'; // the next attempt starts anew
     this.#writer.write({ delivery, settlement, progress: isOver ? progress : null });
   }
 
-  /** Its entry was gone, or its key had passed to another execution. */
+  /** Counts and logs a fenced-off settlement: its entry was gone, or its key had passed to another execution. */
   #supersede(delivery: Delivery): void {
     this.#count(delivery, 'superseded');
     this.#log('warn', delivery, 'ended here after its key or lease had passed on: nothing was written');

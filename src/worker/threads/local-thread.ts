@@ -50,7 +50,7 @@ export async function startLocalThread(
   };
 }
 
-/** Takes values as they are, and loads once what is named by reference. */
+/** Uses values as they are, and loads references once. */
 async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
   const references = source.kind === 'modules' ? source.references : [];
   const reference = typeof fallback === 'string' ? fallback : null;

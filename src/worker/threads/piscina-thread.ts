@@ -31,7 +31,7 @@ const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
  * Starts a thread and loads the task modules in it. When the signal aborts first, the thread is ended, whatever it waits
  * for.
  *
- * @param maxMemoryMb - size of the thread's heap at most; `null` for no limit
+ * @param maxMemoryMb - maximum size of the thread's heap; `null` for no limit
  * @throws the error of a task module that fails to load
  * @throws ThreadBootError when the thread ends before it has loaded the tasks
  */
@@ -45,10 +45,10 @@ export async function startPiscinaThread(
   const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
     filename: ENTRY,
     workerData: config,
-    minThreads: 0, // so that piscina starts no other one when this one dies
+    minThreads: 0, // so that piscina starts no other thread when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: 1_000_000, // the dispatcher bounds what is shipped
+    concurrentTasksPerWorker: 1_000_000, // the dispatcher bounds the shipments
     loadBalancer: (_task, workers) => workers[0] ?? null,
     atomics: 'disabled',
     recordTiming: false,
@@ -74,7 +74,7 @@ export async function startPiscinaThread(
   const terminate = async (graceMs: number) => {
     if (graceMs > 0) {
       const disposed = new AbortController();
-      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // it has died
+      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // the thread has died
       await Promise.race([disposing, pause(graceMs, disposed.signal)]);
       disposed.abort();
     }

@@ -3,16 +3,16 @@ import type { LogLine, OutcomeBatch, PlacementCounts, ProgressMessage } from '..
 import type { Manifest } from '../../tasks/manifest.js';
 
 export interface Thread {
-  /** What it can run. */
+  /** The tasks it can run. */
   readonly manifest: Manifest;
-  /** Whether what runs here can be ended by force. */
+  /** Whether its attempts can be ended by force. */
   readonly isEnforceable: boolean;
   /**
    * Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before; rejects when the thread
    * dies.
    */
   run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
-  /** Asks it to look for runs that must stop. Returns the number of this request. */
+  /** Asks it to look for attempts that must stop. Returns the number of this request. */
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */
   hasAttended(request: number): boolean;
@@ -21,13 +21,13 @@ export interface Thread {
   /** Whether it was ended because it needed more memory than it may have. */
   ranOutOfMemory?(): boolean;
   /**
-   * Ends it, whatever it runs; resolves when it is gone. First it disposes what its executions share, if it can do so within
-   * `graceMs`; with 0 it does not try.
+   * Ends it, whatever it runs. Resolves when it is gone. First it disposes of its shared dependencies, if it can within
+   * `graceMs`. With 0 it does not try.
    */
   terminate(graceMs: number): Promise<void>;
 }
 
-/** What a thread reports beside the outcomes that end a chunk. */
+/** The reports of a thread, beside the outcomes with which it ends a chunk. */
 export interface ThreadEvents {
   onOutcomes(batch: OutcomeBatch): void;
   onProgress(message: ProgressMessage): void;

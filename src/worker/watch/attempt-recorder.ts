@@ -1,4 +1,4 @@
-/** Counts attempts as they leave their threads, from what the slot table says of them: 50 to 75 ns each (measured). */
+/** Counts attempts as they leave their threads, with the times in the slot table: 50 to 75 ns each (measured). */
 import { hasBegun, SlotState, type SlotTable } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { TaskCounters } from '../../observe/task-counters.js';
@@ -6,7 +6,7 @@ import type { Lane } from '../dispatch/lane.js';
 import type { Shipment } from '../dispatch/shipment.js';
 import type { ServerClock } from '../fleet/server-clock.js';
 
-/** How often the monotonic clock is set against the server's again; in between they hardly drift. */
+/** How often the server's clock is compared with the monotonic one again. In between they hardly drift. */
 const SET_CLOCK_EVERY_MS = 1_000;
 
 export class AttemptRecorder {

@@ -1,5 +1,5 @@
 /**
- * Watches the worker's connections to Redis. Owns that an outage is logged once when it begins and once when it is over,
+ * Watches the connections to Redis. Owns the rule that an outage is logged once when it begins and once when it ends,
  * however many links break and however often the client tries again, and counts the links that broke.
  */
 import { monotonicMs } from '../../core/clock.js';
@@ -39,7 +39,7 @@ export class ConnectionWatch {
     this.#lastProblem = problem.message;
   }
 
-  /** From now on connections are closed on purpose. */
+  /** Notes that connections are closed on purpose from now on. */
   end(): void {
     this.#hasEnded = true;
   }

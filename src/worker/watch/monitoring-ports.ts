@@ -1,5 +1,5 @@
 /**
- * Serves the ports by which a worker can be watched: health and metrics.
+ * Serves the health and the metrics of a worker on its ports.
  *
  * They open before anything else, so that a port that is taken is reported at once and an orchestrator's probes are answered
  * while tasks load, and they close last.
@@ -16,14 +16,14 @@ import { EventLoopWatch } from './event-loop-watch.js';
 
 /** Time between two samples of the event loop's delay: 50 wake-ups a second cost a thousandth of a core. */
 const LOOP_RESOLUTION_MS = 20;
-/** How long a scrape waits for the server at most. */
+/** The maximum time for which a scrape waits for the server. */
 const PATIENCE_MS = 1_000;
 
 export interface MonitoringPortsOptions {
   /** Name of the docket. */
   readonly docket: string;
   readonly settings: WorkerSettings;
-  /** `null` when nothing is counted; not when there is a metrics port. */
+  /** `null` when nothing is counted, which is never so with a metrics port. */
   readonly counters: TaskCounters | null;
   readonly connectionWatch: Pick<ConnectionWatch, 'disruptions'>;
   readonly logger: Logger;
@@ -42,7 +42,7 @@ export class MonitoringPorts {
   readonly #servers: HttpServer[] = [];
   #histogram: IntervalHistogram | undefined;
   #coordinator: Coordinator | null = null;
-  /** The question for the depths that is not answered yet. */
+  /** The query for the depths that has no answer yet. */
   #asking: ReturnType<MetricsSource['depths']> | null = null;
 
   constructor(options: MonitoringPortsOptions) {
@@ -67,7 +67,7 @@ export class MonitoringPorts {
     }
   }
 
-  /** From now on `coordinator` is asked. */
+  /** Lets `coordinator` answer from now on. */
   attach(coordinator: Coordinator): void {
     this.#coordinator = coordinator;
   }
@@ -79,7 +79,7 @@ export class MonitoringPorts {
     await Promise.all(this.#servers.splice(0).map((server) => server.close()));
   }
 
-  /** The ports to open, with what each serves: one when both options name the same. */
+  /** Returns the ports to open, with their routes: a single one when both options name the same port. */
   async #ports(): Promise<Port[]> {
     const { healthcheckPort, metricsPort } = this.#options.settings;
     const ports: Port[] = [];
@@ -131,7 +131,7 @@ export class MonitoringPorts {
     return delay;
   }
 
-  /** Asks at most one question at a time, because commands wait for a server that is away. */
+  /** Sends at most one query at a time, because commands wait while the server is unreachable. */
   async #depths(): ReturnType<MetricsSource['depths']> {
     if (!this.#coordinator) return null;
     this.#asking ??= this.#coordinator

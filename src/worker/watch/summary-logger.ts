@@ -23,7 +23,7 @@ export class SummaryLogger extends Service {
     const timer = setInterval(() => this.#logSummary(), EVERY_MS);
     await aborted(signal);
     clearInterval(timer);
-    this.#logSummary(); // what came after the last one
+    this.#logSummary(); // for the attempts since the last line
   }
 
   #logSummary(): void {
@@ -57,7 +57,7 @@ export class SummaryLogger extends Service {
   }
 }
 
-/** To three digits: quantiles are not exact anyway. */
+/** Rounds to three digits: quantiles are not exact anyway. */
 function rounded(ms: number): number {
   return Number(ms.toPrecision(3));
 }

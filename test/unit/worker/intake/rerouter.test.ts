@@ -122,12 +122,12 @@ describe('what nobody here can run', () => {
     expect(lines).toEqual([
       {
         level: 'warn',
-        message: 'resize is put back for 20 s: no such task is loaded here',
+        message: 'resize is rerouted for 20 s: no such task is loaded here',
         fields: { task: 'resize', key: 'id', reroutes: 1 },
       },
       {
         level: 'warn',
-        message: `resize is put back for 10 s: its message is of a newer version (${WIRE_VERSION + 1})`,
+        message: `resize is rerouted for 10 s: its message is of a newer version (${WIRE_VERSION + 1})`,
         fields: { task: 'resize', key: 'id', reroutes: 0 },
       },
     ]);
