@@ -167,7 +167,7 @@ export class Coordinator {
     this.#state = 'draining';
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
-      logger.info(fields, `worker ${name} is stopping: it finishes what it has`);
+      logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
     }
     await drain({
       services: this.#services,

@@ -92,7 +92,7 @@ export class Settler {
       case 'retry':
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
-        this.#log('info', delivery, `is tried again: ${outcome.line}`);
+        this.#log('info', delivery, `is retried: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.due));
       case 'cancelled':
         this.#count(delivery, 'cancelled');
@@ -170,8 +170,9 @@ export class Settler {
     const error = new PoisonedError(keyOf(delivery), charges);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
-    this.#log('error', delivery, error.message);
-    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine: lineOf(error) });
+    const errorLine = lineOf(error);
+    this.#log('error', delivery, `failed: ${errorLine}`);
+    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
   }
 
   #endUnrun(delivery: Delivery, final: FinalState): void {

@@ -63,7 +63,7 @@ export class MonitoringPorts {
       const server = await serve(routes, settings.httpHost, port, option);
       this.#servers.push(server);
       const pages = [...routes.keys()].map((path) => `${server.origin}${path}`);
-      logger.info({ pages }, `listens on ${server.origin}`);
+      logger.info({ pages }, `the pages of this worker are at ${server.origin}`);
     }
   }
 

@@ -91,7 +91,7 @@ test.each<[string, () => unknown, object]>([
     {},
   ],
   [
-    'failed and is tried again: Error: declined',
+    'failed and is retried: Error: declined',
     () => {
       throw new Error('declined');
     },
