@@ -150,7 +150,7 @@ describeEachServer('clear', (url) => {
       await docket.add(hold);
       const redis = await stage.redis();
       await waitFor(async () => (await redis.zcard(stage.key('limit:hold'))) === 1);
-      await worker.close(); // hands back what runs, and its slot goes to who waits
+      await worker.close(); // requeues what runs, and its permit goes to the waiter
       ending.resolve();
       expect(await redis.hgetall(stage.key('held'))).toEqual({ hold: '1' });
       expect(await docket.clear()).toBe(2);

@@ -244,7 +244,7 @@ describeEachMode('a module that configures its worker', (url, threads) => {
     await failing.sync();
     expect(failing).toMatchObject({ task: 'failing', attempt: 2, state: 'failed' });
     expect(notes.of('forward')).toEqual(['of another team k 1', 'failing f 1', 'failing f 2']);
-    expect(running.lines.filter(({ message }) => message.includes('put back'))).toEqual([]);
+    expect(running.lines.filter(({ message }) => message.includes('is rerouted'))).toEqual([]);
   });
 });
 

@@ -96,7 +96,7 @@ describeEachMode('a message', (url, threads) => {
     const kept = await fleet.redis.hgetBuffer(fleet.key('parked:from-the-future'), 'm');
     expect(kept?.equals(newer)).toBe(true);
     expect(await fleet.redis.xlen(fleet.key('quarantine'))).toBe(0);
-    expect(lines.some(({ level, message: line }) => level === 'warn' && line.includes('put back'))).toBe(true);
+    expect(lines.some(({ level, message: line }) => level === 'warn' && line.includes('is rerouted'))).toBe(true);
     await expectGoesOn(fleet);
     fleet.leavesWork();
   });

@@ -4,7 +4,7 @@ import { Worker } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { fixture, openFleet, TASKS } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
-import { describeEachMode } from '../support/suites.js';
+import { describeBothModes } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 interface About {
@@ -19,7 +19,7 @@ interface About {
   threadId: number;
 }
 
-describeEachMode('a worker', (url, threads) => {
+describeBothModes('a worker', (url, threads) => {
   test('runs what is added, and its results come back', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ threads });
@@ -154,7 +154,7 @@ describeEachMode('a worker', (url, threads) => {
     await kept.sync();
     expect(kept).toMatchObject({ state: 'scheduled', attempt: 1, args: { probe: fleet.probe } });
     expect(await fleet.redis.zscore(fleet.key('schedule'), `l${lean.key}`)).not.toBeNull();
-    expect(lines.filter(({ level, message }) => level === 'warn' && message.includes('put back'))).toHaveLength(2);
+    expect(lines.filter(({ level, message }) => level === 'warn' && message.includes('is rerouted'))).toHaveLength(2);
     expect(await (await fleet.docket.add('echo', { value: 'still here' })).result()).toBe('still here');
     fleet.leavesWork();
   });

@@ -9,7 +9,6 @@ const luaFiles = readdirSync(scripts).filter((file) => file.endsWith('.lua'));
 
 // Plain JavaScript, because it runs before anything is compiled.
 interface Substitution {
-  snakeCase(name: string): string;
   luaNames(values: object): ReadonlyMap<string, string>;
   substitute(
     file: string,
@@ -18,7 +17,7 @@ interface Substitution {
     problems: string[],
   ): string;
 }
-const { snakeCase, luaNames, substitute }: Substitution = await import(new URL('substitute.js', scripts).href);
+const { luaNames, substitute }: Substitution = await import(new URL('substitute.js', scripts).href);
 const names = luaNames(schema);
 
 /** A Lua file without its comments. */
@@ -145,3 +144,8 @@ describe('a script', () => {
     expect(inTables.sort()).toEqual(expected.sort());
   });
 });
+
+/** The Lua spelling of a TypeScript name. */
+function snakeCase(name: string): string {
+  return name.replace(/-/g, '_').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
