@@ -48,7 +48,7 @@ export async function changeProgress(
   { key, generation, change, value }: ProgressChange,
 ): Promise<{ readonly generation: number; readonly progress: ProgressRecord | null } | null> {
   const args = [keys.prefix, key, generation, change, value];
-  const reply = (await runScript(redis, 'change-progress', [keys.run(key)], args)) as (Buffer | number)[];
+  const reply = (await runScript(redis, 'change-progress', [keys.record(key)], args)) as (Buffer | number)[];
   if (reply.length === 0) return null;
   const [found, ...values] = reply.map(String);
   return { generation: Number(found), progress: values.length > 0 ? readProgressLines(values) : null };

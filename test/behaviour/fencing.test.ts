@@ -64,7 +64,7 @@ describeEachServer('a delivery', (url) => {
         });
         return await read(to);
       },
-      record: async (key) => (await redis.hgetall(keys.run(key))) as Record<string, string>,
+      record: async (key) => (await redis.hgetall(keys.record(key))) as Record<string, string>,
     };
   }
 
@@ -239,13 +239,13 @@ describeEachServer('a delivery', (url) => {
     const { redis, keys, add, read } = await open();
     await add(['k']);
     const [entry] = await read('a');
-    await redis.hset(keys.run('k'), 'e', 'w9-9');
+    await redis.hset(keys.record('k'), 'e', 'w9-9');
     await waitFor(async () => {
       await redeliver(redis, keys, 1, [entry!.token]);
       return (await redis.xlen(keys.work)) === 0;
     });
     expect(await redis.xlen(keys.front)).toBe(0);
-    expect(await redis.hget(keys.run('k'), 'e')).toBe('w9-9');
+    expect(await redis.hget(keys.record('k'), 'e')).toBe('w9-9');
   });
 
   test('that has expired is looked for by one sweeper at a time', async () => {

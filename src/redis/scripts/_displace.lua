@@ -1,6 +1,6 @@
 -- Takes an execution that has a record and has not started from wherever it is. Returns its message.
 local function displace(key)
-  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+  local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)
   local token, limit, message, debounce, booking = record[1], record[2], record[3], record[4], record[5]
   if token and token ~= '' then

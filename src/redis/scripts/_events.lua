@@ -12,7 +12,7 @@ end
 -- Publishes the state of an execution after its record has changed.
 local function publish_state(key, generation, state)
   if has_listeners then
-    local lines = redis.call('HMGET', prefix .. KEY.run .. key, unpack(EVENT_FIELDS))
+    local lines = redis.call('HMGET', prefix .. KEY.record .. key, unpack(EVENT_FIELDS))
     for i = 1, #lines do
       lines[i] = lines[i] and string.gsub(lines[i], '\n', ' ') or ''
     end

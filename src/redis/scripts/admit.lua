@@ -15,7 +15,7 @@
 --@include now
 --@include memory
 local prefix, worker, consumer = ARGV[1], ARGV[2], ARGV[3]
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 local schedule = KEYS[3]
 --@include events
 --@include entries
@@ -33,7 +33,7 @@ local function member()
 end
 
 local function generation()
-  cached_generation = cached_generation or redis.call('HGET', runs .. name, RECORD.generation)
+  cached_generation = cached_generation or redis.call('HGET', records .. name, RECORD.generation)
   return cached_generation
 end
 
@@ -176,7 +176,7 @@ end
 -- Returns whether the entry still is the execution's, and so ours, and whether it was admitted before.
 local function read_ownership()
   if is_recorded then
-    local record = redis.call('HMGET', runs .. name, RECORD.entry, RECORD.state, RECORD.generation)
+    local record = redis.call('HMGET', records .. name, RECORD.entry, RECORD.state, RECORD.generation)
     cached_generation = record[3]
     return record[1] == token, record[2] == 'running'
   end
@@ -185,9 +185,9 @@ end
 
 local function start()
   if attempt == '1' then -- the usual case, one field less
-    redis.call('HSET', runs .. name, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
+    redis.call('HSET', records .. name, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
   else
-    redis.call('HSET', runs .. name,
+    redis.call('HSET', records .. name,
       RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
   end
   if has_listeners then

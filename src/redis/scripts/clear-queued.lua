@@ -35,7 +35,7 @@ local looked_at, bytes, tokens, last = 0, 0, {}, nil
 local function look_at(id, moving)
   local token, is_cleared, placed = letter .. id, false, moving[ENTRY.due]
   if moving[ENTRY.key] then
-    local record = redis.call('HMGET', prefix .. KEY.run .. moving[ENTRY.key],
+    local record = redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
       RECORD.state, RECORD.entry, RECORD.generation)
     placed = record[3]
     is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)

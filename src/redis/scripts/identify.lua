@@ -9,7 +9,7 @@ local prefix = ARGV[1]
 --@include moves
 
 local function from_record(key)
-  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+  local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.task, RECORD.attempt, RECORD.state, RECORD.worker, RECORD.started)
   return { key, record[1] or '', record[2] or '1', record[3] or '', record[4] or '', record[5] or '', '' }
 end

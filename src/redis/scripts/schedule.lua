@@ -11,7 +11,7 @@ if have_strikes_changed(KEYS[4], ARGV[3]) then
   return {}
 end
 local prefix = ARGV[1]
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 local work, schedule = KEYS[1], KEYS[3]
 --@include due
 --@include events
@@ -26,19 +26,19 @@ local earliest
 
 -- Returns the generation of the unfinished execution that has the key, or makes way for a new one when there is none.
 local function taken(key)
-  local old = redis.call('HMGET', runs .. key, RECORD.state, RECORD.generation)
+  local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
   local state = old[1]
   if state == 'scheduled' or state == 'queued' or state == 'running' then
     return old[2]
   elseif state then
-    redis.call('DEL', runs .. key) -- the TTL, result and error of a finished execution must not outlive it
+    redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
 end
 
 -- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
 local function place_now(key, task, message)
   local id = redis.call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
-  redis.call('HSET', runs .. key,
+  redis.call('HSET', records .. key,
     RECORD.state, 'queued', RECORD.generation, digits(generation), RECORD.entry, STREAM.work .. id, RECORD.task, task)
   if has_listeners then
     publish_state(key, generation, 'queued')
@@ -54,7 +54,7 @@ local function place_later(key, kind, task, due, message)
     redis.call('ZADD', schedule, score, TAG.lean .. key)
     return
   end
-  redis.call('HSET', runs .. key,
+  redis.call('HSET', records .. key,
     RECORD.state, 'scheduled', RECORD.generation, digits(generation), RECORD.entry, '', RECORD.task, task,
     RECORD.due, score, PARKED.message, message)
   redis.call('ZADD', schedule, score, TAG.recorded .. key)
