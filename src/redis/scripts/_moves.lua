@@ -1,6 +1,7 @@
 -- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
+--@include fields
 
 -- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
 local function parked_at(member)
@@ -13,10 +14,7 @@ local function read_entry(token)
   local id = string.sub(token, 2)
   local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
   if entry then
-    local moving = {}
-    for at = 1, #entry[2], 2 do
-      moving[entry[2][at]] = entry[2][at + 1]
-    end
+    local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
     if not moving[ENTRY.key] then
       moving[ENTRY.placed] = moving[ENTRY.placed] or id -- its place among all placements, whatever becomes of the entry

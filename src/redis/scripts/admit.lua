@@ -21,8 +21,7 @@ local schedule = KEYS[3]
 --@include entries
 --@include moves
 --@include permits
-
-local started = digits(now)
+--@include start
 
 -- The current group and item.
 local attempt, ttl, stage, holds_permits, is_recorded, check_count
@@ -183,18 +182,6 @@ local function read_ownership()
   return #redis.call('XCLAIM', stream_of(token), GROUP, consumer, 0, string.sub(token, 2), 'JUSTID') == 1
 end
 
-local function start()
-  if attempt == '1' then -- the usual case, one field less
-    redis.call('HSET', records .. name, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
-  else
-    redis.call('HSET', records .. name,
-      RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
-  end
-  if has_listeners then
-    publish_state(name, generation(), 'running')
-  end
-end
-
 -- Runs the checks that begin at `at`. Returns the result that stopped the item, if any.
 local function pass(at)
   for _ = 1, check_count do
@@ -223,7 +210,10 @@ local function admit(first_check)
     return result
   end
   if is_recorded then
-    start()
+    start(records .. name, attempt)
+    if has_listeners then
+      publish_state(name, generation(), 'running')
+    end
   end
 end
 

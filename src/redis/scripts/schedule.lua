@@ -28,7 +28,7 @@ local earliest
 local function taken(key)
   local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
   local state = old[1]
-  if state == 'scheduled' or state == 'queued' or state == 'running' then
+  if is_alive(state) then
     return old[2]
   elseif state then
     redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
