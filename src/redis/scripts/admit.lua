@@ -72,7 +72,9 @@ end
 
 -- Starts and bookings of the rates in this script: read once, written once.
 local rates = {}
-local function rate_of(key, per)
+
+-- Returns what is known of a rate. The first call for it removes the starts that no longer count.
+local function trim_rate(key, per)
   local rate = rates[key]
   if not rate then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - per))
@@ -129,27 +131,27 @@ local checks = {
 
   rate = function(at)
     local key, max, per = prefix .. KEY.rate .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local rate, start = rate_of(key, per), placement() .. ' ' .. attempt
+    local rate, start = trim_rate(key, per), placement() .. ' ' .. attempt
     if stage == STAGE.attempt_admitted or not is_recorded and redis.call('ZSCORE', key, start) then
       return
     end
-    local time = now
+    local starts_at = now
     if rate.count >= max then
       write_rate(key, rate)
       local oldest = redis.call('ZREVRANGE', key, max - 1, max - 1, 'WITHSCORES')[2]
-      time = oldest and math.max(now, oldest + per) or now
-      if time > now and ARGV[at + 3] == 'drop' then
+      starts_at = oldest and math.max(now, oldest + per) or now
+      if starts_at > now and ARGV[at + 3] == 'drop' then
         return 'rate'
       end
     end
     rate.count = rate.count + 1
-    rate.expires_in = math.max(rate.expires_in, time - now + per)
-    table.insert(rate.starts, digits(time))
+    rate.expires_in = math.max(rate.expires_in, starts_at - now + per)
+    table.insert(rate.starts, digits(starts_at))
     table.insert(rate.starts, start)
     if #rate.starts >= 512 then
       write_rate(key, rate)
     end
-    return time > now and park_until(time, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
+    return starts_at > now and park_until(starts_at, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
   end,
 }
 local width = { cooldown = 2, debounce = 2, rate = 4 }

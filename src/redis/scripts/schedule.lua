@@ -24,8 +24,9 @@ local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
--- Returns the generation of the unfinished execution that has the key, or makes way for a new one when there is none.
-local function taken(key)
+-- Returns the generation of the unfinished execution that has the key. When there is none, deletes the record of a
+-- finished one, so that the key is free, and returns nothing.
+local function holder_or_clear(key)
   local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
   local state = old[1]
   if is_alive(state) then
@@ -70,7 +71,7 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder = kind == PLACEMENT.keyed and taken(key)
+    local holder = kind == PLACEMENT.keyed and holder_or_clear(key)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder
