@@ -5,6 +5,7 @@
 
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
+import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { dueArgument } from './due-argument.js';
@@ -150,7 +151,7 @@ export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: 
   const batches = STREAMS.flatMap((stream) => {
     const letter = STREAM[stream];
     const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
-    return chunksOf(ids, BATCH_ITEMS).map(async (batch) => {
+    return [...batchesOf(ids, { maxItems: BATCH_ITEMS })].map(async (batch) => {
       const claimed = (await redis.xclaim(keys[stream], GROUP, consumer, 0, ...batch, 'JUSTID')) as string[];
       for (const id of claimed) renewed.add(`${letter}${id}`);
     });
@@ -227,12 +228,6 @@ export async function quarantine(
 }
 
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];
-
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  const chunks: T[][] = [];
-  for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size));
-  return chunks;
-}
 
 function destinationArgument(to: Destination): string {
   return 'stream' in to ? STREAM[to.stream] : dueArgument(to);

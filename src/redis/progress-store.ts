@@ -1,5 +1,6 @@
 /** Writes the progress of executions to their records, while they run and from outside. */
 import type { Redis } from 'ioredis';
+import { batchesOf } from '../core/batcher.js';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
 import { type ProgressRecord, readProgressLines } from './record.js';
@@ -20,15 +21,15 @@ export interface ProgressReport {
 
 /** Writes progress, except of executions that belong to other workers by now. Sending a report twice does no harm. */
 export async function reportProgress(redis: Redis, keys: Keys, reports: readonly ProgressReport[]): Promise<void> {
-  const batches: Promise<unknown>[] = [];
-  for (let start = 0; start < reports.length; start += BATCH_ITEMS) {
+  const writes: Promise<unknown>[] = [];
+  for (const batch of batchesOf(reports, { maxItems: BATCH_ITEMS })) {
     const args: ScriptArgument[] = [keys.prefix];
-    for (const { record, token, current, total, message } of reports.slice(start, start + BATCH_ITEMS)) {
+    for (const { record, token, current, total, message } of batch) {
       args.push(record, token, current, total ?? '', message === undefined ? '' : '1', message ?? '');
     }
-    batches.push(runScript(redis, 'report-progress', [keys.work], args));
+    writes.push(runScript(redis, 'report-progress', [keys.work], args));
   }
-  await Promise.all(batches);
+  await Promise.all(writes);
 }
 
 export interface ProgressChange {

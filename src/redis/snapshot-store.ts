@@ -140,6 +140,7 @@ export interface Identity {
 export async function identify(redis: Redis, keys: Keys, places: readonly Location[]): Promise<(Identity | null)[]> {
   const identities: (Identity | null)[] = [];
   while (identities.length < places.length) {
+    // Not cut beforehand: a reply may be shorter than its batch, and the next batch begins where it ended.
     const batch = places.slice(identities.length, identities.length + BATCH_ITEMS);
     const replies = await runScript(redis, 'identify', [keys.work, keys.front], [keys.prefix, ...batch]);
     (replies as Buffer[][]).forEach((reply, i) => {
