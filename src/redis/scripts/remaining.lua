@@ -1,6 +1,7 @@
--- Counts the executions that are left in the whole docket.
+-- Counts the executions in the whole docket that have not ended, except for those under the given keys. A worker that
+-- runs until everything is done asks for this.
 -- KEYS  work, front, schedule, wakes
--- ARGV  prefix, then keys whose executions do not count
+-- ARGV  prefix, then keys whose executions are not counted
 -- Reply entries on the streams (waiting or being run), executions on the schedule. Waiters are not counted: while there
 --       is one, there is also an entry that holds the permit, or a limit that was left for a scheduler to look at.
 --@include entries
