@@ -19,7 +19,7 @@ export const KEY = {
   /** Sorted set of the executions that are not due yet: their members, by due time in server milliseconds. */
   schedule: 'schedule',
   /** Hash: the record of one execution, by its key. */
-  run: 'run:',
+  record: 'run:',
   /** Hash: an execution without a record while it is parked, by its id. Not under `run:`, where it could meet a key. */
   parked: 'parked:',
   /** Text: the number of the last placement. */

@@ -201,7 +201,7 @@ export class Settler {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, ended(delivery, record, final));
     this.#options.onUnrecordedEnd(delivery);
-    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'ended-unrecorded', token: delivery.token });
+    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
     else this.#writer.finish(delivery);
   }
 
