@@ -92,7 +92,7 @@ export class DeadlineEnforcer extends Service {
       // As on the thread, a cancel goes before a timeout, a timeout before an interrupt. Without a request to stop it
       // was the timeout, even if the thread has moved the deadline since.
       const hasTimedOut = !stop || (stop.reason !== StopReason.cancelled && this.#isTimedOut(shipment, nowMs));
-      shipment.condemn(hasTimedOut ? 'timeout' : stop.reason);
+      shipment.condemned = hasTimedOut ? 'timeout' : stop.reason;
       const { task, attempt } = shipment.delivery.envelope;
       const fields = { task, key: keyOf(shipment.delivery), attempt, lane: lane.index };
       const why = hasTimedOut ? 'did not end at its timeout' : 'did not stop when it was asked to';
