@@ -304,7 +304,7 @@ export class Dispatcher {
    */
   #harvest(lane: Lane, row: 'free' | 'keep'): void {
     for (const shipment of lane.shipments) {
-      if (this.slots.state(shipment.row) !== SlotState.returned) continue;
+      if (this.slots.state(shipment.row) !== SlotState.completedSilently) continue;
       this.#recordDuration(shipment);
       if (row === 'free') this.#shipments.free(shipment);
       else this.#shipments.keep(shipment);

@@ -84,7 +84,7 @@ export class Shipments {
       isAnyAsked = true;
       requirePlace(shipment, 'shipped');
       shipment.stop ??= { reason, askedMs: nowMs };
-      this.slots.cancel(shipment.row, shipment.epoch, shipment.stop.reason);
+      this.slots.requestStop(shipment.row, shipment.epoch, shipment.stop.reason);
     }
     if (isAnyAsked) lane.thread?.attend();
   }
