@@ -20,7 +20,7 @@ const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
   readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
-  readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'revokeUnstarted'>;
+  readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'takeBackUnstarted'>;
   readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle'>;
@@ -77,7 +77,7 @@ async function endThreads({ supervisor, abortGraceMs }: DrainOptions, deadlineMs
 
 /** Requeues shipments that had not begun when their thread was ended. */
 function requeueRevoked({ dispatcher, requeueUnstarted }: DrainOptions): void {
-  requeueUnstarted(dispatcher.revokeUnstarted());
+  requeueUnstarted(dispatcher.takeBackUnstarted());
 }
 
 /** Leases and heartbeats are kept until everything is settled. */

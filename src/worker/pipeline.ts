@@ -101,13 +101,13 @@ export class Pipeline implements Criteria, StartCriteria {
       ...context,
       held: () => this.held(),
       cancel: (matches) => dispatcher.cancel(matches),
-      withdrawUnstarted: (matches) => dispatcher.withdrawUnstarted(matches),
+      withdrawUnstarted: (matches) => dispatcher.takeBackUnstarted(matches),
       settle: (delivery) => this.settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.strikeGuard = new StrikeGuard({
       ...context,
       dispatched: () => dispatcher.deliveries(),
-      withdrawUnstarted: (matches) => dispatcher.withdrawUnstarted(matches),
+      withdrawUnstarted: (matches) => dispatcher.takeBackUnstarted(matches),
       onWithdrawn: (delivery, why) => this.settler.drop(delivery, { kind: 'struck', why }),
     });
     this.claimer = new Claimer({

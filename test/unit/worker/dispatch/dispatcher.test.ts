@@ -592,7 +592,7 @@ describe('stopping', () => {
     await fleet.learn('quick', 0.01);
     const names = fleet.add(...Array(80).fill('quick'));
     const running = fleet.threads.map((thread) => thread.begin()!);
-    const taken = fleet.dispatcher.revokeUnstarted().map(({ record }) => record!);
+    const taken = fleet.dispatcher.takeBackUnstarted().map(({ record }) => record!);
     expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
     expect(fleet.dispatcher.size).toBe(2);
     for (const thread of fleet.threads) await thread.work();
@@ -958,7 +958,7 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       } else if (dice < 0.98) {
         await replace(fleet.threads.indexOf(thread));
       } else if (dice < 0.985) {
-        taken.push(...fleet.dispatcher.revokeUnstarted().map(({ record }) => record!));
+        taken.push(...fleet.dispatcher.takeBackUnstarted().map(({ record }) => record!));
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
@@ -1073,7 +1073,7 @@ describe('a thread that has run all it may', () => {
     const [first] = fleet.threads;
     fleet.add('quick', 'quick', 'quick', 'quick');
     const before = countOf(first!);
-    const taken = fleet.dispatcher.withdrawUnstarted(() => true);
+    const taken = fleet.dispatcher.takeBackUnstarted(() => true);
     expect(taken).toHaveLength(4);
     expect(fleet.spent).toEqual([]);
     fleet.add('quick', 'quick', 'quick', 'quick');
