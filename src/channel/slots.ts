@@ -120,7 +120,12 @@ export class SlotTable {
   /** Thread: marks the attempt as over, clean-up included. @param isCompletedSilently - whether it completed without a result */
   end(row: number, epoch: number, now: number, isCompletedSilently: boolean): void {
     this.#doubles[row * DOUBLES + DURATION] = now - this.#doubles[row * DOUBLES + STARTED_AT]!;
-    this.#exchange(row, epoch, SlotState.started, isCompletedSilently ? SlotState.completedSilently : SlotState.finished);
+    this.#exchange(
+      row,
+      epoch,
+      SlotState.started,
+      isCompletedSilently ? SlotState.completedSilently : SlotState.finished,
+    );
   }
 
   /** Coordinator: asks the attempt of this epoch to stop. The caller then wakes the thread. */

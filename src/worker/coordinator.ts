@@ -102,7 +102,6 @@ export class Coordinator {
   #keepers() {
     const { settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
-    const { lanes, slots } = dispatcher;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
       new Leases({
@@ -110,16 +109,7 @@ export class Coordinator {
         held: () => this.#pipeline.held(),
         onLost: (tokens) => dispatcher.loseLeases(tokens),
       }),
-      new DeadlineEnforcer({
-        lanes,
-        slots,
-        abortGraceMs,
-        drainTimeoutMs,
-        logger,
-        redispatch: (lane) => dispatcher.redispatch(lane),
-        reopen: (lane) => dispatcher.reopen(lane),
-        renew: (lane) => dispatcher.renew(lane),
-      }),
+      new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
       ...(counters && attemptRecorder && isRead(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]

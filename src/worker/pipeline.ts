@@ -100,14 +100,12 @@ export class Pipeline implements Criteria, StartCriteria {
     this.cancelListener = new CancelListener({
       ...context,
       held: () => this.held(),
-      cancel: (matches) => dispatcher.cancel(matches),
-      withdrawUnstarted: (matches) => dispatcher.takeBackUnstarted(matches),
+      dispatcher,
       settle: (delivery) => this.settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.strikeGuard = new StrikeGuard({
       ...context,
-      dispatched: () => dispatcher.deliveries(),
-      withdrawUnstarted: (matches) => dispatcher.takeBackUnstarted(matches),
+      dispatcher,
       onWithdrawn: (delivery, why) => this.settler.drop(delivery, { kind: 'struck', why }),
     });
     this.claimer = new Claimer({

@@ -12,12 +12,10 @@ import { pickArguments } from '../../wire/pick.js';
 import { Strikes, struckBy } from '../../wire/strikes.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
+import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
-  /** Returns all deliveries of the dispatcher. */
-  dispatched(): Iterable<Delivery>;
-  /** Takes back the deliveries that match and have not started. */
-  withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
+  readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
   /** Settles a delivery that was taken back; `why` names the strike. */
   onWithdrawn(delivery: Delivery, why: string): void;
 }
@@ -83,13 +81,15 @@ export class StrikeGuard extends Service {
   }
 
   #withdraw(): void {
-    const { dispatched, withdrawUnstarted, onWithdrawn } = this.#options;
+    const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();
-    for (const delivery of dispatched()) {
+    for (const delivery of dispatcher.deliveries()) {
       const why = this.strikeOf(delivery);
       if (why !== null) struck.set(delivery, why);
     }
     if (struck.size === 0) return;
-    for (const delivery of withdrawUnstarted((one) => struck.has(one))) onWithdrawn(delivery, struck.get(delivery)!);
+    for (const delivery of dispatcher.takeBackUnstarted((one) => struck.has(one))) {
+      onWithdrawn(delivery, struck.get(delivery)!);
+    }
   }
 }
