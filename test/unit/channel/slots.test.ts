@@ -4,16 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { hasBegun, SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import { builtUrl } from '../../support/built.js';
 
-const { free, shipped, started, finished, revoked, returned } = SlotState;
+const { free, shipped, started, finished, revoked, completedSilently } = SlotState;
 
 /** Returns a table of one row in the given state, and the epoch of its shipment. */
 function tableIn(state: SlotState) {
   const table = new SlotTable(1);
   if (state === free) return { table, epoch: 1 };
   const epoch = table.ship(0);
-  if (state === started || state === finished || state === returned) table.begin(0, epoch, 100);
+  if (state === started || state === finished || state === completedSilently) table.begin(0, epoch, 100);
   if (state === finished) table.end(0, epoch, 150, false);
-  if (state === returned) table.end(0, epoch, 150, true);
+  if (state === completedSilently) table.end(0, epoch, 150, true);
   if (state === revoked) table.revoke(0, epoch);
   expect(table.state(0)).toBe(state);
   return { table, epoch };

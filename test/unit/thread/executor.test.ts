@@ -21,8 +21,8 @@ test('the reply to a chunk has the outcome of each of its items', async () => {
     return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
   });
   expect(values).toEqual([1, { kind: 'completed', result: null }, [2]]);
-  const { finished, returned } = SlotState;
-  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, returned, finished]);
+  const { finished, completedSilently } = SlotState;
+  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, completedSilently, finished]);
 });
 
 test('items start in their order, at most as many at once as the concurrency allows', async () => {
