@@ -7,6 +7,7 @@
  * as it is in Redis.
  */
 import { monotonicMs } from '../../core/clock.js';
+import { deferred } from '../../core/deferred.js';
 import { aborted, pause, Service } from '../../core/service.js';
 import { askedToStop, cancelledIds, forgetCancelled, parseCancelMessage } from '../../redis/cancel-store.js';
 import type { Token } from '../../redis/delivery-store.js';
@@ -37,11 +38,9 @@ export class CancelListener extends Service {
   /** Tokens of executions whose keys have passed to others: they may go on, but must not start. */
   readonly #superseded = new Map<Token, number>();
   #isStopScheduled = false;
-  #onReady = () => {};
+  readonly #ready = deferred();
   /** Resolves when every earlier cancel is known: nothing may start before that. */
-  readonly ready = new Promise<void>((resolve) => {
-    this.#onReady = resolve;
-  });
+  readonly ready = this.#ready.promise;
 
   constructor(options: CancelListenerOptions) {
     super();
@@ -77,7 +76,7 @@ export class CancelListener extends Service {
       try {
         await subscriber.subscribe(keys.cancel);
         await this.#lookUp();
-        this.#onReady();
+        this.#ready.resolve();
       } catch (error) {
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'cancels could not be looked up, trying again');

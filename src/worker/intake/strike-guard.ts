@@ -5,6 +5,7 @@
  * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push.
  * Arguments are read out of the encoded bytes, and only when a strike names one for that task.
  */
+import { deferred } from '../../core/deferred.js';
 import { UndecodableValueError } from '../../core/errors.js';
 import { aborted, Service } from '../../core/service.js';
 import { StrikeFollower } from '../../redis/strike-follower.js';
@@ -23,18 +24,15 @@ export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subsc
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
+  readonly #ready = deferred();
   /** Resolves when all earlier strikes are known, or when the service has stopped. */
-  readonly ready: Promise<void>;
-  #onReady!: () => void;
+  readonly ready = this.#ready.promise;
   #isWithdrawalScheduled = false;
 
   constructor(options: StrikeGuardOptions) {
     super();
     this.#options = options;
     this.#strikes = new Strikes((problem) => options.logger.warn({}, problem));
-    this.ready = new Promise((resolve) => {
-      this.#onReady = resolve;
-    });
   }
 
   /** The number of strikes in effect. */
@@ -65,7 +63,7 @@ export class StrikeGuard extends Service {
       onFailure: (error) =>
         logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
     });
-    void follower.open().then(this.#onReady);
+    void follower.open().then(this.#ready.resolve);
     await aborted(signal);
     follower.close();
   }
