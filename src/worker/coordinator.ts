@@ -28,7 +28,7 @@ import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { Catalog } from './intake/catalog.js';
-import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
+import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
@@ -111,7 +111,7 @@ export class Coordinator {
       }),
       new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
-      ...(counters && attemptRecorder && isRead(logger, 'info')
+      ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
         : []),
     ];

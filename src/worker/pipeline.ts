@@ -106,7 +106,7 @@ export class Pipeline implements Criteria, StartCriteria {
     this.strikeGuard = new StrikeGuard({
       ...context,
       dispatcher,
-      onWithdrawn: (delivery, why) => this.settler.drop(delivery, { kind: 'struck', why }),
+      onWithdrawn: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
     });
     this.claimer = new Claimer({
       ...context,

@@ -17,8 +17,8 @@ import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
-  /** Settles a delivery that was taken back; `why` names the strike. */
-  onWithdrawn(delivery: Delivery, why: string): void;
+  /** Settles a delivery that was taken back; `reason` names the strike. */
+  onWithdrawn(delivery: Delivery, reason: string): void;
 }
 
 export class StrikeGuard extends Service {
@@ -40,8 +40,8 @@ export class StrikeGuard extends Service {
     return this.#strikes.size;
   }
 
-  /** Returns the strike that keeps an execution from running, in words; `null` when there is none. */
-  strikeOf({ envelope }: Delivery): string | null {
+  /** Returns why an execution must not run, in words that name its strike; `null` when it is not struck. */
+  reasonStruck({ envelope }: Delivery): string | null {
     if (this.#strikes.size === 0) return null;
     try {
       const strike = this.#strikes.find(envelope.task, (names) => pickArguments(envelope.args, names));
@@ -82,8 +82,8 @@ export class StrikeGuard extends Service {
     const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();
     for (const delivery of dispatcher.deliveries()) {
-      const why = this.strikeOf(delivery);
-      if (why !== null) struck.set(delivery, why);
+      const reason = this.reasonStruck(delivery);
+      if (reason !== null) struck.set(delivery, reason);
     }
     if (struck.size === 0) return;
     for (const delivery of dispatcher.takeBackUnstarted((one) => struck.has(one))) {

@@ -63,7 +63,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     retireThread: () => {},
   });
   pipeline.catalog = new Catalog({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
-  vi.spyOn(pipeline.strikeGuard, 'strikeOf').mockImplementation((delivery) =>
+  vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
   for (const lane of pipeline.dispatcher.lanes) pipeline.dispatcher.attach(lane, new BusyThread());
