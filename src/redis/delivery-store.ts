@@ -250,7 +250,7 @@ function argumentsOf(
       if (state !== 'completed' || endsChainOf !== '') {
         return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf];
       }
-      return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
+      return result ? ['completedWithResult', ttlMs, record, result] : ['completed', ttlMs, record];
     }
     case 'moved': {
       const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;

@@ -297,7 +297,7 @@ export const SETTLEMENT_WIDTH = {
   /** Completed, without a result: key. */
   completed: 1,
   /** Completed, with a result: key, result. */
-  returned: 2,
+  completedWithResult: 2,
   /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends; empty for none. */
   ended: 6,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */

@@ -28,7 +28,7 @@ import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { Catalog } from './intake/catalog.js';
-import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
+import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
@@ -102,7 +102,6 @@ export class Coordinator {
   #keepers() {
     const { settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
-    const { lanes, slots } = dispatcher;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
       new Leases({
@@ -110,18 +109,9 @@ export class Coordinator {
         held: () => this.#pipeline.held(),
         onLost: (tokens) => dispatcher.loseLeases(tokens),
       }),
-      new DeadlineEnforcer({
-        lanes,
-        slots,
-        abortGraceMs,
-        drainTimeoutMs,
-        logger,
-        redispatch: (lane) => dispatcher.redispatch(lane),
-        reopen: (lane) => dispatcher.reopen(lane),
-        renew: (lane) => dispatcher.renew(lane),
-      }),
+      new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
-      ...(counters && attemptRecorder && isRead(logger, 'info')
+      ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
         : []),
     ];

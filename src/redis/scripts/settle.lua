@@ -5,7 +5,7 @@
 -- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind (SETTLEMENT_WIDTH):
 --         'unrecorded', '', count
 --         'completed', ttl (ms), count, then count times: key
---         'returned', ttl, count, then count times: key, result
+--         'completedWithResult', ttl, count, then count times: key, result
 --         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
 --           whose chain ends with this (each of the last four '' for none)
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
@@ -180,7 +180,7 @@ local write = {
   completed = function(ttl, at)
     end_execution(ARGV[at], ttl, 'completed')
   end,
-  returned = function(ttl, at)
+  completedWithResult = function(ttl, at)
     end_execution(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
   end,
   ended = function(ttl, at)
