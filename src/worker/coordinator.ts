@@ -27,7 +27,6 @@ import { Scheduler } from './fleet/scheduler.js';
 import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
-import { Catalog } from './intake/catalog.js';
 import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
@@ -141,7 +140,7 @@ export class Coordinator {
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
-    this.#pipeline.catalog = new Catalog(manifest);
+    this.#pipeline.open(manifest);
     this.#options.counters?.addTasks(manifest.tasks.map((task) => task.name));
     this.#services.start();
     this.#state = 'ready';

@@ -18,6 +18,7 @@ import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
+import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
 import { type Delivery, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
@@ -57,28 +58,27 @@ interface Accepted {
   readonly limited: Limited[];
 }
 
-export class Pipeline implements Criteria, StartCriteria {
+export class Pipeline {
   readonly intake: Intake;
   readonly strikeGuard: StrikeGuard;
   readonly cancelListener: CancelListener;
   readonly attemptBudget: AttemptBudget;
-  readonly maxDeliveries: number;
   readonly rerouter: Rerouter;
   readonly claimer: Claimer;
   readonly dispatcher: Dispatcher;
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
-  /** The tasks that the threads can run. Set before anything is read. */
-  catalog = new Catalog({ tasks: [], fallback: null });
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
+  readonly #startCriteria: StartCriteria;
+  #catalog = new Catalog({ tasks: [], fallback: null });
+  #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
     const { threads, concurrency, maxTasksPerThread, maxDeliveries, longestReadMs } = options.settings;
     this.#context = context;
     this.#options = options;
-    this.maxDeliveries = maxDeliveries;
     this.attemptBudget = options.attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
@@ -122,6 +122,20 @@ export class Pipeline implements Criteria, StartCriteria {
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
     });
+    const { attemptBudget, cancelListener, strikeGuard } = this;
+    this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
+    this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
+  }
+
+  /** Learns the tasks that the threads can run. Must be called before anything is read. */
+  open(manifest: Manifest): void {
+    this.#catalog = new Catalog(manifest);
+    this.#criteria = { ...this.#criteria, catalog: this.#catalog };
+  }
+
+  /** The tasks that the threads can run. */
+  get catalog(): Catalog {
+    return this.#catalog;
   }
 
   /** Every delivery in the hands of this worker. */
@@ -153,7 +167,7 @@ export class Pipeline implements Criteria, StartCriteria {
 
   /** Counts the attempt of an entry just before its claim. */
   #acceptOne(entry: Entry, { lean, recorded, limited }: Accepted): void {
-    const classified = classify(entry, this);
+    const classified = classify(entry, this.#criteria);
     switch (classified.kind) {
       case 'unreadable':
         return this.#quarantine(entry, classified.reason);
@@ -199,7 +213,7 @@ export class Pipeline implements Criteria, StartCriteria {
   #startOne(delivery: Delivery, startable: Delivery[]): void {
     const { counters } = this.#context;
     if (delivery.deliveries > 0 && counters) counters.of(delivery.envelope.task).redelivered += 1;
-    const verdict = startVerdictOf(delivery, this);
+    const verdict = startVerdictOf(delivery, this.#startCriteria);
     switch (verdict.kind) {
       case 'may-run':
         startable.push(delivery);

@@ -10,7 +10,13 @@ import type { DocketSettings } from '../redis/docket-settings.js';
 import { type Connections, closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
-import { isLevelEnabled, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
+import {
+  isLevelEnabled,
+  resolveWorkerOptions,
+  type WorkerLogger,
+  type WorkerOptions,
+  type WorkerSettings,
+} from './options.js';
 import { ConnectionWatch } from './watch/connection-watch.js';
 import { MonitoringPorts } from './watch/monitoring-ports.js';
 

@@ -8,7 +8,6 @@ import type { WorkerContext } from '../../../src/worker/context.js';
 import { keyOf } from '../../../src/worker/delivery.js';
 import { ServerClock } from '../../../src/worker/fleet/server-clock.js';
 import { AttemptBudget } from '../../../src/worker/intake/attempt-budget.js';
-import { Catalog } from '../../../src/worker/intake/catalog.js';
 import { resolveWorkerOptions, type WorkerLogger } from '../../../src/worker/options.js';
 import { Pipeline } from '../../../src/worker/pipeline.js';
 import { IdleThread } from '../../support/fake-thread.js';
@@ -62,7 +61,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     isDraining: () => false,
     retireThread: () => {},
   });
-  pipeline.catalog = new Catalog({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
+  pipeline.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
