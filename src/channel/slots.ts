@@ -3,7 +3,7 @@
  * message on who may run it. Owns the rule that a shipment is started at most once.
  *
  *   word 0 (Int32)   epoch << 3 | state; every transition is one compareExchange on the whole word
- *   word 1 (Int32)   cancel: epoch << 3 | reason, for the attempt that is asked to stop
+ *   word 1 (Int32)   stop request: epoch << 3 | reason, for the attempt that is asked to stop
  *   bytes 8..15      deadline of the current phase (dependencies, body or clean-up) on the monotonic clock; 0 for none
  *   bytes 16..23     startedAt, milliseconds on the monotonic clock (one clock for all threads of a process)
  *   bytes 24..31     duration of the finished attempt in milliseconds
@@ -11,34 +11,34 @@
  *   bytes 48..63     unused: a row fills a cache line, so that threads in busy loops do not slow each other down
  *
  *            ship            begin             end
- *     free ───────> shipped ───────> started ───────> finished | returned ──> free
+ *     free ───────> shipped ───────> started ───────> finished | completedSilently ──> free
  *                      └── revoke ──> revoked ──> free     (never ran)
  *
  * Only the coordinator ships, revokes and frees; only a thread begins and ends. A row is reused only when the chunk it
  * travelled in is over, so a late thread never writes into the row of another shipment. The epoch, which changes with
- * every shipment, keeps a late cancel from meeting the next one. The exchanges cost 25 ns per execution.
+ * every shipment, keeps a late request to stop from meeting the next one. The exchanges cost 25 ns per execution.
  */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 
 const ROW_BYTES = 64;
 const WORDS = ROW_BYTES / 4;
 const DOUBLES = ROW_BYTES / 8;
-const CANCEL = 1;
+const STOP_REQUEST = 1;
 const DEADLINE = 1; // in doubles
 const STARTED_AT = 2; // in doubles
 const DURATION = 3; // in doubles
 const CURRENT = 4; // in doubles
 const TOTAL = 5; // in doubles
 /**
- * States of a row. `returned` means finished, completed and without a result: should the thread die before it reports,
- * this is all that is known of the outcome.
+ * States of a row. `completedSilently` means finished, and completed without a result: should the thread die before it
+ * reports, this is all that is known of the outcome.
  */
-export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, returned: 5 } as const;
+export const SlotState = { free: 0, shipped: 1, started: 2, finished: 3, revoked: 4, completedSilently: 5 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
 /** Whether the thread has begun the row's present shipment, so that the row's times and progress are those of its attempt. */
 export function hasBegun(state: SlotState): boolean {
-  return state === SlotState.started || state === SlotState.finished || state === SlotState.returned;
+  return state === SlotState.started || state === SlotState.finished || state === SlotState.completedSilently;
 }
 
 /** Why an attempt is asked to stop. */
@@ -51,7 +51,8 @@ export const StopReason = {
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
 const MAX_EPOCH = 2 ** 28 - 1;
-const MAX_ROWS = 4_096;
+/** The number of rows of a worker's table: the maximum number of shipments, over all threads. */
+export const MAX_ROWS = 4_096;
 
 /**
  * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,
@@ -89,7 +90,7 @@ export class SlotTable {
 
   /** Coordinator: opens the row for a new shipment and returns its epoch. */
   ship(row: number): number {
-    const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which is the epoch in a cancel word that was never written
+    const epoch = ((Atomics.load(this.#words, row * WORDS) >>> 3) % MAX_EPOCH) + 1; // never 0, which is the epoch in a stop request that was never written
     this.#doubles[row * DOUBLES + DEADLINE] = 0;
     Atomics.store(this.#words, row * WORDS, (epoch << 3) | SlotState.shipped);
     return epoch;
@@ -116,22 +117,27 @@ export class SlotTable {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.started);
   }
 
-  /** Thread: marks the attempt as over, clean-up included. @param isReturned - whether it completed without a result */
-  end(row: number, epoch: number, now: number, isReturned: boolean): void {
+  /** Thread: marks the attempt as over, clean-up included. @param isCompletedSilently - whether it completed without a result */
+  end(row: number, epoch: number, now: number, isCompletedSilently: boolean): void {
     this.#doubles[row * DOUBLES + DURATION] = now - this.#doubles[row * DOUBLES + STARTED_AT]!;
-    this.#exchange(row, epoch, SlotState.started, isReturned ? SlotState.returned : SlotState.finished);
+    this.#exchange(
+      row,
+      epoch,
+      SlotState.started,
+      isCompletedSilently ? SlotState.completedSilently : SlotState.finished,
+    );
   }
 
   /** Coordinator: asks the attempt of this epoch to stop. The caller then wakes the thread. */
-  cancel(row: number, epoch: number, reason: StopReason): void {
-    Atomics.store(this.#words, row * WORDS + CANCEL, (epoch << 3) | reason);
+  requestStop(row: number, epoch: number, reason: StopReason): void {
+    Atomics.store(this.#words, row * WORDS + STOP_REQUEST, (epoch << 3) | reason);
   }
 
   /**
    * Thread: returns why the attempt was asked to stop, if it was. Costs 7 ns, so a busy loop may call it in every turn.
    */
   stopReason(row: number, epoch: number): StopReason | null {
-    const word = Atomics.load(this.#words, row * WORDS + CANCEL);
+    const word = Atomics.load(this.#words, row * WORDS + STOP_REQUEST);
     return word >>> 3 === epoch ? ((word & 7) as StopReason) : null;
   }
 

@@ -34,6 +34,11 @@ export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => (/\s/.test(character) ? ' ' : '�'));
 }
 
+/** Formats a count with its noun, whose plural ends with an s: `1 worker`, `2 workers`. */
+export function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Formats a span of time for people, in at most two units: `250ms`, `3.2s`, `4m 10s`, `2h 5m`, `3d 4h`. */
 export function spanText(ms: number): string {
   const span = Math.max(0, Math.round(ms));

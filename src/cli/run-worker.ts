@@ -52,6 +52,15 @@ function stopOnSignals(worker: Worker): { dispose(): void } {
 function commandLineLogger(level: string, format: string | undefined): Logger {
   if (format === 'json') return pino({ level }, pino.destination({ fd: 2, sync: true }));
   const colorize = format === 'pretty' || (format === undefined && process.stderr.isTTY === true);
-  const stream = pretty({ colorize, destination: 2, sync: true, ignore: 'pid,hostname', singleLine: true });
+  // For people the local time of day; in a file or a collector the date and the zone count, too.
+  const translateTime = !colorize ? "UTC:yyyy-mm-dd'T'HH:MM:ss.l'Z'" : 'SYS:HH:MM:ss.l';
+  const stream = pretty({
+    colorize,
+    destination: 2,
+    sync: true,
+    ignore: 'pid,hostname',
+    singleLine: true,
+    translateTime,
+  });
   return pino({ level }, stream);
 }

@@ -22,8 +22,8 @@ export function tasksCommand(): Command {
       ),
     withAddFlags(new Command('sleep'))
       .description('Does nothing for a while.')
-      .argument('[duration]', 'how long', durationArgument, 1_000)
-      .action((ms: number, flags: AddFlags, command: Command) =>
+      .argument('[duration]', 'how long (default: 1s)', durationArgument)
+      .action((ms: number = 1_000, flags: AddFlags, command: Command) =>
         withDocket(command, (docket) => addAndReport(docket, builtin.sleep, { seconds: ms / 1_000 }, flags)),
       ),
   ]);

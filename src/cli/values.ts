@@ -5,7 +5,7 @@ import { InvalidOptionError } from '../core/errors.js';
 import type { StrikeOperand } from '../wire/strikes.js';
 
 /** For the help of the commands. */
-export const DURATIONS_HELP = 'Durations: 250ms, 30s, 5m, 1h, mm:ss, hh:mm:ss.';
+export const DURATIONS_HELP = 'Durations: 250ms, 30s, 5m, 1h, 2d, mm:ss, hh:mm:ss.';
 
 /** Removes empty variables from the environment: compose files make them of variables that are not set. */
 export function forgetEmptyVariables(): void {
@@ -84,8 +84,11 @@ export function parseStrikeValue(text: string): StrikeOperand {
   return value as StrikeOperand;
 }
 
-/** Parses a whole number. */
+/**
+ * Parses a whole number of 0 or more.
+ * @throws InvalidArgumentError for anything else; commander puts the flag and the text in front of it
+ */
 export function wholeNumber(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError(`'${text}' is not a whole number.`);
+  throw new InvalidArgumentError('Expected a whole number of 0 or more.');
 }

@@ -1,4 +1,4 @@
-/** The flags of `docket-worker`: each has an environment variable, and the defaults of `WorkerOptions`. */
+/** The flags of `docket-worker`, with the defaults of `WorkerOptions`. Each that takes a value has an environment variable. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../core/duration.js';
 import { WORKER_DEFAULTS } from '../worker/options.js';
@@ -202,7 +202,7 @@ function duration(flags: string, variable: string, name: DurationName, descripti
     try {
       return parseDuration(text, name);
     } catch (error) {
-      throw new InvalidArgumentError((error as Error).message);
+      throw new InvalidArgumentError((error as Error).message.replace(`${name}: `, '')); // commander names the flag
     }
   });
 }

@@ -32,8 +32,17 @@ async function execute(name: string, command: Command, flags: WorkerFlags): Prom
     await runWorker(flags);
   } catch (error) {
     process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
-    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`${name}: ${problemOf(error, command)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the error of the user's module, with its place
   }
+}
+
+/** Returns the message of an error. An option of the worker is named as its flag: `--max-deliveries`, not `maxDeliveries`. */
+function problemOf(error: unknown, command: Command): string {
+  if (!(error instanceof InvalidOptionError)) return error instanceof Error ? error.message : String(error);
+  const { option, message } = error;
+  // `name` may also be the name of the docket.
+  const flag = option === 'name' ? undefined : command.options.find((one) => one.attributeName() === option)?.long;
+  return flag ? `${flag}${message.slice(option.length)}` : message;
 }

@@ -369,7 +369,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * @throws what `workers` throws
    */
   async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
-    const name = taskNameOf(task);
+    const name = typeof task === 'string' ? task : task.name; // whatever has a name will do
     return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
   }
 

@@ -125,8 +125,8 @@ export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOp
     surveyWaiting(redis, keys, limit),
     listWorkers(redis, keys),
   ]);
-  const places = [...queue, ...counted.future, ...counted.held, ...waiting.first].map(({ where }) => where);
-  const identities = await identify(redis, keys, places);
+  const locations = [...queue, ...counted.future, ...counted.held, ...waiting.first].map(({ location }) => location);
+  const identities = await identify(redis, keys, locations);
   /** Consumes the identities of one list; executions that moved since it was read have none, and are left out. */
   const named = <T, E>(list: readonly T[], entryOf: (entry: SnapshotEntry, item: T, identity: Identity) => E): E[] => {
     const found = identities.splice(0, list.length);

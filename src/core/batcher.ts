@@ -9,13 +9,13 @@
 export interface BatchSize<I> {
   /** Maximum number of items in a batch. */
   readonly maxItems: number;
-  /** Maximum number of bytes in a batch, as counted by `sizeOf`. A single larger item travels alone. */
-  readonly maxBytes: number;
-  /** Returns the size of an item in bytes. */
-  readonly sizeOf: (item: I) => number;
+  /** Maximum number of bytes in a batch, as counted by `sizeOf`. A single larger item travels alone. @default no maximum */
+  readonly maxBytes?: number;
+  /** Returns the size of an item in bytes. Needed with `maxBytes`. */
+  readonly sizeOf?: (item: I) => number;
 }
 
-export interface BatchLimits<I> extends BatchSize<I> {
+export interface BatchLimits<I> extends Required<BatchSize<I>> {
   /** Maximum number of batches without a reply. With 2, one is written while the other is executed. */
   readonly maxInFlight: number;
 }
@@ -176,12 +176,14 @@ export function* batchesOf<I>(items: readonly I[], size: BatchSize<I>): Generato
 }
 
 /** Counts the items from `start` on that fit into one batch: at least one. */
-function prefixThatFits<I>(items: readonly I[], start: number, limits: BatchSize<I>): number {
-  const end = Math.min(items.length, start + limits.maxItems);
+function prefixThatFits<I>(items: readonly I[], start: number, size: BatchSize<I>): number {
+  const { maxItems, maxBytes, sizeOf } = size;
+  const end = Math.min(items.length, start + maxItems);
+  if (maxBytes === undefined || sizeOf === undefined) return end - start;
   let bytes = 0;
   for (let i = start; i < end; i++) {
-    bytes += limits.sizeOf(items[i]!);
-    if (i > start && bytes > limits.maxBytes) return i - start;
+    bytes += sizeOf(items[i]!);
+    if (i > start && bytes > maxBytes) return i - start;
   }
   return end - start;
 }

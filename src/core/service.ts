@@ -35,6 +35,16 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal, ref: true }).catch(() => undefined);
 }
 
+/**
+ * Waits for `work`, `ms` milliseconds at most (24.8 days). Returns its value; `undefined` when it takes longer. Rejects when
+ * `work` does so in time.
+ */
+export async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  const done = new AbortController();
+  const late = pause(Math.max(0, ms), done.signal) as Promise<undefined>;
+  return await Promise.race([work, late]).finally(() => done.abort());
+}
+
 /** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();

@@ -36,6 +36,10 @@ export class RecentDurations {
     this.#count += 1;
   }
 
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
   /** Returns the milliseconds that this share of the durations did not exceed; 0 when there were none. */
   quantile(share: number): number {
     let left = Math.ceil(share * this.#count);

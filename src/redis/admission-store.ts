@@ -80,26 +80,23 @@ export async function admit(
 
 /** Returns the part of a request that its group shares: all but the execution itself and the permits it needs. */
 function shapeOf({ record, attempt, ttlMs, admissionStage, holdsPermits, checks }: AdmissionRequest): ScriptArgument[] {
+  const firstPermit = checks.findIndex(({ kind }) => kind === 'permit'); // permits come last
   const shape: ScriptArgument[] = [
     attempt,
     ttlMs,
     STAGE[admissionStage],
     holdsPermits ? 1 : '',
     record === null ? '' : 1,
-    0,
+    firstPermit < 0 ? checks.length : firstPermit,
   ];
   for (const check of checks) {
-    if (check.kind === 'permit') break; // permits come last
-    shape[CHECK_COUNT] = (shape[CHECK_COUNT] as number) + 1;
+    if (check.kind === 'permit') break;
     if (check.kind === 'cooldown') shape.push('cooldown', check.key, check.windowMs);
     else if (check.kind === 'debounce') shape.push('debounce', check.key, check.settleMs);
     else shape.push('rate', check.key, check.max, check.perMs, check.onExceeded);
   }
   return shape;
 }
-
-/** Index of the number of checks in a shape. */
-const CHECK_COUNT = 5;
 
 function isAlike(a: readonly ScriptArgument[], b: readonly ScriptArgument[]): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);

@@ -38,7 +38,7 @@ export async function askedToStop(
 ): Promise<Set<Token>> {
   const asked = new Set<Token>();
   const looks = running.map(async ({ record, token }) => {
-    const [cancelled, entry] = await redis.hmget(keys.run(record), RECORD.cancelled, RECORD.entry);
+    const [cancelled, entry] = await redis.hmget(keys.record(record), RECORD.cancelled, RECORD.entry);
     if (cancelled === '1' && entry === token) asked.add(token);
   });
   await Promise.all(looks);

@@ -55,14 +55,16 @@ async function clearWaiting(redis: Redis, keys: Keys, watermark: Watermark): Pro
 async function clearParked(redis: Redis, keys: Keys, watermark: Watermark, limit: string): Promise<number> {
   const common = [keys.prefix, watermark.generation, watermark.lastWork, limit, BATCH_ITEMS] as const;
   let removed = 0;
-  let [last, stayed] = ['', '0'];
-  while (stayed !== '') {
-    const args = [...common, last, stayed];
+  let lastStayed = '';
+  let cursor = '0'; // number of members that stayed so far; '' once all were looked at
+  do {
+    const args = [...common, lastStayed, cursor];
     const reply = await runScript(redis, 'clear-parked', [keys.work, keys.front, keys.schedule], args);
-    const [count, ...position] = reply as [number, Buffer, Buffer];
+    const [count, last, next] = reply as [number, Buffer, Buffer];
     removed += count;
-    [last, stayed] = position.map(String) as [string, string];
-  }
+    lastStayed = last.toString();
+    cursor = next.toString();
+  } while (cursor !== '');
   return removed;
 }
 
@@ -74,12 +76,14 @@ async function clearStream(
 ): Promise<number> {
   const common = [keys.prefix, watermark.generation, watermark.lastWork, letter] as const;
   let removed = 0;
-  for (let first = '-'; first !== '('; ) {
-    const args = [...common, first, lastId, BATCH_ITEMS];
+  let cursor = ''; // id of the entry that was looked at last; '' before the first, and once all were looked at
+  do {
+    const firstId = cursor === '' ? '-' : `(${cursor}`;
+    const args = [...common, firstId, lastId, BATCH_ITEMS];
     const reply = await runScript(redis, 'clear-queued', [keys.work, keys.front, keys.schedule], args);
     const [count, next] = reply as [number, Buffer];
     removed += count;
-    first = `(${next}`;
-  }
+    cursor = next.toString();
+  } while (cursor !== '');
   return removed;
 }

@@ -5,6 +5,7 @@
 
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
+import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { dueArgument } from './due-argument.js';
@@ -28,8 +29,8 @@ export type Token = `${StreamLetter}${string}`;
 export type Destination = { readonly stream: 'work' | 'front' } | Due;
 
 export type Settlement =
-  /** An execution without a record that held permits ended. One that held none is finished, not settled. */
-  | { readonly kind: 'ended-unrecorded'; readonly token: Token }
+  /** An execution without a record that held permits ended. One that held none is acknowledged, not settled. */
+  | { readonly kind: 'unrecorded'; readonly token: Token }
   | {
       readonly kind: 'ended';
       readonly token: Token;
@@ -104,13 +105,18 @@ export async function claim(redis: Redis, keys: Keys, worker: string, claims: re
   return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
 }
 
-/** Removes the entries of executions that keep nothing. Returns the tokens that were no longer ours. */
-export async function finish(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
+/**
+ * Acknowledges executions that have ended and keep nothing, by removing their entries. Returns the tokens that were no
+ * longer ours.
+ */
+export async function acknowledge(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
   const fenced = STREAMS.map(async (stream) => {
     const onStream = tokens.filter((token) => token[0] === STREAM[stream]);
     if (onStream.length === 0) return [];
     const ids = onStream.map((token) => token.slice(1)).join(' ');
-    return ((await runScript(redis, 'finish', [keys[stream]], [ids])) as number[]).map((index) => onStream[index]!);
+    return ((await runScript(redis, 'acknowledge', [keys[stream]], [ids])) as number[]).map(
+      (index) => onStream[index]!,
+    );
   });
   return (await Promise.all(fenced)).flat();
 }
@@ -150,7 +156,7 @@ export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: 
   const batches = STREAMS.flatMap((stream) => {
     const letter = STREAM[stream];
     const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
-    return chunksOf(ids, BATCH_ITEMS).map(async (batch) => {
+    return [...batchesOf(ids, { maxItems: BATCH_ITEMS })].map(async (batch) => {
       const claimed = (await redis.xclaim(keys[stream], GROUP, consumer, 0, ...batch, 'JUSTID')) as string[];
       for (const id of claimed) renewed.add(`${letter}${id}`);
     });
@@ -228,12 +234,6 @@ export async function quarantine(
 
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];
 
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  const chunks: T[][] = [];
-  for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size));
-  return chunks;
-}
-
 function destinationArgument(to: Destination): string {
   return 'stream' in to ? STREAM[to.stream] : dueArgument(to);
 }
@@ -243,14 +243,14 @@ function argumentsOf(
   settlement: Settlement,
 ): [kind: keyof typeof SETTLEMENT_WIDTH, ttl: ScriptArgument, ...ScriptArgument[]] {
   switch (settlement.kind) {
-    case 'ended-unrecorded':
+    case 'unrecorded':
       return ['unrecorded', ''];
     case 'ended': {
       const { ttlMs, record, state, result, error, errorLine, endsChainOf } = settlement;
       if (state !== 'completed' || endsChainOf !== '') {
         return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf];
       }
-      return result ? ['returned', ttlMs, record, result] : ['completed', ttlMs, record];
+      return result ? ['completedWithResult', ttlMs, record, result] : ['completed', ttlMs, record];
     }
     case 'moved': {
       const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;

@@ -113,7 +113,7 @@ export async function cancel(redis: Redis, keys: Keys, key: string): Promise<voi
 
 /** Reads one execution. Returns `null` when there is no record. */
 export async function readExecution(redis: Redis, keys: Keys, key: string): Promise<ExecutionRecord | null> {
-  const reply = (await runScript(redis, 'read', [keys.work, keys.front, keys.run(key)], [])) as Buffer[];
+  const reply = (await runScript(redis, 'read', [keys.work, keys.front, keys.record(key)], [])) as Buffer[];
   if (reply.length === 0) return null;
   const fields = new Map<string, Buffer>();
   for (let i = 0; i + 1 < reply.length; i += 2) fields.set(reply[i]!.toString(), reply[i + 1]!);

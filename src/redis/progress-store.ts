@@ -1,5 +1,6 @@
 /** Writes the progress of executions to their records, while they run and from outside. */
 import type { Redis } from 'ioredis';
+import { batchesOf } from '../core/batcher.js';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
 import { type ProgressRecord, readProgressLines } from './record.js';
@@ -20,15 +21,15 @@ export interface ProgressReport {
 
 /** Writes progress, except of executions that belong to other workers by now. Sending a report twice does no harm. */
 export async function reportProgress(redis: Redis, keys: Keys, reports: readonly ProgressReport[]): Promise<void> {
-  const batches: Promise<unknown>[] = [];
-  for (let start = 0; start < reports.length; start += BATCH_ITEMS) {
+  const writes: Promise<unknown>[] = [];
+  for (const batch of batchesOf(reports, { maxItems: BATCH_ITEMS })) {
     const args: ScriptArgument[] = [keys.prefix];
-    for (const { record, token, current, total, message } of reports.slice(start, start + BATCH_ITEMS)) {
+    for (const { record, token, current, total, message } of batch) {
       args.push(record, token, current, total ?? '', message === undefined ? '' : '1', message ?? '');
     }
-    batches.push(runScript(redis, 'report-progress', [keys.work], args));
+    writes.push(runScript(redis, 'report-progress', [keys.work], args));
   }
-  await Promise.all(batches);
+  await Promise.all(writes);
 }
 
 export interface ProgressChange {
@@ -48,7 +49,7 @@ export async function changeProgress(
   { key, generation, change, value }: ProgressChange,
 ): Promise<{ readonly generation: number; readonly progress: ProgressRecord | null } | null> {
   const args = [keys.prefix, key, generation, change, value];
-  const reply = (await runScript(redis, 'change-progress', [keys.run(key)], args)) as (Buffer | number)[];
+  const reply = (await runScript(redis, 'change-progress', [keys.record(key)], args)) as (Buffer | number)[];
   if (reply.length === 0) return null;
   const [found, ...values] = reply.map(String);
   return { generation: Number(found), progress: values.length > 0 ? readProgressLines(values) : null };

@@ -19,7 +19,7 @@ export const KEY = {
   /** Sorted set of the executions that are not due yet: their members, by due time in server milliseconds. */
   schedule: 'schedule',
   /** Hash: the record of one execution, by its key. */
-  run: 'run:',
+  record: 'run:',
   /** Hash: an execution without a record while it is parked, by its id. Not under `run:`, where it could meet a key. */
   parked: 'parked:',
   /** Text: the number of the last placement. */
@@ -297,7 +297,7 @@ export const SETTLEMENT_WIDTH = {
   /** Completed, without a result: key. */
   completed: 1,
   /** Completed, with a result: key, result. */
-  returned: 2,
+  completedWithResult: 2,
   /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends; empty for none. */
   ended: 6,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */

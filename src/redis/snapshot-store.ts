@@ -17,8 +17,8 @@ export interface Survey {
   readonly running: number;
   readonly scheduled: number;
   readonly quarantined: number;
-  readonly future: readonly { readonly where: Location; readonly dueMs: number }[];
-  readonly held: readonly { readonly where: Location; readonly consumer: string }[];
+  readonly future: readonly { readonly location: Location; readonly dueMs: number }[];
+  readonly held: readonly { readonly location: Location; readonly consumer: string }[];
   readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
 }
 
@@ -42,8 +42,8 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     running,
     scheduled,
     quarantined,
-    future: groupsOf(2, future).map(([where, due]) => ({ where: where!, dueMs: Number(due) })),
-    held: groupsOf(2, held).map(([token, consumer]) => ({ where: `${TAG.entry}${token}`, consumer: consumer! })),
+    future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: Number(due) })),
+    held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
     quarantine: groupsOf(3, quarantine).map(([id, key, reason]) => ({
       atMs: Number.parseInt(id!, 10),
       key: key!,
@@ -53,7 +53,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
 }
 
 export interface Queued {
-  readonly where: Location;
+  readonly location: Location;
   readonly dueMs: number;
 }
 
@@ -76,7 +76,7 @@ export async function surveyQueued(redis: Redis, keys: Keys, count: number): Pro
         const [id, fields] = raw;
         const { token, dueMs } = readEntry(letter, raw);
         last = id.toString();
-        queued.push({ where: `${TAG.entry}${token}`, dueMs });
+        queued.push({ location: `${TAG.entry}${token}`, dueMs });
         for (const field of fields) bytes += field.length;
       }
       if (page.length < size) break;
@@ -101,12 +101,12 @@ async function lastDelivered(redis: Redis, stream: string): Promise<string> {
 
 export interface Waiting {
   readonly total: number;
-  readonly first: readonly { readonly where: Location; readonly limit: string }[];
+  readonly first: readonly { readonly location: Location; readonly limit: string }[];
 }
 
 /** Counts the waiters at all limits, and lists up to `count` of them, limit by limit. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
-  const first: { where: Location; limit: string }[] = [];
+  const first: { location: Location; limit: string }[] = [];
   let total = 0;
   let cursor = '0';
   do {
@@ -117,7 +117,7 @@ export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Pr
     for (const limit of limits) {
       if (first.length >= count) break;
       const members = await redis.zrange(keys.limit(limit), '0', String(count - first.length - 1));
-      first.push(...members.map((where) => ({ where, limit })));
+      first.push(...members.map((location) => ({ location, limit })));
     }
     cursor = next;
   } while (cursor !== '0');
@@ -137,10 +137,11 @@ export interface Identity {
 }
 
 /** Identifies the executions in these places. Returns `null` for those that have gone elsewhere. */
-export async function identify(redis: Redis, keys: Keys, places: readonly Location[]): Promise<(Identity | null)[]> {
+export async function identify(redis: Redis, keys: Keys, locations: readonly Location[]): Promise<(Identity | null)[]> {
   const identities: (Identity | null)[] = [];
-  while (identities.length < places.length) {
-    const batch = places.slice(identities.length, identities.length + BATCH_ITEMS);
+  while (identities.length < locations.length) {
+    // Not cut beforehand: a reply may be shorter than its batch, and the next batch begins where it ended.
+    const batch = locations.slice(identities.length, identities.length + BATCH_ITEMS);
     const replies = await runScript(redis, 'identify', [keys.work, keys.front], [keys.prefix, ...batch]);
     (replies as Buffer[][]).forEach((reply, i) => {
       identities.push(identityOf(reply, batch[i]!.slice(1)));

@@ -11,6 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { deferred } from '../core/deferred.js';
 import type { Strikes } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
 import { loadStrikes, parseChange, type StrikeChange, type StrikeSnapshot } from './strike-store.js';
@@ -35,8 +36,7 @@ export interface StrikeFollowerOptions {
 export class StrikeFollower {
   readonly #options: StrikeFollowerOptions;
   readonly #closing = new AbortController();
-  readonly #opened: Promise<void>;
-  #onOpened!: () => void;
+  readonly #opened = deferred();
   #version = NONE;
   #isLoading = false;
   /** Whether the list that is being loaded may be older than the last (re)connect. */
@@ -46,9 +46,6 @@ export class StrikeFollower {
 
   constructor(options: StrikeFollowerOptions) {
     this.#options = options;
-    this.#opened = new Promise((resolve) => {
-      this.#onOpened = resolve;
-    });
   }
 
   /**
@@ -59,14 +56,14 @@ export class StrikeFollower {
     const { subscriber } = this.#options;
     subscriber.on('message', this.#onMessage).on('ready', this.#reload);
     this.#reload();
-    return this.#opened;
+    return this.#opened.promise;
   }
 
   /** Stops following; the list stays as it is. Idempotent. The connections are left to their owner. */
   close(): void {
     const { subscriber } = this.#options;
     this.#closing.abort();
-    this.#onOpened();
+    this.#opened.resolve();
     subscriber.off('message', this.#onMessage).off('ready', this.#reload);
   }
 
@@ -96,7 +93,7 @@ export class StrikeFollower {
           (error: Error) => error,
         );
         this.#adopt(await loadStrikes(redis, keys));
-        if (refusal || !this.#isOutdated) this.#onOpened();
+        if (refusal || !this.#isOutdated) this.#opened.resolve();
         if (refusal) await this.#tryAgain(refusal, POLL_MS);
       } catch (error) {
         await this.#tryAgain(error as Error, RETRY_AFTER_MS);

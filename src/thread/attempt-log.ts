@@ -37,7 +37,7 @@ function endOf(outcome: Outcome): string {
     case 'failed':
       return `failed: ${outcome.line}`;
     case 'retry':
-      return `failed and is tried again: ${outcome.line}`;
+      return `failed and is retried: ${outcome.line}`;
     case 'cancelled':
       return 'was cancelled';
     case 'interrupted':

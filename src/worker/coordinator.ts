@@ -27,8 +27,7 @@ import { Scheduler } from './fleet/scheduler.js';
 import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
-import { Catalog } from './intake/catalog.js';
-import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
+import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
@@ -102,7 +101,6 @@ export class Coordinator {
   #keepers() {
     const { settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
-    const { lanes, slots } = dispatcher;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
       new Leases({
@@ -110,18 +108,9 @@ export class Coordinator {
         held: () => this.#pipeline.held(),
         onLost: (tokens) => dispatcher.loseLeases(tokens),
       }),
-      new DeadlineEnforcer({
-        lanes,
-        slots,
-        abortGraceMs,
-        drainTimeoutMs,
-        logger,
-        redispatch: (lane) => dispatcher.redispatch(lane),
-        reopen: (lane) => dispatcher.reopen(lane),
-        renew: (lane) => dispatcher.renew(lane),
-      }),
+      new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
-      ...(counters && attemptRecorder && isRead(logger, 'info')
+      ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
         : []),
     ];
@@ -151,7 +140,7 @@ export class Coordinator {
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
-    this.#pipeline.catalog = new Catalog(manifest);
+    this.#pipeline.open(manifest);
     this.#options.counters?.addTasks(manifest.tasks.map((task) => task.name));
     this.#services.start();
     this.#state = 'ready';
@@ -167,7 +156,7 @@ export class Coordinator {
     this.#state = 'draining';
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
-      logger.info(fields, `worker ${name} is stopping: it finishes what it has`);
+      logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
     }
     await drain({
       services: this.#services,

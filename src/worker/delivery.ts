@@ -3,6 +3,7 @@
  * place in line.
  */
 
+import type { Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import { SUSPECT_AFTER } from '../redis/schema.js';
 import type { Logger } from '../tasks/context.js';
@@ -93,4 +94,11 @@ export function logDelivery(
 ): void {
   const { task, attempt } = delivery.envelope;
   logger[level]({ task, key: keyOf(delivery), attempt }, `${task} ${message}`);
+}
+
+/** Returns the tokens of these deliveries. */
+export function tokensOf(deliveries: Iterable<{ readonly token: Token }>): Set<Token> {
+  const tokens = new Set<Token>();
+  for (const { token } of deliveries) tokens.add(token);
+  return tokens;
 }

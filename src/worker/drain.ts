@@ -6,7 +6,7 @@
  * redelivered.
  */
 import { monotonicMs } from '../core/clock.js';
-import { pause } from '../core/service.js';
+import { within } from '../core/service.js';
 import type { Logger } from '../tasks/context.js';
 import type { Delivery } from './delivery.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
@@ -20,7 +20,7 @@ const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
   readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
-  readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'revokeUnstarted'>;
+  readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'takeBackUnstarted'>;
   readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle'>;
@@ -34,36 +34,30 @@ export interface DrainOptions {
   leave(): Promise<void>;
 }
 
-type DrainStep = (options: DrainOptions, deadlineMs: number) => Promise<void> | void;
-
-const STEPS: readonly DrainStep[] = [
-  stopSuppliers,
-  requeueQueued,
-  waitForRuns,
-  interruptRuns,
-  endThreads,
-  requeueRevoked,
-  settleAndLeave,
-];
-
 export async function drain(options: DrainOptions): Promise<void> {
   const deadlineMs = monotonicMs() + options.drainTimeoutMs;
-  for (const step of STEPS) await step(options, deadlineMs);
+  await stopSuppliers(options, deadlineMs);
+  requeueQueued(options);
+  await waitForAttempts(options, deadlineMs);
+  await interruptAttempts(options, deadlineMs);
+  await endThreads(options, deadlineMs);
+  requeueTakenBack(options);
+  await settleAndLeave(options, deadlineMs);
 }
 
 async function stopSuppliers({ services, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
-  await within(services.stopSuppliers(), deadlineMs - abortGraceMs);
+  await within(services.stopSuppliers(), deadlineMs - abortGraceMs - monotonicMs());
 }
 
 function requeueQueued({ dispatcher, requeueUnstarted }: DrainOptions): void {
   requeueUnstarted(dispatcher.close());
 }
 
-async function waitForRuns({ dispatcher, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
+async function waitForAttempts({ dispatcher, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
   await dispatcher.waitUntilEmpty(deadlineMs - abortGraceMs - monotonicMs());
 }
 
-async function interruptRuns({ dispatcher, logger }: DrainOptions, deadlineMs: number): Promise<void> {
+async function interruptAttempts({ dispatcher, logger }: DrainOptions, deadlineMs: number): Promise<void> {
   if (dispatcher.size === 0) return;
   logger.warn({ running: dispatcher.size }, 'the drain timeout is near: running attempts are told to stop');
   dispatcher.interruptAll();
@@ -76,8 +70,8 @@ async function endThreads({ supervisor, abortGraceMs }: DrainOptions, deadlineMs
 }
 
 /** Requeues shipments that had not begun when their thread was ended. */
-function requeueRevoked({ dispatcher, requeueUnstarted }: DrainOptions): void {
-  requeueUnstarted(dispatcher.revokeUnstarted());
+function requeueTakenBack({ dispatcher, requeueUnstarted }: DrainOptions): void {
+  requeueUnstarted(dispatcher.takeBackUnstarted());
 }
 
 /** Leases and heartbeats are kept until everything is settled. */
@@ -89,12 +83,5 @@ async function settleAndLeave(options: DrainOptions, deadlineMs: number): Promis
     await services.stop();
     await leave();
   };
-  await within(leaving(), Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS));
-}
-
-/** Waits for `work` until the deadline. */
-async function within(work: Promise<unknown>, deadlineMs: number): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([work, pause(Math.max(0, deadlineMs - monotonicMs()), done.signal)]);
-  done.abort();
+  await within(leaving(), Math.max(deadlineMs - monotonicMs(), LAST_COMMANDS_MS));
 }

@@ -125,8 +125,8 @@ export interface WorkerLogger extends Logger {
   isLevelEnabled?(level: string): boolean;
 }
 
-/** Tells whether anybody reads lines of this level, as far as the logger knows. */
-export function isRead(logger: WorkerLogger, level: 'debug' | 'info'): boolean {
+/** Whether anybody reads lines of this level, as far as the logger knows. */
+export function isLevelEnabled(logger: WorkerLogger, level: 'debug' | 'info'): boolean {
   return logger.isLevelEnabled?.(level) ?? true;
 }
 

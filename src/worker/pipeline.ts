@@ -18,6 +18,7 @@ import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
+import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
 import { type Delivery, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
@@ -32,7 +33,7 @@ import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
 import { ProgressWriter } from './settle/progress-writer.js';
-import { Settler } from './settle/settler.js';
+import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { Thread } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
@@ -50,28 +51,34 @@ export interface PipelineOptions {
   retireThread(thread: Thread): void;
 }
 
-export class Pipeline implements Criteria, StartCriteria {
+/** Entries of one read that go on to the claim or, without one, to the dispatcher. */
+interface Accepted {
+  readonly lean: Delivery[];
+  readonly recorded: Delivery[];
+  readonly limited: Limited[];
+}
+
+export class Pipeline {
   readonly intake: Intake;
   readonly strikeGuard: StrikeGuard;
   readonly cancelListener: CancelListener;
   readonly attemptBudget: AttemptBudget;
-  readonly maxDeliveries: number;
   readonly rerouter: Rerouter;
   readonly claimer: Claimer;
   readonly dispatcher: Dispatcher;
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
-  /** The tasks that the threads can run. Set before anything is read. */
-  catalog = new Catalog({ tasks: [], fallback: null });
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
+  readonly #startCriteria: StartCriteria;
+  #catalog = new Catalog({ tasks: [], fallback: null });
+  #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
     const { threads, concurrency, maxTasksPerThread, maxDeliveries, longestReadMs } = options.settings;
     this.#context = context;
     this.#options = options;
-    this.maxDeliveries = maxDeliveries;
     this.attemptBudget = options.attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
@@ -93,20 +100,18 @@ export class Pipeline implements Criteria, StartCriteria {
     this.cancelListener = new CancelListener({
       ...context,
       held: () => this.held(),
-      cancel: (matches) => dispatcher.cancel(matches),
-      withdrawUnstarted: (matches) => dispatcher.withdrawUnstarted(matches),
+      dispatcher,
       settle: (delivery) => this.settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.strikeGuard = new StrikeGuard({
       ...context,
-      dispatched: () => dispatcher.deliveries(),
-      withdrawUnstarted: (matches) => dispatcher.withdrawUnstarted(matches),
-      onWithdrawn: (delivery, why) => this.settler.drop(delivery, { kind: 'struck', why }),
+      dispatcher,
+      onWithdrawn: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
     });
     this.claimer = new Claimer({
       ...context,
       take: (deliveries) => this.#start(deliveries),
-      drop: (delivery, limit) => this.settler.drop(delivery, { kind: 'limit', limit }),
+      drop: (delivery, limit) => this.#dropByLimit(delivery, limit),
       onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
       onRoom: () => this.intake.wake(),
     });
@@ -117,6 +122,20 @@ export class Pipeline implements Criteria, StartCriteria {
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
     });
+    const { attemptBudget, cancelListener, strikeGuard } = this;
+    this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
+    this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
+  }
+
+  /** Learns the tasks that the threads can run. Must be called before anything is read. */
+  open(manifest: Manifest): void {
+    this.#catalog = new Catalog(manifest);
+    this.#criteria = { ...this.#criteria, catalog: this.#catalog };
+  }
+
+  /** The tasks that the threads can run. */
+  get catalog(): Catalog {
+    return this.#catalog;
   }
 
   /** Every delivery in the hands of this worker. */
@@ -127,73 +146,87 @@ export class Pipeline implements Criteria, StartCriteria {
     yield* this.settler.deliveries();
   }
 
-  /** After the read: handles each entry by its class. Counts its attempt just before the claim. */
+  /**
+   * After the read: handles each entry by its class. An entry that throws is left to its lease: it costs the others
+   * nothing.
+   */
   #accept(entries: readonly Entry[]): void {
-    const lean: Delivery[] = [];
-    const recorded: Delivery[] = [];
-    const limited: Limited[] = [];
+    const accepted: Accepted = { lean: [], recorded: [], limited: [] };
     for (const entry of entries) {
-      const classified = classify(entry, this);
-      switch (classified.kind) {
-        case 'unreadable':
-          this.#quarantine(entry, classified.reason);
-          break;
-        case 'unroutable':
-          void this.rerouter.add(classified.delivery);
-          break;
-        case 'struck':
-        case 'uncountable':
-          this.settler.drop(classified.delivery, classified);
-          break;
-        case 'over-budget':
-          this.#requeueOverBudget(classified.delivery);
-          break;
-        case 'limited':
-          this.attemptBudget.take(classified.delivery);
-          limited.push(classified);
-          break;
-        case 'recorded':
-          this.attemptBudget.take(classified.delivery);
-          recorded.push(classified.delivery);
-          break;
-        case 'lean':
-          this.attemptBudget.take(classified.delivery);
-          lean.push(classified.delivery);
-          break;
-        default:
-          assertNever(classified);
+      try {
+        this.#acceptOne(entry, accepted);
+      } catch (error) {
+        this.#leaveToLease(entry, error);
       }
     }
+    const { lean, recorded, limited } = accepted;
     if (lean.length > 0) this.#start(lean);
     this.claimer.claim(recorded);
     this.claimer.admit(limited);
   }
 
+  /** Counts the attempt of an entry just before its claim. */
+  #acceptOne(entry: Entry, { lean, recorded, limited }: Accepted): void {
+    const classified = classify(entry, this.#criteria);
+    switch (classified.kind) {
+      case 'unreadable':
+        return this.#quarantine(entry, classified.reason);
+      case 'unroutable':
+        this.rerouter.add(classified.delivery).catch((error) => this.#leaveToLease(entry, error));
+        return;
+      case 'struck':
+      case 'uncountable':
+        return this.settler.drop(classified.delivery, classified);
+      case 'over-budget':
+        return this.#requeueOverBudget(classified.delivery);
+      case 'limited':
+        this.attemptBudget.take(classified.delivery);
+        limited.push(classified);
+        return;
+      case 'recorded':
+        this.attemptBudget.take(classified.delivery);
+        recorded.push(classified.delivery);
+        return;
+      case 'lean':
+        this.attemptBudget.take(classified.delivery);
+        lean.push(classified.delivery);
+        return;
+      default:
+        return assertNever(classified);
+    }
+  }
+
   /** After the claim, or for lean executions: dispatches those that may run, and settles the others. */
   #start(deliveries: readonly Delivery[]): void {
-    const { counters } = this.#context;
     const startable: Delivery[] = [];
     for (const delivery of deliveries) {
-      if (delivery.deliveries > 0 && counters) counters.of(delivery.envelope.task).redelivered += 1;
-      const verdict = startVerdictOf(delivery, this);
-      switch (verdict.kind) {
-        case 'may-run':
-          startable.push(delivery);
-          break;
-        case 'poisoned':
-          this.settler.poison(delivery);
-          break;
-        case 'cancelled':
-          this.settler.settle(delivery, { kind: 'cancelled' });
-          break;
-        case 'struck':
-          this.settler.drop(delivery, verdict);
-          break;
-        default:
-          assertNever(verdict);
+      try {
+        this.#startOne(delivery, startable);
+      } catch (error) {
+        this.attemptBudget.refund(delivery);
+        this.#leaveToLease(delivery, error);
       }
     }
     this.dispatcher.add(startable);
+  }
+
+  #startOne(delivery: Delivery, startable: Delivery[]): void {
+    const { counters } = this.#context;
+    if (delivery.deliveries > 0 && counters) counters.of(delivery.envelope.task).redelivered += 1;
+    const verdict = startVerdictOf(delivery, this.#startCriteria);
+    switch (verdict.kind) {
+      case 'may-run':
+        startable.push(delivery);
+        return;
+      case 'poisoned':
+        return this.settler.poison(delivery);
+      case 'cancelled':
+        return this.settler.settle(delivery, { kind: 'cancelled' });
+      case 'struck':
+        return this.settler.drop(delivery, verdict);
+      default:
+        return assertNever(verdict);
+    }
   }
 
   /** After the dispatch: settles or requeues the deliveries that come back from the dispatcher. */
@@ -249,6 +282,27 @@ export class Pipeline implements Criteria, StartCriteria {
         return this.settler.settle(delivery, { kind: 'interrupted' });
       default:
         return assertNever(reason);
+    }
+  }
+
+  #dropByLimit(delivery: Delivery, limit: DroppingLimit): void {
+    try {
+      this.settler.drop(delivery, { kind: 'limit', limit });
+    } catch (error) {
+      this.#leaveToLease(delivery, error);
+    }
+  }
+
+  /**
+   * Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. Never throws,
+   * because the user's logger may be what threw.
+   */
+  #leaveToLease({ token }: Pick<Entry, 'token'>, error: unknown): void {
+    try {
+      const fields = { token, error: String(error) };
+      this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
+    } catch {
+      // There is nowhere left to report to.
     }
   }
 

@@ -4,7 +4,7 @@ import type { TaskCounters } from '../observe/task-counters.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { Lane } from './dispatch/lane.js';
-import { isRead, type WorkerLogger, type WorkerSettings } from './options.js';
+import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { startLocalThread } from './threads/local-thread.js';
 import { startPiscinaThread } from './threads/piscina-thread.js';
 import type { Thread, ThreadEvents } from './threads/thread.js';
@@ -39,7 +39,7 @@ function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadSt
     attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
     tasks: tasks.kind === 'modules' ? tasks.references : [],
     fallback: typeof fallback === 'string' ? fallback : null,
-    logsAttempts: isRead(logger, 'debug'),
+    logsAttempts: isLevelEnabled(logger, 'debug'),
     countsPlacements: settings.metricsPort !== null,
     concurrency: lane.concurrency,
     workerName: settings.name,

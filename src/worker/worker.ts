@@ -10,7 +10,13 @@ import type { DocketSettings } from '../redis/docket-settings.js';
 import { type Connections, closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
-import { isRead, resolveWorkerOptions, type WorkerLogger, type WorkerOptions, type WorkerSettings } from './options.js';
+import {
+  isLevelEnabled,
+  resolveWorkerOptions,
+  type WorkerLogger,
+  type WorkerOptions,
+  type WorkerSettings,
+} from './options.js';
 import { ConnectionWatch } from './watch/connection-watch.js';
 import { MonitoringPorts } from './watch/monitoring-ports.js';
 
@@ -125,7 +131,7 @@ export class Worker {
     const { name: docket, url } = this.#docketSettings;
     const settings = this.#settings;
     const logger = this.#logger;
-    const isCounted = settings.metricsPort !== null || isRead(logger, 'info');
+    const isCounted = settings.metricsPort !== null || isLevelEnabled(logger, 'info');
     const counters = isCounted ? new TaskCounters() : null;
     const connectionWatch = new ConnectionWatch(url, logger);
     const ports = new MonitoringPorts({ docket, settings, counters, connectionWatch, logger });

@@ -48,7 +48,7 @@ describeEachMode('an attempt', (url, threads) => {
       of(1, 'debug', `${call} starts`, { punctualityMs: expect.any(Number) }),
       of(1, 'info', 'charging', said),
       of(1, 'debug', 'looking closely'),
-      of(1, 'debug', `${call} failed and is tried again: Error: declined`, {
+      of(1, 'debug', `${call} failed and is retried: Error: declined`, {
         durationMs: expect.any(Number),
         stack: expect.stringMatching(/^Error: declined\n.*logging\.js:/),
       }),
@@ -62,7 +62,7 @@ describeEachMode('an attempt', (url, threads) => {
     expect(about(lines, 'k').filter(({ fields }) => !('thread' in fields))).toEqual([
       {
         level: 'info',
-        message: 'charge is tried again: Error: declined',
+        message: 'charge is retried: Error: declined',
         fields: { task: 'charge', key: 'k', attempt: 1 },
       },
     ]);

@@ -329,8 +329,7 @@ describeEachServer('a cancel that is received', (url) => {
     const canceller = new CancelListener({
       ...options,
       held: () => held,
-      cancel: () => [],
-      withdrawUnstarted: () => [],
+      dispatcher: { cancel: () => [], takeBackUnstarted: () => [] },
       settle: () => {},
     });
     canceller.start();

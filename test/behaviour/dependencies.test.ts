@@ -137,7 +137,7 @@ describeEachMode('dependencies', (url, threads) => {
       const failed = await waitFor(() => running.lines.find(({ message }) => message.includes('unlucky failed')));
       expect(failed).toMatchObject({ level: 'warn', fields: { key: 'unlucky', attempt: 3 } });
       expect(failed?.message).toContain(told);
-      await waitFor(async () => running.lines.filter(({ message }) => message.includes('tried again')).length === 4);
+      await waitFor(async () => running.lines.filter(({ message }) => message.includes('is retried')).length === 4);
       await waitFor(async () => (await left(fleet)) === 0);
       if (docket.executionTtl === 0) return;
       expect(await lucky.result()).toBe('mail and disk in attempt 3');

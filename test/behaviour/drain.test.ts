@@ -110,7 +110,10 @@ describeEachMode('a worker that stops', (url, threads) => {
     expect(performance.now() - began).toBeLessThan(15_000);
     const { name } = running.worker;
     const told = running.lines.map(({ message }) => message).slice(-2);
-    expect(told).toEqual([`worker ${name} is stopping: it finishes what it has`, `worker ${name} has stopped`]);
+    expect(told).toEqual([
+      `worker ${name} is draining: it takes no new work and lets running work finish`,
+      `worker ${name} has stopped`,
+    ]);
   });
 });
 

@@ -13,7 +13,7 @@ import { recordingLogger } from '../support/logger.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { claim, ensureGroups, finish, redeliver, renew, settle, sweep } =
+const { acknowledge, claim, ensureGroups, redeliver, renew, settle, sweep } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
@@ -64,7 +64,7 @@ describeEachServer('a delivery', (url) => {
         });
         return await read(to);
       },
-      record: async (key) => (await redis.hgetall(keys.run(key))) as Record<string, string>,
+      record: async (key) => (await redis.hgetall(keys.record(key))) as Record<string, string>,
     };
   }
 
@@ -177,14 +177,14 @@ describeEachServer('a delivery', (url) => {
     const entries = await read('a');
     const [fresh] = await passOn([entries[1]!], 'b');
     expect(
-      await finish(
+      await acknowledge(
         redis,
         keys,
         entries.map(({ token }) => token),
       ),
     ).toEqual([entries[1]!.token]);
     expect([await redis.xlen(keys.work), await redis.xlen(keys.front)]).toEqual([0, 1]);
-    expect(await finish(redis, keys, [fresh!.token])).toEqual([]);
+    expect(await acknowledge(redis, keys, [fresh!.token])).toEqual([]);
     expect(await redis.xlen(keys.front)).toBe(0);
   });
 
@@ -239,13 +239,13 @@ describeEachServer('a delivery', (url) => {
     const { redis, keys, add, read } = await open();
     await add(['k']);
     const [entry] = await read('a');
-    await redis.hset(keys.run('k'), 'e', 'w9-9');
+    await redis.hset(keys.record('k'), 'e', 'w9-9');
     await waitFor(async () => {
       await redeliver(redis, keys, 1, [entry!.token]);
       return (await redis.xlen(keys.work)) === 0;
     });
     expect(await redis.xlen(keys.front)).toBe(0);
-    expect(await redis.hget(keys.run('k'), 'e')).toBe('w9-9');
+    expect(await redis.hget(keys.record('k'), 'e')).toBe('w9-9');
   });
 
   test('that has expired is looked for by one sweeper at a time', async () => {
@@ -288,12 +288,12 @@ describeEachServer('a delivery', (url) => {
     const [mine] = await read('dead', 1);
     const [theirs] = await read('live', 1);
     await heartbeat(redis, keys, { consumer: 'live', ttlMs: 60_000 }, report);
-    await finish(redis, keys, [theirs!.token]);
+    await acknowledge(redis, keys, [theirs!.token]);
     await waitFor(
       async () => (await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' }))!.expired.length === 1,
     );
     expect(await consumers()).toEqual(['dead', 'live']);
-    await finish(redis, keys, [mine!.token]);
+    await acknowledge(redis, keys, [mine!.token]);
     await waitFor(async () => {
       await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
       return (await consumers()).length === 1;

@@ -126,6 +126,6 @@ describeEachMode('arguments that must match a schema', (url, threads) => {
     await waitFor(() => lines.filter(({ message }) => message.includes('failed: InvalidArgumentsError')).length === 10);
     await waitFor(async () => (await left(fleet)) === 0);
     expect(notes.all()).toEqual([]);
-    expect(lines.filter(({ message }) => message.includes('tried again'))).toEqual([]);
+    expect(lines.filter(({ message }) => message.includes('is retried'))).toEqual([]);
   });
 });

@@ -37,7 +37,7 @@ describeEachMode('a failed attempt', (url, threads) => {
       const line = await waitFor(() => lines.find(({ message }) => message.includes('atOnce failed')));
       expect(line).toMatchObject({ level: 'warn', fields: { key: 'k', task: 'atOnce', attempt: 4 } });
       expect((await attempts(fleet, 'k')).map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4]);
-      const retried = lines.filter(({ message }) => message.includes('is tried again'));
+      const retried = lines.filter(({ message }) => message.includes('is retried'));
       expect(retried.map(({ fields }) => fields.attempt)).toEqual([1, 2, 3]);
     });
 

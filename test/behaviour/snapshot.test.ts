@@ -1,5 +1,5 @@
 /** What `snapshot()`, `workers()`, `redis` and `key()` show of a docket. */
-import { call, concurrencyLimit, DocketClosedError, InvalidOptionError, task } from 'docket';
+import { type AnyTask, call, concurrencyLimit, DocketClosedError, InvalidOptionError, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
 import { setStage } from '../support/stage.js';
@@ -179,6 +179,7 @@ describeEachServer('a snapshot', (url) => {
     expect((await docket.snapshot()).workers).toHaveLength(2);
     expect((await docket.taskWorkers('note')).length).toBe(2);
     expect((await docket.taskWorkers(other)).map(({ name }) => name)).toEqual(['both']);
+    expect(await docket.taskWorkers({ name: 'note' } as AnyTask)).toHaveLength(2); // whatever has a name
     expect(await docket.taskWorkers('nobody')).toEqual([]);
     await both.close();
     expect((await docket.workers()).map(({ name }) => name)).toEqual([one.name]);

@@ -95,18 +95,30 @@ test.each<[string, string[], RegExp]>([
   ['an empty name of a docket', ['--docket', ''], /--docket: it is empty/],
   ['an argument too many', ['extra'], /too many arguments/],
   ['a flag without its value', ['--threads'], /argument missing/],
-  ['threads that are no number', ['--threads', 'two'], /--threads.*'two' is not a whole number/],
-  ['threads below zero', ['--threads=-1'], /--threads.*'-1' is not a whole number/],
-  ['no concurrency at all', ['--concurrency', '0'], /concurrency: expected a whole number >= 1/],
+  [
+    'threads that are no number',
+    ['--threads', 'two'],
+    /--threads.*'two' is invalid. Expected a whole number of 0 or more/,
+  ],
+  ['threads below zero', ['--threads=-1'], /--threads.*'-1' is invalid. Expected a whole number of 0 or more/],
+  ['no concurrency at all', ['--concurrency', '0'], /--concurrency: expected a whole number >= 1/],
   ['a duration without a unit', ['--drain-timeout', '30'], /--drain-timeout.*did you mean 30s\?/],
   ['something else for a duration', ['--redelivery-timeout', 'soon'], /--redelivery-timeout.*'soon' is not a duration/],
-  ['a lease that is too short', ['--redelivery-timeout', '1ms'], /redeliveryTimeout: expected .* >= 100/],
+  ['a lease that is too short', ['--redelivery-timeout', '1ms'], /--redelivery-timeout: expected .* >= 100/],
   ['a grace without a unit', ['--abort-grace', '5'], /--abort-grace.*did you mean 5s\?/],
-  ['no delivery at all', ['--max-deliveries', '0'], /maxDeliveries: expected a whole number >= 1/],
-  ['deliveries that are no number', ['--max-deliveries', 'two'], /--max-deliveries.*'two' is not a whole number/],
-  ['a port that is none', ['--metrics-port', '65536'], /metricsPort: expected a port, 0 to 65535, got 65536/],
-  ['a port that is no number', ['--healthcheck-port', 'http'], /--healthcheck-port.*'http' is not a whole number/],
-  ['no address to listen on', ['--http-host', ''], /httpHost: expected an address/],
+  ['no delivery at all', ['--max-deliveries', '0'], /--max-deliveries: expected a whole number >= 1/],
+  [
+    'deliveries that are no number',
+    ['--max-deliveries', 'two'],
+    /--max-deliveries.*'two' is invalid. Expected a whole number of 0 or more/,
+  ],
+  ['a port that is none', ['--metrics-port', '65536'], /--metrics-port: expected a port, 0 to 65535, got 65536/],
+  [
+    'a port that is no number',
+    ['--healthcheck-port', 'http'],
+    /--healthcheck-port.*'http' is invalid. Expected a whole number of 0 or more/,
+  ],
+  ['no address to listen on', ['--http-host', ''], /--http-host: expected an address/],
   ['a fallback without its value', ['--fallback'], /argument missing/],
   ['a level that is none', ['--logging-level', 'loud'], /--logging-level.*Allowed choices are/],
   ['a format that is none', ['--logging-format', 'xml'], /--logging-format.*Allowed choices are/],
@@ -317,7 +329,7 @@ describeOnRedis('docket-worker:', (url) => {
     const fleet = await openFleet(url());
     const common = ['--url', url(), '--docket', fleet.name, '--threads', '0', '--until-finished'];
     const plain = await spawnToEnd([...common, '--logging-format', 'plain']);
-    expect(plain.errors.join('\n')).toMatch(/INFO.*is ready/);
+    expect(plain.errors.join('\n')).toMatch(/^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] INFO.*is ready/m);
     expect(plain.errors.join('\n')).not.toContain('\u001b[');
     const pretty = await spawnToEnd([...common, '--logging-format', 'pretty']);
     expect(pretty.errors.join('\n')).toContain('\u001b[');

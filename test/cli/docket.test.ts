@@ -104,7 +104,7 @@ test.each<[string, string[], RegExp]>([
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
   ['a number that is not exact', ['strike', 'a', 'b', 'between', '[1,99999999999999999]'], /too large/],
-  ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is not a whole number/],
+  ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is invalid. Expected a whole number/],
   ['clear where nobody can be asked', ['clear'], /there is no terminal to ask for confirmation: pass --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
   ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],

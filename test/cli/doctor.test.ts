@@ -161,16 +161,16 @@ describeOnOwnRedis('docket doctor:', (redis) => {
     expect(alone.of('workers')).toMatchObject({ status: 'warn', detail: expect.stringContaining('no live workers') });
     expect(alone.of('group of work')).toMatchObject({
       status: 'warn',
-      detail: '1 executions in the hands of 1 workers; 1 of them belong to workers that are gone',
+      detail: '1 execution in the hands of 1 worker; workers that are gone have 1 of them',
       advice: 'start a worker: it redelivers them',
     });
     await fleet.worker({ threads: 1 });
     await fleet.redis.xadd(fleet.key('work'), '*', 'm', 'rubbish');
     await expect.poll(async () => (await fleet.docket.snapshot()).totals.quarantined).toBe(1);
     const found = await examine(fleet);
-    expect(found.of('workers')).toMatchObject({ status: 'ok', detail: '1 live, 1 threads' });
+    expect(found.of('workers')).toMatchObject({ status: 'ok', detail: '1 live, with 1 thread' });
     expect(found.of('unknown tasks')).toMatchObject({ status: 'warn', detail: 'no live worker has elsewhere' });
-    expect(found.of('quarantine')).toMatchObject({ status: 'warn', detail: expect.stringContaining('1 messages') });
+    expect(found.of('quarantine')).toMatchObject({ status: 'warn', detail: expect.stringContaining('never run: 1') });
   });
 
   test('keys of another kind under the names of the docket fail', async () => {

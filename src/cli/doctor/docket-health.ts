@@ -6,7 +6,7 @@ import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
 import { GROUP } from '../../redis/schema.js';
 import { limitText } from '../limit-text.js';
-import { spanText } from '../output.js';
+import { countText, spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** Makes all checks of the docket. Only reads. */
@@ -53,18 +53,18 @@ async function checkGroup(name: string, redis: Redis, stream: string, live: read
   const groups = ((await redis.xinfo('GROUPS', stream)) as unknown[][]).map(fieldsOf);
   const group = groups.find((one) => one.name === GROUP);
   if (!group) {
-    const detail = `${await redis.xlen(stream)} entries, and no group '${GROUP}' yet`;
+    const detail = `no group '${GROUP}' yet, and ${await redis.xlen(stream)} in the stream`;
     return live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail);
   }
   const consumers = ((await redis.xinfo('CONSUMERS', stream, GROUP)) as unknown[][]).map(fieldsOf);
   const names = new Set(live.map(({ consumer }) => consumer));
   const lost = consumers.filter((consumer) => Number(consumer.pending) > 0 && !names.has(String(consumer.name)));
   const count = lost.reduce((sum, consumer) => sum + Number(consumer.pending), 0);
-  const detail = `${group.pending} executions in the hands of ${consumers.length} workers`;
+  const detail = `${countText(Number(group.pending), 'execution')} in the hands of ${countText(consumers.length, 'worker')}`;
   if (count === 0) return ok(check, detail);
   const advice =
     live.length > 0 ? 'live workers redeliver them when their leases end' : 'start a worker: it redelivers them';
-  return warn(check, `${detail}; ${count} of them belong to workers that are gone`, advice);
+  return warn(check, `${detail}; workers that are gone have ${count} of them`, advice);
 }
 
 function fieldsOf(info: readonly unknown[]): Record<string, unknown> {
@@ -78,23 +78,23 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
   if (able.length === 0) {
     return warn(
       check,
-      `there are no live workers, and ${totals.queued} executions are queued`,
+      `there are no live workers, and ${countText(totals.queued, 'execution')} in the queue`,
       'start one: docket worker --tasks <module>',
     );
   }
   if (able.length < live.length) {
-    const detail = `${live.length - able.length} of ${live.length} live workers take no work`;
+    const detail = `live workers that take no work: ${live.length - able.length} of ${live.length}`;
     return warn(check, detail, 'they are draining, or their connection does not respond: look at their logs');
   }
-  return ok(check, `${able.length} live, ${threads} threads`);
+  return ok(check, `${able.length} live, with ${countText(threads, 'thread')}`);
 }
 
 /** An entry that releases a permit hands it to the next waiter. When nothing runs, nothing releases one. */
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
-  if (totals.waiting === 0 || totals.running > 0) return ok(check, `${totals.waiting} executions wait for a permit`);
+  if (totals.waiting === 0 || totals.running > 0) return ok(check, `waiting for a permit: ${totals.waiting}`);
   const first = waiting[0] ? `; the first waits for ${limitText(waiting[0].waitingFor)}` : '';
-  const detail = `${totals.waiting} executions wait for a permit, and nothing is running that could release one${first}`;
+  const detail = `waiting for a permit: ${totals.waiting}, and nothing is running that could release one${first}`;
   return warn(check, detail, 'a live worker wakes them within its redelivery timeout: start one');
 }
 
@@ -112,5 +112,5 @@ function checkQuarantine({ totals, quarantine }: Snapshot): Finding {
   if (totals.quarantined === 0) return ok(check, 'empty');
   const newest = quarantine[0] ? `; the newest: ${quarantine[0].reason}` : '';
   const advice = 'docket snapshot --tasks lists them; look for a producer that writes to the streams directly';
-  return warn(check, `${totals.quarantined} messages can never run${newest}`, advice);
+  return warn(check, `messages that can never run: ${totals.quarantined}${newest}`, advice);
 }

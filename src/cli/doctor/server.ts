@@ -72,7 +72,7 @@ function checkMemory(facts: ServerFacts): Finding {
   const [used, limit] = [facts.get('used_memory'), facts.get('maxmemory')].map(Number) as [number, number];
   if (!(limit > 0)) {
     const advice =
-      'set maxmemory below the memory of the machine: a full server then refuses adds, and the work it has goes on';
+      'set maxmemory below the memory of the machine: a full server then refuses adds, and still runs the work that it has';
     return warn(
       'memory',
       `${megabytes(used)} in use, no limit: the operating system may kill the server when memory is short`,

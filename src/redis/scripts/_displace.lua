@@ -1,6 +1,8 @@
--- Takes an execution that has a record and has not started from wherever it is. Returns its message.
+-- Removes an execution that has a record and has not started from where it is: its entry with its permits, its place
+-- in line at a limit, or its place on the schedule, and what it has at its other limits. The record stays, for the
+-- caller to end or to overwrite. Returns the message.
 local function displace(key)
-  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+  local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)
   local token, limit, message, debounce, booking = record[1], record[2], record[3], record[4], record[5]
   if token and token ~= '' then

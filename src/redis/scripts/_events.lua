@@ -1,5 +1,6 @@
 -- Publishing costs 1.5 us even when nobody listens, so each script looks once for the marker that listeners keep alive.
 local has_listeners = redis.call('EXISTS', prefix .. KEY.listeners) == 1
+--@include states
 
 -- Publishes `<generation> <kind> <server time in us>` and then `lines`. A listener that also reads the record tells by
 -- the time which of the two is newer. This user may not be allowed to publish (channel permissions). That must not undo
@@ -12,12 +13,11 @@ end
 -- Publishes the state of an execution after its record has changed.
 local function publish_state(key, generation, state)
   if has_listeners then
-    local lines = redis.call('HMGET', prefix .. KEY.run .. key, unpack(EVENT_FIELDS))
+    local lines = redis.call('HMGET', prefix .. KEY.record .. key, unpack(EVENT_FIELDS))
     for i = 1, #lines do
       lines[i] = lines[i] and string.gsub(lines[i], '\n', ' ') or ''
     end
-    local has_ended = state == 'completed' or state == 'failed' or state == 'cancelled'
-    if lines[ENDED_LINE] == '' and has_ended then
+    if lines[ENDED_LINE] == '' and is_terminal(state) then
       lines[ENDED_LINE] = digits(now)
     end
     publish(key, generation, state, lines)

@@ -1,5 +1,5 @@
--- Gives back the claims of an unstarted execution on its limits, apart from permits: its place as the winner of a
--- debounce, and its booking at a rate limit. `placed` is its generation, or its due time without a record.
+-- Removes what an execution that will not start has at its limits, apart from permits: the debounce whose winner it is,
+-- and its booking at a rate limit. `placed` is its generation, or its due time without a record.
 local function forget_limits(member, placed, debounce, booking)
   if debounce then
     local winner_key = prefix .. KEY.debounce .. debounce

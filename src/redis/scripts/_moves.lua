@@ -1,11 +1,12 @@
 -- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
+--@include fields
 
 -- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
 local function parked_at(member)
   local name = string.sub(member, 2)
-  return prefix .. (string.sub(member, 1, 1) == TAG.recorded and KEY.run or KEY.parked) .. name, name
+  return prefix .. (string.sub(member, 1, 1) == TAG.recorded and KEY.record or KEY.parked) .. name, name
 end
 
 -- Returns the fields of an entry, or nil when it is gone. An entry without a due time was due when it was added.
@@ -13,10 +14,7 @@ local function read_entry(token)
   local id = string.sub(token, 2)
   local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
   if entry then
-    local moving = {}
-    for at = 1, #entry[2], 2 do
-      moving[entry[2][at]] = entry[2][at + 1]
-    end
+    local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
     if not moving[ENTRY.key] then
       moving[ENTRY.placed] = moving[ENTRY.placed] or id -- its place among all placements, whatever becomes of the entry
@@ -34,7 +32,7 @@ local function enqueue(letter, moving)
   end
   local token = letter .. redis.call('XADD', stream_of(letter), '*', unpack(fields))
   if moving[ENTRY.key] then
-    redis.call('HSET', prefix .. KEY.run .. moving[ENTRY.key], RECORD.state, 'queued', RECORD.entry, token)
+    redis.call('HSET', prefix .. KEY.record .. moving[ENTRY.key], RECORD.state, 'queued', RECORD.entry, token)
   end
   return token
 end
@@ -97,13 +95,13 @@ end
 
 -- Ends an execution that has a record. `...` are more fields for the record, each followed by its value.
 local function end_execution(key, ttl, state, ...)
-  local run = prefix .. KEY.run .. key
-  local generation = has_listeners and redis.call('HGET', run, RECORD.generation)
+  local record_key = prefix .. KEY.record .. key
+  local generation = has_listeners and redis.call('HGET', record_key, RECORD.generation)
   if tonumber(ttl) == 0 then
-    redis.call('DEL', run)
+    redis.call('DEL', record_key)
   else
-    redis.call('HSET', run, RECORD.state, state, RECORD.ended, digits(now), RECORD.entry, '', ...)
-    redis.call('PEXPIRE', run, ttl)
+    redis.call('HSET', record_key, RECORD.state, state, RECORD.ended, digits(now), RECORD.entry, '', ...)
+    redis.call('PEXPIRE', record_key, ttl)
   end
   if generation then
     publish_state(key, generation, state)

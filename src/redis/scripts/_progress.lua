@@ -7,7 +7,7 @@
 local function write_progress(key, old, counted, added, total, message)
   counted, added, total, message =
     counted or old[2] or '0', added or old[3] or '0', total or old[4] or DEFAULT_TOTAL, message or old[5] or ''
-  redis.call('HSET', prefix .. KEY.run .. key,
+  redis.call('HSET', prefix .. KEY.record .. key,
     PROGRESS.counted, counted, PROGRESS.added, added, PROGRESS.total, total, PROGRESS.message, message,
     PROGRESS.updated, digits(now))
   local lines = { digits(counted + added), total, digits(now), message }

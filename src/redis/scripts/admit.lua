@@ -15,14 +15,13 @@
 --@include now
 --@include memory
 local prefix, worker, consumer = ARGV[1], ARGV[2], ARGV[3]
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 local schedule = KEYS[3]
 --@include events
 --@include entries
 --@include moves
 --@include permits
-
-local started = digits(now)
+--@include start
 
 -- The current group and item.
 local attempt, ttl, stage, holds_permits, is_recorded, check_count
@@ -33,7 +32,7 @@ local function member()
 end
 
 local function generation()
-  cached_generation = cached_generation or redis.call('HGET', runs .. name, RECORD.generation)
+  cached_generation = cached_generation or redis.call('HGET', records .. name, RECORD.generation)
   return cached_generation
 end
 
@@ -73,7 +72,9 @@ end
 
 -- Starts and bookings of the rates in this script: read once, written once.
 local rates = {}
-local function rate_of(key, per)
+
+-- Returns what is known of a rate. The first call for it removes the starts that no longer count.
+local function trim_rate(key, per)
   local rate = rates[key]
   if not rate then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - per))
@@ -130,27 +131,27 @@ local checks = {
 
   rate = function(at)
     local key, max, per = prefix .. KEY.rate .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local rate, start = rate_of(key, per), placement() .. ' ' .. attempt
+    local rate, start = trim_rate(key, per), placement() .. ' ' .. attempt
     if stage == STAGE.attempt_admitted or not is_recorded and redis.call('ZSCORE', key, start) then
       return
     end
-    local time = now
+    local starts_at = now
     if rate.count >= max then
       write_rate(key, rate)
       local oldest = redis.call('ZREVRANGE', key, max - 1, max - 1, 'WITHSCORES')[2]
-      time = oldest and math.max(now, oldest + per) or now
-      if time > now and ARGV[at + 3] == 'drop' then
+      starts_at = oldest and math.max(now, oldest + per) or now
+      if starts_at > now and ARGV[at + 3] == 'drop' then
         return 'rate'
       end
     end
     rate.count = rate.count + 1
-    rate.expires_in = math.max(rate.expires_in, time - now + per)
-    table.insert(rate.starts, digits(time))
+    rate.expires_in = math.max(rate.expires_in, starts_at - now + per)
+    table.insert(rate.starts, digits(starts_at))
     table.insert(rate.starts, start)
     if #rate.starts >= 512 then
       write_rate(key, rate)
     end
-    return time > now and park_until(time, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
+    return starts_at > now and park_until(starts_at, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
   end,
 }
 local width = { cooldown = 2, debounce = 2, rate = 4 }
@@ -176,23 +177,11 @@ end
 -- Returns whether the entry still is the execution's, and so ours, and whether it was admitted before.
 local function read_ownership()
   if is_recorded then
-    local record = redis.call('HMGET', runs .. name, RECORD.entry, RECORD.state, RECORD.generation)
+    local record = redis.call('HMGET', records .. name, RECORD.entry, RECORD.state, RECORD.generation)
     cached_generation = record[3]
     return record[1] == token, record[2] == 'running'
   end
   return #redis.call('XCLAIM', stream_of(token), GROUP, consumer, 0, string.sub(token, 2), 'JUSTID') == 1
-end
-
-local function start()
-  if attempt == '1' then -- the usual case, one field less
-    redis.call('HSET', runs .. name, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
-  else
-    redis.call('HSET', runs .. name,
-      RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
-  end
-  if has_listeners then
-    publish_state(name, generation(), 'running')
-  end
 end
 
 -- Runs the checks that begin at `at`. Returns the result that stopped the item, if any.
@@ -223,7 +212,10 @@ local function admit(first_check)
     return result
   end
   if is_recorded then
-    start()
+    start(records .. name, attempt)
+    if has_listeners then
+      publish_state(name, generation(), 'running')
+    end
   end
 end
 

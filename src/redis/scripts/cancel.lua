@@ -18,15 +18,15 @@ local prefix, key = ARGV[1], ARGV[2]
 if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end
-local run = prefix .. KEY.run .. key
-local record = redis.call('HMGET', run, RECORD.state, RECORD.entry)
+local record_key = prefix .. KEY.record .. key
+local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry)
 local state = record[1]
 if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
-  redis.call('HDEL', run, PARKED.message, PARKED.needs, PARKED.limit)
+  redis.call('HDEL', record_key, PARKED.message, PARKED.needs, PARKED.limit)
   end_execution(key, ttl_of(message), 'cancelled')
 elseif state == 'running' then
-  redis.call('HSET', run, RECORD.cancelled, '1')
+  redis.call('HSET', record_key, RECORD.cancelled, '1')
   redis.pcall('PUBLISH', prefix .. CHANNEL.cancel, record[2])
 elseif not state then
   local parked, member = prefix .. KEY.parked .. key, TAG.lean .. key

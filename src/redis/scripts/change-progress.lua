@@ -19,7 +19,7 @@ elseif old[1] ~= ARGV[3] then
   return { old[1] }
 end
 local progress
-if state == 'completed' or state == 'failed' or state == 'cancelled' then
+if is_terminal(state) then
   progress = { digits((old[2] or 0) + (old[3] or 0)), old[4] or DEFAULT_TOTAL, updated or '', old[5] or '' }
 elseif change == 'increment' then
   progress = write_progress(key, old, nil, digits((old[3] or 0) + value))

@@ -6,28 +6,23 @@
 --@include now
 --@include memory
 local prefix, worker = ARGV[1], ARGV[2]
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 --@include events
 --@include entries
+--@include start
 
-local started = digits(now)
 local refused = {}
 for at = 3, #ARGV, 3 do
   local key, token, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local run = runs .. key
-  if redis.call('HGET', run, RECORD.entry) ~= token then
+  local record_key = records .. key
+  if redis.call('HGET', record_key, RECORD.entry) ~= token then
     remove(token)
     redis.call('SREM', prefix .. KEY.superseded, token)
     refused[#refused + 1] = (at - 3) / 3
   else
-    if attempt == '1' then -- the usual case, one field less
-      redis.call('HSET', run, RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started)
-    else
-      redis.call('HSET', run,
-        RECORD.state, 'running', RECORD.worker, worker, RECORD.started, started, RECORD.attempt, attempt)
-    end
+    start(record_key, attempt)
     if has_listeners then
-      publish_state(key, redis.call('HGET', run, RECORD.generation), 'running')
+      publish_state(key, redis.call('HGET', record_key, RECORD.generation), 'running')
     end
   end
 end

@@ -20,10 +20,7 @@ local stream = stream_of(letter)
 local read_up_to = '0-0'
 if redis.call('EXISTS', stream) == 1 then
   for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local group = {}
-    for at = 1, #info, 2 do
-      group[info[at]] = info[at + 1]
-    end
+    local group = fields_of(info)
     if group.name == GROUP then
       read_up_to = group['last-delivered-id']
     end
@@ -35,7 +32,7 @@ local looked_at, bytes, tokens, last = 0, 0, {}, nil
 local function look_at(id, moving)
   local token, is_cleared, placed = letter .. id, false, moving[ENTRY.due]
   if moving[ENTRY.key] then
-    local record = redis.call('HMGET', prefix .. KEY.run .. moving[ENTRY.key],
+    local record = redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
       RECORD.state, RECORD.entry, RECORD.generation)
     placed = record[3]
     is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)
@@ -56,10 +53,7 @@ while is_more and looked_at < count and bytes < BATCH_BYTES do
   ask = math.min(ask, count - looked_at)
   local entries = redis.call('XRANGE', stream, first, ARGV[6], 'COUNT', ask)
   for _, entry in ipairs(entries) do
-    local moving = {}
-    for at = 1, #entry[2], 2 do
-      moving[entry[2][at]] = entry[2][at + 1]
-    end
+    local moving = fields_of(entry[2])
     bytes = bytes + string.len(moving[ENTRY.message] or '')
     last = entry[1]
     look_at(last, moving)

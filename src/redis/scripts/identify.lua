@@ -1,7 +1,7 @@
--- Identifies executions by where they are: the tag of an entry and its token, or a member of the schedule or of a
--- limit.
+-- Finds out which executions are at the given locations: reads their records, or their messages when they have none.
+-- A location is the tag of an entry and its token, or a member of the schedule or of a limit.
 -- KEYS  work, front
--- ARGV  prefix, then where they are
+-- ARGV  prefix, then locations
 -- Reply for each, until 1 MiB of messages was read: { key ('' without a record), task, attempt, state, worker, started
 --       (of a record), head of the message (without a record) }, empty when it has gone elsewhere
 local prefix = ARGV[1]
@@ -9,7 +9,7 @@ local prefix = ARGV[1]
 --@include moves
 
 local function from_record(key)
-  local record = redis.call('HMGET', prefix .. KEY.run .. key,
+  local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.task, RECORD.attempt, RECORD.state, RECORD.worker, RECORD.started)
   return { key, record[1] or '', record[2] or '1', record[3] or '', record[4] or '', record[5] or '', '' }
 end

@@ -16,7 +16,7 @@ quarantine(KEYS[3], key, ARGV[4], ARGV[5])
 release_permits({ ARGV[2] })
 write_permits()
 -- A record that names another entry is another placement's.
-if key ~= '' and redis.call('HGET', prefix .. KEY.run .. key, RECORD.entry) == ARGV[2] then
+if key ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) == ARGV[2] then
   end_execution(key, DEFAULT_TTL_MS, 'failed', RECORD.error_line, ARGV[4])
 end
 return 1

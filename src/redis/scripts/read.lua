@@ -4,6 +4,7 @@
 --       the message last ('' when it is not there)
 --@include now
 --@include entries
+--@include fields
 local record = redis.call('HGETALL', KEYS[3])
 if #record == 0 then
   return {}
@@ -12,13 +13,7 @@ local token = redis.call('HGET', KEYS[3], RECORD.entry)
 local message = ''
 if token and token ~= '' then
   local entry = redis.call('XRANGE', stream_of(token), string.sub(token, 2), string.sub(token, 2))[1]
-  if entry then
-    for at = 1, #entry[2], 2 do
-      if entry[2][at] == ENTRY.message then
-        message = entry[2][at + 1]
-      end
-    end
-  end
+  message = entry and fields_of(entry[2])[ENTRY.message] or ''
 end
 record[#record + 1] = ''
 record[#record + 1] = digits(time[1] * 1000000 + time[2])

@@ -25,7 +25,8 @@ local function redeliver(moving, state, generation)
   end
   moving[ENTRY.holds_permits] = nil
   if state == 'running' then
-    redis.call('HDEL', prefix .. KEY.run .. moving[ENTRY.key], unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
+    -- The next attempt counts anew.
+    redis.call('HDEL', prefix .. KEY.record .. moving[ENTRY.key], unpack(PROGRESS_FIELDS))
   end
   enqueue(STREAM.front, moving)
   if moving[ENTRY.key] and has_listeners then
@@ -47,7 +48,7 @@ for i = 3, #ARGV do
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving[ENTRY.message] or '')
-      local record = moving[ENTRY.key] and redis.call('HMGET', prefix .. KEY.run .. moving[ENTRY.key],
+      local record = moving[ENTRY.key] and redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
         RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
       if moving[ENTRY.key] and record[1] ~= token then
         redis.call('SREM', prefix .. KEY.superseded, token) -- the record has moved on without this one

@@ -1,13 +1,14 @@
--- Counts the executions that are left in the whole docket.
+-- Counts the executions in the whole docket that have not ended, except for those under the given keys. A worker that
+-- runs until everything is done asks for this.
 -- KEYS  work, front, schedule, wakes
--- ARGV  prefix, then keys whose executions do not count
+-- ARGV  prefix, then keys whose executions are not counted
 -- Reply entries on the streams (waiting or being run), executions on the schedule. Waiters are not counted: while there
 --       is one, there is also an entry that holds the permit, or a limit that was left for a scheduler to look at.
 --@include entries
 local entries = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2])
 local scheduled = redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])
 for i = 2, #ARGV do
-  local token = redis.call('HGET', ARGV[1] .. KEY.run .. ARGV[i], RECORD.entry)
+  local token = redis.call('HGET', ARGV[1] .. KEY.record .. ARGV[i], RECORD.entry)
   if token and token ~= '' then
     local id = string.sub(token, 2)
     entries = entries - #redis.call('XRANGE', stream_of(token), id, id)

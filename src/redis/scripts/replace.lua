@@ -21,7 +21,7 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(1)
-local record = redis.call('HMGET', prefix .. KEY.run .. key, RECORD.state, RECORD.entry)
+local record = redis.call('HMGET', prefix .. KEY.record .. key, RECORD.state, RECORD.entry)
 if record[1] == 'running' then
   redis.call('SADD', prefix .. KEY.superseded, record[2])
   redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)

@@ -10,7 +10,7 @@ local prefix = ARGV[1]
 
 for at = 2, #ARGV, 6 do
   local key = ARGV[at]
-  local old = redis.call('HMGET', prefix .. KEY.run .. key,
+  local old = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry,
     RECORD.generation, PROGRESS.counted, PROGRESS.added, PROGRESS.total, PROGRESS.message)
   if table.remove(old, 1) == ARGV[at + 1] then

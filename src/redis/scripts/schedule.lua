@@ -11,7 +11,7 @@ if have_strikes_changed(KEYS[4], ARGV[3]) then
   return {}
 end
 local prefix = ARGV[1]
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 local work, schedule = KEYS[1], KEYS[3]
 --@include due
 --@include events
@@ -24,21 +24,22 @@ local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
--- Returns the generation of the unfinished execution that has the key, or makes way for a new one when there is none.
-local function taken(key)
-  local old = redis.call('HMGET', runs .. key, RECORD.state, RECORD.generation)
+-- Returns the generation of the unfinished execution that has the key. When there is none, deletes the record of a
+-- finished one, so that the key is free, and returns nothing.
+local function holder_or_clear(key)
+  local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
   local state = old[1]
-  if state == 'scheduled' or state == 'queued' or state == 'running' then
+  if is_alive(state) then
     return old[2]
   elseif state then
-    redis.call('DEL', runs .. key) -- the TTL, result and error of a finished execution must not outlive it
+    redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
 end
 
 -- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
 local function place_now(key, task, message)
   local id = redis.call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
-  redis.call('HSET', runs .. key,
+  redis.call('HSET', records .. key,
     RECORD.state, 'queued', RECORD.generation, digits(generation), RECORD.entry, STREAM.work .. id, RECORD.task, task)
   if has_listeners then
     publish_state(key, generation, 'queued')
@@ -54,7 +55,7 @@ local function place_later(key, kind, task, due, message)
     redis.call('ZADD', schedule, score, TAG.lean .. key)
     return
   end
-  redis.call('HSET', runs .. key,
+  redis.call('HSET', records .. key,
     RECORD.state, 'scheduled', RECORD.generation, digits(generation), RECORD.entry, '', RECORD.task, task,
     RECORD.due, score, PARKED.message, message)
   redis.call('ZADD', schedule, score, TAG.recorded .. key)
@@ -70,7 +71,7 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder = kind == PLACEMENT.keyed and taken(key)
+    local holder = kind == PLACEMENT.keyed and holder_or_clear(key)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder

@@ -18,28 +18,27 @@ local changed_tasks = {}
 
 for at = 3, #ARGV, 5 do
   local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
-  local run, member = prefix .. KEY.run .. task, TAG.recorded .. task
-  local record = redis.call('HMGET', run, RECORD.state, RECORD.cancelled)
+  local record_key, member = prefix .. KEY.record .. task, TAG.recorded .. task
+  local record = redis.call('HMGET', record_key, RECORD.state, RECORD.cancelled)
   local state, is_cancelled = record[1], record[2] == '1'
-  local is_alive = state == 'scheduled' or state == 'queued' or state == 'running'
   local seeded = redis.call('HGET', automatic, task)
   local is_new = seeded ~= fingerprint
   local has_ended = redis.call('HEXISTS', ended, task) == 1
   if seeded and is_new and is_starting and redis.call('ZSCORE', KEYS[3], member) then
     local due = due_time(ARGV[at + 3])
-    redis.call('HSET', run, RECORD.due, digits(due))
+    redis.call('HSET', record_key, RECORD.due, digits(due))
     schedule_at(KEYS[3], due, member)
     changed_tasks[#changed_tasks + 1] = task
-  elseif not is_alive and (is_new and is_starting or not has_ended) then
+  elseif not is_alive(state) and (is_new and is_starting or not has_ended) then
     -- The number first, since it takes memory: a full server refuses the whole.
     place(task, task, next_generations(1), due_time(ARGV[at + 2]), message)
     changed_tasks[#changed_tasks + 1] = task
   end
   -- When a worker with an older policy looks again, it does not bring back a chain that was ended.
-  if is_new and (is_starting or not is_alive and not has_ended) then
+  if is_new and (is_starting or not is_alive(state) and not has_ended) then
     redis.call('HSET', automatic, task, fingerprint)
     redis.call('HDEL', ended, task)
-  elseif has_ended and is_alive and not is_cancelled then
+  elseif has_ended and is_alive(state) and not is_cancelled then
     redis.call('HDEL', ended, task) -- somebody has added it since
   end
 end

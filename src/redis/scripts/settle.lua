@@ -5,7 +5,7 @@
 -- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind (SETTLEMENT_WIDTH):
 --         'unrecorded', '', count
 --         'completed', ttl (ms), count, then count times: key
---         'returned', ttl, count, then count times: key, result
+--         'completedWithResult', ttl, count, then count times: key, result
 --         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
 --           whose chain ends with this (each of the last four '' for none)
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
@@ -17,7 +17,7 @@
 --       errors met while writing
 --@include now
 local prefix, count = ARGV[1], tonumber(ARGV[2])
-local runs = prefix .. KEY.run
+local records = prefix .. KEY.record
 --@include due
 --@include events
 --@include entries
@@ -90,7 +90,7 @@ if redis.call('EXISTS', superseded) == 1 then
 end
 
 local function is_cancelled(key)
-  return redis.call('HGET', runs .. key, RECORD.cancelled) == '1'
+  return redis.call('HGET', records .. key, RECORD.cancelled) == '1'
 end
 
 -- Looks for the cancel of an execution without a record, which the worker may not have heard of yet, and forgets it:
@@ -125,8 +125,8 @@ local function move_on(ttl, at)
   set(ENTRY.charges, ARGV[at + 4])
   set(ENTRY.reroutes, ARGV[at + 5])
   moved[ENTRY.stage] = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved[ENTRY.stage]
-  if key and redis.call('HGET', runs .. key, RECORD.state) == 'running' then
-    redis.call('HDEL', runs .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
+  if key and redis.call('HGET', records .. key, RECORD.state) == 'running' then
+    redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
   local needs = destination == STREAM.front and permits_of(tokens[item])
@@ -140,7 +140,7 @@ local function move_on(ttl, at)
     schedule_at(KEYS[3], due, park(moved, ARGV[at + 7], 'scheduled'))
   end
   if has_listeners and key then
-    publish_state(key, redis.call('HGET', runs .. key, RECORD.generation), is_queued and 'queued' or 'scheduled')
+    publish_state(key, redis.call('HGET', records .. key, RECORD.generation), is_queued and 'queued' or 'scheduled')
   end
 end
 
@@ -151,14 +151,14 @@ local function follow(ttl, at)
     if is_cancelled(key) then
       return end_execution(key, ttl, 'cancelled')
     end
-    local run = runs .. key
+    local record_key = records .. key
     local generation = next_generations(1)
     if has_listeners then
-      publish_state(key, redis.call('HGET', run, RECORD.generation), ARGV[at + 1])
+      publish_state(key, redis.call('HGET', record_key, RECORD.generation), ARGV[at + 1])
     end
-    redis.call('HDEL', run, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
+    redis.call('HDEL', record_key, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
       RECORD.result, RECORD.error, RECORD.error_line, unpack(PROGRESS_FIELDS))
-    redis.call('HSET', run, RECORD.generation, digits(generation), RECORD.due, digits(due))
+    redis.call('HSET', record_key, RECORD.generation, digits(generation), RECORD.due, digits(due))
     following[ENTRY.key] = key
     if has_listeners then
       publish_state(key, generation, due > now and 'scheduled' or 'queued')
@@ -180,7 +180,7 @@ local write = {
   completed = function(ttl, at)
     end_execution(ARGV[at], ttl, 'completed')
   end,
-  returned = function(ttl, at)
+  completedWithResult = function(ttl, at)
     end_execution(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
   end,
   ended = function(ttl, at)

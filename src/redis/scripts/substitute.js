@@ -14,7 +14,7 @@ export function luaNames(schema) {
 }
 
 /** Returns the Lua spelling of a TypeScript name. */
-function snakeCase(name) {
+export function snakeCase(name) {
   return name.replace(/-/g, '_').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 

@@ -5,6 +5,7 @@
 --       quarantine, { member, due, ... } of the schedule, { token, consumer, ... }, { id, key, reason, ... } of the
 --       newest in quarantine
 --@include now
+--@include fields
 local count = tonumber(ARGV[1])
 local entries, delivered, deliveries = 0, 0, {}
 for i, letter in ipairs({ STREAM.work, STREAM.front }) do
@@ -30,10 +31,7 @@ while #quarantined < 3 * count and bytes < BATCH_BYTES do
   if not entry then
     break
   end
-  local fields = {}
-  for at = 1, #entry[2], 2 do
-    fields[entry[2][at]] = entry[2][at + 1]
-  end
+  local fields = fields_of(entry[2])
   quarantined[#quarantined + 1] = entry[1]
   quarantined[#quarantined + 1] = fields[QUARANTINE.key] or ''
   quarantined[#quarantined + 1] = fields[QUARANTINE.reason] or ''

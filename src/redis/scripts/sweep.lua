@@ -67,10 +67,7 @@ for i, letter in ipairs({ STREAM.work, STREAM.front }) do
     end
     -- Consumers of dead workers pile up. One that still has something pending is kept until that was redelivered.
     for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], GROUP)) do
-      local consumer = {}
-      for at = 1, #info, 2 do
-        consumer[info[at]] = info[at + 1]
-      end
+      local consumer = fields_of(info)
       if consumer.pending == 0 and not live[consumer.name] and consumer.idle > lease then
         redis.call('XGROUP', 'DELCONSUMER', KEYS[i], GROUP, consumer.name)
       end

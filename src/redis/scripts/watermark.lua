@@ -6,16 +6,12 @@
 --@include memory
 local prefix = ARGV[1]
 --@include generation
+--@include fields
 
 -- Returns the id of the last entry that was added, even if it is gone.
 local function last_id(stream)
   if redis.call('EXISTS', stream) == 1 then
-    local info = redis.call('XINFO', 'STREAM', stream)
-    for at = 1, #info, 2 do
-      if info[at] == 'last-generated-id' then
-        return info[at + 1]
-      end
-    end
+    return fields_of(redis.call('XINFO', 'STREAM', stream))['last-generated-id']
   end
   return '0-0'
 end

@@ -11,12 +11,13 @@
  * timeout: one attempt of an hour would leave all other places empty for an hour. Then it is renewed.
  */
 
-import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
+import { SlotState, StopReason } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 import { keyOf } from '../delivery.js';
 import type { Thread } from '../threads/thread.js';
+import type { Dispatcher } from './dispatcher.js';
 import type { Ending, Lane } from './lane.js';
 import type { Shipment } from './shipment.js';
 
@@ -25,17 +26,10 @@ const CHECK_EVERY_MS = 50;
 const UNRESPONSIVE_AFTER_MS = 100;
 
 export interface DeadlineEnforcerOptions {
-  readonly lanes: readonly Lane[];
-  readonly slots: SlotTable;
+  readonly dispatcher: Pick<Dispatcher, 'lanes' | 'slots' | 'redispatch' | 'reopen' | 'renew'>;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
-  /** Takes back the shipments that the lane has not started. */
-  redispatch(lane: Lane): void;
-  /** Lets the lane take work again. */
-  reopen(lane: Lane): void;
-  /** Lets the lane's spent thread run as many executions again. */
-  renew(lane: Lane): void;
 }
 
 export class DeadlineEnforcer extends Service {
@@ -48,18 +42,18 @@ export class DeadlineEnforcer extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const lane of this.#options.lanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
+      for (const lane of this.#options.dispatcher.lanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
       await pause(CHECK_EVERY_MS, signal);
     }
   }
 
   #check(lane: Lane, thread: Thread): void {
     const nowMs = monotonicMs();
-    if (lane.underusedMs(nowMs) > this.#options.drainTimeoutMs) this.#options.renew(lane);
+    if (lane.underusedMs(nowMs) > this.#options.drainTimeoutMs) this.#options.dispatcher.renew(lane);
     const overdue: Shipment[] = [];
     for (const shipment of lane.shipments) if (this.#isOverdue(shipment, nowMs)) overdue.push(shipment);
     if (overdue.length === 0) {
-      if (lane.ending) this.#options.reopen(lane); // the overdue one ended while others kept its thread alive
+      if (lane.ending) this.#options.dispatcher.reopen(lane); // the overdue one ended while others kept its thread alive
       return;
     }
     const { sinceMs, request } = lane.ending ?? this.#beginEnding(lane, nowMs);
@@ -71,18 +65,18 @@ export class DeadlineEnforcer extends Service {
 
   #beginEnding(lane: Lane, nowMs: number): Ending {
     const ending = lane.beginEnding(nowMs);
-    this.#options.redispatch(lane);
+    this.#options.dispatcher.redispatch(lane);
     return ending;
   }
 
   #isOverdue(shipment: Shipment, nowMs: number): boolean {
-    if (this.#options.slots.state(shipment.row) !== SlotState.started) return false;
+    if (this.#options.dispatcher.slots.state(shipment.row) !== SlotState.started) return false;
     const { stop } = shipment;
     return this.#isTimedOut(shipment, nowMs) || (stop !== null && nowMs > stop.askedMs + this.#options.abortGraceMs);
   }
 
   #isTimedOut({ row }: Shipment, nowMs: number): boolean {
-    const deadlineMs = this.#options.slots.deadline(row);
+    const deadlineMs = this.#options.dispatcher.slots.deadline(row);
     return deadlineMs > 0 && nowMs > deadlineMs + this.#options.abortGraceMs;
   }
 
@@ -92,7 +86,7 @@ export class DeadlineEnforcer extends Service {
       // As on the thread, a cancel goes before a timeout, a timeout before an interrupt. Without a request to stop it
       // was the timeout, even if the thread has moved the deadline since.
       const hasTimedOut = !stop || (stop.reason !== StopReason.cancelled && this.#isTimedOut(shipment, nowMs));
-      shipment.condemn(hasTimedOut ? 'timeout' : stop.reason);
+      shipment.condemned = hasTimedOut ? 'timeout' : stop.reason;
       const { task, attempt } = shipment.delivery.envelope;
       const fields = { task, key: keyOf(shipment.delivery), attempt, lane: lane.index };
       const why = hasTimedOut ? 'did not end at its timeout' : 'did not stop when it was asked to';

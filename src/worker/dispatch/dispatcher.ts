@@ -119,8 +119,7 @@ export class Dispatcher {
   /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
-    this.#dispatch();
-    this.#events.onCapacity();
+    this.#resume();
   }
 
   /**
@@ -159,8 +158,7 @@ export class Dispatcher {
       this.#shipments.free(shipment, nowMs);
       this.#events.onOutcome(shipment.delivery, outcome);
     });
-    this.#dispatch();
-    this.#events.onCapacity();
+    this.#resume();
   }
 
   /** Passes on the progress message of an execution, unless the execution has left its row. */
@@ -172,19 +170,13 @@ export class Dispatcher {
   /** Takes back all deliveries that have not started, from the queue and the threads. Nothing starts from now on. */
   close(): Delivery[] {
     this.#isClosed = true;
-    return this.revokeUnstarted();
+    return this.#takeBack();
   }
 
-  /** Takes back the matching deliveries that have not started, from the queue and the threads. */
-  revokeUnstarted(matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
-    const taken = [...this.#queue].filter(matches);
-    this.#queue.removeIf(matches);
-    const { waiting } = this.#suspect;
-    if (waiting && matches(waiting)) {
-      taken.push(waiting);
-      this.#suspect.leave(waiting);
-    }
-    for (const lane of this.#lanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
+  /** Takes back the matching deliveries that have not started, from the queue and the threads. Those that have go on. */
+  takeBackUnstarted(matches?: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = this.#takeBack(matches);
+    this.#resume();
     return taken;
   }
 
@@ -195,20 +187,12 @@ export class Dispatcher {
 
   /** Handles lost leases: these executions run elsewhere now, so none may start here, and running ones must stop. */
   loseLeases(tokens: ReadonlySet<Token>): void {
-    this.#revokeOrStop(StopReason.interrupted, (delivery) => tokens.has(delivery.token));
+    this.#takeBackOrStop(StopReason.interrupted, (delivery) => tokens.has(delivery.token));
   }
 
   /** Stops the matching executions, which were cancelled. Returns those that had not started. */
   cancel(matches: (delivery: Delivery) => boolean): Delivery[] {
-    return this.#revokeOrStop(StopReason.cancelled, matches);
-  }
-
-  /** Takes back the matching executions that have not started. Those that have started go on. */
-  withdrawUnstarted(matches: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = this.revokeUnstarted(matches);
-    this.#dispatch();
-    this.#events.onCapacity();
-    return taken;
+    return this.#takeBackOrStop(StopReason.cancelled, matches);
   }
 
   /** Takes back the unstarted shipments of a lane for other lanes, because its thread is about to be ended. */
@@ -220,15 +204,13 @@ export class Dispatcher {
   /** Lets the lane take work again: its thread is not ended after all. */
   reopen(lane: Lane): void {
     lane.reopen();
-    this.#dispatch();
-    this.#events.onCapacity();
+    this.#resume();
   }
 
   /** Lets the lane's spent thread run as many executions again. */
   renew(lane: Lane): void {
     lane.renew();
-    this.#dispatch();
-    this.#events.onCapacity();
+    this.#resume();
   }
 
   /** Resolves when no delivery is left, or after `timeoutMs`. */
@@ -241,6 +223,12 @@ export class Dispatcher {
         resolve();
       };
     });
+  }
+
+  /** Dispatches what waits, where there may be room for more deliveries afterwards. */
+  #resume(): void {
+    this.#dispatch();
+    this.#events.onCapacity();
   }
 
   #dispatch(): void {
@@ -304,7 +292,7 @@ export class Dispatcher {
    */
   #harvest(lane: Lane, row: 'free' | 'keep'): void {
     for (const shipment of lane.shipments) {
-      if (this.slots.state(shipment.row) !== SlotState.returned) continue;
+      if (this.slots.state(shipment.row) !== SlotState.completedSilently) continue;
       this.#recordDuration(shipment);
       if (row === 'free') this.#shipments.free(shipment);
       else this.#shipments.keep(shipment);
@@ -312,11 +300,22 @@ export class Dispatcher {
     }
   }
 
-  #revokeOrStop(reason: StopReason, matches: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = this.revokeUnstarted(matches);
+  #takeBack(matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
+    const taken = [...this.#queue].filter(matches);
+    this.#queue.removeIf(matches);
+    const { waiting } = this.#suspect;
+    if (waiting && matches(waiting)) {
+      taken.push(waiting);
+      this.#suspect.leave(waiting);
+    }
+    for (const lane of this.#lanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
+    return taken;
+  }
+
+  #takeBackOrStop(reason: StopReason, matches: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = this.#takeBack(matches);
     for (const lane of this.#lanes) this.#shipments.askToStop(lane, reason, matches);
-    this.#dispatch();
-    this.#events.onCapacity();
+    this.#resume();
     return taken;
   }
 

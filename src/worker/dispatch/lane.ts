@@ -41,17 +41,17 @@ export interface Ending {
   readonly request: number;
 }
 
-type Phase =
+type LaneState =
   | { readonly kind: 'unstaffed' }
   | { readonly kind: 'serving'; readonly thread: Thread }
   | { readonly kind: 'ending'; readonly thread: Thread; readonly ending: Ending }
   | { readonly kind: 'leaving'; readonly ending: Ending | null };
 
-const UNSTAFFED: Phase = { kind: 'unstaffed' };
+const UNSTAFFED: LaneState = { kind: 'unstaffed' };
 
 export class Lane {
   readonly #shipments = new Set<Shipment>();
-  #phase: Phase = UNSTAFFED;
+  #state: LaneState = UNSTAFFED;
   #isReserved = false;
   /** The number of executions that may still be shipped to its thread before the thread is replaced. */
   #remaining = 0;
@@ -75,14 +75,14 @@ export class Lane {
 
   /** Its thread; `null` when there is none, or when it is leaving. */
   get thread(): Thread | null {
-    const phase = this.#phase;
-    return phase.kind === 'serving' || phase.kind === 'ending' ? phase.thread : null;
+    const state = this.#state;
+    return state.kind === 'serving' || state.kind === 'ending' ? state.thread : null;
   }
 
   /** Set while its thread is being ended because of an overdue attempt, until the thread is gone. */
   get ending(): Ending | null {
-    const phase = this.#phase;
-    return phase.kind === 'ending' || phase.kind === 'leaving' ? phase.ending : null;
+    const state = this.#state;
+    return state.kind === 'ending' || state.kind === 'leaving' ? state.ending : null;
   }
 
   /** Whether a suspect is to run alone here. */
@@ -92,58 +92,58 @@ export class Lane {
 
   /** Puts a fresh thread on the lane. */
   attach(thread: Thread): void {
-    if (this.#phase.kind !== 'unstaffed' || this.#shipments.size > 0) this.#refuse('attach a thread');
-    this.#phase = { kind: 'serving', thread };
+    if (this.#state.kind !== 'unstaffed' || this.#shipments.size > 0) this.#refuse('attach a thread');
+    this.#state = { kind: 'serving', thread };
     this.#remaining = this.tasksPerThread;
   }
 
   /** Begins to end the thread of an overdue attempt: nothing more is shipped, and the thread is asked to attend. */
   beginEnding(nowMs: number): Ending {
-    const phase = this.#phase;
-    if (phase.kind !== 'serving') return this.#refuse('begin to end its thread');
-    const ending = { sinceMs: nowMs, request: phase.thread.attend() };
-    this.#phase = { kind: 'ending', thread: phase.thread, ending };
+    const state = this.#state;
+    if (state.kind !== 'serving') return this.#refuse('begin to end its thread');
+    const ending = { sinceMs: nowMs, request: state.thread.attend() };
+    this.#state = { kind: 'ending', thread: state.thread, ending };
     return ending;
   }
 
   /** Goes back to serving, because the overdue attempt has ended by itself. */
   reopen(): void {
-    const phase = this.#phase;
-    if (phase.kind !== 'ending') return this.#refuse('reopen');
-    this.#phase = { kind: 'serving', thread: phase.thread };
+    const state = this.#state;
+    if (state.kind !== 'ending') return this.#refuse('reopen');
+    this.#state = { kind: 'serving', thread: state.thread };
   }
 
   /** Ends the thread by force. detach() follows when it is gone. */
   terminate(): void {
-    const phase = this.#phase;
-    if (phase.kind !== 'ending') return this.#refuse('terminate its thread');
-    this.#phase = { kind: 'leaving', ending: phase.ending };
-    void phase.thread.terminate(0);
+    const state = this.#state;
+    if (state.kind !== 'ending') return this.#refuse('terminate its thread');
+    this.#state = { kind: 'leaving', ending: state.ending };
+    void state.thread.terminate(0);
   }
 
   /** Takes a spent thread off the lane and returns it. detach() follows when it is gone. */
   retire(): Thread {
     const { thread, ending } = this;
     if (!thread || !this.canRetire) return this.#refuse('retire its thread');
-    this.#phase = { kind: 'leaving', ending };
+    this.#state = { kind: 'leaving', ending };
     return thread;
   }
 
   /** Notes that the thread failed a chunk. detach() follows when it is gone. Ignores a thread that is leaving. */
   threadDying(thread: Thread): void {
-    if (this.thread === thread) this.#phase = { kind: 'leaving', ending: this.ending };
+    if (this.thread === thread) this.#state = { kind: 'leaving', ending: this.ending };
   }
 
   /** Notes that the thread is gone. Its shipments are removed next. */
   detach(): void {
-    if (this.#phase.kind === 'unstaffed') this.#refuse('detach a thread');
-    this.#phase = UNSTAFFED;
+    if (this.#state.kind === 'unstaffed') this.#refuse('detach a thread');
+    this.#state = UNSTAFFED;
     this.#isReserved = false;
   }
 
   /** Keeps the lane for a suspect. The shipments on it run to their end. */
   reserve(): void {
-    if (this.#phase.kind !== 'serving' || this.#isReserved) this.#refuse('be reserved');
+    if (this.#state.kind !== 'serving' || this.#isReserved) this.#refuse('be reserved');
     this.#isReserved = true;
   }
 
@@ -154,7 +154,7 @@ export class Lane {
 
   /** Whether the lane has a thread that is neither about to be ended nor spent. */
   get isServing(): boolean {
-    return this.#phase.kind === 'serving' && this.#remaining > 0;
+    return this.#state.kind === 'serving' && this.#remaining > 0;
   }
 
   /** Whether anything but a suspect may be shipped to it, now or when an attempt ends. */
@@ -251,7 +251,7 @@ export class Lane {
     const { size } = this.#shipments;
     const reserved = this.#isReserved ? ', reserved' : '';
     throw new Error(
-      `lane ${this.index} cannot ${action}: it is ${this.#phase.kind}${reserved}, with ${size} shipments`,
+      `lane ${this.index} cannot ${action}: it is ${this.#state.kind}${reserved}, with ${size} shipments`,
     );
   }
 }

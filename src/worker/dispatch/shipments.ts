@@ -2,28 +2,28 @@
  * All shipments. Owns the rows of the slot table on the coordinator's side, and the rule that a shipment is on
  * a lane and on a row, or on neither.
  *
- *   row:         ship               free
- *        free ──────────> occupied ─────────────────────────> free
- *                             │  keep                           ^
- *                             └────────> kept ── chunkOver ─────┘
+ *               free
+ *   shipped ───────────────────────────> over       its row is free for the next shipment
+ *      │                                  ^
+ *      └── keep ──> row kept ── chunkOver ┘        the thread may still reach its row
  *
  * A shipment that leaves before its thread has reached its row keeps the row until its chunk is over: only then can no
  * late write of that thread meet the row's next shipment.
+ *
+ * Only a shipment that is shipped can be asked to stop; the first reason counts. A step that is not drawn here throws: a
+ * row that is freed twice would go to two executions.
  */
-import { epochOfShipment, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
+import { epochOfShipment, MAX_ROWS, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
-import { Shipment } from './shipment.js';
-
-/** The maximum number of shipments, over all threads. */
-const ROWS = 4_096;
+import { type Place, Shipment } from './shipment.js';
 
 export class Shipments {
-  readonly slots = new SlotTable(ROWS);
-  readonly #byRow: (Shipment | undefined)[] = new Array(ROWS);
-  readonly #laneByRow: (Lane | undefined)[] = new Array(ROWS);
-  readonly #freeRows = Array.from({ length: ROWS }, (_, row) => row);
+  readonly slots = new SlotTable(MAX_ROWS);
+  readonly #byRow: (Shipment | undefined)[] = new Array(MAX_ROWS);
+  readonly #laneByRow: (Lane | undefined)[] = new Array(MAX_ROWS);
+  readonly #freeRows = Array.from({ length: MAX_ROWS }, (_, row) => row);
   readonly #onLeaving: (shipment: Shipment) => void;
   #size = 0;
 
@@ -43,7 +43,7 @@ export class Shipments {
   /** Puts a delivery on the lane and on a free row, which must exist. */
   ship(delivery: Delivery, lane: Lane, expectedMs: number, nowMs: number): Shipment {
     const row = this.#freeRows.pop()!;
-    const shipment = new Shipment({ delivery, expectedMs, row, epoch: this.slots.ship(row) });
+    const shipment = new Shipment(delivery, expectedMs, row, this.slots.ship(row));
     this.#byRow[row] = shipment;
     this.#laneByRow[row] = lane;
     this.#size += 1;
@@ -82,36 +82,37 @@ export class Shipments {
     for (const shipment of lane.shipments) {
       if (!matches(shipment.delivery)) continue;
       isAnyAsked = true;
-      this.slots.cancel(shipment.row, shipment.epoch, shipment.askToStop(reason, nowMs));
+      requirePlace(shipment, 'shipped');
+      shipment.stop ??= { reason, askedMs: nowMs };
+      this.slots.requestStop(shipment.row, shipment.epoch, shipment.stop.reason);
     }
     if (isAnyAsked) lane.thread?.attend();
   }
 
   /** Removes a shipment and frees its row. `endedMs` is when its attempt ended, if it did. */
   free(shipment: Shipment, endedMs?: number): void {
-    this.#onLeaving(shipment);
-    shipment.leave();
-    this.#remove(shipment, endedMs);
+    this.#leave(shipment, 'over', endedMs);
     this.#freeRow(shipment.row);
   }
 
   /** Removes a shipment. Its row is freed once its chunk is over. */
   keep(shipment: Shipment): void {
-    this.#onLeaving(shipment);
-    shipment.leaveKeepingRow();
-    this.#remove(shipment);
+    this.#leave(shipment, 'row kept');
   }
 
   /** Frees the rows that were kept, because the thread is done with the chunk, or gone. */
   chunkOver(chunk: readonly Shipment[]): void {
     for (const shipment of chunk) {
-      if (!shipment.keepsRow) continue;
-      shipment.freeRow();
+      if (shipment.place !== 'row kept') continue;
+      shipment.place = 'over';
       this.#freeRow(shipment.row);
     }
   }
 
-  #remove(shipment: Shipment, endedMs?: number): void {
+  #leave(shipment: Shipment, place: Place, endedMs?: number): void {
+    this.#onLeaving(shipment);
+    requirePlace(shipment, 'shipped');
+    shipment.place = place;
     this.#laneByRow[shipment.row]!.remove(shipment, endedMs);
     this.#laneByRow[shipment.row] = undefined;
     this.#byRow[shipment.row] = undefined;
@@ -122,4 +123,8 @@ export class Shipments {
     this.slots.free(row);
     this.#freeRows.push(row);
   }
+}
+
+function requirePlace({ place, row }: Shipment, required: Place): void {
+  if (place !== required) throw new Error(`the shipment on row ${row} is not ${required} but ${place}`);
 }

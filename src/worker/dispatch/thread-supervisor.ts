@@ -14,7 +14,8 @@ import type { Lane } from './lane.js';
 
 /** After this many threads in a row that fail to start, or die idle soon after, the next one would meet the same problem. */
 const FAILED_STARTS = 5;
-const SOON_MS = 5_000;
+/** A thread that dies idle within this time counts as one that failed to start. */
+const EARLY_DEATH_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
 /** Least time for an idle thread to dispose of its shared dependencies, even when others took all that was left. */
 const LEAST_DISPOSAL_MS = 500;
@@ -105,7 +106,7 @@ export class ThreadSupervisor {
       const wasRunning = dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
       this.#logReplacement(lane, thread, wasEnded);
-      const hasFailed = !this.#retired.has(thread) && !wasRunning && monotonicMs() - startedMs < SOON_MS;
+      const hasFailed = !this.#retired.has(thread) && !wasRunning && monotonicMs() - startedMs < EARLY_DEATH_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
   }

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { pause, Service } from '../../core/service.js';
 import { renew, type Token } from '../../redis/delivery-store.js';
 import type { WorkerContext } from '../context.js';
+import { tokensOf } from '../delivery.js';
 
 export interface LeasesOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
@@ -29,13 +30,13 @@ export class Leases extends Service {
       await pause(leaseMs / 3, signal);
       if (signal.aborted) return;
       try {
-        const tokens = this.#tokens();
+        const tokens = tokensOf(this.#options.held());
         if (tokens.size === 0) continue;
         const lost = await renew(redis, keys, consumer, [...tokens]);
         // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
         // settlement may have come together with this one.
         await turn();
-        const held = this.#tokens();
+        const held = tokensOf(this.#options.held());
         const stillHeld = lost.filter((token) => held.has(token));
         if (stillHeld.length === 0) continue;
         logger.warn({ count: stillHeld.length }, 'leases were lost: these executions run elsewhere now');
@@ -44,11 +45,5 @@ export class Leases extends Service {
         logger.warn({ error: String(error) }, 'renewing leases failed, trying again');
       }
     }
-  }
-
-  #tokens(): Set<Token> {
-    const tokens = new Set<Token>();
-    for (const { token } of this.#options.held()) tokens.add(token);
-    return tokens;
   }
 }

@@ -9,6 +9,7 @@ import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import type { WorkerContext } from '../context.js';
+import { tokensOf } from '../delivery.js';
 
 /** Entries of each stream that one sweep looks at. A full sweep is followed by the next one at once. */
 const SWEEP_ITEMS = 100;
@@ -55,8 +56,7 @@ export class Reclaimer extends Service {
     const found = await sweep(redis, keys, { leaseMs, pauseMs, limit: SWEEP_ITEMS, cursor: this.#cursor });
     if (!found) return false;
     this.#cursor = found.cursor;
-    const held = new Set<Token>();
-    for (const { token } of this.#options.held()) held.add(token);
+    const held = tokensOf(this.#options.held());
     const tokens = found.expired.map(({ token }) => token).filter((token) => !held.has(token));
     if (tokens.length === 0) return false;
     const count = await redeliver(redis, keys, found.leaseMs, tokens);

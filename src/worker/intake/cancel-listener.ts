@@ -7,20 +7,19 @@
  * as it is in Redis.
  */
 import { monotonicMs } from '../../core/clock.js';
+import { deferred } from '../../core/deferred.js';
 import { aborted, pause, Service } from '../../core/service.js';
 import { askedToStop, cancelledIds, forgetCancelled, parseCancelMessage } from '../../redis/cancel-store.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { CANCEL_REMEMBERED_MS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
+import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   /** Returns all deliveries of this worker. */
   held(): Iterable<Delivery>;
-  /** Stops the deliveries that match. Returns those that had not started. */
-  cancel(matches: (delivery: Delivery) => boolean): readonly Delivery[];
-  /** Takes back the deliveries that match and have not started. */
-  withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
+  readonly dispatcher: Pick<Dispatcher, 'cancel' | 'takeBackUnstarted'>;
   /** Settles a delivery that had not started as cancelled. */
   settle(delivery: Delivery): void;
 }
@@ -39,11 +38,9 @@ export class CancelListener extends Service {
   /** Tokens of executions whose keys have passed to others: they may go on, but must not start. */
   readonly #superseded = new Map<Token, number>();
   #isStopScheduled = false;
-  #onReady = () => {};
+  readonly #ready = deferred();
   /** Resolves when every earlier cancel is known: nothing may start before that. */
-  readonly ready = new Promise<void>((resolve) => {
-    this.#onReady = resolve;
-  });
+  readonly ready = this.#ready.promise;
 
   constructor(options: CancelListenerOptions) {
     super();
@@ -79,7 +76,7 @@ export class CancelListener extends Service {
       try {
         await subscriber.subscribe(keys.cancel);
         await this.#lookUp();
-        this.#onReady();
+        this.#ready.resolve();
       } catch (error) {
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'cancels could not be looked up, trying again');
@@ -114,10 +111,10 @@ export class CancelListener extends Service {
 
   /** Stops cancelled executions in the dispatcher. Those that are being claimed are checked when they get there. */
   #stopCancelled(): void {
-    const { cancel, withdrawUnstarted, settle } = this.#options;
-    for (const delivery of cancel((one) => this.isCancelled(one))) settle(delivery);
+    const { dispatcher, settle } = this.#options;
+    for (const delivery of dispatcher.cancel((one) => this.isCancelled(one))) settle(delivery);
     if (this.#superseded.size === 0) return;
-    for (const delivery of withdrawUnstarted((one) => this.isBarred(one))) settle(delivery);
+    for (const delivery of dispatcher.takeBackUnstarted((one) => this.isBarred(one))) settle(delivery);
   }
 
   /** Asks Redis for the cancels that were published while this worker did not listen. */

@@ -19,7 +19,7 @@ import type { DroppingLimit } from '../settle/settler.js';
 import type { Limited } from './classify.js';
 
 const RETRY_AFTER_MS = 250;
-const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS, maxBytes: Number.POSITIVE_INFINITY, sizeOf: () => 0 };
+const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS };
 /** Bounded in bytes too, because the script moves the messages of those that must wait. */
 const ADMIT_BATCH: BatchSize<Limited> = {
   maxItems: BATCH_ITEMS,

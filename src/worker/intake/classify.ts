@@ -18,8 +18,8 @@ export type Classified =
   | { readonly kind: 'unreadable'; readonly reason: string }
   /** Nobody here can run it: its task is unknown, or its message is of a newer version. */
   | { readonly kind: 'unroutable'; readonly delivery: Delivery }
-  /** A strike keeps it from running; `why` names it. */
-  | { readonly kind: 'struck'; readonly delivery: Delivery; readonly why: string }
+  /** A strike keeps it from running; `reason` names it. */
+  | { readonly kind: 'struck'; readonly delivery: Delivery; readonly reason: string }
   /** A limit of its task counts by an argument that is missing or not a scalar. */
   | { readonly kind: 'uncountable'; readonly delivery: Delivery; readonly error: Error }
   /** This worker has run its key as often as it may. */
@@ -39,7 +39,7 @@ export interface Limited {
 
 export interface Criteria {
   readonly catalog: Pick<Catalog, 'policiesOf' | 'checksOf'>;
-  readonly strikeGuard: Pick<StrikeGuard, 'strikeOf'>;
+  readonly strikeGuard: Pick<StrikeGuard, 'reasonStruck'>;
   readonly attemptBudget: Pick<AttemptBudget, 'isSpent'>;
 }
 
@@ -56,8 +56,8 @@ function classified(entry: Entry, { catalog, strikeGuard, attemptBudget }: Crite
   const delivery = deliveryOf(entry, catalog.policiesOf);
   const { policies } = delivery;
   if (policies === null) return { kind: 'unroutable', delivery };
-  const why = strikeGuard.strikeOf(delivery);
-  if (why !== null) return { kind: 'struck', delivery, why };
+  const reason = strikeGuard.reasonStruck(delivery);
+  if (reason !== null) return { kind: 'struck', delivery, reason };
   const checks = policies.limits ? checksOf(delivery, catalog) : null;
   if (checks instanceof Error) return { kind: 'uncountable', delivery, error: checks };
   if (attemptBudget.isSpent(delivery)) return { kind: 'over-budget', delivery };

@@ -14,20 +14,20 @@ export type StartVerdict =
   | { readonly kind: 'poisoned' }
   /** It was cancelled, or its key has passed to another execution. */
   | { readonly kind: 'cancelled' }
-  /** A strike keeps it from running; `why` names it. */
-  | { readonly kind: 'struck'; readonly why: string };
+  /** A strike keeps it from running; `reason` names it. */
+  | { readonly kind: 'struck'; readonly reason: string };
 
 export interface StartCriteria {
   readonly maxDeliveries: number;
   readonly cancelListener: Pick<CancelListener, 'isBarred'>;
-  readonly strikeGuard: Pick<StrikeGuard, 'strikeOf'>;
+  readonly strikeGuard: Pick<StrikeGuard, 'reasonStruck'>;
 }
 
 export function startVerdictOf(delivery: Delivery, criteria: StartCriteria): StartVerdict {
   if (delivery.charges >= criteria.maxDeliveries) return POISONED;
   if (criteria.cancelListener.isBarred(delivery)) return CANCELLED;
-  const why = criteria.strikeGuard.strikeOf(delivery);
-  return why === null ? MAY_RUN : { kind: 'struck', why };
+  const reason = criteria.strikeGuard.reasonStruck(delivery);
+  return reason === null ? MAY_RUN : { kind: 'struck', reason };
 }
 
 const MAY_RUN: StartVerdict = { kind: 'may-run' };

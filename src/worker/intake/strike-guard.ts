@@ -5,6 +5,7 @@
  * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push.
  * Arguments are read out of the encoded bytes, and only when a strike names one for that task.
  */
+import { deferred } from '../../core/deferred.js';
 import { UndecodableValueError } from '../../core/errors.js';
 import { aborted, Service } from '../../core/service.js';
 import { StrikeFollower } from '../../redis/strike-follower.js';
@@ -12,31 +13,26 @@ import { pickArguments } from '../../wire/pick.js';
 import { Strikes, struckBy } from '../../wire/strikes.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
+import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
-  /** Returns all deliveries of the dispatcher. */
-  dispatched(): Iterable<Delivery>;
-  /** Takes back the deliveries that match and have not started. */
-  withdrawUnstarted(matches: (delivery: Delivery) => boolean): readonly Delivery[];
-  /** Settles a delivery that was taken back; `why` names the strike. */
-  onWithdrawn(delivery: Delivery, why: string): void;
+  readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
+  /** Settles a delivery that was taken back; `reason` names the strike. */
+  onWithdrawn(delivery: Delivery, reason: string): void;
 }
 
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
+  readonly #ready = deferred();
   /** Resolves when all earlier strikes are known, or when the service has stopped. */
-  readonly ready: Promise<void>;
-  #onReady!: () => void;
+  readonly ready = this.#ready.promise;
   #isWithdrawalScheduled = false;
 
   constructor(options: StrikeGuardOptions) {
     super();
     this.#options = options;
     this.#strikes = new Strikes((problem) => options.logger.warn({}, problem));
-    this.ready = new Promise((resolve) => {
-      this.#onReady = resolve;
-    });
   }
 
   /** The number of strikes in effect. */
@@ -44,8 +40,8 @@ export class StrikeGuard extends Service {
     return this.#strikes.size;
   }
 
-  /** Returns the strike that keeps an execution from running, in words; `null` when there is none. */
-  strikeOf({ envelope }: Delivery): string | null {
+  /** Returns why an execution must not run, in words that name its strike; `null` when it is not struck. */
+  reasonStruck({ envelope }: Delivery): string | null {
     if (this.#strikes.size === 0) return null;
     try {
       const strike = this.#strikes.find(envelope.task, (names) => pickArguments(envelope.args, names));
@@ -67,7 +63,7 @@ export class StrikeGuard extends Service {
       onFailure: (error) =>
         logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
     });
-    void follower.open().then(this.#onReady);
+    void follower.open().then(this.#ready.resolve);
     await aborted(signal);
     follower.close();
   }
@@ -83,13 +79,15 @@ export class StrikeGuard extends Service {
   }
 
   #withdraw(): void {
-    const { dispatched, withdrawUnstarted, onWithdrawn } = this.#options;
+    const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();
-    for (const delivery of dispatched()) {
-      const why = this.strikeOf(delivery);
-      if (why !== null) struck.set(delivery, why);
+    for (const delivery of dispatcher.deliveries()) {
+      const reason = this.reasonStruck(delivery);
+      if (reason !== null) struck.set(delivery, reason);
     }
     if (struck.size === 0) return;
-    for (const delivery of withdrawUnstarted((one) => struck.has(one))) onWithdrawn(delivery, struck.get(delivery)!);
+    for (const delivery of dispatcher.takeBackUnstarted((one) => struck.has(one))) {
+      onWithdrawn(delivery, struck.get(delivery)!);
+    }
   }
 }

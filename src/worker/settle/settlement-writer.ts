@@ -7,7 +7,7 @@
  * writes from here are fenced off.
  */
 import { Batcher } from '../../core/batcher.js';
-import { finish, type Settlement, settle } from '../../redis/delivery-store.js';
+import { acknowledge, type Settlement, settle } from '../../redis/delivery-store.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import { isReplyError } from '../../redis/reply-errors.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
@@ -73,7 +73,7 @@ export class SettlementWriter {
     const { redis, keys, onFenced } = this.#options;
     const tokens = batch.map((delivery) => delivery.token);
     await this.#untilLeaseEnds(batch.length, async () => {
-      for (const token of await finish(redis, keys, tokens)) onFenced(batch.find((one) => one.token === token)!);
+      for (const token of await acknowledge(redis, keys, tokens)) onFenced(batch.find((one) => one.token === token)!);
     });
   }
 
@@ -116,7 +116,7 @@ export class SettlementWriter {
 }
 
 function bytesOf({ delivery, settlement }: PendingSettlement): number {
-  if (settlement.kind === 'ended-unrecorded') return 0;
+  if (settlement.kind === 'unrecorded') return 0;
   if (settlement.kind === 'ended') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
   return (settlement.message ?? delivery.envelope.bytes).length; // the script moves this message, or the one in the entry
 }

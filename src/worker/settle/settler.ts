@@ -37,8 +37,8 @@ export type DropReason =
   | { readonly kind: 'limit'; readonly limit: DroppingLimit }
   /** It lacks an argument that one of its limits counts by, or has one that cannot be counted by. */
   | { readonly kind: 'uncountable'; readonly error: Error }
-  /** A strike keeps it from running; `why` names it. */
-  | { readonly kind: 'struck'; readonly why: string };
+  /** A strike keeps it from running; `reason` names it. */
+  | { readonly kind: 'struck'; readonly reason: string };
 
 export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
 
@@ -59,7 +59,7 @@ export class Settler {
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#supersede(delivery) });
+    this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
   }
 
   /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
@@ -92,7 +92,7 @@ export class Settler {
       case 'retry':
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
-        this.#log('info', delivery, `is tried again: ${outcome.line}`);
+        this.#log('info', delivery, `is retried: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.due));
       case 'cancelled':
         this.#count(delivery, 'cancelled');
@@ -121,14 +121,14 @@ export class Settler {
    * Ends an execution that has not run and must not. The chain of a perpetual task goes on, so that a struck one resumes
    * when it is restored.
    */
-  drop(delivery: Delivery, reason: DropReason): void {
-    switch (reason.kind) {
+  drop(delivery: Delivery, cause: DropReason): void {
+    switch (cause.kind) {
       case 'limit':
         this.#count(delivery, 'cancelled');
-        this.#log('debug', delivery, `was dropped: ${reason.limit}`);
-        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: `dropped by its ${reason.limit}` });
+        this.#log('debug', delivery, `was dropped: ${cause.limit}`);
+        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: `dropped by its ${cause.limit}` });
       case 'uncountable': {
-        const { error } = reason;
+        const { error } = cause;
         const errorLine = lineOf(error);
         this.#count(delivery, 'failed');
         this.#log('warn', delivery, `failed: ${errorLine}`);
@@ -136,10 +136,10 @@ export class Settler {
       }
       case 'struck':
         this.#count(delivery, 'stricken');
-        this.#log('debug', delivery, `was ${reason.why}`);
-        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: reason.why });
+        this.#log('debug', delivery, `was ${cause.reason}`);
+        return this.#endUnrun(delivery, { state: 'cancelled', errorLine: cause.reason });
       default:
-        return assertNever(reason);
+        return assertNever(cause);
     }
   }
 
@@ -170,8 +170,9 @@ export class Settler {
     const error = new PoisonedError(keyOf(delivery), charges);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
-    this.#log('error', delivery, error.message);
-    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine: lineOf(error) });
+    const errorLine = lineOf(error);
+    this.#log('error', delivery, `failed: ${errorLine}`);
+    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
   }
 
   #endUnrun(delivery: Delivery, final: FinalState): void {
@@ -179,7 +180,7 @@ export class Settler {
   }
 
   /** Ends the run. If its task is perpetual, the next run follows, unless somebody ended the chain. */
-  #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, notBeforeMs = 0): void {
+  #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, minimumDelayMs = 0): void {
     const policy = delivery.policies?.perpetual;
     if (!policy) return this.#close(delivery, final);
     if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
@@ -191,7 +192,7 @@ export class Settler {
     }
     this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
-    const next = dueMs < nowMs + notBeforeMs ? { delayMs: notBeforeMs } : due;
+    const next = dueMs < nowMs + minimumDelayMs ? { delayMs: minimumDelayMs } : due;
     this.#write(delivery, followed(delivery, final.state, next, override?.args ?? null));
   }
 
@@ -200,7 +201,7 @@ export class Settler {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, ended(delivery, record, final));
     this.#options.onUnrecordedEnd(delivery);
-    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'ended-unrecorded', token: delivery.token });
+    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
     else this.#writer.finish(delivery);
   }
 
@@ -211,7 +212,7 @@ export class Settler {
   }
 
   /** Counts and logs a fenced-off settlement: its entry was gone, or its key had passed to another execution. */
-  #supersede(delivery: Delivery): void {
+  #logFenced(delivery: Delivery): void {
     this.#count(delivery, 'superseded');
     this.#log('warn', delivery, 'ended here after its key or lease had passed on: nothing was written');
   }

@@ -2,8 +2,9 @@
 
 import { decodeChunk, type ThreadConfig } from '../../channel/protocol.js';
 import { SlotTable } from '../../channel/slots.js';
+import { deferred } from '../../core/deferred.js';
 import { ThreadBootError } from '../../core/errors.js';
-import { aborted, pause } from '../../core/service.js';
+import { aborted, within } from '../../core/service.js';
 import { withBuiltins } from '../../tasks/builtin.js';
 import { type LoadedTasks, loadTasks } from '../../tasks/loader.js';
 import { manifestOf } from '../../tasks/manifest.js';
@@ -26,10 +27,7 @@ export async function startLocalThread(
   await scope.tracing.load();
   const { concurrency, logsAttempts } = config;
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
-  let exit = () => {};
-  const exited = new Promise<void>((resolve) => {
-    exit = resolve;
-  });
+  const exit = deferred();
   return {
     manifest: manifestOf(loaded),
     isEnforceable: false,
@@ -39,13 +37,11 @@ export async function startLocalThread(
       return 0;
     },
     hasAttended: () => true,
-    exited,
+    exited: exit.promise,
     terminate: async (graceMs) => {
-      const disposed = new AbortController();
-      await Promise.race([executor.dispose(), pause(graceMs, disposed.signal)]);
-      disposed.abort();
+      await within(executor.dispose(), graceMs);
       await scope.close();
-      exit();
+      exit.resolve();
     },
   };
 }

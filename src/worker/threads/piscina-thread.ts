@@ -20,7 +20,7 @@ import {
 } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { ThreadBootError } from '../../core/errors.js';
-import { pause } from '../../core/service.js';
+import { within } from '../../core/service.js';
 import type { Manifest } from '../../tasks/manifest.js';
 import { decodeError } from '../../wire/codec.js';
 import type { Thread, ThreadEvents } from './thread.js';
@@ -73,10 +73,8 @@ export async function startPiscinaThread(
   let disposing: Promise<unknown> | undefined;
   const terminate = async (graceMs: number) => {
     if (graceMs > 0) {
-      const disposed = new AbortController();
       disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // the thread has died
-      await Promise.race([disposing, pause(graceMs, disposed.signal)]);
-      disposed.abort();
+      await within(disposing, graceMs);
     }
     await worker!.terminate();
     await exited;

@@ -1,6 +1,7 @@
 /**
- * Watches the connections to Redis. Owns the rule that an outage is logged once when it begins and once when it ends,
- * however many links break and however often the client tries again, and counts the links that broke.
+ * Watches the connections to Redis, and counts the links that broke. Owns the rule that an outage does not fill the log: it
+ * begins with one line for the first link that broke and one for each new problem (a command that failed, a refused
+ * connection), and ends with one line, however many links break and however often the client tries again.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { maskUrl } from '../../redis/url.js';

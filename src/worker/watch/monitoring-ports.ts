@@ -5,6 +5,7 @@
  * while tasks load, and they close last.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { within } from '../../core/service.js';
 import type { HttpServer, Routes } from '../../observe/http.js';
 import type { LoopDelay, MetricsSource } from '../../observe/metrics.js';
 import type { TaskCounters } from '../../observe/task-counters.js';
@@ -63,7 +64,7 @@ export class MonitoringPorts {
       const server = await serve(routes, settings.httpHost, port, option);
       this.#servers.push(server);
       const pages = [...routes.keys()].map((path) => `${server.origin}${path}`);
-      logger.info({ pages }, `listens on ${server.origin}`);
+      logger.info({ pages }, `the pages of this worker are at ${server.origin}`);
     }
   }
 
@@ -140,10 +141,6 @@ export class MonitoringPorts {
       .finally(() => {
         this.#asking = null;
       });
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS, null);
-    });
-    return await Promise.race([this.#asking, late]).finally(() => clearTimeout(timer));
+    return (await within(this.#asking, PATIENCE_MS)) ?? null;
   }
 }

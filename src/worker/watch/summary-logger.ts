@@ -1,4 +1,7 @@
-/** Logs every ten seconds in one line how many attempts started and how they ended, if there were any. */
+/**
+ * Logs every ten seconds in one line how many attempts started and how they ended, if there were any. Also counts the
+ * executions that were cancelled, dropped by a limit or struck: of dropped and struck ones there is no other line at `info`.
+ */
 import { aborted, Service } from '../../core/service.js';
 import type { Count, TaskCounters } from '../../observe/task-counters.js';
 import type { Logger } from '../../tasks/context.js';
@@ -10,7 +13,7 @@ export class SummaryLogger extends Service {
   readonly #counters: TaskCounters;
   readonly #attempts: Pick<AttemptRecorder, 'onThreads'>;
   readonly #logger: Logger;
-  #before = { started: 0, succeeded: 0, failed: 0, retried: 0 };
+  #before = { started: 0, succeeded: 0, failed: 0, retried: 0, cancelled: 0, struck: 0 };
 
   constructor(counters: TaskCounters, attempts: Pick<AttemptRecorder, 'onThreads'>, logger: Logger) {
     super();
@@ -32,17 +35,23 @@ export class SummaryLogger extends Service {
       succeeded: this.#total('succeeded'),
       failed: this.#total('failed'),
       retried: this.#total('retried'),
+      cancelled: this.#total('cancelled'),
+      struck: this.#total('stricken'),
     };
     const before = this.#before;
     this.#before = now;
     const { recent } = this.#counters;
-    const [p50Ms, p99Ms] = [rounded(recent.quantile(0.5)), rounded(recent.quantile(0.99))];
+    const durations = recent.isEmpty
+      ? null
+      : { p50Ms: rounded(recent.quantile(0.5)), p99Ms: rounded(recent.quantile(0.99)) };
     recent.reset();
     const [started, succeeded] = [now.started - before.started, now.succeeded - before.succeeded];
     const [failed, retried] = [now.failed - before.failed, now.retried - before.retried];
-    if (started + succeeded + failed + retried === 0) return;
-    const text = `${started} started, ${succeeded} succeeded, ${failed} failed, ${retried} tried again`;
-    this.#logger.info({ started, succeeded, failed, retried, p50Ms, p99Ms }, text);
+    const [cancelled, struck] = [now.cancelled - before.cancelled, now.struck - before.struck];
+    if (started + succeeded + failed + retried + cancelled + struck === 0) return;
+    const unrun = `${cancelled > 0 ? `, ${cancelled} cancelled or dropped` : ''}${struck > 0 ? `, ${struck} struck` : ''}`;
+    const text = `${started} started, ${succeeded} succeeded, ${failed} failed, ${retried} retried${unrun}`;
+    this.#logger.info({ started, succeeded, failed, retried, cancelled, struck, ...durations }, text);
   }
 
   /** Includes the attempts that are still on their threads, which the counters do not. */

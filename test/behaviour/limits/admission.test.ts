@@ -110,7 +110,7 @@ const applicant =
 
 function completed(delivery: Delivery): Settlement {
   const { token, record } = delivery;
-  if (record === null) return { kind: 'ended-unrecorded', token };
+  if (record === null) return { kind: 'unrecorded', token };
   const nothing = { result: null, error: null, errorLine: '', endsChainOf: '' };
   return { kind: 'ended', token, record, ttlMs: 60_000, state: 'completed', ...nothing };
 }

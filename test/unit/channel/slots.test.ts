@@ -4,16 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { hasBegun, SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import { builtUrl } from '../../support/built.js';
 
-const { free, shipped, started, finished, revoked, returned } = SlotState;
+const { free, shipped, started, finished, revoked, completedSilently } = SlotState;
 
 /** Returns a table of one row in the given state, and the epoch of its shipment. */
 function tableIn(state: SlotState) {
   const table = new SlotTable(1);
   if (state === free) return { table, epoch: 1 };
   const epoch = table.ship(0);
-  if (state === started || state === finished || state === returned) table.begin(0, epoch, 100);
+  if (state === started || state === finished || state === completedSilently) table.begin(0, epoch, 100);
   if (state === finished) table.end(0, epoch, 150, false);
-  if (state === returned) table.end(0, epoch, 150, true);
+  if (state === completedSilently) table.end(0, epoch, 150, true);
   if (state === revoked) table.revoke(0, epoch);
   expect(table.state(0)).toBe(state);
   return { table, epoch };
@@ -65,7 +65,7 @@ test('rows do not affect each other', () => {
   const epochs = [0, 1, 2].map((row) => table.ship(row));
   table.begin(0, epochs[0]!, 10);
   table.revoke(2, epochs[2]!);
-  table.cancel(0, epochs[0]!, StopReason.cancelled);
+  table.requestStop(0, epochs[0]!, StopReason.cancelled);
   expect([0, 1, 2].map((row) => table.state(row))).toEqual([started, shipped, revoked]);
   expect([0, 1, 2].map((row) => table.stopReason(row, epochs[row]!))).toEqual([StopReason.cancelled, null, null]);
   expect(table.rows).toBe(3);
@@ -77,12 +77,12 @@ test.each(Object.values(StopReason))(
     const table = new SlotTable(1);
     const first = table.ship(0);
     expect(table.stopReason(0, first)).toBe(null);
-    table.cancel(0, first, reason);
+    table.requestStop(0, first, reason);
     expect(table.stopReason(0, first)).toBe(reason);
     table.free(0);
     const second = table.ship(0);
     expect(table.stopReason(0, second)).toBe(null);
-    table.cancel(0, first, reason); // late
+    table.requestStop(0, first, reason); // late
     expect(table.stopReason(0, second)).toBe(null);
   },
 );
@@ -92,7 +92,7 @@ test('an attempt with the highest epoch can be asked to stop', () => {
   new Int32Array(table.buffer)[0] = (2 ** 28 - 2) << 3;
   const epoch = table.ship(0);
   expect(epoch).toBe(2 ** 28 - 1);
-  table.cancel(0, epoch, StopReason.interrupted);
+  table.requestStop(0, epoch, StopReason.interrupted);
   expect(table.stopReason(0, epoch)).toBe(StopReason.interrupted);
 });
 
@@ -220,5 +220,5 @@ test('progress belongs to an attempt, and starts anew with the next one', () => 
 });
 
 test.each(NAMES)('whether a row that is %s holds times and progress of its own run', (name, state) => {
-  expect(hasBegun(state)).toBe(['started', 'finished', 'returned'].includes(name));
+  expect(hasBegun(state)).toBe(['started', 'finished', 'completedSilently'].includes(name));
 });

@@ -91,7 +91,7 @@ test.each<[string, () => unknown, object]>([
     {},
   ],
   [
-    'failed and is tried again: Error: declined',
+    'failed and is retried: Error: declined',
     () => {
       throw new Error('declined');
     },
@@ -108,7 +108,7 @@ test.each([
   ['was interrupted', StopReason.interrupted],
 ])('the last line tells that it %s', async (end, reason) => {
   const stops = task('stops', (_args: {}, ctx) => {
-    slots.cancel(0, 1, reason);
+    slots.requestStop(0, 1, reason);
     ctx.throwIfCancelled();
   });
   const { outcomeOf, slots, lines } = setUp([stops], { logsAttempts: true });

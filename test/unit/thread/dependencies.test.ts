@@ -283,7 +283,7 @@ test.each([
 ] as const)('an attempt that was %s is cleaned up', async (kind, reason) => {
   const { events, noted } = journal();
   const look = task('look', { uses: { one: noted('one') } }, (_args: {}, ctx) => {
-    slots.cancel(0, 1, reason);
+    slots.requestStop(0, 1, reason);
     ctx.throwIfCancelled();
   });
   const { outcomeOf, slots } = setUp([look]);
@@ -293,7 +293,7 @@ test.each([
 
 test('an attempt that must stop while its dependencies are created creates no more of them, and has no body', async () => {
   const { events, noted } = journal();
-  const stops = depends(() => slots.cancel(0, 1, StopReason.cancelled));
+  const stops = depends(() => slots.requestStop(0, 1, StopReason.cancelled));
   const look = task('look', { uses: { one: noted('one'), stops, two: noted('two') } }, () => {
     events.push('body');
   });
@@ -304,7 +304,7 @@ test('an attempt that must stop while its dependencies are created creates no mo
 
 test('an attempt that must stop when its last dependency is created does not run its body', async () => {
   const { events, noted } = journal();
-  const stops = depends(() => slots.cancel(0, 1, StopReason.interrupted));
+  const stops = depends(() => slots.requestStop(0, 1, StopReason.interrupted));
   const { outcomeOf, slots } = setUp([
     task('look', { uses: { one: noted('one'), stops } }, () => {
       events.push('body');

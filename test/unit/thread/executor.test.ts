@@ -21,8 +21,8 @@ test('the reply to a chunk has the outcome of each of its items', async () => {
     return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
   });
   expect(values).toEqual([1, { kind: 'completed', result: null }, [2]]);
-  const { finished, returned } = SlotState;
-  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, returned, finished]);
+  const { finished, completedSilently } = SlotState;
+  expect(items.map(({ row }) => slots.state(row))).toEqual([finished, completedSilently, finished]);
 });
 
 test('items start in their order, at most as many at once as the concurrency allows', async () => {
@@ -212,7 +212,7 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
     const waiting = item('wait');
     const answer = executor.run([waiting]);
     await turn();
-    slots.cancel(waiting.row, waiting.epoch, reason);
+    slots.requestStop(waiting.row, waiting.epoch, reason);
     executor.attend();
     const [outcome] = outcomesOf(await answer, ...reported).values();
     expect(outcome).toEqual(expected);
@@ -230,7 +230,7 @@ test('the reason of the signal says why the attempt must stop', async () => {
     const waiting = item('wait');
     const answer = executor.run([waiting]);
     await turn();
-    slots.cancel(waiting.row, waiting.epoch, reason);
+    slots.requestStop(waiting.row, waiting.epoch, reason);
     executor.attend();
     await answer;
   }
@@ -242,7 +242,7 @@ test('an attempt that returns although it was asked to stop is completed', async
   const waiting = item('wait');
   const answer = executor.run([waiting]);
   await turn();
-  slots.cancel(waiting.row, waiting.epoch, StopReason.cancelled);
+  slots.requestStop(waiting.row, waiting.epoch, StopReason.cancelled);
   executor.attend();
   expect([...outcomesOf(await answer, ...reported).values()]).toEqual([{ kind: 'completed', result: null }]);
 });
@@ -254,7 +254,7 @@ test('a cancel for an earlier shipment of the row does not stop the next one', a
   const first = item('look');
   await executor.run([first]);
   slots.free(first.row);
-  slots.cancel(first.row, first.epoch, StopReason.cancelled);
+  slots.requestStop(first.row, first.epoch, StopReason.cancelled);
   await executor.run([{ ...first, epoch: slots.ship(first.row) }]);
   expect(seen).toEqual([false, false, false, false]);
 });

@@ -152,5 +152,5 @@ test('a run with a request for the next one is not marked as returned in the slo
   const { outcomeOf, slots } = setUp([again]);
   await outcomeOf('again', { ends: false });
   await outcomeOf('again', { ends: true });
-  expect([slots.state(0), slots.state(1)]).toEqual([SlotState.returned, SlotState.finished]);
+  expect([slots.state(0), slots.state(1)]).toEqual([SlotState.completedSilently, SlotState.finished]);
 });

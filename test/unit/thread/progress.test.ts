@@ -28,7 +28,7 @@ test('an increment is in the slot table at once', async () => {
     progress.increment(2);
     expect(progress).toMatchObject({ current: 3, total: 7, message: null });
   });
-  expect([slots.current(row), slots.total(row), slots.state(row)]).toEqual([3, 7, SlotState.returned]);
+  expect([slots.current(row), slots.total(row), slots.state(row)]).toEqual([3, 7, SlotState.completedSilently]);
   expect([sent, last]).toEqual([[], undefined]);
 });
 
@@ -86,10 +86,10 @@ test('messages of an execution that keeps no state are not sent', async () => {
     progress.setMessage('one');
     expect(progress.message).toBe('one');
   }, 0);
-  expect([sent, last, slots.state(row)]).toEqual([[], undefined, SlotState.returned]);
+  expect([sent, last, slots.state(row)]).toEqual([[], undefined, SlotState.completedSilently]);
 });
 
 test('a task that reports no progress leaves no message', async () => {
   const { slots, row, last } = await run(() => {});
-  expect([slots.state(row), last]).toEqual([SlotState.returned, undefined]);
+  expect([slots.state(row), last]).toEqual([SlotState.completedSilently, undefined]);
 });

@@ -258,7 +258,7 @@ test.each([
 ])('an attempt that took too long and was %s has the right outcome', async (_, reason, expected) => {
   const { ending, slots, row, epoch } = start([task('slow', { timeout: 100 }, () => sleep(150))]);
   await pass(120);
-  slots.cancel(row, epoch, reason);
+  slots.requestStop(row, epoch, reason);
   await pass(100);
   expect(await ending).toMatchObject(expected);
 });

@@ -31,8 +31,8 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
         calls.push('interrupt runs');
         if (!isStubborn) size = 0;
       },
-      revokeUnstarted: () => {
-        calls.push('revoke unstarted');
+      takeBackUnstarted: () => {
+        calls.push('take back unstarted');
         return [revoked];
       },
     },
@@ -63,7 +63,7 @@ interface Setting {
 
 const BEFORE = ['stop suppliers', 'close dispatcher', 'requeue queued', 'wait until empty'];
 const AFTER = [
-  ...['end threads', 'revoke unstarted', 'requeue revoked'],
+  ...['end threads', 'take back unstarted', 'requeue revoked'],
   ...['rerouter idle', 'settler idle', 'stop services', 'leave'],
 ];
 

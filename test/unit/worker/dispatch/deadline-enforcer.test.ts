@@ -108,14 +108,10 @@ class Fleet {
       return thread;
     });
     const enforcer = new DeadlineEnforcer({
-      lanes: this.dispatcher.lanes,
-      slots: this.dispatcher.slots,
+      dispatcher: this.dispatcher,
       abortGraceMs: GRACE_MS,
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
       logger,
-      redispatch: (lane) => this.dispatcher.redispatch(lane),
-      reopen: (lane) => this.dispatcher.reopen(lane),
-      renew: (lane) => this.dispatcher.renew(lane),
     });
     enforcer.start();
     onTestFinished(() => enforcer.stop());

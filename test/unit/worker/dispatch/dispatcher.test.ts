@@ -7,7 +7,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../../../src/channel/protocol.js';
-import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import type { Token } from '../../../../src/redis/delivery-store.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
@@ -20,7 +20,6 @@ import { IdleThread } from '../../../support/fake-thread.js';
 import { stopTime } from '../../../support/fake-time.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
 
-const ROWS = 4_096;
 const COMPLETED: Outcome = { kind: 'completed', result: null };
 
 stopTime();
@@ -593,7 +592,7 @@ describe('stopping', () => {
     await fleet.learn('quick', 0.01);
     const names = fleet.add(...Array(80).fill('quick'));
     const running = fleet.threads.map((thread) => thread.begin()!);
-    const taken = fleet.dispatcher.revokeUnstarted().map(({ record }) => record!);
+    const taken = fleet.dispatcher.takeBackUnstarted().map(({ record }) => record!);
     expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
     expect(fleet.dispatcher.size).toBe(2);
     for (const thread of fleet.threads) await thread.work();
@@ -780,7 +779,7 @@ describe('a thread that is ended because of what it runs', () => {
     lane.beginEnding(monotonicMs());
     for (const shipment of lane.shipments) {
       const reason = reasons[shipment.record!];
-      if (reason) shipment.condemn(reason);
+      if (reason) shipment.condemned = reason;
     }
     lane.terminate();
   }
@@ -959,7 +958,7 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       } else if (dice < 0.98) {
         await replace(fleet.threads.indexOf(thread));
       } else if (dice < 0.985) {
-        taken.push(...fleet.dispatcher.revokeUnstarted().map(({ record }) => record!));
+        taken.push(...fleet.dispatcher.takeBackUnstarted().map(({ record }) => record!));
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
@@ -998,19 +997,19 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
     expect(fleet.lost.length).toBeGreaterThan(0);
     expect(fleet.condemned.length).toBeGreaterThan(0);
     expect(fleet.dispatcher.size).toBe(0);
-    expect(freeRows(fleet)).toBe(ROWS);
+    expect(freeRows(fleet)).toBe(MAX_ROWS);
   });
 });
 
 function condemnStarted({ dispatcher }: Fleet, shipment: Shipment): void {
-  if (dispatcher.slots.state(shipment.row) === SlotState.started) shipment.condemn('timeout');
+  if (dispatcher.slots.state(shipment.row) === SlotState.started) shipment.condemned = 'timeout';
 }
 
 /** How many executions can be shipped at once to a thread that takes any number: one per free row. */
 function freeRows(fleet: Fleet): number {
-  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * ROWS });
+  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * MAX_ROWS });
   const before = fleet.occupied.size;
-  fleet.add(...Array(2 * ROWS).fill('unknown'));
+  fleet.add(...Array(2 * MAX_ROWS).fill('unknown'));
   return fleet.occupied.size - before;
 }
 
@@ -1074,7 +1073,7 @@ describe('a thread that has run all it may', () => {
     const [first] = fleet.threads;
     fleet.add('quick', 'quick', 'quick', 'quick');
     const before = countOf(first!);
-    const taken = fleet.dispatcher.withdrawUnstarted(() => true);
+    const taken = fleet.dispatcher.takeBackUnstarted(() => true);
     expect(taken).toHaveLength(4);
     expect(fleet.spent).toEqual([]);
     fleet.add('quick', 'quick', 'quick', 'quick');

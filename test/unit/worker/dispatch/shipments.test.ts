@@ -1,19 +1,17 @@
 import { expect, test } from 'vitest';
-import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
 import { Shipments } from '../../../../src/worker/dispatch/shipments.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
 
-const ROWS = 4_096;
-
 function setUp() {
   const leaving: [shipment: Shipment, state: SlotState][] = [];
   const shipments: Shipments = new Shipments((shipment) =>
     leaving.push([shipment, shipments.slots.state(shipment.row)]),
   );
-  const lane = new Lane(0, ROWS);
+  const lane = new Lane(0, MAX_ROWS);
   let attended = 0;
   const attend = () => ++attended;
   lane.attach({ attend } as Partial<Thread> as Thread);
@@ -75,9 +73,36 @@ test('a row is not freed twice', () => {
   expect(ship().row).not.toBe(ship().row);
 });
 
+test('a shipment that has left cannot leave again', () => {
+  const { shipments, ship } = setUp();
+  const shipment = ship();
+  shipments.keep(shipment);
+  expect(() => shipments.free(shipment)).toThrow('is not shipped but row kept');
+  expect(() => shipments.keep(shipment)).toThrow('is not shipped but row kept');
+});
+
+test('a shipment that has not left has no kept row to free', () => {
+  const { shipments, ship } = setUp();
+  const shipment = ship();
+  shipments.chunkOver([shipment]);
+  expect(shipment.place).toBe('shipped');
+  expect(ship().row).not.toBe(shipment.row);
+});
+
+test('a shipment that is asked to stop keeps the first reason and its time', () => {
+  const { shipments, lane, ship } = setUp();
+  const shipment = ship();
+  expect(shipment.stop).toBeNull();
+  shipments.askToStop(lane, StopReason.cancelled);
+  const { stop } = shipment;
+  shipments.askToStop(lane, StopReason.interrupted);
+  expect(shipment.stop).toBe(stop);
+  expect(stop).toEqual({ reason: StopReason.cancelled, askedMs: expect.any(Number) });
+});
+
 test('there is no free row when all are occupied or kept', () => {
   const { shipments, ship } = setUp();
-  const all = Array.from({ length: ROWS }, () => ship());
+  const all = Array.from({ length: MAX_ROWS }, () => ship());
   expect(shipments.hasFreeRow).toBe(false);
   shipments.keep(all[0]!);
   expect(shipments.hasFreeRow).toBe(false);
@@ -92,7 +117,7 @@ test('what a lane has not started is taken back, and its rows are kept', () => {
   const taken = shipments.revokeUnstarted(lane, ({ record }) => record !== 'other');
   expect(taken).toEqual([waiting.delivery]);
   expect([...lane.shipments]).toEqual([running, other]);
-  expect([running, waiting, other].map(({ keepsRow }) => keepsRow)).toEqual([false, true, false]);
+  expect([running, waiting, other].map(({ place }) => place)).toEqual(['shipped', 'row kept', 'shipped']);
 });
 
 test('nothing is taken back from a lane that is leaving', () => {

@@ -17,13 +17,13 @@ const CATALOG = new Catalog({
 });
 
 function classified(rest: Partial<Entry> = {}, criteria: Partial<Criteria> = {}): Classified {
-  const nothingStruck = { strikeOf: () => null };
+  const nothingStruck = { reasonStruck: () => null };
   const attemptBudget = new AttemptBudget();
   return classify(entryOf(rest), { catalog: CATALOG, strikeGuard: nothingStruck, attemptBudget, ...criteria });
 }
 
 const charge = (args: object) => messageOf({ task: 'charge', args });
-const struck = { strikeOf: () => "struck: task 'charge'" };
+const struck = { reasonStruck: () => "struck: task 'charge'" };
 const spent = new AttemptBudget([['k', 0]]);
 
 describe('an entry is', () => {
@@ -55,7 +55,7 @@ describe('an entry is', () => {
   });
 
   test('struck, by the strike that is named', () => {
-    expect(classified({}, { strikeGuard: struck })).toMatchObject({ kind: 'struck', why: "struck: task 'charge'" });
+    expect(classified({}, { strikeGuard: struck })).toMatchObject({ kind: 'struck', reason: "struck: task 'charge'" });
   });
 
   test('unroutable when its task is unknown, or its message of a newer version', () => {

@@ -3,10 +3,10 @@ import { type StartCriteria, startVerdictOf } from '../../../../src/worker/intak
 import { deliveryWith } from '../deliveries.js';
 
 const cancelled = { cancelListener: { isBarred: () => true } };
-const struck = { strikeGuard: { strikeOf: () => 'struck: it' } };
+const struck = { strikeGuard: { reasonStruck: () => 'struck: it' } };
 
 function verdict(charges: number, criteria: Partial<StartCriteria> = {}) {
-  const nothing = { cancelListener: { isBarred: () => false }, strikeGuard: { strikeOf: () => null } };
+  const nothing = { cancelListener: { isBarred: () => false }, strikeGuard: { reasonStruck: () => null } };
   return startVerdictOf(deliveryWith({ charges }), { maxDeliveries: 2, ...nothing, ...criteria });
 }
 
@@ -25,5 +25,5 @@ test('what was cancelled is cancelled, struck or not', () => {
 });
 
 test('what is struck is told by which strike', () => {
-  expect(verdict(1, struck)).toEqual({ kind: 'struck', why: 'struck: it' });
+  expect(verdict(1, struck)).toEqual({ kind: 'struck', reason: 'struck: it' });
 });

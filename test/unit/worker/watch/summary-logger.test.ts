@@ -25,7 +25,7 @@ function setUp() {
     counters.recent.add(ms);
   };
   summary.start();
-  return { summary, lines, ran };
+  return { summary, counters, lines, ran };
 }
 
 test('what ran is logged every ten seconds, and nothing when nothing did', async () => {
@@ -38,8 +38,8 @@ test('what ran is logged every ten seconds, and nothing when nothing did', async
   ran(1_000, 'failed');
   vi.advanceTimersByTime(10_000);
   expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
-    'info 2 started, 1 succeeded, 0 failed, 1 tried again',
-    'info 1 started, 0 succeeded, 1 failed, 0 tried again',
+    'info 2 started, 1 succeeded, 0 failed, 1 retried',
+    'info 1 started, 0 succeeded, 1 failed, 0 retried',
   ]);
   const [first, second] = lines.map(({ fields }) => fields as { p50Ms: number; p99Ms: number });
   expect(first!.p99Ms).toBeGreaterThan(7);
@@ -49,11 +49,24 @@ test('what ran is logged every ten seconds, and nothing when nothing did', async
   expect(lines.length).toBe(2);
 });
 
+test('executions that did not run are counted, without durations', async () => {
+  const { summary, counters, lines } = setUp();
+  counters.of('charge').cancelled += 2;
+  counters.of('charge').stricken += 1;
+  await summary.stop();
+  expect(lines).toEqual([
+    expect.objectContaining({
+      message: '0 started, 0 succeeded, 0 failed, 0 retried, 2 cancelled or dropped, 1 struck',
+    }),
+  ]);
+  expect(lines[0]!.fields).not.toHaveProperty('p50Ms');
+});
+
 test('what ran last is logged when the worker stops', async () => {
   const { summary, lines, ran } = setUp();
   ran(1, 'succeeded');
   await summary.stop();
-  expect(lines.map(({ message }) => message)).toEqual(['1 started, 1 succeeded, 0 failed, 0 tried again']);
+  expect(lines.map(({ message }) => message)).toEqual(['1 started, 1 succeeded, 0 failed, 0 retried']);
 });
 
 test('a loop that is on time has no delay and warns of nothing', async () => {

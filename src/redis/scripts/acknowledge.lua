@@ -1,4 +1,5 @@
--- Settles executions that keep nothing, by removing their entries.
+-- Acknowledges executions that have ended and keep nothing, no record and no permits: removes their entries from one
+-- stream, and writes nothing else.
 -- KEYS  stream
 -- ARGV  ids, separated by spaces: one argument is cheaper to send than hundreds
 -- Reply indexes (from 0) of the entries that were no longer there: they had been redelivered
