@@ -6,8 +6,8 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { ConnectionOptions, ConnectionRole } from '../../src/redis/connection.js';
 import { block } from '../fixtures/worker/block.js';
 import { closeConnection, openConnection } from '../support/built.js';
-import { REDIS_BINARY } from '../support/redis-binary.js';
 import { startRedis } from '../support/servers.js';
+import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const ROLES: readonly ConnectionRole[] = ['producer', 'commands', 'blocking', 'subscriber'];
@@ -89,7 +89,7 @@ describe('opening a connection:', () => {
   });
 });
 
-describe.skipIf(REDIS_BINARY === null)('a connection to a real server:', () => {
+describeOnRedis('a connection to a real server:', () => {
   test('wrong credentials and missing databases are reported to every role, without the password', async () => {
     const server = await serverOfItsOwn();
     const admin = await open(server.url, 'commands');
@@ -167,7 +167,7 @@ describe.skipIf(REDIS_BINARY === null)('a connection to a real server:', () => {
   });
 });
 
-describe.skipIf(REDIS_BINARY === null)('closing', () => {
+describeOnRedis('closing', () => {
   test('ends a connection between two attempts to connect, and settles what waits in it', async () => {
     const { url, stop } = await proxied();
     const redis = await open(url, 'commands');

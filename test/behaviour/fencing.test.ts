@@ -21,7 +21,7 @@ const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-
 const { Reclaimer } =
   await importBuilt<typeof import('../../src/worker/fleet/reclaimer.js')>('worker/fleet/reclaimer.js');
 
-interface Stage {
+interface Consumers {
   readonly redis: Redis;
   readonly keys: Keys;
   /** Adds executions of the task `noop`. */
@@ -34,7 +34,7 @@ interface Stage {
 }
 
 describeEachServer('a delivery', (url) => {
-  async function open(): Promise<Stage> {
+  async function open(): Promise<Consumers> {
     const fleet = await openFleet(url());
     const { redis } = fleet;
     const keys = keysOf(fleet.name);

@@ -325,7 +325,8 @@ describeOnAnyServer('a perpetual task that ends its thread', (url) => {
       expect(await scheduled(fleet, chain)).toBe(run!.dueMs + HOUR);
     }
     await watched();
-    expect(await runsOf(fleet)).toHaveLength(10);
+    // A thread may end before it has reported what else it had run, which then runs again: but under the same due time.
+    expect(new Set((await runsOf(fleet)).map(({ key, dueMs }) => `${key} ${dueMs}`)).size).toBe(5);
     await endAll(fleet, [...chains, saying]);
   });
 
