@@ -161,7 +161,7 @@ describeOnRedis('executions with limits', (url) => {
     await twoWorkers(fleet, 2, 2);
     const others = 5_000;
     const lean = fleet.with({ executionTtl: 0 });
-    const keys = await queueAndRelease(fleet, 8, () =>
+    const keys = await queueAndRelease(fleet, 3, () =>
       lean.addMany(Array.from({ length: others }, () => callNamed('brief', {}))),
     );
     const all = await ended(fleet, keys.length);
