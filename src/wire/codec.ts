@@ -264,6 +264,8 @@ class ValueReader {
         return this.#slice(size).toString('utf16le');
       case EXTENSION.error:
         return this.#error();
+      case EXTENSION.array:
+        return this.#arrayWithFields(this.#bytes.readUInt32BE(this.#take(4)));
       default:
         throw malformed(`extension ${type} is unknown`);
     }
@@ -290,6 +292,17 @@ class ValueReader {
   /** Copies the bytes, so that a few of them neither keep a whole batch in memory nor change with it. */
   #arrayBuffer(size: number): ArrayBuffer {
     return new Uint8Array(this.#slice(size)).buffer;
+  }
+
+  #arrayWithFields(size: number): unknown[] {
+    const array = this.#register<unknown[]>([]);
+    for (let i = 0; i < size; i++) array.push(this.#value());
+    while (this.#position < this.#end) {
+      const key = this.#key();
+      if (key === '__proto__' || Object.hasOwn(array, key)) throw malformed('a field of an array is not one');
+      Reflect.set(array, key, this.#value());
+    }
+    return array;
   }
 
   #error(): Error {

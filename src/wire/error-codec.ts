@@ -24,6 +24,8 @@ export interface ErrorSink {
   readonly position: number;
   text(text: string | null): void;
   value(value: unknown): void;
+  /** Writes a value; the parts of it that cannot travel are described. */
+  partialValue(value: unknown): void;
   /** Opens an array; the caller writes the values in it. */
   list(length: number): void;
   /** Runs `write`, and undoes it when it throws or needs more than `room` bytes. @returns whether it was written */
@@ -83,7 +85,7 @@ export class ErrorWriter {
     // Errors are bounded by their number and the length of their texts; the room for fields is for everything else.
     if (key === 'cause' && isError(value) && this.#tryWrite(key, UNBOUNDED, () => this.#sink.value(value))) return;
     if (isErrorList(error, key, value) && this.#tryWrite(key, UNBOUNDED, () => this.#errors(value))) return;
-    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.partialValue(value)))) return;
     if (typeof value === 'function') return;
     this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
   }
@@ -92,7 +94,7 @@ export class ErrorWriter {
     const first = errors.slice(0, this.#errorsLeft);
     this.#sink.list(first.length);
     for (const error of first) {
-      const write = (): void => this.#sink.value(error);
+      const write = (): void => this.#sink.partialValue(error);
       if (isError(error) && this.#sink.tryWrite(UNBOUNDED, write)) continue;
       if (!this.#charged(() => this.#sink.tryWrite(this.#fieldRoom, write))) this.#sink.text(describe(error));
     }
