@@ -10,6 +10,7 @@ import {
   PartialAddError,
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
@@ -27,7 +28,14 @@ import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
-import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
+import {
+  listWorkers,
+  type Snapshot,
+  type SnapshotOptions,
+  snapshotLimit,
+  takeSnapshot,
+  type WorkerInfo,
+} from './snapshot.js';
 import { taskNameOf } from './task-name.js';
 import { Writer } from './writer.js';
 
@@ -148,8 +156,12 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * await docket.addMany(orders.map((orderId) => call(charge, { orderId })));
    * ```
    */
-  async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
+  addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
+  async addMany<C extends Call<unknown>>(calls: Iterable<C>, ...rest: never[]): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
+    if (rest.length > 0) {
+      throw new InvalidOptionError('addMany', 'takes calls only: give options to each call(task, args, options)');
+    }
     const found = this.#spans.tracer();
     const tracer = found instanceof Promise ? await found : found;
     if (!tracer) return await this.#addMany(calls);
@@ -167,7 +179,9 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     headers: string | null = null,
   ): Promise<Execution<CallResult<C>>[]> {
     const prepared: PreparedCall[] = [];
-    for (const { task, args, options } of calls) {
+    for (const one of calls) {
+      checkOptionNames(one, CALL_PARTS, 'call.');
+      const { task, args, options } = one;
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
@@ -352,7 +366,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    */
   async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, options));
+    const limit = snapshotLimit(options);
+    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
   }
 
   /**
@@ -397,6 +412,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
 }
+
+const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 
 /** Reads the execution that an `add` found under its key: its handle shows what that one is, not what was asked for. */
 function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {

@@ -10,6 +10,7 @@ import {
   ResultsDisabledError,
   TimeoutError,
 } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { RecordEvent } from '../redis/events.js';
@@ -113,6 +114,7 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 
   async result(options: ResultOptions = {}): Promise<R> {
+    checkOptionNames(options, RESULT_OPTIONS, 'result.');
     const waitMs = waitOf(options);
     this.#checkStateKept();
     options.signal?.throwIfAborted();
@@ -228,6 +230,8 @@ export class ExecutionHandle<R> implements Execution<R> {
     }
   }
 }
+
+const RESULT_OPTIONS = optionNames<ResultOptions>({ timeout: true, deadline: true, signal: true });
 
 function waitOf({ timeout, deadline }: ResultOptions): number | null {
   if (timeout !== undefined && deadline !== undefined) {

@@ -1,6 +1,7 @@
 /** The options of a Docket, and their defaults. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { parseRedisUrl } from '../redis/url.js';
@@ -82,8 +83,23 @@ const DEFAULTS = {
   maxPayloadBytes: 1024 * 1024,
 } as const satisfies DocketOptions<Record<string, never>>;
 
+const OPTION_NAMES = optionNames<DocketOptions<Record<string, never>>>({
+  name: true,
+  url: true,
+  executionTtl: true,
+  heartbeatInterval: true,
+  missedHeartbeats: true,
+  maxPayloadBytes: true,
+  durability: true,
+  errors: true,
+  tasks: true,
+});
+const DURABILITY_NAMES = optionNames<DurabilityOptions>({ replicas: true, timeout: true });
+
 /** @throws InvalidOptionError naming the option that cannot be used */
 export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTask>>): ProducerSettings {
+  checkOptionNames(options, OPTION_NAMES, '');
+  if (options.durability) checkOptionNames(options.durability, DURABILITY_NAMES, 'durability.');
   const name = options.name ?? DEFAULTS.name;
   const url = options.url ?? (process.env.DOCKET_URL || DEFAULTS.url);
   parseRedisUrl(url);

@@ -1,6 +1,7 @@
 /** `docket.snapshot()`: what waits in a docket, what runs where, and which workers are there to run it. */
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { type LiveWorker, liveWorkers } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
@@ -109,16 +110,24 @@ export interface SnapshotOptions {
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 
+const OPTION_NAMES = optionNames<SnapshotOptions>({ limit: true });
+
+/**
+ * Returns how many entries each list of a snapshot has at most.
+ * @throws InvalidOptionError when `limit` is out of range
+ */
+export function snapshotLimit(options: SnapshotOptions): number {
+  checkOptionNames(options, OPTION_NAMES, 'snapshot.');
+  const { limit = DEFAULT_LIMIT } = options;
+  if (Number.isSafeInteger(limit) && limit >= 0 && limit <= MAX_LIMIT) return limit;
+  throw new InvalidOptionError('limit', `expected a whole number from 0 to ${MAX_LIMIT}, got ${limit}`);
+}
+
 /**
  * Takes a snapshot. It takes several commands, so that none of them is long; an execution that moves meanwhile may be seen
  * twice or not at all.
- * @throws InvalidOptionError when `limit` is out of range
  */
-export async function takeSnapshot(redis: Redis, keys: Keys, options: SnapshotOptions): Promise<Snapshot> {
-  const { limit = DEFAULT_LIMIT } = options;
-  if (!Number.isSafeInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
-    throw new InvalidOptionError('limit', `expected a whole number from 0 to ${MAX_LIMIT}, got ${limit}`);
-  }
+export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Promise<Snapshot> {
   const [counted, queue, waiting, workers] = await Promise.all([
     survey(redis, keys, limit),
     surveyQueued(redis, keys, limit),

@@ -1,6 +1,7 @@
 /** `StrikeList`: a list of strikes for programs that decide for themselves, on its own or following a docket. */
 import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { StrikeFollower } from '../redis/strike-follower.js';
@@ -31,6 +32,8 @@ export interface StrikeListOptions {
   onWarning?: (problem: string) => void;
 }
 
+const OPTION_NAMES = optionNames<StrikeListOptions>({ name: true, url: true, onWarning: true });
+
 /**
  * A list of strikes that your own code can ask. With `name` or `url` it is the list of that docket: once `connect()` has
  * resolved it follows every change by push, and `isStricken` answers from memory. With neither it is a separate list in
@@ -56,7 +59,9 @@ export class StrikeList {
   #isLoaded: boolean;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
-  constructor({ name, url, onWarning = warnOfStrike }: StrikeListOptions = {}) {
+  constructor(options: StrikeListOptions = {}) {
+    checkOptionNames(options, OPTION_NAMES, '');
+    const { name, url, onWarning = warnOfStrike } = options;
     const isSeparate = name === undefined && url === undefined;
     this.#strikes = new Strikes(onWarning);
     this.#docket = isSeparate

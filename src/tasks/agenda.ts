@@ -1,6 +1,7 @@
 /** Agendas: lists of executions that are spread evenly over a period of time. */
-import { dueAt } from '../core/due.js';
+import { dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { AddOptions, ArgumentsOf, Call } from './call.js';
 import type { TaskDocket } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
@@ -49,11 +50,15 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
     return this.#additions.length;
   }
 
-  /** Adds an execution at the end. Nothing is checked or sent until `scatter`. */
+  /**
+   * Adds an execution at the end. Nothing but the names of the options is checked, and nothing is sent, until `scatter`.
+   * @throws InvalidOptionError for an option that does not exist
+   */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AgendaAddRest<NoInfer<A>>): this;
   add<K extends keyof Tasks & string>(name: K, ...rest: AgendaAddRest<ArgumentsOf<Tasks[K]>>): this;
   add(task: AnyTask | string, ...rest: unknown[]): this {
     const [args = {}, options = {}] = rest as [args?: object, options?: AgendaAddOptions];
+    checkOptionNames(options, AGENDA_ADD_OPTIONS, 'agenda.');
     this.#additions.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
     return this;
   }
@@ -67,6 +72,7 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
    * @throws all errors of `Docket.addMany`; an unknown name or invalid arguments before anything is scheduled
    */
   async scatter(docket: Pick<TaskDocket, 'addMany'>, scatter: ScatterOptions): Promise<Execution<unknown>[]> {
+    checkOptionNames(scatter, SCATTER_OPTIONS, 'scatter.');
     const whenOf = timesOf(this.#additions.length, scatter);
     const calls = this.#additions.map(
       ({ task, args, options }, i): Call<unknown> => ({ task, args, options: { ...options, when: whenOf(i) } }),
@@ -74,6 +80,9 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
     return calls.length === 0 ? [] : await docket.addMany(calls);
   }
 }
+
+const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true });
+const SCATTER_OPTIONS = optionNames<ScatterOptions>({ over: true, start: true, jitter: true });
 
 /** Chooses the times of `count` executions. Returns a function from the index of an execution to its time. */
 function timesOf(count: number, { over, start = 0, jitter = 0 }: ScatterOptions): (index: number) => Date | number {
@@ -90,6 +99,6 @@ function timesOf(count: number, { over, start = 0, jitter = 0 }: ScatterOptions)
     const { atMs } = dueAt(start, 'start');
     return (index) => new Date(atMs + offsets[index]!);
   }
-  const delayMs = toMs(start, 'start'); // from now, on the server's clock
+  const { delayMs } = dueAfter(start, 'start'); // from now, on the server's clock
   return (index) => delayMs + offsets[index]!;
 }

@@ -3,6 +3,7 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
@@ -57,7 +58,7 @@ export class Worker {
    * @throws ThreadBootError when threads fail to start again and again
    */
   async runForever(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#start(() => new Promise(() => {}), options.signal);
+    await this.#start(() => new Promise(() => {}), options);
   }
 
   /**
@@ -66,7 +67,7 @@ export class Worker {
    * @throws what `runForever` throws
    */
   async runUntilFinished(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal);
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options);
   }
 
   /**
@@ -90,7 +91,7 @@ export class Worker {
       throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
     }
     const attemptBudget = new AttemptBudget(Object.entries(attempts));
-    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal, attemptBudget);
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options, attemptBudget);
   }
 
   /**
@@ -108,9 +109,11 @@ export class Worker {
 
   async #start(
     finished: Finished,
-    signal: AbortSignal | undefined,
+    options: { signal?: AbortSignal },
     attemptBudget: AttemptBudget = new AttemptBudget(),
   ): Promise<void> {
+    checkOptionNames(options, RUN_OPTIONS, '');
+    const { signal } = options;
     if (this.#running) throw new Error('this worker was started before: create another one');
     const stop = () => this.#stopping.abort();
     if (signal?.aborted) stop();
@@ -190,6 +193,8 @@ export class Worker {
     if (broken) throw broken;
   }
 }
+
+const RUN_OPTIONS = optionNames<{ signal: unknown }>({ signal: true });
 
 /** Resolves when the worker has done what it was started for. */
 type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;
