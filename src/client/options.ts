@@ -16,7 +16,7 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   /**
    * Name of the docket, 1 to 128 of: letters, digits, `_ . -`. Producers and workers with the same name and the same server
    * share their work.
-   * @default 'docket'
+   * @default the environment variable DOCKET_NAME, else 'docket'
    */
   name?: string;
   /**
@@ -100,7 +100,7 @@ const DURABILITY_NAMES = optionNames<DurabilityOptions>({ replicas: true, timeou
 export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTask>>): ProducerSettings {
   checkOptionNames(options, OPTION_NAMES, '');
   if (options.durability) checkOptionNames(options.durability, DURABILITY_NAMES, 'durability.');
-  const name = options.name ?? DEFAULTS.name;
+  const name = options.name ?? (process.env.DOCKET_NAME || DEFAULTS.name); // an empty variable counts as unset
   const url = options.url ?? (process.env.DOCKET_URL || DEFAULTS.url);
   parseRedisUrl(url);
   return {

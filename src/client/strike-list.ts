@@ -17,7 +17,7 @@ import { taskNameOf } from './task-name.js';
 export interface StrikeListOptions {
   /**
    * Name of the docket to follow.
-   * @default 'docket', if `url` is given
+   * @default the environment variable DOCKET_NAME, else 'docket', if `url` is given
    */
   name?: string;
   /**
