@@ -17,7 +17,7 @@ export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
-export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
+export { type AddOptions, type ArgumentsOf, type Call, type CallByName, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
 export type {

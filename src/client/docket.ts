@@ -14,7 +14,17 @@ import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
-import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
+import type {
+  AddOptions,
+  AddRest,
+  ArgumentsOfName,
+  Call,
+  CallByName,
+  CallResult,
+  NameOf,
+  ResultOfName,
+  TasksByName,
+} from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
@@ -53,7 +63,7 @@ import { Writer } from './writer.js';
  * await docket.close();
  * ```
  */
-export class Docket<Tasks extends Record<string, AnyTask> = {}> {
+export class Docket<Tasks extends TasksByName = {}> {
   readonly #settings: ProducerSettings;
   readonly #closing = new AbortController();
   readonly #connection: ProducerConnection;
@@ -112,10 +122,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * ```
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
-  add<K extends keyof Tasks & string>(
-    name: K,
-    ...rest: AddRest<ArgumentsOf<Tasks[K]>>
-  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  add<Name extends NameOf<Tasks>>(
+    name: Name,
+    ...rest: AddRest<ArgumentsOfName<Tasks, Name>>
+  ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
@@ -156,8 +166,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * await docket.addMany(orders.map((orderId) => call(charge, { orderId })));
    * ```
    */
-  addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
-  async addMany<C extends Call<unknown>>(calls: Iterable<C>, ...rest: never[]): Promise<Execution<CallResult<C>>[]> {
+  addMany<C extends Call<unknown> | CallByName>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
+  async addMany<C extends Call<unknown> | CallByName>(
+    calls: Iterable<C>,
+    ...rest: never[]
+  ): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
     if (rest.length > 0) {
       throw new InvalidOptionError('addMany', 'takes calls only: give options to each call(task, args, options)');
@@ -174,7 +187,7 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     });
   }
 
-  async #addMany<C extends Call<unknown>>(
+  async #addMany<C extends Call<unknown> | CallByName>(
     calls: Iterable<C>,
     headers: string | null = null,
   ): Promise<Execution<CallResult<C>>[]> {
@@ -213,11 +226,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     args: NoInfer<A>,
     options: AddOptions & { readonly key: string },
   ): Promise<Execution<R>>;
-  replace<K extends keyof Tasks & string>(
-    name: K,
-    args: ArgumentsOf<Tasks[K]>,
+  replace<Name extends NameOf<Tasks>>(
+    name: Name,
+    args: ArgumentsOfName<Tasks, Name>,
     options: AddOptions & { readonly key: string },
-  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   async replace(
     task: AnyTask | string,
     args: unknown,

@@ -2,7 +2,7 @@
 import { dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import type { AddOptions, ArgumentsOf, Call } from './call.js';
+import type { AddOptions, ArgumentsOfName, Call, CallByName, NameOf, TasksByName } from './call.js';
 import type { TaskDocket } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
@@ -42,8 +42,12 @@ export interface ScatterOptions {
  * await agenda.scatter(docket, { over: '1h', jitter: '10s' });
  * ```
  */
-export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
-  readonly #additions: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
+export class Agenda<Tasks extends TasksByName = {}> {
+  readonly #additions: {
+    readonly task: AnyTask | string;
+    readonly args: object;
+    readonly options: AgendaAddOptions;
+  }[] = [];
 
   /** Number of executions that were added. */
   get length(): number {
@@ -55,11 +59,11 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
    * @throws InvalidOptionError for an option that does not exist
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AgendaAddRest<NoInfer<A>>): this;
-  add<K extends keyof Tasks & string>(name: K, ...rest: AgendaAddRest<ArgumentsOf<Tasks[K]>>): this;
+  add<Name extends NameOf<Tasks>>(name: Name, ...rest: AgendaAddRest<ArgumentsOfName<Tasks, Name>>): this;
   add(task: AnyTask | string, ...rest: unknown[]): this {
     const [args = {}, options = {}] = rest as [args?: object, options?: AgendaAddOptions];
     checkOptionNames(options, AGENDA_ADD_OPTIONS, 'agenda.');
-    this.#additions.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
+    this.#additions.push({ task, args, options });
     return this;
   }
 
@@ -75,7 +79,8 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
     checkOptionNames(scatter, SCATTER_OPTIONS, 'scatter.');
     const whenOf = timesOf(this.#additions.length, scatter);
     const calls = this.#additions.map(
-      ({ task, args, options }, i): Call<unknown> => ({ task, args, options: { ...options, when: whenOf(i) } }),
+      ({ task, args, options }, i) =>
+        ({ task, args, options: { ...options, when: whenOf(i) } }) as Call<unknown> | CallByName,
     );
     return calls.length === 0 ? [] : await docket.addMany(calls);
   }

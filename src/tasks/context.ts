@@ -1,7 +1,7 @@
 /** The context that a task's body receives beside its arguments. */
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
-import type { AddOptions, AddRest, Call, CallResult } from './call.js';
+import type { AddOptions, AddRest, Call, CallByName, CallResult } from './call.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
@@ -120,8 +120,10 @@ export interface TimeoutControl {
 export interface TaskDocket {
   /** Adds an execution of `task`. While one is alive under the same key, it changes nothing, see `AddOptions`. */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
+  /** Adds an execution of the task of this name. */
+  add(name: string, args?: object, options?: AddOptions): Promise<Execution<unknown>>;
   /** Adds a batch of calls, in order. Nothing is written when one of them is invalid. */
-  addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
+  addMany<C extends Call<unknown> | CallByName>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
   /**
    * Adds an execution in place of the one under its key. If that one is running, it runs on, but its outcome is not
    * written.
@@ -131,6 +133,7 @@ export interface TaskDocket {
     args: NoInfer<A>,
     options: AddOptions & { readonly key: string },
   ): Promise<Execution<R>>;
+  replace(name: string, args: object, options: AddOptions & { readonly key: string }): Promise<Execution<unknown>>;
   /** Cancels an execution wherever it is in the fleet. */
   cancel(key: string): Promise<void>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
