@@ -1,5 +1,6 @@
 /** `Docket`: the producer's side. Adds executions and finds them again; loads nothing that only workers need. */
 import { setMaxListeners } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import type { Redis } from 'ioredis';
 import {
   AddUnconfirmedError,
@@ -14,6 +15,7 @@ import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
+import { maskUrl } from '../redis/url.js';
 import type {
   AddOptions,
   AddRest,
@@ -26,6 +28,8 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { addedExecution } from './added-execution.js';
@@ -38,14 +42,7 @@ import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
-import {
-  listWorkers,
-  type Snapshot,
-  type SnapshotOptions,
-  snapshotLimit,
-  takeSnapshot,
-  type WorkerInfo,
-} from './snapshot.js';
+import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { taskNameOf } from './task-name.js';
 import { Writer } from './writer.js';
 
@@ -96,6 +93,15 @@ export class Docket<Tasks extends TasksByName = {}> {
   /** Name of the docket. */
   get name(): string {
     return this.#settings.name;
+  }
+
+  /** Returns what `JSON.stringify` shows of the docket: its name and its URL, without the password. */
+  toJSON(): { readonly name: string; readonly url: string } {
+    return { name: this.name, url: maskUrl(this.#settings.url) };
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Docket', this.toJSON(), depth, options);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** The handle of one execution, bound to a key and to one placement (generation) under it. */
 
+import { type InspectOptions, inspect } from 'node:util';
 import { toMs } from '../core/duration.js';
 import {
   ExecutionCancelledError,
@@ -18,6 +19,7 @@ import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
+import { type ExecutionSummary, executionSummary, inspectSummary } from '../tasks/summary.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
 import { Envelope } from '../wire/envelope.js';
 import type { ExecutionSource } from './execution-source.js';
@@ -102,6 +104,14 @@ export class ExecutionHandle<R> implements Execution<R> {
       if (this.#record) this.#progress.adopt(this.#record.progress);
     }
     return this.#progress;
+  }
+
+  toJSON(): ExecutionSummary {
+    return executionSummary(this);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Execution', this.toJSON(), depth, options);
   }
 
   async sync(): Promise<void> {

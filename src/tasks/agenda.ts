@@ -1,4 +1,5 @@
 /** Agendas: lists of executions that are spread evenly over a period of time. */
+import { type InspectOptions, inspect } from 'node:util';
 import { dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
@@ -6,6 +7,7 @@ import type { AddOptions, ArgumentsOfName, Call, CallByName, NameOf, TasksByName
 import type { TaskDocket } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
+import { inspectSummary } from './summary.js';
 
 /** Options of one addition to an agenda. There is no `when`, because `scatter` decides the time. */
 export type AgendaAddOptions = Omit<AddOptions, 'when'>;
@@ -67,6 +69,29 @@ export class Agenda<Tasks extends TasksByName = {}> {
     return this;
   }
 
+  /** Iterates over the calls that were added, in order. */
+  *[Symbol.iterator](): IterableIterator<Call<unknown> | CallByName> {
+    for (const { task, args, options } of this.#additions) yield callOf(task, args, options);
+  }
+
+  /** Removes all calls. What was scheduled stays scheduled. */
+  clear(): this {
+    this.#additions.length = 0;
+    return this;
+  }
+
+  /** Returns what `JSON.stringify` shows of the agenda: the calls in order, without arguments. */
+  toJSON(): { readonly task: string; readonly key?: string }[] {
+    return this.#additions.map(({ task, options }) => ({
+      task: typeof task === 'string' ? task : task.name,
+      ...(options.key !== undefined && { key: options.key }),
+    }));
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Agenda', this.toJSON(), depth, options);
+  }
+
   /**
    * Schedules all executions in order, from `start` to `start + over`, both included. A single execution is scheduled
    * in the middle. The agenda stays as it is, so that each call schedules it again.
@@ -78,12 +103,15 @@ export class Agenda<Tasks extends TasksByName = {}> {
   async scatter(docket: Pick<TaskDocket, 'addMany'>, scatter: ScatterOptions): Promise<Execution<unknown>[]> {
     checkOptionNames(scatter, SCATTER_OPTIONS, 'scatter.');
     const whenOf = timesOf(this.#additions.length, scatter);
-    const calls = this.#additions.map(
-      ({ task, args, options }, i) =>
-        ({ task, args, options: { ...options, when: whenOf(i) } }) as Call<unknown> | CallByName,
+    const calls = this.#additions.map(({ task, args, options }, i) =>
+      callOf(task, args, { ...options, when: whenOf(i) }),
     );
     return calls.length === 0 ? [] : await docket.addMany(calls);
   }
+}
+
+function callOf(task: AnyTask | string, args: object, options: AddOptions): Call<unknown> | CallByName {
+  return { task, args, options } as Call<unknown> | CallByName;
 }
 
 const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true });

@@ -1,10 +1,12 @@
 /** The context that a task's body receives beside its arguments. */
+import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallByName, CallResult } from './call.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
+import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
 
 /** What all code in a worker thread can use. */
 export interface ThreadContext {
@@ -118,6 +120,15 @@ export interface TimeoutControl {
 
 /** The docket as a task's body can use it. The client's `Docket` satisfies this interface. */
 export interface TaskDocket {
+  /** Name of the docket. */
+  readonly name: string;
+  /**
+   * The docket's own connection for your commands, see `Docket.redis`. It opens with the first use in this thread, and
+   * the thread closes it. Keep what you store under `key(suffix)`.
+   */
+  readonly redis: Promise<Redis>;
+  /** Names a Redis key for your own data, see `Docket.key`. */
+  key(suffix: string): string;
   /** Adds an execution of `task`. While one is alive under the same key, it changes nothing, see `AddOptions`. */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
   /** Adds an execution of the task of this name. */
@@ -152,6 +163,12 @@ export interface TaskDocket {
   ): Promise<boolean>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
+  /** Takes a snapshot of what waits and what runs, see `Docket.snapshot`. */
+  snapshot(options?: SnapshotOptions): Promise<Snapshot>;
+  /** Lists the live workers that can take work. */
+  workers(): Promise<WorkerInfo[]>;
+  /** Lists the live workers that can run a task, which is given itself or by name. */
+  taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]>;
 }
 
 /** A logger with four levels. */

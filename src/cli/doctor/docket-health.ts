@@ -1,10 +1,10 @@
 /** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../../client/docket.js';
-import type { Snapshot } from '../../client/snapshot.js';
 import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
 import { GROUP } from '../../redis/schema.js';
+import type { Snapshot } from '../../tasks/snapshot.js';
 import { limitText } from '../limit-text.js';
 import { spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
