@@ -187,7 +187,7 @@ describeOnRedis('a worker that is told to stop while it starts', (redis) => {
     const proxy = await holdingProxy(new URL(redis().url).pathname);
     proxy.hold(':strikes');
     const fleet = await openFleet(proxy.url);
-    const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, logger: recordingLogger().logger });
     const ended = worker.runForever();
     await proxy.held;
     await worker.close();
