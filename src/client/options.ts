@@ -102,11 +102,11 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
   if (options.durability) checkOptionNames(options.durability, DURABILITY_NAMES, 'durability.');
   const name = options.name ?? (process.env.DOCKET_NAME || DEFAULTS.name); // an empty variable counts as unset
   const url = options.url ?? (process.env.DOCKET_URL || DEFAULTS.url);
-  parseRedisUrl(url);
+  const target = parseRedisUrl(url);
   return {
     name,
     url,
-    keys: keysOf(name),
+    keys: keysOf(name, target.kind === 'memory' ? 0 : target.db),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
     heartbeatIntervalMs: atLeast(
       1,
