@@ -162,6 +162,7 @@ export class AddUnconfirmedError extends DocketError {
     return 'AddUnconfirmedError';
   }
   constructor(
+    /** Its key, also when it was generated: `docket.getExecution(key)` tells whether it was written. */
     readonly key: string,
     options?: ErrorOptions,
   ) {

@@ -275,7 +275,9 @@ describeEachMode('a worker', (url, threads) => {
 
   test('says at once that Redis cannot be reached', async () => {
     await using docket = new Docket({ url: 'redis://:geheim@127.0.0.1:1' });
-    const error = await new Worker(docket, { threads, logger: recordingLogger().logger }).runForever().catch((reason) => reason);
+    const error = await new Worker(docket, { threads, logger: recordingLogger().logger })
+      .runForever()
+      .catch((reason) => reason);
     expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
     expect(String(error)).not.toContain('geheim');
   });
