@@ -146,7 +146,7 @@ export class ChunkWriter {
    * Returns the chunk in memory of its own, which can be transferred. Cloning a view would copy the whole pool around
    * it.
    */
-  finish(): Uint8Array<ArrayBuffer> {
+  finish(): Uint8Array {
     return new Uint8Array(packer.pack(this.#flat));
   }
 }

@@ -3,6 +3,7 @@
  * rest from the docket.
  */
 
+import { type InspectOptions, inspect } from 'node:util';
 import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
@@ -11,6 +12,13 @@ import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
+import {
+  type ExecutionSummary,
+  executionSummary,
+  inspectSummary,
+  type ProgressSummary,
+  progressSummary,
+} from '../tasks/summary.js';
 import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
 import type { ThreadScope } from './scope.js';
@@ -96,7 +104,18 @@ export class RunningExecution implements Execution<unknown> {
       increment: async (by) => await (await stored()).progress.increment(by),
       setTotal: async (total) => await (await stored()).progress.setTotal(total),
       setMessage: async (message) => await (await stored()).progress.setMessage(message),
+      toJSON(): ProgressSummary {
+        return progressSummary(this);
+      },
     };
+  }
+
+  toJSON(): ExecutionSummary {
+    return executionSummary(this);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Execution', this.toJSON(), depth, options);
   }
 
   async sync(): Promise<void> {

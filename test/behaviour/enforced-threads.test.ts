@@ -94,7 +94,11 @@ describeOnAnyServer('a task that ends its thread', (url) => {
 describeOnAnyServer('threads that cannot start', (url) => {
   test('end the worker at once when they never could', async () => {
     const fleet = await openFleet(url());
-    const worker = new Worker(fleet.docket, { tasks: fixture('exits-on-load.js'), threads: 2, ...recordingLogger() });
+    const worker = new Worker(fleet.docket, {
+      tasks: fixture('exits-on-load.js'),
+      threads: 2,
+      logger: recordingLogger().logger,
+    });
     await expect(worker.runForever()).rejects.toThrow(ThreadBootError);
     expect(await fleet.consumers()).toEqual([]);
   });

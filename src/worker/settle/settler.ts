@@ -16,6 +16,7 @@ import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import { FailureLog } from './failure-log.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
   ended,
@@ -56,9 +57,11 @@ export interface SettlerOptions
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #writer: SettlementWriter;
+  readonly #failures: FailureLog;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
+    this.#failures = new FailureLog(options.logger);
     this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
   }
 
@@ -72,9 +75,10 @@ export class Settler {
     return this.#writer.isIdle;
   }
 
-  /** Resolves when everything is written, or given up. */
-  idle(): Promise<void> {
-    return this.#writer.idle();
+  /** Resolves when everything is written, or given up. Failures that are counted are logged before. */
+  async idle(): Promise<void> {
+    await this.#writer.idle();
+    this.#failures.endPeriod();
   }
 
   /** Settles an execution by the outcome of its attempt. */
@@ -85,8 +89,8 @@ export class Settler {
         return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
       case 'failed': {
         this.#count(delivery, 'failed');
-        this.#log('warn', delivery, `failed: ${outcome.line}`);
         const { error, line } = outcome;
+        this.#failures.log(delivery, `failed: ${line}`, error);
         return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
       }
       case 'retry':
@@ -131,7 +135,7 @@ export class Settler {
         const { error } = cause;
         const errorLine = lineOf(error);
         this.#count(delivery, 'failed');
-        this.#log('warn', delivery, `failed: ${errorLine}`);
+        this.#failures.log(delivery, `failed: ${errorLine}`, null);
         return this.#endUnrun(delivery, { state: 'failed', error: encodeError(error), errorLine });
       }
       case 'struck':
@@ -171,7 +175,7 @@ export class Settler {
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
     const errorLine = lineOf(error);
-    this.#log('error', delivery, `failed: ${errorLine}`);
+    this.#failures.log(delivery, `failed: ${errorLine}`, null);
     this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
   }
 

@@ -97,7 +97,8 @@ export async function startPiscinaThread(
   return {
     manifest: booted.manifest,
     isEnforceable: true,
-    run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
+    run: (items) =>
+      pool.run({ kind: 'chunk', items }, { transferList: [items.buffer as ArrayBuffer] }) as Promise<OutcomeBatch>,
     attend: () => {
       const request = Atomics.add(attention, ASKED, 1) + 1;
       Atomics.notify(attention, ASKED);

@@ -11,7 +11,7 @@ export interface Thread {
    * Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before; rejects when the thread
    * dies.
    */
-  run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
+  run(chunk: Uint8Array): Promise<OutcomeBatch>;
   /** Asks it to look for attempts that must stop. Returns the number of this request. */
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */
