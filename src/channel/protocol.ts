@@ -5,12 +5,17 @@
  *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with the outcomes not yet sent
  *   coordinator <── outcomes, logs ... ─ thread    as they come
  *
+ * Replies travel over piscina's port, the rest over a port that comes with `boot`. Tasks can reach neither, because
+ * neither is the thread's `parentPort` or in its `workerData`. What a thread sends is checked all the same
+ * (`untrusted.ts`).
+ *
  * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
  * the coordinator makes a thread look for cancelled attempts without a message. The coordinator increments ASKED and
  * wakes the thread. The thread copies ASKED to HEARD before it looks, so HEARD tells the coordinator which requests
  * were seen.
  */
 
+import type { MessagePort } from 'node:worker_threads';
 import { Packr, Unpackr } from 'msgpackr';
 import type { Due } from '../core/due.js';
 import type { CountedPlacement } from '../core/states.js';
@@ -63,7 +68,8 @@ export interface ChunkItem {
 
 /** Messages from the coordinator to a thread. */
 export type ToThread =
-  | { readonly kind: 'boot' }
+  /** Load the tasks. What comes up beside the replies is posted to `reports`. */
+  | { readonly kind: 'boot'; readonly config: ThreadConfig; readonly reports: MessagePort }
   /** Run the items that a `ChunkWriter` wrote. */
   | { readonly kind: 'chunk'; readonly items: Uint8Array }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */

@@ -1,5 +1,5 @@
 /** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks it receives. */
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, type MessagePort } from 'node:worker_threads';
 import {
   ASKED,
   type Booted,
@@ -28,7 +28,7 @@ let executor: Executor | undefined;
 export default async function receive(message: ToThread): Promise<Booted<Manifest> | OutcomeBatch | null> {
   switch (message.kind) {
     case 'boot':
-      return await boot(workerData as ThreadConfig).catch((error: unknown) => bootFailed(error));
+      return await boot(message.config, message.reports).catch((error: unknown) => bootFailed(error));
     case 'chunk':
       if (!executor) throw new Error('a chunk came before boot');
       return await executor.run(decodeChunk(message.items));
@@ -41,9 +41,8 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
   }
 }
 
-async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
-  if (isMainThread || !parentPort) throw new Error('the thread entry runs in worker threads only');
-  const port = parentPort;
+async function boot(config: ThreadConfig, port: MessagePort): Promise<Booted<Manifest>> {
+  if (isMainThread) throw new Error('the thread entry runs in worker threads only');
   const send = (message: FromThread) => port.postMessage(message);
   const loaded = await loadTasks(config.tasks, undefined, { fallback: config.fallback });
   const reports = {

@@ -7,22 +7,27 @@
  *
  * `atomics: 'disabled'`, because piscina's default blocks the thread's event loop between chunks. That stops timers, sockets
  * and clients which tasks keep open.
+ *
+ * Owns the border to user code. Tasks may post whatever they like to `parentPort`, and close it: nobody reads it once
+ * the thread has started. They may throw whatever they like, also `null`, which makes piscina resolve what the thread
+ * should have replied. So nothing that comes from there is used before its shape was checked.
  */
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import {
   ASKED,
-  type Booted,
   type FromThread,
   HEARD,
   type OutcomeBatch,
   type ThreadConfig,
   type ToThread,
 } from '../../channel/protocol.js';
+import { isBooted, isFromThread, isOutcomeBatch } from '../../channel/untrusted.js';
 import { assertNever } from '../../core/assert.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
-import type { Manifest } from '../../tasks/manifest.js';
 import { decodeError } from '../../wire/codec.js';
+import { describe } from '../../wire/error-codec.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
@@ -42,9 +47,8 @@ export async function startPiscinaThread(
   maxMemoryMb: number | null = null,
 ): Promise<Thread> {
   const attention = new Int32Array(config.attention);
-  const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
+  const pool = new Piscina<ToThread, unknown>({
     filename: ENTRY,
-    workerData: config,
     minThreads: 0, // so that piscina starts no other one when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
@@ -54,21 +58,31 @@ export async function startPiscinaThread(
     recordTiming: false,
     ...(maxMemoryMb !== null && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
   });
-  pool.on('message', (message: FromThread) => receive(message, events));
-  let death: Error | undefined;
-  pool.on('error', (error: Error) => {
-    death = error;
-  });
+  pool.on('error', () => {}); // the thread's own event says it too
 
-  const booting = pool.run({ kind: 'boot' });
-  const [worker] = pool.threads;
-  let ranOutOfMemory = false;
-  worker!.once('error', (error: NodeJS.ErrnoException) => {
-    ranOutOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+  const { port1: reports, port2 } = new MessageChannel();
+  const take = (message: unknown) => {
+    if (isFromThread(message)) return receive(message, events);
+    endBroken(); // an outcome may be lost, and its execution would run for ever
+  };
+  reports.on('message', take);
+  reports.unref();
+  const booting = pool.run({ kind: 'boot', config, reports: port2 }, { transferList: [port2] });
+  const [thread] = pool.threads;
+  const worker = thread!;
+  let death: { readonly error: unknown } | undefined; // whatever was thrown, also null
+  const endBroken = () => {
+    death ??= { error: new Error('the thread sent what no thread sends') };
+    void worker.terminate();
+  };
+  worker.once('error', (error: unknown) => {
+    death = { error };
   });
   const exited = new Promise<void>((resolve) => {
-    // Everything the thread had posted was received before 'exit'; setImmediate lets the promises of its chunks settle too.
-    worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
+    worker.once('exit', () => {
+      drain(reports, take);
+      setImmediate(() => void pool.destroy().then(resolve)); // the promises of its chunks settle first
+    });
   });
   let disposing: Promise<unknown> | undefined;
   const terminate = async (graceMs: number) => {
@@ -78,28 +92,36 @@ export async function startPiscinaThread(
       await Promise.race([disposing, pause(graceMs, disposed.signal)]);
       disposed.abort();
     }
-    await worker!.terminate();
+    await worker.terminate();
     await exited;
   };
 
-  const giveUp = () => void worker!.terminate();
+  const giveUp = () => void worker.terminate();
   signal.addEventListener('abort', giveUp, { once: true });
-  const booted = (await booting
-    .catch(async (cause: Error) => {
-      await exited;
-      throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
-        cause,
-      });
+  const booted = await booting
+    .catch((error: unknown) => {
+      death ??= { error };
     })
-    .finally(() => signal.removeEventListener('abort', giveUp))) as Booted<Manifest>;
+    .finally(() => signal.removeEventListener('abort', giveUp));
+  if (!isBooted(booted)) {
+    await terminate(0);
+    const cause = death?.error;
+    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${describe(cause)}`, { cause });
+  }
   if (booted.kind === 'failed') {
     await terminate(0);
     throw decodeError(booted.error);
   }
+  const run = async (items: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch> => {
+    const reply = await pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] });
+    if (isOutcomeBatch(reply)) return reply;
+    endBroken(); // unless it is dead already
+    throw new Error('the thread did not reply with outcomes');
+  };
   return {
     manifest: booted.manifest,
     isEnforceable: true,
-    run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
+    run,
     attend: () => {
       const request = Atomics.add(attention, ASKED, 1) + 1;
       Atomics.notify(attention, ASKED);
@@ -107,9 +129,19 @@ export async function startPiscinaThread(
     },
     hasAttended: (request) => Atomics.load(attention, HEARD) >= request,
     exited,
-    ranOutOfMemory: () => ranOutOfMemory,
+    ranOutOfMemory: () => isOutOfMemory(death?.error),
     terminate,
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+}
+
+/** Reads what was posted before the thread exited, which is more than was received until then. */
+function drain(port: MessagePort, take: (message: unknown) => void): void {
+  for (let left = receiveMessageOnPort(port); left; left = receiveMessageOnPort(port)) take(left.message);
+  port.close();
 }
 
 function receive(message: FromThread, events: ThreadEvents): void {
