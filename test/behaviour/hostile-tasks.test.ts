@@ -48,6 +48,28 @@ describeOnAnyServer('the thread of a task', (url) => {
     },
   );
 
+  test('may die each time after a task returned, and the worker goes on', async () => {
+    const fleet = await openFleet(url());
+    const command = startCommand([
+      ...['--url', fleet.url, '--docket', fleet.name, '--tasks', HOSTILE, '--logging-format', 'json'],
+      ...['--threads', '1'],
+    ]);
+    onTestFinished(async () => {
+      command.process.kill('SIGTERM');
+      await command.ended;
+    });
+    await command.ready();
+    const deaths = () => command.lines.filter(({ message }) => message.startsWith('a worker thread died')).length;
+    for (let i = 1; i <= 7; i++) {
+      expect(await (await fleet.docket.add('throwsLater', { what: 'error', ms: 30 })).result()).toEqual(
+        expect.any(Number),
+      );
+      await waitFor(() => deaths() === i);
+    }
+    expect(await (await fleet.docket.add('works', { value: 1 })).result()).toBe(1);
+    expect(command.process.exitCode).toBeNull();
+  });
+
   test('dies alone: a worker process goes on, and so does what runs on its other threads', async () => {
     const fleet = await openFleet(url());
     const command = startCommand([

@@ -3,6 +3,7 @@
  * start.
  */
 
+import { hasBegun } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
@@ -12,7 +13,10 @@ import type { Thread } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 
-/** After this many threads in a row that fail to start, or die idle soon after, the next one would meet the same problem. */
+/**
+ * After this many threads in a row that fail to start, or die soon after without having run anything, the next one would
+ * meet the same problem.
+ */
 const FAILED_STARTS = 5;
 const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
@@ -89,7 +93,7 @@ export class ThreadSupervisor {
     void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));
   }
 
-  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
+  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died unused. */
   async #staff(lane: Lane, failures = 0): Promise<void> {
     const { dispatcher } = this.#options;
     const thread = await this.#options.start(lane, this.#stopping.signal);
@@ -102,12 +106,22 @@ export class ThreadSupervisor {
       this.#threads.delete(thread);
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
-      const wasRunning = dispatcher.detach(lane);
+      const hasRun = this.#hasRun(lane, thread);
+      dispatcher.detach(lane);
       if (this.#stopping.signal.aborted) return;
       this.#logReplacement(lane, thread, wasEnded);
-      const hasFailed = !this.#retired.has(thread) && !wasRunning && monotonicMs() - startedMs < SOON_MS;
+      const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < SOON_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
+  }
+
+  /**
+   * Whether anything has begun on the thread. A task may leave a timer that throws after it returned: then the thread
+   * dies idle soon after its start, and its start has not failed.
+   */
+  #hasRun(lane: Lane, thread: Thread): boolean {
+    const { slots } = this.#options.dispatcher;
+    return thread.hasRun?.() === true || [...lane.shipments].some(({ row }) => hasBegun(slots.state(row)));
   }
 
   #logReplacement({ index, tasksPerThread }: Lane, thread: Thread, wasEnded: boolean): void {

@@ -61,8 +61,12 @@ export async function startPiscinaThread(
   pool.on('error', () => {}); // the thread's own event says it too
 
   const { port1: reports, port2 } = new MessageChannel();
+  let hasRun = false;
   const take = (message: unknown) => {
-    if (isFromThread(message)) return receive(message, events);
+    if (isFromThread(message)) {
+      hasRun ||= message.kind === 'outcomes';
+      return receive(message, events);
+    }
     endBroken(); // an outcome may be lost, and its execution would run for ever
   };
   reports.on('message', take);
@@ -114,7 +118,10 @@ export async function startPiscinaThread(
   }
   const run = async (items: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch> => {
     const reply = await pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] });
-    if (isOutcomeBatch(reply)) return reply;
+    if (isOutcomeBatch(reply)) {
+      hasRun ||= sizeOf(reply) > 0;
+      return reply;
+    }
     endBroken(); // unless it is dead already
     throw new Error('the thread did not reply with outcomes');
   };
@@ -129,9 +136,15 @@ export async function startPiscinaThread(
     },
     hasAttended: (request) => Atomics.load(attention, HEARD) >= request,
     exited,
+    hasRun: () => hasRun,
     ranOutOfMemory: () => isOutOfMemory(death?.error),
     terminate,
   };
+}
+
+/** Returns the number of outcomes; 0 when all of a chunk was revoked. */
+function sizeOf({ completed, withResult, others }: OutcomeBatch): number {
+  return completed.length + withResult.length + others.length;
 }
 
 function isOutOfMemory(error: unknown): boolean {

@@ -16,6 +16,8 @@ export interface Thread {
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */
   hasAttended(request: number): boolean;
+  /** Whether it has sent an outcome: then its start has not failed, whatever ends it later. */
+  hasRun?(): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
   /** Whether it was ended because it needed more memory than it may have. */
