@@ -33,7 +33,7 @@ import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
 import { ProgressWriter } from './settle/progress-writer.js';
 import { Settler } from './settle/settler.js';
-import type { Thread } from './threads/thread.js';
+import type { Thread, ThreadDeath } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
 /** How long a suspect waits while another one runs here. */
@@ -200,7 +200,7 @@ export class Pipeline implements Criteria, StartCriteria {
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => this.settler.settle(delivery, outcome),
-      onThreadLost: (delivery, wasAlone) => this.#settleThreadLost(delivery, wasAlone),
+      onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
@@ -231,8 +231,8 @@ export class Pipeline implements Criteria, StartCriteria {
     this.settler.requeue(delivery, { delayMs: OVER_BUDGET_DELAY_MS, isAdmitted: false });
   }
 
-  #settleThreadLost(delivery: Delivery, wasAlone: boolean): void {
-    if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone);
+  #settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void {
+    if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it goes back uncharged');
     this.settler.requeue(delivery);

@@ -3,13 +3,14 @@
  * start.
  */
 
-import { hasBegun } from '../../channel/slots.js';
+import { hasBegun, SlotState } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Manifest } from '../../tasks/manifest.js';
-import type { Thread } from '../threads/thread.js';
+import { type Delivery, keyOf } from '../delivery.js';
+import type { Thread, ThreadDeath } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 
@@ -22,6 +23,8 @@ const SOON_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
 /** Time for an idle thread to dispose what its executions share, even when others took all the time that was left. */
 const LEAST_DISPOSAL_MS = 500;
+/** Maximum number of executions that the line about a dead thread names. */
+const LOGGED_RUNS = 20;
 
 export interface ThreadSupervisorOptions {
   readonly dispatcher: Dispatcher;
@@ -107,9 +110,12 @@ export class ThreadSupervisor {
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const hasRun = this.#hasRun(lane, thread);
-      dispatcher.detach(lane);
+      const running = this.#runningOn(lane);
+      const death = thread.death?.() ?? null;
+      dispatcher.detach(lane, death);
       if (this.#stopping.signal.aborted) return;
-      this.#logReplacement(lane, thread, wasEnded);
+      if (death && !wasEnded) this.#logDeath(lane, death, running);
+      else this.#logReplacement(lane, thread, wasEnded);
       const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < SOON_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
@@ -129,7 +135,24 @@ export class ThreadSupervisor {
     const fields = { lane: index };
     if (this.#retired.has(thread)) {
       logger.info(fields, `a worker thread has run ${tasksPerThread} executions and is replaced`);
-    } else logger.warn(fields, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
+    } else logger.warn(fields, `a worker thread ${wasEnded ? 'was ended' : 'died'} and is replaced`);
+  }
+
+  /**
+   * Logs what ended a thread and what ran there: one of these did it, or a timer that an earlier execution left behind.
+   */
+  #logDeath({ index }: Lane, { line, error }: ThreadDeath, running: readonly Delivery[]): void {
+    const named = running.map((delivery) => ({ task: delivery.envelope.task, key: keyOf(delivery) }));
+    const suspects = named.length === 1 ? named[0] : { running: named.slice(0, LOGGED_RUNS) };
+    const fields = { lane: index, ...suspects, ...(error.stack && { stack: error.stack }) };
+    this.#options.logger.error(fields, `a worker thread died and is replaced: ${line}`);
+  }
+
+  /** Returns what had started on the lane and had not ended. */
+  #runningOn(lane: Lane): Delivery[] {
+    const { slots } = this.#options.dispatcher;
+    const running = [...lane.shipments].filter(({ row }) => slots.state(row) === SlotState.started);
+    return running.map(({ delivery }) => delivery);
   }
 
   async #replace(lane: Lane, failuresBefore: number): Promise<void> {
@@ -150,9 +173,4 @@ export class ThreadSupervisor {
       }
     }
   }
-}
-
-function endOf(thread: Thread, wasEnded: boolean): string {
-  if (wasEnded) return 'was ended';
-  return thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
 }

@@ -16,6 +16,7 @@ import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import type { ThreadDeath } from '../threads/thread.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
   ended,
@@ -157,17 +158,17 @@ export class Settler {
    * Gives an execution whose thread was lost to whoever reads next. If it ran alone it is charged for that, and poisoned
    * once it was charged `maxDeliveries` times.
    */
-  redeliver(delivery: Delivery, wasAlone: boolean): void {
+  redeliver(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null = null): void {
     const charge = wasAlone ? 1 : 0;
     const charges = delivery.charges + charge;
-    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges);
+    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges, death);
     this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
     this.#write(delivery, redelivered(delivery, charge));
   }
 
-  /** Fails an execution that has ended its thread or process too often. */
-  poison(delivery: Delivery, charges = delivery.charges): void {
-    const error = new PoisonedError(keyOf(delivery), charges);
+  /** Fails an execution that has ended its thread or process too often; `death` is what ended the last one, if known. */
+  poison(delivery: Delivery, charges = delivery.charges, death: ThreadDeath | null = null): void {
+    const error = new PoisonedError(keyOf(delivery), charges, death);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
     this.#log('error', delivery, error.message);

@@ -12,7 +12,7 @@
  * the thread has started. They may throw whatever they like, also `null`, which makes piscina resolve what the thread
  * should have replied. So nothing that comes from there is used before its shape was checked.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import {
   ASKED,
@@ -26,9 +26,10 @@ import { isBooted, isFromThread, isOutcomeBatch } from '../../channel/untrusted.
 import { assertNever } from '../../core/assert.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
+import type { Manifest } from '../../tasks/manifest.js';
 import { decodeError } from '../../wire/codec.js';
-import { describe } from '../../wire/error-codec.js';
-import type { Thread, ThreadEvents } from './thread.js';
+import { describe, isError } from '../../wire/error-codec.js';
+import type { Thread, ThreadDeath, ThreadEvents } from './thread.js';
 
 const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
 
@@ -46,7 +47,135 @@ export async function startPiscinaThread(
   signal: AbortSignal,
   maxMemoryMb: number | null = null,
 ): Promise<Thread> {
-  const attention = new Int32Array(config.attention);
+  const thread = new PiscinaThread(config, events, maxMemoryMb);
+  const giveUp = () => void thread.terminate(0);
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    await thread.boot();
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+  return thread;
+}
+
+class PiscinaThread implements Thread {
+  readonly isEnforceable = true;
+  readonly exited: Promise<void>;
+  manifest: Manifest = { tasks: [], fallback: null };
+  readonly #pool: Piscina<ToThread, unknown>;
+  readonly #worker: Worker;
+  readonly #reports: MessagePort;
+  readonly #booting: Promise<unknown>;
+  readonly #attention: Int32Array;
+  readonly #events: ThreadEvents;
+  readonly #maxMemoryMb: number | null;
+  #disposing: Promise<unknown> | undefined;
+  #isEnding = false;
+  #hasRun = false;
+  #death: ThreadDeath | null = null;
+
+  constructor(config: ThreadConfig, events: ThreadEvents, maxMemoryMb: number | null) {
+    this.#events = events;
+    this.#attention = new Int32Array(config.attention);
+    this.#maxMemoryMb = maxMemoryMb;
+    this.#pool = openPool(maxMemoryMb);
+    const { port1, port2 } = new MessageChannel();
+    this.#reports = port1;
+    port1.on('message', (message) => this.#receive(message));
+    port1.unref();
+    this.#booting = this.#pool.run({ kind: 'boot', config, reports: port2 }, { transferList: [port2] });
+    this.#booting.catch(() => {}); // boot() deals with it
+    this.#worker = this.#pool.threads[0]!;
+    this.#worker.once('error', (error: unknown) => this.#die(error));
+    this.exited = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => this.#exit(code, resolve));
+    });
+  }
+
+  /** Waits until the thread has loaded the tasks. */
+  async boot(): Promise<void> {
+    const reply = await this.#booting.catch(() => null); // it has died, and why is known otherwise
+    const booted = isBooted(reply) ? reply : null;
+    if (booted?.kind === 'ready') {
+      this.manifest = booted.manifest;
+      return;
+    }
+    await this.terminate(0);
+    if (booted) throw decodeError(booted.error);
+    const { line, error } = this.#death ?? { line: 'it was ended', error: undefined };
+    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${line}`, { cause: error });
+  }
+
+  async run(items: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch> {
+    const reply = await this.#pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] });
+    if (isOutcomeBatch(reply)) {
+      this.#hasRun ||= sizeOf(reply) > 0;
+      return reply;
+    }
+    this.#endBroken();
+    throw new Error('the thread did not reply with outcomes');
+  }
+
+  attend(): number {
+    const request = Atomics.add(this.#attention, ASKED, 1) + 1;
+    Atomics.notify(this.#attention, ASKED);
+    return request;
+  }
+
+  hasAttended(request: number): boolean {
+    return Atomics.load(this.#attention, HEARD) >= request;
+  }
+
+  hasRun(): boolean {
+    return this.#hasRun;
+  }
+
+  death(): ThreadDeath | null {
+    return this.#death;
+  }
+
+  async terminate(graceMs: number): Promise<void> {
+    this.#isEnding = true;
+    if (graceMs > 0) {
+      const disposed = new AbortController();
+      this.#disposing ??= this.#pool.run({ kind: 'dispose' }).catch(() => undefined); // it has died
+      await Promise.race([this.#disposing, pause(graceMs, disposed.signal)]);
+      disposed.abort();
+    }
+    await this.#worker.terminate();
+    await this.exited;
+  }
+
+  #receive(message: unknown): void {
+    if (!isFromThread(message)) return this.#endBroken();
+    this.#hasRun ||= message.kind === 'outcomes';
+    receive(message, this.#events);
+  }
+
+  /** Ends a thread that has sent something else than it must: an outcome may be lost, and its execution run for ever. */
+  #endBroken(): void {
+    this.#death ??= deathOf('sent what no thread sends');
+    void this.#worker.terminate(); // unless it is dead already
+  }
+
+  /** @param error - whatever was thrown, also `null` */
+  #die(error: unknown): void {
+    if (isOutOfMemory(error)) {
+      const limitMb = this.#maxMemoryMb ?? Math.round(this.#worker.resourceLimits?.maxOldGenerationSizeMb ?? 0);
+      const limit = limitMb > 0 ? ` (limit ${limitMb} MB)` : '';
+      this.#death = deathOf(`ran out of memory${limit}`, error);
+    } else if (isError(error)) this.#death = { line: firstLineOf(error), error };
+    else this.#death = deathOf(`threw ${firstLineOf(error)}`);
+  }
+
+  #exit(code: number, gone: () => void): void {
+    if (!this.#isEnding) this.#death ??= deathOf(`exited with code ${code}`);
+    drain(this.#reports, (message) => this.#receive(message));
+    setImmediate(() => void this.#pool.destroy().then(gone)); // the promises of its chunks settle first
+  }
+}
+
+function openPool(maxMemoryMb: number | null): Piscina<ToThread, unknown> {
   const pool = new Piscina<ToThread, unknown>({
     filename: ENTRY,
     minThreads: 0, // so that piscina starts no other one when this one dies
@@ -59,87 +188,18 @@ export async function startPiscinaThread(
     ...(maxMemoryMb !== null && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
   });
   pool.on('error', () => {}); // the thread's own event says it too
+  return pool;
+}
 
-  const { port1: reports, port2 } = new MessageChannel();
-  let hasRun = false;
-  const take = (message: unknown) => {
-    if (isFromThread(message)) {
-      hasRun ||= message.kind === 'outcomes';
-      return receive(message, events);
-    }
-    endBroken(); // an outcome may be lost, and its execution would run for ever
-  };
-  reports.on('message', take);
-  reports.unref();
-  const booting = pool.run({ kind: 'boot', config, reports: port2 }, { transferList: [port2] });
-  const [thread] = pool.threads;
-  const worker = thread!;
-  let death: { readonly error: unknown } | undefined; // whatever was thrown, also null
-  const endBroken = () => {
-    death ??= { error: new Error('the thread sent what no thread sends') };
-    void worker.terminate();
-  };
-  worker.once('error', (error: unknown) => {
-    death = { error };
-  });
-  const exited = new Promise<void>((resolve) => {
-    worker.once('exit', () => {
-      drain(reports, take);
-      setImmediate(() => void pool.destroy().then(resolve)); // the promises of its chunks settle first
-    });
-  });
-  let disposing: Promise<unknown> | undefined;
-  const terminate = async (graceMs: number) => {
-    if (graceMs > 0) {
-      const disposed = new AbortController();
-      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // it has died
-      await Promise.race([disposing, pause(graceMs, disposed.signal)]);
-      disposed.abort();
-    }
-    await worker.terminate();
-    await exited;
-  };
+/** A death that no thrown error explains. It has no stack, which would show where the coordinator noticed it. */
+function deathOf(line: string, cause?: unknown): ThreadDeath {
+  const error = new Error(line, { cause });
+  error.stack = '';
+  return { line, error };
+}
 
-  const giveUp = () => void worker.terminate();
-  signal.addEventListener('abort', giveUp, { once: true });
-  const booted = await booting
-    .catch((error: unknown) => {
-      death ??= { error };
-    })
-    .finally(() => signal.removeEventListener('abort', giveUp));
-  if (!isBooted(booted)) {
-    await terminate(0);
-    const cause = death?.error;
-    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${describe(cause)}`, { cause });
-  }
-  if (booted.kind === 'failed') {
-    await terminate(0);
-    throw decodeError(booted.error);
-  }
-  const run = async (items: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch> => {
-    const reply = await pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] });
-    if (isOutcomeBatch(reply)) {
-      hasRun ||= sizeOf(reply) > 0;
-      return reply;
-    }
-    endBroken(); // unless it is dead already
-    throw new Error('the thread did not reply with outcomes');
-  };
-  return {
-    manifest: booted.manifest,
-    isEnforceable: true,
-    run,
-    attend: () => {
-      const request = Atomics.add(attention, ASKED, 1) + 1;
-      Atomics.notify(attention, ASKED);
-      return request;
-    },
-    hasAttended: (request) => Atomics.load(attention, HEARD) >= request,
-    exited,
-    hasRun: () => hasRun,
-    ranOutOfMemory: () => isOutOfMemory(death?.error),
-    terminate,
-  };
+function firstLineOf(thrown: unknown): string {
+  return describe(thrown).split('\n', 1)[0]!;
 }
 
 /** Returns the number of outcomes; 0 when all of a chunk was revoked. */
@@ -148,7 +208,7 @@ function sizeOf({ completed, withResult, others }: OutcomeBatch): number {
 }
 
 function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+  return isError(error) && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
 }
 
 /** Reads what was posted before the thread exited, which is more than was received until then. */

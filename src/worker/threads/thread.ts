@@ -20,13 +20,21 @@ export interface Thread {
   hasRun?(): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
-  /** Whether it was ended because it needed more memory than it may have. */
-  ranOutOfMemory?(): boolean;
+  /** What ended it; `null` while it lives, and when the coordinator has ended it. */
+  death?(): ThreadDeath | null;
   /**
    * Ends it, whatever it runs; resolves when it is gone. First it disposes what its executions share, if it can do so within
    * `graceMs`; with 0 it does not try.
    */
   terminate(graceMs: number): Promise<void>;
+}
+
+/** What ended a thread that the coordinator did not end. */
+export interface ThreadDeath {
+  /** One line, such as `Error: left over`, `ran out of memory (limit 128 MB)` or `exited with code 3`. */
+  readonly line: string;
+  /** The error that nobody caught, or one that stands for what happened. Only the former has a stack. */
+  readonly error: Error;
 }
 
 /** What a thread reports beside the outcomes that end a chunk. */
