@@ -15,6 +15,7 @@ import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
 import { Envelope } from '../wire/envelope.js';
 import { Attempt } from './attempt.js';
+import { runInCleanContext } from './clean-context.js';
 import { type AttemptServices, runAttempt } from './run-attempt.js';
 import type { ThreadScope } from './scope.js';
 import { SharedInstances } from './shared-instances.js';
@@ -118,7 +119,7 @@ export class Executor {
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
     this.#running.add(attempt);
-    runAttempt(attempt, this.#services).then((outcome) => {
+    runInCleanContext(() => runAttempt(attempt, this.#services)).then((outcome) => {
       this.#running.delete(attempt);
       this.#end(item, chunk, outcome, attempt.endProgress());
       this.#pump();
