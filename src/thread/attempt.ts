@@ -42,6 +42,7 @@ export class Attempt {
   #execution: RunningExecution | undefined;
   #nextRun: NextRunRequest | undefined;
   #progress: AttemptProgress | undefined;
+  #hasEnded = false;
 
   constructor(item: ChunkItem, envelope: Envelope, task: TaskDefinition, scope: ThreadScope, startedMs: number) {
     this.item = item;
@@ -70,12 +71,21 @@ export class Attempt {
 
   get progress(): AttemptProgress {
     const isStored = this.item.record !== null && this.envelope.ttlMs > 0;
-    this.#progress ??= new AttemptProgress(this.scope, this.item, isStored);
+    if (!this.#progress) {
+      this.#progress = new AttemptProgress(this.scope, this.item, isStored);
+      if (this.#hasEnded) this.#progress.end(); // first used by what the body left behind: its row is another's now
+    }
     return this.#progress;
   }
 
-  /** Ends the progress, because the attempt is over. Returns its last message; `undefined` when it set none. */
-  endProgress(): string | null | undefined {
+  /** Whether it is over. What its body left behind may still use its context. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** It is over: its progress writes nothing any more. Returns the last message; `undefined` when there is none. */
+  end(): string | null | undefined {
+    this.#hasEnded = true;
     return this.#progress?.end();
   }
 

@@ -121,7 +121,7 @@ export class Executor {
     this.#running.add(attempt);
     runInCleanContext(() => runAttempt(attempt, this.#services)).then((outcome) => {
       this.#running.delete(attempt);
-      this.#end(item, chunk, outcome, attempt.endProgress());
+      this.#end(item, chunk, outcome, attempt.end());
       this.#pump();
     });
   }

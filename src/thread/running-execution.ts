@@ -1,6 +1,9 @@
 /**
  * `ctx.execution`: the handle of the execution that runs here. It starts with what the attempt knows; the docket has
  * the rest.
+ *
+ * Owns the rule that it changes nothing after the attempt has ended, because the key may be another execution's then,
+ * such as the next run's.
  */
 
 import type { ChunkItem } from '../channel/protocol.js';
@@ -13,6 +16,7 @@ import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
 import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
+import { AttemptEndedError } from './attempt-ended.js';
 import type { ThreadScope } from './scope.js';
 
 /** What the handle needs of the attempt that runs. */
@@ -23,6 +27,7 @@ export interface RunningAttempt {
   readonly scope: ThreadScope;
   /** On the monotonic clock. */
   readonly startedMs: number;
+  readonly hasEnded: boolean;
 }
 
 export class RunningExecution implements Execution<unknown> {
@@ -79,7 +84,10 @@ export class RunningExecution implements Execution<unknown> {
   /** The progress as others see it. A report of the body arrives here with the first `sync()` after it was written. */
   get progress(): ExecutionProgress {
     const read = () => this.#read?.progress;
-    const stored = () => this.#readOrThrow();
+    const stored = () => {
+      this.#refuseWhenEnded('ctx.execution.progress');
+      return this.#readOrThrow();
+    };
     return {
       get current() {
         return read()?.current ?? 0;
@@ -113,7 +121,12 @@ export class RunningExecution implements Execution<unknown> {
   }
 
   async cancel(): Promise<void> {
+    this.#refuseWhenEnded('ctx.execution.cancel()');
     await this.#attempt.scope.docket().cancel(this.key);
+  }
+
+  #refuseWhenEnded(use: string): void {
+    if (this.#attempt.hasEnded) throw new AttemptEndedError(this.key, use);
   }
 
   get #keepsState(): boolean {
