@@ -26,6 +26,7 @@ export type {
   RetryControl,
   TaskContext,
   TaskDocket,
+  TaskLogger,
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';

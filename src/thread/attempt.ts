@@ -6,7 +6,7 @@
 import type { ChunkItem } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { Logger } from '../tasks/context.js';
+import type { TaskLogger } from '../tasks/context.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { Envelope } from '../wire/envelope.js';
@@ -38,7 +38,7 @@ export class Attempt {
   /** The error it ended with; `undefined` while it runs, and when there was none. */
   failure: { readonly error: unknown } | undefined;
   #aborting: AbortController | undefined;
-  #logger: Logger | undefined;
+  #logger: TaskLogger | undefined;
   #execution: RunningExecution | undefined;
   #nextRun: NextRunRequest | undefined;
   #progress: AttemptProgress | undefined;
@@ -58,7 +58,7 @@ export class Attempt {
     return this.item.record ?? this.envelope.id ?? '';
   }
 
-  get logger(): Logger {
+  get logger(): TaskLogger {
     const { task, attempt } = this.envelope;
     this.#logger ??= this.scope.logger({ task, key: this.key, attempt });
     return this.#logger;

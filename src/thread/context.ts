@@ -3,11 +3,11 @@
 import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { toMs } from '../core/duration.js';
 import type {
-  Logger,
   PerpetualControl,
   RetryControl,
   TaskContext,
   TaskDocket,
+  TaskLogger,
   TimeoutControl,
 } from '../tasks/context.js';
 import type { Execution } from '../tasks/execution.js';
@@ -47,7 +47,7 @@ export class AttemptContext implements TaskContext, RetryControl {
   get docket(): TaskDocket {
     return this.#attempt.scope.docket();
   }
-  get logger(): Logger {
+  get logger(): TaskLogger {
     return this.#attempt.logger;
   }
   get execution(): Execution<unknown> {

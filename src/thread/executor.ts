@@ -10,7 +10,7 @@ import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } fro
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
 import { Queue } from '../core/queue.js';
-import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
+import type { TaskDocket, TaskLogger, ThreadContext } from '../tasks/context.js';
 import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
 import { Envelope } from '../wire/envelope.js';
@@ -160,14 +160,14 @@ export class Executor {
 class SharedContext implements ThreadContext {
   readonly worker: ThreadContext['worker'];
   readonly #scope: ThreadScope;
-  #logger: Logger | undefined;
+  #logger: TaskLogger | undefined;
 
   constructor(scope: ThreadScope) {
     this.#scope = scope;
     this.worker = scope.worker;
   }
 
-  get logger(): Logger {
+  get logger(): TaskLogger {
     this.#logger ??= this.#scope.logger({});
     return this.#logger;
   }
