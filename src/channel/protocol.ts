@@ -80,8 +80,16 @@ export type Booted<Manifest> =
   | { readonly kind: 'ready'; readonly manifest: Manifest }
   | { readonly kind: 'failed'; readonly error: Uint8Array };
 
-/** How an attempt ended, as the thread decided it. */
-export type Outcome =
+/** What became of a shipment: how its attempt ended, as the thread decided it, or that there was none. */
+export type Outcome = AttemptOutcome | UnknownTask;
+
+/** The thread has no such task, although the worker does: it was started later, from modules that have changed. */
+export interface UnknownTask {
+  readonly kind: 'unknown-task';
+}
+
+/** How an attempt ended. */
+export type AttemptOutcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRunOverride }
   | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRunOverride }
   | {

@@ -95,6 +95,7 @@ function isOutcome(outcome: unknown): outcome is Outcome {
       return isDue(outcome.due) && typeof outcome.line === 'string';
     case 'cancelled':
     case 'interrupted':
+    case 'unknown-task':
       return true;
     default:
       return false;

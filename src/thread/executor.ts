@@ -114,7 +114,7 @@ export class Executor {
     const envelope = new Envelope(item.message);
     const known = this.#options.loaded.tasks.get(envelope.task) ?? this.#options.loaded.fallback;
     if (!known) {
-      this.#end(item, chunk, { kind: 'interrupted' }, undefined);
+      this.#end(item, chunk, { kind: 'unknown-task' }, undefined);
       return;
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);

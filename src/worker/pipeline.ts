@@ -88,7 +88,7 @@ export class Pipeline implements Criteria, StartCriteria {
     });
     this.rerouter = new Rerouter({
       ...context,
-      reroute: (delivery, delayMs) => this.settler.reroute(delivery, delayMs),
+      reroute: (delivery, delayMs, isAdmitted) => this.settler.reroute(delivery, delayMs, isAdmitted),
     });
     this.cancelListener = new CancelListener({
       ...context,
@@ -199,7 +199,10 @@ export class Pipeline implements Criteria, StartCriteria {
   /** Dispatched: settles what comes back from the dispatcher, or requeues it. */
   #dispatcherEvents(): DispatcherEvents {
     return {
-      onOutcome: (delivery, outcome) => this.settler.settle(delivery, outcome),
+      onOutcome: (delivery, outcome) => {
+        if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
+        else this.settler.settle(delivery, outcome);
+      },
       onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
       onSuspectMustWait: (delivery) => {
@@ -223,6 +226,12 @@ export class Pipeline implements Criteria, StartCriteria {
       this.attemptBudget.refund(delivery);
       this.settler.requeue(delivery);
     }
+  }
+
+  /** Its thread was started after a deploy in place and has no such task any more. At once it would only come back. */
+  #rerouteRefused(delivery: Delivery): void {
+    this.attemptBudget.refund(delivery);
+    void this.rerouter.add(delivery, true);
   }
 
   #requeueOverBudget(delivery: Delivery): void {

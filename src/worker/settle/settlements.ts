@@ -81,9 +81,10 @@ export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }:
   };
 }
 
-/** It waits for a worker that can run it. It was not claimed, so its limits are still before it. */
-export function rerouted(delivery: Delivery, delayMs: number): Settlement {
-  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
+/** It waits for a worker that can run it. Unless it was claimed, `isAdmitted`, its limits are still before it. */
+export function rerouted(delivery: Delivery, delayMs: number, isAdmitted = false): Settlement {
+  const admissionStage = isAdmitted ? 'attempt-admitted' : null;
+  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage };
 }
 
 /** Its thread was lost; `charge` is 1 when the execution is to blame. */

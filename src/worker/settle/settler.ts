@@ -4,7 +4,7 @@
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
  * also the counts and log lines of what becomes of executions.
  */
-import type { Outcome } from '../../channel/protocol.js';
+import type { AttemptOutcome } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { PoisonedError } from '../../core/errors.js';
 import type { Count } from '../../observe/task-counters.js';
@@ -79,7 +79,7 @@ export class Settler {
   }
 
   /** Settles an execution by the outcome of its attempt. */
-  settle(delivery: Delivery, outcome: Outcome): void {
+  settle(delivery: Delivery, outcome: AttemptOutcome): void {
     switch (outcome.kind) {
       case 'completed':
         this.#count(delivery, 'succeeded');
@@ -150,8 +150,8 @@ export class Settler {
   }
 
   /** Gives an execution that nobody here can run back to Redis; it waits for a worker that can. */
-  reroute(delivery: Delivery, delayMs: number): void {
-    this.#write(delivery, rerouted(delivery, delayMs));
+  reroute(delivery: Delivery, delayMs: number, isAdmitted = false): void {
+    this.#write(delivery, rerouted(delivery, delayMs, isAdmitted));
   }
 
   /**

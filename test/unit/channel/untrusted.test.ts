@@ -14,6 +14,7 @@ const OUTCOMES: Outcome[] = [
   { kind: 'retry', due: { atMs: 1_790_000_000_000 }, line: 'Error: no' },
   { kind: 'cancelled' },
   { kind: 'interrupted' },
+  { kind: 'unknown-task' },
 ];
 
 test('whatever a thread of the runtime sends is accepted', () => {
