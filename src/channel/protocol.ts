@@ -69,7 +69,13 @@ export interface ChunkItem {
 /** Messages from the coordinator to a thread. */
 export type ToThread =
   /** Load the tasks. What comes up beside the replies is posted to `reports`. */
-  | { readonly kind: 'boot'; readonly config: ThreadConfig; readonly reports: MessagePort }
+  | {
+      readonly kind: 'boot';
+      readonly config: ThreadConfig;
+      readonly reports: MessagePort;
+      /** The memory of the log window. */
+      readonly logWindow: SharedArrayBuffer;
+    }
   /** Run the items that a `ChunkWriter` wrote. */
   | { readonly kind: 'chunk'; readonly items: Uint8Array }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
@@ -141,7 +147,8 @@ export type PlacementCounts = readonly (readonly [what: CountedPlacement, task: 
 export type FromThread =
   | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
-  | { readonly kind: 'log'; readonly line: LogLine }
+  /** `units` is the room that it takes in the log window. */
+  | { readonly kind: 'log'; readonly line: LogLine; readonly units: number }
   | { readonly kind: 'placements'; readonly placements: PlacementCounts };
 
 const packer = new Packr({ useRecords: false });

@@ -34,7 +34,7 @@ export function isFromThread(message: unknown): message is FromThread {
     case 'progress':
       return isProgressMessage(message.message);
     case 'log':
-      return isLogLine(message.line);
+      return isLogLine(message.line) && isCount(message.units);
     case 'placements':
       return isListOf(message.placements, isPlacementCount);
     default:

@@ -14,6 +14,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { LogWindow } from '../../channel/log-window.js';
 import {
   ASKED,
   type FromThread,
@@ -69,6 +70,9 @@ class PiscinaThread implements Thread {
   readonly #attention: Int32Array;
   readonly #events: ThreadEvents;
   readonly #maxMemoryMb: number | null;
+  readonly #logWindow = new LogWindow();
+  /** Units of the log window that were written in this turn of the event loop. */
+  #unitsWritten = 0;
   #disposing: Promise<unknown> | undefined;
   #isEnding = false;
   #hasRun = false;
@@ -83,7 +87,8 @@ class PiscinaThread implements Thread {
     this.#reports = port1;
     port1.on('message', (message) => this.#receive(message));
     port1.unref();
-    this.#booting = this.#pool.run({ kind: 'boot', config, reports: port2 }, { transferList: [port2] });
+    const boot = { kind: 'boot', config, reports: port2, logWindow: this.#logWindow.buffer } as const;
+    this.#booting = this.#pool.run(boot, { transferList: [port2] });
     this.#booting.catch(() => {}); // boot() deals with it
     this.#worker = this.#pool.threads[0]!;
     this.#worker.once('error', (error: unknown) => this.#die(error));
@@ -150,6 +155,18 @@ class PiscinaThread implements Thread {
     if (!isFromThread(message)) return this.#endBroken();
     this.#hasRun ||= message.kind === 'outcomes';
     receive(message, this.#events);
+    if (message.kind === 'log') this.#makeRoom(message.units);
+  }
+
+  /** Makes room in the log window, once per turn: what the thread logs then waits for the next turn. */
+  #makeRoom(units: number): void {
+    if (this.#unitsWritten === 0) {
+      setImmediate(() => {
+        this.#logWindow.written(this.#unitsWritten);
+        this.#unitsWritten = 0;
+      });
+    }
+    this.#unitsWritten += units;
   }
 
   /** Ends a thread that has sent something else than it must: an outcome may be lost, and its execution run for ever. */

@@ -27,7 +27,7 @@ test('whatever a thread of the runtime sends is accepted', () => {
   const messages = [
     { kind: 'outcomes', batch },
     { kind: 'progress', message: { shipmentId: 4_097, message: 'half of it' } },
-    { kind: 'log', line: { level: 'warn', message: '', fields: {} } },
+    { kind: 'log', line: { level: 'warn', message: '', fields: {} }, units: 1 },
     { kind: 'placements', placements: [['added', 'task', 3]] },
   ];
   expect(messages.map(isFromThread)).toEqual(messages.map(() => true));
@@ -64,8 +64,11 @@ test.each([
 test.each([
   ['nothing', undefined],
   ['a kind that there is not', { kind: 'hello' }],
-  ['a log line of a level that there is not', { kind: 'log', line: { level: 'fatal', message: '', fields: {} } }],
-  ['a log line without fields', { kind: 'log', line: { level: 'info', message: '' } }],
+  [
+    'a log line of a level that there is not',
+    { kind: 'log', line: { level: 'fatal', message: '', fields: {} }, units: 1 },
+  ],
+  ['a log line without fields', { kind: 'log', line: { level: 'info', message: '' }, units: 1 }],
   ['a count of nothing that is counted', { kind: 'placements', placements: [['constructor', 'task', 1]] }],
   ['a count that is no number', { kind: 'placements', placements: [['added', 'task', '1']] }],
 ])('a message with %s is not', (_, message) => {
