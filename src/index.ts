@@ -16,6 +16,7 @@ export type {
   RetryControl,
   TaskContext,
   TaskDocket,
+  TaskLogger,
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';

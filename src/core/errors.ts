@@ -326,7 +326,10 @@ export class ThreadBootError extends DocketError {
   }
 }
 
-/** The thread or process that ran the execution died too often. The execution failed and is not retried. */
+/**
+ * The thread or process that ran the execution died too often. The execution failed and is not retried. Its `cause` is
+ * what ended the last thread, if that is known: the error that nobody caught, or one that says how it ended.
+ */
 export class PoisonedError extends DocketError {
   readonly code = 'DOCKET_POISONED';
   override get name() {
@@ -336,9 +339,15 @@ export class PoisonedError extends DocketError {
     readonly key: string,
     /** Number of deaths that the execution was charged with. */
     readonly charges: number,
+    /** What ended the last one, in one line and as an error. */
+    last: { readonly line: string; readonly error: Error } | null = null,
   ) {
+    const lookFor = last
+      ? `the last one ended with: ${last.line}`
+      : 'look for process.exit(), a crash or a lack of memory in its task';
     super(
-      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: look for process.exit(), a crash or a lack of memory in its task`,
+      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: ${lookFor}`,
+      last ? { cause: last.error } : undefined,
     );
   }
 }

@@ -18,7 +18,7 @@ export interface ThreadContext {
    * Writes to the log of the worker. Lines carry docket, worker and thread, and within a task also task, key and
    * attempt.
    */
-  readonly logger: Logger;
+  readonly logger: TaskLogger;
 }
 
 /** The context of a task's body. */
@@ -170,6 +170,23 @@ export interface TaskDocket {
   /** Lists the live workers that can run a task, which is given itself or by name. */
   taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]>;
 }
+
+/** The logger of a context. It reads the arguments of a call as pino does. A call never throws. */
+export interface TaskLogger {
+  readonly debug: TaskLog;
+  readonly info: TaskLog;
+  readonly warn: TaskLog;
+  readonly error: TaskLog;
+}
+
+/** Writes one line. Values fill the placeholders of the message (`%s`, `%d`), or follow it; fields come before it. */
+export interface TaskLog {
+  (message: string, ...values: LogValue[]): void;
+  /** An error, or whatever was caught, becomes the field `err`. Its message is that of the line if none is given. */
+  (fieldsOrError: unknown, message?: string, ...values: LogValue[]): void;
+}
+
+type LogValue = string | number | bigint | boolean | symbol | null | undefined | Error;
 
 /** A logger with four levels. */
 export interface Logger {

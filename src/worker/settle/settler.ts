@@ -4,7 +4,7 @@
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
  * also the counts and log lines about the ends of executions.
  */
-import type { Outcome } from '../../channel/protocol.js';
+import type { AttemptOutcome } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { PoisonedError } from '../../core/errors.js';
 import type { Count } from '../../observe/task-counters.js';
@@ -16,6 +16,7 @@ import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import type { ThreadDeath } from '../threads/thread.js';
 import { FailureLog } from './failure-log.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
@@ -82,7 +83,7 @@ export class Settler {
   }
 
   /** Settles an execution by the outcome of its attempt. */
-  settle(delivery: Delivery, outcome: Outcome): void {
+  settle(delivery: Delivery, outcome: AttemptOutcome): void {
     switch (outcome.kind) {
       case 'completed':
         this.#count(delivery, 'succeeded');
@@ -153,25 +154,25 @@ export class Settler {
   }
 
   /** Reroutes an execution that this worker cannot run, for a worker that can. */
-  reroute(delivery: Delivery, delayMs: number): void {
-    this.#write(delivery, rerouted(delivery, delayMs));
+  reroute(delivery: Delivery, delayMs: number, isAdmitted = false): void {
+    this.#write(delivery, rerouted(delivery, delayMs, isAdmitted));
   }
 
   /**
    * Redelivers an execution whose thread was lost. If it ran alone, it is charged for that, and poisoned
    * once it was charged `maxDeliveries` times.
    */
-  redeliver(delivery: Delivery, wasAlone: boolean): void {
+  redeliver(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null = null): void {
     const charge = wasAlone ? 1 : 0;
     const charges = delivery.charges + charge;
-    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges);
+    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges, death);
     this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
     this.#write(delivery, redelivered(delivery, charge));
   }
 
-  /** Fails an execution that has ended its thread or process too often. */
-  poison(delivery: Delivery, charges = delivery.charges): void {
-    const error = new PoisonedError(keyOf(delivery), charges);
+  /** Fails an execution that has ended its thread or process too often; `death` is what ended the last one, if known. */
+  poison(delivery: Delivery, charges = delivery.charges, death: ThreadDeath | null = null): void {
+    const error = new PoisonedError(keyOf(delivery), charges, death);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
     const errorLine = lineOf(error);
