@@ -57,8 +57,9 @@ export async function openConnection(
   const target = parseRedisUrl(url);
   const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.
-  const { Redis } = await import('ioredis');
-  const redis = new Redis({
+  // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
+  const { default: ioredis } = await import('ioredis');
+  const redis = new ioredis.Redis({
     ...(await addressOf(target)),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
