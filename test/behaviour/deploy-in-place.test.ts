@@ -30,8 +30,8 @@ describeOnAnyServer('a thread that no longer has a task', (url) => {
       await waitFor(async () => (await schedule()).length === 2);
       const [member, due] = await schedule();
       expect(Number(due)).toBeGreaterThan(Date.now() + 5_000);
-      const putBack = running.lines.filter(({ message }) => message.includes('is put back for 10 s'));
-      expect(putBack).toHaveLength(1);
+      const rerouted = running.lines.filter(({ message }) => message.includes('is rerouted for 10 s'));
+      expect(rerouted).toHaveLength(1);
 
       delete process.env.TEST_TASKS_ARE_FORGOTTEN;
       await fleet.docket.add('exits');
