@@ -182,6 +182,7 @@ describeOnRedis('a list that follows a docket', (url) => {
       { URL: url() },
     );
     expect(ended).toEqual({ code: 0, signal: null, stdout: 'false\n', stderr: '' });
-    expect(await clientList(await stage.redis())).not.toMatch(/name=docket:subscriber/);
+    const redis = await stage.redis();
+    await expect.poll(() => clientList(redis)).not.toMatch(/name=docket:subscriber/);
   });
 });

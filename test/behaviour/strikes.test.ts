@@ -345,7 +345,7 @@ describeOnRedis('strikes:', (url) => {
     const docket = stage.docket();
     await docket.add(charge);
     const redis = await stage.redis();
-    expect(await subscriptions(redis)).toEqual([]);
+    await expect.poll(() => subscriptions(redis)).toEqual([]);
     await redis.config('RESETSTAT');
     await Promise.all(Array.from({ length: 500 }, () => docket.add(charge)));
     const stats = String(await redis.info('commandstats'));

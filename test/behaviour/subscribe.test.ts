@@ -322,7 +322,7 @@ describeOnRedis('a subscription', (url) => {
     const executions = await Promise.all([docket.add(note), docket.add(note)]);
     for (const execution of executions) {
       for await (const _ of execution.subscribe()) {
-        expect(await subscriptions(redis)).toEqual([1]);
+        await expect.poll(() => subscriptions(redis)).toEqual([1]);
         break;
       }
       await waitFor(async () => (await subscriptions(redis)).length === 0);
@@ -373,8 +373,7 @@ describeOnRedis('a subscription', (url) => {
       const environment = { NAME: stage.name, URL: stage.url };
       const processes = [runModule(code, environment), runModule(code, environment)];
       await waitFor(async () => (await subscriptions(redis)).join() === '100,100');
-      const subscribers = (await clientList(redis)).match(/name=docket:subscriber/g);
-      expect(subscribers?.length).toBe(2);
+      await expect.poll(async () => (await clientList(redis)).match(/name=docket:subscriber/g)).toHaveLength(2);
       const eventChannels = () => redis.pubsub('CHANNELS', `${stage.key('events')}*`);
       expect(await eventChannels()).toHaveLength(100);
       stage.work({ hold }, { concurrency: 100 });

@@ -167,7 +167,7 @@ describeOnRedis('executions with limits', (url) => {
     const all = await ended(fleet, keys.length);
     expect(all).toHaveLength(2 * keys.length);
     expect(Math.max(...Object.values(peaksOf(all)))).toBe(2);
-    expect(await fleet.redis.xlen(fleet.key('work'))).toBeGreaterThan(others / 2);
+    expect(await fleet.redis.xlen(fleet.key('work'))).toBeGreaterThan(0); // some of the others have not even been read
     await fleet.redis.del(fleet.key('work')); // nobody waits for the rest
     fleet.leavesWork();
   });
