@@ -1,23 +1,13 @@
 /** The entry `docket`, for programs that declare and enqueue work. Loads neither the thread pool nor the command line. */
 export { Docket } from './client/docket.js';
 export type { DocketOptions, DurabilityOptions, ErrorClass } from './client/options.js';
-export type {
-  FutureEntry,
-  QuarantineEntry,
-  QueuedEntry,
-  RunningEntry,
-  Snapshot,
-  SnapshotEntry,
-  SnapshotOptions,
-  WaitingEntry,
-  WorkerInfo,
-} from './client/snapshot.js';
 export { StrikeList, type StrikeListOptions } from './client/strike-list.js';
 export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
-export { type AddOptions, type ArgumentsOf, type Call, call, type ResultOf } from './tasks/call.js';
+export { fail, sleep, trace } from './tasks/builtin.js';
+export { type AddOptions, type ArgumentsOf, type Call, type CallByName, call, type ResultOf } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
 export type {
@@ -26,6 +16,7 @@ export type {
   RetryControl,
   TaskContext,
   TaskDocket,
+  TaskLogger,
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';
@@ -55,6 +46,18 @@ export {
 } from './tasks/policies.js';
 export type { ExecutionProgress, Progress } from './tasks/progress.js';
 export type { StandardSchema } from './tasks/schema.js';
+export type {
+  FutureEntry,
+  QuarantineEntry,
+  QueuedEntry,
+  RunningEntry,
+  Snapshot,
+  SnapshotEntry,
+  SnapshotOptions,
+  WaitingEntry,
+  WorkerInfo,
+} from './tasks/snapshot.js';
+export type { ExecutionSummary, ProgressSummary } from './tasks/summary.js';
 export {
   type AnyTask,
   type InputOption,

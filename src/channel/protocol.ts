@@ -5,12 +5,17 @@
  *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with the outcomes not yet sent
  *   coordinator <── outcomes, logs ... ─ thread    as they come
  *
+ * Replies travel over piscina's port, the rest over a port that comes with `boot`. Tasks can reach neither, because
+ * neither is the thread's `parentPort` or in its `workerData`. What a thread sends is checked all the same
+ * (`untrusted.ts`).
+ *
  * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
  * the coordinator, without a message, makes a thread look for attempts to stop. The coordinator increments ASKED and
  * wakes the thread. The thread copies ASKED to HEARD before it looks, so HEARD tells the coordinator which requests
  * were seen.
  */
 
+import type { MessagePort } from 'node:worker_threads';
 import { Packr, Unpackr } from 'msgpackr';
 import type { Due } from '../core/due.js';
 import type { CountedPlacement } from '../core/states.js';
@@ -63,7 +68,14 @@ export interface ChunkItem {
 
 /** Messages from the coordinator to a thread. */
 export type ToThread =
-  | { readonly kind: 'boot' }
+  /** Load the tasks. What comes up beside the replies is posted to `reports`. */
+  | {
+      readonly kind: 'boot';
+      readonly config: ThreadConfig;
+      readonly reports: MessagePort;
+      /** The memory of the log window. */
+      readonly logWindow: SharedArrayBuffer;
+    }
   /** Run the items that a `ChunkWriter` wrote. */
   | { readonly kind: 'chunk'; readonly items: Uint8Array }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
@@ -74,8 +86,16 @@ export type Booted<Manifest> =
   | { readonly kind: 'ready'; readonly manifest: Manifest }
   | { readonly kind: 'failed'; readonly error: Uint8Array };
 
-/** How an attempt ended, as the thread decided it. */
-export type Outcome =
+/** What became of a shipment: how its attempt ended, as the thread decided it, or that there was none. */
+export type Outcome = AttemptOutcome | UnknownTask;
+
+/** The thread has no such task, although the worker does: it was started later, from modules that have changed. */
+export interface UnknownTask {
+  readonly kind: 'unknown-task';
+}
+
+/** How an attempt ended. */
+export type AttemptOutcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRunOverride }
   | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRunOverride }
   | {
@@ -127,7 +147,8 @@ export type PlacementCounts = readonly (readonly [what: CountedPlacement, task: 
 export type FromThread =
   | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
-  | { readonly kind: 'log'; readonly line: LogLine }
+  /** `units` is the room that it takes in the log window. */
+  | { readonly kind: 'log'; readonly line: LogLine; readonly units: number }
   | { readonly kind: 'placements'; readonly placements: PlacementCounts };
 
 const packer = new Packr({ useRecords: false });
@@ -146,7 +167,7 @@ export class ChunkWriter {
    * Returns the chunk in memory of its own, which can be transferred. Cloning a view would copy the whole pool around
    * it.
    */
-  finish(): Uint8Array<ArrayBuffer> {
+  finish(): Uint8Array {
     return new Uint8Array(packer.pack(this.#flat));
   }
 }

@@ -1,8 +1,8 @@
 /** `docket snapshot`: the state of a docket as tables or JSON. */
 import { Command } from 'commander';
 import { internalsOf } from '../client/internals.js';
-import type { Snapshot } from '../client/snapshot.js';
 import { describeDocket } from '../redis/docket-settings.js';
+import type { Snapshot } from '../tasks/snapshot.js';
 import { limitText } from './limit-text.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';

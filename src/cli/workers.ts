@@ -1,6 +1,6 @@
 /** `docket workers`: the live workers, all of them or those for a task. */
 import { Command } from 'commander';
-import type { WorkerInfo } from '../client/snapshot.js';
+import type { WorkerInfo } from '../tasks/snapshot.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { groupCommand } from './group.js';

@@ -11,6 +11,8 @@ export class ProducerConnection {
   readonly #docket: DocketSettings;
   readonly #closed: AbortSignal;
   #redis: Promise<Redis> | undefined;
+  /** How often the link was closed since it worked: once when it broke, then for each attempt to connect that failed. */
+  #closes = 0;
 
   /** `closed` aborts when the owner closes: every later failure is a DocketClosedError. */
   constructor(docket: DocketSettings, closed: AbortSignal) {
@@ -36,7 +38,18 @@ export class ProducerConnection {
    * @throws the errors of `explained`
    */
   run<T>(commands: (redis: Redis) => Promise<T>): Promise<T> {
-    return this.explained(this.open().then(commands));
+    return this.explained(this.ready().then(commands));
+  }
+
+  /**
+   * Returns the connection when it can send: what is given to it then goes out at once. While the link is down it waits
+   * for the next attempt to connect, and once an attempt has failed it does not wait at all.
+   * @throws RedisUnavailableError when the link is down, so that nothing was sent
+   */
+  async ready(): Promise<Redis> {
+    const redis = await this.open();
+    if (redis.status !== 'ready') await this.#reconnected(redis);
+    return redis;
   }
 
   /**
@@ -60,9 +73,35 @@ export class ProducerConnection {
     await this.#redis?.then(closeConnection, () => undefined);
   }
 
-  #connect(signal: AbortSignal | undefined): Promise<Redis> {
+  async #connect(signal: AbortSignal | undefined): Promise<Redis> {
     const { url, name, durability } = this.#docket;
     const longestBlockMs = durability?.timeoutMs ?? 0;
-    return openConnection(url, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    const redis = await openConnection(url, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    this.#closes = 0;
+    redis.on('close', () => {
+      this.#closes += 1;
+    });
+    redis.on('ready', () => {
+      this.#closes = 0;
+    });
+    return redis;
+  }
+
+  async #reconnected(redis: Redis): Promise<void> {
+    const isReady =
+      this.#closes <= 1 &&
+      (await new Promise<boolean>((resolve) => {
+        const end = (ready: boolean) => {
+          redis.off('ready', onReady).off('close', onClose).off('end', onClose);
+          resolve(ready);
+        };
+        const onReady = () => end(true);
+        const onClose = () => end(false);
+        redis.on('ready', onReady).on('close', onClose).on('end', onClose);
+      }));
+    if (isReady) return;
+    if (this.#closed.aborted) throw new DocketClosedError();
+    const where = describeDocket(this.#docket);
+    throw new RedisUnavailableError(`${where} cannot be reached: the link is down, and nothing was written`);
   }
 }

@@ -1,5 +1,6 @@
 /** `Docket`: the producer's side. Adds executions and finds them again; loads nothing that only workers need. */
 import { setMaxListeners } from 'node:events';
+import { type InspectOptions, inspect } from 'node:util';
 import type { Redis } from 'ioredis';
 import {
   AddUnconfirmedError,
@@ -10,11 +11,25 @@ import {
   PartialAddError,
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
-import type { AddOptions, AddRest, ArgumentsOf, Call, CallResult, ResultOf } from '../tasks/call.js';
+import { maskUrl } from '../redis/url.js';
+import type {
+  AddOptions,
+  AddRest,
+  ArgumentsOfName,
+  Call,
+  CallByName,
+  CallResult,
+  NameOf,
+  ResultOfName,
+  TasksByName,
+} from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { addedExecution } from './added-execution.js';
@@ -27,7 +42,7 @@ import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
-import { listWorkers, type Snapshot, type SnapshotOptions, takeSnapshot, type WorkerInfo } from './snapshot.js';
+import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { taskNameOf } from './task-name.js';
 import { Writer } from './writer.js';
 
@@ -45,7 +60,7 @@ import { Writer } from './writer.js';
  * await docket.close();
  * ```
  */
-export class Docket<Tasks extends Record<string, AnyTask> = {}> {
+export class Docket<Tasks extends TasksByName = {}> {
   readonly #settings: ProducerSettings;
   readonly #closing = new AbortController();
   readonly #connection: ProducerConnection;
@@ -80,6 +95,15 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     return this.#settings.name;
   }
 
+  /** Returns what `JSON.stringify` shows of the docket: its name and its URL, without the password. */
+  toJSON(): { readonly name: string; readonly url: string } {
+    return { name: this.name, url: maskUrl(this.#settings.url) };
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Docket', this.toJSON(), depth, options);
+  }
+
   /**
    * Adds an execution of a task. While another execution is scheduled, queued or running under `key`, nothing is written and
    * the handle is that one's (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
@@ -104,10 +128,10 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * ```
    */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
-  add<K extends keyof Tasks & string>(
-    name: K,
-    ...rest: AddRest<ArgumentsOf<Tasks[K]>>
-  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  add<Name extends NameOf<Tasks>>(
+    name: Name,
+    ...rest: AddRest<ArgumentsOfName<Tasks, Name>>
+  ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     this.#checkOpen();
     const [args, options] = rest as [args?: object, options?: AddOptions];
@@ -148,8 +172,15 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    * await docket.addMany(orders.map((orderId) => call(charge, { orderId })));
    * ```
    */
-  async addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]> {
+  addMany<C extends Call<unknown> | CallByName>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
+  async addMany<C extends Call<unknown> | CallByName>(
+    calls: Iterable<C>,
+    ...rest: never[]
+  ): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
+    if (rest.length > 0) {
+      throw new InvalidOptionError('addMany', 'takes calls only: give options to each call(task, args, options)');
+    }
     const found = this.#spans.tracer();
     const tracer = found instanceof Promise ? await found : found;
     if (!tracer) return await this.#addMany(calls);
@@ -162,12 +193,14 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     });
   }
 
-  async #addMany<C extends Call<unknown>>(
+  async #addMany<C extends Call<unknown> | CallByName>(
     calls: Iterable<C>,
     headers: string | null = null,
   ): Promise<Execution<CallResult<C>>[]> {
     const prepared: PreparedCall[] = [];
-    for (const { task, args, options } of calls) {
+    for (const one of calls) {
+      checkOptionNames(one, CALL_PARTS, 'call.');
+      const { task, args, options } = one;
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
@@ -199,11 +232,11 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     args: NoInfer<A>,
     options: AddOptions & { readonly key: string },
   ): Promise<Execution<R>>;
-  replace<K extends keyof Tasks & string>(
-    name: K,
-    args: ArgumentsOf<Tasks[K]>,
+  replace<Name extends NameOf<Tasks>>(
+    name: Name,
+    args: ArgumentsOfName<Tasks, Name>,
     options: AddOptions & { readonly key: string },
-  ): Promise<Execution<ResultOf<Tasks[K]>>>;
+  ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   async replace(
     task: AnyTask | string,
     args: unknown,
@@ -352,7 +385,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
    */
   async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, options));
+    const limit = snapshotLimit(options);
+    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
   }
 
   /**
@@ -397,6 +431,8 @@ export class Docket<Tasks extends Record<string, AnyTask> = {}> {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
 }
+
+const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 
 /** Reads the execution that an `add` found under its key: the handle shows that execution, not the call. */
 function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {

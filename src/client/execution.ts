@@ -1,5 +1,6 @@
 /** The handle of one execution, bound to a key and to one placement (generation) under it. */
 
+import { type InspectOptions, inspect } from 'node:util';
 import { toMs } from '../core/duration.js';
 import {
   ExecutionCancelledError,
@@ -10,6 +11,7 @@ import {
   ResultsDisabledError,
   TimeoutError,
 } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { RecordEvent } from '../redis/events.js';
@@ -17,6 +19,7 @@ import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
+import { type ExecutionSummary, executionSummary, inspectSummary } from '../tasks/summary.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
 import { Envelope } from '../wire/envelope.js';
 import type { ExecutionSource } from './execution-source.js';
@@ -103,6 +106,14 @@ export class ExecutionHandle<R> implements Execution<R> {
     return this.#progress;
   }
 
+  toJSON(): ExecutionSummary {
+    return executionSummary(this);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Execution', this.toJSON(), depth, options);
+  }
+
   async sync(): Promise<void> {
     const record = await this.#read();
     if (!record && this.#keepsState) throw new ExecutionNotFoundError(this.key);
@@ -113,6 +124,7 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 
   async result(options: ResultOptions = {}): Promise<R> {
+    checkOptionNames(options, RESULT_OPTIONS, 'result.');
     const waitMs = waitOf(options);
     this.#checkStateKept();
     options.signal?.throwIfAborted();
@@ -228,6 +240,8 @@ export class ExecutionHandle<R> implements Execution<R> {
     }
   }
 }
+
+const RESULT_OPTIONS = optionNames<ResultOptions>({ timeout: true, deadline: true, signal: true });
 
 function waitOf({ timeout, deadline }: ResultOptions): number | null {
   if (timeout !== undefined && deadline !== undefined) {

@@ -1,6 +1,7 @@
 /** The options of a Docket, and their defaults. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { parseRedisUrl } from '../redis/url.js';
@@ -15,7 +16,7 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   /**
    * Name of the docket, 1 to 128 of: letters, digits, `_ . -`. Producers and workers with the same name and the same server
    * share their work.
-   * @default 'docket'
+   * @default the environment variable DOCKET_NAME, else 'docket'
    */
   name?: string;
   /**
@@ -82,15 +83,30 @@ const DEFAULTS = {
   maxPayloadBytes: 1024 * 1024,
 } as const satisfies DocketOptions<Record<string, never>>;
 
+const OPTION_NAMES = optionNames<DocketOptions<Record<string, never>>>({
+  name: true,
+  url: true,
+  executionTtl: true,
+  heartbeatInterval: true,
+  missedHeartbeats: true,
+  maxPayloadBytes: true,
+  durability: true,
+  errors: true,
+  tasks: true,
+});
+const DURABILITY_NAMES = optionNames<DurabilityOptions>({ replicas: true, timeout: true });
+
 /** @throws InvalidOptionError naming the option that cannot be used */
 export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTask>>): ProducerSettings {
-  const name = options.name ?? DEFAULTS.name;
+  checkOptionNames(options, OPTION_NAMES, '');
+  if (options.durability) checkOptionNames(options.durability, DURABILITY_NAMES, 'durability.');
+  const name = options.name ?? (process.env.DOCKET_NAME || DEFAULTS.name); // an empty variable counts as unset
   const url = options.url ?? (process.env.DOCKET_URL || DEFAULTS.url);
-  parseRedisUrl(url);
+  const target = parseRedisUrl(url);
   return {
     name,
     url,
-    keys: keysOf(name),
+    keys: keysOf(name, target.kind === 'memory' ? 0 : target.db),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
     heartbeatIntervalMs: atLeast(
       1,

@@ -1,10 +1,10 @@
 /** Checks and encodes a call before anything is written. */
 
-import type { Due } from '../core/due.js';
-import { toMs } from '../core/duration.js';
+import { type Due, dueAfter } from '../core/due.js';
 import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { createIdGenerator } from '../core/ids.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
 import { validateArguments } from '../tasks/schema.js';
@@ -49,6 +49,7 @@ export class CallPreparer {
     headers: string | null = null,
   ): PreparedCall | Promise<PreparedCall> {
     const name = nameOf(this.#settings, task);
+    checkOptionNames(options, ADD_OPTIONS, '');
     if (!isRecord(args)) {
       throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
     }
@@ -78,6 +79,8 @@ export class CallPreparer {
   }
 }
 
+const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true });
+
 /** Stands for the definition of a task that the producer has by name only. */
 const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };
 
@@ -104,8 +107,8 @@ function dueOf(when: AddOptions['when']): Due | null {
     if (Number.isNaN(atMs)) throw new InvalidOptionError('when', 'the date is invalid');
     return { atMs };
   }
-  const delayMs = toMs(when, 'when');
-  return delayMs > 0 ? { delayMs } : null;
+  const due = dueAfter(when, 'when');
+  return due.delayMs > 0 ? due : null;
 }
 
 function kindOf(value: unknown): string {

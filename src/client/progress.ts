@@ -1,4 +1,5 @@
 /** `execution.progress`: the progress that was read last, and changes from outside the body. */
+import { type InspectOptions, inspect } from 'node:util';
 import { NO_PROGRESS, type ProgressRecord } from '../redis/record.js';
 import {
   checkIncrement,
@@ -7,6 +8,7 @@ import {
   type ExecutionProgress,
   type ProgressChange,
 } from '../tasks/progress.js';
+import { inspectSummary, type ProgressSummary, progressSummary } from '../tasks/summary.js';
 
 export class HandleProgress implements ExecutionProgress {
   readonly #change: (change: ProgressChange) => Promise<ProgressRecord>;
@@ -28,6 +30,14 @@ export class HandleProgress implements ExecutionProgress {
   }
   get updatedAt(): Date | null {
     return this.#record.updatedMs === null ? null : new Date(this.#record.updatedMs);
+  }
+
+  toJSON(): ProgressSummary {
+    return progressSummary(this);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('ExecutionProgress', this.toJSON(), depth, options);
   }
 
   /** Takes over the progress that was read. */

@@ -1,6 +1,7 @@
 /** `StrikeList`: a list of strikes for programs that decide for themselves, on its own or following a docket. */
 import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { StrikeFollower } from '../redis/strike-follower.js';
@@ -16,7 +17,7 @@ import { taskNameOf } from './task-name.js';
 export interface StrikeListOptions {
   /**
    * Name of the docket to follow.
-   * @default 'docket', if `url` is given
+   * @default the environment variable DOCKET_NAME, else 'docket', if `url` is given
    */
   name?: string;
   /**
@@ -30,6 +31,8 @@ export interface StrikeListOptions {
    */
   onWarning?: (problem: string) => void;
 }
+
+const OPTION_NAMES = optionNames<StrikeListOptions>({ name: true, url: true, onWarning: true });
 
 /**
  * A list of strikes that your code can query. With `name` or `url` it is the list of that docket: once `connect()` has
@@ -56,7 +59,9 @@ export class StrikeList {
   #isLoaded: boolean;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
-  constructor({ name, url, onWarning = warnOfStrike }: StrikeListOptions = {}) {
+  constructor(options: StrikeListOptions = {}) {
+    checkOptionNames(options, OPTION_NAMES, '');
+    const { name, url, onWarning = warnOfStrike } = options;
     const isSeparate = name === undefined && url === undefined;
     this.#strikes = new Strikes(onWarning);
     this.#docket = isSeparate

@@ -3,7 +3,7 @@
  * written, or unknown because the link broke before the reply.
  */
 import type { Redis } from 'ioredis';
-import { type BatchLimits, RequestBatcher, sendInBatches } from '../core/batcher.js';
+import { type BatchLimits, type FailurePolicy, RequestBatcher, sendInBatches } from '../core/batcher.js';
 import { AddUnconfirmedError, DurabilityError, RedisUnavailableError } from '../core/errors.js';
 import { type DocketSettings, describeDocket } from '../redis/docket-settings.js';
 import {
@@ -48,8 +48,12 @@ export class Writer {
     this.#settings = settings;
     this.#connection = connection;
     this.#strikes = new StrikeFilter(() => connection.run((redis) => loadStrikes(redis, settings.keys)));
-    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES);
-    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES);
+    const failures: FailurePolicy<PreparedCall> = {
+      errorOf: errorOfCall,
+      errorOfWaiting: (error) => this.#errorOfWaiting(error),
+    };
+    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES, failures);
+    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES, failures);
   }
 
   /** Adds one call, in a batch with those of the same tick, or with those that wait for an earlier batch's reply. */
@@ -135,7 +139,7 @@ export class Writer {
     batch: readonly PreparedCall[],
     write: (redis: Redis) => Promise<Placed[] | null>,
   ): Promise<Placed[] | null> {
-    const redis = await this.#connection.open();
+    const redis = await this.#connection.ready();
     if (this.#settings.durability) await this.#checkReplication(redis);
     const placed = await write(redis).catch((error: unknown) => {
       throw this.#failureOf(error, batch);
@@ -149,9 +153,17 @@ export class Writer {
       const where = describeDocket(this.#settings);
       return new RedisUnavailableError(`${where} refused the add: ${error.message}`, { cause: error });
     }
-    const [first] = batch;
-    const which = batch.length === 1 ? first!.key : `${first!.key} and ${batch.length - 1} more`;
-    return new AddUnconfirmedError(which, { cause: error });
+    return new AddUnconfirmedError(batch[0]!.key, { cause: error });
+  }
+
+  /** What waits behind a link that broke was not sent. It would wait for one more attempt to connect after the other. */
+  #errorOfWaiting(error: unknown): unknown {
+    const where = describeDocket(this.#settings);
+    if (error instanceof AddUnconfirmedError) {
+      const problem = `${where} could not be used: the link broke before the add was sent, so nothing was written`;
+      return new RedisUnavailableError(problem, { cause: error.cause });
+    }
+    return error instanceof RedisUnavailableError && !isReplyError(error.cause) ? error : null;
   }
 
   /** Rejects the first add, before anything is written, when the server cannot do what `durability` asks for. */
@@ -172,4 +184,10 @@ export class Writer {
     const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);
     return placed.map((one) => ({ ...one, replicas: count }));
   }
+}
+
+/** Returns the error of one caller of a batch, who learns the key of its own execution. */
+function errorOfCall(error: unknown, { key }: PreparedCall): unknown {
+  if (!(error instanceof AddUnconfirmedError) || error.key === key) return error;
+  return new AddUnconfirmedError(key, { cause: error.cause });
 }

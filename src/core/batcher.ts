@@ -40,6 +40,11 @@ export class Batcher<I> {
     this.#schedule();
   }
 
+  /** Removes the items that wait, and returns them. */
+  takeWaiting(): readonly I[] {
+    return this.#waiting.splice(0);
+  }
+
   /** Resolves once nothing is waiting and nothing is in flight. */
   async idle(): Promise<void> {
     if (this.isIdle) return;
@@ -88,6 +93,16 @@ export class Batcher<I> {
   }
 }
 
+/** What the callers of a {@link RequestBatcher} get when a batch fails. */
+export interface FailurePolicy<I> {
+  /** Returns the error for an item of the batch that failed. */
+  errorOf(error: unknown, item: I): unknown;
+  /** Returns the error for each item that waits behind that batch; `null` when they are sent all the same. */
+  errorOfWaiting(error: unknown): unknown;
+}
+
+const SAME_ERROR: FailurePolicy<unknown> = { errorOf: (error) => error, errorOfWaiting: () => null };
+
 /** A batcher whose callers each wait for the output of their item. */
 export class RequestBatcher<I, O> {
   readonly #batcher: Batcher<Request<I, O>>;
@@ -95,15 +110,23 @@ export class RequestBatcher<I, O> {
   /**
    * @param send - writes one batch and returns one output per item, in order; when it rejects, so does every item of
    *   the batch
+   * @param failures - which errors callers get. @default that of `send`, and nothing happens to items that wait
    */
-  constructor(send: (batch: I[]) => Promise<readonly O[]>, limits: BatchLimits<I>) {
+  constructor(
+    send: (batch: I[]) => Promise<readonly O[]>,
+    limits: BatchLimits<I>,
+    failures: FailurePolicy<I> = SAME_ERROR,
+  ) {
     this.#batcher = new Batcher(
       async (requests) => {
         try {
           const outputs = await send(requests.map((request) => request.item));
           for (let i = 0; i < requests.length; i++) requests[i]!.resolve(outputs[i] as O);
         } catch (error) {
-          for (const request of requests) request.reject(error);
+          for (const request of requests) request.reject(failures.errorOf(error, request.item));
+          const errorOfWaiting = failures.errorOfWaiting(error);
+          if (errorOfWaiting === null) return;
+          for (const request of this.#batcher.takeWaiting()) request.reject(errorOfWaiting);
         }
       },
       { ...limits, sizeOf: (request) => limits.sizeOf(request.item) },

@@ -1,4 +1,8 @@
-/** Every error docket throws: typed, with a stable `code` and a message that says what happened and what to do. */
+/**
+ * Every error docket throws: typed, with a stable `code` and a message that says what happened and what to do.
+ *
+ * Each class spells out its `name`: a minifier renames classes, and errors travel by their names.
+ */
 
 /** The base class of all errors that docket throws. */
 export abstract class DocketError extends Error {
@@ -12,6 +16,9 @@ export abstract class DocketError extends Error {
 /** A duration, date, key, name, URL or other option is not valid. Nothing was written. */
 export class InvalidOptionError extends DocketError {
   readonly code = 'DOCKET_INVALID_OPTION';
+  override get name() {
+    return 'InvalidOptionError';
+  }
   constructor(
     /** Name of the option, such as `retry.delay`. */
     readonly option: string,
@@ -25,6 +32,9 @@ export class InvalidOptionError extends DocketError {
 /** Arguments or a result hold something that cannot be encoded, such as a function or an instance of a class. */
 export class UnencodableValueError extends DocketError {
   readonly code = 'DOCKET_UNENCODABLE_VALUE';
+  override get name() {
+    return 'UnencodableValueError';
+  }
   constructor(
     /** Path to the value, such as `args.user.onDone`. */
     readonly path: string,
@@ -37,11 +47,17 @@ export class UnencodableValueError extends DocketError {
 /** Bytes that came from Redis or from a thread are not a value that docket wrote. */
 export class UndecodableValueError extends DocketError {
   readonly code = 'DOCKET_UNDECODABLE_VALUE';
+  override get name() {
+    return 'UndecodableValueError';
+  }
 }
 
 /** The encoded arguments are larger than the docket's `maxPayloadBytes`. Nothing was written. */
 export class PayloadTooLargeError extends DocketError {
   readonly code = 'DOCKET_PAYLOAD_TOO_LARGE';
+  override get name() {
+    return 'PayloadTooLargeError';
+  }
   constructor(
     readonly task: string,
     readonly bytes: number,
@@ -58,6 +74,9 @@ export class PayloadTooLargeError extends DocketError {
  */
 export class ResultTooLargeError extends DocketError {
   readonly code = 'DOCKET_RESULT_TOO_LARGE';
+  override get name() {
+    return 'ResultTooLargeError';
+  }
   constructor(
     readonly task: string,
     readonly bytes: number,
@@ -72,6 +91,9 @@ export class ResultTooLargeError extends DocketError {
 /** Two tasks have the same name. Names must be unique, because workers find tasks by them. */
 export class DuplicateTaskError extends DocketError {
   readonly code = 'DOCKET_DUPLICATE_TASK';
+  override get name() {
+    return 'DuplicateTaskError';
+  }
   constructor(
     readonly task: string,
     where: string,
@@ -83,6 +105,9 @@ export class DuplicateTaskError extends DocketError {
 /** No task of this name is registered here. */
 export class TaskNotFoundError extends DocketError {
   readonly code = 'DOCKET_TASK_NOT_FOUND';
+  override get name() {
+    return 'TaskNotFoundError';
+  }
   constructor(
     readonly task: string,
     known: readonly string[],
@@ -96,6 +121,9 @@ export class TaskNotFoundError extends DocketError {
 /** A task module could not be imported, or does not export what it should. */
 export class TaskModuleError extends DocketError {
   readonly code = 'DOCKET_TASK_MODULE';
+  override get name() {
+    return 'TaskModuleError';
+  }
   constructor(
     /** The reference that was given, such as `./tasks.js:tasks`. */
     readonly reference: string,
@@ -109,6 +137,9 @@ export class TaskModuleError extends DocketError {
 /** A worker with threads was given tasks as values. They can reach threads by a module reference only. */
 export class ModuleReferenceRequiredError extends DocketError {
   readonly code = 'DOCKET_MODULE_REFERENCE_REQUIRED';
+  override get name() {
+    return 'ModuleReferenceRequiredError';
+  }
   constructor(readonly option: string) {
     super(
       `${option}: task values cannot be sent to worker threads. Export the collection from a module and pass its path or URL ('./tasks.js' or './tasks.js:name'), or set threads to 0`,
@@ -119,12 +150,19 @@ export class ModuleReferenceRequiredError extends DocketError {
 /** Redis cannot be reached, refused the credentials, or lacks something that docket needs. */
 export class RedisUnavailableError extends DocketError {
   readonly code = 'DOCKET_REDIS_UNAVAILABLE';
+  override get name() {
+    return 'RedisUnavailableError';
+  }
 }
 
 /** The connection was lost before Redis confirmed an `add`. The execution may or may not have been written. */
 export class AddUnconfirmedError extends DocketError {
   readonly code = 'DOCKET_ADD_UNCONFIRMED';
+  override get name() {
+    return 'AddUnconfirmedError';
+  }
   constructor(
+    /** Its key, also when it was generated: `docket.getExecution(key)` tells whether it was written. */
     readonly key: string,
     options?: ErrorOptions,
   ) {
@@ -138,6 +176,9 @@ export class AddUnconfirmedError extends DocketError {
 /** Redis confirmed only a part of an `addMany`. The rest may or may not have been written. */
 export class PartialAddError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_PARTIAL_ADD';
+  override get name() {
+    return 'PartialAddError';
+  }
   constructor(
     /** The executions in order; `null` for each one that was not confirmed. */
     readonly executions: readonly (E | null)[],
@@ -157,6 +198,9 @@ export class PartialAddError<E = unknown> extends DocketError {
  */
 export class DurabilityError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_DURABILITY';
+  override get name() {
+    return 'DurabilityError';
+  }
   constructor(
     /** The executions that were written, in order. They run like any others. */
     readonly executions: readonly E[],
@@ -177,6 +221,9 @@ export class DurabilityError<E = unknown> extends DocketError {
 /** The docket was closed and cannot be used any more. */
 export class DocketClosedError extends DocketError {
   readonly code = 'DOCKET_CLOSED';
+  override get name() {
+    return 'DocketClosedError';
+  }
   constructor() {
     super('the docket is closed: create a new one');
   }
@@ -185,6 +232,9 @@ export class DocketClosedError extends DocketError {
 /** A list of strikes that follows a docket was read before the list was loaded. */
 export class StrikesNotLoadedError extends DocketError {
   readonly code = 'DOCKET_STRIKES_NOT_LOADED';
+  override get name() {
+    return 'StrikesNotLoadedError';
+  }
   constructor() {
     super('the strikes of the docket have not been loaded yet: await connect() first');
   }
@@ -196,11 +246,17 @@ export class StrikesNotLoadedError extends DocketError {
  */
 export class TimeoutError extends DocketError {
   readonly code = 'DOCKET_TIMEOUT';
+  override get name() {
+    return 'TimeoutError';
+  }
 }
 
 /** The execution was cancelled, dropped or struck, so it has no result. */
 export class ExecutionCancelledError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_CANCELLED';
+  override get name() {
+    return 'ExecutionCancelledError';
+  }
   constructor(
     readonly key: string,
     /** The reason when it was not cancelled by `cancel`, such as the limit that dropped it. */
@@ -213,6 +269,9 @@ export class ExecutionCancelledError extends DocketError {
 /** A newer execution took the key of this one before it ended. */
 export class ExecutionSupersededError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_SUPERSEDED';
+  override get name() {
+    return 'ExecutionSupersededError';
+  }
   constructor(readonly key: string) {
     super(`execution '${key}' was superseded by a newer one under the same key`);
   }
@@ -221,6 +280,9 @@ export class ExecutionSupersededError extends DocketError {
 /** There is no record of the execution: it was never added, or its `executionTtl` has passed. */
 export class ExecutionNotFoundError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_NOT_FOUND';
+  override get name() {
+    return 'ExecutionNotFoundError';
+  }
   constructor(readonly key: string) {
     super(`there is no execution '${key}': it was never added, or it ended and its executionTtl has passed`);
   }
@@ -229,6 +291,9 @@ export class ExecutionNotFoundError extends DocketError {
 /** The execution keeps no state and no result, because it was added with `executionTtl: 0`. */
 export class ResultsDisabledError extends DocketError {
   readonly code = 'DOCKET_RESULTS_DISABLED';
+  override get name() {
+    return 'ResultsDisabledError';
+  }
   constructor(readonly key: string) {
     super(
       `execution '${key}' was added with executionTtl 0, which keeps no state and no result: set a longer executionTtl`,
@@ -239,6 +304,9 @@ export class ResultsDisabledError extends DocketError {
 /** A task asked for another attempt with `ctx.retry`, but this was the last one its policy allows. */
 export class RetriesExhaustedError extends DocketError {
   readonly code = 'DOCKET_RETRIES_EXHAUSTED';
+  override get name() {
+    return 'RetriesExhaustedError';
+  }
   constructor(
     readonly task: string,
     /** Number of attempts that were made. */
@@ -253,18 +321,33 @@ export class RetriesExhaustedError extends DocketError {
 /** The threads of the worker fail to start again and again. */
 export class ThreadBootError extends DocketError {
   readonly code = 'DOCKET_THREAD_BOOT';
+  override get name() {
+    return 'ThreadBootError';
+  }
 }
 
-/** The thread or process that ran the execution died too often. The execution failed and is not retried. */
+/**
+ * The thread or process that ran the execution died too often. The execution failed and is not retried. Its `cause` is
+ * what ended the last thread, if that is known: the error that nobody caught, or one that says how it ended.
+ */
 export class PoisonedError extends DocketError {
   readonly code = 'DOCKET_POISONED';
+  override get name() {
+    return 'PoisonedError';
+  }
   constructor(
     readonly key: string,
     /** Number of deaths that the execution was charged with. */
     readonly charges: number,
+    /** What ended the last one, in one line and as an error. */
+    last: { readonly line: string; readonly error: Error } | null = null,
   ) {
+    const lookFor = last
+      ? `the last one ended with: ${last.line}`
+      : 'look for process.exit(), a crash or a lack of memory in its task';
     super(
-      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: look for process.exit(), a crash or a lack of memory in its task`,
+      `execution '${key}' was running when its thread or process died, ${charges} times, so it is not retried: ${lookFor}`,
+      last ? { cause: last.error } : undefined,
     );
   }
 }
@@ -275,6 +358,9 @@ export class PoisonedError extends DocketError {
  */
 export class InvalidArgumentsError extends DocketError {
   readonly code = 'DOCKET_INVALID_ARGUMENTS';
+  override get name() {
+    return 'InvalidArgumentsError';
+  }
   constructor(
     readonly task: string,
     /** The problems that the schema found; `path` is empty when a problem concerns the arguments as a whole. */
@@ -288,6 +374,9 @@ export class InvalidArgumentsError extends DocketError {
 /** An argument that a limit counts by is missing, or is not a value it can count by. The attempt failed. */
 export class LimitArgumentError extends DocketError {
   readonly code = 'DOCKET_LIMIT_ARGUMENT';
+  override get name() {
+    return 'LimitArgumentError';
+  }
   constructor(
     readonly task: string,
     readonly argument: string,
@@ -308,6 +397,9 @@ export class LimitArgumentError extends DocketError {
 /** The worker cannot listen on the port for metrics or health checks. It has not started. */
 export class PortUnavailableError extends DocketError {
   readonly code = 'DOCKET_PORT_UNAVAILABLE';
+  override get name() {
+    return 'PortUnavailableError';
+  }
   constructor(
     /** Name of the option that set the port. */
     readonly option: string,

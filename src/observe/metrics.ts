@@ -18,7 +18,7 @@ export interface MetricsSource {
   strikes(): number;
   /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
-  /** Returns the delays of the coordinator's event loop since the last call. */
+  /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
   loopDelay(): LoopDelay;
   /** Counts what waits in the whole docket; `null` when the server does not answer soon enough. */
   depths(): Promise<{ readonly queued: number; readonly scheduled: number } | null>;
@@ -28,6 +28,9 @@ export interface LoopDelay {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
+  /** Since the worker began, for the summary. */
+  readonly totalMs: number;
+  readonly count: number;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -37,7 +40,7 @@ interface Sample {
   /** Further labels, always the same object: prom-client formats it once, which makes a scrape three times as fast. */
   readonly sharedLabels: Labels;
   readonly value: number;
-  /** Differs from the name of the metric for the parts of a histogram. */
+  /** Differs from the name of the metric for the parts of a histogram or summary. */
   readonly metricName?: string;
 }
 
@@ -130,15 +133,22 @@ function registryOf(source: MetricsSource): Registry {
       value,
     })),
   );
-  const delays = "Delays of the coordinator's event loop since the last scrape.";
-  register('docket_coordinator_loop_delay_seconds', 'gauge', delays, () => {
-    const { p50Ms, p99Ms, maxMs } = source.loopDelay();
+  const delayName = 'docket_coordinator_loop_delay_seconds';
+  const delays = "Delays of the coordinator's event loop; the quantiles are of those since the last scrape.";
+  register(delayName, 'summary', delays, () => {
+    const { p50Ms, p99Ms, maxMs, totalMs, count } = source.loopDelay();
     const sample = (quantile: string, ms: number) => ({
       labels: { quantile },
       sharedLabels: common,
       value: ms / 1_000,
     });
-    return [sample('0.5', p50Ms), sample('0.99', p99Ms), sample('1', maxMs)];
+    return [
+      sample('0.5', p50Ms),
+      sample('0.99', p99Ms),
+      sample('1', maxMs),
+      { metricName: `${delayName}_sum`, sharedLabels: common, value: totalMs / 1_000 },
+      { metricName: `${delayName}_count`, sharedLabels: common, value: count },
+    ];
   });
   return registry;
 }

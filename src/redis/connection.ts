@@ -6,7 +6,7 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { embeddedSocket } from './embedded.js';
-import { isDemoted } from './reply-errors.js';
+import { isDemoted, isForbidden, isReplyError } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
@@ -57,8 +57,9 @@ export async function openConnection(
   const target = parseRedisUrl(url);
   const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.
-  const { Redis } = await import('ioredis');
-  const redis = new Redis({
+  // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
+  const { default: ioredis } = await import('ioredis');
+  const redis = new ioredis.Redis({
     ...(await addressOf(target)),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
@@ -71,6 +72,7 @@ export async function openConnection(
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
   // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
   if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
+  answerReadyCheck(redis);
   if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);
@@ -143,6 +145,27 @@ function handleRejections(redis: Redis): void {
   }) as typeof redis.subscribe;
 }
 
+/**
+ * Lets a user without INFO pass the check that the server is ready. ioredis lets such a user pass, too, but then writes
+ * to the console (6.0). Only the check calls `info` with a callback.
+ */
+function answerReadyCheck(redis: Redis): void {
+  const info = redis.info.bind(redis) as (...args: unknown[]) => Promise<string>;
+  redis.info = ((...args: unknown[]) => {
+    const [callback] = args;
+    if (typeof callback !== 'function') return info(...args);
+    const answered = info().catch((error: unknown) => {
+      if (isForbidden(error)) return '';
+      throw error;
+    });
+    answered.then(
+      (text) => callback(null, text),
+      (error) => callback(error),
+    );
+    return answered;
+  }) as typeof redis.info;
+}
+
 /** CLIENT SETNAME takes printable ASCII without spaces. */
 function connectionName(role: ConnectionRole, name: string | undefined): string {
   return name === undefined ? `docket:${role}` : `docket:${role}:${name.replace(/[^!-~]/g, '_')}`;
@@ -151,7 +174,8 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
 /**
  * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
  * hour to give up. So a PING is always on its way or about to be sent. When a PING or the handshake has had no answer
- * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects.
+ * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects. Any answer is a sign of
+ * life, also that the user may not use PING.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
@@ -164,7 +188,9 @@ function watchLink(redis: Redis, patienceMs: number): void {
     const ask = async () => {
       isAsking = true;
       askedAt = performance.now();
-      await redis.ping();
+      await redis.ping().catch((error: unknown) => {
+        if (!isReplyError(error)) throw error;
+      });
       isAsking = false;
     };
     const turn = () => {
@@ -246,10 +272,15 @@ function isCertificateProblem({ code }: Error & { code?: unknown }): boolean {
   return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
 }
 
-/** ioredis keeps the arguments of AUTH and HELLO in errors, and old servers repeat them in the text. */
+/**
+ * ioredis keeps the arguments of AUTH and HELLO in errors, and old servers repeat them in the text. A user name without a
+ * password may be a misplaced password.
+ */
 function removeSecrets(error: Error & { command?: unknown }, target: RedisTarget): void {
-  if (target.kind === 'memory' || !target.password) return;
+  if (target.kind === 'memory') return;
+  const secret = target.password || target.username;
+  if (!secret) return;
   delete error.command;
-  error.message = error.message.replaceAll(target.password, '***');
-  if (error.stack !== undefined) error.stack = error.stack.replaceAll(target.password, '***');
+  error.message = error.message.replaceAll(secret, '***');
+  if (error.stack !== undefined) error.stack = error.stack.replaceAll(secret, '***');
 }

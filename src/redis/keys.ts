@@ -3,7 +3,8 @@
  *
  * All names of one docket share the hash tag `{name}`, so that scripts work on a cluster and one ACL pattern,
  * `~{name}:*` and `&{name}:*`, covers a docket. Keys that users choose are put behind a suffix of their own (`run:`),
- * so that they cannot meet another key.
+ * so that they cannot meet another key. All databases of a server share its channels, so their names have the number of
+ * the database, unless it is 0.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { CHANNEL, KEY } from './schema.js';
@@ -19,16 +20,27 @@ type Named<Suffixes> = {
 
 /**
  * Names the keys and channels of a docket.
+ * @param db - number of the database
  * @throws InvalidOptionError when the name has characters other than letters, digits, `_`, `.` and `-`
  */
-export function keysOf(docket: string): Keys {
+export function keysOf(docket: string, db = 0): Keys {
   if (!DOCKET_NAME.test(docket)) {
     throw new InvalidOptionError('name', `a docket's name has letters, digits, '_', '.' and '-' only, got '${docket}'`);
   }
   const prefix = `{${docket}}:`;
-  const keys = Object.entries({ ...KEY, ...CHANNEL }).map(([name, suffix]) => {
+  return { prefix, ...namesBehind(prefix, KEY), ...namesBehind(channelPrefix(prefix, db), CHANNEL) } as Keys;
+}
+
+/** Returns what the names of all channels begin with, in the docket that has this key. */
+export function channelPrefix(key: string, db: number): string {
+  const prefix = key.slice(0, key.indexOf('}:') + 2);
+  return db === 0 ? prefix : `${prefix}@${db}:`;
+}
+
+function namesBehind(prefix: string, suffixes: Readonly<Record<string, string>>): object {
+  const names = Object.entries(suffixes).map(([name, suffix]) => {
     const start = prefix + suffix;
     return [name, suffix.endsWith(':') ? (rest: string) => start + rest : start];
   });
-  return { prefix, ...Object.fromEntries(keys) } as Keys;
+  return Object.fromEntries(names);
 }

@@ -28,9 +28,9 @@ export function isDemoted(error: unknown): boolean {
   return names(error, 'READONLY');
 }
 
-/** The user may not run the command, or not on this key or channel. */
+/** The user may not run the command, or one that a script runs, or not on this key or channel. */
 export function isForbidden(error: unknown): boolean {
-  return isOf(error, 'NOPERM');
+  return isOf(error, 'NOPERM') || names(error, "user executing the script can't");
 }
 
 function isOf(error: unknown, code: string): boolean {

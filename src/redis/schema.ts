@@ -64,7 +64,7 @@ export const KEY = {
   user: 'user:',
 } as const;
 
-/** The channels, behind `{docket}:` as well. */
+/** The channels, behind `{docket}:` in database 0, and behind `{docket}:@3:` in database 3: a server has one set of channels. */
 export const CHANNEL = {
   /** Events of one execution, by its key. */
   events: 'events:',
@@ -73,7 +73,7 @@ export const CHANNEL = {
   /** Due time of the new head of the schedule, for sleeping schedulers. */
   wake: 'wake',
   /** Changes of the strikes, as `<version before, 0 at first> <version> <+ or -><canonical text>`. */
-  strikes: KEY.strikes,
+  strikeChanges: 'strikes',
 } as const;
 
 /** The consumer group of both streams. */

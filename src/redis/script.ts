@@ -2,13 +2,17 @@
  * Runs the embedded scripts by their digest, and sends the source when the server does not have it (yet, or any more).
  */
 import type { Redis } from 'ioredis';
+import { channelPrefix } from './keys.js';
 import { isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type ScriptArgument = string | number | Buffer;
 
-/** Returns the script's reply. Text comes as Buffers. */
+/**
+ * Runs a script on keys of a docket. Behind them the script finds what the names of the docket's channels begin with
+ * (`KEYS[#KEYS]`), because it cannot find out in which database it runs. Returns its reply; text comes as Buffers.
+ */
 export async function runScript(
   redis: Redis,
   name: ScriptName,
@@ -16,10 +20,11 @@ export async function runScript(
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   const { sha, source } = SCRIPTS[name];
+  const names = [...keys, channelPrefix(keys[0]!, redis.options.db ?? 0)];
   try {
-    return await redis.callBuffer('EVALSHA', [sha, keys.length, ...keys, ...args]);
+    return await redis.callBuffer('EVALSHA', [sha, names.length, ...names, ...args]);
   } catch (error) {
     if (!isScriptUnknown(error)) throw error;
-    return await redis.callBuffer('EVAL', [source, keys.length, ...keys, ...args]);
+    return await redis.callBuffer('EVAL', [source, names.length, ...names, ...args]);
   }
 }

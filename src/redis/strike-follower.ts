@@ -68,7 +68,7 @@ export class StrikeFollower {
   }
 
   readonly #onMessage = (channel: string, message: string): void => {
-    if (channel !== this.#options.keys.strikes) return;
+    if (channel !== this.#options.keys.strikeChanges) return;
     const change = parseChange(message);
     if (this.#pending) this.#pending.push(change);
     else if (change.versionBefore === this.#version) this.#apply(change);
@@ -88,7 +88,7 @@ export class StrikeFollower {
       this.#isOutdated = false;
       this.#pending = [];
       try {
-        const refusal = await subscriber.subscribe(keys.strikes).then(
+        const refusal = await subscriber.subscribe(keys.strikeChanges).then(
           () => null,
           (error: Error) => error,
         );

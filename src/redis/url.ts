@@ -41,8 +41,9 @@ export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget;
 /**
  * Parses the URL of a Redis or Valkey server.
  *
- * Accepted are `redis://user:password@host:6379/0`, `valkey://` (the same), `rediss://` and `valkeys://` (with TLS),
- * `unix:///path/to.sock?db=0` and `memory://name`. User names, passwords and socket paths may be percent-encoded.
+ * Accepted are `redis://user:password@host:6379/0`, `valkey://` (the same), `rediss://` and `valkeys://` (with TLS, as
+ * `redis://host?ssl=true` is), `unix:///path/to.sock?db=0` and `memory://name`. User names, passwords and socket paths
+ * may be percent-encoded.
  *
  * @throws {@link InvalidOptionError} for anything else; the message shows the URL with its password masked.
  * @example
@@ -56,12 +57,11 @@ export function parseRedisUrl(url: string): RedisTarget {
   switch (parts.scheme) {
     case 'redis':
     case 'valkey':
-      return server(parts);
+      return server(parts, sslOf(parts) ?? false);
     case 'rediss':
-    case 'valkeys': {
-      const target = server(parts);
-      return { ...target, tls: isIP(target.host) === 0 ? { servername: target.host } : {} };
-    }
+    case 'valkeys':
+      if (sslOf(parts) === false) throw invalid(url, `${parts.scheme}:// asks for TLS, and ssl=false for none`);
+      return server(parts, true);
     case 'unix':
       return socket(parts);
     case 'memory':
@@ -90,8 +90,9 @@ export function maskUrl(url: string): string {
   if (credentials === null) return scheme + maskPort(maskQuery(rest));
   const [whole, login = '', at] = credentials;
   const address = rest.slice(whole.length);
-  const user = /^(.*?)(:|%3a)/is.exec(login)?.[0];
-  // Without a colon it is a path with an '@' (unix:///tmp/a@b.sock), or a single word, which may be the secret.
+  const user = /^(.*?):/s.exec(login)?.[0];
+  // Without a colon it is a path with an '@' (unix:///tmp/a@b.sock), or a single word, which may be the secret. An
+  // encoded colon is a part of that word.
   const isPath = login.startsWith('/') && /^unix:/i.test(scheme);
   const shown = user !== undefined ? `${user}***` : isPath ? maskQuery(login) : '***';
   return `${scheme}${shown}${at}${maskPort(maskQuery(address))}`;
@@ -104,7 +105,7 @@ function maskPort(address: string): string {
 
 /** Masks the query. Some tools accept `?password=`. Docket does not, but its error must not show the password. */
 function maskQuery(text: string): string {
-  return text.replace(/([?#])(?!db=\d*$).*$/s, '$1***');
+  return text.replace(/([?#])(?!db=\d*$|ssl=(?:true|false)$).*$/s, '$1***');
 }
 
 interface UrlParts extends RedisCredentials {
@@ -147,15 +148,23 @@ function credentialsOf(url: string, login: string): RedisCredentials {
   return username === '' ? { password } : { username, password };
 }
 
-function server(parts: UrlParts): ServerTarget {
-  if (parts.query !== '') throw invalid(parts.url, 'takes no parameters after "?"');
+function server(parts: UrlParts, isEncrypted: boolean): ServerTarget {
+  const host = hostOf(parts);
   return {
     kind: 'server',
-    host: hostOf(parts),
+    host,
     port: portOf(parts),
     db: dbOf(parts.url, parts.path.slice(1)),
     ...loginOf(parts),
+    ...(isEncrypted && { tls: isIP(host) === 0 ? { servername: host } : {} }),
   };
+}
+
+/** Whether the query asks for TLS; `null` when it does not say. Some providers give out such URLs. */
+function sslOf({ url, query }: UrlParts): boolean | null {
+  if (query === '') return null;
+  if (query === 'ssl=true' || query === 'ssl=false') return query === 'ssl=true';
+  throw invalid(url, 'the only parameter after "?" is ssl, which is true or false');
 }
 
 function socket(parts: UrlParts): SocketTarget {

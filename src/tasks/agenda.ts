@@ -1,10 +1,13 @@
 /** Agendas: lists of executions that are spread evenly over a period of time. */
-import { dueAt } from '../core/due.js';
+import { type InspectOptions, inspect } from 'node:util';
+import { dueAfter, dueAt } from '../core/due.js';
 import { type Duration, toMs } from '../core/duration.js';
-import type { AddOptions, ArgumentsOf, Call } from './call.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
+import type { AddOptions, ArgumentsOfName, Call, CallByName, NameOf, TasksByName } from './call.js';
 import type { TaskDocket } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
+import { inspectSummary } from './summary.js';
 
 /** Options of one addition to an agenda. There is no `when`, because `scatter` decides the time. */
 export type AgendaAddOptions = Omit<AddOptions, 'when'>;
@@ -41,21 +44,52 @@ export interface ScatterOptions {
  * await agenda.scatter(docket, { over: '1h', jitter: '10s' });
  * ```
  */
-export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
-  readonly #additions: { readonly task: AnyTask; readonly args: object; readonly options: AgendaAddOptions }[] = [];
+export class Agenda<Tasks extends TasksByName = {}> {
+  readonly #additions: {
+    readonly task: AnyTask | string;
+    readonly args: object;
+    readonly options: AgendaAddOptions;
+  }[] = [];
 
   /** Number of executions that were added. */
   get length(): number {
     return this.#additions.length;
   }
 
-  /** Adds an execution at the end. Nothing is checked or sent until `scatter`. */
+  /**
+   * Adds an execution at the end. Nothing but the names of the options is checked, and nothing is sent, until `scatter`.
+   * @throws InvalidOptionError for an option that does not exist
+   */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AgendaAddRest<NoInfer<A>>): this;
-  add<K extends keyof Tasks & string>(name: K, ...rest: AgendaAddRest<ArgumentsOf<Tasks[K]>>): this;
+  add<Name extends NameOf<Tasks>>(name: Name, ...rest: AgendaAddRest<ArgumentsOfName<Tasks, Name>>): this;
   add(task: AnyTask | string, ...rest: unknown[]): this {
     const [args = {}, options = {}] = rest as [args?: object, options?: AgendaAddOptions];
-    this.#additions.push({ task: task as AnyTask, args, options }); // a docket takes names where it takes tasks
+    checkOptionNames(options, AGENDA_ADD_OPTIONS, 'agenda.');
+    this.#additions.push({ task, args, options });
     return this;
+  }
+
+  /** Iterates over the calls that were added, in order. */
+  *[Symbol.iterator](): IterableIterator<Call<unknown> | CallByName> {
+    for (const { task, args, options } of this.#additions) yield callOf(task, args, options);
+  }
+
+  /** Removes all calls. What was scheduled stays scheduled. */
+  clear(): this {
+    this.#additions.length = 0;
+    return this;
+  }
+
+  /** Returns what `JSON.stringify` shows of the agenda: the calls in order, without arguments. */
+  toJSON(): { readonly task: string; readonly key?: string }[] {
+    return this.#additions.map(({ task, options }) => ({
+      task: typeof task === 'string' ? task : task.name,
+      ...(options.key !== undefined && { key: options.key }),
+    }));
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Agenda', this.toJSON(), depth, options);
   }
 
   /**
@@ -67,13 +101,21 @@ export class Agenda<Tasks extends Record<string, AnyTask> = {}> {
    * @throws all errors of `Docket.addMany`; an unknown name or invalid arguments before anything is scheduled
    */
   async scatter(docket: Pick<TaskDocket, 'addMany'>, scatter: ScatterOptions): Promise<Execution<unknown>[]> {
+    checkOptionNames(scatter, SCATTER_OPTIONS, 'scatter.');
     const whenOf = timesOf(this.#additions.length, scatter);
-    const calls = this.#additions.map(
-      ({ task, args, options }, i): Call<unknown> => ({ task, args, options: { ...options, when: whenOf(i) } }),
+    const calls = this.#additions.map(({ task, args, options }, i) =>
+      callOf(task, args, { ...options, when: whenOf(i) }),
     );
     return calls.length === 0 ? [] : await docket.addMany(calls);
   }
 }
+
+function callOf(task: AnyTask | string, args: object, options: AddOptions): Call<unknown> | CallByName {
+  return { task, args, options } as Call<unknown> | CallByName;
+}
+
+const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true });
+const SCATTER_OPTIONS = optionNames<ScatterOptions>({ over: true, start: true, jitter: true });
 
 /** Chooses the times of `count` executions. Returns a function from the index of an execution to its time. */
 function timesOf(count: number, { over, start = 0, jitter = 0 }: ScatterOptions): (index: number) => Date | number {
@@ -90,6 +132,6 @@ function timesOf(count: number, { over, start = 0, jitter = 0 }: ScatterOptions)
     const { atMs } = dueAt(start, 'start');
     return (index) => new Date(atMs + offsets[index]!);
   }
-  const delayMs = toMs(start, 'start'); // from now, on the server's clock
+  const { delayMs } = dueAfter(start, 'start'); // from now, on the server's clock
   return (index) => delayMs + offsets[index]!;
 }

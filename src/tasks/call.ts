@@ -22,6 +22,22 @@ export interface AddOptions {
 /** The parameters after the task in `add`. The arguments may be left out when none of them is required. */
 export type AddRest<A> = {} extends A ? [args?: A, options?: AddOptions] : [args: A, options?: AddOptions];
 
+/** The tasks that a docket may be typed with, by their names. */
+export type TasksByName = Record<string, AnyTask>;
+
+/** A name that `add` takes: one of the docket's tasks, or any name when the docket is not typed with its tasks. */
+export type NameOf<Tasks extends TasksByName> = [keyof Tasks] extends [never] ? string : keyof Tasks & string;
+
+/** The arguments of the task of this name; any object when the docket is not typed with its tasks. */
+export type ArgumentsOfName<Tasks extends TasksByName, Name extends string> = Name extends keyof Tasks
+  ? ArgumentsOf<Tasks[Name]>
+  : object;
+
+/** The type that the task of this name returns. */
+export type ResultOfName<Tasks extends TasksByName, Name extends string> = Name extends keyof Tasks
+  ? ResultOf<Tasks[Name]>
+  : unknown;
+
 /** The arguments that callers pass to a task. */
 export type ArgumentsOf<T> = T extends Task<string, infer A, unknown> ? A : never;
 
@@ -35,8 +51,15 @@ export interface Call<R> {
   readonly options?: AddOptions;
 }
 
+/** A prepared `add` of a task that the producer has by name only. */
+export interface CallByName {
+  readonly task: string;
+  readonly args: object;
+  readonly options?: AddOptions;
+}
+
 /** The type that the task of a call returns; a union for a batch of different tasks. */
-export type CallResult<C> = C extends Call<infer R> ? R : never;
+export type CallResult<C> = C extends Call<infer R> ? R : unknown;
 
 /**
  * Prepares an `add` for `addMany`. Nothing is checked or sent yet.
@@ -46,6 +69,7 @@ export type CallResult<C> = C extends Call<infer R> ? R : never;
  * ```
  */
 export function call<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Call<R>;
-export function call(task: AnyTask, args: object = {}, options?: AddOptions): Call<unknown> {
-  return Object.freeze(options === undefined ? { task, args } : { task, args, options });
+export function call(name: string, args?: object, options?: AddOptions): CallByName;
+export function call(task: AnyTask | string, args: object = {}, options?: AddOptions): Call<unknown> | CallByName {
+  return Object.freeze(options === undefined ? { task, args } : { task, args, options }) as Call<unknown> | CallByName;
 }

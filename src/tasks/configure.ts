@@ -1,6 +1,7 @@
 /** The configuration that a task module gives, beside its tasks, to the workers that load it. */
 
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { ErrorClass } from '../wire/codec.js';
 import { checkUses, type Dependency } from './dependencies.js';
 import { type AnyTask, isTask } from './task.js';
@@ -51,6 +52,7 @@ export interface ConfigurationDefinition {
  * ```
  */
 export function configure(options: ConfigureOptions): WorkerConfiguration {
+  checkOptionNames(options, CONFIGURE_OPTIONS, 'configure.');
   const { uses = {}, fallback = null, errors = [] } = options;
   if (fallback !== null && !isTask(fallback)) {
     throw new InvalidOptionError('configure.fallback', 'expected a task made with task()');
@@ -71,6 +73,8 @@ export function configurationOf(value: unknown): ConfigurationDefinition | null 
   if (typeof value !== 'object' || value === null) return null;
   return (value as { [DEFINITION]?: ConfigurationDefinition })[DEFINITION] ?? null;
 }
+
+const CONFIGURE_OPTIONS = optionNames<ConfigureOptions>({ uses: true, fallback: true, errors: true });
 
 function isErrorClass(value: unknown): boolean {
   return typeof value === 'function' && (value.prototype as unknown) instanceof Error;

@@ -1,10 +1,12 @@
 /** The context that a task's body receives beside its arguments. */
+import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
-import type { AddOptions, AddRest, Call, CallResult } from './call.js';
+import type { AddOptions, AddRest, Call, CallByName, CallResult } from './call.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
+import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
 
 /** The context of all code in a worker thread. */
 export interface ThreadContext {
@@ -16,7 +18,7 @@ export interface ThreadContext {
    * Writes to the log of the worker. Lines carry docket, worker and thread, and within a task also task, key and
    * attempt.
    */
-  readonly logger: Logger;
+  readonly logger: TaskLogger;
 }
 
 /** The context of a task's body. */
@@ -118,10 +120,21 @@ export interface TimeoutControl {
 
 /** The docket as a task's body can use it. The client's `Docket` satisfies this interface. */
 export interface TaskDocket {
+  /** Name of the docket. */
+  readonly name: string;
+  /**
+   * The docket's own connection for your commands, see `Docket.redis`. It opens with the first use in this thread, and
+   * the thread closes it. Keep what you store under `key(suffix)`.
+   */
+  readonly redis: Promise<Redis>;
+  /** Names a Redis key for your own data, see `Docket.key`. */
+  key(suffix: string): string;
   /** Adds an execution of `task`. While one is alive under the same key, it changes nothing, see `AddOptions`. */
   add<A extends object, R>(task: Task<string, A, R>, ...rest: AddRest<NoInfer<A>>): Promise<Execution<R>>;
+  /** Adds an execution of the task of this name. */
+  add(name: string, args?: object, options?: AddOptions): Promise<Execution<unknown>>;
   /** Adds a batch of calls, in order. Nothing is written when one of them is invalid. */
-  addMany<C extends Call<unknown>>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
+  addMany<C extends Call<unknown> | CallByName>(calls: Iterable<C>): Promise<Execution<CallResult<C>>[]>;
   /**
    * Adds an execution in place of the one under its key. If that one is running, it runs on, but its outcome is not
    * written.
@@ -131,6 +144,7 @@ export interface TaskDocket {
     args: NoInfer<A>,
     options: AddOptions & { readonly key: string },
   ): Promise<Execution<R>>;
+  replace(name: string, args: object, options: AddOptions & { readonly key: string }): Promise<Execution<unknown>>;
   /** Cancels an execution wherever it is in the fleet. */
   cancel(key: string): Promise<void>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
@@ -149,7 +163,30 @@ export interface TaskDocket {
   ): Promise<boolean>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
+  /** Takes a snapshot of what waits and what runs, see `Docket.snapshot`. */
+  snapshot(options?: SnapshotOptions): Promise<Snapshot>;
+  /** Lists the live workers that can take work. */
+  workers(): Promise<WorkerInfo[]>;
+  /** Lists the live workers that can run a task, which is given itself or by name. */
+  taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]>;
 }
+
+/** The logger of a context. It reads the arguments of a call as pino does. A call never throws. */
+export interface TaskLogger {
+  readonly debug: TaskLog;
+  readonly info: TaskLog;
+  readonly warn: TaskLog;
+  readonly error: TaskLog;
+}
+
+/** Writes one line. Values fill the placeholders of the message (`%s`, `%d`), or follow it; fields come before it. */
+export interface TaskLog {
+  (message: string, ...values: LogValue[]): void;
+  /** An error, or whatever was caught, becomes the field `err`. Its message is that of the line if none is given. */
+  (fieldsOrError: unknown, message?: string, ...values: LogValue[]): void;
+}
+
+type LogValue = string | number | bigint | boolean | symbol | null | undefined | Error;
 
 /** A logger with four levels. */
 export interface Logger {

@@ -1,5 +1,6 @@
 /** Dependencies: values that a task needs beside its arguments, made by factories in the thread that runs it. */
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { TaskContext, ThreadContext } from './context.js';
 import { CONTEXT_NAMES } from './context.js';
 
@@ -73,6 +74,7 @@ export function depends<F, U extends Dependencies, A extends object = {}>(
 ): Dependency<Provided<F>, NoInfer<A> & DependencyArguments<U>>;
 export function depends(factory: unknown, options: { readonly uses?: Dependencies } = {}): Dependency<unknown, never> {
   checkFactory('depends', factory);
+  checkOptionNames(options, optionNames<{ uses: unknown }>({ uses: true }), 'depends.');
   return declare({ kind: 'depends', factory, uses: checkUses(options.uses ?? {}, 'depends.uses') });
 }
 

@@ -3,6 +3,7 @@ import type { Duration } from '../core/duration.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from './events.js';
 import type { ExecutionProgress } from './progress.js';
+import type { ExecutionSummary } from './summary.js';
 
 /** One call of a task, under a key. The fields are as of the last `add`, `getExecution` or `sync()`. */
 export interface Execution<R> {
@@ -31,6 +32,9 @@ export interface Execution<R> {
    * `null`.
    */
   readonly waitingFor: string | null;
+
+  /** Returns what `JSON.stringify` shows of the handle: its fields, without arguments and result. */
+  toJSON(): ExecutionSummary;
 
   /**
    * Reads the fields again.

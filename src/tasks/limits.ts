@@ -3,6 +3,7 @@
  */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, type OptionNames, optionNames } from '../core/options.js';
 
 declare const policy: unique symbol;
 declare const limited: unique symbol;
@@ -67,7 +68,7 @@ export function concurrencyLimit(
   first: string | ConcurrencyLimitOptions,
   second: ConcurrencyLimitOptions = {},
 ): LimitPolicy<string> {
-  const [argument, { max = 1, scope }] = targetAndOptions('concurrencyLimit', first, second);
+  const [argument, { max = 1, scope }] = targetAndOptions('concurrencyLimit', CONCURRENCY_OPTIONS, first, second);
   if (scope !== undefined) checkName(scope, 'concurrencyLimit.scope', MAXIMUM_SCOPE_BYTES);
   checkMax(max, 'concurrencyLimit.max');
   return limitPolicy({ kind: 'concurrency', argument, max, scope: scope ?? null });
@@ -101,7 +102,7 @@ export interface RateLimitOptions {
 export function rateLimit<const N extends string>(argument: N, options: RateLimitOptions): LimitPolicy<N>;
 export function rateLimit(options: RateLimitOptions): LimitPolicy<never>;
 export function rateLimit(first: string | RateLimitOptions, second?: RateLimitOptions): LimitPolicy<string> {
-  const [argument, { max, per, onExceeded = 'delay' }] = targetAndOptions('rateLimit', first, second);
+  const [argument, { max, per, onExceeded = 'delay' }] = targetAndOptions('rateLimit', RATE_OPTIONS, first, second);
   checkMax(max, 'rateLimit.max');
   if (onExceeded !== 'delay' && onExceeded !== 'drop') {
     throw new InvalidOptionError('rateLimit.onExceeded', `expected 'delay' or 'drop', got ${String(onExceeded)}`);
@@ -128,7 +129,7 @@ export interface CooldownOptions {
 export function cooldown<const N extends string>(argument: N, options: CooldownOptions): LimitPolicy<N>;
 export function cooldown(options: CooldownOptions): LimitPolicy<never>;
 export function cooldown(first: string | CooldownOptions, second?: CooldownOptions): LimitPolicy<string> {
-  const [argument, { window }] = targetAndOptions('cooldown', first, second);
+  const [argument, { window }] = targetAndOptions('cooldown', COOLDOWN_OPTIONS, first, second);
   return limitPolicy({ kind: 'cooldown', argument, windowMs: toPositiveMs(window, 'cooldown.window') });
 }
 
@@ -154,7 +155,7 @@ export interface DebounceOptions {
 export function debounce<const N extends string>(argument: N, options: DebounceOptions): LimitPolicy<N>;
 export function debounce(options: DebounceOptions): LimitPolicy<never>;
 export function debounce(first: string | DebounceOptions, second?: DebounceOptions): LimitPolicy<string> {
-  const [argument, { settle }] = targetAndOptions('debounce', first, second);
+  const [argument, { settle }] = targetAndOptions('debounce', DEBOUNCE_OPTIONS, first, second);
   return limitPolicy({ kind: 'debounce', argument, settleMs: toPositiveMs(settle, 'debounce.settle') });
 }
 
@@ -174,6 +175,11 @@ export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] 
   }
   return Object.freeze([...limits]);
 }
+
+const CONCURRENCY_OPTIONS = optionNames<ConcurrencyLimitOptions>({ max: true, scope: true });
+const RATE_OPTIONS = optionNames<RateLimitOptions>({ max: true, per: true, onExceeded: true });
+const COOLDOWN_OPTIONS = optionNames<CooldownOptions>({ window: true });
+const DEBOUNCE_OPTIONS = optionNames<DebounceOptions>({ settle: true });
 
 const MAXIMUM_SCOPE_BYTES = 128;
 const MADE_WITH = ' made with concurrencyLimit(), rateLimit(), cooldown() or debounce()';
@@ -196,12 +202,15 @@ function subjectOf(limit: LimitData): string {
 /** Separates the parameters of `limit(argument, options)` and `limit(options)`. */
 function targetAndOptions<O extends object>(
   limit: string,
+  names: OptionNames,
   first: string | O,
   second: O | undefined,
 ): [argument: string | null, options: Partial<O>] {
-  if (typeof first === 'object' && first !== null) return [null, first];
-  checkName(first, `${limit}.argument`);
-  return [first, second ?? {}];
+  const isForTask = typeof first === 'object' && first !== null;
+  const options = isForTask ? first : (second ?? {});
+  if (!isForTask) checkName(first, `${limit}.argument`);
+  checkOptionNames(options, names, `${limit}.`);
+  return [isForTask ? null : first, options];
 }
 
 function checkName(name: unknown, option: string, maximumBytes = Number.POSITIVE_INFINITY): asserts name is string {

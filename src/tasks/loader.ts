@@ -1,5 +1,6 @@
 /** Loads task modules by their references: all of them or none. This is the only place that imports user code. */
-import { pathToFileURL } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
 import type { ErrorClass } from '../wire/codec.js';
 import { withBuiltins } from './builtin.js';
@@ -8,6 +9,7 @@ import { type ConfigurationDefinition, configurationOf } from './configure.js';
 import type { Dependency } from './dependencies.js';
 import { resolvePackage } from './package.js';
 import { locateModule, parseReference } from './reference.js';
+import { locationOfSyntaxError } from './syntax-error.js';
 import { type AnyTask, isTask } from './task.js';
 
 /** The exports of a worker's task modules. */
@@ -109,12 +111,28 @@ function locate(reference: string, from: string): LocatedModule {
 
 async function importModule({ reference, url }: LocatedModule): Promise<Namespace> {
   try {
-    return await import(url);
+    return exportsOfCommonJs(await import(url), url);
   } catch (cause) {
     const problem = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    throw new TaskModuleError(reference, `failed to load: ${problem}`, { cause });
+    const location = await locationOfSyntaxError(cause, url);
+    throw new TaskModuleError(reference, `failed to load: ${problem}${location ? ` (${location})` : ''}`, { cause });
   }
 }
+
+/**
+ * Returns the exports of a CommonJS module as those of a namespace, which may also have other things than tasks. Node
+ * finds only some of them by name, and has all in `default`. Other modules are returned as they are.
+ */
+function exportsOfCommonJs(namespace: Namespace, url: string): Namespace {
+  const { default: exports } = namespace;
+  const isRecord = typeof exports === 'object' && exports !== null && !Array.isArray(exports) && !isTask(exports);
+  if (!isRecord || !url.startsWith('file:')) return namespace;
+  if (REQUIRED[fileURLToPath(url)]?.exports !== exports) return namespace;
+  return { ...exports, [Symbol.toStringTag]: 'Module' } as Namespace;
+}
+
+/** The CommonJS modules that this process has loaded, by their paths; `import` loads them through it as well. */
+const REQUIRED = createRequire(import.meta.url).cache;
 
 function exportedTasks({ reference, exportName }: LocatedModule, namespace: Namespace): Map<string, AnyTask> {
   checkExport(reference, exportName, namespace);

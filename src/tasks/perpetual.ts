@@ -1,6 +1,7 @@
 /** Perpetual policies: when the next run of a chain is due. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { checkCron } from './cron.js';
 
 declare const policy: unique symbol;
@@ -54,6 +55,7 @@ export interface PerpetualOptions {
  * ```
  */
 export function perpetual(options: PerpetualOptions = {}): PerpetualPolicy {
+  checkOptionNames(options, PERPETUAL_OPTIONS, 'perpetual.');
   return perpetualPolicy({
     kind: 'perpetual',
     everyMs: toMs(options.every ?? 0, 'perpetual.every'),
@@ -98,6 +100,7 @@ export interface CronOptions {
  * ```
  */
 export function cron(expression: string, options: CronOptions = {}): PerpetualPolicy {
+  checkOptionNames(options, CRON_OPTIONS, 'cron.');
   const timezone = options.timezone ?? hostTimezone();
   checkCron(expression, timezone);
   return perpetualPolicy({
@@ -107,6 +110,9 @@ export function cron(expression: string, options: CronOptions = {}): PerpetualPo
     isAutomatic: automaticOf(options.automatic, 'cron.automatic'),
   });
 }
+
+const PERPETUAL_OPTIONS = optionNames<PerpetualOptions>({ every: true, automatic: true });
+const CRON_OPTIONS = optionNames<CronOptions>({ timezone: true, automatic: true });
 
 function automaticOf(automatic: boolean | undefined, option: string): boolean {
   if (automatic === undefined || typeof automatic === 'boolean') return automatic ?? false;

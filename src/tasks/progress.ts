@@ -1,5 +1,6 @@
 /** The progress of an execution: as its body reports it, as others read and change it, and the checks of both. */
 import { InvalidOptionError } from '../core/errors.js';
+import type { ProgressSummary } from './summary.js';
 
 /**
  * `ctx.progress`: reports the progress of an attempt. All functions are synchronous and cost nanoseconds, so a busy
@@ -58,6 +59,8 @@ export interface ExecutionProgress {
   setTotal(total: number): Promise<void>;
   /** Sets the message; `null` removes it. @throws the same errors as `increment` */
   setMessage(message: string | null): Promise<void>;
+  /** Returns what `JSON.stringify` shows of the progress: its fields. */
+  toJSON(): ProgressSummary;
 }
 
 /** A change of progress from outside. */

@@ -1,6 +1,7 @@
 /** Retry policies: how often a failed attempt is retried, and after which delay. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 
 declare const policy: unique symbol;
 
@@ -51,6 +52,7 @@ export interface RetryOptions {
  * ```
  */
 export function retry(options: RetryOptions = {}): RetryPolicy {
+  checkOptionNames(options, RETRY_OPTIONS, 'retry.');
   const delayMs = toMs(options.delay ?? 0, 'retry.delay');
   return retryPolicy({
     kind: 'retry',
@@ -98,6 +100,7 @@ export interface ExponentialRetryOptions {
  * ```
  */
 export function exponentialRetry(options: ExponentialRetryOptions = {}): RetryPolicy {
+  checkOptionNames(options, EXPONENTIAL_OPTIONS, 'exponentialRetry.');
   const minimumDelayMs = toMs(options.minimumDelay ?? '1s', 'exponentialRetry.minimumDelay');
   const maximumDelayMs = toMs(options.maximumDelay ?? '64s', 'exponentialRetry.maximumDelay');
   const jitter = options.jitter ?? 0;
@@ -113,6 +116,14 @@ export function exponentialRetry(options: ExponentialRetryOptions = {}): RetryPo
 }
 
 const DEFAULT_ATTEMPTS = 3;
+
+const RETRY_OPTIONS = optionNames<RetryOptions>({ attempts: true, delay: true });
+const EXPONENTIAL_OPTIONS = optionNames<ExponentialRetryOptions>({
+  attempts: true,
+  minimumDelay: true,
+  maximumDelay: true,
+  jitter: true,
+});
 
 function attemptsOf(attempts: number | 'forever' = DEFAULT_ATTEMPTS, option: string): number | null {
   if (attempts === 'forever') return null;

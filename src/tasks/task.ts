@@ -4,6 +4,7 @@
 
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { PerpetualControl, RetryControl, TaskContext, TimeoutControl } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import { checkUses, type Dependencies, type DependencyArguments, type Injected } from './dependencies.js';
@@ -171,6 +172,7 @@ export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknow
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   checkTaskName(name);
   if (typeof run !== 'function') throw new InvalidOptionError('run', `task '${name}' needs a function to run`);
+  checkOptionNames(options, TASK_OPTIONS, '');
   const definition: TaskDefinition = {
     name,
     policies: resolvePolicies(options),
@@ -243,6 +245,16 @@ type AnyOptions = TaskOptions<
   Duration | undefined
 > &
   Partial<InputOption<unknown, unknown>>;
+
+const TASK_OPTIONS = optionNames<TaskOptions & InputOption<unknown, unknown>>({
+  retry: true,
+  perpetual: true,
+  timeout: true,
+  limits: true,
+  logged: true,
+  uses: true,
+  input: true,
+});
 
 /** In the global symbol registry, so that a task module with its own copy of docket works. */
 const DEFINITION: unique symbol = Symbol.for('docket.task');

@@ -6,7 +6,7 @@
 import type { ChunkItem } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
-import type { Logger } from '../tasks/context.js';
+import type { TaskLogger } from '../tasks/context.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { Envelope } from '../wire/envelope.js';
@@ -38,10 +38,11 @@ export class Attempt {
   /** The error it ended with; `undefined` while it runs, and when there was none. */
   failure: { readonly error: unknown } | undefined;
   #aborting: AbortController | undefined;
-  #logger: Logger | undefined;
+  #logger: TaskLogger | undefined;
   #execution: RunningExecution | undefined;
   #nextRun: NextRunRequest | undefined;
   #progress: AttemptProgress | undefined;
+  #hasEnded = false;
 
   constructor(item: ChunkItem, envelope: Envelope, task: TaskDefinition, scope: ThreadScope, startedMs: number) {
     this.item = item;
@@ -57,7 +58,7 @@ export class Attempt {
     return this.item.record ?? this.envelope.id ?? '';
   }
 
-  get logger(): Logger {
+  get logger(): TaskLogger {
     const { task, attempt } = this.envelope;
     this.#logger ??= this.scope.logger({ task, key: this.key, attempt });
     return this.#logger;
@@ -70,12 +71,21 @@ export class Attempt {
 
   get progress(): AttemptProgress {
     const isStored = this.item.record !== null && this.envelope.ttlMs > 0;
-    this.#progress ??= new AttemptProgress(this.scope, this.item, isStored);
+    if (!this.#progress) {
+      this.#progress = new AttemptProgress(this.scope, this.item, isStored);
+      if (this.#hasEnded) this.#progress.end(); // first used by what the body left behind: its row is another's now
+    }
     return this.#progress;
   }
 
-  /** Ends the progress, because the attempt is over. Returns its last message; `undefined` when it set none. */
-  endProgress(): string | null | undefined {
+  /** Whether it is over. What its body left behind may still use its context. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** It is over: its progress writes nothing any more. Returns the last message; `undefined` when there is none. */
+  end(): string | null | undefined {
+    this.#hasEnded = true;
     return this.#progress?.end();
   }
 

@@ -3,16 +3,17 @@
 import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { toMs } from '../core/duration.js';
 import type {
-  Logger,
   PerpetualControl,
   RetryControl,
   TaskContext,
   TaskDocket,
+  TaskLogger,
   TimeoutControl,
 } from '../tasks/context.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Progress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
+import { AttemptEndedError } from './attempt-ended.js';
 
 /** Thrown by `ctx.retry.after` and `ctx.retry.at` to leave the body. It becomes the outcome `retry`. */
 export class RetryRequest extends Error {
@@ -46,7 +47,7 @@ export class AttemptContext implements TaskContext, RetryControl {
   get docket(): TaskDocket {
     return this.#attempt.scope.docket();
   }
-  get logger(): Logger {
+  get logger(): TaskLogger {
     return this.#attempt.logger;
   }
   get execution(): Execution<unknown> {
@@ -69,13 +70,14 @@ export class AttemptContext implements TaskContext, RetryControl {
 
   get retry(): RetryControl['retry'] {
     return {
-      after: (delay): never => {
-        throw new RetryRequest(dueAfter(delay, 'retry.after'));
-      },
-      at: (when): never => {
-        throw new RetryRequest(dueAt(when, 'retry.at'));
-      },
+      after: (delay): never => this.#retry(dueAfter(delay, 'retry.after')),
+      at: (when): never => this.#retry(dueAt(when, 'retry.at')),
     };
+  }
+
+  #retry(due: Due): never {
+    if (this.#attempt.hasEnded) throw new AttemptEndedError(this.key, 'ctx.retry');
+    throw new RetryRequest(due);
   }
 
   /** Undefined unless the task is perpetual. Only the context type of perpetual tasks has it. */

@@ -1,5 +1,6 @@
 /** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks it receives. */
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, threadId } from 'node:worker_threads';
+import { LogWindow } from '../channel/log-window.js';
 import {
   ASKED,
   type Booted,
@@ -10,7 +11,6 @@ import {
   type OutcomeBatch,
   type PlacementCounts,
   type ProgressMessage,
-  type ThreadConfig,
   type ToThread,
 } from '../channel/protocol.js';
 import { SlotTable } from '../channel/slots.js';
@@ -19,35 +19,42 @@ import { loadTasks } from '../tasks/loader.js';
 import { type Manifest, manifestOf } from '../tasks/manifest.js';
 import { encodeError } from '../wire/codec.js';
 import { Executor } from './executor.js';
+import { LogSender } from './log-sender.js';
 import { Scope } from './scope.js';
+
+type BootMessage = Extract<ToThread, { kind: 'boot' }>;
 
 let scope: Scope | undefined;
 let executor: Executor | undefined;
+let logs: LogSender | undefined;
 
 /** Handles one message of the coordinator. The return value is posted back as the reply. */
 export default async function receive(message: ToThread): Promise<Booted<Manifest> | OutcomeBatch | null> {
   switch (message.kind) {
     case 'boot':
-      return await boot(workerData as ThreadConfig).catch((error: unknown) => bootFailed(error));
+      return await boot(message).catch((error: unknown) => bootFailed(error));
     case 'chunk':
       if (!executor) throw new Error('a chunk came before boot');
       return await executor.run(decodeChunk(message.items));
     case 'dispose':
       await executor?.dispose();
       await scope?.close();
+      logs?.flush();
       return null;
     default:
       return assertNever(message);
   }
 }
 
-async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
-  if (isMainThread || !parentPort) throw new Error('the thread entry runs in worker threads only');
-  const port = parentPort;
+async function boot({ config, reports: port, logWindow }: BootMessage): Promise<Booted<Manifest>> {
+  if (isMainThread) throw new Error('the thread entry runs in worker threads only');
   const send = (message: FromThread) => port.postMessage(message);
   const loaded = await loadTasks(config.tasks, undefined, { fallback: config.fallback });
+  const where = { docket: config.docket.name, worker: config.workerName, thread: threadId };
+  const sender = new LogSender(new LogWindow(logWindow), send, where);
+  logs = sender;
   const reports = {
-    log: (line: LogLine) => send({ kind: 'log', line }),
+    log: (line: LogLine) => sender.send(line),
     progress: (message: ProgressMessage) => send({ kind: 'progress', message }),
     placements: (placements: PlacementCounts) => send({ kind: 'placements', placements }),
   };
@@ -64,6 +71,7 @@ async function boot(config: ThreadConfig): Promise<Booted<Manifest>> {
   process.once('exit', () => {
     scope?.flush();
     executor?.flush();
+    sender.flush();
   });
   void attendForever(executor, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };

@@ -10,11 +10,12 @@ import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } fro
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
 import { Queue } from '../core/queue.js';
-import type { Logger, TaskDocket, ThreadContext } from '../tasks/context.js';
+import type { TaskDocket, TaskLogger, ThreadContext } from '../tasks/context.js';
 import type { LoadedTasks } from '../tasks/loader.js';
 import { definitionOf } from '../tasks/task.js';
 import { Envelope } from '../wire/envelope.js';
 import { Attempt } from './attempt.js';
+import { runInCleanContext } from './clean-context.js';
 import { type AttemptServices, runAttempt } from './run-attempt.js';
 import type { ThreadScope } from './scope.js';
 import { SharedInstances } from './shared-instances.js';
@@ -113,14 +114,14 @@ export class Executor {
     const envelope = new Envelope(item.message);
     const known = this.#options.loaded.tasks.get(envelope.task) ?? this.#options.loaded.fallback;
     if (!known) {
-      this.#end(item, chunk, { kind: 'interrupted' }, undefined);
+      this.#end(item, chunk, { kind: 'unknown-task' }, undefined);
       return;
     }
     const attempt = new Attempt(item, envelope, definitionOf(known), this.#options.scope, nowMs);
     this.#running.add(attempt);
-    runAttempt(attempt, this.#services).then((outcome) => {
+    runInCleanContext(() => runAttempt(attempt, this.#services)).then((outcome) => {
       this.#running.delete(attempt);
-      this.#end(item, chunk, outcome, attempt.endProgress());
+      this.#end(item, chunk, outcome, attempt.end());
       this.#pump();
     });
   }
@@ -159,14 +160,14 @@ export class Executor {
 class SharedContext implements ThreadContext {
   readonly worker: ThreadContext['worker'];
   readonly #scope: ThreadScope;
-  #logger: Logger | undefined;
+  #logger: TaskLogger | undefined;
 
   constructor(scope: ThreadScope) {
     this.#scope = scope;
     this.worker = scope.worker;
   }
 
-  get logger(): Logger {
+  get logger(): TaskLogger {
     this.#logger ??= this.#scope.logger({});
     return this.#logger;
   }

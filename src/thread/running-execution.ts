@@ -1,8 +1,12 @@
 /**
  * `ctx.execution`: the handle of the execution that runs here. It starts with the data of the attempt and reads the
  * rest from the docket.
+ *
+ * Owns the rule that it changes nothing after the attempt has ended, because the key may be another execution's then,
+ * such as the next run's.
  */
 
+import { type InspectOptions, inspect } from 'node:util';
 import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
 import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
@@ -11,8 +15,16 @@ import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
+import {
+  type ExecutionSummary,
+  executionSummary,
+  inspectSummary,
+  type ProgressSummary,
+  progressSummary,
+} from '../tasks/summary.js';
 import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
+import { AttemptEndedError } from './attempt-ended.js';
 import type { ThreadScope } from './scope.js';
 
 /** The members of the running attempt that the handle needs. */
@@ -23,6 +35,7 @@ export interface RunningAttempt {
   readonly scope: ThreadScope;
   /** On the monotonic clock. */
   readonly startedMs: number;
+  readonly hasEnded: boolean;
 }
 
 export class RunningExecution implements Execution<unknown> {
@@ -79,7 +92,10 @@ export class RunningExecution implements Execution<unknown> {
   /** The progress as others see it. A report of the body arrives here with the first `sync()` after it was written. */
   get progress(): ExecutionProgress {
     const read = () => this.#read?.progress;
-    const stored = () => this.#readOrThrow();
+    const stored = () => {
+      this.#refuseWhenEnded('ctx.execution.progress');
+      return this.#readOrThrow();
+    };
     return {
       get current() {
         return read()?.current ?? 0;
@@ -96,7 +112,18 @@ export class RunningExecution implements Execution<unknown> {
       increment: async (by) => await (await stored()).progress.increment(by),
       setTotal: async (total) => await (await stored()).progress.setTotal(total),
       setMessage: async (message) => await (await stored()).progress.setMessage(message),
+      toJSON(): ProgressSummary {
+        return progressSummary(this);
+      },
     };
+  }
+
+  toJSON(): ExecutionSummary {
+    return executionSummary(this);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspectSummary('Execution', this.toJSON(), depth, options);
   }
 
   async sync(): Promise<void> {
@@ -113,7 +140,12 @@ export class RunningExecution implements Execution<unknown> {
   }
 
   async cancel(): Promise<void> {
+    this.#refuseWhenEnded('ctx.execution.cancel()');
     await this.#attempt.scope.docket().cancel(this.key);
+  }
+
+  #refuseWhenEnded(use: string): void {
+    if (this.#attempt.hasEnded) throw new AttemptEndedError(this.key, use);
   }
 
   get #keepsState(): boolean {

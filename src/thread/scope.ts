@@ -1,15 +1,15 @@
 /** The scope of a thread, which its attempts share: the slot table, a docket, and the channels to the coordinator. */
 
-import { inspect } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import type { LogLine, PlacementCounts, ProgressMessage, ThreadConfig } from '../channel/protocol.js';
 import type { SlotTable } from '../channel/slots.js';
 import { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import type { ErrorClass as DocketErrorClass } from '../client/options.js';
-import type { Logger, TaskDocket } from '../tasks/context.js';
+import type { TaskDocket, TaskLogger } from '../tasks/context.js';
 import { Tracing } from '../tracing/tracing.js';
 import type { ErrorClass } from '../wire/codec.js';
+import { readLogCall } from './log-call.js';
 import { PlacementCounter } from './placement-counter.js';
 
 /** The scope of a thread as attempts see it. */
@@ -24,7 +24,7 @@ export interface ThreadScope {
   /** Returns the thread's own docket, which is opened on first use. */
   docket(): TaskDocket;
   /** Returns a logger whose lines carry these fields beside docket, worker and thread. */
-  logger(fields: Readonly<Record<string, unknown>>): Logger;
+  logger(fields: Readonly<Record<string, unknown>>): TaskLogger;
   /** Sends a progress message while its attempt runs. */
   report(message: ProgressMessage): void;
 }
@@ -79,13 +79,17 @@ export class Scope implements ThreadScope {
     return this.#docket;
   }
 
-  logger(context: Readonly<Record<string, unknown>>): Logger {
+  logger(context: Readonly<Record<string, unknown>>): TaskLogger {
     const where = { docket: this.#config.docket.name, worker: this.#config.workerName, thread: threadId };
     const write =
       (level: LogLine['level']) =>
-      (...line: [fields: object, message: string] | [message: string]) => {
-        const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
-        this.#reports.log({ level, message, fields: { ...printable(fields), ...where, ...context } });
+      (...args: unknown[]) => {
+        const { message, fields } = readLogCall(args);
+        try {
+          this.#reports.log({ level, message, fields: { ...fields, ...where, ...context } });
+        } catch {
+          // With `threads: 0` a logger of the embedding program may throw. No task fails for that.
+        }
       };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
@@ -104,16 +108,4 @@ export class Scope implements ThreadScope {
     this.flush();
     await this.#docket?.close();
   }
-}
-
-/**
- * Formats all fields that are not scalars, because fields must cross to the coordinator and end in one line of text.
- */
-function printable(fields: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => {
-      const isScalar = value === null || ['string', 'number', 'boolean'].includes(typeof value);
-      return [name, isScalar ? value : inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY })];
-    }),
-  );
 }

@@ -5,6 +5,7 @@
  * user tries again.
  */
 import type { Logger, ThreadContext } from '../tasks/context.js';
+import { runInCleanContext } from './clean-context.js';
 import { type Provision, provisionOf } from './provision.js';
 
 type Factory = (ctx: ThreadContext) => unknown;
@@ -26,7 +27,7 @@ export class SharedInstances {
   async get(factory: Factory, name: string): Promise<unknown> {
     let making = this.#instances.get(factory);
     if (!making) {
-      making = this.#make(factory, name);
+      making = runInCleanContext(() => this.#make(factory, name)); // it outlives the attempt that needs it first
       this.#instances.set(factory, making);
       making.catch(() => this.#instances.delete(factory));
     }

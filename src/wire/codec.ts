@@ -8,7 +8,7 @@
 
 import { UndecodableValueError } from '../core/errors.js';
 import { EXTENSION, isPlain, MAX_DEPTH, plainPackr, ValueWriter, VIEWS, type Written } from './encodable.js';
-import { addField, createError, type ErrorClass, standInFor } from './error-codec.js';
+import { addField, createError, type ErrorClass, isError, standInFor } from './error-codec.js';
 import { TextCache } from './text-cache.js';
 
 export type { ErrorClass } from './error-codec.js';
@@ -84,6 +84,25 @@ export function decodeError(bytes: Uint8Array, classes: readonly ErrorClass[] = 
     throw new UndecodableValueError('the bytes are not a value docket wrote', { cause: error });
   }
 }
+
+/**
+ * Reads the stack of an encoded error with those of its causes, without its fields; `null` when there is none. Bytes that
+ * are no error have none.
+ */
+export function stackOfError(bytes: Uint8Array): string | null {
+  const stacks: string[] = [];
+  try {
+    let error = decodeError(bytes);
+    for (let depth = 0; depth < MAX_STACKS && isError(error) && error.stack; depth++) {
+      stacks.push(error.stack);
+      error = error.cause;
+    }
+  } catch {} // it cannot be read
+  return stacks.length > 0 ? stacks.join('\ncaused by ') : null;
+}
+
+/** More than an encoded error has; an error may be its own cause. */
+const MAX_STACKS = 8;
 
 /** Deeper than the writer's limit, because a message, its arguments and the fields of an error each add a level. */
 const MAX_READ_DEPTH = MAX_DEPTH + 8;
@@ -264,6 +283,8 @@ class ValueReader {
         return this.#slice(size).toString('utf16le');
       case EXTENSION.error:
         return this.#error();
+      case EXTENSION.array:
+        return this.#arrayWithFields(this.#bytes.readUInt32BE(this.#take(4)));
       default:
         throw malformed(`extension ${type} is unknown`);
     }
@@ -290,6 +311,17 @@ class ValueReader {
   /** Copies the bytes, so that a few of them neither keep a whole batch in memory nor change with it. */
   #arrayBuffer(size: number): ArrayBuffer {
     return new Uint8Array(this.#slice(size)).buffer;
+  }
+
+  #arrayWithFields(size: number): unknown[] {
+    const array = this.#register<unknown[]>([]);
+    for (let i = 0; i < size; i++) array.push(this.#value());
+    while (this.#position < this.#end) {
+      const key = this.#key();
+      if (key === '__proto__' || Object.hasOwn(array, key)) throw malformed('a field of an array is not one');
+      Reflect.set(array, key, this.#value());
+    }
+    return array;
   }
 
   #error(): Error {

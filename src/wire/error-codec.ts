@@ -24,6 +24,8 @@ export interface ErrorSink {
   readonly position: number;
   text(text: string | null): void;
   value(value: unknown): void;
+  /** Writes a value; the parts of it that cannot travel are described. */
+  partialValue(value: unknown): void;
   /** Opens an array; the caller writes the values in it. */
   list(length: number): void;
   /** Runs `write`, and undoes it when it throws or needs more than `room` bytes. @returns whether it was written */
@@ -45,8 +47,9 @@ const HEADER_KEYS = new Set(['name', 'message', 'stack', 'code', 'cause', 'error
 const BUILT_IN: ReadonlyMap<string, ErrorClass> = new Map(
   [TypeError, RangeError, SyntaxError, EvalError, ReferenceError, URIError, AggregateError].map((it) => [it.name, it]),
 );
+/** By the names of their errors, which a minifier leaves alone, unlike those of the classes. */
 const DOCKET: ReadonlyMap<string, ErrorClass> = new Map(
-  Object.values(docketErrors).map((it) => [OWN_CLASS + it.name, it]),
+  Object.values(docketErrors).map((it) => [OWN_CLASS + it.prototype.name, it]),
 );
 
 /** Tells whether a value is an error of any realm (`instanceof` fails for errors of another one). */
@@ -83,7 +86,7 @@ export class ErrorWriter {
     // Errors are bounded by their number and the length of their texts; the room for fields is for everything else.
     if (key === 'cause' && isError(value) && this.#tryWrite(key, UNBOUNDED, () => this.#sink.value(value))) return;
     if (isErrorList(error, key, value) && this.#tryWrite(key, UNBOUNDED, () => this.#errors(value))) return;
-    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.value(value)))) return;
+    if (this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.partialValue(value)))) return;
     if (typeof value === 'function') return;
     this.#charged(() => this.#tryWrite(key, this.#fieldRoom, () => this.#sink.text(describe(value))));
   }
@@ -92,7 +95,7 @@ export class ErrorWriter {
     const first = errors.slice(0, this.#errorsLeft);
     this.#sink.list(first.length);
     for (const error of first) {
-      const write = (): void => this.#sink.value(error);
+      const write = (): void => this.#sink.partialValue(error);
       if (isError(error) && this.#sink.tryWrite(UNBOUNDED, write)) continue;
       if (!this.#charged(() => this.#sink.tryWrite(this.#fieldRoom, write))) this.#sink.text(describe(error));
     }
@@ -118,8 +121,8 @@ export class ErrorWriter {
 /** Reads the header. A getter that throws loses only its own part. */
 function headerOf(error: Error): ErrorHeader {
   const name = cut(textOf(() => error.name) || 'Error', MAX_NAME);
-  const mark = error instanceof docketErrors.DocketError ? OWN_CLASS : '';
-  const className = cut(mark + textOf(() => error.constructor.name), MAX_NAME);
+  const isOwn = error instanceof docketErrors.DocketError;
+  const className = cut(isOwn ? OWN_CLASS + name : textOf(() => error.constructor.name), MAX_NAME);
   const stack = textOf(() => error.stack);
   return {
     name,

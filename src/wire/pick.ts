@@ -61,6 +61,7 @@ const OTHER_EXTENSIONS = new Map<number, string>([
   [EXTENSION.arrayBuffer, 'an ArrayBuffer'],
   [EXTENSION.view, 'a typed array'],
   [EXTENSION.error, 'an error'],
+  [EXTENSION.array, 'an array'],
 ]);
 
 function pick(bytes: Buffer, start: number, end: number, name: string): Picked | undefined {

@@ -85,15 +85,16 @@ export function ticketOf({ token, dueMs }: Delivery): number {
   return dueMs * 1_000 + Math.min(order, 999);
 }
 
-/** Logs a line about one execution: its task and `message`, with its key and attempt as fields. */
+/** Logs a line about one execution: its task and `message`, with its key, attempt and `more` as fields. */
 export function logDelivery(
   logger: Logger,
   level: 'debug' | 'info' | 'warn' | 'error',
   delivery: Delivery,
   message: string,
+  more: Readonly<Record<string, unknown>> = {},
 ): void {
   const { task, attempt } = delivery.envelope;
-  logger[level]({ task, key: keyOf(delivery), attempt }, `${task} ${message}`);
+  logger[level]({ task, key: keyOf(delivery), attempt, ...more }, `${task} ${message}`);
 }
 
 /** Returns the tokens of these deliveries. */

@@ -2,6 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
@@ -175,11 +176,34 @@ export const WORKER_DEFAULTS = {
   httpHost: '127.0.0.1',
 } as const satisfies WorkerOptions;
 
+const OPTION_NAMES = optionNames<WorkerOptions>({
+  tasks: true,
+  fallback: true,
+  name: true,
+  threads: true,
+  concurrency: true,
+  redeliveryTimeout: true,
+  reconnectionDelay: true,
+  minimumCheckInterval: true,
+  schedulingResolution: true,
+  scheduleAutomaticTasks: true,
+  drainTimeout: true,
+  abortGrace: true,
+  maxDeliveries: true,
+  maxTasksPerThread: true,
+  maxThreadMemory: true,
+  healthcheckPort: true,
+  metricsPort: true,
+  httpHost: true,
+  logger: true,
+});
+
 /**
  * Checks the options and fills in the defaults.
  * @throws InvalidOptionError, ModuleReferenceRequiredError naming the option that cannot be used
  */
 export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
+  checkOptionNames(options, OPTION_NAMES, '');
   const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
   const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
   const duration = (

@@ -34,7 +34,7 @@ import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
 import { ProgressWriter } from './settle/progress-writer.js';
 import { type DroppingLimit, Settler } from './settle/settler.js';
-import type { Thread } from './threads/thread.js';
+import type { Thread, ThreadDeath } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
 /** How long a suspect is requeued for while another suspect runs in this worker. */
@@ -95,7 +95,7 @@ export class Pipeline {
     });
     this.rerouter = new Rerouter({
       ...context,
-      reroute: (delivery, delayMs) => this.settler.reroute(delivery, delayMs),
+      reroute: (delivery, delayMs, isAdmitted) => this.settler.reroute(delivery, delayMs, isAdmitted),
     });
     this.cancelListener = new CancelListener({
       ...context,
@@ -232,8 +232,11 @@ export class Pipeline {
   /** After the dispatch: settles or requeues the deliveries that come back from the dispatcher. */
   #dispatcherEvents(): DispatcherEvents {
     return {
-      onOutcome: (delivery, outcome) => this.settler.settle(delivery, outcome),
-      onThreadLost: (delivery, wasAlone) => this.#settleThreadLost(delivery, wasAlone),
+      onOutcome: (delivery, outcome) => {
+        if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
+        else this.settler.settle(delivery, outcome);
+      },
+      onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
@@ -258,14 +261,20 @@ export class Pipeline {
     }
   }
 
+  /** Its thread was started after a deploy in place and has no such task any more. At once it would only come back. */
+  #rerouteRefused(delivery: Delivery): void {
+    this.attemptBudget.refund(delivery);
+    void this.rerouter.add(delivery, true);
+  }
+
   #requeueOverBudget(delivery: Delivery): void {
     const { logger } = this.#context;
     logDelivery(logger, 'debug', delivery, 'is left to other workers: this worker has run its key as often as it may');
     this.settler.requeue(delivery, { delayMs: OVER_BUDGET_DELAY_MS, isAdmitted: false });
   }
 
-  #settleThreadLost(delivery: Delivery, wasAlone: boolean): void {
-    if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone);
+  #settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void {
+    if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
     this.settler.requeue(delivery);

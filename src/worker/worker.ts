@@ -3,6 +3,7 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
@@ -63,7 +64,7 @@ export class Worker {
    * @throws ThreadBootError when threads fail to start again and again
    */
   async runForever(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#start(() => new Promise(() => {}), options.signal);
+    await this.#start(() => new Promise(() => {}), options);
   }
 
   /**
@@ -72,7 +73,7 @@ export class Worker {
    * @throws what `runForever` throws
    */
   async runUntilFinished(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal);
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options);
   }
 
   /**
@@ -96,7 +97,7 @@ export class Worker {
       throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
     }
     const attemptBudget = new AttemptBudget(Object.entries(attempts));
-    await this.#start((coordinator, signal) => coordinator.finished(signal), options.signal, attemptBudget);
+    await this.#start((coordinator, signal) => coordinator.finished(signal), options, attemptBudget);
   }
 
   /**
@@ -114,9 +115,11 @@ export class Worker {
 
   async #start(
     finished: Finished,
-    signal: AbortSignal | undefined,
+    options: { signal?: AbortSignal },
     attemptBudget: AttemptBudget = new AttemptBudget(),
   ): Promise<void> {
+    checkOptionNames(options, RUN_OPTIONS, '');
+    const { signal } = options;
     if (this.#running) throw new Error('this worker was started before: create another one');
     const stop = () => this.#stopping.abort();
     if (signal?.aborted) stop();
@@ -196,6 +199,8 @@ export class Worker {
     if (broken) throw broken;
   }
 }
+
+const RUN_OPTIONS = optionNames<{ signal: unknown }>({ signal: true });
 
 /** Resolves when the worker has reached the end that its `run...` method asked for. */
 type Finished = (coordinator: Coordinator, signal: AbortSignal) => Promise<void>;

@@ -135,7 +135,7 @@ describeEachMode('dependencies', (url, threads) => {
       const unlucky = await add('unlucky', { worksIn: 99 }, 'unlucky');
       const told = 'mail (TypeError: mail is away), disk (TypeError: disk is away)';
       const failed = await waitFor(() => running.lines.find(({ message }) => message.includes('unlucky failed')));
-      expect(failed).toMatchObject({ level: 'warn', fields: { key: 'unlucky', attempt: 3 } });
+      expect(failed).toMatchObject({ level: 'error', fields: { key: 'unlucky', attempt: 3 } });
       expect(failed?.message).toContain(told);
       await waitFor(async () => running.lines.filter(({ message }) => message.includes('is retried')).length === 4);
       await waitFor(async () => (await left(fleet)) === 0);

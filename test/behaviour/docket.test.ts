@@ -330,9 +330,13 @@ describeOnRedis('a docket', (url) => {
     }
     isOver = true;
     await Promise.all(producers);
-    expect([...new Set(codes.values())].sort()).toEqual(['DOCKET_ADD_UNCONFIRMED', 'added']);
+    const unsent = 'DOCKET_REDIS_UNAVAILABLE'; // not met in every run
+    const seen = new Set(codes.values()).add(unsent);
+    expect([...seen].sort()).toEqual(['DOCKET_ADD_UNCONFIRMED', unsent, 'added']);
     for (const [key, code] of codes) {
-      if (code === 'added') expect(await redis.exists(stage.key(`run:${key}`)), `${key} was confirmed`).toBe(1);
+      if (code === 'DOCKET_ADD_UNCONFIRMED') continue;
+      const isWritten = (await redis.exists(stage.key(`run:${key}`))) === 1;
+      expect(isWritten, `${key}: ${code}`).toBe(code === 'added'); // an add that was not sent says so, and was not written
     }
     expect(await docket.add(note, {}, { key: 'first' })).toMatchObject({ disposition: 'already_scheduled' });
   });

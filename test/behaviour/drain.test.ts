@@ -190,7 +190,7 @@ describeOnRedis('a worker that is stopped while it starts', (url) => {
     const proxy = await holdingProxy(new URL(url()).pathname);
     proxy.hold(':strikes');
     const fleet = await openFleet(proxy.url);
-    const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const worker = new Worker(fleet.docket, { tasks: TASKS, threads: 1, logger: recordingLogger().logger });
     const ended = worker.runForever();
     await proxy.held;
     await worker.close();

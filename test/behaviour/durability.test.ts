@@ -91,7 +91,7 @@ describeOnRedis('durability', () => {
     const fleet = await openFleet(url());
     fleet.leavesWork(); // the child, which is written
     const docket = fleet.with({ durability: { replicas: 1, timeout: 50 } });
-    const worker = new Worker(docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const worker = new Worker(docket, { tasks: TASKS, threads: 1, logger: recordingLogger().logger });
     const ended = worker.runForever();
     const execution = await fleet.docket.add('parent', { probe: fleet.probe, children: 1 });
     await expect(execution.result()).rejects.toMatchObject({ code: 'DOCKET_DURABILITY', replicas: 0, wanted: 1 });

@@ -35,7 +35,7 @@ describeEachMode('a failed attempt', (url, threads) => {
       const { lines } = await fleet.worker({ threads });
       await fleet.docket.add('atOnce', { probe: fleet.probe, until: 99 }, { key: 'k' });
       const line = await waitFor(() => lines.find(({ message }) => message.includes('atOnce failed')));
-      expect(line).toMatchObject({ level: 'warn', fields: { key: 'k', task: 'atOnce', attempt: 4 } });
+      expect(line).toMatchObject({ level: 'error', fields: { key: 'k', task: 'atOnce', attempt: 4 } });
       expect((await attempts(fleet, 'k')).map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4]);
       const retried = lines.filter(({ message }) => message.includes('is retried'));
       expect(retried.map(({ fields }) => fields.attempt)).toEqual([1, 2, 3]);

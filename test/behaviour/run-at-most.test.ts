@@ -13,7 +13,7 @@ describeOnAnyServer('runAtMost on threads', (url) => {
     const quick = Array.from({ length: 200 }, () => docket.add('echo', { value: 1 }));
     await Promise.all([...quick, docket.add('mixed', { ms: 1_000 })]);
     const execution = await docket.add('counted', { probe }, { key: 'k' });
-    const worker = new Worker(docket, { tasks: TASKS, threads: 1, ...recordingLogger() });
+    const worker = new Worker(docket, { tasks: TASKS, threads: 1, logger: recordingLogger().logger });
     await worker.runAtMost({ k: 1 });
     await execution.sync();
     expect([execution.state, await counts()]).toEqual(['completed', { k: 1 }]);

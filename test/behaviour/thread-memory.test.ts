@@ -10,8 +10,13 @@ describeOnRedis('a thread that needs more memory than it may have', (url) => {
     const tasks = [TASKS, fixture('greedy.js')];
     const { lines } = await fleet.worker({ tasks, threads: 1, maxThreadMemory: 32, maxDeliveries: 1 });
     const greedy = await fleet.docket.add('greedy', {});
-    await expect(greedy.result()).rejects.toMatchObject({ code: 'DOCKET_POISONED' });
-    await waitFor(() => lines.some(({ message }) => message === 'a worker thread ran out of memory and is replaced'));
+    await expect(greedy.result()).rejects.toMatchObject({
+      code: 'DOCKET_POISONED',
+      message: expect.stringMatching(/the last one ended with: ran out of memory \(limit 32 MB\)$/),
+      cause: expect.objectContaining({ message: 'ran out of memory (limit 32 MB)' }),
+    });
+    const died = 'a worker thread died and is replaced: ran out of memory (limit 32 MB)';
+    await waitFor(() => lines.some(({ level, message }) => level === 'error' && message === died));
     expect(await (await fleet.docket.add('echo', { value: 1 })).result()).toBe(1);
   });
 });

@@ -119,7 +119,7 @@ describeBothModes('a worker', (url, threads) => {
     await expect(failed.result()).rejects.toThrow('no such luck');
     await failed.sync();
     expect(failed).toMatchObject({ state: 'failed', error: 'Error: no such luck', attempt: 2 });
-    await waitFor(() => lines.some(({ level, message }) => level === 'warn' && message.includes('no such luck')));
+    await waitFor(() => lines.some(({ level, message }) => level === 'error' && message.includes('no such luck')));
     expect(await (await fleet.docket.add('echo', { value: 1 })).result()).toBe(1);
   });
 
@@ -206,7 +206,7 @@ describeBothModes('a worker', (url, threads) => {
 
   test('ends at once when there is nothing to do until it is finished', async () => {
     const fleet = await openFleet(url());
-    await new Worker(fleet.docket, { threads, ...recordingLogger() }).runUntilFinished();
+    await new Worker(fleet.docket, { threads, logger: recordingLogger().logger }).runUntilFinished();
     expect(await fleet.consumers()).toEqual([]);
   });
 
@@ -265,7 +265,7 @@ describeBothModes('a worker', (url, threads) => {
     ['without the export that is asked for', 'tasks.js:nonesuch', /has no export 'nonesuch'/],
   ])('does not start with a module %s', async (_, module, message) => {
     const fleet = await openFleet(url());
-    const worker = new Worker(fleet.docket, { tasks: fixture(module), threads, ...recordingLogger() });
+    const worker = new Worker(fleet.docket, { tasks: fixture(module), threads, logger: recordingLogger().logger });
     const error = await worker.runForever().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(TaskModuleError);
     expect((error as Error).message).toMatch(message);
@@ -275,7 +275,9 @@ describeBothModes('a worker', (url, threads) => {
 
   test('reports at once that Redis cannot be reached', async () => {
     await using docket = new Docket({ url: 'redis://:geheim@127.0.0.1:1' });
-    const error = await new Worker(docket, { threads, ...recordingLogger() }).runForever().catch((reason) => reason);
+    const error = await new Worker(docket, { threads, logger: recordingLogger().logger })
+      .runForever()
+      .catch((reason) => reason);
     expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
     expect(String(error)).not.toContain('geheim');
   });

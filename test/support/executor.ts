@@ -9,10 +9,11 @@ import {
   type ProgressMessage,
 } from '../../src/channel/protocol.js';
 import { rowOfShipment, SlotTable } from '../../src/channel/slots.js';
-import type { Logger, TaskDocket } from '../../src/tasks/context.js';
+import type { TaskDocket, TaskLogger } from '../../src/tasks/context.js';
 import type { LoadedTasks } from '../../src/tasks/loader.js';
 import type { AnyTask } from '../../src/tasks/task.js';
 import { Executor } from '../../src/thread/executor.js';
+import { readLogCall } from '../../src/thread/log-call.js';
 import { Tracing } from '../../src/tracing/tracing.js';
 import { encoderFor } from '../../src/wire/codec.js';
 import { encodeEnvelope } from '../../src/wire/envelope.js';
@@ -74,11 +75,11 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-function loggerInto(lines: LogLine[], own: Readonly<Record<string, unknown>>): Logger {
+function loggerInto(lines: LogLine[], own: Readonly<Record<string, unknown>>): TaskLogger {
   const write =
     (level: LogLine['level']) =>
-    (...line: [fields: object, message: string] | [message: string]) => {
-      const [fields, message] = line.length === 1 ? [{}, line[0]] : line;
+    (...args: unknown[]) => {
+      const { message, fields } = readLogCall(args);
       lines.push({ level, message, fields: { ...fields, ...own } });
     };
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };

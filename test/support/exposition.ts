@@ -15,7 +15,7 @@ export interface Sample {
 
 const NAME = '[a-zA-Z_:][a-zA-Z0-9_:]*';
 const HELP = new RegExp(`^# HELP (${NAME}) (.+)$`);
-const TYPE = new RegExp(`^# TYPE (${NAME}) (counter|gauge|histogram)$`);
+const TYPE = new RegExp(`^# TYPE (${NAME}) (counter|gauge|histogram|summary)$`);
 const SAMPLE = new RegExp(`^(${NAME})(?:\\{(.*)\\})? (\\S+)$`);
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/y;
 const VALUE = /^[+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)$/;
@@ -78,6 +78,7 @@ function sampleOf(line: string): Sample {
 }
 
 function belongs(sample: string, { name, type }: { name: string; type: string }): boolean {
+  if (type === 'summary') return [name, `${name}_sum`, `${name}_count`].includes(sample);
   return type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`].includes(sample) : sample === name;
 }
 
@@ -88,6 +89,13 @@ function check({ name, type, samples }: Family): void {
   if (type !== 'counter' && name.endsWith('_total')) throw new Error(`only a counter's name ends in _total: ${name}`);
   if (type === 'counter' && samples.some(({ value }) => !(value >= 0))) throw new Error(`${name} is below 0`);
   if (type === 'histogram') checkHistogram(name, samples);
+  const isQuantile = (one: Sample) => 'quantile' in one.labels;
+  if (type !== 'summary' && samples.some(isQuantile)) throw new Error(`only a summary has quantiles: ${name}`);
+  if (type !== 'histogram' && samples.some(({ labels }) => 'le' in labels)) throw new Error(`${name} has buckets`);
+  if (type === 'summary') {
+    const parts = new Set(samples.filter((one) => !isQuantile(one)).map((one) => one.name));
+    if (parts.size !== 2 || parts.has(name)) throw new Error(`${name} lacks a sum or a count`);
+  }
 }
 
 function checkHistogram(name: string, samples: readonly Sample[]): void {

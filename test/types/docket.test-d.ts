@@ -58,8 +58,16 @@ await plain.add(sweep, {}, { when: 'tomorrow' });
 await plain.add(sweep, {}, { key: 7 });
 // @ts-expect-error there is no such option
 await plain.add(sweep, {}, { wehn: '5m' });
-// @ts-expect-error this docket knows no names
-await plain.add('hello', { name: 'x' });
+
+// ---------------------------------------------------------------- by name, on a docket that is typed with no tasks
+expectType<Execution<unknown>>()(await plain.add('hello', { name: 'x' }));
+await plain.add('sweep');
+await plain.add('hello', { name: 'x' }, { key: 'k', when: '10m' });
+await plain.replace('hello', { name: 'x' }, { key: 'k' });
+await plain.addMany([call('hello', { name: 'x' }, { when: '5m' }), call(hello, { name: 'x' })]);
+await new Agenda().add('hello', { name: 'x' }).scatter(plain, { over: '1h' });
+// @ts-expect-error arguments are an object with named fields
+await plain.add('hello', 'x');
 
 // ---------------------------------------------------------------- by name, typed from the collection
 const docket = new Docket<typeof tasks>();
@@ -172,8 +180,6 @@ agenda.add(hello, { nome: 'a' });
 agenda.add('hello');
 // @ts-expect-error no task of that name
 agenda.add('nope', {});
-// @ts-expect-error an agenda that knows no names
-new Agenda().add('hello', { name: 'a' });
 // @ts-expect-error spread over what?
 await agenda.scatter(docket, {});
 

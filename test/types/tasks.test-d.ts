@@ -26,6 +26,10 @@ expectType<Task<'spin', { n: number }, number>>()(spin);
 const sweep = task('sweep', async (_args: {}, { logger }) => {
   logger.info('x');
   logger.info({ n: 1 }, 'x');
+  logger.info({ n: 1 });
+  logger.info('%s of %d', 'x', 1);
+  logger.error(new Error('x'));
+  logger.error({} as unknown, 'x'); // whatever was caught
   // @ts-expect-error fields come before the message
   logger.info('x', { n: 1 });
 });

@@ -1,10 +1,11 @@
 /** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../../client/docket.js';
-import type { Snapshot } from '../../client/snapshot.js';
 import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
+import { isForbidden } from '../../redis/reply-errors.js';
 import { GROUP } from '../../redis/schema.js';
+import type { Snapshot } from '../../tasks/snapshot.js';
 import { limitText } from '../limit-text.js';
 import { countText, spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
@@ -14,7 +15,9 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
   const scripts = await checkScripts(docket);
   if (!scripts.snapshot) return [scripts.finding];
   const live = await liveWorkers(redis, keys);
-  const groups = [await checkGroup('work', redis, keys.work, live), await checkGroup('front', redis, keys.front, live)];
+  const groups = await Promise.all(
+    [checkGroup('work', redis, keys.work, live), checkGroup('front', redis, keys.front, live)].map(refusalIsFinding),
+  );
   const { snapshot } = scripts;
   return [
     scripts.finding,
@@ -37,12 +40,22 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     const advice = 'look at SLOWLOG, and at what else uses this server';
     return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
   } catch (error) {
-    const advice = 'other keys may have the names that the docket uses, or a script may block the server';
+    const advice = isForbidden(error instanceof Error ? error.cause : error)
+      ? 'allow the user what the checks above name'
+      : 'other keys may have the names that the docket uses, or a script may block the server';
     return { finding: fail(check, (error as Error).message, advice) };
   }
 }
 
 const SLOW_MS = 1_000;
+
+/** Turns a command that the user may not use into the finding of its check, so that the other checks go on. */
+function refusalIsFinding(checking: Promise<Finding>): Promise<Finding> {
+  return checking.catch((error: unknown) => {
+    if (!isForbidden(error)) throw error;
+    return fail('groups', (error as Error).message, 'allow the user what the checks above name');
+  });
+}
 
 async function checkGroup(name: string, redis: Redis, stream: string, live: readonly LiveWorker[]): Promise<Finding> {
   const check = `group of ${name}`;

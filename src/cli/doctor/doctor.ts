@@ -4,13 +4,14 @@ import type { Docket } from '../../client/docket.js';
 import { internalsOf } from '../../client/internals.js';
 import { RedisUnavailableError } from '../../core/errors.js';
 import { describeDocket } from '../../redis/docket-settings.js';
+import { isReplyError } from '../../redis/reply-errors.js';
 import { EXIT } from '../exit-codes.js';
 import { hasColours, print, printable, printJson, spanText } from '../output.js';
 import { type CommonFlags, withDocket } from '../session.js';
 import { checkDocket } from './docket-health.js';
 import { type Finding, fail, type Health, ok, warn } from './finding.js';
 import { checkPermissions } from './permissions.js';
-import { checkClock, checkServer, readFacts } from './server.js';
+import { checkClock, checkServer, isReplica, readFacts } from './server.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -36,7 +37,9 @@ async function examine(docket: Docket): Promise<Finding[]> {
   try {
     const redis = await docket.redis;
     const begin = performance.now();
-    await redis.ping();
+    await redis.ping().catch((error: unknown) => {
+      if (!isReplyError(error)) throw error; // the user may not use PING, but the server answers
+    });
     const answer = `${describeDocket(internalsOf(docket).settings)} answers in ${spanText(performance.now() - begin)}`;
     findings.push(ok('connection', answer));
     const facts = await readFacts(redis);
@@ -46,9 +49,10 @@ async function examine(docket: Docket): Promise<Finding[]> {
       'allow the command: +info',
     );
     findings.push(...(facts ? checkServer(facts) : [unread]));
-    findings.push(await checkClock(redis));
-    findings.push(...(await checkPermissions(redis, url, keys)));
-    findings.push(...(await checkDocket(docket, redis, keys)));
+    if (facts && isReplica(facts)) return findings; // it refuses every write, for which all other checks would fail
+    findings.push(...(await group('clock', async () => [await checkClock(redis)])));
+    findings.push(...(await group('permissions', () => checkPermissions(redis, url, keys))));
+    findings.push(...(await group('docket', () => checkDocket(docket, redis, keys))));
   } catch (error) {
     // Only failures on the way to the server come here; all others are findings of their checks.
     const advice =
@@ -59,6 +63,16 @@ async function examine(docket: Docket): Promise<Finding[]> {
     );
   }
   return findings;
+}
+
+/** Makes a group of checks. A command that the server refuses is a finding, and the checks of other groups go on. */
+async function group(check: string, checks: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  try {
+    return await checks();
+  } catch (error) {
+    if (!isReplyError(error)) throw error;
+    return [fail(check, error.message, 'the error is the reply of the server')];
+  }
 }
 
 function worstOf(findings: readonly Finding[]): Health {

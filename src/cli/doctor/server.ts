@@ -1,5 +1,6 @@
 /** Checks the server: its version, role and clock, and settings that lose work. */
 import type { Redis } from 'ioredis';
+import { isForbidden } from '../../redis/reply-errors.js';
 import { spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
@@ -49,9 +50,15 @@ function isAtLeast(version: string, minimum: string): boolean {
   return major > minimumMajor || (major === minimumMajor && minor >= minimumMinor);
 }
 
+/** Whether the server is a replica, which refuses all that docket writes. */
+export function isReplica(facts: ServerFacts): boolean {
+  return facts.get('role') === 'slave';
+}
+
 function checkRole(facts: ServerFacts): Finding {
-  const role = facts.get('role') ?? 'unknown';
-  if (role !== 'slave') return ok('role', `${role}, ${facts.get('connected_slaves') ?? '0'} replicas`);
+  if (!isReplica(facts)) {
+    return ok('role', `${facts.get('role') ?? 'unknown'}, ${facts.get('connected_slaves') ?? '0'} replicas`);
+  }
   return fail('role', 'the server is a replica, which refuses writes', 'give the URL of the master');
 }
 
@@ -123,7 +130,14 @@ function checkPersistence(facts: ServerFacts): Finding {
 /** Compares the clocks: producers compute dates by their own, and work becomes due by that of the server. */
 export async function checkClock(redis: Redis): Promise<Finding> {
   const before = Date.now();
-  const [seconds, microseconds] = await redis.time();
+  const time = await redis.time().catch((error: unknown) => {
+    if (isForbidden(error)) return null;
+    throw error;
+  });
+  if (!time) {
+    return fail('clock', 'the user may not use TIME, which every script of docket needs', 'allow the command: +time');
+  }
+  const [seconds, microseconds] = time;
   const after = Date.now();
   const serverMs = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
   const aheadMs = Math.round(serverMs - (before + after) / 2);

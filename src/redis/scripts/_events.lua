@@ -7,7 +7,7 @@ local has_listeners = redis.call('EXISTS', prefix .. KEY.listeners) == 1
 -- half a script, and listeners also look at the record by themselves.
 local function publish(key, generation, kind, lines)
   local head = digits(generation) .. ' ' .. kind .. ' ' .. digits(time[1] * 1000000 + time[2])
-  redis.pcall('PUBLISH', prefix .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
+  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
 end
 
 -- Publishes the state of an execution after its record has changed.

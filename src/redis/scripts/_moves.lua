@@ -84,7 +84,7 @@ end
 -- Schedulers sleep until the head of the schedule is due. A new head wakes them.
 local function wake_if_head(schedule, score)
   if tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == score then
-    redis.pcall('PUBLISH', prefix .. CHANNEL.wake, digits(score))
+    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(score))
   end
 end
 

@@ -126,7 +126,7 @@ local function serve_waiters(name)
     end
     if vain_wakes_left <= 0 or wake_bytes_left <= 0 then
       redis.call('ZADD', prefix .. KEY.wakes, 0, name)
-      redis.pcall('PUBLISH', prefix .. CHANNEL.wake, digits(now))
+      redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
       return
     end
     redis.call('ZREM', limit, member)

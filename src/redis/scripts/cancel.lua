@@ -27,7 +27,7 @@ if state == 'scheduled' or state == 'queued' then
   end_execution(key, ttl_of(message), 'cancelled')
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
-  redis.pcall('PUBLISH', prefix .. CHANNEL.cancel, record[2])
+  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])
 elseif not state then
   local parked, member = prefix .. KEY.parked .. key, TAG.lean .. key
   local fields = redis.call('HMGET', parked,
@@ -45,7 +45,7 @@ elseif not state then
     redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', digits(now))
     redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
     redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
-    redis.pcall('PUBLISH', prefix .. CHANNEL.cancel, member)
+    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, member)
   end
 end
 write_permits()

@@ -26,7 +26,7 @@ if record[1] == 'running' then
   redis.call('SADD', prefix .. KEY.superseded, record[2])
   redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
   -- It may be claimed and not started yet.
-  redis.pcall('PUBLISH', prefix .. CHANNEL.cancel, TAG.superseded .. record[2])
+  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. record[2])
 elseif record[1] == 'scheduled' or record[1] == 'queued' then
   displace(key)
 end

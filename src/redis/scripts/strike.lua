@@ -14,7 +14,7 @@ if (redis.call('HEXISTS', strikes, strike) == 1) == (change == CHANGE.strike) th
 end
 local version_before = redis.call('HGET', strikes, STRIKES.version) or '0'
 local version = digits(next_generations(1))
-redis.call('PUBLISH', strikes, version_before .. ' ' .. version .. ' ' .. change .. strike)
+redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. change .. strike)
 if change == CHANGE.strike then
   redis.call('HSET', strikes, strike, digits(now), STRIKES.version, version)
 else

@@ -19,7 +19,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { LONGEST_TIMER_MS } from '../../core/service.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { type Delivery, isSuspect } from '../delivery.js';
-import type { Thread } from '../threads/thread.js';
+import type { Thread, ThreadDeath } from '../threads/thread.js';
 import { ChunkPlanner } from './chunk-planner.js';
 import { DeliveryQueue } from './delivery-queue.js';
 import { DurationEstimates } from './duration-estimates.js';
@@ -37,8 +37,11 @@ const REQUEUE_AFTER_MS = 250;
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
-  /** The thread died while it ran the execution. `wasAlone`: it ran alone there, so it is to blame. */
-  onThreadLost(delivery: Delivery, wasAlone: boolean): void;
+  /**
+   * The thread died while it ran the execution. `wasAlone`: it ran alone there, so it is to blame. `death`: what ended the
+   * thread, if that is known.
+   */
+  onThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void;
   /**
    * The thread was ended because of this execution: it ran out of time, or did not stop when it was asked to. Or the
    * execution was asked to stop, and its thread died before the execution had started.
@@ -126,7 +129,7 @@ export class Dispatcher {
    * Handles the end of the lane's thread: shipments that had not begun run elsewhere, those that had are lost. Returns
    * whether any had begun.
    */
-  detach(lane: Lane): boolean {
+  detach(lane: Lane, death: ThreadDeath | null = null): boolean {
     const wasEnding = lane.ending !== null;
     lane.detach();
     this.#harvest(lane, 'free');
@@ -140,7 +143,7 @@ export class Dispatcher {
       this.#shipments.free(shipment);
       const reason = started.has(shipment) ? condemned : stop?.reason;
       if (reason) this.#events.onThreadEndedFor(delivery, reason);
-      else if (started.has(shipment)) this.#events.onThreadLost(delivery, wasAlone);
+      else if (started.has(shipment)) this.#events.onThreadLost(delivery, wasAlone, death);
       else this.#putBack(delivery);
     }
     this.#dispatch();

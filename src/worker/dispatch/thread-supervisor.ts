@@ -3,22 +3,29 @@
  * start.
  */
 
+import { hasBegun, SlotState } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Manifest } from '../../tasks/manifest.js';
-import type { Thread } from '../threads/thread.js';
+import { type Delivery, keyOf } from '../delivery.js';
+import type { Thread, ThreadDeath } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Lane } from './lane.js';
 
-/** After this many threads in a row that fail to start, or die idle soon after, the next one would meet the same problem. */
+/**
+ * After this many threads in a row that fail to start, or die soon after without having run anything, the next one would
+ * meet the same problem.
+ */
 const FAILED_STARTS = 5;
-/** A thread that dies idle within this time counts as one that failed to start. */
+/** A thread that dies unused within this time counts as one that failed to start. */
 const EARLY_DEATH_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
 /** Least time for an idle thread to dispose of its shared dependencies, even when others took all that was left. */
 const LEAST_DISPOSAL_MS = 500;
+/** Maximum number of executions that the line about a dead thread names. */
+const LOGGED_RUNS = 20;
 
 export interface ThreadSupervisorOptions {
   readonly dispatcher: Dispatcher;
@@ -90,7 +97,7 @@ export class ThreadSupervisor {
     void thread.terminate(Math.max(graceMs, LEAST_DISPOSAL_MS));
   }
 
-  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died idle. */
+  /** Puts a thread on the lane. `failures` counts the threads before it that failed to start or died unused. */
   async #staff(lane: Lane, failures = 0): Promise<void> {
     const { dispatcher } = this.#options;
     const thread = await this.#options.start(lane, this.#stopping.signal);
@@ -103,12 +110,25 @@ export class ThreadSupervisor {
       this.#threads.delete(thread);
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
-      const wasRunning = dispatcher.detach(lane);
+      const hasRun = this.#hasRun(lane, thread);
+      const running = this.#runningOn(lane);
+      const death = thread.death?.() ?? null;
+      dispatcher.detach(lane, death);
       if (this.#stopping.signal.aborted) return;
-      this.#logReplacement(lane, thread, wasEnded);
-      const hasFailed = !this.#retired.has(thread) && !wasRunning && monotonicMs() - startedMs < EARLY_DEATH_MS;
+      if (death && !wasEnded) this.#logDeath(lane, death, running);
+      else this.#logReplacement(lane, thread, wasEnded);
+      const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < EARLY_DEATH_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
+  }
+
+  /**
+   * Whether anything has begun on the thread. A task may leave a timer that throws after it returned: then the thread
+   * dies idle soon after its start, and its start has not failed.
+   */
+  #hasRun(lane: Lane, thread: Thread): boolean {
+    const { slots } = this.#options.dispatcher;
+    return thread.hasRun?.() === true || [...lane.shipments].some(({ row }) => hasBegun(slots.state(row)));
   }
 
   #logReplacement({ index, tasksPerThread }: Lane, thread: Thread, wasEnded: boolean): void {
@@ -116,7 +136,24 @@ export class ThreadSupervisor {
     const fields = { lane: index };
     if (this.#retired.has(thread)) {
       logger.info(fields, `a worker thread has run ${tasksPerThread} executions and is replaced`);
-    } else logger.warn(fields, `a worker thread ${endOf(thread, wasEnded)} and is replaced`);
+    } else logger.warn(fields, `a worker thread ${wasEnded ? 'was ended' : 'died'} and is replaced`);
+  }
+
+  /**
+   * Logs what ended a thread and what ran there: one of these did it, or a timer that an earlier execution left behind.
+   */
+  #logDeath({ index }: Lane, { line, error }: ThreadDeath, running: readonly Delivery[]): void {
+    const named = running.map((delivery) => ({ task: delivery.envelope.task, key: keyOf(delivery) }));
+    const suspects = named.length === 1 ? named[0] : { running: named.slice(0, LOGGED_RUNS) };
+    const fields = { lane: index, ...suspects, ...(error.stack && { stack: error.stack }) };
+    this.#options.logger.error(fields, `a worker thread died and is replaced: ${line}`);
+  }
+
+  /** Returns what had started on the lane and had not ended. */
+  #runningOn(lane: Lane): Delivery[] {
+    const { slots } = this.#options.dispatcher;
+    const running = [...lane.shipments].filter(({ row }) => slots.state(row) === SlotState.started);
+    return running.map(({ delivery }) => delivery);
   }
 
   async #replace(lane: Lane, failuresBefore: number): Promise<void> {
@@ -137,9 +174,4 @@ export class ThreadSupervisor {
       }
     }
   }
-}
-
-function endOf(thread: Thread, wasEnded: boolean): string {
-  if (wasEnded) return 'was ended';
-  return thread.ranOutOfMemory?.() ? 'ran out of memory' : 'died';
 }

@@ -13,8 +13,8 @@ const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
 export interface RerouterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
-  /** Reroutes a delivery, which waits for `delayMs`. */
-  reroute(delivery: Delivery, delayMs: number): void;
+  /** Reroutes a delivery, which waits for `delayMs`; `isAdmitted` when it has passed its limits. */
+  reroute(delivery: Delivery, delayMs: number, isAdmitted: boolean): void;
 }
 
 export class Rerouter {
@@ -37,8 +37,11 @@ export class Rerouter {
     while (this.#asking.size > 0) await Promise.allSettled(this.#questions.values());
   }
 
-  /** Never rejects: when the question fails, the delivery waits as if nobody announced its task. */
-  async add(delivery: Delivery): Promise<void> {
+  /**
+   * Never rejects: when the question fails, the delivery waits as if nobody announced its task.
+   * @param isAdmitted - whether it was claimed, and a thread refused it
+   */
+  async add(delivery: Delivery, isAdmitted = false): Promise<void> {
     const { task, version, isReadable } = delivery.envelope;
     const { reroutes } = delivery;
     this.#asking.add(delivery);
@@ -51,7 +54,7 @@ export class Rerouter {
       { task, key: keyOf(delivery), reroutes },
       `${task} is rerouted for ${delayMs / 1_000} s: ${why}`,
     );
-    this.#options.reroute(delivery, delayMs);
+    this.#options.reroute(delivery, delayMs, isAdmitted);
   }
 
   #isAnnouncedElsewhere(task: string): Promise<boolean> {

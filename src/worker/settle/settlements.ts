@@ -81,9 +81,10 @@ export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }:
   };
 }
 
-/** Reroutes a delivery for a worker that can run it. It was not claimed, so it has yet to pass its limits. */
-export function rerouted(delivery: Delivery, delayMs: number): Settlement {
-  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage: null };
+/** Reroutes a delivery for a worker that can run it. Unless it was claimed, `isAdmitted`, it has yet to pass its limits. */
+export function rerouted(delivery: Delivery, delayMs: number, isAdmitted = false): Settlement {
+  const admissionStage = isAdmitted ? 'attempt-admitted' : null;
+  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage };
 }
 
 /** Redelivers an execution whose thread was lost. `charge` is 1 when the execution is to blame. */

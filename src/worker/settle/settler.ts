@@ -4,7 +4,7 @@
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
  * also the counts and log lines about the ends of executions.
  */
-import type { Outcome } from '../../channel/protocol.js';
+import type { AttemptOutcome } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { PoisonedError } from '../../core/errors.js';
 import type { Count } from '../../observe/task-counters.js';
@@ -16,6 +16,8 @@ import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import type { ThreadDeath } from '../threads/thread.js';
+import { FailureLog } from './failure-log.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
   ended,
@@ -56,9 +58,11 @@ export interface SettlerOptions
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #writer: SettlementWriter;
+  readonly #failures: FailureLog;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
+    this.#failures = new FailureLog(options.logger);
     this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
   }
 
@@ -72,21 +76,22 @@ export class Settler {
     return this.#writer.isIdle;
   }
 
-  /** Resolves when everything is written, or given up. */
-  idle(): Promise<void> {
-    return this.#writer.idle();
+  /** Resolves when everything is written, or given up. Failures that are counted are logged before. */
+  async idle(): Promise<void> {
+    await this.#writer.idle();
+    this.#failures.endPeriod();
   }
 
   /** Settles an execution by the outcome of its attempt. */
-  settle(delivery: Delivery, outcome: Outcome): void {
+  settle(delivery: Delivery, outcome: AttemptOutcome): void {
     switch (outcome.kind) {
       case 'completed':
         this.#count(delivery, 'succeeded');
         return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
       case 'failed': {
         this.#count(delivery, 'failed');
-        this.#log('warn', delivery, `failed: ${outcome.line}`);
         const { error, line } = outcome;
+        this.#failures.log(delivery, `failed: ${line}`, error);
         return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
       }
       case 'retry':
@@ -131,7 +136,7 @@ export class Settler {
         const { error } = cause;
         const errorLine = lineOf(error);
         this.#count(delivery, 'failed');
-        this.#log('warn', delivery, `failed: ${errorLine}`);
+        this.#failures.log(delivery, `failed: ${errorLine}`, null);
         return this.#endUnrun(delivery, { state: 'failed', error: encodeError(error), errorLine });
       }
       case 'struck':
@@ -149,29 +154,29 @@ export class Settler {
   }
 
   /** Reroutes an execution that this worker cannot run, for a worker that can. */
-  reroute(delivery: Delivery, delayMs: number): void {
-    this.#write(delivery, rerouted(delivery, delayMs));
+  reroute(delivery: Delivery, delayMs: number, isAdmitted = false): void {
+    this.#write(delivery, rerouted(delivery, delayMs, isAdmitted));
   }
 
   /**
    * Redelivers an execution whose thread was lost. If it ran alone, it is charged for that, and poisoned
    * once it was charged `maxDeliveries` times.
    */
-  redeliver(delivery: Delivery, wasAlone: boolean): void {
+  redeliver(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null = null): void {
     const charge = wasAlone ? 1 : 0;
     const charges = delivery.charges + charge;
-    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges);
+    if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges, death);
     this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
     this.#write(delivery, redelivered(delivery, charge));
   }
 
-  /** Fails an execution that has ended its thread or process too often. */
-  poison(delivery: Delivery, charges = delivery.charges): void {
-    const error = new PoisonedError(keyOf(delivery), charges);
+  /** Fails an execution that has ended its thread or process too often; `death` is what ended the last one, if known. */
+  poison(delivery: Delivery, charges = delivery.charges, death: ThreadDeath | null = null): void {
+    const error = new PoisonedError(keyOf(delivery), charges, death);
     this.#count(delivery, 'poisoned');
     this.#count(delivery, 'failed');
     const errorLine = lineOf(error);
-    this.#log('error', delivery, `failed: ${errorLine}`);
+    this.#failures.log(delivery, `failed: ${errorLine}`, null);
     this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
   }
 

@@ -7,23 +7,30 @@
  *
  * `atomics: 'disabled'`, because piscina's default blocks the thread's event loop between chunks. That stops timers, sockets
  * and clients which tasks keep open.
+ *
+ * Owns the border to user code. Tasks may post whatever they like to `parentPort`, and close it: nobody reads it once
+ * the thread has started. They may throw whatever they like, also `null`, which makes piscina resolve what the thread
+ * should have replied. So nothing that comes from there is used before its shape was checked.
  */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { LogWindow } from '../../channel/log-window.js';
 import {
   ASKED,
-  type Booted,
   type FromThread,
   HEARD,
   type OutcomeBatch,
   type ThreadConfig,
   type ToThread,
 } from '../../channel/protocol.js';
+import { isBooted, isFromThread, isOutcomeBatch } from '../../channel/untrusted.js';
 import { assertNever } from '../../core/assert.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { within } from '../../core/service.js';
 import type { Manifest } from '../../tasks/manifest.js';
 import { decodeError } from '../../wire/codec.js';
-import type { Thread, ThreadEvents } from './thread.js';
+import { describe, isError } from '../../wire/error-codec.js';
+import type { Thread, ThreadDeath, ThreadEvents } from './thread.js';
 
 const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
 
@@ -41,10 +48,151 @@ export async function startPiscinaThread(
   signal: AbortSignal,
   maxMemoryMb: number | null = null,
 ): Promise<Thread> {
-  const attention = new Int32Array(config.attention);
-  const pool = new Piscina<ToThread, OutcomeBatch | Booted<Manifest> | undefined>({
+  const thread = new PiscinaThread(config, events, maxMemoryMb);
+  const giveUp = () => void thread.terminate(0);
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    await thread.boot();
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+  return thread;
+}
+
+class PiscinaThread implements Thread {
+  readonly isEnforceable = true;
+  readonly exited: Promise<void>;
+  manifest: Manifest = { tasks: [], fallback: null };
+  readonly #pool: Piscina<ToThread, unknown>;
+  readonly #worker: Worker;
+  readonly #reports: MessagePort;
+  readonly #booting: Promise<unknown>;
+  readonly #attention: Int32Array;
+  readonly #events: ThreadEvents;
+  readonly #maxMemoryMb: number | null;
+  readonly #logWindow = new LogWindow();
+  /** Units of the log window that were written in this turn of the event loop. */
+  #unitsWritten = 0;
+  #disposing: Promise<unknown> | undefined;
+  #isEnding = false;
+  #hasRun = false;
+  #death: ThreadDeath | null = null;
+
+  constructor(config: ThreadConfig, events: ThreadEvents, maxMemoryMb: number | null) {
+    this.#events = events;
+    this.#attention = new Int32Array(config.attention);
+    this.#maxMemoryMb = maxMemoryMb;
+    this.#pool = openPool(maxMemoryMb);
+    const { port1, port2 } = new MessageChannel();
+    this.#reports = port1;
+    port1.on('message', (message) => this.#receive(message));
+    port1.unref();
+    const boot = { kind: 'boot', config, reports: port2, logWindow: this.#logWindow.buffer } as const;
+    this.#booting = this.#pool.run(boot, { transferList: [port2] });
+    this.#booting.catch(() => {}); // boot() deals with it
+    this.#worker = this.#pool.threads[0]!;
+    this.#worker.once('error', (error: unknown) => this.#die(error));
+    this.exited = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => this.#exit(code, resolve));
+    });
+  }
+
+  /** Waits until the thread has loaded the tasks. */
+  async boot(): Promise<void> {
+    const reply = await this.#booting.catch(() => null); // it has died, and why is known otherwise
+    const booted = isBooted(reply) ? reply : null;
+    if (booted?.kind === 'ready') {
+      this.manifest = booted.manifest;
+      return;
+    }
+    await this.terminate(0);
+    if (booted) throw decodeError(booted.error);
+    const { line, error } = this.#death ?? { line: 'it was ended', error: undefined };
+    throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${line}`, { cause: error });
+  }
+
+  async run(items: Uint8Array): Promise<OutcomeBatch> {
+    const reply = await this.#pool.run({ kind: 'chunk', items }, { transferList: [items.buffer as ArrayBuffer] });
+    if (isOutcomeBatch(reply)) {
+      this.#hasRun ||= sizeOf(reply) > 0;
+      return reply;
+    }
+    this.#endBroken();
+    throw new Error('the thread did not reply with outcomes');
+  }
+
+  attend(): number {
+    const request = Atomics.add(this.#attention, ASKED, 1) + 1;
+    Atomics.notify(this.#attention, ASKED);
+    return request;
+  }
+
+  hasAttended(request: number): boolean {
+    return Atomics.load(this.#attention, HEARD) >= request;
+  }
+
+  hasRun(): boolean {
+    return this.#hasRun;
+  }
+
+  death(): ThreadDeath | null {
+    return this.#death;
+  }
+
+  async terminate(graceMs: number): Promise<void> {
+    this.#isEnding = true;
+    if (graceMs > 0) {
+      this.#disposing ??= this.#pool.run({ kind: 'dispose' }).catch(() => undefined); // the thread has died
+      await within(this.#disposing, graceMs);
+    }
+    await this.#worker.terminate();
+    await this.exited;
+  }
+
+  #receive(message: unknown): void {
+    if (!isFromThread(message)) return this.#endBroken();
+    this.#hasRun ||= message.kind === 'outcomes';
+    receive(message, this.#events);
+    if (message.kind === 'log') this.#makeRoom(message.units);
+  }
+
+  /** Makes room in the log window, once per turn: what the thread logs then waits for the next turn. */
+  #makeRoom(units: number): void {
+    if (this.#unitsWritten === 0) {
+      setImmediate(() => {
+        this.#logWindow.written(this.#unitsWritten);
+        this.#unitsWritten = 0;
+      });
+    }
+    this.#unitsWritten += units;
+  }
+
+  /** Ends a thread that has sent something else than it must: an outcome may be lost, and its execution run for ever. */
+  #endBroken(): void {
+    this.#death ??= deathOf('sent what no thread sends');
+    void this.#worker.terminate(); // unless it is dead already
+  }
+
+  /** @param error - whatever was thrown, also `null` */
+  #die(error: unknown): void {
+    if (isOutOfMemory(error)) {
+      const limitMb = this.#maxMemoryMb ?? Math.round(this.#worker.resourceLimits?.maxOldGenerationSizeMb ?? 0);
+      const limit = limitMb > 0 ? ` (limit ${limitMb} MB)` : '';
+      this.#death = deathOf(`ran out of memory${limit}`, error);
+    } else if (isError(error)) this.#death = { line: firstLineOf(error), error };
+    else this.#death = deathOf(`threw ${firstLineOf(error)}`);
+  }
+
+  #exit(code: number, gone: () => void): void {
+    if (!this.#isEnding) this.#death ??= deathOf(`exited with code ${code}`);
+    drain(this.#reports, (message) => this.#receive(message));
+    setImmediate(() => void this.#pool.destroy().then(gone)); // the promises of its chunks settle first
+  }
+}
+
+function openPool(maxMemoryMb: number | null): Piscina<ToThread, unknown> {
+  const pool = new Piscina<ToThread, unknown>({
     filename: ENTRY,
-    workerData: config,
     minThreads: 0, // so that piscina starts no other thread when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
@@ -54,60 +202,34 @@ export async function startPiscinaThread(
     recordTiming: false,
     ...(maxMemoryMb !== null && { resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb } }),
   });
-  pool.on('message', (message: FromThread) => receive(message, events));
-  let death: Error | undefined;
-  pool.on('error', (error: Error) => {
-    death = error;
-  });
+  pool.on('error', () => {}); // the thread's own event says it too
+  return pool;
+}
 
-  const booting = pool.run({ kind: 'boot' });
-  const [worker] = pool.threads;
-  let ranOutOfMemory = false;
-  worker!.once('error', (error: NodeJS.ErrnoException) => {
-    ranOutOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  });
-  const exited = new Promise<void>((resolve) => {
-    // Everything the thread had posted was received before 'exit'; setImmediate lets the promises of its chunks settle too.
-    worker!.once('exit', () => setImmediate(() => void pool.destroy().then(resolve)));
-  });
-  let disposing: Promise<unknown> | undefined;
-  const terminate = async (graceMs: number) => {
-    if (graceMs > 0) {
-      disposing ??= pool.run({ kind: 'dispose' }).catch(() => undefined); // the thread has died
-      await within(disposing, graceMs);
-    }
-    await worker!.terminate();
-    await exited;
-  };
+/** A death that no thrown error explains. It has no stack, which would show where the coordinator noticed it. */
+function deathOf(line: string, cause?: unknown): ThreadDeath {
+  const error = new Error(line, { cause });
+  error.stack = '';
+  return { line, error };
+}
 
-  const giveUp = () => void worker!.terminate();
-  signal.addEventListener('abort', giveUp, { once: true });
-  const booted = (await booting
-    .catch(async (cause: Error) => {
-      await exited;
-      throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${(death ?? cause).message}`, {
-        cause,
-      });
-    })
-    .finally(() => signal.removeEventListener('abort', giveUp))) as Booted<Manifest>;
-  if (booted.kind === 'failed') {
-    await terminate(0);
-    throw decodeError(booted.error);
-  }
-  return {
-    manifest: booted.manifest,
-    isEnforceable: true,
-    run: (items) => pool.run({ kind: 'chunk', items }, { transferList: [items.buffer] }) as Promise<OutcomeBatch>,
-    attend: () => {
-      const request = Atomics.add(attention, ASKED, 1) + 1;
-      Atomics.notify(attention, ASKED);
-      return request;
-    },
-    hasAttended: (request) => Atomics.load(attention, HEARD) >= request,
-    exited,
-    ranOutOfMemory: () => ranOutOfMemory,
-    terminate,
-  };
+function firstLineOf(thrown: unknown): string {
+  return describe(thrown).split('\n', 1)[0]!;
+}
+
+/** Returns the number of outcomes; 0 when all of a chunk was revoked. */
+function sizeOf({ completed, withResult, others }: OutcomeBatch): number {
+  return completed.length + withResult.length + others.length;
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return isError(error) && (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+}
+
+/** Reads what was posted before the thread exited, which is more than was received until then. */
+function drain(port: MessagePort, take: (message: unknown) => void): void {
+  for (let left = receiveMessageOnPort(port); left; left = receiveMessageOnPort(port)) take(left.message);
+  port.close();
 }
 
 function receive(message: FromThread, events: ThreadEvents): void {

@@ -11,20 +11,30 @@ export interface Thread {
    * Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before; rejects when the thread
    * dies.
    */
-  run(chunk: Uint8Array<ArrayBuffer>): Promise<OutcomeBatch>;
+  run(chunk: Uint8Array): Promise<OutcomeBatch>;
   /** Asks it to look for attempts that must stop. Returns the number of this request. */
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */
   hasAttended(request: number): boolean;
+  /** Whether it has sent an outcome: then its start has not failed, whatever ends it later. */
+  hasRun?(): boolean;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
-  /** Whether it was ended because it needed more memory than it may have. */
-  ranOutOfMemory?(): boolean;
+  /** What ended it; `null` while it lives, and when the coordinator has ended it. */
+  death?(): ThreadDeath | null;
   /**
    * Ends it, whatever it runs. Resolves when it is gone. First it disposes of its shared dependencies, if it can within
    * `graceMs`. With 0 it does not try.
    */
   terminate(graceMs: number): Promise<void>;
+}
+
+/** What ended a thread that the coordinator did not end. */
+export interface ThreadDeath {
+  /** One line, such as `Error: left over`, `ran out of memory (limit 128 MB)` or `exited with code 3`. */
+  readonly line: string;
+  /** The error that nobody caught, or one that stands for what happened. Only the former has a stack. */
+  readonly error: Error;
 }
 
 /** The reports of a thread, beside the outcomes with which it ends a chunk. */

@@ -42,6 +42,9 @@ export class MonitoringPorts {
   readonly #loop: EventLoopWatch;
   readonly #servers: HttpServer[] = [];
   #histogram: IntervalHistogram | undefined;
+  /** How long all delays of the event loop took, and how many there were, up to the last scrape. */
+  #delaysMs = 0;
+  #delays = 0;
   #coordinator: Coordinator | null = null;
   /** The query for the depths that has no answer yet. */
   #asking: ReturnType<MetricsSource['depths']> | null = null;
@@ -125,11 +128,15 @@ export class MonitoringPorts {
     const histogram = this.#histogram!;
     // Node measures from one sample to the next.
     const delayMs = (ns: number) => Math.max(0, ns / 1e6 - LOOP_RESOLUTION_MS);
+    if (histogram.count > 0) {
+      this.#delaysMs += delayMs(histogram.mean) * histogram.count;
+      this.#delays += histogram.count;
+    }
     const isEmpty = histogram.count === 0;
     const [p50Ms, p99Ms] = [delayMs(histogram.percentile(50)), delayMs(histogram.percentile(99))];
-    const delay = isEmpty ? { p50Ms: 0, p99Ms: 0, maxMs: 0 } : { p50Ms, p99Ms, maxMs: delayMs(histogram.max) };
+    const quantiles = isEmpty ? { p50Ms: 0, p99Ms: 0, maxMs: 0 } : { p50Ms, p99Ms, maxMs: delayMs(histogram.max) };
     histogram.reset();
-    return delay;
+    return { ...quantiles, totalMs: this.#delaysMs, count: this.#delays };
   }
 
   /** Sends at most one query at a time, because commands wait while the server is unreachable. */

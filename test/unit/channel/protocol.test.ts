@@ -25,7 +25,7 @@ const items: ChunkItem[] = [
   { ...item, dueMs: 8_640_000_000_000_000, message: Buffer.alloc(0) },
 ];
 
-function encode(chunk: readonly ChunkItem[]): Uint8Array<ArrayBuffer> {
+function encode(chunk: readonly ChunkItem[]): Uint8Array {
   const writer = new ChunkWriter();
   for (const one of chunk) writer.add(one);
   return writer.finish();
@@ -50,7 +50,7 @@ test('a chunk has memory of its own, and arrives whole when it is transferred', 
   const chunk = encode(items);
   expect(chunk.byteLength).toBe(chunk.buffer.byteLength);
   const copy = [...chunk];
-  const received = structuredClone(chunk, { transfer: [chunk.buffer] });
+  const received = structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] });
   expect(chunk.byteLength).toBe(0); // moved, not copied
   expect([...received]).toEqual(copy);
   expect(plain(decodeChunk(received))).toEqual(plain(items));

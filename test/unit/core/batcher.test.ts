@@ -175,3 +175,28 @@ test('sendInBatches sends nothing when there are no items', async () => {
   const send = () => Promise.reject(new Error('called'));
   expect(await sendInBatches([], send, LIMITS)).toEqual([]);
 });
+
+test('when a batch fails, each item gets an error of its own, and those that wait behind it may fail with it', async () => {
+  const sent: number[][] = [];
+  const send = async (batch: number[]): Promise<number[]> => {
+    sent.push(batch);
+    await Promise.resolve();
+    throw new Error('down');
+  };
+  const limits = { ...LIMITS, maxItems: 2, maxInFlight: 1 };
+  const failures = {
+    errorOf: (error: unknown, item: number) => `${(error as Error).message} ${item}`,
+    errorOfWaiting: () => 'not sent',
+  };
+  const batcher = new RequestBatcher<number, number>(send, limits, failures);
+  const results = await Promise.allSettled([1, 2, 3, 4, 5].map((item) => batcher.add(item)));
+  expect(results.map((result) => (result as PromiseRejectedResult).reason)).toEqual([
+    'down 1',
+    'down 2',
+    'not sent',
+    'not sent',
+    'not sent',
+  ]);
+  expect(sent).toEqual([[1, 2]]);
+  await batcher.idle();
+});

@@ -18,6 +18,8 @@ test.each([
   ['a counter below 0', `${HEAD}a_total -1\n`],
   ['a counter without _total', '# HELP a About it.\n# TYPE a counter\na 1\n'],
   ['a family twice', `${HEAD}a_total 1\n${HEAD}`],
+  ['a gauge with quantiles', '# HELP g About it.\n# TYPE g gauge\ng{quantile="0.5"} 1\n'],
+  ['a summary without a sum', '# HELP s About it.\n# TYPE s summary\ns{quantile="0.5"} 1\ns_count 1\n'],
   ['a histogram without +Inf', '# HELP h About it.\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'],
 ])('%s is refused', (_, text) => {
   expect(() => new Exposition(text)).toThrow();
@@ -36,12 +38,13 @@ test('names with quotes, backslashes and line ends come through whole', async ()
     threads: () => 1,
     strikes: () => 0,
     disruptions: () => ({}),
-    loopDelay: () => ({ p50Ms: 0, p99Ms: 1, maxMs: 2 }),
+    loopDelay: () => ({ p50Ms: 0, p99Ms: 1, maxMs: 2, totalMs: 3, count: 4 }),
     depths: async () => null,
   });
   const page = await routes.get('/metrics')!();
   expect([page.status, page.contentType]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
   const exposition = new Exposition(page.body);
+  expect(exposition.families.get('docket_coordinator_loop_delay_seconds')?.type).toBe('summary');
   expect(exposition.samples('docket_tasks_started_total').map(({ labels }) => labels.task)).toEqual(names);
   expect(exposition.value('docket_tasks_started_total', { task: 'a"b', worker: 'w"\n' })).toBe(3);
 });

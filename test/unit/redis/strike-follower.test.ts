@@ -40,7 +40,7 @@ function setUp() {
     failures,
     subscriber,
     load,
-    publish: (message: string, channel = keys.strikes) => subscriber.emit('message', channel, message),
+    publish: (message: string, channel = keys.strikeChanges) => subscriber.emit('message', channel, message),
     list: () => ['a', 'b', 'c'].filter((name) => strikes.findFor(name, {}) !== null),
     struck: () => struck,
     loads: () => loads.length,

@@ -33,6 +33,12 @@ describe('a URL of a server', () => {
     expect(parseRedisUrl(`${scheme}://:secret@cache.internal`)).toStrictEqual(target);
   });
 
+  test.each(['redis', 'valkey', 'rediss'])('%s://…?ssl=true asks for TLS as well', (scheme) => {
+    const target = { ...here, host: 'cache.internal', db: 1, tls: { servername: 'cache.internal' } };
+    expect(parseRedisUrl(`${scheme}://cache.internal/1?ssl=true`)).toStrictEqual(target);
+    expect(parseRedisUrl('redis://localhost?ssl=false')).toStrictEqual(here);
+  });
+
   test('an address is no name to ask for', () => {
     expect(parseRedisUrl('rediss://[::1]')).toStrictEqual({ ...here, host: '::1', tls: {} });
   });
@@ -73,7 +79,10 @@ describe('what cannot be used is refused with the reason and the masked URL', ()
     ['redis://localhost/-1', 'the database must be'],
     ['redis://localhost/1.5', 'the database must be'],
     ['redis://localhost/0/1', 'the database must be'],
-    ['redis://localhost?db=1', "url: 'redis://localhost?db=1': takes no parameters"],
+    ['redis://localhost?db=1', "url: 'redis://localhost?db=1': the only parameter"],
+    ['redis://localhost?ssl=yes', "url: 'redis://localhost?***': the only parameter"],
+    ['redis://localhost?ssl=true&ssl_cert_reqs=none', "url: 'redis://localhost?***': the only parameter"],
+    ['rediss://localhost?ssl=false', "url: 'rediss://localhost?ssl=false': rediss:// asks for TLS"],
     ['redis://[::1:6379', 'only an IPv6 address may stand between [ and ]'],
     ['redis://[localhost]', 'only an IPv6 address may stand between [ and ]'],
     ['redis://::1', 'the port must be'],
@@ -110,6 +119,8 @@ describe('no error text holds the password', () => {
     'redis://app:1?s3cret@host',
     'redis://app:1@2@/s3cret@host',
     'redis://app%3As3cret%40host:x',
+    'redis://s3cret%3Ax@host:x',
+    'redis://s3cret%3ax%40host:x',
     'redis://app:s3cret%40host:6379/0',
     'redis://app:s3cret',
     'redis://s3cret@host:x',
@@ -139,6 +150,8 @@ test.each([
   ['unix:///run/a@b.sock?db=1', 'unix:///run/a@b.sock?db=1'],
   ['unix://app:secret@/run/redis.sock', 'unix://app:***@/run/redis.sock'],
   ['memory://tests', 'memory://tests'],
+  ['redis://SECRET%3Ax@host', 'redis://***@host'],
+  ['redis://app:secret@host:6379?ssl=true', 'redis://app:***@host:6379?ssl=true'],
 ])('%s is shown as %s', (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });

@@ -258,3 +258,36 @@ test('the configuration of a CommonJS package is loaded', async () => {
   expect([...tasks.keys()]).toContain('bill');
   expect(errors).toEqual([RangeError]);
 });
+
+test('a CommonJS module may have other exports than tasks, as an ES module may', async () => {
+  const exported = `{ bill: ${TASK_OF_ANOTHER_COPY}, helper() {}, limit: 3 }`;
+  install('acme', { main: 'main.js' }, 'main.js', `module.exports = ${exported};`);
+  const { tasks } = await loadTasks(['acme'], project);
+  expect([...tasks.keys()]).toContain('bill');
+  await expect(loadTasks(['acme:helper'], project)).rejects.toThrow(TaskModuleError);
+  expect([...(await loadTasks(['acme:bill'], project)).tasks.keys()]).toContain('bill');
+});
+
+test.each([
+  ['an ES module', 'main.mjs', 'export const a = 1;\nexport const b = ;\n', /main\.mjs:2\)$/],
+  ['a CommonJS module', 'main.cjs', 'const a = 1;\n\nconst b = ;\n', /main\.cjs:3\)$/],
+])('a syntax error in %s is reported with file and line', async (_, file, source, where) => {
+  install('broken', { exports: `./${file}` }, file, source);
+  const error = await loadTasks(['broken'], project).catch((thrown: unknown) => thrown);
+  expect((error as Error).message).toMatch(/failed to load: SyntaxError: Unexpected token ';' \(/);
+  expect((error as Error).message).toMatch(where);
+});
+
+test('a syntax error in an imported module is reported with its own file, and nothing of the modules runs again', async () => {
+  const folder = join(project, 'node_modules/split');
+  install(
+    'split',
+    { type: 'module', exports: './main.js' },
+    'main.js',
+    "import './lib/parts.js';\nthrow new Error('ran');\n",
+  );
+  mkdirSync(join(folder, 'lib'));
+  writeFileSync(join(folder, 'lib/parts.js'), '\n\nexport const a = 1 +;\n');
+  const error = await loadTasks(['split'], project).catch((thrown: unknown) => thrown);
+  expect((error as Error).message).toMatch(/SyntaxError: .* \(.*lib\/parts\.js:3\)$/);
+});

@@ -1,18 +1,23 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import type { RetryControl } from '../../../src/tasks/context.js';
 import type { Execution } from '../../../src/tasks/execution.js';
+import { retry } from '../../../src/tasks/retry.js';
 import { task } from '../../../src/tasks/task.js';
 import { setUp } from '../../support/executor.js';
+import { deferred } from '../../support/wait.js';
 
 const KEPT_MS = 60_000;
 
-/** Returns the handle that a body gets, with a docket that has `found` under its key. */
+/** Returns the handle of a body that runs until `end`, with a docket that has `found` under its key. */
 async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_MS) {
   const asked: string[] = [];
   const handles: Execution<unknown>[] = [];
-  const look = task('look', (args: { n: number; list: number[] }, ctx) => {
+  const ending = deferred();
+  const look = task('look', async (args: { n: number; list: number[] }, ctx) => {
     args.list.push(9);
     handles.push(ctx.execution);
     expect(ctx.execution).toBe(ctx.execution);
+    await ending.promise;
   });
   const docket = {
     getExecution: async (key: string) => {
@@ -22,8 +27,13 @@ async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_
     cancel: async (key: string) => void asked.push(`cancel ${key}`),
   };
   const { outcomeOf } = setUp([look], { docket });
-  expect(await outcomeOf('look', { n: 1, list: [] }, ttlMs)).toMatchObject({ kind: 'completed' });
-  return { handle: handles[0]!, asked };
+  const outcome = outcomeOf('look', { n: 1, list: [] }, ttlMs);
+  const end = async () => {
+    ending.resolve();
+    expect(await outcome).toMatchObject({ kind: 'completed' });
+  };
+  onTestFinished(end);
+  return { handle: handles[0]!, asked, end };
 }
 
 test('the handle of the running execution has its fields without asking Redis', async () => {
@@ -77,4 +87,26 @@ test('an execution without an executionTtl has nothing to read and no result', a
   await handle.sync();
   expect(handle.state).toBe('running');
   await expect(handle.result()).rejects.toMatchObject({ code: 'DOCKET_RESULTS_DISABLED' });
+});
+
+test('the handle changes nothing after the attempt has ended, because its key may be the next run’s then', async () => {
+  const { handle, asked, end } = await handleOf({});
+  await end();
+  const ended = { name: 'AttemptEndedError', key: 'id-0', message: expect.stringContaining("of 'id-0' had ended") };
+  await expect(handle.cancel()).rejects.toMatchObject(ended);
+  await expect(handle.progress.increment()).rejects.toMatchObject(ended);
+  await expect(handle.progress.setTotal(3)).rejects.toMatchObject(ended);
+  await expect(handle.progress.setMessage('late')).rejects.toMatchObject(ended);
+  expect(asked).toEqual([]);
+});
+
+test('a retry that is requested after the attempt has ended says that it comes too late', async () => {
+  let kept: RetryControl | undefined;
+  const leaves = task('leaves', { retry: retry({ attempts: 3 }) }, (_args: {}, ctx) => {
+    kept = ctx;
+  });
+  const { outcomeOf } = setUp([leaves]);
+  await outcomeOf('leaves');
+  expect(() => kept!.retry.after('1s')).toThrow(/^ctx\.retry was used after the attempt of 'id-0' had ended/);
+  expect(() => kept!.retry.at(new Date())).toThrow(/had ended/);
 });

@@ -100,11 +100,11 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
   expect([...outcomesOf(await answer).keys()]).toEqual([items[1]!.row]);
 });
 
-test('a task that is not loaded is left to other workers, and its chunk runs on', async () => {
+test('a task that is not loaded is refused, and its chunk runs on', async () => {
   const { executor, item, reported } = setUp([task('noop', () => {})]);
   const items = [item('newer'), item('noop')];
   const outcomes = outcomesOf(await executor.run(items), ...reported);
-  expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'interrupted' });
+  expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'unknown-task' });
   expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
 });
 

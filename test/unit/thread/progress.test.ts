@@ -81,6 +81,23 @@ test('nothing is written or sent once the attempt is over', async () => {
   expect(kept).toMatchObject({ current: 0, total: 100, message: 'two' });
 });
 
+test('progress that is first used after the attempt is over writes nothing, because its row is another execution’s', async () => {
+  let kept: { readonly progress: Progress } | undefined;
+  const leaves = task('leaves', (_args: {}, ctx) => {
+    kept = ctx;
+  });
+  const { executor, item, slots, messages } = setUp([leaves]);
+  const one = { ...item('leaves', {}, 60_000), record: 'k' };
+  await executor.run([one]);
+  slots.free(one.row);
+  slots.begin(one.row, slots.ship(one.row), 0);
+  kept!.progress.setTotal(7_777);
+  kept!.progress.increment(4_242);
+  kept!.progress.setMessage('late');
+  expect([slots.current(one.row), slots.total(one.row), messages]).toEqual([0, 100, []]);
+  expect(kept!.progress).toMatchObject({ current: 0, total: 100, message: null });
+});
+
 test('messages of an execution that keeps no state are not sent', async () => {
   const { slots, row, sent, last } = await run((progress) => {
     progress.setMessage('one');

@@ -106,11 +106,47 @@ const VALUES: Record<string, unknown> = {
   ],
   'a buffer': { body: Buffer.from('hello'), empty: Buffer.alloc(0) },
   'names of built-in members as keys': { constructor: 1, hasOwnProperty: 2, toJSON: 'x', toString: null, length: 3 },
+  'a match of a regular expression': 'k=v'.match(/(\w)=(\w)/),
+  'a long array with a field': Object.assign(
+    Array.from({ length: 1_000 }, (_, i) => i),
+    { unit: 'ms' },
+  ),
+  'an empty array with a field': Object.assign([], { next: { page: 2 } }),
   'an object of 70,000 keys': Object.fromEntries(Array.from({ length: 70_000 }, (_, i) => [`k${i}`, i])),
 };
 
 test.each(Object.entries(VALUES))('%s comes back as it was', (_, value) => {
   expect(isDeepStrictEqual(roundTrip(value), value)).toBe(true);
+});
+
+test('a match keeps its named groups', () => {
+  const copy = roundTrip('k=v'.match(/(?<key>\w)=/)!);
+  expect(copy.groups).toEqual({ key: 'k' });
+  expect([...copy, copy.index, copy.input]).toEqual(['k=', 'k', 0, 'k=v']);
+});
+
+test('references count past arrays with fields of their own', () => {
+  const list: unknown[] & { owner?: unknown } = ['a'];
+  const value = { before: { id: 1 }, list, after: { id: 2 }, again: [] as unknown[] };
+  list.owner = value.before;
+  value.again.push(value.after, list, value.before);
+  const copy = roundTrip(value);
+  expect(copy.list.owner).toBe(copy.before);
+  expect(copy.again).toEqual([copy.after, copy.list, copy.before]);
+  expect(copy.again[1]).toBe(copy.list);
+});
+
+test('an array has no fields when only some of its elements are missing', () => {
+  const sparse: number[] = [];
+  sparse[3] = 1;
+  expect(roundTrip(sparse)).toEqual([undefined, undefined, undefined, 1]);
+  expect(encodeValue(sparse, 'value')[0]).toBe(0x94); // an array, as any msgpack reader reads it
+});
+
+test('bytes that say a field of an array is its length are refused', () => {
+  const bytes = encodeValue(Object.assign([1], { lengtH: 9 }), 'value');
+  bytes.write('h', bytes.indexOf('H'), 'latin1');
+  expect(() => decodeValue(bytes)).toThrow(UndecodableValueError);
 });
 
 test('an invalid date comes back as an invalid date', () => {
@@ -198,6 +234,11 @@ test.each<[string, unknown, string]>([
   ['a WeakMap', { weak: new WeakMap() }, 'args.weak'],
   ['a URL', { url: new URL('http://a') }, 'args.url'],
   ['a symbol as a key', { a: { [Symbol.iterator]: 1 } }, 'args.a'],
+  ['a function as a field of an array', { list: Object.assign([1], { next() {} }) }, 'args.list.next'],
+  ['a field of a Date', { at: Object.assign(new Date(), { zone: 'CET' }) }, 'args.at.zone'],
+  ['a field of a Map', { map: Object.assign(new Map(), { size2: 1 }) }, 'args.map.size2'],
+  ['a field of a Set', Object.assign(new Set(), { name: 1 }), 'args.name'],
+  ['a field of a buffer', { body: Object.assign(Buffer.alloc(100_000), { type: 'png' }) }, 'args.body.type'],
   ['a key named __proto__', { a: JSON.parse('{"__proto__": 1}') }, 'args.a.__proto__'],
   [
     'a getter that throws',
@@ -372,9 +413,43 @@ test('fields of an error that cannot travel are described or left out', () => {
     },
   });
   const copy = roundTripError(error);
-  expect(copy).toMatchObject({ socket: '[Invoice]', kind: 'Symbol(s)', deep: '[Object]', at: new Date(1), ok: 1 });
+  expect(copy).toMatchObject({
+    socket: '[Invoice]',
+    kind: 'Symbol(s)',
+    deep: { list: ['[Invoice]'] },
+    at: new Date(1),
+    ok: 1,
+  });
   expect(copy).not.toHaveProperty('retry');
   expect(copy).not.toHaveProperty('unreadable');
+});
+
+test('a field of an error keeps all its parts that can travel', () => {
+  const response = {
+    status: 503,
+    headers: new Map<string, unknown>([['retry-after', 5]]),
+    config: { url: 'http://a', transform: [function parse() {}, { limit: 7n }] },
+    body: 'b'.repeat(100_000),
+    get json() {
+      return fail();
+    },
+    json2: () => 1,
+    at: new Date(2),
+  };
+  const copy = roundTripError(Object.assign(new Error('x'), { response }));
+  expect(copy.response).toEqual({
+    status: 503,
+    headers: response.headers,
+    config: { url: 'http://a', transform: ['[function parse]', { limit: 7n }] },
+    body: `${'b'.repeat(999)}…`,
+    json: '[unreadable]',
+    json2: '[function json2]',
+    at: new Date(2),
+  });
+});
+
+test('a thrown object keeps all its parts that can travel', () => {
+  expect(roundTripError({ status: 503, retry() {} })).toEqual({ status: 503, retry: '[function retry]' });
 });
 
 test('the stack, message, fields, causes and number of errors are bounded', () => {

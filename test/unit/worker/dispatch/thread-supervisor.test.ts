@@ -80,6 +80,25 @@ test('threads that exit idle right after each boot break the supervisor, the fif
   expect(starts).toBe(5);
 });
 
+test('threads that have run something are replaced for ever, also when they die idle soon after their start', async () => {
+  const dispatcher = dispatcherOf(1);
+  const threads: (Thread & FakeThread)[] = [];
+  const start = async () => {
+    const thread = Object.assign(new FakeThread(dispatcher), { hasRun: () => true });
+    threads.push(thread);
+    return thread;
+  };
+  const broken = deferred<Error>();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
+  await supervisor.start();
+  for (let i = 0; i < 10; i++) {
+    await threads[i]!.terminate(0);
+    await settled();
+  }
+  expect(threads).toHaveLength(11);
+  await supervisor.stop(0);
+});
+
 test('a supervisor that has started returns what its threads can run', async () => {
   const dispatcher = dispatcherOf(2);
   const manifest = { tasks: [{ name: 'noop', policies: { timeoutMs: 5 } }], fallback: {} };

@@ -146,6 +146,10 @@ describe('the same attempt', () => {
     });
   });
 
+  test('that a thread refused after its claim does not meet its limits again', () => {
+    expect(rerouted(delivery(), 10_000, true)).toMatchObject({ reroutes: 5, admissionStage: 'attempt-admitted' });
+  });
+
   test('without a record is found by its id', () => {
     const lean = delivery({ record: null, message: messageOf({ id: 'id', ttlMs: 0 }) });
     expect(requeued(lean)).toMatchObject({ id: 'id', ttlMs: 0 });

@@ -1,0 +1,102 @@
+/** What `snapshot()` and `workers()` of a docket return. */
+
+/** An execution, as every list of a snapshot shows it. */
+export interface SnapshotEntry {
+  readonly key: string;
+  readonly task: string;
+  /** Number of the attempt, from 1. */
+  readonly attempt: number;
+}
+
+/** An execution that is due and that no worker has taken. */
+export interface QueuedEntry extends SnapshotEntry {
+  /** When it became due. */
+  readonly when: Date;
+}
+
+/** An execution that is scheduled for later. */
+export interface FutureEntry extends SnapshotEntry {
+  /** When it is due. */
+  readonly when: Date;
+}
+
+/** An execution in the hands of a worker. */
+export interface RunningEntry extends SnapshotEntry {
+  /** Name of the worker that has it. */
+  readonly worker: string;
+  /** When that worker claimed it; `null` before the claim, and for executions without a record (no key, `executionTtl: 0`). */
+  readonly since: Date | null;
+}
+
+/** An execution that waits for a permit of a concurrency limit. */
+export interface WaitingEntry extends SnapshotEntry {
+  /** Name of the limit: `<task>`, `<task>:<argument>:<value>` or `@<scope>...`, percent-encoded. */
+  readonly waitingFor: string;
+}
+
+/** A message that can never run. */
+export interface QuarantineEntry {
+  /** `null` when no key could be read from the message. */
+  readonly key: string | null;
+  /** Why it cannot run. */
+  readonly reason: string;
+  /** When it was put into quarantine. */
+  readonly at: Date;
+}
+
+/** A live worker that can take work. */
+export interface WorkerInfo {
+  readonly name: string;
+  /** Unique, also among workers of the same name. */
+  readonly id: string;
+  readonly threads: number;
+  /** How many executions it runs at once, at most. */
+  readonly concurrency: number;
+  /** How many executions it has, including those it has read ahead. */
+  readonly running: number;
+  /** Names of the tasks it can run. */
+  readonly tasks: readonly string[];
+  /** Time of its last heartbeat. */
+  readonly lastSeen: Date;
+  /** When it is no longer listed unless another heartbeat comes. */
+  readonly expiresAt: Date;
+}
+
+/** The contents of a docket at one time. All times are by the clock of the Redis server. */
+export interface Snapshot {
+  /** When it was taken. */
+  readonly taken: Date;
+  /** How many there are, whether listed here or not. */
+  readonly totals: {
+    /** Due, and not taken by a worker. */
+    readonly queued: number;
+    /** Due later. */
+    readonly scheduled: number;
+    /** Waiting for a permit of a concurrency limit. */
+    readonly waiting: number;
+    /** In the hands of a worker, including what it has read ahead. */
+    readonly running: number;
+    /** Messages that can never run; the newest 1,000 are kept, for a week. */
+    readonly quarantined: number;
+  };
+  /** The next executions that workers take, in order. Shorter when messages are long: it ends once they exceed 1 MiB. */
+  readonly queued: readonly QueuedEntry[];
+  /** The scheduled executions, the earliest first. */
+  readonly future: readonly FutureEntry[];
+  /** The running executions, the oldest first. */
+  readonly running: readonly RunningEntry[];
+  /** The waiters, limit by limit, each in the order in which they get their permits. */
+  readonly waiting: readonly WaitingEntry[];
+  /** The messages in quarantine, the newest first. */
+  readonly quarantine: readonly QuarantineEntry[];
+  readonly workers: readonly WorkerInfo[];
+}
+
+/** Options of `docket.snapshot()`. */
+export interface SnapshotOptions {
+  /**
+   * How many entries each list has at most, 0 to 1000. `workers` is always whole.
+   * @default 100
+   */
+  limit?: number;
+}

@@ -1,0 +1,41 @@
+/** A task that logs in a busy loop, to a pipe that is read slowly, harms nobody else. */
+import { expect, onTestFinished, test } from 'vitest';
+import { fixture, openFleet, startCommand } from '../support/fleet.js';
+import { takeNotes } from '../support/notes.js';
+import { describeOnOwnRedis } from '../support/suites.js';
+
+/** Ten seconds of lines, as slowly as the pipe is read. */
+const LINES = 8_000;
+const NAP_MS = 6_000;
+const LEASE = '3s';
+
+describeOnOwnRedis('a task that logs in a busy loop', (redis) => {
+  test('waits for its lines to be written, and no lease is lost meanwhile', async () => {
+    const fleet = await openFleet(redis().url);
+    const tasks = fixture('hostile.js');
+    const command = startCommand([
+      ...['--url', redis().url, '--docket', fleet.name, '--tasks', tasks, '--logging-format', 'json'],
+      ...['--threads', '3', '--concurrency', '3', '--redelivery-timeout', LEASE, '--logging-level', 'info'],
+    ]);
+    onTestFinished(async () => {
+      command.process.kill('SIGKILL');
+      await command.ended;
+    });
+    await command.ready();
+    const { file, written, all } = takeNotes();
+    const bystander = await fleet.docket.add('naps', { file, ms: NAP_MS }, { key: 'bystander' });
+    await written('naps');
+    await fleet.worker({ tasks: fixture('results.js'), threads: 1, redeliveryTimeout: LEASE }); // redelivers what is lost
+    const pipe = command.process.stderr!;
+    pipe.on('data', () => {
+      pipe.pause();
+      setTimeout(() => pipe.resume(), 25);
+    });
+    const floods = await Promise.all(
+      [0, 1].map((i) => fleet.docket.add('floods', { lines: LINES / 2 }, { key: `flood-${i}` })),
+    );
+    expect(await bystander.result({ timeout: '40s' })).toBe('rested');
+    for (const flood of floods) await flood.result({ timeout: '60s' });
+    expect(all()).toEqual(['naps']);
+  }, 90_000);
+});

@@ -1,0 +1,54 @@
+/** `docket doctor` on servers and for users that let docket do only a part of what it needs. */
+import { expect, onTestFinished, test } from 'vitest';
+import { openFleet } from '../support/fleet.js';
+import { startRedis } from '../support/servers.js';
+import { runDocket } from '../support/shell.js';
+import { describeOnOwnRedis } from '../support/suites.js';
+
+interface Check {
+  readonly check: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  readonly advice: string | null;
+}
+
+describeOnOwnRedis('docket doctor', (redis) => {
+  async function examine(url: string, name: string): Promise<{ checks: Check[]; of(check: string): Check }> {
+    const { output, errors } = await runDocket(['doctor', '--json', '--url', url, '--docket', name]);
+    expect(errors).toBe(''); // nothing of ioredis on the console
+    const { checks } = JSON.parse(output) as { checks: Check[] };
+    return { checks, of: (name) => checks.find(({ check }) => check === name) ?? expect.fail(`no check ${name}`) };
+  }
+
+  test('makes no checks of writes on a replica', async () => {
+    const fleet = await openFleet(redis().url);
+    const replica = await startRedis();
+    onTestFinished(() => replica.stop());
+    const { Redis } = await import('ioredis');
+    const admin = new Redis(new URL(replica.url).pathname);
+    onTestFinished(() => admin.disconnect());
+    await admin.call('REPLICAOF', '127.0.0.1', '1');
+    const { checks, of } = await examine(replica.url, fleet.name);
+    expect(of('role')).toMatchObject({ status: 'fail', advice: 'give the URL of the master' });
+    expect(checks.filter(({ status }) => status === 'fail')).toHaveLength(1);
+  });
+
+  test('names the one command that a user lacks, and does not blame scripts or the connection for it', async () => {
+    const fleet = await openFleet(redis().url);
+    const user = async (...rules: string[]) => {
+      const allowed = ['on', '>geheim', `~${fleet.key('')}*`, `&${fleet.key('')}*`, '+@all'];
+      await fleet.redis.call('ACL', 'SETUSER', 'few', 'reset', ...allowed, ...rules);
+      return await examine(`unix://few:geheim@${redis().socket}`, fleet.name);
+    };
+    const timeless = await user('-time', '-ping', '-info');
+    expect(timeless.of('connection').status).toBe('ok');
+    expect(timeless.of('clock')).toMatchObject({ status: 'fail', advice: 'allow the command: +time' });
+    expect(timeless.of('may use scripts').status).toBe('ok');
+    expect(timeless.of('scripts').advice).toBe('allow the user what the checks above name');
+
+    const typeless = await user('-type');
+    expect(typeless.of('connection').status).toBe('ok');
+    expect(typeless.of('may use keys')).toMatchObject({ status: 'fail', advice: expect.stringContaining('+type') });
+    expect(typeless.of('scripts').status).toBe('ok');
+  });
+});

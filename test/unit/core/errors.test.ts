@@ -1,0 +1,27 @@
+import { expect, test, vi } from 'vitest';
+import * as errors from '../../../src/core/errors.js';
+
+const CLASSES = Object.entries(errors).filter(([name]) => name !== 'DocketError');
+
+test.each(CLASSES)('%s carries its name as text, which a minifier leaves alone', (name, errorClass) => {
+  expect(Object.getOwnPropertyDescriptor(errorClass.prototype, 'name')?.get).toBeDefined();
+  expect(errorClass.prototype.name).toBe(name);
+});
+
+test('errors keep their identity on their way when a minifier has renamed their classes', async () => {
+  vi.resetModules();
+  const minified: typeof errors = await import('../../../src/core/errors.js');
+  for (const [i, errorClass] of Object.values(minified).entries()) {
+    Object.defineProperty(errorClass, 'name', { value: `D${i}` });
+  }
+  const { decodeError, encodeError } = await import('../../../src/wire/codec.js');
+  const thrown = new minified.PoisonedError('k', 5);
+  expect(thrown.name).toBe('PoisonedError');
+  expect(thrown.stack).toMatch(/^PoisonedError: /);
+  const bytes = encodeError(thrown);
+  expect(decodeError(bytes)).toBeInstanceOf(minified.PoisonedError);
+  vi.resetModules();
+  const plain: typeof import('../../../src/wire/codec.js') = await import('../../../src/wire/codec.js');
+  const { PoisonedError } = await import('../../../src/core/errors.js');
+  expect(plain.decodeError(bytes)).toBeInstanceOf(PoisonedError); // a process that runs another bundle, or none
+});
