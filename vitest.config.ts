@@ -22,7 +22,7 @@ export default defineConfig({
   test: {
     server: { deps: { external: [/\/dist\//] } },
     pool: 'forks',
-    maxWorkers: 3, // on two cores: tests also wait
+    maxWorkers: 4, // on two cores: tests wait for half of their time
     expect: { requireAssertions: true, poll: { timeout: 20_000, interval: 20 } },
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -25,7 +25,7 @@ export class Compressor implements AsyncDisposable {
     this.#worker = new Worker(this.#docket, {
       tasks: new URL('./tasks.js', import.meta.url),
       threads,
-      logger: pino({ level: 'error' }, pino.destination(2)), // the demo itself shows failures
+      logger: pino({ level: 'fatal' }, pino.destination(2)), // the demo itself shows failures
       drainTimeout: '3s', // Ctrl-C should not wait for a very large file
     });
     this.#running = this.#worker.runForever();
