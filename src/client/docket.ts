@@ -44,7 +44,7 @@ import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { taskNameOf } from './task-name.js';
-import { Writer } from './writer.js';
+import { FailedCall, type PlacementResult, Writer } from './writer.js';
 
 /**
  * A named collection of background work on Redis.
@@ -165,7 +165,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   /**
    * Adds a batch; the handles are in the order of the calls. When one call is invalid, nothing of the batch is written.
    * @throws what `add` throws, before anything is written
-   * @throws PartialAddError when only part of the batch was confirmed
+   * @throws PartialAddError when only part of the batch was confirmed, or none but some may have been written
    *
    * @example
    * ```ts
@@ -204,20 +204,17 @@ export class Docket<Tasks extends TasksByName = {}> {
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const { results, error } = await this.#writer.addMany(prepared);
+    const results = await this.#writer.addMany(prepared);
     const handles = prepared.map((call, i) => {
-      const result = results[i];
-      if (!result) return null;
+      const result = results[i]!;
+      if (result instanceof FailedCall) return null;
       this.#watchers.report('added', call, result);
       return addedExecution(call, result, this.#source);
     });
-    if (error !== null) {
-      const missing = prepared.filter((_, i) => !handles[i]).map((call) => call.key);
-      const isNothingWritten = missing.length === prepared.length && !(error instanceof AddUnconfirmedError);
-      throw isNothingWritten ? error : new PartialAddError(handles, missing, { cause: error });
-    }
+    const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
+    if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
     await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
-    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], results);
+    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], placed);
     return handles as Execution<CallResult<C>>[];
   }
 
@@ -430,6 +427,25 @@ export class Docket<Tasks extends TasksByName = {}> {
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
+}
+
+/** Returns the error of an `addMany` in which calls failed: that of the first when nothing can have been written. */
+function errorOfMany(
+  calls: readonly PreparedCall[],
+  handles: readonly (Execution<unknown> | null)[],
+  results: readonly (PlacementResult | FailedCall)[],
+): unknown {
+  const unconfirmed: string[] = [];
+  const unwritten: string[] = [];
+  let cause: unknown;
+  for (const [i, result] of results.entries()) {
+    if (!(result instanceof FailedCall)) continue;
+    const { error } = result;
+    cause ??= error;
+    (error instanceof AddUnconfirmedError ? unconfirmed : unwritten).push(calls[i]!.key);
+  }
+  if (unwritten.length === calls.length) return cause;
+  return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });

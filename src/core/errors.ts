@@ -173,23 +173,30 @@ export class AddUnconfirmedError extends DocketError {
   }
 }
 
-/** Redis confirmed only a part of an `addMany`. The rest may or may not have been written. */
+/** Redis did not confirm all of an `addMany`. Of the rest, some may have been written. */
 export class PartialAddError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_PARTIAL_ADD';
   override get name() {
     return 'PartialAddError';
   }
+  /** Keys of the executions that may or may not have been written: the connection was lost before the reply. */
+  readonly unconfirmed: readonly string[];
+  /** Keys of the executions that were not written: Redis refused them, or they had not been sent yet. */
+  readonly unwritten: readonly string[];
   constructor(
     /** The executions in order; `null` for each one that was not confirmed. */
     readonly executions: readonly (E | null)[],
-    /** Keys of the executions that were not confirmed. */
-    readonly unconfirmed: readonly string[],
+    missing: { readonly unconfirmed: readonly string[]; readonly unwritten: readonly string[] },
     options?: ErrorOptions,
   ) {
+    const { unconfirmed, unwritten } = missing;
+    const left = executions.length - unconfirmed.length - unwritten.length;
     super(
-      `Redis did not confirm ${unconfirmed.length} of ${executions.length} adds, so they may or may not have been written: adding them again is safe when you gave them keys`,
+      `of ${executions.length} adds Redis confirmed ${left}, ${unwritten.length} were not written, and ${unconfirmed.length} may or may not have been: adding those again is safe when you gave them keys`,
       options,
     );
+    this.unconfirmed = unconfirmed;
+    this.unwritten = unwritten;
   }
 }
 

@@ -283,6 +283,7 @@ describeOnRedis('a docket', (url) => {
     const error = (await adding) as PartialAddError;
     expect(error).toBeInstanceOf(PartialAddError);
     expect(error.unconfirmed).toEqual(calls.map((c) => c.options!.key));
+    expect(error.unwritten).toEqual([]);
     expect(error.executions).toEqual(calls.map(() => null));
     expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
   });
