@@ -7,7 +7,15 @@ export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
 export { fail, sleep, trace } from './tasks/builtin.js';
-export { type AddOptions, type ArgumentsOf, type Call, type CallByName, call, type ResultOf } from './tasks/call.js';
+export {
+  type AddOptions,
+  type ArgumentsOf,
+  type Call,
+  type CallByName,
+  call,
+  type ReplaceOptions,
+  type ResultOf,
+} from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
 export type {

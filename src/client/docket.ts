@@ -24,6 +24,7 @@ import type {
   CallByName,
   CallResult,
   NameOf,
+  ReplaceOptions,
   ResultOfName,
   TasksByName,
 } from '../tasks/call.js';
@@ -106,8 +107,9 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   /**
    * Adds an execution of a task. While another execution is scheduled, queued or running under `key`, nothing is written and
-   * the handle is that one's (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
-   * execution is `cancelled` from the start (`disposition: 'struck'`).
+   * the handle is that one's (`disposition: 'already_scheduled'`). With `once`, the same holds for one that has ended, until
+   * its `executionTtl` has passed. A call that is struck is not written either: its execution is `cancelled` from the start
+   * (`disposition: 'struck'`).
    *
    * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as fast as
    * `addMany`.
@@ -118,7 +120,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws UnencodableValueError for arguments that cannot be encoded, naming the field
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
-   * @throws AddUnconfirmedError when the connection broke before the reply came: it may have been written
+   * @throws AddUnconfirmedError when the connection broke before the reply came: it may have been written. Adding it again
+   *   with `once` does not run it twice
    * @throws DurabilityError when it was written, but too few replicas had it in time; only with `durability`
    * @throws DocketClosedError after `close()`, as all methods do
    *
@@ -227,20 +230,17 @@ export class Docket<Tasks extends TasksByName = {}> {
   replace<A extends object, R>(
     task: Task<string, A, R>,
     args: NoInfer<A>,
-    options: AddOptions & { readonly key: string },
+    options: ReplaceOptions,
   ): Promise<Execution<R>>;
   replace<Name extends NameOf<Tasks>>(
     name: Name,
     args: ArgumentsOfName<Tasks, Name>,
-    options: AddOptions & { readonly key: string },
+    options: ReplaceOptions,
   ): Promise<Execution<ResultOfName<Tasks, Name>>>;
-  async replace(
-    task: AnyTask | string,
-    args: unknown,
-    options: AddOptions & { readonly key: string },
-  ): Promise<Execution<unknown>> {
+  async replace(task: AnyTask | string, args: unknown, options: ReplaceOptions): Promise<Execution<unknown>> {
     this.#checkOpen();
     checkKey(options?.key);
+    checkOptionNames(options, REPLACE_OPTIONS, '');
     const { key } = options;
     return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
       const call = await this.#preparer.prepare(task, args, options, headers);
@@ -447,6 +447,8 @@ function errorOfMany(
   if (unwritten.length === calls.length) return cause;
   return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
+
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

@@ -286,6 +286,8 @@ export const PLACEMENT = {
   unique: 'u',
   /** It was given by the caller, and the first one wins. */
   keyed: 'k',
+  /** It was given by the caller, and the first one wins even when it has ended, while its record is kept. */
+  once: 'o',
   /** It is an id; nothing is kept but the message, while it is parked. */
   lean: 'l',
 } as const;
