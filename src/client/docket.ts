@@ -13,6 +13,7 @@ import {
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
+import { runsTask } from '../redis/fleet-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { maskUrl } from '../redis/url.js';
@@ -396,12 +397,12 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Lists the live workers that can run a task, which is given itself or by name.
+   * Lists the live workers that can run a task, which is given itself or by name: they have it, or a fallback.
    * @throws what `workers` throws
    */
   async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
     const name = typeof task === 'string' ? task : task.name; // whatever has a name will do
-    return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
+    return (await this.workers()).filter((worker) => runsTask(worker, name));
   }
 
   /**
