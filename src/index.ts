@@ -28,7 +28,15 @@ export type {
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';
-export { type Dependencies, type Dependency, depends, type Injected, shared } from './tasks/dependencies.js';
+export {
+  type Dependencies,
+  type Dependency,
+  depends,
+  type Injected,
+  type SharedDependencies,
+  type SharedDependency,
+  shared,
+} from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
 export {
