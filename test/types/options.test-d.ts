@@ -222,6 +222,11 @@ class PaymentDeclined extends Error {
 }
 configure({ uses: { pool, config, db: depends(openDb) }, fallback: where, errors: [PaymentDeclined] });
 configure({});
+configure({ retry: exponentialRetry(), timeout: '5m', limits: [concurrencyLimit({ max: 9, scope: 'db' })] });
+// @ts-expect-error not every task has this argument
+configure({ limits: [concurrencyLimit('customerId')] });
+// @ts-expect-error a chain is declared with its task
+configure({ perpetual: perpetual() });
 // @ts-expect-error around every execution there are no arguments to rely on
 configure({ uses: { customer } });
 // @ts-expect-error not a task
