@@ -158,7 +158,7 @@ export class RedisUnavailableError extends DocketError {
 /**
  * The connection was lost before Redis confirmed an `add`. The execution may or may not have been written. Without
  * `once`, adding it again under its key changes nothing while the first is unfinished, but runs it again when it has
- * ended.
+ * ended. With `executionTtl: 0` nothing remembers that it has ended, so `once` is refused there.
  */
 export class AddUnconfirmedError extends DocketError {
   readonly code = 'DOCKET_ADD_UNCONFIRMED';

@@ -167,7 +167,7 @@ export interface TaskDocket {
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;
   /** Lists the live workers that can take work. */
   workers(): Promise<WorkerInfo[]>;
-  /** Lists the live workers that can run a task, which is given itself or by name. */
+  /** Lists the live workers that can run a task, which is given itself or by name: they have it, or a fallback. */
   taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]>;
 }
 
