@@ -7,7 +7,15 @@ export * from './core/errors.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
 export { fail, sleep, trace } from './tasks/builtin.js';
-export { type AddOptions, type ArgumentsOf, type Call, type CallByName, call, type ResultOf } from './tasks/call.js';
+export {
+  type AddOptions,
+  type ArgumentsOf,
+  type Call,
+  type CallByName,
+  call,
+  type ReplaceOptions,
+  type ResultOf,
+} from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
 export type {
@@ -20,7 +28,15 @@ export type {
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';
-export { type Dependencies, type Dependency, depends, type Injected, shared } from './tasks/dependencies.js';
+export {
+  type Dependencies,
+  type Dependency,
+  depends,
+  type Injected,
+  type SharedDependencies,
+  type SharedDependency,
+  shared,
+} from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
 export {

@@ -6,6 +6,7 @@ import { isTerminal } from '../core/states.js';
 import type { StateEvent } from '../tasks/events.js';
 import type { Execution } from '../tasks/execution.js';
 import { EXIT, EXIT_OF_STATE } from './exit-codes.js';
+import { StateReporter } from './state-reporter.js';
 import { viewFor, type WatchView } from './watch-view.js';
 
 /**
@@ -25,7 +26,7 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   const view = viewFor(execution.key, execution.task, isJson);
   const link = watchLink(redis, view);
-  const states = new StateReporter(execution, view);
+  const states = new StateReporter(docket, execution, view);
   let ending: number | null = null;
   try {
     let last: StateEvent | null = null;
@@ -51,44 +52,6 @@ export async function follow(docket: Docket, execution: Execution<unknown>, isJs
   if (code === null) throw new ExecutionSupersededError(execution.key);
   return code;
 }
-
-/**
- * Shows the states of an execution, and the limit it waits for while it is queued. No event has that limit. It is in the
- * record, which the subscription reads at its start and every few seconds; the handle is checked here, without a command.
- */
-class StateReporter {
-  readonly #execution: Execution<unknown>;
-  readonly #view: WatchView;
-  readonly #timer: NodeJS.Timeout;
-  #state: StateEvent | null = null;
-  #waitingFor: string | null = null;
-
-  constructor(execution: Execution<unknown>, view: WatchView) {
-    this.#execution = execution;
-    this.#view = view;
-    this.#timer = setInterval(() => {
-      if (this.#state && this.#readWaitingFor(this.#state) !== this.#waitingFor) this.report(this.#state);
-    }, CHECK_EVERY_MS);
-  }
-
-  report(event: StateEvent): void {
-    this.#state = event;
-    this.#waitingFor = this.#readWaitingFor(event);
-    this.#view.show({ ...event, waitingFor: this.#waitingFor });
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
-  /** Ignores a reading of another state or attempt: it may be older than the event. */
-  #readWaitingFor({ state, attempt }: StateEvent): string | null {
-    const { state: readState, attempt: readAttempt, waitingFor } = this.#execution;
-    return state === 'queued' && readState === state && readAttempt === attempt ? waitingFor : null;
-  }
-}
-
-const CHECK_EVERY_MS = 250;
 
 /** Warns when the link to Redis is lost, during which no change is shown, and says when it is back. */
 function watchLink(redis: Redis, view: WatchView): { close(): void } {

@@ -1,10 +1,14 @@
 /** Checks the name of a task on the command line against the tasks of the live workers. */
 import type { Docket } from '../client/docket.js';
+import { runsTask } from '../redis/fleet-store.js';
 
-/** Describes the problem when no live worker has a task, with the tasks there are; `null` when a live worker has it. */
+/**
+ * Describes the problem when no live worker has a task, with the tasks there are; `null` when a live worker has it, or a
+ * fallback.
+ */
 export async function unknownTask(docket: Docket, task: string): Promise<string | null> {
   const workers = await docket.workers();
-  if (workers.some(({ tasks }) => tasks.includes(task))) return null;
+  if (workers.some((worker) => runsTask(worker, task))) return null;
   const known = [...new Set(workers.flatMap(({ tasks }) => tasks))].sort();
   const hint =
     workers.length === 0
@@ -14,3 +18,6 @@ export async function unknownTask(docket: Docket, task: string): Promise<string 
 }
 
 const MAX_NAMED = 20;
+
+/** Says of an execution that it waits for a worker that has its task. */
+export const NO_WORKER = 'no live worker has it';

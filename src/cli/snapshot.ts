@@ -2,8 +2,9 @@
 import { Command } from 'commander';
 import { internalsOf } from '../client/internals.js';
 import { describeDocket } from '../redis/docket-settings.js';
-import type { Snapshot } from '../tasks/snapshot.js';
+import type { FutureEntry, QueuedEntry, Snapshot } from '../tasks/snapshot.js';
 import { limitText } from './limit-text.js';
+import { NO_WORKER } from './live-tasks.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
@@ -69,8 +70,12 @@ function printStats(snapshot: Snapshot): void {
   printTable(['task', ...STATES], rows, `nothing is ${STATES.join(', ')}`);
 }
 
-function printTasks({ running, queued, future, waiting, quarantine, taken }: Snapshot): void {
+function printTasks({ running, queued, future, waiting, quarantine, taken, workers }: Snapshot): void {
   const now = taken.getTime();
+  // Without any worker, the line about workers says it once.
+  const dueRow = ({ key, task, attempt, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
+    return [key, task, attempt, hasWorker || workers.length === 0 ? due : `${due}, ${NO_WORKER}`];
+  };
   printTable(
     ['running', 'task', 'attempt', 'worker', 'since'],
     running.map(({ key, task, attempt, worker, since }) => [
@@ -84,12 +89,12 @@ function printTasks({ running, queued, future, waiting, quarantine, taken }: Sna
   );
   printTable(
     ['queued', 'task', 'attempt', 'due'],
-    queued.map(({ key, task, attempt, when }) => [key, task, attempt, `${spanText(now - when.getTime())} ago`]),
+    queued.map((entry) => dueRow(entry, `${spanText(now - entry.when.getTime())} ago`)),
     'nothing is queued',
   );
   printTable(
     ['scheduled', 'task', 'attempt', 'due in'],
-    future.map(({ key, task, attempt, when }) => [key, task, attempt, spanText(when.getTime() - now)]),
+    future.map((entry) => dueRow(entry, spanText(entry.when.getTime() - now))),
     'nothing is scheduled',
   );
   if (waiting.length > 0) {

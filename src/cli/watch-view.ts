@@ -4,10 +4,16 @@ import { isTerminal } from '../core/states.js';
 import type { ProgressEvent, StateEvent } from '../tasks/events.js';
 import { failureLine } from './failure.js';
 import { limitText } from './limit-text.js';
+import { NO_WORKER } from './live-tasks.js';
 import { print, printable, printJson, spanText } from './output.js';
 
-/** A state, with the limit the execution waits for, as `Execution.waitingFor` names it. */
-export type ShownState = StateEvent & { readonly waitingFor: string | null };
+/** A state, with what the execution waits for. */
+export type ShownState = StateEvent & {
+  /** The limit, as `Execution.waitingFor` names it. */
+  readonly waitingFor: string | null;
+  /** While it is due and has no worker: whether a live worker has its task; `null` while that is not known. */
+  readonly hasWorker: boolean | null;
+};
 
 export interface WatchView {
   /** Shows an event. */
@@ -110,11 +116,12 @@ function progressText(event: ProgressEvent): string {
 
 /** Formats state, timing, worker, and the reason for a failed or cancelled end. */
 function stateText(event: ShownState, nowMs: number): string {
-  const { state, worker, attempt, error, waitingFor } = event;
+  const { state, worker, attempt, error, waitingFor, hasWorker } = event;
   const parts: string[] = [state];
   const time = timeText(event, nowMs);
   if (time !== null) parts.push(time);
   if (waitingFor !== null) parts.push(`waits for ${printable(limitText(waitingFor))}`);
+  if (hasWorker === false) parts.push(NO_WORKER);
   if (worker !== null) parts.push(`on ${printable(worker)}`);
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   return parts.join('  ') + (error === null ? '' : `: ${printable(error)}`);
@@ -123,7 +130,9 @@ function stateText(event: ShownState, nowMs: number): string {
 function timeText({ state, when, startedAt, completedAt }: StateEvent, nowMs: number): string | null {
   switch (state) {
     case 'scheduled':
-      return `due in ${spanText(when.getTime() - nowMs)}`;
+      return when.getTime() > nowMs
+        ? `due in ${spanText(when.getTime() - nowMs)}`
+        : `overdue by ${spanText(nowMs - when.getTime())}`; // it was requeued
     case 'queued':
       return `for ${spanText(nowMs - when.getTime())}`;
     case 'running':

@@ -13,6 +13,7 @@ import {
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
+import { runsTask } from '../redis/fleet-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { maskUrl } from '../redis/url.js';
@@ -24,6 +25,7 @@ import type {
   CallByName,
   CallResult,
   NameOf,
+  ReplaceOptions,
   ResultOfName,
   TasksByName,
 } from '../tasks/call.js';
@@ -44,7 +46,7 @@ import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { taskNameOf } from './task-name.js';
-import { Writer } from './writer.js';
+import { FailedCall, type PlacementResult, Writer } from './writer.js';
 
 /**
  * A named collection of background work on Redis.
@@ -106,8 +108,9 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   /**
    * Adds an execution of a task. While another execution is scheduled, queued or running under `key`, nothing is written and
-   * the handle is that one's (`disposition: 'already_scheduled'`). A call that is struck is not written either: its
-   * execution is `cancelled` from the start (`disposition: 'struck'`).
+   * the handle is that one's (`disposition: 'already_scheduled'`). With `once`, the same holds for one that has ended, until
+   * its `executionTtl` has passed. A call that is struck is not written either: its execution is `cancelled` from the start
+   * (`disposition: 'struck'`).
    *
    * Concurrent calls travel together: `await Promise.all(items.map((item) => docket.add(task, item)))` is as fast as
    * `addMany`.
@@ -118,7 +121,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws UnencodableValueError for arguments that cannot be encoded, naming the field
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
-   * @throws AddUnconfirmedError when the connection broke before the reply came: it may have been written
+   * @throws AddUnconfirmedError when the connection broke before the reply came: it may have been written. Adding it again
+   *   with `once` does not run it twice
    * @throws DurabilityError when it was written, but too few replicas had it in time; only with `durability`
    * @throws DocketClosedError after `close()`, as all methods do
    *
@@ -165,7 +169,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   /**
    * Adds a batch; the handles are in the order of the calls. When one call is invalid, nothing of the batch is written.
    * @throws what `add` throws, before anything is written
-   * @throws PartialAddError when only part of the batch was confirmed
+   * @throws PartialAddError when only part of the batch was confirmed, or none but some may have been written
    *
    * @example
    * ```ts
@@ -204,20 +208,17 @@ export class Docket<Tasks extends TasksByName = {}> {
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const { results, error } = await this.#writer.addMany(prepared);
+    const results = await this.#writer.addMany(prepared);
     const handles = prepared.map((call, i) => {
-      const result = results[i];
-      if (!result) return null;
+      const result = results[i]!;
+      if (result instanceof FailedCall) return null;
       this.#watchers.report('added', call, result);
       return addedExecution(call, result, this.#source);
     });
-    if (error !== null) {
-      const missing = prepared.filter((_, i) => !handles[i]).map((call) => call.key);
-      const isNothingWritten = missing.length === prepared.length && !(error instanceof AddUnconfirmedError);
-      throw isNothingWritten ? error : new PartialAddError(handles, missing, { cause: error });
-    }
+    const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
+    if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
     await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
-    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], results);
+    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], placed);
     return handles as Execution<CallResult<C>>[];
   }
 
@@ -230,20 +231,17 @@ export class Docket<Tasks extends TasksByName = {}> {
   replace<A extends object, R>(
     task: Task<string, A, R>,
     args: NoInfer<A>,
-    options: AddOptions & { readonly key: string },
+    options: ReplaceOptions,
   ): Promise<Execution<R>>;
   replace<Name extends NameOf<Tasks>>(
     name: Name,
     args: ArgumentsOfName<Tasks, Name>,
-    options: AddOptions & { readonly key: string },
+    options: ReplaceOptions,
   ): Promise<Execution<ResultOfName<Tasks, Name>>>;
-  async replace(
-    task: AnyTask | string,
-    args: unknown,
-    options: AddOptions & { readonly key: string },
-  ): Promise<Execution<unknown>> {
+  async replace(task: AnyTask | string, args: unknown, options: ReplaceOptions): Promise<Execution<unknown>> {
     this.#checkOpen();
     checkKey(options?.key);
+    checkOptionNames(options, REPLACE_OPTIONS, '');
     const { key } = options;
     return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
       const call = await this.#preparer.prepare(task, args, options, headers);
@@ -399,12 +397,12 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Lists the live workers that can run a task, which is given itself or by name.
+   * Lists the live workers that can run a task, which is given itself or by name: they have it, or a fallback.
    * @throws what `workers` throws
    */
   async taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]> {
     const name = typeof task === 'string' ? task : task.name; // whatever has a name will do
-    return (await this.workers()).filter(({ tasks }) => tasks.includes(name));
+    return (await this.workers()).filter((worker) => runsTask(worker, name));
   }
 
   /**
@@ -431,6 +429,27 @@ export class Docket<Tasks extends TasksByName = {}> {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
 }
+
+/** Returns the error of an `addMany` in which calls failed: that of the first when nothing can have been written. */
+function errorOfMany(
+  calls: readonly PreparedCall[],
+  handles: readonly (Execution<unknown> | null)[],
+  results: readonly (PlacementResult | FailedCall)[],
+): unknown {
+  const unconfirmed: string[] = [];
+  const unwritten: string[] = [];
+  let cause: unknown;
+  for (const [i, result] of results.entries()) {
+    if (!(result instanceof FailedCall)) continue;
+    const { error } = result;
+    cause ??= error;
+    (error instanceof AddUnconfirmedError ? unconfirmed : unwritten).push(calls[i]!.key);
+  }
+  if (unwritten.length === calls.length) return cause;
+  return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
+}
+
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

@@ -70,8 +70,9 @@ export class CallPreparer {
     const due = dueOf(options.when);
     const isKeyed = options.key !== undefined;
     if (isKeyed) checkKey(options.key);
+    if (options.once !== undefined) checkOnce(options, executionTtlMs);
     const key = isKeyed ? (options.key as string) : this.#newId();
-    const kind = kindOfPlacement(isKeyed, executionTtlMs > 0, due !== null);
+    const kind = options.once ? 'once' : kindOfPlacement(isKeyed, executionTtlMs > 0, due !== null);
     const id = kind === 'entry' || kind === 'lean' ? key : null;
     const message = encodeEnvelope(encoderFor(args, 'args'), name, executionTtlMs, id, args, headers);
     if (message.length > maxPayloadBytes) throw new PayloadTooLargeError(name, message.length, maxPayloadBytes);
@@ -79,7 +80,7 @@ export class CallPreparer {
   }
 }
 
-const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true });
+const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true, once: true });
 
 /** Stands for the definition of a task that the producer has by name only. */
 const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };
@@ -88,6 +89,15 @@ function kindOfPlacement(isKeyed: boolean, keepsState: boolean, isLater: boolean
   if (isKeyed) return 'keyed';
   if (keepsState) return 'unique';
   return isLater ? 'lean' : 'entry';
+}
+
+/** @throws InvalidOptionError when nothing would remember that the execution has ended */
+function checkOnce({ key, once }: AddOptions, executionTtlMs: number): void {
+  if (typeof once !== 'boolean') throw new InvalidOptionError('once', `expected true or false, got ${kindOf(once)}`);
+  if (!once) return;
+  if (key === undefined) throw new InvalidOptionError('once', 'needs a key: without one each add is new');
+  if (executionTtlMs > 0) return;
+  throw new InvalidOptionError('once', 'needs an executionTtl: with 0 nothing is kept of an execution that has ended');
 }
 
 function nameOf({ tasks }: ProducerSettings, task: AnyTask | string): string {

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { type LiveWorker, liveWorkers } from '../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 import type { Snapshot, SnapshotEntry, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
@@ -41,12 +41,15 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
     const found = identities.splice(0, list.length);
     return found.flatMap((identity, i) => (identity ? [entryOf(entryFor(identity), list[i]!, identity)] : []));
   };
+  const due = (entry: SnapshotEntry, { dueMs }: { readonly dueMs: number }) => {
+    return { ...entry, when: new Date(dueMs), hasWorker: workers.some((worker) => runsTask(worker, entry.task)) };
+  };
   const { queued, scheduled, running, quarantined } = counted;
   return {
     taken: new Date(counted.nowMs),
     totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
-    queued: named(queue, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
-    future: named(counted.future, (entry, { dueMs }) => ({ ...entry, when: new Date(dueMs) })),
+    queued: named(queue, due),
+    future: named(counted.future, due),
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
       const hasBegun = state === 'running' && startedMs !== null;
       const since = hasBegun ? new Date(startedMs) : null;
@@ -65,9 +68,9 @@ export async function listWorkers(redis: Redis, keys: Keys): Promise<WorkerInfo[
 }
 
 function infoOf(worker: LiveWorker): WorkerInfo {
-  const { name, consumer, threads, concurrency, running, tasks, seenMs, expiresMs } = worker;
+  const { name, consumer, threads, concurrency, running, tasks, hasFallback, seenMs, expiresMs } = worker;
   const [lastSeen, expiresAt] = [new Date(seenMs), new Date(expiresMs)];
-  return { name, id: consumer, threads, concurrency, running, tasks, lastSeen, expiresAt };
+  return { name, id: consumer, threads, concurrency, running, tasks, hasFallback, lastSeen, expiresAt };
 }
 
 function entryFor({ key, task, attempt }: Identity): SnapshotEntry {

@@ -34,6 +34,12 @@ const BATCHES: BatchLimits<PreparedCall> = {
 /** The result of one call. */
 export type PlacementResult = Placed | StruckCall;
 
+/** A call of an `addMany` that was not confirmed. */
+export class FailedCall {
+  /** @param error - an AddUnconfirmedError when it may have been written; anything else means that it was not */
+  constructor(readonly error: unknown) {}
+}
+
 export class Writer {
   readonly #settings: DocketSettings;
   readonly #connection: ProducerConnection;
@@ -61,21 +67,23 @@ export class Writer {
     return (call.kind === 'entry' ? this.#entries : this.#records).add(call);
   }
 
-  /** Adds many calls. Returns their results in order, `null` for those of a batch that failed, and the first failure. */
-  async addMany(calls: readonly PreparedCall[]): Promise<{ results: (PlacementResult | null)[]; error: unknown }> {
+  /** Adds many calls. Returns their results in order. */
+  async addMany(calls: readonly PreparedCall[]): Promise<(PlacementResult | FailedCall)[]> {
     const entries = calls.filter((call) => call.kind === 'entry');
     const records = calls.filter((call) => call.kind !== 'entry');
+    const errorOfUnsent = (error: unknown) => this.#errorOfWaiting(error) ?? error;
     const sending = Promise.all([
-      sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES),
-      sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES),
+      sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES, errorOfUnsent),
+      sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES, errorOfUnsent),
     ]);
     this.#sending.add(sending);
     const sent = await sending.finally(() => this.#sending.delete(sending));
-    const [ofEntries, ofRecords] = sent.map((batches) => batches.flatMap((batch) => batch.outputs));
+    const [ofEntries, ofRecords] = sent.map((batches) =>
+      batches.flatMap(({ outputs, error }) => outputs.map((output) => output ?? new FailedCall(error))),
+    );
     let entry = 0;
     let record = 0;
-    const results = calls.map((call) => (call.kind === 'entry' ? ofEntries![entry++] : ofRecords![record++]) ?? null);
-    return { results, error: sent.flat().find((batch) => batch.error !== null)?.error ?? null };
+    return calls.map((call) => (call.kind === 'entry' ? ofEntries![entry++]! : ofRecords![record++]!));
   }
 
   /** Puts a call under its key in place of whatever is there. */
@@ -99,10 +107,10 @@ export class Writer {
    * Checks that enough replicas have the written calls. Struck calls were not written, so no replica needs them.
    * @throws DurabilityError when too few replicas had one of the calls in time
    */
-  checkDurability(handles: readonly Execution<unknown>[], results: readonly (PlacementResult | null)[]): void {
+  checkDurability(handles: readonly Execution<unknown>[], results: readonly PlacementResult[]): void {
     if (!this.#settings.durability) return;
     const { replicas: wanted, timeoutMs } = this.#settings.durability;
-    const replicasOf = (one: PlacementResult | null) => (one instanceof StruckCall ? wanted : (one?.replicas ?? 0));
+    const replicasOf = (one: PlacementResult) => (one instanceof StruckCall ? wanted : (one.replicas ?? 0));
     const fewest = results.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
     if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }

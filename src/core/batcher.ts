@@ -161,11 +161,13 @@ export interface SentBatch<O> {
 /**
  * Sends all items, in order, and returns the result of each batch. Stops after the first failure, because each further
  * batch would have to wait for its own; the last result then stands for all items that were not sent. Never rejects.
+ * @param errorOfUnsent - returns the error for the items that were not sent. @default that of the failure
  */
 export async function sendInBatches<I, O>(
   items: readonly I[],
   send: (items: I[]) => Promise<readonly O[]>,
   limits: BatchLimits<I>,
+  errorOfUnsent: (error: unknown) => unknown = (error) => error,
 ): Promise<SentBatch<O>[]> {
   const sent: SentBatch<O>[] = [];
   let next = 0;
@@ -185,7 +187,9 @@ export async function sendInBatches<I, O>(
     }
   };
   await Promise.all(Array.from({ length: limits.maxInFlight }, sendRest));
-  if (next < items.length) sent.push({ outputs: items.slice(next).map(() => null), error: failure });
+  if (next < items.length) {
+    sent.push({ outputs: items.slice(next).map(() => null), error: errorOfUnsent(failure) });
+  }
   return sent;
 }
 

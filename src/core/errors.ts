@@ -155,7 +155,11 @@ export class RedisUnavailableError extends DocketError {
   }
 }
 
-/** The connection was lost before Redis confirmed an `add`. The execution may or may not have been written. */
+/**
+ * The connection was lost before Redis confirmed an `add`. The execution may or may not have been written. Without
+ * `once`, adding it again under its key changes nothing while the first is unfinished, but runs it again when it has
+ * ended. With `executionTtl: 0` nothing remembers that it has ended, so `once` is refused there.
+ */
 export class AddUnconfirmedError extends DocketError {
   readonly code = 'DOCKET_ADD_UNCONFIRMED';
   override get name() {
@@ -167,29 +171,36 @@ export class AddUnconfirmedError extends DocketError {
     options?: ErrorOptions,
   ) {
     super(
-      `Redis did not confirm the add of '${key}', so it may or may not have been written: adding it again is safe when you gave it a key`,
+      `Redis did not confirm the add of '${key}', so it may or may not have been written: adding it again under this key with once: true does not run it twice`,
       options,
     );
   }
 }
 
-/** Redis confirmed only a part of an `addMany`. The rest may or may not have been written. */
+/** Redis did not confirm all of an `addMany`. Of the rest, some may have been written. */
 export class PartialAddError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_PARTIAL_ADD';
   override get name() {
     return 'PartialAddError';
   }
+  /** Keys of the executions that may or may not have been written: the connection was lost before the reply. */
+  readonly unconfirmed: readonly string[];
+  /** Keys of the executions that were not written: Redis refused them, or they had not been sent yet. */
+  readonly unwritten: readonly string[];
   constructor(
     /** The executions in order; `null` for each one that was not confirmed. */
     readonly executions: readonly (E | null)[],
-    /** Keys of the executions that were not confirmed. */
-    readonly unconfirmed: readonly string[],
+    missing: { readonly unconfirmed: readonly string[]; readonly unwritten: readonly string[] },
     options?: ErrorOptions,
   ) {
+    const { unconfirmed, unwritten } = missing;
+    const left = executions.length - unconfirmed.length - unwritten.length;
     super(
-      `Redis did not confirm ${unconfirmed.length} of ${executions.length} adds, so they may or may not have been written: adding them again is safe when you gave them keys`,
+      `of ${executions.length} adds Redis confirmed ${left}, ${unwritten.length} were not written, and ${unconfirmed.length} may or may not have been: adding those again under their keys with once: true does not run them twice`,
       options,
     );
+    this.unconfirmed = unconfirmed;
+    this.unwritten = unwritten;
   }
 }
 
@@ -212,7 +223,7 @@ export class DurabilityError<E = unknown> extends DocketError {
     options?: ErrorOptions,
   ) {
     super(
-      `${executions.length === 1 ? 'the add was' : `${executions.length} adds were`} written, but only ${replicas} of ${wanted} replicas confirmed within ${timeoutMs} ms, so a failover may lose what was written: to add again, use the same keys`,
+      `${executions.length === 1 ? 'the add was' : `${executions.length} adds were`} written, but only ${replicas} of ${wanted} replicas confirmed within ${timeoutMs} ms, so a failover may lose what was written: adding again under the same keys with once: true does not run anything twice`,
       options,
     );
   }

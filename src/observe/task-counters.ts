@@ -1,6 +1,7 @@
 /**
  * The counts of a worker by task: plain numbers, incremented where work passes anyway, and read by scrapes and the log.
- * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`.
+ * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`. What is
+ * counted before the tasks are loaded is kept by name, and gets its label then: a count never moves from one to another.
  */
 import { Histogram, RecentDurations } from './histogram.js';
 
@@ -48,24 +49,37 @@ export class TaskCounts implements Record<Count, number> {
 /** The label of all tasks that the worker has not loaded. */
 export const OTHER_LABEL = 'other';
 
+/** Names that are counted apart before the tasks are loaded; the counts of further names go to `other` at once. */
+const MAX_EARLY_NAMES = 1_000;
+
 export class TaskCounters {
   /** Durations of attempts of all tasks since the last `reset`. */
   readonly recent = new RecentDurations();
   readonly #tasks = new Map<string, TaskCounts>();
   #other: TaskCounts | undefined;
+  /** Counts by name until the tasks are known; `null` from then on. */
+  #early: Map<string, TaskCounts> | null = new Map();
   #lastName: string | undefined;
   #last!: TaskCounts;
 
   /** Counts these tasks under their own names from now on. */
   addTasks(names: Iterable<string>): void {
-    for (const name of names) if (!this.#tasks.has(name)) this.#tasks.set(name, new TaskCounts());
+    const early = this.#early ?? new Map<string, TaskCounts>();
+    this.#early = null;
+    for (const name of names) {
+      if (!this.#tasks.has(name)) this.#tasks.set(name, early.get(name) ?? new TaskCounts());
+      early.delete(name);
+    }
+    for (const counts of early.values()) {
+      for (const count of COUNTS) this.#unlabelled()[count] += counts[count];
+    }
     this.#lastName = undefined;
   }
 
   /** Returns the counts of a task, to increment. Skips the lookup for the task of the last call: tasks tend to repeat. */
   of(task: string): TaskCounts {
     if (task !== this.#lastName) {
-      this.#last = this.#tasks.get(task) ?? this.#unlabelled();
+      this.#last = this.#tasks.get(task) ?? this.#earlyCounts(task) ?? this.#unlabelled();
       this.#lastName = task;
     }
     return this.#last;
@@ -76,7 +90,7 @@ export class TaskCounters {
     return this.#tasks.has(task) ? task : OTHER_LABEL;
   }
 
-  /** Yields the counts of each label. */
+  /** Yields the counts of each label: none before the tasks are known, but what could not be kept apart. */
   *tasks(): Iterable<readonly [label: string, TaskCounts]> {
     yield* this.#tasks;
     if (this.#other && !this.#tasks.has(OTHER_LABEL)) yield [OTHER_LABEL, this.#other];
@@ -87,6 +101,13 @@ export class TaskCounters {
     let sum = 0;
     for (const [, counts] of this.tasks()) sum += counts[count];
     return sum;
+  }
+
+  #earlyCounts(task: string): TaskCounts | undefined {
+    const early = this.#early;
+    if (!early) return undefined;
+    if (!early.has(task) && early.size < MAX_EARLY_NAMES) early.set(task, new TaskCounts());
+    return early.get(task);
   }
 
   #unlabelled(): TaskCounts {

@@ -64,6 +64,8 @@ export type Settlement =
       readonly id: string;
       /** TTL of the record, should the execution turn out to be cancelled. */
       readonly ttlMs: number;
+      /** Name of its task, when it waits on the schedule because no live worker has it: one that comes can recall it. */
+      readonly recalledFor?: string | null;
     }
   | {
       /** This run of a perpetual task ended, and another one follows under its key. */
@@ -256,7 +258,8 @@ function argumentsOf(
       const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;
       const stage = admissionStage === null ? '' : STAGE[admissionStage];
       const counts = [deliveries || '', charges || '', reroutes || ''];
-      return ['moved', ttlMs, destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
+      const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
+      return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {
       const { ttlMs, record, state, due, message, id } = settlement;

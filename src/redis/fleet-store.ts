@@ -1,7 +1,8 @@
-/** Announces the workers of a docket, lists those that live, and takes them off the list. */
+/** Announces the workers of a docket, lists those that live, recalls what waits for their tasks, and takes them off the list. */
 import type { Redis } from 'ioredis';
+import { batchesOf } from '../core/batcher.js';
 import type { Keys } from './keys.js';
-import { WORKER } from './schema.js';
+import { BATCH_ITEMS, WORKER } from './schema.js';
 import { runScript } from './script.js';
 import { serverTimeMs } from './time.js';
 
@@ -15,6 +16,8 @@ export interface WorkerReport {
   readonly leaseMs: number;
   /** Whether it takes work: it reads, or has all it can run. If not, it is no longer listed, but keeps its lease. */
   readonly canClaim: boolean;
+  /** Whether it has a fallback, so that it also runs tasks that it does not know. */
+  readonly hasFallback: boolean;
 }
 
 /** A worker whose heartbeat has not expired. Times are server milliseconds. */
@@ -55,15 +58,34 @@ export async function heartbeat(
       report.leaseMs,
       WORKER.claims,
       report.canClaim ? 1 : 0,
+      WORKER.fallback,
+      report.hasFallback ? 1 : 0,
     ],
   );
   return Number(nowMs);
 }
 
-/** Finds out whether a live worker other than `consumer` announces the task. */
+/** Whether a worker runs executions of this task: it has the task, or a fallback. */
+export function runsTask({ tasks, hasFallback }: Pick<WorkerReport, 'tasks' | 'hasFallback'>, task: string): boolean {
+  return hasFallback || tasks.includes(task);
+}
+
+/** Finds out whether a live worker other than `consumer` can run the task. */
 export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
   const live = await liveWorkers(redis, keys);
-  return live.some((other) => other.consumer !== consumer && other.canClaim && other.tasks.includes(task));
+  return live.some((other) => other.consumer !== consumer && other.canClaim && runsTask(other, task));
+}
+
+/**
+ * Recalls executions that were rerouted because no live worker had one of these tasks: they are due at once. Takes a bounded
+ * page. Returns whether there may be more.
+ */
+export async function recall(redis: Redis, keys: Keys, tasks: readonly string[]): Promise<boolean> {
+  for (const batch of batchesOf(tasks, { maxItems: BATCH_ITEMS })) {
+    const seen = await runScript(redis, 'recall', [keys.schedule], [keys.prefix, BATCH_ITEMS, ...batch]);
+    if (Number(seen) >= BATCH_ITEMS) return true;
+  }
+  return false;
 }
 
 /** Returns the workers whose heartbeats have not expired. Deletes none of the others: the next heartbeat does. */
@@ -91,6 +113,7 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
     tasks: JSON.parse(fields[WORKER.tasks] ?? '[]') as string[],
     leaseMs: Number(fields[WORKER.lease]),
     canClaim: fields[WORKER.claims] !== '0',
+    hasFallback: fields[WORKER.fallback] === '1',
   };
 }
 

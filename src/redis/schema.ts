@@ -22,6 +22,11 @@ export const KEY = {
   record: 'run:',
   /** Hash: an execution without a record while it is parked, by its id. Not under `run:`, where it could meet a key. */
   parked: 'parked:',
+  /**
+   * Sorted set: members that were rerouted because no live worker had this task, by their due times on the schedule.
+   * Bounded, and expires.
+   */
+  rerouted: 'rerouted:',
   /** Text: the number of the last placement. */
   generation: 'generation',
   /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */
@@ -234,6 +239,8 @@ export const WORKER = {
   lease: 'lease',
   /** `0` while it lives but takes no work. */
   claims: 'claims',
+  /** `1` when it has a fallback, so that it runs tasks that it does not know. */
+  fallback: 'fallback',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
 } as const;
@@ -286,6 +293,8 @@ export const PLACEMENT = {
   unique: 'u',
   /** It was given by the caller, and the first one wins. */
   keyed: 'k',
+  /** It was given by the caller, and the first one wins even when it has ended, while its record is kept. */
+  once: 'o',
   /** It is an id; nothing is kept but the message, while it is parked. */
   lean: 'l',
 } as const;
@@ -302,6 +311,8 @@ export const SETTLEMENT_WIDTH = {
   ended: 6,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */
   moved: 8,
+  /** Moved on because no live worker had its task: as when moved, and name of the task. */
+  rerouted: 9,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
 } as const;
@@ -327,6 +338,9 @@ export const VAIN_WAKES = 16;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
 export const MESSAGE_HEAD_BYTES = 1024;
+
+/** The maximum number of executions of one task that can be recalled; those that are due last. The others wait. */
+export const REROUTED_MEMBERS = 10_000;
 
 /** Messages in quarantine; the newest are kept. */
 export const QUARANTINE_ENTRIES = 1_000;
@@ -354,6 +368,9 @@ export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
 
 /** How long tokens of superseded executions are kept after the last one. */
 export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
+
+/** How long rerouted executions can be recalled after the last one: for longer than any of them waits. */
+export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;

@@ -17,6 +17,19 @@ export interface AddOptions {
    * @default now
    */
   when?: Date | Duration;
+  /**
+   * Whether the key stays taken after its execution has ended, until `executionTtl` has passed. Then the add writes
+   * nothing, and the handle is that of the execution that ended. So an add that was not confirmed can be repeated, and
+   * does not run twice. Needs a `key` and an `executionTtl`, and a key that no earlier work had.
+   * @default false: a key is free as soon as its execution has ended
+   */
+  once?: boolean;
+}
+
+/** Options of a `replace`. */
+export interface ReplaceOptions extends Omit<AddOptions, 'once'> {
+  /** The key that is taken from whatever holds it. */
+  readonly key: string;
 }
 
 /** The parameters after the task in `add`. The arguments may be left out when none of them is required. */

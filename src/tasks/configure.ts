@@ -1,9 +1,11 @@
 /** The configuration that a task module gives, beside its tasks, to the workers that load it. */
 
+import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import type { ErrorClass } from '../wire/codec.js';
 import { checkUses, type Dependency } from './dependencies.js';
+import { type LimitPolicy, type RetryPolicy, resolveDefaultPolicies, type TaskPolicies } from './policies.js';
 import { type AnyTask, isTask } from './task.js';
 
 declare const configuration: unique symbol;
@@ -32,6 +34,23 @@ export interface ConfigureOptions {
    * @default none
    */
   readonly errors?: readonly ErrorClass[];
+  /**
+   * How attempts of tasks are retried that declare no `retry`. A task that must not be retried declares `retry({ attempts: 1
+   * })`.
+   * @default one failed attempt fails the execution
+   */
+  readonly retry?: RetryPolicy;
+  /**
+   * How long each phase of an attempt may take, more than 0, for tasks that declare no `timeout`.
+   * @default no limit
+   */
+  readonly timeout?: Duration;
+  /**
+   * Limits of each task that declares no `limits`; `[]` is a declaration, too. They count each task by itself, or with a
+   * `scope` all of them together. They cannot count by an argument, and none can be a debounce.
+   * @default none
+   */
+  readonly limits?: readonly LimitPolicy<never>[];
 }
 
 /** The part of a configuration that a thread uses. */
@@ -39,16 +58,19 @@ export interface ConfigurationDefinition {
   readonly uses: Readonly<Record<string, Dependency<unknown, never>>>;
   readonly fallback: AnyTask | null;
   readonly errors: readonly ErrorClass[];
+  /** Absent in what a copy of docket configured that did not have it. */
+  readonly policies?: TaskPolicies;
 }
 
 /**
  * Configures the worker that loads a module. Export the result as `worker` from the module with the tasks: code can
- * reach the threads of a worker in no other way.
+ * reach the threads of a worker in no other way. Its policies are for all tasks of the worker, whatever module they are
+ * from, and for the fallback, but not for the built-in tasks. Each is replaced by what a task declares itself.
  * @throws InvalidOptionError naming the option that is not valid
  * @example
  * ```ts
  * export const tasks = collection(charge, refund);
- * export const worker = configure({ uses: { tracing }, errors: [PaymentDeclined] });
+ * export const worker = configure({ uses: { tracing }, errors: [PaymentDeclined], timeout: '5m' });
  * ```
  */
 export function configure(options: ConfigureOptions): WorkerConfiguration {
@@ -64,6 +86,7 @@ export function configure(options: ConfigureOptions): WorkerConfiguration {
     uses: checkUses(uses, 'configure.uses'),
     fallback,
     errors: [...errors],
+    policies: resolveDefaultPolicies(options, 'configure.'),
   };
   return Object.freeze({ [DEFINITION]: Object.freeze(definition) }) as unknown as WorkerConfiguration;
 }
@@ -74,7 +97,14 @@ export function configurationOf(value: unknown): ConfigurationDefinition | null 
   return (value as { [DEFINITION]?: ConfigurationDefinition })[DEFINITION] ?? null;
 }
 
-const CONFIGURE_OPTIONS = optionNames<ConfigureOptions>({ uses: true, fallback: true, errors: true });
+const CONFIGURE_OPTIONS = optionNames<ConfigureOptions>({
+  uses: true,
+  fallback: true,
+  errors: true,
+  retry: true,
+  timeout: true,
+  limits: true,
+});
 
 function isErrorClass(value: unknown): boolean {
   return typeof value === 'function' && (value.prototype as unknown) instanceof Error;

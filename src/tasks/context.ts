@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
-import type { AddOptions, AddRest, Call, CallByName, CallResult } from './call.js';
+import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions } from './call.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Progress } from './progress.js';
@@ -142,9 +142,9 @@ export interface TaskDocket {
   replace<A extends object, R>(
     task: Task<string, A, R>,
     args: NoInfer<A>,
-    options: AddOptions & { readonly key: string },
+    options: ReplaceOptions,
   ): Promise<Execution<R>>;
-  replace(name: string, args: object, options: AddOptions & { readonly key: string }): Promise<Execution<unknown>>;
+  replace(name: string, args: object, options: ReplaceOptions): Promise<Execution<unknown>>;
   /** Cancels an execution wherever it is in the fleet. */
   cancel(key: string): Promise<void>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
@@ -167,7 +167,7 @@ export interface TaskDocket {
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;
   /** Lists the live workers that can take work. */
   workers(): Promise<WorkerInfo[]>;
-  /** Lists the live workers that can run a task, which is given itself or by name. */
+  /** Lists the live workers that can run a task, which is given itself or by name: they have it, or a fallback. */
   taskWorkers(task: AnyTask | string): Promise<WorkerInfo[]>;
 }
 

@@ -5,11 +5,20 @@ import type { TaskContext, ThreadContext } from './context.js';
 import { CONTEXT_NAMES } from './context.js';
 
 declare const provides: unique symbol;
+declare const outlives: unique symbol;
 
 /** A declared dependency. It provides a `T` to tasks whose arguments include those of `A`. */
 export interface Dependency<T, A = unknown> {
   readonly [provides]: (args: A) => T;
 }
+
+/** A declared dependency that all executions on a worker thread share. */
+export interface SharedDependency<T> extends Dependency<T> {
+  readonly [outlives]: true;
+}
+
+/** Shared dependencies by their names on the context. */
+export type SharedDependencies = Readonly<Record<string, SharedDependency<unknown>>>;
 
 /** Dependencies by their names on the context. */
 export type Dependencies = Readonly<Record<string, Dependency<unknown, never>>>;
@@ -34,7 +43,12 @@ export type DependencyDefinition =
       readonly factory: (args: unknown, ctx: object) => unknown;
       readonly uses: Dependencies;
     }
-  | { readonly kind: 'shared'; readonly factory: (ctx: ThreadContext) => unknown };
+  | {
+      readonly kind: 'shared';
+      readonly factory: (ctx: ThreadContext) => unknown;
+      /** Absent in what a copy of docket declared that did not have it. */
+      readonly uses?: Dependencies;
+    };
 
 /**
  * Declares a dependency that is created anew for each attempt.
@@ -80,10 +94,11 @@ export function depends(factory: unknown, options: { readonly uses?: Dependencie
 
 /**
  * Declares a dependency that all executions on a worker thread share, such as a connection pool. It is created on first
- * use and cleaned up when the thread ends in an orderly way. Its factory is like that of {@link depends}, but gets the
- * context of the thread only. When the factory throws, the attempts that waited for it fail, and the next one tries
- * again.
- * @throws InvalidOptionError when the factory is not a function
+ * use and cleaned up when the thread ends in an orderly way, before what it uses. Its factory is like that of
+ * {@link depends}, but gets the context of the thread only, with its own `uses`, which are shared, too. When the factory
+ * throws, the attempts that waited for it fail, and the next one tries again.
+ * @throws InvalidOptionError when the factory is not a function, a name in `uses` is a name of the context, or a value
+ *   there is not a shared dependency
  * @example
  * ```ts
  * const pool = shared(async function* ({ worker }) {
@@ -91,11 +106,27 @@ export function depends(factory: unknown, options: { readonly uses?: Dependencie
  *   yield pool;
  *   await pool.end();
  * });
+ * const repository = shared(({ pool }) => new Repository(pool), { uses: { pool } });
  * ```
  */
-export function shared<F>(factory: (ctx: ThreadContext) => F): Dependency<Provided<F>> {
+export function shared<F>(factory: (ctx: ThreadContext) => F): SharedDependency<Provided<F>>;
+export function shared<F, U extends SharedDependencies>(
+  factory: (ctx: ThreadContext & Injected<U>) => F,
+  options: { readonly uses: U },
+): SharedDependency<Provided<F>>;
+export function shared(
+  factory: unknown,
+  options: { readonly uses?: SharedDependencies } = {},
+): SharedDependency<unknown> {
   checkFactory('shared', factory);
-  return declare({ kind: 'shared', factory }) as Dependency<Provided<F>>;
+  checkOptionNames(options, optionNames<{ uses: unknown }>({ uses: true }), 'shared.');
+  const uses = checkUses(options.uses ?? {}, 'shared.uses');
+  for (const [name, dependency] of Object.entries(uses)) {
+    if (dependencyOf(dependency).kind === 'shared') continue;
+    const problem = 'is made with depends() for one attempt, and a shared dependency outlives attempts: share it, too';
+    throw new InvalidOptionError(`shared.uses.${name}`, problem);
+  }
+  return declare({ kind: 'shared', factory, uses }) as unknown as SharedDependency<unknown>;
 }
 
 /** Returns the definition of a dependency. */
@@ -115,6 +146,10 @@ export function checkUses(uses: unknown, option: string): Dependencies {
         `${option}.${name}`,
         'the context already has a field of this name: choose another name',
       );
+    }
+    if (dependency === undefined) {
+      const problem = 'is undefined: declare it before its user. Dependencies cannot use each other in a circle';
+      throw new InvalidOptionError(`${option}.${name}`, problem);
     }
     if (typeof dependency !== 'object' || dependency === null || !(DEFINITION in dependency)) {
       throw new InvalidOptionError(`${option}.${name}`, 'expected a dependency made with depends() or shared()');

@@ -161,16 +161,17 @@ export function debounce(first: string | DebounceOptions, second?: DebounceOptio
 
 /**
  * Checks the limits of one task, each by itself and against each other, and returns a frozen copy.
+ * @param option - the option that has them, for errors
  * @throws InvalidOptionError when one was not made by its function, or two of them would count the same thing
  */
-export function checkLimits(limits: readonly LimitData[]): readonly LimitData[] {
-  if (!Array.isArray(limits)) throw new InvalidOptionError('limits', `expected a list of limits${MADE_WITH}`);
+export function checkLimits(limits: readonly LimitData[], option: string): readonly LimitData[] {
+  if (!Array.isArray(limits)) throw new InvalidOptionError(option, `expected a list of limits${MADE_WITH}`);
   const subjects = new Set<string>();
   for (const [index, limit] of limits.entries()) {
-    if (!isLimit(limit)) throw new InvalidOptionError(`limits[${index}]`, `expected a limit${MADE_WITH}`);
+    if (!isLimit(limit)) throw new InvalidOptionError(`${option}[${index}]`, `expected a limit${MADE_WITH}`);
     const subject = subjectOf(limit);
     if (subjects.has(subject))
-      throw new InvalidOptionError(`limits[${index}]`, `the task already has a ${subject}: keep one of them`);
+      throw new InvalidOptionError(`${option}[${index}]`, `the task already has a ${subject}: keep one of them`);
     subjects.add(subject);
   }
   return Object.freeze([...limits]);

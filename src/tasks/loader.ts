@@ -8,13 +8,14 @@ import { collectTasks } from './collection.js';
 import { type ConfigurationDefinition, configurationOf } from './configure.js';
 import type { Dependency } from './dependencies.js';
 import { resolvePackage } from './package.js';
+import type { TaskPolicies } from './policies.js';
 import { locateModule, parseReference } from './reference.js';
 import { locationOfSyntaxError } from './syntax-error.js';
-import { type AnyTask, isTask } from './task.js';
+import { type AnyTask, isTask, withDefaultPolicies } from './task.js';
 
 /** The exports of a worker's task modules. */
 export interface LoadedTasks {
-  /** Tasks by their names, with the built-in tasks. */
+  /** Tasks by their names, with the built-in tasks, and with the policies that the modules configure for all tasks. */
   readonly tasks: ReadonlyMap<string, AnyTask>;
   /** The task that runs in place of unknown ones; `null` when there is none. */
   readonly fallback: AnyTask | null;
@@ -30,11 +31,11 @@ export type NamedDependency = readonly [name: string, dependency: Dependency<unk
 /** Options of {@link loadTasks}. */
 export interface LoadOptions {
   /**
-   * Reference of the task that runs in place of unknown ones: `module:export`. Without an export, it is the export
-   * `fallback`, or else `default`. It takes precedence over the fallback that a module configures.
+   * The task that runs in place of unknown ones, itself or by reference: `module:export`. Without an export, it is the
+   * export `fallback`, or else `default`. It takes precedence over the fallback that a module configures.
    * @default the fallback that a module configures, or else none
    */
-  readonly fallback?: string | null;
+  readonly fallback?: string | AnyTask | null;
 }
 
 /**
@@ -46,7 +47,7 @@ export interface LoadOptions {
  * `fail` and `sleep` are always included; a user's task of the same name replaces one.
  * @param from - folder from which paths and packages are resolved. @default the working directory
  * @throws TaskModuleError when a module is missing, fails to load (`cause` is its own error) or exports no tasks, or
- *   when two modules configure a fallback
+ *   when two modules configure a fallback or the same policy
  * @throws DuplicateTaskError naming both modules when two different tasks have the same name
  * @example
  * ```ts
@@ -59,7 +60,8 @@ export async function loadTasks(
   options: LoadOptions = {},
 ): Promise<LoadedTasks> {
   const modules = references.map((reference) => locate(reference, from));
-  const fallbackModule = options.fallback == null ? null : locate(options.fallback, from);
+  const given = options.fallback ?? null;
+  const fallbackModule = typeof given === 'string' ? locate(given, from) : null;
   const all = fallbackModule ? [...modules, fallbackModule] : modules;
   const typescript = all.find(({ url }) => /\.[cm]?tsx?(?:[?#]|$)/.test(url));
   if (typescript !== undefined) await enableTypeScript(typescript.reference, from);
@@ -81,11 +83,14 @@ export async function loadTasks(
     if (configuration && !configurations.has(configuration)) configurations.set(configuration, module.reference);
   }
   const definitions = [...configurations.keys()];
+  const policies = configuredPolicies(configurations);
+  const fallback = fallbackModule
+    ? exportedFallback(fallbackModule, await importModule(fallbackModule))
+    : ((given as AnyTask | null) ?? configuredFallback(configurations));
+  const defaulted = Array.from(tasks, ([name, task]) => [name, withDefaultPolicies(task, policies)] as const);
   return {
-    tasks: withBuiltins(tasks),
-    fallback: fallbackModule
-      ? exportedFallback(fallbackModule, await importModule(fallbackModule))
-      : configuredFallback(configurations),
+    tasks: withBuiltins(new Map(defaulted)),
+    fallback: fallback && withDefaultPolicies(fallback, policies),
     uses: definitions.flatMap(({ uses }) => Object.entries(uses)),
     errors: [...new Set(definitions.flatMap(({ errors }) => errors))],
   };
@@ -182,6 +187,24 @@ function configuredFallback(configurations: ReadonlyMap<ConfigurationDefinition,
   }
   const [fallback = null] = origins.keys();
   return fallback;
+}
+
+/** Collects the policies for all tasks; each of them may be configured once. */
+function configuredPolicies(configurations: ReadonlyMap<ConfigurationDefinition, string>): TaskPolicies {
+  const all: TaskPolicies = {};
+  const origins = new Map<string, string>();
+  for (const [{ policies = {} }, reference] of configurations) {
+    for (const policy of Object.keys(policies)) {
+      const other = origins.get(policy);
+      const option = policy === 'timeoutMs' ? 'timeout' : policy;
+      if (other !== undefined) {
+        throw new TaskModuleError(reference, `configures '${option}', and so does '${other}': keep one of them`);
+      }
+      origins.set(policy, reference);
+    }
+    Object.assign(all, policies);
+  }
+  return all;
 }
 
 /** A default export that is a single task, a class or a function does not hide the other exports of the module. */

@@ -50,27 +50,50 @@ export interface PolicyOptions {
   readonly limits?: readonly LimitPolicy<string>[] | undefined;
 }
 
+/** The policies that a worker can have for all its tasks. */
+export type DefaultPolicyOptions = Omit<PolicyOptions, 'perpetual'>;
+
 /**
- * Checks the policies among a task's options, each by itself and against each other, and returns their data.
+ * Checks the policies among a task's options, each by itself and against each other, and returns their data. An empty list
+ * of limits is kept: it is a declaration, too.
  * @throws InvalidOptionError when one was not made by its function, `timeout` is not a duration of more than 0, two
  *   limits would count the same thing, or a perpetual task is debounced
  */
 export function resolvePolicies(options: PolicyOptions): TaskPolicies {
   const policies: { -readonly [K in keyof TaskPolicies]: TaskPolicies[K] } = {};
-  if (options.retry !== undefined) policies.retry = checkRetry(options.retry);
+  if (options.retry !== undefined) policies.retry = checkRetry(options.retry, 'retry');
   if (options.perpetual !== undefined) policies.perpetual = checkPerpetual(options.perpetual);
-  if (options.timeout !== undefined) policies.timeoutMs = timeoutMsOf(options.timeout);
-  if (options.limits !== undefined) {
-    const limits = checkLimits(options.limits);
-    if (limits.length > 0) policies.limits = limits;
-  }
+  if (options.timeout !== undefined) policies.timeoutMs = timeoutMsOf(options.timeout, 'timeout');
+  if (options.limits !== undefined) policies.limits = checkLimits(options.limits, 'limits');
   checkCombination(policies);
   return Object.freeze(policies);
 }
 
-function checkRetry(retry: RetryPolicy): RetryPolicy {
+/**
+ * Checks policies that all tasks of a worker have unless they declare their own, and returns their data.
+ * @throws InvalidOptionError when one is not valid, or is a limit that not every task can have
+ */
+export function resolveDefaultPolicies({ retry, timeout, limits }: DefaultPolicyOptions, prefix: string): TaskPolicies {
+  const checked = limits && checkLimits(limits, `${prefix}limits`);
+  for (const [index, { kind, argument }] of (checked ?? []).entries()) {
+    const option = `${prefix}limits[${index}]`;
+    if (argument !== null) {
+      throw new InvalidOptionError(option, `counts by the argument '${argument}', which not every task has`);
+    }
+    if (kind === 'debounce') {
+      throw new InvalidOptionError(option, 'a debounce() is not for every task: declare it with the tasks it is for');
+    }
+  }
+  return Object.freeze({
+    ...(retry !== undefined && { retry: checkRetry(retry, `${prefix}retry`) }),
+    ...(timeout !== undefined && { timeoutMs: timeoutMsOf(timeout, `${prefix}timeout`) }),
+    ...(checked && { limits: checked }),
+  });
+}
+
+function checkRetry(retry: RetryPolicy, option: string): RetryPolicy {
   if (retry?.kind === 'retry') return retry;
-  throw new InvalidOptionError('retry', 'expected a policy made with retry() or exponentialRetry()');
+  throw new InvalidOptionError(option, 'expected a policy made with retry() or exponentialRetry()');
 }
 
 function checkPerpetual(perpetual: PerpetualPolicy): PerpetualPolicy {
@@ -78,10 +101,10 @@ function checkPerpetual(perpetual: PerpetualPolicy): PerpetualPolicy {
   throw new InvalidOptionError('perpetual', 'expected a policy made with perpetual() or cron()');
 }
 
-function timeoutMsOf(timeout: Duration): number {
-  const timeoutMs = toMs(timeout, 'timeout');
+function timeoutMsOf(timeout: Duration, option: string): number {
+  const timeoutMs = toMs(timeout, option);
   if (timeoutMs > 0) return timeoutMs;
-  throw new InvalidOptionError('timeout', 'expected a duration of at least 1 ms: leave it out to set no limit');
+  throw new InvalidOptionError(option, 'expected a duration of at least 1 ms: leave it out to set no limit');
 }
 
 function checkCombination({ perpetual, limits }: TaskPolicies): void {

@@ -12,12 +12,16 @@ export interface SnapshotEntry {
 export interface QueuedEntry extends SnapshotEntry {
   /** When it became due. */
   readonly when: Date;
+  /** Whether a live worker has its task, or a fallback. Without one it waits, however many workers there are. */
+  readonly hasWorker: boolean;
 }
 
 /** An execution that is scheduled for later. */
 export interface FutureEntry extends SnapshotEntry {
   /** When it is due. */
   readonly when: Date;
+  /** Whether a live worker has its task now, or a fallback. */
+  readonly hasWorker: boolean;
 }
 
 /** An execution in the hands of a worker. */
@@ -56,6 +60,8 @@ export interface WorkerInfo {
   readonly running: number;
   /** Names of the tasks it can run. */
   readonly tasks: readonly string[];
+  /** Whether it has a fallback, so that it runs tasks of any name. */
+  readonly hasFallback: boolean;
   /** Time of its last heartbeat. */
   readonly lastSeen: Date;
   /** When it is no longer listed unless another heartbeat comes. */

@@ -182,6 +182,14 @@ export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknow
   return Object.freeze({ name, [DEFINITION]: Object.freeze(definition) });
 }
 
+/** Returns a task as it is, but with policies for what it declares none of its own. */
+export function withDefaultPolicies(task: AnyTask, defaults: TaskPolicies): AnyTask {
+  const definition = definitionOf(task);
+  const policies = Object.freeze({ ...defaults, ...definition.policies });
+  const defaulted = { name: task.name, [DEFINITION]: Object.freeze({ ...definition, policies }) };
+  return Object.freeze(defaulted) as unknown as AnyTask;
+}
+
 /**
  * Returns the options that only the thread needs. Those that are not declared are absent, so that a check for them is
  * cheap.

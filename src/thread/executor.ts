@@ -63,7 +63,7 @@ export class Executor {
     this.#options = options;
     const { loaded, scope, logsAttempts } = options;
     this.#slots = scope.slots;
-    this.#shared = new SharedInstances(new SharedContext(scope));
+    this.#shared = new SharedInstances(() => new SharedContext(scope));
     this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
@@ -156,7 +156,7 @@ export class Executor {
   }
 }
 
-/** The context of the factories of shared dependencies. The docket is opened by the first one that uses it. */
+/** The context of the factory of a shared dependency. The docket is opened by the first one that uses it. */
 class SharedContext implements ThreadContext {
   readonly worker: ThreadContext['worker'];
   readonly #scope: ThreadScope;

@@ -4,6 +4,7 @@
  * Owns the order: factories run one after the other as declared, the dependencies of a dependency before itself, and
  * clean-ups run strictly in reverse. Each factory runs at most once, however many dependencies use it.
  */
+import type { ThreadContext } from '../tasks/context.js';
 import { type Dependencies, type Dependency, dependencyOf } from '../tasks/dependencies.js';
 import type { NamedDependency } from '../tasks/loader.js';
 import type { Attempt } from './attempt.js';
@@ -86,13 +87,24 @@ export class Resolution {
     if (this.#failed.has(factory)) return false; // reported under the name of its first user
     this.#attempt.throwIfStopped();
     try {
-      if (definition.kind === 'shared') this.#values.set(factory, await this.#shared.get(definition.factory, name));
-      else if (!(await this.#make(definition.factory, definition.uses, name))) this.#failed.add(factory);
+      const isMade =
+        definition.kind === 'shared'
+          ? await this.#share(definition.factory, definition.uses ?? {}, name)
+          : await this.#make(definition.factory, definition.uses, name);
+      if (!isMade) this.#failed.add(factory);
     } catch (error) {
       this.#failed.add(factory);
       this.#failures.push({ name, error });
     }
     return this.#values.has(factory);
+  }
+
+  /** Gets the instance of a shared dependency. Creates it, and what it uses before it, when the thread has none. */
+  async #share(factory: (ctx: ThreadContext) => unknown, uses: Dependencies, name: string): Promise<boolean> {
+    const values = this.#shared.has(factory) ? {} : await this.#level(Object.entries(uses), name);
+    if (!values) return false;
+    this.#values.set(factory, await this.#shared.get(factory, name, values));
+    return true;
   }
 
   async #make(factory: (args: unknown, ctx: object) => unknown, uses: Dependencies, name: string): Promise<boolean> {

@@ -11,31 +11,40 @@ import { type Provision, provisionOf } from './provision.js';
 type Factory = (ctx: ThreadContext) => unknown;
 
 export class SharedInstances {
-  readonly #context: ThreadContext;
+  readonly #newContext: () => ThreadContext;
   readonly #instances = new Map<Factory, Promise<Provision>>();
   /** The clean-ups, in the order of creation. */
   readonly #made: { readonly name: string; readonly cleanUp: () => unknown }[] = [];
 
-  constructor(context: ThreadContext) {
-    this.#context = context;
+  /** @param newContext - makes the context of one factory */
+  constructor(newContext: () => ThreadContext) {
+    this.#newContext = newContext;
+  }
+
+  /** Whether the instance of a factory exists, or is being created. */
+  has(factory: Factory): boolean {
+    return this.#instances.has(factory);
   }
 
   /**
    * Returns the instance of a factory. Rejects with the error of the factory.
    * @param name - name of the dependency at its first user, for log lines
+   * @param uses - instances of the shared dependencies it uses, by name, all of them created before: so no two
+   *   factories can wait for each other, and clean-ups in reverse order end the user before what it uses
    */
-  async get(factory: Factory, name: string): Promise<unknown> {
+  async get(factory: Factory, name: string, uses: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     let making = this.#instances.get(factory);
     if (!making) {
-      making = runInCleanContext(() => this.#make(factory, name)); // it outlives the attempt that needs it first
+      making = runInCleanContext(() => this.#make(factory, name, uses)); // it outlives the attempt that needs it first
       this.#instances.set(factory, making);
       making.catch(() => this.#instances.delete(factory));
     }
     return (await making).value;
   }
 
-  async #make(factory: Factory, name: string): Promise<Provision> {
-    const provision = await provisionOf(factory(this.#context));
+  async #make(factory: Factory, name: string, uses: Readonly<Record<string, unknown>>): Promise<Provision> {
+    const context = Object.assign(this.#newContext(), uses);
+    const provision = await provisionOf(factory(context), Object.values(uses));
     if (provision.cleanUp) this.#made.push({ name, cleanUp: provision.cleanUp });
     return provision;
   }

@@ -95,7 +95,7 @@ export class Pipeline {
     });
     this.rerouter = new Rerouter({
       ...context,
-      reroute: (delivery, delayMs, isAdmitted) => this.settler.reroute(delivery, delayMs, isAdmitted),
+      reroute: (delivery, how) => this.settler.reroute(delivery, how),
     });
     this.cancelListener = new CancelListener({
       ...context,

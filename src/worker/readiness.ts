@@ -50,8 +50,10 @@ export class Readiness {
   report(): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#options.settings;
     const { catalog, dispatcher } = this.#options.pipeline;
+    const { hasFallback } = catalog;
     const tasks = catalog.tasks.map((task) => task.name);
-    return { name, threads, concurrency, leaseMs, tasks, running: dispatcher.size, canClaim: this.#canClaim() };
+    const canClaim = this.#canClaim();
+    return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim };
   }
 
   #stalledBecause(): string | null {

@@ -63,6 +63,9 @@ const BAD: readonly [what: string, args: unknown, options: unknown, code: string
   ['null for a key', {}, { key: null }, 'INVALID_OPTION', /^key: /],
   ['a key with half a surrogate pair', {}, { key: 'a\ud800' }, 'INVALID_OPTION', /^key: .*surrogate/],
 
+  ['once without a key', {}, { once: true }, 'INVALID_OPTION', /^once: needs a key/],
+  ['once that is text', {}, { key: 'k', once: 'yes' }, 'INVALID_OPTION', /^once: expected true or false, got string/],
+
   ['an invalid date', {}, { when: new Date('someday') }, 'INVALID_OPTION', /^when: .*date/],
   ['a negative duration', {}, { when: -1 }, 'INVALID_OPTION', /^when: .*-1/],
   ['a negative duration in words', {}, { when: '-5s' }, 'INVALID_OPTION', /^when: .*'-5s'/],
@@ -101,6 +104,16 @@ describeEachServer('input:', (url) => {
       expect(error).toMatchObject({ code: `DOCKET_${code}`, message: expect.stringMatching(message) });
       expect(await stage.keys()).toEqual([]);
     });
+  });
+
+  test('once is refused where nothing is kept of what has ended, and by replace', async () => {
+    const lean = stage.docket({ executionTtl: 0 });
+    const error = await refusalOf(() => lean.add(note, {}, { key: 'k', once: true }));
+    expect(error.message).toMatch(/^once: needs an executionTtl/);
+    const options = { key: 'k', once: true };
+    const replaced = await refusalOf(() => stage.docket().replace(note, {}, options));
+    expect(replaced.message).toMatch(/once/);
+    expect(await stage.keys()).toEqual([]);
   });
 
   test('a cycle is taken', async () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AddUnconfirmedError, RedisUnavailableError, task } from 'docket';
+import { AddUnconfirmedError, call, PartialAddError, RedisUnavailableError, task } from 'docket';
 import { expect, onTestFinished, test } from 'vitest';
 import { setStage } from '../support/stage.js';
 import { describeOnOwnRedis } from '../support/suites.js';
@@ -60,6 +60,25 @@ describeOnOwnRedis('a producer whose link is dead', (redis) => {
     );
     const server = stage.docket();
     for (const { key } of unsent) expect(await server.getExecution(key)).toBeNull();
+    await server.clear();
+  });
+
+  test('says of each add of a batch whether it may have been written or was never sent', async () => {
+    const way = await silentWay(redis().socket);
+    const docket = stage.docket({ url: way.url });
+    await docket.add(note, { n: 0 }, { key: 'before' });
+    way.silence(true);
+    const calls = Array.from({ length: 1_000 }, (_, n) => call(note, { n }, { key: `m${n}` }));
+    const error = (await docket.addMany(calls).catch((thrown: unknown) => thrown)) as PartialAddError;
+    expect(error).toBeInstanceOf(PartialAddError);
+    // Two batches were on their way, and the others waited behind them.
+    const keys = calls.map(({ options }) => options!.key!);
+    expect(error.unconfirmed).toEqual(keys.slice(0, 512));
+    expect(error.unwritten).toEqual(keys.slice(512));
+    expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
+    expect(error.message).toContain('of 1000 adds Redis confirmed 0, 488 were not written, and 512 may or may not');
+    const server = stage.docket();
+    for (const key of error.unwritten.slice(0, 20)) expect(await server.getExecution(key)).toBeNull();
     await server.clear();
   });
 });

@@ -15,6 +15,7 @@ import { runModule } from '../support/child.js';
 import { clientList, killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
 import { setStage } from '../support/stage.js';
+import { stoppingProxy } from '../support/stopping-proxy.js';
 import { describeEachServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
@@ -268,9 +269,36 @@ describeOnRedis('a docket', (url) => {
     const error = await adding;
     expect(error).toBeInstanceOf(AddUnconfirmedError);
     expect(error).toMatchObject({ code: 'DOCKET_ADD_UNCONFIRMED', message: expect.stringContaining("'k'") });
-    await docket.add(note, {}, { key: 'k' }); // safe to repeat: the key was given
+    await docket.add(note, {}, { key: 'k' }); // changes nothing while the first is unfinished
     expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(2);
   });
+
+  test.each([
+    ['with a key', { key: 'k' }],
+    ['without one', {}],
+  ])(
+    'an add %s that was not confirmed, but ran and ended, does not run again when it is repeated once',
+    async (_, options) => {
+      let runs = 0;
+      const count = task('count', () => ++runs);
+      const way = await stoppingProxy(new URL(stage.url).pathname);
+      const docket = stage.docket({ url: way.url });
+      await docket.add(note);
+      way.hold('producer');
+      const adding = docket.add(count, {}, options).catch((e: unknown) => e);
+      const redis = await stage.redis();
+      await waitFor(async () => (await redis.xlen(stage.key('work'))) === 2);
+      way.cut();
+      const { key, message } = (await adding) as AddUnconfirmedError;
+      expect(message).toContain('once: true');
+      await stage.finish({ note, count });
+      const again = await docket.add(count, {}, { key, once: true });
+      expect(again).toMatchObject({ disposition: 'already_scheduled', state: 'completed' });
+      expect(await again.result()).toBe(1);
+      await stage.finish({ note, count });
+      expect(runs).toBe(1);
+    },
+  );
 
   test('reports a batch whose connection breaks before the answer, with all its keys', async () => {
     const docket = stage.docket();
@@ -283,6 +311,7 @@ describeOnRedis('a docket', (url) => {
     const error = (await adding) as PartialAddError;
     expect(error).toBeInstanceOf(PartialAddError);
     expect(error.unconfirmed).toEqual(calls.map((c) => c.options!.key));
+    expect(error.unwritten).toEqual([]);
     expect(error.executions).toEqual(calls.map(() => null));
     expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
   });

@@ -265,7 +265,16 @@ describeEachServer('a delivery', (url) => {
 
   test('has the longest lease that a live worker asks for', async () => {
     const { redis, keys, add, read } = await open();
-    const report = { name: 'slow', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 60_000, canClaim: true };
+    const report = {
+      name: 'slow',
+      threads: 1,
+      concurrency: 1,
+      running: 0,
+      tasks: [],
+      leaseMs: 60_000,
+      canClaim: true,
+      hasFallback: false,
+    };
     await heartbeat(redis, keys, { consumer: 'slow:1', ttlMs: 60_000 }, report);
     await heartbeat(redis, keys, { consumer: 'quick:1', ttlMs: 60_000 }, { ...report, name: 'quick', leaseMs: 5 });
     await add(['k']);
@@ -279,7 +288,16 @@ describeEachServer('a delivery', (url) => {
 
   test('keeps the consumer of a dead worker until nothing is pending on it, and a live one always', async () => {
     const { redis, keys, addLean, read } = await open();
-    const report = { name: 'live', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 1, canClaim: true };
+    const report = {
+      name: 'live',
+      threads: 1,
+      concurrency: 1,
+      running: 0,
+      tasks: [],
+      leaseMs: 1,
+      canClaim: true,
+      hasFallback: false,
+    };
     const consumers = async () => {
       const info = (await redis.xinfo('CONSUMERS', keys.work, 'workers')) as [string, string][];
       return info.map((one) => one[one.indexOf('name') + 1]).sort();

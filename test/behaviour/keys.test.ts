@@ -1,4 +1,4 @@
-import { type Execution, retry, task } from 'docket';
+import { call, type Execution, retry, task } from 'docket';
 import { describe, expect, test } from 'vitest';
 import { stopRenewals } from '../support/renewals.js';
 import { setStage } from '../support/stage.js';
@@ -63,6 +63,29 @@ describeEachServer('keys:', (url) => {
     await stage.finish({ hold });
     expect((await synced(second)).state).toBe(state);
   });
+
+  test.each(['completed', 'failed', 'cancelled'] as const)(
+    'when an execution has %s, its key stays taken for adds with once, until its record is gone',
+    async (state) => {
+      const { hold, ending } = holding();
+      const docket = stage.docket();
+      const first = await docket.add(hold, {}, { key: 'k', once: true });
+      expect(first.disposition).toBe('scheduled');
+      if (state === 'completed') ending.resolve('done');
+      else ending.reject(new Error('broken'));
+      if (state === 'cancelled') await first.cancel();
+      await stage.finish({ hold });
+      const calls = [call(hold, {}, { key: 'k', once: true }), call(hold, {}, { key: 'other', once: true })];
+      const [second, other] = await docket.addMany([...calls, ...calls]);
+      expect(second).toMatchObject({ disposition: 'already_scheduled', state });
+      expect(other!.disposition).toBe('scheduled');
+      expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(1);
+      await (await stage.redis()).del(stage.key('run:k')); // its executionTtl has passed
+      const third = await docket.add(hold, {}, { key: 'k', once: true });
+      expect(third.disposition).toBe('scheduled');
+      await stage.finish({ hold });
+    },
+  );
 
   test('while an execution waits for its next attempt, its key is taken', async () => {
     const docket = stage.docket();

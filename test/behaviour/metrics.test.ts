@@ -161,6 +161,17 @@ describeOnOwnRedis('metrics', (redis) => {
     await expect.poll(() => count('added')).toBe(25);
   });
 
+  test('count what is added while the worker starts under its own task', async () => {
+    const fleet = await openFleet(redis().url);
+    const starting = fleet.worker({ ...WATCHED, tasks: fixture('slow-to-load.js') });
+    const execution = await fleet.docket.add('late');
+    const running = await starting;
+    expect(await execution.result()).toBe('loaded');
+    const exposition = await scrape(running);
+    expect(exposition.value('docket_tasks_added_total', { task: 'late' })).toBe(1);
+    expect(exposition.samples('docket_tasks_added_total', { task: 'other' })).toEqual([]);
+  });
+
   test('have one label for all tasks that are not loaded', async () => {
     const { fleet, running } = await watched({ fallback: `${fixture('fallback.js')}:other` });
     const names = Array.from({ length: 30 }, (_, i) => `made-up-${i}`);

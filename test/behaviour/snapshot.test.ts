@@ -35,8 +35,8 @@ describeEachServer('a snapshot', (url) => {
     const { totals, future } = await careful.snapshot();
     expect(totals).toEqual({ ...EMPTY, queued: 3, scheduled: 2 });
     expect(future).toEqual([
-      { key: first.key, task: 'note', attempt: 1, when: first.when },
-      { key: 'second', task: 'note', attempt: 1, when: future[1]!.when },
+      { key: first.key, task: 'note', attempt: 1, when: first.when, hasWorker: false },
+      { key: 'second', task: 'note', attempt: 1, when: future[1]!.when, hasWorker: false },
     ]);
     await careful.clear();
     expect((await careful.snapshot()).totals).toEqual(EMPTY);
@@ -63,8 +63,8 @@ describeEachServer('a snapshot', (url) => {
     expect(totals).toEqual({ ...EMPTY, queued: 2, running: 1 });
     expect(running).toMatchObject([{ key: 'read', worker: 'erna' }]);
     expect(queued).toEqual([
-      { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000) },
-      { key: 'next', task: 'note', attempt: 1, when: expect.any(Date) },
+      { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000), hasWorker: false },
+      { key: 'next', task: 'note', attempt: 1, when: expect.any(Date), hasWorker: false },
     ]);
     expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(20_000);
     expect([await keysOf(1), await keysOf(0)]).toEqual([[nameless.key], []]);
@@ -183,6 +183,24 @@ describeEachServer('a snapshot', (url) => {
     expect(await docket.taskWorkers('nobody')).toEqual([]);
     await both.close();
     expect((await docket.workers()).map(({ name }) => name)).toEqual([one.name]);
+  });
+
+  test('says which executions no live worker can run', async () => {
+    const docket = stage.docket({ heartbeatInterval: '100ms' });
+    const other = task('other', () => {});
+    await docket.addMany([call(note, {}, { when: '1h' }), call(other, {}, { when: '2h' })]);
+    const able = async () => (await docket.snapshot()).future.map(({ hasWorker }) => hasWorker);
+    expect(await able()).toEqual([false, false]);
+    const worker = stage.work({ note }, {}, docket);
+    await waitFor(async () => (await docket.workers()).length === 1);
+    expect(await able()).toEqual([true, false]);
+    await worker.close();
+    stage.work({ note }, { fallback: note }, docket);
+    await waitFor(async () => (await docket.workers()).length === 1);
+    expect(await able()).toEqual([true, true]);
+    expect((await docket.workers())[0]!.hasFallback).toBe(true);
+    expect(await docket.taskWorkers(other)).toHaveLength(1);
+    await docket.clear();
   });
 
   test('leaves out a worker whose heartbeat has expired, without removing it', async () => {

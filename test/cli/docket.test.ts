@@ -323,6 +323,17 @@ describeOnRedis('docket:', (url) => {
     await fleet.release();
   });
 
+  test('a snapshot says which executions no live worker can run', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 1 });
+    await fleet.docket.add('nobody-has-it', {}, { key: 'k', when: '90m' });
+    const { output } = await runOn(fleet, 'snapshot', '--tasks');
+    expect(output).toMatch(/│ k +│ nobody-has-it +│ 1 +│ 1h (29|30)m, no live worker has it +│/);
+    const { future } = await jsonOf(fleet, 'snapshot');
+    expect(future).toMatchObject([{ key: 'k', hasWorker: false }]);
+    await fleet.docket.clear();
+  });
+
   test('workers are listed, all or those for a task', async () => {
     const fleet = await openFleet(url());
     expect((await runOn(fleet, 'workers')).output).toBe('there are no live workers\n');

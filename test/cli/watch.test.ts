@@ -88,6 +88,39 @@ describeOnOwnRedis('docket watch', (redis) => {
     expect(JSON.parse((await finished(programs)).output.trim().split('\n').at(-1)!).waitingFor).toBeNull();
   });
 
+  test('shows once that no live worker has the task, however often the execution is put back', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 0, tasks: [], schedulingResolution: '20ms' });
+    await waitFor(async () => (await fleet.docket.workers()).length === 1);
+    await fleet.docket.add('echo', {}, { key: 'k' });
+    const [people, programs] = [watch(fleet), watch(fleet, '--json')];
+    await people.shows(/overdue by [\d.]+m?s {2}no live worker has it\n/);
+    await programs.shows(/"hasWorker":false/);
+    const putBack = async () => Number(await fleet.redis.hget(fleet.key('run:k'), 'pp'));
+    for (let times = await putBack(); times < 6; times++) {
+      await waitFor(async () => (await putBack()) === times);
+      await letStart(fleet);
+    }
+    await waitFor(async () => (await putBack()) === 6);
+    await fleet.worker({ threads: 1, name: 'erna' });
+    for (const shell of [people, programs]) expect((await finished(shell)).code).toBe(0);
+    // It may have been queued still, or not yet known to wait in vain, when it was first shown.
+    const lines = people.lines().filter((line) => /^(queued|scheduled)/.test(line));
+    expect(lines.filter((line) => line.includes('no live worker has it')).length).toBeLessThanOrEqual(2);
+    expect(lines.length).toBeLessThanOrEqual(5); // with the look that found the other worker
+    expect(people.output()).toMatch(/completed {2}after [^\n]* on erna[^\n]*\n$/);
+    expect(programs.lines().length).toBeLessThanOrEqual(8);
+  });
+
+  test('shows that there is no worker at all', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.docket.add('echo', {}, { key: 'k' });
+    const shell = watch(fleet);
+    await shell.shows(/queued {2}for [\d.]+m?s {2}no live worker has it\n/);
+    await fleet.worker({ threads: 1 });
+    expect((await finished(shell)).code).toBe(0);
+  });
+
   test('sends a command only every 5 s while nothing happens', async () => {
     const fleet = await openFleet(redis().url);
     fleet.leavesWork();

@@ -1,4 +1,4 @@
-/** Chapter 3: a key makes an add safe to repeat. */
+/** Chapter 3: a key makes an add safe to repeat: while its execution is under way, and with `once` also afterwards. */
 import { Docket } from 'docket';
 import { expect, test } from 'vitest';
 import { greet } from '../fixtures/tasks/tutorial.js';
@@ -31,5 +31,16 @@ describeTutorial('keys:', (tutorial) => {
 
     await worker.close();
     await running;
+  });
+
+  test('a key of an add with once stays taken when its execution is over', async () => {
+    await using docket = new Docket(tutorial.docketOptions);
+    await docket.add(greet, { name: 'Ada' }, { key: 'welcome-17', once: true });
+    await using worker = tutorial.startWorker(docket);
+    await worker.runUntilFinished();
+
+    const again = await docket.add(greet, { name: 'Ada' }, { key: 'welcome-17', once: true });
+    expect(again.disposition).toBe('already_scheduled');
+    expect(await again.result()).toBe('hello Ada');
   });
 });

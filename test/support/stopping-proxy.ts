@@ -1,20 +1,23 @@
 /** A way to a real server on which the answers to one kind of connection can be held up. */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, connect as dial } from 'node:net';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface StoppingProxy {
   readonly url: string;
   /** From now on connections of this role (as CLIENT LIST names them), old and new, hear nothing more. */
-  hold(role: 'blocking' | 'commands'): void;
+  hold(role: 'blocking' | 'commands' | 'producer'): void;
   /** What was held up arrives, and all that follows. */
   release(): void;
+  /** Breaks all connections. What was held up is lost. */
+  cut(): void;
 }
 
 /** Opens the way to the server on this unix socket, until the test is over. */
 export async function stoppingProxy(path: string, password = ''): Promise<StoppingProxy> {
   let held: string | null = null;
   const resume = new Set<() => void>();
+  const open = new Set<Socket>();
   const server = createServer((socket) => {
     const upstream = dial(path);
     let role = '';
@@ -32,10 +35,12 @@ export async function stoppingProxy(path: string, password = ''): Promise<Stoppi
     });
     const go = () => upstream.resume();
     resume.add(go);
+    open.add(socket);
     for (const end of [socket, upstream]) {
       end.on('error', () => {});
       end.on('close', () => {
         resume.delete(go);
+        open.delete(socket);
         socket.destroy();
         upstream.destroy();
       });
@@ -52,6 +57,10 @@ export async function stoppingProxy(path: string, password = ''): Promise<Stoppi
     release: () => {
       held = null;
       for (const go of resume) go();
+    },
+    cut: () => {
+      held = null;
+      for (const socket of open) socket.destroy();
     },
   };
 }

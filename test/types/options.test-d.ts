@@ -17,6 +17,7 @@ import {
   perpetual,
   rateLimit,
   retry,
+  type SharedDependency,
   type StandardSchema,
   shared,
   type Task,
@@ -45,7 +46,13 @@ async function* openDb() {
 }
 const pool = shared(async () => new Db());
 const customer = depends(async ({ customerId }: { customerId: string }, ctx) => ({ id: customerId, name: ctx.key }));
-expectType<Dependency<Db>>()(pool);
+expectType<SharedDependency<Db>>()(pool);
+const repository = shared(({ pool, worker }) => ({ pool, name: worker.name }), { uses: { pool } });
+expectType<SharedDependency<{ pool: Db; name: string }>>()(repository);
+// @ts-expect-error a shared dependency uses shared ones only
+shared(() => 1, { uses: { own: depends(() => 2) } });
+// @ts-expect-error it does not use that
+shared(({ other }) => other, { uses: { pool } });
 expectType<Dependency<{ id: string; name: string }, { customerId: string }>>()(customer);
 expectType<Dependency<Db, {}>>()(depends(openDb));
 expectType<Dependency<number, {}>>()(
@@ -215,6 +222,11 @@ class PaymentDeclined extends Error {
 }
 configure({ uses: { pool, config, db: depends(openDb) }, fallback: where, errors: [PaymentDeclined] });
 configure({});
+configure({ retry: exponentialRetry(), timeout: '5m', limits: [concurrencyLimit({ max: 9, scope: 'db' })] });
+// @ts-expect-error not every task has this argument
+configure({ limits: [concurrencyLimit('customerId')] });
+// @ts-expect-error a chain is declared with its task
+configure({ perpetual: perpetual() });
 // @ts-expect-error around every execution there are no arguments to rely on
 configure({ uses: { customer } });
 // @ts-expect-error not a task

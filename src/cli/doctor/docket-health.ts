@@ -1,7 +1,7 @@
 /** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../../client/docket.js';
-import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, runsTask } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
 import { isForbidden } from '../../redis/reply-errors.js';
 import { GROUP } from '../../redis/schema.js';
@@ -113,8 +113,8 @@ function checkWaiting({ totals, waiting }: Snapshot): Finding {
 
 function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   const check = 'unknown tasks';
-  const known = new Set(workers.flatMap(({ tasks }) => tasks));
-  const unknown = [...new Set([...future, ...waiting].map(({ task }) => task))].filter((task) => !known.has(task));
+  const tasks = [...new Set([...future, ...waiting].map(({ task }) => task))];
+  const unknown = tasks.filter((task) => !workers.some((worker) => runsTask(worker, task)));
   if (workers.length === 0 || unknown.length === 0) return ok(check, 'none found');
   const detail = `no live worker has ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
   return warn(check, detail, 'start a worker whose --tasks has them, or cancel the executions');

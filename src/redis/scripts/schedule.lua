@@ -3,7 +3,7 @@
 -- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
 --       all but key and message: kind of placement, task, due (see _due.lua), count, then count times: key, message
 -- Reply now, generation of the first item, then for each item that was not placed, because its key is taken: index
---       (from 0), generation of the execution that has the key; nothing when the strikes have changed, and nothing was
+--       (from 0), generation of the execution that has the key or, with 'once', had it; nothing when the strikes have changed, and nothing was
 --       written
 --@include now
 --@include strikes
@@ -71,7 +71,12 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder = kind == PLACEMENT.keyed and holder_or_clear(key)
+    local holder
+    if kind == PLACEMENT.keyed then
+      holder = holder_or_clear(key)
+    elseif kind == PLACEMENT.once then
+      holder = redis.call('HGET', records .. key, RECORD.generation)
+    end
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder

@@ -11,6 +11,7 @@
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record)
+--         'rerouted', as 'moved', and behind the id the name of the task
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
@@ -38,7 +39,7 @@ do
   local item, at = 1, 3 + count
   while at <= #ARGV do
     local size = tonumber(ARGV[at + 2])
-    if ARGV[at] == 'moved' then
+    if ARGV[at] == 'moved' or ARGV[at] == 'rerouted' then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
       end
@@ -101,6 +102,7 @@ end
 
 local item -- number of the item that is being written
 
+-- Returns the member and its due time when the execution is on the schedule now.
 local function move_on(ttl, at)
   local destination = ARGV[at]
   local moved, key = moving[item], moving[item][ENTRY.key]
@@ -131,16 +133,30 @@ local function move_on(ttl, at)
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
   local needs = destination == STREAM.front and permits_of(tokens[item])
   moved[ENTRY.holds_permits] = needs and '1' or nil
+  local member
   if is_queued then
     local token = enqueue(destination, moved)
     if needs then
       hand_on_permits(tokens[item], token, needs)
     end
   else
-    schedule_at(KEYS[3], due, park(moved, ARGV[at + 7], 'scheduled'))
+    member = park(moved, ARGV[at + 7], 'scheduled')
+    schedule_at(KEYS[3], due, member)
   end
   if has_listeners and key then
     publish_state(key, redis.call('HGET', records .. key, RECORD.generation), is_queued and 'queued' or 'scheduled')
+  end
+  return member, due
+end
+
+-- A worker that comes with the task recalls the execution. Those that are due last have the longest to wait.
+local function reroute(ttl, at)
+  local member, due = move_on(ttl, at)
+  if member then
+    local rerouted = prefix .. KEY.rerouted .. ARGV[at + 8]
+    redis.call('ZADD', rerouted, digits(due), member)
+    redis.call('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
+    redis.call('PEXPIRE', rerouted, REROUTED_TTL_MS)
   end
 end
 
@@ -197,6 +213,7 @@ local write = {
     end_execution(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
   end,
   moved = move_on,
+  rerouted = reroute,
   followed = follow,
 }
 

@@ -1,7 +1,10 @@
-/** Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. */
+/**
+ * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. Then recalls what
+ * waits for its tasks: when other workers rerouted it, none that lived had them.
+ */
 import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';
-import { heartbeat, type WorkerReport } from '../../redis/fleet-store.js';
+import { heartbeat, recall, type WorkerReport } from '../../redis/fleet-store.js';
 import type { WorkerContext } from '../context.js';
 
 export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'clock' | 'logger'> {
@@ -29,13 +32,25 @@ export class Heartbeat extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { redis, keys, consumer, intervalMs, missed, clock, logger, report } = this.#options;
     while (!signal.aborted) {
+      const content = report();
       try {
-        clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, report()));
+        clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, content));
         this.#lastAnswerMs = monotonicMs();
       } catch (error) {
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
       }
+      if (content.canClaim) await this.#recall(content.tasks, signal);
       await pause(intervalMs, signal);
+    }
+  }
+
+  async #recall(tasks: readonly string[], signal: AbortSignal): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    try {
+      let isMore = true;
+      while (isMore && !signal.aborted) isMore = await recall(redis, keys, tasks);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'recalling what was rerouted failed, trying again');
     }
   }
 }

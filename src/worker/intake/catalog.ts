@@ -16,6 +16,11 @@ export class Catalog {
     this.#fallback = manifest.fallback && listingOf(FALLBACK, manifest.fallback);
   }
 
+  /** Whether there is a fallback for the tasks it does not have. */
+  get hasFallback(): boolean {
+    return this.#fallback !== null;
+  }
+
   /**
    * Returns the policies of the task that runs under this name: its own, or the fallback's; `null` when there is neither.
    * Bound, so that it can be passed on as a function without a closure per delivery.

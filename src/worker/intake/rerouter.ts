@@ -1,27 +1,34 @@
 /**
  * Reroutes deliveries that this worker cannot run: it lacks the task, or the message is of a newer version. During
- * a rolling deploy, another worker soon can. The delay is a second if a live worker announces the task, else it grows.
+ * a rolling deploy, another worker soon can. If a live worker announces the task, the delivery waits for moments, so that
+ * it soon meets that worker; else for 10 s and longer, until a worker that comes with the task recalls it.
  *
  * Owns these deliveries while it asks Redis who announces their tasks.
  */
+import { assertNever } from '../../core/assert.js';
 import { isAnnounced } from '../../redis/fleet-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
+import type { Reroute } from '../settle/settlements.js';
 
-const ANNOUNCED_MS = 1_000;
+/** Redis serves the idle workers in turn, so a free worker that has the task is met after a few of these. */
+const FIRST_ANNOUNCED_MS = 20;
+const LONGEST_ANNOUNCED_MS = 1_000;
 const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
 export interface RerouterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
-  /** Reroutes a delivery, which waits for `delayMs`; `isAdmitted` when it has passed its limits. */
-  reroute(delivery: Delivery, delayMs: number, isAdmitted: boolean): void;
+  reroute(delivery: Delivery, how: Reroute): void;
 }
+
+/** Whether another live worker has a task; `unknown` when Redis did not say. */
+type Announcement = 'announced' | 'not announced' | 'unknown';
 
 export class Rerouter {
   readonly #options: RerouterOptions;
   readonly #asking = new Set<Delivery>();
   /** Questions by task: one serves all deliveries that wait for its answer. */
-  readonly #questions = new Map<string, Promise<boolean>>();
+  readonly #questions = new Map<string, Promise<Announcement>>();
 
   constructor(options: RerouterOptions) {
     this.#options = options;
@@ -46,25 +53,53 @@ export class Rerouter {
     const { reroutes } = delivery;
     this.#asking.add(delivery);
     // Other workers may announce the task and still not read a newer message.
-    const isKnownElsewhere = isReadable && (await this.#isAnnouncedElsewhere(task));
+    const announcement = isReadable ? await this.#announcedElsewhere(task) : null;
     this.#asking.delete(delivery);
-    const delayMs = isKnownElsewhere ? ANNOUNCED_MS : Math.min(FIRST_MS * 2 ** reroutes, LONGEST_MS);
-    const why = isReadable ? 'no such task is loaded here' : `its message is of a newer version (${version})`;
-    this.#options.logger.warn(
-      { task, key: keyOf(delivery), reroutes },
-      `${task} is rerouted for ${delayMs / 1_000} s: ${why}`,
-    );
-    this.#options.reroute(delivery, delayMs, isAdmitted);
+    const delayMs = announcement === 'announced' ? announcedDelayMs(reroutes) : delayMsAfter(reroutes);
+    const fields = { task, key: keyOf(delivery), reroutes };
+    const what = `${task} is rerouted for ${delayMs < 1_000 ? `${delayMs} ms` : `${delayMs / 1_000} s`}`;
+    switch (announcement) {
+      case null:
+        this.#options.logger.warn(fields, `${what}: its message is of a newer version (${version})`);
+        break;
+      case 'announced':
+        this.#options.logger.info(fields, `${what}: no such task is loaded here, but another live worker has it`);
+        break;
+      case 'not announced':
+        this.#options.logger.warn(fields, `${what}: no such task is loaded here, and no live worker has it`);
+        break;
+      case 'unknown':
+        this.#options.logger.warn(fields, `${what}: no such task is loaded here`);
+        break;
+      default:
+        assertNever(announcement);
+    }
+    // A worker whose own thread refused it would recall it, again and again.
+    const isRecallable = !isAdmitted && announcement !== null && announcement !== 'announced';
+    this.#options.reroute(delivery, { delayMs, isAdmitted, isRecallable });
   }
 
-  #isAnnouncedElsewhere(task: string): Promise<boolean> {
+  #announcedElsewhere(task: string): Promise<Announcement> {
     const { redis, keys, consumer } = this.#options;
     const asked = this.#questions.get(task);
     if (asked) return asked;
     const question = isAnnounced(redis, keys, task, consumer)
-      .catch(() => false)
+      .then(
+        (isFound): Announcement => (isFound ? 'announced' : 'not announced'),
+        (): Announcement => 'unknown',
+      )
       .finally(() => this.#questions.delete(task));
     this.#questions.set(task, question);
     return question;
   }
+}
+
+/** At random, or it would come back in step with the reads of idle workers, to the same worker each time. */
+function announcedDelayMs(reroutes: number): number {
+  const longestMs = Math.min(FIRST_ANNOUNCED_MS * 2 ** reroutes, LONGEST_ANNOUNCED_MS);
+  return Math.ceil(longestMs * (1 - Math.random() / 2));
+}
+
+function delayMsAfter(reroutes: number): number {
+  return Math.min(FIRST_MS * 2 ** reroutes, LONGEST_MS);
 }

@@ -81,10 +81,24 @@ export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }:
   };
 }
 
-/** Reroutes a delivery for a worker that can run it. Unless it was claimed, `isAdmitted`, it has yet to pass its limits. */
-export function rerouted(delivery: Delivery, delayMs: number, isAdmitted = false): Settlement {
-  const admissionStage = isAdmitted ? 'attempt-admitted' : null;
-  return { ...moved(delivery), to: { delayMs }, reroutes: delivery.reroutes + 1, admissionStage };
+export interface Reroute {
+  /** Milliseconds until it may be read again. */
+  readonly delayMs: number;
+  /** Whether it was claimed. If not, it has yet to pass its limits. */
+  readonly isAdmitted: boolean;
+  /** Whether a worker that comes with its task may recall it before. */
+  readonly isRecallable: boolean;
+}
+
+/** Reroutes a delivery for a worker that can run it. */
+export function rerouted(delivery: Delivery, { delayMs, isAdmitted, isRecallable }: Reroute): Settlement {
+  return {
+    ...moved(delivery),
+    to: { delayMs },
+    reroutes: delivery.reroutes + 1,
+    admissionStage: isAdmitted ? 'attempt-admitted' : null,
+    recalledFor: isRecallable ? delivery.envelope.task : null,
+  };
 }
 
 /** Redelivers an execution whose thread was lost. `charge` is 1 when the execution is to blame. */

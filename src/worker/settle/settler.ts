@@ -24,6 +24,7 @@ import {
   type FinalState,
   followed,
   type Requeue,
+  type Reroute,
   redelivered,
   requeued,
   rerouted,
@@ -154,8 +155,8 @@ export class Settler {
   }
 
   /** Reroutes an execution that this worker cannot run, for a worker that can. */
-  reroute(delivery: Delivery, delayMs: number, isAdmitted = false): void {
-    this.#write(delivery, rerouted(delivery, delayMs, isAdmitted));
+  reroute(delivery: Delivery, how: Reroute): void {
+    this.#write(delivery, rerouted(delivery, how));
   }
 
   /**

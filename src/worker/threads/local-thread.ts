@@ -49,11 +49,6 @@ export async function startLocalThread(
 /** Uses values as they are, and loads references once. */
 async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
   const references = source.kind === 'modules' ? source.references : [];
-  const reference = typeof fallback === 'string' ? fallback : null;
-  const loaded = await loadTasks(references, process.cwd(), { fallback: reference });
-  return {
-    ...loaded,
-    ...(source.kind === 'values' && { tasks: withBuiltins(source.tasks) }),
-    ...(typeof fallback === 'object' && fallback && { fallback }),
-  };
+  const loaded = await loadTasks(references, process.cwd(), { fallback });
+  return source.kind === 'values' ? { ...loaded, tasks: withBuiltins(source.tasks) } : loaded;
 }

@@ -28,6 +28,31 @@ describe('task counters', () => {
     expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.failed])).toEqual([[OTHER_LABEL, 2]]);
   });
 
+  test('count what comes before the tasks are loaded under its own name, once that is known', () => {
+    const counters = new TaskCounters();
+    counters.of('charge').added += 2;
+    for (const name of ['charge', 'unknown', 'elsewhere']) counters.of(name).added += 1;
+    expect([...counters.tasks()]).toEqual([]);
+    counters.addTasks(['charge', 'send']);
+    counters.of('charge').added += 1;
+    expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.added])).toEqual([
+      ['charge', 4],
+      ['send', 0],
+      [OTHER_LABEL, 2],
+    ]);
+  });
+
+  test('keep a bounded number of names apart before the tasks are loaded', () => {
+    const counters = new TaskCounters();
+    for (let n = 0; n < 1_500; n++) counters.of(`t${n}`).added += 1;
+    counters.addTasks(['t0', 't1499']);
+    expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.added])).toEqual([
+      ['t0', 1],
+      ['t1499', 0],
+      [OTHER_LABEL, 1_499],
+    ]);
+  });
+
   test('keep their counts when tasks are added', () => {
     const counters = new TaskCounters();
     counters.addTasks(['charge']);

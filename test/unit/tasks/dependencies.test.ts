@@ -10,7 +10,17 @@ test('a dependency keeps its factory and the dependencies it uses', () => {
   expect(dependencyOf(config)).toEqual({ kind: 'depends', factory, uses: {} });
   const nested = depends(() => 2, { uses: { config } });
   expect(dependencyOf(nested)).toMatchObject({ uses: { config } });
-  expect(dependencyOf(shared(factory))).toEqual({ kind: 'shared', factory });
+  expect(dependencyOf(shared(factory))).toEqual({ kind: 'shared', factory, uses: {} });
+  const pool = shared(factory);
+  expect(dependencyOf(shared(() => 2, { uses: { pool } }))).toMatchObject({ kind: 'shared', uses: { pool } });
+});
+
+test('a circle of dependencies is refused in words', () => {
+  // What a circle comes to, as imports of modules that need each other: one of them is not there yet.
+  const later = undefined as never;
+  expect(() => shared(() => 1, { uses: { later } })).toThrow(
+    'shared.uses.later: is undefined: declare it before its user. Dependencies cannot use each other in a circle',
+  );
 });
 
 test('a dependency cannot be changed', () => {
@@ -24,6 +34,11 @@ test.each([
   ['shared', () => shared(undefined as never)],
   ['depends.uses.logger', () => depends(() => 1, { uses: { logger: depends(() => 2) } })],
   ['depends.uses.db', () => depends(() => 1, { uses: { db: {} as never } })],
+  ['depends.uses.later', () => depends(() => 1, { uses: { later: undefined as never } })],
+  ['shared.uses.worker', () => shared(() => 1, { uses: { worker: shared(() => 2) } })],
+  ['shared.uses.own', () => shared(() => 1, { uses: { own: depends(() => 2) as never } })],
+  ['shared.uses', () => shared(() => 1, { uses: 'db' as never })],
+  ['shared.use', () => shared(() => 1, { use: {} } as never)],
   ['depends.uses', () => depends(() => 1, { uses: 'db' as never })],
 ])('an invalid %s is refused at the declaration', (option, declare) => {
   expect(declare).toThrow(InvalidOptionError);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DuplicateTaskError, TaskModuleError } from '../../../src/core/errors.js';
 import { loadTasks } from '../../../src/tasks/loader.js';
 import { parseReference } from '../../../src/tasks/reference.js';
-import { definitionOf } from '../../../src/tasks/task.js';
+import { definitionOf, task } from '../../../src/tasks/task.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/loader', import.meta.url));
 const builtins = ['trace', 'fail', 'sleep'];
@@ -168,6 +168,28 @@ test('two fallbacks are refused with both modules', async () => {
   const { message } = await failureOf('./configured.js', './configured-again.js');
   expect(message).toContain(
     "task module './configured-again.js': configures a fallback, and so does './configured.js'",
+  );
+});
+
+test('the policies that a module configures are those of all tasks, unless they declare their own', async () => {
+  const { tasks, fallback } = await loadTasks(['./named.js', './policies.js'], fixtures);
+  const configured = { timeoutMs: 300_000, retry: { attempts: 3 }, limits: [{ kind: 'concurrency', max: 2 }] };
+  const policiesOf = (name: string) => definitionOf(tasks.get(name)!).policies;
+  expect(policiesOf('bare')).toMatchObject(configured);
+  expect(policiesOf('greet')).toMatchObject(configured); // of another module
+  expect(policiesOf('own')).toMatchObject({ timeoutMs: 1_000, retry: { attempts: 1 }, limits: [] });
+  expect(definitionOf(fallback!).policies).toMatchObject({ ...configured, timeoutMs: 2_000 });
+  expect(policiesOf('sleep')).toEqual({}); // the built-in tasks keep theirs
+  const value = task('value', () => {});
+  const given = await loadTasks(['./policies.js'], fixtures, { fallback: value });
+  expect(definitionOf(given.fallback!)).toMatchObject({ name: 'value', policies: configured });
+  expect(definitionOf(value).policies).toEqual({});
+});
+
+test('the same policy in two configurations is refused with both modules', async () => {
+  const { message } = await failureOf('./policies.js', './policies-too.js');
+  expect(message).toContain(
+    "task module './policies-too.js': configures 'retry', and so does './policies.js': keep one of them",
   );
 });
 

@@ -189,7 +189,10 @@ test('the policies of a task are plain data that cannot be changed', () => {
 
 test('a task without options has no policies', () => {
   expect(resolvePolicies({})).toEqual({});
-  expect(resolvePolicies({ retry: undefined, perpetual: undefined, timeout: undefined, limits: [] })).toEqual({});
+  expect(resolvePolicies({ retry: undefined, perpetual: undefined, timeout: undefined, limits: undefined })).toEqual(
+    {},
+  );
+  expect(resolvePolicies({ limits: [] })).toEqual({ limits: [] }); // it declares that there are none
 });
 
 test('limits that count different things can be combined', () => {

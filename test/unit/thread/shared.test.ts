@@ -93,6 +93,75 @@ test('shared dependencies outlive executions, and are cleaned up with the thread
   expect(events).toHaveLength(4);
 });
 
+test('a shared dependency that uses others is made after them, once, and cleaned up before them', async () => {
+  const events: string[] = [];
+  const config = shared(async function* () {
+    await turn();
+    events.push('open config');
+    yield { size: 2 };
+    events.push('close config');
+  });
+  const pool = shared(
+    async function* ({ config, worker }) {
+      events.push(`open pool of ${config.size} for ${worker.name}`);
+      yield { size: config.size };
+      await turn();
+      events.push('close pool');
+    },
+    { uses: { config } },
+  );
+  const repository = shared(
+    ({ pool, config }) => {
+      events.push(`open repository on ${pool.size} and ${config.size}`);
+      return pool; // it belongs to its own factory
+    },
+    { uses: { pool, config } },
+  );
+  const use = task('use', { uses: { repository } }, (_args: {}, ctx) => ctx.repository.size);
+  const { executor, item, reported, outcomeOf } = setUp(
+    [use, task('both', { uses: { config, repository } }, () => {})],
+    {
+      concurrency: 3,
+    },
+  );
+  const outcomes = outcomesOf(await executor.run([item('use'), item('both'), item('use')]), ...reported);
+  expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'completed', 'completed']);
+  expect(await outcomeOf('use')).toMatchObject({ kind: 'completed' });
+  expect(events).toEqual(['open config', 'open pool of 2 for w', 'open repository on 2 and 2']);
+  await executor.dispose();
+  expect(events.slice(3)).toEqual(['close pool', 'close config']);
+});
+
+test('a shared dependency whose own dependency fails is not made, and the next attempt tries both again', async () => {
+  let tries = 0;
+  let made = 0;
+  const config = shared(() => {
+    tries += 1;
+    if (tries === 1) throw new Error('unreadable');
+    return 'config';
+  });
+  const pool = shared(() => ++made, { uses: { config } });
+  const { outcomeOf } = setUp([task('use', { uses: { pool } }, (_args: {}, ctx) => ctx.pool)]);
+  expect(await outcomeOf('use')).toMatchObject({
+    kind: 'failed',
+    line: "AggregateError: dependencies of 'use' failed: pool.config (Error: unreadable)",
+  });
+  expect(made).toBe(0);
+  expect(await outcomeOf('use')).toMatchObject({ kind: 'completed' });
+  expect([tries, made]).toEqual([2, 1]);
+});
+
+test('factories that are declared twice, using each other in turn, do not wait for each other', async () => {
+  const first = () => 'first';
+  const second = () => 'second';
+  const one = shared(first, { uses: { other: shared(second) } });
+  const two = shared(second, { uses: { other: shared(first) } });
+  const uses = [task('one', { uses: { one } }, () => {}), task('two', { uses: { two } }, () => {})];
+  const { executor, item, reported } = setUp(uses, { concurrency: 2 });
+  const outcomes = outcomesOf(await executor.run([item('one'), item('two')]), ...reported);
+  expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'completed']);
+});
+
 test('a shared dependency that is being created when the thread ends is cleaned up', async () => {
   const events: string[] = [];
   const gate = deferred();

@@ -5,6 +5,7 @@ import { encoderFor } from '../../../../src/wire/codec.js';
 import { encodeEnvelope, WIRE_VERSION } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { Rerouter } from '../../../../src/worker/intake/rerouter.js';
+import type { Reroute } from '../../../../src/worker/settle/settlements.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { deferred } from '../../../support/wait.js';
 
@@ -21,7 +22,7 @@ afterEach(() => {
 
 /** The list of workers as Redis would answer: what each announces, and until when it lives. */
 class FakeRedis {
-  readonly workers = new Map<string, { untilMs: number; tasks: string }>();
+  readonly workers = new Map<string, { untilMs: number; tasks: string; fallback?: string }>();
   /** What answers wait for. */
   gate: Promise<void> = Promise.resolve();
   questions = 0;
@@ -42,26 +43,26 @@ class FakeRedis {
   }
 
   async hgetall(key: string): Promise<Record<string, string>> {
-    const tasks = this.workers.get(key)?.tasks;
-    return tasks === undefined ? {} : { name: 'other', tasks };
+    const { tasks, fallback = '0' } = this.workers.get(key) ?? {};
+    return tasks === undefined ? {} : { name: 'other', tasks, fallback };
   }
 }
 
 function setUp() {
   const redis = new FakeRedis();
   const { logger, lines } = recordingLogger();
-  const written: [delivery: Delivery, delayMs: number][] = [];
+  const written: [delivery: Delivery, how: Reroute][] = [];
   const reroutes = new Rerouter({
     redis: redis as unknown as Redis,
     keys: KEYS,
     consumer: SELF,
     logger,
-    reroute: (delivery, delayMs) => written.push([delivery, delayMs]),
+    reroute: (delivery, how) => written.push([delivery, how]),
   });
   /** For how long one is put back. */
   const delayOf = async (delivery: Delivery): Promise<number | undefined> => {
     await reroutes.add(delivery);
-    return written.at(-1)?.[1];
+    return written.at(-1)?.[1].delayMs;
   };
   return { redis, lines, written, reroutes, delayOf };
 }
@@ -74,12 +75,40 @@ function delivery(task: string, reroutes = 0, version = WIRE_VERSION): Delivery 
 }
 
 describe('what nobody here can run', () => {
-  test('waits 1 s when another live worker says that it knows the task, however often it was put back', async () => {
-    const { redis, delayOf } = setUp();
+  test('waits for moments when another live worker has the task: twice as long each time, up to 1 s', async () => {
+    const { redis, delayOf, written } = setUp();
     redis.announce('old:1', ['other']);
     redis.announce('new:1', ['other', 'resize']);
-    expect(await delayOf(delivery('resize'))).toBe(1_000);
-    expect(await delayOf(delivery('resize', 9))).toBe(1_000);
+    for (const [reroutes, longestMs] of [
+      [0, 20],
+      [1, 40],
+      [5, 640],
+      [6, 1_000],
+      [5_000, 1_000],
+    ] as const) {
+      const delays = [];
+      for (let n = 0; n < 50; n++) delays.push((await delayOf(delivery('resize', reroutes)))!);
+      expect(Math.max(...delays)).toBeLessThanOrEqual(longestMs);
+      expect(Math.min(...delays)).toBeGreaterThanOrEqual(longestMs / 2);
+      expect(new Set(delays).size).toBeGreaterThan(3); // not in step with anything
+    }
+    expect(written.every(([, { isRecallable }]) => !isRecallable)).toBe(true);
+  });
+
+  test('waits for moments when another live worker has a fallback', async () => {
+    const { redis, delayOf } = setUp();
+    redis.workers.set(KEYS.worker('any:1'), { untilMs: NOW_MS + 1_000, tasks: '[]', fallback: '1' });
+    expect(await delayOf(delivery('resize'))).toBeLessThanOrEqual(20);
+  });
+
+  test('can be recalled when no live worker has its task, but not when a thread here refused it or cannot read it', async () => {
+    const { redis, reroutes, written } = setUp();
+    await reroutes.add(delivery('resize'));
+    await reroutes.add(delivery('resize'), true);
+    await reroutes.add(delivery('resize', 0, WIRE_VERSION + 1));
+    redis.gate = Promise.reject(new Error('the link is down'));
+    await reroutes.add(delivery('resize'));
+    expect(written.map(([, { isRecallable }]) => isRecallable)).toEqual([true, false, false, true]);
   });
 
   test.each([
@@ -106,7 +135,7 @@ describe('what nobody here can run', () => {
     redis.gate = Promise.reject(new Error('the link is down'));
     expect(await delayOf(delivery('resize', 1))).toBe(20_000);
     redis.gate = Promise.resolve();
-    expect(await delayOf(delivery('resize', 1))).toBe(1_000);
+    expect(await delayOf(delivery('resize', 1))).toBeLessThanOrEqual(40);
   });
 
   test('is as good as unknown to a worker whose announcement cannot be read', async () => {
@@ -116,19 +145,33 @@ describe('what nobody here can run', () => {
   });
 
   test('is named in the log, with the delay and the reason', async () => {
-    const { lines, delayOf } = setUp();
+    const { redis, lines, delayOf } = setUp();
     await delayOf(delivery('resize', 1));
     await delayOf(delivery('resize', 0, WIRE_VERSION + 1));
+    redis.announce('new:1', ['crop']);
+    const delayMs = await delayOf(delivery('crop'));
+    redis.gate = Promise.reject(new Error('the link is down'));
+    await delayOf(delivery('crop'));
     expect(lines).toEqual([
       {
         level: 'warn',
-        message: 'resize is rerouted for 20 s: no such task is loaded here',
+        message: 'resize is rerouted for 20 s: no such task is loaded here, and no live worker has it',
         fields: { task: 'resize', key: 'id', reroutes: 1 },
       },
       {
         level: 'warn',
         message: `resize is rerouted for 10 s: its message is of a newer version (${WIRE_VERSION + 1})`,
         fields: { task: 'resize', key: 'id', reroutes: 0 },
+      },
+      {
+        level: 'info',
+        message: `crop is rerouted for ${delayMs} ms: no such task is loaded here, but another live worker has it`,
+        fields: { task: 'crop', key: 'id', reroutes: 0 },
+      },
+      {
+        level: 'warn',
+        message: 'crop is rerouted for 10 s: no such task is loaded here',
+        fields: { task: 'crop', key: 'id', reroutes: 0 },
       },
     ]);
   });
@@ -159,10 +202,17 @@ describe('while it is asked who knows a task', () => {
     redis.announce('new:1', ['resize']);
     asking.resolve();
     await Promise.all(adding);
-    expect(written.map(([, delayMs]) => delayMs).sort()).toEqual([1_000, 1_000, 1_000, 10_000]);
+    expect(written.map(([{ envelope }, { delayMs }]) => [envelope.task, delayMs <= 1_000])).toEqual(
+      expect.arrayContaining([
+        ['resize', true],
+        ['resize', true],
+        ['resize', true],
+        ['crop', false],
+      ]),
+    );
     redis.workers.clear();
     await reroutes.add(delivery('resize'));
     expect(redis.questions).toBe(3);
-    expect(written.at(-1)![1]).toBe(10_000);
+    expect(written.at(-1)![1].delayMs).toBe(10_000);
   });
 });

@@ -138,16 +138,23 @@ describe('the same attempt', () => {
   });
 
   test('that nobody here can run waits, and counts how often', () => {
-    expect(rerouted(delivery(), 10_000)).toEqual({
+    expect(rerouted(delivery(), { delayMs: 10_000, isAdmitted: false, isRecallable: false })).toEqual({
       ...SAME,
       to: { delayMs: 10_000 },
       reroutes: 5,
       admissionStage: null,
+      recalledFor: null,
     });
   });
 
+  test('that no live worker can run names its task, for a worker that comes with it', () => {
+    const settlement = rerouted(delivery(), { delayMs: 10_000, isAdmitted: false, isRecallable: true });
+    expect(settlement).toMatchObject({ reroutes: 5, recalledFor: delivery().envelope.task });
+  });
+
   test('that a thread refused after its claim does not meet its limits again', () => {
-    expect(rerouted(delivery(), 10_000, true)).toMatchObject({ reroutes: 5, admissionStage: 'attempt-admitted' });
+    const settlement = rerouted(delivery(), { delayMs: 10_000, isAdmitted: true, isRecallable: false });
+    expect(settlement).toMatchObject({ reroutes: 5, admissionStage: 'attempt-admitted' });
   });
 
   test('without a record is found by its id', () => {

@@ -1,0 +1,30 @@
+-- Recalls executions: makes due at once what was rerouted because no live worker had one of these tasks. Looks at `limit`
+-- executions at most.
+-- KEYS  schedule
+-- ARGV  prefix, limit, names of tasks
+-- Reply how many it looked at: `limit` when there may be more
+--@include now
+local prefix, limit = ARGV[1], tonumber(ARGV[2])
+local schedule = KEYS[1]
+local seen, recalled = 0, 0
+for i = 3, #ARGV do
+  if seen >= limit then
+    break
+  end
+  local rerouted = prefix .. KEY.rerouted .. ARGV[i]
+  local page = redis.call('ZRANGE', rerouted, 0, limit - seen - 1, 'WITHSCORES')
+  for at = 1, #page, 2 do
+    local member, due = page[at], tonumber(page[at + 1])
+    redis.call('ZREM', rerouted, member)
+    seen = seen + 1
+    -- It may have moved on meanwhile. Then what is on the schedule, if anything, was put there for another reason.
+    if due > now and tonumber(redis.call('ZSCORE', schedule, member) or 0) == due then
+      redis.call('ZADD', schedule, 'XX', digits(now), member)
+      recalled = recalled + 1
+    end
+  end
+end
+if recalled > 0 then
+  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+end
+return seen
