@@ -66,7 +66,6 @@ export class Coordinator {
     this.#pipeline = new Pipeline(this.#context, {
       settings,
       attemptBudget,
-      isDraining: () => this.#state === 'draining',
       retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
     });
     const { dispatcher } = this.#pipeline;
@@ -154,6 +153,7 @@ export class Coordinator {
     const { dispatcher, settler, rerouter } = this.#pipeline;
     const wasReady = this.#state === 'ready';
     this.#state = 'draining';
+    this.#pipeline.close();
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
       logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);

@@ -15,7 +15,7 @@ import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
 
-/** Milliseconds for the last commands, even after the deadline. */
+/** Milliseconds to settle, and again to sign off, even after the deadline. */
 const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
@@ -36,17 +36,14 @@ export interface DrainOptions {
 
 export async function drain(options: DrainOptions): Promise<void> {
   const deadlineMs = monotonicMs() + options.drainTimeoutMs;
-  await stopSuppliers(options, deadlineMs);
+  const suppliersStopped = options.services.stopSuppliers();
+  await within(suppliersStopped, deadlineMs - options.abortGraceMs - monotonicMs());
   requeueQueued(options);
   await waitForAttempts(options, deadlineMs);
   await interruptAttempts(options, deadlineMs);
   await endThreads(options, deadlineMs);
   requeueTakenBack(options);
-  await settleAndLeave(options, deadlineMs);
-}
-
-async function stopSuppliers({ services, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
-  await within(services.stopSuppliers(), deadlineMs - abortGraceMs - monotonicMs());
+  await settleAndLeave(options, suppliersStopped, deadlineMs);
 }
 
 function requeueQueued({ dispatcher, requeueUnstarted }: DrainOptions): void {
@@ -74,14 +71,17 @@ function requeueTakenBack({ dispatcher, requeueUnstarted }: DrainOptions): void 
   requeueUnstarted(dispatcher.takeBackUnstarted());
 }
 
-/** Leases and heartbeats are kept until everything is settled. */
-async function settleAndLeave(options: DrainOptions, deadlineMs: number): Promise<void> {
-  const { rerouter, settler, services, leave } = options;
-  const leaving = async () => {
+/** Leases and heartbeats are kept until everything is settled, or given up. */
+async function settleAndLeave(
+  { rerouter, settler, services, leave }: DrainOptions,
+  suppliersStopped: Promise<void>,
+  deadlineMs: number,
+): Promise<void> {
+  const settle = async () => {
+    await suppliersStopped; // a read or a claim that was late is requeued, too
     await rerouter.idle();
     await settler.idle();
-    await services.stop();
-    await leave();
   };
-  await within(leaving(), Math.max(deadlineMs - monotonicMs(), LAST_COMMANDS_MS));
+  await within(settle(), Math.max(deadlineMs - monotonicMs(), LAST_COMMANDS_MS));
+  await within(services.stop().then(leave), Math.max(deadlineMs - monotonicMs(), LAST_COMMANDS_MS));
 }

@@ -168,7 +168,6 @@ export class Worker {
     try {
       await this.#coordinate(session, connections);
     } finally {
-      connectionWatch.end();
       await closeConnections(connections);
     }
   }
