@@ -33,6 +33,7 @@ export class Heartbeat extends Service {
         clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, report()));
         this.#lastAnswerMs = monotonicMs();
       } catch (error) {
+        if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
       }
       await pause(intervalMs, signal);
