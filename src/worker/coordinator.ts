@@ -234,9 +234,9 @@ export class Coordinator {
   }
 
   #logReady({ tasks, fallback }: Manifest): void {
-    const { docket, settings, logger } = this.#options;
+    const { settings, logger } = this.#options;
     const { name, threads, concurrency } = settings;
-    const fields = { docket: docket.name, threads, concurrency, tasks: tasks.map((task) => task.name) };
+    const fields = { threads, concurrency, tasks: tasks.map((task) => task.name) };
     logger.info(fields, `worker ${name} is ready`);
     for (const task of tasks) {
       logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);

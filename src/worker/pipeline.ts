@@ -323,17 +323,10 @@ export class Pipeline {
     }
   }
 
-  /**
-   * Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. Never throws,
-   * because the user's logger may be what threw.
-   */
+  /** Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. */
   #leaveToLease({ token }: Pick<Entry, 'token'>, error: unknown): void {
-    try {
-      const fields = { token, error: String(error) };
-      this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
-    } catch {
-      // There is nowhere left to report to.
-    }
+    const fields = { token, error: String(error) };
+    this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
   }
 
   #quarantine(entry: Entry, reason: string): void {
