@@ -35,4 +35,5 @@ when no live worker has the task. 130 after SIGINT, 143 after SIGTERM, 141 when 
 
 /** For the help of the worker. */
 export const WORKER_EXIT_CODES_HELP = `
-Exit codes: 0 drained or finished, 1 failed, 2 wrong usage, 130 or 143 when a second SIGINT or SIGTERM cut the drain short.`;
+Exit codes: 0 drained or finished, 1 failed, 2 wrong usage, 130 or 143 when a second SIGINT or SIGTERM cut the drain
+short, or when a thread was in native code that nothing can interrupt.`;

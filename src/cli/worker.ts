@@ -1,6 +1,7 @@
 /** `docket-worker`, also available as `docket worker`: runs a worker until it is told to stop. */
 import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
+import { endProcess } from './end-process.js';
 import { EXIT } from './exit-codes.js';
 import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { type WorkerFlags, workerCommand } from './worker-flags.js';
@@ -11,8 +12,8 @@ export function workerSubcommand(): Command {
   return command.action(() => execute('docket worker', command, command.optsWithGlobals<WorkerFlags>()));
 }
 
-/** Parses the command line, runs the worker, and sets the exit code. Never rejects. */
-export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
+/** Parses the command line, and runs the worker, which ends the process. Sets the exit code if none starts. Never rejects. */
+export async function runWorkerCommand(argv: readonly string[], end = endProcess): Promise<void> {
   const command = workerCommand('docket-worker');
   forgetEmptyVariables();
   try {
@@ -22,19 +23,22 @@ export async function runWorkerCommand(argv: readonly string[]): Promise<void> {
     process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.done : EXIT.usage;
     return;
   }
-  await execute('docket-worker', command, command.opts<WorkerFlags>());
+  await execute('docket-worker', command, command.opts<WorkerFlags>(), end);
 }
 
-async function execute(name: string, command: Command, flags: WorkerFlags): Promise<void> {
-  try {
-    refuseEmptyFlags(command);
-    const { runWorker } = await import('./run-worker.js'); // loaded late: the other commands need nothing of a worker
-    await runWorker(flags);
-  } catch (error) {
-    process.exitCode = error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
+async function execute(name: string, command: Command, flags: WorkerFlags, end = endProcess): Promise<void> {
+  const fail = (error: unknown): number => {
     console.error(`${name}: ${problemOf(error, command)}`);
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the error of the user's module, with its place
+    return error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;
+  };
+  try {
+    refuseEmptyFlags(command);
+    const { runWorker } = await import('./run-worker.js'); // loaded late: the other commands need nothing of a worker
+    await runWorker(flags, { fail, end });
+  } catch (error) {
+    process.exitCode = fail(error);
   }
 }
 

@@ -3,7 +3,7 @@
  * link is noticed and replaced, and that no error met here holds the password.
  */
 
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Command, Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { embeddedSocket } from './embedded.js';
 import { isDemoted, isForbidden, isReplyError } from './reply-errors.js';
@@ -73,6 +73,7 @@ export async function openConnection(
   // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
   if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
   answerReadyCheck(redis);
+  settleAtEnd(redis);
   if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);
@@ -100,6 +101,9 @@ export async function closeConnection(redis: Redis): Promise<void> {
 /** More than the 5 s for which a failover or a long script may pause a server. A dead link is replaced within 8 s. */
 const DEFAULT_SILENCE_MS = 6_000;
 const DEFAULT_PAUSE_MS = 2_000;
+
+/** What ioredis says of commands on a connection that has ended. */
+const CLOSED = 'Connection is closed.';
 
 const COMMON_OPTIONS = {
   lazyConnect: true,
@@ -129,6 +133,26 @@ async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'reply
   if (target.kind === 'memory') return { path: await embeddedSocket(target.name) };
   const { kind: _, ...options } = target;
   return options;
+}
+
+/**
+ * Rejects what has no answer when the connection ends. ioredis keeps what was in flight when a link broke until the next
+ * one is ready, and forgets what it sent on a link that broke before it was ready. Closing settles neither (6.0).
+ */
+function settleAtEnd(redis: Redis): void {
+  const unanswered = new Set<Command>();
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (command, stream) => {
+    if (!unanswered.has(command)) {
+      const forget = () => void unanswered.delete(command);
+      unanswered.add(command);
+      command.promise.then(forget, forget);
+    }
+    return send(command, stream);
+  };
+  redis.on('end', () => {
+    for (const command of unanswered) command.reject(new Error(CLOSED));
+  });
 }
 
 /**

@@ -25,7 +25,7 @@ export async function openConnections(
   signal: AbortSignal,
   onUnavailable: (error: Error) => void,
 ): Promise<Connections> {
-  await closeConnection(await openConnection(url, 'producer', { name })); // a producer fails fast; the others keep trying
+  await closeConnection(await openConnection(url, 'producer', { name, signal })); // a producer fails fast; the others keep trying
   const options = { name, signal, longestPauseMs, onUnavailable };
   const opened = await Promise.allSettled([
     openConnection(url, 'commands', options),

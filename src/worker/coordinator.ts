@@ -32,6 +32,7 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
+import { Outage } from './watch/outage.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -57,16 +58,17 @@ export class Coordinator {
   readonly #supervisor: ThreadSupervisor;
   readonly #services: Services;
   readonly #readiness: Readiness;
+  readonly #outage: Outage;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
     const { docket, settings, attemptBudget, logger, counters, onBroken } = options;
     this.#options = options;
     this.#context = contextOf(options);
+    this.#outage = new Outage(options.connections.commands);
     this.#pipeline = new Pipeline(this.#context, {
       settings,
       attemptBudget,
-      isDraining: () => this.#state === 'draining',
       retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
     });
     const { dispatcher } = this.#pipeline;
@@ -154,6 +156,7 @@ export class Coordinator {
     const { dispatcher, settler, rerouter } = this.#pipeline;
     const wasReady = this.#state === 'ready';
     this.#state = 'draining';
+    this.#pipeline.close();
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
       logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
@@ -164,6 +167,7 @@ export class Coordinator {
       supervisor: this.#supervisor,
       rerouter,
       settler,
+      outage: this.#outage,
       drainTimeoutMs,
       abortGraceMs,
       logger,
@@ -230,9 +234,9 @@ export class Coordinator {
   }
 
   #logReady({ tasks, fallback }: Manifest): void {
-    const { docket, settings, logger } = this.#options;
+    const { settings, logger } = this.#options;
     const { name, threads, concurrency } = settings;
-    const fields = { docket: docket.name, threads, concurrency, tasks: tasks.map((task) => task.name) };
+    const fields = { threads, concurrency, tasks: tasks.map((task) => task.name) };
     logger.info(fields, `worker ${name} is ready`);
     for (const task of tasks) {
       logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);

@@ -2,8 +2,8 @@
  * The orderly end of a worker: nothing is lost, and no execution is charged.
  *
  * Owns the order of its steps, and the deadline: the drain takes at most `drainTimeoutMs`, whatever the tasks do and
- * whether Redis answers or not. Commands wait while Redis is unreachable. The drain does not, and what it leaves is
- * redelivered.
+ * whether Redis answers or not. Commands wait while Redis is unreachable. The drain waits with them for a second, or for
+ * half of its time when there is something to write. What it leaves is redelivered.
  */
 import { monotonicMs } from '../core/clock.js';
 import { within } from '../core/service.js';
@@ -14,8 +14,13 @@ import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
+import type { Outage } from './watch/outage.js';
 
-/** Milliseconds for the last commands, even after the deadline. */
+/** Milliseconds without a link to Redis after which nothing is expected of it. */
+const AWAY_MS = 1_000;
+/** How often the drain looks whether there is a link, in milliseconds. */
+const LOOK_EVERY_MS = 50;
+/** Milliseconds to settle, and again to sign off, even after the deadline. */
 const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
@@ -23,7 +28,9 @@ export interface DrainOptions {
   readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'takeBackUnstarted'>;
   readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
   readonly rerouter: Pick<Rerouter, 'idle'>;
-  readonly settler: Pick<Settler, 'idle'>;
+  readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
+  /** The link by which outcomes are written. */
+  readonly outage: Pick<Outage, 'ms'>;
   readonly drainTimeoutMs: number;
   /** Milliseconds in which an attempt can end by itself after it was told to stop. Part of the drain timeout. */
   readonly abortGraceMs: number;
@@ -36,17 +43,14 @@ export interface DrainOptions {
 
 export async function drain(options: DrainOptions): Promise<void> {
   const deadlineMs = monotonicMs() + options.drainTimeoutMs;
-  await stopSuppliers(options, deadlineMs);
+  const suppliersStopped = options.services.stopSuppliers();
+  await untilAnswered(suppliersStopped, options, deadlineMs - options.abortGraceMs);
   requeueQueued(options);
   await waitForAttempts(options, deadlineMs);
   await interruptAttempts(options, deadlineMs);
   await endThreads(options, deadlineMs);
   requeueTakenBack(options);
-  await settleAndLeave(options, deadlineMs);
-}
-
-async function stopSuppliers({ services, abortGraceMs }: DrainOptions, deadlineMs: number): Promise<void> {
-  await within(services.stopSuppliers(), deadlineMs - abortGraceMs - monotonicMs());
+  await settleAndLeave(options, suppliersStopped, deadlineMs);
 }
 
 function requeueQueued({ dispatcher, requeueUnstarted }: DrainOptions): void {
@@ -74,14 +78,36 @@ function requeueTakenBack({ dispatcher, requeueUnstarted }: DrainOptions): void 
   requeueUnstarted(dispatcher.takeBackUnstarted());
 }
 
-/** Leases and heartbeats are kept until everything is settled. */
-async function settleAndLeave(options: DrainOptions, deadlineMs: number): Promise<void> {
-  const { rerouter, settler, services, leave } = options;
-  const leaving = async () => {
-    await rerouter.idle();
-    await settler.idle();
-    await services.stop();
-    await leave();
-  };
-  await within(leaving(), Math.max(deadlineMs - monotonicMs(), LAST_COMMANDS_MS));
+/** Leases and heartbeats are kept until everything is settled, or given up. */
+async function settleAndLeave(
+  options: DrainOptions,
+  suppliersStopped: Promise<void>,
+  deadlineMs: number,
+): Promise<void> {
+  const { rerouter, settler, services, leave, drainTimeoutMs } = options;
+  const lastMs = () => Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS);
+  // A read or a claim that was late is requeued, too.
+  await untilAnswered(
+    suppliersStopped.then(() => rerouter.idle()),
+    options,
+    lastMs(),
+  );
+  await untilAnswered(settler.idle(), options, lastMs(), settler.isIdle ? AWAY_MS : drainTimeoutMs / 2);
+  await untilAnswered(services.stop().then(leave), options, lastMs());
+}
+
+/** Waits for what needs Redis, not beyond `untilMs`, and without a link to Redis no longer than `patienceMs`. */
+async function untilAnswered(
+  work: Promise<void>,
+  { outage }: DrainOptions,
+  untilMs: number,
+  patienceMs = AWAY_MS,
+): Promise<void> {
+  let isPending = true;
+  const done = work.then(() => {
+    isPending = false;
+  });
+  while (isPending && monotonicMs() < untilMs && outage.ms <= patienceMs) {
+    await within(done, Math.min(LOOK_EVERY_MS, untilMs - monotonicMs()));
+  }
 }

@@ -114,7 +114,8 @@ export interface WorkerOptions {
    */
   httpHost?: string;
   /**
-   * Where log lines go; any pino logger fits. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
+   * Where log lines go; any pino logger fits. Each line has the fields `docket` and `worker`. A line is lost when the
+   * logger throws. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
    * nobody reads that level.
    * @default warnings and errors as JSON on stderr
    */

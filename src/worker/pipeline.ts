@@ -13,6 +13,9 @@
  * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
  *   passes it on within one turn of the event loop. `held` lists all deliveries, so each of them keeps its lease.
+ *
+ * Everything that was read passes `#accept`, which is the only place where claims begin. Once the pipeline is closed,
+ * `#accept` requeues what it gets. So nothing is claimed after the drain has begun, however late a read ends.
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
@@ -20,7 +23,7 @@ import { quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
-import { type Delivery, logDelivery } from './delivery.js';
+import { type Delivery, deliveryOf, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
@@ -45,8 +48,6 @@ const OVER_BUDGET_DELAY_MS = 1_000;
 export interface PipelineOptions {
   readonly settings: WorkerSettings;
   readonly attemptBudget: AttemptBudget;
-  /** Whether the worker is draining. A thread that ends during the drain was ended by the worker. */
-  isDraining(): boolean;
   /** Ends a thread that has run as many executions as it may. */
   retireThread(thread: Thread): void;
 }
@@ -73,6 +74,7 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
   #catalog = new Catalog({ tasks: [], fallback: null });
+  #isClosed = false;
   #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
@@ -133,6 +135,12 @@ export class Pipeline {
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
   }
 
+  /** Closes the way in for good, because the worker drains: nothing is claimed from now on. */
+  close(): void {
+    this.#isClosed = true;
+    this.claimer.close();
+  }
+
   /** The tasks that the threads can run. */
   get catalog(): Catalog {
     return this.#catalog;
@@ -151,6 +159,7 @@ export class Pipeline {
    * nothing.
    */
   #accept(entries: readonly Entry[]): void {
+    if (this.#isClosed) return this.#requeueUnclaimed(entries);
     const accepted: Accepted = { lean: [], recorded: [], limited: [] };
     for (const entry of entries) {
       try {
@@ -261,6 +270,17 @@ export class Pipeline {
     }
   }
 
+  /** Requeues what was read too late, as it was read. */
+  #requeueUnclaimed(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      try {
+        this.settler.requeue(deliveryOf(entry, this.#catalog.policiesOf), { isAdmitted: false });
+      } catch (error) {
+        this.#leaveToLease(entry, error);
+      }
+    }
+  }
+
   /** Its thread was started after a deploy in place and has no such task any more. At once it would only come back. */
   #rerouteRefused(delivery: Delivery): void {
     this.attemptBudget.refund(delivery);
@@ -273,8 +293,9 @@ export class Pipeline {
     this.settler.requeue(delivery, { delayMs: OVER_BUDGET_DELAY_MS, isAdmitted: false });
   }
 
+  /** A thread that ends during the drain was ended by the worker. */
   #settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void {
-    if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone, death);
+    if (!this.#isClosed) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
     this.settler.requeue(delivery);
@@ -302,17 +323,10 @@ export class Pipeline {
     }
   }
 
-  /**
-   * Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. Never throws,
-   * because the user's logger may be what threw.
-   */
+  /** Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. */
   #leaveToLease({ token }: Pick<Entry, 'token'>, error: unknown): void {
-    try {
-      const fields = { token, error: String(error) };
-      this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
-    } catch {
-      // There is nowhere left to report to.
-    }
+    const fields = { token, error: String(error) };
+    this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
   }
 
   #quarantine(entry: Entry, reason: string): void {

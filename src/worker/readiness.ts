@@ -38,7 +38,7 @@ export class Readiness {
       case 'starting':
         return 'the worker is starting';
       case 'draining':
-        return 'the worker is stopping';
+        return 'the worker is draining';
       case 'ready':
         return this.#stalledBecause();
       default:

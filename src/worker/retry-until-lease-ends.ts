@@ -12,7 +12,7 @@ export interface RetryOptions {
   readonly leaseMs: number;
   /** Milliseconds between a failure and the next attempt, spread by a fifth either way. */
   readonly pauseMs: number;
-  /** Whether another attempt makes sense; asked after each failure. */
+  /** Whether another attempt makes sense; asked after each failure, and again after the pause. */
   canRetry(): boolean;
   /** Called before each further attempt, with the error of the last one. */
   onRetry(error: unknown): void;
@@ -28,6 +28,7 @@ export async function retryUntilLeaseEnds<T>(attempt: () => Promise<T>, options:
       if (monotonicMs() > giveUpMs || !options.canRetry()) throw error;
       options.onRetry(error);
       await delay(jittered(options.pauseMs));
+      if (!options.canRetry()) throw error;
     }
   }
 }

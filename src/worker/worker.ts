@@ -20,6 +20,7 @@ import {
 } from './options.js';
 import { ConnectionWatch } from './watch/connection-watch.js';
 import { MonitoringPorts } from './watch/monitoring-ports.js';
+import { workerLog } from './worker-log.js';
 
 /**
  * Runs the work of a docket on threads of this process. A worker runs once: create another one to run again.
@@ -48,7 +49,8 @@ export class Worker {
     this.#docket = docket;
     this.#docketSettings = internalsOf(docket).settings;
     this.#settings = resolveWorkerOptions(options);
-    this.#logger = options.logger ?? defaultLogger();
+    const about = { docket: this.#docketSettings.name, worker: this.#settings.name };
+    this.#logger = workerLog(options.logger ?? defaultLogger(), about);
   }
 
   /** The name of the worker, as `execution.worker` shows it. */
@@ -168,7 +170,6 @@ export class Worker {
     try {
       await this.#coordinate(session, connections);
     } finally {
-      connectionWatch.end();
       await closeConnections(connections);
     }
   }

@@ -63,7 +63,7 @@ describeEachMode('an attempt', (url, threads) => {
       {
         level: 'info',
         message: 'charge is retried: Error: declined',
-        fields: { task: 'charge', key: 'k', attempt: 1 },
+        fields: { docket: fleet.name, worker: 'w', task: 'charge', key: 'k', attempt: 1 },
       },
     ]);
     expect(JSON.stringify(lines)).not.toContain(SECRET);

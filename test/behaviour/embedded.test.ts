@@ -24,6 +24,17 @@ afterEach(async () => {
 });
 
 describe('memory:', () => {
+  test('a blocking read ends with its connection, and takes nothing for a client that is gone', async () => {
+    const [commands, blocking] = [await open('memory://gone'), await openConnection('memory://gone', 'blocking')];
+    await commands.xgroup('CREATE', 'stream', 'group', '0', 'MKSTREAM');
+    const reading = blocking.xreadgroup('GROUP', 'group', 'gone', 'BLOCK', 600_000, 'STREAMS', 'stream', '>');
+    reading.catch(() => {});
+    await waitFor(async () => ((await commands.xinfo('CONSUMERS', 'stream', 'group')) as unknown[]).length === 1);
+    await closeConnection(blocking);
+    await commands.xadd('stream', '*', 'field', 'value');
+    expect(await commands.xpending('stream', 'group')).toEqual([0, null, null, []]);
+  });
+
   test('clients of one name share data, which clients of another name do not see', async () => {
     const [one, other, stranger] = [await open('memory://a'), await open('memory://a'), await open('memory://b')];
     await one.set('key', 'value');

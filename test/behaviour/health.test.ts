@@ -118,7 +118,7 @@ describeOnOwnRedis('health:', (redis) => {
     const stopped = running.stop();
     expect(await ask(pageOf(running, '/readyz'))).toEqual({
       status: 503,
-      body: { status: 'not ready', reason: 'the worker is stopping' },
+      body: { status: 'not ready', reason: 'the worker is draining' },
     });
     expect(await statusOf(running, '/healthz')).toBe(200);
     await fleet.release();

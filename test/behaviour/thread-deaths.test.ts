@@ -8,6 +8,7 @@ import { describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const HOSTILE = fixture('hostile.js');
+const WHERE = { docket: expect.any(String), worker: expect.any(String) };
 const deathsIn = (lines: readonly Line[]) => lines.filter(({ message }) => message.startsWith('a worker thread died'));
 
 describeOnAnyServer('what ended a thread', (url) => {
@@ -30,7 +31,7 @@ describeOnAnyServer('what ended a thread', (url) => {
         {
           level: 'error',
           message: `a worker thread died and is replaced: TypeError: died of ${how}`,
-          fields: { lane: 0, task: 'dies', key: 'k', stack: expect.stringContaining('hostile.js:') },
+          fields: { ...WHERE, lane: 0, task: 'dies', key: 'k', stack: expect.stringContaining('hostile.js:') },
         },
       ]);
     },
@@ -46,7 +47,7 @@ describeOnAnyServer('what ended a thread', (url) => {
       {
         level: 'error',
         message: 'a worker thread died and is replaced: exited with code 3',
-        fields: { lane: 0, task: 'dies', key: 'k' },
+        fields: { ...WHERE, lane: 0, task: 'dies', key: 'k' },
       },
     ]);
   });
@@ -74,6 +75,7 @@ describeOnAnyServer('what ended a thread', (url) => {
     ];
     expect(deathsIn(lines)[0]!.fields).toMatchObject({ running: expect.arrayContaining(running) });
     expect(deathsIn(lines).at(-1)!.fields).toEqual({
+      ...WHERE,
       lane: 0,
       running: [],
       stack: expect.stringContaining('hostile.js:'),

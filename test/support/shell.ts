@@ -57,7 +57,10 @@ export async function runDocket(args: readonly string[], env: Environment = {}):
 /** Runs `docket-worker` in this process: for what ends before a worker starts. */
 export async function runDocketWorker(args: readonly string[], env: Environment = {}): Promise<Finished> {
   const { runWorkerCommand } = await importBuilt<typeof import('../../src/cli/worker.js')>('cli/worker.js');
-  return await runHere('docket-worker', runWorkerCommand, args, env);
+  const end = async (code: number) => {
+    process.exitCode = code;
+  };
+  return await runHere('docket-worker', (argv) => runWorkerCommand(argv, end), args, env);
 }
 
 let lastRun: Promise<unknown> = Promise.resolve();

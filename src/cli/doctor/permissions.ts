@@ -150,7 +150,7 @@ async function checkOptional(redis: Redis): Promise<Finding> {
   return warn(
     check,
     detail,
-    'without them the doctor sees less, and without CLIENT UNBLOCK workers take longer to stop',
+    'without them the doctor sees less, and a worker that stops has to cut its link to end a read',
   );
 }
 

@@ -49,7 +49,7 @@ export interface DispatcherEvents {
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
   /** A suspect must wait its turn, because this worker has another one. */
   onSuspectMustWait(delivery: Delivery): void;
-  /** No thread was free in time for these deliveries, which are claimed. */
+  /** No thread was free in time for these deliveries, which are claimed, or the dispatcher is closed. */
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
   onCapacity(): void;
@@ -112,6 +112,7 @@ export class Dispatcher {
   }
 
   add(deliveries: readonly Delivery[]): void {
+    if (this.#isClosed) return this.#events.onRequeue(deliveries);
     for (const delivery of deliveries) {
       if (!isSuspect(delivery)) this.#queue.push(delivery);
       else if (!this.#suspect.offer(delivery)) this.#events.onSuspectMustWait(delivery);
@@ -170,10 +171,15 @@ export class Dispatcher {
     if (shipment) this.#events.onProgressMessage(shipment, message);
   }
 
-  /** Takes back all deliveries that have not started, from the queue and the threads. Nothing starts from now on. */
+  /**
+   * Takes back all deliveries that have not started, from the queue and the threads. From now on nothing starts, and what
+   * is added is requeued.
+   */
   close(): Delivery[] {
     this.#isClosed = true;
-    return this.#takeBack();
+    const taken = this.#takeBack();
+    this.#watchStuckLanes();
+    return taken;
   }
 
   /** Takes back the matching deliveries that have not started, from the queue and the threads. Those that have go on. */
@@ -325,7 +331,7 @@ export class Dispatcher {
   /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
   #watchStuckLanes(): void {
     const isAnythingWaiting = this.#queue.length > 0 || this.#lanes.some((lane) => lane.canHoldUnstarted);
-    if (isAnythingWaiting) {
+    if (isAnythingWaiting && !this.#isClosed) {
       this.#rebalanceTimer ??= setInterval(() => this.#rebalance(), REBALANCE_EVERY_MS);
     } else if (this.#rebalanceTimer) {
       clearInterval(this.#rebalanceTimer);

@@ -1,12 +1,12 @@
 /**
  * Keeps a thread on every lane: starts one for each, replaces those that die, and gives up when they keep dying as they
- * start.
+ * start. Owns the rule that the worker waits for no thread that cannot be ended.
  */
 
 import { hasBegun, SlotState } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
-import { pause } from '../../core/service.js';
+import { pause, within } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Manifest } from '../../tasks/manifest.js';
 import { type Delivery, keyOf } from '../delivery.js';
@@ -24,6 +24,8 @@ const EARLY_DEATH_MS = 5_000;
 const FIRST_BACKOFF_MS = 100;
 /** Least time for an idle thread to dispose of its shared dependencies, even when others took all that was left. */
 const LEAST_DISPOSAL_MS = 500;
+/** How long a thread may take to end once it was terminated. Only native code takes longer. */
+const TERMINATION_MS = 500;
 /** Maximum number of executions that the line about a dead thread names. */
 const LOGGED_RUNS = 20;
 
@@ -67,7 +69,7 @@ export class ThreadSupervisor {
 
   /**
    * Ends all threads: those that run something at once. The others first dispose of their shared dependencies, if they
-   * can do so in `graceMs`, or in half a second when that is more.
+   * can do so in `graceMs`, or in half a second when that is more. Threads that do not end even then are abandoned.
    */
   async stop(graceMs: number): Promise<void> {
     await this.#endAll((lane) => (lane.shipments.size > 0 ? 0 : Math.max(graceMs, LEAST_DISPOSAL_MS)));
@@ -75,8 +77,25 @@ export class ThreadSupervisor {
 
   async #endAll(graceOf: (lane: Lane) => number): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([...this.#threads].map(([thread, lane]) => thread.terminate(graceOf(lane))));
-    await Promise.allSettled(this.#starting);
+    const ends = [...this.#threads].map(([thread, lane]) => {
+      const graceMs = graceOf(lane);
+      return within(thread.terminate(graceMs), graceMs + TERMINATION_MS);
+    });
+    await Promise.all([...ends, within(Promise.allSettled(this.#starting), TERMINATION_MS)]);
+    for (const [thread, lane] of this.#threads) this.#abandon(thread, lane);
+  }
+
+  /**
+   * Gives up a thread that is in native code, which nothing can interrupt. It runs no more JavaScript: it ends when that
+   * call returns. What it has is lost to it now, so that the worker need not wait.
+   */
+  #abandon(thread: Thread, lane: Lane): void {
+    const { dispatcher, logger } = this.#options;
+    this.#threads.delete(thread);
+    const text =
+      'a worker thread is in native code and cannot be ended: it is abandoned, and ends when that call returns';
+    logger.warn({ lane: lane.index }, text);
+    dispatcher.detach(lane);
   }
 
   /** For how many milliseconds there has been no thread at all. */
@@ -107,7 +126,7 @@ export class ThreadSupervisor {
     this.#threads.set(thread, lane);
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
-      this.#threads.delete(thread);
+      if (!this.#threads.delete(thread)) return; // it was abandoned
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const hasRun = this.#hasRun(lane, thread);

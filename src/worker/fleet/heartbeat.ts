@@ -37,6 +37,7 @@ export class Heartbeat extends Service {
         clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, content));
         this.#lastAnswerMs = monotonicMs();
       } catch (error) {
+        if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
       }
       if (content.canClaim) await this.#recall(content.tasks, signal);

@@ -42,6 +42,7 @@ export class Leases extends Service {
         logger.warn({ count: stillHeld.length }, 'leases were lost: these executions run elsewhere now');
         this.#options.onLost(new Set(stillHeld));
       } catch (error) {
+        if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'renewing leases failed, trying again');
       }
     }

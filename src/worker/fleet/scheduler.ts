@@ -29,16 +29,16 @@ export class Scheduler extends Service {
     // A head that was announced before the subscription was confirmed, at the start or after a lost link, was not heard.
     // So each subscription wakes the scheduler.
     const subscribe = () => {
-      subscriber
-        .subscribe(keys.wake)
-        .then(wake, (error) => logger.warn({ error: String(error) }, 'no wake-ups: polling'));
+      subscriber.subscribe(keys.wake).then(wake, (error) => {
+        if (!signal.aborted) logger.warn({ error: String(error) }, 'no wake-ups: polling');
+      });
     };
     subscriber.on('message', onWake).on('ready', subscribe);
     subscribe();
     try {
       while (!signal.aborted) {
         this.#sleeping = new AbortController();
-        const sleepMs = await this.#turn();
+        const sleepMs = await this.#turn(signal);
         if (sleepMs > 0) await pause(sleepMs, AbortSignal.any([signal, this.#sleeping.signal]));
       }
     } finally {
@@ -47,13 +47,13 @@ export class Scheduler extends Service {
   }
 
   /** Moves due executions; returns how long to sleep. A new head that is announced meanwhile cuts the sleep short. */
-  async #turn(): Promise<number> {
+  async #turn(signal: AbortSignal): Promise<number> {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {
       const { nextInMs } = await moveDue(redis, keys);
       return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
     } catch (error) {
-      logger.warn({ error: String(error) }, 'moving due executions failed, trying again');
+      if (!signal.aborted) logger.warn({ error: String(error) }, 'moving due executions failed, trying again');
       return resolutionMs;
     }
   }

@@ -43,6 +43,7 @@ export class Seeder extends Service {
         if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');
         isStarting = false;
       } catch (error) {
+        if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'automatic tasks could not be scheduled, trying again');
       }
       await pause(isStarting ? RETRY_AFTER_MS : jittered(EVERY_MS), signal);

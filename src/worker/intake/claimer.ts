@@ -48,7 +48,7 @@ export class Claimer {
   /** Resolves when the batch that was read last is handed on. */
   #lastBatch: Promise<void> = Promise.resolve();
   #lastAnswerMs = 0;
-  #isStopping = false;
+  #isClosed = false;
 
   constructor(options: ClaimerOptions) {
     this.#options = options;
@@ -64,9 +64,9 @@ export class Claimer {
     return this.#lastAnswerMs;
   }
 
-  /** From now on a claim that fails is not tried again: the worker stops. */
-  stopRetrying(): void {
-    this.#isStopping = true;
+  /** From now on nothing is claimed: a claim that fails is not tried again. Claims in flight are still answered. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Resolves when every claim is answered, or given up. */
@@ -163,7 +163,7 @@ export class Claimer {
     return retryUntilLeaseEnds(attempt, {
       leaseMs,
       pauseMs: RETRY_AFTER_MS,
-      canRetry: () => !this.#isStopping,
+      canRetry: () => !this.#isClosed,
       onRetry: (error) => logger.warn({ error: String(error) }, 'claiming failed, trying again'),
     });
   }

@@ -7,10 +7,11 @@
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
+ * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../../core/clock.js';
-import { jittered, pause, Service } from '../../core/service.js';
+import { jittered, pause, Service, within } from '../../core/service.js';
+import { closeConnection } from '../../redis/connection.js';
 import { ensureGroups } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
@@ -27,13 +28,15 @@ const READ_BYTES = 8 * 1024 * 1024;
 const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
+/** How long the server has to end a blocking read before the link is closed instead. */
+const UNBLOCK_PATIENCE_MS = 1_000;
 
 export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
   readonly longestReadMs: number;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
-  readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'stopRetrying' | 'idle'>;
+  readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'idle'>;
   /** Takes the entries that were read. Must not throw. */
   accept(entries: readonly Entry[]): void;
 }
@@ -74,20 +77,11 @@ export class Intake extends Service {
   }
 
   override async stop(): Promise<void> {
-    const { claimer } = this.#options;
     this.#isStopping = true;
-    claimer.stopRetrying();
-    let isReading = true;
-    const stopped = super.stop().finally(() => {
-      isReading = false;
-    });
+    const stopped = super.stop();
     this.wake();
-    // Repeated until it helps: a read that is still on its way to the server is not blocked there yet.
-    while (isReading) {
-      await this.#unblock();
-      await Promise.race([stopped, delay(UNBLOCK_EVERY_MS)]);
-    }
-    await claimer.idle();
+    await this.#endRead(stopped);
+    await this.#options.claimer.idle();
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -150,10 +144,33 @@ export class Intake extends Service {
     }
   }
 
-  /** Ends a blocking read at once. Where the server cannot do that, the read ends by itself within its block time. */
-  async #unblock(): Promise<void> {
-    if (this.#clientId === undefined) return;
-    await this.#options.redis.client('UNBLOCK', this.#clientId).catch(() => undefined);
+  /**
+   * Ends the read in flight; `ended` resolves when the loop has. The server is asked to end it, because then whatever it
+   * hands out arrives. Where it may not, cannot or does not, the link is closed: what such a read has taken and what does
+   * not arrive is redelivered. A read that went on would take what this worker requeues.
+   */
+  async #endRead(ended: Promise<void>): Promise<void> {
+    const giveUpMs = monotonicMs() + UNBLOCK_PATIENCE_MS;
+    let isReading = true;
+    const over = ended.then(() => {
+      isReading = false;
+    });
+    // Repeated until it helps: a read that is still on its way to the server is not blocked there yet.
+    while (isReading && monotonicMs() < giveUpMs && (await this.#unblock(giveUpMs)))
+      await within(over, UNBLOCK_EVERY_MS);
+    if (isReading) await closeConnection(this.#options.blocking);
+    await over;
+  }
+
+  /** Asks the server to end the blocking read. Returns false when it cannot be asked, or does not do such a thing. */
+  async #unblock(giveUpMs: number): Promise<boolean> {
+    const { redis, blocking } = this.#options;
+    if (this.#clientId === undefined || redis.status !== 'ready' || blocking.status !== 'ready') return false;
+    const asked = redis.client('UNBLOCK', this.#clientId).then(
+      () => true,
+      () => false,
+    );
+    return (await within(asked, giveUpMs - monotonicMs())) ?? false;
   }
 
   /** Learns the id that UNBLOCK takes. Each reconnect gets another one. */

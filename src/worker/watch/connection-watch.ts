@@ -18,7 +18,6 @@ export class ConnectionWatch {
   readonly #broken = new Set<ConnectionName>();
   #outageSinceMs = 0;
   #lastProblem = '';
-  #hasEnded = false;
 
   /** `url` is masked before it is logged. */
   constructor(url: string, logger: Logger) {
@@ -26,10 +25,12 @@ export class ConnectionWatch {
     this.#logger = logger;
   }
 
-  /** Watches connections that are open. */
+  /** Watches connections that are open, until they are closed on purpose. */
   watch(connections: Connections): void {
     for (const name of Object.keys(connections) as ConnectionName[]) {
-      connections[name].on('close', () => this.#onClose(name));
+      connections[name].on('close', () => {
+        if (connections[name].status !== 'end') this.#onClose(name); // else it was closed on purpose
+      });
       connections[name].on('ready', () => this.#onReady(name));
     }
   }
@@ -40,13 +41,8 @@ export class ConnectionWatch {
     this.#lastProblem = problem.message;
   }
 
-  /** Notes that connections are closed on purpose from now on. */
-  end(): void {
-    this.#hasEnded = true;
-  }
-
   #onClose(name: ConnectionName): void {
-    if (this.#hasEnded || this.#broken.has(name)) return; // each failed attempt to connect closes it again
+    if (this.#broken.has(name)) return; // each failed attempt to connect closes it again
     this.disruptions[name] += 1;
     if (this.#broken.size === 0) {
       this.#outageSinceMs = monotonicMs();

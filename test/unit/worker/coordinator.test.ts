@@ -101,6 +101,6 @@ test('a worker says why it takes no work, from its start to its end', async () =
   await coordinator.start(signal);
   expect(coordinator.notReadyBecause()).toBeNull();
   const drained = coordinator.drain();
-  expect(coordinator.notReadyBecause()).toBe('the worker is stopping');
+  expect(coordinator.notReadyBecause()).toBe('the worker is draining');
   await drained;
 });

@@ -43,7 +43,8 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
       },
     },
     rerouter: { idle: record('rerouter idle') },
-    settler: { idle: record('settler idle') },
+    settler: { idle: record('settler idle'), isIdle: true },
+    outage: { ms: 0 },
     drainTimeoutMs: 1_000,
     abortGraceMs: 100,
     logger,
@@ -91,20 +92,47 @@ describe('a worker drains in steps', () => {
 
 describe('a drain is over in time', () => {
   test('although suppliers wait for a Redis that is away', async () => {
-    const services = { stopSuppliers: () => NEVER, stop: async () => {} };
-    const { options, calls } = setUp({ services, drainTimeoutMs: 150 });
+    const { options, calls } = setUp();
+    Object.assign(options, { services: { ...options.services, stopSuppliers: () => NEVER }, drainTimeoutMs: 150 });
     const startMs = monotonicMs();
     await drain(options);
     expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(49); // all but the grace
-    expect(calls).toEqual([...BEFORE, ...AFTER].filter((call) => !/stop suppliers|stop services/.test(call)));
+    // Nothing is awaited of a Redis that does not answer, but the services stop all the same.
+    expect(calls).toEqual([...BEFORE, ...AFTER].filter((call) => !/stop suppliers|rerouter idle/.test(call)));
   });
 
-  test('although nothing can be settled, with half a second for the last commands', async () => {
-    const { options, calls } = setUp({ settler: { idle: () => NEVER }, drainTimeoutMs: 1, abortGraceMs: 0 });
+  test('although nothing can be settled, with half a second for the last commands, and stops its services', async () => {
+    const { options, calls } = setUp({
+      settler: { idle: () => NEVER, isIdle: false },
+      drainTimeoutMs: 1,
+      abortGraceMs: 0,
+    });
     const startMs = monotonicMs();
     await drain(options);
     expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(499);
-    expect(calls.at(-1)).toBe('rerouter idle');
+    expect(calls.slice(-3)).toEqual(['rerouter idle', 'stop services', 'leave']);
+  });
+
+  test('long before its deadline when Redis is away and there is nothing to write', async () => {
+    const { options, calls } = setUp({ outage: { ms: 1_001 }, drainTimeoutMs: 600_000 });
+    Object.assign(options, { services: { stopSuppliers: () => NEVER, stop: () => NEVER } });
+    await drain(options);
+    expect(calls.at(-1)).toBe('settler idle');
+  });
+
+  test('and waits half of its time for a Redis that is away when there is something to write', async () => {
+    const outage = { ms: 0 };
+    let isWritten = false;
+    const idle = async () => {
+      outage.ms = 299_000;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      isWritten = true;
+    };
+    const { options } = setUp({ outage, settler: { idle, isIdle: false }, drainTimeoutMs: 600_000 });
+    await drain(options);
+    expect(isWritten).toBe(true);
+    outage.ms = 300_001;
+    await drain({ ...options, settler: { idle: () => NEVER, isIdle: false } });
   });
 
   test('and gives threads the grace, but never more than is left', async () => {

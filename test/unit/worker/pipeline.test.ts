@@ -39,7 +39,10 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   ]);
   const replies = [Promise.resolve([[Buffer.from(KEYS.work), raw]])];
   const unblocked = deferred<null>();
-  const client = { client: async (command: string) => (command === 'UNBLOCK' ? unblocked.resolve(null) : 1) };
+  const client = {
+    status: 'ready',
+    client: async (command: string) => (command === 'UNBLOCK' ? unblocked.resolve(null) : 1),
+  };
   const blocking = Object.assign(new EventEmitter(), client, {
     xreadgroupBuffer: () => replies.shift() ?? unblocked.promise,
   });
@@ -58,7 +61,6 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   const pipeline = new Pipeline(context, {
     settings: resolveWorkerOptions({ threads: 0, tasks: {}, concurrency: 10 }),
     attemptBudget: new AttemptBudget(),
-    isDraining: () => false,
     retireThread: () => {},
   });
   pipeline.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
@@ -72,7 +74,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
 }
 
 /** A logger on which these levels throw. */
-function failingLogger(...levels: ('debug' | 'warn' | 'error')[]) {
+function failingLogger(...levels: ('debug' | 'warn')[]) {
   const { logger, lines } = recordingLogger('debug');
   const fail = () => {
     throw new Error('the disk is full');
@@ -96,9 +98,26 @@ test('an entry that cannot be rerouted costs the other entries nothing', async (
   expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
 });
 
-test('a delivery that must not start costs the others nothing, even if no line can be logged', async () => {
-  const { logger } = failingLogger('debug', 'warn', 'error');
+test('a delivery that must not start costs the others nothing', async () => {
+  const { logger, lines } = recordingLogger();
   const { pipeline, dispatched } = open([{ id: 'a', charges: 5 }, { id: 'b' }], logger);
+  vi.spyOn(pipeline.settler, 'poison').mockImplementation(() => {
+    throw new Error('it cannot be settled');
+  });
   await expect.poll(dispatched, SOON).toEqual(['b']);
   expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
+  expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
+});
+
+test('what is read after the drain has begun is requeued as it was read', async () => {
+  const { logger, lines } = recordingLogger();
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b', task: 'unknown' }], logger);
+  const requeued: [string, unknown][] = [];
+  vi.spyOn(pipeline.settler, 'requeue').mockImplementation((delivery, how) => requeued.push([keyOf(delivery), how]));
+  const claim = vi.spyOn(pipeline.claimer, 'claim');
+  pipeline.close();
+  await expect.poll(() => requeued, SOON).toHaveLength(2);
+  expect(requeued).toEqual(['a', 'b'].map((key) => [key, { isAdmitted: false }]));
+  expect(claim).not.toHaveBeenCalled();
+  expect([dispatched(), lines]).toEqual([[], []]);
 });

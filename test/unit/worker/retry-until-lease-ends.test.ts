@@ -52,8 +52,15 @@ test('an attempt that cannot be repeated fails with its own error, at once', asy
 });
 
 test('whether it can be repeated is asked after each failure', async () => {
-  let asked = 0;
-  const { retried, result } = retry(5, { canRetry: () => ++asked < 3 });
+  const failures: unknown[] = [];
+  const onRetry = (error: unknown) => failures.push(error);
+  const { result } = retry(5, { canRetry: () => failures.length < 3, onRetry });
   await expect(result).rejects.toThrow('attempt 3');
-  expect(retried).toEqual(['attempt 1', 'attempt 2']);
+});
+
+test('whether it can be repeated is asked again after the pause', async () => {
+  let isClosed = false;
+  const onRetry = () => setImmediate(() => (isClosed = true));
+  const { result } = retry(5, { canRetry: () => !isClosed, onRetry, pauseMs: 50 });
+  await expect(result).rejects.toThrow('attempt 1');
 });

@@ -599,6 +599,19 @@ describe('stopping', () => {
     expect([...fleet.ended].sort()).toEqual([...running].sort());
   });
 
+  test('what is added to a dispatcher that is closed is requeued, and no timer runs', async () => {
+    const fleet = new Fleet(1, 3);
+    fleet.add('a', 'b');
+    fleet.threads[0]!.begin();
+    expect(vi.getTimerCount()).toBe(1); // it looks for stuck lanes
+    fleet.dispatcher.close();
+    expect(vi.getTimerCount()).toBe(0);
+    const names = fleet.add('late', 'later');
+    fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
+    expect(fleet.requeued).toEqual([...names, expect.stringContaining('suspect')]);
+    expect([fleet.dispatcher.size, vi.getTimerCount()]).toEqual([1, 0]);
+  });
+
   test('waitUntilEmpty waits for what runs, and no longer than its timeout', async () => {
     const fleet = new Fleet(1);
     fleet.add('a');

@@ -6,7 +6,7 @@ import type { Manifest } from '../../../../src/tasks/manifest.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
 import { encodeEnvelope } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
-import { Dispatcher } from '../../../../src/worker/dispatch/dispatcher.js';
+import { Dispatcher, type DispatcherEvents } from '../../../../src/worker/dispatch/dispatcher.js';
 import { ThreadSupervisor } from '../../../../src/worker/dispatch/thread-supervisor.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
 import { IdleThread } from '../../../support/fake-thread.js';
@@ -16,7 +16,7 @@ const ignore = () => {};
 const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 const NOTHING: Manifest = { tasks: [], fallback: null };
 
-function dispatcherOf(threads: number): Dispatcher {
+function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): Dispatcher {
   return new Dispatcher(threads, threads, {
     onOutcome: ignore,
     onThreadLost: ignore,
@@ -27,6 +27,7 @@ function dispatcherOf(threads: number): Dispatcher {
     onThreadSpent: ignore,
     onProgressMessage: ignore,
     onLeavingRow: ignore,
+    ...events,
   });
 }
 
@@ -47,6 +48,17 @@ class FakeThread extends IdleThread {
 
   override async terminate(graceMs: number): Promise<void> {
     await super.terminate(graceMs);
+    this.gone();
+  }
+}
+
+/** A thread that cannot be ended before its native call returns. */
+class StuckThread extends FakeThread {
+  override async terminate(): Promise<void> {
+    await this.exited;
+  }
+
+  return(): void {
     this.gone();
   }
 }
@@ -121,6 +133,28 @@ test('a supervisor that stops gives every thread the time to dispose what is sha
   await supervisor.stop(1_234);
   expect(threads.map(({ graces }) => graces)).toEqual([[1_234], [1_234]]);
   expect(dispatcher.lanes.map(({ thread }) => thread)).toEqual([null, null]);
+});
+
+test('a thread that cannot be ended is abandoned with what it runs, and may exit later', async () => {
+  const lost: Delivery[] = [];
+  const dispatcher = dispatcherOf(1, { onThreadLost: (one) => void lost.push(one) });
+  const thread = new StuckThread(dispatcher);
+  const warnings: string[] = [];
+  const supervisor = new ThreadSupervisor({
+    dispatcher,
+    logger: { ...logger, warn: (...args: unknown[]) => void warnings.push(String(args[1])) },
+    start: async () => thread,
+    onBroken: ignore,
+  });
+  await supervisor.start();
+  const running = delivery();
+  dispatcher.add([running]);
+  await supervisor.stop(0);
+  expect(lost).toEqual([running]);
+  expect(warnings).toEqual([expect.stringContaining('is abandoned')]);
+  thread.return();
+  await settled();
+  expect([lost.length, warnings.length, dispatcher.size]).toEqual([1, 1, 0]);
 });
 
 test('when one thread fails to load the tasks at the start, none is left behind', async () => {

@@ -124,7 +124,7 @@ describe('a claim that fails', () => {
     const { claimer, calls, lines } = setUp();
     vi.mocked(claim).mockRejectedValue(new Error('the link broke'));
     claimer.claim(deliveries('a'));
-    claimer.stopRetrying();
+    claimer.close();
     await waitFor(() => lines.some(({ level }) => level === 'error'));
     await claimer.idle();
     expect(claim).toHaveBeenCalledTimes(1);
