@@ -12,7 +12,8 @@
  *
  * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
- *   passes it on within one turn of the event loop. `held` lists all deliveries, so each of them keeps its lease.
+ *   passes it on within one turn of the event loop. `held` lists all deliveries and the entries that the intake still
+ *   keeps, so each of them keeps its lease.
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
@@ -28,6 +29,7 @@ import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
 import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
+import { Lookout } from './intake/lookout.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
@@ -115,14 +117,15 @@ export class Pipeline {
       onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
       onRoom: () => this.intake.wake(),
     });
+    const { attemptBudget, cancelListener, strikeGuard } = this;
     this.intake = new Intake({
       ...context,
       longestReadMs,
+      lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
       dispatcher,
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
     });
-    const { attemptBudget, cancelListener, strikeGuard } = this;
     this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
   }
@@ -138,8 +141,9 @@ export class Pipeline {
     return this.#catalog;
   }
 
-  /** Every delivery in the hands of this worker. */
-  *held(): Iterable<Delivery> {
+  /** Everything in the hands of this worker. */
+  *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
+    yield* this.intake.unaccepted;
     yield* this.claimer.claiming;
     yield* this.rerouter.deliveries;
     yield* this.dispatcher.deliveries();

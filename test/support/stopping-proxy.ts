@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 export interface StoppingProxy {
   readonly url: string;
   /** From now on connections of this role (as CLIENT LIST names them), old and new, hear nothing more. */
-  hold(role: 'blocking' | 'commands'): void;
+  hold(role: 'blocking' | 'commands' | 'subscriber'): void;
   /** What was held up arrives, and all that follows. */
   release(): void;
 }

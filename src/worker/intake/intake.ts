@@ -7,6 +7,7 @@
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
+ * - the entries of one read while it is looked up whether they must not run, which the guards may not have heard
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../../core/clock.js';
@@ -17,7 +18,9 @@ import { isGroupMissing } from '../../redis/reply-errors.js';
 import { readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { Claimer } from './claimer.js';
+import type { Lookout } from './lookout.js';
 
 /** The maximum number of entries in one read: more gains nothing (measured), and a whole reply is held in memory. */
 const READ_ITEMS = 1_024;
@@ -28,8 +31,10 @@ const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 
-export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
+export interface IntakeOptions
+  extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
+  readonly lookout: Pick<Lookout, 'isHearing' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
@@ -45,6 +50,7 @@ export class Intake extends Service {
   #clientId: number | undefined;
   #isStopping = false;
   #lastReadMs = 0;
+  #lookedUp: readonly Entry[] = [];
 
   constructor(options: IntakeOptions) {
     super();
@@ -56,6 +62,11 @@ export class Intake extends Service {
   /** When the server last answered a read or a claim, in milliseconds of this process' monotonic clock. */
   get lastAnswerMs(): number {
     return Math.max(this.#lastReadMs, this.#options.claimer.lastAnswerMs);
+  }
+
+  /** Entries that were read and are not accepted yet. */
+  get unaccepted(): readonly Entry[] {
+    return this.#lookedUp;
   }
 
   /**
@@ -106,6 +117,7 @@ export class Intake extends Service {
         this.#lastReadMs = monotonicMs();
         reading = null;
         if (entries.length === 0) continue;
+        if (!this.#options.lookout.isHearing && !(await this.#lookUp(entries))) continue;
         reading = this.#read(entries.length, signal);
         this.#learnSize(entries);
         this.#options.accept(entries);
@@ -130,6 +142,33 @@ export class Intake extends Service {
     const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
+  }
+
+  /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */
+  async #lookUp(entries: readonly Entry[]): Promise<boolean> {
+    const { lookout, leaseMs, logger } = this.#options;
+    const untilMs = monotonicMs() + leaseMs;
+    this.#lookedUp = entries;
+    try {
+      await retryUntilLeaseEnds(() => lookout.lookUp(entries), {
+        leaseMs,
+        pauseMs: RETRY_AFTER_MS,
+        canRetry: () => !this.#isStopping,
+        onRetry: (error) =>
+          logger.warn({ error: String(error) }, 'cancels and strikes could not be looked up, trying again'),
+      });
+      if (monotonicMs() < untilMs) return true; // a command waits while its link is down
+      logger.warn(
+        { count: entries.length },
+        'looking up cancels and strikes took longer than the lease of what was read',
+      );
+    } catch (error) {
+      const fields = { error: String(error), count: entries.length };
+      logger.error(fields, 'cancels and strikes could not be looked up: what was read is left to its lease');
+    } finally {
+      this.#lookedUp = [];
+    }
+    return false;
   }
 
   #learnSize(entries: readonly Entry[]): void {

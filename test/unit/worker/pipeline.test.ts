@@ -65,10 +65,17 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
+  for (const guard of [pipeline.strikeGuard, pipeline.cancelListener]) {
+    vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(true);
+  }
   for (const lane of pipeline.dispatcher.lanes) pipeline.dispatcher.attach(lane, new BusyThread());
   pipeline.intake.start();
   onTestFinished(() => pipeline.intake.stop());
   return { pipeline, dispatched: () => [...pipeline.dispatcher.deliveries()].map(keyOf) };
+}
+
+function held(pipeline: Pipeline): string[] {
+  return [...pipeline.held()].map(({ token }) => token);
 }
 
 /** A logger on which these levels throw. */
@@ -84,7 +91,7 @@ test('an entry that cannot be handled costs the other entries of its read nothin
   const { logger, lines } = failingLogger('debug');
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }, { id: 'c' }], logger, ['b']);
   await expect.poll(dispatched, SOON).toEqual(['a', 'c']);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['a', 'c']); // nobody renews the lease of the other
+  expect(held(pipeline)).toEqual(['w1-0', 'w3-0']); // nobody renews the lease of the other
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w2-0', error: 'Error: the disk is full' } }]);
 });
 
@@ -93,12 +100,39 @@ test('an entry that cannot be rerouted costs the other entries nothing', async (
   const { pipeline, dispatched } = open([{ id: 'a', task: 'unknown' }, { id: 'b' }], logger);
   await expect.poll(dispatched, SOON).toEqual(['b']);
   await expect.poll(() => lines, SOON).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
+  expect(held(pipeline)).toEqual(['w2-0']);
 });
 
 test('a delivery that must not start costs the others nothing, even if no line can be logged', async () => {
   const { logger } = failingLogger('debug', 'warn', 'error');
   const { pipeline, dispatched } = open([{ id: 'a', charges: 5 }, { id: 'b' }], logger);
   await expect.poll(dispatched, SOON).toEqual(['b']);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
+  expect(held(pipeline)).toEqual(['w2-0']);
+});
+
+test('while the guards may have missed news, what was read is held, looked up, and only then started', async () => {
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger);
+  const looking = deferred();
+  const lookUps = [pipeline.strikeGuard, pipeline.cancelListener].map((guard) => {
+    vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(false);
+    return vi
+      .spyOn(guard as { lookUp(ids?: readonly string[]): Promise<void> }, 'lookUp')
+      .mockReturnValue(looking.promise);
+  });
+  await expect.poll(() => held(pipeline), SOON).toEqual(['w1-0', 'w2-0']); // their leases are renewed
+  expect(lookUps[1]).toHaveBeenCalledWith(['a', 'b']);
+  expect(dispatched()).toEqual([]);
+  looking.resolve();
+  await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
+});
+
+test('what could not be looked up before its lease ended is not started', async () => {
+  const { logger, lines } = recordingLogger();
+  const { pipeline, dispatched } = open([{ id: 'a' }], logger);
+  vi.spyOn(pipeline.strikeGuard, 'isFollowing', 'get').mockReturnValue(false);
+  vi.spyOn(pipeline.strikeGuard, 'lookUp').mockRejectedValue(new Error('NOPERM'));
+  vi.spyOn(pipeline.cancelListener, 'lookUp').mockResolvedValue();
+  const failures = () => lines.filter(({ level }) => level === 'error');
+  await expect.poll(failures, SOON).toMatchObject([{ fields: { count: 1 } }]);
+  expect([held(pipeline), dispatched()]).toEqual([[], []]);
 });
