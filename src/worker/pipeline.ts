@@ -246,6 +246,10 @@ export class Pipeline {
         this.attemptBudget.refund(delivery);
         this.settler.requeue(delivery, { delayMs: SUSPECT_DELAY_MS });
       },
+      onLostThreadRelieved: () => {
+        this.cancelListener.takeBack();
+        this.strikeGuard.takeBack();
+      },
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),
       onThreadSpent: (thread) => this.#options.retireThread(thread),

@@ -133,12 +133,15 @@ export class CancelListener extends Service {
       forgetExpired(this.#ids, nowMs);
       forgetExpired(this.#tokens, nowMs);
       forgetExpired(this.#superseded, nowMs);
-      this.#stopCancelled();
+      this.takeBack();
     });
   }
 
-  /** Stops cancelled executions in the dispatcher. Those that are being claimed are checked when they get there. */
-  #stopCancelled(): void {
+  /**
+   * Takes back what must not start from the dispatcher, and stops what was cancelled. Deliveries that are being claimed are
+   * checked when they get there.
+   */
+  takeBack(): void {
     const { dispatcher, settle } = this.#options;
     for (const delivery of dispatcher.cancel((one) => this.isCancelled(one))) settle(delivery);
     if (this.#superseded.size === 0) return;
@@ -155,7 +158,7 @@ export class CancelListener extends Service {
     for (const token of await askedToStop(redis, keys, recorded)) {
       this.#tokens.set(token, monotonicMs() + TOKEN_REMEMBERED_MS);
     }
-    this.#stopCancelled();
+    this.takeBack();
   }
 }
 

@@ -86,11 +86,12 @@ export class StrikeGuard extends Service {
     this.#isWithdrawalScheduled = true;
     setImmediate(() => {
       this.#isWithdrawalScheduled = false;
-      this.#withdraw();
+      this.takeBack();
     });
   }
 
-  #withdraw(): void {
+  /** Takes back what is struck and has not started from the dispatcher. */
+  takeBack(): void {
     const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();
     for (const delivery of dispatcher.deliveries()) {

@@ -32,7 +32,7 @@ interface Given {
 }
 
 /** A pipeline that reads these lean entries. The keys in `struck` are struck. */
-function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly string[] = []) {
+function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly string[] = [], leaseMs = 60_000) {
   const raw = entries.map(({ id, task = 'resize', charges = 0 }, i) => [
     Buffer.from(`${i + 1}-0`),
     [ENTRY.message, messageOf({ task, id, ttlMs: 0 }), ENTRY.charges, String(charges)].map((one) => Buffer.from(one)),
@@ -50,7 +50,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     keys: KEYS,
     consumer: 'w:1',
     workerName: 'w',
-    leaseMs: 100,
+    leaseMs,
     clock: new ServerClock(),
     logger,
     counters: null,
@@ -128,11 +128,24 @@ test('while the guards may have missed news, what was read is held, looked up, a
 
 test('what could not be looked up before its lease ended is not started', async () => {
   const { logger, lines } = recordingLogger();
-  const { pipeline, dispatched } = open([{ id: 'a' }], logger);
+  const { pipeline, dispatched } = open([{ id: 'a' }], logger, [], 100);
   vi.spyOn(pipeline.strikeGuard, 'isFollowing', 'get').mockReturnValue(false);
   vi.spyOn(pipeline.strikeGuard, 'lookUp').mockRejectedValue(new Error('NOPERM'));
   vi.spyOn(pipeline.cancelListener, 'lookUp').mockResolvedValue();
   const failures = () => lines.filter(({ level }) => level === 'error');
   await expect.poll(failures, SOON).toMatchObject([{ fields: { count: 1 } }]);
   expect([held(pipeline), dispatched()]).toEqual([[], []]);
+});
+
+test('what was struck while its thread was dying does not start on the next one', async () => {
+  const struck: string[] = [];
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger, struck);
+  await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
+  const [lane] = pipeline.dispatcher.lanes;
+  lane!.threadDying(lane!.thread!);
+  struck.push('b');
+  pipeline.strikeGuard.takeBack();
+  expect(dispatched()).toEqual(['a', 'b']); // nobody knows yet what has started
+  pipeline.dispatcher.detach(lane!);
+  expect(dispatched()).toEqual(['a']);
 });

@@ -23,6 +23,7 @@ function dispatcherOf(threads: number): Dispatcher {
     onThreadEndedFor: ignore,
     onSuspectMustWait: ignore,
     onRequeue: ignore,
+    onLostThreadRelieved: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
     onProgressMessage: ignore,
