@@ -100,7 +100,7 @@ export class StrikeFollower {
     const change = parseChange(message);
     if (this.#pending) this.#pending.push(change);
     else if (change.versionBefore === this.#version) this.#apply(change);
-    else this.#reload();
+    else if (Number(change.version) > Number(this.#version)) this.#reload(); // else it was looked up already
   };
 
   readonly #onClose = (): void => {

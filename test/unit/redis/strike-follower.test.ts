@@ -185,3 +185,17 @@ test('a list that was loaded over a link that has broken since is not followed',
   (await load(1)).resolve({ version: '5' });
   await waitFor(() => follower.isFollowing);
 });
+
+test('a change that was looked up before it arrives changes nothing', async () => {
+  const { follower, load, publish, list, loads } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5' });
+  await opened;
+  const lookingUp = follower.lookUp();
+  (await load(1)).resolve({ version: '7', [A]: '1', [B]: '1' });
+  await lookingUp;
+  publish(`5 6 +${A}`);
+  publish(`6 7 +${B}`);
+  publish(`7 8 +${C}`);
+  expect([list(), loads(), follower.isFollowing]).toEqual([['a', 'b', 'c'], 2, true]);
+});
