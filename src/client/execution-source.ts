@@ -66,7 +66,7 @@ export class RedisExecutionSource implements ExecutionSource {
     const changed = await connection.run((redis) =>
       changeProgress(redis, settings.keys, { key, generation, change: kind, value }),
     );
-    if (!changed) throw new ExecutionNotFoundError(key);
+    if (!changed || changed.generation < generation) throw new ExecutionNotFoundError(key);
     if (!changed.progress) throw new ExecutionSupersededError(key);
     return changed.progress;
   }

@@ -203,10 +203,14 @@ export class ExecutionHandle<R> implements Execution<R> {
     return event.generation > this.#init.generation || (event.kind === 'state' && isTerminal(event.state));
   }
 
+  /** Reads the record of this very placement; `null` when there is none. */
   async #read(): Promise<ExecutionRecord | null> {
     const record = await this.#source.read(this.key);
     const { generation } = this.#init;
-    if (record && generation > 0 && record.generation > generation) throw new ExecutionSupersededError(this.key);
+    if (record && generation > 0 && record.generation !== generation) {
+      if (record.generation > generation) throw new ExecutionSupersededError(this.key);
+      return null; // of an older one: a failover has lost this placement
+    }
     if (record) this.#adopt(record);
     return record;
   }

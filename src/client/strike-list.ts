@@ -97,7 +97,8 @@ export class StrikeList {
   }
 
   /**
-   * Strikes, as `Docket.strike` does: for the whole docket when this list follows one, else in this list, at once.
+   * Strikes, as `Docket.strike` does: for the whole docket when this list follows one, else in this list, at once. Once this
+   * resolves, `isStricken` knows of it; other lists learn it by push.
    * @throws InvalidOptionError when a part of the strike cannot be used
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @throws DocketClosedError after `close()`
@@ -112,12 +113,15 @@ export class StrikeList {
     const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     if (!this.#docket) return this.#strikes.add(strike);
     const { keys } = this.#docket;
-    const { commands } = await this.#connect(this.#docket);
-    await commands.run((redis) => addStrike(redis, keys, strike));
+    const { commands, follower } = await this.#connect(this.#docket);
+    await commands.run(async (redis) => {
+      await addStrike(redis, keys, strike);
+      await follower.lookUp(); // the push may come later than the reply
+    });
   }
 
   /**
-   * Takes back the strike that was made with the same arguments; others stay.
+   * Takes back the strike that was made with the same arguments; others stay. Once this resolves, `isStricken` knows of it.
    * @returns whether there was such a strike
    * @throws what `strike` throws
    */
@@ -135,8 +139,12 @@ export class StrikeList {
       return wasStruck;
     }
     const { keys } = this.#docket;
-    const { commands } = await this.#connect(this.#docket);
-    return await commands.run((redis) => removeStrike(redis, keys, strike));
+    const { commands, follower } = await this.#connect(this.#docket);
+    return await commands.run(async (redis) => {
+      const wasStruck = await removeStrike(redis, keys, strike);
+      await follower.lookUp();
+      return wasStruck;
+    });
   }
 
   /** Stops following the docket, and closes the connections. Idempotent. */

@@ -288,14 +288,16 @@ export class ExecutionSupersededError extends DocketError {
   }
 }
 
-/** There is no record of the execution: it was never added, or its `executionTtl` has passed. */
+/** There is no record of the execution: it was never added, a failover lost it, or its `executionTtl` has passed. */
 export class ExecutionNotFoundError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_NOT_FOUND';
   override get name() {
     return 'ExecutionNotFoundError';
   }
   constructor(readonly key: string) {
-    super(`there is no execution '${key}': it was never added, or it ended and its executionTtl has passed`);
+    super(
+      `there is no execution '${key}': it was never added, a failover lost it, or it ended and its executionTtl has passed`,
+    );
   }
 }
 

@@ -25,6 +25,13 @@ export async function cancelledIds(redis: Redis, keys: Keys): Promise<string[]> 
   return await redis.zrangebyscore(keys.cancelled, await serverTimeMs(redis), '+inf');
 }
 
+/** Returns those of the given ids that were cancelled. */
+export async function cancelledAmong(redis: Redis, keys: Keys, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const forgottenAt = await redis.zmscore(keys.cancelled, ...ids);
+  return ids.filter((_, i) => forgottenAt[i] !== null);
+}
+
 /** Forgets cancelled ids whose executions have ended. */
 export async function forgetCancelled(redis: Redis, keys: Keys, ids: readonly string[]): Promise<void> {
   await redis.zrem(keys.cancelled, ...ids);

@@ -42,6 +42,9 @@ export interface ConnectionOptions {
 /**
  * Opens a connection and waits until it can be used.
  *
+ * Beside the events of ioredis it emits `silent` when the server has owed an answer for a third of `silenceMs`, and
+ * `heard` with every answer to a PING.
+ *
  * A `producer` rejects when the first attempt fails. The other roles keep trying, with back-off from 50 ms on, and
  * reject only when trying again cannot help: wrong credentials, a missing database, a certificate that is not trusted.
  * Close it with {@link closeConnection}.
@@ -216,11 +219,15 @@ function watchLink(redis: Redis, patienceMs: number): void {
         if (!isReplyError(error)) throw error;
       });
       isAsking = false;
+      redis.emit('heard');
     };
     const turn = () => {
-      if (!isOwed())
+      if (!isOwed()) {
         ask().catch(() => {}); // the link broke: 'close' ends this watch
-      else if (performance.now() - askedAt >= patienceMs) setImmediate(() => isOwed() && redis.disconnect(true));
+        return;
+      }
+      redis.emit('silent');
+      if (performance.now() - askedAt >= patienceMs) setImmediate(() => isOwed() && redis.disconnect(true));
     };
     const timer = setInterval(turn, patienceMs / 3).unref();
     redis.once('close', () => clearInterval(timer));

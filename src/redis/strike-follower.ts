@@ -4,7 +4,8 @@
  * Owns the order by which no change is lost: subscribe, then load the hash. The load has every change before it, and
  * every change after it is published. A change that is published during the load is kept until the load is back, and
  * skipped if the load has it. Each change names the version before it, so a change that was missed is noticed with
- * the next one. Each (re)connect loads the list again.
+ * the next one. Each (re)connect loads the list again. Until that load is done, and while the link is silent, changes are
+ * missed; `lookUp` then asks for them.
  *
  * A stream of changes would add nothing: it would be a second copy of the list's end that has to be trimmed, and
  * reading it would take a connection that blocks.
@@ -14,7 +15,13 @@ import type { Redis } from 'ioredis';
 import { deferred } from '../core/deferred.js';
 import type { Strikes } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
-import { loadStrikes, parseChange, type StrikeChange, type StrikeSnapshot } from './strike-store.js';
+import {
+  loadChangedStrikes,
+  loadStrikes,
+  parseChange,
+  type StrikeChange,
+  type StrikeSnapshot,
+} from './strike-store.js';
 
 const RETRY_AFTER_MS = 250;
 /** How often the list is loaded where this user may not subscribe. */
@@ -43,9 +50,17 @@ export class StrikeFollower {
   #isOutdated = false;
   /** Changes that were published during the present load; `null` when there is none. */
   #pending: StrikeChange[] | null = null;
+  /** The number of links that have broken. */
+  #broken = 0;
+  #isFollowing = false;
 
   constructor(options: StrikeFollowerOptions) {
     this.#options = options;
+  }
+
+  /** Whether every change arrives by push, as long as the link is not silent. */
+  get isFollowing(): boolean {
+    return this.#isFollowing;
   }
 
   /**
@@ -54,9 +69,22 @@ export class StrikeFollower {
    */
   open(): Promise<void> {
     const { subscriber } = this.#options;
-    subscriber.on('message', this.#onMessage).on('ready', this.#reload);
+    subscriber.on('message', this.#onMessage).on('close', this.#onClose).on('ready', this.#reload);
     this.#reload();
     return this.#opened.promise;
+  }
+
+  /**
+   * Brings the list up to the moment of the call, whether changes arrive or not.
+   * @throws the error of the command, if it fails
+   */
+  async lookUp(): Promise<void> {
+    const { redis, keys } = this.#options;
+    const before = this.#version;
+    const snapshot = await loadChangedStrikes(redis, keys, before === NONE ? '' : before);
+    // A change that arrived meanwhile may be newer than the list.
+    const isCurrent = snapshot && (this.#version === before || Number(snapshot.version) > Number(this.#version));
+    if (isCurrent) this.#replaceAll(snapshot);
   }
 
   /** Stops following; the list stays as it is. Idempotent. The connections are left to their owner. */
@@ -64,7 +92,7 @@ export class StrikeFollower {
     const { subscriber } = this.#options;
     this.#closing.abort();
     this.#opened.resolve();
-    subscriber.off('message', this.#onMessage).off('ready', this.#reload);
+    subscriber.off('message', this.#onMessage).off('close', this.#onClose).off('ready', this.#reload);
   }
 
   readonly #onMessage = (channel: string, message: string): void => {
@@ -72,11 +100,17 @@ export class StrikeFollower {
     const change = parseChange(message);
     if (this.#pending) this.#pending.push(change);
     else if (change.versionBefore === this.#version) this.#apply(change);
-    else this.#reload();
+    else if (Number(change.version) > Number(this.#version)) this.#reload(); // else it was looked up already
+  };
+
+  readonly #onClose = (): void => {
+    this.#broken += 1;
+    this.#isFollowing = false;
   };
 
   readonly #reload = (): void => {
     this.#isOutdated = true;
+    this.#isFollowing = false;
     if (!this.#isLoading) void this.#load();
   };
 
@@ -87,12 +121,14 @@ export class StrikeFollower {
     while (this.#isOutdated && !signal.aborted) {
       this.#isOutdated = false;
       this.#pending = [];
+      const broken = this.#broken;
       try {
         const refusal = await subscriber.subscribe(keys.strikeChanges).then(
           () => null,
           (error: Error) => error,
         );
         this.#adopt(await loadStrikes(redis, keys));
+        this.#isFollowing = !refusal && !this.#isOutdated && broken === this.#broken;
         if (refusal || !this.#isOutdated) this.#opened.resolve();
         if (refusal) await this.#tryAgain(refusal, POLL_MS);
       } catch (error) {
@@ -110,11 +146,15 @@ export class StrikeFollower {
     await delay(afterMs, undefined, { signal }).catch(() => undefined);
   }
 
-  #adopt(snapshot: StrikeSnapshot): void {
+  #replaceAll(snapshot: StrikeSnapshot): void {
     const { strikes, onStruck } = this.#options;
     strikes.replaceAll(snapshot.strikes);
     this.#version = snapshot.version || NONE;
     if (strikes.size > 0) onStruck?.();
+  }
+
+  #adopt(snapshot: StrikeSnapshot): void {
+    this.#replaceAll(snapshot);
     const pending = this.#pending ?? [];
     this.#pending = null;
     for (const change of pending) {

@@ -32,6 +32,12 @@ export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnaps
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
+/** Reads the whole list if it is not of this version; else returns `null`. */
+export async function loadChangedStrikes(redis: Redis, keys: Keys, version: string): Promise<StrikeSnapshot | null> {
+  const latest = (await redis.hget(keys.strikes, STRIKES.version)) ?? '';
+  return latest === version ? null : await loadStrikes(redis, keys);
+}
+
 /** Adds a strike, and publishes the change to all followers. Does nothing when there was the same one. */
 export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
   await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.strike, field]);

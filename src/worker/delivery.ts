@@ -72,7 +72,7 @@ export function isSuspect(delivery: Delivery): boolean {
 }
 
 /** Returns the identity of the execution: the key of its record, else its id, else its token. */
-export function keyOf({ record, envelope, token }: Delivery): string {
+export function keyOf({ record, envelope, token }: Pick<Delivery, 'record' | 'envelope' | 'token'>): string {
   return record ?? envelope.id ?? token;
 }
 

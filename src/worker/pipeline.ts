@@ -12,7 +12,8 @@
  *
  * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
- *   passes it on within one turn of the event loop. `held` lists all deliveries, so each of them keeps its lease.
+ *   passes it on within one turn of the event loop. `held` lists all deliveries and the entries that the intake still
+ *   keeps, so each of them keeps its lease.
  *
  * Everything that was read passes `#accept`, which is the only place where claims begin. Once the pipeline is closed,
  * `#accept` requeues what it gets. So nothing is claimed after the drain has begun, however late a read ends.
@@ -31,6 +32,7 @@ import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
 import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
+import { Lookout } from './intake/lookout.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
@@ -117,14 +119,15 @@ export class Pipeline {
       onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
       onRoom: () => this.intake.wake(),
     });
+    const { attemptBudget, cancelListener, strikeGuard } = this;
     this.intake = new Intake({
       ...context,
       longestReadMs,
+      lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
       dispatcher,
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
     });
-    const { attemptBudget, cancelListener, strikeGuard } = this;
     this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
   }
@@ -146,8 +149,9 @@ export class Pipeline {
     return this.#catalog;
   }
 
-  /** Every delivery in the hands of this worker. */
-  *held(): Iterable<Delivery> {
+  /** Everything in the hands of this worker. */
+  *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
+    yield* this.intake.unaccepted;
     yield* this.claimer.claiming;
     yield* this.rerouter.deliveries;
     yield* this.dispatcher.deliveries();
@@ -250,6 +254,10 @@ export class Pipeline {
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
         this.settler.requeue(delivery, { delayMs: SUSPECT_DELAY_MS });
+      },
+      onLostThreadRelieved: () => {
+        this.cancelListener.takeBack();
+        this.strikeGuard.takeBack();
       },
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),

@@ -7,6 +7,7 @@ import type { ConnectionOptions, ConnectionRole } from '../../src/redis/connecti
 import { block } from '../fixtures/worker/block.js';
 import { closeConnection, openConnection } from '../support/built.js';
 import { startRedis } from '../support/servers.js';
+import { stoppingProxy } from '../support/stopping-proxy.js';
 import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -141,6 +142,19 @@ describeOnRedis('a connection to a real server:', () => {
     const message = once(listener, 'message');
     await waitFor(async () => (await writer.publish('channel', 'hello')) === 1);
     expect(await message).toEqual(['channel', 'hello']);
+  });
+
+  test('says when its link falls silent, and when it is heard again', async () => {
+    const proxy = await stoppingProxy(new URL((await serverOfItsOwn()).url).pathname);
+    const redis = await open(proxy.url, 'subscriber', { silenceMs: 3_000 });
+    let closes = 0;
+    redis.on('close', () => closes++);
+    await once(redis, 'heard');
+    proxy.hold('subscriber');
+    await once(redis, 'silent');
+    proxy.release();
+    await once(redis, 'heard');
+    expect(closes).toBe(0);
   });
 
   test('a busy process keeps its link', async () => {

@@ -53,6 +53,19 @@ describeOnEmbedded('a docket', (url) => {
         expect([await redis.xlen(stage.key('work')), await redis.zcard(stage.key('schedule'))]).toEqual([0, 0]);
       });
 
+      test('replaces what is there or not, and says of each whether it is scheduled or queued, as its record does', async () => {
+        const docket = stage.docket(options);
+        const whens = [{ when: '1h' }, {}, { when: '2h' }, { when: 1 }, { when: new Date() }, { when: '1h' }] as const;
+        for (let i = 0; i < 25; i++) {
+          for (const [j, when] of whens.entries()) {
+            const { key, state } = await docket.replace(note, { n: j }, { key: `k${i % 5}`, ...when });
+            expect(state, `${i} ${j}`).toBe('when' in when && j !== 4 ? 'scheduled' : 'queued');
+            expect((await docket.getExecution(key))!.state, `${i} ${j}`).toBe(state);
+          }
+        }
+        expect(await docket.clear()).toBe(5);
+      });
+
       test('replaces, cancels and clears', async () => {
         const docket = stage.docket(options);
         await docket.add(note, { n: 1 }, { key: 'replaced' });

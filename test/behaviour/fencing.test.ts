@@ -16,6 +16,8 @@ import { waitFor } from '../support/wait.js';
 const { acknowledge, claim, ensureGroups, redeliver, renew, settle, sweep } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
+const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
+const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 const { Reclaimer } =
@@ -31,6 +33,8 @@ interface Consumers {
   /** Gives away what is pending, however short its owner was silent; answers with what came of it. */
   passOn(entries: readonly Entry[], to: string): Promise<Entry[]>;
   record(key: string): Promise<Record<string, string>>;
+  /** Gives the key to an execution that is due in an hour. */
+  replace(key: string): Promise<void>;
 }
 
 describeEachServer('a delivery', (url) => {
@@ -64,6 +68,9 @@ describeEachServer('a delivery', (url) => {
         });
         return await read(to);
       },
+      async replace(key) {
+        await fleet.docket.replace('noop', {}, { key, when: '1h' });
+      },
       record: async (key) => (await redis.hgetall(keys.record(key))) as Record<string, string>,
     };
   }
@@ -87,6 +94,31 @@ describeEachServer('a delivery', (url) => {
     },
     ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, reroutes: 0, ttlMs: 60_000 },
   });
+
+  test.each(['completed', 'failed', 'again', 'followed'] as const)(
+    'writes nothing into the execution that has its key, even if it was replaced longer ago than that is kept (%s)',
+    async (kind) => {
+      const { redis, keys, read, record, replace } = await open();
+      const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 60_000, null, {});
+      await redis.xadd(keys.work, '1-1', 'k', 'k', 'm', message); // in 1970
+      await redis.hset(keys.record('k'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
+      const [entry] = await read('a');
+      expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toEqual([]);
+      await replace('k');
+      await redis.del(keys.superseded); // as it does when nothing was replaced for a week
+      const successor = await record('k');
+      const followed: Settlement = {
+        ...{ kind: 'followed', token: entry!.token, record: 'k', ttlMs: 60_000, state: 'completed' },
+        ...{ due: { delayMs: 9 }, message, id: '' },
+      };
+      const settlements = { completed, failed, again, followed: () => followed };
+      const { fenced } = await settle(redis, keys, [settlements[kind](entry!)]);
+      expect(fenced.map(({ token }) => token)).toEqual(['w1-1']);
+      expect(await record('k')).toEqual(successor);
+      expect(await redis.xlen(keys.work)).toBe(0);
+      expect(await redis.zrange(keys.schedule, '0', '-1')).toEqual(['kk']);
+    },
+  );
 
   test('is claimed by the one who read it', async () => {
     const { redis, keys, add, read, record } = await open();

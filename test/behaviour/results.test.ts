@@ -33,6 +33,30 @@ function holding() {
 describeEachServer('results:', (url) => {
   const stage = setStage(url);
 
+  test('a handle whose add was lost in a failover does not take the older execution under its key for its own', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const older = await docket.add(note, {}, { key: 'k' });
+    await stage.finish({ note });
+    await older.result();
+    const before = await stage.record('k');
+    const lost = await docket.add(note, {}, { key: 'k' });
+    const waiting = lost.result();
+    waiting.catch(() => {}); // awaited below
+    const reading = lost.subscribe()[Symbol.asyncIterator]();
+    // The new master knows nothing of the second add.
+    await redis.multi().del(stage.key('run:k'), stage.key('work')).hset(stage.key('run:k'), before).exec();
+    await redis.pexpire(stage.key('run:k'), 60_000);
+    await expect(lost.sync()).rejects.toThrow(ExecutionNotFoundError);
+    await expect(lost.result()).rejects.toThrow(ExecutionNotFoundError);
+    await expect(waiting).rejects.toThrow(ExecutionNotFoundError); // the listener reads again
+    await expect(reading.next()).rejects.toThrow(ExecutionNotFoundError);
+    await expect(lost.progress.increment()).rejects.toThrow(ExecutionNotFoundError);
+    expect(lost.state).toBe('queued');
+    await older.sync();
+    expect(older.state).toBe('completed');
+  });
+
   describe.each([0, 2])('with threads: %i', (threads) => {
     async function outcomeOf(kind: string, errors: (typeof PaymentDeclined)[] = []): Promise<unknown> {
       const execution = await stage.docket({ errors }).add(throwing, { kind });

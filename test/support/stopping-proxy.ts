@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 export interface StoppingProxy {
   readonly url: string;
   /** From now on connections of this role (as CLIENT LIST names them), old and new, hear nothing more. */
-  hold(role: 'blocking' | 'commands' | 'producer'): void;
+  hold(role: 'blocking' | 'commands' | 'producer' | 'subscriber'): void;
   /** What was held up arrives, and all that follows. */
   release(): void;
   /** Breaks all connections. What was held up is lost. */

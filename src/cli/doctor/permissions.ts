@@ -58,6 +58,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['PEXPIRE', zset, LIFE_MS],
       ['ZCARD', zset],
       ['ZSCORE', zset, 'a'],
+      ['ZMSCORE', zset, 'a'],
       ['ZRANGE', zset, '0', '-1'],
       ['ZRANGEBYSCORE', zset, '0', '1'],
       ['ZREVRANGE', zset, '0', '-1'],

@@ -90,6 +90,17 @@ if redis.call('EXISTS', superseded) == 1 then
   end
 end
 
+-- That set expires. By then an entry that it had is so old that it is compared with its record, which names the entry
+-- of the execution that has the key now.
+local forgotten_before = now - SUPERSEDED_TTL_MS
+local function has_lost_key(token, key)
+  local added = tonumber(string.sub(token, 2, 14)) -- the milliseconds of its id
+  if added and added > forgotten_before then
+    return false
+  end
+  return redis.call('HGET', records .. key, RECORD.entry) ~= token
+end
+
 local function is_cancelled(key)
   return redis.call('HGET', records .. key, RECORD.cancelled) == '1'
 end
@@ -233,7 +244,17 @@ while at <= #ARGV do
   at = at + 3
   for _ = 1, size do
     if owned[item] then
-      attempt(write[kind], ttl, at)
+      local key = ARGV[at]
+      if kind == 'moved' then
+        key = moving[item][ENTRY.key]
+      elseif kind == 'unrecorded' or key == '' then
+        key = nil
+      end
+      if key and has_lost_key(tokens[item], key) then
+        fenced[#fenced + 1] = item - 1
+      else
+        attempt(write[kind], ttl, at)
+      end
     end
     item = item + 1
     at = at + width[kind]

@@ -49,6 +49,11 @@ export interface DispatcherEvents {
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
   /** A suspect must wait its turn, because this worker has another one. */
   onSuspectMustWait(delivery: Delivery): void;
+  /**
+   * Deliveries that a lost thread had not started wait again, and are dispatched next. Until now they could not be taken
+   * back, so those that must not start any more are still among them.
+   */
+  onLostThreadRelieved(): void;
   /** No thread was free in time for these deliveries, which are claimed, or the dispatcher is closed. */
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
@@ -147,6 +152,7 @@ export class Dispatcher {
       else if (started.has(shipment)) this.#events.onThreadLost(delivery, wasAlone, death);
       else this.#putBack(delivery);
     }
+    if (left.length > started.size) this.#events.onLostThreadRelieved();
     this.#dispatch();
     return started.size > 0;
   }

@@ -3,13 +3,19 @@
  * back.
  *
  * Owns this worker's knowledge of cancels. Those that were published while the link was down are looked up after each
- * (re)connect. An id without a record may be met later, on the stream. It is remembered here until then,
+ * (re)connect; until then, and while the link is silent, `lookUp` asks for the ids that it is given. An id without a record may be met later, on the stream. It is remembered here until then,
  * as it is in Redis.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { deferred } from '../../core/deferred.js';
 import { aborted, pause, Service } from '../../core/service.js';
-import { askedToStop, cancelledIds, forgetCancelled, parseCancelMessage } from '../../redis/cancel-store.js';
+import {
+  askedToStop,
+  cancelledAmong,
+  cancelledIds,
+  forgetCancelled,
+  parseCancelMessage,
+} from '../../redis/cancel-store.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { CANCEL_REMEMBERED_MS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
@@ -18,7 +24,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.js';
 
 export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   /** Returns all deliveries of this worker. */
-  held(): Iterable<Delivery>;
+  held(): Iterable<Pick<Delivery, 'record' | 'token'>>;
   readonly dispatcher: Pick<Dispatcher, 'cancel' | 'takeBackUnstarted'>;
   /** Settles a delivery that had not started as cancelled. */
   settle(delivery: Delivery): void;
@@ -38,6 +44,9 @@ export class CancelListener extends Service {
   /** Tokens of executions whose keys have passed to others: they may go on, but must not start. */
   readonly #superseded = new Map<Token, number>();
   #isStopScheduled = false;
+  /** The number of links that have broken. */
+  #broken = 0;
+  #isFollowing = false;
   readonly #ready = deferred();
   /** Resolves when every earlier cancel is known: nothing may start before that. */
   readonly ready = this.#ready.promise;
@@ -45,6 +54,19 @@ export class CancelListener extends Service {
   constructor(options: CancelListenerOptions) {
     super();
     this.#options = options;
+  }
+
+  /** Whether it hears of every cancel, as long as the link is not silent. */
+  get isFollowing(): boolean {
+    return this.#isFollowing;
+  }
+
+  /** Asks Redis which of these ids were cancelled, since it may not have heard of it. Rejects when the command fails. */
+  async lookUp(ids: readonly string[]): Promise<void> {
+    const { redis, keys } = this.#options;
+    const cancelled = await cancelledAmong(redis, keys, ids);
+    const untilMs = monotonicMs() + ID_REMEMBERED_MS;
+    for (const id of cancelled) this.#ids.set(id, untilMs);
   }
 
   /** Whether an unstarted execution must not start, as far as this worker knows. */
@@ -73,9 +95,11 @@ export class CancelListener extends Service {
       if (channel === keys.cancel) this.#receive(message);
     };
     const listen = async () => {
+      const broken = this.#broken;
       try {
         await subscriber.subscribe(keys.cancel);
-        await this.#lookUp();
+        await this.#lookUpAll();
+        this.#isFollowing = broken === this.#broken;
         this.#ready.resolve();
       } catch (error) {
         if (signal.aborted) return;
@@ -85,10 +109,14 @@ export class CancelListener extends Service {
       }
     };
     const relisten = () => void listen();
-    subscriber.on('message', onMessage).on('ready', relisten);
+    const onClose = () => {
+      this.#broken += 1;
+      this.#isFollowing = false;
+    };
+    subscriber.on('message', onMessage).on('close', onClose).on('ready', relisten);
     relisten();
     await aborted(signal);
-    subscriber.off('message', onMessage).off('ready', relisten);
+    subscriber.off('message', onMessage).off('close', onClose).off('ready', relisten);
   }
 
   /** Handles one message of the channel `Keys.cancel`. Many may come at once, so the search runs once per turn. */
@@ -105,12 +133,15 @@ export class CancelListener extends Service {
       forgetExpired(this.#ids, nowMs);
       forgetExpired(this.#tokens, nowMs);
       forgetExpired(this.#superseded, nowMs);
-      this.#stopCancelled();
+      this.takeBack();
     });
   }
 
-  /** Stops cancelled executions in the dispatcher. Those that are being claimed are checked when they get there. */
-  #stopCancelled(): void {
+  /**
+   * Takes back what must not start from the dispatcher, and stops what was cancelled. Deliveries that are being claimed are
+   * checked when they get there.
+   */
+  takeBack(): void {
     const { dispatcher, settle } = this.#options;
     for (const delivery of dispatcher.cancel((one) => this.isCancelled(one))) settle(delivery);
     if (this.#superseded.size === 0) return;
@@ -118,7 +149,7 @@ export class CancelListener extends Service {
   }
 
   /** Asks Redis for the cancels that were published while this worker did not listen. */
-  async #lookUp(): Promise<void> {
+  async #lookUpAll(): Promise<void> {
     const { redis, keys, held } = this.#options;
     const untilMs = monotonicMs() + ID_REMEMBERED_MS;
     for (const id of await cancelledIds(redis, keys)) this.#ids.set(id, untilMs);
@@ -127,7 +158,7 @@ export class CancelListener extends Service {
     for (const token of await askedToStop(redis, keys, recorded)) {
       this.#tokens.set(token, monotonicMs() + TOKEN_REMEMBERED_MS);
     }
-    this.#stopCancelled();
+    this.takeBack();
   }
 }
 

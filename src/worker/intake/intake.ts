@@ -8,6 +8,7 @@
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
  * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
+ * - the entries of one read while it is looked up whether they must not run, which the guards may not have heard
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service, within } from '../../core/service.js';
@@ -18,7 +19,9 @@ import { isGroupMissing } from '../../redis/reply-errors.js';
 import { readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { Claimer } from './claimer.js';
+import type { Lookout } from './lookout.js';
 
 /** The maximum number of entries in one read: more gains nothing (measured), and a whole reply is held in memory. */
 const READ_ITEMS = 1_024;
@@ -31,8 +34,10 @@ const UNBLOCK_EVERY_MS = 20;
 /** How long the server has to end a blocking read before the link is closed instead. */
 const UNBLOCK_PATIENCE_MS = 1_000;
 
-export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
+export interface IntakeOptions
+  extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
+  readonly lookout: Pick<Lookout, 'isHearing' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
@@ -48,6 +53,7 @@ export class Intake extends Service {
   #clientId: number | undefined;
   #isStopping = false;
   #lastReadMs = 0;
+  #lookedUp: readonly Entry[] = [];
 
   constructor(options: IntakeOptions) {
     super();
@@ -59,6 +65,11 @@ export class Intake extends Service {
   /** When the server last answered a read or a claim, in milliseconds of this process' monotonic clock. */
   get lastAnswerMs(): number {
     return Math.max(this.#lastReadMs, this.#options.claimer.lastAnswerMs);
+  }
+
+  /** Entries that were read and are not accepted yet. */
+  get unaccepted(): readonly Entry[] {
+    return this.#lookedUp;
   }
 
   /**
@@ -100,6 +111,7 @@ export class Intake extends Service {
         this.#lastReadMs = monotonicMs();
         reading = null;
         if (entries.length === 0) continue;
+        if (!(await this.#mayAccept(entries))) continue;
         reading = this.#read(entries.length, signal);
         this.#learnSize(entries);
         this.#options.accept(entries);
@@ -124,6 +136,39 @@ export class Intake extends Service {
     const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
+  }
+
+  /** Returns whether the entries may go on. A worker that stops starts none of them, so there is nothing to look up. */
+  async #mayAccept(entries: readonly Entry[]): Promise<boolean> {
+    return this.#isStopping || this.#options.lookout.isHearing || (await this.#lookUp(entries));
+  }
+
+  /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */
+  async #lookUp(entries: readonly Entry[]): Promise<boolean> {
+    const { lookout, leaseMs, logger } = this.#options;
+    const untilMs = monotonicMs() + leaseMs;
+    this.#lookedUp = entries;
+    try {
+      await retryUntilLeaseEnds(() => lookout.lookUp(entries), {
+        leaseMs,
+        pauseMs: RETRY_AFTER_MS,
+        canRetry: () => !this.#isStopping,
+        onRetry: (error) =>
+          logger.warn({ error: String(error) }, 'cancels and strikes could not be looked up, trying again'),
+      });
+      if (monotonicMs() < untilMs) return true; // a command waits while its link is down
+      logger.warn(
+        { count: entries.length },
+        'looking up cancels and strikes took longer than the lease of what was read',
+      );
+    } catch (error) {
+      if (this.#isStopping) return true;
+      const fields = { error: String(error), count: entries.length };
+      logger.error(fields, 'cancels and strikes could not be looked up: what was read is left to its lease');
+    } finally {
+      this.#lookedUp = [];
+    }
+    return false;
   }
 
   #learnSize(entries: readonly Entry[]): void {

@@ -24,6 +24,7 @@ export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subsc
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
+  #follower: StrikeFollower | null = null;
   readonly #ready = deferred();
   /** Resolves when all earlier strikes are known, or when the service has stopped. */
   readonly ready = this.#ready.promise;
@@ -38,6 +39,16 @@ export class StrikeGuard extends Service {
   /** The number of strikes in effect. */
   get size(): number {
     return this.#strikes.size;
+  }
+
+  /** Whether it hears of every strike, as long as the link is not silent. */
+  get isFollowing(): boolean {
+    return this.#follower?.isFollowing ?? false;
+  }
+
+  /** Asks Redis for strikes that it may not have heard of. Rejects when the command fails. */
+  async lookUp(): Promise<void> {
+    await this.#follower?.lookUp();
   }
 
   /** Returns why an execution must not run, in words that name its strike; `null` when it is not struck. */
@@ -63,6 +74,7 @@ export class StrikeGuard extends Service {
       onFailure: (error) =>
         logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
     });
+    this.#follower = follower;
     void follower.open().then(this.#ready.resolve);
     await aborted(signal);
     follower.close();
@@ -74,11 +86,12 @@ export class StrikeGuard extends Service {
     this.#isWithdrawalScheduled = true;
     setImmediate(() => {
       this.#isWithdrawalScheduled = false;
-      this.#withdraw();
+      this.takeBack();
     });
   }
 
-  #withdraw(): void {
+  /** Takes back what is struck and has not started from the dispatcher. */
+  takeBack(): void {
     const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();
     for (const delivery of dispatcher.deliveries()) {

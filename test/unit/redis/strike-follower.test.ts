@@ -15,6 +15,7 @@ function setUp() {
   const failures: string[] = [];
   const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1 });
   const redis = {
+    hget: async () => 'another version',
     hgetall: () => {
       const load = deferred<Record<string, string>>();
       loads.push(load);
@@ -151,4 +152,50 @@ test('where it may not subscribe it loads the list all the same', async () => {
   await opened;
   expect([list(), failures]).toEqual([['a'], ['NOPERM']]);
   follower.close();
+});
+
+test('looking up brings the list up to date while nothing arrives, and keeps a change that arrived meanwhile', async () => {
+  const { follower, subscriber, load, publish, list } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5', [A]: '1' });
+  await opened;
+  expect(follower.isFollowing).toBe(true);
+  subscriber.emit('close');
+  expect(follower.isFollowing).toBe(false);
+  const lookingUp = follower.lookUp();
+  (await load(1)).resolve({ version: '7', [B]: '1' });
+  await lookingUp;
+  expect(list()).toEqual(['b']);
+  const lookingUpLate = follower.lookUp();
+  publish(`7 8 +${C}`);
+  (await load(2)).resolve({ version: '7', [B]: '1' });
+  await lookingUpLate;
+  expect(list()).toEqual(['b', 'c']);
+});
+
+test('a list that was loaded over a link that has broken since is not followed', async () => {
+  const { follower, subscriber, load } = setUp();
+  const opened = follower.open();
+  const first = await load(0);
+  subscriber.emit('close');
+  first.resolve({ version: '5' });
+  await opened;
+  expect(follower.isFollowing).toBe(false);
+  subscriber.emit('ready');
+  (await load(1)).resolve({ version: '5' });
+  await waitFor(() => follower.isFollowing);
+});
+
+test('a change that was looked up before it arrives changes nothing', async () => {
+  const { follower, load, publish, list, loads } = setUp();
+  const opened = follower.open();
+  (await load(0)).resolve({ version: '5' });
+  await opened;
+  const lookingUp = follower.lookUp();
+  (await load(1)).resolve({ version: '7', [A]: '1', [B]: '1' });
+  await lookingUp;
+  publish(`5 6 +${A}`);
+  publish(`6 7 +${B}`);
+  publish(`7 8 +${C}`);
+  expect([list(), loads(), follower.isFollowing]).toEqual([['a', 'b', 'c'], 2, true]);
 });

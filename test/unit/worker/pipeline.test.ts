@@ -32,7 +32,7 @@ interface Given {
 }
 
 /** A pipeline that reads these lean entries. The keys in `struck` are struck. */
-function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly string[] = []) {
+function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly string[] = [], leaseMs = 60_000) {
   const raw = entries.map(({ id, task = 'resize', charges = 0 }, i) => [
     Buffer.from(`${i + 1}-0`),
     [ENTRY.message, messageOf({ task, id, ttlMs: 0 }), ENTRY.charges, String(charges)].map((one) => Buffer.from(one)),
@@ -53,7 +53,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     keys: KEYS,
     consumer: 'w:1',
     workerName: 'w',
-    leaseMs: 100,
+    leaseMs,
     clock: new ServerClock(),
     logger,
     counters: null,
@@ -67,10 +67,17 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
+  for (const guard of [pipeline.strikeGuard, pipeline.cancelListener]) {
+    vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(true);
+  }
   for (const lane of pipeline.dispatcher.lanes) pipeline.dispatcher.attach(lane, new BusyThread());
   pipeline.intake.start();
   onTestFinished(() => pipeline.intake.stop());
   return { pipeline, dispatched: () => [...pipeline.dispatcher.deliveries()].map(keyOf) };
+}
+
+function held(pipeline: Pipeline): string[] {
+  return [...pipeline.held()].map(({ token }) => token);
 }
 
 /** A logger on which these levels throw. */
@@ -86,7 +93,7 @@ test('an entry that cannot be handled costs the other entries of its read nothin
   const { logger, lines } = failingLogger('debug');
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }, { id: 'c' }], logger, ['b']);
   await expect.poll(dispatched, SOON).toEqual(['a', 'c']);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['a', 'c']); // nobody renews the lease of the other
+  expect(held(pipeline)).toEqual(['w1-0', 'w3-0']); // nobody renews the lease of the other
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w2-0', error: 'Error: the disk is full' } }]);
 });
 
@@ -95,7 +102,7 @@ test('an entry that cannot be rerouted costs the other entries nothing', async (
   const { pipeline, dispatched } = open([{ id: 'a', task: 'unknown' }, { id: 'b' }], logger);
   await expect.poll(dispatched, SOON).toEqual(['b']);
   await expect.poll(() => lines, SOON).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
+  expect(held(pipeline)).toEqual(['w2-0']);
 });
 
 test('a delivery that must not start costs the others nothing', async () => {
@@ -105,7 +112,7 @@ test('a delivery that must not start costs the others nothing', async () => {
     throw new Error('it cannot be settled');
   });
   await expect.poll(dispatched, SOON).toEqual(['b']);
-  expect([...pipeline.held()].map(keyOf)).toEqual(['b']);
+  expect(held(pipeline)).toEqual(['w2-0']);
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
 });
 
@@ -120,4 +127,45 @@ test('what is read after the drain has begun is requeued as it was read', async 
   expect(requeued).toEqual(['a', 'b'].map((key) => [key, { isAdmitted: false }]));
   expect(claim).not.toHaveBeenCalled();
   expect([dispatched(), lines]).toEqual([[], []]);
+  expect(held(pipeline)).toEqual(['w2-0']);
+});
+
+test('while the guards may have missed news, what was read is held, looked up, and only then started', async () => {
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger);
+  const looking = deferred();
+  const lookUps = [pipeline.strikeGuard, pipeline.cancelListener].map((guard) => {
+    vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(false);
+    return vi
+      .spyOn(guard as { lookUp(ids?: readonly string[]): Promise<void> }, 'lookUp')
+      .mockReturnValue(looking.promise);
+  });
+  await expect.poll(() => held(pipeline), SOON).toEqual(['w1-0', 'w2-0']); // their leases are renewed
+  expect(lookUps[1]).toHaveBeenCalledWith(['a', 'b']);
+  expect(dispatched()).toEqual([]);
+  looking.resolve();
+  await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
+});
+
+test('what could not be looked up before its lease ended is not started', async () => {
+  const { logger, lines } = recordingLogger();
+  const { pipeline, dispatched } = open([{ id: 'a' }], logger, [], 100);
+  vi.spyOn(pipeline.strikeGuard, 'isFollowing', 'get').mockReturnValue(false);
+  vi.spyOn(pipeline.strikeGuard, 'lookUp').mockRejectedValue(new Error('NOPERM'));
+  vi.spyOn(pipeline.cancelListener, 'lookUp').mockResolvedValue();
+  const failures = () => lines.filter(({ level }) => level === 'error');
+  await expect.poll(failures, SOON).toMatchObject([{ fields: { count: 1 } }]);
+  expect([held(pipeline), dispatched()]).toEqual([[], []]);
+});
+
+test('what was struck while its thread was dying does not start on the next one', async () => {
+  const struck: string[] = [];
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger, struck);
+  await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
+  const [lane] = pipeline.dispatcher.lanes;
+  lane!.threadDying(lane!.thread!);
+  struck.push('b');
+  pipeline.strikeGuard.takeBack();
+  expect(dispatched()).toEqual(['a', 'b']); // nobody knows yet what has started
+  pipeline.dispatcher.detach(lane!);
+  expect(dispatched()).toEqual(['a']);
 });

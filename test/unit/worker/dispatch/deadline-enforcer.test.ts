@@ -96,6 +96,7 @@ class Fleet {
       onThreadEndedFor: (delivery, reason) => this.ended.push([delivery.record!, reason]),
       onSuspectMustWait: () => {},
       onRequeue: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
+      onLostThreadRelieved: () => {},
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
       onProgressMessage: () => {},

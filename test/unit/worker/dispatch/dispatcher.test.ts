@@ -163,6 +163,7 @@ class Fleet {
   /** What has left its row, and the state of the row then. */
   readonly left: [record: string, state: SlotState][] = [];
   rooms = 0;
+  onLostThreadRelieved = () => {};
   /** Rows that a thread may still touch. */
   readonly occupied = new Set<number>();
   #count = 0;
@@ -176,6 +177,7 @@ class Fleet {
       },
       onThreadEndedFor: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
       onSuspectMustWait: (delivery) => this.turnedAway.push(delivery.record!),
+      onLostThreadRelieved: () => this.onLostThreadRelieved(),
       onRequeue: (deliveries) => this.requeued.push(...deliveries.map(({ record }) => record!)),
       onCapacity: () => {
         this.rooms += 1;
@@ -774,6 +776,26 @@ describe('a cancel', () => {
     ]);
     expect(fleet.dispatcher.size).toBe(0);
   });
+});
+
+test('what a dying thread has not started can be taken back before it is dispatched again', async () => {
+  const fleet = new Fleet(2);
+  await fleet.learn('quick', 0.01);
+  const names = fleet.add(...Array(10).fill('quick'));
+  const [dying, other] = fleet.threads as [FakeThread, FakeThread];
+  const [struck] = dying.shipped.flat();
+  const takeBack = () => fleet.dispatcher.takeBackUnstarted(({ record }) => record === struck);
+  dying.die()();
+  await settled();
+  expect(takeBack()).toEqual([]); // nobody knows yet whether it has started
+  let taken: Delivery[] = [];
+  fleet.onLostThreadRelieved = () => {
+    taken = takeBack();
+  };
+  fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+  expect(taken.map(({ record }) => record)).toEqual([struck]);
+  await other.work(0.01);
+  expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== struck).sort());
 });
 
 describe('a thread that is ended because of what it runs', () => {

@@ -23,6 +23,7 @@ function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): 
     onThreadEndedFor: ignore,
     onSuspectMustWait: ignore,
     onRequeue: ignore,
+    onLostThreadRelieved: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
     onProgressMessage: ignore,

@@ -1,0 +1,61 @@
+/**
+ * Asks Redis what must not run whenever the guards may not have heard of it, so that entries that were read do not start
+ * in spite of a cancel or a strike: the subscriber can be the only connection whose link is down.
+ *
+ * Owns the answer to when that is: while the link is down or silent, and after each reconnect until every guard follows
+ * again. A link that goes silent is noticed after two turns of its watch, 4 s.
+ */
+import type { Redis } from 'ioredis';
+import type { Entry } from '../../redis/entry.js';
+import { Envelope } from '../../wire/envelope.js';
+import type { WorkerContext } from '../context.js';
+import { keyOf } from '../delivery.js';
+import type { CancelListener } from './cancel-listener.js';
+import type { StrikeGuard } from './strike-guard.js';
+
+export interface LookoutOptions extends Pick<WorkerContext, 'subscriber'> {
+  readonly strikeGuard: Pick<StrikeGuard, 'isFollowing' | 'lookUp'>;
+  readonly cancelListener: Pick<CancelListener, 'isFollowing' | 'lookUp'>;
+}
+
+export class Lookout {
+  readonly #options: LookoutOptions;
+  readonly #subscriber: Redis;
+  #isSilent = false;
+
+  constructor(options: LookoutOptions) {
+    this.#options = options;
+    this.#subscriber = options.subscriber;
+    const heard = () => {
+      this.#isSilent = false;
+    };
+    this.#subscriber.on('heard', heard).on('ready', heard);
+    this.#subscriber.on('silent', () => {
+      this.#isSilent = true;
+    });
+  }
+
+  /** Whether the guards have heard of everything that must not run. */
+  get isHearing(): boolean {
+    const { strikeGuard, cancelListener } = this.#options;
+    return !this.#isSilent && strikeGuard.isFollowing && cancelListener.isFollowing;
+  }
+
+  /** Tells the guards what they may not have heard of about these entries. Rejects when a command fails. */
+  async lookUp(entries: readonly Entry[]): Promise<void> {
+    const { strikeGuard, cancelListener } = this.#options;
+    await Promise.all([strikeGuard.lookUp(), cancelListener.lookUp(idsOf(entries))]);
+  }
+}
+
+/** Ids of the executions without a record. An entry that cannot be read does not run anyway. */
+function idsOf(entries: readonly Entry[]): string[] {
+  const ids: string[] = [];
+  for (const { record, token, message } of entries) {
+    if (record !== null || message === null) continue;
+    try {
+      ids.push(keyOf({ record, token, envelope: new Envelope(message) }));
+    } catch {}
+  }
+  return ids;
+}
