@@ -32,8 +32,6 @@ import { decodeError } from '../../wire/codec.js';
 import { describe, isError } from '../../wire/error-codec.js';
 import type { Thread, ThreadDeath, ThreadEvents } from './thread.js';
 
-const ENTRY = new URL('../../thread/entry.js', import.meta.url).href;
-
 /**
  * Starts a thread and loads the task modules in it. When the signal aborts first, the thread is ended, whatever it waits
  * for.
@@ -192,7 +190,7 @@ class PiscinaThread implements Thread {
 
 function openPool(maxMemoryMb: number | null): Piscina<ToThread, unknown> {
   const pool = new Piscina<ToThread, unknown>({
-    filename: ENTRY,
+    filename: new URL('../../thread/entry.js', import.meta.url).href,
     minThreads: 0, // so that piscina starts no other thread when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
