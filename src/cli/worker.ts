@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { EXIT } from './exit-codes.js';
+import { problemOf } from './failure.js';
 import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { type WorkerFlags, workerCommand } from './worker-flags.js';
 
@@ -36,13 +37,4 @@ async function execute(name: string, command: Command, flags: WorkerFlags): Prom
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the error of the user's module, with its place
   }
-}
-
-/** Returns the message of an error. An option of the worker is named as its flag: `--max-deliveries`, not `maxDeliveries`. */
-function problemOf(error: unknown, command: Command): string {
-  if (!(error instanceof InvalidOptionError)) return error instanceof Error ? error.message : String(error);
-  const { option, message } = error;
-  // `name` may also be the name of the docket.
-  const flag = option === 'name' ? undefined : command.options.find((one) => one.attributeName() === option)?.long;
-  return flag ? `${flag}${message.slice(option.length)}` : message;
 }
