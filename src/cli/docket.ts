@@ -21,10 +21,14 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
   endQuietlyWithPipe();
   forgetEmptyVariables();
   const program = docketCommand();
+  let running: Command | undefined;
+  program.hook('preAction', (_program, command) => {
+    running = command;
+  });
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    process.exitCode = reportFailure('docket', error);
+    process.exitCode = reportFailure('docket', error, running);
   }
 }
 

@@ -2,7 +2,7 @@
  * How a command fails: one line on stderr and an exit code. Owns two promises: no stack trace is printed, and no password,
  * wherever on the command line or in the environment it was.
  */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import {
   ExecutionNotFoundError,
   ExecutionSupersededError,
@@ -24,12 +24,30 @@ export class CommandError extends Error {
   }
 }
 
-/** Prints why a command failed, unless commander has, and returns its exit code. */
-export function reportFailure(name: string, error: unknown): number {
+/**
+ * Prints why a command failed, unless commander has, and returns its exit code. `command` is the one that was running, if
+ * it came to that.
+ */
+export function reportFailure(name: string, error: unknown, command?: Command): number {
   // commander has printed its line, or the help
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  process.stderr.write(failureLine(name, error instanceof Error ? error.message : String(error)));
+  process.stderr.write(failureLine(name, problemOf(error, command)));
   return exitCodeOf(error);
+}
+
+/**
+ * Returns the message of an error. An option that was given as a flag is named as that: `--max-deliveries`, not
+ * `maxDeliveries`.
+ */
+export function problemOf(error: unknown, command: Command | undefined): string {
+  if (!(error instanceof InvalidOptionError)) return error instanceof Error ? error.message : String(error);
+  const { option, message } = error;
+  const attribute = option === 'name' ? 'docket' : option; // no name of a worker is refused
+  for (let at = command; at; at = at.parent ?? undefined) {
+    const flag = at.options.find((one) => one.attributeName() === attribute)?.long;
+    if (flag) return `${flag}${message.slice(option.length)}`;
+  }
+  return message;
 }
 
 /** Makes the line that says why a command failed. */

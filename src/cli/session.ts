@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
+import { InvalidOptionError } from '../core/errors.js';
 import { parseRedisUrl } from '../redis/url.js';
 import { EXIT } from './exit-codes.js';
-import { CommandError } from './failure.js';
 
 /** The flags that most commands have. */
 export interface CommonFlags {
@@ -25,10 +25,10 @@ export async function withDocket(command: Command, use: (docket: Docket) => Prom
   }
 }
 
-/** @throws CommandError for `memory://`: only `docket worker` can use it */
+/** @throws InvalidOptionError for `memory://`: only `docket worker` can use it */
 function refuseMemory(url: string): void {
   if (parseRedisUrl(url).kind !== 'memory') return;
   const problem =
     'memory:// is a server inside one process, which this command cannot reach: give the URL of a Redis server';
-  throw new CommandError(`url: ${problem}`, EXIT.usage);
+  throw new InvalidOptionError('url', problem);
 }

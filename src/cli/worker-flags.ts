@@ -32,6 +32,7 @@ export interface WorkerFlags {
   metricsPort?: number;
   httpHost?: string;
   scheduleAutomaticTasks?: boolean;
+  keepArguments?: boolean;
   untilFinished?: boolean;
   loggingLevel: string;
   loggingFormat?: string;
@@ -167,6 +168,7 @@ export function workerCommand(name: string): Command {
     )
     .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
     .option('--no-schedule-automatic-tasks', 'leave the chains of automatic perpetual tasks to other workers')
+    .option('--keep-arguments', 'let executions that end here keep their arguments as long as their state')
     .option('--until-finished', 'exit when nothing is left in the whole docket')
     .addOption(
       option('--logging-level <level>', 'DOCKET_LOGGING_LEVEL', 'lowest level that is logged')
@@ -195,7 +197,10 @@ function count(flags: string, variable: string, description: string, fallback: s
 }
 
 /** Worker options that are durations. */
-type DurationName = Exclude<keyof typeof WORKER_DEFAULTS, 'scheduleAutomaticTasks' | 'maxDeliveries' | 'httpHost'>;
+type DurationName = Exclude<
+  keyof typeof WORKER_DEFAULTS,
+  'scheduleAutomaticTasks' | 'keepArguments' | 'maxDeliveries' | 'httpHost'
+>;
 
 function duration(flags: string, variable: string, name: DurationName, description: string): Option {
   return option(flags, variable, description, String(WORKER_DEFAULTS[name])).argParser((text) => {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { endProcess } from './end-process.js';
 import { EXIT } from './exit-codes.js';
+import { problemOf } from './failure.js';
 import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { type WorkerFlags, workerCommand } from './worker-flags.js';
 
@@ -40,13 +41,4 @@ async function execute(name: string, command: Command, flags: WorkerFlags, end =
   } catch (error) {
     process.exitCode = fail(error);
   }
-}
-
-/** Returns the message of an error. An option of the worker is named as its flag: `--max-deliveries`, not `maxDeliveries`. */
-function problemOf(error: unknown, command: Command): string {
-  if (!(error instanceof InvalidOptionError)) return error instanceof Error ? error.message : String(error);
-  const { option, message } = error;
-  // `name` may also be the name of the docket.
-  const flag = option === 'name' ? undefined : command.options.find((one) => one.attributeName() === option)?.long;
-  return flag ? `${flag}${message.slice(option.length)}` : message;
 }

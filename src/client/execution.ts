@@ -216,8 +216,8 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 
   /**
-   * Takes over a record. The arguments of an execution that another process added are in its message, which is gone
-   * once the execution has ended.
+   * Takes over a record. The arguments of an execution that another process added are in its message, which is usually
+   * gone once the execution has ended.
    */
   #adopt(record: ExecutionRecord): void {
     this.#record = record;

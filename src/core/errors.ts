@@ -331,6 +331,35 @@ export class RetriesExhaustedError extends DocketError {
   }
 }
 
+/**
+ * A part of a context that acts on its execution was used after the attempt had ended. Nothing was changed: the key may be
+ * another execution's by then.
+ */
+export class AttemptEndedError extends DocketError {
+  readonly code = 'DOCKET_ATTEMPT_ENDED';
+  override get name() {
+    return 'AttemptEndedError';
+  }
+  constructor(
+    readonly key: string,
+    /** What was used, such as `ctx.retry`. */
+    use: string,
+  ) {
+    super(`${use} was used after the attempt of '${key}' had ended: await whatever uses it before the task returns`);
+  }
+}
+
+/** The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere. */
+export class InterruptedError extends DocketError {
+  readonly code = 'DOCKET_INTERRUPTED';
+  override get name() {
+    return 'InterruptedError';
+  }
+  constructor() {
+    super('the worker stops or has lost the lease, so this attempt must end: the execution runs again elsewhere');
+  }
+}
+
 /** The threads of the worker fail to start again and again. */
 export class ThreadBootError extends DocketError {
   readonly code = 'DOCKET_THREAD_BOOT';

@@ -43,6 +43,8 @@ export type Settlement =
       readonly errorLine: string;
       /** Name of the automatic task whose chain ends with this run; '' when none does. */
       readonly endsChainOf: string;
+      /** The message, if its arguments are kept as long as the record. */
+      readonly message: Buffer | null;
     }
   | {
       readonly kind: 'moved';
@@ -248,9 +250,9 @@ function argumentsOf(
     case 'unrecorded':
       return ['unrecorded', ''];
     case 'ended': {
-      const { ttlMs, record, state, result, error, errorLine, endsChainOf } = settlement;
-      if (state !== 'completed' || endsChainOf !== '') {
-        return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf];
+      const { ttlMs, record, state, result, error, errorLine, endsChainOf, message } = settlement;
+      if (state !== 'completed' || endsChainOf !== '' || message) {
+        return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf, message ?? ''];
       }
       return result ? ['completedWithResult', ttlMs, record, result] : ['completed', ttlMs, record];
     }

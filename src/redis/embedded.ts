@@ -56,8 +56,24 @@ async function startServer(name: string): Promise<string> {
     setEnvironmentData(environmentKey(name), path);
     return path;
   } catch (cause) {
-    throw new RedisUnavailableError(`the embedded server of memory://${name} could not start: ${cause}`, { cause });
+    const problem = isServerMissing(cause)
+      ? `memory://${name} needs a package that docket does not install: npm install --save-dev ${SERVER_PACKAGE}@${SERVER_VERSION}`
+      : `the embedded server of memory://${name} could not start: ${cause}`;
+    throw new RedisUnavailableError(problem, { cause });
   }
+}
+
+/** An optional peer dependency: it asks for a newer Node and another ioredis than docket does, but uses neither. */
+const SERVER_PACKAGE = 'js-redis-server';
+const SERVER_VERSION = '0.3';
+
+function isServerMissing(cause: unknown): boolean {
+  return (
+    cause instanceof Error &&
+    'code' in cause &&
+    cause.code === 'ERR_MODULE_NOT_FOUND' &&
+    cause.message.includes(SERVER_PACKAGE)
+  );
 }
 
 function socketFolder(): string {

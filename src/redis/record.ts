@@ -25,7 +25,7 @@ export interface ExecutionRecord extends StateChange {
   readonly readUs: number;
   /** Name of the limit at which it waits for a permit. */
   readonly waitingFor: string | null;
-  /** The message; `null` once the execution has ended. */
+  /** The message; `null` once the execution has ended, unless its arguments are kept. */
   readonly message: Buffer | null;
 }
 

@@ -182,7 +182,7 @@ export const PARKED_PREFIX = 'p';
 
 /** Fields of a parked execution that scripts name. It has all other fields of its entry too, behind the prefix. */
 export const PARKED = {
-  /** The message, as in the entry. */
+  /** The message, as in the entry. The record of an execution that has ended may keep it, with its arguments. */
   message: ENTRY.message,
   /** Due time, as in the record and in the entry. */
   due: ENTRY.due,
@@ -307,8 +307,8 @@ export const SETTLEMENT_WIDTH = {
   completed: 1,
   /** Completed, with a result: key, result. */
   completedWithResult: 2,
-  /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends; empty for none. */
-  ended: 6,
+  /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends, message to keep. */
+  ended: 7,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */
   moved: 8,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */

@@ -35,8 +35,8 @@ export interface TaskContext extends ThreadContext {
   /** When this attempt was due. */
   readonly when: Date;
   /**
-   * Aborts when the attempt must stop. Its reason says why: a TimeoutError, an ExecutionCancelledError, or an error
-   * named `InterruptedError` when the worker stops or has lost the lease. Pass it to `fetch`, timers and drivers.
+   * Aborts when the attempt must stop. Its reason says why: a TimeoutError, an ExecutionCancelledError, or an
+   * InterruptedError when the worker stops or has lost the lease. Pass it to `fetch`, timers and drivers.
    */
   readonly signal: AbortSignal;
   /**
@@ -58,11 +58,13 @@ export interface RetryControl {
     /**
      * Ends this attempt and schedules the next one after this delay, instead of the policy's.
      * @throws InvalidOptionError when `delay` is not a duration
+     * @throws AttemptEndedError when the attempt has already ended
      */
     after(delay: Duration): never;
     /**
      * Ends this attempt and schedules the next one at a point in time. A time in the past means now.
      * @throws InvalidOptionError when `when` is not a valid date
+     * @throws AttemptEndedError when the attempt has already ended
      */
     at(when: Date): never;
   };

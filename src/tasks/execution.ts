@@ -11,6 +11,10 @@ export interface Execution<R> {
   readonly key: string;
   /** Name of the task. */
   readonly task: string;
+  /**
+   * Its arguments. They are `undefined` when another process added it and it has ended, unless the worker in which it ended
+   * keeps them, see `WorkerOptions.keepArguments`.
+   */
   readonly args: unknown;
   /** When it is or was due. */
   readonly when: Date;

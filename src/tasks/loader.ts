@@ -137,7 +137,7 @@ function exportsOfCommonJs(namespace: Namespace, url: string): Namespace {
 }
 
 /** The CommonJS modules that this process has loaded, by their paths; `import` loads them through it as well. */
-const REQUIRED = createRequire(import.meta.url).cache;
+const REQUIRED = createRequire(process.execPath).cache;
 
 function exportedTasks({ reference, exportName }: LocatedModule, namespace: Namespace): Map<string, AnyTask> {
   checkExport(reference, exportName, namespace);

@@ -5,7 +5,7 @@
 
 import type { ChunkItem } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
-import { ExecutionCancelledError, type TimeoutError } from '../core/errors.js';
+import { ExecutionCancelledError, InterruptedError, type TimeoutError } from '../core/errors.js';
 import type { TaskLogger } from '../tasks/context.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
 import type { TaskDefinition } from '../tasks/task.js';
@@ -15,16 +15,6 @@ import { NextRunRequest } from './next-run.js';
 import { AttemptProgress } from './progress.js';
 import { RunningExecution } from './running-execution.js';
 import type { ThreadScope } from './scope.js';
-
-/**
- * The reason of `ctx.signal` when the worker stops or has lost the lease, so that the execution runs again elsewhere.
- */
-class InterruptedError extends Error {
-  override readonly name = 'InterruptedError';
-  constructor() {
-    super('the worker stops or has lost the lease, so this attempt must end: the execution runs again elsewhere');
-  }
-}
 
 export class Attempt {
   readonly item: ChunkItem;

@@ -2,6 +2,7 @@
 
 import { type Due, dueAfter, dueAt } from '../core/due.js';
 import { toMs } from '../core/duration.js';
+import { AttemptEndedError, DocketError } from '../core/errors.js';
 import type {
   PerpetualControl,
   RetryControl,
@@ -13,10 +14,13 @@ import type {
 import type { Execution } from '../tasks/execution.js';
 import type { Progress } from '../tasks/progress.js';
 import type { Attempt } from './attempt.js';
-import { AttemptEndedError } from './attempt-ended.js';
 
 /** Thrown by `ctx.retry.after` and `ctx.retry.at` to leave the body. It becomes the outcome `retry`. */
-export class RetryRequest extends Error {
+export class RetryRequest extends DocketError {
+  readonly code = 'DOCKET_RETRY_REQUESTED';
+  override get name() {
+    return 'RetryRequest';
+  }
   constructor(readonly due: Due) {
     super('the task asked for another attempt');
   }

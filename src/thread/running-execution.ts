@@ -9,7 +9,7 @@
 import { type InspectOptions, inspect } from 'node:util';
 import type { ChunkItem } from '../channel/protocol.js';
 import { monotonicMs } from '../core/clock.js';
-import { ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
+import { AttemptEndedError, ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from '../tasks/events.js';
@@ -24,7 +24,6 @@ import {
 } from '../tasks/summary.js';
 import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
-import { AttemptEndedError } from './attempt-ended.js';
 import type { ThreadScope } from './scope.js';
 
 /** The members of the running attempt that the handle needs. */

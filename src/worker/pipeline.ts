@@ -80,7 +80,7 @@ export class Pipeline {
   #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
-    const { threads, concurrency, maxTasksPerThread, maxDeliveries, longestReadMs } = options.settings;
+    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, longestReadMs } = options.settings;
     this.#context = context;
     this.#options = options;
     this.attemptBudget = options.attemptBudget;
@@ -93,6 +93,7 @@ export class Pipeline {
     this.settler = new Settler({
       ...context,
       maxDeliveries,
+      keepsArguments,
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
       takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),

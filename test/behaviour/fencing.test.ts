@@ -77,7 +77,7 @@ describeEachServer('a delivery', (url) => {
 
   const completed = (entry: Entry): Settlement => ({
     ...{ kind: 'ended', token: entry.token, record: entry.record!, ttlMs: 60_000, state: 'completed' },
-    ...{ result: Buffer.from([1]), error: null, errorLine: '', endsChainOf: '' },
+    ...{ result: Buffer.from([1]), error: null, errorLine: '', endsChainOf: '', message: null },
   });
   const failed = (entry: Entry): Settlement => ({
     ...completed(entry),

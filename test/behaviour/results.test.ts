@@ -57,6 +57,58 @@ describeEachServer('results:', (url) => {
     expect(older.state).toBe('completed');
   });
 
+  describe('the arguments of an execution that has ended', () => {
+    const fail = task('fail-once', (_args: { n: number }) => {
+      throw new Error('no');
+    });
+    const tasks = { note, fail };
+    const argsOf = async (key: string) => (await stage.docket().getExecution(key))?.args;
+
+    test('are kept as long as its state by a worker with keepArguments, however it ended', async () => {
+      const docket = stage.docket({ executionTtl: '10m' });
+      await docket.add(note, { n: 1 }, { key: 'completed' });
+      await docket.add(fail, { n: 2 }, { key: 'failed' });
+      await docket.add(note, { n: 3 }, { key: 'struck' });
+      await docket.strike(note, 'n', '==', 3);
+      await stage.finish(tasks, { keepArguments: true });
+      expect([await argsOf('completed'), await argsOf('failed'), await argsOf('struck')]).toEqual([
+        { n: 1 },
+        { n: 2 },
+        { n: 3 },
+      ]);
+      const redis = await stage.redis();
+      expect(await redis.pttl(stage.key('run:completed'))).toBeGreaterThan(500_000);
+    });
+
+    test('are gone otherwise, except from the handle that added it', async () => {
+      const added = await stage.docket().add(note, { n: 1 }, { key: 'k' });
+      await stage.finish(tasks);
+      await added.sync();
+      expect([await argsOf('k'), added.args]).toEqual([undefined, { n: 1 }]);
+    });
+
+    test.each([0, '1h'] as const)('are kept when it was cancelled before it ran (when: %s)', async (when) => {
+      const added = await stage.docket().add(note, { n: 1 }, { key: 'k', when });
+      await added.cancel();
+      expect(await stage.docket().getExecution('k')).toMatchObject({ state: 'cancelled', args: { n: 1 } });
+    });
+
+    test('do not reach the next execution under its key', async () => {
+      const docket = stage.docket();
+      await docket.add(note, { n: 1 }, { key: 'k' });
+      await stage.finish(tasks, { keepArguments: true });
+      await docket.add(note, { n: 2 }, { key: 'k' });
+      await stage.finish(tasks);
+      expect(await argsOf('k')).toBeUndefined();
+    });
+
+    test('are not kept where no state is', async () => {
+      await stage.docket({ executionTtl: 0 }).add(note, { n: 1 }, { key: 'k' });
+      await stage.finish(tasks, { keepArguments: true });
+      expect(await stage.record('k')).toEqual({});
+    });
+  });
+
   describe.each([0, 2])('with threads: %i', (threads) => {
     async function outcomeOf(kind: string, errors: (typeof PaymentDeclined)[] = []): Promise<unknown> {
       const execution = await stage.docket({ errors }).add(throwing, { kind });

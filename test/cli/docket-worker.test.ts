@@ -122,8 +122,8 @@ test.each<[string, string[], RegExp]>([
   ['a fallback without its value', ['--fallback'], /argument missing/],
   ['a level that is none', ['--logging-level', 'loud'], /--logging-level.*Allowed choices are/],
   ['a format that is none', ['--logging-format', 'xml'], /--logging-format.*Allowed choices are/],
-  ['a name that is none', ['--docket', 'a b'], /name: a docket's name has letters/],
-  ['a URL of no known kind', ['--url', 'http://:geheim@host'], /url: .*unknown scheme/],
+  ['a name that is none', ['--docket', 'a b'], /--docket: a docket's name has letters/],
+  ['a URL of no known kind', ['--url', 'http://:geheim@host'], /--url: .*unknown scheme/],
 ])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, errors, output } = await run(args, { DOCKET_URL: NOWHERE });
   expect(errors.filter((line) => line !== '')).toEqual([expect.stringMatching(message)]);

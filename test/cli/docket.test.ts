@@ -97,27 +97,33 @@ test.each<[string, string[], RegExp]>([
   ],
   ['a date that is none', ['add', 'hello', '--when', '2030-13-45'], /--when.*'2030-13-45' is not a date/],
   ['a duration without a unit', ['tasks', 'sleep', '3'], /^docket: duration: '3' is not .* \(did you mean 3s\?\)$/m],
-  ['an empty key', ['watch', ''], /key: expected text that is not empty/],
+  ['an empty key', ['watch', ''], /: key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
   ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
   ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
   ['a number that is not exact', ['strike', 'a', 'b', 'between', '[1,99999999999999999]'], /too large/],
+  ['a limit that is too large', ['snapshot', '--limit', '5000'], /--limit: expected a whole number from 0 to 1000/],
+  [
+    'an empty key of a new execution',
+    ['add', 'hello', '--force', '--key', ''],
+    /--key: expected text that is not empty/,
+  ],
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is invalid. Expected a whole number/],
   ['clear where nobody can be asked', ['clear'], /there is no terminal to ask for confirmation: pass --yes/],
-  ['a name that is none', ['snapshot', '--docket', 'a b'], /name: a docket's name has letters/],
+  ['a name that is none', ['snapshot', '--docket', 'a b'], /--docket: a docket's name has letters/],
   ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
   ['an empty name', ['--docket=', 'version'], /--docket: it is empty/],
   ['an empty URL of a worker', ['worker', '--url', ''], /--url: it is empty/],
-  ['a URL of no known kind', ['snapshot', '--url', 'http://:geheim@host'], /url: .*unknown scheme/],
+  ['a URL of no known kind', ['snapshot', '--url', 'http://:geheim@host'], /--url: .*unknown scheme/],
   ['a URL in the wrong place', ['redis://:geheim@host'], /unknown command 'redis:\/\/:\*\*\*@host'/],
   [
     'a URL in a wrong flag',
     ['snapshot', '--urll=redis://:ge heim@host'],
     /unknown option '--urll=redis:\/\/:\*\*\*@host'/,
   ],
-  ['the embedded server', ['snapshot', '--url', 'memory://x'], /memory:\/\/ is a server inside one process/],
+  ['the embedded server', ['snapshot', '--url', 'memory://x'], /--url: memory:\/\/ is a server inside one process/],
 ])('wrong usage is reported in one line, with exit code 2: %s', async (_, args, message) => {
   const { code, output, errors } = await runDocket(args, { DOCKET_URL: NOWHERE });
   expect(errors).toMatch(ONE_LINE);
@@ -307,7 +313,7 @@ describeOnRedis('docket:', (url) => {
 
     expect(await runOn(fleet, 'snapshot', '--limit', '5000')).toMatchObject({
       code: 2,
-      errors: 'docket: limit: expected a whole number from 0 to 1000, got 5000\n',
+      errors: 'docket: --limit: expected a whole number from 0 to 1000, got 5000\n',
     });
 
     const snapshot = await jsonOf(fleet, 'snapshot', '--stats');

@@ -15,10 +15,17 @@ export interface Ended {
 /** The folder of the package, so that the code finds `docket` by its name. */
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Runs an ES module given as text; what does not end by itself within 20 s is killed, which `signal` tells. */
-export async function runModule(code: string, environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+/**
+ * Runs an ES module given as text; what does not end by itself within 20 s is killed, which `signal` tells.
+ * @param folder - where it finds the packages that it imports
+ */
+export async function runModule(
+  code: string,
+  environment: NodeJS.ProcessEnv = {},
+  folder: string = PACKAGE,
+): Promise<Ended> {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
-    cwd: PACKAGE,
+    cwd: folder,
     env: { ...process.env, NODE_OPTIONS: '', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 20_000,

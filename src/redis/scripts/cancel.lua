@@ -23,8 +23,8 @@ local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry)
 local state = record[1]
 if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
-  redis.call('HDEL', record_key, PARKED.message, PARKED.needs, PARKED.limit)
-  end_execution(key, ttl_of(message), 'cancelled')
+  redis.call('HDEL', record_key, PARKED.needs, PARKED.limit)
+  end_execution(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])

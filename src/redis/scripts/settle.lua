@@ -7,7 +7,7 @@
 --         'completed', ttl (ms), count, then count times: key
 --         'completedWithResult', ttl, count, then count times: key, result
 --         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
---           whose chain ends with this (each of the last four '' for none)
+--           whose chain ends with this, message to keep (each of the last five '' for none)
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record)
@@ -212,12 +212,16 @@ local write = {
   end,
   ended = function(ttl, at)
     local fields = {}
-    for i, name in ipairs({ RECORD.result, RECORD.error, RECORD.error_line }) do
-      if ARGV[at + 1 + i] ~= '' then
+    local function set(name, value)
+      if value ~= '' then
         fields[#fields + 1] = name
-        fields[#fields + 1] = ARGV[at + 1 + i]
+        fields[#fields + 1] = value
       end
     end
+    set(RECORD.result, ARGV[at + 2])
+    set(RECORD.error, ARGV[at + 3])
+    set(RECORD.error_line, ARGV[at + 4])
+    set(PARKED.message, ARGV[at + 6])
     if ARGV[at + 5] ~= '' then
       redis.call('HSET', prefix .. KEY.ended, ARGV[at + 5], '1')
     end

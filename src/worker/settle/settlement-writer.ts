@@ -117,6 +117,9 @@ export class SettlementWriter {
 
 function bytesOf({ delivery, settlement }: PendingSettlement): number {
   if (settlement.kind === 'unrecorded') return 0;
-  if (settlement.kind === 'ended') return (settlement.result?.length ?? 0) + (settlement.error?.length ?? 0);
+  if (settlement.kind === 'ended') {
+    const { result, error, message } = settlement;
+    return (result?.length ?? 0) + (error?.length ?? 0) + (message?.length ?? 0);
+  }
   return (settlement.message ?? delivery.envelope.bytes).length; // the script moves this message, or the one in the entry
 }

@@ -22,11 +22,13 @@ export interface FinalState {
   readonly errorLine?: string;
   /** Name of the automatic task whose chain ends with this run. */
   readonly endsChainOf?: string;
+  /** Whether its arguments are kept with its record. */
+  readonly keepsArguments?: boolean;
 }
 
 /** `record` is the key of its record: an execution without one is not settled this way. */
 export function ended({ token, envelope }: Delivery, record: string, final: FinalState): Settlement {
-  const { state, result, error, errorLine = '', endsChainOf = '' } = final;
+  const { state, result, error, errorLine = '', endsChainOf = '', keepsArguments = false } = final;
   return {
     kind: 'ended',
     token,
@@ -37,6 +39,7 @@ export function ended({ token, envelope }: Delivery, record: string, final: Fina
     error: bufferOf(error),
     errorLine,
     endsChainOf,
+    message: keepsArguments && envelope.ttlMs > 0 ? envelope.bytes : null,
   };
 }
 

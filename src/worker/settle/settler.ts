@@ -48,6 +48,8 @@ export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | '
 export interface SettlerOptions
   extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
   readonly maxDeliveries: number;
+  /** Whether an execution that has ended keeps its arguments. */
+  readonly keepsArguments: boolean;
   /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
   /** Takes the unwritten progress of an execution that has run here; `null` when there is none. */
@@ -205,7 +207,10 @@ export class Settler {
   /** Ends the execution. One without a record leaves no trace of how it ended. */
   #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
-    if (record !== null) return this.#write(delivery, ended(delivery, record, final));
+    if (record !== null) {
+      const { keepsArguments } = this.#options;
+      return this.#write(delivery, ended(delivery, record, { ...final, keepsArguments }));
+    }
     this.#options.onUnrecordedEnd(delivery);
     if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
     else this.#writer.finish(delivery);

@@ -111,7 +111,7 @@ const applicant =
 function completed(delivery: Delivery): Settlement {
   const { token, record } = delivery;
   if (record === null) return { kind: 'unrecorded', token };
-  const nothing = { result: null, error: null, errorLine: '', endsChainOf: '' };
+  const nothing = { result: null, error: null, errorLine: '', endsChainOf: '', message: null };
   return { kind: 'ended', token, record, ttlMs: 60_000, state: 'completed', ...nothing };
 }
 

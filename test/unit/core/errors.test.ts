@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import * as errors from '../../../src/core/errors.js';
 
@@ -6,6 +7,16 @@ const CLASSES = Object.entries(errors).filter(([name]) => name !== 'DocketError'
 test.each(CLASSES)('%s carries its name as text, which a minifier leaves alone', (name, errorClass) => {
   expect(Object.getOwnPropertyDescriptor(errorClass.prototype, 'name')?.get).toBeDefined();
   expect(errorClass.prototype.name).toBe(name);
+});
+
+test('every error class is a DocketError with a code, except for what the command line prints', () => {
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => /\.ts$/.test(name));
+  const others = sources.flatMap((name) =>
+    [...readFileSync(`src/${name}`, 'utf8').matchAll(/class (\w+)(?:<.*>)? extends \w*Error\b/g)].flatMap(
+      ([text, own]) => (text.endsWith('extends DocketError') ? [] : [own]),
+    ),
+  );
+  expect(others.sort()).toEqual(['CommandError', 'DocketError']);
 });
 
 test('errors keep their identity on their way when a minifier has renamed their classes', async () => {

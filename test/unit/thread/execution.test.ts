@@ -92,7 +92,11 @@ test('an execution without an executionTtl has nothing to read and no result', a
 test('the handle changes nothing after the attempt has ended, because its key may be the next run’s then', async () => {
   const { handle, asked, end } = await handleOf({});
   await end();
-  const ended = { name: 'AttemptEndedError', key: 'id-0', message: expect.stringContaining("of 'id-0' had ended") };
+  const ended = {
+    name: 'AttemptEndedError',
+    code: 'DOCKET_ATTEMPT_ENDED',
+    message: expect.stringContaining("of 'id-0' had ended"),
+  };
   await expect(handle.cancel()).rejects.toMatchObject(ended);
   await expect(handle.progress.increment()).rejects.toMatchObject(ended);
   await expect(handle.progress.setTotal(3)).rejects.toMatchObject(ended);

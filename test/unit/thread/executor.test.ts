@@ -234,7 +234,7 @@ test('the reason of the signal says why the attempt must stop', async () => {
     executor.attend();
     await answer;
   }
-  expect(reasons).toMatchObject([{ name: 'InterruptedError' }, { code: 'DOCKET_EXECUTION_CANCELLED', key: 'id-0' }]);
+  expect(reasons).toMatchObject([{ code: 'DOCKET_INTERRUPTED' }, { code: 'DOCKET_EXECUTION_CANCELLED', key: 'id-0' }]);
 });
 
 test('an attempt that returns although it was asked to stop is completed', async () => {

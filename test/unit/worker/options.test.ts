@@ -17,6 +17,7 @@ test('without options there is one thread per core, each runs one at a time, and
     longestReadMs: 1_000,
     schedulingResolutionMs: 2_000,
     schedulesAutomaticTasks: true,
+    keepsArguments: false,
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,

@@ -30,7 +30,7 @@ describe('an end is written', () => {
   test('with state and TTL, and nothing that there is not', () => {
     expect(ended(delivery(), 'k', { state: 'completed', result: null })).toEqual({
       ...{ kind: 'ended', token: 'w17-3', record: 'k', ttlMs: 60_000, state: 'completed' },
-      ...{ result: null, error: null, errorLine: '', endsChainOf: '' },
+      ...{ result: null, error: null, errorLine: '', endsChainOf: '', message: null },
     });
   });
 
