@@ -28,6 +28,7 @@ import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
 import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
+import { LateStarts } from './intake/late-starts.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
@@ -69,6 +70,7 @@ export class Pipeline {
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
+  readonly #lateStarts: LateStarts;
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
@@ -121,6 +123,10 @@ export class Pipeline {
       dispatcher,
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
+    });
+    this.#lateStarts = new LateStarts({
+      dispatcher,
+      requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
     const { attemptBudget, cancelListener, strikeGuard } = this;
     this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
@@ -216,6 +222,7 @@ export class Pipeline {
     const verdict = startVerdictOf(delivery, this.#startCriteria);
     switch (verdict.kind) {
       case 'may-run':
+        if (delivery.countedBy !== null) this.#lateStarts.watch(delivery);
         startable.push(delivery);
         return;
       case 'poisoned':
@@ -277,7 +284,7 @@ export class Pipeline {
     if (!this.#options.isDraining()) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
-    this.settler.requeue(delivery);
+    this.settler.requeue(delivery, { hasStarted: true });
   }
 
   /** Settles an execution because of which its thread was ended. */

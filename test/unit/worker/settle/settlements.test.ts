@@ -150,6 +150,15 @@ describe('the same attempt', () => {
     expect(rerouted(delivery(), 10_000, true)).toMatchObject({ reroutes: 5, admissionStage: 'attempt-admitted' });
   });
 
+  test('that a rate has counted is counted again unless it has started', () => {
+    const counted = delivery({ hasBooking: true });
+    counted.countedBy = 'resize';
+    expect(requeued(counted)).toMatchObject({ booking: '1 resize' });
+    expect(rerouted(counted, 10_000, true)).toMatchObject({ booking: '1 resize' });
+    expect(requeued(counted, { hasStarted: true })).toMatchObject({ booking: null });
+    expect(redelivered(counted, 0)).toMatchObject({ booking: null });
+  });
+
   test('without a record is found by its id', () => {
     const lean = delivery({ record: null, message: messageOf({ id: 'id', ttlMs: 0 }) });
     expect(requeued(lean)).toMatchObject({ id: 'id', ttlMs: 0 });
