@@ -146,7 +146,7 @@ local function book(rate, start, booking, is_new)
   if ahead >= rate.max then
     at = redis.call('ZRANGE', rate.bookings, rank - rate.max, rank - rate.max, 'WITHSCORES')[2] + rate.per
   elseif ahead + due_ahead < rate.max then
-    local last = rate.max - ahead - due_ahead - 1
+    local last = digits(rate.max - ahead - due_ahead - 1)
     at = (redis.call('ZREVRANGE', rate.starts, last, last, 'WITHSCORES')[2] or now) + rate.per
   else
     at = now + rate.per

@@ -112,7 +112,7 @@ local checks = {
     end
     redis.call('HSET', key,
       DEBOUNCE.winner, candidate, DEBOUNCE.ticket, digits(place_in_line()), DEBOUNCE.ttl, ttl)
-    redis.call('PEXPIRE', key, ARGV[at + 1] + DEBOUNCE_FORGOTTEN_MS)
+    redis.call('PEXPIRE', key, digits(ARGV[at + 1] + DEBOUNCE_FORGOTTEN_MS))
     -- Parked even when that time is past: at the end of the stream it comes after all that was submitted meanwhile.
     return park_until(math.floor(place_in_line() / 1000) + ARGV[at + 1], STAGE.debounce_over, ARGV[at])
   end,

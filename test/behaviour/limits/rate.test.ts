@@ -1,7 +1,7 @@
 /** At most so many starts within a period: what is too much waits for its place, or is dropped. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
-import { describeOnRedis } from '../../support/suites.js';
+import { describeOnEmbedded, describeOnRedis } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
   addHolder,
@@ -141,4 +141,22 @@ describeOnRedis('a rate limit whose bookings come late', (url) => {
       expect(await redis.exists(key('booked:timed'))).toBe(0);
     },
   );
+});
+
+describeOnEmbedded('a rate limit', (url) => {
+  test('holds although the server is so slow that bookings come late', async () => {
+    const { docket, worker, redis, key } = await openFleet(url());
+    const first = await worker({ tasks: LIMITED, threads: 0, concurrency: 40 });
+    const executions = [];
+    for (let i = 0; i < 8; i++) executions.push(await docket.add('timed', {}));
+    await waitFor(async () => (await redis.xlen(key('work'))) === 0 && (await redis.zcard(key('schedule'))) > 0);
+    await first.stop();
+    const [, last = 0] = await redis.zrevrange(key('booked:timed'), 0, 0, 'WITHSCORES');
+    await waitFor(async () => Date.now() > Number(last));
+    await worker({ tasks: LIMITED, threads: 0, concurrency: 40 });
+    await Promise.all(executions.map((execution) => execution.result()));
+    await Promise.all(executions.map((execution) => execution.sync()));
+    const claimedMs = executions.map(({ startedAt }) => startedAt!.getTime()).sort((a, b) => a - b);
+    for (let i = 2; i < 8; i++) expect(claimedMs[i]! - claimedMs[i - 2]!).toBeGreaterThanOrEqual(500);
+  });
 });
