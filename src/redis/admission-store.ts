@@ -35,6 +35,8 @@ export interface AdmissionRequest {
   readonly admissionStage: AdmissionStage;
   /** Whether it came with its permits, so that it need not pass its limits again. */
   readonly holdsPermits: boolean;
+  /** Whether its rate limits are yet to count it, although it has passed them before. */
+  readonly hasBooking: boolean;
   /** In the order in which they are passed. Those of permits come last, sorted by key. */
   readonly checks: readonly AdmissionCheck[];
 }
@@ -79,13 +81,15 @@ export async function admit(
 }
 
 /** Returns the part of a request that its group shares: all but the execution itself and the permits it needs. */
-function shapeOf({ record, attempt, ttlMs, admissionStage, holdsPermits, checks }: AdmissionRequest): ScriptArgument[] {
+function shapeOf(request: AdmissionRequest): ScriptArgument[] {
+  const { record, attempt, ttlMs, admissionStage, holdsPermits, hasBooking, checks } = request;
   const firstPermit = checks.findIndex(({ kind }) => kind === 'permit'); // permits come last
   const shape: ScriptArgument[] = [
     attempt,
     ttlMs,
     STAGE[admissionStage],
     holdsPermits ? 1 : '',
+    hasBooking ? 1 : '',
     record === null ? '' : 1,
     firstPermit < 0 ? checks.length : firstPermit,
   ];

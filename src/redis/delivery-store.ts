@@ -62,6 +62,8 @@ export type Settlement =
       readonly reroutes: number;
       /** How far it has got through the limits of its task; `null` leaves that as it is. */
       readonly admissionStage: AdmissionStage | null;
+      /** The booking at a rate limit that it has from now on; `null` for none. @default the one it has */
+      readonly booking?: string | null;
       /** Id of an execution without a record. */
       readonly id: string;
       /** TTL of the record, should the execution turn out to be cancelled. */
@@ -259,8 +261,9 @@ function argumentsOf(
     case 'moved': {
       const { ttlMs, to, message, keepsDue, deliveries, charges, reroutes, admissionStage, id } = settlement;
       const stage = admissionStage === null ? '' : STAGE[admissionStage];
+      const booking = settlement.booking === undefined ? '' : (settlement.booking ?? '-');
       const counts = [deliveries || '', charges || '', reroutes || ''];
-      const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id];
+      const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id, booking];
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {

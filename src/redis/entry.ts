@@ -21,6 +21,8 @@ export interface Entry {
   readonly admissionStage: AdmissionStage;
   /** Whether it came with its permits, so that it need not pass its limits again. */
   readonly holdsPermits: boolean;
+  /** Whether its attempt is yet to be counted by a rate limit: it was booked, or was counted and did not start. */
+  readonly hasBooking: boolean;
 }
 
 /** An entry as Redis returns it: its id, then names and values in turn. */
@@ -35,6 +37,7 @@ const CHARGES = ENTRY.charges.charCodeAt(0);
 const REROUTES = ENTRY.reroutes.charCodeAt(0);
 const ADMISSION_STAGE = ENTRY.stage.charCodeAt(0);
 const HOLDS_PERMITS = ENTRY.holdsPermits.charCodeAt(0);
+const BOOKING = ENTRY.booking.charCodeAt(0);
 
 /** Reads an entry of the stream with this letter. Fields that this version does not know are skipped. */
 export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
@@ -47,6 +50,7 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
   let reroutes = 0;
   let admissionStage: AdmissionStage = 'new';
   let holdsPermits = false;
+  let hasBooking = false;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!;
     const value = fields[i + 1]!;
@@ -76,10 +80,13 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
       case HOLDS_PERMITS:
         holdsPermits = true;
         break;
+      case BOOKING:
+        hasBooking = true;
+        break;
     }
   }
   if (dueMs === 0) dueMs = millisecondsOf(id);
-  return { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits };
+  return { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits, hasBooking };
 }
 
 const STAGE_OF_CODE = new Map<string, AdmissionStage>(

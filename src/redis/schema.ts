@@ -43,8 +43,10 @@ export const KEY = {
   waiting: 'waiting',
   /** Sorted set: limits whose waiters a script left to a scheduler, because it had reached its bounds. */
   wakes: 'wakes',
-  /** Sorted set: attempts under one rate limit that have started or are booked, by time. */
+  /** Sorted set: attempts under one rate limit that have started, by time. */
   rate: 'rate:',
+  /** Sorted set: attempts that wait for their start under one rate limit, by the time of their booking. Expires. */
+  booked: 'booked:',
   /** Text: the execution that one cooldown let through. Expires with the window. */
   cooldown: 'cooldown:',
   /** Hash: the winner of one debounce. */
@@ -171,7 +173,7 @@ export const ENTRY = {
   holdsPermits: 'h',
   /** Name of the debounce whose winner it is. */
   debounce: 'q',
-  /** The booking that it has at a rate limit, as `<attempt> <name>`. */
+  /** Its attempt is yet to be counted by a rate limit: the booking that it has or had there, as `<attempt> <name>`. */
   booking: 'u',
   /** Without a record, once it has moved: its generation or the id of its first entry, by which `clear` dates it. */
   placed: 'g',
@@ -206,7 +208,7 @@ export const STAGE = {
   'debounce-over': '1',
   /** It has passed cooldown and debounce, which count submissions. */
   'submission-admitted': '2',
-  /** It has also passed the rate, which counts attempts, for this attempt. */
+  /** It has also passed the rate for this attempt, which has started; or it has a booking, and passes the rate as it starts. */
   'attempt-admitted': '3',
 } as const;
 
@@ -309,10 +311,10 @@ export const SETTLEMENT_WIDTH = {
   completedWithResult: 2,
   /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends, message to keep. */
   ended: 7,
-  /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id. */
-  moved: 8,
+  /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id, booking. */
+  moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
-  rerouted: 9,
+  rerouted: 10,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
 } as const;
@@ -335,6 +337,12 @@ export const BATCH_BYTES = 1024 * 1024;
 
 /** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;
+
+/** By how much longer than its period a rate limit counts a start, as a part of the period. */
+export const RATE_MARGIN = 0.02;
+
+/** By how many milliseconds longer than its period a rate limit counts a start, at most: the longest time to a start. */
+export const RATE_MARGIN_MS = 100;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
 export const MESSAGE_HEAD_BYTES = 1024;
@@ -365,6 +373,9 @@ export const CANCEL_REMEMBERED_MS = DAY_MS;
 
 /** How long after its time a debounce whose winner was lost is forgotten. */
 export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
+
+/** How long after its time the booking of an execution that does not come is forgotten. */
+export const BOOKING_FORGOTTEN_MS = DAY_MS;
 
 /** How long tokens of superseded executions are kept after the last one. */
 export const SUPERSEDED_TTL_MS = 7 * DAY_MS;

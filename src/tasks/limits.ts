@@ -78,7 +78,7 @@ export function concurrencyLimit(
 export interface RateLimitOptions {
   /** Maximum number of attempts that may start within any period of `per`. */
   max: number;
-  /** Length of the period, more than 0. It is a sliding period on the server's clock. */
+  /** Length of the period, more than 0. It is a sliding period on the server's clock, counted 2 % longer, up to 100 ms. */
   per: Duration;
   /**
    * What happens to an execution beyond the limit: `'delay'` runs it as soon as the rate allows, `'drop'` cancels it.
@@ -89,7 +89,8 @@ export interface RateLimitOptions {
 
 /**
  * Limits how many attempts start within a period, for each value of an argument or for the task as a whole. Retries
- * count; redeliveries of the same attempt do not.
+ * count; redeliveries of the same attempt do not. An attempt is counted when its worker claims it, and begins within
+ * 100 ms of that or is counted anew.
  * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, `max` is not a whole number >= 1, `per` is not a duration of
  *   more than 0, or `onExceeded` is neither `'delay'` nor `'drop'`

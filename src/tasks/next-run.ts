@@ -18,13 +18,14 @@ export interface NextRunOverride {
 /**
  * Decides when the next run is due; `null` ends the chain.
  *
- * Intervals count from the due time of this run, not from its end, so they do not drift. The server takes its own time
- * instead when that due time has passed, so missed runs are not caught up. A cron expression is matched after the due time
- * as well, so that a local clock behind the server's does not find the match that this run was for.
+ * Intervals count from the due time of this run, not from its end, so they do not drift: due times are points of a grid,
+ * and the next run is due at the first of them after now. Points that have passed are not caught up, and the run that was
+ * late for them is not followed by another at once. A cron expression is matched after the due time as well, so that a
+ * local clock behind the server's does not find the match that this run was for.
  *
  * @param run - `dueMs` is when this run was due; it is kept through retries and redeliveries
  * @param override - what the body has changed about the next run
- * @param nowMs - the server's time as known here, in milliseconds; only cron expressions use it
+ * @param nowMs - the server's time as known here, in milliseconds
  */
 export function nextRun(
   policy: PerpetualData,
@@ -34,9 +35,15 @@ export function nextRun(
 ): Due | null {
   if (override?.isEnded) return null;
   if (override?.due) return override.due;
-  if (override?.everyMs !== undefined) return { atMs: run.dueMs + override.everyMs };
-  if (policy.kind === 'perpetual') return { atMs: run.dueMs + policy.everyMs };
+  if (override?.everyMs !== undefined) return nextOnGrid(run.dueMs, override.everyMs, nowMs);
+  if (policy.kind === 'perpetual') return nextOnGrid(run.dueMs, policy.everyMs, nowMs);
   return { atMs: nextCronMs(policy.expression, policy.timezone, Math.max(nowMs, run.dueMs)) };
+}
+
+/** Without an interval, the next run is due at once. */
+function nextOnGrid(dueMs: number, everyMs: number, nowMs: number): Due {
+  const passed = everyMs === 0 ? 0 : Math.max(0, Math.floor((nowMs - dueMs) / everyMs));
+  return { atMs: dueMs + (passed + 1) * everyMs };
 }
 
 /** Returns the timing of a policy as stable text. A deploy that changes it retimes the pending run. */

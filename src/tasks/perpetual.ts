@@ -30,8 +30,8 @@ export type PerpetualData =
 export interface PerpetualOptions {
   /**
    * Time from the due time of one run to that of the next, so that runs do not drift. When a run ends after the next
-   * one was due, the next one runs at once, and missed runs are not caught up. With 0, the next run is due when one has
-   * ended.
+   * one was due, that one is left out: the next one is due at the first multiple of the interval after now. With 0, the
+   * next run is due when one has ended.
    * @default 0
    */
   every?: Duration;

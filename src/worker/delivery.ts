@@ -12,6 +12,9 @@ import { Envelope } from '../wire/envelope.js';
 
 /** An entry with its envelope and policies. Its getters read the entry, so that no field is copied. */
 export class Delivery implements Omit<Entry, 'message'> {
+  /** Name of a rate limit that counted its start as it was claimed, so that it must start soon or be counted again. */
+  countedBy: string | null = null;
+
   constructor(
     /** What was read from the stream. */
     readonly entry: Entry,
@@ -50,6 +53,10 @@ export class Delivery implements Omit<Entry, 'message'> {
 
   get holdsPermits() {
     return this.entry.holdsPermits;
+  }
+
+  get hasBooking() {
+    return this.entry.hasBooking;
   }
 }
 

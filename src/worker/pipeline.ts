@@ -32,6 +32,7 @@ import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
 import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
+import { LateStarts } from './intake/late-starts.js';
 import { Lookout } from './intake/lookout.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
@@ -72,6 +73,7 @@ export class Pipeline {
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
+  readonly #lateStarts: LateStarts;
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
@@ -128,6 +130,10 @@ export class Pipeline {
       dispatcher,
       claimer: this.claimer,
       accept: (entries) => this.#accept(entries),
+    });
+    this.#lateStarts = new LateStarts({
+      dispatcher,
+      requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
     this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
@@ -230,6 +236,7 @@ export class Pipeline {
     const verdict = startVerdictOf(delivery, this.#startCriteria);
     switch (verdict.kind) {
       case 'may-run':
+        if (delivery.countedBy !== null) this.#lateStarts.watch(delivery);
         startable.push(delivery);
         return;
       case 'poisoned':
@@ -307,7 +314,7 @@ export class Pipeline {
     if (!this.#isClosed) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
-    this.settler.requeue(delivery);
+    this.settler.requeue(delivery, { hasStarted: true });
   }
 
   /** Settles an execution because of which its thread was ended. */

@@ -340,7 +340,14 @@ describeEachServer('a cancel that is received', (url) => {
 
   function delivery(record: string | null, token: Delivery['token']): Delivery {
     const envelope = new Envelope(encodeEnvelope(encoderFor({}, 'args'), 'once', 0, record === null ? 'id' : null, {}));
-    const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+    const counts = {
+      deliveries: 0,
+      charges: 0,
+      reroutes: 0,
+      admissionStage: 'new' as const,
+      holdsPermits: false,
+      hasBooking: false,
+    };
     return new BuiltDelivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
   }
 

@@ -67,7 +67,8 @@ describeOnOwnRedis('a task that logs in a busy loop', (redis) => {
       await printing.result({ timeout: '60s' });
       const lines = () =>
         (stream === 'stdout' ? command.output : command.errors).filter((line) => /^line \d+ x/.test(line));
-      const dropped = () => command.lines.map(({ message }) => Number(/^(\d+) writes to stdout/.exec(message)?.[1] ?? 0));
+      const dropped = () =>
+        command.lines.map(({ message }) => Number(/^(\d+) writes to stdout/.exec(message)?.[1] ?? 0));
       await waitFor(() => lines().length + dropped().reduce((sum, count) => sum + count, 0) === PRINTED);
     },
     120_000,

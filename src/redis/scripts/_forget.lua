@@ -9,6 +9,8 @@ local function forget_limits(member, placed, debounce, booking)
   end
   if booking then
     local attempt, name = string.match(booking, '(%S+) (%S+)')
-    redis.call('ZREM', prefix .. KEY.rate .. name, member .. ' ' .. (placed or '') .. ' ' .. attempt)
+    local start = member .. ' ' .. (placed or '') .. ' ' .. attempt
+    redis.call('ZREM', prefix .. KEY.booked .. name, start)
+    redis.call('ZREM', prefix .. KEY.rate .. name, start) -- where other versions booked, and a start that was none
   end
 end

@@ -101,7 +101,7 @@ local function end_execution(key, ttl, state, ...)
     redis.call('DEL', record_key)
   else
     redis.call('HSET', record_key, RECORD.state, state, RECORD.ended, digits(now), RECORD.entry, '', ...)
-    redis.call('PEXPIRE', record_key, ttl)
+    redis.call('PEXPIRE', record_key, digits(ttl))
   end
   if generation then
     publish_state(key, generation, state)

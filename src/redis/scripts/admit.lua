@@ -1,8 +1,8 @@
 -- Claims executions whose tasks have limits: takes ownership of those that may run now, and makes the others wait.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, worker, consumer, then groups of items, each with what they have in common:
---         attempt, ttl (ms), admission stage, '1' when they came with their permits, '1' when they have records,
---         number of checks, then for each check, in the order in which they are passed:
+--         attempt, ttl (ms), admission stage, '1' when they came with their permits, '1' when they have bookings, '1' when
+--         they have records, number of checks, then for each check, in the order in which they are passed:
 --           'cooldown', name, window (ms)
 --           'debounce', name, settle (ms)
 --           'rate', name, max, per (ms), 'delay' | 'drop'
@@ -11,7 +11,7 @@
 -- Reply for each item that was not admitted: index (from 0), then 'refused' (no longer ours), 'parked' (it waits, and
 --       its entry is gone), 'failed' (left to its lease), or the kind of the check that dropped it (ours to settle)
 -- The call may be repeated when its reply was lost, also by the connection itself: an item that was admitted passes
--- again.
+-- again, unless it is late by now and a rate has no room for it any more.
 --@include now
 --@include memory
 local prefix, worker, consumer = ARGV[1], ARGV[2], ARGV[3]
@@ -21,11 +21,14 @@ local schedule = KEYS[3]
 --@include entries
 --@include moves
 --@include permits
+--@include rates
 --@include start
 
 -- The current group and item.
-local attempt, ttl, stage, holds_permits, is_recorded, check_count
+local attempt, ttl, stage, holds_permits, is_booked, is_recorded, check_count
 local name, token, ticket, needs, cached_generation
+local was_admitted -- by an earlier call whose reply was lost
+local passed -- the rates that have room for it
 
 local function member()
   return (is_recorded and TAG.recorded or TAG.lean) .. name
@@ -70,26 +73,11 @@ local function drop_winner(winner, winner_ttl)
   end
 end
 
--- Starts and bookings of the rates in this script: read once, written once.
-local rates = {}
-
--- Returns what is known of a rate. The first call for it removes the starts that no longer count.
-local function trim_rate(key, per)
-  local rate = rates[key]
-  if not rate then
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - per))
-    rate = { count = redis.call('ZCARD', key), starts = {}, expires_in = 0 }
-    rates[key] = rate
-  end
-  return rate
-end
-
-local function write_rate(key, rate)
-  if #rate.starts > 0 then
-    redis.call('ZADD', key, unpack(rate.starts))
-    rate.starts = {}
-    if redis.call('PTTL', key) < rate.expires_in then
-      redis.call('PEXPIRE', key, digits(rate.expires_in))
+-- Gives up the bookings of an execution that goes on to wait elsewhere.
+local function leave_lines()
+  for _, line in ipairs(passed) do
+    if line.booking then
+      remove_booking(line.rate, line.start)
     end
   end
 end
@@ -124,34 +112,30 @@ local checks = {
     end
     redis.call('HSET', key,
       DEBOUNCE.winner, candidate, DEBOUNCE.ticket, digits(place_in_line()), DEBOUNCE.ttl, ttl)
-    redis.call('PEXPIRE', key, ARGV[at + 1] + DEBOUNCE_FORGOTTEN_MS)
+    redis.call('PEXPIRE', key, digits(ARGV[at + 1] + DEBOUNCE_FORGOTTEN_MS))
     -- Parked even when that time is past: at the end of the stream it comes after all that was submitted meanwhile.
     return park_until(math.floor(place_in_line() / 1000) + ARGV[at + 1], STAGE.debounce_over, ARGV[at])
   end,
 
+  -- Counts nothing yet: an execution is counted when it has passed all of its limits.
   rate = function(at)
-    local key, max, per = prefix .. KEY.rate .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local rate, start = trim_rate(key, per), placement() .. ' ' .. attempt
-    if stage == STAGE.attempt_admitted or not is_recorded and redis.call('ZSCORE', key, start) then
+    if stage == STAGE.attempt_admitted and not is_booked then
+      return -- it has started before
+    end
+    local rate, start = open_rate(ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])), placement() .. ' ' .. attempt
+    local has_place = (was_admitted or is_booked or not is_recorded) and uncount_start(rate, start)
+    local booking = is_booked and booked_at(rate, start)
+    local is_new = stage ~= STAGE.attempt_admitted and not was_admitted
+    if has_place or has_room(rate, start, booking, is_new) then
+      passed[#passed + 1] = { rate = rate, start = start, booking = booking }
       return
     end
-    local starts_at = now
-    if rate.count >= max then
-      write_rate(key, rate)
-      local oldest = redis.call('ZREVRANGE', key, max - 1, max - 1, 'WITHSCORES')[2]
-      starts_at = oldest and math.max(now, oldest + per) or now
-      if starts_at > now and ARGV[at + 3] == 'drop' then
-        return 'rate'
-      end
+    leave_lines()
+    if ARGV[at + 3] == 'drop' then
+      return 'rate'
     end
-    rate.count = rate.count + 1
-    rate.expires_in = math.max(rate.expires_in, starts_at - now + per)
-    table.insert(rate.starts, digits(starts_at))
-    table.insert(rate.starts, start)
-    if #rate.starts >= 512 then
-      write_rate(key, rate)
-    end
-    return starts_at > now and park_until(starts_at, STAGE.attempt_admitted, nil, attempt .. ' ' .. ARGV[at]) or nil
+    release_permits({ token }) -- it waits without them
+    return park_until(book(rate, start, booking, is_new), STAGE.attempt_admitted, nil, attempt .. ' ' .. rate.name)
   end,
 }
 local width = { cooldown = 2, debounce = 2, rate = 4 }
@@ -169,7 +153,10 @@ local function take_or_wait()
     return 'refused'
   end
   remove(token)
+  leave_lines()
   moving[ENTRY.stage] = STAGE.attempt_admitted
+  -- It starts later, and is counted then.
+  moving[ENTRY.booking] = passed[1] and attempt .. ' ' .. passed[1].rate.name
   wait_at(full, place_in_line(), park(moving, name, 'queued'), needs)
   return 'parked'
 end
@@ -184,32 +171,39 @@ local function read_ownership()
   return #redis.call('XCLAIM', stream_of(token), GROUP, consumer, 0, string.sub(token, 2), 'JUSTID') == 1
 end
 
--- Runs the checks that begin at `at`. Returns the result that stopped the item, if any.
-local function pass(at)
+-- Runs the checks that begin at `at`, or only the rates among them. Returns the result that stopped the item, if any.
+local function pass(at, only_rates)
   for _ = 1, check_count do
-    local result = checks[ARGV[at]](at + 1)
+    local kind = ARGV[at]
+    local result = (kind == 'rate' or not only_rates) and checks[kind](at + 1)
     if result then
       return result
     end
-    at = at + 1 + width[ARGV[at]]
+    at = at + 1 + width[kind]
   end
-  if needs ~= '-' then
+  if needs ~= '-' and not only_rates then
     return take_or_wait()
   end
 end
 
 -- Returns the result of an item that may not run.
 local function admit(first_check)
-  local is_owned, was_admitted = read_ownership()
+  local is_owned
+  is_owned, was_admitted = read_ownership()
   if not is_owned then
     remove(token)
     release_permits({ token })
     redis.call('SREM', prefix .. KEY.superseded, token)
     return 'refused'
   end
-  local result = not holds_permits and not was_admitted and pass(first_check)
+  passed = {}
+  local is_past = holds_permits or was_admitted -- all but its rates, which count when it starts
+  local result = (not is_past or is_booked or was_admitted) and pass(first_check, is_past)
   if result then
     return result
+  end
+  for _, line in ipairs(passed) do
+    count_start(line.rate, line.start, line.booking)
   end
   if is_recorded then
     start(records .. name, attempt)
@@ -224,8 +218,8 @@ local function for_each_item(visit)
   local at = 4
   while at <= #ARGV do
     attempt, ttl, stage, holds_permits = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
-    is_recorded, check_count = ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
-    local first_check = at + 6
+    is_booked, is_recorded, check_count = ARGV[at + 4] == '1', ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
+    local first_check = at + 7
     at = first_check
     for _ = 1, check_count do
       at = at + 1 + width[ARGV[at]]
@@ -264,8 +258,6 @@ for_each_item(function(first_check, at)
   end
   index = index + 1
 end)
-for key, rate in pairs(rates) do
-  write_rate(key, rate)
-end
+write_rates()
 write_permits()
 return reply

@@ -12,6 +12,17 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include permits
 --@include message
 
+-- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Admission
+-- removes the booking of an execution without a record, which nothing else tells.
+local function is_counted(moving, state)
+  if state then
+    return state == 'running'
+  end
+  local attempt, name = string.match(moving[ENTRY.booking], '(%S+) (%S+)')
+  local start = TAG.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
+  return not redis.call('ZSCORE', prefix .. KEY.booked .. name, start)
+end
+
 local function redeliver(moving, state, generation)
   local deliveries = tonumber(moving[ENTRY.deliveries] or 0)
   -- A suspect runs with no other suspect beside it in its process. When the process dies once more, it is charged.
@@ -24,6 +35,9 @@ local function redeliver(moving, state, generation)
     moving[ENTRY.stage] = STAGE.attempt_admitted
   end
   moving[ENTRY.holds_permits] = nil
+  if moving[ENTRY.booking] and is_counted(moving, state) then
+    moving[ENTRY.booking] = nil
+  end
   if state == 'running' then
     -- The next attempt counts anew.
     redis.call('HDEL', prefix .. KEY.record .. moving[ENTRY.key], unpack(PROGRESS_FIELDS))

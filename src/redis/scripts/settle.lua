@@ -10,8 +10,8 @@
 --           whose chain ends with this, message to keep (each of the last five '' for none)
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
---           ('' as it is), id (of an execution without a record)
---         'rerouted', as 'moved', and behind the id the name of the task
+--           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
+--         'rerouted', as 'moved', and behind the booking the name of the task
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
@@ -138,6 +138,9 @@ local function move_on(ttl, at)
   set(ENTRY.charges, ARGV[at + 4])
   set(ENTRY.reroutes, ARGV[at + 5])
   moved[ENTRY.stage] = ARGV[at + 6] ~= '' and ARGV[at + 6] or moved[ENTRY.stage]
+  if ARGV[at + 8] ~= '' then
+    moved[ENTRY.booking] = ARGV[at + 8] ~= '-' and ARGV[at + 8] or nil
+  end
   if key and redis.call('HGET', records .. key, RECORD.state) == 'running' then
     redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
@@ -164,7 +167,7 @@ end
 local function reroute(ttl, at)
   local member, due = move_on(ttl, at)
   if member then
-    local rerouted = prefix .. KEY.rerouted .. ARGV[at + 8]
+    local rerouted = prefix .. KEY.rerouted .. ARGV[at + 9]
     redis.call('ZADD', rerouted, digits(due), member)
     redis.call('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
     redis.call('PEXPIRE', rerouted, REROUTED_TTL_MS)

@@ -61,7 +61,7 @@ write_permits()
 local reply = { digits(lease), page[1] }
 for i, letter in ipairs({ STREAM.work, STREAM.front }) do
   if redis.call('EXISTS', KEYS[i]) == 1 then
-    for _, pending in ipairs(redis.call('XPENDING', KEYS[i], GROUP, 'IDLE', lease, '-', '+', ARGV[4])) do
+    for _, pending in ipairs(redis.call('XPENDING', KEYS[i], GROUP, 'IDLE', digits(lease), '-', '+', ARGV[4])) do
       reply[#reply + 1] = letter .. pending[1]
       reply[#reply + 1] = pending[2]
     end

@@ -17,6 +17,7 @@ import { type Delivery, ticketOf } from '../delivery.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { DroppingLimit } from '../settle/settler.js';
 import type { Limited } from './classify.js';
+import { START_WITHIN_MS } from './late-starts.js';
 
 const RETRY_AFTER_MS = 250;
 const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS };
@@ -86,6 +87,7 @@ export class Claimer {
     for (const batch of batchesOf(limited, ADMIT_BATCH)) {
       const deliveries = batch.map(({ delivery }) => delivery);
       const requests = batch.map(requestOf);
+      for (const one of batch) one.delivery.countedBy = rateOf(one);
       this.#lastBatch = this.#takeOwnership(deliveries, this.#lastBatch, () => this.#admitOnce(requests));
     }
   }
@@ -111,10 +113,13 @@ export class Claimer {
     const { logger, onNotClaimed, onRoom } = this.#options;
     for (const delivery of batch) this.#claiming.add(delivery);
     try {
-      const claiming = this.#untilLeaseEnds(claimOnce);
+      const claiming = this.#untilLeaseEnds(claimOnce).then((results) => ({ results, answeredMs: monotonicMs() }));
       claiming.catch(() => undefined); // handled below, which may be later
       await earlier;
-      this.#handOn(batch, await claiming);
+      const { results, answeredMs } = await claiming;
+      const isLate = monotonicMs() - answeredMs > START_WITHIN_MS;
+      const mustCountAgain = isLate && batch.some(({ countedBy }) => countedBy !== null);
+      this.#handOn(batch, mustCountAgain ? await this.#untilLeaseEnds(claimOnce) : results);
     } catch (error) {
       for (const delivery of batch) onNotClaimed(delivery);
       // Left alone, the entries are redelivered when their lease ends.
@@ -170,8 +175,16 @@ export class Claimer {
 }
 
 function requestOf({ delivery, checks }: Limited): AdmissionRequest {
-  const { record, token, envelope, admissionStage, holdsPermits } = delivery;
+  const { record, token, envelope, admissionStage, holdsPermits, hasBooking } = delivery;
   const { attempt, ttlMs } = envelope;
   const id = record === null ? (envelope.id ?? token) : '';
-  return { record, token, attempt, ttlMs, ticket: ticketOf(delivery), id, admissionStage, holdsPermits, checks };
+  const ticket = ticketOf(delivery);
+  return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
+}
+
+/** Returns the name of a rate that counts the start, if it is admitted. A start that was counted before is not counted. */
+function rateOf({ delivery, checks }: Limited): string | null {
+  const { admissionStage, holdsPermits, hasBooking } = delivery;
+  if (!hasBooking && (holdsPermits || admissionStage === 'attempt-admitted')) return null;
+  return checks.find(({ kind }) => kind === 'rate')?.key ?? null;
 }

@@ -73,14 +73,20 @@ export interface Requeue {
   readonly delayMs?: number;
   /** Whether it was claimed, so that its limits are behind it. @default true */
   readonly isAdmitted?: boolean;
+  /** Whether its attempt has started. If not, its rate limits count it anew. @default false */
+  readonly hasStarted?: boolean;
 }
 
 /** Requeues a delivery that has not run, or was cut short and is not to blame. Any worker may read it. */
-export function requeued(delivery: Delivery, { delayMs = 0, isAdmitted = true }: Requeue = {}): Settlement {
+export function requeued(
+  delivery: Delivery,
+  { delayMs = 0, isAdmitted = true, hasStarted = false }: Requeue = {},
+): Settlement {
   return {
     ...moved(delivery),
     to: delayMs > 0 ? { delayMs } : { stream: 'front' },
     admissionStage: isAdmitted ? 'attempt-admitted' : null,
+    ...(hasStarted ? unbooked(delivery) : bookedAgain(delivery)),
   };
 }
 
@@ -101,6 +107,7 @@ export function rerouted(delivery: Delivery, { delayMs, isAdmitted, isRecallable
     reroutes: delivery.reroutes + 1,
     admissionStage: isAdmitted ? 'attempt-admitted' : null,
     recalledFor: isRecallable ? delivery.envelope.task : null,
+    ...bookedAgain(delivery),
   };
 }
 
@@ -112,7 +119,18 @@ export function redelivered(delivery: Delivery, charge: 0 | 1): Settlement {
     deliveries: delivery.deliveries + 1,
     charges: delivery.charges + charge,
     admissionStage: 'attempt-admitted',
+    ...unbooked(delivery),
   };
+}
+
+/** An attempt that has started was counted, and is not counted again. */
+function unbooked({ hasBooking }: Delivery): { booking?: null } {
+  return hasBooking ? { booking: null } : {};
+}
+
+/** A start that was counted and did not take place is booked again. */
+function bookedAgain({ countedBy, envelope }: Delivery): { booking?: string } {
+  return countedBy === null ? {} : { booking: `${envelope.attempt} ${countedBy}` };
 }
 
 /** Returns what all moves share: the same attempt goes on elsewhere, with its counts. */

@@ -107,7 +107,7 @@ export class Settler {
         this.#log('info', delivery, 'was cancelled');
         return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
-        return this.requeue(delivery);
+        return this.requeue(delivery, { hasStarted: true });
       default:
         return assertNever(outcome);
     }

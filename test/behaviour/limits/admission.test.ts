@@ -101,11 +101,11 @@ async function openBench(url: string): Promise<Bench> {
 const applicant =
   (gatesOf: GatesOf) =>
   (delivery: Delivery): AdmissionRequest => {
-    const { record, token, envelope, admissionStage, holdsPermits } = delivery;
+    const { record, token, envelope, admissionStage, holdsPermits, hasBooking } = delivery;
     const id = record === null ? keyOf(delivery) : '';
     const { attempt, ttlMs } = envelope;
-    const ticket = ticketOf(delivery);
-    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, checks: gatesOf(delivery) };
+    const [ticket, checks] = [ticketOf(delivery), gatesOf(delivery)];
+    return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
   };
 
 function completed(delivery: Delivery): Settlement {
@@ -370,9 +370,31 @@ describeOnAnyServer('a rate limit', (url) => {
     ...{ kind: 'rate', key: 'R', max, perMs, onExceeded },
   });
   const booked = async ({ redis, keys }: Bench) => {
-    const pairs = await redis.zrange(`${keys.prefix}rate:R`, '0', '-1', 'WITHSCORES');
-    return pairs.filter((_, i) => i % 2 === 1).map(Number);
+    const sets = ['rate:R', 'booked:R'].map((suffix) => redis.zrange(keys.prefix + suffix, '0', '-1', 'WITHSCORES'));
+    return (await Promise.all(sets)).flat().flatMap((text, i) => (i % 2 === 1 ? Number(text) : []));
   };
+  /** Lets time pass for the rate: all that it knows, and all that is scheduled, is `ms` older. */
+  const age = ({ redis, keys }: Bench, ms: number) =>
+    redis.eval(
+      `for _, key in ipairs(KEYS) do
+         for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, -ARGV[1], member) end
+       end`,
+      3,
+      ...['rate:R', 'booked:R', 'schedule'].map((suffix) => keys.prefix + suffix),
+      ms,
+    );
+  /** Adds so many, with and without a record in turn, in different milliseconds. */
+  const addMany = async (bench: Bench, count: number) => {
+    const keys: string[] = [];
+    for (let i = 0; i < count; i++) {
+      keys.push(await bench.add(i % 2 === 0 ? `k${i}` : undefined));
+      await nextMillisecond(bench.redis);
+    }
+    return keys;
+  };
+  /** Executions on the schedule, in order. */
+  const scheduled = async ({ redis, keys }: Bench) =>
+    (await redis.zrange(keys.schedule, '0', '-1')).map((member) => member.slice(1));
 
   test.each([1, 3])('of %i books starts in order of arrival, so that no window has more', async (max) => {
     const bench = await openBench(url());
@@ -392,6 +414,158 @@ describeOnAnyServer('a rate limit', (url) => {
       }),
     );
     expect(due).toEqual(times.slice(max));
+  });
+
+  test('counts executions that come late when they start, and keeps their order, also before new ones', async () => {
+    const bench = await openBench(url());
+    const keys = await addMany(bench, 12);
+    await bench.apply(await bench.read(), () => [rate(2)]);
+    await age(bench, 100 * perMs);
+    keys.push(await bench.add('new')); // on the stream before those that are due
+    await bench.move();
+    const late = await bench.read();
+    expect(keyOf(late[0]!)).toBe('new');
+    expect(await bench.apply(late, () => [rate(2)])).toEqual(
+      late.map((_, i) => (i === 1 || i === 2 ? null : 'parked')),
+    );
+    const order = [...keys.slice(0, 2), ...late.slice(1, 3).map(keyOf)];
+    for (let round = 0; order.length < keys.length && round < 20; round++) {
+      await age(bench, perMs + 100);
+      await bench.move();
+      const due = await bench.read();
+      const results = await bench.apply(due, () => [rate(2)]);
+      const started = due.filter((_, i) => results[i] === null);
+      expect(started.length).toBeLessThanOrEqual(2);
+      order.push(...started.map(keyOf));
+    }
+    expect(order).toEqual(keys);
+    expect(await bench.redis.exists(`${bench.keys.prefix}booked:R`)).toBe(0);
+  });
+
+  test('moves on those that come in time as far as late ones have pushed them', async () => {
+    const bench = await openBench(url());
+    const keys = await addMany(bench, 20);
+    await bench.apply(await bench.read(), () => [rate(2)]);
+    await age(bench, 4.5 * perMs); // eight are late, ten are not due yet
+    const order = keys.slice(0, 2);
+    for (let round = 0; order.length < keys.length && round < 60; round++) {
+      await bench.move();
+      const due = await bench.read();
+      const results = await bench.apply(due, () => [rate(2)]);
+      order.push(...due.filter((_, i) => results[i] === null).map(keyOf));
+      await age(bench, perMs / 2);
+    }
+    expect(order).toEqual(keys);
+  });
+
+  test('counts an execution that waits for a permit when it has the permit', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [rate(1), slot('A')];
+    await bench.add('holder');
+    const [holder] = await bench.read();
+    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    await age(bench, 2 * perMs);
+    const keys = await addMany(bench, 4);
+    const others = await bench.read();
+    expect(await bench.apply(others, gatesOf)).toEqual(Array(4).fill('parked'));
+    expect(await scheduled(bench)).toEqual([]); // all of them wait for the permit
+    await bench.settle([completed(holder!)]);
+    const order: string[] = [];
+    for (let round = 0; order.length < 4 && round < 40; round++) {
+      await bench.move();
+      const due = await bench.read();
+      const results = await bench.apply(due, gatesOf);
+      const started = due.filter((_, i) => results[i] === null);
+      if (started.length > 0) {
+        order.push(...started.map(keyOf));
+        expect(await bench.redis.zcount(`${bench.keys.prefix}rate:R`, Date.now() - perMs, '+inf')).toBe(1);
+        await bench.settle(started.map(completed));
+      } else if (due.length === 0) {
+        await age(bench, perMs + 100);
+      }
+    }
+    expect(order).toEqual(keys);
+    expect(await bench.left()).toEqual([]);
+  });
+
+  test('lets an execution that did not start go before the late ones that were added after it', async () => {
+    const bench = await openBench(url());
+    const keys = await addMany(bench, 6);
+    const [first] = await bench.read(1);
+    expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+    expect(await bench.apply(await bench.read(), () => [rate(1)])).toEqual(Array(5).fill('parked'));
+    await age(bench, 100 * perMs);
+    await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+    await bench.move();
+    const late = await bench.read();
+    expect(late.map(keyOf)).toEqual(keys);
+    expect(await bench.apply(late, () => [rate(1)])).toEqual([null, ...Array(5).fill('parked')]);
+    expect(await scheduled(bench)).toEqual(keys.slice(1));
+  });
+
+  test.each(['k', undefined])(
+    'counts an execution that was claimed and did not start when it is claimed again (key %s)',
+    async (key) => {
+      const bench = await openBench(url());
+      await bench.add(key);
+      const [first] = await bench.read();
+      expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+      await age(bench, perMs / 2);
+      await bench.settle([{ ...again(first!, 'front'), booking: '1 R' } as Settlement]);
+      await bench.add('next');
+      const [second, next] = await bench.read();
+      expect(keyOf(second!)).toBe(keyOf(first!));
+      expect(await bench.apply([second!, next!], () => [rate(1)])).toEqual([null, 'parked']);
+      const [start, booking] = await booked(bench);
+      expect(booking! - start!).toBeGreaterThanOrEqual(perMs);
+      expect(await bench.redis.zcard(`${bench.keys.prefix}rate:R`)).toBe(1);
+      // Once it has started, its redelivery passes and counts nothing.
+      await age(bench, 2 * perMs);
+      await bench.passOn([second!.token]);
+      await bench.move();
+      const [other, redelivered] = (await bench.read()).sort((a, b) => a.deliveries - b.deliveries);
+      expect(await bench.apply([other!, redelivered!], () => [rate(1)])).toEqual([null, null]);
+      expect(await bench.redis.zcount(`${bench.keys.prefix}rate:R`, Date.now() - perMs, '+inf')).toBe(1);
+    },
+  );
+
+  test('has no room any more for an execution whose admission was answered too late', async () => {
+    const bench = await openBench(url());
+    for (const key of ['a', 'b']) await bench.add(key);
+    const [a, b] = await bench.read();
+    expect(await bench.apply([a!], () => [rate(1), slot('A')])).toEqual([null]); // the answer is lost
+    await age(bench, perMs + 500);
+    expect(await bench.apply([b!], () => [rate(1)])).toEqual([null]);
+    expect(await bench.apply([a!], () => [rate(1), slot('A')])).toEqual(['parked']);
+    expect(await bench.redis.exists(`${bench.keys.prefix}slots`)).toBe(0); // it waits without its permit
+    expect(await scheduled(bench)).toEqual(['a']);
+  });
+
+  test('counts what another version has booked among the starts, and counts it again when it starts', async () => {
+    const bench = await openBench(url());
+    await addMany(bench, 2);
+    expect(await bench.apply(await bench.read(), () => [rate(1)])).toEqual([null, 'parked']);
+    await bench.redis.rename(`${bench.keys.prefix}booked:R`, 'other');
+    await bench.redis.zunionstore(`${bench.keys.prefix}rate:R`, 2, `${bench.keys.prefix}rate:R`, 'other');
+    await bench.redis.del('other');
+    await age(bench, 1.5 * perMs); // it is late
+    await bench.move();
+    await bench.add('new');
+    const [late, fresh] = await bench.read();
+    expect(await bench.apply([late!], () => [rate(1)])).toEqual([null]);
+    expect(await bench.apply([fresh!], () => [rate(1)])).toEqual(['parked']);
+    const [start, booking] = await booked(bench);
+    expect(booking! - start!).toBeGreaterThanOrEqual(perMs);
+  });
+
+  test('removes starts that no longer count a bounded number at a time, and counts none of them', async () => {
+    const bench = await openBench(url());
+    const aged = Array.from({ length: 5_000 }, (_, i) => [i + 1, `old${i}`]).flat();
+    await bench.redis.zadd(`${bench.keys.prefix}rate:R`, ...aged);
+    const keys = await addMany(bench, 3);
+    expect(await bench.apply(await bench.read(), () => [rate(2)])).toEqual([null, null, 'parked']);
+    expect(await bench.redis.zcard(`${bench.keys.prefix}rate:R`)).toBe(5_000 - 512 + 2);
+    expect(await scheduled(bench)).toEqual([keys[2]]);
   });
 
   test('counts a retry, but an attempt only once however often it is delivered', async () => {

@@ -1,8 +1,10 @@
 /** At most so many starts within a period: what is too much waits for its place, or is dropped. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
+import { describeOnEmbedded, describeOnRedis } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 import {
+  addHolder,
   addInOrder,
   describeEachWay,
   ended,
@@ -97,5 +99,64 @@ describeEachWay('a rate limit', (url, { threads, options, keepsState }) => {
     expect(attempts(paced!).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
     expect(attempts(metered!).map(({ attempt }) => attempt)).toEqual([1, 2]); // there is no place for a third
     if (keepsState) expect((await fleet.docket.getExecution(metered!))?.state).toBe('cancelled');
+  });
+});
+
+describeOnRedis('a rate limit whose bookings come late', (url) => {
+  const PROCESS = ['--tasks', LIMITED, '--threads', '1', '--concurrency', '1'];
+
+  test.each(['no worker was there', 'all threads were busy'])(
+    'still limits the starts, in order, after %s',
+    async (why) => {
+      const fleet = await openFleet(url());
+      const { docket, redis, key } = fleet;
+      const first = fleet.command(PROCESS);
+      await first.ready();
+      const add = async (count: number) => {
+        const executions = [];
+        for (let i = 0; i < count; i++) executions.push(await docket.add('timed', {}));
+        return executions;
+      };
+      const executions = await add(10);
+      await waitFor(async () => (await redis.xlen(key('work'))) === 0 && (await redis.zcard(key('schedule'))) > 0);
+      if (why === 'no worker was there') {
+        first.process.kill('SIGTERM');
+        await first.ended;
+      } else {
+        await addHolder(fleet, 'free');
+      }
+      const [, last = 0] = await redis.zrevrange(key('booked:timed'), 0, 0, 'WITHSCORES');
+      const hasPassed = async () => Number((await redis.time())[0]) * 1_000 > Number(last) + 1_000;
+      await waitFor(hasPassed, { timeoutMs: 20_000 });
+      executions.push(...(await add(2)));
+      if (why === 'no worker was there') await fleet.command(PROCESS).ready();
+      else await fleet.release();
+      const startMs = (await Promise.all(executions.map((execution) => execution.result()))) as number[];
+      const inTime = [...startMs].sort((a, b) => a - b);
+      for (let i = 2; i < 12; i++) {
+        // Half of the period is left to the time between the claim and the start. Two of one period may change places.
+        expect(inTime[i]! - inTime[i - 2]!).toBeGreaterThan(250);
+        expect(startMs[i]!).toBeGreaterThan(startMs[i - 2]!);
+      }
+      expect(await redis.exists(key('booked:timed'))).toBe(0);
+    },
+  );
+});
+
+describeOnEmbedded('a rate limit', (url) => {
+  test('holds although the server is so slow that bookings come late', async () => {
+    const { docket, worker, redis, key } = await openFleet(url());
+    const first = await worker({ tasks: LIMITED, threads: 0, concurrency: 40 });
+    const executions = [];
+    for (let i = 0; i < 8; i++) executions.push(await docket.add('timed', {}));
+    await waitFor(async () => (await redis.xlen(key('work'))) === 0 && (await redis.zcard(key('schedule'))) > 0);
+    await first.stop();
+    const [, last = 0] = await redis.zrevrange(key('booked:timed'), 0, 0, 'WITHSCORES');
+    await waitFor(async () => Date.now() > Number(last));
+    await worker({ tasks: LIMITED, threads: 0, concurrency: 40 });
+    await Promise.all(executions.map((execution) => execution.result()));
+    await Promise.all(executions.map((execution) => execution.sync()));
+    const claimedMs = executions.map(({ startedAt }) => startedAt!.getTime()).sort((a, b) => a - b);
+    for (let i = 2; i < 8; i++) expect(claimedMs[i]! - claimedMs[i - 2]!).toBeGreaterThanOrEqual(500);
   });
 });

@@ -17,11 +17,14 @@ test('an entry with a message only is a new execution that was due when it was a
     reroutes: 0,
     admissionStage: 'new',
     holdsPermits: false,
+    hasBooking: false,
   });
 });
 
 test('every field of an entry is read', () => {
-  expect(read({ k: 'ключ', m: '', w: '1600000000000', d: '4', c: '2', p: '9', o: '2', h: '1' })).toMatchObject({
+  expect(
+    read({ k: 'ключ', m: '', w: '1600000000000', d: '4', c: '2', p: '9', o: '2', h: '1', u: '1 r' }),
+  ).toMatchObject({
     record: 'ключ',
     message: Buffer.alloc(0),
     dueMs: 1_600_000_000_000,
@@ -30,6 +33,7 @@ test('every field of an entry is read', () => {
     reroutes: 9,
     admissionStage: 'submission-admitted',
     holdsPermits: true,
+    hasBooking: true,
   });
 });
 

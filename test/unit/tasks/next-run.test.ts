@@ -7,8 +7,17 @@ const DAILY = cron('0 9 * * *', { timezone: 'UTC' });
 const at = (time: string) => Date.parse(`2026-05-01T${time}Z`);
 const TOMORROW = at('09:00') + 86_400_000;
 
-test('the next run is due one interval after the due time of this one, whenever this one ended', () => {
-  expect(nextRun(EVERY_MINUTE, { dueMs: at('10:00') }, undefined, at('10:05'))).toEqual({ atMs: at('10:01') });
+test('the next run is due one interval after the due time of this one', () => {
+  for (const now of ['09:59', '10:00', '10:00:59.999']) {
+    expect(nextRun(EVERY_MINUTE, { dueMs: at('10:00') }, undefined, at(now))).toEqual({ atMs: at('10:01') });
+  }
+});
+
+test('after a run that was late, or took longer, the next one is due at the first point of the grid after now', () => {
+  const run = { dueMs: at('10:00') };
+  expect(nextRun(EVERY_MINUTE, run, undefined, at('10:01'))).toEqual({ atMs: at('10:02') });
+  expect(nextRun(EVERY_MINUTE, run, undefined, at('10:05:20'))).toEqual({ atMs: at('10:06') });
+  expect(nextRun(EVERY_MINUTE, run, { everyMs: 7_000 }, at('10:00:15'))).toEqual({ atMs: at('10:00:21') });
 });
 
 test('without an interval, the next run is due at the due time of this one, and so at once', () => {
@@ -18,7 +27,7 @@ test('without an interval, the next run is due at the due time of this one, and 
 test('the body can choose another interval, a delay or a time', () => {
   const run = { dueMs: at('10:00') };
   for (const policy of [EVERY_MINUTE, DAILY]) {
-    expect(nextRun(policy, run, { everyMs: 5_000 }, at('10:05'))).toEqual({ atMs: at('10:00') + 5_000 });
+    expect(nextRun(policy, run, { everyMs: 5_000 }, at('10:00'))).toEqual({ atMs: at('10:00') + 5_000 });
     expect(nextRun(policy, run, { due: { delayMs: 7 }, everyMs: 5_000 }, at('10:05'))).toEqual({ delayMs: 7 });
     expect(nextRun(policy, run, { due: { atMs: 1 } }, at('10:05'))).toEqual({ atMs: 1 });
   }

@@ -22,8 +22,9 @@ export function messageOf({
 
 /** A new entry with the key `k`. */
 export function entryOf(rest: Partial<Entry> = {}): Entry {
-  const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
-  return { token: 'w17-3', record: 'k', message: messageOf(), dueMs: 1_000, ...counts, ...rest };
+  const counts = { deliveries: 0, charges: 0, reroutes: 0 };
+  const limits = { admissionStage: 'new' as const, holdsPermits: false, hasBooking: false };
+  return { token: 'w17-3', record: 'k', message: messageOf(), dueMs: 1_000, ...counts, ...limits, ...rest };
 }
 
 /** A delivery of such an entry. */

@@ -122,7 +122,14 @@ class Fleet {
   add(name: string, task = `task-${this.#count}`): Delivery {
     const message = encodeEnvelope(encoderFor({}, 'args'), task, 0, null, {});
     const token: Token = `w${++this.#count}-0`;
-    const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+    const counts = {
+      deliveries: 0,
+      charges: 0,
+      reroutes: 0,
+      admissionStage: 'new' as const,
+      holdsPermits: false,
+      hasBooking: false,
+    };
     const delivery = deliveryOf({ token, record: name, message, dueMs: 1, ...counts }, () => ({}));
     this.dispatcher.add([delivery]);
     return delivery;

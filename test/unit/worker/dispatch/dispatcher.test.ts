@@ -201,7 +201,15 @@ class Fleet {
     const name = `${task}${this.#count++}`;
     const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
     const token: Token = `w${this.#count}-0`;
-    const rest = { dueMs: 1, deliveries, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+    const rest = {
+      dueMs: 1,
+      deliveries,
+      charges: 0,
+      reroutes: 0,
+      admissionStage: 'new' as const,
+      holdsPermits: false,
+      hasBooking: false,
+    };
     return deliveryOf({ token, record: name, message, ...rest }, () => ({}));
   }
 

@@ -66,7 +66,14 @@ class StuckThread extends FakeThread {
 
 function delivery(): Delivery {
   const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, null, {});
-  const counts = { deliveries: 0, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+  const counts = {
+    deliveries: 0,
+    charges: 0,
+    reroutes: 0,
+    admissionStage: 'new' as const,
+    holdsPermits: false,
+    hasBooking: false,
+  };
   return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => ({}));
 }
 

@@ -5,6 +5,7 @@ import { claim } from '../../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../../src/redis/keys.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Claimer } from '../../../../src/worker/intake/claimer.js';
+import { START_WITHIN_MS } from '../../../../src/worker/intake/late-starts.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { deferred, waitFor } from '../../../support/wait.js';
 import { deliveryWith } from '../deliveries.js';
@@ -96,6 +97,23 @@ describe('what must pass limits', () => {
     expect(calls).toEqual(['take b', 'not claimed a', ...dropped, 'room']);
     expect(lines.map(({ level }) => level)).toEqual(result === 'failed' ? ['error'] : []);
   });
+});
+
+test('a start that was counted long before it could be handed on is counted again', async () => {
+  const { claimer, calls } = setUp();
+  const first = deferred<number[]>();
+  vi.mocked(claim).mockReturnValueOnce(first.promise);
+  vi.mocked(admit).mockResolvedValueOnce([null]).mockResolvedValueOnce(['parked']);
+  const [one] = limited('b');
+  const rate = { kind: 'rate', key: 'r', max: 1, perMs: 1_000, onExceeded: 'delay' } as const;
+  claimer.claim(deliveries('a'));
+  claimer.admit([{ ...one!, checks: [rate] }]);
+  await waitFor(() => vi.mocked(admit).mock.settledResults.length === 1);
+  const answered = performance.now();
+  await waitFor(() => performance.now() - answered > START_WITHIN_MS + 50);
+  first.resolve([]);
+  await claimer.idle();
+  expect(calls).toEqual(['take a', 'room', 'take ', 'not claimed b', 'room']);
 });
 
 describe('a claim that fails', () => {

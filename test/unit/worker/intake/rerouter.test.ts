@@ -70,7 +70,14 @@ function setUp() {
 function delivery(task: string, reroutes = 0, version = WIRE_VERSION): Delivery {
   const message = encodeEnvelope(encoderFor({}, 'args'), task, 0, 'id', {});
   message[1] = version;
-  const counts = { deliveries: 0, charges: 0, reroutes, admissionStage: 'new' as const, holdsPermits: false };
+  const counts = {
+    deliveries: 0,
+    charges: 0,
+    reroutes,
+    admissionStage: 'new' as const,
+    holdsPermits: false,
+    hasBooking: false,
+  };
   return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => null);
 }
 

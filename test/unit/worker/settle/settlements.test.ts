@@ -157,6 +157,15 @@ describe('the same attempt', () => {
     expect(settlement).toMatchObject({ reroutes: 5, admissionStage: 'attempt-admitted' });
   });
 
+  test('that a rate has counted is counted again unless it has started', () => {
+    const counted = delivery({ hasBooking: true });
+    counted.countedBy = 'resize';
+    expect(requeued(counted)).toMatchObject({ booking: '1 resize' });
+    expect(rerouted(counted, { delayMs: 10_000, isAdmitted: true, isRecallable: false })).toMatchObject({ booking: '1 resize' });
+    expect(requeued(counted, { hasStarted: true })).toMatchObject({ booking: null });
+    expect(redelivered(counted, 0)).toMatchObject({ booking: null });
+  });
+
   test('without a record is found by its id', () => {
     const lean = delivery({ record: null, message: messageOf({ id: 'id', ttlMs: 0 }) });
     expect(requeued(lean)).toMatchObject({ id: 'id', ttlMs: 0 });
