@@ -68,6 +68,7 @@ export class Coordinator {
       attemptBudget,
       isDraining: () => this.#state === 'draining',
       retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
+      startSuspectThread: (lane) => this.#supervisor.startForSuspect(lane),
     });
     const { dispatcher } = this.#pipeline;
     this.#supervisor = new ThreadSupervisor({

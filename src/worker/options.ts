@@ -35,7 +35,7 @@ export interface WorkerOptions {
   threads?: number;
   /**
    * The number of executions that run at once, over all threads. Raise it for tasks that mostly wait; each thread then runs
-   * several. There are never more threads than this.
+   * several. There are never more threads than this, apart from that of a suspect.
    * @default one per thread
    */
   concurrency?: number;

@@ -16,12 +16,14 @@
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
+import { jittered } from '../core/service.js';
 import { quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
 import { type Delivery, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
+import type { Lane } from './dispatch/lane.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
@@ -37,7 +39,7 @@ import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { Thread, ThreadDeath } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
-/** How long a suspect is requeued for while another suspect runs in this worker. */
+/** How long a suspect is requeued for when it cannot run in this worker soon, spread by a fifth either way. */
 const SUSPECT_DELAY_MS = 1_000;
 /** How long an execution is requeued for when `runAtMost` lets this worker run its key no more. */
 const OVER_BUDGET_DELAY_MS = 1_000;
@@ -49,6 +51,8 @@ export interface PipelineOptions {
   isDraining(): boolean;
   /** Ends a thread that has run as many executions as it may. */
   retireThread(thread: Thread): void;
+  /** Starts a thread on the lane of the suspect. */
+  startSuspectThread(lane: Lane): void;
 }
 
 /** Entries of one read that go on to the claim or, without one, to the dispatcher. */
@@ -82,7 +86,7 @@ export class Pipeline {
     this.attemptBudget = options.attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
-    const { lanes, slots } = dispatcher;
+    const { allLanes: lanes, slots } = dispatcher;
     const { counters, clock } = context;
     this.attemptRecorder = counters && new AttemptRecorder(counters, slots, lanes, clock);
     this.progressWriter = new ProgressWriter({ ...context, lanes, slots });
@@ -240,8 +244,9 @@ export class Pipeline {
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
-        this.settler.requeue(delivery, { delayMs: SUSPECT_DELAY_MS });
+        this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
       },
+      onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),
       onThreadSpent: (thread) => this.#options.retireThread(thread),

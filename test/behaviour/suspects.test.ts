@@ -1,5 +1,5 @@
-/** Who is to blame when a thread or a process dies: whoever runs alone when it does, and nobody else. */
-import { PoisonedError } from 'docket';
+/** Suspects: where they run, and who is to blame when a thread or a process dies. */
+import { type Execution, PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';
@@ -48,6 +48,38 @@ describeOnRedis('an execution that takes its process down each time', (url) => {
     expect(started.sort()).toEqual(['start bad 1', 'start neighbour 1', 'start neighbour 1']);
   });
 });
+
+describeOnRedis('a suspect', (url) => {
+  test('has a thread of its own beside what its worker runs, and nobody waits for it', async () => {
+    const fleet = await openFleet(url());
+    const { docket, probe } = fleet;
+    const command = fleet.command(['--threads', '1', '--concurrency', '50', '--scheduling-resolution', '100ms']);
+    const long = await docket.add('hold', { probe }, { key: 'long' });
+    await fleet.step('start long 1');
+    const suspect = await addSuspect(fleet, 'suspect', 'hold', { value: 'innocent' });
+    await fleet.step('start suspect 1');
+    await (await docket.add('noop')).result();
+    await fleet.release();
+    expect(await suspect.result()).toBe('innocent');
+    await long.result();
+    expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(2);
+    command.process.kill('SIGTERM');
+    await command.ended;
+  });
+});
+
+/** Adds an execution that was delivered three times without an outcome. */
+async function addSuspect(
+  { docket, probe, redis, key }: Fleet,
+  record: string,
+  task: string,
+  args: object = {},
+): Promise<Execution<unknown>> {
+  const execution = await docket.add(task, { probe, ...args }, { key: record, when: '1h' });
+  await redis.hset(key(`run:${record}`), 'pd', 3); // parked: number of its deliveries
+  await redis.zadd(key('schedule'), 1, `k${record}`);
+  return execution;
+}
 
 /** Makes the one entry on the work stream look as if it had been delivered so often. */
 async function chargeOf(

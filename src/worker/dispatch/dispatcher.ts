@@ -5,7 +5,8 @@
  *             ^                               │
  *             └───────── revoked ─────────────┘   shipments that a stuck thread has not begun go to an idle one
  *
- * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect.
+ * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect,
+ * which has a lane of its own.
  */
 import {
   ChunkWriter,
@@ -15,6 +16,7 @@ import {
   type ProgressMessage,
 } from '../../channel/protocol.js';
 import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
+import { assertNever } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { LONGEST_TIMER_MS } from '../../core/service.js';
 import type { Token } from '../../redis/delivery-store.js';
@@ -47,14 +49,16 @@ export interface DispatcherEvents {
    * execution was asked to stop, and its thread died before the execution had started.
    */
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
-  /** A suspect must wait its turn, because this worker has another one. */
+  /** A suspect cannot run here soon: this worker has another one, no place for it, or no thread. */
   onSuspectMustWait(delivery: Delivery): void;
   /** No thread was free in time for these deliveries, which are claimed. */
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
   onCapacity(): void;
-  /** A thread is spent and has no shipments: it must be replaced. */
+  /** A thread has no shipments and gets no more: it must be ended. */
   onThreadSpent(thread: Thread): void;
+  /** A suspect waits for a thread on this lane, which has one only while it is needed. */
+  onThreadNeeded(lane: Lane): void;
   /** The execution set the message of its progress; `null` clears it. */
   onProgressMessage(shipment: Shipment, message: string | null): void;
   /** The shipment is about to leave its row, which can still be read. If it has begun, its outcome follows. */
@@ -64,6 +68,8 @@ export interface DispatcherEvents {
 export class Dispatcher {
   readonly slots: SlotTable;
   readonly #lanes: readonly Lane[];
+  readonly #suspectLane: Lane | null;
+  readonly #allLanes: readonly Lane[];
   readonly #events: DispatcherEvents;
   readonly #estimates = new DurationEstimates();
   readonly #queue = new DeliveryQueue();
@@ -79,8 +85,10 @@ export class Dispatcher {
     const count = Math.max(1, threads);
     const lanes = Array.from({ length: count }, (_, i) => new Lane(i, shareOf(concurrency, count, i), tasksPerThread));
     this.#lanes = lanes;
+    this.#suspectLane = threads > 0 ? new Lane(count, 1, 1) : null;
+    this.#allLanes = this.#suspectLane ? [...lanes, this.#suspectLane] : lanes;
     this.#events = events;
-    this.#suspect = new SoleSuspect(lanes);
+    this.#suspect = new SoleSuspect(lanes, this.#suspectLane);
     this.#shipments = new Shipments((shipment) => {
       events.onLeavingRow(shipment);
       this.#suspect.leave(shipment.delivery);
@@ -90,8 +98,14 @@ export class Dispatcher {
     this.#planner = new ChunkPlanner({ queue, lanes, shipments, estimates });
   }
 
+  /** The lanes of the worker's threads. */
   get lanes(): readonly Lane[] {
     return this.#lanes;
+  }
+
+  /** These lanes and the one of the suspect. */
+  get allLanes(): readonly Lane[] {
+    return this.#allLanes;
   }
 
   /** The number of deliveries: queued, shipped or running. */
@@ -101,20 +115,22 @@ export class Dispatcher {
 
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
-    return roomFor(this.#lanes, this.#estimates.overall, this.size, monotonicMs());
+    const size = this.#suspect.isPlaced ? this.size - 1 : this.size; // its place is not among those of the lanes
+    return roomFor(this.#lanes, this.#estimates.overall, size, monotonicMs());
   }
 
   /** All deliveries of the dispatcher, for the renewal of leases. */
   *deliveries(): Iterable<Delivery> {
     yield* this.#queue;
     if (this.#suspect.waiting) yield this.#suspect.waiting;
-    for (const lane of this.#lanes) for (const shipment of lane.shipments) yield shipment.delivery;
+    for (const lane of this.#allLanes) for (const shipment of lane.shipments) yield shipment.delivery;
   }
 
   add(deliveries: readonly Delivery[]): void {
+    const nowMs = monotonicMs();
     for (const delivery of deliveries) {
       if (!isSuspect(delivery)) this.#queue.push(delivery);
-      else if (!this.#suspect.offer(delivery)) this.#events.onSuspectMustWait(delivery);
+      else if (!this.#suspect.offer(delivery, nowMs)) this.#events.onSuspectMustWait(delivery);
     }
     this.#dispatch();
   }
@@ -122,6 +138,15 @@ export class Dispatcher {
   /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
+    if (lane === this.#suspectLane) this.#suspect.threadStarted();
+    this.#resume();
+  }
+
+  /** Gives the suspect back, because its thread failed to start. */
+  suspectThreadFailed(): void {
+    this.#suspect.threadStarted();
+    const { waiting } = this.#suspect;
+    if (waiting) this.#giveSuspectBack(waiting);
     this.#resume();
   }
 
@@ -185,7 +210,7 @@ export class Dispatcher {
 
   /** Asks all running attempts to stop, because the worker stops. */
   interruptAll(): void {
-    for (const lane of this.#lanes) this.#shipments.askToStop(lane, StopReason.interrupted);
+    for (const lane of this.#allLanes) this.#shipments.askToStop(lane, StopReason.interrupted);
   }
 
   /** Handles lost leases: these executions run elsewhere now, so none may start here, and running ones must stop. */
@@ -238,28 +263,50 @@ export class Dispatcher {
     if (this.size === 0) this.#onEmpty();
     const nowMs = monotonicMs();
     this.#retireSpent();
-    this.#shipSuspect(nowMs);
+    this.#advanceSuspect(nowMs);
     for (let lane = this.#planner.nextLane(nowMs); lane; lane = this.#planner.nextLane(nowMs)) {
       this.#send(lane, this.#planner.fill(lane, nowMs));
     }
     this.#watchStuckLanes();
   }
 
-  /** Takes spent threads off their lanes. detach() follows when they are gone. */
+  /** Takes spent threads off their lanes, and that of a suspect which has left. detach() follows when they are gone. */
   #retireSpent(): void {
     if (this.#isClosed) return;
-    for (const lane of this.#lanes) if (lane.canRetire) this.#events.onThreadSpent(lane.retire());
+    for (const lane of this.#allLanes) {
+      const isUnneeded = lane === this.#suspectLane && lane.isIdle && !this.#suspect.waiting;
+      if (lane.canRetire || isUnneeded) this.#events.onThreadSpent(lane.retire());
+    }
   }
 
-  #shipSuspect(nowMs: number): void {
-    const { waiting } = this.#suspect;
-    if (!waiting || !this.#shipments.hasFreeRow) return;
-    const lane = this.#suspect.reserveLane();
-    if (!lane) return;
-    const expectedMs = this.#estimates.of(waiting.envelope.task) ?? 0;
-    const shipment = this.#shipments.ship(waiting, lane, expectedMs, nowMs);
+  #advanceSuspect(nowMs: number): void {
+    if (this.#isClosed) return;
+    const step = this.#suspect.next(nowMs);
+    switch (step.kind) {
+      case 'nothing':
+        return;
+      case 'start-thread':
+        return this.#events.onThreadNeeded(step.lane);
+      case 'ship':
+        return this.#shipSuspect(step.delivery, step.lane, nowMs);
+      case 'give-back':
+        return this.#giveSuspectBack(step.delivery);
+      default:
+        assertNever(step);
+    }
+  }
+
+  #shipSuspect(delivery: Delivery, lane: Lane, nowMs: number): void {
+    if (!this.#shipments.hasFreeRow) return;
+    const expectedMs = this.#estimates.of(delivery.envelope.task) ?? 0;
+    const shipment = this.#shipments.ship(delivery, lane, expectedMs, nowMs);
     this.#suspect.shipped();
     this.#send(lane, [shipment]);
+  }
+
+  #giveSuspectBack(delivery: Delivery): void {
+    this.#suspect.leave(delivery);
+    this.#events.onSuspectMustWait(delivery);
   }
 
   #send(lane: Lane, chunk: readonly Shipment[]): void {
@@ -282,11 +329,11 @@ export class Dispatcher {
     this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(shipment.row));
   }
 
-  /** Puts a delivery that was taken back from a lane at the head of the queue. */
+  /** Puts a delivery that was taken back from a lane at the head of the queue; a suspect goes back to Redis. */
   #putBack(delivery: Delivery): void {
     if (this.#isClosed) this.#events.onRequeue([delivery]);
-    else if (!isSuspect(delivery)) this.#queue.unshift(delivery);
-    else if (!this.#suspect.offer(delivery)) this.#events.onSuspectMustWait(delivery);
+    else if (isSuspect(delivery)) this.#events.onSuspectMustWait(delivery);
+    else this.#queue.unshift(delivery);
   }
 
   /**
@@ -311,21 +358,21 @@ export class Dispatcher {
       taken.push(waiting);
       this.#suspect.leave(waiting);
     }
-    for (const lane of this.#lanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
+    for (const lane of this.#allLanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
     return taken;
   }
 
   #takeBackOrStop(reason: StopReason, matches: (delivery: Delivery) => boolean): Delivery[] {
     const taken = this.#takeBack(matches);
-    for (const lane of this.#lanes) this.#shipments.askToStop(lane, reason, matches);
+    for (const lane of this.#allLanes) this.#shipments.askToStop(lane, reason, matches);
     this.#resume();
     return taken;
   }
 
   /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
   #watchStuckLanes(): void {
-    const isAnythingWaiting = this.#queue.length > 0 || this.#lanes.some((lane) => lane.canHoldUnstarted);
-    if (isAnythingWaiting) {
+    const isAnyQueued = this.#queue.length > 0 || this.#suspect.waiting !== null;
+    if (isAnyQueued || this.#lanes.some((lane) => lane.canHoldUnstarted)) {
       this.#rebalanceTimer ??= setInterval(() => this.#rebalance(), REBALANCE_EVERY_MS);
     } else if (this.#rebalanceTimer) {
       clearInterval(this.#rebalanceTimer);

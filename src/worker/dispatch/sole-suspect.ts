@@ -1,50 +1,93 @@
 /**
- * The suspect of this worker. Owns two rules: there is one at most, and it runs alone on its thread, so that a death can
- * be charged to it.
+ * The suspect of this worker. Owns three rules:
  *
- *          offer             shipped
- *   none ────────> waiting ──────────> on its lane
- *     ^               │ leave              │ leave
- *     └───────────────┴────────────────────┘
+ * - There is one at most.
+ * - It has a thread of its own, started for it and ended after it. Nothing else has run there, and nothing else does.
+ * - Nobody else waits for it: it counts within the worker's concurrency, in a place that a lane with a free one lends,
+ *   but it takes no thread from others. When it cannot have a place or a thread soon, it goes back to Redis.
  *
- * While it waits, one lane is reserved for it, and stays reserved until it leaves.
+ *          offer            a lane lends           its thread is there
+ *   none ────────> waiting ──────────────> placed ─────────────────────> on its lane
+ *     ^               │ too late, leave       │ too late, leave              │ leave
+ *     └───────────────┴───────────────────────┴──────────────────────────────┘
+ *
+ * With `threads: 0` there is no thread of its own: it runs on the only one, in one of its places.
  */
 import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
 
+/** How long a suspect waits for a place. */
+const PLACE_WITHIN_MS = 250;
+/** How long it waits for its thread, which has to load the tasks. */
+const THREAD_WITHIN_MS = 10_000;
+
+/** What is to be done about the suspect. */
+export type SuspectStep =
+  | { readonly kind: 'nothing' }
+  /** Its lane needs a thread. */
+  | { readonly kind: 'start-thread'; readonly lane: Lane }
+  | { readonly kind: 'ship'; readonly delivery: Delivery; readonly lane: Lane }
+  /** It cannot run here soon. */
+  | { readonly kind: 'give-back'; readonly delivery: Delivery };
+
+const NOTHING: SuspectStep = { kind: 'nothing' };
+
 export class SoleSuspect {
   readonly #lanes: readonly Lane[];
+  readonly #ownLane: Lane | null;
   #delivery: Delivery | null = null;
+  #offeredMs = 0;
   #isShipped = false;
+  #isThreadStarting = false;
+  /** The lane that lends it a place. */
+  #lender: Lane | null = null;
 
-  constructor(lanes: readonly Lane[]) {
+  /** @param ownLane - the lane of its own; `null` when the only thread there is cannot be ended */
+  constructor(lanes: readonly Lane[], ownLane: Lane | null) {
     this.#lanes = lanes;
+    this.#ownLane = ownLane;
   }
 
-  /** The suspect that waits for a lane of its own; `null` when there is none, or when it is on its lane. */
+  /** The suspect that is not on a lane yet; `null` when there is none. */
   get waiting(): Delivery | null {
     return this.#isShipped ? null : this.#delivery;
   }
 
+  /** Whether a lane lends it a place. */
+  get isPlaced(): boolean {
+    return this.#lender !== null;
+  }
+
   /** Accepts a suspect. Returns false when there is another one. */
-  offer(delivery: Delivery): boolean {
+  offer(delivery: Delivery, nowMs: number): boolean {
     if (this.#delivery) return false;
     this.#delivery = delivery;
+    this.#offeredMs = nowMs;
     return true;
   }
 
-  /**
-   * Reserves the lane with the fewest shipments for the suspect that waits, or another one when that can no longer take
-   * it, because its thread is about to be ended or is gone. Returns the lane once nothing else is on it.
-   */
-  reserveLane(): Lane | null {
-    const lane = this.#reserved() ?? this.#reserveEmptiest();
-    return lane?.shipments.size === 0 ? lane : null;
+  /** Returns the next step of the suspect that waits, after it has found it a place if there is one. */
+  next(nowMs: number): SuspectStep {
+    const delivery = this.waiting;
+    if (!delivery) return NOTHING;
+    const waitedMs = nowMs - this.#offeredMs;
+    const lane = this.#findLane(nowMs);
+    if (!lane) return waitedMs > PLACE_WITHIN_MS ? { kind: 'give-back', delivery } : NOTHING;
+    if (lane.isServing) return { kind: 'ship', delivery, lane };
+    if (waitedMs > THREAD_WITHIN_MS) return { kind: 'give-back', delivery };
+    if (!lane.isUnstaffed || this.#isThreadStarting) return NOTHING;
+    this.#isThreadStarting = true;
+    return { kind: 'start-thread', lane };
   }
 
-  /** Notes that the suspect was shipped to the lane that was reserved for it. */
+  /** Notes that the suspect is on its lane. */
   shipped(): void {
     this.#isShipped = true;
+  }
+
+  /** Notes that the start of its thread is over, successful or not. */
+  threadStarted(): void {
+    this.#isThreadStarting = false;
   }
 
   /** Notes that a delivery leaves this worker or its lane. If it was the suspect, the next one may come. */
@@ -52,25 +95,24 @@ export class SoleSuspect {
     if (delivery !== this.#delivery) return;
     this.#delivery = null;
     this.#isShipped = false;
-    this.#unreserve();
+    this.#lender?.takeBackPlace();
+    this.#lender = null;
   }
 
-  #reserved(): Lane | null {
-    return this.#lanes.find((lane) => lane.isReserved && lane.isServing) ?? null;
+  /** Returns the lane of the suspect; `null` while there is no place for it. */
+  #findLane(nowMs: number): Lane | null {
+    if (this.#lender) return this.#ownLane;
+    const freest = freestOf(this.#lanes);
+    if (!freest || !this.#ownLane) return freest;
+    freest.lendPlace(nowMs);
+    this.#lender = freest;
+    return this.#ownLane;
   }
+}
 
-  #reserveEmptiest(): Lane | null {
-    let emptiest: Lane | null = null;
-    for (const lane of this.#lanes) {
-      if (lane.isServing && (!emptiest || lane.shipments.size < emptiest.shipments.size)) emptiest = lane;
-    }
-    if (!emptiest) return null;
-    this.#unreserve();
-    emptiest.reserve();
-    return emptiest;
-  }
-
-  #unreserve(): void {
-    for (const lane of this.#lanes) lane.unreserve();
-  }
+/** Returns the lane with most free places; `null` when there is none. */
+function freestOf(lanes: readonly Lane[]): Lane | null {
+  let freest: Lane | null = null;
+  for (const lane of lanes) if (lane.free > (freest?.free ?? 0)) freest = lane;
+  return freest;
 }

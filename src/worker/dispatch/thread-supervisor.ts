@@ -1,6 +1,6 @@
 /**
  * Keeps a thread on every lane: starts one for each, replaces those that die, and gives up when they keep dying as they
- * start.
+ * start. The lane of the suspect has a thread only while the dispatcher needs one.
  */
 
 import { hasBegun, SlotState } from '../../channel/slots.js';
@@ -81,7 +81,9 @@ export class ThreadSupervisor {
 
   /** For how many milliseconds there has been no thread at all. */
   get threadlessMs(): number {
-    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#threadlessSinceMs;
+    const { lanes } = this.#options.dispatcher;
+    const isAny = [...this.#threads.values()].some((lane) => lanes.includes(lane));
+    return isAny ? 0 : monotonicMs() - this.#threadlessSinceMs;
   }
 
   #track(starting: Promise<void>): Promise<void> {
@@ -89,6 +91,17 @@ export class ThreadSupervisor {
     const forget = () => void this.#starting.delete(starting);
     starting.then(forget, forget);
     return starting;
+  }
+
+  /** Starts a thread for the suspect, which is not replaced when it has ended. */
+  startForSuspect(lane: Lane): void {
+    const { dispatcher, logger } = this.#options;
+    const starting = this.#staff(lane).catch((error) => {
+      if (this.#stopping.signal.aborted) return; // the start was given up
+      logger.error({ error: String(error) }, 'the thread of a suspect failed to start');
+      dispatcher.suspectThreadFailed();
+    });
+    void this.#track(starting);
   }
 
   /** Ends a spent thread. It has `graceMs`, or half a second, to dispose of its shared dependencies. */
@@ -115,8 +128,10 @@ export class ThreadSupervisor {
       const death = thread.death?.() ?? null;
       dispatcher.detach(lane, death);
       if (this.#stopping.signal.aborted) return;
+      const isKept = dispatcher.lanes.includes(lane);
       if (death && !wasEnded) this.#logDeath(lane, death, running);
-      else this.#logReplacement(lane, thread, wasEnded);
+      else if (isKept) this.#logReplacement(lane, thread, wasEnded);
+      if (!isKept) return;
       const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < EARLY_DEATH_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
@@ -146,7 +161,10 @@ export class ThreadSupervisor {
     const named = running.map((delivery) => ({ task: delivery.envelope.task, key: keyOf(delivery) }));
     const suspects = named.length === 1 ? named[0] : { running: named.slice(0, LOGGED_RUNS) };
     const fields = { lane: index, ...suspects, ...(error.stack && { stack: error.stack }) };
-    this.#options.logger.error(fields, `a worker thread died and is replaced: ${line}`);
+    const what = this.#options.dispatcher.lanes[index]
+      ? 'a worker thread died and is replaced'
+      : 'the thread of a suspect died';
+    this.#options.logger.error(fields, `${what}: ${line}`);
   }
 
   /** Returns what had started on the lane and had not ended. */

@@ -60,6 +60,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     attemptBudget: new AttemptBudget(),
     isDraining: () => false,
     retireThread: () => {},
+    startSuspectThread: () => {},
   });
   pipeline.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>

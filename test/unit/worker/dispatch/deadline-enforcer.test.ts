@@ -98,6 +98,7 @@ class Fleet {
       onRequeue: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadNeeded: () => {},
       onProgressMessage: () => {},
       onLeavingRow: () => {},
     };

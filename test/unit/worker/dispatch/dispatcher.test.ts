@@ -156,9 +156,11 @@ class Fleet {
   readonly lostAlone: boolean[] = [];
   readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
   readonly requeued: string[] = [];
-  /** Suspects that must wait their turn. */
+  /** Suspects that cannot run here soon. */
   readonly turnedAway: string[] = [];
   readonly spent: FakeThread[] = [];
+  /** Lanes that were without the thread they needed. */
+  readonly needed: Lane[] = [];
   readonly messages: [record: string, message: string | null][] = [];
   /** What has left its row, and the state of the row then. */
   readonly left: [record: string, state: SlotState][] = [];
@@ -181,6 +183,7 @@ class Fleet {
         this.rooms += 1;
       },
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadNeeded: (lane) => this.needed.push(lane),
       onProgressMessage: ({ record }, message) => this.messages.push([record!, message]),
       onLeavingRow: ({ record, row }) => this.left.push([record!, this.dispatcher.slots.state(row)]),
     };
@@ -228,6 +231,17 @@ class Fleet {
 
   replace(index: number): void {
     this.threads[index] = this.#attach(this.dispatcher.lanes[index]!);
+  }
+
+  /** Starts the thread that the suspect needs. */
+  startSuspectThread(): FakeThread {
+    return this.#attach(this.needed.shift()!);
+  }
+
+  /** Ends the thread of the suspect, which was retired. */
+  endSuspectThread(): void {
+    this.dispatcher.detach(this.dispatcher.allLanes.at(-1)!);
+    this.threads.length = this.dispatcher.lanes.length;
   }
 
   #attach(lane: Lane): FakeThread {
@@ -549,40 +563,95 @@ describe('a thread that dies', () => {
   });
 });
 
-describe('suspects', () => {
-  test('have a lane to themselves, one at a time; all others go on', async () => {
-    const fleet = new Fleet(2, 4);
+describe('a suspect', () => {
+  test('has a thread of its own, which is ended after it; there is one at a time, and nobody waits for it', async () => {
+    const fleet = new Fleet(1, 4);
+    const [thread] = fleet.threads as [FakeThread];
+    const [running] = fleet.add('long');
+    thread.begin();
     const [suspect, second] = [fleet.delivery('bad', 3), fleet.delivery('bad', 4)];
-    const others = Array.from({ length: 5 }, () => fleet.delivery('new', 2));
-    fleet.dispatcher.add([...others.slice(0, 1), suspect, second, ...others.slice(1)]);
-    const [alone, shared] = fleet.threads as [FakeThread, FakeThread];
+    fleet.dispatcher.add([suspect, second]);
     expect(fleet.turnedAway).toEqual([second.record]);
-    expect(alone.shipped).toEqual([[suspect.record]]);
-    expect(shared.shipped.flat()).toEqual(others.slice(0, 2).map(({ record }) => record));
-    await shared.work(1);
-    expect(fleet.ended).toEqual(others.map(({ record }) => record));
-    expect(alone.shipped).toEqual([[suspect.record]]);
-    await alone.work(1);
-    expect(fleet.ended.at(-1)).toBe(suspect.record);
+    const own = fleet.startSuspectThread();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    const others = fleet.add('new', 'new', 'new');
+    expect(thread.shipped.flat()).toEqual([running, ...others.slice(0, 2)]); // with the suspect four run at once
+    await own.work();
+    expect(fleet.ended).toEqual([suspect.record]);
+    expect(thread.shipped.flat()).toEqual([running, ...others]);
+    expect(fleet.spent).toEqual([own]);
+    await thread.work();
     fleet.dispatcher.add([second]);
-    await alone.work(1);
-    await shared.work(1);
-    expect(fleet.ended.at(-1)).toBe(second.record);
-    expect(fleet.turnedAway).toHaveLength(1);
+    expect(fleet.needed).toEqual([]); // not beside the one that is leaving
+    fleet.endSuspectThread();
+    await fleet.startSuspectThread().work();
+    expect(fleet.ended).toEqual([suspect.record, running, ...others, second.record]);
     expect(fleet.dispatcher.size).toBe(0);
   });
 
-  test('wait until what runs has ended, and others wait for them', async () => {
-    const fleet = new Fleet(1, 2);
-    const [thread] = fleet.threads as [FakeThread];
-    const [first] = fleet.add('new');
+  test('goes back when there is no place for it soon', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('long');
+    fleet.threads[0]!.begin();
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
-    const [last] = fleet.add('new');
-    expect(thread.shipped).toEqual([[first]]);
-    await thread.work();
-    expect(thread.shipped).toEqual([[first], [suspect.record], [last]]);
-    expect(fleet.ended).toEqual([first, suspect.record, last]);
+    expect(fleet.turnedAway).toEqual([]);
+    await pass(300);
+    expect(fleet.turnedAway).toEqual([suspect.record]);
+    expect([fleet.needed, fleet.dispatcher.size]).toEqual([[], 1]);
+  });
+
+  test('goes back when its thread does not start, or fails to', async () => {
+    const fleet = new Fleet(1);
+    const [late, failed] = [fleet.delivery('bad', 3), fleet.delivery('bad', 3)];
+    fleet.dispatcher.add([late]);
+    await pass(10_100);
+    expect(fleet.turnedAway).toEqual([late.record]);
+    fleet.dispatcher.add([failed]);
+    expect(fleet.needed).toHaveLength(1); // it still starts
+    fleet.dispatcher.suspectThreadFailed();
+    expect(fleet.turnedAway).toEqual([late.record, failed.record]);
+    fleet.dispatcher.add([fleet.delivery('bad', 3)]);
+    expect(fleet.needed).toHaveLength(2);
+  });
+
+  test('leaves its thread to nobody when it is gone before the thread has started', () => {
+    const fleet = new Fleet(1);
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    fleet.dispatcher.takeBackUnstarted();
+    const own = fleet.startSuspectThread();
+    expect(fleet.spent).toEqual([own]);
+    expect(own.shipped).toEqual([]);
+  });
+
+  test('takes the only place there is while it runs: what waits for it then goes to another worker', async () => {
+    const fleet = new Fleet(1);
+    fleet.dispatcher.add([fleet.delivery('bad', 3)]);
+    const own = fleet.startSuspectThread();
+    own.begin();
+    const [waits] = fleet.add('new');
+    expect([fleet.threads[0]!.shipped, fleet.dispatcher.room]).toEqual([[], 0]);
+    await pass(300);
+    expect(fleet.requeued).toEqual([waits]);
+  });
+
+  test('goes back when it was shipped and its thread died before it began', () => {
+    const fleet = new Fleet(1);
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    fleet.startSuspectThread();
+    fleet.endSuspectThread();
+    expect([fleet.turnedAway, fleet.lost]).toEqual([[suspect.record], []]);
+  });
+
+  test('runs on the only thread there is with `threads: 0`', async () => {
+    const fleet = new Fleet(0, 2);
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    expect(fleet.threads[0]!.shipped).toEqual([[suspect.record]]);
+    await fleet.threads[0]!.work();
+    expect(fleet.dispatcher.size).toBe(0);
   });
 });
 
@@ -729,17 +798,15 @@ describe('a cancel', () => {
   test.each([
     ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
     ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.loseLeases(new Set([suspect.token]))],
-  ])('a suspect that is %s while a lane is reserved for it leaves the lane to others', async (_, remove) => {
+  ])('a suspect that is %s while a lane lends it a place gives the place back', async (_, remove) => {
     const fleet = new Fleet(1);
-    const [thread] = fleet.threads as [FakeThread];
-    const [running] = fleet.add('new');
-    thread.begin();
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
+    expect(fleet.dispatcher.lanes[0]!.free).toBe(0);
     remove(fleet, suspect);
     const [next] = fleet.add('new');
-    await thread.work();
-    expect(fleet.ended).toEqual([running, next]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([next]);
     expect(fleet.dispatcher.size).toBe(0);
   });
 
@@ -934,14 +1001,22 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       if (random() < 0.5) tell();
       await settled();
       if (random() < 0.5) taken.push(...cancelSome(0.5));
-      fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+      const isKept = index < fleet.dispatcher.lanes.length;
+      if (isKept) fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+      else fleet.endSuspectThread();
       tell();
       await settled();
-      fleet.replace(index);
+      if (isKept) fleet.replace(index);
+    };
+    /** The thread of the suspect starts when it is needed, and ends when it is not. */
+    const tendSuspect = async () => {
+      if (fleet.needed.length > 0 && random() < 0.3) fleet.startSuspectThread();
+      if (fleet.spent.length > 0) await replace(fleet.threads.indexOf(fleet.spent.pop()!));
     };
 
     for (let event = 0; event < 4_000; event++) {
       const dice = random();
+      await tendSuspect();
       const thread = pick(fleet.threads);
       if (dice < 0.15) {
         const task = pick(Object.keys(durations));
@@ -962,10 +1037,10 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
-        const lane = pick(fleet.dispatcher.lanes);
+        const lane = pick(fleet.dispatcher.allLanes);
         if (!lane.ending && lane.isServing) lane.beginEnding(monotonicMs());
-        else if (lane.thread && random() < 0.5) fleet.dispatcher.reopen(lane);
-        else if (lane.thread) {
+        else if (lane.thread && lane.ending && random() < 0.5) fleet.dispatcher.reopen(lane);
+        else if (lane.thread && lane.ending) {
           for (const shipment of lane.shipments) if (random() < 0.5) condemnStarted(fleet, shipment);
           lane.terminate();
         }
@@ -977,16 +1052,18 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       }
       await settled();
     }
-    for (const lane of fleet.dispatcher.lanes) {
-      if (!lane.thread) await replace(lane.index);
+    for (const lane of fleet.dispatcher.allLanes) {
+      if (!lane.thread && !lane.isUnstaffed) await replace(lane.index);
       else if (lane.ending) fleet.dispatcher.reopen(lane);
     }
     for (let turn = 0; fleet.dispatcher.size > 0 && turn < 10_000; turn++) {
+      await tendSuspect();
       for (const thread of fleet.threads) {
         if (thread.begin()) thread.end();
         await settled();
       }
     }
+    await tendSuspect();
     for (const thread of fleet.threads) thread.begin(); // passes over what was taken back last
     await settled();
 
@@ -1088,32 +1165,4 @@ describe('a thread that has run all it may', () => {
     await fleet.threads[0]!.work();
     expect(fleet.spent).toEqual([]);
   });
-
-  test('runs no suspect: the next one does', async () => {
-    const fleet = new Fleet(1, 1, 1);
-    fleet.add('new');
-    fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
-    await fleet.threads[0]!.work();
-    expect(fleet.ended).toHaveLength(1);
-    expect(fleet.spent).toHaveLength(1);
-    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
-    fleet.replace(0);
-    await fleet.threads[0]!.work();
-    expect(fleet.ended).toHaveLength(2);
-  });
-});
-
-test('a lane that was reserved for a suspect takes work again when the suspect ran on another one', async () => {
-  const fleet = new Fleet(2, 4);
-  const [a, b] = fleet.dispatcher.lanes;
-  fleet.add('a', 'b', 'c', 'd');
-  for (const thread of fleet.threads) thread.begin();
-  fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
-  const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
-  kept.beginEnding(monotonicMs()); // one of its runs will not end
-  fleet.dispatcher.redispatch(kept);
-  await fleet.threads[other.index]!.work();
-  expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);
-  fleet.dispatcher.reopen(kept);
-  expect(kept.takesWork).toBe(true);
 });

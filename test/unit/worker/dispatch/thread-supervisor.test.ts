@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { decodeChunk } from '../../../../src/channel/protocol.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import { ThreadBootError } from '../../../../src/core/errors.js';
@@ -25,6 +25,7 @@ function dispatcherOf(threads: number): Dispatcher {
     onRequeue: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
+    onThreadNeeded: ignore,
     onProgressMessage: ignore,
     onLeavingRow: ignore,
   });
@@ -121,6 +122,43 @@ test('a supervisor that stops gives every thread the time to dispose what is sha
   await supervisor.stop(1_234);
   expect(threads.map(({ graces }) => graces)).toEqual([[1_234], [1_234]]);
   expect(dispatcher.lanes.map(({ thread }) => thread)).toEqual([null, null]);
+});
+
+test('the thread of a suspect is not replaced', async () => {
+  const dispatcher = dispatcherOf(1);
+  const threads: FakeThread[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  await supervisor.start();
+  const [, own] = dispatcher.allLanes;
+  supervisor.startForSuspect(own!);
+  await settled();
+  expect(own!.thread).toBeNull(); // nothing waits for it, so it is retired at once
+  await threads[1]!.terminate(0);
+  await settled();
+  expect([threads.length, own!.isUnstaffed]).toEqual([2, true]);
+  await supervisor.stop(0);
+});
+
+test('a thread of a suspect that fails to start does not break the worker', async () => {
+  const dispatcher = dispatcherOf(1);
+  const failed = vi.spyOn(dispatcher, 'suspectThreadFailed');
+  const start = async ({ index }: { index: number }) => {
+    if (index === 1) throw new Error('out of memory');
+    return new FakeThread(dispatcher);
+  };
+  const broken = vi.fn();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken });
+  await supervisor.start();
+  supervisor.startForSuspect(dispatcher.allLanes[1]!);
+  await settled();
+  expect(failed).toHaveBeenCalledOnce();
+  expect(broken).not.toHaveBeenCalled();
+  await supervisor.stop(0);
 });
 
 test('when one thread fails to load the tasks at the start, none is left behind', async () => {
