@@ -17,13 +17,14 @@
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { jittered } from '../core/service.js';
-import { quarantine } from '../redis/delivery-store.js';
+import { markAlone, quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
 import { type Delivery, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
 import type { Lane } from './dispatch/lane.js';
+import { soloDelayMs } from './dispatch/sole-suspect.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
@@ -246,6 +247,13 @@ export class Pipeline {
         this.attemptBudget.refund(delivery);
         this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
       },
+      onSuspectNotAlone: (delivery) => {
+        this.attemptBudget.refund(delivery);
+        logDelivery(this.#context.logger, 'info', delivery, 'has to run alone in its process, and waits for a worker');
+        this.settler.reroute(delivery, jittered(soloDelayMs(delivery)), true);
+      },
+      markAlone: (delivery) => this.#markAlone(delivery, true),
+      unmarkAlone: (delivery) => this.#markAlone(delivery, false),
       onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),
@@ -256,6 +264,11 @@ export class Pipeline {
         this.attemptRecorder?.record(shipment);
       },
     };
+  }
+
+  #markAlone({ token }: Delivery, isAlone: boolean): Promise<boolean> {
+    const { redis, keys, consumer } = this.#context;
+    return markAlone(redis, keys, { consumer, token, isAlone });
   }
 
   /** Requeues deliveries that have not started. Their attempts do not count. */

@@ -22,6 +22,7 @@ import { LONGEST_TIMER_MS } from '../../core/service.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { type Delivery, isSuspect } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
+import { AloneMark } from './alone-mark.js';
 import { ChunkPlanner } from './chunk-planner.js';
 import { DeliveryQueue } from './delivery-queue.js';
 import { DurationEstimates } from './duration-estimates.js';
@@ -40,8 +41,8 @@ export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /**
-   * The thread died while it ran the execution. `wasAlone`: it ran alone there, so it is to blame. `death`: what ended the
-   * thread, if that is known.
+   * The thread died while it ran the execution. `wasAlone`: nothing else has ever begun on that thread, so the execution is
+   * to blame. `death`: what ended the thread, if that is known.
    */
   onThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void;
   /**
@@ -51,6 +52,12 @@ export interface DispatcherEvents {
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
   /** A suspect cannot run here soon: this worker has another one, no place for it, or no thread. */
   onSuspectMustWait(delivery: Delivery): void;
+  /** A suspect must run alone in its process, and cannot do so here soon. */
+  onSuspectNotAlone(delivery: Delivery): void;
+  /** Marks a suspect as alone in its process. Resolves to false when it is no longer ours. */
+  markAlone(delivery: Delivery): Promise<boolean>;
+  /** Removes the mark. */
+  unmarkAlone(delivery: Delivery): Promise<unknown>;
   /** No thread was free in time for these deliveries, which are claimed. */
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
@@ -75,6 +82,7 @@ export class Dispatcher {
   readonly #queue = new DeliveryQueue();
   readonly #shipments: Shipments;
   readonly #planner: ChunkPlanner;
+  readonly #mark: AloneMark;
   readonly #suspect: SoleSuspect;
   #rebalanceTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -88,7 +96,12 @@ export class Dispatcher {
     this.#suspectLane = threads > 0 ? new Lane(count, 1, 1) : null;
     this.#allLanes = this.#suspectLane ? [...lanes, this.#suspectLane] : lanes;
     this.#events = events;
-    this.#suspect = new SoleSuspect(lanes, this.#suspectLane);
+    this.#mark = new AloneMark({
+      write: (delivery) => events.markAlone(delivery),
+      remove: (delivery) => events.unmarkAlone(delivery),
+      onChange: () => this.#resume(),
+    });
+    this.#suspect = new SoleSuspect(lanes, this.#suspectLane, this.#mark);
     this.#shipments = new Shipments((shipment) => {
       events.onLeavingRow(shipment);
       this.#suspect.leave(shipment.delivery);
@@ -115,8 +128,10 @@ export class Dispatcher {
 
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
+    const nowMs = monotonicMs();
+    if (this.#suspect.holdsOthers(nowMs)) return 0;
     const size = this.#suspect.isPlaced ? this.size - 1 : this.size; // its place is not among those of the lanes
-    return roomFor(this.#lanes, this.#estimates.overall, size, monotonicMs());
+    return roomFor(this.#lanes, this.#estimates.overall, size, nowMs);
   }
 
   /** All deliveries of the dispatcher, for the renewal of leases. */
@@ -156,13 +171,16 @@ export class Dispatcher {
    */
   detach(lane: Lane, death: ThreadDeath | null = null): boolean {
     const wasEnding = lane.ending !== null;
+    const { shipped } = lane;
     lane.detach();
     this.#harvest(lane, 'free');
     const left = [...lane.shipments].reverse();
     const started = new Set(left.filter((shipment) => !this.#shipments.revoke(shipment)));
     const [first] = started;
-    // When a thread was ended on purpose, it is known which attempt is to blame.
-    const wasAlone = !wasEnding && started.size === 1 && this.slots.state(first!.row) === SlotState.started;
+    const unstarted = left.length - started.size;
+    // When a thread was ended on purpose, it is known which attempt is to blame. What ran there before may have left
+    // something behind that ended the thread.
+    const wasAlone = !wasEnding && shipped - unstarted === 1 && started.size === 1 && this.#isRunning(first!);
     for (const shipment of left) {
       const { delivery, condemned, stop } = shipment;
       this.#shipments.free(shipment);
@@ -171,8 +189,13 @@ export class Dispatcher {
       else if (started.has(shipment)) this.#events.onThreadLost(delivery, wasAlone, death);
       else this.#putBack(delivery);
     }
+    if (lane === this.#suspectLane && this.#suspect.isReady) this.#giveSuspectBack(this.#suspect.waiting!);
     this.#dispatch();
     return started.size > 0;
+  }
+
+  #isRunning({ row }: Shipment): boolean {
+    return this.slots.state(row) === SlotState.started;
   }
 
   /** Handles outcomes as they arrive. */
@@ -198,6 +221,7 @@ export class Dispatcher {
   /** Takes back all deliveries that have not started, from the queue and the threads. Nothing starts from now on. */
   close(): Delivery[] {
     this.#isClosed = true;
+    this.#mark.close();
     return this.#takeBack();
   }
 
@@ -264,10 +288,21 @@ export class Dispatcher {
     const nowMs = monotonicMs();
     this.#retireSpent();
     this.#advanceSuspect(nowMs);
+    if (this.#suspect.letsOthersStart) this.#shipQueued(nowMs);
+    else if (this.#queue.length > 0) this.#makeWay(nowMs);
+    this.#watchStuckLanes();
+  }
+
+  #shipQueued(nowMs: number): void {
     for (let lane = this.#planner.nextLane(nowMs); lane; lane = this.#planner.nextLane(nowMs)) {
       this.#send(lane, this.#planner.fill(lane, nowMs));
     }
-    this.#watchStuckLanes();
+  }
+
+  /** Lets what is queued start soon; it goes to other workers when the suspect is to be alone for a while. */
+  #makeWay(nowMs: number): void {
+    this.#suspect.makeWay(nowMs);
+    if (this.#mark.isWritten) this.#events.onRequeue(this.#queue.clear());
   }
 
   /** Takes spent threads off their lanes, and that of a suspect which has left. detach() follows when they are gone. */
@@ -291,6 +326,10 @@ export class Dispatcher {
         return this.#shipSuspect(step.delivery, step.lane, nowMs);
       case 'give-back':
         return this.#giveSuspectBack(step.delivery);
+      case 'reroute':
+        this.#suspect.leave(step.delivery);
+        this.#events.onSuspectNotAlone(step.delivery);
+        return this.#events.onCapacity();
       default:
         assertNever(step);
     }
@@ -300,13 +339,14 @@ export class Dispatcher {
     if (!this.#shipments.hasFreeRow) return;
     const expectedMs = this.#estimates.of(delivery.envelope.task) ?? 0;
     const shipment = this.#shipments.ship(delivery, lane, expectedMs, nowMs);
-    this.#suspect.shipped();
+    this.#suspect.shipped(nowMs);
     this.#send(lane, [shipment]);
   }
 
   #giveSuspectBack(delivery: Delivery): void {
     this.#suspect.leave(delivery);
     this.#events.onSuspectMustWait(delivery);
+    this.#events.onCapacity();
   }
 
   #send(lane: Lane, chunk: readonly Shipment[]): void {
@@ -371,7 +411,7 @@ export class Dispatcher {
 
   /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
   #watchStuckLanes(): void {
-    const isAnyQueued = this.#queue.length > 0 || this.#suspect.waiting !== null;
+    const isAnyQueued = this.#queue.length > 0 || this.#suspect.isPresent;
     if (isAnyQueued || this.#lanes.some((lane) => lane.canHoldUnstarted)) {
       this.#rebalanceTimer ??= setInterval(() => this.#rebalance(), REBALANCE_EVERY_MS);
     } else if (this.#rebalanceTimer) {
@@ -388,6 +428,7 @@ export class Dispatcher {
     const isSlow = (lane: Lane) => lane.free === 0 && isSilent(lane, nowMs);
     if (this.#queue.length > 0 && this.#lanes.every(isSlow)) this.#events.onRequeue(this.#queue.clear());
     this.#dispatch();
+    if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now
   }
 
   /** Takes back the unstarted shipments of a stuck lane: for a free lane or, after a while, for another worker. */

@@ -55,6 +55,8 @@ export class Lane {
   #isLending = false;
   /** The number of executions that may still be shipped to its thread before the thread is replaced. */
   #remaining = 0;
+  /** The number of executions that were shipped to its thread, its present or its last one, and not taken back. */
+  #shipped = 0;
   /** The request that asked the thread to attend, while an attempt may hold the event loop. */
   #blockedSince: number | null = null;
   #lastShippedMs = 0;
@@ -95,6 +97,7 @@ export class Lane {
     if (this.#state.kind !== 'unstaffed' || this.#shipments.size > 0) this.#refuse('attach a thread');
     this.#state = { kind: 'serving', thread };
     this.#remaining = this.tasksPerThread;
+    this.#shipped = 0;
   }
 
   /** Begins to end the thread of an overdue attempt: nothing more is shipped, and the thread is asked to attend. */
@@ -228,6 +231,7 @@ export class Lane {
     if (this.#shipments.size === 0) this.#progressedMs = nowMs;
     this.#shipments.add(shipment);
     this.#remaining -= 1;
+    this.#shipped += 1;
     this.#lastShippedMs = nowMs;
     this.#expectedMs += shipment.expectedMs;
   }
@@ -243,6 +247,12 @@ export class Lane {
   /** Counts a shipment that was taken back as never shipped: the thread may run another one instead. */
   refund(): void {
     this.#remaining += 1;
+    this.#shipped -= 1;
+  }
+
+  /** The number of executions that its thread, the present or the last one, was sent and kept. */
+  get shipped(): number {
+    return this.#shipped;
   }
 
   /**

@@ -99,6 +99,9 @@ class Fleet {
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
       onThreadNeeded: () => {},
+      onSuspectNotAlone: () => {},
+      markAlone: async () => true,
+      unmarkAlone: async () => {},
       onProgressMessage: () => {},
       onLeavingRow: () => {},
     };

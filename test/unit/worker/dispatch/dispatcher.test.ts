@@ -158,6 +158,13 @@ class Fleet {
   readonly requeued: string[] = [];
   /** Suspects that cannot run here soon. */
   readonly turnedAway: string[] = [];
+  /** Suspects that cannot run alone here soon. */
+  readonly rerouted: string[] = [];
+  /** Suspects that are marked as alone. */
+  readonly marked = new Set<string>();
+  /** Stands for the trips to Redis by which suspects are marked. */
+  mark = async () => true;
+  unmark = async () => {};
   readonly spent: FakeThread[] = [];
   /** Lanes that were without the thread they needed. */
   readonly needed: Lane[] = [];
@@ -184,6 +191,16 @@ class Fleet {
       },
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
       onThreadNeeded: (lane) => this.needed.push(lane),
+      onSuspectNotAlone: (delivery) => this.rerouted.push(delivery.record!),
+      markAlone: async ({ record }) => {
+        const isMarked = await this.mark();
+        this.marked.add(record!);
+        return isMarked;
+      },
+      unmarkAlone: async ({ record }) => {
+        await this.unmark();
+        this.marked.delete(record!);
+      },
       onProgressMessage: ({ record }, message) => this.messages.push([record!, message]),
       onLeavingRow: ({ record, row }) => this.left.push([record!, this.dispatcher.slots.state(row)]),
     };
@@ -198,11 +215,11 @@ class Fleet {
     return deliveries.map(({ record }) => record!);
   }
 
-  delivery(task: string, deliveries = 0): Delivery {
+  delivery(task: string, deliveries = 0, reroutes = 0): Delivery {
     const name = `${task}${this.#count++}`;
     const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
     const token: Token = `w${this.#count}-0`;
-    const rest = { dueMs: 1, deliveries, charges: 0, reroutes: 0, admissionStage: 'new' as const, holdsPermits: false };
+    const rest = { dueMs: 1, deliveries, charges: 0, reroutes, admissionStage: 'new' as const, holdsPermits: false };
     return deliveryOf({ token, record: name, message, ...rest }, () => ({}));
   }
 
@@ -584,7 +601,9 @@ describe('a suspect', () => {
     fleet.dispatcher.add([second]);
     expect(fleet.needed).toEqual([]); // not beside the one that is leaving
     fleet.endSuspectThread();
-    await fleet.startSuspectThread().work();
+    const next = fleet.startSuspectThread();
+    await settled();
+    await next.work();
     expect(fleet.ended).toEqual([suspect.record, running, ...others, second.record]);
     expect(fleet.dispatcher.size).toBe(0);
   });
@@ -629,6 +648,7 @@ describe('a suspect', () => {
     const fleet = new Fleet(1);
     fleet.dispatcher.add([fleet.delivery('bad', 3)]);
     const own = fleet.startSuspectThread();
+    await settled();
     own.begin();
     const [waits] = fleet.add('new');
     expect([fleet.threads[0]!.shipped, fleet.dispatcher.room]).toEqual([[], 0]);
@@ -636,23 +656,183 @@ describe('a suspect', () => {
     expect(fleet.requeued).toEqual([waits]);
   });
 
-  test('goes back when it was shipped and its thread died before it began', () => {
+  test('goes back when its thread died before it began', async () => {
     const fleet = new Fleet(1);
-    const suspect = fleet.delivery('bad', 3);
+    const [suspect, next] = [fleet.delivery('bad', 3), fleet.delivery('bad', 3)];
     fleet.dispatcher.add([suspect]);
     fleet.startSuspectThread();
+    await settled();
     fleet.endSuspectThread();
-    expect([fleet.turnedAway, fleet.lost]).toEqual([[suspect.record], []]);
+    await settled();
+    fleet.dispatcher.add([next]);
+    fleet.startSuspectThread();
+    fleet.endSuspectThread();
+    expect([fleet.turnedAway, fleet.lost]).toEqual([[suspect.record, next.record], []]);
   });
 
   test('runs on the only thread there is with `threads: 0`', async () => {
     const fleet = new Fleet(0, 2);
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
+    await settled();
     expect(fleet.threads[0]!.shipped).toEqual([[suspect.record]]);
     await fleet.threads[0]!.work();
-    expect(fleet.dispatcher.size).toBe(0);
+    expect([fleet.dispatcher.size, fleet.marked.size]).toEqual([0, 0]);
   });
+});
+
+describe('a suspect that is alone in its process', () => {
+  /** A fleet in which a suspect runs, marked, and nothing else. */
+  async function alone(deliveries = 3, threads = 1, concurrency = 4) {
+    const fleet = new Fleet(threads, concurrency);
+    const suspect = fleet.delivery('bad', deliveries);
+    fleet.dispatcher.add([suspect]);
+    const own = threads > 0 ? fleet.startSuspectThread() : fleet.threads[0]!;
+    await settled();
+    own.begin();
+    return { fleet, suspect, own, thread: fleet.threads[0]! };
+  }
+
+  test('is marked before it is sent to its thread', async () => {
+    const fleet = new Fleet(1, 4);
+    const answer = deferred<boolean>();
+    fleet.mark = () => answer.promise;
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [other] = fleet.add('new');
+    await settled();
+    expect([own.shipped, fleet.threads[0]!.shipped]).toEqual([[], []]); // the other one must not start now
+    answer.resolve(true);
+    await settled();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    await settled();
+    expect(fleet.threads[0]!.shipped).toEqual([[other]]); // and then it may
+  });
+
+  test('is not marked beside what runs: it starts at once', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('new');
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    expect(fleet.startSuspectThread().shipped).toEqual([[suspect.record]]);
+    await settled();
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test.each([1, 0])('has no mark any more when another one starts, with %i threads', async (threads) => {
+    const { fleet, suspect, thread } = await alone(3, threads);
+    expect([...fleet.marked]).toEqual([suspect.record]);
+    const answer = deferred();
+    fleet.unmark = () => answer.promise;
+    const [other] = fleet.add('new');
+    await settled();
+    expect(thread.shipped.flat()).not.toContain(other);
+    answer.resolve();
+    await settled();
+    expect(thread.shipped.flat()).toContain(other);
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test('has no mark any more when it has ended, before another one starts, however often Redis fails', async () => {
+    const { fleet, own, thread } = await alone();
+    let failures = 3;
+    fleet.unmark = async () => {
+      if (failures-- > 0) throw new Error('no link');
+    };
+    own.end();
+    await settled();
+    const [other] = fleet.add('new');
+    expect([thread.shipped, fleet.marked.size]).toEqual([[], 1]);
+    await pass(1_000);
+    expect([thread.shipped, fleet.marked.size]).toEqual([[[other]], 0]);
+  });
+
+  test('is given back when it cannot be marked', async () => {
+    const fleet = new Fleet(1, 4);
+    for (const mark of [async () => false, () => Promise.reject(new Error('no link'))]) {
+      fleet.mark = mark;
+      const suspect = fleet.delivery('bad', 3);
+      fleet.dispatcher.add([suspect]);
+      fleet.startSuspectThread();
+      await settled();
+      expect(fleet.turnedAway.at(-1)).toBe(suspect.record);
+      fleet.endSuspectThread();
+    }
+    expect([fleet.dispatcher.size, fleet.marked.size]).toEqual([0, 0]);
+  });
+
+  test('has no mark any more when the worker stops', async () => {
+    const { fleet } = await alone();
+    fleet.dispatcher.close();
+    await settled();
+    expect(fleet.marked.size).toBe(0);
+  });
+});
+
+describe('a suspect that lost its process again and again', () => {
+  test('does not start beside others: it goes where it can be alone', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('long');
+    const suspect = fleet.delivery('bad', 6);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [other] = fleet.add('new'); // waits a moment, since what runs may end
+    expect(fleet.threads[0]!.shipped.flat()).not.toContain(other);
+    await pass(300);
+    expect([fleet.rerouted, own.shipped]).toEqual([[suspect.record], []]);
+    expect(fleet.threads[0]!.shipped.flat()).toContain(other);
+  });
+
+  test('starts alone when what runs ends soon, and nothing starts beside it for a while', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('short');
+    const suspect = fleet.delivery('bad', 7);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [early] = fleet.add('new');
+    await fleet.threads[0]!.work();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    own.begin();
+    expect([fleet.requeued, fleet.dispatcher.room]).toEqual([[early], 0]);
+    const [inFlight] = fleet.add('new'); // it was being claimed
+    expect(fleet.requeued).toEqual([early, inFlight]);
+    const before = fleet.rooms;
+    await pass(1_990);
+    expect([fleet.dispatcher.room, fleet.marked.size]).toEqual([0, 1]);
+    await pass(20);
+    expect(fleet.rooms).toBeGreaterThan(before);
+    expect(fleet.dispatcher.room).toBeGreaterThan(0);
+    const [late] = fleet.add('new');
+    await settled();
+    expect(fleet.threads[0]!.shipped.flat()).toContain(late);
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test('starts beside others in the end when no worker could have it alone', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('long');
+    const suspect = fleet.delivery('bad', 6, 10);
+    fleet.dispatcher.add([suspect]);
+    expect(fleet.startSuspectThread().shipped).toEqual([[suspect.record]]);
+  });
+});
+
+test('an execution that is alone on its thread is to blame only if nothing else has run there', async () => {
+  const fleet = new Fleet(1, 2);
+  const die = () => {
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+  };
+  fleet.add('first');
+  die();
+  fleet.add('earlier');
+  await fleet.threads[0]!.work();
+  fleet.add('second'); // a timer of the one before may be what ended the thread
+  die();
+  expect(fleet.lostAlone).toEqual([true, false]);
 });
 
 describe('stopping', () => {

@@ -1,12 +1,13 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Delivery } from '../../../../src/worker/delivery.js';
+import { AloneMark } from '../../../../src/worker/dispatch/alone-mark.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
 import { SoleSuspect } from '../../../../src/worker/dispatch/sole-suspect.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
 
 const THREAD = { attend: () => 1 } as Partial<Thread> as Thread;
-const delivery = () => ({}) as Delivery;
+const delivery = (deliveries = 3) => ({ deliveries, reroutes: 0 }) as Delivery;
 const shipment = () => ({ expectedMs: 1 }) as Shipment;
 
 /** Lanes that run two at once and have this many shipments, the lane of the suspect, and a suspect for it. */
@@ -18,7 +19,8 @@ function setUp(...sizes: number[]) {
     return lane;
   });
   const own = new Lane(lanes.length, 1, 1);
-  return { lanes, own, suspect: new SoleSuspect(lanes, own) };
+  const mark = new AloneMark({ write: async () => true, remove: async () => {}, onChange: () => {} });
+  return { lanes, own, mark, suspect: new SoleSuspect(lanes, own, mark) };
 }
 
 test('there is one suspect at most, until it leaves', () => {
@@ -28,7 +30,7 @@ test('there is one suspect at most, until it leaves', () => {
   expect(suspect.offer(next, 0)).toBe(false);
   suspect.next(0);
   own.attach(THREAD);
-  suspect.shipped();
+  suspect.shipped(0);
   expect([suspect.waiting, suspect.offer(next, 0)]).toEqual([null, false]);
   suspect.leave(next); // which is not the suspect
   expect(suspect.offer(next, 0)).toBe(false);
@@ -49,7 +51,7 @@ test('the lane with most free places lends one, and has it back when the suspect
 });
 
 test('it asks for one thread, and is shipped when that is there', () => {
-  const { own, suspect } = setUp(0);
+  const { own, suspect } = setUp(1);
   const one = delivery();
   suspect.offer(one, 0);
   suspect.next(0);
@@ -82,4 +84,35 @@ test('it goes back when no place is free soon, and when its thread takes long', 
   expect(suspect.next(252)).toMatchObject({ kind: 'start-thread' });
   expect(suspect.next(10_000)).toEqual({ kind: 'nothing' });
   expect(suspect.next(10_001)).toEqual({ kind: 'give-back', delivery: one });
+});
+
+test('with nothing beside it, it is marked first, and lets others start when the mark is gone', async () => {
+  const { own, mark, suspect } = setUp(0);
+  const one = delivery();
+  suspect.offer(one, 0);
+  suspect.next(0);
+  own.attach(THREAD);
+  expect([suspect.next(1), suspect.letsOthersStart]).toEqual([{ kind: 'nothing' }, false]);
+  await vi.waitUntil(() => mark.isWritten);
+  expect(suspect.next(2)).toEqual({ kind: 'ship', delivery: one, lane: own });
+  suspect.shipped(2);
+  suspect.makeWay(3);
+  expect(suspect.letsOthersStart).toBe(false);
+  await vi.waitUntil(() => suspect.letsOthersStart);
+});
+
+test.each([
+  [5, 0],
+  [6, 1_000],
+  [7, 2_000],
+  [30, 300_000],
+])('after %i deliveries without an outcome others do not start beside it for %i ms', async (deliveries, heldMs) => {
+  const { own, mark, suspect } = setUp(0);
+  suspect.offer(delivery(deliveries), 0);
+  suspect.next(0);
+  own.attach(THREAD);
+  suspect.next(0);
+  await vi.waitUntil(() => mark.isWritten);
+  suspect.shipped(0);
+  expect([suspect.holdsOthers(heldMs / 2), suspect.holdsOthers(heldMs)]).toEqual([heldMs > 0, false]);
 });

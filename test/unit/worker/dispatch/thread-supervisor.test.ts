@@ -26,6 +26,9 @@ function dispatcherOf(threads: number): Dispatcher {
     onCapacity: ignore,
     onThreadSpent: ignore,
     onThreadNeeded: ignore,
+    onSuspectNotAlone: () => {},
+    markAlone: async () => true,
+    unmarkAlone: async () => {},
     onProgressMessage: ignore,
     onLeavingRow: ignore,
   });
