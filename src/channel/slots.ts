@@ -51,8 +51,8 @@ export const StopReason = {
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
 const MAX_EPOCH = 2 ** 28 - 1;
-/** The number of rows of a worker's table: the maximum number of shipments, over all threads. */
-export const MAX_ROWS = 4_096;
+/** The maximum number of rows of a table. A worker's has as many as it needs. */
+export const MAX_ROWS = 2 ** 17;
 
 /**
  * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,

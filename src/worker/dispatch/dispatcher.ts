@@ -102,7 +102,7 @@ export class Dispatcher {
       onChange: () => this.#resume(),
     });
     this.#suspect = new SoleSuspect(lanes, this.#suspectLane, this.#mark);
-    this.#shipments = new Shipments((shipment) => {
+    this.#shipments = new Shipments(concurrency, (shipment) => {
       events.onLeavingRow(shipment);
       this.#suspect.leave(shipment.delivery);
     });
@@ -129,7 +129,7 @@ export class Dispatcher {
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
     const nowMs = monotonicMs();
-    if (this.#suspect.holdsOthers(nowMs)) return 0;
+    if (this.#suspect.holdsOthers(nowMs) || !this.#shipments.hasFreeRow) return 0;
     const size = this.#suspect.isPlaced ? this.size - 1 : this.size; // its place is not among those of the lanes
     return roomFor(this.#lanes, this.#estimates.overall, size, nowMs);
   }
@@ -355,8 +355,8 @@ export class Dispatcher {
     const thread = lane.thread!;
     thread.run(writer.finish()).then(
       (batch) => {
+        this.#shipments.chunkOver(chunk); // before more is shipped, which may need these rows
         this.receive(batch);
-        this.#shipments.chunkOver(chunk);
       },
       () => {
         lane.threadDying(thread); // detach() follows when it is gone, and handles its shipments
@@ -425,7 +425,8 @@ export class Dispatcher {
     for (const lane of this.#lanes) {
       if (lane.thread && lane.canHoldUnstarted && lane.isStuck(nowMs)) this.#relieve(lane, nowMs);
     }
-    const isSlow = (lane: Lane) => lane.free === 0 && isSilent(lane, nowMs);
+    const { hasFreeRow } = this.#shipments;
+    const isSlow = (lane: Lane) => (lane.free === 0 || !hasFreeRow) && isSilent(lane, nowMs);
     if (this.#queue.length > 0 && this.#lanes.every(isSlow)) this.#events.onRequeue(this.#queue.clear());
     this.#dispatch();
     if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now

@@ -7,7 +7,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../../../src/channel/protocol.js';
-import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import type { Token } from '../../../../src/redis/delivery-store.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
@@ -343,6 +343,21 @@ describe('shipping', () => {
     const fleet = new Fleet(2, 6);
     fleet.add(...Array(20).fill('new'));
     expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
+  });
+
+  test('as many start at once as the concurrency says, however many that are', () => {
+    const fleet = new Fleet(2, 10_000);
+    fleet.add(...Array(10_001).fill('new'));
+    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([5_000, 5_000]);
+  });
+
+  test('what finds no row goes to another worker, and nothing more is read', async () => {
+    const fleet = new Fleet(1, 2);
+    const { rows } = fleet.dispatcher.slots;
+    expect(freeRows(fleet)).toBe(rows);
+    expect(fleet.dispatcher.room).toBe(0);
+    await pass(300);
+    expect([fleet.requeued.length, fleet.dispatcher.size]).toEqual([rows, rows]);
   });
 
   test('outcomes reach their deliveries', async () => {
@@ -1254,7 +1269,7 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
     expect(fleet.lost.length).toBeGreaterThan(0);
     expect(fleet.condemned.length).toBeGreaterThan(0);
     expect(fleet.dispatcher.size).toBe(0);
-    expect(freeRows(fleet)).toBe(MAX_ROWS);
+    expect(freeRows(fleet)).toBe(fleet.dispatcher.slots.rows);
   });
 });
 
@@ -1264,9 +1279,10 @@ function condemnStarted({ dispatcher }: Fleet, shipment: Shipment): void {
 
 /** How many executions can be shipped at once to a thread that takes any number: one per free row. */
 function freeRows(fleet: Fleet): number {
-  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * MAX_ROWS });
+  const { lanes, slots } = fleet.dispatcher;
+  Object.assign(lanes[0]!, { concurrency: 2 * slots.rows });
   const before = fleet.occupied.size;
-  fleet.add(...Array(2 * MAX_ROWS).fill('unknown'));
+  fleet.add(...Array(2 * slots.rows).fill('unknown'));
   return fleet.occupied.size - before;
 }
 

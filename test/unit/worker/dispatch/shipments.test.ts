@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
@@ -8,10 +8,10 @@ import type { Thread } from '../../../../src/worker/threads/thread.js';
 
 function setUp() {
   const leaving: [shipment: Shipment, state: SlotState][] = [];
-  const shipments: Shipments = new Shipments((shipment) =>
+  const shipments: Shipments = new Shipments(4, (shipment) =>
     leaving.push([shipment, shipments.slots.state(shipment.row)]),
   );
-  const lane = new Lane(0, MAX_ROWS);
+  const lane = new Lane(0, shipments.slots.rows);
   let attended = 0;
   const attend = () => ++attended;
   lane.attach({ attend } as Partial<Thread> as Thread);
@@ -102,7 +102,7 @@ test('a shipment that is asked to stop keeps the first reason and its time', () 
 
 test('there is no free row when all are occupied or kept', () => {
   const { shipments, ship } = setUp();
-  const all = Array.from({ length: MAX_ROWS }, () => ship());
+  const all = Array.from({ length: shipments.slots.rows }, () => ship());
   expect(shipments.hasFreeRow).toBe(false);
   shipments.keep(all[0]!);
   expect(shipments.hasFreeRow).toBe(false);
