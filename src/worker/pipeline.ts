@@ -132,7 +132,7 @@ export class Pipeline {
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
   }
 
-  /** Learns the tasks that the threads can run. Must be called before anything is read. */
+  /** Learns the tasks that the threads can run: before anything is read, and whenever that changes. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };

@@ -8,7 +8,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
-import type { Manifest } from '../../tasks/manifest.js';
+import { type Manifest, mergeManifests } from '../../tasks/manifest.js';
 import { type Delivery, keyOf } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -32,6 +32,8 @@ export interface ThreadSupervisorOptions {
   readonly logger: Logger;
   /** Starts a thread. Gives up and rejects when the signal aborts before the thread has loaded the tasks. */
   start(lane: Lane, signal: AbortSignal): Promise<Thread>;
+  /** Called when the threads together can run other tasks than before, or under other policies. */
+  onManifest(manifest: Manifest): void;
   /** Called when threads can no longer be started: the worker must end. */
   onBroken(error: Error): void;
 }
@@ -116,11 +118,12 @@ export class ThreadSupervisor {
     const thread = await this.#options.start(lane, this.#stopping.signal);
     if (this.#stopping.signal.aborted) return await thread.terminate(0);
     const startedMs = monotonicMs();
-    this.#manifest = thread.manifest;
     this.#threads.set(thread, lane);
+    this.#updateManifest();
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       this.#threads.delete(thread);
+      this.#updateManifest();
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const hasRun = this.#hasRun(lane, thread);
@@ -135,6 +138,21 @@ export class ThreadSupervisor {
       const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < EARLY_DEATH_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
+  }
+
+  /**
+   * Follows what the threads can run, which differs after a deploy in place: a later thread loads the modules as they are
+   * then. While there is no thread, the next one is expected to be like the last. That of a suspect does not count, since
+   * others do not run there.
+   */
+  #updateManifest(): void {
+    const { dispatcher, onManifest } = this.#options;
+    const kept = [...this.#threads].filter(([, lane]) => dispatcher.lanes.includes(lane));
+    if (kept.length === 0) return;
+    const manifest = mergeManifests(kept.map(([thread]) => thread.manifest));
+    if (JSON.stringify(manifest) === JSON.stringify(this.#manifest)) return;
+    this.#manifest = manifest;
+    onManifest(manifest);
   }
 
   /**
