@@ -15,7 +15,7 @@ import {
   type OutcomeBatch,
   type ProgressMessage,
 } from '../../channel/protocol.js';
-import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
+import { hasBegun, SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
 import { assertNever } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { LONGEST_TIMER_MS } from '../../core/service.js';
@@ -198,13 +198,14 @@ export class Dispatcher {
     return this.slots.state(row) === SlotState.started;
   }
 
-  /** Handles outcomes as they arrive. */
-  receive(batch: OutcomeBatch): void {
+  /** Handles outcomes as they arrive from the thread of the lane. Those of shipments that have not begun there are ignored. */
+  receive(lane: Lane, batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
-    for (const message of batch.messages ?? []) this.receiveProgress(message);
+    for (const message of batch.messages ?? []) this.receiveProgress(lane, message);
     forEachOutcome(batch, (shipmentId, outcome) => {
-      const shipment = this.#shipments.find(shipmentId);
-      if (!shipment) return; // harvested meanwhile, or its thread was given up
+      const shipment = this.#shipments.find(lane, shipmentId);
+      if (!shipment) return; // harvested meanwhile, its thread was given up, or it is none of this thread's
+      if (!hasBegun(this.slots.state(shipment.row))) return;
       if (outcome.kind === 'completed') this.#recordDuration(shipment);
       this.#shipments.free(shipment, nowMs);
       this.#events.onOutcome(shipment.delivery, outcome);
@@ -212,9 +213,9 @@ export class Dispatcher {
     this.#resume();
   }
 
-  /** Passes on the progress message of an execution, unless the execution has left its row. */
-  receiveProgress({ shipmentId, message }: ProgressMessage): void {
-    const shipment = this.#shipments.find(shipmentId);
+  /** Passes on the progress message of an execution on the lane, unless the execution has left its row. */
+  receiveProgress(lane: Lane, { shipmentId, message }: ProgressMessage): void {
+    const shipment = this.#shipments.find(lane, shipmentId);
     if (shipment) this.#events.onProgressMessage(shipment, message);
   }
 
@@ -356,7 +357,7 @@ export class Dispatcher {
     thread.run(writer.finish()).then(
       (batch) => {
         this.#shipments.chunkOver(chunk); // before more is shipped, which may need these rows
-        this.receive(batch);
+        this.receive(lane, batch);
       },
       () => {
         lane.threadDying(thread); // detach() follows when it is gone, and handles its shipments

@@ -62,9 +62,14 @@ export class Shipments {
     return shipment;
   }
 
-  /** Returns the shipment with this number; `undefined` when it has left, even if its row has another one. */
-  find(shipmentId: number): Shipment | undefined {
-    const shipment = this.#byRow[rowOfShipment(shipmentId)];
+  /**
+   * Returns the shipment on the lane with this number; `undefined` when it has left, even if its row has another one, or is
+   * on another lane: a thread has no say about those.
+   */
+  find(lane: Lane, shipmentId: number): Shipment | undefined {
+    const row = rowOfShipment(shipmentId);
+    if (this.#laneByRow[row] !== lane) return undefined;
+    const shipment = this.#byRow[row];
     return shipment?.epoch === epochOfShipment(shipmentId) ? shipment : undefined;
   }
 

@@ -38,6 +38,7 @@ interface SentChunk {
 class FakeThread extends IdleThread {
   /** Names of what was shipped, chunk by chunk. */
   readonly shipped: string[][] = [];
+  readonly lane: Lane;
   readonly #fleet: Fleet;
   #chunks: SentChunk[] = [];
   #current: ChunkItem | undefined;
@@ -45,9 +46,10 @@ class FakeThread extends IdleThread {
   /** The answers to what was sent after its death. */
   readonly #unheard: Deferred<OutcomeBatch>[] = [];
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, lane: Lane) {
     super();
     this.#fleet = fleet;
+    this.lane = lane;
   }
 
   run(bytes: Uint8Array) {
@@ -101,7 +103,7 @@ class FakeThread extends IdleThread {
     this.#fleet.vacate([item]);
     chunk.reported.add(item);
     if (chunk.next === chunk.items.length) this.#answer([[shipmentIdOf(item.row, item.epoch), outcome]]);
-    else this.#fleet.dispatcher.receive(collector.take());
+    else this.#fleet.dispatcher.receive(this.lane, collector.take());
   }
 
   /** Ends what runs, but cannot report it, because what comes next holds the event loop. */
@@ -262,7 +264,7 @@ class Fleet {
   }
 
   #attach(lane: Lane): FakeThread {
-    const thread = new FakeThread(this);
+    const thread = new FakeThread(this, lane);
     if (this.threads) this.threads[lane.index] = thread;
     this.dispatcher.attach(lane, thread);
     return thread;
@@ -378,11 +380,11 @@ test('a progress message reaches its shipment, but not the next one on its row',
   const [first] = fleet.add('a');
   const [{ row, epoch }] = fleet.threads[0]!.items();
   const shipmentId = shipmentIdOf(row, epoch);
-  fleet.dispatcher.receiveProgress({ shipmentId, message: 'half' });
+  fleet.dispatcher.receiveProgress(fleet.threads[0]!.lane, { shipmentId, message: 'half' });
   await fleet.threads[0]!.work();
   fleet.add('b');
   expect(fleet.threads[0]!.items()).toMatchObject([{ row }]);
-  fleet.dispatcher.receiveProgress({ shipmentId, message: 'late' });
+  fleet.dispatcher.receiveProgress(fleet.threads[0]!.lane, { shipmentId, message: 'late' });
   expect(fleet.messages).toEqual([[first, 'half']]);
 });
 
@@ -396,7 +398,7 @@ test('the last progress message is taken before the outcome, while the row can s
   const batch = new OutcomeCollector();
   batch.add(shipmentIdOf(row, epoch), COMPLETED);
   batch.addMessage({ shipmentId: shipmentIdOf(row, epoch), message: 'done' });
-  fleet.dispatcher.receive(batch.take());
+  fleet.dispatcher.receive(thread.lane, batch.take());
   expect([fleet.messages, fleet.left, fleet.ended]).toEqual([[[name, 'done']], [[name, SlotState.finished]], [name]]);
 });
 
@@ -1309,10 +1311,29 @@ test('an outcome that arrives when its row has another shipment ends nothing', a
   expect(thread.items()).toMatchObject([{ row }]); // the same row, shipped anew
   const late = new OutcomeCollector();
   late.add(shipmentIdOf(row, epoch), COMPLETED);
-  dispatcher.receive(late.take());
+  dispatcher.receive(thread.lane, late.take());
   expect(fleet.ended).toEqual([first]);
   await thread.work();
   expect(fleet.ended).toEqual([first, second]);
+});
+
+test('a thread has no say about the executions of another one, and ends none that has not begun', async () => {
+  const fleet = new Fleet(2);
+  const [name] = fleet.add('a');
+  const [owner, other] = fleet.threads as [FakeThread, FakeThread];
+  const [{ row, epoch }] = owner.items();
+  const told = (thread: FakeThread) => {
+    const batch = new OutcomeCollector();
+    batch.add(shipmentIdOf(row, epoch), COMPLETED);
+    batch.addMessage({ shipmentId: shipmentIdOf(row, epoch), message: `of ${thread.lane.index}` });
+    fleet.dispatcher.receive(thread.lane, batch.take());
+  };
+  told(owner);
+  owner.begin();
+  told(other);
+  expect([fleet.ended, fleet.messages, fleet.dispatcher.size]).toEqual([[], [[name, 'of 0']], 1]);
+  await owner.work();
+  expect(fleet.ended).toEqual([name]);
 });
 
 describe('a thread that has run all it may', () => {

@@ -28,7 +28,7 @@ test('a shipment is on a lane and on a row, and is found by its number', () => {
   expect([...lane.shipments]).toEqual([shipment]);
   expect(shipments.size).toBe(1);
   expect(shipments.slots.state(shipment.row)).toBe(SlotState.shipped);
-  expect(shipments.find(shipmentIdOf(shipment.row, shipment.epoch))).toBe(shipment);
+  expect(shipments.find(lane, shipmentIdOf(shipment.row, shipment.epoch))).toBe(shipment);
 });
 
 test('a shipment that leaves is on neither, and its row goes to the next one, under another number', () => {
@@ -39,8 +39,8 @@ test('a shipment that leaves is on neither, and its row goes to the next one, un
   expect([lane.shipments.size, shipments.size]).toEqual([0, 0]);
   const next = ship();
   expect(next.row).toBe(first.row);
-  expect(shipments.find(shipmentIdOf(first.row, first.epoch))).toBeUndefined();
-  expect(shipments.find(shipmentIdOf(next.row, next.epoch))).toBe(next);
+  expect(shipments.find(lane, shipmentIdOf(first.row, first.epoch))).toBeUndefined();
+  expect(shipments.find(lane, shipmentIdOf(next.row, next.epoch))).toBe(next);
 });
 
 test('a row that is kept goes to nobody until its chunk is over', () => {
