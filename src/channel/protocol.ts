@@ -59,6 +59,8 @@ export interface ChunkItem {
   readonly epoch: number;
   /** Key of the record; `null` for an execution without one, whose message has the id. */
   readonly record: string | null;
+  /** Token of the delivery, by which writes from its body are fenced; `null` for an execution without a record. */
+  readonly token: string | null;
   /** When it was due, in server milliseconds. */
   readonly dueMs: number;
   readonly isRedelivered: boolean;
@@ -164,14 +166,14 @@ export type FromThread =
 
 const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });
-const ITEM_FIELDS = 6;
+const ITEM_FIELDS = 7;
 
-/** Builds a chunk: a flat msgpack array with six values for each item. */
+/** Builds a chunk: a flat msgpack array with seven values for each item. */
 export class ChunkWriter {
   readonly #flat: unknown[] = [];
 
   add(item: ChunkItem): void {
-    this.#flat.push(item.row, item.epoch, item.record, item.dueMs, item.isRedelivered, item.message);
+    this.#flat.push(item.row, item.epoch, item.record, item.token, item.dueMs, item.isRedelivered, item.message);
   }
 
   /**
@@ -192,9 +194,10 @@ export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
       row: flat[i] as number,
       epoch: flat[i + 1] as number,
       record: flat[i + 2] as string | null,
-      dueMs: flat[i + 3] as number,
-      isRedelivered: flat[i + 4] as boolean,
-      message: flat[i + 5] as Uint8Array,
+      token: flat[i + 3] as string | null,
+      dueMs: flat[i + 4] as number,
+      isRedelivered: flat[i + 5] as boolean,
+      message: flat[i + 6] as Uint8Array,
     });
   }
   return items;

@@ -51,8 +51,8 @@ export const StopReason = {
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
 const MAX_EPOCH = 2 ** 28 - 1;
-/** The number of rows of a worker's table: the maximum number of shipments, over all threads. */
-export const MAX_ROWS = 4_096;
+/** The maximum number of rows of a table. A worker's has as many as it needs. */
+const MAX_ROWS = 2 ** 17;
 
 /**
  * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,
@@ -82,6 +82,7 @@ export class SlotTable {
 
   /** Allocates a table with this number of rows, or opens the table that another thread allocated. */
   constructor(rowsOrBuffer: number | SharedArrayBuffer) {
+    if (typeof rowsOrBuffer === 'number' && rowsOrBuffer > MAX_ROWS) throw new RangeError(`more than ${MAX_ROWS} rows`);
     this.buffer = typeof rowsOrBuffer === 'number' ? new SharedArrayBuffer(rowsOrBuffer * ROW_BYTES) : rowsOrBuffer;
     this.rows = this.buffer.byteLength / ROW_BYTES;
     this.#words = new Int32Array(this.buffer);

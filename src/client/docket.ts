@@ -89,7 +89,12 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#preparer = new CallPreparer(settings);
     this.#writer = new Writer(settings, connection);
     this.#spans = new CallSpans(settings.name);
-    setInternals(this, { settings, watchPlacements: (watcher) => this.#watchers.add(watcher) });
+    setInternals(this, {
+      settings,
+      watchPlacements: (watcher) => this.#watchers.add(watcher),
+      changeOwnProgress: (key, token, change) => this.#source.changeProgress(key, { token }, change),
+      cancelOwn: (key, token) => this.#cancel(key, token),
+    });
   }
 
   /** Name of the docket. */
@@ -264,10 +269,18 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
   async cancel(key: string): Promise<void> {
+    await this.#cancel(key);
+  }
+
+  /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
+  async #cancel(key: string, token?: string): Promise<void> {
     this.#checkOpen();
     checkKey(key);
     const { keys } = this.#settings;
-    await this.#spans.run('cancel', 'client', { key }, () => this.#connection.run((redis) => cancel(redis, keys, key)));
+    const isDone = await this.#spans.run('cancel', 'client', { key }, () =>
+      this.#connection.run((redis) => cancel(redis, keys, key, token)),
+    );
+    if (!isDone) throw new ExecutionSupersededError(key);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The access of a docket's handles to their executions: reads, changes and events. */
 import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
 import { readExecution } from '../redis/producer-store.js';
-import { changeProgress } from '../redis/progress-store.js';
+import { changeProgress, type ProgressOwner } from '../redis/progress-store.js';
 import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerConnection } from './connection.js';
@@ -21,9 +21,9 @@ export interface ExecutionSource {
   /**
    * Changes the progress of an execution, and returns it as it is then.
    * @throws ExecutionNotFoundError when there is no execution under the key
-   * @throws ExecutionSupersededError when the execution there is of another generation
+   * @throws ExecutionSupersededError when the execution there is another one
    */
-  changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord>;
+  changeProgress(key: string, owner: ProgressOwner, change: ProgressChange): Promise<ProgressRecord>;
   /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
   watch(key: string, onEvent: EventCallback): Promise<() => void>;
 }
@@ -58,15 +58,16 @@ export class RedisExecutionSource implements ExecutionSource {
     return await connection.run((redis) => readExecution(redis, settings.keys, key));
   }
 
-  async changeProgress(key: string, generation: number, change: ProgressChange): Promise<ProgressRecord> {
+  async changeProgress(key: string, owner: ProgressOwner, change: ProgressChange): Promise<ProgressRecord> {
     this.#checkOpen();
     const { connection, settings } = this.#options;
     const { kind } = change;
     const value = kind === 'increment' ? change.by : kind === 'total' ? change.total : (change.message ?? '');
     const changed = await connection.run((redis) =>
-      changeProgress(redis, settings.keys, { key, generation, change: kind, value }),
+      changeProgress(redis, settings.keys, { key, owner, change: kind, value }),
     );
-    if (!changed || changed.generation < generation) throw new ExecutionNotFoundError(key);
+    const isOlder = 'generation' in owner && changed !== null && changed.generation < owner.generation;
+    if (!changed || isOlder) throw new ExecutionNotFoundError(key);
     if (!changed.progress) throw new ExecutionSupersededError(key);
     return changed.progress;
   }

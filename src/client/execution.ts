@@ -99,7 +99,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     if (!this.#progress) {
       this.#progress = new HandleProgress(async (change) => {
         this.#checkStateKept();
-        return await this.#source.changeProgress(this.key, this.#init.generation, change);
+        return await this.#source.changeProgress(this.key, { generation: this.#init.generation }, change);
       });
       if (this.#record) this.#progress.adopt(this.#record.progress);
     }

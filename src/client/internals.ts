@@ -3,6 +3,8 @@
  * object instead of on it, so the declared type of Docket does not show it either.
  */
 import type { CountedPlacement } from '../core/states.js';
+import type { ProgressRecord } from '../redis/record.js';
+import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerSettings } from './options.js';
 
 /** Called for each execution that a docket adds or replaces, once the server has confirmed it. */
@@ -12,6 +14,17 @@ export interface DocketInternals {
   readonly settings: ProducerSettings;
   /** Calls `watcher` until the returned function is called. */
   watchPlacements(watcher: PlacementWatcher): () => void;
+  /**
+   * Changes the progress of the execution that runs under this key and token, and returns it as it is then.
+   * @throws ExecutionNotFoundError when there is no execution under the key
+   * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
+   */
+  changeOwnProgress(key: string, token: string, change: ProgressChange): Promise<ProgressRecord>;
+  /**
+   * Cancels the execution that runs under this key and token.
+   * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
+   */
+  cancelOwn(key: string, token: string): Promise<void>;
 }
 
 const INTERNALS = new WeakMap<object, DocketInternals>();

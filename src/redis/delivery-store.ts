@@ -14,6 +14,7 @@ import { doesGroupExist } from './reply-errors.js';
 import {
   type AdmissionStage,
   BATCH_ITEMS,
+  DELIVERY_COUNT,
   GROUP,
   type SETTLEMENT_WIDTH,
   STAGE,
@@ -169,6 +170,22 @@ export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: 
   });
   await Promise.all(batches);
   return tokens.filter((token) => !renewed.has(token));
+}
+
+/**
+ * Marks a delivery of this worker as alone in its process, for the sweep that meets it should the process die, or removes
+ * the mark. Returns false when the delivery is no longer this worker's. Marking twice does no harm.
+ */
+export async function markAlone(
+  redis: Redis,
+  keys: Keys,
+  { consumer, token, isAlone }: { readonly consumer: string; readonly token: Token; readonly isAlone: boolean },
+): Promise<boolean> {
+  const stream = keys[STREAMS.find((name) => STREAM[name] === token[0])!];
+  const count = isAlone ? DELIVERY_COUNT.alone : DELIVERY_COUNT.read;
+  const id = token.slice(1);
+  const claimed = await redis.xclaim(stream, GROUP, consumer, 0, id, 'RETRYCOUNT', count, 'JUSTID');
+  return claimed.length > 0;
 }
 
 export interface Expired {

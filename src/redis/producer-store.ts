@@ -106,9 +106,13 @@ export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs:
   return await redis.wait(replicas, timeoutMs);
 }
 
-/** Cancels an execution wherever it is. If it runs, its worker is asked to stop it, and this does not wait for that. */
-export async function cancel(redis: Redis, keys: Keys, key: string): Promise<void> {
-  await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
+/**
+ * Cancels an execution wherever it is. If it runs, its worker is asked to stop it, and this does not wait for that. With a
+ * token only the delivery that runs is cancelled; returns false when the key has passed to another.
+ */
+export async function cancel(redis: Redis, keys: Keys, key: string, token = ''): Promise<boolean> {
+  const found = await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key, token]);
+  return found !== null;
 }
 
 /** Reads one execution. Returns `null` when there is no record. */

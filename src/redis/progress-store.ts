@@ -32,23 +32,27 @@ export async function reportProgress(redis: Redis, keys: Keys, reports: readonly
   await Promise.all(writes);
 }
 
+/** Which execution is meant: by its placement, from outside, or by the delivery that runs. */
+export type ProgressOwner = { readonly generation: number } | { readonly token: string };
+
 export interface ProgressChange {
   readonly key: string;
-  readonly generation: number;
+  readonly owner: ProgressOwner;
   readonly change: 'increment' | 'total' | 'message';
   readonly value: string | number;
 }
 
 /**
- * Changes the progress of one execution from outside. Returns `null` when there is no record, and no progress when the
- * key belongs to another generation, which is then returned.
+ * Changes the progress of one execution. Returns `null` when there is no record, and no progress when the key belongs to
+ * another owner, whose generation is then returned.
  */
 export async function changeProgress(
   redis: Redis,
   keys: Keys,
-  { key, generation, change, value }: ProgressChange,
+  { key, owner, change, value }: ProgressChange,
 ): Promise<{ readonly generation: number; readonly progress: ProgressRecord | null } | null> {
-  const args = [keys.prefix, key, generation, change, value];
+  const [generation, token] = 'token' in owner ? ['', owner.token] : [owner.generation, ''];
+  const args = [keys.prefix, key, generation, change, value, token];
   const reply = (await runScript(redis, 'change-progress', [keys.record(key)], args)) as (Buffer | number)[];
   if (reply.length === 0) return null;
   const [found, ...values] = reply.map(String);

@@ -355,9 +355,20 @@ export const QUARANTINE_ENTRIES = 1_000;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
- * From then on it runs alone on its thread, one per process, so that another death can be charged to it.
+ * From then on it runs on a thread of its own, one per process, so that another death can be charged to it.
  */
 export const SUSPECT_AFTER = 3;
+
+/**
+ * What the group's own delivery counter of a pending entry says. Redis begins at 1 when an entry is read, and renewals
+ * leave it as it is. It goes with the entry, so a mark that is kept here is never left behind.
+ */
+export const DELIVERY_COUNT = {
+  /** It was read. */
+  read: 1,
+  /** It is marked as alone: nothing else has started in its process. If the process dies, it is charged. */
+  alone: 1_000_000,
+} as const;
 
 export { DEFAULT_TOTAL };
 

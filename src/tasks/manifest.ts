@@ -15,6 +15,13 @@ export interface TaskManifest {
   readonly policies: TaskPolicies;
 }
 
+/** Returns what threads can run together. Where they differ, the later one counts: it was started after a deploy in place. */
+export function mergeManifests(manifests: readonly Manifest[]): Manifest {
+  const tasks = new Map(manifests.flatMap((manifest) => manifest.tasks.map((task) => [task.name, task])));
+  const fallbacks = manifests.map((manifest) => manifest.fallback);
+  return { tasks: [...tasks.values()], fallback: fallbacks.findLast((fallback) => fallback !== null) ?? null };
+}
+
 /** Returns the manifest of loaded tasks. */
 export function manifestOf(loaded: {
   readonly tasks: ReadonlyMap<string, AnyTask>;

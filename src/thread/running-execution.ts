@@ -2,19 +2,27 @@
  * `ctx.execution`: the handle of the execution that runs here. It starts with the data of the attempt and reads the
  * rest from the docket.
  *
- * Owns the rule that it changes nothing after the attempt has ended, because the key may be another execution's then,
- * such as the next run's.
+ * Owns the rule that it changes nothing of another execution. The key may belong to one already while the attempt runs,
+ * because it was replaced or lost its lease: writes name the token of the delivery. After the attempt has ended nothing is
+ * written.
  */
 
 import { type InspectOptions, inspect } from 'node:util';
 import type { ChunkItem } from '../channel/protocol.js';
+import { internalsOf } from '../client/internals.js';
 import { monotonicMs } from '../core/clock.js';
 import { AttemptEndedError, ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
-import type { ExecutionProgress } from '../tasks/progress.js';
+import {
+  checkIncrement,
+  checkMessage,
+  checkTotal,
+  type ExecutionProgress,
+  type ProgressChange,
+} from '../tasks/progress.js';
 import {
   type ExecutionSummary,
   executionSummary,
@@ -25,6 +33,8 @@ import {
 import { decodeValue } from '../wire/codec.js';
 import type { Envelope } from '../wire/envelope.js';
 import type { ThreadScope } from './scope.js';
+
+const NO_PROGRESS = { current: 0, total: DEFAULT_TOTAL, message: null, updatedAt: null };
 
 /** The members of the running attempt that the handle needs. */
 export interface RunningAttempt {
@@ -42,6 +52,8 @@ export class RunningExecution implements Execution<unknown> {
   readonly #startedAt: Date;
   /** The execution as it was last read from the docket. */
   #read: Execution<unknown> | null = null;
+  /** The progress as it was last read or changed. */
+  #progress: Pick<ExecutionProgress, 'current' | 'total' | 'message' | 'updatedAt'> = NO_PROGRESS;
   #args: { readonly value: unknown } | undefined;
 
   constructor(attempt: RunningAttempt) {
@@ -90,31 +102,36 @@ export class RunningExecution implements Execution<unknown> {
 
   /** The progress as others see it. A report of the body arrives here with the first `sync()` after it was written. */
   get progress(): ExecutionProgress {
-    const read = () => this.#read?.progress;
-    const stored = () => {
-      this.#refuseWhenEnded('ctx.execution.progress');
-      return this.#readOrThrow();
-    };
+    const seen = () => this.#progress;
     return {
       get current() {
-        return read()?.current ?? 0;
+        return seen().current;
       },
       get total() {
-        return read()?.total ?? DEFAULT_TOTAL;
+        return seen().total;
       },
       get message() {
-        return read()?.message ?? null;
+        return seen().message;
       },
       get updatedAt() {
-        return read()?.updatedAt ?? null;
+        return seen().updatedAt;
       },
-      increment: async (by) => await (await stored()).progress.increment(by),
-      setTotal: async (total) => await (await stored()).progress.setTotal(total),
-      setMessage: async (message) => await (await stored()).progress.setMessage(message),
+      increment: async (by = 1) => await this.#changeProgress({ kind: 'increment', by: checkIncrement(by) }),
+      setTotal: async (total) => await this.#changeProgress({ kind: 'total', total: checkTotal(total) }),
+      setMessage: async (message) => await this.#changeProgress({ kind: 'message', message: checkMessage(message) }),
       toJSON(): ProgressSummary {
         return progressSummary(this);
       },
     };
+  }
+
+  async #changeProgress(change: ProgressChange): Promise<void> {
+    this.#refuseWhenEnded('ctx.execution.progress');
+    const { token } = this.#attempt.item;
+    if (!this.#keepsState || token === null) throw new ResultsDisabledError(this.key);
+    const internals = internalsOf(this.#attempt.scope.docket());
+    const { updatedMs, ...values } = await internals.changeOwnProgress(this.key, token, change);
+    this.#progress = { ...values, updatedAt: updatedMs === null ? null : new Date(updatedMs) };
   }
 
   toJSON(): ExecutionSummary {
@@ -140,7 +157,9 @@ export class RunningExecution implements Execution<unknown> {
 
   async cancel(): Promise<void> {
     this.#refuseWhenEnded('ctx.execution.cancel()');
-    await this.#attempt.scope.docket().cancel(this.key);
+    const { token } = this.#attempt.item;
+    const docket = this.#attempt.scope.docket();
+    await (token === null ? docket.cancel(this.key) : internalsOf(docket).cancelOwn(this.key, token));
   }
 
   #refuseWhenEnded(use: string): void {
@@ -160,7 +179,10 @@ export class RunningExecution implements Execution<unknown> {
 
   async #readAgain(): Promise<Execution<unknown> | null> {
     const found = await this.#attempt.scope.docket().getExecution(this.key);
-    if (found) this.#read = found;
+    if (found) {
+      this.#read = found;
+      this.#progress = found.progress;
+    }
     return found;
   }
 }

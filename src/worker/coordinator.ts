@@ -70,12 +70,14 @@ export class Coordinator {
       settings,
       attemptBudget,
       retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
+      startSuspectThread: (lane) => this.#supervisor.startForSuspect(lane),
     });
     const { dispatcher } = this.#pipeline;
     this.#supervisor = new ThreadSupervisor({
       dispatcher,
       logger,
       start: (lane, signal) => startThread(lane, signal, { docket, settings, dispatcher, logger, counters }),
+      onManifest: (manifest) => this.#learn(manifest),
       onBroken,
     });
     const heartbeat = new Heartbeat({
@@ -142,11 +144,18 @@ export class Coordinator {
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
-    this.#pipeline.open(manifest);
-    this.#options.counters?.addTasks(manifest.tasks.map((task) => task.name));
     this.#services.start();
     this.#state = 'ready';
     this.#logReady(manifest);
+  }
+
+  /** Learns what the threads can run. After a deploy in place, threads that are replaced can run other tasks. */
+  #learn(manifest: Manifest): void {
+    const tasks = manifest.tasks.map((task) => task.name);
+    this.#pipeline.open(manifest);
+    this.#options.counters?.addTasks(tasks);
+    if (this.#state === 'ready')
+      this.#options.logger.info({ tasks }, 'the threads have loaded other tasks than before');
   }
 
   /** Stops taking work, finishes or requeues what it has, and ends the threads. See `drain.ts`. */

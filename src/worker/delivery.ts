@@ -73,7 +73,7 @@ export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolic
 
 const NO_MESSAGE = Buffer.alloc(0);
 
-/** Whether it must run alone on its thread, as the only suspect of its worker, so that a death can be charged to it. */
+/** Whether it must run on a thread of its own, as the only suspect of its worker, so that a death can be charged to it. */
 export function isSuspect(delivery: Delivery): boolean {
   return delivery.deliveries >= SUSPECT_AFTER;
 }

@@ -35,7 +35,7 @@ export interface WorkerOptions {
   threads?: number;
   /**
    * The number of executions that run at once, over all threads. Raise it for tasks that mostly wait; each thread then runs
-   * several. There are never more threads than this.
+   * several. 100,000 at most. There are never more threads than this, apart from that of a suspect.
    * @default one per thread
    */
   concurrency?: number;
@@ -185,6 +185,9 @@ export const WORKER_DEFAULTS = {
   httpHost: '127.0.0.1',
 } as const satisfies WorkerOptions;
 
+/** So that what runs at once, and what waits behind it, fits into a slot table (`MAX_ROWS`). */
+const MAX_CONCURRENCY = 100_000;
+
 const OPTION_NAMES = optionNames<WorkerOptions>({
   tasks: true,
   fallback: true,
@@ -216,6 +219,9 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
   checkOptionNames(options, OPTION_NAMES, '');
   const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
   const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
+  if (concurrency > MAX_CONCURRENCY) {
+    throw new InvalidOptionError('concurrency', `expected ${MAX_CONCURRENCY} at most, got ${concurrency}`);
+  }
   const duration = (
     option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
     minimumMs: number,

@@ -20,12 +20,15 @@
  */
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
-import { quarantine } from '../redis/delivery-store.js';
+import { jittered } from '../core/service.js';
+import { markAlone, quarantine } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
 import { type Delivery, deliveryOf, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
+import type { Lane } from './dispatch/lane.js';
+import { soloDelayMs } from './dispatch/sole-suspect.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
@@ -43,7 +46,7 @@ import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { Thread, ThreadDeath } from './threads/thread.js';
 import { AttemptRecorder } from './watch/attempt-recorder.js';
 
-/** How long a suspect is requeued for while another suspect runs in this worker. */
+/** How long a suspect is requeued for when it cannot run in this worker soon, spread by a fifth either way. */
 const SUSPECT_DELAY_MS = 1_000;
 /** How long an execution is requeued for when `runAtMost` lets this worker run its key no more. */
 const OVER_BUDGET_DELAY_MS = 1_000;
@@ -53,6 +56,8 @@ export interface PipelineOptions {
   readonly attemptBudget: AttemptBudget;
   /** Ends a thread that has run as many executions as it may. */
   retireThread(thread: Thread): void;
+  /** Starts a thread on the lane of the suspect. */
+  startSuspectThread(lane: Lane): void;
 }
 
 /** Entries of one read that go on to the claim or, without one, to the dispatcher. */
@@ -88,7 +93,7 @@ export class Pipeline {
     this.attemptBudget = options.attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
-    const { lanes, slots } = dispatcher;
+    const { allLanes: lanes, slots } = dispatcher;
     const { counters, clock } = context;
     this.attemptRecorder = counters && new AttemptRecorder(counters, slots, lanes, clock);
     this.progressWriter = new ProgressWriter({ ...context, lanes, slots });
@@ -139,7 +144,7 @@ export class Pipeline {
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
   }
 
-  /** Learns the tasks that the threads can run. Must be called before anything is read. */
+  /** Learns the tasks that the threads can run: before anything is read, and whenever that changes. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
@@ -261,12 +266,24 @@ export class Pipeline {
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
-        this.settler.requeue(delivery, { delayMs: SUSPECT_DELAY_MS });
+        this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
       },
       onLostThreadRelieved: () => {
         this.cancelListener.takeBack();
         this.strikeGuard.takeBack();
       },
+      onSuspectNotAlone: (delivery) => {
+        this.attemptBudget.refund(delivery);
+        logDelivery(this.#context.logger, 'info', delivery, 'has to run alone in its process, and waits for a worker');
+        this.settler.reroute(delivery, {
+          delayMs: jittered(soloDelayMs(delivery)),
+          isAdmitted: true,
+          isRecallable: false,
+        });
+      },
+      markAlone: (delivery) => this.#markAlone(delivery, true),
+      unmarkAlone: (delivery) => this.#markAlone(delivery, false),
+      onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),
       onThreadSpent: (thread) => this.#options.retireThread(thread),
@@ -276,6 +293,11 @@ export class Pipeline {
         this.attemptRecorder?.record(shipment);
       },
     };
+  }
+
+  #markAlone({ token }: Delivery, isAlone: boolean): Promise<boolean> {
+    const { redis, keys, consumer } = this.#context;
+    return markAlone(redis, keys, { consumer, token, isAlone });
   }
 
   /** Requeues deliveries that have not started. Their attempts do not count. */

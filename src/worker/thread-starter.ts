@@ -25,7 +25,7 @@ export interface ThreadStartOptions {
 export function startThread(lane: Lane, signal: AbortSignal, options: ThreadStartOptions): Promise<Thread> {
   const { threads, tasks, fallback, maxThreadMemoryMb } = options.settings;
   const config = configOf(lane, options);
-  const events = eventsOf(options);
+  const events = eventsOf(lane, options);
   return threads > 0
     ? startPiscinaThread(config, events, signal, maxThreadMemoryMb)
     : startLocalThread(config, tasks, fallback, events, signal);
@@ -47,10 +47,10 @@ function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadSt
   };
 }
 
-function eventsOf({ dispatcher, logger, counters }: ThreadStartOptions): ThreadEvents {
+function eventsOf(lane: Lane, { dispatcher, logger, counters }: ThreadStartOptions): ThreadEvents {
   return {
-    onOutcomes: (batch) => dispatcher.receive(batch),
-    onProgress: (message) => dispatcher.receiveProgress(message),
+    onOutcomes: (batch) => dispatcher.receive(lane, batch),
+    onProgress: (message) => dispatcher.receiveProgress(lane, message),
     onPlacements: (placements) => {
       if (!counters) return;
       for (const [placement, task, count] of placements) counters.of(task)[placement] += count;

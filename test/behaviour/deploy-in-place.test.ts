@@ -43,3 +43,18 @@ describeOnAnyServer('a thread that no longer has a task', (url) => {
     },
   );
 });
+
+describeOnAnyServer('a thread that has a task which those before it lacked', (url) => {
+  test('is sent executions of it, and the worker announces it', async () => {
+    const fleet = await openFleet(url());
+    onTestFinished(() => void delete process.env.TEST_TASKS_ARE_FORGOTTEN);
+    const { lines } = await fleet.worker({ tasks: fixture('forgets.js'), threads: 1, maxDeliveries: 1 });
+    process.env.TEST_TASKS_ARE_FORGOTTEN = '1';
+    await fleet.docket.add('exits');
+    await waitFor(() => lines.some(({ message }) => message.includes('have loaded other tasks')));
+    const execution = await fleet.docket.add('learned', {}, { key: 'k' });
+    expect(await execution.result()).toBe('ran');
+    await waitFor(async () => (await fleet.docket.workers())[0]!.tasks.includes('learned'));
+    expect((await fleet.docket.workers())[0]!.tasks).not.toContain('forgotten');
+  });
+});

@@ -290,6 +290,39 @@ describeEachServer('progress', (url) => {
     });
   });
 
+  test('of the execution that has the key is left alone by the one that lost it, and so is the execution', async () => {
+    const docket = stage.docket();
+    const [started, replaced] = [deferred(), deferred()];
+    const refusals: unknown[] = [];
+    const once = task('once', async ({ isFirst }: { isFirst: boolean }, ctx) => {
+      if (!isFirst) return 'ran';
+      const { progress } = ctx.execution;
+      await progress.increment(1);
+      expect(progress.current).toBe(1);
+      started.resolve();
+      await replaced.promise;
+      const changes = [
+        progress.increment(5),
+        progress.setTotal(7),
+        progress.setMessage('stale'),
+        ctx.execution.cancel(),
+      ];
+      refusals.push(...(await Promise.allSettled(changes)).map((one) => 'reason' in one && one.reason));
+      return 'stale';
+    });
+    await docket.add(once, { isFirst: true }, { key: 'k' });
+    stage.work({ once });
+    await started.promise;
+    const successor = await docket.replace(once, { isFirst: false }, { key: 'k', when: '1h' });
+    replaced.resolve();
+    await waitFor(() => refusals.length === 4);
+    for (const refusal of refusals) expect(refusal).toBeInstanceOf(ExecutionSupersededError);
+    await successor.sync();
+    expect([successor.state, ...valuesOf(successor)]).toEqual(['scheduled', 0, 100, null]);
+    await docket.replace(once, { isFirst: false }, { key: 'k' });
+    expect(await (await docket.getExecution('k'))!.result()).toBe('ran');
+  });
+
   test('is kept or not as the record is, whatever docket asks', async () => {
     const note = task('note', () => 'done');
     const [keeping, forgetting] = [stage.docket(), stage.docket({ executionTtl: 0 })];

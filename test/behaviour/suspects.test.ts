@@ -1,7 +1,8 @@
-/** Who is to blame when a thread or a process dies: whoever runs alone when it does, and nobody else. */
-import { PoisonedError } from 'docket';
+/** Suspects: where they run, and who is to blame when a thread or a process dies. */
+import { type Execution, PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
-import { type Fleet, openFleet } from '../support/fleet.js';
+import { type Fleet, fixture, openFleet } from '../support/fleet.js';
+import { takeNotes } from '../support/notes.js';
 import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -28,37 +29,91 @@ describeOnAnyServer('a task that ends its thread each time', (url) => {
   });
 });
 
-describeOnRedis('an execution that takes its process down each time', (url) => {
-  test('is given up after maxDeliveries, but its neighbours are not', async () => {
+describeOnAnyServer('an execution that is alone on its thread', (url) => {
+  test('is not charged when something that an earlier one left behind ends the thread', async () => {
     const fleet = await openFleet(url());
-    const { docket, probe } = fleet;
-    const bad = await docket.add('hold', { probe }, { key: 'bad' });
-    await chargeOf(fleet, 'bad', { deliveries: 7, charges: 4 });
-    const neighbour = await docket.add('hold', { probe, value: 'unharmed' }, { key: 'neighbour' });
-    const command = fleet.command(['--threads', '2', '--redelivery-timeout', '500ms']);
-    await Promise.all([fleet.step('start bad 1'), fleet.step('start neighbour 1')]);
-    command.process.kill('SIGKILL');
-    await command.ended;
-    await fleet.release(); // from now on both would end
-
-    await fleet.worker({ threads: 1, redeliveryTimeout: '500ms', maxDeliveries: 5 });
-    await expect(bad.result()).rejects.toMatchObject({ name: PoisonedError.name, key: 'bad', charges: 5 });
-    expect(await neighbour.result()).toBe('unharmed');
-    const started = (await fleet.steps()).filter((step) => step.startsWith('start'));
-    expect(started.sort()).toEqual(['start bad 1', 'start neighbour 1', 'start neighbour 1']);
+    const { docket } = fleet;
+    await fleet.worker({ tasks: fixture('hostile.js'), threads: 1, maxDeliveries: 1 });
+    const { file, written, open } = takeNotes();
+    await (await docket.add('throwsOnCue', { file })).result();
+    const innocent = await docket.add('waits', { file }, { key: 'innocent' });
+    await written('waits');
+    open('die');
+    await written('waits', 2);
+    open('end');
+    await innocent.result();
+    await innocent.sync();
+    expect(innocent.state).toBe('completed');
   });
 });
 
-/** Makes the one entry on the work stream look as if it had been delivered so often. */
-async function chargeOf(
-  { redis, key }: Fleet,
+describeOnRedis('a suspect', (url) => {
+  test('has a thread of its own beside what its worker runs, and nobody waits for it', async () => {
+    const fleet = await openFleet(url());
+    const { docket, probe } = fleet;
+    const command = fleet.command(['--threads', '1', '--concurrency', '50', ...QUICK]);
+    const long = await docket.add('hold', { probe }, { key: 'long' });
+    await fleet.step('start long 1');
+    const suspect = await addSuspect(fleet, 'suspect', 'hold', { value: 'innocent' });
+    await fleet.step('start suspect 1');
+    await (await docket.add('noop')).result();
+    await fleet.release();
+    expect(await suspect.result()).toBe('innocent');
+    await long.result();
+    expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(2);
+    command.process.kill('SIGTERM');
+    await command.ended;
+  });
+
+  test('is not charged when another execution ends their process, whether it has started or not', async () => {
+    const fleet = await openFleet(url());
+    const { docket, probe } = fleet;
+    const command = fleet.command(['--threads', '2', '--concurrency', '4', ...QUICK]);
+    const running = await addSuspect(fleet, 'running', 'hold', { value: 'running' });
+    await fleet.step('start running 1'); // alone, until the other one starts
+    const waiting = await addSuspect(fleet, 'waiting', 'hold', { value: 'waiting' });
+    await docket.add('kills', { probe }, { key: 'killer' });
+    await command.ended;
+    await docket.cancel('killer');
+    await fleet.release(); // from now on both would end
+
+    await fleet.worker({ threads: 2, redeliveryTimeout: '500ms', maxDeliveries: 1 });
+    expect(await running.result()).toBe('running');
+    expect(await waiting.result()).toBe('waiting');
+  });
+
+  test('that always ends its process is charged each time, and given up after maxDeliveries', async () => {
+    const fleet = await openFleet(url());
+    const killer = await addSuspect(fleet, 'killer', 'kills');
+    const poisoned = expect(killer.result()).rejects.toMatchObject({ name: PoisonedError.name, charges: 2 });
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+    };
+    poisoned.then(over, over);
+    while (!isOver) {
+      const command = fleet.command(['--threads', '1', '--max-deliveries', '2', ...QUICK]);
+      await Promise.race([command.ended, poisoned]);
+      command.process.kill('SIGKILL');
+      await command.ended;
+    }
+    await poisoned;
+    expect(await fleet.counts()).toEqual({ killer: 2 });
+  });
+});
+
+/** Flags of a worker that soon notices what is due, and whose work is soon redelivered. */
+const QUICK = ['--scheduling-resolution', '100ms', '--redelivery-timeout', '500ms'];
+
+/** Adds an execution that was delivered three times without an outcome. */
+async function addSuspect(
+  { docket, probe, redis, key }: Fleet,
   record: string,
-  counts: { deliveries: number; charges: number },
-): Promise<void> {
-  const [entry] = await redis.xrangeBuffer(key('work'), '-', '+');
-  const [id, fields] = entry!;
-  const { deliveries, charges } = counts;
-  await redis.xdel(key('work'), id);
-  const again = await redis.xadd(key('work'), '*', ...fields, 'd', deliveries, 'c', charges);
-  await redis.hset(key(`run:${record}`), 'e', `w${again}`);
+  task: string,
+  args: object = {},
+): Promise<Execution<unknown>> {
+  const execution = await docket.add(task, { probe, ...args }, { key: record, when: '1h' });
+  await redis.hset(key(`run:${record}`), 'pd', 3); // parked: number of its deliveries
+  await redis.zadd(key('schedule'), 1, `k${record}`);
+  return execution;
 }

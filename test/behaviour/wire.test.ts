@@ -170,6 +170,8 @@ describeEachServer('on the wire,', (url) => {
     const recorded = await queue('k1', 'free', 'work', { d: '3', later: 'unknown' });
     const lean = await entry('front', { m: message('free', 'l1', 0), later: 'unknown' });
     await readBy('dead:1');
+    const aloneMark = ['RETRYCOUNT', 1_000_000, 'JUSTID'] as const; // which has it charged
+    await redis.xclaim(stage.key('work'), 'workers', 'dead:1', 0, recorded.slice(1), ...aloneMark);
     await hash('run:k1', { s: 'running', k: 'dead', b: await nowMs(), i: '3', o: '10', v: await nowMs() });
     const tokens = new Set([recorded, lean]);
     await waitFor(async () => {

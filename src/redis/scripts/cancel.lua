@@ -2,11 +2,11 @@
 -- if the worker dies first, the execution is not run again. An id without a record may be queued or unknown: it is
 -- remembered for a day, for the worker that meets it.
 -- KEYS  work, front, schedule
--- ARGV  prefix, key
--- Reply the state it was found in ('' when there is no record)
+-- ARGV  prefix, key, token (from its own body; '' from outside)
+-- Reply the state it was found in ('' when there is no record), nothing when the token is no longer that of the record
 --@include now
 --@include memory
-local prefix, key = ARGV[1], ARGV[2]
+local prefix, key, token = ARGV[1], ARGV[2], ARGV[3]
 --@include events
 --@include entries
 --@include moves
@@ -15,6 +15,9 @@ local prefix, key = ARGV[1], ARGV[2]
 --@include forget
 --@include displace
 
+if token ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) ~= token then
+  return false
+end
 if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end

@@ -1,7 +1,7 @@
--- Changes the progress of an execution from outside. An execution that has ended, or whose key has passed to a newer
--- one, is left alone.
+-- Changes the progress of an execution from outside, or from its body by way of its handle. An execution that has ended,
+-- or whose key or entry has passed to another, is left alone.
 -- KEYS  the record
--- ARGV  prefix, key, generation, 'increment' | 'total' | 'message', value
+-- ARGV  prefix, key, generation ('' from its body), 'increment' | 'total' | 'message', value, token ('' from outside)
 -- Reply nothing when there is no record, else its generation, and unless it is another one: current, total, time of the
 --       last change ('' never), message
 --@include now
@@ -10,12 +10,16 @@ local prefix, key, change, value = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 --@include progress
 
 local old = redis.call('HMGET', KEYS[1],
-  RECORD.state, PROGRESS.updated,
+  RECORD.state, PROGRESS.updated, RECORD.entry,
   RECORD.generation, PROGRESS.counted, PROGRESS.added, PROGRESS.total, PROGRESS.message)
-local state, updated = table.remove(old, 1), table.remove(old, 1)
+local state, updated, entry = table.remove(old, 1), table.remove(old, 1), table.remove(old, 1)
+local is_same = ARGV[3] == old[1]
+if ARGV[6] ~= '' then
+  is_same = ARGV[6] == entry
+end
 if not state then
   return {}
-elseif old[1] ~= ARGV[3] then
+elseif not is_same then
   return { old[1] }
 end
 local progress

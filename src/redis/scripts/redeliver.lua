@@ -23,10 +23,9 @@ local function is_counted(moving, state)
   return not redis.call('ZSCORE', prefix .. KEY.booked .. name, start)
 end
 
-local function redeliver(moving, state, generation)
+local function redeliver(moving, state, generation, was_alone)
   local deliveries = tonumber(moving[ENTRY.deliveries] or 0)
-  -- A suspect runs with no other suspect beside it in its process. When the process dies once more, it is charged.
-  if deliveries >= SUSPECT_AFTER then
+  if was_alone then
     moving[ENTRY.charges] = digits(tonumber(moving[ENTRY.charges] or 0) + 1)
   end
   moving[ENTRY.deliveries] = digits(deliveries + 1)
@@ -56,7 +55,8 @@ for i = 3, #ARGV do
   local token = ARGV[i]
   local stream, id = stream_of(token), string.sub(token, 2)
   -- Between the sweeper's look and this script the owner may have renewed or settled.
-  if #redis.call('XPENDING', stream, GROUP, 'IDLE', lease, id, id, 1) == 1 then
+  local pending = redis.call('XPENDING', stream, GROUP, 'IDLE', lease, id, id, 1)[1]
+  if pending then
     local moving = read_entry(token)
     remove(token)
     removed[#removed + 1] = token
@@ -69,7 +69,8 @@ for i = 3, #ARGV do
       elseif record[3] == '1' then
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')
       else
-        redeliver(moving, record[2], record[4])
+        -- Its process died. An execution is charged only with the mark that nothing else had started there.
+        redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
         redelivered[#redelivered + 1] = token
       end
     end

@@ -26,7 +26,7 @@ const CHECK_EVERY_MS = 50;
 const UNRESPONSIVE_AFTER_MS = 100;
 
 export interface DeadlineEnforcerOptions {
-  readonly dispatcher: Pick<Dispatcher, 'lanes' | 'slots' | 'redispatch' | 'reopen' | 'renew'>;
+  readonly dispatcher: Pick<Dispatcher, 'allLanes' | 'slots' | 'redispatch' | 'reopen' | 'renew'>;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
@@ -42,7 +42,8 @@ export class DeadlineEnforcer extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const lane of this.#options.dispatcher.lanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
+      for (const lane of this.#options.dispatcher.allLanes)
+        if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
       await pause(CHECK_EVERY_MS, signal);
     }
   }

@@ -5,7 +5,8 @@
  *             ^                               │
  *             └───────── revoked ─────────────┘   shipments that a stuck thread has not begun go to an idle one
  *
- * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect.
+ * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect,
+ * which has a lane of its own.
  */
 import {
   ChunkWriter,
@@ -14,12 +15,14 @@ import {
   type OutcomeBatch,
   type ProgressMessage,
 } from '../../channel/protocol.js';
-import { SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
+import { hasBegun, SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
+import { assertNever } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { LONGEST_TIMER_MS } from '../../core/service.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { type Delivery, isSuspect } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
+import { AloneMark } from './alone-mark.js';
 import { ChunkPlanner } from './chunk-planner.js';
 import { DeliveryQueue } from './delivery-queue.js';
 import { DurationEstimates } from './duration-estimates.js';
@@ -38,8 +41,8 @@ export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /**
-   * The thread died while it ran the execution. `wasAlone`: it ran alone there, so it is to blame. `death`: what ended the
-   * thread, if that is known.
+   * The thread died while it ran the execution. `wasAlone`: nothing else has ever begun on that thread, so the execution is
+   * to blame. `death`: what ended the thread, if that is known.
    */
   onThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void;
   /**
@@ -47,19 +50,27 @@ export interface DispatcherEvents {
    * execution was asked to stop, and its thread died before the execution had started.
    */
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
-  /** A suspect must wait its turn, because this worker has another one. */
+  /** A suspect cannot run here soon: this worker has another one, no place for it, or no thread. */
   onSuspectMustWait(delivery: Delivery): void;
   /**
    * Deliveries that a lost thread had not started wait again, and are dispatched next. Until now they could not be taken
    * back, so those that must not start any more are still among them.
    */
   onLostThreadRelieved(): void;
+  /** A suspect must run alone in its process, and cannot do so here soon. */
+  onSuspectNotAlone(delivery: Delivery): void;
+  /** Marks a suspect as alone in its process. Resolves to false when it is no longer ours. */
+  markAlone(delivery: Delivery): Promise<boolean>;
+  /** Removes the mark. */
+  unmarkAlone(delivery: Delivery): Promise<unknown>;
   /** No thread was free in time for these deliveries, which are claimed, or the dispatcher is closed. */
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
   onCapacity(): void;
-  /** A thread is spent and has no shipments: it must be replaced. */
+  /** A thread has no shipments and gets no more: it must be ended. */
   onThreadSpent(thread: Thread): void;
+  /** A suspect waits for a thread on this lane, which has one only while it is needed. */
+  onThreadNeeded(lane: Lane): void;
   /** The execution set the message of its progress; `null` clears it. */
   onProgressMessage(shipment: Shipment, message: string | null): void;
   /** The shipment is about to leave its row, which can still be read. If it has begun, its outcome follows. */
@@ -69,11 +80,14 @@ export interface DispatcherEvents {
 export class Dispatcher {
   readonly slots: SlotTable;
   readonly #lanes: readonly Lane[];
+  readonly #suspectLane: Lane | null;
+  readonly #allLanes: readonly Lane[];
   readonly #events: DispatcherEvents;
   readonly #estimates = new DurationEstimates();
   readonly #queue = new DeliveryQueue();
   readonly #shipments: Shipments;
   readonly #planner: ChunkPlanner;
+  readonly #mark: AloneMark;
   readonly #suspect: SoleSuspect;
   #rebalanceTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -84,9 +98,16 @@ export class Dispatcher {
     const count = Math.max(1, threads);
     const lanes = Array.from({ length: count }, (_, i) => new Lane(i, shareOf(concurrency, count, i), tasksPerThread));
     this.#lanes = lanes;
+    this.#suspectLane = threads > 0 ? new Lane(count, 1, 1) : null;
+    this.#allLanes = this.#suspectLane ? [...lanes, this.#suspectLane] : lanes;
     this.#events = events;
-    this.#suspect = new SoleSuspect(lanes);
-    this.#shipments = new Shipments((shipment) => {
+    this.#mark = new AloneMark({
+      write: (delivery) => events.markAlone(delivery),
+      remove: (delivery) => events.unmarkAlone(delivery),
+      onChange: () => this.#resume(),
+    });
+    this.#suspect = new SoleSuspect(lanes, this.#suspectLane, this.#mark);
+    this.#shipments = new Shipments(concurrency, (shipment) => {
       events.onLeavingRow(shipment);
       this.#suspect.leave(shipment.delivery);
     });
@@ -95,8 +116,14 @@ export class Dispatcher {
     this.#planner = new ChunkPlanner({ queue, lanes, shipments, estimates });
   }
 
+  /** The lanes of the worker's threads. */
   get lanes(): readonly Lane[] {
     return this.#lanes;
+  }
+
+  /** These lanes and the one of the suspect. */
+  get allLanes(): readonly Lane[] {
+    return this.#allLanes;
   }
 
   /** The number of deliveries: queued, shipped or running. */
@@ -106,21 +133,25 @@ export class Dispatcher {
 
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
-    return roomFor(this.#lanes, this.#estimates.overall, this.size, monotonicMs());
+    const nowMs = monotonicMs();
+    if (this.#suspect.holdsOthers(nowMs) || !this.#shipments.hasFreeRow) return 0;
+    const size = this.#suspect.isPlaced ? this.size - 1 : this.size; // its place is not among those of the lanes
+    return roomFor(this.#lanes, this.#estimates.overall, size, nowMs);
   }
 
   /** All deliveries of the dispatcher, for the renewal of leases. */
   *deliveries(): Iterable<Delivery> {
     yield* this.#queue;
     if (this.#suspect.waiting) yield this.#suspect.waiting;
-    for (const lane of this.#lanes) for (const shipment of lane.shipments) yield shipment.delivery;
+    for (const lane of this.#allLanes) for (const shipment of lane.shipments) yield shipment.delivery;
   }
 
   add(deliveries: readonly Delivery[]): void {
     if (this.#isClosed) return this.#events.onRequeue(deliveries);
+    const nowMs = monotonicMs();
     for (const delivery of deliveries) {
       if (!isSuspect(delivery)) this.#queue.push(delivery);
-      else if (!this.#suspect.offer(delivery)) this.#events.onSuspectMustWait(delivery);
+      else if (!this.#suspect.offer(delivery, nowMs)) this.#events.onSuspectMustWait(delivery);
     }
     this.#dispatch();
   }
@@ -128,6 +159,15 @@ export class Dispatcher {
   /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
+    if (lane === this.#suspectLane) this.#suspect.threadStarted();
+    this.#resume();
+  }
+
+  /** Gives the suspect back, because its thread failed to start. */
+  suspectThreadFailed(): void {
+    this.#suspect.threadStarted();
+    const { waiting } = this.#suspect;
+    if (waiting) this.#giveSuspectBack(waiting);
     this.#resume();
   }
 
@@ -137,13 +177,16 @@ export class Dispatcher {
    */
   detach(lane: Lane, death: ThreadDeath | null = null): boolean {
     const wasEnding = lane.ending !== null;
+    const { shipped } = lane;
     lane.detach();
     this.#harvest(lane, 'free');
     const left = [...lane.shipments].reverse();
     const started = new Set(left.filter((shipment) => !this.#shipments.revoke(shipment)));
     const [first] = started;
-    // When a thread was ended on purpose, it is known which attempt is to blame.
-    const wasAlone = !wasEnding && started.size === 1 && this.slots.state(first!.row) === SlotState.started;
+    const unstarted = left.length - started.size;
+    // When a thread was ended on purpose, it is known which attempt is to blame. What ran there before may have left
+    // something behind that ended the thread.
+    const wasAlone = !wasEnding && shipped - unstarted === 1 && started.size === 1 && this.#isRunning(first!);
     for (const shipment of left) {
       const { delivery, condemned, stop } = shipment;
       this.#shipments.free(shipment);
@@ -153,17 +196,23 @@ export class Dispatcher {
       else this.#putBack(delivery);
     }
     if (left.length > started.size) this.#events.onLostThreadRelieved();
+    if (lane === this.#suspectLane && this.#suspect.isReady) this.#giveSuspectBack(this.#suspect.waiting!);
     this.#dispatch();
     return started.size > 0;
   }
 
-  /** Handles outcomes as they arrive. */
-  receive(batch: OutcomeBatch): void {
+  #isRunning({ row }: Shipment): boolean {
+    return this.slots.state(row) === SlotState.started;
+  }
+
+  /** Handles outcomes as they arrive from the thread of the lane. Those of shipments that have not begun there are ignored. */
+  receive(lane: Lane, batch: OutcomeBatch): void {
     const nowMs = monotonicMs();
-    for (const message of batch.messages ?? []) this.receiveProgress(message);
+    for (const message of batch.messages ?? []) this.receiveProgress(lane, message);
     forEachOutcome(batch, (shipmentId, outcome) => {
-      const shipment = this.#shipments.find(shipmentId);
-      if (!shipment) return; // harvested meanwhile, or its thread was given up
+      const shipment = this.#shipments.find(lane, shipmentId);
+      if (!shipment) return; // harvested meanwhile, its thread was given up, or it is none of this thread's
+      if (!hasBegun(this.slots.state(shipment.row))) return;
       if (outcome.kind === 'completed') this.#recordDuration(shipment);
       this.#shipments.free(shipment, nowMs);
       this.#events.onOutcome(shipment.delivery, outcome);
@@ -171,9 +220,9 @@ export class Dispatcher {
     this.#resume();
   }
 
-  /** Passes on the progress message of an execution, unless the execution has left its row. */
-  receiveProgress({ shipmentId, message }: ProgressMessage): void {
-    const shipment = this.#shipments.find(shipmentId);
+  /** Passes on the progress message of an execution on the lane, unless the execution has left its row. */
+  receiveProgress(lane: Lane, { shipmentId, message }: ProgressMessage): void {
+    const shipment = this.#shipments.find(lane, shipmentId);
     if (shipment) this.#events.onProgressMessage(shipment, message);
   }
 
@@ -183,6 +232,7 @@ export class Dispatcher {
    */
   close(): Delivery[] {
     this.#isClosed = true;
+    this.#mark.close();
     const taken = this.#takeBack();
     this.#watchStuckLanes();
     return taken;
@@ -197,7 +247,7 @@ export class Dispatcher {
 
   /** Asks all running attempts to stop, because the worker stops. */
   interruptAll(): void {
-    for (const lane of this.#lanes) this.#shipments.askToStop(lane, StopReason.interrupted);
+    for (const lane of this.#allLanes) this.#shipments.askToStop(lane, StopReason.interrupted);
   }
 
   /** Handles lost leases: these executions run elsewhere now, so none may start here, and running ones must stop. */
@@ -250,28 +300,66 @@ export class Dispatcher {
     if (this.size === 0) this.#onEmpty();
     const nowMs = monotonicMs();
     this.#retireSpent();
-    this.#shipSuspect(nowMs);
-    for (let lane = this.#planner.nextLane(nowMs); lane; lane = this.#planner.nextLane(nowMs)) {
-      this.#send(lane, this.#planner.fill(lane, nowMs));
-    }
+    this.#advanceSuspect(nowMs);
+    if (this.#suspect.letsOthersStart) this.#shipQueued(nowMs);
+    else if (this.#queue.length > 0) this.#makeWay(nowMs);
     this.#watchStuckLanes();
   }
 
-  /** Takes spent threads off their lanes. detach() follows when they are gone. */
-  #retireSpent(): void {
-    if (this.#isClosed) return;
-    for (const lane of this.#lanes) if (lane.canRetire) this.#events.onThreadSpent(lane.retire());
+  #shipQueued(nowMs: number): void {
+    for (let lane = this.#planner.nextLane(nowMs); lane; lane = this.#planner.nextLane(nowMs)) {
+      this.#send(lane, this.#planner.fill(lane, nowMs));
+    }
   }
 
-  #shipSuspect(nowMs: number): void {
-    const { waiting } = this.#suspect;
-    if (!waiting || !this.#shipments.hasFreeRow) return;
-    const lane = this.#suspect.reserveLane();
-    if (!lane) return;
-    const expectedMs = this.#estimates.of(waiting.envelope.task) ?? 0;
-    const shipment = this.#shipments.ship(waiting, lane, expectedMs, nowMs);
-    this.#suspect.shipped();
+  /** Lets what is queued start soon; it goes to other workers when the suspect is to be alone for a while. */
+  #makeWay(nowMs: number): void {
+    this.#suspect.makeWay(nowMs);
+    if (this.#mark.isWritten) this.#events.onRequeue(this.#queue.clear());
+  }
+
+  /** Takes spent threads off their lanes, and that of a suspect which has left. detach() follows when they are gone. */
+  #retireSpent(): void {
+    if (this.#isClosed) return;
+    for (const lane of this.#allLanes) {
+      const isUnneeded = lane === this.#suspectLane && lane.isIdle && !this.#suspect.waiting;
+      if (lane.canRetire || isUnneeded) this.#events.onThreadSpent(lane.retire());
+    }
+  }
+
+  #advanceSuspect(nowMs: number): void {
+    if (this.#isClosed) return;
+    const step = this.#suspect.next(nowMs);
+    switch (step.kind) {
+      case 'nothing':
+        return;
+      case 'start-thread':
+        return this.#events.onThreadNeeded(step.lane);
+      case 'ship':
+        return this.#shipSuspect(step.delivery, step.lane, nowMs);
+      case 'give-back':
+        return this.#giveSuspectBack(step.delivery);
+      case 'reroute':
+        this.#suspect.leave(step.delivery);
+        this.#events.onSuspectNotAlone(step.delivery);
+        return this.#events.onCapacity();
+      default:
+        assertNever(step);
+    }
+  }
+
+  #shipSuspect(delivery: Delivery, lane: Lane, nowMs: number): void {
+    if (!this.#shipments.hasFreeRow) return;
+    const expectedMs = this.#estimates.of(delivery.envelope.task) ?? 0;
+    const shipment = this.#shipments.ship(delivery, lane, expectedMs, nowMs);
+    this.#suspect.shipped(nowMs);
     this.#send(lane, [shipment]);
+  }
+
+  #giveSuspectBack(delivery: Delivery): void {
+    this.#suspect.leave(delivery);
+    this.#events.onSuspectMustWait(delivery);
+    this.#events.onCapacity();
   }
 
   #send(lane: Lane, chunk: readonly Shipment[]): void {
@@ -280,8 +368,8 @@ export class Dispatcher {
     const thread = lane.thread!;
     thread.run(writer.finish()).then(
       (batch) => {
-        this.receive(batch);
-        this.#shipments.chunkOver(chunk);
+        this.#shipments.chunkOver(chunk); // before more is shipped, which may need these rows
+        this.receive(lane, batch);
       },
       () => {
         lane.threadDying(thread); // detach() follows when it is gone, and handles its shipments
@@ -294,11 +382,11 @@ export class Dispatcher {
     this.#estimates.add(shipment.delivery.envelope.task, this.slots.durationMs(shipment.row));
   }
 
-  /** Puts a delivery that was taken back from a lane at the head of the queue. */
+  /** Puts a delivery that was taken back from a lane at the head of the queue; a suspect goes back to Redis. */
   #putBack(delivery: Delivery): void {
     if (this.#isClosed) this.#events.onRequeue([delivery]);
-    else if (!isSuspect(delivery)) this.#queue.unshift(delivery);
-    else if (!this.#suspect.offer(delivery)) this.#events.onSuspectMustWait(delivery);
+    else if (isSuspect(delivery)) this.#events.onSuspectMustWait(delivery);
+    else this.#queue.unshift(delivery);
   }
 
   /**
@@ -323,20 +411,21 @@ export class Dispatcher {
       taken.push(waiting);
       this.#suspect.leave(waiting);
     }
-    for (const lane of this.#lanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
+    for (const lane of this.#allLanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
     return taken;
   }
 
   #takeBackOrStop(reason: StopReason, matches: (delivery: Delivery) => boolean): Delivery[] {
     const taken = this.#takeBack(matches);
-    for (const lane of this.#lanes) this.#shipments.askToStop(lane, reason, matches);
+    for (const lane of this.#allLanes) this.#shipments.askToStop(lane, reason, matches);
     this.#resume();
     return taken;
   }
 
   /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
   #watchStuckLanes(): void {
-    const isAnythingWaiting = this.#queue.length > 0 || this.#lanes.some((lane) => lane.canHoldUnstarted);
+    const isAnyQueued = this.#queue.length > 0 || this.#suspect.isPresent;
+    const isAnythingWaiting = isAnyQueued || this.#lanes.some((lane) => lane.canHoldUnstarted);
     if (isAnythingWaiting && !this.#isClosed) {
       this.#rebalanceTimer ??= setInterval(() => this.#rebalance(), REBALANCE_EVERY_MS);
     } else if (this.#rebalanceTimer) {
@@ -350,9 +439,11 @@ export class Dispatcher {
     for (const lane of this.#lanes) {
       if (lane.thread && lane.canHoldUnstarted && lane.isStuck(nowMs)) this.#relieve(lane, nowMs);
     }
-    const isSlow = (lane: Lane) => lane.free === 0 && isSilent(lane, nowMs);
+    const { hasFreeRow } = this.#shipments;
+    const isSlow = (lane: Lane) => (lane.free === 0 || !hasFreeRow) && isSilent(lane, nowMs);
     if (this.#queue.length > 0 && this.#lanes.every(isSlow)) this.#events.onRequeue(this.#queue.clear());
     this.#dispatch();
+    if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now
   }
 
   /** Takes back the unstarted shipments of a stuck lane: for a free lane or, after a while, for another worker. */

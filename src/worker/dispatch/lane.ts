@@ -11,17 +11,17 @@
  *       └──────────────── leaving <───────────────────┘          nothing is shipped, nothing is taken back
  *
  * `detach` also leads from serving and from ending, because a thread may exit before it fails a chunk. `terminate` needs
- * `ending` before it, so that unstarted shipments are taken back first. `retire` needs a lane that is spent and empty.
+ * `ending` before it, so that unstarted shipments are taken back first. `retire` needs a lane that is empty.
  *
  * Three marks do not depend on the state:
  *
- *   reserved   reserve, until unreserve or detach    one suspect is to run alone: nothing else is shipped
+ *   lending    lendPlace, until takeBackPlace        a suspect counts as one of its executions: one fewer is shipped
  *   spent      add and refund count, renew resets    the thread has run as many as it may: nothing more is shipped
  *   blocked    block, until an attempt ends          an attempt holds the thread's event loop: nothing would start
  *              or the thread attends
  *
- * DeadlineEnforcer begins an ending and terminates, SoleSuspect reserves, Shipments adds and removes, and the Dispatcher
- * does everything else. A transition that is not drawn here throws.
+ * DeadlineEnforcer begins an ending and terminates, SoleSuspect borrows places, Shipments adds and removes, and the
+ * Dispatcher does everything else. A transition that is not drawn here throws.
  */
 import type { Thread } from '../threads/thread.js';
 import type { Shipment } from './shipment.js';
@@ -52,9 +52,11 @@ const UNSTAFFED: LaneState = { kind: 'unstaffed' };
 export class Lane {
   readonly #shipments = new Set<Shipment>();
   #state: LaneState = UNSTAFFED;
-  #isReserved = false;
+  #isLending = false;
   /** The number of executions that may still be shipped to its thread before the thread is replaced. */
   #remaining = 0;
+  /** The number of executions that were shipped to its thread, its present or its last one, and not taken back. */
+  #shipped = 0;
   /** The request that asked the thread to attend, while an attempt may hold the event loop. */
   #blockedSince: number | null = null;
   #lastShippedMs = 0;
@@ -85,9 +87,9 @@ export class Lane {
     return state.kind === 'ending' || state.kind === 'leaving' ? state.ending : null;
   }
 
-  /** Whether a suspect is to run alone here. */
-  get isReserved(): boolean {
-    return this.#isReserved;
+  /** Whether it has no thread, not even one that is leaving. */
+  get isUnstaffed(): boolean {
+    return this.#state.kind === 'unstaffed';
   }
 
   /** Puts a fresh thread on the lane. */
@@ -95,6 +97,7 @@ export class Lane {
     if (this.#state.kind !== 'unstaffed' || this.#shipments.size > 0) this.#refuse('attach a thread');
     this.#state = { kind: 'serving', thread };
     this.#remaining = this.tasksPerThread;
+    this.#shipped = 0;
   }
 
   /** Begins to end the thread of an overdue attempt: nothing more is shipped, and the thread is asked to attend. */
@@ -121,10 +124,10 @@ export class Lane {
     void state.thread.terminate(0);
   }
 
-  /** Takes a spent thread off the lane and returns it. detach() follows when it is gone. */
+  /** Takes an idle thread off the lane and returns it. detach() follows when it is gone. */
   retire(): Thread {
     const { thread, ending } = this;
-    if (!thread || !this.canRetire) return this.#refuse('retire its thread');
+    if (!thread || !this.isIdle) return this.#refuse('retire its thread');
     this.#state = { kind: 'leaving', ending };
     return thread;
   }
@@ -138,18 +141,24 @@ export class Lane {
   detach(): void {
     if (this.#state.kind === 'unstaffed') this.#refuse('detach a thread');
     this.#state = UNSTAFFED;
-    this.#isReserved = false;
   }
 
-  /** Keeps the lane for a suspect. The shipments on it run to their end. */
-  reserve(): void {
-    if (this.#state.kind !== 'serving' || this.#isReserved) this.#refuse('be reserved');
-    this.#isReserved = true;
+  /** Lends a free place to a suspect, which runs elsewhere. */
+  lendPlace(nowMs: number): void {
+    if (this.#isLending || this.free === 0) this.#refuse('lend a place');
+    if (this.#shipments.size === 0) this.#progressedMs = nowMs;
+    this.#isLending = true;
   }
 
-  /** Opens the lane to all again. Does nothing when it is open. */
-  unreserve(): void {
-    this.#isReserved = false;
+  /** Takes the place back from the suspect. */
+  takeBackPlace(): void {
+    if (!this.#isLending) this.#refuse('take back a place');
+    this.#isLending = false;
+  }
+
+  /** The number of its executions that may run at once now. */
+  get capacity(): number {
+    return this.#isLending ? this.concurrency - 1 : this.concurrency;
   }
 
   /** Whether the lane has a thread that is neither about to be ended nor spent. */
@@ -157,14 +166,19 @@ export class Lane {
     return this.#state.kind === 'serving' && this.#remaining > 0;
   }
 
-  /** Whether anything but a suspect may be shipped to it, now or when an attempt ends. */
+  /** Whether anything may be shipped to it. While it lends a place, nothing waits there: it would start too early. */
   get takesWork(): boolean {
-    return this.isServing && !this.#isReserved;
+    return this.isServing && !(this.#isLending && this.#shipments.size >= this.capacity);
+  }
+
+  /** Whether it has a thread and no shipments. */
+  get isIdle(): boolean {
+    return this.thread !== null && this.#shipments.size === 0;
   }
 
   /** Whether its thread is spent and has no shipments. */
   get canRetire(): boolean {
-    return this.#isSpent && this.#shipments.size === 0;
+    return this.#isSpent && this.isIdle;
   }
 
   get #isSpent(): boolean {
@@ -184,7 +198,7 @@ export class Lane {
 
   /** The number of executions that would start at once. */
   get free(): number {
-    return this.takesWork && !this.#isBlocked() ? Math.max(0, this.concurrency - this.#shipments.size) : 0;
+    return this.takesWork && !this.#isBlocked() ? Math.max(0, this.capacity - this.#shipments.size) : 0;
   }
 
   /** Expected time until the lane's shipments have ended. */
@@ -202,9 +216,9 @@ export class Lane {
     return this.sinceProgressMs(nowMs) > STUCK_AFTER_MS;
   }
 
-  /** How long no attempt has ended here; 0 while the lane is empty. */
+  /** How long no attempt has ended here; 0 while the lane is empty and has a place. */
   sinceProgressMs(nowMs: number): number {
-    return this.#shipments.size > 0 ? nowMs - this.#progressedMs : 0;
+    return this.#shipments.size > 0 || this.capacity === 0 ? nowMs - this.#progressedMs : 0;
   }
 
   /** Whether the lane may have unstarted shipments. Otherwise there is nothing to take back. */
@@ -213,10 +227,11 @@ export class Lane {
   }
 
   add(shipment: Shipment, nowMs: number): void {
-    if (!this.isServing || (this.#isReserved && this.#shipments.size > 0)) this.#refuse('take a shipment');
+    if (!this.takesWork) this.#refuse('take a shipment');
     if (this.#shipments.size === 0) this.#progressedMs = nowMs;
     this.#shipments.add(shipment);
     this.#remaining -= 1;
+    this.#shipped += 1;
     this.#lastShippedMs = nowMs;
     this.#expectedMs += shipment.expectedMs;
   }
@@ -232,6 +247,12 @@ export class Lane {
   /** Counts a shipment that was taken back as never shipped: the thread may run another one instead. */
   refund(): void {
     this.#remaining += 1;
+    this.#shipped -= 1;
+  }
+
+  /** The number of executions that its thread, the present or the last one, was sent and kept. */
+  get shipped(): number {
+    return this.#shipped;
   }
 
   /**
@@ -249,9 +270,7 @@ export class Lane {
 
   #refuse(action: string): never {
     const { size } = this.#shipments;
-    const reserved = this.#isReserved ? ', reserved' : '';
-    throw new Error(
-      `lane ${this.index} cannot ${action}: it is ${this.#state.kind}${reserved}, with ${size} shipments`,
-    );
+    const lending = this.#isLending ? ', lending a place' : '';
+    throw new Error(`lane ${this.index} cannot ${action}: it is ${this.#state.kind}${lending}, with ${size} shipments`);
   }
 }

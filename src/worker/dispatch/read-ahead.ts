@@ -17,9 +17,10 @@ export function roomFor(lanes: readonly Lane[], expectedMs: number | undefined, 
   let atOnce = 0;
   let ahead = 0;
   for (const lane of lanes) {
-    if (!lane.takesWork) continue;
-    atOnce += lane.concurrency;
-    if (expectedMs !== undefined && !lane.isStuck(nowMs)) ahead += (READ_AHEAD_MS / expectedMs) * lane.concurrency;
+    if (!lane.isServing) continue;
+    atOnce += lane.capacity;
+    if (expectedMs !== undefined && lane.takesWork && !lane.isStuck(nowMs))
+      ahead += (READ_AHEAD_MS / expectedMs) * lane.concurrency;
   }
   const target = atOnce + Math.floor(Math.min(ahead, READ_AHEAD_ITEMS));
   const room = target - size;

@@ -20,6 +20,7 @@ export type Place = 'shipped' | 'row kept' | 'over';
 
 export class Shipment implements ChunkItem {
   readonly record: string | null;
+  readonly token: string | null;
   readonly dueMs: number;
   readonly isRedelivered: boolean;
   readonly message: Uint8Array;
@@ -37,6 +38,7 @@ export class Shipment implements ChunkItem {
     readonly epoch: number,
   ) {
     this.record = delivery.record;
+    this.token = delivery.record === null ? null : delivery.token;
     this.dueMs = delivery.dueMs;
     this.isRedelivered = delivery.deliveries > 0;
     this.message = delivery.envelope.bytes;

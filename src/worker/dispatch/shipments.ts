@@ -13,22 +13,33 @@
  * Only a shipment that is shipped can be asked to stop; the first reason counts. A step that is not drawn here throws: a
  * row that is freed twice would go to two executions.
  */
-import { epochOfShipment, MAX_ROWS, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
+import { epochOfShipment, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
 import { type Place, Shipment } from './shipment.js';
 
+/** Rows for shipments that wait on a thread, or were taken back from one, beside those of what runs at once. */
+const ROWS_AHEAD = 4_096;
+
 export class Shipments {
-  readonly slots = new SlotTable(MAX_ROWS);
-  readonly #byRow: (Shipment | undefined)[] = new Array(MAX_ROWS);
-  readonly #laneByRow: (Lane | undefined)[] = new Array(MAX_ROWS);
-  readonly #freeRows = Array.from({ length: MAX_ROWS }, (_, row) => row);
+  readonly slots: SlotTable;
+  readonly #byRow: (Shipment | undefined)[];
+  readonly #laneByRow: (Lane | undefined)[];
+  readonly #freeRows: number[];
   readonly #onLeaving: (shipment: Shipment) => void;
   #size = 0;
 
-  /** `onLeaving` is called while the shipment is still on its row. */
-  constructor(onLeaving: (shipment: Shipment) => void) {
+  /**
+   * @param concurrency - number of shipments that run at once
+   * @param onLeaving - called while the shipment is still on its row
+   */
+  constructor(concurrency: number, onLeaving: (shipment: Shipment) => void) {
+    const rows = concurrency + ROWS_AHEAD;
+    this.slots = new SlotTable(rows);
+    this.#byRow = new Array(rows);
+    this.#laneByRow = new Array(rows);
+    this.#freeRows = Array.from({ length: rows }, (_, row) => row);
     this.#onLeaving = onLeaving;
   }
 
@@ -51,9 +62,14 @@ export class Shipments {
     return shipment;
   }
 
-  /** Returns the shipment with this number; `undefined` when it has left, even if its row has another one. */
-  find(shipmentId: number): Shipment | undefined {
-    const shipment = this.#byRow[rowOfShipment(shipmentId)];
+  /**
+   * Returns the shipment on the lane with this number; `undefined` when it has left, even if its row has another one, or is
+   * on another lane: a thread has no say about those.
+   */
+  find(lane: Lane, shipmentId: number): Shipment | undefined {
+    const row = rowOfShipment(shipmentId);
+    if (this.#laneByRow[row] !== lane) return undefined;
+    const shipment = this.#byRow[row];
     return shipment?.epoch === epochOfShipment(shipmentId) ? shipment : undefined;
   }
 

@@ -1,6 +1,8 @@
 /**
  * Keeps a thread on every lane: starts one for each, replaces those that die, and gives up when they keep dying as they
- * start. Owns the rule that the worker waits for no thread that cannot be ended.
+ * start. The lane of the suspect has a thread only while the dispatcher needs one.
+ *
+ * Owns the rule that the worker waits for no thread that cannot be ended.
  */
 
 import { hasBegun, SlotState } from '../../channel/slots.js';
@@ -8,7 +10,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { ThreadBootError } from '../../core/errors.js';
 import { pause, within } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
-import type { Manifest } from '../../tasks/manifest.js';
+import { type Manifest, mergeManifests } from '../../tasks/manifest.js';
 import { type Delivery, keyOf } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -34,6 +36,8 @@ export interface ThreadSupervisorOptions {
   readonly logger: Logger;
   /** Starts a thread. Gives up and rejects when the signal aborts before the thread has loaded the tasks. */
   start(lane: Lane, signal: AbortSignal): Promise<Thread>;
+  /** Called when the threads together can run other tasks than before, or under other policies. */
+  onManifest(manifest: Manifest): void;
   /** Called when threads can no longer be started: the worker must end. */
   onBroken(error: Error): void;
 }
@@ -100,7 +104,9 @@ export class ThreadSupervisor {
 
   /** For how many milliseconds there has been no thread at all. */
   get threadlessMs(): number {
-    return this.#threads.size > 0 ? 0 : monotonicMs() - this.#threadlessSinceMs;
+    const { lanes } = this.#options.dispatcher;
+    const isAny = [...this.#threads.values()].some((lane) => lanes.includes(lane));
+    return isAny ? 0 : monotonicMs() - this.#threadlessSinceMs;
   }
 
   #track(starting: Promise<void>): Promise<void> {
@@ -108,6 +114,17 @@ export class ThreadSupervisor {
     const forget = () => void this.#starting.delete(starting);
     starting.then(forget, forget);
     return starting;
+  }
+
+  /** Starts a thread for the suspect, which is not replaced when it has ended. */
+  startForSuspect(lane: Lane): void {
+    const { dispatcher, logger } = this.#options;
+    const starting = this.#staff(lane).catch((error) => {
+      if (this.#stopping.signal.aborted) return; // the start was given up
+      logger.error({ error: String(error) }, 'the thread of a suspect failed to start');
+      dispatcher.suspectThreadFailed();
+    });
+    void this.#track(starting);
   }
 
   /** Ends a spent thread. It has `graceMs`, or half a second, to dispose of its shared dependencies. */
@@ -122,11 +139,12 @@ export class ThreadSupervisor {
     const thread = await this.#options.start(lane, this.#stopping.signal);
     if (this.#stopping.signal.aborted) return await thread.terminate(0);
     const startedMs = monotonicMs();
-    this.#manifest = thread.manifest;
     this.#threads.set(thread, lane);
+    this.#updateManifest();
     dispatcher.attach(lane, thread);
     thread.exited.then(() => {
       if (!this.#threads.delete(thread)) return; // it was abandoned
+      this.#updateManifest();
       this.#threadlessSinceMs = monotonicMs();
       const wasEnded = lane.ending !== null;
       const hasRun = this.#hasRun(lane, thread);
@@ -134,11 +152,28 @@ export class ThreadSupervisor {
       const death = thread.death?.() ?? null;
       dispatcher.detach(lane, death);
       if (this.#stopping.signal.aborted) return;
+      const isKept = dispatcher.lanes.includes(lane);
       if (death && !wasEnded) this.#logDeath(lane, death, running);
-      else this.#logReplacement(lane, thread, wasEnded);
+      else if (isKept) this.#logReplacement(lane, thread, wasEnded);
+      if (!isKept) return;
       const hasFailed = !this.#retired.has(thread) && !hasRun && monotonicMs() - startedMs < EARLY_DEATH_MS;
       void this.#track(this.#replace(lane, hasFailed ? failures + 1 : 0));
     });
+  }
+
+  /**
+   * Follows what the threads can run, which differs after a deploy in place: a later thread loads the modules as they are
+   * then. While there is no thread, the next one is expected to be like the last. That of a suspect does not count, since
+   * others do not run there.
+   */
+  #updateManifest(): void {
+    const { dispatcher, onManifest } = this.#options;
+    const kept = [...this.#threads].filter(([, lane]) => dispatcher.lanes.includes(lane));
+    if (kept.length === 0) return;
+    const manifest = mergeManifests(kept.map(([thread]) => thread.manifest));
+    if (JSON.stringify(manifest) === JSON.stringify(this.#manifest)) return;
+    this.#manifest = manifest;
+    onManifest(manifest);
   }
 
   /**
@@ -165,7 +200,10 @@ export class ThreadSupervisor {
     const named = running.map((delivery) => ({ task: delivery.envelope.task, key: keyOf(delivery) }));
     const suspects = named.length === 1 ? named[0] : { running: named.slice(0, LOGGED_RUNS) };
     const fields = { lane: index, ...suspects, ...(error.stack && { stack: error.stack }) };
-    this.#options.logger.error(fields, `a worker thread died and is replaced: ${line}`);
+    const what = this.#options.dispatcher.lanes[index]
+      ? 'a worker thread died and is replaced'
+      : 'the thread of a suspect died';
+    this.#options.logger.error(fields, `${what}: ${line}`);
   }
 
   /** Returns what had started on the lane and had not ended. */

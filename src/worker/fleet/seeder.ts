@@ -31,10 +31,13 @@ export class Seeder extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { redis, keys, clock, logger, tasks } = this.#options;
     const isAutomatic = ({ policies }: TaskManifest) => policies.perpetual?.isAutomatic;
-    if (!tasks().some(isAutomatic)) return;
     let isStarting = true;
     while (!signal.aborted) {
       try {
+        if (!tasks().some(isAutomatic)) {
+          await pause(jittered(EVERY_MS), signal); // a deploy in place may bring one
+          continue;
+        }
         clock.learn(await serverTimeMs(redis)); // the first heartbeat may not have been answered yet
         const seeds = tasks()
           .filter(isAutomatic)

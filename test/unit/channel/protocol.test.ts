@@ -12,13 +12,14 @@ const item: ChunkItem = {
   row: 7,
   epoch: 3,
   record: 'k',
+  token: 'w1790000000123-4',
   dueMs: 1_790_000_000_123,
   isRedelivered: false,
   message: Buffer.from([0, 1, 255]),
 };
 const items: ChunkItem[] = [
   item,
-  { ...item, row: 0, record: null },
+  { ...item, row: 0, record: null, token: null },
   { ...item, row: 4_095, epoch: 2 ** 28 - 1, isRedelivered: true },
   { ...item, record: `'"\n\u0000 ключ 🔑`, dueMs: 0 },
   { ...item, record: 'x'.repeat(512), message: Buffer.alloc(70_000, 9) },

@@ -280,7 +280,7 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
   });
   const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, 'id', {});
   const items = Array.from({ length: 20_000 }, (_, row) => ({
-    ...{ row, epoch: slots.ship(row), record: null, dueMs: 1, isRedelivered: false, message },
+    ...{ row, epoch: slots.ship(row), record: null, token: null, dueMs: 1, isRedelivered: false, message },
   }));
   await many.run(items);
   expect(ran).toBe(20_000);

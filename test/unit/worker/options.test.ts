@@ -71,6 +71,7 @@ test.each([
   ['threads', Number.NaN],
   ['concurrency', 0],
   ['concurrency', '4'],
+  ['concurrency', 100_001], // more than a slot table has rows
   ['reconnectionDelay', 0],
   ['redeliveryTimeout', '99ms'], // renewals every third of it would not keep up
   ['redeliveryTimeout', '30'],

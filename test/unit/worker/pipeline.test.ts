@@ -62,6 +62,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     settings: resolveWorkerOptions({ threads: 0, tasks: {}, concurrency: 10 }),
     attemptBudget: new AttemptBudget(),
     retireThread: () => {},
+    startSuspectThread: () => {},
   });
   pipeline.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>

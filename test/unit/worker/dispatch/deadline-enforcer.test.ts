@@ -66,7 +66,7 @@ class FakeThread extends IdleThread {
     this.items.delete(name);
     const collector = new OutcomeCollector();
     collector.add(shipmentIdOf(row, epoch), { kind: 'completed', result: new Uint8Array(1) });
-    this.#fleet.dispatcher.receive(collector.take());
+    this.#fleet.dispatcher.receive(this.#fleet.laneOf(this), collector.take());
   }
 
   /** It is gone, with all it had. */
@@ -99,6 +99,10 @@ class Fleet {
       onLostThreadRelieved: () => {},
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadNeeded: () => {},
+      onSuspectNotAlone: () => {},
+      markAlone: async () => true,
+      unmarkAlone: async () => {},
       onProgressMessage: () => {},
       onLeavingRow: () => {},
     };

@@ -7,7 +7,7 @@ import {
   type OutcomeBatch,
   OutcomeCollector,
 } from '../../../../src/channel/protocol.js';
-import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import type { Token } from '../../../../src/redis/delivery-store.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
@@ -38,6 +38,7 @@ interface SentChunk {
 class FakeThread extends IdleThread {
   /** Names of what was shipped, chunk by chunk. */
   readonly shipped: string[][] = [];
+  readonly lane: Lane;
   readonly #fleet: Fleet;
   #chunks: SentChunk[] = [];
   #current: ChunkItem | undefined;
@@ -45,9 +46,10 @@ class FakeThread extends IdleThread {
   /** The answers to what was sent after its death. */
   readonly #unheard: Deferred<OutcomeBatch>[] = [];
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, lane: Lane) {
     super();
     this.#fleet = fleet;
+    this.lane = lane;
   }
 
   run(bytes: Uint8Array) {
@@ -101,7 +103,7 @@ class FakeThread extends IdleThread {
     this.#fleet.vacate([item]);
     chunk.reported.add(item);
     if (chunk.next === chunk.items.length) this.#answer([[shipmentIdOf(item.row, item.epoch), outcome]]);
-    else this.#fleet.dispatcher.receive(collector.take());
+    else this.#fleet.dispatcher.receive(this.lane, collector.take());
   }
 
   /** Ends what runs, but cannot report it, because what comes next holds the event loop. */
@@ -156,9 +158,18 @@ class Fleet {
   readonly lostAlone: boolean[] = [];
   readonly condemned: [record: string, reason: 'timeout' | StopReason][] = [];
   readonly requeued: string[] = [];
-  /** Suspects that must wait their turn. */
+  /** Suspects that cannot run here soon. */
   readonly turnedAway: string[] = [];
+  /** Suspects that cannot run alone here soon. */
+  readonly rerouted: string[] = [];
+  /** Suspects that are marked as alone. */
+  readonly marked = new Set<string>();
+  /** Stands for the trips to Redis by which suspects are marked. */
+  mark = async () => true;
+  unmark = async () => {};
   readonly spent: FakeThread[] = [];
+  /** Lanes that were without the thread they needed. */
+  readonly needed: Lane[] = [];
   readonly messages: [record: string, message: string | null][] = [];
   /** What has left its row, and the state of the row then. */
   readonly left: [record: string, state: SlotState][] = [];
@@ -183,6 +194,17 @@ class Fleet {
         this.rooms += 1;
       },
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadNeeded: (lane) => this.needed.push(lane),
+      onSuspectNotAlone: (delivery) => this.rerouted.push(delivery.record!),
+      markAlone: async ({ record }) => {
+        const isMarked = await this.mark();
+        this.marked.add(record!);
+        return isMarked;
+      },
+      unmarkAlone: async ({ record }) => {
+        await this.unmark();
+        this.marked.delete(record!);
+      },
       onProgressMessage: ({ record }, message) => this.messages.push([record!, message]),
       onLeavingRow: ({ record, row }) => this.left.push([record!, this.dispatcher.slots.state(row)]),
     };
@@ -197,7 +219,7 @@ class Fleet {
     return deliveries.map(({ record }) => record!);
   }
 
-  delivery(task: string, deliveries = 0): Delivery {
+  delivery(task: string, deliveries = 0, reroutes = 0): Delivery {
     const name = `${task}${this.#count++}`;
     const message = encodeEnvelope(encoderFor({ name }, 'args'), task, 0, name, { name });
     const token: Token = `w${this.#count}-0`;
@@ -205,7 +227,7 @@ class Fleet {
       dueMs: 1,
       deliveries,
       charges: 0,
-      reroutes: 0,
+      reroutes,
       admissionStage: 'new' as const,
       holdsPermits: false,
       hasBooking: false,
@@ -240,8 +262,19 @@ class Fleet {
     this.threads[index] = this.#attach(this.dispatcher.lanes[index]!);
   }
 
+  /** Starts the thread that the suspect needs. */
+  startSuspectThread(): FakeThread {
+    return this.#attach(this.needed.shift()!);
+  }
+
+  /** Ends the thread of the suspect, which was retired. */
+  endSuspectThread(): void {
+    this.dispatcher.detach(this.dispatcher.allLanes.at(-1)!);
+    this.threads.length = this.dispatcher.lanes.length;
+  }
+
   #attach(lane: Lane): FakeThread {
-    const thread = new FakeThread(this);
+    const thread = new FakeThread(this, lane);
     if (this.threads) this.threads[lane.index] = thread;
     this.dispatcher.attach(lane, thread);
     return thread;
@@ -324,6 +357,21 @@ describe('shipping', () => {
     expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
   });
 
+  test('as many start at once as the concurrency says, however many that are', () => {
+    const fleet = new Fleet(2, 10_000);
+    fleet.add(...Array(10_001).fill('new'));
+    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([5_000, 5_000]);
+  });
+
+  test('what finds no row goes to another worker, and nothing more is read', async () => {
+    const fleet = new Fleet(1, 2);
+    const { rows } = fleet.dispatcher.slots;
+    expect(freeRows(fleet)).toBe(rows);
+    expect(fleet.dispatcher.room).toBe(0);
+    await pass(300);
+    expect([fleet.requeued.length, fleet.dispatcher.size]).toEqual([rows, rows]);
+  });
+
   test('outcomes reach their deliveries', async () => {
     const fleet = new Fleet(1);
     const [a, b] = fleet.add('a', 'b');
@@ -342,11 +390,11 @@ test('a progress message reaches its shipment, but not the next one on its row',
   const [first] = fleet.add('a');
   const [{ row, epoch }] = fleet.threads[0]!.items();
   const shipmentId = shipmentIdOf(row, epoch);
-  fleet.dispatcher.receiveProgress({ shipmentId, message: 'half' });
+  fleet.dispatcher.receiveProgress(fleet.threads[0]!.lane, { shipmentId, message: 'half' });
   await fleet.threads[0]!.work();
   fleet.add('b');
   expect(fleet.threads[0]!.items()).toMatchObject([{ row }]);
-  fleet.dispatcher.receiveProgress({ shipmentId, message: 'late' });
+  fleet.dispatcher.receiveProgress(fleet.threads[0]!.lane, { shipmentId, message: 'late' });
   expect(fleet.messages).toEqual([[first, 'half']]);
 });
 
@@ -360,7 +408,7 @@ test('the last progress message is taken before the outcome, while the row can s
   const batch = new OutcomeCollector();
   batch.add(shipmentIdOf(row, epoch), COMPLETED);
   batch.addMessage({ shipmentId: shipmentIdOf(row, epoch), message: 'done' });
-  fleet.dispatcher.receive(batch.take());
+  fleet.dispatcher.receive(thread.lane, batch.take());
   expect([fleet.messages, fleet.left, fleet.ended]).toEqual([[[name, 'done']], [[name, SlotState.finished]], [name]]);
 });
 
@@ -559,41 +607,259 @@ describe('a thread that dies', () => {
   });
 });
 
-describe('suspects', () => {
-  test('have a lane to themselves, one at a time; all others go on', async () => {
-    const fleet = new Fleet(2, 4);
+describe('a suspect', () => {
+  test('has a thread of its own, which is ended after it; there is one at a time, and nobody waits for it', async () => {
+    const fleet = new Fleet(1, 4);
+    const [thread] = fleet.threads as [FakeThread];
+    const [running] = fleet.add('long');
+    thread.begin();
     const [suspect, second] = [fleet.delivery('bad', 3), fleet.delivery('bad', 4)];
-    const others = Array.from({ length: 5 }, () => fleet.delivery('new', 2));
-    fleet.dispatcher.add([...others.slice(0, 1), suspect, second, ...others.slice(1)]);
-    const [alone, shared] = fleet.threads as [FakeThread, FakeThread];
+    fleet.dispatcher.add([suspect, second]);
     expect(fleet.turnedAway).toEqual([second.record]);
-    expect(alone.shipped).toEqual([[suspect.record]]);
-    expect(shared.shipped.flat()).toEqual(others.slice(0, 2).map(({ record }) => record));
-    await shared.work(1);
-    expect(fleet.ended).toEqual(others.map(({ record }) => record));
-    expect(alone.shipped).toEqual([[suspect.record]]);
-    await alone.work(1);
-    expect(fleet.ended.at(-1)).toBe(suspect.record);
+    const own = fleet.startSuspectThread();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    const others = fleet.add('new', 'new', 'new');
+    expect(thread.shipped.flat()).toEqual([running, ...others.slice(0, 2)]); // with the suspect four run at once
+    await own.work();
+    expect(fleet.ended).toEqual([suspect.record]);
+    expect(thread.shipped.flat()).toEqual([running, ...others]);
+    expect(fleet.spent).toEqual([own]);
+    await thread.work();
     fleet.dispatcher.add([second]);
-    await alone.work(1);
-    await shared.work(1);
-    expect(fleet.ended.at(-1)).toBe(second.record);
-    expect(fleet.turnedAway).toHaveLength(1);
+    expect(fleet.needed).toEqual([]); // not beside the one that is leaving
+    fleet.endSuspectThread();
+    const next = fleet.startSuspectThread();
+    await settled();
+    await next.work();
+    expect(fleet.ended).toEqual([suspect.record, running, ...others, second.record]);
     expect(fleet.dispatcher.size).toBe(0);
   });
 
-  test('wait until what runs has ended, and others wait for them', async () => {
-    const fleet = new Fleet(1, 2);
-    const [thread] = fleet.threads as [FakeThread];
-    const [first] = fleet.add('new');
+  test('goes back when there is no place for it soon', async () => {
+    const fleet = new Fleet(1);
+    fleet.add('long');
+    fleet.threads[0]!.begin();
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
-    const [last] = fleet.add('new');
-    expect(thread.shipped).toEqual([[first]]);
-    await thread.work();
-    expect(thread.shipped).toEqual([[first], [suspect.record], [last]]);
-    expect(fleet.ended).toEqual([first, suspect.record, last]);
+    expect(fleet.turnedAway).toEqual([]);
+    await pass(300);
+    expect(fleet.turnedAway).toEqual([suspect.record]);
+    expect([fleet.needed, fleet.dispatcher.size]).toEqual([[], 1]);
   });
+
+  test('goes back when its thread does not start, or fails to', async () => {
+    const fleet = new Fleet(1);
+    const [late, failed] = [fleet.delivery('bad', 3), fleet.delivery('bad', 3)];
+    fleet.dispatcher.add([late]);
+    await pass(10_100);
+    expect(fleet.turnedAway).toEqual([late.record]);
+    fleet.dispatcher.add([failed]);
+    expect(fleet.needed).toHaveLength(1); // it still starts
+    fleet.dispatcher.suspectThreadFailed();
+    expect(fleet.turnedAway).toEqual([late.record, failed.record]);
+    fleet.dispatcher.add([fleet.delivery('bad', 3)]);
+    expect(fleet.needed).toHaveLength(2);
+  });
+
+  test('leaves its thread to nobody when it is gone before the thread has started', () => {
+    const fleet = new Fleet(1);
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    fleet.dispatcher.takeBackUnstarted();
+    const own = fleet.startSuspectThread();
+    expect(fleet.spent).toEqual([own]);
+    expect(own.shipped).toEqual([]);
+  });
+
+  test('takes the only place there is while it runs: what waits for it then goes to another worker', async () => {
+    const fleet = new Fleet(1);
+    fleet.dispatcher.add([fleet.delivery('bad', 3)]);
+    const own = fleet.startSuspectThread();
+    await settled();
+    own.begin();
+    const [waits] = fleet.add('new');
+    expect([fleet.threads[0]!.shipped, fleet.dispatcher.room]).toEqual([[], 0]);
+    await pass(300);
+    expect(fleet.requeued).toEqual([waits]);
+  });
+
+  test('goes back when its thread died before it began', async () => {
+    const fleet = new Fleet(1);
+    const [suspect, next] = [fleet.delivery('bad', 3), fleet.delivery('bad', 3)];
+    fleet.dispatcher.add([suspect]);
+    fleet.startSuspectThread();
+    await settled();
+    fleet.endSuspectThread();
+    await settled();
+    fleet.dispatcher.add([next]);
+    fleet.startSuspectThread();
+    fleet.endSuspectThread();
+    expect([fleet.turnedAway, fleet.lost]).toEqual([[suspect.record, next.record], []]);
+  });
+
+  test('runs on the only thread there is with `threads: 0`', async () => {
+    const fleet = new Fleet(0, 2);
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    await settled();
+    expect(fleet.threads[0]!.shipped).toEqual([[suspect.record]]);
+    await fleet.threads[0]!.work();
+    expect([fleet.dispatcher.size, fleet.marked.size]).toEqual([0, 0]);
+  });
+});
+
+describe('a suspect that is alone in its process', () => {
+  /** A fleet in which a suspect runs, marked, and nothing else. */
+  async function alone(deliveries = 3, threads = 1, concurrency = 4) {
+    const fleet = new Fleet(threads, concurrency);
+    const suspect = fleet.delivery('bad', deliveries);
+    fleet.dispatcher.add([suspect]);
+    const own = threads > 0 ? fleet.startSuspectThread() : fleet.threads[0]!;
+    await settled();
+    own.begin();
+    return { fleet, suspect, own, thread: fleet.threads[0]! };
+  }
+
+  test('is marked before it is sent to its thread', async () => {
+    const fleet = new Fleet(1, 4);
+    const answer = deferred<boolean>();
+    fleet.mark = () => answer.promise;
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [other] = fleet.add('new');
+    await settled();
+    expect([own.shipped, fleet.threads[0]!.shipped]).toEqual([[], []]); // the other one must not start now
+    answer.resolve(true);
+    await settled();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    await settled();
+    expect(fleet.threads[0]!.shipped).toEqual([[other]]); // and then it may
+  });
+
+  test('is not marked beside what runs: it starts at once', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('new');
+    const suspect = fleet.delivery('bad', 3);
+    fleet.dispatcher.add([suspect]);
+    expect(fleet.startSuspectThread().shipped).toEqual([[suspect.record]]);
+    await settled();
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test.each([1, 0])('has no mark any more when another one starts, with %i threads', async (threads) => {
+    const { fleet, suspect, thread } = await alone(3, threads);
+    expect([...fleet.marked]).toEqual([suspect.record]);
+    const answer = deferred();
+    fleet.unmark = () => answer.promise;
+    const [other] = fleet.add('new');
+    await settled();
+    expect(thread.shipped.flat()).not.toContain(other);
+    answer.resolve();
+    await settled();
+    expect(thread.shipped.flat()).toContain(other);
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test('has no mark any more when it has ended, before another one starts, however often Redis fails', async () => {
+    const { fleet, own, thread } = await alone();
+    let failures = 3;
+    fleet.unmark = async () => {
+      if (failures-- > 0) throw new Error('no link');
+    };
+    own.end();
+    await settled();
+    const [other] = fleet.add('new');
+    expect([thread.shipped, fleet.marked.size]).toEqual([[], 1]);
+    await pass(1_000);
+    expect([thread.shipped, fleet.marked.size]).toEqual([[[other]], 0]);
+  });
+
+  test('is given back when it cannot be marked', async () => {
+    const fleet = new Fleet(1, 4);
+    for (const mark of [async () => false, () => Promise.reject(new Error('no link'))]) {
+      fleet.mark = mark;
+      const suspect = fleet.delivery('bad', 3);
+      fleet.dispatcher.add([suspect]);
+      fleet.startSuspectThread();
+      await settled();
+      expect(fleet.turnedAway.at(-1)).toBe(suspect.record);
+      fleet.endSuspectThread();
+    }
+    expect([fleet.dispatcher.size, fleet.marked.size]).toEqual([0, 0]);
+  });
+
+  test('has no mark any more when the worker stops', async () => {
+    const { fleet } = await alone();
+    fleet.dispatcher.close();
+    await settled();
+    expect(fleet.marked.size).toBe(0);
+  });
+});
+
+describe('a suspect that lost its process again and again', () => {
+  test('does not start beside others: it goes where it can be alone', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('long');
+    const suspect = fleet.delivery('bad', 6);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [other] = fleet.add('new'); // waits a moment, since what runs may end
+    expect(fleet.threads[0]!.shipped.flat()).not.toContain(other);
+    await pass(300);
+    expect([fleet.rerouted, own.shipped]).toEqual([[suspect.record], []]);
+    expect(fleet.threads[0]!.shipped.flat()).toContain(other);
+  });
+
+  test('starts alone when what runs ends soon, and nothing starts beside it for a while', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('short');
+    const suspect = fleet.delivery('bad', 7);
+    fleet.dispatcher.add([suspect]);
+    const own = fleet.startSuspectThread();
+    const [early] = fleet.add('new');
+    await fleet.threads[0]!.work();
+    expect(own.shipped).toEqual([[suspect.record]]);
+    own.begin();
+    expect([fleet.requeued, fleet.dispatcher.room]).toEqual([[early], 0]);
+    const [inFlight] = fleet.add('new'); // it was being claimed
+    expect(fleet.requeued).toEqual([early, inFlight]);
+    const before = fleet.rooms;
+    await pass(1_990);
+    expect([fleet.dispatcher.room, fleet.marked.size]).toEqual([0, 1]);
+    await pass(20);
+    expect(fleet.rooms).toBeGreaterThan(before);
+    expect(fleet.dispatcher.room).toBeGreaterThan(0);
+    const [late] = fleet.add('new');
+    await settled();
+    expect(fleet.threads[0]!.shipped.flat()).toContain(late);
+    expect(fleet.marked.size).toBe(0);
+  });
+
+  test('starts beside others in the end when no worker could have it alone', async () => {
+    const fleet = new Fleet(1, 4);
+    fleet.add('long');
+    const suspect = fleet.delivery('bad', 6, 10);
+    fleet.dispatcher.add([suspect]);
+    expect(fleet.startSuspectThread().shipped).toEqual([[suspect.record]]);
+  });
+});
+
+test('an execution that is alone on its thread is to blame only if nothing else has run there', async () => {
+  const fleet = new Fleet(1, 2);
+  const die = () => {
+    fleet.threads[0]!.begin();
+    fleet.threads[0]!.die()();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+  };
+  fleet.add('first');
+  die();
+  fleet.add('earlier');
+  await fleet.threads[0]!.work();
+  fleet.add('second'); // a timer of the one before may be what ended the thread
+  die();
+  expect(fleet.lostAlone).toEqual([true, false]);
 });
 
 describe('stopping', () => {
@@ -752,17 +1018,15 @@ describe('a cancel', () => {
   test.each([
     ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
     ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.loseLeases(new Set([suspect.token]))],
-  ])('a suspect that is %s while a lane is reserved for it leaves the lane to others', async (_, remove) => {
+  ])('a suspect that is %s while a lane lends it a place gives the place back', async (_, remove) => {
     const fleet = new Fleet(1);
-    const [thread] = fleet.threads as [FakeThread];
-    const [running] = fleet.add('new');
-    thread.begin();
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
+    expect(fleet.dispatcher.lanes[0]!.free).toBe(0);
     remove(fleet, suspect);
     const [next] = fleet.add('new');
-    await thread.work();
-    expect(fleet.ended).toEqual([running, next]);
+    await fleet.threads[0]!.work();
+    expect(fleet.ended).toEqual([next]);
     expect(fleet.dispatcher.size).toBe(0);
   });
 
@@ -977,14 +1241,22 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       if (random() < 0.5) tell();
       await settled();
       if (random() < 0.5) taken.push(...cancelSome(0.5));
-      fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+      const isKept = index < fleet.dispatcher.lanes.length;
+      if (isKept) fleet.dispatcher.detach(fleet.dispatcher.lanes[index]!);
+      else fleet.endSuspectThread();
       tell();
       await settled();
-      fleet.replace(index);
+      if (isKept) fleet.replace(index);
+    };
+    /** The thread of the suspect starts when it is needed, and ends when it is not. */
+    const tendSuspect = async () => {
+      if (fleet.needed.length > 0 && random() < 0.3) fleet.startSuspectThread();
+      if (fleet.spent.length > 0) await replace(fleet.threads.indexOf(fleet.spent.pop()!));
     };
 
     for (let event = 0; event < 4_000; event++) {
       const dice = random();
+      await tendSuspect();
       const thread = pick(fleet.threads);
       if (dice < 0.15) {
         const task = pick(Object.keys(durations));
@@ -1005,10 +1277,10 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       } else if (dice < 0.99) {
         taken.push(...cancelSome(0.2));
       } else if (dice < 0.995) {
-        const lane = pick(fleet.dispatcher.lanes);
+        const lane = pick(fleet.dispatcher.allLanes);
         if (!lane.ending && lane.isServing) lane.beginEnding(monotonicMs());
-        else if (lane.thread && random() < 0.5) fleet.dispatcher.reopen(lane);
-        else if (lane.thread) {
+        else if (lane.thread && lane.ending && random() < 0.5) fleet.dispatcher.reopen(lane);
+        else if (lane.thread && lane.ending) {
           for (const shipment of lane.shipments) if (random() < 0.5) condemnStarted(fleet, shipment);
           lane.terminate();
         }
@@ -1020,16 +1292,18 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
       }
       await settled();
     }
-    for (const lane of fleet.dispatcher.lanes) {
-      if (!lane.thread) await replace(lane.index);
+    for (const lane of fleet.dispatcher.allLanes) {
+      if (!lane.thread && !lane.isUnstaffed) await replace(lane.index);
       else if (lane.ending) fleet.dispatcher.reopen(lane);
     }
     for (let turn = 0; fleet.dispatcher.size > 0 && turn < 10_000; turn++) {
+      await tendSuspect();
       for (const thread of fleet.threads) {
         if (thread.begin()) thread.end();
         await settled();
       }
     }
+    await tendSuspect();
     for (const thread of fleet.threads) thread.begin(); // passes over what was taken back last
     await settled();
 
@@ -1040,7 +1314,7 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
     expect(fleet.lost.length).toBeGreaterThan(0);
     expect(fleet.condemned.length).toBeGreaterThan(0);
     expect(fleet.dispatcher.size).toBe(0);
-    expect(freeRows(fleet)).toBe(MAX_ROWS);
+    expect(freeRows(fleet)).toBe(fleet.dispatcher.slots.rows);
   });
 });
 
@@ -1050,9 +1324,10 @@ function condemnStarted({ dispatcher }: Fleet, shipment: Shipment): void {
 
 /** How many executions can be shipped at once to a thread that takes any number: one per free row. */
 function freeRows(fleet: Fleet): number {
-  Object.assign(fleet.dispatcher.lanes[0]!, { concurrency: 2 * MAX_ROWS });
+  const { lanes, slots } = fleet.dispatcher;
+  Object.assign(lanes[0]!, { concurrency: 2 * slots.rows });
   const before = fleet.occupied.size;
-  fleet.add(...Array(2 * MAX_ROWS).fill('unknown'));
+  fleet.add(...Array(2 * slots.rows).fill('unknown'));
   return fleet.occupied.size - before;
 }
 
@@ -1079,10 +1354,29 @@ test('an outcome that arrives when its row has another shipment ends nothing', a
   expect(thread.items()).toMatchObject([{ row }]); // the same row, shipped anew
   const late = new OutcomeCollector();
   late.add(shipmentIdOf(row, epoch), COMPLETED);
-  dispatcher.receive(late.take());
+  dispatcher.receive(thread.lane, late.take());
   expect(fleet.ended).toEqual([first]);
   await thread.work();
   expect(fleet.ended).toEqual([first, second]);
+});
+
+test('a thread has no say about the executions of another one, and ends none that has not begun', async () => {
+  const fleet = new Fleet(2);
+  const [name] = fleet.add('a');
+  const [owner, other] = fleet.threads as [FakeThread, FakeThread];
+  const [{ row, epoch }] = owner.items();
+  const told = (thread: FakeThread) => {
+    const batch = new OutcomeCollector();
+    batch.add(shipmentIdOf(row, epoch), COMPLETED);
+    batch.addMessage({ shipmentId: shipmentIdOf(row, epoch), message: `of ${thread.lane.index}` });
+    fleet.dispatcher.receive(thread.lane, batch.take());
+  };
+  told(owner);
+  owner.begin();
+  told(other);
+  expect([fleet.ended, fleet.messages, fleet.dispatcher.size]).toEqual([[], [[name, 'of 0']], 1]);
+  await owner.work();
+  expect(fleet.ended).toEqual([name]);
 });
 
 describe('a thread that has run all it may', () => {
@@ -1131,32 +1425,4 @@ describe('a thread that has run all it may', () => {
     await fleet.threads[0]!.work();
     expect(fleet.spent).toEqual([]);
   });
-
-  test('runs no suspect: the next one does', async () => {
-    const fleet = new Fleet(1, 1, 1);
-    fleet.add('new');
-    fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
-    await fleet.threads[0]!.work();
-    expect(fleet.ended).toHaveLength(1);
-    expect(fleet.spent).toHaveLength(1);
-    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
-    fleet.replace(0);
-    await fleet.threads[0]!.work();
-    expect(fleet.ended).toHaveLength(2);
-  });
-});
-
-test('a lane that was reserved for a suspect takes work again when the suspect ran on another one', async () => {
-  const fleet = new Fleet(2, 4);
-  const [a, b] = fleet.dispatcher.lanes;
-  fleet.add('a', 'b', 'c', 'd');
-  for (const thread of fleet.threads) thread.begin();
-  fleet.dispatcher.add([fleet.delivery('suspect', 3)]);
-  const [kept, other] = a!.isReserved ? [a!, b!] : [b!, a!];
-  kept.beginEnding(monotonicMs()); // one of its runs will not end
-  fleet.dispatcher.redispatch(kept);
-  await fleet.threads[other.index]!.work();
-  expect(fleet.ended.some((name) => name.startsWith('suspect'))).toBe(true);
-  fleet.dispatcher.reopen(kept);
-  expect(kept.takesWork).toBe(true);
 });

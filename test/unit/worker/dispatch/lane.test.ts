@@ -62,7 +62,7 @@ describe('a lane without a thread', () => {
     ['retires', (lane) => lane.retire()],
     ['renews', (lane) => lane.renew()],
     ['detaches', (lane) => lane.detach()],
-    ['is reserved', (lane) => lane.reserve()],
+    ['lends a place', (lane) => lane.lendPlace(0)],
   ])('never %s', (_, transition) => {
     const lane = new Lane(0, 2);
     expect(() => transition(lane)).toThrow('it is unstaffed');
@@ -172,10 +172,10 @@ describe('a lane that is ending', () => {
     return { lane, thread: lane.thread as HeldThread & Thread, overdue };
   }
 
-  test('takes no shipment, no suspect and no second ending', () => {
+  test('takes no shipment, lends no place and has no second ending', () => {
     const { lane } = ending();
     expect(() => ship(lane)).toThrow('it is ending');
-    expect(() => lane.reserve()).toThrow('it is ending');
+    expect(() => lane.lendPlace(1_000)).toThrow('it is ending');
     expect(() => lane.beginEnding(2_000)).toThrow('it is ending');
   });
 
@@ -204,8 +204,9 @@ describe('a lane that is ending', () => {
 
   test('retires its thread when its last run ended by itself and it may run no more', () => {
     const { lane, thread, overdue } = ending();
-    lane.remove(overdue, 1_500);
     expect(() => lane.retire()).toThrow('it is ending');
+    lane.remove(overdue, 1_500);
+    expect(lane.canRetire).toBe(false);
     const spent = laneOf(1, 1);
     const last = ship(spent);
     spent.beginEnding(1_000);
@@ -226,53 +227,47 @@ describe('a lane that is ending', () => {
   });
 });
 
-describe('a lane that is reserved', () => {
-  function reserved(): Lane {
-    const lane = laneOf(2);
-    lane.reserve();
+describe('a lane that lends a place', () => {
+  function lending(concurrency = 2): Lane {
+    const lane = laneOf(concurrency);
+    lane.lendPlace(100);
     return lane;
   }
 
-  test('takes one shipment and no more, which is the suspect', () => {
-    const lane = reserved();
-    expect([lane.isReserved, lane.takesWork, lane.free, lane.isOpen(0)]).toEqual([true, false, 0, false]);
+  test('runs one fewer at once, and nothing waits there', () => {
+    const lane = lending();
+    expect([lane.capacity, lane.takesWork, lane.free]).toEqual([1, true, 1]);
     ship(lane);
-    expect(() => ship(lane)).toThrow('lane 0 cannot take a shipment: it is serving, reserved, with 1 shipments');
+    expect([lane.takesWork, lane.free, lane.isOpen(100)]).toEqual([false, 0, false]);
+    expect(() => ship(lane)).toThrow('lane 0 cannot take a shipment: it is serving, lending a place, with 1 shipments');
   });
 
-  test('takes no suspect beside what it has', () => {
-    const lane = laneOf(2);
+  test('lends one at most, and only a free one', () => {
+    expect(() => lending().lendPlace(100)).toThrow('cannot lend a place');
+    const full = laneOf(1);
+    ship(full);
+    expect(() => full.lendPlace(100)).toThrow('cannot lend a place');
+  });
+
+  test('runs as many as before when the place is back, and not twice', () => {
+    const lane = lending();
     ship(lane);
-    lane.reserve();
-    expect(() => ship(lane)).toThrow('reserved');
+    lane.takeBackPlace();
+    expect([lane.capacity, lane.free]).toEqual([2, 1]);
+    expect(() => lane.takeBackPlace()).toThrow('cannot take back a place');
   });
 
-  test('is reserved for one suspect only', () => {
-    expect(() => reserved().reserve()).toThrow('cannot be reserved');
+  test('is without progress from then on when it was the only one', () => {
+    expect(lending(1).sinceProgressMs(350)).toBe(250);
+    expect(lending(2).sinceProgressMs(350)).toBe(0);
   });
 
-  test('takes work again when it is unreserved', () => {
-    const lane = reserved();
-    lane.unreserve();
-    expect([lane.isReserved, lane.takesWork]).toEqual([false, true]);
-    lane.unreserve();
-    expect(lane.takesWork).toBe(true);
-  });
-
-  test('stays so through an ending that comes to nothing: the suspect may be on it', () => {
-    const lane = reserved();
-    ship(lane);
-    lane.beginEnding(0);
-    lane.reopen();
-    expect([lane.isReserved, lane.takesWork]).toEqual([true, false]);
-  });
-
-  test('is no more when its thread is gone', () => {
-    const lane = reserved();
+  test('lends it also while its thread is replaced', () => {
+    const lane = lending();
     lane.threadDying(lane.thread!);
-    expect(lane.isReserved).toBe(true);
     lane.detach();
-    expect(lane.isReserved).toBe(false);
+    lane.attach(heldThread());
+    expect(lane.capacity).toBe(1);
   });
 });
 

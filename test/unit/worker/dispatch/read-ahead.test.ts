@@ -29,8 +29,15 @@ test('less room than a quarter is not worth a trip while the threads have enough
 });
 
 test('nothing is read ahead of a stuck lane, and nothing for one that takes no work', () => {
-  const [stuck, reserved, other] = lanesOf(1, 1, 1);
+  const [stuck, leaving, other] = lanesOf(1, 1, 1);
   stuck!.add({ expectedMs: 1 } as Shipment, 0);
-  reserved!.reserve();
-  expect(roomFor([stuck!, reserved!, other!], 1, 0, 1_000)).toBe(2 + 50);
+  leaving!.threadDying(leaving!.thread!);
+  expect(roomFor([stuck!, leaving!, other!], 1, 0, 1_000)).toBe(2 + 50);
+});
+
+test('a place that is lent is no room, and nothing is read ahead of a lane that has no other', () => {
+  const [lending, other] = lanesOf(1, 2);
+  lending!.lendPlace(0);
+  expect(roomFor([lending!, other!], undefined, 0, 0)).toBe(2);
+  expect(roomFor([lending!, other!], 1, 0, 0)).toBe(2 + 100);
 });

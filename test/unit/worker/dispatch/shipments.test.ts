@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MAX_ROWS, SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
@@ -8,10 +8,10 @@ import type { Thread } from '../../../../src/worker/threads/thread.js';
 
 function setUp() {
   const leaving: [shipment: Shipment, state: SlotState][] = [];
-  const shipments: Shipments = new Shipments((shipment) =>
+  const shipments: Shipments = new Shipments(4, (shipment) =>
     leaving.push([shipment, shipments.slots.state(shipment.row)]),
   );
-  const lane = new Lane(0, MAX_ROWS);
+  const lane = new Lane(0, shipments.slots.rows);
   let attended = 0;
   const attend = () => ++attended;
   lane.attach({ attend } as Partial<Thread> as Thread);
@@ -28,7 +28,7 @@ test('a shipment is on a lane and on a row, and is found by its number', () => {
   expect([...lane.shipments]).toEqual([shipment]);
   expect(shipments.size).toBe(1);
   expect(shipments.slots.state(shipment.row)).toBe(SlotState.shipped);
-  expect(shipments.find(shipmentIdOf(shipment.row, shipment.epoch))).toBe(shipment);
+  expect(shipments.find(lane, shipmentIdOf(shipment.row, shipment.epoch))).toBe(shipment);
 });
 
 test('a shipment that leaves is on neither, and its row goes to the next one, under another number', () => {
@@ -39,8 +39,8 @@ test('a shipment that leaves is on neither, and its row goes to the next one, un
   expect([lane.shipments.size, shipments.size]).toEqual([0, 0]);
   const next = ship();
   expect(next.row).toBe(first.row);
-  expect(shipments.find(shipmentIdOf(first.row, first.epoch))).toBeUndefined();
-  expect(shipments.find(shipmentIdOf(next.row, next.epoch))).toBe(next);
+  expect(shipments.find(lane, shipmentIdOf(first.row, first.epoch))).toBeUndefined();
+  expect(shipments.find(lane, shipmentIdOf(next.row, next.epoch))).toBe(next);
 });
 
 test('a row that is kept goes to nobody until its chunk is over', () => {
@@ -102,7 +102,7 @@ test('a shipment that is asked to stop keeps the first reason and its time', () 
 
 test('there is no free row when all are occupied or kept', () => {
   const { shipments, ship } = setUp();
-  const all = Array.from({ length: MAX_ROWS }, () => ship());
+  const all = Array.from({ length: shipments.slots.rows }, () => ship());
   expect(shipments.hasFreeRow).toBe(false);
   shipments.keep(all[0]!);
   expect(shipments.hasFreeRow).toBe(false);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { decodeChunk } from '../../../../src/channel/protocol.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import { ThreadBootError } from '../../../../src/core/errors.js';
@@ -26,6 +26,10 @@ function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): 
     onLostThreadRelieved: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
+    onThreadNeeded: ignore,
+    onSuspectNotAlone: () => {},
+    markAlone: async () => true,
+    unmarkAlone: async () => {},
     onProgressMessage: ignore,
     onLeavingRow: ignore,
     ...events,
@@ -91,7 +95,7 @@ test('threads that exit idle right after each boot break the supervisor, the fif
     setImmediate(() => void thread.terminate(0));
     return thread;
   };
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve, onManifest: ignore });
   await supervisor.start();
   const error = await broken.promise;
   expect(error).toBeInstanceOf(ThreadBootError);
@@ -109,7 +113,7 @@ test('threads that have run something are replaced for ever, also when they die 
     return thread;
   };
   const broken = deferred<Error>();
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve });
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken.resolve, onManifest: ignore });
   await supervisor.start();
   for (let i = 0; i < 10; i++) {
     await threads[i]!.terminate(0);
@@ -123,9 +127,39 @@ test('a supervisor that has started returns what its threads can run', async () 
   const dispatcher = dispatcherOf(2);
   const manifest = { tasks: [{ name: 'noop', policies: { timeoutMs: 5 } }], fallback: {} };
   const start = async () => new FakeThread(dispatcher, manifest);
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore, onManifest: ignore });
   expect(await supervisor.start()).toEqual(manifest);
   expect(dispatcher.lanes.every(({ thread }) => thread !== null)).toBe(true);
+});
+
+test('a supervisor follows what its threads can run, as they are replaced', async () => {
+  const dispatcher = dispatcherOf(2);
+  const threads: FakeThread[] = [];
+  const tasksOf = (...names: string[]) => names.map((name) => ({ name, policies: {} }));
+  let manifest: Manifest = { tasks: tasksOf('old', 'kept'), fallback: null };
+  const start = async () => {
+    const thread = new FakeThread(dispatcher, manifest);
+    threads.push(thread);
+    return thread;
+  };
+  const manifests: string[][] = [];
+  const onManifest = ({ tasks }: Manifest) => manifests.push(tasks.map(({ name }) => name));
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore, onManifest });
+  await supervisor.start();
+  expect(manifests).toEqual([['old', 'kept']]);
+  manifest = { tasks: tasksOf('kept', 'new'), fallback: null };
+  for (const index of [0, 1]) {
+    dispatcher.add([delivery()]); // so that its death is not that of a start
+    await threads[index]!.terminate(0);
+    await vi.waitUntil(() => threads.length === index + 3);
+    await settled();
+  }
+  expect(manifests).toEqual([
+    ['old', 'kept'],
+    ['old', 'kept', 'new'],
+    ['kept', 'new'],
+  ]);
+  await supervisor.stop(0);
 });
 
 test('a supervisor that stops gives every thread the time to dispose what is shared, and replaces none', async () => {
@@ -136,7 +170,7 @@ test('a supervisor that stops gives every thread the time to dispose what is sha
     threads.push(thread);
     return thread;
   };
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore, onManifest: ignore });
   await supervisor.start();
   await supervisor.stop(1_234);
   expect(threads.map(({ graces }) => graces)).toEqual([[1_234], [1_234]]);
@@ -153,6 +187,7 @@ test('a thread that cannot be ended is abandoned with what it runs, and may exit
     logger: { ...logger, warn: (...args: unknown[]) => void warnings.push(String(args[1])) },
     start: async () => thread,
     onBroken: ignore,
+    onManifest: ignore,
   });
   await supervisor.start();
   const running = delivery();
@@ -165,6 +200,43 @@ test('a thread that cannot be ended is abandoned with what it runs, and may exit
   expect([lost.length, warnings.length, dispatcher.size]).toEqual([1, 1, 0]);
 });
 
+test('the thread of a suspect is not replaced', async () => {
+  const dispatcher = dispatcherOf(1);
+  const threads: FakeThread[] = [];
+  const start = async () => {
+    const thread = new FakeThread(dispatcher);
+    threads.push(thread);
+    return thread;
+  };
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore, onManifest: ignore });
+  await supervisor.start();
+  const [, own] = dispatcher.allLanes;
+  supervisor.startForSuspect(own!);
+  await settled();
+  expect(own!.thread).toBeNull(); // nothing waits for it, so it is retired at once
+  await threads[1]!.terminate(0);
+  await settled();
+  expect([threads.length, own!.isUnstaffed]).toEqual([2, true]);
+  await supervisor.stop(0);
+});
+
+test('a thread of a suspect that fails to start does not break the worker', async () => {
+  const dispatcher = dispatcherOf(1);
+  const failed = vi.spyOn(dispatcher, 'suspectThreadFailed');
+  const start = async ({ index }: { index: number }) => {
+    if (index === 1) throw new Error('out of memory');
+    return new FakeThread(dispatcher);
+  };
+  const broken = vi.fn();
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: broken, onManifest: ignore });
+  await supervisor.start();
+  supervisor.startForSuspect(dispatcher.allLanes[1]!);
+  await settled();
+  expect(failed).toHaveBeenCalledOnce();
+  expect(broken).not.toHaveBeenCalled();
+  await supervisor.stop(0);
+});
+
 test('when one thread fails to load the tasks at the start, none is left behind', async () => {
   const dispatcher = dispatcherOf(2);
   const loaded = new FakeThread(dispatcher);
@@ -172,7 +244,7 @@ test('when one thread fails to load the tasks at the start, none is left behind'
     if (index === 0) throw new Error('a module is missing');
     return loaded;
   };
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore });
+  const supervisor = new ThreadSupervisor({ dispatcher, logger, start, onBroken: ignore, onManifest: ignore });
   await expect(supervisor.start()).rejects.toThrow('a module is missing');
   expect(loaded.graces).toEqual([0]);
 });
@@ -182,7 +254,13 @@ test('a thread that is still starting when the supervisor stops is ended as soon
   const [first, late] = [new FakeThread(dispatcher), new FakeThread(dispatcher)];
   const started = deferred<Thread>();
   const starts = [Promise.resolve<Thread>(first), started.promise];
-  const supervisor = new ThreadSupervisor({ dispatcher, logger, start: () => starts.shift()!, onBroken: ignore });
+  const supervisor = new ThreadSupervisor({
+    dispatcher,
+    logger,
+    start: () => starts.shift()!,
+    onBroken: ignore,
+    onManifest: ignore,
+  });
   await supervisor.start();
   dispatcher.add([delivery()]); // so that its death is no failed start, which is tried again later
   await first.terminate(0);
@@ -208,7 +286,13 @@ test.each([
     return thread;
   };
   const warn = (...line: unknown[]) => void lines.push(String(line.at(-1)));
-  const supervisor = new ThreadSupervisor({ dispatcher, logger: { ...logger, warn }, start, onBroken: ignore });
+  const supervisor = new ThreadSupervisor({
+    dispatcher,
+    logger: { ...logger, warn },
+    start,
+    onBroken: ignore,
+    onManifest: ignore,
+  });
   await supervisor.start();
   const [lane] = dispatcher.lanes;
   dispatcher.add([delivery()]);
@@ -233,7 +317,13 @@ test('threads that have run all they may have time to dispose, and never count a
   };
   const info = (...line: unknown[]) => void lines.push(String(line.at(-1)));
   const broken = deferred<Error>();
-  const supervisor = new ThreadSupervisor({ dispatcher, logger: { ...logger, info }, start, onBroken: broken.resolve });
+  const supervisor = new ThreadSupervisor({
+    dispatcher,
+    logger: { ...logger, info },
+    start,
+    onBroken: broken.resolve,
+    onManifest: ignore,
+  });
   await supervisor.start();
   for (let i = 0; i < 10; i++) {
     supervisor.retire(threads[i]!, 700);

@@ -161,7 +161,9 @@ describe('the same attempt', () => {
     const counted = delivery({ hasBooking: true });
     counted.countedBy = 'resize';
     expect(requeued(counted)).toMatchObject({ booking: '1 resize' });
-    expect(rerouted(counted, { delayMs: 10_000, isAdmitted: true, isRecallable: false })).toMatchObject({ booking: '1 resize' });
+    expect(rerouted(counted, { delayMs: 10_000, isAdmitted: true, isRecallable: false })).toMatchObject({
+      booking: '1 resize',
+    });
     expect(requeued(counted, { hasStarted: true })).toMatchObject({ booking: null });
     expect(redelivered(counted, 0)).toMatchObject({ booking: null });
   });
