@@ -98,11 +98,19 @@ export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
   await Promise.all([create(keys.work), create(keys.front)]);
 }
 
-/** Takes ownership of deliveries that have a record. Returns the indexes of those that are no longer ours to run. */
-export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<number[]> {
+export interface Claimed {
+  /** Indexes of the claims that are not ours to run. */
+  readonly refused: readonly number[];
+  /** The server's errors about records that cannot be used. Their entries are in quarantine, and their claims refused. */
+  readonly errors: readonly string[];
+}
+
+/** Takes ownership of deliveries that have a record. */
+export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<Claimed> {
   const args: ScriptArgument[] = [keys.prefix, worker];
   for (const { key, token, attempt } of claims) args.push(key, token, attempt);
-  return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
+  const [refused, errors] = (await runScript(redis, 'claim', [keys.work, keys.front], args)) as [number[], Buffer[]];
+  return { refused, errors: errors.map(String) };
 }
 
 /**
@@ -224,12 +232,7 @@ export async function quarantine(
   keys: Keys,
   { token, record, reason, message }: Quarantined,
 ): Promise<void> {
-  await runScript(
-    redis,
-    'quarantine',
-    [keys.work, keys.front, keys.quarantine],
-    [keys.prefix, token, record ?? '', reason, message],
-  );
+  await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
 }
 
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];

@@ -23,7 +23,7 @@ local function pairs_of(needs)
   local list = parsed[needs]
   if not list then
     list = {}
-    for name, max in string.gmatch(needs, '(%S+) (%S+)') do
+    for name, max in string.gmatch(needs, '(%S+) (%d+)') do
       list[#list + 1] = name
       list[#list + 1] = tonumber(max)
     end
@@ -35,7 +35,7 @@ end
 local function read_counts(names)
   if #names > 0 then
     for i, count in ipairs(redis.call('HMGET', permits_taken, unpack(names))) do
-      taken[names[i]] = taken[names[i]] or tonumber(count or 0)
+      taken[names[i]] = taken[names[i]] or tonumber(count or 0) or 0
     end
   end
 end
@@ -117,7 +117,8 @@ local function serve_waiters(name)
       redis.call('HDEL', waiting, name)
       return
     end
-    local needs = redis.call('HGET', parked_at(member), PARKED.needs)
+    local needs = redis.pcall('HGET', parked_at(member), PARKED.needs)
+    needs = type(needs) == 'string' and needs -- an error where a key of another type is in its place
     local list = pairs_of(needs or '')
     for i = 1, #list, 2 do
       if list[i] == name and taken_at(name) >= list[i + 1] then
@@ -135,10 +136,17 @@ local function serve_waiters(name)
       vain_wakes_left = vain_wakes_left - 1
       wait_at(next_limit, ticket, member, needs)
     elseif needs then
-      local moving = unpark(member)
-      wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
-      moving[ENTRY.holds_permits] = '1'
-      take_permits(enqueue(STREAM.front, moving), needs)
+      local moving, generation = unpark(member)
+      if moving[ENTRY.message] then
+        wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
+        moving[ENTRY.holds_permits] = '1'
+        take_permits(enqueue(STREAM.front, moving), needs)
+      else
+        vain_wakes_left = vain_wakes_left - 1
+        if generation then
+          end_lost(moving[ENTRY.key])
+        end
+      end
     else
       vain_wakes_left = vain_wakes_left - 1 -- the waiter is gone without a trace
     end

@@ -1,5 +1,5 @@
 -- Redelivers executions whose lease ran out. Nothing is taken over in place: the old entry is deleted and a new one
--- added, and with it goes the right to settle.
+-- added, and with it goes the right to settle. An execution whose record cannot be used goes into quarantine.
 -- KEYS  work, front
 -- ARGV  prefix, lease (ms), then tokens
 -- Reply tokens that were redelivered (after 1 MiB the rest waits for the next sweep)
@@ -11,12 +11,13 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include moves
 --@include permits
 --@include message
+--@include quarantine
 
 local function redeliver(moving, state, generation)
-  local deliveries = tonumber(moving[ENTRY.deliveries] or 0)
+  local deliveries = tonumber(moving[ENTRY.deliveries] or 0) or 0
   -- A suspect runs with no other suspect beside it in its process. When the process dies once more, it is charged.
   if deliveries >= SUSPECT_AFTER then
-    moving[ENTRY.charges] = digits(tonumber(moving[ENTRY.charges] or 0) + 1)
+    moving[ENTRY.charges] = digits((tonumber(moving[ENTRY.charges] or 0) or 0) + 1)
   end
   moving[ENTRY.deliveries] = digits(deliveries + 1)
   -- An execution that has started had passed its limits. Without a record nobody knows whether it has started.
@@ -48,9 +49,11 @@ for i = 3, #ARGV do
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving[ENTRY.message] or '')
-      local record = moving[ENTRY.key] and redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
+      local record = moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
         RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
-      if moving[ENTRY.key] and record[1] ~= token then
+      if record.err then
+        put_away(moving, record.err)
+      elseif moving[ENTRY.key] and record[1] ~= token then
         redis.call('SREM', prefix .. KEY.superseded, token) -- the record has moved on without this one
       elseif record[3] == '1' then
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')

@@ -19,21 +19,41 @@ local work, schedule = KEYS[1], KEYS[3]
 --@include moves
 --@include generation
 
+-- State and generation of the execution that has each key. All are read before anything is written: a key that holds
+-- something else refuses the whole, since half of it would be placed without an answer.
+local holders = {}
+do
+  local at = 4
+  while at <= #ARGV do
+    local last = at + 2 + 2 * ARGV[at + 3]
+    if ARGV[at] == PLACEMENT.keyed then
+      for item = at + 4, last, 2 do
+        local holder = redis.pcall('HMGET', records .. ARGV[item], RECORD.state, RECORD.generation)
+        if holder.err then
+          return redis.error_reply(holder.err .. ': ' .. records .. ARGV[item])
+        end
+        holders[ARGV[item]] = holder
+      end
+    end
+    at = last + 2
+  end
+end
+
 local generation = next_generations(ARGV[2])
 local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
 -- Returns the generation of the unfinished execution that has the key. When there is none, deletes the record of a
--- finished one, so that the key is free, and returns nothing.
+-- finished one, so that the key is free for the present item, and returns nothing.
 local function holder_or_clear(key)
-  local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
-  local state = old[1]
+  local state, generation_before = unpack(holders[key])
   if is_alive(state) then
-    return old[2]
+    return generation_before
   elseif state then
     redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
+  holders[key] = { 'queued', digits(generation) }
 end
 
 -- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.

@@ -20,7 +20,8 @@ local lease = tonumber(ARGV[2])
 local live = {}
 for _, consumer in ipairs(redis.call('ZRANGE', KEYS[4], digits(now), '+inf', 'BYSCORE')) do
   live[consumer] = true
-  lease = math.max(lease, tonumber(redis.call('HGET', prefix .. KEY.worker .. consumer, WORKER.lease) or 0))
+  local asked = redis.pcall('HGET', prefix .. KEY.worker .. consumer, WORKER.lease)
+  lease = math.max(lease, type(asked) == 'string' and tonumber(asked) or 0)
 end
 
 -- Permits go with the entries that hold them. If entries vanish in another way (a stream was deleted), their permits
@@ -30,7 +31,7 @@ local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do
   local token, list = page[2][at], pairs_of(page[2][at + 1])
   local id = string.sub(token, 2)
-  if #redis.call('XRANGE', stream_of(token), id, id) == 0 then
+  if #redis.pcall('XRANGE', stream_of(token), id, id) == 0 then -- an id that is none is an error, without a length
     orphans[#orphans + 1] = token
   else
     for i = 1, #list, 2 do

@@ -50,7 +50,8 @@ export class Scheduler extends Service {
   async #turn(): Promise<number> {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {
-      const { nextInMs } = await moveDue(redis, keys);
+      const { nextInMs, errors } = await moveDue(redis, keys);
+      if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
       return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
     } catch (error) {
       logger.warn({ error: String(error) }, 'moving due executions failed, trying again');
