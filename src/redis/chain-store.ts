@@ -1,7 +1,9 @@
 /** Starts the chains of automatic tasks, and records which were started, under which policy, and which were ended. */
 import type { Redis } from 'ioredis';
+import { batchesOf } from '../core/batcher.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
+import { BATCH_ITEMS } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 export interface Seed {
@@ -32,12 +34,21 @@ export async function seedChains(
   seeds: readonly Seed[],
   isStarting: boolean,
 ): Promise<Seeded> {
-  const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
-  for (const { task, fingerprint, dueMs, retimedInMs, message } of seeds) {
-    const due = dueMs === null ? null : { atMs: dueMs };
-    const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
-    args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
+  const tasks: string[] = [];
+  const errors: string[] = [];
+  for (const batch of batchesOf(seeds, { maxItems: BATCH_ITEMS })) {
+    const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
+    for (const { task, fingerprint, dueMs, retimedInMs, message } of batch) {
+      const due = dueMs === null ? null : { atMs: dueMs };
+      const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
+      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
+    }
+    const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [
+      Buffer[],
+      Buffer[],
+    ];
+    tasks.push(...reply[0].map(String));
+    errors.push(...reply[1].map(String));
   }
-  const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [Buffer[], Buffer[]];
-  return { tasks: reply[0].map(String), errors: reply[1].map(String) };
+  return { tasks, errors };
 }

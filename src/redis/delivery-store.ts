@@ -173,45 +173,6 @@ export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: 
   return tokens.filter((token) => !renewed.has(token));
 }
 
-export interface Expired {
-  readonly token: Token;
-  readonly consumer: string;
-}
-
-export interface Sweep {
-  /** The lease of this worker. */
-  readonly leaseMs: number;
-  /** How long other workers are kept from sweeping; 0 for the next page of the same sweep. */
-  readonly pauseMs: number;
-  /** The maximum number of expired leases to find on each stream. */
-  readonly limit: number;
-  /** Cursor of the scan of permits; '0' starts a new scan. */
-  readonly cursor: string;
-}
-
-/**
- * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
- * another worker has just looked.
- */
-export async function sweep(
-  redis: Redis,
-  keys: Keys,
-  { leaseMs, pauseMs, limit, cursor }: Sweep,
-): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
-  const reply = (await runScript(
-    redis,
-    'sweep',
-    [keys.work, keys.front, keys.sweeper, keys.workers],
-    [keys.prefix, leaseMs, Math.ceil(pauseMs), limit, cursor],
-  )) as Buffer[];
-  if (reply.length === 0) return null;
-  const expired: Expired[] = [];
-  for (let i = 2; i < reply.length; i += 2) {
-    expired.push({ token: reply[i]!.toString() as Token, consumer: reply[i + 1]!.toString() });
-  }
-  return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), expired };
-}
-
 /** Redelivers entries whose lease ran out. Returns the number redelivered. */
 export async function redeliver(redis: Redis, keys: Keys, leaseMs: number, tokens: readonly Token[]): Promise<number> {
   const reply = await runScript(redis, 'redeliver', [keys.work, keys.front], [keys.prefix, leaseMs, ...tokens]);

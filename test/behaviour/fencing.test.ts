@@ -13,9 +13,11 @@ import { recordingLogger } from '../support/logger.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { acknowledge, claim, ensureGroups, redeliver, renew, settle, sweep } =
+const { acknowledge, claim, ensureGroups, redeliver, renew, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
+const { beginSweep, FIRST_PAGE, findExpired, forgetDeadConsumers } =
+  await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 const { Reclaimer } =
@@ -256,17 +258,27 @@ describeEachServer('a delivery', (url) => {
 
   test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
-      leaseMs: 1_000,
-      cursor: '0',
+    const begin = () => beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' });
+    expect([await begin(), await begin()]).toEqual(['0', null]);
+  });
+
+  test('is looked for on pages, each behind the one before', async () => {
+    const { redis, keys, addLean, read } = await open();
+    await addLean(600);
+    const tokens = (await read('dead', 600)).map(({ token }) => token);
+    const look = (from: string) => findExpired(redis, keys, { stream: 'work', leaseMs: 1, from });
+    await waitFor(async () => (await look(FIRST_PAGE)).expired.length === 256);
+    const found: string[] = [];
+    let pages = 0;
+    for (let from: string | null = FIRST_PAGE; from !== null; pages++) {
+      const { expired, next } = await look(from);
+      found.push(...expired.map(({ token, consumer }) => `${consumer} ${token}`));
+      from = next;
+    }
+    expect([found, pages]).toEqual([tokens.map((token) => `dead ${token}`), 3]);
+    expect(await findExpired(redis, keys, { stream: 'work', leaseMs: 60_000, from: FIRST_PAGE })).toMatchObject({
       expired: [],
     });
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toBeNull();
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 0, limit: 100, cursor: '0' })).toEqual({
-      leaseMs: 1_000,
-      cursor: '0',
-      expired: [],
-    }); // its next page
   });
 
   test('has the longest lease that a live worker asks for', async () => {
@@ -275,17 +287,23 @@ describeEachServer('a delivery', (url) => {
     await heartbeat(redis, keys, { consumer: 'slow:1', ttlMs: 60_000 }, report);
     await heartbeat(redis, keys, { consumer: 'quick:1', ttlMs: 60_000 }, { ...report, name: 'quick', leaseMs: 5 });
     await add(['k']);
-    const [entry] = await read('dead');
-    const look = () => sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
-    expect(await look()).toEqual({ leaseMs: 60_000, cursor: '0', expired: [] });
+    await read('dead');
+    const { logger } = recordingLogger();
+    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 30, logger, held: () => [] });
+    reclaimer.start();
+    onTestFinished(() => reclaimer.stop());
+    for (let sweeps = 0; sweeps < 3; sweeps++) {
+      await waitFor(async () => (await redis.exists(keys.sweeper)) === 1);
+      await redis.del(keys.sweeper);
+    }
+    expect(await redis.xlen(keys.front)).toBe(0);
     await leave(redis, keys, 'slow:1');
-    const found = await waitFor(async () => ((await look())!.expired.length > 0 ? await look() : null));
-    expect(found).toEqual({ leaseMs: 5, cursor: '0', expired: [{ token: entry!.token, consumer: 'dead' }] });
+    await waitFor(async () => (await redis.xlen(keys.front)) === 1);
   });
 
   test('keeps the consumer of a dead worker until nothing is pending on it, and a live one always', async () => {
     const { redis, keys, addLean, read } = await open();
-    const report = { name: 'live', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 1, canClaim: true };
+    const forget = () => forgetDeadConsumers(redis, keys, new Set(['live']), 1);
     const consumers = async () => {
       const info = (await redis.xinfo('CONSUMERS', keys.work, 'workers')) as [string, string][];
       return info.map((one) => one[one.indexOf('name') + 1]).sort();
@@ -293,15 +311,12 @@ describeEachServer('a delivery', (url) => {
     await addLean(2);
     const [mine] = await read('dead', 1);
     const [theirs] = await read('live', 1);
-    await heartbeat(redis, keys, { consumer: 'live', ttlMs: 60_000 }, report);
     await acknowledge(redis, keys, [theirs!.token]);
-    await waitFor(
-      async () => (await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' }))!.expired.length === 1,
-    );
+    await forget();
     expect(await consumers()).toEqual(['dead', 'live']);
     await acknowledge(redis, keys, [mine!.token]);
     await waitFor(async () => {
-      await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
+      await forget();
       return (await consumers()).length === 1;
     });
     expect(await consumers()).toEqual(['live']);

@@ -14,8 +14,8 @@ local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
 
--- How much this script may still do for waiters, in moves in vain and in bytes. The rest is left to a scheduler.
-local vain_wakes_left, wake_bytes_left = VAIN_WAKES, BATCH_BYTES
+-- How much this script may still do for waiters, in moves, moves in vain, and bytes. The rest is left to a scheduler.
+local wakes_left, vain_wakes_left, wake_bytes_left = BATCH_ITEMS, VAIN_WAKES, BATCH_BYTES
 
 local parsed = {}
 -- Returns the pairs of a text of needs: names at odd positions, numbers at even ones.
@@ -125,7 +125,7 @@ local function serve_waiters(name)
         return
       end
     end
-    if vain_wakes_left <= 0 or wake_bytes_left <= 0 then
+    if wakes_left <= 0 or vain_wakes_left <= 0 or wake_bytes_left <= 0 then
       redis.call('ZADD', prefix .. KEY.wakes, 0, name)
       redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
       return
@@ -138,6 +138,7 @@ local function serve_waiters(name)
     elseif needs then
       local moving, generation = unpark(member)
       if moving[ENTRY.message] then
+        wakes_left = wakes_left - 1
         wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
         moving[ENTRY.holds_permits] = '1'
         take_permits(enqueue(STREAM.front, moving), needs)

@@ -14,6 +14,7 @@ local prefix, key = ARGV[1], ARGV[2]
 --@include message
 --@include forget
 --@include displace
+--@include trim
 
 if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
@@ -42,7 +43,7 @@ elseif not state then
     redis.call('DEL', parked)
   else
     local cancelled = prefix .. KEY.cancelled
-    redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', digits(now))
+    trim(cancelled, now)
     redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
     redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
     redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, member)
