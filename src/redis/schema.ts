@@ -56,6 +56,8 @@ export const KEY = {
   worker: 'worker:',
   /** Text: held by the worker that looks for expired leases, until the next look is due. */
   sweeper: 'sweeper',
+  /** Text: where the scan for executions that have lost their place goes on. Expires. */
+  scan: 'scan',
   /** Text: exists while somebody listens for events. Listeners keep it alive. */
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
@@ -357,6 +359,9 @@ export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+
+/** How long the place of the scan for lost executions is kept after the last page. */
+export const SCAN_TTL_MS = DAY_MS;
 
 /** How long a docket counts as listened to after the last renewal of the marker. */
 export const LISTENER_TTL_MS = 30_000;

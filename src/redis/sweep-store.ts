@@ -1,4 +1,7 @@
-/** Finds what lost workers leave behind: expired leases, permits without entries, consumers. Each script looks at one page. */
+/**
+ * Finds what lost workers and lost keys leave behind: expired leases, permits without entries, executions without a place,
+ * consumers. Each script looks at one page.
+ */
 import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
 import type { Token } from './delivery-store.js';
@@ -75,4 +78,35 @@ export async function forgetDeadConsumers(
       await runScript(redis, 'forget-consumers', [stream], batch);
     }
   }
+}
+
+export interface LostPage {
+  /** Where the next page begins; `null` after the last one. */
+  readonly next: string | null;
+  /** Number of executions that have lost their place and whose message is known. */
+  readonly known: number;
+  /** Number of those whose message is lost, too. */
+  readonly unknown: number;
+  /** Key or id of the first; `null` when there is none. */
+  readonly first: string | null;
+}
+
+/** Looks at one page of all keys for executions that have lost their place. Changes nothing. */
+export async function findLost(redis: Redis, keys: Keys, cursor: string): Promise<LostPage> {
+  return await lookForLost(redis, keys, cursor, false);
+}
+
+/**
+ * Looks at the next page of all keys, behind that of the last call in the whole fleet, for executions that have lost their
+ * place. Puts those whose message is known back on the schedule, and fails the others.
+ */
+export async function mendLost(redis: Redis, keys: Keys): Promise<LostPage> {
+  return await lookForLost(redis, keys, '', true);
+}
+
+async function lookForLost(redis: Redis, keys: Keys, cursor: string, mends: boolean): Promise<LostPage> {
+  const names = [keys.work, keys.front, keys.schedule];
+  const reply = await runScript(redis, 'find-lost', names, [keys.prefix, cursor, mends ? 1 : '']);
+  const [next, known, unknown, first] = reply as [Buffer, number, number, Buffer];
+  return { next: String(next) === '0' ? null : String(next), known, unknown, first: String(first) || null };
 }

@@ -142,15 +142,16 @@ async function checkOptional(redis: Redis): Promise<Finding> {
     ['INFO', 'server'],
     ['CONFIG', 'GET', 'save'],
     ['CLIENT', 'UNBLOCK', '0'],
+    ['SCAN', '0', 'COUNT', '1'],
   ]) {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
   }
-  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET and CLIENT UNBLOCK are allowed');
+  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET, CLIENT UNBLOCK and SCAN are allowed');
   const detail = `the user may not use ${refused.join(', ')}`;
   return warn(
     check,
     detail,
-    'without them the doctor sees less, and without CLIENT UNBLOCK workers take longer to stop',
+    'without them the doctor sees less; without CLIENT UNBLOCK workers take longer to stop, and without SCAN they do not find executions whose entries were deleted',
   );
 }
 

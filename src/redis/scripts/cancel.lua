@@ -26,6 +26,8 @@ if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
   redis.call('HDEL', record_key, PARKED.message, PARKED.needs, PARKED.limit)
   end_execution(key, ttl_of(message), 'cancelled')
+elseif state == 'running' and not read_entry(record[2]) then
+  end_execution(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])

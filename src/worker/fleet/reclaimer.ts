@@ -1,5 +1,6 @@
 /**
- * Finds executions whose lease ran out, in the whole docket, and redelivers them.
+ * Finds executions whose lease ran out, in the whole docket, and redelivers them. Also looks, slowly, for those that have lost
+ * their place because somebody deleted a stream or the schedule.
  *
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
  * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
@@ -8,17 +9,21 @@
 import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, type Token } from '../../redis/delivery-store.js';
 import { liveLeases } from '../../redis/fleet-store.js';
-import { isGroupMissing } from '../../redis/reply-errors.js';
+import { isForbidden, isGroupMissing } from '../../redis/reply-errors.js';
 import {
   beginSweep,
   type Expired,
   FIRST_PAGE,
   findExpired,
   forgetDeadConsumers,
+  mendLost,
   type StreamName,
 } from '../../redis/sweep-store.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
+
+/** Pages of all keys that one sweep looks at, 256 keys each, for executions that have lost their place. */
+const SCAN_PAGES = 4;
 
 export interface ReclaimerOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
@@ -29,6 +34,8 @@ export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
   /** Where the next sweep continues to look for permits whose entries have vanished. */
   #cursor = '0';
+  /** Whether this user may scan the keys, as far as is known. */
+  #canScan = true;
 
   constructor(options: ReclaimerOptions) {
     super();
@@ -64,6 +71,7 @@ export class Reclaimer extends Service {
     for (const asked of leases.values()) leaseMs = Math.max(leaseMs, asked);
     for (const stream of ['front', 'work'] as const) await this.#sweepStream(stream, leaseMs, signal);
     await forgetDeadConsumers(redis, keys, new Set(leases.keys()), leaseMs);
+    if (this.#canScan) await this.#mendLost(signal);
   }
 
   /** Redelivers what has expired on one stream, page by page. */
@@ -79,6 +87,26 @@ export class Reclaimer extends Service {
       // A script moves 1 MiB at most. What was redelivered is pending no more, so the rest is on the same page.
       if (count === 0) from = next;
     }
+  }
+
+  /** Looks at a few pages of all keys. As long as it finds something, it goes on to the last page. */
+  async #mendLost(signal: AbortSignal): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    let [known, unknown] = [0, 0];
+    try {
+      for (let pages = 1, isOver = false; !isOver && !signal.aborted; pages++) {
+        const page = await mendLost(redis, keys);
+        known += page.known;
+        unknown += page.unknown;
+        isOver = page.next === null || (pages >= SCAN_PAGES && known + unknown === 0);
+      }
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      this.#canScan = false;
+      logger.warn({ error: String(error) }, 'executions whose entries were deleted are not looked for');
+    }
+    if (known > 0) logger.warn({ count: known }, 'executions that had lost their place are scheduled again');
+    if (unknown > 0) logger.error({ count: unknown }, 'executions whose entries were deleted have failed');
   }
 
   /** Returns the number redelivered. */
