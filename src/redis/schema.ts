@@ -44,7 +44,7 @@ export const KEY = {
   cooldown: 'cooldown:',
   /** Hash: the winner of one debounce. */
   debounce: 'debounce:',
-  /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Expires. */
+  /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Bounded, and expires. */
   cancelled: 'cancelled',
   /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
   automatic: 'automatic',
@@ -350,6 +350,9 @@ export const DEFAULT_TTL_MS = 15 * 60 * 1_000;
 
 /** How long the cancel of an id without a record is remembered, for the worker that meets it. */
 export const CANCEL_REMEMBERED_MS = DAY_MS;
+
+/** Cancels of ids without a record that are remembered, unless there are more entries that they may be meant for. */
+export const CANCELS_REMEMBERED = 10_000;
 
 /** How long after its time a debounce whose winner was lost is forgotten. */
 export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
