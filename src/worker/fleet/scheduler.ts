@@ -23,6 +23,7 @@ export class Scheduler extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { subscriber, keys, logger } = this.#options;
     const wake = () => this.#sleeping.abort();
+    signal.addEventListener('abort', wake, { once: true });
     const onWake = (channel: string) => {
       if (channel === keys.wake) wake();
     };
@@ -39,7 +40,7 @@ export class Scheduler extends Service {
       while (!signal.aborted) {
         this.#sleeping = new AbortController();
         const sleepMs = await this.#turn();
-        if (sleepMs > 0) await pause(sleepMs, AbortSignal.any([signal, this.#sleeping.signal]));
+        if (sleepMs > 0) await pause(sleepMs, this.#sleeping.signal);
       }
     } finally {
       subscriber.off('message', onWake).off('ready', subscribe);
