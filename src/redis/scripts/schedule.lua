@@ -19,20 +19,24 @@ local work, schedule = KEYS[1], KEYS[3]
 --@include moves
 --@include generation
 
--- State and generation of the execution that has each key. All are read before anything is written: a key that holds
--- something else refuses the whole, since half of it would be placed without an answer.
-local holders = {}
+-- Generations of the unfinished executions that have keys, and the keys of finished ones. All are read before anything is
+-- written: a key that holds something else refuses the whole, since half of it would be placed without an answer.
+local holders, finished = {}, {}
 do
   local at = 4
   while at <= #ARGV do
     local last = at + 2 + 2 * ARGV[at + 3]
     if ARGV[at] == PLACEMENT.keyed then
       for item = at + 4, last, 2 do
-        local holder = redis.pcall('HMGET', records .. ARGV[item], RECORD.state, RECORD.generation)
-        if holder.err then
-          return redis.error_reply(holder.err .. ': ' .. records .. ARGV[item])
+        local key = ARGV[item]
+        local record = redis.pcall('HMGET', records .. key, RECORD.state, RECORD.generation)
+        if record.err then
+          return redis.error_reply(record.err .. ': ' .. records .. key)
+        elseif is_alive(record[1]) then
+          holders[key] = record[2] or '0'
+        elseif record[1] then
+          finished[key] = true
         end
-        holders[ARGV[item]] = holder
       end
     end
     at = last + 2
@@ -44,16 +48,16 @@ local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
--- Returns the generation of the unfinished execution that has the key. When there is none, deletes the record of a
--- finished one, so that the key is free for the present item, and returns nothing.
-local function holder_or_clear(key)
-  local state, generation_before = unpack(holders[key])
-  if is_alive(state) then
-    return generation_before
-  elseif state then
+-- Returns the generation of the unfinished execution that has the key. When there is none, takes the key for the present
+-- item, and returns nothing.
+local function holder_or_take(key)
+  local holder = holders[key]
+  if holder then
+    return holder
+  elseif finished[key] then
     redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
-  holders[key] = { 'queued', digits(generation) }
+  holders[key] = digits(generation)
 end
 
 -- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
@@ -91,7 +95,7 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder = kind == PLACEMENT.keyed and holder_or_clear(key)
+    local holder = kind == PLACEMENT.keyed and holder_or_take(key)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder

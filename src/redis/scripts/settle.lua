@@ -203,8 +203,8 @@ local write = {
 
 -- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
 local errors = {}
-local function attempt(apply, ...)
-  errors[#errors + 1] = problem_of(apply, ...)
+local function attempt(apply, first, second)
+  errors[#errors + 1] = problem_of(apply, first, second)
 end
 
 local at = 3 + count
