@@ -1,7 +1,9 @@
 /** Starts the chains of automatic tasks, and records which were started, under which policy, and which were ended. */
 import type { Redis } from 'ioredis';
+import { batchesOf } from '../core/batcher.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
+import { BATCH_ITEMS } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 export interface Seed {
@@ -15,23 +17,38 @@ export interface Seed {
   readonly message: Buffer;
 }
 
+export interface Seeded {
+  /** Names of the tasks that were placed or given another time. */
+  readonly tasks: readonly string[];
+  /** The server's errors about records that cannot be used. Their chains were left as they are. */
+  readonly errors: readonly string[];
+}
+
 /**
  * Starts the chains that nobody has started or that were lost, once for the whole fleet. When a worker starts
- * (`isStarting`), pending runs whose policy has changed get their new time. Returns the names of the tasks that were
- * placed or given another time.
+ * (`isStarting`), pending runs whose policy has changed get their new time.
  */
 export async function seedChains(
   redis: Redis,
   keys: Keys,
   seeds: readonly Seed[],
   isStarting: boolean,
-): Promise<string[]> {
-  const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
-  for (const { task, fingerprint, dueMs, retimedInMs, message } of seeds) {
-    const due = dueMs === null ? null : { atMs: dueMs };
-    const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
-    args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
+): Promise<Seeded> {
+  const tasks: string[] = [];
+  const errors: string[] = [];
+  for (const batch of batchesOf(seeds, { maxItems: BATCH_ITEMS })) {
+    const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
+    for (const { task, fingerprint, dueMs, retimedInMs, message } of batch) {
+      const due = dueMs === null ? null : { atMs: dueMs };
+      const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
+      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
+    }
+    const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [
+      Buffer[],
+      Buffer[],
+    ];
+    tasks.push(...reply[0].map(String));
+    errors.push(...reply[1].map(String));
   }
-  const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as Buffer[];
-  return reply.map(String);
+  return { tasks, errors };
 }

@@ -105,11 +105,19 @@ export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
   await Promise.all([create(keys.work), create(keys.front)]);
 }
 
-/** Takes ownership of deliveries that have a record. Returns the indexes of those that are no longer ours to run. */
-export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<number[]> {
+export interface Claimed {
+  /** Indexes of the claims that are not ours to run. */
+  readonly refused: readonly number[];
+  /** The server's errors about records that cannot be used. Their entries are in quarantine, and their claims refused. */
+  readonly errors: readonly string[];
+}
+
+/** Takes ownership of deliveries that have a record. */
+export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<Claimed> {
   const args: ScriptArgument[] = [keys.prefix, worker];
   for (const { key, token, attempt } of claims) args.push(key, token, attempt);
-  return (await runScript(redis, 'claim', [keys.work, keys.front], args)) as number[];
+  const [refused, errors] = (await runScript(redis, 'claim', [keys.work, keys.front], args)) as [number[], Buffer[]];
+  return { refused, errors: errors.map(String) };
 }
 
 /**
@@ -188,45 +196,6 @@ export async function markAlone(
   return claimed.length > 0;
 }
 
-export interface Expired {
-  readonly token: Token;
-  readonly consumer: string;
-}
-
-export interface Sweep {
-  /** The lease of this worker. */
-  readonly leaseMs: number;
-  /** How long other workers are kept from sweeping; 0 for the next page of the same sweep. */
-  readonly pauseMs: number;
-  /** The maximum number of expired leases to find on each stream. */
-  readonly limit: number;
-  /** Cursor of the scan of permits; '0' starts a new scan. */
-  readonly cursor: string;
-}
-
-/**
- * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
- * another worker has just looked.
- */
-export async function sweep(
-  redis: Redis,
-  keys: Keys,
-  { leaseMs, pauseMs, limit, cursor }: Sweep,
-): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
-  const reply = (await runScript(
-    redis,
-    'sweep',
-    [keys.work, keys.front, keys.sweeper, keys.workers],
-    [keys.prefix, leaseMs, Math.ceil(pauseMs), limit, cursor],
-  )) as Buffer[];
-  if (reply.length === 0) return null;
-  const expired: Expired[] = [];
-  for (let i = 2; i < reply.length; i += 2) {
-    expired.push({ token: reply[i]!.toString() as Token, consumer: reply[i + 1]!.toString() });
-  }
-  return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), expired };
-}
-
 /** Redelivers entries whose lease ran out. Returns the number redelivered. */
 export async function redeliver(redis: Redis, keys: Keys, leaseMs: number, tokens: readonly Token[]): Promise<number> {
   const reply = await runScript(redis, 'redeliver', [keys.work, keys.front], [keys.prefix, leaseMs, ...tokens]);
@@ -247,12 +216,7 @@ export async function quarantine(
   keys: Keys,
   { token, record, reason, message }: Quarantined,
 ): Promise<void> {
-  await runScript(
-    redis,
-    'quarantine',
-    [keys.work, keys.front, keys.quarantine],
-    [keys.prefix, token, record ?? '', reason, message],
-  );
+  await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
 }
 
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];

@@ -63,16 +63,16 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
         record = value.toString();
         break;
       case DUE:
-        dueMs = Number(value);
+        dueMs = Number(value) || 0;
         break;
       case DELIVERIES:
-        deliveries = Number(value);
+        deliveries = Number(value) || 0;
         break;
       case CHARGES:
-        charges = Number(value);
+        charges = Number(value) || 0;
         break;
       case REROUTES:
-        reroutes = Number(value);
+        reroutes = Number(value) || 0;
         break;
       case ADMISSION_STAGE:
         admissionStage = STAGE_OF_CODE.get(value.toString()) ?? 'new'; // an unknown stage skips no limit

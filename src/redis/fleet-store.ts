@@ -117,6 +117,15 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
   };
 }
 
+/** Returns the leases of live workers in milliseconds, by their consumers. */
+export async function liveLeases(redis: Redis, keys: Keys): Promise<Map<string, number>> {
+  const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf');
+  // What is no report says nothing.
+  const leases = live.map((consumer) => redis.hget(keys.worker(consumer), WORKER.lease).catch(() => null));
+  const leaseMs = await Promise.all(leases);
+  return new Map(live.map((consumer, i) => [consumer, Number(leaseMs[i]) || 0]));
+}
+
 /** Takes the worker off the list, and its consumer off the streams if nothing is pending on it. */
 export async function leave(redis: Redis, keys: Keys, consumer: string): Promise<void> {
   await runScript(redis, 'leave', [keys.work, keys.front, keys.workers, keys.worker(consumer)], [consumer]);

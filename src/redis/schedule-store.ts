@@ -8,6 +8,8 @@ export interface Moved {
   readonly count: number;
   /** Milliseconds until the next one is due, 0 when it is due already; `null` when nothing is scheduled. */
   readonly nextInMs: number | null;
+  /** The server's errors about records that cannot be used. These executions are in quarantine. */
+  readonly errors: readonly string[];
 }
 
 /** Moves one bounded batch of due executions to the work stream. */
@@ -15,12 +17,13 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
   const reply = (await runScript(
     redis,
     'move-due',
-    [keys.work, keys.front, keys.schedule, keys.quarantine],
+    [keys.work, keys.front, keys.schedule],
     [keys.prefix, BATCH_ITEMS],
-  )) as [number, Buffer, Buffer];
+  )) as [number, Buffer, Buffer, Buffer[]];
   const head = reply[2].toString();
   const nowMs = Number(reply[1]);
-  return { count: reply[0], nextInMs: head === '' ? null : Math.max(0, Number(head) - nowMs) };
+  const nextInMs = head === '' ? null : Math.max(0, Number(head) - nowMs);
+  return { count: reply[0], nextInMs, errors: reply[3].map(String) };
 }
 
 /**

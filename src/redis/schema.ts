@@ -51,7 +51,7 @@ export const KEY = {
   cooldown: 'cooldown:',
   /** Hash: the winner of one debounce. */
   debounce: 'debounce:',
-  /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Expires. */
+  /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Bounded, and expires. */
   cancelled: 'cancelled',
   /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
   automatic: 'automatic',
@@ -63,6 +63,8 @@ export const KEY = {
   worker: 'worker:',
   /** Text: held by the worker that looks for expired leases, until the next look is due. */
   sweeper: 'sweeper',
+  /** Text: where the scan for executions that have lost their place goes on. Expires. */
+  scan: 'scan',
   /** Text: exists while somebody listens for events. Listeners keep it alive. */
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
@@ -382,6 +384,9 @@ export const DEFAULT_TTL_MS = 15 * 60 * 1_000;
 /** How long the cancel of an id without a record is remembered, for the worker that meets it. */
 export const CANCEL_REMEMBERED_MS = DAY_MS;
 
+/** Cancels of ids without a record that are remembered, unless there are more entries that they may be meant for. */
+export const CANCELS_REMEMBERED = 10_000;
+
 /** How long after its time a debounce whose winner was lost is forgotten. */
 export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
 
@@ -396,6 +401,9 @@ export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+
+/** How long the place of the scan for lost executions is kept after the last page. */
+export const SCAN_TTL_MS = DAY_MS;
 
 /** How long a docket counts as listened to after the last renewal of the marker. */
 export const LISTENER_TTL_MS = 30_000;

@@ -172,8 +172,10 @@ describeEachServer('seeding', (url) => {
   async function seeding() {
     const fleet = await openFleet(url());
     const message = encodeEnvelope(encoderFor({}, 'args'), 'sweep', 900_000, null, {});
-    const seed = (isStarting: boolean, how: Partial<Seed> = {}) =>
-      seedChains(fleet.redis, keysOf(fleet.name), [{ task: 'sweep', message, ...EVERY, ...how }], isStarting);
+    const seed = async (isStarting: boolean, how: Partial<Seed> = {}) => {
+      const seeds = [{ task: 'sweep', message, ...EVERY, ...how }];
+      return (await seedChains(fleet.redis, keysOf(fleet.name), seeds, isStarting)).tasks;
+    };
     return { fleet, seed };
   }
 

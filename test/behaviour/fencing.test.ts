@@ -13,11 +13,13 @@ import { recordingLogger } from '../support/logger.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { acknowledge, claim, ensureGroups, redeliver, renew, settle, sweep } =
+const { acknowledge, claim, ensureGroups, redeliver, renew, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
 const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
 const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
+const { beginSweep, FIRST_PAGE, findExpired, forgetDeadConsumers } =
+  await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 const { Reclaimer } =
@@ -103,7 +105,10 @@ describeEachServer('a delivery', (url) => {
       await redis.xadd(keys.work, '1-1', 'k', 'k', 'm', message); // in 1970
       await redis.hset(keys.record('k'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
       const [entry] = await read('a');
-      expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toEqual([]);
+      expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toEqual({
+        refused: [],
+        errors: [],
+      });
       await replace('k');
       await redis.del(keys.superseded); // as it does when nothing was replaced for a week
       const successor = await record('k');
@@ -124,7 +129,9 @@ describeEachServer('a delivery', (url) => {
     const { redis, keys, add, read, record } = await open();
     await add(['k']);
     const [entry] = await read('a');
-    expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toEqual([]);
+    expect(await claim(redis, keys, 'a', [{ key: 'k', token: entry!.token, attempt: 1 }])).toMatchObject({
+      refused: [],
+    });
     expect(await record('k')).toMatchObject({ s: 'running', k: 'a', e: entry!.token });
   });
 
@@ -133,9 +140,13 @@ describeEachServer('a delivery', (url) => {
     await add(['k']);
     const [stale] = await read('a');
     const [fresh] = await passOn([stale!], 'b');
-    expect(await claim(redis, keys, 'a', [{ key: 'k', token: stale!.token, attempt: 1 }])).toEqual([0]);
+    expect(await claim(redis, keys, 'a', [{ key: 'k', token: stale!.token, attempt: 1 }])).toMatchObject({
+      refused: [0],
+    });
     expect(await record('k')).toMatchObject({ s: 'queued', e: fresh!.token });
-    expect(await claim(redis, keys, 'b', [{ key: 'k', token: fresh!.token, attempt: 1 }])).toEqual([]);
+    expect(await claim(redis, keys, 'b', [{ key: 'k', token: fresh!.token, attempt: 1 }])).toMatchObject({
+      refused: [],
+    });
     expect(await record('k')).toMatchObject({ s: 'running', k: 'b' });
   });
 
@@ -146,8 +157,8 @@ describeEachServer('a delivery', (url) => {
     const [a, b] = [await read('a', 20), await read('b')];
     expect([...a, ...b].map(({ record }) => record)).toEqual(names);
     const claims = (entries: Entry[]) => entries.map(({ record, token }) => ({ key: record!, token, attempt: 1 }));
-    expect(await claim(redis, keys, 'a', claims(a))).toEqual([]);
-    expect(await claim(redis, keys, 'b', claims(b))).toEqual([]);
+    expect(await claim(redis, keys, 'a', claims(a))).toMatchObject({ refused: [] });
+    expect(await claim(redis, keys, 'b', claims(b))).toMatchObject({ refused: [] });
   });
 
   test.each([
@@ -282,17 +293,27 @@ describeEachServer('a delivery', (url) => {
 
   test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
-      leaseMs: 1_000,
-      cursor: '0',
+    const begin = () => beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' });
+    expect([await begin(), await begin()]).toEqual(['0', null]);
+  });
+
+  test('is looked for on pages, each behind the one before', async () => {
+    const { redis, keys, addLean, read } = await open();
+    await addLean(600);
+    const tokens = (await read('dead', 600)).map(({ token }) => token);
+    const look = (from: string) => findExpired(redis, keys, { stream: 'work', leaseMs: 1, from });
+    await waitFor(async () => (await look(FIRST_PAGE)).expired.length === 256);
+    const found: string[] = [];
+    let pages = 0;
+    for (let from: string | null = FIRST_PAGE; from !== null; pages++) {
+      const { expired, next } = await look(from);
+      found.push(...expired.map(({ token, consumer }) => `${consumer} ${token}`));
+      from = next;
+    }
+    expect([found, pages]).toEqual([tokens.map((token) => `dead ${token}`), 3]);
+    expect(await findExpired(redis, keys, { stream: 'work', leaseMs: 60_000, from: FIRST_PAGE })).toMatchObject({
       expired: [],
     });
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toBeNull();
-    expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 0, limit: 100, cursor: '0' })).toEqual({
-      leaseMs: 1_000,
-      cursor: '0',
-      expired: [],
-    }); // its next page
   });
 
   test('has the longest lease that a live worker asks for', async () => {
@@ -310,26 +331,23 @@ describeEachServer('a delivery', (url) => {
     await heartbeat(redis, keys, { consumer: 'slow:1', ttlMs: 60_000 }, report);
     await heartbeat(redis, keys, { consumer: 'quick:1', ttlMs: 60_000 }, { ...report, name: 'quick', leaseMs: 5 });
     await add(['k']);
-    const [entry] = await read('dead');
-    const look = () => sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
-    expect(await look()).toEqual({ leaseMs: 60_000, cursor: '0', expired: [] });
+    await read('dead');
+    const { logger } = recordingLogger();
+    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 30, logger, held: () => [] });
+    reclaimer.start();
+    onTestFinished(() => reclaimer.stop());
+    for (let sweeps = 0; sweeps < 3; sweeps++) {
+      await waitFor(async () => (await redis.exists(keys.sweeper)) === 1);
+      await redis.del(keys.sweeper);
+    }
+    expect(await redis.xlen(keys.front)).toBe(0);
     await leave(redis, keys, 'slow:1');
-    const found = await waitFor(async () => ((await look())!.expired.length > 0 ? await look() : null));
-    expect(found).toEqual({ leaseMs: 5, cursor: '0', expired: [{ token: entry!.token, consumer: 'dead' }] });
+    await waitFor(async () => (await redis.xlen(keys.front)) === 1);
   });
 
   test('keeps the consumer of a dead worker until nothing is pending on it, and a live one always', async () => {
     const { redis, keys, addLean, read } = await open();
-    const report = {
-      name: 'live',
-      threads: 1,
-      concurrency: 1,
-      running: 0,
-      tasks: [],
-      leaseMs: 1,
-      canClaim: true,
-      hasFallback: false,
-    };
+    const forget = () => forgetDeadConsumers(redis, keys, new Set(['live']), 1);
     const consumers = async () => {
       const info = (await redis.xinfo('CONSUMERS', keys.work, 'workers')) as [string, string][];
       return info.map((one) => one[one.indexOf('name') + 1]).sort();
@@ -337,15 +355,12 @@ describeEachServer('a delivery', (url) => {
     await addLean(2);
     const [mine] = await read('dead', 1);
     const [theirs] = await read('live', 1);
-    await heartbeat(redis, keys, { consumer: 'live', ttlMs: 60_000 }, report);
     await acknowledge(redis, keys, [theirs!.token]);
-    await waitFor(
-      async () => (await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' }))!.expired.length === 1,
-    );
+    await forget();
     expect(await consumers()).toEqual(['dead', 'live']);
     await acknowledge(redis, keys, [mine!.token]);
     await waitFor(async () => {
-      await sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
+      await forget();
       return (await consumers()).length === 1;
     });
     expect(await consumers()).toEqual(['live']);

@@ -5,6 +5,7 @@ import { type LiveWorker, liveWorkers, runsTask } from '../../redis/fleet-store.
 import type { Keys } from '../../redis/keys.js';
 import { isForbidden } from '../../redis/reply-errors.js';
 import { GROUP } from '../../redis/schema.js';
+import { findLost, type LostPage } from '../../redis/sweep-store.js';
 import type { Snapshot } from '../../tasks/snapshot.js';
 import { limitText } from '../limit-text.js';
 import { countText, spanText } from '../output.js';
@@ -26,6 +27,7 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
     checkWaiting(snapshot),
     checkTasks(snapshot),
     checkQuarantine(snapshot),
+    await checkLost(redis, keys, live),
   ];
 }
 
@@ -127,3 +129,33 @@ function checkQuarantine({ totals, quarantine }: Snapshot): Finding {
   const advice = 'docket snapshot --tasks lists them; look for a producer that writes to the streams directly';
   return warn(check, `messages that can never run: ${totals.quarantined}${newest}`, advice);
 }
+
+/** Looks for executions whose entries, or whose places on the schedule or at a limit, were deleted. */
+async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]): Promise<Finding> {
+  const check = 'lost executions';
+  let [count, first]: [number, string | null] = [0, null];
+  let cursor: string | null = '0';
+  try {
+    for (let pages = 0; cursor !== null && pages < LOST_PAGES; pages++) {
+      const page: LostPage = await findLost(redis, keys, cursor);
+      count += page.known + page.unknown;
+      first ??= page.first;
+      cursor = page.next;
+    }
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return warn(check, 'the user may not use SCAN, so they are not looked for', 'allow the command: +scan');
+  }
+  const where = cursor === null ? '' : ' among the first 100,000 keys';
+  if (count === 0) return ok(check, `none found${where}`);
+  const detail = `executions whose entries were deleted${where}: ${count}, such as ${first}`;
+  const mend = 'schedule again those whose message is known, and fail the others';
+  return warn(
+    check,
+    detail,
+    live.length > 0 ? `live workers ${mend}, as they come across them` : `start a worker: workers ${mend}`,
+  );
+}
+
+/** Of 256 keys each. */
+const LOST_PAGES = 400;

@@ -143,15 +143,16 @@ async function checkOptional(redis: Redis): Promise<Finding> {
     ['INFO', 'server'],
     ['CONFIG', 'GET', 'save'],
     ['CLIENT', 'UNBLOCK', '0'],
+    ['SCAN', '0', 'COUNT', '1'],
   ]) {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
   }
-  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET and CLIENT UNBLOCK are allowed');
+  if (refused.length === 0) return ok(check, 'INFO, CONFIG GET, CLIENT UNBLOCK and SCAN are allowed');
   const detail = `the user may not use ${refused.join(', ')}`;
   return warn(
     check,
     detail,
-    'without them the doctor sees less, and a worker that stops has to cut its link to end a read',
+    'without them the doctor sees less; without CLIENT UNBLOCK a worker that stops has to cut its link to end a read, and without SCAN workers do not find executions whose entries were deleted',
   );
 }
 

@@ -34,12 +34,12 @@ export function checkServer(facts: ServerFacts): Finding[] {
 function checkVersion(facts: ServerFacts): Finding {
   const valkey = facts.get('valkey_version');
   const [name, version, minimum] =
-    valkey === undefined ? ['Redis', facts.get('redis_version') ?? '0', '6.2'] : ['Valkey', valkey, '7.2'];
+    valkey === undefined ? ['Redis', facts.get('redis_version') ?? '0', '7.0'] : ['Valkey', valkey, '7.2'];
   if (isAtLeast(version, minimum)) return ok('version', `${name} ${version}`);
   return fail(
     'version',
-    `${name} ${version} is older than ${minimum}`,
-    'use Redis 6.2 or newer, or Valkey 7.2 or newer',
+    `${name} ${version} is older than ${minimum}: while its memory is full, workers cannot claim or complete anything`,
+    'use Redis 7.0 or newer, or Valkey 7.2 or newer',
   );
 }
 

@@ -21,7 +21,7 @@ local function is_older(placed)
   elseif string.find(placed, '-', 1, true) then
     return not is_after(placed, last_work)
   end
-  return tonumber(placed) < watermark
+  return (tonumber(placed) or 0) < watermark
 end
 
 -- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record.

@@ -6,7 +6,7 @@ local has_listeners = redis.call('EXISTS', prefix .. KEY.listeners) == 1
 -- the time which of the two is newer. This user may not be allowed to publish (channel permissions). That must not undo
 -- half a script, and listeners also look at the record by themselves.
 local function publish(key, generation, kind, lines)
-  local head = digits(generation) .. ' ' .. kind .. ' ' .. digits(time[1] * 1000000 + time[2])
+  local head = digits(tonumber(generation) or 0) .. ' ' .. kind .. ' ' .. digits(time[1] * 1000000 + time[2])
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
 end
 

@@ -107,3 +107,8 @@ local function end_execution(key, ttl, state, ...)
     publish_state(key, generation, state)
   end
 end
+
+-- Ends an execution whose message is gone, so that nobody can run it.
+local function end_lost(key)
+  end_execution(key, DEFAULT_TTL_MS, 'failed', RECORD.error_line, 'its message was lost')
+end

@@ -14,8 +14,8 @@ local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
 
--- How much this script may still do for waiters, in moves in vain and in bytes. The rest is left to a scheduler.
-local vain_wakes_left, wake_bytes_left = VAIN_WAKES, BATCH_BYTES
+-- How much this script may still do for waiters, in moves, moves in vain, and bytes. The rest is left to a scheduler.
+local wakes_left, vain_wakes_left, wake_bytes_left = BATCH_ITEMS, VAIN_WAKES, BATCH_BYTES
 
 local parsed = {}
 -- Returns the pairs of a text of needs: names at odd positions, numbers at even ones.
@@ -23,7 +23,7 @@ local function pairs_of(needs)
   local list = parsed[needs]
   if not list then
     list = {}
-    for name, max in string.gmatch(needs, '(%S+) (%S+)') do
+    for name, max in string.gmatch(needs, '(%S+) (%d+)') do
       list[#list + 1] = name
       list[#list + 1] = tonumber(max)
     end
@@ -35,7 +35,7 @@ end
 local function read_counts(names)
   if #names > 0 then
     for i, count in ipairs(redis.call('HMGET', permits_taken, unpack(names))) do
-      taken[names[i]] = taken[names[i]] or tonumber(count or 0)
+      taken[names[i]] = taken[names[i]] or tonumber(count or 0) or 0
     end
   end
 end
@@ -117,14 +117,15 @@ local function serve_waiters(name)
       redis.call('HDEL', waiting, name)
       return
     end
-    local needs = redis.call('HGET', parked_at(member), PARKED.needs)
+    local needs = redis.pcall('HGET', parked_at(member), PARKED.needs)
+    needs = type(needs) == 'string' and needs -- an error where a key of another type is in its place
     local list = pairs_of(needs or '')
     for i = 1, #list, 2 do
       if list[i] == name and taken_at(name) >= list[i + 1] then
         return
       end
     end
-    if vain_wakes_left <= 0 or wake_bytes_left <= 0 then
+    if wakes_left <= 0 or vain_wakes_left <= 0 or wake_bytes_left <= 0 then
       redis.call('ZADD', prefix .. KEY.wakes, 0, name)
       redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
       return
@@ -135,10 +136,18 @@ local function serve_waiters(name)
       vain_wakes_left = vain_wakes_left - 1
       wait_at(next_limit, ticket, member, needs)
     elseif needs then
-      local moving = unpark(member)
-      wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
-      moving[ENTRY.holds_permits] = '1'
-      take_permits(enqueue(STREAM.front, moving), needs)
+      local moving, generation = unpark(member)
+      if moving[ENTRY.message] then
+        wakes_left = wakes_left - 1
+        wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
+        moving[ENTRY.holds_permits] = '1'
+        take_permits(enqueue(STREAM.front, moving), needs)
+      else
+        vain_wakes_left = vain_wakes_left - 1
+        if generation then
+          end_lost(moving[ENTRY.key])
+        end
+      end
     else
       vain_wakes_left = vain_wakes_left - 1 -- the waiter is gone without a trace
     end

@@ -46,7 +46,7 @@ end
 
 -- Returns the item's ticket: its generation if it has one.
 local function place_in_line()
-  return is_recorded and tonumber(generation()) or ticket
+  return is_recorded and tonumber(generation() or 0) or ticket or 0
 end
 
 local function park_until(due, next_stage, debounce, booking)

@@ -1,6 +1,7 @@
 -- Cancels an execution wherever it is. One that has not started ends at once. One that runs is stopped by its worker;
--- if the worker dies first, the execution is not run again. An id without a record may be queued or unknown: it is
--- remembered for a day, for the worker that meets it.
+-- if the worker dies first, the execution is not run again. An id without a record may be on a stream or unknown. While
+-- there is anything on the streams it is remembered for a day, for the worker that meets it: of the latest ids, as many as
+-- there are entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside)
 -- Reply the state it was found in ('' when there is no record), nothing when the token is no longer that of the record
@@ -14,6 +15,7 @@ local prefix, key, token = ARGV[1], ARGV[2], ARGV[3]
 --@include message
 --@include forget
 --@include displace
+--@include trim
 
 if token ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) ~= token then
   return false
@@ -28,6 +30,8 @@ if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
   redis.call('HDEL', record_key, PARKED.needs, PARKED.limit)
   end_execution(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
+elseif state == 'running' and not ((record[2] or '') ~= '' and read_entry(record[2])) then
+  end_execution(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])
@@ -44,11 +48,18 @@ elseif not state then
     forget_limits(member, fields[5], fields[3], fields[4])
     redis.call('DEL', parked)
   else
-    local cancelled = prefix .. KEY.cancelled
-    redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', digits(now))
-    redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
-    redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
-    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, member)
+    local entries = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2])
+    if entries > 0 then
+      local cancelled = prefix .. KEY.cancelled
+      trim(cancelled, now)
+      redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
+      redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
+      local excess = redis.call('ZCARD', cancelled) - math.max(entries, CANCELS_REMEMBERED)
+      if excess > 0 then
+        redis.call('ZREM', cancelled, unpack(redis.call('ZRANGE', cancelled, 0, math.min(excess, BATCH_ITEMS) - 1)))
+      end
+      redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, member)
+    end
   end
 end
 write_permits()

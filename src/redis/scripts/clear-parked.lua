@@ -24,19 +24,27 @@ local members = redis.call('ZREVRANGE', set, first, first + count - 1)
 
 local removed, looked_at, bytes = 0, 0, 0
 stayed = first
-for _, member in ipairs(members) do
+
+-- Returns whether the member was removed. One that has lost its message is left to the scheduler, which reports it.
+local function clear(member)
   local is_recorded = string.sub(member, 1, 1) == TAG.recorded
   local parked = parked_at(member)
   local placed = redis.call('HGET', parked, is_recorded and RECORD.generation or PARKED.placed)
+  if not is_older(placed) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
+    return false
+  end
+  local moving = unpark(member)
+  bytes = bytes + string.len(moving[ENTRY.message])
+  redis.call('ZREM', set, member)
+  end_cleared(moving, is_recorded and placed or moving[ENTRY.due])
+  removed = removed + 1
+  return true
+end
+
+for _, member in ipairs(members) do
   looked_at = looked_at + 1
-  -- One that has lost its message is left to the scheduler, which reports it.
-  if is_older(placed) and redis.call('HEXISTS', parked, PARKED.message) == 1 then
-    local moving = unpark(member)
-    bytes = bytes + string.len(moving[ENTRY.message])
-    redis.call('ZREM', set, member)
-    end_cleared(moving, is_recorded and placed or moving[ENTRY.due])
-    removed = removed + 1
-  else
+  local is_done, is_removed = pcall(clear, member) -- one whose record cannot be used stays, too
+  if not (is_done and is_removed) then
     last = member
     stayed = stayed + 1
   end

@@ -41,8 +41,8 @@ local function look_at(id, moving)
   end
   if is_cleared then
     remove(token)
-    end_cleared(moving, placed)
     tokens[#tokens + 1] = token
+    end_cleared(moving, placed)
   end
 end
 
@@ -56,7 +56,7 @@ while is_more and looked_at < count and bytes < BATCH_BYTES do
     local moving = fields_of(entry[2])
     bytes = bytes + string.len(moving[ENTRY.message] or '')
     last = entry[1]
-    look_at(last, moving)
+    pcall(look_at, last, moving) -- one whose record cannot be used stays, for the claim to put it away
   end
   looked_at = looked_at + #entries
   is_more = #entries == ask

@@ -3,7 +3,8 @@
 -- ARGV  consumer, ttl (ms), field, value, ...
 -- Reply now (ms)
 --@include now
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', digits(now))
+--@include trim
+trim(KEYS[1], now)
 redis.call('ZADD', KEYS[1], digits(now + ARGV[2]), ARGV[1])
 redis.call('HSET', KEYS[2], WORKER.seen, digits(now), unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[2], ARGV[2])

@@ -3,7 +3,8 @@
 -- KEYS  work, front
 -- ARGV  prefix, then locations
 -- Reply for each, until 1 MiB of messages was read: { key ('' without a record), task, attempt, state, worker, started
---       (of a record), head of the message (without a record) }, empty when it has gone elsewhere
+--       (of a record), head of the message (without a record) }, empty when it has gone elsewhere,
+--       or when its record cannot be used
 local prefix = ARGV[1]
 --@include entries
 --@include moves
@@ -20,22 +21,25 @@ local function from_message(message)
   return { '', '', '', '', '', '', string.sub(message, 1, MESSAGE_HEAD_BYTES) }
 end
 
-for i = 2, #ARGV do
-  local tag, name, reply = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2), {}
+local function look_at(location)
+  local tag, name = string.sub(location, 1, 1), string.sub(location, 2)
   if tag == TAG.recorded then
-    reply = from_record(name)
+    return from_record(name)
   elseif tag == TAG.lean then
-    reply = from_message(redis.call('HGET', parked_at(ARGV[i]), PARKED.message) or '')
-  else
-    local moving = read_entry(name)
-    if moving and moving[ENTRY.key] then
-      bytes = bytes + string.len(moving[ENTRY.message] or '')
-      reply = from_record(moving[ENTRY.key])
-    elseif moving then
-      reply = from_message(moving[ENTRY.message] or '')
-    end
+    return from_message(redis.call('HGET', parked_at(location), PARKED.message) or '')
   end
-  replies[#replies + 1] = reply
+  local moving = read_entry(name)
+  if moving and moving[ENTRY.key] then
+    bytes = bytes + string.len(moving[ENTRY.message] or '')
+    return from_record(moving[ENTRY.key])
+  elseif moving then
+    return from_message(moving[ENTRY.message] or '')
+  end
+end
+
+for i = 2, #ARGV do
+  local is_done, reply = pcall(look_at, ARGV[i])
+  replies[#replies + 1] = is_done and reply or {}
   if bytes > BATCH_BYTES then
     break
   end

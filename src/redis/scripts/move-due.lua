@@ -1,9 +1,11 @@
 -- Moves executions that are due from the schedule to the work stream: at most `limit`, or 1 MiB. Also serves the
--- waiters of a limit that a script left to a scheduler, because it had done enough.
--- KEYS  work, front, schedule, quarantine
+-- waiters of a limit that a script left to a scheduler, because it had done enough. An execution whose record cannot be
+-- used goes into quarantine.
+-- KEYS  work, front, schedule
 -- ARGV  prefix, limit
--- Reply moved, now, due time of the new head ('' when the schedule is empty)
+-- Reply moved, now, due time of the new head ('' when the schedule is empty), the texts of errors met with records
 --@include now
+--@include memory
 local prefix = ARGV[1]
 local schedule = KEYS[3]
 --@include events
@@ -11,23 +13,33 @@ local schedule = KEYS[3]
 --@include moves
 --@include permits
 --@include quarantine
+--@include guard
 
-local moved, bytes = {}, 0
-for _, member in ipairs(redis.call('ZRANGE', schedule, '-inf', digits(now), 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+local moved, errors, bytes = {}, {}, 0
+
+local function move(member)
   local moving, generation = unpark(member)
-  moved[#moved + 1] = member
   if moving[ENTRY.message] then
+    bytes = bytes + string.len(moving[ENTRY.message])
     enqueue(STREAM.work, moving)
     if moving[ENTRY.key] and has_listeners then
       publish_state(moving[ENTRY.key], generation, 'queued')
     end
   else
-    quarantine(KEYS[4], string.sub(member, 2), 'on the schedule without a message')
+    quarantine(string.sub(member, 2), 'on the schedule without a message')
     if generation then
-      end_execution(moving[ENTRY.key], DEFAULT_TTL_MS, 'failed', RECORD.error_line, 'its message was lost')
+      end_lost(moving[ENTRY.key])
     end
   end
-  bytes = bytes + string.len(moving[ENTRY.message] or '')
+end
+
+for _, member in ipairs(redis.call('ZRANGE', schedule, '-inf', digits(now), 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+  moved[#moved + 1] = member
+  local problem = problem_of(move, member)
+  if problem then
+    put_away({ [ENTRY.key] = string.sub(member, 2) }, problem)
+    errors[#errors + 1] = string.sub(member, 2) .. ': ' .. problem
+  end
   if bytes > BATCH_BYTES then
     break
   end
@@ -45,4 +57,4 @@ write_permits()
 
 local head = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local is_more = redis.call('EXISTS', prefix .. KEY.wakes) == 1
-return { #moved, digits(now), is_more and digits(now) or head[2] or '' }
+return { #moved, digits(now), is_more and digits(now) or head[2] or '', errors }

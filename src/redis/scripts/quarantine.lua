@@ -1,5 +1,5 @@
 -- Takes a message that can never run from its stream and keeps it where an operator finds it.
--- KEYS  work, front, quarantine
+-- KEYS  work, front
 -- ARGV  prefix, token, key ('' without a record), reason, message
 -- Reply 1 when the entry was still there, else 0
 --@include now
@@ -12,11 +12,11 @@ local prefix, key = ARGV[1], ARGV[3]
 if not remove(ARGV[2]) then
   return 0
 end
-quarantine(KEYS[3], key, ARGV[4], ARGV[5])
+quarantine(key, ARGV[4], ARGV[5])
 release_permits({ ARGV[2] })
 write_permits()
 -- A record that names another entry is another placement's.
-if key ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) == ARGV[2] then
+if key ~= '' and redis.pcall('HGET', prefix .. KEY.record .. key, RECORD.entry) == ARGV[2] then
   end_execution(key, DEFAULT_TTL_MS, 'failed', RECORD.error_line, ARGV[4])
 end
 return 1

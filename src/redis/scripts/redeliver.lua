@@ -1,5 +1,5 @@
 -- Redelivers executions whose lease ran out. Nothing is taken over in place: the old entry is deleted and a new one
--- added, and with it goes the right to settle.
+-- added, and with it goes the right to settle. An execution whose record cannot be used goes into quarantine.
 -- KEYS  work, front
 -- ARGV  prefix, lease (ms), then tokens
 -- Reply tokens that were redelivered (after 1 MiB the rest waits for the next sweep)
@@ -11,6 +11,7 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include moves
 --@include permits
 --@include message
+--@include quarantine
 
 -- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Admission
 -- removes the booking of an execution without a record, which nothing else tells.
@@ -19,14 +20,17 @@ local function is_counted(moving, state)
     return state == 'running'
   end
   local attempt, name = string.match(moving[ENTRY.booking], '(%S+) (%S+)')
+  if not name then
+    return false
+  end
   local start = TAG.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
   return not redis.call('ZSCORE', prefix .. KEY.booked .. name, start)
 end
 
 local function redeliver(moving, state, generation, was_alone)
-  local deliveries = tonumber(moving[ENTRY.deliveries] or 0)
+  local deliveries = tonumber(moving[ENTRY.deliveries] or 0) or 0
   if was_alone then
-    moving[ENTRY.charges] = digits(tonumber(moving[ENTRY.charges] or 0) + 1)
+    moving[ENTRY.charges] = digits((tonumber(moving[ENTRY.charges] or 0) or 0) + 1)
   end
   moving[ENTRY.deliveries] = digits(deliveries + 1)
   -- An execution that has started had passed its limits. Without a record nobody knows whether it has started.
@@ -62,9 +66,11 @@ for i = 3, #ARGV do
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving[ENTRY.message] or '')
-      local record = moving[ENTRY.key] and redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
+      local record = moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
         RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
-      if moving[ENTRY.key] and record[1] ~= token then
+      if record.err then
+        put_away(moving, record.err)
+      elseif moving[ENTRY.key] and record[1] ~= token then
         redis.call('SREM', prefix .. KEY.superseded, token) -- the record has moved on without this one
       elseif record[3] == '1' then
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')

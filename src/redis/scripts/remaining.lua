@@ -8,8 +8,8 @@
 local entries = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2])
 local scheduled = redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])
 for i = 2, #ARGV do
-  local token = redis.call('HGET', ARGV[1] .. KEY.record .. ARGV[i], RECORD.entry)
-  if token and token ~= '' then
+  local token = redis.pcall('HGET', ARGV[1] .. KEY.record .. ARGV[i], RECORD.entry)
+  if type(token) == 'string' and token ~= '' then
     local id = string.sub(token, 2)
     entries = entries - #redis.call('XRANGE', stream_of(token), id, id)
   elseif

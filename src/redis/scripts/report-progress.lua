@@ -8,7 +8,7 @@ local prefix = ARGV[1]
 --@include events
 --@include progress
 
-for at = 2, #ARGV, 6 do
+local function report(at)
   local key = ARGV[at]
   local old = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry,
@@ -18,5 +18,9 @@ for at = 2, #ARGV, 6 do
     local message = ARGV[at + 4] == '1' and ARGV[at + 5] or nil
     write_progress(key, old, ARGV[at + 2], nil, total, message)
   end
+end
+
+for at = 2, #ARGV, 6 do
+  pcall(report, at) -- a record that cannot be used has no progress to show
 end
 return 1

@@ -3,8 +3,8 @@
 -- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
 --       all but key and message: kind of placement, task, due (see _due.lua), count, then count times: key, message
 -- Reply now, generation of the first item, then for each item that was not placed, because its key is taken: index
---       (from 0), generation of the execution that has the key or, with 'once', had it; nothing when the strikes have changed, and nothing was
---       written
+--       (from 0), generation of the execution that has the key or, with 'once', had it; nothing when the strikes have
+--       changed, and nothing was written
 --@include now
 --@include strikes
 if have_strikes_changed(KEYS[4], ARGV[3]) then
@@ -19,21 +19,45 @@ local work, schedule = KEYS[1], KEYS[3]
 --@include moves
 --@include generation
 
+-- Generations of the unfinished executions that have the keys, and of the finished ones. All are read before anything is
+-- written: a key that holds something else refuses the whole, since half of it would be placed without an answer.
+local holders, finished = {}, {}
+do
+  local at = 4
+  while at <= #ARGV do
+    local last = at + 2 + 2 * ARGV[at + 3]
+    if ARGV[at] == PLACEMENT.keyed or ARGV[at] == PLACEMENT.once then
+      for item = at + 4, last, 2 do
+        local key = ARGV[item]
+        local record = redis.pcall('HMGET', records .. key, RECORD.state, RECORD.generation)
+        if record.err then
+          return redis.error_reply(record.err .. ': ' .. records .. key)
+        elseif is_alive(record[1]) then
+          holders[key] = record[2] or '0'
+        elseif record[1] then
+          finished[key] = record[2] or '0'
+        end
+      end
+    end
+    at = last + 2
+  end
+end
+
 local generation = next_generations(ARGV[2])
 local reply = { digits(now), digits(generation) }
 local index = 0
 local earliest
 
--- Returns the generation of the unfinished execution that has the key. When there is none, deletes the record of a
--- finished one, so that the key is free, and returns nothing.
-local function holder_or_clear(key)
-  local old = redis.call('HMGET', records .. key, RECORD.state, RECORD.generation)
-  local state = old[1]
-  if is_alive(state) then
-    return old[2]
-  elseif state then
+-- Returns the generation of the unfinished execution that has the key or, with 'once', of the finished one that had it.
+-- When there is none, takes the key for the present item, and returns nothing.
+local function holder_or_take(key, kind)
+  local holder = holders[key] or kind == PLACEMENT.once and finished[key]
+  if holder then
+    return holder
+  elseif finished[key] then
     redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
+  holders[key] = digits(generation)
 end
 
 -- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
@@ -71,12 +95,7 @@ while at <= #ARGV do
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
     local key = ARGV[item]
-    local holder
-    if kind == PLACEMENT.keyed then
-      holder = holder_or_clear(key)
-    elseif kind == PLACEMENT.once then
-      holder = redis.call('HGET', records .. key, RECORD.generation)
-    end
+    local holder = (kind == PLACEMENT.keyed or kind == PLACEMENT.once) and holder_or_take(key, kind)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder

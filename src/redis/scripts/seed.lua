@@ -3,7 +3,7 @@
 -- KEYS  work, front, schedule
 -- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (see _due.lua), when
 --       a pending run is due under a policy that has changed, message
--- Reply names of the tasks that were placed or given another time
+-- Reply names of the tasks that were placed or given another time, and the texts of errors met with records
 --@include now
 local prefix, is_starting = ARGV[1], ARGV[2] == '1'
 --@include due
@@ -12,11 +12,12 @@ local prefix, is_starting = ARGV[1], ARGV[2] == '1'
 --@include moves
 --@include generation
 --@include place
+--@include guard
 
 local automatic, ended = prefix .. KEY.automatic, prefix .. KEY.ended
-local changed_tasks = {}
+local changed_tasks, errors = {}, {}
 
-for at = 3, #ARGV, 5 do
+local function seed(at)
   local task, fingerprint, message = ARGV[at], ARGV[at + 1], ARGV[at + 4]
   local record_key, member = prefix .. KEY.record .. task, TAG.recorded .. task
   local record = redis.call('HMGET', record_key, RECORD.state, RECORD.cancelled)
@@ -42,4 +43,11 @@ for at = 3, #ARGV, 5 do
     redis.call('HDEL', ended, task) -- somebody has added it since
   end
 end
-return changed_tasks
+
+for at = 3, #ARGV, 5 do
+  local problem = problem_of(seed, at)
+  if problem then
+    errors[#errors + 1] = ARGV[at] .. ': ' .. problem
+  end
+end
+return { changed_tasks, errors }

@@ -25,6 +25,7 @@ local records = prefix .. KEY.record
 --@include moves
 --@include permits
 --@include generation
+--@include guard
 
 local tokens = {}
 for i = 1, count do
@@ -237,11 +238,8 @@ local write = {
 
 -- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
 local errors = {}
-local function attempt(apply, ...)
-  local is_written, problem = pcall(apply, ...)
-  if not is_written then
-    errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem)
-  end
+local function attempt(apply, first, second)
+  errors[#errors + 1] = problem_of(apply, first, second)
 end
 
 local at = 3 + count

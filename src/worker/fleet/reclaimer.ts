@@ -1,18 +1,29 @@
 /**
- * Finds executions whose lease ran out, in the whole docket, and redelivers them.
+ * Finds executions whose lease ran out, in the whole docket, and redelivers them. Also looks, slowly, for those that have lost
+ * their place because somebody deleted a stream or the schedule.
  *
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
  * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
  * lost with a connection, is redelivered like the entries of any other worker.
  */
 import { jittered, pause, Service } from '../../core/service.js';
-import { ensureGroups, redeliver, sweep, type Token } from '../../redis/delivery-store.js';
-import { isGroupMissing } from '../../redis/reply-errors.js';
+import { ensureGroups, redeliver, type Token } from '../../redis/delivery-store.js';
+import { liveLeases } from '../../redis/fleet-store.js';
+import { isForbidden, isGroupMissing } from '../../redis/reply-errors.js';
+import {
+  beginSweep,
+  type Expired,
+  FIRST_PAGE,
+  findExpired,
+  forgetDeadConsumers,
+  mendLost,
+  type StreamName,
+} from '../../redis/sweep-store.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 
-/** Entries of each stream that one sweep looks at. A full sweep is followed by the next one at once. */
-const SWEEP_ITEMS = 100;
+/** Pages of all keys that one sweep looks at, 256 keys each, for executions that have lost their place. */
+const SCAN_PAGES = 4;
 
 export interface ReclaimerOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
@@ -23,6 +34,8 @@ export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
   /** Where the next sweep continues to look for permits whose entries have vanished. */
   #cursor = '0';
+  /** Whether this user may scan the keys, as far as is known. */
+  #canScan = true;
 
   constructor(options: ReclaimerOptions) {
     super();
@@ -37,8 +50,7 @@ export class Reclaimer extends Service {
       await pause(jittered(everyMs), signal);
       if (signal.aborted) return; // a last sweep would keep others from sweeping for a while
       try {
-        let isMore = await this.#sweep(everyMs / 2);
-        while (isMore && !signal.aborted) isMore = await this.#sweep(0);
+        await this.#sweep(everyMs / 2, signal);
       } catch (error) {
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'looking for expired leases failed, trying again');
@@ -47,23 +59,66 @@ export class Reclaimer extends Service {
     }
   }
 
-  /**
-   * Redelivers a page of expired entries. Returns whether there may be more. A sweep within `pauseMs` after another one
-   * finds nothing to do; 0 follows up on this worker's own.
-   */
-  async #sweep(pauseMs: number): Promise<boolean> {
-    const { redis, keys, leaseMs, logger } = this.#options;
-    const found = await sweep(redis, keys, { leaseMs, pauseMs, limit: SWEEP_ITEMS, cursor: this.#cursor });
-    if (!found) return false;
-    this.#cursor = found.cursor;
-    const held = tokensOf(this.#options.held());
-    const tokens = found.expired.map(({ token }) => token).filter((token) => !held.has(token));
-    if (tokens.length === 0) return false;
-    const count = await redeliver(redis, keys, found.leaseMs, tokens);
+  /** Sweeps, unless another worker has begun to do so within `pauseMs`. */
+  async #sweep(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const { redis, keys } = this.#options;
+    const cursor = await beginSweep(redis, keys, { pauseMs, cursor: this.#cursor });
+    if (cursor === null) return;
+    this.#cursor = cursor;
+    const leases = await liveLeases(redis, keys);
+    // The longest that anybody asked for, so that a worker with a shorter one takes nothing from the others.
+    let { leaseMs } = this.#options;
+    for (const asked of leases.values()) leaseMs = Math.max(leaseMs, asked);
+    for (const stream of ['front', 'work'] as const) await this.#sweepStream(stream, leaseMs, signal);
+    await forgetDeadConsumers(redis, keys, new Set(leases.keys()), leaseMs);
+    if (this.#canScan) await this.#mendLost(signal);
+  }
+
+  /** Redelivers what has expired on one stream, page by page. */
+  async #sweepStream(stream: StreamName, leaseMs: number, signal: AbortSignal): Promise<void> {
+    const { redis, keys } = this.#options;
+    for (let from: string | null = FIRST_PAGE; from !== null && !signal.aborted; ) {
+      const { expired, next } = await findExpired(redis, keys, { stream, leaseMs, from });
+      const held = tokensOf(this.#options.held());
+      const count = await this.#redeliver(
+        expired.filter(({ token }) => !held.has(token)),
+        leaseMs,
+      );
+      // A script moves 1 MiB at most. What was redelivered is pending no more, so the rest is on the same page.
+      if (count === 0) from = next;
+    }
+  }
+
+  /** Looks at a few pages of all keys. As long as it finds something, it goes on to the last page. */
+  async #mendLost(signal: AbortSignal): Promise<void> {
+    const { redis, keys, logger } = this.#options;
+    let [known, unknown] = [0, 0];
+    try {
+      for (let pages = 1, isOver = false; !isOver && !signal.aborted; pages++) {
+        const page = await mendLost(redis, keys);
+        known += page.known;
+        unknown += page.unknown;
+        isOver = page.next === null || (pages >= SCAN_PAGES && known + unknown === 0);
+      }
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      this.#canScan = false;
+      logger.warn({ error: String(error) }, 'executions whose entries were deleted are not looked for');
+    }
+    if (known > 0) logger.warn({ count: known }, 'executions that had lost their place are scheduled again');
+    if (unknown > 0) logger.error({ count: unknown }, 'executions whose entries were deleted have failed');
+  }
+
+  /** Returns the number redelivered. */
+  async #redeliver(expired: readonly Expired[], leaseMs: number): Promise<number> {
+    if (expired.length === 0) return 0;
+    const { redis, keys, logger } = this.#options;
+    const tokens = expired.map(({ token }) => token);
+    const count = await redeliver(redis, keys, leaseMs, tokens);
     if (count > 0) {
-      const from = [...new Set(found.expired.map(({ consumer }) => consumer))];
+      const from = [...new Set(expired.map(({ consumer }) => consumer))];
       logger.warn({ count, from }, 'executions whose worker fell silent are delivered again');
     }
-    return count > 0 && found.expired.length >= SWEEP_ITEMS;
+    return count;
   }
 }

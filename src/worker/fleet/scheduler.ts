@@ -23,6 +23,7 @@ export class Scheduler extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     const { subscriber, keys, logger } = this.#options;
     const wake = () => this.#sleeping.abort();
+    signal.addEventListener('abort', wake, { once: true });
     const onWake = (channel: string) => {
       if (channel === keys.wake) wake();
     };
@@ -39,7 +40,7 @@ export class Scheduler extends Service {
       while (!signal.aborted) {
         this.#sleeping = new AbortController();
         const sleepMs = await this.#turn(signal);
-        if (sleepMs > 0) await pause(sleepMs, AbortSignal.any([signal, this.#sleeping.signal]));
+        if (sleepMs > 0) await pause(sleepMs, this.#sleeping.signal);
       }
     } finally {
       subscriber.off('message', onWake).off('ready', subscribe);
@@ -50,7 +51,8 @@ export class Scheduler extends Service {
   async #turn(signal: AbortSignal): Promise<number> {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {
-      const { nextInMs } = await moveDue(redis, keys);
+      const { nextInMs, errors } = await moveDue(redis, keys);
+      if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
       return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
     } catch (error) {
       if (!signal.aborted) logger.warn({ error: String(error) }, 'moving due executions failed, trying again');

@@ -42,8 +42,10 @@ export class Seeder extends Service {
         const seeds = tasks()
           .filter(isAutomatic)
           .map((task) => this.#seedOf(task.name, task.policies.perpetual!));
-        const seeded = await seedChains(redis, keys, seeds, isStarting);
+        const { tasks: seeded, errors } = await seedChains(redis, keys, seeds, isStarting);
         if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');
+        if (errors.length > 0)
+          logger.error({ errors }, 'automatic tasks whose records cannot be used were not scheduled');
         isStarting = false;
       } catch (error) {
         if (signal.aborted) return;

@@ -35,6 +35,8 @@ const ID_REMEMBERED_MS = CANCEL_REMEMBERED_MS;
 /** Milliseconds for which a token is remembered: until its claim is surely answered. */
 const TOKEN_REMEMBERED_MS = 10 * 60 * 1_000;
 const RETRY_AFTER_MS = 1_000;
+/** A few ids more than Redis has are no reason to load them. */
+const FEW_IDS = 1_000;
 
 export class CancelListener extends Service {
   readonly #options: CancelListenerOptions;
@@ -43,6 +45,11 @@ export class CancelListener extends Service {
   readonly #tokens = new Map<Token, number>();
   /** Tokens of executions whose keys have passed to others: they may go on, but must not start. */
   readonly #superseded = new Map<Token, number>();
+  /**
+   * Number of ids beyond which those that other workers have honoured, or that Redis has forgotten, are dropped here, too:
+   * twice as many as Redis had.
+   */
+  #mostIds = FEW_IDS;
   #isStopScheduled = false;
   /** The number of links that have broken. */
   #broken = 0;
@@ -134,7 +141,27 @@ export class CancelListener extends Service {
       forgetExpired(this.#tokens, nowMs);
       forgetExpired(this.#superseded, nowMs);
       this.takeBack();
+      if (this.#ids.size > this.#mostIds) this.#reload();
     });
+  }
+
+  /** Loads the ids again, since there are many more than there were. */
+  #reload(): void {
+    this.#mostIds = Number.POSITIVE_INFINITY; // until they are loaded
+    this.#loadIds().catch((error: unknown) => {
+      this.#mostIds = 2 * this.#ids.size;
+      this.#options.logger.warn({ error: String(error) }, 'cancelled ids could not be loaded, trying again later');
+    });
+  }
+
+  /** Takes the ids that Redis remembers, and those that come meanwhile, in place of those that are known. */
+  async #loadIds(): Promise<void> {
+    const { redis, keys } = this.#options;
+    const untilMs = monotonicMs() + ID_REMEMBERED_MS;
+    const ids = await cancelledIds(redis, keys);
+    for (const [id, knownUntilMs] of this.#ids) if (knownUntilMs < untilMs) this.#ids.delete(id);
+    for (const id of ids) this.#ids.set(id, untilMs);
+    this.#mostIds = 2 * this.#ids.size + FEW_IDS;
   }
 
   /**
@@ -151,8 +178,7 @@ export class CancelListener extends Service {
   /** Asks Redis for the cancels that were published while this worker did not listen. */
   async #lookUpAll(): Promise<void> {
     const { redis, keys, held } = this.#options;
-    const untilMs = monotonicMs() + ID_REMEMBERED_MS;
-    for (const id of await cancelledIds(redis, keys)) this.#ids.set(id, untilMs);
+    await this.#loadIds();
     const recorded: { record: string; token: Token }[] = [];
     for (const { record, token } of held()) if (record !== null) recorded.push({ record, token });
     for (const token of await askedToStop(redis, keys, recorded)) {

@@ -93,9 +93,11 @@ export class Claimer {
   }
 
   async #claimOnce(batch: readonly Delivery[]): Promise<ClaimResult[]> {
-    const { redis, keys, workerName } = this.#options;
+    const { redis, keys, workerName, logger } = this.#options;
     const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
-    const refused = new Set(await claim(redis, keys, workerName, claims));
+    const { refused: indexes, errors } = await claim(redis, keys, workerName, claims);
+    if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
+    const refused = new Set(indexes);
     return batch.map((_, i) => (refused.has(i) ? 'refused' : null));
   }
 

@@ -17,8 +17,9 @@ import { describeEachServer, describeOnAnyServer } from '../../support/suites.js
 import { waitFor } from '../../support/wait.js';
 
 const { admit } = await importBuilt<typeof import('../../../src/redis/admission-store.js')>('redis/admission-store.js');
-const { ensureGroups, redeliver, settle, sweep } =
+const { ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { beginSweep } = await importBuilt<typeof import('../../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')>('redis/keys.js');
 const { moveDue } = await importBuilt<typeof import('../../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 const { readEntries } =
@@ -107,6 +108,12 @@ const applicant =
     const [ticket, checks] = [ticketOf(delivery), gatesOf(delivery)];
     return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
   };
+
+/** Begins a sweep, however short the last one was ago. */
+async function lookAtPermits({ redis, keys }: Bench): Promise<void> {
+  await redis.del(keys.sweeper);
+  await beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' });
+}
 
 function completed(delivery: Delivery): Settlement {
   const { token, record } = delivery;
@@ -219,8 +226,7 @@ describeEachServer('permits', (url) => {
       } else if (one.do === 'read') unread.push(...(await bench.read(one.count)));
       else if (one.do === 'apply') await apply(one.count);
       else if (one.do === 'move') await bench.move();
-      else if (one.do === 'sweep')
-        await sweep(bench.redis, bench.keys, { leaseMs: 60_000, pauseMs: 0, limit: 100, cursor: '0' });
+      else if (one.do === 'sweep') await lookAtPermits(bench);
       else if (one.do === 'cancel') {
         const key = [...stacks.keys()][one.pick % Math.max(1, stacks.size)];
         // One that runs is told, and goes on here; an id without a record that is not parked is remembered, no more.
@@ -353,8 +359,7 @@ describeEachServer('permits', (url) => {
     const all = await bench.read();
     expect(await bench.apply(all, gatesOf)).toEqual([null, null, 'parked', 'parked']);
     await bench.redis.del(bench.keys.work);
-    const look = () => sweep(bench.redis, bench.keys, { leaseMs: 60_000, pauseMs: 0, limit: 100, cursor: '0' });
-    await look();
+    await lookAtPermits(bench);
     await ensureGroups(bench.redis, bench.keys);
     const woken = await bench.read();
     expect(woken.map(({ holdsPermits }) => holdsPermits)).toEqual([true, true]);

@@ -50,7 +50,12 @@ test.each<[string, () => unknown, string, string]>([
   ['debounce', () => debounce(js({ windw: '1s' })), 'debounce.windw', "the only one is 'settle'"],
   ['configure', () => configure(js({ error: [] })), 'configure.error', "did you mean 'errors'?"],
   ['depends', () => depends(() => 1, js({ dependencies: {} })), 'depends.dependencies', "did you mean 'uses'?"],
-  ['Agenda.add', () => new Agenda().add(hello, { name: 'a' }, js({ when: 5 })), 'agenda.when', "'key'"],
+  [
+    'Agenda.add',
+    () => new Agenda().add(hello, { name: 'a' }, js({ when: 5 })),
+    'agenda.when',
+    'the options are key, once',
+  ],
 ])('%s refuses an option that does not exist, and names the nearest one', (_, make, option, hint) => {
   let error: unknown;
   try {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { type AdmissionResult, admit } from '../../../../src/redis/admission-store.js';
-import { claim } from '../../../../src/redis/delivery-store.js';
+import { type Claimed, claim } from '../../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../../src/redis/keys.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Claimer } from '../../../../src/worker/intake/claimer.js';
@@ -20,7 +20,7 @@ vi.mock(import('../../../../src/redis/admission-store.js'), async (original) => 
 }));
 
 beforeEach(() => {
-  vi.mocked(claim).mockReset().mockResolvedValue([]);
+  vi.mocked(claim).mockReset().mockResolvedValue({ refused: [], errors: [] });
   vi.mocked(admit).mockReset();
 });
 
@@ -44,13 +44,13 @@ const limited = (...records: string[]) =>
 describe('what is claimed', () => {
   test('is in hand until the claim is answered, and then handed on without what was refused', async () => {
     const { claimer, calls } = setUp();
-    const answer = deferred<number[]>();
+    const answer = deferred<Claimed>();
     vi.mocked(claim).mockReturnValue(answer.promise);
     const batch = deliveries('a', 'b', 'c');
     claimer.claim(batch);
     expect([...claimer.claiming]).toEqual(batch);
     expect(calls).toEqual([]);
-    answer.resolve([1]);
+    answer.resolve({ refused: [1], errors: [] });
     await claimer.idle();
     expect(calls).toEqual(['take a,c', 'not claimed b', 'room']);
     expect(claimer.claiming.size).toBe(0);
@@ -58,14 +58,14 @@ describe('what is claimed', () => {
 
   test('is handed on in the order of reading, whichever claim is answered first', async () => {
     const { claimer, calls } = setUp();
-    const first = deferred<number[]>();
+    const first = deferred<Claimed>();
     vi.mocked(claim).mockReturnValueOnce(first.promise);
     vi.mocked(admit).mockResolvedValue([null]);
     claimer.claim(deliveries('a'));
     claimer.admit(limited('b'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(calls).toEqual([]);
-    first.resolve([]);
+    first.resolve({ refused: [], errors: [] });
     await claimer.idle();
     expect(calls).toEqual(['take a', 'room', 'take b', 'room']);
   });
@@ -101,7 +101,7 @@ describe('what must pass limits', () => {
 
 test('a start that was counted long before it could be handed on is counted again', async () => {
   const { claimer, calls } = setUp();
-  const first = deferred<number[]>();
+  const first = deferred<Awaited<ReturnType<typeof claim>>>();
   vi.mocked(claim).mockReturnValueOnce(first.promise);
   vi.mocked(admit).mockResolvedValueOnce([null]).mockResolvedValueOnce(['parked']);
   const [one] = limited('b');
@@ -111,7 +111,7 @@ test('a start that was counted long before it could be handed on is counted agai
   await waitFor(() => vi.mocked(admit).mock.settledResults.length === 1);
   const answered = performance.now();
   await waitFor(() => performance.now() - answered > START_WITHIN_MS + 50);
-  first.resolve([]);
+  first.resolve({ refused: [], errors: [] });
   await claimer.idle();
   expect(calls).toEqual(['take a', 'room', 'take ', 'not claimed b', 'room']);
 });

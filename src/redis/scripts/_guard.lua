@@ -1,0 +1,10 @@
+-- Nothing is rolled back when a script meets an error. So items are handled one by one: a record or a limit that is not as
+-- docket writes it must not take the others with it.
+
+-- Calls `apply` for one item, with up to two arguments. Returns the text of the error that it met, or nil.
+local function problem_of(apply, first, second)
+  local is_done, problem = pcall(apply, first, second)
+  if not is_done then
+    return type(problem) == 'table' and problem.err or tostring(problem)
+  end
+end

@@ -1,0 +1,89 @@
+-- Looks at one page of all keys for executions that have lost their place: the record names an entry that is not there, or
+-- the execution is parked and neither on the schedule nor at its limit. Streams that were deleted or trimmed, or a schedule that
+-- was deleted, leave such. Every script changes record and place together, so nothing that lives looks like this.
+-- KEYS  work, front, schedule
+-- ARGV  prefix, where the scan of keys goes on ('0' from the start), '1' to mend: an execution whose message is known goes back
+--       to the schedule, all others fail. Then the scan goes on where it was left, and ARGV[2] is not read.
+-- Reply where the scan goes on ('0' when it is over), number of executions whose message is known, number of the others, key
+--       or id of the first ('' for none)
+--@include now
+--@include memory
+local prefix, mends = ARGV[1], ARGV[3] == '1'
+--@include events
+--@include entries
+--@include moves
+
+local records, parked = prefix .. KEY.record, prefix .. KEY.parked
+local known, unknown, first = 0, 0, ''
+
+local function member_of(key)
+  if string.sub(key, 1, #records) == records then
+    return TAG.recorded .. string.sub(key, #records + 1)
+  elseif string.sub(key, 1, #parked) == parked then
+    return TAG.lean .. string.sub(key, #parked + 1)
+  end
+end
+
+local function has_place(member, token, limit)
+  if token and token ~= '' then
+    local id = string.sub(token, 2)
+    return #redis.call('XRANGE', stream_of(token), id, id) > 0
+  end
+  return redis.call('ZSCORE', KEYS[3], member)
+    or limit and redis.call('ZSCORE', prefix .. KEY.limit .. limit, member)
+end
+
+local function put_back(key, member, due, generation)
+  redis.call('HDEL', key, PARKED.needs, PARKED.limit)
+  if string.sub(member, 1, 1) == TAG.recorded then
+    redis.call('HSET', key, RECORD.state, 'scheduled', RECORD.entry, '')
+    publish_state(string.sub(member, 2), generation, 'scheduled')
+  end
+  schedule_at(KEYS[3], tonumber(due or '') or now, member)
+end
+
+local function give_up(key, member, is_cancelled)
+  if string.sub(member, 1, 1) == TAG.lean then
+    redis.call('DEL', key)
+  elseif is_cancelled then
+    end_execution(string.sub(member, 2), DEFAULT_TTL_MS, 'cancelled')
+  else
+    end_lost(string.sub(member, 2))
+  end
+end
+
+local function look_at(key)
+  local member = member_of(key)
+  if not member then
+    return
+  end
+  local state, token, limit, message, due, generation, cancelled = unpack(redis.call('HMGET', key,
+    RECORD.state, RECORD.entry, PARKED.limit, PARKED.message, PARKED.due, RECORD.generation, RECORD.cancelled))
+  if string.sub(member, 1, 1) == TAG.recorded and not is_alive(state) or has_place(member, token, limit) then
+    return
+  end
+  first = first == '' and string.sub(member, 2) or first
+  if message then
+    known = known + 1
+  else
+    unknown = unknown + 1
+  end
+  if not mends then
+    return
+  elseif message and cancelled ~= '1' then
+    put_back(key, member, due, generation)
+  else
+    give_up(key, member, cancelled == '1')
+  end
+end
+
+local scan = prefix .. KEY.scan
+local cursor = mends and (redis.call('GET', scan) or '0') or ARGV[2]
+local page = redis.call('SCAN', cursor, 'MATCH', string.format('%s*', prefix), 'COUNT', BATCH_ITEMS)
+for _, key in ipairs(page[2]) do
+  pcall(look_at, key) -- a key of another type is no record
+end
+if mends then
+  redis.call('SET', scan, page[1], 'PX', SCAN_TTL_MS)
+end
+return { page[1], known, unknown, first }

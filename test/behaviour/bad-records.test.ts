@@ -1,0 +1,227 @@
+/**
+ * Records and limits that are not as docket writes them: keys of another type, fields that are missing, numbers that are
+ * none. Whatever handles many executions at once handles the others as if the bad one were not there.
+ */
+import { concurrencyLimit, RedisUnavailableError, task } from 'docket';
+import type { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import type { Seed } from '../../src/redis/chain-store.js';
+import type { Token } from '../../src/redis/delivery-store.js';
+import { importBuilt } from '../support/built.js';
+import { openFleet } from '../support/fleet.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../support/suites.js';
+import { deferred, waitFor } from '../support/wait.js';
+
+const { ensureGroups, redeliver } =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { beginSweep } = await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
+const { heartbeat, liveLeases } =
+  await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
+const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
+const { reportProgress } =
+  await importBuilt<typeof import('../../src/redis/progress-store.js')>('redis/progress-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+
+const note = task('note', (_args: {}, { key }) => key);
+const KEYS = ['a', 'bad', 'c'] as const;
+const GOOD = ['a', 'c'] as const;
+
+describeOnRedis('a worker', (url) => {
+  test('runs each due execution once though a record among them is none', async () => {
+    const fleet = await openFleet(url());
+    const { docket, redis, probe, key } = fleet;
+    const names = Array.from({ length: 40 }, (_, i) => `k${i}`);
+    const executions = await Promise.all(
+      names.map((name) => docket.add('counted', { probe }, { key: name, when: '1h' })),
+    );
+    await redis.set(key('run:k20'), 'no record', 'EX', 600);
+    await redis.zadd(key('schedule'), ...names.flatMap((name, i) => [i + 1, `k${name}`])); // all due, the bad one midway
+    const worker = fleet.command();
+    await worker.ready();
+    const good = executions.filter((execution) => execution.key !== 'k20');
+    await Promise.all(good.map((execution) => execution.result()));
+    expect(await fleet.counts()).toEqual(Object.fromEntries(good.map((execution) => [execution.key, 1])));
+    expect(await redis.zcard(key('schedule'))).toBe(0);
+    expect(await quarantined(redis, key('quarantine'))).toEqual([['k20', expect.stringContaining('WRONGTYPE')]]);
+    const said = await waitFor(() => worker.lines.find(({ message }) => message.includes('are in quarantine')));
+    expect(said).toMatchObject({ level: 'error', fields: { errors: [expect.stringMatching(/^k20: WRONGTYPE/)] } });
+  });
+});
+
+describeEachServer('a record of another type', (url) => {
+  const stage = setStage(url);
+
+  /** Adds executions under all keys, and puts something else in the place of the record of one. */
+  async function addWithBad(options: { when?: '1h' } = {}) {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const executions = await Promise.all(KEYS.map((key) => docket.add(note, {}, { key, ...options })));
+    await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
+    return { docket, redis, executions, keys: keysOf(stage.name) };
+  }
+
+  test('goes into quarantine when its entry is claimed', async () => {
+    const { redis, executions } = await addWithBad();
+    stage.work({ note });
+    expect(await Promise.all(executions.filter(({ key }) => key !== 'bad').map((one) => one.result()))).toEqual(GOOD);
+    expect(await quarantined(redis, stage.key('quarantine'))).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
+    await waitFor(async () => (await redis.xlen(stage.key('work'))) === 0);
+  });
+
+  test('goes into quarantine when its entry is redelivered', async () => {
+    const { redis, keys } = await addWithBad();
+    await ensureGroups(redis, keys);
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    const tokens = (await redis.xrange(keys.work, '-', '+')).map(([id]): Token => `w${id}`);
+    await waitFor(async () => {
+      await redeliver(redis, keys, 1, tokens);
+      return (await redis.xlen(keys.work)) === 0;
+    });
+    expect(await redis.xlen(keys.front)).toBe(2);
+    expect(await quarantined(redis, keys.quarantine)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
+    await stage.finish({ note });
+  });
+
+  test.each([{}, { when: '1h' } as const])('keeps nothing else from being cleared (%o)', async (options) => {
+    const { docket, redis } = await addWithBad(options);
+    expect(await docket.clear()).toBe(2);
+    await redis.del(stage.key('work'), stage.key('schedule'));
+  });
+
+  test('keeps nothing else out of a snapshot', async () => {
+    const { docket, redis } = await addWithBad({ when: '1h' });
+    const { future, totals } = await docket.snapshot();
+    expect([future.map(({ key }) => key), totals.scheduled]).toEqual([GOOD, 3]);
+    await redis.del(stage.key('schedule'), ...GOOD.map((key) => stage.key(`run:${key}`)));
+  });
+
+  test('refuses the adds that travel with the add of its key, and nothing of them is written', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
+    const adding = await Promise.allSettled(KEYS.map((key) => docket.add(note, {}, { key })));
+    for (const one of adding) {
+      expect(one).toMatchObject({ status: 'rejected', reason: expect.any(RedisUnavailableError) });
+      expect((one as PromiseRejectedResult).reason.message).toContain(stage.key('run:bad'));
+    }
+    expect(await redis.exists(...GOOD.map((key) => stage.key(`run:${key}`)), stage.key('work'))).toBe(0);
+  });
+
+  test('keeps no other chain from being started', async () => {
+    const redis = await stage.redis();
+    await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
+    const seeds = KEYS.map(
+      (name): Seed => ({ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name) }),
+    );
+    const { tasks, errors } = await seedChains(redis, keysOf(stage.name), seeds, true);
+    expect([tasks, errors]).toEqual([GOOD, [expect.stringMatching(/^bad: .*WRONGTYPE/)]]);
+  });
+
+  test('keeps the progress of nothing else from being written', async () => {
+    const { redis, keys } = await addWithBad();
+    const reports = [];
+    for (const name of KEYS) {
+      const token = (name === 'bad' ? 'w1-1' : await redis.hget(keys.record(name), 'e')) as Token;
+      reports.push({ record: name, token, current: 7, total: undefined, message: undefined });
+    }
+    await reportProgress(redis, keys, reports);
+    expect(await Promise.all(GOOD.map((name) => redis.hget(keys.record(name), 'i')))).toEqual(['7', '7']);
+  });
+
+  test('keeps no other waiter from its permit', async () => {
+    const ending = deferred();
+    const limited = task('limited', { limits: [concurrencyLimit({ max: 1 })] }, async (_args: {}, { key }) => {
+      await ending.promise;
+      return key;
+    });
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    stage.work({ limited }, { concurrency: 10 });
+    const executions = [];
+    for (const key of ['first', ...KEYS]) executions.push(await docket.add(limited, {}, { key }));
+    await waitFor(async () => (await docket.snapshot()).totals.waiting === 3);
+    await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
+    ending.resolve();
+    const good = executions.filter(({ key }) => key !== 'bad');
+    expect(await Promise.all(good.map((one) => one.result()))).toEqual(['first', ...GOOD]);
+  });
+});
+
+describeEachServer('what a worker reports', (url) => {
+  const stage = setStage(url);
+
+  test('may be gone or of another type without stopping the sweeps of the others', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const report = {
+      name: 'slow',
+      threads: 1,
+      concurrency: 1,
+      running: 0,
+      tasks: [],
+      leaseMs: 60_000,
+      canClaim: true,
+      hasFallback: false,
+    };
+    for (const consumer of ['bad', 'slow']) await heartbeat(redis, keys, { consumer, ttlMs: 60_000 }, report);
+    await redis.set(keys.worker('bad'), 'no report', 'EX', 600);
+    await redis.hset(keys.permits, 'not a token', 'limit none');
+    expect(await liveLeases(redis, keys)).toEqual(
+      new Map([
+        ['bad', 0],
+        ['slow', 60_000],
+      ]),
+    );
+    expect(await beginSweep(redis, keys, { pauseMs: 1, cursor: '0' })).toBe('0');
+    expect(await redis.hlen(keys.permits)).toBe(0);
+  });
+});
+
+describeEachServer('a record that has lost', (url) => {
+  const stage = setStage(url);
+
+  test.each([
+    ['its generation', 'g', undefined],
+    ['a number for its generation', 'g', 'many'],
+    ['its task', 't', undefined],
+  ])('%s is run, also while somebody listens', async (_, field, value) => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await redis.set(stage.key('listeners'), '1', 'EX', 60);
+    await docket.add(note, {}, { key: 'k' });
+    if (value === undefined) await redis.hdel(stage.key('run:k'), field);
+    else await redis.hset(stage.key('run:k'), field, value);
+    await stage.finish({ note });
+    expect(await stage.record('k')).toMatchObject({ s: 'completed' });
+  });
+
+  test('its message while it waits for a permit fails, and the waiters behind it run', async () => {
+    const ending = deferred();
+    const limited = task('limited', { limits: [concurrencyLimit({ max: 1 })] }, async (_args: {}, { key }) => {
+      await ending.promise;
+      return key;
+    });
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    stage.work({ limited }, { concurrency: 10 });
+    const executions = [];
+    for (const key of ['first', ...KEYS]) executions.push(await docket.add(limited, {}, { key }));
+    await waitFor(async () => (await docket.snapshot()).totals.waiting === 3);
+    await redis.hdel(stage.key('run:bad'), 'm');
+    ending.resolve();
+    const good = executions.filter(({ key }) => key !== 'bad');
+    expect(await Promise.all(good.map((one) => one.result()))).toEqual(['first', ...GOOD]);
+    expect(await stage.record('bad')).toMatchObject({ s: 'failed', y: 'its message was lost' });
+  });
+});
+
+/** Key and reason of each message in quarantine. */
+async function quarantined(redis: Redis, stream: string): Promise<string[][]> {
+  const entries = (await waitFor(async () => {
+    const found = await redis.xrange(stream, '-', '+');
+    return found.length > 0 && found;
+  })) as [string, string[]][];
+  return entries.map(([, fields]) => ['key', 'reason'].map((name) => fields[fields.indexOf(name) + 1]!));
+}
