@@ -15,6 +15,7 @@ import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
+import { CommandLink } from './command-link.js';
 import type { Connections } from './connections.js';
 import type { WorkerContext } from './context.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
@@ -244,6 +245,7 @@ export class Coordinator {
 function contextOf({ docket, settings, connections, logger, counters }: CoordinatorOptions): WorkerContext {
   return {
     redis: connections.commands,
+    link: new CommandLink(connections.commands, settings.leaseMs),
     blocking: connections.blocking,
     subscriber: connections.subscriber,
     keys: docket.keys,

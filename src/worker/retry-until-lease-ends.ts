@@ -6,8 +6,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../core/clock.js';
 import { jittered } from '../core/service.js';
+import type { CommandLink } from './command-link.js';
 
 export interface RetryOptions {
+  /** Watches the tries, because a worker whose writes fail must read nothing. */
+  readonly link: Pick<CommandLink, 'track'>;
   /** Milliseconds after which a failure is final, counted from the first attempt. */
   readonly leaseMs: number;
   /** Milliseconds between a failure and the next attempt, spread by a fifth either way. */
@@ -21,13 +24,18 @@ export interface RetryOptions {
 /** @throws the error of the last attempt */
 export async function retryUntilLeaseEnds<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const giveUpMs = monotonicMs() + options.leaseMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (monotonicMs() > giveUpMs || !options.canRetry()) throw error;
-      options.onRetry(error);
-      await delay(jittered(options.pauseMs));
+  const write = options.link.track();
+  try {
+    for (;;) {
+      try {
+        return await write.attempt(attempt);
+      } catch (error) {
+        if (monotonicMs() > giveUpMs || !options.canRetry()) throw error;
+        options.onRetry(error);
+        await delay(jittered(options.pauseMs));
+      }
     }
+  } finally {
+    write.end();
   }
 }

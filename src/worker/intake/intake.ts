@@ -7,15 +7,18 @@
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
+ * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is
+ *   kept until it can, and then accepted as far as it is still ours
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
-import { ensureGroups } from '../../redis/delivery-store.js';
+import { ensureGroups, renew } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import { readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
+import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Claimer } from './claimer.js';
 
@@ -28,7 +31,8 @@ const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 
-export interface IntakeOptions extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
+export interface IntakeOptions
+  extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
   readonly longestReadMs: number;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
@@ -51,6 +55,7 @@ export class Intake extends Service {
     this.#options = options;
     options.blocking.on('ready', this.#learnClientId);
     this.#learnClientId();
+    options.link.onUsable(() => this.wake());
   }
 
   /** When the server last answered a read or a claim, in milliseconds of this process' monotonic clock. */
@@ -68,7 +73,7 @@ export class Intake extends Service {
     return monotonicMs() - this.lastAnswerMs <= patienceMs || (dispatcher.size > 0 && dispatcher.room <= 0);
   }
 
-  /** Ends the wait for room: there may be some again. */
+  /** Ends the wait for room, and for a link that can be used: there may be some again. */
   wake(): void {
     this.#wake?.();
   }
@@ -96,15 +101,14 @@ export class Intake extends Service {
     while (!signal.aborted || reading) {
       reading ??= this.#read(0, signal);
       if (!reading) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await this.#woken();
         continue;
       }
       try {
-        const entries: Entry[] = await reading;
+        const read: Entry[] = await reading;
         this.#lastReadMs = monotonicMs();
         reading = null;
+        const entries = this.#options.link.isUsable ? read : await this.#whenUsable(read, signal);
         if (entries.length === 0) continue;
         reading = this.#read(entries.length, signal);
         this.#learnSize(entries);
@@ -116,9 +120,42 @@ export class Intake extends Service {
     }
   }
 
-  /** Starts a read for the room that `unaccepted` entries and those being claimed leave; `null` when there is none. */
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /**
+   * Keeps entries that were read while the worker could not write, until it can again. Returns those that are still ours:
+   * the others were redelivered meanwhile. When the worker stops before, they are left to their leases.
+   */
+  async #whenUsable(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
+    const { redis, link, keys, consumer, logger } = this.#options;
+    const tokens = [...tokensOf(entries)];
+    while (tokens.length > 0 && !signal.aborted) {
+      if (!link.isUsable) {
+        await this.#woken();
+        continue;
+      }
+      try {
+        const lost = new Set(await renew(redis, keys, consumer, tokens));
+        return entries.filter(({ token }) => !lost.has(token));
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'leases of what was read could not be renewed, trying again');
+        await pause(jittered(RETRY_AFTER_MS), signal);
+      }
+    }
+    return [];
+  }
+
+  /**
+   * Starts a read for the room that `unaccepted` entries and those being claimed leave; `null` when there is none, or when
+   * the worker could not write what becomes of them.
+   */
   #read(unaccepted: number, signal: AbortSignal): Promise<Entry[]> | null {
-    const { blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
+    const { link, blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
+    if (!link.isUsable) return null;
     const notDispatched = unaccepted + claimer.claiming.size;
     const count = Math.min(
       dispatcher.room - notDispatched,

@@ -19,7 +19,7 @@ const RETRY_AFTER_MS = 200;
 /** Enough that no outcome waits for the answer about another: 130k/s with 2, 145k/s with 4 to 12 (lean no-ops, measured). */
 const BATCHES_IN_FLIGHT = 6;
 
-export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
+export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'logger'> {
   /** Called for a delivery that was fenced off: its entry was gone, or its key had passed to another execution. */
   onFenced(delivery: Delivery): void;
 }
@@ -103,8 +103,9 @@ export class SettlementWriter {
 
   /** Never rejects: when the lease is over, the executions are left to their next owner. */
   async #untilLeaseEnds(count: number, write: () => Promise<void>): Promise<void> {
-    const { redis, leaseMs, logger } = this.#options;
+    const { redis, link, leaseMs, logger } = this.#options;
     await retryUntilLeaseEnds(write, {
+      link,
       leaseMs,
       pauseMs: RETRY_AFTER_MS,
       canRetry: () => redis.status !== 'end',

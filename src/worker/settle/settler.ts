@@ -45,7 +45,7 @@ export type DropReason =
 export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
 
 export interface SettlerOptions
-  extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
   readonly maxDeliveries: number;
   /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { monotonicMs } from '../../../src/core/clock.js';
 import { type RetryOptions, retryUntilLeaseEnds } from '../../../src/worker/retry-until-lease-ends.js';
+import { linkOf } from './links.js';
 
 /** Fails `failures` times, each with its number, then returns how often it was tried. */
 function attemptThatFails(failures: number): () => Promise<number> {
@@ -15,7 +16,7 @@ function attemptThatFails(failures: number): () => Promise<number> {
 function retry(failures: number, options: Partial<RetryOptions> = {}) {
   const retried: string[] = [];
   const onRetry = (error: unknown) => retried.push((error as Error).message);
-  const defaults: RetryOptions = { leaseMs: 10_000, pauseMs: 1, canRetry: () => true, onRetry };
+  const defaults: RetryOptions = { link: linkOf(), leaseMs: 10_000, pauseMs: 1, canRetry: () => true, onRetry };
   return { retried, result: retryUntilLeaseEnds(attemptThatFails(failures), { ...defaults, ...options }) };
 }
 
