@@ -14,6 +14,7 @@
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
  *   passes it on within one turn of the event loop. `held` lists all deliveries, so each of them keeps its lease.
  */
+import type { Outcome } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { quarantine } from '../redis/delivery-store.js';
@@ -23,6 +24,7 @@ import type { WorkerContext } from './context.js';
 import { type Delivery, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
+import { ByteBudget, bytesOf } from './intake/byte-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
@@ -72,6 +74,7 @@ export class Pipeline {
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
+  readonly #byteBudget = new ByteBudget(() => this.#countBytes());
   #catalog = new Catalog({ tasks: [], fallback: null });
   #criteria: Criteria;
 
@@ -92,6 +95,7 @@ export class Pipeline {
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
       takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),
+      onWritten: () => this.intake.wake(),
     });
     this.rerouter = new Rerouter({
       ...context,
@@ -118,8 +122,10 @@ export class Pipeline {
     this.intake = new Intake({
       ...context,
       longestReadMs,
+      concurrency,
       dispatcher,
       claimer: this.claimer,
+      byteBudget: this.#byteBudget,
       accept: (entries) => this.#accept(entries),
     });
     const { attemptBudget, cancelListener, strikeGuard } = this;
@@ -144,6 +150,13 @@ export class Pipeline {
     yield* this.rerouter.deliveries;
     yield* this.dispatcher.deliveries();
     yield* this.settler.deliveries();
+  }
+
+  /** Counts the bytes in hand: what was read and is not settled, and the outcomes that are to be written. */
+  #countBytes(): number {
+    let bytes = bytesOf(this.intake.unaccepted) + this.settler.countBytes();
+    for (const { envelope } of this.held()) bytes += envelope.bytes.length;
+    return bytes;
   }
 
   /**
@@ -233,6 +246,7 @@ export class Pipeline {
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => {
+        this.#byteBudget.addOutcome(bytesOfOutcome(outcome));
         if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
         else this.settler.settle(delivery, outcome);
       },
@@ -323,4 +337,11 @@ export class Pipeline {
       logger.error({ error: String(error) }, 'the quarantine failed: the message is redelivered when its lease ends'),
     );
   }
+}
+
+/** Returns the bytes that an outcome adds to the message of its delivery. */
+function bytesOfOutcome(outcome: Outcome): number {
+  if (outcome.kind === 'completed') return (outcome.result?.length ?? 0) + (outcome.next?.args?.length ?? 0);
+  if (outcome.kind === 'failed') return outcome.error.length + (outcome.next?.args?.length ?? 0);
+  return 0; // another try of the same message, or no result
 }

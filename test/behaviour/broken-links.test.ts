@@ -1,7 +1,12 @@
-/** A worker that cannot write what becomes of its executions reads none, and goes on by itself once it can. */
+/**
+ * A worker that cannot write what becomes of its executions reads none, and goes on by itself once it can. What it has in
+ * hand is bounded.
+ */
+import { readFileSync } from 'node:fs';
+import { call } from 'docket';
 import { expect, test } from 'vitest';
 import { faultyProxy } from '../support/faulty-proxy.js';
-import { type Command, openFleet } from '../support/fleet.js';
+import { type Command, type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -56,4 +61,72 @@ describeOnOwnRedis('a worker whose link for commands is gone', (redis) => {
     await waitFor(async () => (await fleet.pending()) === 0);
     expect(await fleet.counts()).toEqual({ [key]: 1, [next.key]: 1 });
   });
+});
+
+/** The most memory that a process had, in MiB. */
+function peakMemory({ process: { pid } }: Command): number {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+}
+
+describeOnOwnRedis('a worker whose link for commands is slow', (redis) => {
+  test('has a bounded number of bytes in hand, however large the results are', async () => {
+    const fleet = await openFleet(redis().url);
+    const { docket } = fleet;
+    fleet.leavesWork();
+    const proxy = await faultyProxy(redis().socket);
+    const worker = fleet.command(['--threads', '1', '--concurrency', '30', '--url', proxy.url]);
+    await worker.ready();
+    const before = peakMemory(worker);
+    proxy.narrow('commands', 6_000_000);
+    const count = 400;
+    await docket.addMany(Array.from({ length: count }, () => call('bulky', { bytes: 900_000 })));
+    let mostInHand = 0;
+    await waitFor(
+      async () => {
+        mostInHand = Math.max(mostInHand, await fleet.pending());
+        return (await fleet.redis.xlen(fleet.key('work'))) <= count - 40;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(peakMemory(worker) - before).toBeLessThan(400);
+    expect(mostInHand).toBeGreaterThan(0);
+    expect(mostInHand).toBeLessThan(200); // 900 kB each, a budget of 128 MiB, and the 30 that run
+  }, 90_000);
+});
+
+/** Waits until the only worker of the fleet has reported once more. */
+async function nextHeartbeat({ redis, key }: Fleet): Promise<void> {
+  const [consumer] = await redis.zrange(key('workers'), '0', '-1');
+  const seen = () => redis.hget(key(`worker:${consumer}`), 'seen');
+  const last = await seen();
+  await waitFor(async () => (await seen()) !== last);
+}
+
+describeOnOwnRedis('a worker that finds large messages', (redis) => {
+  test('reads no more of them than it may have in hand, and the others when it has settled some', async () => {
+    const fleet = await openFleet(redis().url, LEAN);
+    const { docket, probe } = fleet;
+    const count = 200;
+    const padding = 'x'.repeat(900_000);
+    for (let i = 0; i < count; i += 10) {
+      await docket.addMany(Array.from({ length: 10 }, () => call('hold', { probe, padding })));
+    }
+    const worker = fleet.command(['--threads', '1', '--concurrency', String(count)]);
+    let mostInHand = 0;
+    const inHand = async () => {
+      const pending = await fleet.pending().catch(() => 0); // before the worker is there
+      mostInHand = Math.max(mostInHand, pending);
+      return pending;
+    };
+    await waitFor(async () => (await inHand()) >= 140, { timeoutMs: 60_000 });
+    for (let beats = 0; beats < 2; beats++) await nextHeartbeat(fleet); // time enough to read the others
+    await inHand();
+    await fleet.release();
+    await waitFor(async () => (await inHand()) === 0 && (await fleet.redis.xlen(fleet.key('work'))) === 0, {
+      timeoutMs: 60_000,
+    });
+    expect(mostInHand).toBeLessThan(160); // 900 kB each, and a budget of 128 MiB
+    expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(count);
+    expect(worker.process.exitCode).toBe(null);
+  }, 150_000);
 });

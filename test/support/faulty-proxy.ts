@@ -1,4 +1,4 @@
-/** A way to a real server on which the links of one role can be broken. */
+/** A way to a real server on which the links of one role can be broken, or made slow. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -7,6 +7,8 @@ export interface FaultyProxy {
   readonly url: string;
   /** Breaks all connections of this role (as CLIENT LIST names them), and each new one. */
   cut(role: 'blocking' | 'commands'): void;
+  /** From now on connections of this role send no more than this to the server, each. */
+  narrow(role: 'blocking' | 'commands', bytesPerSecond: number): void;
   /** From now on all connections work. */
   mend(): void;
 }
@@ -14,6 +16,7 @@ export interface FaultyProxy {
 /** Opens the way to the server on this unix socket, until the test is over. */
 export async function faultyProxy(path: string): Promise<FaultyProxy> {
   let cutRole: string | null = null;
+  let narrowed: { readonly role: string; readonly bytesPerSecond: number } | null = null;
   const roles = new Map<Socket, string>();
   const server = createServer((socket) => {
     const upstream = dial(path);
@@ -24,6 +27,9 @@ export async function faultyProxy(path: string): Promise<FaultyProxy> {
       roles.set(socket, role);
       if (role === cutRole) socket.destroy();
       else upstream.write(data);
+      if (narrowed?.role !== role) return;
+      socket.pause();
+      setTimeout(() => socket.resume(), (1_000 * data.length) / narrowed.bytesPerSecond);
     });
     upstream.pipe(socket);
     for (const end of [socket, upstream]) {
@@ -43,8 +49,12 @@ export async function faultyProxy(path: string): Promise<FaultyProxy> {
       cutRole = role;
       for (const [socket, other] of roles) if (other === role) socket.destroy();
     },
+    narrow: (role, bytesPerSecond) => {
+      narrowed = { role, bytesPerSecond };
+    },
     mend: () => {
       cutRole = null;
+      narrowed = null;
     },
   };
 }

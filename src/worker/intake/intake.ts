@@ -2,8 +2,8 @@
  * Reads entries from the streams while there is room for them, and passes them on batch by batch.
  *
  * Owns:
- * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than a
- *   bounded number of bytes in hand
+ * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
+ *   budget has room for
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
@@ -20,31 +20,30 @@ import { readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 
-/** The maximum number of entries in one read: more gains nothing (measured), and a whole reply is held in memory. */
-const READ_ITEMS = 1_024;
-/** The maximum number of bytes in one read, as estimated from the entries read before. */
-const READ_BYTES = 8 * 1024 * 1024;
-/** The maximum number of bytes of messages in hand, by the same estimate. */
-const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 
 export interface IntakeOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'logger'> {
   readonly longestReadMs: number;
+  /** The number of executions that run at once. */
+  readonly concurrency: number;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'stopRetrying' | 'idle'>;
+  /** Says how much more the memory of the worker is to hold. */
+  readonly byteBudget: ByteBudget;
   /** Takes the entries that were read. Must not throw. */
   accept(entries: readonly Entry[]): void;
 }
 
 export class Intake extends Service {
   readonly #options: IntakeOptions;
-  #averageBytes = 256;
+  #unaccepted: readonly Entry[] = [];
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
@@ -73,6 +72,11 @@ export class Intake extends Service {
     return monotonicMs() - this.lastAnswerMs <= patienceMs || (dispatcher.size > 0 && dispatcher.room <= 0);
   }
 
+  /** Entries that were read and not yet accepted. */
+  get unaccepted(): readonly Entry[] {
+    return this.#unaccepted;
+  }
+
   /** Ends the wait for room, and for a link that can be used: there may be some again. */
   wake(): void {
     this.#wake?.();
@@ -96,10 +100,11 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
+    const { link, byteBudget, accept } = this.#options;
     let reading: Promise<Entry[]> | null = null;
     this.#lastReadMs = monotonicMs();
     while (!signal.aborted || reading) {
-      reading ??= this.#read(0, signal);
+      reading ??= this.#read(signal);
       if (!reading) {
         await this.#woken();
         continue;
@@ -108,11 +113,14 @@ export class Intake extends Service {
         const read: Entry[] = await reading;
         this.#lastReadMs = monotonicMs();
         reading = null;
-        const entries = this.#options.link.isUsable ? read : await this.#whenUsable(read, signal);
+        this.#unaccepted = read;
+        byteBudget.addEntries(read);
+        if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read, signal);
+        const entries = this.#unaccepted;
         if (entries.length === 0) continue;
-        reading = this.#read(entries.length, signal);
-        this.#learnSize(entries);
-        this.#options.accept(entries);
+        reading = this.#read(signal);
+        this.#unaccepted = [];
+        accept(entries);
       } catch (error) {
         reading = null;
         if (!signal.aborted) await this.#recover(error, signal);
@@ -150,29 +158,22 @@ export class Intake extends Service {
   }
 
   /**
-   * Starts a read for the room that `unaccepted` entries and those being claimed leave; `null` when there is none, or when
-   * the worker could not write what becomes of them.
+   * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
+   * could not write what becomes of them.
    */
-  #read(unaccepted: number, signal: AbortSignal): Promise<Entry[]> | null {
-    const { link, blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
-    if (!link.isUsable) return null;
-    const notDispatched = unaccepted + claimer.claiming.size;
-    const count = Math.min(
-      dispatcher.room - notDispatched,
-      READ_ITEMS,
-      Math.ceil(READ_BYTES / this.#averageBytes),
-      Math.ceil(HELD_BYTES / this.#averageBytes) - dispatcher.size - notDispatched,
-    );
-    if (count <= 0 || signal.aborted) return null;
+  #read(signal: AbortSignal): Promise<Entry[]> | null {
+    const { link, blocking, keys, consumer, concurrency, longestReadMs, dispatcher, claimer, byteBudget } =
+      this.#options;
+    if (!link.isUsable || signal.aborted) return null;
+    const notDispatched = this.#unaccepted.length + claimer.claiming.size;
+    const room = dispatcher.room - notDispatched;
+    if (room <= 0) return null;
+    const ahead = Math.max(0, dispatcher.size + notDispatched - concurrency);
+    const count = Math.min(room, byteBudget.room(ahead));
+    if (count <= 0) return null;
     const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
-  }
-
-  #learnSize(entries: readonly Entry[]): void {
-    let bytes = 0;
-    for (const { message } of entries) bytes += message?.length ?? 0;
-    this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
   }
 
   /** Creates streams and group when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */

@@ -53,6 +53,8 @@ export interface SettlerOptions
   takeProgress(delivery: Delivery): ProgressReport | null;
   /** Called when an execution without a record has ended, cancelled or not. */
   onUnrecordedEnd(delivery: Delivery): void;
+  /** Called whenever settlements were written, or given up. */
+  onWritten(): void;
 }
 
 export class Settler {
@@ -69,6 +71,11 @@ export class Settler {
   /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
   deliveries(): Iterable<Delivery> {
     return this.#writer.deliveries();
+  }
+
+  /** Counts the bytes of the outcomes that are to be written. */
+  countBytes(): number {
+    return this.#writer.countBytes();
   }
 
   /** Whether everything is written, or given up. */
