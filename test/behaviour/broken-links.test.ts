@@ -5,10 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { call } from 'docket';
 import { expect, test } from 'vitest';
+import { importBuilt } from '../support/built.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
 import { type Command, type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
+
+const { admit } = await importBuilt<typeof import('../../src/redis/admission-store.js')>('redis/admission-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 const LEAN = { executionTtl: 0 } as const;
 
@@ -129,4 +133,53 @@ describeOnOwnRedis('a worker that finds large messages', (redis) => {
     expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(count);
     expect(worker.process.exitCode).toBe(null);
   }, 150_000);
+});
+
+describeOnOwnRedis('a server that refuses all writes for longer than the lease', (redis) => {
+  test('gets the outcome of what ended meanwhile once it takes writes again, and nothing runs twice', async () => {
+    const fleet = await openFleet(redis().url);
+    const { docket, probe, redis: commands, key } = fleet;
+    const worker = fleet.command(['--threads', '1', '--redelivery-timeout', '1s']);
+    await worker.ready();
+    const held = await docket.add('hold', { probe, value: 'done' }, { key: 'held' });
+    await fleet.step('start held 1');
+    await commands.config('SET', 'min-replicas-to-write', '1'); // it has none
+    try {
+      await fleet.release();
+      await fleet.step('end held 1');
+      await waitFor(async () => {
+        const pending = (await commands.xpending(key('work'), 'workers', '-', '+', 1)) as [string, string, number][];
+        return pending.some(([, , idleMs]) => idleMs > 2_500); // nobody could renew the lease
+      });
+    } finally {
+      await commands.config('SET', 'min-replicas-to-write', '0');
+    }
+    expect(await held.result()).toBe('done');
+    await held.sync();
+    expect(held).toMatchObject({ state: 'completed', attempt: 1 });
+    expect(await fleet.steps()).toEqual(['start held 1', 'end held 1']);
+  });
+});
+
+describeOnOwnRedis('a server that became a replica', (redis) => {
+  test('lets no admission count as the failure of an execution, so that the worker reconnects', async () => {
+    const { redis: commands, name } = await openFleet(redis().url);
+    const who = { worker: 'w', consumer: 'w:1' };
+    const lean = {
+      record: null,
+      token: 'w1-1',
+      attempt: 1,
+      ticket: 1,
+      id: 'i',
+      ttlMs: 0,
+      holdsPermits: false,
+    } as const;
+    await commands.call('REPLICAOF', '127.0.0.1', '1');
+    try {
+      const admitted = admit(commands, keysOf(name), who, [{ ...lean, admissionStage: 'new', checks: [] }]);
+      await expect(admitted).rejects.toThrow('READONLY');
+    } finally {
+      await commands.call('REPLICAOF', 'NO', 'ONE');
+    }
+  });
 });

@@ -58,3 +58,20 @@ test('whether it can be repeated is asked after each failure', async () => {
   await expect(result).rejects.toThrow('attempt 3');
   expect(retried).toEqual(['attempt 1', 'attempt 2']);
 });
+
+test.each([
+  'NOREPLICAS Not enough good replicas to write.',
+  'MISCONF Errors writing to the AOF file',
+  'OOM command not allowed',
+])('while the server refuses all writes no lease ends (%s)', async (refusal) => {
+  const beganMs = monotonicMs();
+  let refusals = 0;
+  const attempt = async () => {
+    if (monotonicMs() - beganMs > 100) return 'written';
+    refusals += 1;
+    throw new Error(refusal);
+  };
+  const options = { link: linkOf(), leaseMs: 20, pauseMs: 5, canRetry: () => true, onRetry: () => {} };
+  expect(await retryUntilLeaseEnds(attempt, options)).toBe('written');
+  expect(refusals).toBeGreaterThan(1);
+});
