@@ -3,7 +3,7 @@
  * hand is bounded.
  */
 import { readFileSync } from 'node:fs';
-import { call } from 'docket';
+import { call, ResultTooLargeError } from 'docket';
 import { expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
@@ -181,5 +181,20 @@ describeOnOwnRedis('a server that became a replica', (redis) => {
     } finally {
       await commands.call('REPLICAOF', 'NO', 'ONE');
     }
+  });
+});
+
+describeOnOwnRedis('a result that is larger than the server takes', (redis) => {
+  test('fails its execution, and breaks no link', async () => {
+    const fleet = await openFleet(redis().url, { maxPayloadBytes: 8 * 1024 * 1024 });
+    await fleet.redis.config('SET', 'proto-max-bulk-len', String(2 * 1024 * 1024));
+    const { lines } = await fleet.worker({ threads: 1 });
+    const { docket } = fleet;
+    const small = await docket.add('bulky', { bytes: 1_900_000 });
+    const large = await docket.add('bulky', { bytes: 3_000_000 });
+    expect(await small.result()).toHaveLength(1_900_000);
+    await expect(large.result()).rejects.toThrow(ResultTooLargeError);
+    expect(lines.filter(({ message }) => /the link to Redis .* broke/.test(message))).toEqual([]);
+    expect(lines.map(({ message }) => message)).toContainEqual(expect.stringMatching(/proto-max-bulk-len/));
   });
 });
