@@ -181,6 +181,16 @@ export interface Sweep {
   readonly cursor: string;
 }
 
+export interface Swept {
+  /** The longest lease of all live workers. */
+  readonly leaseMs: number;
+  /** Cursor of the next page of permits. */
+  readonly cursor: string;
+  /** Server milliseconds. */
+  readonly nowMs: number;
+  readonly expired: readonly Expired[];
+}
+
 /**
  * Looks for expired leases in the whole docket, and for permits whose entries have vanished. Returns `null` when
  * another worker has just looked.
@@ -189,7 +199,7 @@ export async function sweep(
   redis: Redis,
   keys: Keys,
   { leaseMs, pauseMs, limit, cursor }: Sweep,
-): Promise<{ leaseMs: number; cursor: string; expired: Expired[] } | null> {
+): Promise<Swept | null> {
   const reply = (await runScript(
     redis,
     'sweep',
@@ -198,10 +208,10 @@ export async function sweep(
   )) as Buffer[];
   if (reply.length === 0) return null;
   const expired: Expired[] = [];
-  for (let i = 2; i < reply.length; i += 2) {
+  for (let i = 3; i < reply.length; i += 2) {
     expired.push({ token: reply[i]!.toString() as Token, consumer: reply[i + 1]!.toString() });
   }
-  return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), expired };
+  return { leaseMs: Number(reply[0]), cursor: reply[1]!.toString(), nowMs: Number(reply[2]), expired };
 }
 
 /** Redelivers entries whose lease ran out. Returns the number redelivered. */

@@ -16,11 +16,19 @@ export class CommandLink {
   readonly #patienceMs: number;
   readonly #writes = new Set<TrackedWrite>();
   readonly #onUsable: (() => void)[] = [];
+  #lastTroubleMs = Number.NEGATIVE_INFINITY;
 
   constructor(redis: Pick<Redis, 'status' | 'on'>, leaseMs: number) {
     this.#redis = redis;
     this.#patienceMs = Math.min(PATIENCE_MS, leaseMs / 3);
+    redis.on('close', this.#noteTrouble);
+    redis.on('ready', this.#noteTrouble);
     redis.on('ready', this.#announce);
+  }
+
+  /** When the connection was last broken, or a write refused, on the monotonic clock; minus infinity before that. */
+  get lastTroubleMs(): number {
+    return this.#lastTroubleMs;
   }
 
   get isUsable(): boolean {
@@ -39,11 +47,16 @@ export class CommandLink {
   track(): TrackedWrite {
     const write = new TrackedWrite((isOver) => {
       if (isOver) this.#writes.delete(write);
+      else if (write.isFailing) this.#noteTrouble();
       this.#announce();
     });
     this.#writes.add(write);
     return write;
   }
+
+  readonly #noteTrouble = () => {
+    this.#lastTroubleMs = monotonicMs();
+  };
 
   readonly #announce = () => {
     for (const listener of this.#onUsable) listener();

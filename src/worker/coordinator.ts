@@ -122,7 +122,11 @@ export class Coordinator {
     const { executionTtlMs } = docket;
     return [
       this.#pipeline.intake,
-      new Reclaimer({ ...this.#context, held: () => this.#pipeline.held() }),
+      new Reclaimer({
+        ...this.#context,
+        reconnectionMs: settings.longestPauseMs,
+        held: () => this.#pipeline.held(),
+      }),
       new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs }),
       ...(settings.schedulesAutomaticTasks
         ? [new Seeder({ ...this.#context, executionTtlMs, tasks: () => this.#pipeline.catalog.tasks })]
@@ -252,7 +256,7 @@ function contextOf({ docket, settings, connections, logger, counters }: Coordina
     consumer: `${settings.name}:${randomBytes(4).toString('hex')}`,
     workerName: settings.name,
     leaseMs: settings.leaseMs,
-    clock: new ServerClock(),
+    clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
     logger,
     counters,
   };

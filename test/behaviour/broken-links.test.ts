@@ -139,8 +139,8 @@ describeOnOwnRedis('a server that refuses all writes for longer than the lease',
   test('gets the outcome of what ended meanwhile once it takes writes again, and nothing runs twice', async () => {
     const fleet = await openFleet(redis().url);
     const { docket, probe, redis: commands, key } = fleet;
-    const worker = fleet.command(['--threads', '1', '--redelivery-timeout', '1s']);
-    await worker.ready();
+    const options = ['--threads', '1', '--redelivery-timeout', '1s'];
+    await Promise.all([fleet.command(options).ready(), fleet.command(options).ready()]);
     const held = await docket.add('hold', { probe, value: 'done' }, { key: 'held' });
     await fleet.step('start held 1');
     await commands.config('SET', 'min-replicas-to-write', '1'); // it has none

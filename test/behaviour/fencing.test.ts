@@ -20,6 +20,15 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 const { Reclaimer } =
   await importBuilt<typeof import('../../src/worker/fleet/reclaimer.js')>('worker/fleet/reclaimer.js');
+const { CommandLink } = await importBuilt<typeof import('../../src/worker/command-link.js')>('worker/command-link.js');
+const { ServerClock } =
+  await importBuilt<typeof import('../../src/worker/fleet/server-clock.js')>('worker/fleet/server-clock.js');
+
+/** The options of a Reclaimer that sweeps often. */
+function optionsOf(redis: Redis) {
+  const leaseMs = 100;
+  return { redis, link: new CommandLink(redis, leaseMs), leaseMs, clock: new ServerClock(), reconnectionMs: 0 };
+}
 
 interface Consumers {
   readonly redis: Redis;
@@ -253,12 +262,14 @@ describeEachServer('a delivery', (url) => {
     expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toEqual({
       leaseMs: 1_000,
       cursor: '0',
+      nowMs: expect.any(Number),
       expired: [],
     });
     expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 5_000, limit: 100, cursor: '0' })).toBeNull();
     expect(await sweep(redis, keys, { leaseMs: 1_000, pauseMs: 0, limit: 100, cursor: '0' })).toEqual({
       leaseMs: 1_000,
       cursor: '0',
+      nowMs: expect.any(Number),
       expired: [],
     }); // its next page
   });
@@ -271,10 +282,15 @@ describeEachServer('a delivery', (url) => {
     await add(['k']);
     const [entry] = await read('dead');
     const look = () => sweep(redis, keys, { leaseMs: 1, pauseMs: 0, limit: 100, cursor: '0' });
-    expect(await look()).toEqual({ leaseMs: 60_000, cursor: '0', expired: [] });
+    expect(await look()).toEqual({ leaseMs: 60_000, cursor: '0', nowMs: expect.any(Number), expired: [] });
     await leave(redis, keys, 'slow:1');
     const found = await waitFor(async () => ((await look())!.expired.length > 0 ? await look() : null));
-    expect(found).toEqual({ leaseMs: 5, cursor: '0', expired: [{ token: entry!.token, consumer: 'dead' }] });
+    expect(found).toEqual({
+      leaseMs: 5,
+      cursor: '0',
+      nowMs: expect.any(Number),
+      expired: [{ token: entry!.token, consumer: 'dead' }],
+    });
   });
 
   test('keeps the consumer of a dead worker until nothing is pending on it, and a live one always', async () => {
@@ -314,7 +330,7 @@ describeEachServer('a delivery', (url) => {
     await add(['held', 'forgotten']);
     const [held, forgotten] = await read('me');
     const { logger, lines } = recordingLogger();
-    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [{ token: held!.token }] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [{ token: held!.token }] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 1);
@@ -333,7 +349,7 @@ describeEachServer('a delivery', (url) => {
     await addLean(250);
     expect(await read('dead', 250)).toHaveLength(250);
     const { logger } = recordingLogger();
-    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 250);

@@ -4,8 +4,8 @@
 -- KEYS  work, front, sweeper, workers
 -- ARGV  prefix, own lease (ms), pause until the next sweep (ms; '0' for the next page of one's own sweep), limit, where
 --       the scan of permits goes on ('0' from the start)
--- Reply nothing when another worker has just looked, else: lease, where the scan of permits goes on, tokens whose lease
---       ran out ... (each with its consumer)
+-- Reply nothing when another worker has just looked, else: lease, where the scan of permits goes on, the server's time (ms),
+--       tokens whose lease ran out ... (each with its consumer)
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -58,7 +58,7 @@ else
 end
 write_permits()
 
-local reply = { digits(lease), page[1] }
+local reply = { digits(lease), page[1], digits(now) }
 for i, letter in ipairs({ STREAM.work, STREAM.front }) do
   if redis.call('EXISTS', KEYS[i]) == 1 then
     for _, pending in ipairs(redis.call('XPENDING', KEYS[i], GROUP, 'IDLE', lease, '-', '+', ARGV[4])) do
