@@ -11,6 +11,7 @@ import { closeConnection, openConnection } from '../redis/connection.js';
 import { parseEvent, type RecordEvent } from '../redis/events.js';
 import type { Keys } from '../redis/keys.js';
 import { LISTENER_RENEWAL_MS, markListening } from '../redis/producer-store.js';
+import { isRefusal } from '../redis/reply-errors.js';
 
 /** Called with each event of an execution, and with `null` when one may have been missed. */
 export type EventCallback = (event: RecordEvent | null) => void;
@@ -107,8 +108,11 @@ export class Listener {
     return this.#marked;
   }
 
+  /** A server that refuses it, because its memory is full, publishes nothing: each renewal then is a look at the records. */
   async #setMarker(): Promise<void> {
-    await markListening(await this.#commands(), this.#keys);
+    await markListening(await this.#commands(), this.#keys).catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+    });
   }
 
   #dispatch(channel: string, message: string): void {

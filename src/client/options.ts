@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
+import { LARGEST_PAYLOAD_BYTES } from '../redis/payload-limit.js';
 import { parseRedisUrl } from '../redis/url.js';
 import type { AnyTask } from '../tasks/task.js';
 
@@ -42,7 +43,8 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
    */
   missedHeartbeats?: number;
   /**
-   * Largest message (arguments and header) and largest result, in bytes.
+   * Largest message (arguments and header) and largest result, in bytes; 511 MiB at most. The server must take arguments of
+   * that size (`proto-max-bulk-len`, 512 MiB by default); a worker lowers this to what its server takes.
    * @default 1048576 (1 MiB)
    */
   maxPayloadBytes?: number;
@@ -114,7 +116,7 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
       'heartbeatInterval',
     ),
     missedHeartbeats: atLeast(1, options.missedHeartbeats ?? DEFAULTS.missedHeartbeats, 'missedHeartbeats'),
-    maxPayloadBytes: atLeast(1, options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes, 'maxPayloadBytes'),
+    maxPayloadBytes: payloadBytes(options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes),
     durability: options.durability
       ? {
           replicas: atLeast(1, options.durability.replicas, 'durability.replicas'),
@@ -129,4 +131,9 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
 function atLeast(minimum: number, value: number, option: string): number {
   if (Number.isSafeInteger(value) && value >= minimum) return value;
   throw new InvalidOptionError(option, `expected a whole number >= ${minimum}, got ${value}`);
+}
+
+function payloadBytes(value: number): number {
+  if (value <= LARGEST_PAYLOAD_BYTES) return atLeast(1, value, 'maxPayloadBytes');
+  throw new InvalidOptionError('maxPayloadBytes', `expected at most ${LARGEST_PAYLOAD_BYTES} (511 MiB), got ${value}`);
 }

@@ -23,15 +23,20 @@ export interface BatchLimits<I> extends Required<BatchSize<I>> {
 export class Batcher<I> {
   readonly #send: (batch: I[]) => Promise<void>;
   readonly #limits: BatchLimits<I>;
+  readonly #onSent: () => void;
   #waiting: I[] = [];
   readonly #inFlight = new Set<readonly I[]>();
   #isScheduled = false;
   #onIdle: (() => void)[] = [];
 
-  /** @param send - writes one batch and handles its failure: it must not reject */
-  constructor(send: (batch: I[]) => Promise<void>, limits: BatchLimits<I>) {
+  /**
+   * @param send - writes one batch and handles its failure: it must not reject
+   * @param onSent - called when the items of a batch have left
+   */
+  constructor(send: (batch: I[]) => Promise<void>, limits: BatchLimits<I>, onSent = () => {}) {
     this.#send = send;
     this.#limits = limits;
+    this.#onSent = onSent;
   }
 
   /** Adds an item to the next batch. */
@@ -79,6 +84,7 @@ export class Batcher<I> {
     this.#inFlight.add(batch);
     void this.#send(batch).then(() => {
       this.#inFlight.delete(batch);
+      this.#onSent();
       if (this.#waiting.length > 0) this.#schedule();
       else if (this.isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
     });

@@ -28,6 +28,16 @@ export function isDemoted(error: unknown): boolean {
   return names(error, 'READONLY');
 }
 
+/**
+ * The server refuses all writes at the moment, whoever sends them: it lacks replicas, cannot save, is full, became a replica,
+ * loads its data, or is busy with a script.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && REFUSALS.test(error.message);
+}
+
+const REFUSALS = /\b(NOREPLICAS|MISCONF|OOM|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY)\b/;
+
 /** The user may not run the command, or one that a script runs, or not on this key or channel. */
 export function isForbidden(error: unknown): boolean {
   return isOf(error, 'NOPERM') || names(error, "user executing the script can't");

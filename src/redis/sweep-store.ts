@@ -11,19 +11,27 @@ import { runScript } from './script.js';
 
 export type StreamName = keyof typeof STREAM;
 
+export interface Begun {
+  /** Where the scan of permits goes on. */
+  readonly cursor: string;
+  /** Server milliseconds. */
+  readonly nowMs: number;
+}
+
 /**
- * Begins a sweep, and looks at one page of permits. Returns where the scan of permits goes on; `null` when another worker
- * has begun a sweep within the last `pauseMs`.
+ * Begins a sweep, and looks at one page of permits. Returns `null` when another worker has begun a sweep within the last
+ * `pauseMs`.
  * @param cursor - where that scan is; '0' starts a new one
  */
 export async function beginSweep(
   redis: Redis,
   keys: Keys,
   { pauseMs, cursor }: { readonly pauseMs: number; readonly cursor: string },
-): Promise<string | null> {
+): Promise<Begun | null> {
   const names = [keys.work, keys.front, keys.sweeper];
-  const reply = String(await runScript(redis, 'sweep', names, [keys.prefix, Math.ceil(pauseMs), cursor]));
-  return reply === '' ? null : reply;
+  const reply = await runScript(redis, 'sweep', names, [keys.prefix, Math.ceil(pauseMs), cursor]);
+  const [next, now] = (reply as Buffer[]).map(String);
+  return next === undefined ? null : { cursor: next, nowMs: Number(now) };
 }
 
 export interface Expired {

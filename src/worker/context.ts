@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { TaskCounters } from '../observe/task-counters.js';
 import type { Keys } from '../redis/keys.js';
+import type { CommandLink } from './command-link.js';
 import type { ServerClock } from './fleet/server-clock.js';
 import type { WorkerLogger } from './options.js';
 
@@ -9,6 +10,8 @@ import type { WorkerLogger } from './options.js';
 export interface WorkerContext {
   /** For every command that does not block. */
   readonly redis: Redis;
+  /** Whether commands about deliveries get through. */
+  readonly link: CommandLink;
   /** For blocking reads; nothing else may use it. */
   readonly blocking: Redis;
   /** For subscriptions. */

@@ -15,6 +15,7 @@ import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
+import { CommandLink } from './command-link.js';
 import type { Connections } from './connections.js';
 import type { WorkerContext } from './context.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
@@ -125,7 +126,11 @@ export class Coordinator {
     const { executionTtlMs } = docket;
     return [
       this.#pipeline.intake,
-      new Reclaimer({ ...this.#context, held: () => this.#pipeline.held() }),
+      new Reclaimer({
+        ...this.#context,
+        reconnectionMs: settings.longestPauseMs,
+        held: () => this.#pipeline.held(),
+      }),
       new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs }),
       ...(settings.schedulesAutomaticTasks
         ? [new Seeder({ ...this.#context, executionTtlMs, tasks: () => this.#pipeline.catalog.tasks })]
@@ -257,13 +262,14 @@ export class Coordinator {
 function contextOf({ docket, settings, connections, logger, counters }: CoordinatorOptions): WorkerContext {
   return {
     redis: connections.commands,
+    link: new CommandLink(connections.commands, settings.leaseMs),
     blocking: connections.blocking,
     subscriber: connections.subscriber,
     keys: docket.keys,
     consumer: `${settings.name}:${randomBytes(4).toString('hex')}`,
     workerName: settings.name,
     leaseMs: settings.leaseMs,
-    clock: new ServerClock(),
+    clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
     logger,
     counters,
   };

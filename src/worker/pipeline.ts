@@ -18,6 +18,7 @@
  * Everything that was read passes `#accept`, which is the only place where claims begin. Once the pipeline is closed,
  * `#accept` requeues what it gets. So nothing is claimed after the drain has begun, however late a read ends.
  */
+import type { Outcome } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { jittered } from '../core/service.js';
@@ -30,6 +31,7 @@ import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
 import type { Lane } from './dispatch/lane.js';
 import { soloDelayMs } from './dispatch/sole-suspect.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
+import { ByteBudget, bytesOf } from './intake/byte-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
 import { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
@@ -82,6 +84,7 @@ export class Pipeline {
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
+  readonly #byteBudget = new ByteBudget(() => this.#countBytes());
   #catalog = new Catalog({ tasks: [], fallback: null });
   #isClosed = false;
   #criteria: Criteria;
@@ -104,6 +107,7 @@ export class Pipeline {
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
       takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),
+      onWritten: () => this.intake.wake(),
     });
     this.rerouter = new Rerouter({
       ...context,
@@ -132,8 +136,10 @@ export class Pipeline {
       ...context,
       longestReadMs,
       lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
+      concurrency,
       dispatcher,
       claimer: this.claimer,
+      byteBudget: this.#byteBudget,
       accept: (entries) => this.#accept(entries),
     });
     this.#lateStarts = new LateStarts({
@@ -164,10 +170,21 @@ export class Pipeline {
   /** Everything in the hands of this worker. */
   *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
     yield* this.intake.unaccepted;
+    yield* this.#deliveries();
+  }
+
+  *#deliveries(): Iterable<Delivery> {
     yield* this.claimer.claiming;
     yield* this.rerouter.deliveries;
     yield* this.dispatcher.deliveries();
     yield* this.settler.deliveries();
+  }
+
+  /** Counts the bytes in hand: what was read and is not settled, and the outcomes that are to be written. */
+  #countBytes(): number {
+    let bytes = bytesOf(this.intake.unaccepted) + this.settler.countBytes();
+    for (const { envelope } of this.#deliveries()) bytes += envelope.bytes.length;
+    return bytes;
   }
 
   /**
@@ -259,6 +276,7 @@ export class Pipeline {
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => {
+        this.#byteBudget.addOutcome(bytesOfOutcome(outcome));
         if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
         else this.settler.settle(delivery, outcome);
       },
@@ -375,4 +393,11 @@ export class Pipeline {
       logger.error({ error: String(error) }, 'the quarantine failed: the message is redelivered when its lease ends'),
     );
   }
+}
+
+/** Returns the bytes that an outcome adds to the message of its delivery. */
+function bytesOfOutcome(outcome: Outcome): number {
+  if (outcome.kind === 'completed') return (outcome.result?.length ?? 0) + (outcome.next?.args?.length ?? 0);
+  if (outcome.kind === 'failed') return outcome.error.length + (outcome.next?.args?.length ?? 0);
+  return 0; // another try of the same message, or no result
 }

@@ -8,6 +8,7 @@ import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
+import { payloadLimit } from '../redis/payload-limit.js';
 import { type Connections, closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
@@ -174,11 +175,22 @@ export class Worker {
     }
   }
 
+  /** Returns the settings of the docket, with no larger payloads than the server takes. */
+  async #limitPayloads({ commands }: Connections): Promise<DocketSettings> {
+    const settings = this.#docketSettings;
+    const asked = payloadLimit(commands, settings.maxPayloadBytes);
+    const maxPayloadBytes = await Promise.race([asked, aborted(this.#stopping.signal)]);
+    if (maxPayloadBytes === undefined || maxPayloadBytes === settings.maxPayloadBytes) return settings;
+    const fields = { maxPayloadBytes: settings.maxPayloadBytes, limit: maxPayloadBytes };
+    this.#logger.warn(fields, 'maxPayloadBytes is lowered to what the server takes: see its proto-max-bulk-len');
+    return { ...settings, maxPayloadBytes };
+  }
+
   async #coordinate({ finished, attemptBudget, counters, ports }: Session, connections: Connections): Promise<void> {
     const { signal } = this.#stopping;
     let broken: Error | undefined;
     const coordinator = new Coordinator({
-      docket: this.#docketSettings,
+      docket: await this.#limitPayloads(connections),
       settings: this.#settings,
       connections,
       logger: this.#logger,

@@ -37,6 +37,7 @@ describe('the options of a docket', () => {
     [{ missedHeartbeats: 0 }, 'missedHeartbeats'],
     [{ missedHeartbeats: 1.5 }, 'missedHeartbeats'],
     [{ maxPayloadBytes: 0 }, 'maxPayloadBytes'],
+    [{ maxPayloadBytes: 512 * 1024 * 1024 }, 'maxPayloadBytes'],
   ])('are refused at once when they cannot be used: %o', (options, option) => {
     expect(() => new Docket(options)).toThrow(InvalidOptionError);
     expect(() => new Docket(options)).toThrow(expect.objectContaining({ option }));

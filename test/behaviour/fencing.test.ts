@@ -24,6 +24,15 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 const { Reclaimer } =
   await importBuilt<typeof import('../../src/worker/fleet/reclaimer.js')>('worker/fleet/reclaimer.js');
+const { CommandLink } = await importBuilt<typeof import('../../src/worker/command-link.js')>('worker/command-link.js');
+const { ServerClock } =
+  await importBuilt<typeof import('../../src/worker/fleet/server-clock.js')>('worker/fleet/server-clock.js');
+
+/** The options of a Reclaimer that sweeps often. */
+function optionsOf(redis: Redis) {
+  const leaseMs = 100;
+  return { redis, link: new CommandLink(redis, leaseMs), leaseMs, clock: new ServerClock(), reconnectionMs: 0 };
+}
 
 interface Consumers {
   readonly redis: Redis;
@@ -294,7 +303,7 @@ describeEachServer('a delivery', (url) => {
   test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();
     const begin = () => beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' });
-    expect([await begin(), await begin()]).toEqual(['0', null]);
+    expect([await begin(), await begin()]).toEqual([{ cursor: '0', nowMs: expect.any(Number) }, null]);
   });
 
   test('is looked for on pages, each behind the one before', async () => {
@@ -333,7 +342,7 @@ describeEachServer('a delivery', (url) => {
     await add(['k']);
     await read('dead');
     const { logger } = recordingLogger();
-    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 30, logger, held: () => [] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, leaseMs: 30, logger, held: () => [] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     for (let sweeps = 0; sweeps < 3; sweeps++) {
@@ -379,7 +388,7 @@ describeEachServer('a delivery', (url) => {
     await add(['held', 'forgotten']);
     const [held, forgotten] = await read('me');
     const { logger, lines } = recordingLogger();
-    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [{ token: held!.token }] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [{ token: held!.token }] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 1);
@@ -398,7 +407,7 @@ describeEachServer('a delivery', (url) => {
     await addLean(250);
     expect(await read('dead', 250)).toHaveLength(250);
     const { logger } = recordingLogger();
-    const reclaimer = new Reclaimer({ redis, keys, leaseMs: 100, logger, held: () => [] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 250);

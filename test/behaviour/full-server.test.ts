@@ -33,6 +33,28 @@ describeOnOwnRedis('a server whose memory is full', (redis) => {
   });
 });
 
+describeOnOwnRedis('a server whose memory is full', (redis) => {
+  test('lets producers wait for results', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.worker({ threads: 1 });
+    const { docket, probe, redis: commands } = fleet;
+    const held = await docket.add('hold', { probe, value: 'done' }, { key: 'held' });
+    const ended = await docket.add('hold', { probe, value: 'over' }, { key: 'ended' });
+    await fleet.step('start held 1');
+    const used = Number(/^used_memory:(\d+)/m.exec(await commands.info('memory'))![1]);
+    await commands.config('SET', 'maxmemory', Math.floor(used / 2), 'maxmemory-policy', 'noeviction');
+    try {
+      await expect(commands.set(`refused:${fleet.name}`, '1')).rejects.toThrow('OOM');
+      const results = Promise.all([held.result(), ended.result()]);
+      results.catch(() => {}); // awaited below
+      await fleet.release();
+      expect(await results).toEqual(['done', 'over']);
+    } finally {
+      await commands.config('SET', 'maxmemory', 0);
+    }
+  });
+});
+
 describeOnOwnRedis('a server whose memory is full of work', (redis) => {
   test('can be cleared', async () => {
     const { docket, redis: commands } = await openFleet(redis().url);

@@ -109,6 +109,28 @@ describeOnOwnRedis('after an outage', (redis) => {
     expect([told(/^the link to Redis at .* broke/), told(/answers again/)]).toEqual([['warn'], ['info']]);
   });
 
+  test('(a server that was away for longer than the lease) what its worker still runs is not delivered again', async () => {
+    const fleet = await openFleet(redis().url);
+    const options = { ...QUICK, reconnectionDelay: '500ms' } as const;
+    const workers = [await fleet.worker(options), await fleet.worker(options), await fleet.worker(options)];
+    const { docket, probe } = fleet;
+    const held = await Promise.all(workers.map((_, i) => docket.add('hold', { probe }, { key: `held${i}` })));
+    for (const { key } of held) await fleet.step(`start ${key} 1`);
+    workers.push(await fleet.worker(options)); // to run what the others lose
+    await redis().kill();
+    const awaySinceMs = performance.now();
+    await waitFor(() => performance.now() - awaySinceMs > 2_000);
+    await redis().start();
+    await waitFor(async () => {
+      const pending = await fleet.redis.xpending(fleet.key('work'), 'workers', '-', '+', 10);
+      return (pending as [string, string, number][]).every(([, , idleMs]) => idleMs < 900); // all are renewed
+    });
+    await fleet.release();
+    for (const one of held) await retried(() => one.result());
+    expect((await fleet.steps()).filter((step) => step.startsWith('start'))).toHaveLength(held.length);
+    expect(workers.flatMap(({ lines }) => lines).filter(({ message }) => /lost|fell silent/.test(message))).toEqual([]);
+  });
+
   test('(CLIENT PAUSE, shorter than the lease) nothing runs twice', async () => {
     const fleet = await openFleet(redis().url);
     const lease = { threads: 1, redeliveryTimeout: '8s' } as const;

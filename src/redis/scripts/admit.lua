@@ -23,6 +23,7 @@ local schedule = KEYS[3]
 --@include permits
 --@include rates
 --@include start
+--@include refusal
 
 -- The current group and item.
 local attempt, ttl, stage, holds_permits, is_booked, is_recorded, check_count
@@ -252,6 +253,9 @@ local index = 0
 for_each_item(function(first_check, at)
   name, token, ticket = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local is_done, result = pcall(admit, first_check) -- an item that meets an error must not take the others with it
+  if not is_done and is_refusal(result) then
+    error(result) -- it says nothing about the item; the worker must learn of it, reconnect or try again
+  end
   if not is_done or result then
     reply[#reply + 1] = index
     reply[#reply + 1] = is_done and result or 'failed'

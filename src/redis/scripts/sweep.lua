@@ -2,7 +2,7 @@
 -- the permits.
 -- KEYS  work, front, sweeper
 -- ARGV  prefix, pause until the next sweep (ms), where the scan of permits goes on ('0' from the start)
--- Reply where the scan of permits goes on; '' when another worker has just begun a sweep
+-- Reply where the scan of permits goes on, the server's time (ms); nothing when another worker has just begun a sweep
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -11,7 +11,7 @@ local prefix = ARGV[1]
 --@include moves
 --@include permits
 if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2]) then
-  return ''
+  return {}
 end
 
 -- Permits go with the entries that hold them. If entries vanish in another way (a stream was deleted), their permits
@@ -50,4 +50,4 @@ else
 end
 write_permits()
 
-return page[1]
+return { page[1], digits(now) }

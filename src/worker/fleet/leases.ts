@@ -5,11 +5,16 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { pause, Service } from '../../core/service.js';
-import { renew, type Token } from '../../redis/delivery-store.js';
+import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
+import { isGroupMissing } from '../../redis/reply-errors.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 
-export interface LeasesOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
+/** The longest pause after a renewal that failed. Until one succeeds nothing is read. */
+const RETRY_AFTER_MS = 1_000;
+
+export interface LeasesOptions
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
   held(): Iterable<{ readonly token: Token }>;
   /** Called with the tokens of deliveries that belong to another worker now. */
@@ -25,26 +30,35 @@ export class Leases extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, consumer, leaseMs, logger } = this.#options;
+    const { redis, link, keys, leaseMs, logger } = this.#options;
+    const renewal = link.track();
     while (!signal.aborted) {
-      await pause(leaseMs / 3, signal);
-      if (signal.aborted) return;
+      await pause(renewal.isFailing ? Math.min(RETRY_AFTER_MS, leaseMs / 3) : leaseMs / 3, signal);
+      if (signal.aborted) break;
       try {
-        const tokens = tokensOf(this.#options.held());
-        if (tokens.size === 0) continue;
-        const lost = await renew(redis, keys, consumer, [...tokens]);
-        // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
-        // settlement may have come together with this one.
-        await turn();
-        const held = tokensOf(this.#options.held());
-        const stillHeld = lost.filter((token) => held.has(token));
-        if (stillHeld.length === 0) continue;
-        logger.warn({ count: stillHeld.length }, 'leases were lost: these executions run elsewhere now');
-        this.#options.onLost(new Set(stillHeld));
+        const lost = await renewal.attempt(() => this.#renew());
+        if (lost.size === 0) continue;
+        logger.warn({ count: lost.size }, 'leases were lost: these executions run elsewhere now');
+        this.#options.onLost(lost);
       } catch (error) {
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'renewing leases failed, trying again');
+        if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
       }
     }
+    renewal.end();
+  }
+
+  /** Renews all leases. Returns the tokens of those that were lost. */
+  async #renew(): Promise<Set<Token>> {
+    const { redis, keys, consumer } = this.#options;
+    const tokens = tokensOf(this.#options.held());
+    if (tokens.size === 0) return tokens;
+    const lost = await renew(redis, keys, consumer, [...tokens]);
+    // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
+    // settlement may have come together with this one.
+    await turn();
+    const held = tokensOf(this.#options.held());
+    return new Set(lost.filter((token) => held.has(token)));
   }
 }

@@ -5,7 +5,11 @@
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
  * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
  * lost with a connection, is redelivered like the entries of any other worker.
+ *
+ * A lease says something about its worker only if the worker could renew it. After an outage, or when the server's clock was
+ * set forward, all leases may have run out at once. So it waits until each live worker must have renewed its own.
  */
+import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, type Token } from '../../redis/delivery-store.js';
 import { liveLeases } from '../../redis/fleet-store.js';
@@ -25,7 +29,10 @@ import { tokensOf } from '../delivery.js';
 /** Pages of all keys that one sweep looks at, 256 keys each, for executions that have lost their place. */
 const SCAN_PAGES = 4;
 
-export interface ReclaimerOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'logger'> {
+export interface ReclaimerOptions
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger'> {
+  /** How long others may take to reconnect after an outage, in milliseconds. */
+  readonly reconnectionMs: number;
   /** Returns all deliveries of this worker. */
   held(): Iterable<{ readonly token: Token }>;
 }
@@ -36,6 +43,9 @@ export class Reclaimer extends Service {
   #cursor = '0';
   /** Whether this user may scan the keys, as far as is known. */
   #canScan = true;
+  #isFailing = false;
+  /** When the first sweep succeeded after others had failed, on the monotonic clock. */
+  #recoveredMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReclaimerOptions) {
     super();
@@ -49,9 +59,11 @@ export class Reclaimer extends Service {
     while (!signal.aborted) {
       await pause(jittered(everyMs), signal);
       if (signal.aborted) return; // a last sweep would keep others from sweeping for a while
+      if (!this.#couldAllRenew(leaseMs)) continue;
       try {
         await this.#sweep(everyMs / 2, signal);
       } catch (error) {
+        this.#isFailing = true;
         if (signal.aborted) return;
         logger.warn({ error: String(error) }, 'looking for expired leases failed, trying again');
         if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
@@ -61,14 +73,18 @@ export class Reclaimer extends Service {
 
   /** Sweeps, unless another worker has begun to do so within `pauseMs`. */
   async #sweep(pauseMs: number, signal: AbortSignal): Promise<void> {
-    const { redis, keys } = this.#options;
-    const cursor = await beginSweep(redis, keys, { pauseMs, cursor: this.#cursor });
-    if (cursor === null) return;
-    this.#cursor = cursor;
+    const { redis, keys, clock } = this.#options;
+    const begun = await beginSweep(redis, keys, { pauseMs, cursor: this.#cursor });
+    if (this.#isFailing) this.#recoveredMs = monotonicMs();
+    this.#isFailing = false;
+    if (begun === null) return;
+    this.#cursor = begun.cursor;
+    clock.learn(begun.nowMs);
     const leases = await liveLeases(redis, keys);
     // The longest that anybody asked for, so that a worker with a shorter one takes nothing from the others.
     let { leaseMs } = this.#options;
     for (const asked of leases.values()) leaseMs = Math.max(leaseMs, asked);
+    if (!this.#couldAllRenew(leaseMs)) return;
     for (const stream of ['front', 'work'] as const) await this.#sweepStream(stream, leaseMs, signal);
     await forgetDeadConsumers(redis, keys, new Set(leases.keys()), leaseMs);
     if (this.#canScan) await this.#mendLost(signal);
@@ -120,5 +136,12 @@ export class Reclaimer extends Service {
       logger.warn({ count, from }, 'executions whose worker fell silent are delivered again');
     }
     return count;
+  }
+
+  /** Whether every live worker has had the time to reach the server and to renew leases of `leaseMs`. */
+  #couldAllRenew(leaseMs: number): boolean {
+    const { link, clock, reconnectionMs } = this.#options;
+    const troubleMs = Math.max(link.lastTroubleMs, clock.lastLeapMs, this.#recoveredMs);
+    return monotonicMs() - troubleMs >= leaseMs / 3 + reconnectionMs;
   }
 }

@@ -29,7 +29,7 @@ const ADMIT_BATCH: BatchSize<Limited> = {
 };
 
 export interface ClaimerOptions
-  extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'workerName' | 'leaseMs' | 'logger'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'consumer' | 'workerName' | 'leaseMs' | 'logger'> {
   /** Takes deliveries that are ours to run. */
   take(deliveries: readonly Delivery[]): void;
   /** Settles a delivery that a limit has dropped. */
@@ -161,13 +161,14 @@ export class Claimer {
 
   /** Claiming twice does no harm: an execution that was admitted is admitted again. */
   #untilLeaseEnds(claimOnce: () => Promise<ClaimResult[]>): Promise<ClaimResult[]> {
-    const { leaseMs, logger } = this.#options;
+    const { link, leaseMs, logger } = this.#options;
     const attempt = async () => {
       const results = await claimOnce();
       this.#lastAnswerMs = monotonicMs();
       return results;
     };
     return retryUntilLeaseEnds(attempt, {
+      link,
       leaseMs,
       pauseMs: RETRY_AFTER_MS,
       canRetry: () => !this.#isClosed,

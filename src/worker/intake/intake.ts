@@ -2,74 +2,71 @@
  * Reads entries from the streams while there is room for them, and passes them on batch by batch.
  *
  * Owns:
- * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than a
- *   bounded number of bytes in hand
+ * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
+ *   budget has room for
  * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
  *   for room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
  * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
- * - the entries of one read while it is looked up whether they must not run, which the guards may not have heard
+ * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is
+ *   kept until it can, and then accepted as far as it is still ours; while the guards may have missed news, it is kept until
+ *   it was looked up what must not run
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service, within } from '../../core/service.js';
 import { closeConnection } from '../../redis/connection.js';
-import { ensureGroups } from '../../redis/delivery-store.js';
+import { ensureGroups, renew } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import { readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
+import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
+import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
 
-/** The maximum number of entries in one read: more gains nothing (measured), and a whole reply is held in memory. */
-const READ_ITEMS = 1_024;
-/** The maximum number of bytes in one read, as estimated from the entries read before. */
-const READ_BYTES = 8 * 1024 * 1024;
-/** The maximum number of bytes of messages in hand, by the same estimate. */
-const HELD_BYTES = 256 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 /** How long the server has to end a blocking read before the link is closed instead. */
 const UNBLOCK_PATIENCE_MS = 1_000;
 
 export interface IntakeOptions
-  extends Pick<WorkerContext, 'redis' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
+  /** The number of executions that run at once. */
+  readonly concurrency: number;
   readonly lookout: Pick<Lookout, 'isHearing' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'idle'>;
+  /** Says how much more the memory of the worker is to hold. */
+  readonly byteBudget: ByteBudget;
   /** Takes the entries that were read. Must not throw. */
   accept(entries: readonly Entry[]): void;
 }
 
 export class Intake extends Service {
   readonly #options: IntakeOptions;
-  #averageBytes = 256;
+  #unaccepted: readonly Entry[] = [];
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
   #lastReadMs = 0;
-  #lookedUp: readonly Entry[] = [];
 
   constructor(options: IntakeOptions) {
     super();
     this.#options = options;
     options.blocking.on('ready', this.#learnClientId);
     this.#learnClientId();
+    options.link.onUsable(() => this.wake());
   }
 
   /** When the server last answered a read or a claim, in milliseconds of this process' monotonic clock. */
   get lastAnswerMs(): number {
     return Math.max(this.#lastReadMs, this.#options.claimer.lastAnswerMs);
-  }
-
-  /** Entries that were read and are not accepted yet. */
-  get unaccepted(): readonly Entry[] {
-    return this.#lookedUp;
   }
 
   /**
@@ -82,7 +79,12 @@ export class Intake extends Service {
     return monotonicMs() - this.lastAnswerMs <= patienceMs || (dispatcher.size > 0 && dispatcher.room <= 0);
   }
 
-  /** Ends the wait for room: there may be some again. */
+  /** Entries that were read and not yet accepted. */
+  get unaccepted(): readonly Entry[] {
+    return this.#unaccepted;
+  }
+
+  /** Ends the wait for room, and for a link that can be used: there may be some again. */
   wake(): void {
     this.#wake?.();
   }
@@ -96,25 +98,32 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
+    const { link, byteBudget, lookout, accept } = this.#options;
     let reading: Promise<Entry[]> | null = null;
     this.#lastReadMs = monotonicMs();
     while (!signal.aborted || reading) {
-      reading ??= this.#read(0, signal);
+      reading ??= this.#read(signal);
       if (!reading) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await this.#woken();
         continue;
       }
       try {
-        const entries: Entry[] = await reading;
+        const read: Entry[] = await reading;
         this.#lastReadMs = monotonicMs();
         reading = null;
+        this.#unaccepted = read;
+        byteBudget.addEntries(read);
+        if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read, signal);
+        const entries = this.#unaccepted;
         if (entries.length === 0) continue;
-        if (!(await this.#mayAccept(entries))) continue;
-        reading = this.#read(entries.length, signal);
-        this.#learnSize(entries);
-        this.#options.accept(entries);
+        const isNewsMissed = !lookout.isHearing && !this.#isStopping; // a worker that stops starts none of them
+        if (isNewsMissed && !(await this.#lookUp(entries))) {
+          this.#unaccepted = [];
+          continue;
+        }
+        reading = this.#read(signal);
+        this.#unaccepted = [];
+        accept(entries);
       } catch (error) {
         reading = null;
         if (!signal.aborted) await this.#recover(error, signal);
@@ -122,34 +131,61 @@ export class Intake extends Service {
     }
   }
 
-  /** Starts a read for the room that `unaccepted` entries and those being claimed leave; `null` when there is none. */
-  #read(unaccepted: number, signal: AbortSignal): Promise<Entry[]> | null {
-    const { blocking, keys, consumer, longestReadMs, dispatcher, claimer } = this.#options;
-    const notDispatched = unaccepted + claimer.claiming.size;
-    const count = Math.min(
-      dispatcher.room - notDispatched,
-      READ_ITEMS,
-      Math.ceil(READ_BYTES / this.#averageBytes),
-      Math.ceil(HELD_BYTES / this.#averageBytes) - dispatcher.size - notDispatched,
-    );
-    if (count <= 0 || signal.aborted) return null;
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /**
+   * Keeps entries that were read while the worker could not write, until it can again. Returns those that are still ours:
+   * the others were redelivered meanwhile. When the worker stops before, they are left to their leases.
+   */
+  async #whenUsable(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
+    const { redis, link, keys, consumer, logger } = this.#options;
+    const tokens = [...tokensOf(entries)];
+    while (tokens.length > 0 && !signal.aborted) {
+      if (!link.isUsable) {
+        await this.#woken();
+        continue;
+      }
+      try {
+        const lost = new Set(await renew(redis, keys, consumer, tokens));
+        return entries.filter(({ token }) => !lost.has(token));
+      } catch (error) {
+        logger.warn({ error: String(error) }, 'leases of what was read could not be renewed, trying again');
+        await pause(jittered(RETRY_AFTER_MS), signal);
+      }
+    }
+    return [];
+  }
+
+  /**
+   * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
+   * could not write what becomes of them.
+   */
+  #read(signal: AbortSignal): Promise<Entry[]> | null {
+    const { link, blocking, keys, consumer, concurrency, longestReadMs, dispatcher, claimer, byteBudget } =
+      this.#options;
+    if (!link.isUsable || signal.aborted) return null;
+    const notDispatched = this.#unaccepted.length + claimer.claiming.size;
+    const room = dispatcher.room - notDispatched;
+    if (room <= 0) return null;
+    const ahead = Math.max(0, dispatcher.size + notDispatched - concurrency);
+    const count = Math.min(room, byteBudget.room(ahead));
+    if (count <= 0) return null;
     const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
 
-  /** Returns whether the entries may go on. A worker that stops starts none of them, so there is nothing to look up. */
-  async #mayAccept(entries: readonly Entry[]): Promise<boolean> {
-    return this.#isStopping || this.#options.lookout.isHearing || (await this.#lookUp(entries));
-  }
-
   /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */
   async #lookUp(entries: readonly Entry[]): Promise<boolean> {
-    const { lookout, leaseMs, logger } = this.#options;
+    const { link, lookout, leaseMs, logger } = this.#options;
     const untilMs = monotonicMs() + leaseMs;
-    this.#lookedUp = entries;
     try {
       await retryUntilLeaseEnds(() => lookout.lookUp(entries), {
+        link,
         leaseMs,
         pauseMs: RETRY_AFTER_MS,
         canRetry: () => !this.#isStopping,
@@ -165,16 +201,8 @@ export class Intake extends Service {
       if (this.#isStopping) return true;
       const fields = { error: String(error), count: entries.length };
       logger.error(fields, 'cancels and strikes could not be looked up: what was read is left to its lease');
-    } finally {
-      this.#lookedUp = [];
     }
     return false;
-  }
-
-  #learnSize(entries: readonly Entry[]): void {
-    let bytes = 0;
-    for (const { message } of entries) bytes += message?.length ?? 0;
-    this.#averageBytes = Math.max(64, 0.5 * this.#averageBytes + (0.5 * bytes) / entries.length);
   }
 
   /** Creates streams and group when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */

@@ -46,7 +46,7 @@ export type DropReason =
 export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
 
 export interface SettlerOptions
-  extends Pick<WorkerContext, 'redis' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
   readonly maxDeliveries: number;
   /** Whether an execution that has ended keeps its arguments. */
   readonly keepsArguments: boolean;
@@ -56,6 +56,8 @@ export interface SettlerOptions
   takeProgress(delivery: Delivery): ProgressReport | null;
   /** Called when an execution without a record has ended, cancelled or not. */
   onUnrecordedEnd(delivery: Delivery): void;
+  /** Called whenever settlements were written, or given up. */
+  onWritten(): void;
 }
 
 export class Settler {
@@ -72,6 +74,11 @@ export class Settler {
   /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
   deliveries(): Iterable<Delivery> {
     return this.#writer.deliveries();
+  }
+
+  /** Counts the bytes of the outcomes that are to be written. */
+  countBytes(): number {
+    return this.#writer.countBytes();
   }
 
   /** Whether everything is written, or given up. */

@@ -14,6 +14,7 @@ import { IdleThread } from '../../support/fake-thread.js';
 import { recordingLogger } from '../../support/logger.js';
 import { deferred } from '../../support/wait.js';
 import { messageOf } from './deliveries.js';
+import { linkOf } from './links.js';
 
 const KEYS = keysOf('pipeline');
 const SOON = { timeout: 2_000 };
@@ -48,6 +49,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   });
   const context: WorkerContext = {
     redis: client as unknown as Redis,
+    link: linkOf(),
     blocking: blocking as unknown as Redis,
     subscriber: new EventEmitter() as unknown as Redis,
     keys: KEYS,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { monotonicMs } from '../../../src/core/clock.js';
 import { type RetryOptions, retryUntilLeaseEnds } from '../../../src/worker/retry-until-lease-ends.js';
+import { linkOf } from './links.js';
 
 /** Fails `failures` times, each with its number, then returns how often it was tried. */
 function attemptThatFails(failures: number): () => Promise<number> {
@@ -15,7 +16,7 @@ function attemptThatFails(failures: number): () => Promise<number> {
 function retry(failures: number, options: Partial<RetryOptions> = {}) {
   const retried: string[] = [];
   const onRetry = (error: unknown) => retried.push((error as Error).message);
-  const defaults: RetryOptions = { leaseMs: 10_000, pauseMs: 1, canRetry: () => true, onRetry };
+  const defaults: RetryOptions = { link: linkOf(), leaseMs: 10_000, pauseMs: 1, canRetry: () => true, onRetry };
   return { retried, result: retryUntilLeaseEnds(attemptThatFails(failures), { ...defaults, ...options }) };
 }
 
@@ -63,4 +64,21 @@ test('whether it can be repeated is asked again after the pause', async () => {
   const onRetry = () => setImmediate(() => (isClosed = true));
   const { result } = retry(5, { canRetry: () => !isClosed, onRetry, pauseMs: 50 });
   await expect(result).rejects.toThrow('attempt 1');
+});
+
+test.each([
+  'NOREPLICAS Not enough good replicas to write.',
+  'MISCONF Errors writing to the AOF file',
+  'OOM command not allowed',
+])('while the server refuses all writes no lease ends (%s)', async (refusal) => {
+  const beganMs = monotonicMs();
+  let refusals = 0;
+  const attempt = async () => {
+    if (monotonicMs() - beganMs > 100) return 'written';
+    refusals += 1;
+    throw new Error(refusal);
+  };
+  const options = { link: linkOf(), leaseMs: 20, pauseMs: 5, canRetry: () => true, onRetry: () => {} };
+  expect(await retryUntilLeaseEnds(attempt, options)).toBe('written');
+  expect(refusals).toBeGreaterThan(1);
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { monotonicMs } from '../../../../src/core/clock.js';
 import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
 
 const NOW_MS = 1_700_000_000_000;
@@ -31,4 +32,15 @@ test('a later answer replaces the one before, also when the clock here was set m
   vi.setSystemTime(NOW_MS - 3_600_000);
   clock.learn(NOW_MS + 91_000);
   expect(clock.nowMs()).toBe(NOW_MS + 91_000);
+});
+
+test('a clock that is set forward by more than it may be has leapt, one that runs on or is set back has not', () => {
+  const clock = new ServerClock(1_000);
+  clock.learn(NOW_MS);
+  vi.advanceTimersByTime(5_000);
+  clock.learn(NOW_MS + 5_900);
+  clock.learn(NOW_MS);
+  expect(clock.lastLeapMs).toBe(Number.NEGATIVE_INFINITY);
+  clock.learn(NOW_MS + 3_600_000);
+  expect(clock.lastLeapMs).toBe(monotonicMs());
 });

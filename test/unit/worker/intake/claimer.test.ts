@@ -9,6 +9,7 @@ import { START_WITHIN_MS } from '../../../../src/worker/intake/late-starts.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { deferred, waitFor } from '../../../support/wait.js';
 import { deliveryWith } from '../deliveries.js';
+import { linkOf } from '../links.js';
 
 vi.mock(import('../../../../src/redis/delivery-store.js'), async (original) => ({
   ...(await original()),
@@ -28,7 +29,7 @@ function setUp({ leaseMs = 10_000 } = {}) {
   const calls: string[] = [];
   const { logger, lines } = recordingLogger();
   const claimer = new Claimer({
-    ...{ redis: {} as Redis, keys: keysOf('d'), consumer: 'w:1', workerName: 'w', leaseMs, logger },
+    ...{ redis: {} as Redis, link: linkOf(), keys: keysOf('d'), consumer: 'w:1', workerName: 'w', leaseMs, logger },
     take: (deliveries) => calls.push(`take ${deliveries.map(({ record }) => record)}`),
     drop: (delivery, limit) => calls.push(`drop ${delivery.record} ${limit}`),
     onNotClaimed: (delivery) => calls.push(`not claimed ${delivery.record}`),

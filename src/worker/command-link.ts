@@ -1,0 +1,106 @@
+/**
+ * Knows whether this worker can write about its deliveries at the moment: claim, renew and settle them.
+ *
+ * Owns the rule for it: the commands connection is ready, the last try of each write under way was not refused, and none of
+ * them has waited for an answer for long. A worker that cannot write must read nothing, because it could only run it for
+ * others to run again.
+ */
+import type { Redis } from 'ioredis';
+import { monotonicMs } from '../core/clock.js';
+
+/** The longest that a write may take before the link counts as unusable. A link that only is dead is replaced later. */
+const PATIENCE_MS = 1_000;
+
+export class CommandLink {
+  readonly #redis: Pick<Redis, 'status' | 'on'>;
+  readonly #patienceMs: number;
+  readonly #writes = new Set<TrackedWrite>();
+  readonly #onUsable: (() => void)[] = [];
+  #lastTroubleMs = Number.NEGATIVE_INFINITY;
+
+  constructor(redis: Pick<Redis, 'status' | 'on'>, leaseMs: number) {
+    this.#redis = redis;
+    this.#patienceMs = Math.min(PATIENCE_MS, leaseMs / 3);
+    redis.on('close', this.#noteTrouble);
+    redis.on('ready', this.#noteTrouble);
+    redis.on('ready', this.#announce);
+  }
+
+  /** When the connection was last broken, or a write refused, on the monotonic clock; minus infinity before that. */
+  get lastTroubleMs(): number {
+    return this.#lastTroubleMs;
+  }
+
+  get isUsable(): boolean {
+    if (this.#redis.status !== 'ready') return false;
+    const sentBeforeMs = monotonicMs() - this.#patienceMs;
+    for (const write of this.#writes) if (write.isFailing || write.sentMs < sentBeforeMs) return false;
+    return true;
+  }
+
+  /** Calls `listener` whenever the link may have become usable again. */
+  onUsable(listener: () => void): void {
+    this.#onUsable.push(listener);
+  }
+
+  /** Begins to watch a write, through all its tries, until its `end` is called. */
+  track(): TrackedWrite {
+    const write = new TrackedWrite((isOver) => {
+      if (isOver) this.#writes.delete(write);
+      else if (write.isFailing) this.#noteTrouble();
+      this.#announce();
+    });
+    this.#writes.add(write);
+    return write;
+  }
+
+  readonly #noteTrouble = () => {
+    this.#lastTroubleMs = monotonicMs();
+  };
+
+  readonly #announce = () => {
+    for (const listener of this.#onUsable) listener();
+  };
+}
+
+/** A write, or a series of like ones, as the link watches it. */
+export class TrackedWrite {
+  readonly #onChange: (isOver: boolean) => void;
+  #sentMs = Number.POSITIVE_INFINITY;
+  #isFailing = false;
+
+  constructor(onChange: (isOver: boolean) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** When the try was sent that has no answer yet, on the monotonic clock; infinity when each has its answer. */
+  get sentMs(): number {
+    return this.#sentMs;
+  }
+
+  /** Whether the last try with an answer was refused. */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  /** Tries it. Returns the answer or rejects as `send` does. */
+  async attempt<T>(send: () => Promise<T>): Promise<T> {
+    this.#sentMs = monotonicMs();
+    try {
+      const answer = await send();
+      this.#isFailing = false;
+      return answer;
+    } catch (error) {
+      this.#isFailing = true;
+      throw error;
+    } finally {
+      this.#sentMs = Number.POSITIVE_INFINITY;
+      this.#onChange(false);
+    }
+  }
+
+  /** Forgets it, whether it succeeded or was given up. */
+  end(): void {
+    this.#onChange(true);
+  }
+}

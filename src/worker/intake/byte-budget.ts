@@ -1,0 +1,77 @@
+/**
+ * Bounds the bytes that a worker has in hand: the messages of its deliveries, and the outcomes that wait to be written.
+ *
+ * Owns the bound, and the estimates by which a read keeps to it although the server takes only a count. What is in hand is
+ * counted, not tracked, so that no way in which a delivery leaves the worker can be forgotten. Since this takes a walk over
+ * all deliveries, it is done only when the bytes that came since the last count might be too many.
+ */
+import type { Entry } from '../../redis/entry.js';
+
+/** The maximum number of bytes in hand. One message may exceed it, so that any message can be read. */
+const IN_HAND_BYTES = 128 * 1024 * 1024;
+/** The maximum number of bytes in one read, unless messages are larger than those read before. */
+const READ_BYTES = 8 * 1024 * 1024;
+/** The maximum number of messages in one read. More gains nothing (measured), and these may all be large for once. */
+const READ_ITEMS = 128;
+/** What a message of unknown size may have: the default of `maxPayloadBytes`. */
+const UNKNOWN_BYTES = 1024 * 1024;
+/** What is expected of messages before any was read: the first reads are small, and double while the messages are. */
+const FIRST_BYTES = UNKNOWN_BYTES / 2;
+const LEAST_BYTES = 64;
+/** How much of what is expected of outcomes remains after a smaller one. */
+const OUTCOME_DECAY = 7 / 8;
+
+export class ByteBudget {
+  readonly #countInHand: () => number;
+  /** The bytes in hand at the last count, and all that came since. */
+  #mostInHand = 0;
+  /** What a message may have: what the largest of the last read had, or half of what was expected before. */
+  #messageBytes = FIRST_BYTES;
+  /** What an outcome may have: what the last one had, or a little less than was expected before. */
+  #outcomeBytes = 0;
+
+  /** @param countInHand - counts the bytes of all messages and outcomes in hand, those just read included */
+  constructor(countInHand: () => number) {
+    this.#countInHand = countInHand;
+  }
+
+  /** Takes note of entries that were read. */
+  addEntries(entries: readonly Entry[]): void {
+    let largest = LEAST_BYTES;
+    for (const { message } of entries) {
+      const bytes = message?.length ?? 0;
+      this.#mostInHand += bytes;
+      if (bytes > largest) largest = bytes;
+    }
+    this.#messageBytes = Math.max(largest, this.#messageBytes / 2);
+  }
+
+  /** Takes note of an outcome, of any number of bytes. */
+  addOutcome(bytes: number): void {
+    this.#mostInHand += bytes;
+    this.#outcomeBytes = Math.max(bytes, OUTCOME_DECAY * this.#outcomeBytes);
+  }
+
+  /**
+   * Returns how many messages may be read.
+   * @param ahead - executions that were read ahead, whose outcomes are to come. Those that run at once do not count: how
+   *   many these are is for the user to say.
+   */
+  room(ahead: number): number {
+    const toCome = ahead * this.#outcomeBytes;
+    if (this.#mostInHand + toCome > IN_HAND_BYTES / 2) this.#mostInHand = this.#countInHand();
+    const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome);
+    return Math.min(
+      READ_ITEMS,
+      Math.ceil(READ_BYTES / this.#messageBytes),
+      Math.ceil(left / (UNKNOWN_BYTES + this.#outcomeBytes)),
+    );
+  }
+}
+
+/** Returns the number of bytes of the messages of these entries. */
+export function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { message } of entries) bytes += message?.length ?? 0;
+  return bytes;
+}

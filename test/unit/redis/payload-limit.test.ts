@@ -1,0 +1,27 @@
+import type { Redis } from 'ioredis';
+import { expect, test, vi } from 'vitest';
+import { payloadLimit } from '../../../src/redis/payload-limit.js';
+
+const MIB = 1024 * 1024;
+
+function serverWith(config: () => Promise<string[]>) {
+  const asked = vi.fn(config);
+  return { redis: { config: asked } as unknown as Redis, asked };
+}
+
+test('a payload that every server takes needs no question', async () => {
+  const { redis, asked } = serverWith(async () => []);
+  expect(await payloadLimit(redis, MIB)).toBe(MIB);
+  expect(asked).not.toHaveBeenCalled();
+});
+
+test('a larger one is bounded by what the server takes', async () => {
+  const { redis } = serverWith(async () => ['proto-max-bulk-len', String(4 * MIB)]);
+  expect(await payloadLimit(redis, 2 * MIB)).toBe(2 * MIB);
+  expect(await payloadLimit(redis, 8 * MIB)).toBe(4 * MIB - 64 * 1024);
+});
+
+test('a server that does not tell is taken to have the default', async () => {
+  const { redis } = serverWith(() => Promise.reject(new Error('NOPERM')));
+  expect(await payloadLimit(redis, 100 * MIB)).toBe(100 * MIB);
+});

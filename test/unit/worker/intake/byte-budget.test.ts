@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import type { Entry } from '../../../../src/redis/entry.js';
+import { ByteBudget, bytesOf } from '../../../../src/worker/intake/byte-budget.js';
+import { deliveryWith } from '../deliveries.js';
+
+const MIB = 1024 * 1024;
+
+/** Entries whose messages have so many bytes; all of one size share their bytes. */
+function entries(count: number, bytes: number): Entry[] {
+  const entry = { ...deliveryWith({ record: 'k' }).entry, message: Buffer.alloc(bytes) };
+  return Array.from({ length: count }, () => entry);
+}
+
+function budgetOf(inHand = { bytes: 0 }) {
+  let counts = 0;
+  const budget = new ByteBudget(() => {
+    counts += 1;
+    return inHand.bytes;
+  });
+  return { budget, counts: () => counts };
+}
+
+/** Reads small messages until that changes nothing more. */
+function warmUp(budget: ByteBudget): void {
+  for (let i = 0; i < 30; i++) budget.addEntries(entries(10, 100));
+}
+
+test('the first reads are small, and double while the messages are small', () => {
+  const { budget } = budgetOf();
+  const counts: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    counts.push(budget.room(0));
+    budget.addEntries(entries(10, 100));
+  }
+  expect(counts).toEqual([16, 32, 64, 128, 128]);
+});
+
+test('after a large message the next read is small, even if the others beside it were small', () => {
+  const { budget } = budgetOf();
+  warmUp(budget);
+  expect(budget.room(0)).toBe(128);
+  budget.addEntries([...entries(100, 100), ...entries(1, MIB)]);
+  expect(budget.room(0)).toBe(8);
+});
+
+test('no read exceeds the budget, also if all its messages are as large as they usually may be', () => {
+  const inHand = { bytes: 100 * MIB };
+  const { budget } = budgetOf(inHand);
+  warmUp(budget);
+  budget.addOutcome(100 * MIB);
+  for (let i = 0; i < 200; i++) budget.addOutcome(0);
+  expect(budget.room(0)).toBe(28);
+  inHand.bytes = 128 * MIB;
+  expect(budget.room(0)).toBe(0);
+});
+
+test('the outcomes of what was read ahead are expected to be as large as the one that came last, and smaller as others come', () => {
+  const { budget } = budgetOf();
+  warmUp(budget);
+  budget.addOutcome(MIB);
+  expect(budget.room(0)).toBe(64);
+  expect(budget.room(100)).toBe(14);
+  expect(budget.room(128)).toBe(0);
+  for (let i = 0; i < 6; i++) budget.addOutcome(100);
+  expect(budget.room(128)).toBeGreaterThan(40);
+});
+
+test('with nothing in hand one message may be read, however large outcomes are', () => {
+  const { budget } = budgetOf();
+  budget.addOutcome(300 * MIB);
+  expect(budget.room(0)).toBe(1);
+});
+
+test('what is in hand is counted only when it might be too much', () => {
+  const { budget, counts } = budgetOf({ bytes: 1_000 });
+  for (let i = 0; i < 1_000; i++) {
+    budget.addEntries(entries(100, 1_000));
+    budget.room(100);
+  }
+  expect(counts()).toBe(1); // 100 MB came
+});
+
+test('an entry without a message has no bytes', () => {
+  expect(bytesOf([...entries(2, 10), { ...entries(1, 0)[0]!, message: null }])).toBe(20);
+});
