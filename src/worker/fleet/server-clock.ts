@@ -1,14 +1,22 @@
-/** The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one. */
+/**
+ * The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one.
+ *
+ * Owns the rule that only the server sets it: between two answers it goes on with the monotonic clock, so that a step of
+ * the local clock, as NTP makes it, moves no due time.
+ */
+import { monotonicMs } from '../../core/clock.js';
+
 export class ServerClock {
-  #aheadMs = 0;
+  /** How far the server's clock is ahead of the monotonic one; `null` until the server has told its time. */
+  #aheadMs: number | null = null;
 
   /** Takes a time that the server has just sent. */
   learn(serverMs: number): void {
-    this.#aheadMs = serverMs - Date.now();
+    this.#aheadMs = serverMs - monotonicMs();
   }
 
-  /** Returns the server's time in milliseconds; it lags by the time that the last answer took to arrive. */
+  /** Returns the server's time in whole milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
-    return Date.now() + this.#aheadMs;
+    return this.#aheadMs === null ? Date.now() : Math.round(monotonicMs() + this.#aheadMs);
   }
 }

@@ -32,3 +32,14 @@ test('a later answer replaces the one before, also when the clock here was set m
   clock.learn(NOW_MS + 91_000);
   expect(clock.nowMs()).toBe(NOW_MS + 91_000);
 });
+
+test.each([
+  ['forward', 3_600_000],
+  ['back', -3_600_000],
+])('a step of the local clock %s changes nothing, so that no run of a chain is skipped', (_, stepMs) => {
+  const clock = new ServerClock();
+  clock.learn(NOW_MS + 90_000);
+  vi.setSystemTime(NOW_MS + stepMs);
+  vi.advanceTimersByTime(500);
+  expect(clock.nowMs()).toBe(NOW_MS + 90_500);
+});
