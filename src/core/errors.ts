@@ -277,7 +277,7 @@ export class ExecutionCancelledError extends DocketError {
   }
 }
 
-/** A newer execution took the key of this one before it ended. */
+/** A newer execution has the key of this one: it was replaced, or it was a run of a chain and the next run followed. */
 export class ExecutionSupersededError extends DocketError {
   readonly code = 'DOCKET_EXECUTION_SUPERSEDED';
   override get name() {

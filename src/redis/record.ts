@@ -1,6 +1,7 @@
 /** Reads the record of an execution: the fields that `RECORD`, `PROGRESS` and `PARKED` name in the schema. */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { ExecutionState } from '../core/states.js';
+import { Envelope } from '../wire/envelope.js';
 import { PARKED, PROGRESS, RECORD } from './schema.js';
 
 /** The fields of an execution that change during its life. Times are server milliseconds. */
@@ -49,7 +50,9 @@ export function readRecord(
   read: { readonly timeUs: number; readonly message: Buffer },
 ): ExecutionRecord {
   const generation = Number(fields.get(RECORD.generation) ?? 0);
-  const message = fields.get(PARKED.message) ?? read.message;
+  const bytes = fields.get(PARKED.message) ?? read.message;
+  const message = bytes.length > 0 ? bytes : null;
+  const state = readState(fields.get(RECORD.state)!.toString(), generation, fields);
   return {
     generation,
     task: fields.get(RECORD.task)?.toString() ?? '',
@@ -58,10 +61,28 @@ export function readRecord(
     progress: readProgress(fields),
     readUs: read.timeUs,
     waitingFor: fields.get(PARKED.limit)?.toString() ?? null,
-    message: message.length > 0 ? message : null,
+    message,
     // Last: V8 takes 60 times as long for an object that begins with a spread of this size.
-    ...readState(fields.get(RECORD.state)!.toString(), generation, fields),
+    ...(message === null || state.startedMs === null ? state : ofWaitingAttempt(state, message)),
   };
+}
+
+/**
+ * While a retry waits, the record has number, worker and start of the attempt before. The message has the number of the
+ * attempt to come, which has neither worker nor start.
+ */
+function ofWaitingAttempt(state: StateChange, message: Buffer): StateChange {
+  if (state.state !== 'scheduled' && state.state !== 'queued') return state;
+  const attempt = attemptOf(message);
+  return attempt > state.attempt ? { ...state, attempt, worker: null, startedMs: null } : state;
+}
+
+function attemptOf(message: Buffer): number {
+  try {
+    return new Envelope(message).attempt;
+  } catch {
+    return 0; // a worker will put it into quarantine
+  }
 }
 
 /** Reads the fields that a record and its events share. */

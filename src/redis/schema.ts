@@ -280,6 +280,11 @@ export const EVENT_FIELDS = [
 /** Number of the line that says when the execution ended, from 1. */
 export const ENDED_LINE = EVENT_FIELDS.indexOf(RECORD.ended) + 1;
 
+/** Numbers of the lines that say which attempt it is, from 1. */
+export const STARTED_LINE = EVENT_FIELDS.indexOf(RECORD.started) + 1;
+export const ATTEMPT_LINE = EVENT_FIELDS.indexOf(RECORD.attempt) + 1;
+export const WORKER_LINE = EVENT_FIELDS.indexOf(RECORD.worker) + 1;
+
 /** The fields that are removed when an execution goes on to another attempt, which counts anew. */
 export const PROGRESS_FIELDS = Object.values(PROGRESS);
 

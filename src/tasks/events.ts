@@ -8,13 +8,14 @@ export interface StateEvent {
   readonly state: ExecutionState;
   /** When the execution is or was due. */
   readonly when: Date;
-  /** Name of the worker that last started it; `null` before the first start. */
+  /** Name of the worker that last started this attempt; `null` before its first start. */
   readonly worker: string | null;
+  /** When this attempt last started; `null` before its first start. */
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   /** Name and message of the error it failed with, or the reason why it was dropped or struck; otherwise `null`. */
   readonly error: string | null;
-  /** Number of the attempt, from 1. */
+  /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
 }
 

@@ -20,11 +20,12 @@ export interface Execution<R> {
   readonly when: Date;
   /** What the `add` that returned this handle has done. */
   readonly disposition: Disposition;
-  /** Number of the attempt, from 1. */
+  /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
   readonly state: ExecutionState;
-  /** Name of the worker that last started it; `null` before the first start. */
+  /** Name of the worker that last started this attempt; `null` before its first start. */
   readonly worker: string | null;
+  /** When this attempt last started; `null` before its first start. */
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   /** Name and message of the error it failed with, or the reason why it was dropped or struck; otherwise `null`. */
@@ -51,11 +52,15 @@ export interface Execution<R> {
 
   /**
    * Waits until the execution ends and returns the result of its body.
+   *
+   * The record of a run of a chain passes to the next run as the run ends, so the result of a run that is followed by
+   * another is not kept: this rejects with ExecutionSupersededError. Only the last run of a chain has a result. A body
+   * that others wait for can write its result elsewhere, such as under `ctx.docket.key()`.
    * @throws TypeError when both `timeout` and `deadline` are given
    * @throws InvalidOptionError when `timeout` is not a duration, or `deadline` is not a valid date
    * @throws TimeoutError when it did not end in time; the execution runs on
    * @throws ExecutionCancelledError when it was cancelled, or struck
-   * @throws ExecutionSupersededError when a newer execution took its key
+   * @throws ExecutionSupersededError when a newer execution took its key, such as the next run of a chain
    * @throws ResultsDisabledError when it was added with `executionTtl: 0`
    * @throws ExecutionNotFoundError when there is no such execution any more
    * @throws the error with which the task failed

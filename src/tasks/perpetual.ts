@@ -66,9 +66,9 @@ export function perpetual(options: PerpetualOptions = {}): PerpetualPolicy {
 /** Options of {@link cron}. */
 export interface CronOptions {
   /**
-   * IANA name of the time zone of the expression, such as `'Europe/Berlin'`. Set it: when the hosts of a fleet have
-   * different time zones, they disagree by default on when the task is due.
-   * @default the host's time zone
+   * IANA name of the time zone of the expression, such as `'Europe/Berlin'`. The time zone of the host is never used,
+   * since the hosts of a fleet may have different ones.
+   * @default 'UTC'
    */
   timezone?: string;
   /**
@@ -101,7 +101,7 @@ export interface CronOptions {
  */
 export function cron(expression: string, options: CronOptions = {}): PerpetualPolicy {
   checkOptionNames(options, CRON_OPTIONS, 'cron.');
-  const timezone = options.timezone ?? hostTimezone();
+  const timezone = options.timezone ?? 'UTC';
   checkCron(expression, timezone);
   return perpetualPolicy({
     kind: 'cron',
@@ -117,12 +117,6 @@ const CRON_OPTIONS = optionNames<CronOptions>({ timezone: true, automatic: true 
 function automaticOf(automatic: boolean | undefined, option: string): boolean {
   if (automatic === undefined || typeof automatic === 'boolean') return automatic ?? false;
   throw new InvalidOptionError(option, `expected true or false, got ${String(automatic)}`);
-}
-
-/** Returns the time zone of the host. A host without a setting runs on UTC, but reports no name for it. */
-function hostTimezone(): string {
-  const timezone: string | undefined = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return timezone === undefined || timezone === 'Etc/Unknown' ? 'UTC' : timezone;
 }
 
 /** The brand exists for the compiler only. */

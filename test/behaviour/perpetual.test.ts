@@ -70,6 +70,15 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     }
   });
 
+  test('keeps the result of its last run only: a run that is followed by another has been superseded', async () => {
+    const fleet = await openFleet(url());
+    const first = await fleet.docket.add('tick', { probe: fleet.probe }, { key: 'chain' });
+    const result = first.result();
+    await workers(fleet, 1);
+    await expect(result).rejects.toMatchObject({ code: 'DOCKET_EXECUTION_SUPERSEDED' });
+    await fleet.docket.cancel('chain');
+  });
+
   test('that is behind goes on at the next point of its grid, and catches nothing up', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'tick', { how: 'pause', ms: 250 });

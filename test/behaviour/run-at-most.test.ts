@@ -93,7 +93,7 @@ describeOnAnyServer('runAtMost', (url) => {
     await docket.add(fails, {}, { key: 'k' });
     await worker({ fails }).runAtMost({ k: 4 });
     expect(attempts).toEqual([1, 2, 3, 4]);
-    expect((await docket.getExecution('k'))!.attempt).toBe(4);
+    expect(await docket.getExecution('k')).toMatchObject({ attempt: 5, worker: null }); // left to other workers
     expect(await docket.clear()).toBe(1);
   });
 

@@ -124,6 +124,25 @@ describeEachServer('a subscription', (url) => {
     expect(events.at(-2)).toMatchObject({ current: 2 });
   });
 
+  test('tells of the attempt to come while a retry waits: its number, and neither worker nor start', async () => {
+    const flaky = task('flaky', { retry: retry({ attempts: 3, delay: '1h' }) }, async () => {
+      throw new Error('not yet');
+    });
+    const docket = stage.docket();
+    const execution = await docket.add(flaky, {}, { key: 'k' });
+    stage.work({ flaky });
+    const expected = { state: 'scheduled', attempt: 2, worker: null, startedAt: null };
+    for await (const event of execution.subscribe()) {
+      if (event.type !== 'state' || event.state !== 'scheduled') continue;
+      expect(event).toMatchObject(expected);
+      break;
+    }
+    await execution.sync();
+    expect(execution).toMatchObject(expected);
+    expect(await docket.getExecution('k')).toMatchObject(expected);
+    expect((await docket.snapshot()).future).toMatchObject([{ key: 'k', attempt: 2 }]);
+  });
+
   test('shows that the next attempt starts anew, even when it reports nothing', async () => {
     const failing = deferred();
     const flaky = task('flaky', { retry: retry({ attempts: 2 }) }, async (_args: {}, { attempt, progress }) => {

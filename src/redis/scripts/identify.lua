@@ -6,12 +6,20 @@
 --       (of a record), head of the message (without a record) }, empty when it has gone elsewhere,
 --       or when its record cannot be used
 local prefix = ARGV[1]
+--@include now
 --@include entries
+--@include attempts
 --@include moves
 
 local function from_record(key)
   local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.task, RECORD.attempt, RECORD.state, RECORD.worker, RECORD.started)
+  if record[5] and (record[3] == 'scheduled' or record[3] == 'queued') then
+    local waiting = waiting_attempt(prefix .. KEY.record .. key, record[2])
+    if waiting then
+      record[2], record[4], record[5] = waiting, '', ''
+    end
+  end
   return { key, record[1] or '', record[2] or '1', record[3] or '', record[4] or '', record[5] or '', '' }
 end
 

@@ -1,10 +1,15 @@
-/** The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one. */
+/**
+ * The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one.
+ *
+ * Owns the rule that only the server sets it: between two answers it goes on with the monotonic clock, so that a step of
+ * the local clock, as NTP makes it, moves no due time.
+ */
 import { monotonicMs } from '../../core/clock.js';
 
 export class ServerClock {
   readonly #leapMs: number;
-  #aheadMs = 0;
-  #aheadOfMonotonicMs = Number.POSITIVE_INFINITY;
+  /** How far the server's clock is ahead of the monotonic one; `null` until the server has told its time. */
+  #aheadMs: number | null = null;
   #lastLeapMs = Number.NEGATIVE_INFINITY;
 
   /** @param leapMs - how far it must be set forward at once for that to count as a leap. @default never */
@@ -14,10 +19,9 @@ export class ServerClock {
 
   /** Takes a time that the server has just sent. */
   learn(serverMs: number): void {
-    this.#aheadMs = serverMs - Date.now();
-    const aheadOfMonotonicMs = serverMs - monotonicMs();
-    if (aheadOfMonotonicMs - this.#aheadOfMonotonicMs > this.#leapMs) this.#lastLeapMs = monotonicMs();
-    this.#aheadOfMonotonicMs = aheadOfMonotonicMs;
+    const aheadMs = serverMs - monotonicMs();
+    if (this.#aheadMs !== null && aheadMs - this.#aheadMs > this.#leapMs) this.#lastLeapMs = monotonicMs();
+    this.#aheadMs = aheadMs;
   }
 
   /** When the clock was last found to have been set forward, on the monotonic clock; minus infinity before that. */
@@ -25,8 +29,8 @@ export class ServerClock {
     return this.#lastLeapMs;
   }
 
-  /** Returns the server's time in milliseconds; it lags by the time that the last answer took to arrive. */
+  /** Returns the server's time in whole milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
-    return Date.now() + this.#aheadMs;
+    return this.#aheadMs === null ? Date.now() : Math.round(monotonicMs() + this.#aheadMs);
   }
 }

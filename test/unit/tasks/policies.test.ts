@@ -90,9 +90,15 @@ test('cron normalizes its expression, and keeps the time zone as it was given', 
   expect(cron('@daily', { timezone: 'UTC', automatic: true }).isAutomatic).toBe(true);
 });
 
-test('cron uses the time zone of the host by default', () => {
-  const host = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-  expect(cron('@daily')).toMatchObject({ timezone: host });
+test('cron uses UTC by default, whatever the time zone of the host', () => {
+  const host = process.env.TZ;
+  try {
+    process.env.TZ = 'Asia/Tokyo';
+    expect(cron('@daily')).toMatchObject({ timezone: 'UTC' });
+  } finally {
+    if (host === undefined) delete process.env.TZ;
+    else process.env.TZ = host;
+  }
 });
 
 test('a limit counts each value of an argument, or the task as a whole', () => {

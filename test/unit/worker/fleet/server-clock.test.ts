@@ -44,3 +44,14 @@ test('a clock that is set forward by more than it may be has leapt, one that run
   clock.learn(NOW_MS + 3_600_000);
   expect(clock.lastLeapMs).toBe(monotonicMs());
 });
+
+test.each([
+  ['forward', 3_600_000],
+  ['back', -3_600_000],
+])('a step of the local clock %s changes nothing, so that no run of a chain is skipped', (_, stepMs) => {
+  const clock = new ServerClock();
+  clock.learn(NOW_MS + 90_000);
+  vi.setSystemTime(NOW_MS + stepMs);
+  vi.advanceTimersByTime(500);
+  expect(clock.nowMs()).toBe(NOW_MS + 90_500);
+});

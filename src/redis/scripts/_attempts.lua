@@ -1,0 +1,19 @@
+-- Whose number, worker and start a record has. While a retry waits, they are those of the attempt before; the message
+-- has the number of the attempt to come.
+--@include fields
+--@include message
+
+-- Returns the number of the attempt that waits under a record that was claimed before, or nil when it is the one that
+-- the record tells of, `attempt`.
+local function waiting_attempt(record_key, attempt)
+  local parked = redis.call('HMGET', record_key, PARKED.message, RECORD.entry)
+  local message, token = parked[1], parked[2]
+  if not message and token and token ~= '' then
+    local stream, id = KEYS[string.sub(token, 1, 1) == STREAM.work and 1 or 2], string.sub(token, 2)
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    message = entry and fields_of(entry[2])[ENTRY.message]
+  end
+  local _, at = ttl_at(message)
+  local waiting = at and number_at(message, at) or 0
+  return waiting > (tonumber(attempt) or 1) and digits(waiting) or nil
+end
