@@ -1,6 +1,7 @@
 /**
  * How far a thread may log ahead of the coordinator, which writes the lines. Without a bound, a task that logs in a busy
- * loop would fill the coordinator's memory and keep it from its leases for as long as the lines take to write.
+ * loop would fill the coordinator's memory and keep it from its leases for as long as the lines take to write. What tasks
+ * write to stdout and stderr has a window of its own, of the same kind.
  *
  *   thread        take ── room? ── yes ──> posts the line
  *                           │ no
@@ -17,6 +18,8 @@ import type { LogLine } from './protocol.js';
 const WINDOW = 256;
 /** A line takes one unit, and one more for each of so many characters. */
 const UNIT_CHARACTERS = 1_024;
+/** About what a number takes. Somebody may log an array of a million of them. */
+const SCALAR_CHARACTERS = 8;
 const LONGEST_WAIT_MS = 10_000;
 const WRITTEN = 0;
 
@@ -25,8 +28,13 @@ export function unitsOf({ message, fields }: LogLine): number {
   let characters = message.length;
   for (const name in fields) {
     const value = fields[name];
-    if (typeof value === 'string') characters += value.length;
+    characters += name.length + (typeof value === 'string' ? value.length : SCALAR_CHARACTERS);
   }
+  return unitsOfText(characters);
+}
+
+/** Returns the units that a text of this length takes. */
+export function unitsOfText(characters: number): number {
   return 1 + Math.floor(characters / UNIT_CHARACTERS);
 }
 

@@ -75,6 +75,7 @@ export type ToThread =
       readonly reports: MessagePort;
       /** The memory of the log window. */
       readonly logWindow: SharedArrayBuffer;
+      readonly outputWindow: SharedArrayBuffer;
     }
   /** Run the items that a `ChunkWriter` wrote. */
   | { readonly kind: 'chunk'; readonly items: Uint8Array }
@@ -133,6 +134,9 @@ export interface ProgressMessage {
   readonly message: string | null;
 }
 
+/** A stream that tasks write to, with `console` for one. */
+export type OutputStream = 'stdout' | 'stderr';
+
 /** A line for the log of the worker. */
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -149,6 +153,13 @@ export type FromThread =
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
   /** `units` is the room that it takes in the log window. */
   | { readonly kind: 'log'; readonly line: LogLine; readonly units: number }
+  /** What was written to a stream of the thread. `units` is the room that it takes in the output window. */
+  | {
+      readonly kind: 'output';
+      readonly stream: OutputStream;
+      readonly data: string | Uint8Array;
+      readonly units: number;
+    }
   | { readonly kind: 'placements'; readonly placements: PlacementCounts };
 
 const packer = new Packr({ useRecords: false });

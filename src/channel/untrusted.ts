@@ -35,6 +35,8 @@ export function isFromThread(message: unknown): message is FromThread {
       return isProgressMessage(message.message);
     case 'log':
       return isLogLine(message.line) && isCount(message.units);
+    case 'output':
+      return isOutput(message);
     case 'placements':
       return isListOf(message.placements, isPlacementCount);
     default:
@@ -125,6 +127,10 @@ function isProgressMessage(message: unknown): message is ProgressMessage {
 
 function isLogLine(line: unknown): line is LogLine {
   return isObject(line) && LEVELS.has(line.level) && typeof line.message === 'string' && isObject(line.fields);
+}
+
+function isOutput({ stream, data, units }: Fields): boolean {
+  return (stream === 'stdout' || stream === 'stderr') && (typeof data === 'string' || isBytes(data)) && isCount(units);
 }
 
 function isPlacementCount(entry: unknown): boolean {

@@ -20,6 +20,7 @@ import { type Manifest, manifestOf } from '../tasks/manifest.js';
 import { encodeError } from '../wire/codec.js';
 import { Executor } from './executor.js';
 import { LogSender } from './log-sender.js';
+import { OutputSender } from './output.js';
 import { Scope } from './scope.js';
 
 type BootMessage = Extract<ToThread, { kind: 'boot' }>;
@@ -27,6 +28,7 @@ type BootMessage = Extract<ToThread, { kind: 'boot' }>;
 let scope: Scope | undefined;
 let executor: Executor | undefined;
 let logs: LogSender | undefined;
+let output: OutputSender | undefined;
 
 /** Handles one message of the coordinator. The return value is posted back as the reply. */
 export default async function receive(message: ToThread): Promise<Booted<Manifest> | OutcomeBatch | null> {
@@ -40,17 +42,20 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
       await executor?.dispose();
       await scope?.close();
       logs?.flush();
+      output?.flush();
       return null;
     default:
       return assertNever(message);
   }
 }
 
-async function boot({ config, reports: port, logWindow }: BootMessage): Promise<Booted<Manifest>> {
+async function boot({ config, reports: port, logWindow, outputWindow }: BootMessage): Promise<Booted<Manifest>> {
   if (isMainThread) throw new Error('the thread entry runs in worker threads only');
   const send = (message: FromThread) => port.postMessage(message);
-  const loaded = await loadTasks(config.tasks, undefined, { fallback: config.fallback });
   const where = { docket: config.docket.name, worker: config.workerName, thread: threadId };
+  output = new OutputSender(new LogWindow(outputWindow), send, where);
+  output.redirect();
+  const loaded = await loadTasks(config.tasks, undefined, { fallback: config.fallback });
   const sender = new LogSender(new LogWindow(logWindow), send, where);
   logs = sender;
   const reports = {
@@ -72,6 +77,7 @@ async function boot({ config, reports: port, logWindow }: BootMessage): Promise<
     scope?.flush();
     executor?.flush();
     sender.flush();
+    output?.flush();
   });
   void attendForever(executor, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };

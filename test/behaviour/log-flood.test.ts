@@ -1,13 +1,16 @@
-/** A task that logs in a busy loop, to a pipe that is read slowly, harms nobody else. */
+/** A task that logs or prints in a busy loop, to a pipe that is read slowly, harms nobody else. */
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, openFleet, startCommand } from '../support/fleet.js';
 import { takeNotes } from '../support/notes.js';
 import { describeOnOwnRedis } from '../support/suites.js';
+import { waitFor } from '../support/wait.js';
 
 /** Ten seconds of lines, as slowly as the pipe is read. */
 const LINES = 8_000;
 const NAP_MS = 6_000;
 const LEASE = '3s';
+/** Ten megabytes: more than all pipes and buffers on the way take. */
+const PRINTED = 10_000;
 
 describeOnOwnRedis('a task that logs in a busy loop', (redis) => {
   test('waits for its lines to be written, and no lease is lost meanwhile', async () => {
@@ -38,4 +41,36 @@ describeOnOwnRedis('a task that logs in a busy loop', (redis) => {
     for (const flood of floods) await flood.result({ timeout: '60s' });
     expect(all()).toEqual(['naps']);
   }, 90_000);
+
+  test.each(['stdout', 'stderr'] as const)(
+    'or to be printed, on %s, and loses none of them',
+    async (stream) => {
+      const fleet = await openFleet(redis().url);
+      const command = startCommand([
+        ...['--url', redis().url, '--docket', fleet.name, '--tasks', fixture('hostile.js')],
+        ...['--threads', '2', '--concurrency', '2', '--logging-format', 'json'],
+      ]);
+      onTestFinished(async () => {
+        command.process.kill('SIGKILL');
+        await command.ended;
+      });
+      await command.ready();
+      const { file, written, all } = takeNotes();
+      const pipe = command.process[stream]!;
+      pipe.pause(); // nobody reads it for now
+      const printing = await fleet.docket.add('prints', { file, lines: PRINTED, stream }, { key: 'prints' });
+      await written('prints');
+      const bystander = await fleet.docket.add('naps', { file, ms: 1_000 }, { key: 'bystander' });
+      expect(await bystander.result({ timeout: '40s' })).toBe('rested');
+      expect(all()).not.toContain('printed'); // it waits, where it used to go on and to fill the memory
+      pipe.resume();
+      await printing.result({ timeout: '60s' });
+      const lines = () =>
+        (stream === 'stdout' ? command.output : command.errors).filter((line) => /^line \d+ x/.test(line));
+      const dropped = () =>
+        command.lines.map(({ message }) => Number(/^(\d+) writes to stdout/.exec(message)?.[1] ?? 0));
+      await waitFor(() => lines().length + dropped().reduce((sum, count) => sum + count, 0) === PRINTED);
+    },
+    120_000,
+  );
 });

@@ -69,8 +69,9 @@ class PiscinaThread implements Thread {
   readonly #events: ThreadEvents;
   readonly #maxMemoryMb: number | null;
   readonly #logWindow = new LogWindow();
-  /** Units of the log window that were written in this turn of the event loop. */
-  #unitsWritten = 0;
+  readonly #outputWindow = new LogWindow();
+  readonly #makeLogRoom = roomMaker(this.#logWindow);
+  readonly #makeOutputRoom = roomMaker(this.#outputWindow);
   #disposing: Promise<unknown> | undefined;
   #isEnding = false;
   #hasRun = false;
@@ -85,7 +86,8 @@ class PiscinaThread implements Thread {
     this.#reports = port1;
     port1.on('message', (message) => this.#receive(message));
     port1.unref();
-    const boot = { kind: 'boot', config, reports: port2, logWindow: this.#logWindow.buffer } as const;
+    const windows = { logWindow: this.#logWindow.buffer, outputWindow: this.#outputWindow.buffer };
+    const boot = { kind: 'boot', config, reports: port2, ...windows } as const;
     this.#booting = this.#pool.run(boot, { transferList: [port2] });
     this.#booting.catch(() => {}); // boot() deals with it
     this.#worker = this.#pool.threads[0]!;
@@ -150,19 +152,13 @@ class PiscinaThread implements Thread {
   #receive(message: unknown): void {
     if (!isFromThread(message)) return this.#endBroken();
     this.#hasRun ||= message.kind === 'outcomes';
-    receive(message, this.#events);
-    if (message.kind === 'log') this.#makeRoom(message.units);
-  }
-
-  /** Makes room in the log window, once per turn: what the thread logs then waits for the next turn. */
-  #makeRoom(units: number): void {
-    if (this.#unitsWritten === 0) {
-      setImmediate(() => {
-        this.#logWindow.written(this.#unitsWritten);
-        this.#unitsWritten = 0;
-      });
+    if (message.kind === 'output') {
+      // Room is made when the stream has passed it on, so a slow reader slows the thread down and not the coordinator.
+      process[message.stream].write(message.data, () => this.#makeOutputRoom(message.units));
+      return;
     }
-    this.#unitsWritten += units;
+    receive(message, this.#events);
+    if (message.kind === 'log') this.#makeLogRoom(message.units);
   }
 
   /** Ends a thread that has sent something else than it must: an outcome may be lost, and its execution run for ever. */
@@ -186,6 +182,20 @@ class PiscinaThread implements Thread {
     drain(this.#reports, (message) => this.#receive(message));
     setImmediate(() => void this.#pool.destroy().then(gone)); // the promises of its chunks settle first
   }
+}
+
+/** Makes room in a window once per turn of the event loop: what the thread writes then waits for the next turn. */
+function roomMaker(window: LogWindow): (units: number) => void {
+  let written = 0;
+  return (units) => {
+    if (written === 0) {
+      setImmediate(() => {
+        window.written(written);
+        written = 0;
+      });
+    }
+    written += units;
+  };
 }
 
 function openPool(maxMemoryMb: number | null): Piscina<ToThread, unknown> {
@@ -230,7 +240,7 @@ function drain(port: MessagePort, take: (message: unknown) => void): void {
   port.close();
 }
 
-function receive(message: FromThread, events: ThreadEvents): void {
+function receive(message: Exclude<FromThread, { kind: 'output' }>, events: ThreadEvents): void {
   switch (message.kind) {
     case 'outcomes':
       return events.onOutcomes(message.batch);

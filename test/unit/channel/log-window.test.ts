@@ -7,6 +7,14 @@ const line = (message: string, fields = {}) => ({ level: 'info', message, fields
 test('a long line takes more room than a short one', () => {
   expect(unitsOf(line(''))).toBe(1);
   expect(unitsOf(line('x'.repeat(1_000), { n: 7, text: 'y'.repeat(2_000) }))).toBe(3);
+  expect(
+    unitsOf(
+      line(
+        '',
+        Array.from({ length: 10_000 }, (_, i) => i),
+      ),
+    ),
+  ).toBeGreaterThan(100); // many fields, all short
 });
 
 test('lines have room until a window of them is on its way, and again as they are written', () => {

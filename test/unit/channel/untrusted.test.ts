@@ -28,6 +28,8 @@ test('whatever a thread of the runtime sends is accepted', () => {
     { kind: 'outcomes', batch },
     { kind: 'progress', message: { shipmentId: 4_097, message: 'half of it' } },
     { kind: 'log', line: { level: 'warn', message: '', fields: {} }, units: 1 },
+    { kind: 'output', stream: 'stdout', data: 'text', units: 1 },
+    { kind: 'output', stream: 'stderr', data: new Uint8Array(2), units: 1 },
     { kind: 'placements', placements: [['added', 'task', 3]] },
   ];
   expect(messages.map(isFromThread)).toEqual(messages.map(() => true));
@@ -68,6 +70,8 @@ test.each([
     'a log line of a level that there is not',
     { kind: 'log', line: { level: 'fatal', message: '', fields: {} }, units: 1 },
   ],
+  ['output of a stream that is none', { kind: 'output', stream: 'stdin', data: '', units: 1 }],
+  ['output that is no text', { kind: 'output', stream: 'stdout', data: 7, units: 1 }],
   ['a log line without fields', { kind: 'log', line: { level: 'info', message: '' }, units: 1 }],
   ['a count of nothing that is counted', { kind: 'placements', placements: [['constructor', 'task', 1]] }],
   ['a count that is no number', { kind: 'placements', placements: [['added', 'task', '1']] }],
