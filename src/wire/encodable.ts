@@ -294,7 +294,7 @@ export class ValueWriter implements ErrorSink {
   }
 
   #record(record: Readonly<Record<string, unknown>>): void {
-    if (Object.getOwnPropertySymbols(record).length > 0) this.#refuse('has a symbol for a key: use a string');
+    this.#refuseSymbols(record);
     const keys = Object.keys(record);
     this.#length(0x80, 0xde, 0xdf, keys.length);
     for (const key of keys) this.#field(key, record);
@@ -310,7 +310,7 @@ export class ValueWriter implements ErrorSink {
   }
 
   #array(values: readonly unknown[]): void {
-    const fields = fieldsOfList(values);
+    const fields = this.#fieldsOfList(values);
     if (fields.length === 0) {
       this.#length(0x90, 0xdc, 0xdd, values.length);
       for (let i = 0; i < values.length; i++) this.#part(i, values[i]);
@@ -370,6 +370,7 @@ export class ValueWriter implements ErrorSink {
   #wholeExtension(value: object, type: number, write: () => void): void {
     const [field] = Object.keys(value);
     if (field !== undefined) this.#refuseField(value, field);
+    this.#refuseSymbols(value);
     this.#extension(type, write);
   }
 
@@ -391,7 +392,7 @@ export class ValueWriter implements ErrorSink {
     const name = Buffer.isBuffer(view) ? 'Buffer' : Object.prototype.toString.call(view).slice(8, -1);
     const kind = VIEWS.findIndex((it) => it.name === name);
     if (kind < 0) this.#refuseInstance(view);
-    const [field] = types.isDataView(view) ? Object.keys(view) : fieldsOfList(view as Uint8Array);
+    const [field] = types.isDataView(view) ? Object.keys(view) : this.#fieldsOfList(view as Uint8Array);
     if (field !== undefined) this.#refuseField(view, field);
     this.#extension(EXTENSION.view, () => {
       this.#byte(kind);
@@ -471,6 +472,17 @@ export class ValueWriter implements ErrorSink {
   }
 
   /** Refuses a field that somebody put on an instance of a built-in class, because it would get lost. */
+  /** Returns the names of the fields that an array or typed array has besides its elements. */
+  #fieldsOfList(list: ArrayLike<unknown>): readonly string[] {
+    if (!mayHaveFields(list)) return [];
+    this.#refuseSymbols(list);
+    return Object.keys(list).filter((key) => !isIndex(key, list.length));
+  }
+
+  #refuseSymbols(value: object): void {
+    if (Object.getOwnPropertySymbols(value).length > 0) this.#refuse('has a symbol for a key: use a string');
+  }
+
   #refuseField(value: object, field: string): never {
     this.#path.push(field);
     return this.#refuse(`is a field of its own of a ${classNameOf(value)}, which cannot travel: pass it beside it`);
@@ -509,13 +521,9 @@ function countPrototypes(value: object): number {
  */
 function mayHaveFields(list: ArrayLike<unknown>): boolean {
   if (list.length > FEW_ELEMENTS) return inspect(list, FIELDS_ONLY).includes(',');
-  return Object.keys(list).length !== list.length;
-}
-
-/** Returns the names of the fields that an array or typed array has besides its elements. */
-function fieldsOfList(list: ArrayLike<unknown>): readonly string[] {
-  if (!mayHaveFields(list)) return [];
-  return Object.keys(list).filter((key) => !isIndex(key, list.length));
+  const keys = Object.keys(list); // elements first; where one is missing, a field makes up the number
+  const isDense = keys.length === list.length && (keys.length === 0 || keys.at(-1) === String(list.length - 1));
+  return !isDense || Object.getOwnPropertySymbols(list).length > 0;
 }
 
 function isIndex(key: string, length: number): boolean {

@@ -143,6 +143,25 @@ test('an array has no fields when only some of its elements are missing', () => 
   expect(encodeValue(sparse, 'value')[0]).toBe(0x94); // an array, as any msgpack reader reads it
 });
 
+test.each([3, 100])('an array of %i elements keeps its fields when elements are missing', (length) => {
+  const sparse: unknown[] & { note?: string } = Array.from({ length }, (_, i) => i);
+  delete sparse[1];
+  sparse.note = 'kept'; // as many names as a whole array has
+  const copy = decodeValue(encodeValue(sparse, 'args')) as typeof sparse;
+  expect([copy.note, copy.length, copy[1], copy.at(-1)]).toEqual(['kept', length, undefined, length - 1]);
+});
+
+test.each<[string, object]>([
+  ['an array', [1]],
+  ['a long array', Array.from({ length: 100 }, () => 1)],
+  ['a typed array', new Uint8Array(3)],
+  ['a Map', new Map()],
+  ['a Date', new Date(0)],
+])('a symbol for a key is refused on %s, as on an object', (_, value) => {
+  Object.assign(value, { [Symbol('tag')]: 1 });
+  expect(() => encodeValue({ value }, 'args')).toThrow('args.value has a symbol for a key: use a string');
+});
+
 test('bytes that say a field of an array is its length are refused', () => {
   const bytes = encodeValue(Object.assign([1], { lengtH: 9 }), 'value');
   bytes.write('h', bytes.indexOf('H'), 'latin1');
