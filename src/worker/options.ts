@@ -115,7 +115,7 @@ export interface WorkerOptions {
   httpHost?: string;
   /**
    * Where log lines go; any pino logger fits. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
-   * nobody reads that level.
+   * nobody reads that level. A line on which it throws is lost; the process warns of the first one.
    * @default warnings and errors as JSON on stderr
    */
   logger?: WorkerLogger;

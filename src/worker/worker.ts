@@ -10,6 +10,7 @@ import { TaskCounters } from '../observe/task-counters.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { type Connections, closeConnections, openConnections } from './connections.js';
 import { Coordinator } from './coordinator.js';
+import { guardedLogger } from './guarded-logger.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
 import {
   isLevelEnabled,
@@ -48,7 +49,7 @@ export class Worker {
     this.#docket = docket;
     this.#docketSettings = internalsOf(docket).settings;
     this.#settings = resolveWorkerOptions(options);
-    this.#logger = options.logger ?? defaultLogger();
+    this.#logger = guardedLogger(options.logger ?? defaultLogger());
   }
 
   /** The name of the worker, as `execution.worker` shows it. */
