@@ -120,9 +120,9 @@ export interface WorkerOptions {
    */
   httpHost?: string;
   /**
-   * Where log lines go; any pino logger fits. Each line has the fields `docket` and `worker`. A line is lost when the
-   * logger throws. Each attempt is logged at `debug`, unless `isLevelEnabled('debug')` says that
-   * nobody reads that level.
+   * Where log lines go; any pino logger fits. Each line has the fields `docket` and `worker`. A line on
+   * which the logger throws is lost; the process warns of the first one. Each attempt is logged at `debug`, unless
+   * `isLevelEnabled('debug')` says that nobody reads that level.
    * @default warnings and errors as JSON on stderr
    */
   logger?: WorkerLogger;

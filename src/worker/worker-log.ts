@@ -1,25 +1,36 @@
 /**
  * The log of a worker, as all its parts get it. Owns two rules: each line names its docket and worker, and no call throws,
- * whatever the user's logger does. A line that cannot be written is lost; the work it tells of goes on.
+ * whatever the user's logger does. Lines are logged where leases are kept and outcomes settled: a line that cannot be
+ * written is lost, and the work goes on.
  */
+import { describe } from '../wire/error-codec.js';
 import type { WorkerLogger } from './options.js';
 
+/** Returns a logger that never throws. The process warns of the first error of the user's logger. */
 export function workerLog(logger: WorkerLogger, about: { readonly docket: string; readonly worker: string }) {
+  let hasWarned = false;
+  const warnOnce = (error: unknown) => {
+    if (hasWarned) return;
+    hasWarned = true;
+    const problem = `the logger of a worker throws, and its lines are lost: ${describe(error)}`;
+    process.emitWarning(problem, { type: 'DocketWarning', code: 'DOCKET_LOGGER_THREW' });
+  };
   const writer =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (...args: [fields: object, message: string] | [message: string]): void => {
       const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
       try {
         const written: unknown = logger[level]({ ...about, ...fields }, message);
-        if (written instanceof Promise) written.catch(() => {});
-      } catch {
-        // There is nowhere left to report to.
+        if (written instanceof Promise) written.catch(warnOnce);
+      } catch (error) {
+        warnOnce(error);
       }
     };
   const isLevelEnabled = (level: string): boolean => {
     try {
       return logger.isLevelEnabled?.(level) ?? true;
-    } catch {
+    } catch (error) {
+      warnOnce(error);
       return true;
     }
   };

@@ -37,6 +37,16 @@ describeOnAnyServer('what ended a thread', (url) => {
     },
   );
 
+  test('is told in a line of bounded length, however long the error is', async () => {
+    const fleet = await openFleet(url());
+    const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
+    const execution = await fleet.docket.add('dies', { how: 'many words' }, { key: 'k' });
+    const error = (await execution.result().catch((thrown) => thrown)) as PoisonedError;
+    expect(error.message.length).toBeLessThan(1_000);
+    await waitFor(() => deathsIn(lines).length === 1);
+    expect(deathsIn(lines)[0]!.message.length).toBeLessThan(1_000);
+  });
+
   test('is told also of an exit, which has no stack', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });

@@ -32,6 +32,9 @@ import { decodeError } from '../../wire/codec.js';
 import { describe, isError } from '../../wire/error-codec.js';
 import type { Thread, ThreadDeath, ThreadEvents } from './thread.js';
 
+/** The length of the line that says what ended a thread: it gets into records, errors and log lines. */
+const LINE_CHARACTERS = 500;
+
 /**
  * Starts a thread and loads the task modules in it. When the signal aborts first, the thread is ended, whatever it waits
  * for.
@@ -221,8 +224,9 @@ function deathOf(line: string, cause?: unknown): ThreadDeath {
   return { line, error };
 }
 
+/** Returns what was thrown, as a line of bounded length. */
 function firstLineOf(thrown: unknown): string {
-  return describe(thrown).split('\n', 1)[0]!;
+  return describe(thrown).split('\n', 1)[0]!.slice(0, LINE_CHARACTERS);
 }
 
 /** Returns the number of outcomes; 0 when all of a chunk was revoked. */
