@@ -99,7 +99,7 @@ describeEachServer('keys:', (url) => {
     expect(second).toMatchObject({
       disposition: 'already_scheduled',
       state: 'scheduled',
-      attempt: 1,
+      attempt: 2,
       when: first.when,
     });
   });
