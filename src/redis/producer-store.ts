@@ -42,7 +42,9 @@ export async function enqueue(
   messages: readonly Buffer[],
   strikes: string,
 ): Promise<number | null> {
-  return Number(await runScript(redis, 'enqueue', [keys.work, keys.strikes], [strikes, ...messages])) || null;
+  return (
+    Number(await runScript(redis, 'enqueue', [keys.work, keys.strikes, keys.large], [strikes, ...messages])) || null
+  );
 }
 
 /** Places executions that have a record. The first one under a key wins. Returns the results in the same order. */

@@ -65,6 +65,8 @@ export const KEY = {
   sweeper: 'sweeper',
   /** Text: where the scan for executions that have lost their place goes on. Expires. */
   scan: 'scan',
+  /** Text: exists while messages of more than 16 KiB may be on the streams. Expires. */
+  large: 'large',
   /** Text: exists while somebody listens for events. Listeners keep it alive. */
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
@@ -354,6 +356,9 @@ export const RATE_MARGIN_MS = 100;
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
 export const MESSAGE_HEAD_BYTES = 1024;
 
+/** The size beyond which a message is large, so that workers read few at a time. */
+export const LARGE_BYTES = 16 * 1024;
+
 /** The maximum number of executions of one task that can be recalled; those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
 
@@ -406,6 +411,9 @@ export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+
+/** How long large messages are expected on the streams after the last one was added. Few lie there for longer. */
+export const LARGE_TTL_MS = 30 * DAY_MS;
 
 /** How long the place of the scan for lost executions is kept after the last page. */
 export const SCAN_TTL_MS = DAY_MS;

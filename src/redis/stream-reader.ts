@@ -35,3 +35,11 @@ export async function readEntries(blocking: Redis, keys: Keys, { consumer, count
   }
   return entries;
 }
+
+/**
+ * Returns whether large messages may be on the streams. Messages that workers or producers of versions without this marker
+ * added are not known.
+ */
+export async function mayHaveLarge(blocking: Redis, keys: Keys): Promise<boolean> {
+  return (await blocking.exists(keys.large)) === 1;
+}

@@ -2,6 +2,7 @@
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
 --@include fields
+--@include large
 
 -- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
 local function parked_at(member)
@@ -31,6 +32,9 @@ local function enqueue(letter, moving)
     fields[#fields + 1] = value
   end
   local token = letter .. redis.call('XADD', stream_of(letter), '*', unpack(fields))
+  if #(moving[ENTRY.message] or '') > LARGE_BYTES then
+    announce_large(prefix .. KEY.large)
+  end
   if moving[ENTRY.key] then
     redis.call('HSET', prefix .. KEY.record .. moving[ENTRY.key], RECORD.state, 'queued', RECORD.entry, token)
   end

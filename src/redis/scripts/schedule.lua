@@ -65,6 +65,9 @@ local function place_now(key, task, message)
   local id = redis.call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
   redis.call('HSET', records .. key,
     RECORD.state, 'queued', RECORD.generation, digits(generation), RECORD.entry, STREAM.work .. id, RECORD.task, task)
+  if #message > LARGE_BYTES then
+    announce_large(prefix .. KEY.large)
+  end
   if has_listeners then
     publish_state(key, generation, 'queued')
   end

@@ -6,12 +6,13 @@
  * all deliveries, it is done only when the bytes that came since the last count might be too many.
  */
 import type { Entry } from '../../redis/entry.js';
+import { LARGE_BYTES } from '../../redis/schema.js';
 
 /** The maximum number of bytes in hand. One message may exceed it, so that any message can be read. */
 const IN_HAND_BYTES = 128 * 1024 * 1024;
 /** The maximum number of bytes in one read, unless messages are larger than those read before. */
 const READ_BYTES = 8 * 1024 * 1024;
-/** The maximum number of messages in one read. More gains nothing (measured), and these may all be large for once. */
+/** The maximum number of messages of unknown size in one read: these may all be large for once. */
 const READ_ITEMS = 128;
 /** What a message of unknown size may have: the default of `maxPayloadBytes`. */
 const UNKNOWN_BYTES = 1024 * 1024;
@@ -53,19 +54,24 @@ export class ByteBudget {
   }
 
   /**
-   * Returns how many messages may be read.
+   * Returns how many messages of unknown size may be read.
    * @param ahead - executions that were read ahead, whose outcomes are to come. Those that run at once do not count: how
    *   many these are is for the user to say.
    */
   room(ahead: number): number {
+    return Math.min(READ_ITEMS, this.#roomFor(UNKNOWN_BYTES, ahead));
+  }
+
+  /** Returns how many messages may be read of which none is large. */
+  roomForSmall(ahead: number): number {
+    return this.#roomFor(LARGE_BYTES, ahead);
+  }
+
+  #roomFor(mostBytes: number, ahead: number): number {
     const toCome = ahead * this.#outcomeBytes;
     if (this.#mostInHand + toCome > IN_HAND_BYTES / 2) this.#mostInHand = this.#countInHand();
     const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome);
-    return Math.min(
-      READ_ITEMS,
-      Math.ceil(READ_BYTES / this.#messageBytes),
-      Math.ceil(left / (UNKNOWN_BYTES + this.#outcomeBytes)),
-    );
+    return Math.min(Math.ceil(READ_BYTES / this.#messageBytes), Math.ceil(left / (mostBytes + this.#outcomeBytes)));
   }
 }
 

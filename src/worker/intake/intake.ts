@@ -18,7 +18,7 @@ import { closeConnection } from '../../redis/connection.js';
 import { ensureGroups, renew } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { readEntries } from '../../redis/stream-reader.js';
+import { mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -27,6 +27,8 @@ import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
 
+/** The maximum number of entries in one read. More gains nothing (measured). */
+const BATCH_ITEMS = 1_024;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 /** How long the server has to end a blocking read before the link is closed instead. */
@@ -51,6 +53,8 @@ export interface IntakeOptions
 export class Intake extends Service {
   readonly #options: IntakeOptions;
   #unaccepted: readonly Entry[] = [];
+  /** Whether the last read brought as many entries as it might. */
+  #hasBacklog = false;
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
@@ -98,8 +102,8 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { link, byteBudget, lookout, accept } = this.#options;
-    let reading: Promise<Entry[]> | null = null;
+    const { link, lookout, accept } = this.#options;
+    let reading: Promise<readonly Entry[]> | null = null;
     this.#lastReadMs = monotonicMs();
     while (!signal.aborted || reading) {
       reading ??= this.#read(signal);
@@ -108,11 +112,9 @@ export class Intake extends Service {
         continue;
       }
       try {
-        const read: Entry[] = await reading;
-        this.#lastReadMs = monotonicMs();
+        const read: readonly Entry[] = await reading;
         reading = null;
         this.#unaccepted = read;
-        byteBudget.addEntries(read);
         if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read, signal);
         const entries = this.#unaccepted;
         if (entries.length === 0) continue;
@@ -164,19 +166,34 @@ export class Intake extends Service {
    * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
    * could not write what becomes of them.
    */
-  #read(signal: AbortSignal): Promise<Entry[]> | null {
-    const { link, blocking, keys, consumer, concurrency, longestReadMs, dispatcher, claimer, byteBudget } =
-      this.#options;
+  #read(signal: AbortSignal): Promise<readonly Entry[]> | null {
+    const { link, dispatcher, claimer } = this.#options;
     if (!link.isUsable || signal.aborted) return null;
     const notDispatched = this.#unaccepted.length + claimer.claiming.size;
     const room = dispatcher.room - notDispatched;
-    if (room <= 0) return null;
-    const ahead = Math.max(0, dispatcher.size + notDispatched - concurrency);
-    const count = Math.min(room, byteBudget.room(ahead));
-    if (count <= 0) return null;
-    const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
+    const ahead = Math.max(0, dispatcher.size + notDispatched - this.#options.concurrency);
+    if (room <= 0 || this.#options.byteBudget.room(ahead) <= 0) return null;
+    const reading = this.#readEntries(room, ahead);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
+  }
+
+  /**
+   * Reads at most `room` entries. All messages of a read may be large for once, so it is short. Only while there is a
+   * backlog and Redis says that nothing in it is large, it is long: large batches cost less for each execution.
+   */
+  async #readEntries(room: number, ahead: number): Promise<readonly Entry[]> {
+    const { blocking, keys, consumer, longestReadMs, byteBudget } = this.#options;
+    const areSmall = this.#hasBacklog && !(await mayHaveLarge(blocking, keys));
+    const count = Math.min(
+      room,
+      areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead),
+    );
+    const entries = await readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
+    this.#hasBacklog = entries.length >= count;
+    this.#lastReadMs = monotonicMs();
+    byteBudget.addEntries(entries);
+    return entries;
   }
 
   /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */
