@@ -198,6 +198,30 @@ describeEachServer('a delivery', (url) => {
     expect(await record('k')).toEqual(after);
   });
 
+  test('is rerouted as it is, with a record and without, when its entry is older than what was replaced is kept', async () => {
+    const { redis, keys, read, record } = await open();
+    const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 60_000, null, {});
+    await redis.xadd(keys.work, '1-1', 'k', 'k', 'm', message); // in 1970
+    await redis.xadd(keys.work, '1-2', 'm', message);
+    await redis.hset(keys.record('k'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
+    const reroutes = (await read('a')).map(
+      (entry) => ({ ...again(entry, 10_000), message: null, recalledFor: 'noop' }) as Settlement,
+    );
+    expect(await settle(redis, keys, reroutes)).toEqual({ fenced: [], errors: [] });
+    expect((await redis.zrange(keys.schedule, '0', '-1')).sort()).toEqual(['kk', 'llean']);
+    expect(await record('k')).toMatchObject({ s: 'scheduled', e: '' });
+  });
+
+  test('whose entry was deleted by hand takes no other of its batch with it', async () => {
+    const { redis, keys, add, read, record } = await open();
+    await add(['a1', 'a2', 'a3']);
+    const [first, gone, last] = await read('a');
+    await redis.xdel(keys.work, gone!.token.slice(1));
+    const { fenced, errors } = await settle(redis, keys, [completed(first!), again(gone!), completed(last!)]);
+    expect([fenced, errors]).toEqual([[], [expect.stringContaining(gone!.token)]]);
+    expect([(await record('a1')).s, (await record('a3')).s]).toEqual(['completed', 'completed']);
+  });
+
   test('is settled in batches: what is owned is written, and what is not is returned', async () => {
     const { redis, keys, add, read, passOn, record } = await open();
     await add(['a1', 'a2', 'a3', 'a4']);

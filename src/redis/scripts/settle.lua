@@ -35,12 +35,13 @@ end
 local width = SETTLEMENT_WIDTH
 
 -- Entries that move on are read before they are removed. The usual groups need none of this.
+local moves = { moved = true, rerouted = true }
 local moving = {}
 do
   local item, at = 1, 3 + count
   while at <= #ARGV do
     local size = tonumber(ARGV[at + 2])
-    if ARGV[at] == 'moved' or ARGV[at] == 'rerouted' then
+    if moves[ARGV[at]] then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
       end
@@ -116,8 +117,11 @@ local item -- number of the item that is being written
 
 -- Returns the member and its due time when the execution is on the schedule now.
 local function move_on(ttl, at)
-  local destination = ARGV[at]
-  local moved, key = moving[item], moving[item][ENTRY.key]
+  local destination, moved = ARGV[at], moving[item]
+  if not moved then
+    error('the entry ' .. tokens[item] .. ' was deleted by hand', 0)
+  end
+  local key = moved[ENTRY.key]
   if key and is_cancelled(key) then
     return end_execution(key, ttl, 'cancelled')
   elseif not key and take_cancel(ARGV[at + 7]) then
@@ -242,6 +246,15 @@ local function attempt(apply, first, second)
   errors[#errors + 1] = problem_of(apply, first, second)
 end
 
+-- Returns the key of the item's record; nil when it has none.
+local function key_of(kind, at)
+  if moves[kind] then
+    return moving[item] and moving[item][ENTRY.key]
+  elseif kind ~= 'unrecorded' and ARGV[at] ~= '' then
+    return ARGV[at]
+  end
+end
+
 local at = 3 + count
 item = 1
 while at <= #ARGV do
@@ -249,12 +262,7 @@ while at <= #ARGV do
   at = at + 3
   for _ = 1, size do
     if owned[item] then
-      local key = ARGV[at]
-      if kind == 'moved' then
-        key = moving[item][ENTRY.key]
-      elseif kind == 'unrecorded' or key == '' then
-        key = nil
-      end
+      local key = key_of(kind, at)
       if key and has_lost_key(tokens[item], key) then
         fenced[#fenced + 1] = item - 1
       else

@@ -41,8 +41,8 @@ export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
   /**
-   * The thread died while it ran the execution. `wasAlone`: nothing else has ever begun on that thread, so the execution is
-   * to blame. `death`: what ended the thread, if that is known.
+   * The thread died before it reported how the execution ended. `wasAlone`: nothing else has ever begun on that thread, so
+   * the execution is to blame. `death`: what ended the thread, if that is known.
    */
   onThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void;
   /**
@@ -182,11 +182,11 @@ export class Dispatcher {
     this.#harvest(lane, 'free');
     const left = [...lane.shipments].reverse();
     const started = new Set(left.filter((shipment) => !this.#shipments.revoke(shipment)));
-    const [first] = started;
     const unstarted = left.length - started.size;
     // When a thread was ended on purpose, it is known which attempt is to blame. What ran there before may have left
-    // something behind that ended the thread.
-    const wasAlone = !wasEnding && shipped - unstarted === 1 && started.size === 1 && this.#isRunning(first!);
+    // something behind that ended the thread. An attempt that has ended but whose result never arrived counts like one
+    // that runs: it would go on like this for ever.
+    const wasAlone = !wasEnding && shipped - unstarted === 1 && started.size === 1;
     for (const shipment of left) {
       const { delivery, condemned, stop } = shipment;
       this.#shipments.free(shipment);
@@ -199,10 +199,6 @@ export class Dispatcher {
     if (lane === this.#suspectLane && this.#suspect.isReady) this.#giveSuspectBack(this.#suspect.waiting!);
     this.#dispatch();
     return started.size > 0;
-  }
-
-  #isRunning({ row }: Shipment): boolean {
-    return this.slots.state(row) === SlotState.started;
   }
 
   /** Handles outcomes as they arrive from the thread of the lane. Those of shipments that have not begun there are ignored. */

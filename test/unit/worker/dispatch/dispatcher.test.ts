@@ -862,6 +862,18 @@ test('an execution that is alone on its thread is to blame only if nothing else 
   expect(fleet.lostAlone).toEqual([true, false]);
 });
 
+test('an execution that ends is to blame for its thread, too, when its result never arrives', () => {
+  const fleet = new Fleet(1, 2);
+  const [name] = fleet.add('a');
+  const [thread] = fleet.threads as [FakeThread];
+  const [{ row, epoch }] = thread.items();
+  thread.begin();
+  fleet.dispatcher.slots.end(row, epoch, monotonicMs(), false);
+  thread.die()();
+  fleet.dispatcher.detach(thread.lane);
+  expect([fleet.lost, fleet.lostAlone, fleet.ended]).toEqual([[name], [true], []]);
+});
+
 describe('stopping', () => {
   test('takes back what has not started, from the queue and from the threads', async () => {
     const fleet = new Fleet(2);

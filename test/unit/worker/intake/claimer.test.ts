@@ -117,6 +117,19 @@ test('a start that was counted long before it could be handed on is counted agai
   expect(calls).toEqual(['take a', 'room', 'take ', 'not claimed b', 'room']);
 });
 
+test('a start whose count was answered late is counted again: the process may have stood still since', async () => {
+  const { claimer, calls } = setUp();
+  const answer = deferred<Awaited<ReturnType<typeof admit>>>();
+  vi.mocked(admit).mockReturnValueOnce(answer.promise).mockResolvedValueOnce(['parked']);
+  const rate = { kind: 'rate', key: 'r', max: 1, perMs: 1_000, onExceeded: 'delay' } as const;
+  const sent = performance.now();
+  claimer.admit([{ ...limited('a')[0]!, checks: [rate] }]);
+  await waitFor(() => performance.now() - sent > START_WITHIN_MS + 50);
+  answer.resolve([null]);
+  await claimer.idle();
+  expect(calls).toEqual(['take ', 'not claimed a', 'room']);
+});
+
 describe('a claim that fails', () => {
   test('is tried again, and the time of its answer is known', async () => {
     const { claimer, calls, lines } = setUp();
