@@ -250,7 +250,7 @@ while at <= #ARGV do
   for _ = 1, size do
     if owned[item] then
       local key = ARGV[at]
-      if kind == 'moved' then
+      if moving[item] then
         key = moving[item][ENTRY.key]
       elseif kind == 'unrecorded' or key == '' then
         key = nil
