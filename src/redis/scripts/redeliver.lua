@@ -12,6 +12,7 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include permits
 --@include message
 --@include quarantine
+--@include guard
 
 -- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Admission
 -- removes the booking of an execution without a record, which nothing else tells.
@@ -24,7 +25,7 @@ local function is_counted(moving, state)
     return false
   end
   local start = TAG.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
-  return not redis.call('ZSCORE', prefix .. KEY.booked .. name, start)
+  return not redis.pcall('ZSCORE', prefix .. KEY.booked .. name, start) -- an error where a key of another type is in its place
 end
 
 local function redeliver(moving, state, generation, was_alone)
@@ -76,8 +77,13 @@ for i = 3, #ARGV do
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')
       else
         -- Its process died. An execution is charged only with the mark that nothing else had started there.
-        redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
-        redelivered[#redelivered + 1] = token
+        local problem = problem_of(function()
+          redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
+          redelivered[#redelivered + 1] = token
+        end)
+        if problem then
+          put_away(moving, problem)
+        end
       end
     end
   end
