@@ -53,6 +53,7 @@ local function redeliver(moving, state, generation, was_alone)
 end
 
 local redelivered, removed, bytes = {}, {}, 0
+local refusal -- why it cannot go on
 for i = 3, #ARGV do
   if bytes > BATCH_BYTES then
     break
@@ -63,12 +64,16 @@ for i = 3, #ARGV do
   local pending = redis.call('XPENDING', stream, GROUP, 'IDLE', lease, id, id, 1)[1]
   if pending then
     local moving = read_entry(token)
+    local record = moving and moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
+      RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
+    if record.err and is_forbidden(record.err) then
+      refusal = record.err
+      break
+    end
     remove(token)
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving[ENTRY.message] or '')
-      local record = moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
-        RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
       if record.err then
         put_away(moving, record.err)
       elseif moving[ENTRY.key] and record[1] ~= token then
@@ -90,4 +95,4 @@ for i = 3, #ARGV do
 end
 release_permits(removed)
 write_permits()
-return redelivered
+return #removed == 0 and refusal and redis.error_reply(refusal) or redelivered
