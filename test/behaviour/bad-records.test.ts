@@ -2,9 +2,9 @@
  * Records and limits that are not as docket writes them: keys of another type, fields that are missing, numbers that are
  * none. Whatever handles many executions at once handles the others as if the bad one were not there.
  */
-import { concurrencyLimit, RedisUnavailableError, task } from 'docket';
+import { concurrencyLimit, cooldown, debounce, perpetual, RedisUnavailableError, rateLimit, retry, task } from 'docket';
 import type { Redis } from 'ioredis';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Seed } from '../../src/redis/chain-store.js';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { importBuilt } from '../support/built.js';
@@ -148,6 +148,55 @@ describeEachServer('a record of another type', (url) => {
   });
 });
 
+describeEachServer('an execution without a record', (url) => {
+  const stage = setStage(url);
+  const hour = '1h' as const;
+  const tasks = {
+    rated: task('rated', { limits: [rateLimit({ max: 1, per: hour })] }, () => {}),
+    limited: task('limited', { limits: [concurrencyLimit({ max: 1 })] }, async () => await ending.promise),
+    settling: task('settling', { limits: [debounce({ settle: hour })] }, () => {}),
+    failing: task('failing', { retry: retry({ attempts: 2, delay: hour }) }, () => {
+      throw new Error('again');
+    }),
+    chained: task('chained', { perpetual: perpetual({ every: hour }) }, () => {}),
+  };
+  let ending = deferred();
+
+  test.each([
+    ['rated', 2],
+    ['limited', 2],
+    ['settling', 1],
+    ['failing', 1],
+    ['chained', 1],
+  ] as const)('goes into quarantine when it cannot be parked (%s)', async (name, count) => {
+    ending = deferred();
+    const docket = stage.docket({ executionTtl: 0 });
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    const executions = [];
+    for (let i = 0; i < count; i++) executions.push(await docket.add(tasks[name]));
+    for (const { key } of executions) await redis.set(keys.parked(key), 'not docket', 'EX', 600);
+    stage.work(tasks, { concurrency: 4 });
+    expect(await quarantined(redis, keys.quarantine)).toEqual([['', expect.stringContaining('WRONGTYPE')]]);
+    const [[, fields]] = (await redis.xrange(keys.quarantine, '-', '+')) as [[string, string[]]];
+    expect(fields[fields.indexOf('message') + 1]).toContain(executions.at(-1)!.key);
+    ending.resolve();
+  });
+
+  test('is redelivered though its rate limit has a key of another type for its bookings', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    await redis.set(keys.booked('busy'), 'no bookings', 'EX', 600);
+    const id = await redis.xadd(keys.work, '*', 'm', 'a message', 'u', '1 busy');
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    await waitFor(async () => (await redeliver(redis, keys, 1, [`w${id}`])) === 1);
+    const [[, fields]] = (await redis.xrange(keys.front, '-', '+')) as [[string, string[]]];
+    expect(fields).toEqual(expect.arrayContaining(['m', 'a message', 'u', '1 busy']));
+    await redis.del(keys.front);
+  });
+});
+
 describeEachServer('what a worker reports', (url) => {
   const stage = setStage(url);
 
@@ -182,19 +231,34 @@ describeEachServer('what a worker reports', (url) => {
 describeEachServer('a record that has lost', (url) => {
   const stage = setStage(url);
 
-  test.each([
-    ['its generation', 'g', undefined],
-    ['a number for its generation', 'g', 'many'],
-    ['its task', 't', undefined],
-  ])('%s is run, also while somebody listens', async (_, field, value) => {
-    const docket = stage.docket();
-    const redis = await stage.redis();
-    await redis.set(stage.key('listeners'), '1', 'EX', 60);
-    await docket.add(note, {}, { key: 'k' });
-    if (value === undefined) await redis.hdel(stage.key('run:k'), field);
-    else await redis.hset(stage.key('run:k'), field, value);
-    await stage.finish({ note });
-    expect(await stage.record('k')).toMatchObject({ s: 'completed' });
+  const limits = [
+    cooldown({ window: '1s' }),
+    debounce({ settle: 1 }),
+    rateLimit({ max: 9, per: 9 }),
+    concurrencyLimit({ max: 1 }),
+  ];
+  const limited = task('limited', { limits }, (_args: {}, { key }) => key);
+
+  describe.each([
+    ['without limits', { note }],
+    ['with limits', { limited }],
+  ] as const)('%s', (_, tasks) => {
+    const [run] = Object.values(tasks);
+
+    test.each([
+      ['its generation', 'g', undefined],
+      ['a number for its generation', 'g', 'many'],
+      ['its task', 't', undefined],
+    ])('%s is run, also while somebody listens', async (_lost, field, value) => {
+      const docket = stage.docket();
+      const redis = await stage.redis();
+      await redis.set(stage.key('listeners'), '1', 'EX', 60);
+      await docket.add(run.name, {}, { key: 'k' });
+      if (value === undefined) await redis.hdel(stage.key('run:k'), field);
+      else await redis.hset(stage.key('run:k'), field, value);
+      await stage.finish(tasks);
+      expect(await stage.record('k')).toMatchObject({ s: 'completed' });
+    });
   });
 
   test('its message while it waits for a permit fails, and the waiters behind it run', async () => {

@@ -134,6 +134,27 @@ describeEachServer('a delivery', (url) => {
     },
   );
 
+  test.each([{ key: 'k' }, { key: null }])(
+    'is rerouted even if its entry is older than a week (%o)',
+    async ({ key }) => {
+      const { redis, keys, read } = await open();
+      const message = encodeEnvelope(
+        encoderFor({}, 'args'),
+        'nobody has this',
+        60_000,
+        key === null ? 'lean' : null,
+        {},
+      );
+      await redis.xadd(keys.work, '1-1', ...(key === null ? [] : ['k', key]), 'm', message); // in 1970
+      if (key !== null) await redis.hset(keys.record(key), { s: 'queued', g: '1', e: 'w1-1', t: 'nobody has this' });
+      const [entry] = await read('a');
+      const rerouted = { ...again(entry!, 60_000), reroutes: 1, recalledFor: 'nobody has this' } as Settlement;
+      expect(await settle(redis, keys, [rerouted])).toEqual({ fenced: [], errors: [] });
+      expect(await redis.zrange(keys.schedule, '0', '-1')).toEqual([key === null ? 'llean' : 'kk']);
+      await redis.del(keys.schedule, keys.record('k'), keys.parked('lean'));
+    },
+  );
+
   test('is claimed by the one who read it', async () => {
     const { redis, keys, add, read, record } = await open();
     await add(['k']);

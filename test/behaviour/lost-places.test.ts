@@ -173,6 +173,29 @@ describeEachServer('an execution', (url) => {
   });
 });
 
+describeOnRedis('a page of all keys', (url) => {
+  test('ends early where the messages are long, for they are copied to see that they are there', async () => {
+    const fleet = await openFleet(url());
+    const { docket, redis } = fleet;
+    const keys = keysOf(fleet.name);
+    const text = 'x'.repeat(256 * 1024);
+    const countPages = async () => {
+      let pages = 1;
+      for (let at = '0'; ; pages++) {
+        const { next, known, unknown } = await findLost(redis, keys, at);
+        expect([known, unknown]).toEqual([0, 0]);
+        if (next === null) return pages;
+        at = next;
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, (_, i) => docket.add('nobody has this', {}, { key: `${i}` })));
+    const short = await countPages();
+    for (let i = 0; i < 64; i++) await docket.replace('nobody has this', { text }, { key: `${i}` });
+    expect(await countPages()).toBeGreaterThan(short + 3);
+    await docket.clear();
+  });
+});
+
 describeOnRedis('docket doctor', (url) => {
   test('says that executions have lost their entries', async () => {
     const fleet = await openFleet(url());

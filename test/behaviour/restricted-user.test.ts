@@ -2,8 +2,16 @@
 import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { closeConnection, openConnection } from '../support/built.js';
+import type { Keys } from '../../src/redis/keys.js';
+import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { describeOnOwnRedis } from '../support/suites.js';
+import { waitFor } from '../support/wait.js';
+
+const { claim, ensureGroups, redeliver } =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
 describeOnOwnRedis('a user with few rights', (redis) => {
   let admin: Redis;
@@ -44,5 +52,48 @@ describeOnOwnRedis('a user with few rights', (redis) => {
     const error = await openConnection(urlOf('s3cret%3Ax'), 'producer').catch((thrown: unknown) => thrown);
     expect((error as Error).message).toContain('WRONGPASS');
     expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('s3cret');
+  });
+});
+
+describeOnOwnRedis('what a worker handles', (redis) => {
+  let admin: Redis;
+  let keys: Keys;
+
+  beforeAll(async () => {
+    admin = new Redis(redis().socket);
+    keys = keysOf('acl');
+    await ensureGroups(admin, keys);
+    await admin.xadd(keys.work, '1-1', 'k', 'queued', 'm', 'a message');
+    await admin.hset(keys.record('queued'), { s: 'queued', g: '1', e: 'w1-1', t: 'noop' });
+    await admin.zadd(keys.schedule, 1, 'kdue');
+    await admin.hset(keys.record('due'), { s: 'scheduled', g: '2', e: '', t: 'noop', w: '1', m: 'a message' });
+    await admin.xreadgroup('GROUP', 'workers', 'a', 'STREAMS', keys.work, '>');
+    await waitFor(async () => (await admin.xpending(keys.work, 'workers', 'IDLE', 1, '-', '+', 1)).length === 1);
+  });
+  afterAll(() => admin.disconnect());
+
+  const SEED = { task: 'chain', fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from('a message') };
+  const steps: Readonly<Record<string, (client: Redis) => Promise<unknown>>> = {
+    hget: (client) => claim(client, keys, 'a', [{ key: 'queued', token: 'w1-1', attempt: 1 }]),
+    hmget: (client) => redeliver(client, keys, 1, ['w1-1']),
+    hgetall: (client) => moveDue(client, keys),
+    del: (client) => seedChains(client, keys, [SEED], true),
+  };
+
+  test.each(Object.keys(steps))('stays as it is when its user lacks the right to %s', async (command) => {
+    await admin.call('ACL', 'SETUSER', 'worker', 'reset', 'on', '>pw', '~*', '&*', '+@all', `-${command}`);
+    const client = await openConnection(redis().url.replace('unix://', 'unix://worker:pw@'), 'commands');
+    onTestFinished(() => closeConnection(client));
+    await expect(steps[command]!(client)).rejects.toThrow(/can't run this command|NOPERM/);
+    expect(await admin.exists(keys.quarantine, keys.record('chain'))).toBe(0);
+    expect([await admin.xlen(keys.work), await admin.xlen(keys.front)]).toEqual([1, 0]);
+    expect(await admin.zrange(keys.schedule, '0', '-1')).toEqual(['kdue']);
+    expect(await admin.hget(keys.record('due'), 'm')).toBe('a message');
+  });
+
+  test('is refused as a whole, not chain by chain, while the server takes no writes', async () => {
+    await admin.config('SET', 'min-replicas-to-write', '1'); // it has none
+    onTestFinished(async () => void (await admin.config('SET', 'min-replicas-to-write', '0')));
+    await expect(seedChains(admin, keys, [SEED], true)).rejects.toThrow('NOREPLICAS');
   });
 });

@@ -8,3 +8,9 @@ local function problem_of(apply, first, second)
     return type(problem) == 'table' and problem.err or tostring(problem)
   end
 end
+
+-- Whether the text of an error says that this user may not run a command, or not on this key. It says nothing about the item,
+-- which must be left as it is.
+local function is_forbidden(problem)
+  return (string.find(problem, 'executing the script can', 1, true) or string.find(problem, 'NOPERM', 1, true)) ~= nil
+end

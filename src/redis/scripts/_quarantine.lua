@@ -6,7 +6,8 @@ local function quarantine(key, reason, message)
   redis.call('PEXPIRE', stream, QUARANTINE_TTL_MS)
 end
 
--- Puts away an execution, as the fields of its entry, because of the error that was met with its record.
+-- Puts away an execution, as the fields of its entry, because of the error that was met with its record or, if it has none,
+-- with the hash in which it is parked.
 local function put_away(moving, problem)
   quarantine(moving[ENTRY.key] or '', 'its record cannot be used: ' .. problem, moving[ENTRY.message])
 end

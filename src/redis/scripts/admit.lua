@@ -9,7 +9,8 @@
 --         number of items, then for each item: key (id without a record), token, ticket ('' with a record),
 --         needs of permits ('' as the item before, '-' none)
 -- Reply for each item that was not admitted: index (from 0), then 'refused' (no longer ours), 'parked' (it waits, and
---       its entry is gone), 'failed' (left to its lease), or the kind of the check that dropped it (ours to settle)
+--       its entry is gone), 'failed' (left to its lease, or in quarantine where it could not be parked), or the kind of the
+--       check that dropped it (ours to settle)
 -- The call may be repeated when its reply was lost, also by the connection itself: an item that was admitted passes
 -- again, unless it is late by now and a rate has no room for it any more.
 --@include now
@@ -24,12 +25,14 @@ local schedule = KEYS[3]
 --@include rates
 --@include start
 --@include refusal
+--@include quarantine
 
 -- The current group and item.
 local attempt, ttl, stage, holds_permits, is_booked, is_recorded, check_count
 local name, token, ticket, needs, cached_generation
 local was_admitted -- by an earlier call whose reply was lost
 local passed -- the rates that have room for it
+local fields_removed -- those of its entry, once that is removed
 
 local function member()
   return (is_recorded and TAG.recorded or TAG.lean) .. name
@@ -40,22 +43,28 @@ local function generation()
   return cached_generation
 end
 
--- Names one placement through all its attempts and deliveries, by its member and its generation (or due time).
-local function placement()
-  return member() .. ' ' .. (is_recorded and generation() or digits(math.floor(ticket / 1000)))
-end
-
 -- Returns the item's ticket: its generation if it has one.
 local function place_in_line()
   return is_recorded and tonumber(generation() or 0) or ticket or 0
 end
 
-local function park_until(due, next_stage, debounce, booking)
-  local moving = read_entry(token)
-  if not moving then
-    return 'refused' -- it was deleted by hand
-  end
+-- Names one placement through all its attempts and deliveries, by its member and its generation (or due time).
+local function placement()
+  return member() .. ' ' .. digits(is_recorded and place_in_line() or math.floor(ticket / 1000))
+end
+
+-- Removes the entry, and returns its fields; nil when it was deleted by hand. What cannot be parked then goes into quarantine.
+local function take_entry()
+  fields_removed = read_entry(token)
   remove(token)
+  return fields_removed
+end
+
+local function park_until(due, next_stage, debounce, booking)
+  local moving = take_entry()
+  if not moving then
+    return 'refused'
+  end
   moving[ENTRY.stage], moving[ENTRY.debounce], moving[ENTRY.booking] = next_stage, debounce, booking
   schedule_at(schedule, math.max(now, due), park(moving, name, 'scheduled'))
   if is_recorded and has_listeners then
@@ -69,7 +78,8 @@ local function drop_winner(winner, winner_ttl)
   if redis.call('ZREM', schedule, winner) == 1 then
     local moving = unpark(winner)
     if moving[ENTRY.key] then
-      end_execution(moving[ENTRY.key], winner_ttl, 'cancelled', RECORD.error_line, 'dropped by its debounce')
+      local kept = tonumber(winner_ttl or '') or DEFAULT_TTL_MS
+      end_execution(moving[ENTRY.key], kept, 'cancelled', RECORD.error_line, 'dropped by its debounce')
     end
   end
 end
@@ -105,7 +115,7 @@ local checks = {
     if stage == STAGE.debounce_over and (not winner or winner == candidate) then
       redis.call('DEL', key)
       return
-    elseif winner and tonumber(pending[2]) > place_in_line() then
+    elseif winner and (tonumber(pending[2] or 0) or 0) > place_in_line() then
       return 'debounce'
     end
     if winner and winner ~= candidate then
@@ -149,11 +159,10 @@ local function take_or_wait()
   if not full then
     return take_permits(token, needs)
   end
-  local moving = read_entry(token)
+  local moving = take_entry()
   if not moving then
     return 'refused'
   end
-  remove(token)
   leave_lines()
   moving[ENTRY.stage] = STAGE.attempt_admitted
   -- It starts later, and is counted then.
@@ -252,9 +261,13 @@ local reply = {}
 local index = 0
 for_each_item(function(first_check, at)
   name, token, ticket = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  fields_removed = nil
   local is_done, result = pcall(admit, first_check) -- an item that meets an error must not take the others with it
   if not is_done and is_refusal(result) then
     error(result) -- it says nothing about the item; the worker must learn of it, reconnect or try again
+  end
+  if not is_done and fields_removed then
+    put_away(fields_removed, type(result) == 'table' and result.err or tostring(result))
   end
   if not is_done or result then
     reply[#reply + 1] = index

@@ -43,7 +43,9 @@ end
 
 for at = 3, #ARGV, 3 do
   local problem = problem_of(claim, at)
-  if problem then
+  if problem and is_forbidden(problem) then
+    return redis.error_reply(problem) -- claiming again does no harm
+  elseif problem then
     put_away_entry(ARGV[at + 1], problem)
     refused[#refused + 1] = (at - 3) / 3
     errors[#errors + 1] = ARGV[at] .. ': ' .. problem

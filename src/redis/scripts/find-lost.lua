@@ -12,9 +12,10 @@ local prefix, mends = ARGV[1], ARGV[3] == '1'
 --@include events
 --@include entries
 --@include moves
+--@include presence
 
 local records, parked = prefix .. KEY.record, prefix .. KEY.parked
-local known, unknown, first = 0, 0, ''
+local known, unknown, first, bytes = 0, 0, '', 0
 
 local function member_of(key)
   if string.sub(key, 1, #records) == records then
@@ -26,8 +27,9 @@ end
 
 local function has_place(member, token, limit)
   if token and token ~= '' then
-    local id = string.sub(token, 2)
-    return #redis.call('XRANGE', stream_of(token), id, id) > 0
+    local is_there, copied = has_entry(token)
+    bytes = bytes + copied
+    return is_there
   end
   return redis.call('ZSCORE', KEYS[3], member)
     or limit and redis.call('ZSCORE', prefix .. KEY.limit .. limit, member)
@@ -57,20 +59,21 @@ local function look_at(key)
   if not member then
     return
   end
-  local state, token, limit, message, due, generation, cancelled = unpack(redis.call('HMGET', key,
-    RECORD.state, RECORD.entry, PARKED.limit, PARKED.message, PARKED.due, RECORD.generation, RECORD.cancelled))
+  local state, token, limit, due, generation, cancelled = unpack(redis.call('HMGET', key,
+    RECORD.state, RECORD.entry, PARKED.limit, PARKED.due, RECORD.generation, RECORD.cancelled))
   if string.sub(member, 1, 1) == TAG.recorded and not is_alive(state) or has_place(member, token, limit) then
     return
   end
   first = first == '' and string.sub(member, 2) or first
-  if message then
+  local has_message = redis.call('HEXISTS', key, PARKED.message) == 1
+  if has_message then
     known = known + 1
   else
     unknown = unknown + 1
   end
   if not mends then
     return
-  elseif message and cancelled ~= '1' then
+  elseif has_message and cancelled ~= '1' then
     put_back(key, member, due, generation)
   else
     give_up(key, member, cancelled == '1')
@@ -78,12 +81,21 @@ local function look_at(key)
 end
 
 local scan = prefix .. KEY.scan
-local cursor = mends and (redis.call('GET', scan) or '0') or ARGV[2]
-local page = redis.call('SCAN', cursor, 'MATCH', string.format('%s*', prefix), 'COUNT', BATCH_ITEMS)
-for _, key in ipairs(page[2]) do
-  pcall(look_at, key) -- a key of another type is no record
-end
+local cursor = ARGV[2]
 if mends then
-  redis.call('SET', scan, page[1], 'PX', SCAN_TTL_MS)
+  cursor = string.match(tostring(redis.call('GET', scan)), '^%d+$') or '0'
 end
-return { page[1], known, unknown, first }
+-- A few keys at first, then as many as the messages that are copied suggest.
+local step, looked_at = 8, 0
+repeat
+  local page = redis.call('SCAN', cursor, 'MATCH', string.format('%s*', prefix), 'COUNT', step)
+  for _, key in ipairs(page[2]) do
+    pcall(look_at, key) -- a key of another type is no record
+  end
+  cursor, looked_at = page[1], looked_at + step
+  step = math.min(4 * step, BATCH_ITEMS - looked_at, math.ceil((BATCH_BYTES - bytes) * looked_at / (bytes + 1)))
+until cursor == '0' or step <= 0
+if mends then
+  redis.call('SET', scan, cursor, 'PX', SCAN_TTL_MS)
+end
+return { cursor, known, unknown, first }

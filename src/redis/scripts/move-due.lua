@@ -16,9 +16,12 @@ local schedule = KEYS[3]
 --@include guard
 
 local moved, errors, bytes = {}, {}, 0
+local refusal -- why it cannot go on
+local moving -- what is being moved, once it is taken from where it was parked
 
 local function move(member)
-  local moving, generation = unpark(member)
+  local generation
+  moving, generation = unpark(member)
   if moving[ENTRY.message] then
     bytes = bytes + string.len(moving[ENTRY.message])
     enqueue(STREAM.work, moving)
@@ -34,10 +37,15 @@ local function move(member)
 end
 
 for _, member in ipairs(redis.call('ZRANGE', schedule, '-inf', digits(now), 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
-  moved[#moved + 1] = member
+  moving = nil
   local problem = problem_of(move, member)
+  if problem and not moving and is_forbidden(problem) then
+    refusal = problem
+    break
+  end
+  moved[#moved + 1] = member
   if problem then
-    put_away({ [ENTRY.key] = string.sub(member, 2) }, problem)
+    put_away(moving or { [ENTRY.key] = string.sub(member, 2) }, problem)
     errors[#errors + 1] = string.sub(member, 2) .. ': ' .. problem
   end
   if bytes > BATCH_BYTES then
@@ -46,6 +54,8 @@ for _, member in ipairs(redis.call('ZRANGE', schedule, '-inf', digits(now), 'BYS
 end
 if #moved > 0 then
   redis.call('ZREM', schedule, unpack(moved))
+elseif refusal then
+  return redis.error_reply(refusal)
 end
 
 local left = redis.call('ZRANGE', prefix .. KEY.wakes, 0, 0)

@@ -12,6 +12,7 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include permits
 --@include message
 --@include quarantine
+--@include guard
 
 -- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Admission
 -- removes the booking of an execution without a record, which nothing else tells.
@@ -24,7 +25,7 @@ local function is_counted(moving, state)
     return false
   end
   local start = TAG.lean .. id_of(moving[ENTRY.message]) .. ' ' .. moving[ENTRY.due] .. ' ' .. attempt
-  return not redis.call('ZSCORE', prefix .. KEY.booked .. name, start)
+  return not redis.pcall('ZSCORE', prefix .. KEY.booked .. name, start) -- an error where a key of another type is in its place
 end
 
 local function redeliver(moving, state, generation, was_alone)
@@ -52,6 +53,7 @@ local function redeliver(moving, state, generation, was_alone)
 end
 
 local redelivered, removed, bytes = {}, {}, 0
+local refusal -- why it cannot go on
 for i = 3, #ARGV do
   if bytes > BATCH_BYTES then
     break
@@ -62,12 +64,16 @@ for i = 3, #ARGV do
   local pending = redis.call('XPENDING', stream, GROUP, 'IDLE', lease, id, id, 1)[1]
   if pending then
     local moving = read_entry(token)
+    local record = moving and moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
+      RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
+    if record.err and is_forbidden(record.err) then
+      refusal = record.err
+      break
+    end
     remove(token)
     removed[#removed + 1] = token
     if moving then
       bytes = bytes + string.len(moving[ENTRY.message] or '')
-      local record = moving[ENTRY.key] and redis.pcall('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
-        RECORD.entry, RECORD.state, RECORD.cancelled, RECORD.generation) or {}
       if record.err then
         put_away(moving, record.err)
       elseif moving[ENTRY.key] and record[1] ~= token then
@@ -76,12 +82,17 @@ for i = 3, #ARGV do
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')
       else
         -- Its process died. An execution is charged only with the mark that nothing else had started there.
-        redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
-        redelivered[#redelivered + 1] = token
+        local problem = problem_of(function()
+          redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
+          redelivered[#redelivered + 1] = token
+        end)
+        if problem then
+          put_away(moving, problem)
+        end
       end
     end
   end
 end
 release_permits(removed)
 write_permits()
-return redelivered
+return #removed == 0 and refusal and redis.error_reply(refusal) or redelivered

@@ -13,6 +13,7 @@ local prefix, is_starting = ARGV[1], ARGV[2] == '1'
 --@include generation
 --@include place
 --@include guard
+--@include refusal
 
 local automatic, ended = prefix .. KEY.automatic, prefix .. KEY.ended
 local changed_tasks, errors = {}, {}
@@ -46,7 +47,9 @@ end
 
 for at = 3, #ARGV, 5 do
   local problem = problem_of(seed, at)
-  if problem then
+  if problem and (is_refusal(problem) or is_forbidden(problem)) then
+    return redis.error_reply(problem)
+  elseif problem then
     errors[#errors + 1] = ARGV[at] .. ': ' .. problem
   end
 end

@@ -26,6 +26,7 @@ local records = prefix .. KEY.record
 --@include permits
 --@include generation
 --@include guard
+--@include quarantine
 
 local tokens = {}
 for i = 1, count do
@@ -173,8 +174,8 @@ local function reroute(ttl, at)
   local member, due = move_on(ttl, at)
   if member then
     local rerouted = prefix .. KEY.rerouted .. ARGV[at + 9]
-    redis.call('ZADD', rerouted, digits(due), member)
-    redis.call('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
+    redis.pcall('ZADD', rerouted, digits(due), member) -- it is on the schedule in any case
+    redis.pcall('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
     redis.call('PEXPIRE', rerouted, REROUTED_TTL_MS)
   end
 end
@@ -255,6 +256,17 @@ local function key_of(kind, at)
   end
 end
 
+-- Writes one item. An execution that was to go on, and cannot, would be gone with its entry: it goes into quarantine.
+local function write_item(kind, ttl, at)
+  local problem = problem_of(write[kind], ttl, at)
+  errors[#errors + 1] = problem
+  if problem and moving[item] then
+    put_away(moving[item], problem)
+  elseif problem and kind == 'followed' then
+    put_away({ [ENTRY.key] = ARGV[at], [ENTRY.message] = ARGV[at + 3] }, problem)
+  end
+end
+
 local at = 3 + count
 item = 1
 while at <= #ARGV do
@@ -266,7 +278,7 @@ while at <= #ARGV do
       if key and has_lost_key(tokens[item], key) then
         fenced[#fenced + 1] = item - 1
       else
-        attempt(write[kind], ttl, at)
+        write_item(kind, ttl, at)
       end
     end
     item = item + 1

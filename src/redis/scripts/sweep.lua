@@ -10,6 +10,7 @@ local prefix = ARGV[1]
 --@include entries
 --@include moves
 --@include permits
+--@include presence
 if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2]) then
   return {}
 end
@@ -20,8 +21,8 @@ local page = redis.call('HSCAN', permits, ARGV[3], 'COUNT', 100)
 local orphans, counted = {}, {}
 for at = 1, #page[2], 2 do
   local token, list = page[2][at], pairs_of(page[2][at + 1])
-  local id = string.sub(token, 2)
-  if #redis.pcall('XRANGE', stream_of(token), id, id) == 0 then -- an id that is none is an error, without a length
+  local is_id, is_there = pcall(has_entry, token) -- an id that is none is an error
+  if not (is_id and is_there) then
     orphans[#orphans + 1] = token
   else
     for i = 1, #list, 2 do
