@@ -58,7 +58,7 @@ export async function openConnection(
   options: ConnectionOptions = {},
 ): Promise<Redis> {
   const target = parseRedisUrl(url);
-  const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
+  const { silenceMs = DEFAULT_SILENCE_MS, longestPauseMs = DEFAULT_PAUSE_MS } = options;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.
   // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
   const { default: ioredis } = await import('ioredis');
@@ -67,7 +67,8 @@ export async function openConnection(
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
     connectTimeout: silenceMs,
-    retryStrategy: retryingUpTo(options.longestPauseMs ?? DEFAULT_PAUSE_MS),
+    retryStrategy: retryingUpTo(longestPauseMs),
+    reconnectOnError: demotionIn(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });
   // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
@@ -121,14 +122,27 @@ const COMMON_OPTIONS = {
 const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
   Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
 
+/**
+ * Tells when an error means that only a new link finds the master. Where the address still leads to the replica, the next
+ * link is no better: then the client reconnects once in `pauseMs`, not with each command.
+ */
+function demotionIn(pauseMs: number): (error: Error) => boolean {
+  let nextMs = 0;
+  return (error) => {
+    if (!isDemoted(error) || performance.now() < nextMs) return false;
+    nextMs = performance.now() + pauseMs;
+    return true;
+  };
+}
+
 const ROLE_OPTIONS = {
   // With resends off and any limit but 0, ioredis drops commands in flight without ever settling them. 0 rejects them
   // when the link closes.
-  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, reconnectOnError: isDemoted },
-  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
+  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
+  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
   // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link. The reader then
   // loops on "nothing to do" for ever, and after a reconnect the stale reads swallow the entries. See watchLink.
-  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
+  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
   subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: true },
 } satisfies Record<ConnectionRole, RedisOptions>;
 

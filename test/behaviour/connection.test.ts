@@ -144,6 +144,20 @@ describeOnRedis('a connection to a real server:', () => {
     expect(await message).toEqual(['channel', 'hello']);
   });
 
+  test('a link to a replica is replaced, once in a pause and not with each write that it refuses', async () => {
+    const { url } = await serverOfItsOwn();
+    const redis = await open(url, 'commands', { longestPauseMs: 600_000 });
+    await redis.call('REPLICAOF', '127.0.0.1', '1');
+    let closes = 0;
+    redis.on('close', () => closes++);
+    const refused = () => expect(redis.set('key', 'value')).rejects.toThrow('READONLY');
+    await refused();
+    await once(redis, 'ready');
+    for (let round = 0; round < 5; round++) await Promise.all([refused(), refused(), refused()]);
+    expect(redis.status).toBe('ready');
+    expect(closes).toBe(1);
+  });
+
   test('says when its link falls silent, and when it is heard again', async () => {
     const proxy = await stoppingProxy(new URL((await serverOfItsOwn()).url).pathname);
     const redis = await open(proxy.url, 'subscriber', { silenceMs: 3_000 });

@@ -6,6 +6,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';
 import { heartbeat, recall, type WorkerReport } from '../../redis/fleet-store.js';
 import type { WorkerContext } from '../context.js';
+import { logRetry } from '../log-retry.js';
 
 export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'clock' | 'logger'> {
   readonly intervalMs: number;
@@ -38,7 +39,7 @@ export class Heartbeat extends Service {
         this.#lastAnswerMs = monotonicMs();
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
+        logRetry(logger, error, 'the heartbeat failed');
       }
       if (content.canClaim) await this.#recall(content.tasks, signal);
       await pause(intervalMs, signal);
@@ -51,7 +52,7 @@ export class Heartbeat extends Service {
       let isMore = true;
       while (isMore && !signal.aborted) isMore = await recall(redis, keys, tasks);
     } catch (error) {
-      logger.warn({ error: String(error) }, 'recalling what was rerouted failed, trying again');
+      logRetry(logger, error, 'recalling what was rerouted failed');
     }
   }
 }
