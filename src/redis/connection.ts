@@ -216,7 +216,7 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
  * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
  * hour to give up. So a PING is always on its way or about to be sent. When a PING or the handshake has had no answer
  * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects. Any answer is a sign of
- * life, also that the user may not use PING.
+ * life, also that the user may not use PING, and so is any part of one: a large reply takes its time on a slow link.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
@@ -235,13 +235,26 @@ function watchLink(redis: Redis, patienceMs: number): void {
       isAsking = false;
       redis.emit('heard');
     };
+    const { stream } = redis;
+    let bytesRead = 0;
+    const takeHeard = () => {
+      if (stream.bytesRead === bytesRead) return false;
+      bytesRead = stream.bytesRead;
+      askedAt = performance.now();
+      return true;
+    };
+    const cutIfSilent = () => {
+      if (isOwed() && !takeHeard()) redis.disconnect(true);
+    };
     const turn = () => {
+      const isHeard = takeHeard();
       if (!isOwed()) {
         ask().catch(() => {}); // the link broke: 'close' ends this watch
         return;
       }
+      if (isHeard) return;
       redis.emit('silent');
-      if (performance.now() - askedAt >= patienceMs) setImmediate(() => isOwed() && redis.disconnect(true));
+      if (performance.now() - askedAt >= patienceMs) setImmediate(cutIfSilent);
     };
     const timer = setInterval(turn, patienceMs / 3).unref();
     redis.once('close', () => clearInterval(timer));
