@@ -172,6 +172,8 @@ local function reroute(ttl, at)
     redis.call('ZADD', rerouted, digits(due), member)
     redis.call('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
     redis.call('PEXPIRE', rerouted, REROUTED_TTL_MS)
+    redis.call('SADD', prefix .. KEY.recallable, ARGV[at + 9])
+    redis.call('PEXPIRE', prefix .. KEY.recallable, REROUTED_TTL_MS)
   end
 end
 
