@@ -58,7 +58,7 @@ export async function openConnection(
   options: ConnectionOptions = {},
 ): Promise<Redis> {
   const target = parseRedisUrl(url);
-  const silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
+  const { silenceMs = DEFAULT_SILENCE_MS, longestPauseMs = DEFAULT_PAUSE_MS } = options;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.
   // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
   const { default: ioredis } = await import('ioredis');
@@ -67,7 +67,8 @@ export async function openConnection(
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
     connectTimeout: silenceMs,
-    retryStrategy: retryingUpTo(options.longestPauseMs ?? DEFAULT_PAUSE_MS),
+    retryStrategy: retryingUpTo(longestPauseMs),
+    reconnectOnError: demotionIn(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });
   // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
@@ -121,14 +122,27 @@ const COMMON_OPTIONS = {
 const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
   Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
 
+/**
+ * Tells when an error means that only a new link finds the master. Where the address still leads to the replica, the next
+ * link is no better: then the client reconnects once in `pauseMs`, not with each command.
+ */
+function demotionIn(pauseMs: number): (error: Error) => boolean {
+  let nextMs = 0;
+  return (error) => {
+    if (!isDemoted(error) || performance.now() < nextMs) return false;
+    nextMs = performance.now() + pauseMs;
+    return true;
+  };
+}
+
 const ROLE_OPTIONS = {
   // With resends off and any limit but 0, ioredis drops commands in flight without ever settling them. 0 rejects them
   // when the link closes.
-  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, reconnectOnError: isDemoted },
-  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
+  producer: { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
+  commands: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
   // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link. The reader then
   // loops on "nothing to do" for ever, and after a reconnect the stale reads swallow the entries. See watchLink.
-  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, reconnectOnError: isDemoted },
+  blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
   subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: true },
 } satisfies Record<ConnectionRole, RedisOptions>;
 
@@ -202,7 +216,7 @@ function connectionName(role: ConnectionRole, name: string | undefined): string 
  * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
  * hour to give up. So a PING is always on its way or about to be sent. When a PING or the handshake has had no answer
  * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects. Any answer is a sign of
- * life, also that the user may not use PING.
+ * life, also that the user may not use PING, and so is any part of one: a large reply takes its time on a slow link.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
@@ -221,13 +235,26 @@ function watchLink(redis: Redis, patienceMs: number): void {
       isAsking = false;
       redis.emit('heard');
     };
+    const { stream } = redis;
+    let bytesRead = 0;
+    const takeHeard = () => {
+      if (stream.bytesRead === bytesRead) return false;
+      bytesRead = stream.bytesRead;
+      askedAt = performance.now();
+      return true;
+    };
+    const cutIfSilent = () => {
+      if (isOwed() && !takeHeard()) redis.disconnect(true);
+    };
     const turn = () => {
+      const isHeard = takeHeard();
       if (!isOwed()) {
         ask().catch(() => {}); // the link broke: 'close' ends this watch
         return;
       }
+      if (isHeard) return;
       redis.emit('silent');
-      if (performance.now() - askedAt >= patienceMs) setImmediate(() => isOwed() && redis.disconnect(true));
+      if (performance.now() - askedAt >= patienceMs) setImmediate(cutIfSilent);
     };
     const timer = setInterval(turn, patienceMs / 3).unref();
     redis.once('close', () => clearInterval(timer));

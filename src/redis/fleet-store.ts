@@ -29,18 +29,18 @@ export interface LiveWorker extends WorkerReport {
 
 /**
  * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
- * Returns the time of that clock, in milliseconds.
+ * Returns the time of that clock, in milliseconds, and whether there is anything to recall, for whichever task.
  */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
   { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
   report: WorkerReport,
-): Promise<number> {
-  const nowMs = await runScript(
+): Promise<{ readonly nowMs: number; readonly isAnyRecallable: boolean }> {
+  const [nowMs, recallable] = (await runScript(
     redis,
     'heartbeat',
-    [keys.workers, keys.worker(consumer)],
+    [keys.workers, keys.worker(consumer), keys.recallable],
     [
       consumer,
       ttlMs,
@@ -61,8 +61,8 @@ export async function heartbeat(
       WORKER.fallback,
       report.hasFallback ? 1 : 0,
     ],
-  );
-  return Number(nowMs);
+  )) as [nowMs: string, recallable: number];
+  return { nowMs: Number(nowMs), isAnyRecallable: recallable > 0 };
 }
 
 /** Whether a worker runs executions of this task: it has the task, or a fallback. */

@@ -27,6 +27,8 @@ export const KEY = {
    * Bounded, and expires.
    */
   rerouted: 'rerouted:',
+  /** Set: tasks that have members in `rerouted:`, so that heartbeats look there only when there are any. Expires. */
+  recallable: 'recallable',
   /** Text: the number of the last placement. */
   generation: 'generation',
   /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */

@@ -6,6 +6,7 @@
  * it), so nothing a task does can stall a lease.
  */
 import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
@@ -16,7 +17,7 @@ import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
 import { CommandLink } from './command-link.js';
-import type { Connections } from './connections.js';
+import { type Connections, closeConnections } from './connections.js';
 import type { WorkerContext } from './context.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
 import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
@@ -163,7 +164,7 @@ export class Coordinator {
       this.#options.logger.info({ tasks }, 'the threads have loaded other tasks than before');
   }
 
-  /** Stops taking work, finishes or requeues what it has, and ends the threads. See `drain.ts`. */
+  /** Stops taking work, finishes or requeues what it has, ends the threads, and closes the connections. See `drain.ts`. */
   async drain(): Promise<void> {
     const { settings, logger } = this.#options;
     const { name, drainTimeoutMs, abortGraceMs } = settings;
@@ -188,6 +189,8 @@ export class Coordinator {
       requeueUnstarted: (deliveries) => this.#pipeline.requeueUnstarted(deliveries),
       leave: () => this.#leave(),
     });
+    await closeConnections(this.#options.connections); // what has no answer yet fails now
+    await turn(); // and says so, before the last line
     if (wasReady) logger.info({}, `worker ${name} has stopped`);
   }
 

@@ -144,6 +144,30 @@ describeOnRedis('a connection to a real server:', () => {
     expect(await message).toEqual(['channel', 'hello']);
   });
 
+  test('a link that is only slow is kept while a large reply arrives on it', async () => {
+    const { url } = await trickling(new URL((await serverOfItsOwn()).url).pathname);
+    const redis = await open(url, 'blocking', { silenceMs: 1_000 });
+    await redis.set('large', 'x'.repeat(200_000));
+    let closes = 0;
+    redis.on('close', () => closes++);
+    expect(await redis.get('large')).toHaveLength(200_000);
+    expect(closes).toBe(0);
+  });
+
+  test('a link to a replica is replaced, once in a pause and not with each write that it refuses', async () => {
+    const { url } = await serverOfItsOwn();
+    const redis = await open(url, 'commands', { longestPauseMs: 600_000 });
+    await redis.call('REPLICAOF', '127.0.0.1', '1');
+    let closes = 0;
+    redis.on('close', () => closes++);
+    const refused = () => expect(redis.set('key', 'value')).rejects.toThrow('READONLY');
+    await refused();
+    await once(redis, 'ready');
+    for (let round = 0; round < 5; round++) await Promise.all([refused(), refused(), refused()]);
+    expect(redis.status).toBe('ready');
+    expect(closes).toBe(1);
+  });
+
   test('says when its link falls silent, and when it is heard again', async () => {
     const proxy = await stoppingProxy(new URL((await serverOfItsOwn()).url).pathname);
     const redis = await open(proxy.url, 'subscriber', { silenceMs: 3_000 });
@@ -273,4 +297,26 @@ async function closedPort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** Opens a way to a server on which replies take a second for each 50 kB. */
+async function trickling(path: string): Promise<{ readonly url: string }> {
+  const server = createServer((socket) => {
+    const upstream = dial(path);
+    const end = () => [socket, upstream].map((one) => one.destroy());
+    for (const one of [socket, upstream]) one.on('error', end).on('close', end);
+    socket.pipe(upstream);
+    const chunks: Buffer[] = [];
+    upstream.on('data', (data) => {
+      for (let at = 0; at < data.length; at += 1_000) chunks.push(data.subarray(at, at + 1_000));
+    });
+    const timer = setInterval(() => {
+      const chunk = chunks.shift();
+      if (chunk) socket.write(chunk);
+    }, 20);
+    socket.on('close', () => clearInterval(timer));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }

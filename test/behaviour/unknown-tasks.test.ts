@@ -108,6 +108,8 @@ describeWithoutThreads('an unknown task', (url, threads) => {
       const added = await docket.addMany(calls);
       await putBack(fleet, 1, 600);
       expect(await redis.zcard(key('rerouted:counted'))).toBe(600);
+      expect(await redis.smembers(key('recallable'))).toEqual(['counted']);
+      expect(await redis.pttl(key('recallable'))).toBeGreaterThan(300_000);
       expect(await redis.pttl(key('rerouted:counted'))).toBeGreaterThan(300_000);
       await ignorant.stop();
       for (const { member } of await parked(fleet)) {
@@ -118,7 +120,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
       await fleet.worker({ threads });
       await waitFor(async () => (await left(fleet)) === 0);
       expect(await fleet.counts()).toEqual(Object.fromEntries(added.map((execution) => [execution.key, 1])));
-      expect(await redis.exists(key('rerouted:counted'))).toBe(0);
+      await waitFor(async () => (await redis.exists(key('rerouted:counted'), key('recallable'))) === 0);
     });
 
     test('is not recalled from where something else has put it since', async () => {

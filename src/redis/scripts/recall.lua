@@ -12,7 +12,11 @@ for i = 3, #ARGV do
     break
   end
   local rerouted = prefix .. KEY.rerouted .. ARGV[i]
-  local page = redis.call('ZRANGE', rerouted, 0, limit - seen - 1, 'WITHSCORES')
+  local room = limit - seen
+  local page = redis.call('ZRANGE', rerouted, 0, room - 1, 'WITHSCORES')
+  if #page < 2 * room then
+    redis.call('SREM', prefix .. KEY.recallable, ARGV[i])
+  end
   for at = 1, #page, 2 do
     local member, due = page[at], tonumber(page[at + 1])
     redis.call('ZREM', rerouted, member)

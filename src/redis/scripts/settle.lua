@@ -177,6 +177,8 @@ local function reroute(ttl, at)
     redis.pcall('ZADD', rerouted, digits(due), member) -- it is on the schedule in any case
     redis.pcall('ZREMRANGEBYRANK', rerouted, 0, -REROUTED_MEMBERS - 1)
     redis.call('PEXPIRE', rerouted, REROUTED_TTL_MS)
+    redis.call('SADD', prefix .. KEY.recallable, ARGV[at + 9])
+    redis.call('PEXPIRE', prefix .. KEY.recallable, REROUTED_TTL_MS)
   end
 end
 

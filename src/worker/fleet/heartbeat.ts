@@ -1,11 +1,12 @@
 /**
  * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. Then recalls what
- * waits for its tasks: when other workers rerouted it, none that lived had them.
+ * waits for its tasks, if anything waits for whichever task: when other workers rerouted it, none that lived had them.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';
 import { heartbeat, recall, type WorkerReport } from '../../redis/fleet-store.js';
 import type { WorkerContext } from '../context.js';
+import { logRetry } from '../log-retry.js';
 
 export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'clock' | 'logger'> {
   readonly intervalMs: number;
@@ -33,14 +34,17 @@ export class Heartbeat extends Service {
     const { redis, keys, consumer, intervalMs, missed, clock, logger, report } = this.#options;
     while (!signal.aborted) {
       const content = report();
+      let isAnyRecallable = false;
       try {
-        clock.learn(await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, content));
+        const answer = await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, content);
+        clock.learn(answer.nowMs);
         this.#lastAnswerMs = monotonicMs();
+        isAnyRecallable = answer.isAnyRecallable;
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'the heartbeat failed, trying again');
+        logRetry(logger, error, 'the heartbeat failed');
       }
-      if (content.canClaim) await this.#recall(content.tasks, signal);
+      if (isAnyRecallable && content.canClaim) await this.#recall(content.tasks, signal);
       await pause(intervalMs, signal);
     }
   }
@@ -51,7 +55,7 @@ export class Heartbeat extends Service {
       let isMore = true;
       while (isMore && !signal.aborted) isMore = await recall(redis, keys, tasks);
     } catch (error) {
-      logger.warn({ error: String(error) }, 'recalling what was rerouted failed, trying again');
+      logRetry(logger, error, 'recalling what was rerouted failed');
     }
   }
 }

@@ -9,6 +9,7 @@ import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
+import { logRetry } from '../log-retry.js';
 
 /** The longest pause after a renewal that failed. Until one succeeds nothing is read. */
 const RETRY_AFTER_MS = 1_000;
@@ -42,7 +43,7 @@ export class Leases extends Service {
         this.#options.onLost(lost);
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'renewing leases failed, trying again');
+        logRetry(logger, error, 'renewing leases failed');
         if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
       }
     }

@@ -25,6 +25,7 @@ import {
 } from '../../redis/sweep-store.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
+import { logRetry } from '../log-retry.js';
 
 /** Pages of all keys that one sweep looks at, 256 keys each, for executions that have lost their place. */
 const SCAN_PAGES = 4;
@@ -65,7 +66,7 @@ export class Reclaimer extends Service {
       } catch (error) {
         this.#isFailing = true;
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'looking for expired leases failed, trying again');
+        logRetry(logger, error, 'looking for expired leases failed');
         if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
       }
     }

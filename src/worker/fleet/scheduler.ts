@@ -5,6 +5,7 @@
 import { pause, Service } from '../../core/service.js';
 import { moveDue } from '../../redis/schedule-store.js';
 import type { WorkerContext } from '../context.js';
+import { logRetry } from '../log-retry.js';
 
 export interface SchedulerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   /** Longest sleep. */
@@ -55,7 +56,7 @@ export class Scheduler extends Service {
       if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
       return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
     } catch (error) {
-      if (!signal.aborted) logger.warn({ error: String(error) }, 'moving due executions failed, trying again');
+      if (!signal.aborted) logRetry(logger, error, 'moving due executions failed');
       return resolutionMs;
     }
   }

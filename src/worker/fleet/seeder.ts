@@ -9,6 +9,7 @@ import type { PerpetualData } from '../../tasks/policies.js';
 import { encoderFor } from '../../wire/codec.js';
 import { encodeEnvelope } from '../../wire/envelope.js';
 import type { WorkerContext } from '../context.js';
+import { logRetry } from '../log-retry.js';
 
 const EVERY_MS = 60_000;
 /** After a failure at the start: a chain should not wait a minute for a link that is back in a second. */
@@ -49,7 +50,7 @@ export class Seeder extends Service {
         isStarting = false;
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'automatic tasks could not be scheduled, trying again');
+        logRetry(logger, error, 'automatic tasks could not be scheduled');
       }
       await pause(isStarting ? RETRY_AFTER_MS : jittered(EVERY_MS), signal);
     }

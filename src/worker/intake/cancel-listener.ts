@@ -21,6 +21,7 @@ import { CANCEL_REMEMBERED_MS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import { logRetry } from '../log-retry.js';
 
 export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   /** Returns all deliveries of this worker. */
@@ -110,7 +111,7 @@ export class CancelListener extends Service {
         this.#ready.resolve();
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn({ error: String(error) }, 'cancels could not be looked up, trying again');
+        logRetry(logger, error, 'cancels could not be looked up');
         await pause(RETRY_AFTER_MS, signal);
         if (!signal.aborted) await listen();
       }

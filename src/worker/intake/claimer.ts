@@ -14,6 +14,7 @@ import { claim } from '../../redis/delivery-store.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, ticketOf } from '../delivery.js';
+import { logRetry } from '../log-retry.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { DroppingLimit } from '../settle/settler.js';
 import type { Limited } from './classify.js';
@@ -177,7 +178,7 @@ export class Claimer {
       leaseMs,
       pauseMs: RETRY_AFTER_MS,
       canRetry: () => !this.#isClosed,
-      onRetry: (error) => logger.warn({ error: String(error) }, 'claiming failed, trying again'),
+      onRetry: (error) => logRetry(logger, error, 'claiming failed'),
     });
   }
 }

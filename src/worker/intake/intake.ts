@@ -22,6 +22,7 @@ import { mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import { logRetry } from '../log-retry.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
@@ -155,7 +156,7 @@ export class Intake extends Service {
         const lost = new Set(await renew(redis, keys, consumer, tokens));
         return entries.filter(({ token }) => !lost.has(token));
       } catch (error) {
-        logger.warn({ error: String(error) }, 'leases of what was read could not be renewed, trying again');
+        logRetry(logger, error, 'leases of what was read could not be renewed');
         await pause(jittered(RETRY_AFTER_MS), signal);
       }
     }
@@ -206,8 +207,7 @@ export class Intake extends Service {
         leaseMs,
         pauseMs: RETRY_AFTER_MS,
         canRetry: () => !this.#isStopping,
-        onRetry: (error) =>
-          logger.warn({ error: String(error) }, 'cancels and strikes could not be looked up, trying again'),
+        onRetry: (error) => logRetry(logger, error, 'cancels and strikes could not be looked up'),
       });
       if (monotonicMs() < untilMs) return true; // a command waits while its link is down
       logger.warn(
@@ -225,7 +225,7 @@ export class Intake extends Service {
   /** Creates streams and group when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { redis, keys, logger } = this.#options;
-    logger.warn({ error: String(error) }, 'reading failed, trying again');
+    logRetry(logger, error, 'reading failed');
     try {
       if (isGroupMissing(error)) await ensureGroups(redis, keys);
       else await pause(jittered(RETRY_AFTER_MS), signal);

@@ -14,6 +14,7 @@ import { Strikes, struckBy } from '../../wire/strikes.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
+import { logRetry } from '../log-retry.js';
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
@@ -71,8 +72,7 @@ export class StrikeGuard extends Service {
       subscriber,
       keys,
       onStruck: () => this.#scheduleWithdrawal(),
-      onFailure: (error) =>
-        logger.warn({ error: String(error) }, 'strikes could not be loaded or followed, trying again'),
+      onFailure: (error) => logRetry(logger, error, 'strikes could not be loaded or followed'),
     });
     this.#follower = follower;
     void follower.open().then(this.#ready.resolve);

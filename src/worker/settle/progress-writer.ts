@@ -13,6 +13,7 @@ import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import type { Lane } from '../dispatch/lane.js';
 import type { Shipment } from '../dispatch/shipment.js';
+import { logRetry } from '../log-retry.js';
 
 const READ_EVERY_MS = 100;
 
@@ -99,7 +100,7 @@ export class ProgressWriter extends Service {
       await reportProgress(redis, keys, reports);
       for (const [tracked, values] of sent) tracked.written = values;
     } catch (error) {
-      logger.warn({ error: String(error), count: reports.length }, 'progress could not be written, trying again');
+      logRetry(logger, error, 'progress could not be written', { count: reports.length });
     }
   }
 

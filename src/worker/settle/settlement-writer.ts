@@ -14,6 +14,7 @@ import { isReplyError } from '../../redis/reply-errors.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
+import { logRetry } from '../log-retry.js';
 import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 
 const RETRY_AFTER_MS = 200;
@@ -120,7 +121,7 @@ export class SettlementWriter {
       leaseMs,
       pauseMs: RETRY_AFTER_MS,
       canRetry: () => redis.status !== 'end',
-      onRetry: (error) => logger.warn({ error: String(error), count }, 'outcomes could not be written, trying again'),
+      onRetry: (error) => logRetry(logger, error, 'outcomes could not be written', { count }),
     }).catch((error) =>
       logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases'),
     );
