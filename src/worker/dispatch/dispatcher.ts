@@ -167,13 +167,13 @@ export class Dispatcher {
   /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
-    if (lane === this.#suspectLane) this.#suspect.threadStarted();
+    if (lane === this.#suspectLane) this.#suspect.threadStartEnded();
     this.#resume();
   }
 
   /** Gives the suspect back, because its thread failed to start. */
   suspectThreadFailed(): void {
-    this.#suspect.threadStarted();
+    this.#suspect.threadStartEnded();
     const { waiting } = this.#suspect;
     if (waiting) this.#giveSuspectBack(waiting);
     this.#resume();
@@ -334,7 +334,7 @@ export class Dispatcher {
 
   #advanceSuspect(nowMs: number): void {
     if (this.#isClosed) return;
-    const step = this.#suspect.next(nowMs);
+    const step = this.#suspect.advance(nowMs);
     switch (step.kind) {
       case 'nothing':
         return;
