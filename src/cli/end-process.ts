@@ -10,8 +10,8 @@ import { within } from '../core/service.js';
 /** How long threads may take to end, and readers to take what was written, in milliseconds. */
 const PATIENCE_MS = 1_000;
 
-/** Returns the threads of this process that were started after this call and live. */
-export function livingThreads(): ReadonlySet<Thread> {
+/** Keeps a set of the threads of this process that start after this call, for as long as each of them lives. */
+export function trackThreads(): ReadonlySet<Thread> {
   const threads = new Set<Thread>();
   process.on('worker', (thread) => {
     threads.add(thread);

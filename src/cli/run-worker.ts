@@ -6,7 +6,7 @@ import { Docket } from '../client/docket.js';
 import type { Logger } from '../tasks/context.js';
 import type { WorkerOptions } from '../worker/options.js';
 import { Worker } from '../worker/worker.js';
-import { endProcess, livingThreads } from './end-process.js';
+import { endProcess, trackThreads } from './end-process.js';
 import { EXIT } from './exit-codes.js';
 import type { WorkerFlags } from './worker-flags.js';
 
@@ -26,7 +26,7 @@ export async function runWorker(flags: WorkerFlags, { fail, end }: Ending): Prom
   const logger = commandLineLogger(loggingLevel, loggingFormat);
   const docket = new Docket({ ...(url && { url }), ...(name && { name }) });
   const worker = new Worker(docket, { ...(options as WorkerOptions), logger });
-  const threads = livingThreads();
+  const threads = trackThreads();
   const lastSignal = stopOnSignals(worker, threads);
   const run = untilFinished ? worker.runUntilFinished() : worker.runForever();
   const code = await run.then(() => EXIT.done, fail);

@@ -2,6 +2,7 @@
  * The common shape of every background loop: `start` and `stop` are idempotent, and `stop` waits for the current turn.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { onAbort } from './abort.js';
 
 export abstract class Service {
   #stopping: AbortController | undefined;
@@ -48,7 +49,7 @@ export async function within<T>(work: Promise<T>, ms: number): Promise<T | undef
 /** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  return new Promise((resolve) => onAbort(signal, resolve));
 }
 
 /** Varies `ms` at random by up to a fifth either way, so that the loops of a fleet do not run in step. */

@@ -17,18 +17,32 @@ export class CommandLink {
   readonly #writes = new Set<TrackedWrite>();
   readonly #onUsable: (() => void)[] = [];
   #lastTroubleMs = Number.NEGATIVE_INFINITY;
+  /** When the connection broke, on the monotonic clock; `null` while it is ready. */
+  #brokenMs: number | null;
 
   constructor(redis: Pick<Redis, 'status' | 'on'>, leaseMs: number) {
     this.#redis = redis;
     this.#patienceMs = Math.min(PATIENCE_MS, leaseMs / 3);
-    redis.on('close', this.#noteTrouble);
-    redis.on('ready', this.#noteTrouble);
-    redis.on('ready', this.#announce);
+    this.#brokenMs = redis.status === 'ready' ? null : monotonicMs();
+    redis.on('close', () => {
+      this.#brokenMs ??= monotonicMs(); // each failed attempt to connect closes it again
+      this.#noteTrouble();
+    });
+    redis.on('ready', () => {
+      this.#brokenMs = null;
+      this.#noteTrouble();
+      this.#announce();
+    });
   }
 
   /** When the connection was last broken, or a write refused, on the monotonic clock; minus infinity before that. */
   get lastTroubleMs(): number {
     return this.#lastTroubleMs;
+  }
+
+  /** Milliseconds since the connection broke; 0 while it is ready. */
+  get downMs(): number {
+    return this.#brokenMs === null ? 0 : monotonicMs() - this.#brokenMs;
   }
 
   get isUsable(): boolean {
@@ -54,13 +68,13 @@ export class CommandLink {
     return write;
   }
 
-  readonly #noteTrouble = () => {
+  #noteTrouble(): void {
     this.#lastTroubleMs = monotonicMs();
-  };
+  }
 
-  readonly #announce = () => {
+  #announce(): void {
     for (const listener of this.#onUsable) listener();
-  };
+  }
 }
 
 /** A write, or a series of like ones, as the link watches it. */

@@ -34,7 +34,6 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
-import { Outage } from './watch/outage.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -60,14 +59,12 @@ export class Coordinator {
   readonly #supervisor: ThreadSupervisor;
   readonly #services: Services;
   readonly #readiness: Readiness;
-  readonly #outage: Outage;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
     const { docket, settings, attemptBudget, logger, counters, onBroken } = options;
     this.#options = options;
     this.#context = contextOf(options);
-    this.#outage = new Outage(options.connections.commands);
     this.#pipeline = new Pipeline(this.#context, {
       settings,
       attemptBudget,
@@ -182,7 +179,7 @@ export class Coordinator {
       supervisor: this.#supervisor,
       rerouter,
       settler,
-      outage: this.#outage,
+      link: this.#context.link,
       drainTimeoutMs,
       abortGraceMs,
       logger,

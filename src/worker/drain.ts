@@ -8,13 +8,13 @@
 import { monotonicMs } from '../core/clock.js';
 import { within } from '../core/service.js';
 import type { Logger } from '../tasks/context.js';
+import type { CommandLink } from './command-link.js';
 import type { Delivery } from './delivery.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
-import type { Outage } from './watch/outage.js';
 
 /** Milliseconds without a link to Redis after which nothing is expected of it. */
 const AWAY_MS = 1_000;
@@ -30,7 +30,7 @@ export interface DrainOptions {
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
   /** The link by which outcomes are written. */
-  readonly outage: Pick<Outage, 'ms'>;
+  readonly link: Pick<CommandLink, 'downMs'>;
   readonly drainTimeoutMs: number;
   /** Milliseconds in which an attempt can end by itself after it was told to stop. Part of the drain timeout. */
   readonly abortGraceMs: number;
@@ -99,7 +99,7 @@ async function settleAndLeave(
 /** Waits for what needs Redis, not beyond `untilMs`, and without a link to Redis no longer than `patienceMs`. */
 async function untilAnswered(
   work: Promise<void>,
-  { outage }: DrainOptions,
+  { link }: DrainOptions,
   untilMs: number,
   patienceMs = AWAY_MS,
 ): Promise<void> {
@@ -107,7 +107,7 @@ async function untilAnswered(
   const done = work.then(() => {
     isPending = false;
   });
-  while (isPending && monotonicMs() < untilMs && outage.ms <= patienceMs) {
+  while (isPending && monotonicMs() < untilMs && link.downMs <= patienceMs) {
     await within(done, Math.min(LOOK_EVERY_MS, untilMs - monotonicMs()));
   }
 }

@@ -6,7 +6,7 @@
  *             └───────── revoked ─────────────┘   shipments that a stuck thread has not begun go to an idle one
  *
  * ChunkPlanner decides which deliveries travel together and where to. Shipments owns the rows, SoleSuspect the suspect,
- * which has a lane of its own.
+ * which has a lane of its own. StuckLanes takes back what waits in vain.
  */
 import {
   ChunkWriter,
@@ -18,7 +18,7 @@ import {
 import { hasBegun, SlotState, type SlotTable, StopReason } from '../../channel/slots.js';
 import { assertNever } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
-import { LONGEST_TIMER_MS } from '../../core/service.js';
+import { within } from '../../core/service.js';
 import type { Token } from '../../redis/delivery-store.js';
 import { type Delivery, isSuspect } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
@@ -31,11 +31,10 @@ import { roomFor } from './read-ahead.js';
 import type { CondemnReason, Shipment } from './shipment.js';
 import { Shipments } from './shipments.js';
 import { SoleSuspect } from './sole-suspect.js';
+import { StuckLanes } from './stuck-lanes.js';
 
-/** How often stuck lanes are looked for while anything waits. */
-const REBALANCE_EVERY_MS = 5;
-/** Deliveries that found no thread for this long are requeued, for another worker to run. */
-const REQUEUE_AFTER_MS = 250;
+/** How often the dispatcher looks for stuck lanes, and for a place for the suspect, while anything waits. */
+const LOOK_EVERY_MS = 5;
 
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
@@ -89,7 +88,8 @@ export class Dispatcher {
   readonly #planner: ChunkPlanner;
   readonly #mark: AloneMark;
   readonly #suspect: SoleSuspect;
-  #rebalanceTimer: NodeJS.Timeout | undefined;
+  readonly #stuckLanes: StuckLanes;
+  #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   #onEmpty = () => {};
 
@@ -114,6 +114,14 @@ export class Dispatcher {
     this.slots = this.#shipments.slots;
     const [queue, shipments, estimates] = [this.#queue, this.#shipments, this.#estimates];
     this.#planner = new ChunkPlanner({ queue, lanes, shipments, estimates });
+    this.#stuckLanes = new StuckLanes({
+      lanes,
+      queue,
+      shipments,
+      harvest: (lane) => this.#harvest(lane, 'keep'),
+      putBack: (delivery) => this.#putBack(delivery),
+      requeue: (deliveries) => events.onRequeue(deliveries),
+    });
   }
 
   /** The lanes of the worker's threads. */
@@ -159,13 +167,13 @@ export class Dispatcher {
   /** Gives a lane its thread, and dispatches waiting deliveries. */
   attach(lane: Lane, thread: Thread): void {
     lane.attach(thread);
-    if (lane === this.#suspectLane) this.#suspect.threadStarted();
+    if (lane === this.#suspectLane) this.#suspect.threadStartEnded();
     this.#resume();
   }
 
   /** Gives the suspect back, because its thread failed to start. */
   suspectThreadFailed(): void {
-    this.#suspect.threadStarted();
+    this.#suspect.threadStartEnded();
     const { waiting } = this.#suspect;
     if (waiting) this.#giveSuspectBack(waiting);
     this.#resume();
@@ -230,7 +238,7 @@ export class Dispatcher {
     this.#isClosed = true;
     this.#mark.close();
     const taken = this.#takeBack();
-    this.#watchStuckLanes();
+    this.#watch();
     return taken;
   }
 
@@ -277,13 +285,10 @@ export class Dispatcher {
   /** Resolves when no delivery is left, or after `timeoutMs`. */
   async waitUntilEmpty(timeoutMs: number): Promise<void> {
     if (this.size === 0 || timeoutMs <= 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_TIMER_MS));
-      this.#onEmpty = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+    const emptied = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
     });
+    await within(emptied, timeoutMs);
   }
 
   /** Dispatches what waits, where there may be room for more deliveries afterwards. */
@@ -299,7 +304,7 @@ export class Dispatcher {
     this.#advanceSuspect(nowMs);
     if (this.#suspect.letsOthersStart) this.#shipQueued(nowMs);
     else if (this.#queue.length > 0) this.#makeWay(nowMs);
-    this.#watchStuckLanes();
+    this.#watch();
   }
 
   #shipQueued(nowMs: number): void {
@@ -325,7 +330,7 @@ export class Dispatcher {
 
   #advanceSuspect(nowMs: number): void {
     if (this.#isClosed) return;
-    const step = this.#suspect.next(nowMs);
+    const step = this.#suspect.advance(nowMs);
     switch (step.kind) {
       case 'nothing':
         return;
@@ -418,46 +423,23 @@ export class Dispatcher {
     return taken;
   }
 
-  /** While something waits: finds stuck lanes, whose unstarted work goes to an idle thread or, in the end, to Redis. */
-  #watchStuckLanes(): void {
+  /** Looks again and again while something waits, and only then: an idle worker has no timer. */
+  #watch(): void {
     const isAnyQueued = this.#queue.length > 0 || this.#suspect.isPresent;
     const isAnythingWaiting = isAnyQueued || this.#lanes.some((lane) => lane.canHoldUnstarted);
     if (isAnythingWaiting && !this.#isClosed) {
-      this.#rebalanceTimer ??= setInterval(() => this.#rebalance(), REBALANCE_EVERY_MS);
-    } else if (this.#rebalanceTimer) {
-      clearInterval(this.#rebalanceTimer);
-      this.#rebalanceTimer = undefined;
+      this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
+    } else if (this.#timer) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
     }
   }
 
-  #rebalance(): void {
-    const nowMs = monotonicMs();
-    for (const lane of this.#lanes) {
-      if (lane.thread && lane.canHoldUnstarted && lane.isStuck(nowMs)) this.#relieve(lane, nowMs);
-    }
-    const { hasFreeRow } = this.#shipments;
-    const isSlow = (lane: Lane) => (lane.free === 0 || !hasFreeRow) && isSilent(lane, nowMs);
-    if (this.#queue.length > 0 && this.#lanes.every(isSlow)) this.#events.onRequeue(this.#queue.clear());
+  #look(): void {
+    this.#stuckLanes.relieve(monotonicMs());
     this.#dispatch();
     if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now
   }
-
-  /** Takes back the unstarted shipments of a stuck lane: for a free lane or, after a while, for another worker. */
-  #relieve(lane: Lane, nowMs: number): void {
-    this.#harvest(lane, 'keep');
-    if (this.#lanes.some((other) => other !== lane && other.free > 0)) {
-      const taken = this.#shipments.revokeUnstarted(lane);
-      if (taken.length > 0) lane.block();
-      for (const delivery of taken.reverse()) this.#putBack(delivery);
-    } else if (isSilent(lane, nowMs)) {
-      const taken = this.#shipments.revokeUnstarted(lane);
-      if (taken.length > 0) this.#events.onRequeue(taken);
-    }
-  }
-}
-
-function isSilent(lane: Lane, nowMs: number): boolean {
-  return lane.sinceProgressMs(nowMs) > REQUEUE_AFTER_MS;
 }
 
 function shareOf(total: number, parts: number, index: number): number {

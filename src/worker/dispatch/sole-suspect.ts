@@ -112,22 +112,22 @@ export class SoleSuspect {
     return true;
   }
 
-  /** Returns the next step of the suspect that waits, after it has found it a place if there is one. */
-  next(nowMs: number): SuspectStep {
+  /** Gets the suspect that waits as far as it can: to a place, then to its mark. Returns what the dispatcher must do next. */
+  advance(nowMs: number): SuspectStep {
     const delivery = this.waiting;
     if (!delivery) return NOTHING;
     const waitedMs = nowMs - this.#offeredMs;
-    const lane = this.#findLane(nowMs);
+    const lane = this.#takePlace(nowMs);
     if (!lane) return waitedMs > PLACE_WITHIN_MS ? { kind: 'give-back', delivery } : NOTHING;
-    if (lane.isServing) return this.#nextWithThread(delivery, lane, nowMs);
+    if (lane.isServing) return this.#advanceWithThread(delivery, lane, nowMs);
     if (waitedMs > THREAD_WITHIN_MS) return { kind: 'give-back', delivery };
     if (!lane.isUnstaffed || this.#isThreadStarting) return NOTHING;
     this.#isThreadStarting = true;
     return { kind: 'start-thread', lane };
   }
 
-  #nextWithThread(delivery: Delivery, lane: Lane, nowMs: number): SuspectStep {
-    if (this.#isMarking) return this.#nextWithMark(delivery, lane);
+  #advanceWithThread(delivery: Delivery, lane: Lane, nowMs: number): SuspectStep {
+    if (this.#isMarking) return this.#stepWithMark(delivery, lane);
     if (!this.#mark.isClear) return NOTHING; // that of the suspect before
     this.#readyMs ??= nowMs;
     if (this.#lanes.every(({ shipments }) => shipments.size === 0)) {
@@ -139,7 +139,7 @@ export class SoleSuspect {
     return nowMs - this.#readyMs > ALONE_WITHIN_MS ? { kind: 'reroute', delivery } : NOTHING;
   }
 
-  #nextWithMark(delivery: Delivery, lane: Lane): SuspectStep {
+  #stepWithMark(delivery: Delivery, lane: Lane): SuspectStep {
     if (this.#mark.isWritten) return { kind: 'ship', delivery, lane };
     return this.#mark.isClear ? { kind: 'give-back', delivery } : NOTHING; // it could not be marked
   }
@@ -155,8 +155,8 @@ export class SoleSuspect {
     if (this.#isShipped && !this.holdsOthers(nowMs)) this.#mark.remove();
   }
 
-  /** Notes that the start of its thread is over, successful or not. */
-  threadStarted(): void {
+  /** Notes that its thread has started, or has failed to. */
+  threadStartEnded(): void {
     this.#isThreadStarting = false;
   }
 
@@ -172,8 +172,8 @@ export class SoleSuspect {
     this.#lender = null;
   }
 
-  /** Returns the lane of the suspect; `null` while there is no place for it. */
-  #findLane(nowMs: number): Lane | null {
+  /** Borrows a place, unless it has one. Returns the lane on which the suspect will run; `null` while no lane has a place. */
+  #takePlace(nowMs: number): Lane | null {
     if (this.#lender) return this.#ownLane;
     const freest = freestOf(this.#lanes);
     if (!freest || !this.#ownLane) return freest;

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { deferred, waitFor } from '../../support/wait.js';
 import { fakeConnection, linkOf } from './links.js';
 
@@ -15,6 +15,21 @@ test('a link can be used while its connection is ready, and says when it is read
   connection.status = 'ready';
   connection.emit('ready');
   expect([link.isUsable, told]).toEqual([true, 1]);
+});
+
+test('it is down from the moment its connection breaks until the connection is ready again', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const connection = fakeConnection();
+  const link = linkOf(connection);
+  expect(link.downMs).toBe(0);
+  connection.emit('close');
+  vi.advanceTimersByTime(300);
+  connection.emit('close'); // an attempt to connect failed
+  vi.advanceTimersByTime(200);
+  expect(link.downMs).toBe(500);
+  connection.emit('ready');
+  expect(link.downMs).toBe(0);
 });
 
 test('it cannot be used from the refusal of a write until that write succeeds', async () => {

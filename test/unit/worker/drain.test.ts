@@ -44,7 +44,7 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
     },
     rerouter: { idle: record('rerouter idle') },
     settler: { idle: record('settler idle'), isIdle: true },
-    outage: { ms: 0 },
+    link: { downMs: 0 },
     drainTimeoutMs: 1_000,
     abortGraceMs: 100,
     logger,
@@ -114,24 +114,24 @@ describe('a drain is over in time', () => {
   });
 
   test('long before its deadline when Redis is away and there is nothing to write', async () => {
-    const { options, calls } = setUp({ outage: { ms: 1_001 }, drainTimeoutMs: 600_000 });
+    const { options, calls } = setUp({ link: { downMs: 1_001 }, drainTimeoutMs: 600_000 });
     Object.assign(options, { services: { stopSuppliers: () => NEVER, stop: () => NEVER } });
     await drain(options);
     expect(calls.at(-1)).toBe('settler idle');
   });
 
   test('and waits half of its time for a Redis that is away when there is something to write', async () => {
-    const outage = { ms: 0 };
+    const link = { downMs: 0 };
     let isWritten = false;
     const idle = async () => {
-      outage.ms = 299_000;
+      link.downMs = 299_000;
       await new Promise((resolve) => setTimeout(resolve, 100));
       isWritten = true;
     };
-    const { options } = setUp({ outage, settler: { idle, isIdle: false }, drainTimeoutMs: 600_000 });
+    const { options } = setUp({ link, settler: { idle, isIdle: false }, drainTimeoutMs: 600_000 });
     await drain(options);
     expect(isWritten).toBe(true);
-    outage.ms = 300_001;
+    link.downMs = 300_001;
     await drain({ ...options, settler: { idle: () => NEVER, isIdle: false } });
   });
 

@@ -28,7 +28,7 @@ test('there is one suspect at most, until it leaves', () => {
   const [first, next] = [delivery(), delivery()];
   expect([suspect.waiting, suspect.offer(first, 0), suspect.waiting]).toEqual([null, true, first]);
   expect(suspect.offer(next, 0)).toBe(false);
-  suspect.next(0);
+  suspect.advance(0);
   own.attach(THREAD);
   suspect.shipped(0);
   expect([suspect.waiting, suspect.offer(next, 0)]).toEqual([null, false]);
@@ -43,7 +43,7 @@ test('the lane with most free places lends one, and has it back when the suspect
   const one = delivery();
   suspect.offer(one, 0);
   expect(suspect.isPlaced).toBe(false);
-  expect(suspect.next(0)).toEqual({ kind: 'start-thread', lane: own });
+  expect(suspect.advance(0)).toEqual({ kind: 'start-thread', lane: own });
   expect(suspect.isPlaced).toBe(true);
   expect(lanes.map(({ free }) => free)).toEqual([0, 1, 1]);
   suspect.leave(one);
@@ -54,11 +54,11 @@ test('it asks for one thread, and is shipped when that is there', () => {
   const { own, suspect } = setUp(1);
   const one = delivery();
   suspect.offer(one, 0);
-  suspect.next(0);
-  expect(suspect.next(1)).toEqual({ kind: 'nothing' });
+  suspect.advance(0);
+  expect(suspect.advance(1)).toEqual({ kind: 'nothing' });
   own.attach(THREAD);
-  suspect.threadStarted();
-  expect(suspect.next(2)).toEqual({ kind: 'ship', delivery: one, lane: own });
+  suspect.threadStartEnded();
+  expect(suspect.advance(2)).toEqual({ kind: 'ship', delivery: one, lane: own });
 });
 
 test('it gets no thread on which another one has run', () => {
@@ -68,33 +68,33 @@ test('it gets no thread on which another one has run', () => {
   own.add(earlier, 0);
   own.remove(earlier, 1);
   suspect.offer(delivery(), 1);
-  expect(suspect.next(1)).toEqual({ kind: 'nothing' });
+  expect(suspect.advance(1)).toEqual({ kind: 'nothing' });
   own.retire();
   own.detach();
-  expect(suspect.next(2)).toEqual({ kind: 'start-thread', lane: own });
+  expect(suspect.advance(2)).toEqual({ kind: 'start-thread', lane: own });
 });
 
 test('it goes back when no place is free soon, and when its thread takes long', () => {
   const { lanes, suspect } = setUp(2);
   const one = delivery();
   suspect.offer(one, 0);
-  expect(suspect.next(250)).toEqual({ kind: 'nothing' });
-  expect(suspect.next(251)).toEqual({ kind: 'give-back', delivery: one });
+  expect(suspect.advance(250)).toEqual({ kind: 'nothing' });
+  expect(suspect.advance(251)).toEqual({ kind: 'give-back', delivery: one });
   lanes[0]!.remove([...lanes[0]!.shipments][0]!, 251);
-  expect(suspect.next(252)).toMatchObject({ kind: 'start-thread' });
-  expect(suspect.next(10_000)).toEqual({ kind: 'nothing' });
-  expect(suspect.next(10_001)).toEqual({ kind: 'give-back', delivery: one });
+  expect(suspect.advance(252)).toMatchObject({ kind: 'start-thread' });
+  expect(suspect.advance(10_000)).toEqual({ kind: 'nothing' });
+  expect(suspect.advance(10_001)).toEqual({ kind: 'give-back', delivery: one });
 });
 
 test('with nothing beside it, it is marked first, and lets others start when the mark is gone', async () => {
   const { own, mark, suspect } = setUp(0);
   const one = delivery();
   suspect.offer(one, 0);
-  suspect.next(0);
+  suspect.advance(0);
   own.attach(THREAD);
-  expect([suspect.next(1), suspect.letsOthersStart]).toEqual([{ kind: 'nothing' }, false]);
+  expect([suspect.advance(1), suspect.letsOthersStart]).toEqual([{ kind: 'nothing' }, false]);
   await vi.waitUntil(() => mark.isWritten);
-  expect(suspect.next(2)).toEqual({ kind: 'ship', delivery: one, lane: own });
+  expect(suspect.advance(2)).toEqual({ kind: 'ship', delivery: one, lane: own });
   suspect.shipped(2);
   suspect.makeWay(3);
   expect(suspect.letsOthersStart).toBe(false);
@@ -109,9 +109,9 @@ test.each([
 ])('after %i deliveries without an outcome others do not start beside it for %i ms', async (deliveries, heldMs) => {
   const { own, mark, suspect } = setUp(0);
   suspect.offer(delivery(deliveries), 0);
-  suspect.next(0);
+  suspect.advance(0);
   own.attach(THREAD);
-  suspect.next(0);
+  suspect.advance(0);
   await vi.waitUntil(() => mark.isWritten);
   suspect.shipped(0);
   expect([suspect.holdsOthers(heldMs / 2), suspect.holdsOthers(heldMs)]).toEqual([heldMs > 0, false]);
