@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { aborted, pause } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
-import type { DocketSettings } from '../redis/docket-settings.js';
+import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
@@ -31,6 +31,7 @@ import type { AttemptBudget } from './intake/attempt-budget.js';
 import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
+import { withoutRepeats } from './repeats.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
 import { Outage } from './watch/outage.js';
@@ -141,10 +142,14 @@ export class Coordinator {
   /**
    * Starts the threads and the guards, then everything else. Resolves early when `signal` aborts.
    * @throws the error of a task module that fails to load
+   * @throws RedisUnavailableError when the server refuses to create the streams
    */
   async start(signal: AbortSignal): Promise<void> {
     const { redis, keys } = this.#context;
-    const starting = Promise.all([this.#supervisor.start(), ensureGroups(redis, keys), this.#services.startGuards()]);
+    const groups = ensureGroups(redis, keys).catch((error: unknown) => {
+      throw unusable(this.#options.docket, error);
+    });
+    const starting = Promise.all([this.#supervisor.start(), groups, this.#services.startGuards()]);
     starting.catch(() => undefined); // a worker that is told to stop does not await it
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
@@ -270,7 +275,7 @@ function contextOf({ docket, settings, connections, logger, counters }: Coordina
     workerName: settings.name,
     leaseMs: settings.leaseMs,
     clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
-    logger,
+    logger: withoutRepeats(logger),
     counters,
   };
 }
