@@ -40,7 +40,7 @@ export async function heartbeat(
   const nowMs = await runScript(
     redis,
     'heartbeat',
-    [keys.workers, keys.worker(consumer)],
+    [keys.work, keys.workers, keys.worker(consumer)],
     [
       consumer,
       ttlMs,

@@ -45,8 +45,8 @@ export const SCRIPTS = {
     source: "for i = 1, #ARGV do\n  if #redis.call('XPENDING', KEYS[1], 'workers', '-', '+', 1, ARGV[i]) == 0 then\n    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'workers', ARGV[i])\n  end\nend\nreturn 1",
   },
   heartbeat: {
-    sha: 'eaea8b7f87132401c9dd1f3a2855079ca831f8a4',
-    source: "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\nlocal function digits(number)\n  return string.format('%.0f', number)\nend\nlocal function trim(set, last)\n  local past = redis.call('ZRANGE', set, '-inf', digits(last), 'BYSCORE', 'LIMIT', 0, 256)\n  if #past > 0 then\n    redis.call('ZREM', set, unpack(past))\n  end\nend\ntrim(KEYS[1], now)\nredis.call('ZADD', KEYS[1], digits(now + ARGV[2]), ARGV[1])\nredis.call('HSET', KEYS[2], 'seen', digits(now), unpack(ARGV, 3))\nredis.call('PEXPIRE', KEYS[2], ARGV[2])\nreturn digits(now)",
+    sha: '09fcb0d60fcf40979cdb725a33a50cff159cb529',
+    source: "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\nlocal function digits(number)\n  return string.format('%.0f', number)\nend\ndo\n  local reply = redis.pcall('XACK', KEYS[1], 'workers', '0-0')\n  if type(reply) == 'table' and not string.find(reply.err, '^NOGROUP') then\n    return reply\n  end\nend\nlocal function trim(set, last)\n  local past = redis.call('ZRANGE', set, '-inf', digits(last), 'BYSCORE', 'LIMIT', 0, 256)\n  if #past > 0 then\n    redis.call('ZREM', set, unpack(past))\n  end\nend\ntrim(KEYS[2], now)\nredis.call('ZADD', KEYS[2], digits(now + ARGV[2]), ARGV[1])\nredis.call('HSET', KEYS[3], 'seen', digits(now), unpack(ARGV, 3))\nredis.call('PEXPIRE', KEYS[3], ARGV[2])\nreturn digits(now)",
   },
   identify: {
     sha: 'fadf702d81c7c7719f650d6153c39649ed2bc794',
