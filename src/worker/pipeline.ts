@@ -282,6 +282,11 @@ export class Pipeline {
       },
       onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
+      onSuspectShipped: (delivery) => {
+        const { deliveries, charges } = delivery;
+        const message = `was delivered ${deliveries} times without an outcome: it runs on a thread of its own`;
+        logDelivery(this.#context.logger, 'warn', delivery, message, { deliveries, charges });
+      },
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
         this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
