@@ -94,7 +94,10 @@ function printTasks({ running, queued, future, waiting, quarantine, taken, worke
   );
   printTable(
     ['scheduled', 'task', 'attempt', 'due in'],
-    future.map((entry) => dueRow(entry, spanText(entry.when.getTime() - now))),
+    future.map((entry) => {
+      const due = spanText(entry.when.getTime() - now);
+      return dueRow(entry, entry.waitingFor === null ? due : `${due}, waits for limit ${limitText(entry.waitingFor)}`);
+    }),
     'nothing is scheduled',
   );
   if (waiting.length > 0) {

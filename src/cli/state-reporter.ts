@@ -88,6 +88,7 @@ export class StateReporter {
   /** Ignores a reading of another state or attempt: it may be older than the event. */
   #readWaitingFor({ state, attempt }: StateEvent): string | null {
     const { state: readState, attempt: readAttempt, waitingFor } = this.#execution;
-    return state === 'queued' && readState === state && readAttempt === attempt ? waitingFor : null;
+    const canWait = state === 'queued' || state === 'scheduled';
+    return canWait && readState === state && readAttempt === attempt ? waitingFor : null;
   }
 }

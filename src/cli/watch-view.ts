@@ -120,16 +120,18 @@ function stateText(event: ShownState, nowMs: number): string {
   const parts: string[] = [state];
   const time = timeText(event, nowMs);
   if (time !== null) parts.push(time);
-  if (waitingFor !== null) parts.push(`waits for ${printable(limitText(waitingFor))}`);
+  if (waitingFor !== null) parts.push(`waits for limit ${printable(limitText(waitingFor))}`);
   if (hasWorker === false) parts.push(NO_WORKER);
   if (worker !== null) parts.push(`on ${printable(worker)}`);
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   return parts.join('  ') + (error === null ? '' : `: ${printable(error)}`);
 }
 
-function timeText({ state, when, startedAt, completedAt }: StateEvent, nowMs: number): string | null {
+function timeText(event: ShownState, nowMs: number): string | null {
+  const { state, when, startedAt, completedAt, waitingFor } = event;
   switch (state) {
     case 'scheduled':
+      if (waitingFor !== null) return null; // it was due, and its limit says when it may start
       return when.getTime() > nowMs
         ? `due in ${spanText(when.getTime() - nowMs)}`
         : `overdue by ${spanText(nowMs - when.getTime())}`; // it was requeued

@@ -5,7 +5,7 @@
 import type { Redis } from 'ioredis';
 import { DocketClosedError, DocketError, RedisUnavailableError } from '../core/errors.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import { type DocketSettings, describeDocket } from '../redis/docket-settings.js';
+import { type DocketSettings, describeDocket, unusable } from '../redis/docket-settings.js';
 
 export class ProducerConnection {
   readonly #docket: DocketSettings;
@@ -63,8 +63,7 @@ export class ProducerConnection {
     } catch (error) {
       if (this.#closed.aborted) throw new DocketClosedError();
       if (error instanceof DocketError) throw error;
-      const problem = `${describeDocket(this.#docket)} could not be used: ${(error as Error).message}`;
-      throw new RedisUnavailableError(problem, { cause: error });
+      throw unusable(this.#docket, error);
     }
   }
 

@@ -2,6 +2,7 @@
  * The part of a Docket that only this package uses. The package does not export it, and it is kept beside the
  * object instead of on it, so the declared type of Docket does not show it either.
  */
+import { InvalidOptionError } from '../core/errors.js';
 import type { CountedPlacement } from '../core/states.js';
 import type { ProgressRecord } from '../redis/record.js';
 import type { ProgressChange } from '../tasks/progress.js';
@@ -36,10 +37,10 @@ export function setInternals(docket: object, internals: DocketInternals): void {
 
 /**
  * Returns the internals of a Docket.
- * @throws TypeError for anything that is not a Docket made by this copy of the package
+ * @throws InvalidOptionError for anything that is not a Docket made by this copy of the package
  */
 export function internalsOf(docket: object): DocketInternals {
   const internals = INTERNALS.get(docket);
-  if (!internals) throw new TypeError('expected a Docket of this copy of the package');
+  if (!internals) throw new InvalidOptionError('docket', 'expected a Docket of this copy of the package: new Docket()');
   return internals;
 }

@@ -1,11 +1,12 @@
 /** The options of a Docket, and their defaults. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, optionNames, wholeNumberOf } from '../core/options.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { LARGEST_PAYLOAD_BYTES } from '../redis/payload-limit.js';
 import { parseRedisUrl } from '../redis/url.js';
+import { collectTasks } from '../tasks/collection.js';
 import type { AnyTask } from '../tasks/task.js';
 
 /** An error class that `result()` revives: an error of this class arrives as an instance of it. */
@@ -110,30 +111,25 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
     url,
     keys: keysOf(name, target.kind === 'memory' ? 0 : target.db),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
-    heartbeatIntervalMs: atLeast(
-      1,
+    heartbeatIntervalMs: wholeNumberOf(
       toMs(options.heartbeatInterval ?? DEFAULTS.heartbeatInterval, 'heartbeatInterval'),
+      1,
       'heartbeatInterval',
     ),
-    missedHeartbeats: atLeast(1, options.missedHeartbeats ?? DEFAULTS.missedHeartbeats, 'missedHeartbeats'),
+    missedHeartbeats: wholeNumberOf(options.missedHeartbeats ?? DEFAULTS.missedHeartbeats, 1, 'missedHeartbeats'),
     maxPayloadBytes: payloadBytes(options.maxPayloadBytes ?? DEFAULTS.maxPayloadBytes),
     durability: options.durability
       ? {
-          replicas: atLeast(1, options.durability.replicas, 'durability.replicas'),
-          timeoutMs: atLeast(1, toMs(options.durability.timeout, 'durability.timeout'), 'durability.timeout'),
+          replicas: wholeNumberOf(options.durability.replicas, 1, 'durability.replicas'),
+          timeoutMs: wholeNumberOf(toMs(options.durability.timeout, 'durability.timeout'), 1, 'durability.timeout'),
         }
       : null,
     errors: options.errors ?? [],
-    tasks: options.tasks ? new Map(Object.entries(options.tasks)) : null,
+    tasks: options.tasks ? collectTasks(options.tasks, 'DocketOptions.tasks') : null,
   };
 }
 
-function atLeast(minimum: number, value: number, option: string): number {
-  if (Number.isSafeInteger(value) && value >= minimum) return value;
-  throw new InvalidOptionError(option, `expected a whole number >= ${minimum}, got ${value}`);
-}
-
 function payloadBytes(value: number): number {
-  if (value <= LARGEST_PAYLOAD_BYTES) return atLeast(1, value, 'maxPayloadBytes');
+  if (value <= LARGEST_PAYLOAD_BYTES) return wholeNumberOf(value, 1, 'maxPayloadBytes');
   throw new InvalidOptionError('maxPayloadBytes', `expected at most ${LARGEST_PAYLOAD_BYTES} (511 MiB), got ${value}`);
 }

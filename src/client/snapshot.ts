@@ -49,7 +49,7 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
     taken: new Date(counted.nowMs),
     totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
     queued: named(queue, due),
-    future: named(counted.future, due),
+    future: named(counted.future, (entry, item, { waitingFor }) => ({ ...due(entry, item), waitingFor })),
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
       const hasBegun = state === 'running' && startedMs !== null;
       const since = hasBegun ? new Date(startedMs) : null;

@@ -15,7 +15,7 @@ import {
   schedule,
   waitForReplicas,
 } from '../redis/producer-store.js';
-import { isReplyError } from '../redis/reply-errors.js';
+import { explainReply, isReplyError } from '../redis/reply-errors.js';
 import { BATCH_BYTES, BATCH_ITEMS } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
@@ -159,7 +159,7 @@ export class Writer {
     if (!(error instanceof Error)) return error;
     if (isReplyError(error)) {
       const where = describeDocket(this.#settings);
-      return new RedisUnavailableError(`${where} refused the add: ${error.message}`, { cause: error });
+      return new RedisUnavailableError(`${where} refused the add: ${explainReply(error)}`, { cause: error });
     }
     return new AddUnconfirmedError(batch[0]!.key, { cause: error });
   }

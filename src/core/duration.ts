@@ -1,5 +1,6 @@
 /** Durations: numbers of milliseconds, or strings with a unit. */
 import { InvalidOptionError } from './errors.js';
+import { shown } from './options.js';
 
 /**
  * A length of time: a number of milliseconds, or a number with a unit, such as `'250ms'`, `'30s'`, `'5m'`, `'1h'` or
@@ -25,7 +26,7 @@ export function toMs(duration: Duration, option: string): number {
   }
   const match = typeof duration === 'string' ? WITH_UNIT.exec(duration) : null;
   if (match) return toMs(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS], option);
-  throw new InvalidOptionError(option, `expected a duration such as 250, '30s' or '5m', got ${describe(duration)}`);
+  throw new InvalidOptionError(option, `expected a duration such as 250, '30s' or '5m', got ${shown(duration)}`);
 }
 
 /**
@@ -40,8 +41,4 @@ export function parseDuration(text: string, option: string): number {
   if (WITH_UNIT.test(text)) return toMs(text as Duration, option);
   const hint = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean ${text}s?)` : '';
   throw new InvalidOptionError(option, `'${text}' is not a duration such as 250ms, 30s, 5m, 1h or mm:ss${hint}`);
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
 }

@@ -90,3 +90,26 @@ function distanceOf(a: string, b: string): number {
   }
   return row[b.length]!;
 }
+
+/** Shows a value in the error about it, with text in quotes, so that `'3'` is told from 3. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}
+
+/**
+ * Returns an option that is true or false.
+ * @throws InvalidOptionError when it is something else, such as the text 'false'
+ */
+export function flagOf(value: unknown, option: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidOptionError(option, `expected true or false, got ${shown(value)}`);
+}
+
+/**
+ * Returns an option that is a whole number.
+ * @throws InvalidOptionError when it is something else, or less than `minimum`
+ */
+export function wholeNumberOf(value: unknown, minimum: number, option: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= minimum) return value as number;
+  throw new InvalidOptionError(option, `expected a whole number >= ${minimum}, got ${shown(value)}`);
+}

@@ -1,5 +1,7 @@
 /** The settings of a docket, as its producers and its workers use them. */
+import { RedisUnavailableError } from '../core/errors.js';
 import type { Keys } from './keys.js';
+import { explainReply } from './reply-errors.js';
 import { maskUrl } from './url.js';
 
 export interface DocketSettings {
@@ -17,4 +19,10 @@ export interface DocketSettings {
 /** Names a docket in messages for people, with the password of its URL masked. */
 export function describeDocket({ name, url }: DocketSettings): string {
   return `docket '${name}' at ${maskUrl(url)}`;
+}
+
+/** Makes the error of a caller whose work on a docket failed with an error of the server or of the link. */
+export function unusable(docket: DocketSettings, cause: unknown): RedisUnavailableError {
+  const reason = cause instanceof Error ? explainReply(cause) : String(cause);
+  return new RedisUnavailableError(`${describeDocket(docket)} could not be used: ${reason}`, { cause });
 }

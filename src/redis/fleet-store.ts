@@ -40,7 +40,7 @@ export async function heartbeat(
   const [nowMs, recallable] = (await runScript(
     redis,
     'heartbeat',
-    [keys.workers, keys.worker(consumer), keys.recallable],
+    [keys.work, keys.workers, keys.worker(consumer), keys.recallable],
     [
       consumer,
       ttlMs,

@@ -2,7 +2,7 @@
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { ExecutionState } from '../core/states.js';
 import { Envelope } from '../wire/envelope.js';
-import { PARKED, PROGRESS, RECORD } from './schema.js';
+import { PARKED, PROGRESS, RECORD, STAGE } from './schema.js';
 
 /** The fields of an execution that change during its life. Times are server milliseconds. */
 export interface StateChange {
@@ -24,7 +24,7 @@ export interface ExecutionRecord extends StateChange {
   readonly progress: ProgressRecord;
   /** Server time of the reading, in microseconds. */
   readonly readUs: number;
-  /** Name of the limit at which it waits for a permit. */
+  /** Name of the limit at which it waits: for a permit, for its turn at a rate, or for a debounce to settle. */
   readonly waitingFor: string | null;
   /** The message; `null` once the execution has ended, unless its arguments are kept. */
   readonly message: Buffer | null;
@@ -60,11 +60,17 @@ export function readRecord(
     error: fields.get(RECORD.error) ?? null,
     progress: readProgress(fields),
     readUs: read.timeUs,
-    waitingFor: fields.get(PARKED.limit)?.toString() ?? null,
+    waitingFor: limitOf(fields),
     message,
     // Last: V8 takes 60 times as long for an object that begins with a spread of this size.
     ...(message === null || state.startedMs === null ? state : ofWaitingAttempt(state, message)),
   };
+}
+
+function limitOf(fields: RecordFields): string | null {
+  const text = (field: string) => fields.get(field)?.toString();
+  const settling = text(PARKED.stage) === STAGE['debounce-over'] ? text(PARKED.debounce) : undefined;
+  return text(PARKED.limit) ?? text(PARKED.booking)?.split(' ')[1] ?? settling ?? null;
 }
 
 /**

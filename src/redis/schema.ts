@@ -200,6 +200,8 @@ export const PARKED = {
   limit: 'l',
   /** Name of the debounce whose winner it is. */
   debounce: `${PARKED_PREFIX}${ENTRY.debounce}`,
+  /** How far it has got through its limits. */
+  stage: `${PARKED_PREFIX}${ENTRY.stage}`,
   /** The booking that it has at a rate limit. */
   booking: `${PARKED_PREFIX}${ENTRY.booking}`,
   /** Without a record: when it was placed. */

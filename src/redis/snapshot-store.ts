@@ -134,6 +134,8 @@ export interface Identity {
   readonly worker: string;
   /** When it was claimed last, in server milliseconds. */
   readonly startedMs: number | null;
+  /** While it is scheduled: name of the limit whose rate or debounce it waits for. */
+  readonly waitingFor: string | null;
 }
 
 /** Identifies the executions in these places. Returns `null` for those that have gone elsewhere. */
@@ -160,10 +162,12 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
     string,
     string,
   ];
+  const waitingFor = reply[7]!.toString() || null;
   if (key !== '') {
-    return { key, task, attempt: Number(attempt), state, worker, startedMs: started === '' ? null : Number(started) };
+    const startedMs = started === '' ? null : Number(started);
+    return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor };
   }
-  const unrecorded = { state: '', worker: '', startedMs: null };
+  const unrecorded = { state: '', worker: '', startedMs: null, waitingFor };
   try {
     const envelope = new Envelope(reply[6]!);
     return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...unrecorded };

@@ -33,8 +33,8 @@ export interface Execution<R> {
   /** Its progress, with functions to report progress from outside. */
   readonly progress: ExecutionProgress;
   /**
-   * Name of the concurrency limit for whose permit it waits while it is `queued`, see `Docket.snapshot`; otherwise
-   * `null`.
+   * Name of the limit that makes it wait, see `Docket.snapshot`; otherwise `null`. It waits for a permit while it is
+   * `queued`, and for its turn at a rate or for a debounce while it is `scheduled`.
    */
   readonly waitingFor: string | null;
 

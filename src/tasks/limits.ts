@@ -3,7 +3,7 @@
  */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, type OptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, type OptionNames, optionNames, wholeNumberOf } from '../core/options.js';
 
 declare const policy: unique symbol;
 declare const limited: unique symbol;
@@ -227,8 +227,7 @@ function checkName(name: unknown, option: string, maximumBytes = Number.POSITIVE
 }
 
 function checkMax(max: unknown, option: string): asserts max is number {
-  if (Number.isSafeInteger(max) && (max as number) >= 1) return;
-  throw new InvalidOptionError(option, `expected a whole number >= 1, got ${String(max)}`);
+  wholeNumberOf(max, 1, option);
 }
 
 function toPositiveMs(duration: Duration | undefined, option: string): number {

@@ -1,7 +1,6 @@
 /** Perpetual policies: when the next run of a chain is due. */
 import { type Duration, toMs } from '../core/duration.js';
-import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, flagOf, optionNames } from '../core/options.js';
 import { checkCron } from './cron.js';
 
 declare const policy: unique symbol;
@@ -115,8 +114,7 @@ const PERPETUAL_OPTIONS = optionNames<PerpetualOptions>({ every: true, automatic
 const CRON_OPTIONS = optionNames<CronOptions>({ timezone: true, automatic: true });
 
 function automaticOf(automatic: boolean | undefined, option: string): boolean {
-  if (automatic === undefined || typeof automatic === 'boolean') return automatic ?? false;
-  throw new InvalidOptionError(option, `expected true or false, got ${String(automatic)}`);
+  return flagOf(automatic ?? false, option);
 }
 
 /** The brand exists for the compiler only. */

@@ -1,7 +1,7 @@
 /** Retry policies: how often a failed attempt is retried, and after which delay. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, optionNames, shown } from '../core/options.js';
 
 declare const policy: unique symbol;
 
@@ -109,7 +109,7 @@ export function exponentialRetry(options: ExponentialRetryOptions = {}): RetryPo
     throw new InvalidOptionError('exponentialRetry.maximumDelay', problem);
   }
   if (typeof jitter !== 'number' || !(jitter >= 0 && jitter <= 1)) {
-    throw new InvalidOptionError('exponentialRetry.jitter', `expected a number from 0 to 1, got ${String(jitter)}`);
+    throw new InvalidOptionError('exponentialRetry.jitter', `expected a number from 0 to 1, got ${shown(jitter)}`);
   }
   const attempts = attemptsOf(options.attempts, 'exponentialRetry.attempts');
   return retryPolicy({ kind: 'retry', attempts, minimumDelayMs, maximumDelayMs, factor: 2, jitter });
@@ -128,7 +128,7 @@ const EXPONENTIAL_OPTIONS = optionNames<ExponentialRetryOptions>({
 function attemptsOf(attempts: number | 'forever' = DEFAULT_ATTEMPTS, option: string): number | null {
   if (attempts === 'forever') return null;
   if (Number.isSafeInteger(attempts) && attempts >= 1) return attempts;
-  throw new InvalidOptionError(option, `expected a whole number >= 1 or 'forever', got ${String(attempts)}`);
+  throw new InvalidOptionError(option, `expected a whole number >= 1 or 'forever', got ${shown(attempts)}`);
 }
 
 /** The brand exists for the compiler only. */

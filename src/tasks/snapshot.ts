@@ -18,10 +18,12 @@ export interface QueuedEntry extends SnapshotEntry {
 
 /** An execution that is scheduled for later. */
 export interface FutureEntry extends SnapshotEntry {
-  /** When it is due. */
+  /** When it is due; while it waits for a limit, when it comes there again. */
   readonly when: Date;
   /** Whether a live worker has its task now, or a fallback. */
   readonly hasWorker: boolean;
+  /** Name of the limit that made it wait, a rate limit or a debounce, as in {@link WaitingEntry}; otherwise `null`. */
+  readonly waitingFor: string | null;
 }
 
 /** An execution in the hands of a worker. */

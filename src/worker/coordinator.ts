@@ -10,7 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
-import type { DocketSettings } from '../redis/docket-settings.js';
+import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
@@ -139,10 +139,14 @@ export class Coordinator {
   /**
    * Starts the threads and the guards, then everything else. Resolves early when `signal` aborts.
    * @throws the error of a task module that fails to load
+   * @throws RedisUnavailableError when the server refuses to create the streams
    */
   async start(signal: AbortSignal): Promise<void> {
     const { redis, keys } = this.#context;
-    const starting = Promise.all([this.#supervisor.start(), ensureGroups(redis, keys), this.#services.startGuards()]);
+    const groups = ensureGroups(redis, keys).catch((error: unknown) => {
+      throw unusable(this.#options.docket, error);
+    });
+    const starting = Promise.all([this.#supervisor.start(), groups, this.#services.startGuards()]);
     starting.catch(() => undefined); // a worker that is told to stop does not await it
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;

@@ -3,6 +3,7 @@
  * one every ten seconds at most, with how many there were since the line before. Loops try again several times a second.
  */
 import { monotonicMs } from '../core/clock.js';
+import { meaningOf, withoutPosition } from '../redis/reply-errors.js';
 import type { Logger } from '../tasks/context.js';
 
 const PERIOD_MS = 10_000;
@@ -15,7 +16,7 @@ interface Period {
 /** The periods that go on, of each logger, by the message and the kind of the error. */
 const periodsOf = new WeakMap<Pick<Logger, 'warn'>, Map<string, Period>>();
 
-/** @param message - what failed, the same each time: `, trying again` is added */
+/** @param message - what failed, the same each time: `, trying again` is added, and what a refusal of the server means */
 export function logRetry(logger: Pick<Logger, 'warn'>, error: unknown, message: string, fields: object = {}): void {
   const periods = periodsOf.get(logger) ?? new Map<string, Period>();
   periodsOf.set(logger, periods);
@@ -29,7 +30,9 @@ export function logRetry(logger: Pick<Logger, 'warn'>, error: unknown, message: 
   for (const [other, { endMs }] of periods) if (endMs <= nowMs) periods.delete(other);
   periods.set(kind, { endMs: nowMs + PERIOD_MS, unlogged: 0 });
   const repeated = period?.unlogged ? { repeated: period.unlogged } : {};
-  logger.warn({ error: String(error), ...fields, ...repeated }, `${message}, trying again`);
+  const meaning = meaningOf(error);
+  const advice = meaning ? `: ${meaning.problem}: ${meaning.advice}` : '';
+  logger.warn({ error: withoutPosition(String(error)), ...fields, ...repeated }, `${message}, trying again${advice}`);
 }
 
 /** The first word of an error reply names its kind; what follows may differ each time. */

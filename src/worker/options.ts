@@ -2,7 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
@@ -217,15 +217,17 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
  */
 export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
   checkOptionNames(options, OPTION_NAMES, '');
-  const threads = wholeNumber(options.threads ?? availableParallelism(), 0, 'threads');
-  const concurrency = wholeNumber(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
+  const threads = wholeNumberOf(options.threads ?? availableParallelism(), 0, 'threads');
+  const concurrency = wholeNumberOf(options.concurrency ?? Math.max(1, threads), 1, 'concurrency');
   if (concurrency > MAX_CONCURRENCY) {
     throw new InvalidOptionError('concurrency', `expected ${MAX_CONCURRENCY} at most, got ${concurrency}`);
   }
   const duration = (
     option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
     minimumMs: number,
-  ) => wholeNumber(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
+  ) => wholeNumberOf(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
+  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments') =>
+    flagOf(options[option] ?? WORKER_DEFAULTS[option], option);
   return {
     tasks: taskSource(options.tasks, threads),
     fallback: fallbackSource(options.fallback, threads),
@@ -236,17 +238,17 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     longestPauseMs: duration('reconnectionDelay', 1),
     longestReadMs: duration('minimumCheckInterval', 1),
     schedulingResolutionMs: duration('schedulingResolution', 1),
-    schedulesAutomaticTasks: options.scheduleAutomaticTasks ?? WORKER_DEFAULTS.scheduleAutomaticTasks,
-    keepsArguments: options.keepArguments ?? WORKER_DEFAULTS.keepArguments,
+    schedulesAutomaticTasks: flag('scheduleAutomaticTasks'),
+    keepsArguments: flag('keepArguments'),
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
-    maxDeliveries: wholeNumber(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
+    maxDeliveries: wholeNumberOf(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
     maxTasksPerThread:
       options.maxTasksPerThread === undefined || threads === 0
         ? Number.POSITIVE_INFINITY
-        : wholeNumber(options.maxTasksPerThread, 1, 'maxTasksPerThread'),
+        : wholeNumberOf(options.maxTasksPerThread, 1, 'maxTasksPerThread'),
     maxThreadMemoryMb:
-      options.maxThreadMemory === undefined ? null : wholeNumber(options.maxThreadMemory, 16, 'maxThreadMemory'),
+      options.maxThreadMemory === undefined ? null : wholeNumberOf(options.maxThreadMemory, 16, 'maxThreadMemory'),
     healthcheckPort: portOf(options.healthcheckPort, 'healthcheckPort'),
     metricsPort: portOf(options.metricsPort, 'metricsPort'),
     httpHost: hostOf(options.httpHost ?? WORKER_DEFAULTS.httpHost),
@@ -281,15 +283,10 @@ function fallbackSource(fallback: WorkerOptions['fallback'], threads: number): F
 function portOf(port: number | undefined, option: string): number | null {
   if (port === undefined) return null;
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new InvalidOptionError(option, `expected a port, 0 to 65535, got ${port}`);
+  throw new InvalidOptionError(option, `expected a port, 0 to 65535, got ${shown(port)}`);
 }
 
 function hostOf(host: string): string {
   if (typeof host === 'string' && host !== '') return host;
   throw new InvalidOptionError('httpHost', "expected an address such as '127.0.0.1' or '0.0.0.0'");
-}
-
-function wholeNumber(value: number, minimum: number, option: string): number {
-  if (Number.isSafeInteger(value) && value >= minimum) return value;
-  throw new InvalidOptionError(option, `expected a whole number >= ${minimum}, got ${value}`);
 }

@@ -30,6 +30,7 @@ import { type Delivery, deliveryOf, logDelivery } from './delivery.js';
 import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
 import type { Lane } from './dispatch/lane.js';
 import { soloDelayMs } from './dispatch/sole-suspect.js';
+import { FloodLog } from './flood-log.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { ByteBudget, bytesOf } from './intake/byte-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
@@ -100,8 +101,10 @@ export class Pipeline {
     const { counters, clock } = context;
     this.attemptRecorder = counters && new AttemptRecorder(counters, slots, lanes, clock);
     this.progressWriter = new ProgressWriter({ ...context, lanes, slots });
+    const floodLog = new FloodLog(context.logger);
     this.settler = new Settler({
       ...context,
+      floodLog,
       maxDeliveries,
       keepsArguments,
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
@@ -111,6 +114,7 @@ export class Pipeline {
     });
     this.rerouter = new Rerouter({
       ...context,
+      floodLog,
       reroute: (delivery, how) => this.settler.reroute(delivery, how),
     });
     this.cancelListener = new CancelListener({
@@ -282,6 +286,11 @@ export class Pipeline {
       },
       onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
       onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
+      onSuspectShipped: (delivery) => {
+        const { deliveries, charges } = delivery;
+        const message = `was delivered ${deliveries} times without an outcome: it runs on a thread of its own`;
+        logDelivery(this.#context.logger, 'warn', delivery, message, { deliveries, charges });
+      },
       onSuspectMustWait: (delivery) => {
         this.attemptBudget.refund(delivery);
         this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });

@@ -3,7 +3,7 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import { aborted } from '../core/service.js';
 import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
@@ -94,10 +94,13 @@ export class Worker {
    * @throws what `runForever` throws
    */
   async runAtMost(attempts: Readonly<Record<string, number>>, options: { signal?: AbortSignal } = {}): Promise<void> {
+    if (typeof attempts !== 'object' || attempts === null) {
+      const problem = `expected the numbers of attempts by key, such as { sweep: 3 }, got ${shown(attempts)}`;
+      throw new InvalidOptionError('attempts', problem);
+    }
     for (const [key, count] of Object.entries(attempts)) {
       checkKey(key);
-      if (Number.isSafeInteger(count) && count >= 0) continue;
-      throw new InvalidOptionError(`attempts['${key}']`, `expected a whole number >= 0, got ${count}`);
+      wholeNumberOf(count, 0, `attempts['${key}']`);
     }
     const attemptBudget = new AttemptBudget(Object.entries(attempts));
     await this.#start((coordinator, signal) => coordinator.finished(signal), options, attemptBudget);

@@ -3,7 +3,8 @@
  * hand is bounded.
  */
 import { readFileSync } from 'node:fs';
-import { call, ResultTooLargeError } from 'docket';
+import { call, RedisUnavailableError, ResultTooLargeError } from 'docket';
+import { Worker } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
@@ -136,11 +137,12 @@ describeOnOwnRedis('a worker that finds large messages', (redis) => {
 });
 
 describeOnOwnRedis('a server that refuses all writes for longer than the lease', (redis) => {
-  test('gets the outcome of what ended meanwhile once it takes writes again, and nothing runs twice', async () => {
+  test('gets the outcome of what ended meanwhile, nothing runs twice, and no log is flooded', async () => {
     const fleet = await openFleet(redis().url);
     const { docket, probe, redis: commands, key } = fleet;
     const options = ['--threads', '1', '--redelivery-timeout', '1s'];
-    await Promise.all([fleet.command(options).ready(), fleet.command(options).ready()]);
+    const workers = [fleet.command(options), fleet.command(options)];
+    await Promise.all(workers.map((worker) => worker.ready()));
     const held = await docket.add('hold', { probe, value: 'done' }, { key: 'held' });
     await fleet.step('start held 1');
     await commands.config('SET', 'min-replicas-to-write', '1'); // it has none
@@ -158,10 +160,27 @@ describeOnOwnRedis('a server that refuses all writes for longer than the lease',
     await held.sync();
     expect(held).toMatchObject({ state: 'completed', attempt: 1 });
     expect(await fleet.steps()).toEqual(['start held 1', 'end held 1']);
+    for (const what of [/^outcomes could not be written, trying again/, /^the heartbeat failed, trying again/]) {
+      const written = workers.flatMap(({ lines }) => lines.filter(({ message }) => what.test(message)));
+      expect(written.length).toBeGreaterThan(0);
+      expect(written.length).toBeLessThan(5); // it was tried many times
+    }
   });
 });
 
 describeOnOwnRedis('a server that became a replica', (redis) => {
+  test('is named by a worker that starts, which ends', async () => {
+    const fleet = await openFleet(redis().url);
+    await fleet.redis.call('REPLICAOF', '127.0.0.1', '1');
+    try {
+      const starting = new Worker(fleet.docket, { threads: 0 }).runForever();
+      await expect(starting).rejects.toThrow(RedisUnavailableError);
+      await expect(starting).rejects.toThrow(/the server is a replica, which takes no writes: give the URL of the/);
+    } finally {
+      await fleet.redis.call('REPLICAOF', 'NO', 'ONE');
+    }
+  });
+
   test('lets no admission count as the failure of an execution, so that the worker reconnects', async () => {
     const { redis: commands, name } = await openFleet(redis().url);
     const who = { worker: 'w', consumer: 'w:1' };

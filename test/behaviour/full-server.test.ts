@@ -34,6 +34,24 @@ describeOnOwnRedis('a server whose memory is full', (redis) => {
 });
 
 describeOnOwnRedis('a server whose memory is full', (redis) => {
+  test('goes on listing the workers that run what it has', async () => {
+    const fleet = await openFleet(redis().url);
+    const { lines } = await fleet.worker({ threads: 0 });
+    const seen = async () => (await fleet.docket.workers())[0]?.lastSeen.getTime() ?? 0;
+    await waitFor(seen);
+    await fleet.redis.config('SET', 'maxmemory', '100kb', 'maxmemory-policy', 'noeviction');
+    try {
+      await expect(fleet.redis.set(`refused:${fleet.name}`, '1')).rejects.toThrow('OOM');
+      const before = await seen();
+      await waitFor(async () => (await seen()) > before);
+      expect(lines.filter(({ message }) => /heartbeat failed/.test(message))).toEqual([]);
+    } finally {
+      await fleet.redis.config('SET', 'maxmemory', 0);
+    }
+  });
+});
+
+describeOnOwnRedis('a server whose memory is full', (redis) => {
   test('lets producers wait for results', async () => {
     const fleet = await openFleet(redis().url);
     await fleet.worker({ threads: 1 });

@@ -83,6 +83,15 @@ describeOnAnyServer('runAtMost', (url) => {
     expect(ran).toEqual([1]);
   });
 
+  test('refuses anything but numbers by key', async () => {
+    for (const attempts of [3, '3', null, undefined]) {
+      await expect(worker({}).runAtMost(attempts as never)).rejects.toThrow(
+        'attempts: expected the numbers of attempts',
+      );
+    }
+    await expect(worker({}).runAtMost({ k: '3' as never })).rejects.toThrow(">= 0, got '3'");
+  });
+
   test('counts a retry as well', async () => {
     const docket = stage.docket();
     const attempts: number[] = [];

@@ -1,5 +1,14 @@
 /** What `snapshot()`, `workers()`, `redis` and `key()` show of a docket. */
-import { type AnyTask, call, concurrencyLimit, DocketClosedError, InvalidOptionError, task } from 'docket';
+import {
+  type AnyTask,
+  call,
+  concurrencyLimit,
+  DocketClosedError,
+  debounce,
+  InvalidOptionError,
+  rateLimit,
+  task,
+} from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
 import { setStage } from '../support/stage.js';
@@ -35,8 +44,8 @@ describeEachServer('a snapshot', (url) => {
     const { totals, future } = await careful.snapshot();
     expect(totals).toEqual({ ...EMPTY, queued: 3, scheduled: 2 });
     expect(future).toEqual([
-      { key: first.key, task: 'note', attempt: 1, when: first.when, hasWorker: false },
-      { key: 'second', task: 'note', attempt: 1, when: future[1]!.when, hasWorker: false },
+      { key: first.key, task: 'note', attempt: 1, when: first.when, hasWorker: false, waitingFor: null },
+      { key: 'second', task: 'note', attempt: 1, when: future[1]!.when, hasWorker: false, waitingFor: null },
     ]);
     await careful.clear();
     expect((await careful.snapshot()).totals).toEqual(EMPTY);
@@ -116,6 +125,32 @@ describeEachServer('a snapshot', (url) => {
         await second.sync();
         expect(second).toMatchObject({ state: 'completed', waitingFor: null });
       }
+    },
+  );
+
+  test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
+    'names the rate limit or the debounce for which an execution waits: %o',
+    async (options) => {
+      const docket = stage.docket(options);
+      const tasks = {
+        paced: task('paced', { limits: [rateLimit('who', { max: 1, per: '1h' })] }, (_: { who: string }) => {}),
+        settling: task('settling', { limits: [debounce({ settle: '1h' })] }, () => {}),
+      };
+      await docket.add(tasks.paced, { who: 'ada' });
+      stage.work(tasks, { concurrency: 4 });
+      await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.queued === 0);
+      const settling = await docket.add(tasks.settling);
+      const paced = await docket.add(tasks.paced, { who: 'ada' });
+      await waitFor(async () => (await docket.snapshot()).future.length === 2);
+      const { future } = await docket.snapshot();
+      const waits = Object.fromEntries(future.map(({ key, waitingFor }) => [key, waitingFor]));
+      expect(waits).toEqual({ [settling.key]: 'settling', [paced.key]: 'paced:who:s=ada' });
+      if (options.executionTtl !== 0) {
+        for (const [key, waitingFor] of Object.entries(waits)) {
+          expect(await docket.getExecution(key)).toMatchObject({ state: 'scheduled', waitingFor });
+        }
+      }
+      await docket.clear();
     },
   );
 

@@ -2,6 +2,7 @@
 import { type Execution, PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
+import type { Line } from '../support/logger.js';
 import { takeNotes } from '../support/notes.js';
 import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -56,6 +57,9 @@ describeOnRedis('a suspect', (url) => {
     await fleet.step('start long 1');
     const suspect = await addSuspect(fleet, 'suspect', 'hold', { value: 'innocent' });
     await fleet.step('start suspect 1');
+    const isWarning = ({ message }: Line) => /was delivered 3 times without an outcome/.test(message);
+    await waitFor(() => command.lines.some(isWarning)); // it has not ended: the line comes before it can end the process
+    expect(command.lines.filter(isWarning)).toMatchObject([{ level: 'warn', fields: { key: 'suspect' } }]);
     await (await docket.add('noop')).result();
     await fleet.release();
     expect(await suspect.result()).toBe('innocent');

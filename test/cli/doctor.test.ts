@@ -101,7 +101,28 @@ describeOnOwnRedis('docket doctor:', (redis) => {
     await set(fleet, 'maxmemory', '100kb');
     const found = await examine(fleet);
     expect(found.of('memory')).toMatchObject({ status: 'fail', detail: expect.stringMatching(/ of 0\.1 MiB in use/) });
-    expect(found.of('may use hashes')).toMatchObject({ status: 'fail', detail: expect.stringContaining('OOM') });
+    expect(found.code).toBe(1);
+  });
+
+  test.each([
+    { setting: 'maxmemory', value: '100kb', problem: "the server's memory is full", advice: 'raise its maxmemory' },
+    {
+      setting: 'min-replicas-to-write',
+      value: '1',
+      problem: 'the server has too few good replicas',
+      advice: 'lower its min-replicas-to-write',
+    },
+  ])('a server that takes no writes ($setting) is told from a user who lacks rights', async (refused) => {
+    const fleet = await openFleet(redis().url);
+    await set(fleet, refused.setting, refused.value);
+    const found = await examine(fleet);
+    expect(found.of('writes')).toEqual({
+      check: 'writes',
+      status: 'fail',
+      detail: expect.stringContaining(refused.problem),
+      advice: expect.stringContaining(refused.advice),
+    });
+    expect(found.bad.filter((check) => check.startsWith('may') || check === 'docket')).toEqual([]);
     expect(found.code).toBe(1);
   });
 

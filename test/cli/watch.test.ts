@@ -1,5 +1,6 @@
 /** `docket watch`, and `docket add --wait`: the real executable, with pipes and on a terminal, beside real workers. */
 import { setTimeout as pass } from 'node:timers/promises';
+import { collection, rateLimit, task } from 'docket';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { importBuilt, openConnection } from '../support/built.js';
 import { killClients } from '../support/clients.js';
@@ -34,6 +35,19 @@ describeOnOwnRedis('docket watch', (redis) => {
   async function letStart({ redis, key }: Fleet): Promise<void> {
     await redis.zadd(key('schedule'), 'XX', 1, 'kk');
   }
+
+  test('names the rate limit for which an execution waits, which is not overdue', async () => {
+    const fleet = await openFleet(redis().url);
+    const tasks = [task('paced', { limits: [rateLimit({ max: 1, per: '1h' })] }, () => {})];
+    await fleet.worker({ threads: 0, tasks: collection(...tasks) });
+    const first = await fleet.docket.add('paced');
+    await first.result();
+    await fleet.docket.add('paced', {}, { key: 'k' });
+    const shell = watch(fleet);
+    await shell.shows(/^scheduled {2}waits for limit paced$/m);
+    await fleet.docket.cancel('k');
+    expect(await finished(shell)).toMatchObject({ code: 4, errors: '' });
+  });
 
   test('follows an execution from scheduled to completed by push alone', async () => {
     const fleet = await openFleet(redis().url);
@@ -78,7 +92,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     await fleet.step('start string first 1');
     await fleet.docket.add('each', { probe: fleet.probe, value: 'ada' }, { key: 'k' });
     const [people, programs] = [watch(fleet), watch(fleet, '--json')];
-    await people.shows(/queued {2}for [\d.]+m?s {2}waits for each value 'ada'\n/);
+    await people.shows(/queued {2}for [\d.]+m?s {2}waits for limit each value 'ada'\n/);
     await programs.shows(/"state":"queued".*"waitingFor":"each:value:s=ada"/);
     await fleet.release();
     expect(await finished(people)).toMatchObject({

@@ -188,6 +188,7 @@ expectType<number>()(await docket.clear());
 const snapshot: Snapshot = await docket.snapshot({ limit: 5 });
 expectType<Date | null>()(snapshot.running[0]!.since);
 expectType<string>()(snapshot.waiting[0]!.waitingFor);
+expectType<string | null>()(snapshot.future[0]!.waitingFor);
 expectType<WorkerInfo[]>()(await docket.workers());
 expectType<WorkerInfo[]>()(await docket.taskWorkers(hello));
 expectType<string | null>()(execution.waitingFor);

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Docket } from '../../client/docket.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
-import { isForbidden } from '../../redis/reply-errors.js';
+import { isForbidden, isRefusal } from '../../redis/reply-errors.js';
 import { GROUP } from '../../redis/schema.js';
 import { findLost, type LostPage } from '../../redis/sweep-store.js';
 import type { Snapshot } from '../../tasks/snapshot.js';
@@ -143,6 +143,7 @@ async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]):
       cursor = page.next;
     }
   } catch (error) {
+    if (isRefusal(error)) return warn(check, 'the server takes no writes, so they are not looked for', 'ask again');
     if (!isForbidden(error)) throw error;
     return warn(check, 'the user may not use SCAN, so they are not looked for', 'allow the command: +scan');
   }

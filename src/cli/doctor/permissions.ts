@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../../redis/connection.js';
 import type { Keys } from '../../redis/keys.js';
-import { isForbidden, isScriptUnknown } from '../../redis/reply-errors.js';
+import { isForbidden, isRefusal, isScriptUnknown, meaningOf } from '../../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** A command that is tried, with its arguments. */
@@ -17,6 +17,8 @@ export async function checkPermissions(redis: Redis, url: string, keys: Keys): P
   const key = keys.user(`doctor:${randomBytes(6).toString('hex')}`);
   const kinds = kindsOf(key, keys.events('doctor'));
   const findings: Finding[] = [];
+  const refusal = await findRefusal(redis, `${key}:k`);
+  if (refusal) return [refusal]; // it says nothing about the user
   try {
     for (const [check, trials] of Object.entries(kinds)) {
       findings.push(await checkKind(check, trials, keys, (trial) => redis.call(...(trial as [string, ...string[]]))));
@@ -26,6 +28,17 @@ export async function checkPermissions(redis: Redis, url: string, keys: Keys): P
     await Promise.all(used.map((one) => redis.del(one).catch(() => 0)));
   }
   return [...findings, await checkSubscribe(url, keys), await checkOptional(redis)];
+}
+
+/** Finds out whether the server refuses all writes at the moment, whoever sends them. */
+async function findRefusal(redis: Redis, key: string): Promise<Finding | null> {
+  const error = await redis.set(key, '1', 'PX', LIFE_MS).then(
+    () => null,
+    (error: Error) => error,
+  );
+  if (!error || !isRefusal(error)) return null;
+  const { problem, advice } = meaningOf(error) ?? { problem: error.message, advice: 'wait until it takes writes' };
+  return fail('writes', `${problem}, so the permissions are not checked`, advice);
 }
 
 function kindsOf(key: string, channel: string): Record<string, readonly Trial[]> {
@@ -139,12 +152,7 @@ async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
 async function checkOptional(redis: Redis): Promise<Finding> {
   const check = 'may look around';
   const refused: string[] = [];
-  for (const trial of [
-    ['INFO', 'server'],
-    ['CONFIG', 'GET', 'save'],
-    ['CLIENT', 'UNBLOCK', '0'],
-    ['SCAN', '0', 'COUNT', '1'],
-  ]) {
+  for (const { trial } of OPTIONAL) {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));
   }
   if (refused.length === 0) return ok(check, 'INFO, CONFIG GET, CLIENT UNBLOCK and SCAN are allowed');
@@ -152,9 +160,24 @@ async function checkOptional(redis: Redis): Promise<Finding> {
   return warn(
     check,
     detail,
-    'without them the doctor sees less; without CLIENT UNBLOCK a worker that stops has to cut its link to end a read, and without SCAN workers do not find executions whose entries were deleted',
+    OPTIONAL.filter(({ trial }) => refused.includes(nameOf(trial)))
+      .map(({ without }) => without)
+      .join('; '),
   );
 }
+
+const OPTIONAL: readonly { readonly trial: Trial; readonly without: string }[] = [
+  { trial: ['INFO', 'server'], without: 'without INFO the doctor sees less' },
+  { trial: ['CONFIG', 'GET', 'save'], without: 'without CONFIG GET it does not know how the server saves its data' },
+  {
+    trial: ['CLIENT', 'UNBLOCK', '0'],
+    without: 'without CLIENT UNBLOCK a worker that stops has to cut its link to end a read',
+  },
+  {
+    trial: ['SCAN', '0', 'COUNT', '1'],
+    without: 'without SCAN workers do not find executions whose entries were deleted',
+  },
+];
 
 function adviceFor(refused: readonly string[], { prefix }: Keys): string {
   const commands = refused.map((name) => `+${name.toLowerCase().replace(' ', '|')}`).join(' ');

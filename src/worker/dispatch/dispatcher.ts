@@ -49,6 +49,8 @@ export interface DispatcherEvents {
    * execution was asked to stop, and its thread died before the execution had started.
    */
   onThreadEndedFor(delivery: Delivery, reason: CondemnReason): void;
+  /** A suspect is about to be shipped. It may end this process. */
+  onSuspectShipped(delivery: Delivery): void;
   /** A suspect cannot run here soon: this worker has another one, no place for it, or no thread. */
   onSuspectMustWait(delivery: Delivery): void;
   /**
@@ -351,6 +353,7 @@ export class Dispatcher {
 
   #shipSuspect(delivery: Delivery, lane: Lane, nowMs: number): void {
     if (!this.#shipments.hasFreeRow) return;
+    this.#events.onSuspectShipped(delivery);
     const expectedMs = this.#estimates.of(delivery.envelope.task) ?? 0;
     const shipment = this.#shipments.ship(delivery, lane, expectedMs, nowMs);
     this.#suspect.shipped(nowMs);

@@ -9,6 +9,7 @@ import { assertNever } from '../../core/assert.js';
 import { isAnnounced } from '../../redis/fleet-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf } from '../delivery.js';
+import type { FloodLog } from '../flood-log.js';
 import type { Reroute } from '../settle/settlements.js';
 
 /** Redis serves the idle workers in turn, so a free worker that has the task is met after a few of these. */
@@ -18,6 +19,8 @@ const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
 export interface RerouterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
+  /** Bounds the lines about executions. */
+  readonly floodLog: FloodLog;
   reroute(delivery: Delivery, how: Reroute): void;
 }
 
@@ -58,22 +61,10 @@ export class Rerouter {
     const delayMs = announcement === 'announced' ? announcedDelayMs(reroutes) : delayMsAfter(reroutes);
     const fields = { task, key: keyOf(delivery), reroutes };
     const what = `${task} is rerouted for ${delayMs < 1_000 ? `${delayMs} ms` : `${delayMs / 1_000} s`}`;
-    switch (announcement) {
-      case null:
-        this.#options.logger.warn(fields, `${what}: its message is of a newer version (${version})`);
-        break;
-      case 'announced':
-        this.#options.logger.info(fields, `${what}: no such task is loaded here, but another live worker has it`);
-        break;
-      case 'not announced':
-        this.#options.logger.warn(fields, `${what}: no such task is loaded here, and no live worker has it`);
-        break;
-      case 'unknown':
-        this.#options.logger.warn(fields, `${what}: no such task is loaded here`);
-        break;
-      default:
-        assertNever(announcement);
-    }
+    const { level, reason } = explain(announcement, version);
+    this.#options.floodLog.log({ level, what: 'was rerouted' }, task, () =>
+      this.#options.logger[level](fields, `${what}: ${reason}`),
+    );
     // A worker whose own thread refused it would recall it, again and again.
     const isRecallable = !isAdmitted && announcement !== null && announcement !== 'announced';
     this.#options.reroute(delivery, { delayMs, isAdmitted, isRecallable });
@@ -91,6 +82,24 @@ export class Rerouter {
       .finally(() => this.#questions.delete(task));
     this.#questions.set(task, question);
     return question;
+  }
+}
+
+function explain(
+  announcement: Announcement | null,
+  version: number,
+): { readonly level: 'info' | 'warn'; readonly reason: string } {
+  switch (announcement) {
+    case null:
+      return { level: 'warn', reason: `its message is of a newer version (${version})` };
+    case 'announced':
+      return { level: 'info', reason: 'no such task is loaded here, but another live worker has it' };
+    case 'not announced':
+      return { level: 'warn', reason: 'no such task is loaded here, and no live worker has it' };
+    case 'unknown':
+      return { level: 'warn', reason: 'no such task is loaded here' };
+    default:
+      return assertNever(announcement);
   }
 }
 

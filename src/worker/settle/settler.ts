@@ -16,6 +16,7 @@ import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import type { FloodKind, FloodLog } from '../flood-log.js';
 import type { ThreadDeath } from '../threads/thread.js';
 import { FailureLog } from './failure-log.js';
 import { SettlementWriter } from './settlement-writer.js';
@@ -52,6 +53,8 @@ export interface SettlerOptions
   readonly keepsArguments: boolean;
   /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
+  /** Bounds the lines about executions. */
+  readonly floodLog: FloodLog;
   /** Takes the unwritten progress of an execution that has run here; `null` when there is none. */
   takeProgress(delivery: Delivery): ProgressReport | null;
   /** Called when an execution without a record has ended, cancelled or not. */
@@ -60,6 +63,11 @@ export interface SettlerOptions
   onWritten(): void;
 }
 
+const RETRIED: FloodKind = { level: 'info', what: 'was retried' };
+const CANCELLED: FloodKind = { level: 'info', what: 'was cancelled' };
+const LOST: FloodKind = { level: 'warn', what: 'lost its thread' };
+const FENCED: FloodKind = { level: 'warn', what: 'ended here after its key or lease had passed on' };
+
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #writer: SettlementWriter;
@@ -67,7 +75,7 @@ export class Settler {
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    this.#failures = new FailureLog(options.logger);
+    this.#failures = new FailureLog(options.logger, options.floodLog);
     this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
   }
 
@@ -86,10 +94,10 @@ export class Settler {
     return this.#writer.isIdle;
   }
 
-  /** Resolves when everything is written, or given up. Failures that are counted are logged before. */
+  /** Resolves when everything is written, or given up. Lines that are only counted are logged before. */
   async idle(): Promise<void> {
     await this.#writer.idle();
-    this.#failures.endPeriod();
+    this.#options.floodLog.endPeriod();
   }
 
   /** Settles an execution by the outcome of its attempt. */
@@ -107,11 +115,11 @@ export class Settler {
       case 'retry':
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
-        this.#log('info', delivery, `is retried: ${outcome.line}`);
+        this.#logOften(RETRIED, delivery, `is retried: ${outcome.line}`);
         return this.#write(delivery, retried(delivery, outcome.due));
       case 'cancelled':
         this.#count(delivery, 'cancelled');
-        this.#log('info', delivery, 'was cancelled');
+        this.#logOften(CANCELLED, delivery, 'was cancelled');
         return this.#close(delivery, { state: 'cancelled' });
       case 'interrupted':
         return this.requeue(delivery, { hasStarted: true });
@@ -140,7 +148,7 @@ export class Settler {
     switch (cause.kind) {
       case 'limit':
         this.#count(delivery, 'cancelled');
-        this.#log('debug', delivery, `was dropped: ${cause.limit}`);
+        logDelivery(this.#options.logger, 'debug', delivery, `was dropped: ${cause.limit}`);
         return this.#endUnrun(delivery, { state: 'cancelled', errorLine: `dropped by its ${cause.limit}` });
       case 'uncountable': {
         const { error } = cause;
@@ -151,7 +159,7 @@ export class Settler {
       }
       case 'struck':
         this.#count(delivery, 'stricken');
-        this.#log('debug', delivery, `was ${cause.reason}`);
+        logDelivery(this.#options.logger, 'debug', delivery, `was ${cause.reason}`);
         return this.#endUnrun(delivery, { state: 'cancelled', errorLine: cause.reason });
       default:
         return assertNever(cause);
@@ -176,7 +184,7 @@ export class Settler {
     const charge = wasAlone ? 1 : 0;
     const charges = delivery.charges + charge;
     if (charges >= this.#options.maxDeliveries) return this.poison(delivery, charges, death);
-    this.#log('warn', delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
+    this.#logOften(LOST, delivery, `lost its thread and is delivered again, ${charge ? 'charged' : 'uncharged'}`);
     this.#write(delivery, redelivered(delivery, charge));
   }
 
@@ -232,15 +240,16 @@ export class Settler {
   /** Counts and logs a fenced-off settlement: its entry was gone, or its key had passed to another execution. */
   #logFenced(delivery: Delivery): void {
     this.#count(delivery, 'superseded');
-    this.#log('warn', delivery, 'ended here after its key or lease had passed on: nothing was written');
+    this.#logOften(FENCED, delivery, 'ended here after its key or lease had passed on: nothing was written');
   }
 
   #count({ envelope }: Delivery, count: Count): void {
     if (this.#options.counters) this.#options.counters.of(envelope.task)[count] += 1;
   }
 
-  #log(level: 'debug' | 'info' | 'warn' | 'error', delivery: Delivery, message: string): void {
-    logDelivery(this.#options.logger, level, delivery, message);
+  #logOften(kind: FloodKind, delivery: Delivery, message: string): void {
+    const { floodLog, logger } = this.#options;
+    floodLog.log(kind, delivery.envelope.task, () => logDelivery(logger, kind.level, delivery, message));
   }
 }
 

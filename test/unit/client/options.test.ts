@@ -1,5 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { resolveDocketOptions } from '../../../src/client/options.js';
+import { collection } from '../../../src/tasks/collection.js';
+import { task } from '../../../src/tasks/task.js';
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -17,4 +19,14 @@ test('an empty variable counts as unset', () => {
   vi.stubEnv('DOCKET_NAME', '');
   vi.stubEnv('DOCKET_URL', '');
   expect(resolveDocketOptions({})).toMatchObject({ name: 'docket', url: 'redis://localhost:6379/0' });
+});
+
+test('the tasks of a docket are known by their names, whatever their places or fields are called', () => {
+  const hello = task('hello', () => {});
+  for (const tasks of [collection(hello), { greet: hello }, [hello]]) {
+    expect([...resolveDocketOptions({ tasks: tasks as never }).tasks!]).toEqual([['hello', hello]]);
+  }
+  expect(() => resolveDocketOptions({ tasks: { hello: () => {} } as never })).toThrow(
+    "'hello' is a function, not a task",
+  );
 });

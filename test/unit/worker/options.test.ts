@@ -106,3 +106,13 @@ test('task values need threads: 0', () => {
   expect(() => resolveWorkerOptions({ tasks, threads: 1 })).toThrow(ModuleReferenceRequiredError);
   expect(() => resolveWorkerOptions({ tasks })).toThrow(/^tasks: .*Export the collection from a module/);
 });
+
+test.each(['scheduleAutomaticTasks', 'keepArguments'] as const)('%s is true or false, not text', (option) => {
+  const options = { [option]: 'no' } as unknown as WorkerOptions;
+  expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
+});
+
+test('a number that was given as text is shown in quotes', () => {
+  const options = { maxDeliveries: '3' } as unknown as WorkerOptions;
+  expect(() => resolveWorkerOptions(options)).toThrow("maxDeliveries: expected a whole number >= 1, got '3'");
+});

@@ -94,6 +94,7 @@ class Fleet {
       onOutcome: (delivery) => this.completed.push(delivery.record!),
       onThreadLost: (delivery, wasAlone) => this.lost.push([delivery.record!, wasAlone]),
       onThreadEndedFor: (delivery, reason) => this.ended.push([delivery.record!, reason]),
+      onSuspectShipped: () => {},
       onSuspectMustWait: () => {},
       onRequeue: (deliveries) => this.dispatcher.add(deliveries), // nobody else is there
       onLostThreadRelieved: () => {},

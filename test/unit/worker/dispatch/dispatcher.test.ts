@@ -187,6 +187,7 @@ class Fleet {
         this.lostAlone.push(wasAlone);
       },
       onThreadEndedFor: (delivery, reason) => this.condemned.push([delivery.record!, reason]),
+      onSuspectShipped: () => {},
       onSuspectMustWait: (delivery) => this.turnedAway.push(delivery.record!),
       onLostThreadRelieved: () => this.onLostThreadRelieved(),
       onRequeue: (deliveries) => this.requeued.push(...deliveries.map(({ record }) => record!)),

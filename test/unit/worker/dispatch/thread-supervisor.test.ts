@@ -21,6 +21,7 @@ function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): 
     onOutcome: ignore,
     onThreadLost: ignore,
     onThreadEndedFor: ignore,
+    onSuspectShipped: ignore,
     onSuspectMustWait: ignore,
     onRequeue: ignore,
     onLostThreadRelieved: ignore,

@@ -4,6 +4,7 @@ import { keysOf } from '../../../../src/redis/keys.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
 import { encodeEnvelope, WIRE_VERSION } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
+import { FloodLog } from '../../../../src/worker/flood-log.js';
 import { Rerouter } from '../../../../src/worker/intake/rerouter.js';
 import type { Reroute } from '../../../../src/worker/settle/settlements.js';
 import { recordingLogger } from '../../../support/logger.js';
@@ -51,12 +52,14 @@ class FakeRedis {
 function setUp() {
   const redis = new FakeRedis();
   const { logger, lines } = recordingLogger();
+  const floodLog = new FloodLog(logger);
   const written: [delivery: Delivery, how: Reroute][] = [];
   const reroutes = new Rerouter({
     redis: redis as unknown as Redis,
     keys: KEYS,
     consumer: SELF,
     logger,
+    floodLog,
     reroute: (delivery, how) => written.push([delivery, how]),
   });
   /** For how long one is put back. */
@@ -64,7 +67,7 @@ function setUp() {
     await reroutes.add(delivery);
     return written.at(-1)?.[1].delayMs;
   };
-  return { redis, lines, written, reroutes, delayOf };
+  return { redis, lines, written, reroutes, delayOf, floodLog };
 }
 
 function delivery(task: string, reroutes = 0, version = WIRE_VERSION): Delivery {
@@ -149,6 +152,20 @@ describe('what nobody here can run', () => {
     const { redis, delayOf } = setUp();
     redis.workers.set(KEYS.worker('odd:1'), { untilMs: NOW_MS + 1_000, tasks: 'not JSON' });
     expect(await delayOf(delivery('resize'))).toBe(10_000);
+  });
+
+  test('is logged ten times in ten seconds, and then how many more were rerouted', async () => {
+    const { lines, delayOf, floodLog } = setUp();
+    for (let n = 0; n < 1_000; n++) await delayOf(delivery('resize'));
+    expect(lines).toHaveLength(10);
+    floodLog.endPeriod();
+    expect(lines.slice(10)).toEqual([
+      {
+        level: 'warn',
+        message: 'resize was rerouted 990 more times in 10 seconds',
+        fields: { task: 'resize', count: 990 },
+      },
+    ]);
   });
 
   test('is named in the log, with the delay and the reason', async () => {
