@@ -5,7 +5,7 @@ import { deliveryWith } from '../deliveries.js';
 
 const MIB = 1024 * 1024;
 
-/** Entries whose messages have so many bytes; all of one size share their bytes. */
+/** Entries whose messages have these numbers of bytes; messages of one size share their bytes. */
 function entries(count: number, bytes: number): Entry[] {
   const entry = { ...deliveryWith({ record: 'k' }).entry, message: Buffer.alloc(bytes) };
   return Array.from({ length: count }, () => entry);
@@ -43,7 +43,7 @@ test('after a large message the next read is small, even if the others beside it
   expect(budget.room(0)).toBe(8);
 });
 
-test('no read exceeds the budget, also if all its messages are as large as they usually may be', () => {
+test('no read exceeds the budget, even if all its messages are as large as the default allows', () => {
   const inHand = { bytes: 100 * MIB };
   const { budget } = budgetOf(inHand);
   warmUp(budget);
@@ -54,7 +54,7 @@ test('no read exceeds the budget, also if all its messages are as large as they 
   expect(budget.room(0)).toBe(0);
 });
 
-test('the outcomes of what was read ahead are expected to be as large as the one that came last, and smaller as others come', () => {
+test('outcomes of executions that were read ahead are expected to be as large as the last one, then smaller step by step', () => {
   const { budget } = budgetOf();
   warmUp(budget);
   budget.addOutcome(MIB);
@@ -71,7 +71,7 @@ test('with nothing in hand one message may be read, however large outcomes are',
   expect(budget.room(0)).toBe(1);
 });
 
-test('what is in hand is counted only when it might be too much', () => {
+test('the bytes in hand are counted only when they might be too many', () => {
   const { budget, counts } = budgetOf({ bytes: 1_000 });
   for (let i = 0; i < 1_000; i++) {
     budget.addEntries(entries(100, 1_000));
@@ -82,4 +82,17 @@ test('what is in hand is counted only when it might be too much', () => {
 
 test('an entry without a message has no bytes', () => {
   expect(bytesOf([...entries(2, 10), { ...entries(1, 0)[0]!, message: null }])).toBe(20);
+});
+
+test('messages that cannot be large may be read a thousand at a time, as far as there is room for them', () => {
+  const inHand = { bytes: 0 };
+  const { budget } = budgetOf(inHand);
+  warmUp(budget);
+  expect(budget.roomForSmall(0)).toBeGreaterThan(1_024);
+  inHand.bytes = 127 * MIB;
+  budget.addOutcome(100 * MIB);
+  for (let i = 0; i < 200; i++) budget.addOutcome(0);
+  expect(budget.roomForSmall(0)).toBe(64);
+  budget.addEntries(entries(1, MIB));
+  expect(budget.roomForSmall(0)).toBeLessThanOrEqual(8);
 });
