@@ -1,7 +1,7 @@
 /**
  * How far a thread may log ahead of the coordinator, which writes the lines. Without a bound, a task that logs in a busy
- * loop would fill the coordinator's memory and keep it from its leases for as long as the lines take to write. What tasks
- * write to stdout and stderr has a window of its own, of the same kind.
+ * loop would fill the coordinator's memory and keep it from its leases for as long as the lines take to write. The output of
+ * tasks to stdout and stderr has another window of this kind.
  *
  *   thread        take ── room? ── yes ──> posts the line
  *                           │ no
@@ -18,7 +18,7 @@ import type { LogLine } from './protocol.js';
 const WINDOW = 256;
 /** A line takes one unit, and one more for each of so many characters. */
 const UNIT_CHARACTERS = 1_024;
-/** About what a number takes. Somebody may log an array of a million of them. */
+/** About the length of a number in text. Somebody may log an array of a million numbers. */
 const SCALAR_CHARACTERS = 8;
 const LONGEST_WAIT_MS = 10_000;
 const WRITTEN = 0;

@@ -136,7 +136,7 @@ export interface ProgressMessage {
   readonly message: string | null;
 }
 
-/** A stream that tasks write to, with `console` for one. */
+/** A stream that tasks write to, for example with `console`. */
 export type OutputStream = 'stdout' | 'stderr';
 
 /** A line for the log of the worker. */
@@ -155,7 +155,7 @@ export type FromThread =
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
   /** `units` is the room that it takes in the log window. */
   | { readonly kind: 'log'; readonly line: LogLine; readonly units: number }
-  /** What was written to a stream of the thread. `units` is the room that it takes in the output window. */
+  /** Data that was written to a stream of the thread. `units` is the room that it takes in the output window. */
   | {
       readonly kind: 'output';
       readonly stream: OutputStream;

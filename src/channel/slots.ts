@@ -51,7 +51,7 @@ export const StopReason = {
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
 const MAX_EPOCH = 2 ** 28 - 1;
-/** The maximum number of rows of a table. A worker's has as many as it needs. */
+/** The maximum number of rows of a table. The table of a worker has as many as it needs. */
 const MAX_ROWS = 2 ** 17;
 
 /**

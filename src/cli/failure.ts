@@ -25,8 +25,8 @@ export class CommandError extends Error {
 }
 
 /**
- * Prints why a command failed, unless commander has, and returns its exit code. `command` is the one that was running, if
- * it came to that.
+ * Prints why a command failed, unless commander has done so, and returns its exit code. `command` is the one that was
+ * running, if any.
  */
 export function reportFailure(name: string, error: unknown, command?: Command): number {
   // commander has printed its line, or the help
@@ -36,13 +36,13 @@ export function reportFailure(name: string, error: unknown, command?: Command): 
 }
 
 /**
- * Returns the message of an error. An option that was given as a flag is named as that: `--max-deliveries`, not
+ * Returns the message of an error. An option that has a flag is named by it: `--max-deliveries`, not
  * `maxDeliveries`.
  */
 export function problemOf(error: unknown, command: Command | undefined): string {
   if (!(error instanceof InvalidOptionError)) return error instanceof Error ? error.message : String(error);
   const { option, message } = error;
-  const attribute = option === 'name' ? 'docket' : option; // no name of a worker is refused
+  const attribute = option === 'name' ? 'docket' : option; // a worker accepts any name
   for (let at = command; at; at = at.parent ?? undefined) {
     const flag = at.options.find((one) => one.attributeName() === attribute)?.long;
     if (flag) return `${flag}${message.slice(option.length)}`;

@@ -3,8 +3,8 @@ import type { Docket } from '../client/docket.js';
 import { runsTask } from '../redis/fleet-store.js';
 
 /**
- * Describes the problem when no live worker has a task, with the tasks there are; `null` when a live worker has it, or a
- * fallback.
+ * Describes the problem when no live worker has a task, and lists the tasks there are; `null` when a live worker has the
+ * task or a fallback.
  */
 export async function unknownTask(docket: Docket, task: string): Promise<string | null> {
   const workers = await docket.workers();
@@ -19,5 +19,5 @@ export async function unknownTask(docket: Docket, task: string): Promise<string 
 
 const MAX_NAMED = 20;
 
-/** Says of an execution that it waits for a worker that has its task. */
+/** Shown for an execution that waits for a worker that has its task. */
 export const NO_WORKER = 'no live worker has it';

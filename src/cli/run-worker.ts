@@ -38,7 +38,7 @@ const SAME_SIGNAL_MS = 50;
 
 /**
  * The first signal drains the worker. The second ends the process at once; what runs is redelivered when its lease ends.
- * Returns a function that tells the last signal: SIGTERM before there was one.
+ * Returns a function that returns the last signal: SIGTERM before the first one.
  */
 function stopOnSignals(worker: Worker, threads: ReadonlySet<Thread>): () => NodeJS.Signals {
   let stoppedMs: number | null = null;

@@ -72,7 +72,7 @@ function printStats(snapshot: Snapshot): void {
 
 function printTasks({ running, queued, future, waiting, quarantine, taken, workers }: Snapshot): void {
   const now = taken.getTime();
-  // Without any worker, the line about workers says it once.
+  // When there is no worker at all, the line about workers says so once.
   const dueRow = ({ key, task, attempt, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
     return [key, task, attempt, hasWorker || workers.length === 0 ? due : `${due}, ${NO_WORKER}`];
   };

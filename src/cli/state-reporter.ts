@@ -1,8 +1,8 @@
 /**
- * Shows the states of an execution for `follow.ts`, with what it waits for: a permit, or a worker that has its task.
+ * Shows the states of an execution for `follow.ts`, and its waits: for a permit, or for a worker that has its task.
  *
  * Owns the rule that a wait is shown once. An execution that no worker can run is read and rerouted again and again, from
- * `queued` to `scheduled` and back; only what changes for its watcher is shown.
+ * `queued` to `scheduled` and back. Only changes that matter to the user are shown.
  */
 import type { Docket } from '../client/docket.js';
 import type { StateEvent } from '../tasks/events.js';
@@ -19,14 +19,14 @@ export class StateReporter {
   readonly #view: WatchView;
   readonly #timer: NodeJS.Timeout;
   #state: StateEvent | null = null;
-  /** The limit that was shown last. No event has it; the handle has it from the record, which its subscription reads. */
+  /** The limit that was shown last. Events lack it; the handle has it from the record, which its subscription reads. */
   #waitingFor: string | null = null;
   /** Whether a live worker has the task; `null` while that does not matter or is not known. */
   #hasWorker: boolean | null = null;
   #askedMs = Number.NEGATIVE_INFINITY;
-  /** Attempt and due time that were queued last. */
+  /** The attempt and due time that were last queued. */
   #queued: string | null = null;
-  /** Attempt and due time that were shown as requeued. */
+  /** The attempt and due time that were last shown as requeued. */
   #requeued: string | null = null;
 
   constructor(docket: Docket, execution: Execution<unknown>, view: WatchView) {
@@ -85,7 +85,7 @@ export class StateReporter {
     if (has !== (had ?? true)) this.#show(state);
   }
 
-  /** Ignores a reading of another state or attempt: it may be older than the event. */
+  /** Ignores a record in another state or attempt: it may be older than the event. */
   #readWaitingFor({ state, attempt }: StateEvent): string | null {
     const { state: readState, attempt: readAttempt, waitingFor } = this.#execution;
     const canWait = state === 'queued' || state === 'scheduled';

@@ -7,11 +7,11 @@ import { limitText } from './limit-text.js';
 import { NO_WORKER } from './live-tasks.js';
 import { print, printable, printJson, spanText } from './output.js';
 
-/** A state, with what the execution waits for. */
+/** A state, and its waits: for a permit, or for a worker. */
 export type ShownState = StateEvent & {
   /** The limit, as `Execution.waitingFor` names it. */
   readonly waitingFor: string | null;
-  /** While it is due and has no worker: whether a live worker has its task; `null` while that is not known. */
+  /** Whether a live worker has its task, while it is due and no worker runs it; `null` while that is not known. */
   readonly hasWorker: boolean | null;
 };
 

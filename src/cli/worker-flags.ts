@@ -107,7 +107,7 @@ export function workerCommand(name: string): Command {
         '--abort-grace <duration>',
         'DOCKET_WORKER_ABORT_GRACE',
         'abortGrace',
-        'how long a task may take to stop when it is told to, before its thread is terminated',
+        'how long a task may take to stop when it is asked to, before its thread is terminated',
       ),
     )
     .addOption(

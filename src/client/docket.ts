@@ -230,9 +230,9 @@ export class Docket<Tasks extends TasksByName = {}> {
   /**
    * Puts an execution under a key in place of whatever is there; adds it when nothing is. A scheduled, queued or waiting
    * execution is removed. A running one goes on, but its result, its retry and its next run no longer count. Once this
-   * resolves, no worker takes anything older under the key. What a worker has taken but not started counts as running: it
-   * is taken back when that worker hears of this, which takes as long as a message does, and may start until then. When the
-   * call is struck nothing is written, and what is there stays.
+   * resolves, no worker takes anything older under the key. An execution that a worker has taken but not started counts as
+   * running: it is taken back when that worker hears of this, which takes as long as a message does, and may start until
+   * then. When the call is struck, nothing is written or removed.
    * @throws what `add` throws
    */
   replace<A extends object, R>(
@@ -261,10 +261,10 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Cancels an execution wherever it is. A scheduled, queued or waiting one is removed; a running one is told to stop, and
+   * Cancels an execution wherever it is. A scheduled, queued or waiting one is removed; a running one is asked to stop, and
    * its thread is terminated if it does not. A perpetual task has no next run. Does not wait for a running execution to
-   * end: `result()` does. What a worker has taken but not started ends without a run when that worker hears of the cancel,
-   * and may start until then. Idempotent: does nothing for unknown keys and for executions that have ended.
+   * end: `result()` does. An execution that a worker has taken but not started ends without a run when that worker hears of
+   * the cancel; it may start until then. Idempotent: does nothing for unknown keys and for executions that have ended.
    * @throws InvalidOptionError when the key cannot be one
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
@@ -286,8 +286,8 @@ export class Docket<Tasks extends TasksByName = {}> {
   /**
    * Strikes work until it is restored: a task, a value of a parameter in any task, or both together. Once this resolves, no
    * `add` of a struck call is written anywhere. What was added before is cancelled when a worker takes it; a perpetual task
-   * skips its runs, and goes on when it is restored. What is running already goes on, and so does what starts before its
-   * worker hears of the strike.
+   * skips its runs, and goes on when it is restored. Executions that run already go on, and so do those that start before
+   * their worker hears of the strike.
    *
    * Each strike is independent of the others. A value is compared only with values of its kind: strings, numbers and bigints,
    * booleans, Dates, `null`. An argument of another kind is not struck.
@@ -447,7 +447,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 }
 
-/** Returns the error of an `addMany` in which calls failed: that of the first when nothing can have been written. */
+/** Returns the error of an `addMany` in which calls failed: that of the first one if nothing can have been written. */
 function errorOfMany(
   calls: readonly PreparedCall[],
   handles: readonly (Execution<unknown> | null)[],

@@ -211,7 +211,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     const { generation } = this.#init;
     if (record && generation > 0 && record.generation !== generation) {
       if (record.generation > generation) throw new ExecutionSupersededError(this.key);
-      return null; // of an older one: a failover has lost this placement
+      return null; // the record of an older one: a failover has lost this placement
     }
     if (record) this.#adopt(record);
     return record;

@@ -16,7 +16,7 @@ export interface DocketInternals {
   /** Calls `watcher` until the returned function is called. */
   watchPlacements(watcher: PlacementWatcher): () => void;
   /**
-   * Changes the progress of the execution that runs under this key and token, and returns it as it is then.
+   * Changes the progress of the execution that runs under this key and token. Returns the new progress.
    * @throws ExecutionNotFoundError when there is no execution under the key
    * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
    */

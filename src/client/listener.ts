@@ -108,7 +108,7 @@ export class Listener {
     return this.#marked;
   }
 
-  /** A server that refuses it, because its memory is full, publishes nothing: each renewal then is a look at the records. */
+  /** A server whose memory is full refuses the marker and publishes nothing. Then each renewal looks at the records. */
   async #setMarker(): Promise<void> {
     await markListening(await this.#commands(), this.#keys).catch((error: unknown) => {
       if (!isRefusal(error)) throw error;

@@ -95,7 +95,7 @@ function kindOfPlacement(isKeyed: boolean, keepsState: boolean, isLater: boolean
 function checkOnce({ key, once }: AddOptions, executionTtlMs: number): void {
   if (typeof once !== 'boolean') throw new InvalidOptionError('once', `expected true or false, got ${kindOf(once)}`);
   if (!once) return;
-  if (key === undefined) throw new InvalidOptionError('once', 'needs a key: without one each add is new');
+  if (key === undefined) throw new InvalidOptionError('once', 'needs a key: without one, each add is a new execution');
   if (executionTtlMs > 0) return;
   throw new InvalidOptionError('once', 'needs an executionTtl: with 0 nothing is kept of an execution that has ended');
 }

@@ -98,7 +98,7 @@ export class StrikeList {
 
   /**
    * Strikes, as `Docket.strike` does: for the whole docket when this list follows one, else in this list, at once. Once this
-   * resolves, `isStricken` knows of it; other lists learn it by push.
+   * resolves, `isStricken` knows of it. Other lists receive it by push.
    * @throws InvalidOptionError when a part of the strike cannot be used
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @throws DocketClosedError after `close()`

@@ -1,13 +1,13 @@
 /**
- * Listens for the abort of signals that outlive the listener, and leaves nothing behind at them.
+ * Listens to signals that outlive the listener, and leaves nothing behind on them.
  *
- * `AbortSignal.any` does: each of its signals leaves 65 bytes at its sources for good (measured on Node 20). A listener for
- * each caller does not, but Node warns from the eleventh on. So all listeners of a signal share one.
+ * `AbortSignal.any` would: each of its signals leaves 65 bytes on its sources for good (measured on Node 20). A listener for
+ * each caller would not, but Node warns from the eleventh on. So all callbacks of a signal share one listener.
  */
 
 const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls back when the signal aborts, unless the returned function is called before. */
+/** Calls `callback` when the signal aborts, unless the returned function is called first. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const callbacks = callbacksOf.get(signal) ?? listen(signal);
   const own = () => callback(); // the same function may be given twice
@@ -15,7 +15,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   return () => callbacks.delete(own);
 }
 
-/** The one listener stays, since a signal is mostly used again. */
+/** The one listener stays, since most signals are used again. */
 function listen(signal: AbortSignal): Set<() => void> {
   const callbacks = new Set<() => void>();
   callbacksOf.set(signal, callbacks);

@@ -332,8 +332,8 @@ export class RetriesExhaustedError extends DocketError {
 }
 
 /**
- * A part of a context that acts on its execution was used after the attempt had ended. Nothing was changed: the key may be
- * another execution's by then.
+ * A part of a context that acts on its execution was used after the attempt had ended. Nothing was changed, since the key
+ * may belong to another execution by then.
  */
 export class AttemptEndedError extends DocketError {
   readonly code = 'DOCKET_ATTEMPT_ENDED';
@@ -342,7 +342,7 @@ export class AttemptEndedError extends DocketError {
   }
   constructor(
     readonly key: string,
-    /** What was used, such as `ctx.retry`. */
+    /** The part that was used, such as `ctx.retry`. */
     use: string,
   ) {
     super(`${use} was used after the attempt of '${key}' had ended: await whatever uses it before the task returns`);

@@ -1,7 +1,7 @@
 /**
  * The counts of a worker by task: plain numbers, incremented where work passes anyway, and read by scrapes and the log.
- * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`. What is
- * counted before the tasks are loaded is kept by name, and gets its label then: a count never moves from one to another.
+ * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`. Counts
+ * from before the tasks are loaded are kept by name and get their label then: a count never moves from one label to another.
  */
 import { Histogram, RecentDurations } from './histogram.js';
 
@@ -49,7 +49,7 @@ export class TaskCounts implements Record<Count, number> {
 /** The label of all tasks that the worker has not loaded. */
 export const OTHER_LABEL = 'other';
 
-/** Names that are counted apart before the tasks are loaded; the counts of further names go to `other` at once. */
+/** The maximum number of names that are counted apart before the tasks are loaded. Further names count as `other`. */
 const MAX_EARLY_NAMES = 1_000;
 
 export class TaskCounters {
@@ -90,7 +90,7 @@ export class TaskCounters {
     return this.#tasks.has(task) ? task : OTHER_LABEL;
   }
 
-  /** Yields the counts of each label: none before the tasks are known, but what could not be kept apart. */
+  /** Yields the counts of each label. Before the tasks are known, only `other` has any. */
   *tasks(): Iterable<readonly [label: string, TaskCounts]> {
     yield* this.#tasks;
     if (this.#other && !this.#tasks.has(OTHER_LABEL)) yield [OTHER_LABEL, this.#other];

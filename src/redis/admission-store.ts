@@ -35,7 +35,7 @@ export interface AdmissionRequest {
   readonly admissionStage: AdmissionStage;
   /** Whether it came with its permits, so that it need not pass its limits again. */
   readonly holdsPermits: boolean;
-  /** Whether its rate limits are yet to count it, although it has passed them before. */
+  /** Whether its rate limits have yet to count it, although it has passed them before. */
   readonly hasBooking: boolean;
   /** In the order in which they are passed. Those of permits come last, sorted by key. */
   readonly checks: readonly AdmissionCheck[];

@@ -18,7 +18,7 @@ export interface Seed {
 }
 
 export interface Seeded {
-  /** Names of the tasks that were placed or given another time. */
+  /** Names of the tasks whose chains were started or given another time. */
   readonly tasks: readonly string[];
   /** The server's errors about records that cannot be used. Their chains were left as they are. */
   readonly errors: readonly string[];

@@ -106,7 +106,7 @@ export async function closeConnection(redis: Redis): Promise<void> {
 const DEFAULT_SILENCE_MS = 6_000;
 const DEFAULT_PAUSE_MS = 2_000;
 
-/** What ioredis says of commands on a connection that has ended. */
+/** The error text of ioredis for commands on a connection that has ended. */
 const CLOSED = 'Connection is closed.';
 
 const COMMON_OPTIONS = {
@@ -153,8 +153,8 @@ async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'reply
 }
 
 /**
- * Rejects what has no answer when the connection ends. ioredis keeps what was in flight when a link broke until the next
- * one is ready, and forgets what it sent on a link that broke before it was ready. Closing settles neither (6.0).
+ * Rejects unanswered commands when the connection ends. ioredis keeps those that were in flight when a link broke until the
+ * next one is ready, and forgets those sent on a link that broke before it was ready. Closing settles neither (6.0).
  */
 function settleAtEnd(redis: Redis): void {
   const unanswered = new Set<Command>();

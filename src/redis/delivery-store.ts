@@ -63,13 +63,13 @@ export type Settlement =
       readonly reroutes: number;
       /** How far it has got through the limits of its task; `null` leaves that as it is. */
       readonly admissionStage: AdmissionStage | null;
-      /** The booking at a rate limit that it has from now on; `null` for none. @default the one it has */
+      /** Its booking at a rate limit from now on; `null` for none. @default the one it has */
       readonly booking?: string | null;
       /** Id of an execution without a record. */
       readonly id: string;
       /** TTL of the record, should the execution turn out to be cancelled. */
       readonly ttlMs: number;
-      /** Name of its task, when it waits on the schedule because no live worker has it: one that comes can recall it. */
+      /** Name of its task, when it waits on the schedule because no live worker has it: a worker that does can recall it. */
       readonly recalledFor?: string | null;
     }
   | {
@@ -181,8 +181,8 @@ export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: 
 }
 
 /**
- * Marks a delivery of this worker as alone in its process, for the sweep that meets it should the process die, or removes
- * the mark. Returns false when the delivery is no longer this worker's. Marking twice does no harm.
+ * Marks a delivery of this worker as alone in its process, for the sweep that meets it if the process dies, or removes the
+ * mark. Returns false when the delivery is no longer this worker's. Marking twice does no harm.
  */
 export async function markAlone(
   redis: Redis,

@@ -16,8 +16,8 @@ import {
 const { path } = workerData as { path: string };
 const state = new RedisServerState({ databaseCount: 16 });
 const executor = createRedisCommandExecutor();
-// Not its Resp2Server, which would open a port on all interfaces. And there a blocking read outlives its client: it then
-// takes the next entries for nobody, and they wait for their lease to end.
+// Not its Resp2Server, which would open a port on all interfaces. There, a blocking read also outlives its client: it takes
+// the next entries for nobody, and they wait for their lease to end.
 const server = createServer((socket) => {
   const { session } = attachSession(new SocketConnectionTransport(socket), { state, executor });
   socket.once('close', () => session.close());

@@ -21,7 +21,7 @@ export interface Entry {
   readonly admissionStage: AdmissionStage;
   /** Whether it came with its permits, so that it need not pass its limits again. */
   readonly holdsPermits: boolean;
-  /** Whether its attempt is yet to be counted by a rate limit: it was booked, or was counted and did not start. */
+  /** Whether a rate limit has yet to count its attempt: it was booked, or was counted and did not start. */
   readonly hasBooking: boolean;
 }
 

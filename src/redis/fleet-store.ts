@@ -1,4 +1,4 @@
-/** Announces the workers of a docket, lists those that live, recalls what waits for their tasks, and takes them off the list. */
+/** Announces the workers of a docket, lists those that live, recalls the work for their tasks, and takes them off the list. */
 import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
 import type { Keys } from './keys.js';
@@ -77,8 +77,8 @@ export async function isAnnounced(redis: Redis, keys: Keys, task: string, consum
 }
 
 /**
- * Recalls executions that were rerouted because no live worker had one of these tasks: they are due at once. Takes a bounded
- * page. Returns whether there may be more.
+ * Recalls executions that were rerouted because no live worker had one of these tasks: they are due at once. Handles a
+ * bounded page. Returns whether there may be more.
  */
 export async function recall(redis: Redis, keys: Keys, tasks: readonly string[]): Promise<boolean> {
   for (const batch of batchesOf(tasks, { maxItems: BATCH_ITEMS })) {
@@ -120,7 +120,7 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
 /** Returns the leases of live workers in milliseconds, by their consumers. */
 export async function liveLeases(redis: Redis, keys: Keys): Promise<Map<string, number>> {
   const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf');
-  // What is no report says nothing.
+  // A key of another type is not a report.
   const leases = live.map((consumer) => redis.hget(keys.worker(consumer), WORKER.lease).catch(() => null));
   const leaseMs = await Promise.all(leases);
   return new Map(live.map((consumer, i) => [consumer, Number(leaseMs[i]) || 0]));

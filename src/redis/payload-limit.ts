@@ -1,19 +1,19 @@
 /** Finds out how large an argument of a command may be. A server breaks the link on which a larger one arrives. */
 import type { Redis } from 'ioredis';
 
-/** What every server takes, however it is configured. */
+/** Every server takes this much, however it is configured. */
 const LEAST_BYTES = 1024 * 1024;
-/** What a server takes unless it is configured otherwise. */
+/** A server takes this much unless it is configured otherwise. */
 const DEFAULT_BYTES = 512 * LEAST_BYTES;
-/** Left for what travels with the payload in one argument. */
+/** Reserved for the header that travels with the payload in one argument. */
 const HEADER_BYTES = 64 * 1024;
 
-/** The largest `maxPayloadBytes`: what a server takes unless it is configured otherwise. */
+/** The largest `maxPayloadBytes`, which fits into the default limit of a server. */
 export const LARGEST_PAYLOAD_BYTES = DEFAULT_BYTES - LEAST_BYTES;
 
 /**
- * Returns `maxPayloadBytes`, or less if the server takes less. A server that does not tell, because the user may not ask, is
- * taken to have the default.
+ * Returns `maxPayloadBytes`, or less if the server takes less. If the user may not ask the server, the default is
+ * assumed.
  */
 export async function payloadLimit(redis: Redis, maxPayloadBytes: number): Promise<number> {
   if (maxPayloadBytes <= LEAST_BYTES) return maxPayloadBytes;

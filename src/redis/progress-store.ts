@@ -32,7 +32,7 @@ export async function reportProgress(redis: Redis, keys: Keys, reports: readonly
   await Promise.all(writes);
 }
 
-/** Which execution is meant: by its placement, from outside, or by the delivery that runs. */
+/** The execution that is meant: named by its placement from outside, or by the delivery that runs. */
 export type ProgressOwner = { readonly generation: number } | { readonly token: string };
 
 export interface ProgressChange {

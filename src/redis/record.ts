@@ -74,8 +74,8 @@ function limitOf(fields: RecordFields): string | null {
 }
 
 /**
- * While a retry waits, the record has number, worker and start of the attempt before. The message has the number of the
- * attempt to come, which has neither worker nor start.
+ * While a retry waits, the record has the number, worker and start of the attempt before. The message has the number of the
+ * attempt to come, which has no worker or start yet.
  */
 function ofWaitingAttempt(state: StateChange, message: Buffer): StateChange {
   if (state.state !== 'scheduled' && state.state !== 'queued') return state;

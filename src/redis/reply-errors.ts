@@ -29,8 +29,8 @@ export function isDemoted(error: unknown): boolean {
 }
 
 /**
- * The server refuses all writes at the moment, whoever sends them: it lacks replicas, cannot save, is full, became a replica,
- * loads its data, or is busy with a script.
+ * Whether the server refuses all writes at the moment, whoever sends them: it lacks replicas, cannot save, is full, became a
+ * replica, loads its data, or is busy with a script.
  */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && REFUSALS.test(error.message);

@@ -179,7 +179,7 @@ export const ENTRY = {
   holdsPermits: 'h',
   /** Name of the debounce whose winner it is. */
   debounce: 'q',
-  /** Its attempt is yet to be counted by a rate limit: the booking that it has or had there, as `<attempt> <name>`. */
+  /** A rate limit has yet to count its attempt: the booking that it has or had there, as `<attempt> <name>`. */
   booking: 'u',
   /** Without a record, once it has moved: its generation or the id of its first entry, by which `clear` dates it. */
   placed: 'g',
@@ -308,7 +308,7 @@ export const PLACEMENT = {
   unique: 'u',
   /** It was given by the caller, and the first one wins. */
   keyed: 'k',
-  /** It was given by the caller, and the first one wins even when it has ended, while its record is kept. */
+  /** It was given by the caller, and the first execution wins even after its end, while its record is kept. */
   once: 'o',
   /** It is an id; nothing is kept but the message, while it is parked. */
   lean: 'l',
@@ -351,10 +351,10 @@ export const BATCH_BYTES = 1024 * 1024;
 /** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;
 
-/** By how much longer than its period a rate limit counts a start, as a part of the period. */
+/** How much longer than its period a rate limit counts a start, as a fraction of the period. */
 export const RATE_MARGIN = 0.02;
 
-/** By how many milliseconds longer than its period a rate limit counts a start, at most: the longest time to a start. */
+/** How much longer than its period a rate limit counts a start at most, in ms: the longest time from claim to start. */
 export const RATE_MARGIN_MS = 100;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
@@ -363,7 +363,7 @@ export const MESSAGE_HEAD_BYTES = 1024;
 /** The size beyond which a message is large, so that workers read few at a time. */
 export const LARGE_BYTES = 16 * 1024;
 
-/** The maximum number of executions of one task that can be recalled; those that are due last. The others wait. */
+/** The maximum number of executions of one task that can be recalled: those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
 
 /** Messages in quarantine; the newest are kept. */
@@ -376,8 +376,8 @@ export const QUARANTINE_ENTRIES = 1_000;
 export const SUSPECT_AFTER = 3;
 
 /**
- * What the group's own delivery counter of a pending entry says. Redis begins at 1 when an entry is read, and renewals
- * leave it as it is. It goes with the entry, so a mark that is kept here is never left behind.
+ * Values of the delivery counter that the group keeps for a pending entry. Redis sets it to 1 when an entry is read, and
+ * renewals do not change it. It goes with the entry, so a mark that is kept here is never left behind.
  */
 export const DELIVERY_COUNT = {
   /** It was read. */
@@ -398,19 +398,19 @@ export const DEFAULT_TTL_MS = 15 * 60 * 1_000;
 /** How long the cancel of an id without a record is remembered, for the worker that meets it. */
 export const CANCEL_REMEMBERED_MS = DAY_MS;
 
-/** Cancels of ids without a record that are remembered, unless there are more entries that they may be meant for. */
+/** How many cancels of ids without a record are remembered, unless there are more entries that they may be meant for. */
 export const CANCELS_REMEMBERED = 10_000;
 
 /** How long after its time a debounce whose winner was lost is forgotten. */
 export const DEBOUNCE_FORGOTTEN_MS = DAY_MS;
 
-/** How long after its time the booking of an execution that does not come is forgotten. */
+/** How long a booking is kept after its time if its execution does not come. */
 export const BOOKING_FORGOTTEN_MS = DAY_MS;
 
 /** How long tokens of superseded executions are kept after the last one. */
 export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 
-/** How long rerouted executions can be recalled after the last one: for longer than any of them waits. */
+/** How long rerouted executions can be recalled after the last reroute: longer than any of them waits. */
 export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
 /** How long messages are kept in quarantine after the last one. */

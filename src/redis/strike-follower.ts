@@ -58,7 +58,7 @@ export class StrikeFollower {
     this.#options = options;
   }
 
-  /** Whether every change arrives by push, as long as the link is not silent. */
+  /** Whether every change arrives by push, unless the link is silent. */
   get isFollowing(): boolean {
     return this.#isFollowing;
   }

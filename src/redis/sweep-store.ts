@@ -1,5 +1,5 @@
 /**
- * Finds what lost workers and lost keys leave behind: expired leases, permits without entries, executions without a place,
+ * Finds the remains of lost workers and lost keys: expired leases, permits without entries, executions without a place,
  * consumers. Each script looks at one page.
  */
 import type { Redis } from 'ioredis';
@@ -45,10 +45,10 @@ export interface PendingPage {
   readonly next: string | null;
 }
 
-/** The beginning of what is pending on a stream. */
+/** The beginning of the pending entries of a stream. */
 export const FIRST_PAGE = '-';
 
-/** Looks at one page of what is pending on a stream for leases that ran out. */
+/** Looks at one page of the pending entries of a stream for leases that ran out. */
 export async function findExpired(
   redis: Redis,
   keys: Keys,
@@ -64,7 +64,7 @@ export async function findExpired(
 }
 
 /**
- * Deletes the consumers of dead workers, which would pile up. One that still has something pending is kept until that was
+ * Deletes the consumers of dead workers, which would pile up. A consumer with pending entries is kept until they are
  * redelivered.
  * @param live - consumers of live workers
  */

@@ -20,7 +20,7 @@ export interface AddOptions {
   /**
    * Whether the key stays taken after its execution has ended, until `executionTtl` has passed. Then the add writes
    * nothing, and the handle is that of the execution that ended. So an add that was not confirmed can be repeated, and
-   * does not run twice. Needs a `key` and an `executionTtl`, and a key that no earlier work had.
+   * does not run twice. Needs a `key` that no earlier work had, and an `executionTtl`.
    * @default false: a key is free as soon as its execution has ended
    */
   once?: boolean;
@@ -28,7 +28,7 @@ export interface AddOptions {
 
 /** Options of a `replace`. */
 export interface ReplaceOptions extends Omit<AddOptions, 'once'> {
-  /** The key that is taken from whatever holds it. */
+  /** The key to take from whatever holds it. */
   readonly key: string;
 }
 

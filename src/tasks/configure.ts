@@ -35,7 +35,7 @@ export interface ConfigureOptions {
    */
   readonly errors?: readonly ErrorClass[];
   /**
-   * How attempts of tasks are retried that declare no `retry`. A task that must not be retried declares `retry({ attempts: 1
+   * How attempts are retried of tasks that declare no `retry`. A task that must not be retried declares `retry({ attempts: 1
    * })`.
    * @default one failed attempt fails the execution
    */
@@ -46,8 +46,8 @@ export interface ConfigureOptions {
    */
   readonly timeout?: Duration;
   /**
-   * Limits of each task that declares no `limits`; `[]` is a declaration, too. They count each task by itself, or with a
-   * `scope` all of them together. They cannot count by an argument, and none can be a debounce.
+   * Limits of each task that declares no `limits`; `[]` is a declaration, too. They count each task by itself or, with a
+   * `scope`, all tasks together. They cannot count by an argument, and none can be a debounce.
    * @default none
    */
   readonly limits?: readonly LimitPolicy<never>[];
@@ -58,7 +58,7 @@ export interface ConfigurationDefinition {
   readonly uses: Readonly<Record<string, Dependency<unknown, never>>>;
   readonly fallback: AnyTask | null;
   readonly errors: readonly ErrorClass[];
-  /** Absent in what a copy of docket configured that did not have it. */
+  /** Absent when an older copy of docket made the configuration. */
   readonly policies?: TaskPolicies;
 }
 

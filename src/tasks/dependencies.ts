@@ -46,7 +46,7 @@ export type DependencyDefinition =
   | {
       readonly kind: 'shared';
       readonly factory: (ctx: ThreadContext) => unknown;
-      /** Absent in what a copy of docket declared that did not have it. */
+      /** Absent when an older copy of docket made the declaration. */
       readonly uses?: Dependencies;
     };
 

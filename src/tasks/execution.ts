@@ -12,8 +12,8 @@ export interface Execution<R> {
   /** Name of the task. */
   readonly task: string;
   /**
-   * Its arguments. They are `undefined` when another process added it and it has ended, unless the worker in which it ended
-   * keeps them, see `WorkerOptions.keepArguments`.
+   * Its arguments. They are `undefined` when another process added it and it has ended, unless the worker that ended it
+   * keeps them (`WorkerOptions.keepArguments`).
    */
   readonly args: unknown;
   /** When it is or was due. */

@@ -89,8 +89,8 @@ export interface RateLimitOptions {
 
 /**
  * Limits how many attempts start within a period, for each value of an argument or for the task as a whole. Retries
- * count; redeliveries of the same attempt do not. An attempt is counted when its worker claims it, and begins within
- * 100 ms of that or is counted anew.
+ * count; redeliveries of the same attempt do not. An attempt is counted when its worker claims it. If it does not begin
+ * within 100 ms, it is counted again.
  * @param argument - name of the argument whose values are counted separately, see {@link concurrencyLimit}
  * @throws InvalidOptionError when `argument` is empty, `max` is not a whole number >= 1, `per` is not a duration of
  *   more than 0, or `onExceeded` is neither `'delay'` nor `'drop'`

@@ -189,7 +189,7 @@ function configuredFallback(configurations: ReadonlyMap<ConfigurationDefinition,
   return fallback;
 }
 
-/** Collects the policies for all tasks; each of them may be configured once. */
+/** Collects the policies for all tasks. Each policy may be configured once. */
 function configuredPolicies(configurations: ReadonlyMap<ConfigurationDefinition, string>): TaskPolicies {
   const all: TaskPolicies = {};
   const origins = new Map<string, string>();

@@ -15,7 +15,7 @@ export interface TaskManifest {
   readonly policies: TaskPolicies;
 }
 
-/** Returns what threads can run together. Where they differ, the later one counts: it was started after a deploy in place. */
+/** Merges the manifests of threads. Where they differ, the later one counts: it was started after a deploy in place. */
 export function mergeManifests(manifests: readonly Manifest[]): Manifest {
   const tasks = new Map(manifests.flatMap((manifest) => manifest.tasks.map((task) => [task.name, task])));
   const fallbacks = manifests.map((manifest) => manifest.fallback);

@@ -19,9 +19,9 @@ export interface NextRunOverride {
  * Decides when the next run is due; `null` ends the chain.
  *
  * Intervals count from the due time of this run, not from its end, so they do not drift: due times are points of a grid,
- * and the next run is due at the first of them after now. Points that have passed are not caught up, and the run that was
- * late for them is not followed by another at once. A cron expression is matched after the due time as well, so that a
- * local clock behind the server's does not find the match that this run was for.
+ * and the next run is due at the first of them after now. Points that have passed are skipped, so a late run is not followed
+ * by another at once. A cron expression is matched after the due time as well, so that a local clock behind the server's
+ * does not find the match that this run was for.
  *
  * @param run - `dueMs` is when this run was due; it is kept through retries and redeliveries
  * @param override - what the body has changed about the next run

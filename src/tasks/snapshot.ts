@@ -12,7 +12,7 @@ export interface SnapshotEntry {
 export interface QueuedEntry extends SnapshotEntry {
   /** When it became due. */
   readonly when: Date;
-  /** Whether a live worker has its task, or a fallback. Without one it waits, however many workers there are. */
+  /** Whether a live worker has its task, or a fallback. If none has, it waits, however many workers there are. */
   readonly hasWorker: boolean;
 }
 

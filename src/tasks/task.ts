@@ -182,7 +182,7 @@ export function task(name: string, ...rest: [Body] | [AnyOptions, Body]): unknow
   return Object.freeze({ name, [DEFINITION]: Object.freeze(definition) });
 }
 
-/** Returns a task as it is, but with policies for what it declares none of its own. */
+/** Returns a copy of a task in which these policies replace those that it does not declare. */
 export function withDefaultPolicies(task: AnyTask, defaults: TaskPolicies): AnyTask {
   const definition = definitionOf(task);
   const policies = Object.freeze({ ...defaults, ...definition.policies });

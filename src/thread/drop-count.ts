@@ -1,7 +1,7 @@
-/** Counts what a thread drops because the coordinator could not write it in time, and tells it in the log. */
+/** Counts what a thread drops because the coordinator could not write it in time, and logs the count. */
 import type { FromThread, LogLine } from '../channel/protocol.js';
 
-/** How long after the first drop the number is told, if nothing else tells it before. */
+/** How long after the first drop the number is logged, if it was not logged before. */
 const TELL_AFTER_MS = 1_000;
 
 export class DropCount {
@@ -10,7 +10,7 @@ export class DropCount {
   readonly #fields: LogLine['fields'];
   #count = 0;
 
-  /** @param what - what is dropped, such as `log lines` */
+  /** @param what - the kind of thing that is dropped, such as `log lines` */
   constructor(what: string, send: (message: FromThread) => void, fields: LogLine['fields']) {
     this.#what = what;
     this.#send = send;
@@ -22,7 +22,7 @@ export class DropCount {
     this.#count += 1;
   }
 
-  /** Sends the number, if anything was dropped, whatever room there is. */
+  /** Logs the number if anything was dropped, even if the window has no room. */
   tell(): void {
     if (this.#count === 0) return;
     const message = `${this.#count} ${this.#what} were dropped, because the worker could not write them in time`;

@@ -8,7 +8,7 @@ export class LogSender {
   readonly #send: (message: FromThread) => void;
   readonly #dropped: DropCount;
 
-  /** @param fields - those of the line that tells how many were dropped */
+  /** @param fields - those of the line that says how many were dropped */
   constructor(window: LogWindow, send: (message: FromThread) => void, fields: LogLine['fields']) {
     this.#window = window;
     this.#send = send;

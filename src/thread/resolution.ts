@@ -99,7 +99,7 @@ export class Resolution {
     return this.#values.has(factory);
   }
 
-  /** Gets the instance of a shared dependency. Creates it, and what it uses before it, when the thread has none. */
+  /** Gets the instance of a shared dependency. If the thread has none, creates those that it uses, and then it. */
   async #share(factory: (ctx: ThreadContext) => unknown, uses: Dependencies, name: string): Promise<boolean> {
     const values = this.#shared.has(factory) ? {} : await this.#level(Object.entries(uses), name);
     if (!values) return false;

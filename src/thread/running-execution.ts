@@ -2,9 +2,9 @@
  * `ctx.execution`: the handle of the execution that runs here. It starts with the data of the attempt and reads the
  * rest from the docket.
  *
- * Owns the rule that it changes nothing of another execution. The key may belong to one already while the attempt runs,
- * because it was replaced or lost its lease: writes name the token of the delivery. After the attempt has ended nothing is
- * written.
+ * Owns the rule that it never changes another execution. The key may belong to one while the attempt still runs, because
+ * it was replaced or lost its lease, so writes name the token of the delivery. Nothing is written after the attempt has
+ * ended.
  */
 
 import { type InspectOptions, inspect } from 'node:util';

@@ -29,8 +29,8 @@ export class SharedInstances {
   /**
    * Returns the instance of a factory. Rejects with the error of the factory.
    * @param name - name of the dependency at its first user, for log lines
-   * @param uses - instances of the shared dependencies it uses, by name, all of them created before: so no two
-   *   factories can wait for each other, and clean-ups in reverse order end the user before what it uses
+   * @param uses - instances of the shared dependencies that it uses, by name. They are created first, so that no two
+   *   factories wait for each other, and clean-up in reverse order ends a user before the ones that it uses
    */
   async get(factory: Factory, name: string, uses: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     let making = this.#instances.get(factory);

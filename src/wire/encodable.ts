@@ -521,7 +521,7 @@ function countPrototypes(value: object): number {
  */
 function mayHaveFields(list: ArrayLike<unknown>): boolean {
   if (list.length > FEW_ELEMENTS) return inspect(list, FIELDS_ONLY).includes(',');
-  const keys = Object.keys(list); // elements first; where one is missing, a field makes up the number
+  const keys = Object.keys(list); // elements come first; where one is missing, a field may make up for it in the count
   const isDense = keys.length === list.length && (keys.length === 0 || keys.at(-1) === String(list.length - 1));
   return !isDense || Object.getOwnPropertySymbols(list).length > 0;
 }

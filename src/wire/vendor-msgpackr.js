@@ -1,8 +1,8 @@
 /**
  * Copies msgpackr into the built package, and makes the built modules import that copy.
  *
- * As a dependency, msgpackr brings an addon with an install script: pnpm refuses it, npm and yarn warn about it. What
- * docket needs of msgpackr are two modules that import nothing. Runs after the compiler, as often as one likes.
+ * As a dependency, msgpackr brings an addon with an install script: pnpm refuses it, npm and yarn warn about it. Docket
+ * needs only two modules of msgpackr, which import nothing. This runs after the compiler, any number of times.
  */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

@@ -1,14 +1,14 @@
 /**
  * Knows whether this worker can write about its deliveries at the moment: claim, renew and settle them.
  *
- * Owns the rule for it: the commands connection is ready, the last try of each write under way was not refused, and none of
- * them has waited for an answer for long. A worker that cannot write must read nothing, because it could only run it for
- * others to run again.
+ * Owns the rule for it: the commands connection is ready, the last try of each pending write was not refused, and none of
+ * them has waited long for its answer. A worker that cannot write must read nothing: others would run again whatever it
+ * runs.
  */
 import type { Redis } from 'ioredis';
 import { monotonicMs } from '../core/clock.js';
 
-/** The longest that a write may take before the link counts as unusable. A link that only is dead is replaced later. */
+/** The longest that a write may take before the link counts as unusable. A dead link is replaced later than that. */
 const PATIENCE_MS = 1_000;
 
 export class CommandLink {
@@ -77,7 +77,7 @@ export class CommandLink {
   }
 }
 
-/** A write, or a series of like ones, as the link watches it. */
+/** A write that the link watches, or a series of writes of one kind. */
 export class TrackedWrite {
   readonly #onChange: (isOver: boolean) => void;
   #sentMs = Number.POSITIVE_INFINITY;
@@ -87,7 +87,7 @@ export class TrackedWrite {
     this.#onChange = onChange;
   }
 
-  /** When the try was sent that has no answer yet, on the monotonic clock; infinity when each has its answer. */
+  /** When the pending try was sent, on the monotonic clock; infinity when none is pending. */
   get sentMs(): number {
     return this.#sentMs;
   }
@@ -97,7 +97,7 @@ export class TrackedWrite {
     return this.#isFailing;
   }
 
-  /** Tries it. Returns the answer or rejects as `send` does. */
+  /** Tries the write once. Returns the answer, or rejects as `send` does. */
   async attempt<T>(send: () => Promise<T>): Promise<T> {
     this.#sentMs = monotonicMs();
     try {
@@ -113,7 +113,7 @@ export class TrackedWrite {
     }
   }
 
-  /** Forgets it, whether it succeeded or was given up. */
+  /** Stops watching it, because it has succeeded or was given up. */
   end(): void {
     this.#onChange(true);
   }

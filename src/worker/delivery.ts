@@ -12,7 +12,7 @@ import { Envelope } from '../wire/envelope.js';
 
 /** An entry with its envelope and policies. Its getters read the entry, so that no field is copied. */
 export class Delivery implements Omit<Entry, 'message'> {
-  /** Name of a rate limit that counted its start as it was claimed, so that it must start soon or be counted again. */
+  /** Name of the rate limit that counted its start when it was claimed: it must start soon or be counted again. */
   countedBy: string | null = null;
 
   constructor(

@@ -16,9 +16,9 @@ import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { Settler } from './settle/settler.js';
 
-/** Milliseconds without a link to Redis after which nothing is expected of it. */
+/** Milliseconds without a link to Redis after which the drain expects no answer. */
 const AWAY_MS = 1_000;
-/** How often the drain looks whether there is a link, in milliseconds. */
+/** How often the drain checks whether there is a link, in milliseconds. */
 const LOOK_EVERY_MS = 50;
 /** Milliseconds to settle, and again to sign off, even after the deadline. */
 const LAST_COMMANDS_MS = 500;
@@ -32,7 +32,7 @@ export interface DrainOptions {
   /** The link by which outcomes are written. */
   readonly link: Pick<CommandLink, 'downMs'>;
   readonly drainTimeoutMs: number;
-  /** Milliseconds in which an attempt can end by itself after it was told to stop. Part of the drain timeout. */
+  /** Milliseconds in which an attempt can end by itself after it was asked to stop. Part of the drain timeout. */
   readonly abortGraceMs: number;
   readonly logger: Logger;
   /** Requeues deliveries that have not started. */
@@ -63,7 +63,7 @@ async function waitForAttempts({ dispatcher, abortGraceMs }: DrainOptions, deadl
 
 async function interruptAttempts({ dispatcher, logger }: DrainOptions, deadlineMs: number): Promise<void> {
   if (dispatcher.size === 0) return;
-  logger.warn({ running: dispatcher.size }, 'the drain timeout is near: running attempts are told to stop');
+  logger.warn({ running: dispatcher.size }, 'the drain timeout is near: running attempts are asked to stop');
   dispatcher.interruptAll();
   await dispatcher.waitUntilEmpty(deadlineMs - monotonicMs());
 }
@@ -86,7 +86,7 @@ async function settleAndLeave(
 ): Promise<void> {
   const { rerouter, settler, services, leave, drainTimeoutMs } = options;
   const lastMs = () => Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS);
-  // A read or a claim that was late is requeued, too.
+  // Entries of a late read or claim are requeued, too.
   await untilAnswered(
     suppliersStopped.then(() => rerouter.idle()),
     options,
@@ -96,7 +96,7 @@ async function settleAndLeave(
   await untilAnswered(services.stop().then(leave), options, lastMs());
 }
 
-/** Waits for what needs Redis, not beyond `untilMs`, and without a link to Redis no longer than `patienceMs`. */
+/** Waits for work that needs Redis until `untilMs` at most, and no longer than `patienceMs` without a link to Redis. */
 async function untilAnswered(
   work: Promise<void>,
   { link }: DrainOptions,

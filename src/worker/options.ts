@@ -35,7 +35,7 @@ export interface WorkerOptions {
   threads?: number;
   /**
    * The number of executions that run at once, over all threads. Raise it for tasks that mostly wait; each thread then runs
-   * several. 100,000 at most. There are never more threads than this, apart from that of a suspect.
+   * several. 100,000 at most. There are never more threads than this, apart from the thread of a suspect.
    * @default one per thread
    */
   concurrency?: number;
@@ -81,7 +81,7 @@ export interface WorkerOptions {
    */
   drainTimeout?: Duration;
   /**
-   * How long a task may take to stop when it is told to, before its thread is ended.
+   * How long a task may take to stop when it is asked to, before its thread is ended.
    * @default '1s'
    */
   abortGrace?: Duration;
@@ -120,8 +120,8 @@ export interface WorkerOptions {
    */
   httpHost?: string;
   /**
-   * Where log lines go; any pino logger fits. Each line has the fields `docket` and `worker`. A line on
-   * which the logger throws is lost; the process warns of the first one. Each attempt is logged at `debug`, unless
+   * Where log lines go; any pino logger fits. Each line has the fields `docket` and `worker`. If the logger throws, that
+   * line is lost, and the process warns the first time. Each attempt is logged at `debug`, unless
    * `isLevelEnabled('debug')` says that nobody reads that level.
    * @default warnings and errors as JSON on stderr
    */
@@ -185,7 +185,7 @@ export const WORKER_DEFAULTS = {
   httpHost: '127.0.0.1',
 } as const satisfies WorkerOptions;
 
-/** So that what runs at once, and what waits behind it, fits into a slot table (`MAX_ROWS`). */
+/** Executions that run at once, and those shipped behind them, must fit into a slot table (`MAX_ROWS`). */
 const MAX_CONCURRENCY = 100_000;
 
 const OPTION_NAMES = optionNames<WorkerOptions>({

@@ -154,13 +154,13 @@ export class Pipeline {
     this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
   }
 
-  /** Learns the tasks that the threads can run: before anything is read, and whenever that changes. */
+  /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
   }
 
-  /** Closes the way in for good, because the worker drains: nothing is claimed from now on. */
+  /** Accepts nothing more, because the worker drains: from now on nothing is claimed. */
   close(): void {
     this.#isClosed = true;
     this.claimer.close();
@@ -171,7 +171,7 @@ export class Pipeline {
     return this.#catalog;
   }
 
-  /** Everything in the hands of this worker. */
+  /** Everything that this worker has in hand. */
   *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
     yield* this.intake.unaccepted;
     yield* this.#deliveries();
@@ -184,7 +184,7 @@ export class Pipeline {
     yield* this.settler.deliveries();
   }
 
-  /** Counts the bytes in hand: what was read and is not settled, and the outcomes that are to be written. */
+  /** Counts the bytes in hand: the messages that are not settled, and the outcomes that wait to be written. */
   #countBytes(): number {
     let bytes = bytesOf(this.intake.unaccepted) + this.settler.countBytes();
     for (const { envelope } of this.#deliveries()) bytes += envelope.bytes.length;
@@ -335,7 +335,7 @@ export class Pipeline {
     }
   }
 
-  /** Requeues what was read too late, as it was read. */
+  /** Requeues entries that were read too late, as they were read. */
   #requeueUnclaimed(entries: readonly Entry[]): void {
     for (const entry of entries) {
       try {
@@ -346,7 +346,7 @@ export class Pipeline {
     }
   }
 
-  /** Its thread was started after a deploy in place and has no such task any more. At once it would only come back. */
+  /** Its thread was started after a deploy in place and lacks the task. Requeued at once, it would only come back. */
   #rerouteRefused(delivery: Delivery): void {
     this.attemptBudget.refund(delivery);
     void this.rerouter.add(delivery, true);
@@ -388,7 +388,7 @@ export class Pipeline {
     }
   }
 
-  /** Gives up an entry whose handling threw: nobody holds it, so its lease ends and it is redelivered. */
+  /** Gives up an entry whose handling threw: nothing renews its lease, so it is redelivered. */
   #leaveToLease({ token }: Pick<Entry, 'token'>, error: unknown): void {
     const fields = { token, error: String(error) };
     this.#context.logger.error(fields, 'an execution could not be handled: it is redelivered when its lease ends');
@@ -408,5 +408,5 @@ export class Pipeline {
 function bytesOfOutcome(outcome: Outcome): number {
   if (outcome.kind === 'completed') return (outcome.result?.length ?? 0) + (outcome.next?.args?.length ?? 0);
   if (outcome.kind === 'failed') return outcome.error.length + (outcome.next?.args?.length ?? 0);
-  return 0; // another try of the same message, or no result
+  return 0; // it has no result
 }

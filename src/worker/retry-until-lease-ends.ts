@@ -18,7 +18,7 @@ export interface RetryOptions {
   readonly leaseMs: number;
   /** Milliseconds between a failure and the next attempt, spread by a fifth either way. */
   readonly pauseMs: number;
-  /** Whether another attempt makes sense; asked after each failure, and again after the pause. */
+  /** Whether another attempt makes sense. It is called after each failure, and again after the pause. */
   canRetry(): boolean;
   /** Called before each further attempt, with the error of the last one. */
   onRetry(error: unknown): void;

@@ -1,6 +1,6 @@
 /**
  * The log of a worker, as all its parts get it. Owns two rules: each line names its docket and worker, and no call throws,
- * whatever the user's logger does. Lines are logged where leases are kept and outcomes settled: a line that cannot be
+ * whatever the user's logger does. Lines are logged where leases are renewed and outcomes settled, so a line that cannot be
  * written is lost, and the work goes on.
  */
 import { describe } from '../wire/error-codec.js';
@@ -12,7 +12,7 @@ export function workerLog(logger: WorkerLogger, about: { readonly docket: string
   const warnOnce = (error: unknown) => {
     if (hasWarned) return;
     hasWarned = true;
-    const problem = `the logger of a worker throws, and its lines are lost: ${describe(error)}`;
+    const problem = `the logger of a worker throws, so lines are lost: ${describe(error)}`;
     process.emitWarning(problem, { type: 'DocketWarning', code: 'DOCKET_LOGGER_THREW' });
   };
   const writer =

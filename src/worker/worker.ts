@@ -178,7 +178,7 @@ export class Worker {
     }
   }
 
-  /** Returns the settings of the docket, with no larger payloads than the server takes. */
+  /** Returns the settings of the docket, with `maxPayloadBytes` lowered to what the server takes. */
   async #limitPayloads({ commands }: Connections): Promise<DocketSettings> {
     const settings = this.#docketSettings;
     const asked = payloadLimit(commands, settings.maxPayloadBytes);

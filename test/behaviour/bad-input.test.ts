@@ -106,7 +106,7 @@ describeEachServer('input:', (url) => {
     });
   });
 
-  test('once is refused where nothing is kept of what has ended, and by replace', async () => {
+  test('once is refused where no record is kept after the end, and by replace', async () => {
     const lean = stage.docket({ executionTtl: 0 });
     const error = await refusalOf(() => lean.add(note, {}, { key: 'k', once: true }));
     expect(error.message).toMatch(/^once: needs an executionTtl/);

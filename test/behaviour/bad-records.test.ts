@@ -1,6 +1,6 @@
 /**
- * Records and limits that are not as docket writes them: keys of another type, fields that are missing, numbers that are
- * none. Whatever handles many executions at once handles the others as if the bad one were not there.
+ * Records and limits that are not as docket writes them: keys of another type, missing fields, text in place of numbers.
+ * Code that handles many executions at once handles the others as if the bad one were not there.
  */
 import { concurrencyLimit, cooldown, debounce, perpetual, RedisUnavailableError, rateLimit, retry, task } from 'docket';
 import type { Redis } from 'ioredis';
@@ -28,7 +28,7 @@ const KEYS = ['a', 'bad', 'c'] as const;
 const GOOD = ['a', 'c'] as const;
 
 describeOnRedis('a worker', (url) => {
-  test('runs each due execution once though a record among them is none', async () => {
+  test('runs each due execution once although one of their records is not a hash', async () => {
     const fleet = await openFleet(url());
     const { docket, redis, probe, key } = fleet;
     const names = Array.from({ length: 40 }, (_, i) => `k${i}`);
@@ -96,7 +96,7 @@ describeEachServer('a record of another type', (url) => {
     await redis.del(stage.key('schedule'), ...GOOD.map((key) => stage.key(`run:${key}`)));
   });
 
-  test('refuses the adds that travel with the add of its key, and nothing of them is written', async () => {
+  test('refuses all adds that travel with the add of its key, and writes none of them', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);

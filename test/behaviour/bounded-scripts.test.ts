@@ -1,5 +1,5 @@
 /**
- * What a script costs the server does not grow with what there is: each is timed on the server with a few thousand and with
+ * The cost of a script does not grow with the number of items: each is timed on the server with a few thousand and with
  * hundreds of thousands of everything, and compared with itself. The bounds are wide, since other work shares the cores.
  */
 import { randomUUID } from 'node:crypto';
@@ -129,7 +129,7 @@ describeOnRedis('a heartbeat', (url) => {
 });
 
 describeOnRedis('a worker', (url) => {
-  test('takes over all that a lost one had, page by page', async () => {
+  test('takes over everything that a lost worker had, page by page', async () => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     const { docket, redis, probe, key, name } = fleet;
     await ensureGroups(redis, keysOf(name));

@@ -1,6 +1,6 @@
 /**
- * A worker that cannot write what becomes of its executions reads none, and goes on by itself once it can. What it has in
- * hand is bounded.
+ * A worker that cannot write the outcomes of its executions reads none, and goes on by itself once it can. The bytes that it
+ * has in hand are bounded.
  */
 import { readFileSync } from 'node:fs';
 import { call, RedisUnavailableError, ResultTooLargeError } from 'docket';
@@ -22,7 +22,7 @@ function hasLogged({ lines }: Command, words: RegExp): Promise<boolean> {
 }
 
 describeOnOwnRedis('a worker whose link for commands is gone', (redis) => {
-  test('runs nothing that it could not settle, so nothing runs twice, and works again when the link is back', async () => {
+  test('runs nothing that it could not settle, so nothing runs twice, and works again once the link is back', async () => {
     const fleet = await openFleet(redis().url, LEAN);
     const { docket, probe } = fleet;
     const proxy = await faultyProxy(redis().socket);
@@ -48,7 +48,7 @@ describeOnOwnRedis('a worker whose link for commands is gone', (redis) => {
     expect(await fleet.counts()).toEqual(once(keys));
   });
 
-  test('keeps what it had just read, and runs it once the link is back', async () => {
+  test('keeps the entries that it had just read, and runs them once the link is back', async () => {
     const fleet = await openFleet(redis().url, LEAN);
     const { docket, probe } = fleet;
     const proxy = await faultyProxy(redis().socket);
@@ -108,7 +108,7 @@ async function nextHeartbeat({ redis, key }: Fleet): Promise<void> {
 }
 
 describeOnOwnRedis('a worker that finds large messages', (redis) => {
-  test('reads no more of them than it may have in hand, and the others when it has settled some', async () => {
+  test('reads no more of them than it may have in hand, and the others when it has settled some of them', async () => {
     const fleet = await openFleet(redis().url, LEAN);
     const { docket, probe } = fleet;
     const count = 200;
@@ -205,7 +205,7 @@ describeOnOwnRedis('a server that became a replica', (redis) => {
 });
 
 describeOnOwnRedis('a result that is larger than the server takes', (redis) => {
-  test('fails its execution, and breaks no link', async () => {
+  test('fails its execution and does not break the link', async () => {
     const fleet = await openFleet(redis().url, { maxPayloadBytes: 8 * 1024 * 1024 });
     await fleet.redis.config('SET', 'proto-max-bulk-len', String(2 * 1024 * 1024));
     const { lines } = await fleet.worker({ threads: 1 });

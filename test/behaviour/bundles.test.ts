@@ -1,4 +1,4 @@
-/** What is bundled into one file with all dependencies works as it does unbundled. */
+/** A program that is bundled into one file with all its dependencies works as it does unbundled. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

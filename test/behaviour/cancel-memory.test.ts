@@ -1,4 +1,4 @@
-/** Cancels of ids that have no record: as many are remembered as can be of use, in Redis and in each worker. */
+/** Cancels of ids that have no record: Redis and each worker remember as many as can be of use. */
 import { task } from 'docket';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../src/worker/delivery.js';
@@ -29,7 +29,7 @@ describeEachServer('a cancel of an unknown key', (url) => {
     expect(await stage.keys()).toEqual(['cancelled', 'work']);
   });
 
-  test('displaces the oldest, of which some thousands are kept', async () => {
+  test('displaces the oldest one beyond some thousands', async () => {
     const docket = stage.docket({ executionTtl: 0 });
     const redis = await stage.redis();
     await docket.add(note);
@@ -47,7 +47,7 @@ describeEachServer('a cancel of an unknown key', (url) => {
 });
 
 describeOnRedis('cancels', (url) => {
-  test('are remembered, however many, while there are as many entries that they may be meant for', async () => {
+  test('are remembered, however many there are, while there are as many entries that they may be meant for', async () => {
     const fleet = await openFleet(url(), { executionTtl: 0 });
     const { docket, redis, key } = fleet;
     const fill = "for i = 1, 12000 do redis.call('XADD', KEYS[1], '*', 'm', '') end";

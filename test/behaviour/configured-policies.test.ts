@@ -4,7 +4,7 @@ import { fixture, openFleet } from '../support/fleet.js';
 import { describeEachMode } from '../support/suites.js';
 
 describeEachMode('policies for all tasks of a worker', (url, threads) => {
-  test('hold for each task that declares none of its own, whatever its module', async () => {
+  test('apply to each task that declares none of its own, whatever its module', async () => {
     const fleet = await openFleet(url());
     const { docket } = fleet;
     const { lines } = await fleet.worker({ threads, tasks: [fixture('policies.js'), fixture('results.js')] });

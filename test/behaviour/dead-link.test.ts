@@ -63,7 +63,7 @@ describeOnOwnRedis('a producer whose link is dead', (redis) => {
     await server.clear();
   });
 
-  test('says of each add of a batch whether it may have been written or was never sent', async () => {
+  test('says for each add of a batch whether it may have been written or was never sent', async () => {
     const way = await silentWay(redis().socket);
     const docket = stage.docket({ url: way.url });
     await docket.add(note, { n: 0 }, { key: 'before' });

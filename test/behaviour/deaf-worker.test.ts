@@ -1,4 +1,4 @@
-/** A worker that reads and writes, but hears nothing: only the link of its subscriptions is gone. */
+/** A worker that reads and writes but receives no messages: only the link of its subscriptions is gone. */
 import { call, task } from 'docket';
 import { expect, test } from 'vitest';
 import { killClients } from '../support/clients.js';
@@ -39,7 +39,7 @@ describeOnRedis('a worker that hears nothing', (url) => {
     await waitFor(async () => (await redis.xlen(stage.key('work'))) + (await redis.xlen(stage.key('front'))) === 0);
   }
 
-  test('after its link broke does not start what was cancelled or struck meanwhile', async () => {
+  test('does not start what was cancelled or struck after its link broke', async () => {
     const { ran, busy, ending, blocker, note, tasks } = setUp();
     const proxy = await holdingProxy(path());
     stage.work(tasks, { concurrency: 1 }, stage.docket({ url: proxy.url }));
@@ -63,7 +63,7 @@ describeOnRedis('a worker that hears nothing', (url) => {
     proxy.release();
   });
 
-  test('while its link is silent looks for itself before it starts anything', async () => {
+  test('asks Redis before it starts anything while its link is silent', async () => {
     const { ran, busy, ending, blocker, note, tasks } = setUp();
     const proxy = await stoppingProxy(path());
     stage.work(tasks, { concurrency: 1 }, stage.docket({ url: proxy.url }));

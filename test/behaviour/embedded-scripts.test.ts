@@ -53,7 +53,7 @@ describeOnEmbedded('a docket', (url) => {
         expect([await redis.xlen(stage.key('work')), await redis.zcard(stage.key('schedule'))]).toEqual([0, 0]);
       });
 
-      test('replaces what is there or not, and says of each whether it is scheduled or queued, as its record does', async () => {
+      test('replaces keys that are taken or free, and reports each as scheduled or queued, as its record does', async () => {
         const docket = stage.docket(options);
         const whens = [{ when: '1h' }, {}, { when: '2h' }, { when: 1 }, { when: new Date() }, { when: '1h' }] as const;
         for (let i = 0; i < 25; i++) {

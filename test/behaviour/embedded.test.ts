@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 describe('memory:', () => {
-  test('a blocking read ends with its connection, and takes nothing for a client that is gone', async () => {
+  test('a blocking read ends with its connection, and takes no entries for a client that is gone', async () => {
     const [commands, blocking] = [await open('memory://gone'), await openConnection('memory://gone', 'blocking')];
     await commands.xgroup('CREATE', 'stream', 'group', '0', 'MKSTREAM');
     const reading = blocking.xreadgroup('GROUP', 'group', 'gone', 'BLOCK', 600_000, 'STREAMS', 'stream', '>');

@@ -351,7 +351,7 @@ describeEachServer('a delivery', (url) => {
     expect([await begin(), await begin()]).toEqual([{ cursor: '0', nowMs: expect.any(Number) }, null]);
   });
 
-  test('is looked for on pages, each behind the one before', async () => {
+  test('is looked for page by page', async () => {
     const { redis, keys, addLean, read } = await open();
     await addLean(600);
     const tokens = (await read('dead', 600)).map(({ token }) => token);

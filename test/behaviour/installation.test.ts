@@ -1,4 +1,4 @@
-/** What installing docket brings, and what the installed package does without its optional parts. */
+/** The packages that come with an install of docket, and the installed package without its optional parts. */
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

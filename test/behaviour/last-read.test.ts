@@ -1,4 +1,4 @@
-/** A worker that stops while it reads, where the server cannot end the read for it: nothing is claimed any more. */
+/** A worker that stops while a read is open that the server cannot end: it claims nothing any more. */
 import { expect, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
@@ -17,7 +17,7 @@ describeOnOwnRedis('a worker that may not use CLIENT UNBLOCK, and stops while it
     return redis().url.replace('unix://', 'unix://app:pw@');
   }
 
-  test('requeues what did not end in time, does not claim it again, signs off and exits', async () => {
+  test('requeues executions that did not end in time, does not claim them again, signs off and exits', async () => {
     const fleet = await openFleet(redis().url);
     const read = ['--threads', '1', '--concurrency', '2', '--minimum-check-interval', LONG_READ];
     const stop = ['--drain-timeout', '1s', '--abort-grace', '500ms'];

@@ -1,4 +1,4 @@
-/** A task that logs or prints in a busy loop, to a pipe that is read slowly, harms nobody else. */
+/** A task that logs or prints in a busy loop to a slow pipe does not harm other work. */
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, openFleet, startCommand } from '../support/fleet.js';
 import { takeNotes } from '../support/notes.js';

@@ -1,4 +1,4 @@
-/** Durations of thousands of years: the scripts pass on numbers that Lua would not write in full by itself. */
+/** Durations of thousands of years: the scripts pass on numbers that Lua alone would not write in full. */
 import { collection, debounce, rateLimit, task } from 'docket';
 import { expect, test } from 'vitest';
 import { setStage } from '../support/stage.js';

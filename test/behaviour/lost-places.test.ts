@@ -1,6 +1,6 @@
 /**
- * Streams, a schedule or the line at a limit that somebody deleted: what had its place there is found by the sweeps. It runs if
- * its message is known, and fails if not. What has its place is left alone.
+ * Somebody deletes a stream, the schedule or the line at a limit: sweeps find the executions that had their places there.
+ * They run if their messages are known, and fail if not. All others are left alone.
  */
 import { call, concurrencyLimit, ExecutionCancelledError, retry, task } from 'docket';
 import type { Redis } from 'ioredis';
@@ -34,7 +34,7 @@ async function mendAll(redis: Redis, keys: Keys): Promise<{ known: number; unkno
 }
 
 describeOnRedis('a worker', (url) => {
-  test('fails what was queued or running when the streams were deleted, and its keys are free again', async () => {
+  test('fails executions that were queued or running when the streams were deleted, and frees their keys', async () => {
     const fleet = await openFleet(url());
     const { docket, redis, probe, key } = fleet;
     const worker = fleet.command(['--threads', '1', '--concurrency', '1', '--redelivery-timeout', '1s']);
@@ -57,7 +57,7 @@ describeOnRedis('a worker', (url) => {
     expect(worker.lines.some(({ level, message }) => level === 'error' && message.includes('were deleted'))).toBe(true);
   });
 
-  test('runs what was on a schedule that was deleted', async () => {
+  test('runs the executions of a schedule that was deleted', async () => {
     const fleet = await openFleet(url());
     const { docket, redis, probe, key } = fleet;
     const lean = fleet.with({ executionTtl: 0 });
@@ -101,7 +101,7 @@ describeEachServer('an execution', (url) => {
     await docket.clear();
   });
 
-  test('that moves from place to place is never taken for lost', async () => {
+  test('that moves from place to place never counts as lost', async () => {
     const limits = [concurrencyLimit({ max: 3 })];
     const moving = task('moving', { limits, retry: retry({ attempts: 3, delay: 5 }) }, (_args: {}, { attempt }) => {
       if (attempt < 3) throw new Error('again');
@@ -120,7 +120,7 @@ describeEachServer('an execution', (url) => {
     await running;
   });
 
-  test('whose place at a limit is gone takes its permit when there is one', async () => {
+  test('whose place at a limit is gone takes its permit when one is free', async () => {
     const ending = deferred();
     const limited = task('limited', { limits: [concurrencyLimit({ max: 1 })] }, async (_args: {}, { key }) => {
       await ending.promise;
@@ -156,7 +156,7 @@ describeEachServer('an execution', (url) => {
     for (const execution of executions) await expect(execution.result()).rejects.toThrow(ExecutionCancelledError);
   });
 
-  test('that is found on a later page is mended by whichever worker looks at that page', async () => {
+  test('that is found on a later page is repaired by the worker that looks at that page', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const keys = keysOf(stage.name);

@@ -161,7 +161,7 @@ describeOnOwnRedis('metrics', (redis) => {
     await expect.poll(() => count('added')).toBe(25);
   });
 
-  test('count what is added while the worker starts under its own task', async () => {
+  test('count executions that are added while the worker starts under their own task', async () => {
     const fleet = await openFleet(redis().url);
     const starting = fleet.worker({ ...WATCHED, tasks: fixture('slow-to-load.js') });
     const execution = await fleet.docket.add('late');

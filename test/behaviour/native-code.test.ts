@@ -1,4 +1,4 @@
-/** A worker stops while a thread is in native code, which nothing can interrupt: it waits for the deadline, not for it. */
+/** A worker that stops while a thread is in native code, which nothing can interrupt, does not wait for it for ever. */
 import { expect, test } from 'vitest';
 import { type Fleet, openFleet } from '../support/fleet.js';
 import { describeOnAnyServer, describeOnRedis } from '../support/suites.js';

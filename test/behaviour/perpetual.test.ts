@@ -79,7 +79,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
     await fleet.docket.cancel('chain');
   });
 
-  test('that is behind goes on at the next point of its grid, and catches nothing up', async () => {
+  test('that is behind goes on at the next point of its grid, and skips the points that have passed', async () => {
     const fleet = await openFleet(url());
     const chains = await addEachWay(fleet, 'tick', { how: 'pause', ms: 250 });
     await workers(fleet);
@@ -87,7 +87,7 @@ describeWithoutThreads('a perpetual task', (url, threads) => {
       const dues = (await ran(fleet, chain, 7)).map(({ dueMs }) => dueMs);
       const intervals = dues.slice(1).map((due, i) => due - dues[i]!);
       for (const interval of intervals) expect(interval).toBeGreaterThanOrEqual(249);
-      // The worker's idea of the server's time may be late, so that a point has just passed on the server.
+      // The worker's copy of the server's clock may be behind, so that a point has just passed on the server.
       expect(intervals.filter((interval) => interval % 100 === 0).length).toBeGreaterThanOrEqual(3);
     }
     await endAll(fleet, chains);

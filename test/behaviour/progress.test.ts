@@ -290,7 +290,7 @@ describeEachServer('progress', (url) => {
     });
   });
 
-  test('of the execution that has the key is left alone by the one that lost it, and so is the execution', async () => {
+  test('of the execution that has the key is not changed by the one that lost it, and it is not cancelled', async () => {
     const docket = stage.docket();
     const [started, replaced] = [deferred(), deferred()];
     const refusals: unknown[] = [];

@@ -33,7 +33,7 @@ function holding() {
 describeEachServer('results:', (url) => {
   const stage = setStage(url);
 
-  test('a handle whose add was lost in a failover does not take the older execution under its key for its own', async () => {
+  test('a handle whose add was lost in a failover does not show the older execution under its key', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     const older = await docket.add(note, {}, { key: 'k' });
@@ -102,7 +102,7 @@ describeEachServer('results:', (url) => {
       expect(await argsOf('k')).toBeUndefined();
     });
 
-    test('are not kept where no state is', async () => {
+    test('are not kept where no state is kept', async () => {
       await stage.docket({ executionTtl: 0 }).add(note, { n: 1 }, { key: 'k' });
       await stage.finish(tasks, { keepArguments: true });
       expect(await stage.record('k')).toEqual({});

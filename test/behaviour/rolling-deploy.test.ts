@@ -1,4 +1,4 @@
-/** What a new task waits for while a fleet is replaced, worker by worker: a free worker that has it, and nothing else. */
+/** While a fleet is replaced, worker by worker, a new task waits only for a free worker that has it. */
 import { expect, onTestFinished, test } from 'vitest';
 import { type Command, type Fleet, fixture, openFleet, startCommand } from '../support/fleet.js';
 import { describeOnOwnRedis } from '../support/suites.js';
@@ -21,7 +21,7 @@ function oldWorker(fleet: Fleet): Command {
 const rerouted = ({ lines }: Command) => lines.filter(({ message }) => message.includes('is rerouted'));
 
 describeOnOwnRedis('during a rolling deploy', (redis) => {
-  test('a new task reaches the one worker that has it past three idle ones that do not', {
+  test('a new task reaches the only worker that has it although three idle ones do not', {
     timeout: 180_000,
   }, async () => {
     const fleet = await openFleet(redis().url);
@@ -42,7 +42,7 @@ describeOnOwnRedis('during a rolling deploy', (redis) => {
     expect(meanMs).toBeLessThan(1_500); // it was 4 to 13 s when it came back once a second
   });
 
-  test('what was added before any worker had its task starts when the first such worker does', async () => {
+  test('executions that were added before any worker had their task start when the first such worker does', async () => {
     const fleet = await openFleet(redis().url);
     const old = oldWorker(fleet);
     await old.ready();

@@ -136,7 +136,7 @@ describeEachServer('a list that follows a docket', (url) => {
 describeOnRedis('a list that follows a docket', (url) => {
   const stage = setStage(url);
 
-  test('knows its own strike once that has resolved, and its own restore, however late the news come', async () => {
+  test('knows its own strike and restore as soon as they have resolved, however late the messages come', async () => {
     const proxy = await stoppingProxy(new URL(url()).pathname);
     const list = open({ url: proxy.url, name: stage.name });
     await list.connect();

@@ -124,7 +124,7 @@ describeEachServer('a subscription', (url) => {
     expect(events.at(-2)).toMatchObject({ current: 2 });
   });
 
-  test('tells of the attempt to come while a retry waits: its number, and neither worker nor start', async () => {
+  test('shows the attempt to come while a retry waits: its number, and no worker or start', async () => {
     const flaky = task('flaky', { retry: retry({ attempts: 3, delay: '1h' }) }, async () => {
       throw new Error('not yet');
     });

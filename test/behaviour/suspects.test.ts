@@ -31,7 +31,7 @@ describeOnAnyServer('a task that ends its thread each time', (url) => {
 });
 
 describeOnAnyServer('an execution that is alone on its thread', (url) => {
-  test('is not charged when something that an earlier one left behind ends the thread', async () => {
+  test('is not charged when something that an earlier execution left behind ends the thread', async () => {
     const fleet = await openFleet(url());
     const { docket } = fleet;
     await fleet.worker({ tasks: fixture('hostile.js'), threads: 1, maxDeliveries: 1 });
@@ -49,7 +49,7 @@ describeOnAnyServer('an execution that is alone on its thread', (url) => {
 });
 
 describeOnRedis('a suspect', (url) => {
-  test('has a thread of its own beside what its worker runs, and nobody waits for it', async () => {
+  test('has a thread of its own beside the other work of its worker, and nothing waits for it', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const command = fleet.command(['--threads', '1', '--concurrency', '50', ...QUICK]);

@@ -1,4 +1,4 @@
-/** What is told of a thread's death: what ended it, where, and what it ran. */
+/** The log of a thread's death says what ended it, where, and what it ran. */
 import { PoisonedError } from 'docket';
 import { expect, test } from 'vitest';
 import { fixture, openFleet } from '../support/fleet.js';
@@ -37,7 +37,7 @@ describeOnAnyServer('what ended a thread', (url) => {
     },
   );
 
-  test('is told in a line of bounded length, however long the error is', async () => {
+  test('is logged in a line of bounded length, however long the error is', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
     const execution = await fleet.docket.add('dies', { how: 'many words' }, { key: 'k' });
@@ -47,7 +47,7 @@ describeOnAnyServer('what ended a thread', (url) => {
     expect(deathsIn(lines)[0]!.message.length).toBeLessThan(1_000);
   });
 
-  test('is told also of an exit, which has no stack', async () => {
+  test('is logged for an exit, too, which has no stack', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
     const execution = await fleet.docket.add('dies', { how: 'an exit' }, { key: 'k' });

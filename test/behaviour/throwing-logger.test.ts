@@ -1,4 +1,4 @@
-/** A logger that throws costs lines, and nothing else. */
+/** A logger that throws loses lines, and nothing else. */
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fixture, openFleet } from '../support/fleet.js';
 import { describeEachMode } from '../support/suites.js';

@@ -100,7 +100,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
       await waitFor(async () => (await left(fleet)) === 0);
     });
 
-    test('is recalled by a worker that comes and knows it', async () => {
+    test('is recalled by a worker that starts and has it', async () => {
       const fleet = await openFleet(url(), options);
       const { docket, redis, key, probe } = fleet;
       const ignorant = await fleet.worker({ ...IGNORANT, threads });
@@ -123,7 +123,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
       await waitFor(async () => (await redis.exists(key('rerouted:counted'), key('recallable'))) === 0);
     });
 
-    test('is not recalled from where something else has put it since', async () => {
+    test('is not recalled after something else has put it on the schedule', async () => {
       const fleet = await openFleet(url(), options);
       const { docket, redis, key, probe } = fleet;
       await fleet.worker({ ...IGNORANT, threads });
@@ -140,7 +140,7 @@ describeWithoutThreads('an unknown task', (url, threads) => {
       expect(await fleet.counts()).toEqual({});
     });
 
-    test('is rerouted in a second at most when a live worker knows it', async () => {
+    test('is rerouted for a second at most when a live worker has it', async () => {
       const fleet = await openFleet(url(), options);
       const { docket, probe } = fleet;
       const knowing = await fleet.worker({ threads: threads && 1, concurrency: 1 });

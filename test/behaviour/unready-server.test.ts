@@ -1,4 +1,4 @@
-/** A worker that is told to stop while Redis is away, or is there but not ready: it ends, and so does its process. */
+/** A worker that is stopped while Redis is away, or is there but not ready, ends, and so does its process. */
 import { expect, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { runModule } from '../support/child.js';

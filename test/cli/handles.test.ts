@@ -7,7 +7,7 @@ const MODULE = ['--tasks', fixture('holds-on.js')];
 const BYTES = 1_000_000;
 
 describeOnRedis('a docket-worker whose task module keeps handles', (url) => {
-  test.each(['0', '1'])('exits after its drain, with all that was written (--threads %s)', async (threads) => {
+  test.each(['0', '1'])('exits after its drain, with its complete output (--threads %s)', async (threads) => {
     const fleet = await openFleet(url());
     const command = fleet.command([...MODULE, '--threads', threads]);
     await command.ready();

@@ -118,7 +118,7 @@ describeOnOwnRedis('docket watch', (redis) => {
     await waitFor(async () => (await putBack()) === 6);
     await fleet.worker({ threads: 1, name: 'erna' });
     for (const shell of [people, programs]) expect((await finished(shell)).code).toBe(0);
-    // It may have been queued still, or not yet known to wait in vain, when it was first shown.
+    // When it was first shown, it may still have been queued, or not yet known to wait in vain.
     const lines = people.lines().filter((line) => /^(queued|scheduled)/.test(line));
     expect(lines.filter((line) => line.includes('no live worker has it')).length).toBeLessThanOrEqual(2);
     expect(lines.length).toBeLessThanOrEqual(5); // with the look that found the other worker

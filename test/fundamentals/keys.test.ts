@@ -33,7 +33,7 @@ describeTutorial('keys:', (tutorial) => {
     await running;
   });
 
-  test('a key of an add with once stays taken when its execution is over', async () => {
+  test('the key of an add with once stays taken after its execution has ended', async () => {
     await using docket = new Docket(tutorial.docketOptions);
     await docket.add(greet, { name: 'Ada' }, { key: 'welcome-17', once: true });
     await using worker = tutorial.startWorker(docket);

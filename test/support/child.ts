@@ -16,7 +16,7 @@ export interface Ended {
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Runs an ES module given as text; what does not end by itself within 20 s is killed, which `signal` tells.
+ * Runs an ES module given as text; a module that does not end by itself within 20 s is killed, which `signal` shows.
  * @param folder - where it finds the packages that it imports
  */
 export async function runModule(

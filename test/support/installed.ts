@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What `package.json` says. */
+/** The parts of `package.json` that matter here. */
 export const manifest: {
   readonly files: readonly string[];
   readonly dependencies: Record<string, string>;

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, connect as dial, type Socket } from 'no
 import { onTestFinished } from 'vitest';
 
 /**
- * What a new connection meets.
+ * How a new connection is treated.
  *
  * - `silent`: it is accepted and never answered
  * - `loading`: every command is answered with the error of a server that reads its data

@@ -1,10 +1,10 @@
--- Whose number, worker and start a record has. While a retry waits, they are those of the attempt before; the message
--- has the number of the attempt to come.
+-- While a retry waits, a record has the number, worker and start of the attempt before; the message has the number of the
+-- attempt to come.
 --@include fields
 --@include message
 
--- Returns the number of the attempt that waits under a record that was claimed before, or nil when it is the one that
--- the record tells of, `attempt`.
+-- Returns the number of the attempt that waits under a record that was claimed before, or nil when it is `attempt`, the one
+-- in the record.
 local function waiting_attempt(record_key, attempt)
   local parked = redis.call('HMGET', record_key, PARKED.message, RECORD.entry)
   local message, token = parked[1], parked[2]

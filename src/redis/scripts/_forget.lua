@@ -12,6 +12,6 @@ local function forget_limits(member, placed, debounce, booking)
     local attempt, name = string.match(booking, '(%S+) (%S+)')
     local start = member .. ' ' .. (placed or '') .. ' ' .. (attempt or '')
     redis.pcall('ZREM', prefix .. KEY.booked .. (name or ''), start)
-    redis.pcall('ZREM', prefix .. KEY.rate .. (name or ''), start) -- where other versions booked, and a start that was none
+    redis.pcall('ZREM', prefix .. KEY.rate .. (name or ''), start) -- older versions booked here; or a start that was none
   end
 end

@@ -1,5 +1,5 @@
--- Nothing is rolled back when a script meets an error. So items are handled one by one: a record or a limit that is not as
--- docket writes it must not take the others with it.
+-- Nothing is rolled back when a script meets an error. So items are handled one by one: a record or a limit that docket did
+-- not write must not stop the others.
 
 -- Calls `apply` for one item, with up to two arguments. Returns the text of the error that it met, or nil.
 local function problem_of(apply, first, second)

@@ -14,7 +14,7 @@ local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
 
--- How much this script may still do for waiters, in moves, moves in vain, and bytes. The rest is left to a scheduler.
+-- How much this script may still do for waiters: moves, moves in vain, and bytes. The rest is left to a scheduler.
 local wakes_left, vain_wakes_left, wake_bytes_left = BATCH_ITEMS, VAIN_WAKES, BATCH_BYTES
 
 local parsed = {}
@@ -118,7 +118,7 @@ local function serve_waiters(name)
       return
     end
     local needs = redis.pcall('HGET', parked_at(member), PARKED.needs)
-    needs = type(needs) == 'string' and needs -- an error where a key of another type is in its place
+    needs = type(needs) == 'string' and needs -- an error if a key of another type is in its place
     local list = pairs_of(needs or '')
     for i = 1, #list, 2 do
       if list[i] == name and taken_at(name) >= list[i + 1] then

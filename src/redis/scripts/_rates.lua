@@ -1,21 +1,21 @@
--- Rates. One sorted set has the starts that a rate has counted, by time. Another has the bookings: executions that could
--- not start, by the time at which they come again.
+-- Rates. One sorted set has the starts that a rate has counted, by time. Another has the bookings: executions that could not
+-- start, by the times at which they come again.
 --
 -- Only starts count. An execution is counted as it is claimed, not as it is booked, so no period has more than `max`
 -- starts, however late its bookings come. Bookings keep the order: a new execution starts only when it leaves room for
--- all of them, and otherwise goes to the end of the line. One that comes late, or finds the period full, goes back to
--- its place by its ticket. The bookings behind it that are due no later than that are removed: they find the
--- period full when they come, and then look for a place in the same way. So a line that is late moves on one
--- execution at a time, as they come.
+-- all of them, and otherwise goes to the end of the line. One that comes late, or finds the period full, gets its place
+-- back by its ticket. Bookings behind it that are due no later than it are removed: these executions find the period full
+-- when they come, and then look for a place in the same way. So a late line moves on one execution at a time, as they
+-- come.
 --
--- An execution starts a little later than it is claimed, and not always equally so. A margin on the period keeps that from
--- bringing starts closer together than the period allows.
+-- An execution starts a little after its claim, and the delay varies. A margin on the period keeps starts from coming closer
+-- together than the period allows.
 --
 -- A start or booking is named '<member> <generation, or due time without a record> <attempt>'. Each rate is read once in
 -- a script, and its starts are written once, with `write_rates`.
 local rates = {}
 
--- Also removes starts that are too old to count, a bounded number in each script. They are not counted in any case.
+-- Also removes starts that are too old to count, a bounded number in each script. None of them is counted.
 local function open_rate(name, max, period)
   local rate = rates[name]
   if not rate then
@@ -52,8 +52,8 @@ local function write_rates()
   end
 end
 
--- Takes back the count of a start that did not take place. Returns whether it still counted: then its place is free.
--- Other versions of docket kept bookings here, too.
+-- Removes the count of a start that did not take place. Returns whether it still counted: then its place is free. Older
+-- versions kept bookings here, too.
 local function uncount_start(rate, start)
   local at = redis.call('ZSCORE', rate.starts, start)
   if at then
@@ -75,7 +75,7 @@ local function remove_booking(rate, start)
   rate.booked = rate.booked - redis.call('ZREM', rate.bookings, start)
 end
 
--- Counts a start. Whatever was booked a period or more before its booking has been passed, or is gone without a trace.
+-- Counts a start. Bookings that are a period or more older than its own were passed over, or their executions are gone.
 local function count_start(rate, start, booking)
   rate.count = rate.count + 1
   rate.added[#rate.added + 1] = digits(now)
@@ -117,8 +117,8 @@ local function rank_behind(rate, start, low, high)
   return low
 end
 
--- Returns the number of due bookings that an execution lets go first. One with a booking has waited for its turn. One
--- whose place was taken lets older ones go first, a new one all of them.
+-- Returns the number of due bookings that an execution lets go first. With a booking, it has waited for its turn. If its
+-- place was taken, it lets older ones go first; if it is new, all of them.
 local function count_due_ahead(rate, start, booking, is_new)
   if booking or rate.booked == 0 then
     return 0

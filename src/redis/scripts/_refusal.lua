@@ -1,5 +1,5 @@
--- Whether a caught error says that the server takes no writes at the moment, whatever they are about. It must not be taken
--- for an error about one item.
+-- Whether a caught error says that the server takes no writes at the moment, whatever they are about. Such an error must not
+-- be blamed on one item.
 local function is_refusal(problem)
   local text = type(problem) == 'table' and problem.err or tostring(problem)
   for _, code in ipairs({ 'READONLY', 'NOREPLICAS', 'MISCONF', 'OOM' }) do

@@ -1,4 +1,4 @@
--- Removes the members of a sorted set whose time is past: a bounded number, and the rest with later calls.
+-- Removes the members of a sorted set whose time has passed: a bounded number, and the rest in later calls.
 local function trim(set, last)
   local past = redis.call('ZRANGE', set, '-inf', digits(last), 'BYSCORE', 'LIMIT', 0, BATCH_ITEMS)
   if #past > 0 then

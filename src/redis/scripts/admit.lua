@@ -84,7 +84,7 @@ local function drop_winner(winner, winner_ttl)
   end
 end
 
--- Gives up the bookings of an execution that goes on to wait elsewhere.
+-- Removes the bookings of an execution that will wait elsewhere.
 local function leave_lines()
   for _, line in ipairs(passed) do
     if line.booking then
@@ -264,7 +264,7 @@ for_each_item(function(first_check, at)
   fields_removed = nil
   local is_done, result = pcall(admit, first_check) -- an item that meets an error must not take the others with it
   if not is_done and is_refusal(result) then
-    error(result) -- it says nothing about the item; the worker must learn of it, reconnect or try again
+    error(result) -- not about the item: the worker must see it, to reconnect or try again
   end
   if not is_done and fields_removed then
     put_away(fields_removed, type(result) == 'table' and result.err or tostring(result))

@@ -1,7 +1,7 @@
 -- Cancels an execution wherever it is. One that has not started ends at once. One that runs is stopped by its worker;
 -- if the worker dies first, the execution is not run again. An id without a record may be on a stream or unknown. While
--- there is anything on the streams it is remembered for a day, for the worker that meets it: of the latest ids, as many as
--- there are entries, and some thousands in any case.
+-- anything is on the streams, it is remembered for a day, for the worker that meets it: of the latest ids, as many are kept
+-- as there are entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside)
 -- Reply the state it was found in ('' when there is no record), nothing when the token is no longer that of the record

@@ -1,4 +1,4 @@
--- Changes the progress of an execution from outside, or from its body by way of its handle. An execution that has ended,
+-- Changes the progress of an execution from outside, or from its body through its handle. An execution that has ended,
 -- or whose key or entry has passed to another, is left alone.
 -- KEYS  the record
 -- ARGV  prefix, key, generation ('' from its body), 'increment' | 'total' | 'message', value, token ('' from outside)

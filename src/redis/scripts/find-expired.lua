@@ -1,5 +1,5 @@
--- Looks at one page of what is pending on a stream, in the order of ids, for leases that have run out. The command can look for
--- these itself, but goes through all that is pending when there are few.
+-- Looks at one page of the pending entries of a stream, in the order of ids, for leases that have run out. XPENDING could
+-- filter by itself, but goes through all pending entries when few have expired.
 -- KEYS  stream
 -- ARGV  lease (ms), entries to look at, id to begin at
 -- Reply the id to go on at ('' when all were looked at), then ids whose lease has run out ... (each with its consumer)

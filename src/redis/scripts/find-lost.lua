@@ -1,6 +1,6 @@
 -- Looks at one page of all keys for executions that have lost their place: the record names an entry that is not there, or
--- the execution is parked and neither on the schedule nor at its limit. Streams that were deleted or trimmed, or a schedule that
--- was deleted, leave such. Every script changes record and place together, so nothing that lives looks like this.
+-- the execution is parked and neither on the schedule nor at its limit. Deleted or trimmed streams, or a deleted schedule,
+-- leave such executions behind. Every script changes record and place together, so no other execution looks like this.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, where the scan of keys goes on ('0' from the start), '1' to mend: an execution whose message is known goes back
 --       to the schedule, all others fail. Then the scan goes on where it was left, and ARGV[2] is not read.

@@ -1,5 +1,5 @@
--- Recalls executions: makes due at once what was rerouted because no live worker had one of these tasks. Looks at `limit`
--- executions at most.
+-- Recalls executions: makes those due at once that were rerouted because no live worker had one of these tasks. Looks at
+-- `limit` executions at most.
 -- KEYS  schedule
 -- ARGV  prefix, limit, names of tasks
 -- Reply how many it looked at: `limit` when there may be more
@@ -21,7 +21,7 @@ for i = 3, #ARGV do
     local member, due = page[at], tonumber(page[at + 1])
     redis.call('ZREM', rerouted, member)
     seen = seen + 1
-    -- It may have moved on meanwhile. Then what is on the schedule, if anything, was put there for another reason.
+    -- It may have moved on meanwhile. If it is on the schedule then, it was put there for another reason.
     if due > now and tonumber(redis.call('ZSCORE', schedule, member) or 0) == due then
       redis.call('ZADD', schedule, 'XX', digits(now), member)
       recalled = recalled + 1

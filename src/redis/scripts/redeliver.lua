@@ -14,8 +14,8 @@ local prefix, lease = ARGV[1], ARGV[2]
 --@include quarantine
 --@include guard
 
--- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Admission
--- removes the booking of an execution without a record, which nothing else tells.
+-- Whether an execution that has a booking was admitted: then its rate has counted it, and it starts as it is. Without a
+-- record, only its booking says so, which admission removes.
 local function is_counted(moving, state)
   if state then
     return state == 'running'
@@ -81,7 +81,7 @@ for i = 3, #ARGV do
       elseif record[3] == '1' then
         end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled')
       else
-        -- Its process died. An execution is charged only with the mark that nothing else had started there.
+        -- Its process died. An execution is charged only if it has the mark that nothing else had started there.
         local problem = problem_of(function()
           redeliver(moving, record[2], record[4], pending[4] >= DELIVERY_COUNT.alone)
           redelivered[#redelivered + 1] = token

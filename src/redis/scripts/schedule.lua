@@ -20,7 +20,7 @@ local work, schedule = KEYS[1], KEYS[3]
 --@include generation
 
 -- Generations of the unfinished executions that have the keys, and of the finished ones. All are read before anything is
--- written: a key that holds something else refuses the whole, since half of it would be placed without an answer.
+-- written: if a key holds something else, everything is refused, since half of it would be placed without a reply.
 local holders, finished = {}, {}
 do
   local at = 4

@@ -93,8 +93,8 @@ if redis.call('EXISTS', superseded) == 1 then
   end
 end
 
--- That set expires. By then an entry that it had is so old that it is compared with its record, which names the entry
--- of the execution that has the key now.
+-- That set expires. An entry that is old enough to have been forgotten is compared with the record, which names the entry of
+-- the execution that has the key now.
 local forgotten_before = now - SUPERSEDED_TTL_MS
 local function has_lost_key(token, key)
   local added = tonumber(string.sub(token, 2, 14)) -- the milliseconds of its id
@@ -169,7 +169,7 @@ local function move_on(ttl, at)
   return member, due
 end
 
--- A worker that comes with the task recalls the execution. Those that are due last have the longest to wait.
+-- A worker that has the task recalls the execution. Those that are due last have the longest to wait, so they are kept.
 local function reroute(ttl, at)
   local member, due = move_on(ttl, at)
   if member then

@@ -1,5 +1,5 @@
--- Begins a sweep. One worker sweeps for the whole fleet, and keeps the others from it for a while. Looks at one page of
--- the permits.
+-- Begins a sweep. One worker sweeps for the whole fleet, and keeps the others from doing so for a while. Looks at one page
+-- of the permits.
 -- KEYS  work, front, sweeper
 -- ARGV  prefix, pause until the next sweep (ms), where the scan of permits goes on ('0' from the start)
 -- Reply where the scan of permits goes on, the server's time (ms); nothing when another worker has just begun a sweep

@@ -1,8 +1,8 @@
 /**
- * The mark in Redis which says that the suspect is all that has started in its process. When a process dies, nobody is
- * left to tell what ran there: the sweep that redelivers the execution charges it if it has the mark.
+ * The mark in Redis which says that nothing but the suspect has started in its process. When a process dies, nothing is left
+ * that knows what ran there. The sweep that redelivers the execution charges it if it has the mark.
  *
- * Owns the answer to whether the mark may be there. Until it certainly is not, nothing else may start:
+ * Owns the knowledge of whether the mark may be there. Until it certainly is not, nothing else may start:
  *
  *          write              marked               remove             answered
  *   clear ───────> writing ───────────> written ──────────> removing ──────────> clear
@@ -35,12 +35,12 @@ export class AloneMark {
     this.#options = options;
   }
 
-  /** Whether there is no mark for certain. */
+  /** Whether there is certainly no mark. */
   get isClear(): boolean {
     return this.#state === 'clear';
   }
 
-  /** Whether it is there, and is to stay. */
+  /** Whether the mark is there, and stays for now. */
   get isWritten(): boolean {
     return this.#state === 'written' && this.#removal !== null;
   }

@@ -54,8 +54,8 @@ export interface DispatcherEvents {
   /** A suspect cannot run here soon: this worker has another one, no place for it, or no thread. */
   onSuspectMustWait(delivery: Delivery): void;
   /**
-   * Deliveries that a lost thread had not started wait again, and are dispatched next. Until now they could not be taken
-   * back, so those that must not start any more are still among them.
+   * Deliveries that a lost thread had not started are queued again, and are dispatched next. They could not be taken back
+   * until now, so some that must not start any more may still be among them.
    */
   onLostThreadRelieved(): void;
   /** A suspect must run alone in its process, and cannot do so here soon. */
@@ -68,7 +68,7 @@ export interface DispatcherEvents {
   onRequeue(deliveries: readonly Delivery[]): void;
   /** There may be room for more deliveries. */
   onCapacity(): void;
-  /** A thread has no shipments and gets no more: it must be ended. */
+  /** A thread has no shipments and gets no more, so it must be ended. */
   onThreadSpent(thread: Thread): void;
   /** A suspect waits for a thread on this lane, which has one only while it is needed. */
   onThreadNeeded(lane: Lane): void;
@@ -217,7 +217,7 @@ export class Dispatcher {
     for (const message of batch.messages ?? []) this.receiveProgress(lane, message);
     forEachOutcome(batch, (shipmentId, outcome) => {
       const shipment = this.#shipments.find(lane, shipmentId);
-      if (!shipment) return; // harvested meanwhile, its thread was given up, or it is none of this thread's
+      if (!shipment) return; // it was harvested, its thread was given up, or it is on another thread
       if (!hasBegun(this.slots.state(shipment.row))) return;
       if (outcome.kind === 'completed') this.#recordDuration(shipment);
       this.#shipments.free(shipment, nowMs);
@@ -315,13 +315,13 @@ export class Dispatcher {
     }
   }
 
-  /** Lets what is queued start soon; it goes to other workers when the suspect is to be alone for a while. */
+  /** Lets the queue start soon, or gives it to other workers while the suspect must stay alone. */
   #makeWay(nowMs: number): void {
     this.#suspect.makeWay(nowMs);
     if (this.#mark.isWritten) this.#events.onRequeue(this.#queue.clear());
   }
 
-  /** Takes spent threads off their lanes, and that of a suspect which has left. detach() follows when they are gone. */
+  /** Takes threads off their lanes: spent ones, and that of a suspect that has left. detach() follows when they are gone. */
   #retireSpent(): void {
     if (this.#isClosed) return;
     for (const lane of this.#allLanes) {

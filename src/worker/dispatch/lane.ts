@@ -55,7 +55,7 @@ export class Lane {
   #isLending = false;
   /** The number of executions that may still be shipped to its thread before the thread is replaced. */
   #remaining = 0;
-  /** The number of executions that were shipped to its thread, its present or its last one, and not taken back. */
+  /** The number of executions that were shipped to its present or last thread and not taken back. */
   #shipped = 0;
   /** The request that asked the thread to attend, while an attempt may hold the event loop. */
   #blockedSince: number | null = null;
@@ -166,7 +166,7 @@ export class Lane {
     return this.#state.kind === 'serving' && this.#remaining > 0;
   }
 
-  /** Whether anything may be shipped to it. While it lends a place, nothing waits there: it would start too early. */
+  /** Whether anything may be shipped to it. While it lends a place, nothing waits there, or it would start too early. */
   get takesWork(): boolean {
     return this.isServing && !(this.#isLending && this.#shipments.size >= this.capacity);
   }
@@ -250,7 +250,7 @@ export class Lane {
     this.#shipped -= 1;
   }
 
-  /** The number of executions that its thread, the present or the last one, was sent and kept. */
+  /** The number of executions that were shipped to its present or last thread and not taken back. */
   get shipped(): number {
     return this.#shipped;
   }

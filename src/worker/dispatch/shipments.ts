@@ -19,7 +19,7 @@ import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
 import { type Place, Shipment } from './shipment.js';
 
-/** Rows for shipments that wait on a thread, or were taken back from one, beside those of what runs at once. */
+/** Rows for shipments that wait on a thread or were taken back from it, beside the rows for what runs at once. */
 const ROWS_AHEAD = 4_096;
 
 export class Shipments {
@@ -63,8 +63,8 @@ export class Shipments {
   }
 
   /**
-   * Returns the shipment on the lane with this number; `undefined` when it has left, even if its row has another one, or is
-   * on another lane: a thread has no say about those.
+   * Returns the shipment on the lane with this number; `undefined` when it has left, even if its row has another one, or
+   * when it is on another lane: a thread has no say about those.
    */
   find(lane: Lane, shipmentId: number): Shipment | undefined {
     const row = rowOfShipment(shipmentId);

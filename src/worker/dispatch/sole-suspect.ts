@@ -1,12 +1,12 @@
 /**
  * The suspect of this worker. Owns four rules:
  *
- * - There is one at most.
+ * - A worker has one at most.
  * - It has a thread of its own, started for it and ended after it. Nothing else has run there, so a death of this thread is
  *   charged to it. With `threads: 0` it runs on the only thread there is.
  * - When it starts while nothing else runs in the process, AloneMark says so in Redis, and nothing else starts before the
  *   mark is removed again. So a death of the process is charged to it too.
- * - Nobody waits long for it. It counts within the worker's concurrency, in a place that a lane with a free one lends. When
+ * - Nothing waits long for it. It counts within the worker's concurrency, in a place that a lane with a free one lends. When
  *   it cannot have a place or a thread soon, it goes back to Redis. When others want to start, the mark is removed.
  *
  *          offer            a lane lends           thread, mark
@@ -14,9 +14,9 @@
  *     ^               │ too late, leave       │ too late, leave              │ leave                   │
  *     └───────────────┴───────────────────────┴──────────────────────────────┴─────────────────────────┘
  *
- * A suspect that loses its process again and again insists on being alone: it does not start beside others, and they do
- * not start beside it for a while, which is twice as long each time. Otherwise an execution that kills its process late
- * could not be told from the others of a busy worker.
+ * A suspect that loses its process again and again insists on being alone: it does not start beside others, and they do not
+ * start beside it for a while, twice as long each time. Otherwise an execution that kills its process late could not be
+ * distinguished from the others of a busy worker.
  */
 import { SUSPECT_AFTER } from '../../redis/schema.js';
 import type { Delivery } from '../delivery.js';
@@ -31,13 +31,13 @@ const THREAD_WITHIN_MS = 10_000;
 const ALONE_WITHIN_MS = 250;
 /** Deliveries without an outcome from which a suspect insists on being alone. */
 const INSISTS_AFTER = SUSPECT_AFTER + 3;
-/** How long others do not start beside a suspect that insists for the first time, and the longest. */
+/** How long others do not start beside a suspect: the first time that it insists, and at most. */
 const FIRST_HOLD_MS = 1_000;
 const LONGEST_HOLD_MS = 300_000;
-/** After this many reroutes for each such delivery it does not insist: there is no worker where it could be alone. */
+/** After this many reroutes of one such delivery it stops insisting: no worker can have it alone. */
 const REROUTES = 10;
 
-/** What is to be done about the suspect. */
+/** The next step for the suspect. */
 export type SuspectStep =
   | { readonly kind: 'nothing' }
   /** Its lane needs a thread. */
@@ -61,7 +61,7 @@ export class SoleSuspect {
   #isMarking = false;
   #isShipped = false;
   #isThreadStarting = false;
-  /** Until when others do not start beside it. */
+  /** The time until which others do not start beside it. */
   #holdUntilMs = 0;
   /** The lane that lends it a place. */
   #lender: Lane | null = null;
@@ -93,12 +93,12 @@ export class SoleSuspect {
     return this.#lender !== null;
   }
 
-  /** Whether others may start: the process is not the suspect's alone, and is not to be. */
+  /** Whether others may start: the suspect neither has the process to itself nor waits to have it. */
   get letsOthersStart(): boolean {
     return this.#mark.isClear && !(this.isReady && insists(this.#delivery!));
   }
 
-  /** Whether the process is, or is to be, the suspect's alone for a while, so that nothing more should be read. */
+  /** Whether the suspect has the process to itself for a while, or is about to, so that nothing more should be read. */
   holdsOthers(nowMs: number): boolean {
     if (this.#isShipped) return this.#mark.isWritten && nowMs < this.#holdUntilMs;
     return !this.letsOthersStart && this.#delivery !== null && insists(this.#delivery);
@@ -150,7 +150,7 @@ export class SoleSuspect {
     this.#holdUntilMs = nowMs + holdMsOf(this.#delivery!);
   }
 
-  /** Lets others start once the mark is removed, unless the process is the suspect's alone for a while. */
+  /** Removes the mark, so that others can start, unless the suspect holds them back for now. */
   makeWay(nowMs: number): void {
     if (this.#isShipped && !this.holdsOthers(nowMs)) this.#mark.remove();
   }
@@ -194,7 +194,7 @@ function insists({ deliveries, reroutes }: Delivery): boolean {
   return reroutes < REROUTES * (deliveries - INSISTS_AFTER + 1);
 }
 
-/** Returns for how long a suspect is rerouted that cannot run alone here: longer each time, until it insists no longer. */
+/** Returns how long to reroute a suspect that cannot run alone here: longer each time, until it stops insisting. */
 export function soloDelayMs({ reroutes }: Delivery): number {
   return FIRST_HOLD_MS * 2 ** (reroutes % REROUTES);
 }

@@ -91,7 +91,7 @@ export class ThreadSupervisor {
 
   /**
    * Gives up a thread that is in native code, which nothing can interrupt. It runs no more JavaScript: it ends when that
-   * call returns. What it has is lost to it now, so that the worker need not wait.
+   * call returns. Its shipments count as lost at once, so that the worker need not wait.
    */
   #abandon(thread: Thread, lane: Lane): void {
     const { dispatcher, logger } = this.#options;
@@ -162,9 +162,9 @@ export class ThreadSupervisor {
   }
 
   /**
-   * Follows what the threads can run, which differs after a deploy in place: a later thread loads the modules as they are
-   * then. While there is no thread, the next one is expected to be like the last. That of a suspect does not count, since
-   * others do not run there.
+   * Follows which tasks the threads can run. They may differ after a deploy in place, because a later thread loads the
+   * modules as they are then. While there is no thread, the next one is expected to be like the last. The thread of a
+   * suspect does not count, since nothing else runs there.
    */
   #updateManifest(): void {
     const { dispatcher, onManifest } = this.#options;

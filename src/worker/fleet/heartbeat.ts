@@ -1,5 +1,5 @@
 /**
- * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. Then recalls what
+ * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. Then recalls the
  * waits for its tasks, if anything waits for whichever task: when other workers rerouted it, none that lived had them.
  */
 import { monotonicMs } from '../../core/clock.js';

@@ -11,7 +11,7 @@ import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
 
-/** The longest pause after a renewal that failed. Until one succeeds nothing is read. */
+/** The longest pause after a failed renewal. Nothing is read until a renewal succeeds. */
 const RETRY_AFTER_MS = 1_000;
 
 export interface LeasesOptions
@@ -56,8 +56,8 @@ export class Leases extends Service {
     const tokens = tokensOf(this.#options.held());
     if (tokens.size === 0) return tokens;
     const lost = await renew(redis, keys, consumer, [...tokens]);
-    // A delivery that was settled while the renewal was in flight is missing for a good reason. The answer to its
-    // settlement may have come together with this one.
+    // A delivery that was settled while the renewal was in flight is missing for a good reason. The reply to its settlement
+    // may have arrived together with this one.
     await turn();
     const held = tokensOf(this.#options.held());
     return new Set(lost.filter((token) => held.has(token)));

@@ -1,13 +1,13 @@
 /**
- * Finds executions whose lease ran out, in the whole docket, and redelivers them. Also looks, slowly, for those that have lost
- * their place because somebody deleted a stream or the schedule.
+ * Redelivers executions of the whole docket whose leases ran out. Also scans slowly for executions that have lost their
+ * place because somebody deleted a stream or the schedule.
  *
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
  * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
  * lost with a connection, is redelivered like the entries of any other worker.
  *
  * A lease says something about its worker only if the worker could renew it. After an outage, or when the server's clock was
- * set forward, all leases may have run out at once. So it waits until each live worker must have renewed its own.
+ * set forward, all leases may have run out at once. So it waits until every live worker must have renewed its leases.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
@@ -42,7 +42,7 @@ export class Reclaimer extends Service {
   readonly #options: ReclaimerOptions;
   /** Where the next sweep continues to look for permits whose entries have vanished. */
   #cursor = '0';
-  /** Whether this user may scan the keys, as far as is known. */
+  /** Whether this user may scan the keys, as far as is known so far. */
   #canScan = true;
   #isFailing = false;
   /** When the first sweep succeeded after others had failed, on the monotonic clock. */
@@ -101,12 +101,12 @@ export class Reclaimer extends Service {
         expired.filter(({ token }) => !held.has(token)),
         leaseMs,
       );
-      // A script moves 1 MiB at most. What was redelivered is pending no more, so the rest is on the same page.
+      // A script moves 1 MiB at most. Redelivered entries are no longer pending, so the rest is on the same page.
       if (count === 0) from = next;
     }
   }
 
-  /** Looks at a few pages of all keys. As long as it finds something, it goes on to the last page. */
+  /** Looks at a few pages of all keys. Once it finds something, it goes on to the last page. */
   async #mendLost(signal: AbortSignal): Promise<void> {
     const { redis, keys, logger } = this.#options;
     let [known, unknown] = [0, 0];
@@ -120,7 +120,7 @@ export class Reclaimer extends Service {
     } catch (error) {
       if (!isForbidden(error)) throw error;
       this.#canScan = false;
-      logger.warn({ error: String(error) }, 'executions whose entries were deleted are not looked for');
+      logger.warn({ error: String(error) }, 'without SCAN, executions whose entries were deleted are not found');
     }
     if (known > 0) logger.warn({ count: known }, 'executions that had lost their place are scheduled again');
     if (unknown > 0) logger.error({ count: unknown }, 'executions whose entries were deleted have failed');
@@ -139,7 +139,7 @@ export class Reclaimer extends Service {
     return count;
   }
 
-  /** Whether every live worker has had the time to reach the server and to renew leases of `leaseMs`. */
+  /** Whether every live worker has had the time to reach the server and renew leases of `leaseMs`. */
   #couldAllRenew(leaseMs: number): boolean {
     const { link, clock, reconnectionMs } = this.#options;
     const troubleMs = Math.max(link.lastTroubleMs, clock.lastLeapMs, this.#recoveredMs);

@@ -1,18 +1,18 @@
 /**
- * The server's clock as far as this process knows it. Due times are compared with that clock, not with the local one.
+ * The server's clock, as this process knows it. Due times are compared with that clock, not with the local one.
  *
- * Owns the rule that only the server sets it: between two answers it goes on with the monotonic clock, so that a step of
- * the local clock, as NTP makes it, moves no due time.
+ * Owns the rule that only the server sets it: between two answers it follows the monotonic clock, so that a step of the
+ * local clock, such as one by NTP, moves no due time.
  */
 import { monotonicMs } from '../../core/clock.js';
 
 export class ServerClock {
   readonly #leapMs: number;
-  /** How far the server's clock is ahead of the monotonic one; `null` until the server has told its time. */
+  /** How far the server's clock is ahead of the monotonic one; `null` before the first answer. */
   #aheadMs: number | null = null;
   #lastLeapMs = Number.NEGATIVE_INFINITY;
 
-  /** @param leapMs - how far it must be set forward at once for that to count as a leap. @default never */
+  /** @param leapMs - how far it must be set forward at once to count as a leap. @default never */
   constructor(leapMs = Number.POSITIVE_INFINITY) {
     this.#leapMs = leapMs;
   }

@@ -2,8 +2,8 @@
  * Bounds the bytes that a worker has in hand: the messages of its deliveries, and the outcomes that wait to be written.
  *
  * Owns the bound, and the estimates by which a read keeps to it although the server takes only a count. What is in hand is
- * counted, not tracked, so that no way in which a delivery leaves the worker can be forgotten. Since this takes a walk over
- * all deliveries, it is done only when the bytes that came since the last count might be too many.
+ * counted, not tracked, so that no way in which a delivery leaves the worker can be forgotten. Counting walks over all
+ * deliveries, so it is done only when the bytes that came since the last count might be too many.
  */
 import type { Entry } from '../../redis/entry.js';
 import { LARGE_BYTES } from '../../redis/schema.js';
@@ -14,21 +14,21 @@ const IN_HAND_BYTES = 128 * 1024 * 1024;
 const READ_BYTES = 8 * 1024 * 1024;
 /** The maximum number of messages of unknown size in one read: these may all be large for once. */
 const READ_ITEMS = 128;
-/** What a message of unknown size may have: the default of `maxPayloadBytes`. */
+/** Assumed for a message of unknown size: the default of `maxPayloadBytes`. */
 const UNKNOWN_BYTES = 1024 * 1024;
-/** What is expected of messages before any was read: the first reads are small, and double while the messages are. */
+/** Expected of messages before the first read. So the first reads are small, and double while the messages are small. */
 const FIRST_BYTES = UNKNOWN_BYTES / 2;
 const LEAST_BYTES = 64;
-/** How much of what is expected of outcomes remains after a smaller one. */
+/** The part of the expected size of outcomes that remains after a smaller one. */
 const OUTCOME_DECAY = 7 / 8;
 
 export class ByteBudget {
   readonly #countInHand: () => number;
   /** The bytes in hand at the last count, and all that came since. */
   #mostInHand = 0;
-  /** What a message may have: what the largest of the last read had, or half of what was expected before. */
+  /** The expected bytes of a message: those of the largest one of the last read, or half of the expectation before it. */
   #messageBytes = FIRST_BYTES;
-  /** What an outcome may have: what the last one had, or a little less than was expected before. */
+  /** The expected bytes of an outcome: those of the last one, or a little less than the expectation before it. */
   #outcomeBytes = 0;
 
   /** @param countInHand - counts the bytes of all messages and outcomes in hand, those just read included */
@@ -55,8 +55,8 @@ export class ByteBudget {
 
   /**
    * Returns how many messages of unknown size may be read.
-   * @param ahead - executions that were read ahead, whose outcomes are to come. Those that run at once do not count: how
-   *   many these are is for the user to say.
+   * @param ahead - executions that were read ahead, whose outcomes are to come. Those that run at once do not count, since
+   *   the user chose their number.
    */
   room(ahead: number): number {
     return Math.min(READ_ITEMS, this.#roomFor(UNKNOWN_BYTES, ahead));

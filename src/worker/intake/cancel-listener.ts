@@ -2,9 +2,9 @@
  * Listens for cancels and stops the cancelled executions here: running ones are asked to stop, unstarted ones are taken
  * back.
  *
- * Owns this worker's knowledge of cancels. Those that were published while the link was down are looked up after each
- * (re)connect; until then, and while the link is silent, `lookUp` asks for the ids that it is given. An id without a record may be met later, on the stream. It is remembered here until then,
- * as it is in Redis.
+ * Owns this worker's knowledge of cancels. It loads those that were published while the link was down after each
+ * (re)connect. Until then, and while the link is silent, `lookUp` asks Redis about given ids. An id without a record is
+ * remembered here, as in Redis, until it is met on a stream.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { deferred } from '../../core/deferred.js';
@@ -36,7 +36,7 @@ const ID_REMEMBERED_MS = CANCEL_REMEMBERED_MS;
 /** Milliseconds for which a token is remembered: until its claim is surely answered. */
 const TOKEN_REMEMBERED_MS = 10 * 60 * 1_000;
 const RETRY_AFTER_MS = 1_000;
-/** A few ids more than Redis has are no reason to load them. */
+/** A few ids more than Redis has are no reason to reload them. */
 const FEW_IDS = 1_000;
 
 export class CancelListener extends Service {
@@ -47,8 +47,8 @@ export class CancelListener extends Service {
   /** Tokens of executions whose keys have passed to others: they may go on, but must not start. */
   readonly #superseded = new Map<Token, number>();
   /**
-   * Number of ids beyond which those that other workers have honoured, or that Redis has forgotten, are dropped here, too:
-   * twice as many as Redis had.
+   * The number of ids beyond which they are loaded again: twice as many as Redis had. This drops those that other workers
+   * have met, or that Redis has forgotten.
    */
   #mostIds = FEW_IDS;
   #isStopScheduled = false;
@@ -64,12 +64,12 @@ export class CancelListener extends Service {
     this.#options = options;
   }
 
-  /** Whether it hears of every cancel, as long as the link is not silent. */
+  /** Whether it receives every cancel, as long as the link is not silent. */
   get isFollowing(): boolean {
     return this.#isFollowing;
   }
 
-  /** Asks Redis which of these ids were cancelled, since it may not have heard of it. Rejects when the command fails. */
+  /** Asks Redis which of these ids were cancelled, since it may have missed that. Rejects when the command fails. */
   async lookUp(ids: readonly string[]): Promise<void> {
     const { redis, keys } = this.#options;
     const cancelled = await cancelledAmong(redis, keys, ids);
@@ -146,7 +146,7 @@ export class CancelListener extends Service {
     });
   }
 
-  /** Loads the ids again, since there are many more than there were. */
+  /** Loads the ids again, since there are many more than at the last load. */
   #reload(): void {
     this.#mostIds = Number.POSITIVE_INFINITY; // until they are loaded
     this.#loadIds().catch((error: unknown) => {
@@ -155,7 +155,7 @@ export class CancelListener extends Service {
     });
   }
 
-  /** Takes the ids that Redis remembers, and those that come meanwhile, in place of those that are known. */
+  /** Replaces the known ids by those that Redis remembers, and keeps those that arrive meanwhile. */
   async #loadIds(): Promise<void> {
     const { redis, keys } = this.#options;
     const untilMs = monotonicMs() + ID_REMEMBERED_MS;

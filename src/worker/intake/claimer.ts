@@ -66,7 +66,7 @@ export class Claimer {
     return this.#lastAnswerMs;
   }
 
-  /** From now on nothing is claimed: a claim that fails is not tried again. Claims in flight are still answered. */
+  /** From now on nothing is claimed, and a claim that fails is not tried again. Claims in flight are still answered. */
   close(): void {
     this.#isClosed = true;
   }
@@ -191,7 +191,7 @@ function requestOf({ delivery, checks }: Limited): AdmissionRequest {
   return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
 }
 
-/** Returns the name of a rate that counts the start, if it is admitted. A start that was counted before is not counted. */
+/** Returns the name of the rate limit that counts the start on admission; `null` when it was counted before. */
 function rateOf({ delivery, checks }: Limited): string | null {
   const { admissionStage, holdsPermits, hasBooking } = delivery;
   if (!hasBooking && (holdsPermits || admissionStage === 'attempt-admitted')) return null;

@@ -9,8 +9,8 @@
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
  * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
  * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is
- *   kept until it can, and then accepted as far as it is still ours; while the guards may have missed news, it is kept until
- *   it was looked up what must not run
+ *   kept until it can, and then accepted as far as it is still ours; while the guards may have missed something, it is kept
+ *   until they have looked up what must not run
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service, within } from '../../core/service.js';
@@ -45,7 +45,7 @@ export interface IntakeOptions
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'idle'>;
-  /** Says how much more the memory of the worker is to hold. */
+  /** Bounds the bytes that are read. */
   readonly byteBudget: ByteBudget;
   /** Takes the entries that were read. Must not throw. */
   accept(entries: readonly Entry[]): void;
@@ -89,7 +89,7 @@ export class Intake extends Service {
     return this.#unaccepted;
   }
 
-  /** Ends the wait for room, and for a link that can be used: there may be some again. */
+  /** Ends the wait for room or for a usable link: there may be one again. */
   wake(): void {
     this.#wake?.();
   }
@@ -119,7 +119,7 @@ export class Intake extends Service {
         if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read, signal);
         const entries = this.#unaccepted;
         if (entries.length === 0) continue;
-        const isNewsMissed = !lookout.isHearing && !this.#isStopping; // a worker that stops starts none of them
+        const isNewsMissed = !lookout.isHearing && !this.#isStopping; // a worker that stops starts nothing
         if (isNewsMissed && !(await this.#lookUp(entries))) {
           this.#unaccepted = [];
           continue;
@@ -141,8 +141,8 @@ export class Intake extends Service {
   }
 
   /**
-   * Keeps entries that were read while the worker could not write, until it can again. Returns those that are still ours:
-   * the others were redelivered meanwhile. When the worker stops before, they are left to their leases.
+   * Keeps entries that were read while the worker could not write, until it can again. Returns those that are still ours;
+   * the others were redelivered meanwhile. If the worker stops first, they are left to their leases.
    */
   async #whenUsable(entries: readonly Entry[], signal: AbortSignal): Promise<readonly Entry[]> {
     const { redis, link, keys, consumer, logger } = this.#options;
@@ -165,7 +165,7 @@ export class Intake extends Service {
 
   /**
    * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
-   * could not write what becomes of them.
+   * could not write outcomes.
    */
   #read(signal: AbortSignal): Promise<readonly Entry[]> | null {
     const { link, dispatcher, claimer } = this.#options;
@@ -212,12 +212,12 @@ export class Intake extends Service {
       if (monotonicMs() < untilMs) return true; // a command waits while its link is down
       logger.warn(
         { count: entries.length },
-        'looking up cancels and strikes took longer than the lease of what was read',
+        'looking up cancels and strikes took longer than the lease of these entries',
       );
     } catch (error) {
       if (this.#isStopping) return true;
       const fields = { error: String(error), count: entries.length };
-      logger.error(fields, 'cancels and strikes could not be looked up: what was read is left to its lease');
+      logger.error(fields, 'cancels and strikes could not be looked up: these entries are left to their leases');
     }
     return false;
   }
@@ -235,9 +235,9 @@ export class Intake extends Service {
   }
 
   /**
-   * Ends the read in flight; `ended` resolves when the loop has. The server is asked to end it, because then whatever it
-   * hands out arrives. Where it may not, cannot or does not, the link is closed: what such a read has taken and what does
-   * not arrive is redelivered. A read that went on would take what this worker requeues.
+   * Ends the read in flight; `ended` resolves when the loop has. The server is asked to end it, because then all its entries
+   * arrive. If the server may not, cannot or does not end it, the link is closed, and entries that do not arrive are
+   * redelivered. A read that went on would take what this worker requeues.
    */
   async #endRead(ended: Promise<void>): Promise<void> {
     const giveUpMs = monotonicMs() + UNBLOCK_PATIENCE_MS;
@@ -252,7 +252,7 @@ export class Intake extends Service {
     await over;
   }
 
-  /** Asks the server to end the blocking read. Returns false when it cannot be asked, or does not do such a thing. */
+  /** Asks the server to end the blocking read. Returns false when the server cannot be asked, or refuses. */
   async #unblock(giveUpMs: number): Promise<boolean> {
     const { redis, blocking } = this.#options;
     if (this.#clientId === undefined || redis.status !== 'ready' || blocking.status !== 'ready') return false;

@@ -1,16 +1,16 @@
 /**
  * Requeues executions that a rate limit has counted and that have not begun soon after, because all threads are busy.
  *
- * Owns the time between the count of a start and the start itself: `START_WITHIN_MS` at most. Then the execution is
- * taken back, unless it has begun, and the rate limit counts it again at its next claim. So what the rate limit counts
- * is when executions start, within that time.
+ * Owns the time between the count of a start and the start itself: `START_WITHIN_MS` at most. After that the execution is
+ * taken back, unless it has begun, and the rate limit counts it again at its next claim. So the times that the rate limit
+ * counts are those of the starts, within that margin.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { RATE_MARGIN_MS } from '../../redis/schema.js';
 import type { Delivery } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 
-/** Twice what is read ahead of the threads, so that an execution is taken back only when they are slower than expected. */
+/** Twice the time for which work is read ahead: an execution is taken back only if threads are slower than expected. */
 export const START_WITHIN_MS = RATE_MARGIN_MS;
 
 export interface LateStartsOptions {

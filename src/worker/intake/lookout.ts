@@ -1,8 +1,8 @@
 /**
- * Asks Redis what must not run whenever the guards may not have heard of it, so that entries that were read do not start
- * in spite of a cancel or a strike: the subscriber can be the only connection whose link is down.
+ * Asks Redis what must not run whenever the guards may have missed it, so that entries that were read do not start in spite
+ * of a cancel or a strike. The subscriber can be the only connection whose link is down.
  *
- * Owns the answer to when that is: while the link is down or silent, and after each reconnect until every guard follows
+ * Owns the rule for when that is: while the link is down or silent, and after each reconnect until every guard follows
  * again. A link that goes silent is noticed after two turns of its watch, 4 s.
  */
 import type { Redis } from 'ioredis';
@@ -35,20 +35,20 @@ export class Lookout {
     });
   }
 
-  /** Whether the guards have heard of everything that must not run. */
+  /** Whether the guards know of everything that must not run. */
   get isHearing(): boolean {
     const { strikeGuard, cancelListener } = this.#options;
     return !this.#isSilent && strikeGuard.isFollowing && cancelListener.isFollowing;
   }
 
-  /** Tells the guards what they may not have heard of about these entries. Rejects when a command fails. */
+  /** Has the guards look up what they may have missed about these entries. Rejects when a command fails. */
   async lookUp(entries: readonly Entry[]): Promise<void> {
     const { strikeGuard, cancelListener } = this.#options;
     await Promise.all([strikeGuard.lookUp(), cancelListener.lookUp(idsOf(entries))]);
   }
 }
 
-/** Ids of the executions without a record. An entry that cannot be read does not run anyway. */
+/** Returns the ids of the executions without a record. An entry that cannot be read does not run anyway. */
 function idsOf(entries: readonly Entry[]): string[] {
   const ids: string[] = [];
   for (const { record, token, message } of entries) {

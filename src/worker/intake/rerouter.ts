@@ -1,7 +1,7 @@
 /**
  * Reroutes deliveries that this worker cannot run: it lacks the task, or the message is of a newer version. During
- * a rolling deploy, another worker soon can. If a live worker announces the task, the delivery waits for moments, so that
- * it soon meets that worker; else for 10 s and longer, until a worker that comes with the task recalls it.
+ * a rolling deploy, another worker soon can. If a live worker announces the task, the delivery waits for 1 s at most, so
+ * that it soon meets that worker. Else it waits for 10 s and longer, until a worker that has the task recalls it.
  *
  * Owns these deliveries while it asks Redis who announces their tasks.
  */
@@ -65,7 +65,7 @@ export class Rerouter {
     this.#options.floodLog.log({ level, what: 'was rerouted' }, task, () =>
       this.#options.logger[level](fields, `${what}: ${reason}`),
     );
-    // A worker whose own thread refused it would recall it, again and again.
+    // If its own thread refused it, this worker would recall it again and again.
     const isRecallable = !isAdmitted && announcement !== null && announcement !== 'announced';
     this.#options.reroute(delivery, { delayMs, isAdmitted, isRecallable });
   }
@@ -103,7 +103,7 @@ function explain(
   }
 }
 
-/** At random, or it would come back in step with the reads of idle workers, to the same worker each time. */
+/** Random, because otherwise it would come back in step with the reads of idle workers, to the same worker each time. */
 function announcedDelayMs(reroutes: number): number {
   const longestMs = Math.min(FIRST_ANNOUNCED_MS * 2 ** reroutes, LONGEST_ANNOUNCED_MS);
   return Math.ceil(longestMs * (1 - Math.random() / 2));

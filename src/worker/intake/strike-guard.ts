@@ -42,12 +42,12 @@ export class StrikeGuard extends Service {
     return this.#strikes.size;
   }
 
-  /** Whether it hears of every strike, as long as the link is not silent. */
+  /** Whether it receives every strike, as long as the link is not silent. */
   get isFollowing(): boolean {
     return this.#follower?.isFollowing ?? false;
   }
 
-  /** Asks Redis for strikes that it may not have heard of. Rejects when the command fails. */
+  /** Asks Redis for strikes that it may have missed. Rejects when the command fails. */
   async lookUp(): Promise<void> {
     await this.#follower?.lookUp();
   }
@@ -90,7 +90,7 @@ export class StrikeGuard extends Service {
     });
   }
 
-  /** Takes back what is struck and has not started from the dispatcher. */
+  /** Takes unstarted deliveries that are struck back from the dispatcher. */
   takeBack(): void {
     const { dispatcher, onWithdrawn } = this.#options;
     const struck = new Map<Delivery, string>();

@@ -24,7 +24,7 @@ const BATCHES_IN_FLIGHT = 6;
 export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'logger'> {
   /** Called for a delivery that was fenced off: its entry was gone, or its key had passed to another execution. */
   onFenced(delivery: Delivery): void;
-  /** Called after each batch that was written, or given up: its deliveries and their outcomes take no more memory. */
+  /** Called after each batch that was written or given up. Its deliveries and outcomes take no memory any more. */
   onWritten(): void;
 }
 

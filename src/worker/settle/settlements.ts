@@ -73,7 +73,7 @@ export interface Requeue {
   readonly delayMs?: number;
   /** Whether it was claimed, so that its limits are behind it. @default true */
   readonly isAdmitted?: boolean;
-  /** Whether its attempt has started. If not, its rate limits count it anew. @default false */
+  /** Whether its attempt has started. If not, its rate limits count it again. @default false */
   readonly hasStarted?: boolean;
 }
 
@@ -95,7 +95,7 @@ export interface Reroute {
   readonly delayMs: number;
   /** Whether it was claimed. If not, it has yet to pass its limits. */
   readonly isAdmitted: boolean;
-  /** Whether a worker that comes with its task may recall it before. */
+  /** Whether a worker that has its task may recall it before that. */
   readonly isRecallable: boolean;
 }
 

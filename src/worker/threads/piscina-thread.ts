@@ -32,7 +32,7 @@ import { decodeError } from '../../wire/codec.js';
 import { describe, isError } from '../../wire/error-codec.js';
 import type { Thread, ThreadDeath, ThreadEvents } from './thread.js';
 
-/** The length of the line that says what ended a thread: it gets into records, errors and log lines. */
+/** The maximum length of the line that says what ended a thread. It goes into records, errors and log lines. */
 const LINE_CHARACTERS = 500;
 
 /**
@@ -156,7 +156,7 @@ class PiscinaThread implements Thread {
     if (!isFromThread(message)) return this.#endBroken();
     this.#hasRun ||= message.kind === 'outcomes';
     if (message.kind === 'output') {
-      // Room is made when the stream has passed it on, so a slow reader slows the thread down and not the coordinator.
+      // Room is made when the stream has passed the data on, so a slow reader slows down the thread and not the coordinator.
       process[message.stream].write(message.data, () => this.#makeOutputRoom(message.units));
       return;
     }
@@ -187,7 +187,7 @@ class PiscinaThread implements Thread {
   }
 }
 
-/** Makes room in a window once per turn of the event loop: what the thread writes then waits for the next turn. */
+/** Makes room in a window once per turn of the event loop, so later lines of the thread wait for the next turn. */
 function roomMaker(window: LogWindow): (units: number) => void {
   let written = 0;
   return (units) => {
@@ -224,7 +224,7 @@ function deathOf(line: string, cause?: unknown): ThreadDeath {
   return { line, error };
 }
 
-/** Returns what was thrown, as a line of bounded length. */
+/** Returns a thrown value as a line of bounded length. */
 function firstLineOf(thrown: unknown): string {
   return describe(thrown).split('\n', 1)[0]!.slice(0, LINE_CHARACTERS);
 }

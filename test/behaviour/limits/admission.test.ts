@@ -378,7 +378,7 @@ describeOnAnyServer('a rate limit', (url) => {
     const sets = ['rate:R', 'booked:R'].map((suffix) => redis.zrange(keys.prefix + suffix, '0', '-1', 'WITHSCORES'));
     return (await Promise.all(sets)).flat().flatMap((text, i) => (i % 2 === 1 ? Number(text) : []));
   };
-  /** Lets time pass for the rate: all that it knows, and all that is scheduled, is `ms` older. */
+  /** Lets time pass for the rate: makes its starts, its bookings and the schedule `ms` older. */
   const age = ({ redis, keys }: Bench, ms: number) =>
     redis.eval(
       `for _, key in ipairs(KEYS) do
@@ -388,7 +388,7 @@ describeOnAnyServer('a rate limit', (url) => {
       ...['rate:R', 'booked:R', 'schedule'].map((suffix) => keys.prefix + suffix),
       ms,
     );
-  /** Adds so many, with and without a record in turn, in different milliseconds. */
+  /** Adds this many executions, alternately with and without a record, in different milliseconds. */
   const addMany = async (bench: Bench, count: number) => {
     const keys: string[] = [];
     for (let i = 0; i < count; i++) {
@@ -447,7 +447,7 @@ describeOnAnyServer('a rate limit', (url) => {
     expect(await bench.redis.exists(`${bench.keys.prefix}booked:R`)).toBe(0);
   });
 
-  test('moves on those that come in time as far as late ones have pushed them', async () => {
+  test('moves punctual executions back as far as late ones have pushed them', async () => {
     const bench = await openBench(url());
     const keys = await addMany(bench, 20);
     await bench.apply(await bench.read(), () => [rate(2)]);
@@ -534,7 +534,7 @@ describeOnAnyServer('a rate limit', (url) => {
     },
   );
 
-  test('has no room any more for an execution whose admission was answered too late', async () => {
+  test('no longer has room for an execution whose admission was answered too late', async () => {
     const bench = await openBench(url());
     for (const key of ['a', 'b']) await bench.add(key);
     const [a, b] = await bench.read();
@@ -546,7 +546,7 @@ describeOnAnyServer('a rate limit', (url) => {
     expect(await scheduled(bench)).toEqual(['a']);
   });
 
-  test('counts what another version has booked among the starts, and counts it again when it starts', async () => {
+  test('counts bookings that another version wrote among the starts, and counts them again when they start', async () => {
     const bench = await openBench(url());
     await addMany(bench, 2);
     expect(await bench.apply(await bench.read(), () => [rate(1)])).toEqual([null, 'parked']);

@@ -144,7 +144,7 @@ describeOnRedis('a rate limit whose bookings come late', (url) => {
 });
 
 describeOnEmbedded('a rate limit', (url) => {
-  test('holds although the server is so slow that bookings come late', async () => {
+  test('holds even when the server is so slow that bookings come late', async () => {
     const { docket, worker, redis, key } = await openFleet(url());
     const first = await worker({ tasks: LIMITED, threads: 0, concurrency: 40 });
     const executions = [];

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { onAbort } from '../../../src/core/abort.js';
 
-test('the abort of a signal is told to all who listen, and to none who have stopped listening', () => {
+test('the abort of a signal calls every listener, except those that have stopped listening', () => {
   const controller = new AbortController();
   const calls: string[] = [];
   const tell = (name: string) => onAbort(controller.signal, () => calls.push(name));
@@ -16,7 +16,7 @@ test('the abort of a signal is told to all who listen, and to none who have stop
   expect(calls).toEqual(['a', 'c']);
 });
 
-test('a function that listens twice is called twice, and stops once for each', () => {
+test('a function that listens twice is called twice, and each listening is stopped by itself', () => {
   const controller = new AbortController();
   const callback = vi.fn();
   const [stop] = [onAbort(controller.signal, callback), onAbort(controller.signal, callback)];
@@ -39,7 +39,7 @@ test('any number may listen to one signal, one after the other and at once, with
   expect(warn).not.toHaveBeenCalled();
 });
 
-test('no signal is made of others: it would leave a trace at each of them for good', () => {
+test('no signal is combined from others, which would leave a trace on each of them for good', () => {
   const source = fileURLToPath(new URL('../../../src', import.meta.url));
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
   const code = (file: string) => readFileSync(join(source, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');

@@ -28,7 +28,7 @@ describe('task counters', () => {
     expect(Array.from(counters.tasks(), ([label, counts]) => [label, counts.failed])).toEqual([[OTHER_LABEL, 2]]);
   });
 
-  test('count what comes before the tasks are loaded under its own name, once that is known', () => {
+  test('count placements from before the tasks are loaded under their own names, once these are known', () => {
     const counters = new TaskCounters();
     counters.of('charge').added += 2;
     for (const name of ['charge', 'unknown', 'elsewhere']) counters.of(name).added += 1;

@@ -9,7 +9,7 @@ function serverWith(config: () => Promise<string[]>) {
   return { redis: { config: asked } as unknown as Redis, asked };
 }
 
-test('a payload that every server takes needs no question', async () => {
+test('a payload that every server takes needs no command', async () => {
   const { redis, asked } = serverWith(async () => []);
   expect(await payloadLimit(redis, MIB)).toBe(MIB);
   expect(asked).not.toHaveBeenCalled();
@@ -21,7 +21,7 @@ test('a larger one is bounded by what the server takes', async () => {
   expect(await payloadLimit(redis, 8 * MIB)).toBe(4 * MIB - 64 * 1024);
 });
 
-test('a server that does not tell is taken to have the default', async () => {
+test('the default limit is assumed for a server that does not say', async () => {
   const { redis } = serverWith(() => Promise.reject(new Error('NOPERM')));
   expect(await payloadLimit(redis, 100 * MIB)).toBe(100 * MIB);
 });

@@ -173,7 +173,7 @@ test('looking up brings the list up to date while nothing arrives, and keeps a c
   expect(list()).toEqual(['b', 'c']);
 });
 
-test('a list that was loaded over a link that has broken since is not followed', async () => {
+test('a list does not count as followed when its link has broken since it was loaded', async () => {
   const { follower, subscriber, load } = setUp();
   const opened = follower.open();
   const first = await load(0);

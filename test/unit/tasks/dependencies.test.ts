@@ -15,8 +15,8 @@ test('a dependency keeps its factory and the dependencies it uses', () => {
   expect(dependencyOf(shared(() => 2, { uses: { pool } }))).toMatchObject({ kind: 'shared', uses: { pool } });
 });
 
-test('a circle of dependencies is refused in words', () => {
-  // What a circle comes to, as imports of modules that need each other: one of them is not there yet.
+test('a circle of dependencies is refused with an explanation', () => {
+  // This is how a circle looks, as with modules that import each other: one of them is not there yet.
   const later = undefined as never;
   expect(() => shared(() => 1, { uses: { later } })).toThrow(
     'shared.uses.later: is undefined: declare it before its user. Dependencies cannot use each other in a circle',

@@ -171,7 +171,7 @@ test('two fallbacks are refused with both modules', async () => {
   );
 });
 
-test('the policies that a module configures are those of all tasks, unless they declare their own', async () => {
+test('the policies that a module configures apply to all tasks that do not declare their own', async () => {
   const { tasks, fallback } = await loadTasks(['./named.js', './policies.js'], fixtures);
   const configured = { timeoutMs: 300_000, retry: { attempts: 3 }, limits: [{ kind: 'concurrency', max: 2 }] };
   const policiesOf = (name: string) => definitionOf(tasks.get(name)!).policies;

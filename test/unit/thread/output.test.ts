@@ -10,7 +10,7 @@ function setUp() {
   return { window, sent, output };
 }
 
-test('what is written is sent as it is: text as text, bytes in memory of their own', () => {
+test('output is sent as it is: text as text, and bytes in memory of their own', () => {
   const { sent, output } = setUp();
   output.write('stdout', 'text\n');
   output.write('stderr', Buffer.from('bytes'));
@@ -21,7 +21,7 @@ test('what is written is sent as it is: text as text, bytes in memory of their o
   expect((sent[1] as { data: Uint8Array }).data.buffer.byteLength).toBe(5);
 });
 
-test('what has no room is counted, and the next write says how much it was', () => {
+test('writes without room are counted, and the next write logs how many there were', () => {
   const { window, sent, output } = setUp();
   for (let i = 0; i < 260; i++) output.write('stdout', 'x');
   expect(sent).toHaveLength(256);

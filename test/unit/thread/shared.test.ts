@@ -151,7 +151,7 @@ test('a shared dependency whose own dependency fails is not made, and the next a
   expect([tries, made]).toEqual([2, 1]);
 });
 
-test('factories that are declared twice, using each other in turn, do not wait for each other', async () => {
+test('factories that are declared twice and use each other in turn do not wait for each other', async () => {
   const first = () => 'first';
   const second = () => 'second';
   const one = shared(first, { uses: { other: shared(second) } });

@@ -51,7 +51,7 @@ test('a write that is given up no longer counts', async () => {
   expect(link.isUsable).toBe(true);
 });
 
-test('it cannot be used while a write has waited for its answer for long, and says when the answer has come', async () => {
+test('it cannot be used while a write has waited long for its answer, and says when the answer has come', async () => {
   const link = linkOf(fakeConnection(), 30); // a third of the lease is long
   const answer = deferred();
   const written = link.track().attempt(() => answer.promise);

@@ -76,7 +76,7 @@ describe('a worker drains in steps', () => {
     expect(lines).toEqual([]);
   });
 
-  test('and tells what still runs to stop before it ends the threads', async () => {
+  test('and asks running attempts to stop before it ends the threads', async () => {
     const { options, calls, lines } = setUp({ running: 2 });
     await drain(options);
     expect(calls).toEqual([...BEFORE, 'interrupt runs', 'wait until empty', ...AFTER]);
@@ -97,7 +97,7 @@ describe('a drain is over in time', () => {
     const startMs = monotonicMs();
     await drain(options);
     expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(49); // all but the grace
-    // Nothing is awaited of a Redis that does not answer, but the services stop all the same.
+    // The drain does not wait for a Redis that does not answer, but the services stop all the same.
     expect(calls).toEqual([...BEFORE, ...AFTER].filter((call) => !/stop suppliers|rerouter idle/.test(call)));
   });
 

@@ -119,7 +119,7 @@ test('a delivery that must not start costs the others nothing', async () => {
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
 });
 
-test('what is read after the drain has begun is requeued as it was read', async () => {
+test('entries that are read after the drain has begun are requeued as they were read', async () => {
   const { logger, lines } = recordingLogger();
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b', task: 'unknown' }], logger);
   const requeued: [string, unknown][] = [];
@@ -132,7 +132,7 @@ test('what is read after the drain has begun is requeued as it was read', async 
   expect([dispatched(), lines]).toEqual([[], []]);
 });
 
-test('while the guards may have missed news, what was read is held, looked up, and only then started', async () => {
+test('while the guards may have missed something, entries are kept, looked up, and only then started', async () => {
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger);
   const looking = deferred();
   const lookUps = [pipeline.strikeGuard, pipeline.cancelListener].map((guard) => {
@@ -148,7 +148,7 @@ test('while the guards may have missed news, what was read is held, looked up, a
   await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
 });
 
-test('what could not be looked up before its lease ended is not started', async () => {
+test('entries that could not be looked up before their lease ended are not started', async () => {
   const { logger, lines } = recordingLogger();
   const { pipeline, dispatched } = open([{ id: 'a' }], logger, [], 100);
   vi.spyOn(pipeline.strikeGuard, 'isFollowing', 'get').mockReturnValue(false);
@@ -159,7 +159,7 @@ test('what could not be looked up before its lease ended is not started', async 
   expect([held(pipeline), dispatched()]).toEqual([[], []]);
 });
 
-test('what was struck while its thread was dying does not start on the next one', async () => {
+test('a delivery that was struck while its thread was dying does not start on the next one', async () => {
   const struck: string[] = [];
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger, struck);
   await expect.poll(dispatched, SOON).toEqual(['a', 'b']);

@@ -28,7 +28,7 @@ test('a logger that throws, rejects or lacks a level breaks nothing', async () =
   expect(log.isLevelEnabled('debug')).toBe(true);
 });
 
-test('a logger is asked which levels are read, and without such a question all are', () => {
+test('a logger is asked which levels are enabled; one that cannot be asked has all of them', () => {
   const { logger } = recordingLogger('info');
   const { isLevelEnabled: _, ...rest } = logger;
   expect(LEVELS.map((level) => workerLog(logger, ABOUT).isLevelEnabled(level))).toEqual([false, true, true, true]);

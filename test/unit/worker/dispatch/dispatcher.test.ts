@@ -358,13 +358,13 @@ describe('shipping', () => {
     expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
   });
 
-  test('as many start at once as the concurrency says, however many that are', () => {
+  test('as many executions start at once as the concurrency says, however high it is', () => {
     const fleet = new Fleet(2, 10_000);
     fleet.add(...Array(10_001).fill('new'));
     expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([5_000, 5_000]);
   });
 
-  test('what finds no row goes to another worker, and nothing more is read', async () => {
+  test('a delivery that finds no row goes to another worker, and nothing more is read', async () => {
     const fleet = new Fleet(1, 2);
     const { rows } = fleet.dispatcher.slots;
     expect(freeRows(fleet)).toBe(rows);
@@ -609,7 +609,7 @@ describe('a thread that dies', () => {
 });
 
 describe('a suspect', () => {
-  test('has a thread of its own, which is ended after it; there is one at a time, and nobody waits for it', async () => {
+  test('has a thread of its own, which is ended after it; there is one at a time, and nothing waits for it', async () => {
     const fleet = new Fleet(1, 4);
     const [thread] = fleet.threads as [FakeThread];
     const [running] = fleet.add('long');
@@ -662,7 +662,7 @@ describe('a suspect', () => {
     expect(fleet.needed).toHaveLength(2);
   });
 
-  test('leaves its thread to nobody when it is gone before the thread has started', () => {
+  test('leaves its thread unused when it is gone before the thread has started', () => {
     const fleet = new Fleet(1);
     const suspect = fleet.delivery('bad', 3);
     fleet.dispatcher.add([suspect]);
@@ -672,7 +672,7 @@ describe('a suspect', () => {
     expect(own.shipped).toEqual([]);
   });
 
-  test('takes the only place there is while it runs: what waits for it then goes to another worker', async () => {
+  test('takes the only place while it runs: deliveries that wait for the place go to another worker', async () => {
     const fleet = new Fleet(1);
     fleet.dispatcher.add([fleet.delivery('bad', 3)]);
     const own = fleet.startSuspectThread();
@@ -748,7 +748,7 @@ describe('a suspect that is alone in its process', () => {
     expect(fleet.marked.size).toBe(0);
   });
 
-  test.each([1, 0])('has no mark any more when another one starts, with %i threads', async (threads) => {
+  test.each([1, 0])('has lost its mark when another execution starts, with %i threads', async (threads) => {
     const { fleet, suspect, thread } = await alone(3, threads);
     expect([...fleet.marked]).toEqual([suspect.record]);
     const answer = deferred();
@@ -762,7 +762,7 @@ describe('a suspect that is alone in its process', () => {
     expect(fleet.marked.size).toBe(0);
   });
 
-  test('has no mark any more when it has ended, before another one starts, however often Redis fails', async () => {
+  test('has lost its mark after its end, before another execution starts, however often Redis fails', async () => {
     const { fleet, own, thread } = await alone();
     let failures = 3;
     fleet.unmark = async () => {
@@ -790,7 +790,7 @@ describe('a suspect that is alone in its process', () => {
     expect([fleet.dispatcher.size, fleet.marked.size]).toEqual([0, 0]);
   });
 
-  test('has no mark any more when the worker stops', async () => {
+  test('loses its mark when the worker stops', async () => {
     const { fleet } = await alone();
     fleet.dispatcher.close();
     await settled();
@@ -888,7 +888,7 @@ describe('stopping', () => {
     expect([...fleet.ended].sort()).toEqual([...running].sort());
   });
 
-  test('what is added to a dispatcher that is closed is requeued, and no timer runs', async () => {
+  test('deliveries that are added to a closed dispatcher are requeued, and no timer runs', async () => {
     const fleet = new Fleet(1, 3);
     fleet.add('a', 'b');
     fleet.threads[0]!.begin();
@@ -1063,7 +1063,7 @@ describe('a cancel', () => {
   });
 });
 
-test('what a dying thread has not started can be taken back before it is dispatched again', async () => {
+test('deliveries that a dying thread has not started can be taken back before they are dispatched again', async () => {
   const fleet = new Fleet(2);
   await fleet.learn('quick', 0.01);
   const names = fleet.add(...Array(10).fill('quick'));
@@ -1373,7 +1373,7 @@ test('an outcome that arrives when its row has another shipment ends nothing', a
   expect(fleet.ended).toEqual([first, second]);
 });
 
-test('a thread has no say about the executions of another one, and ends none that has not begun', async () => {
+test('a thread cannot end the executions of another thread, or one that has not begun', async () => {
   const fleet = new Fleet(2);
   const [name] = fleet.add('a');
   const [owner, other] = fleet.threads as [FakeThread, FakeThread];

@@ -234,7 +234,7 @@ describe('a lane that lends a place', () => {
     return lane;
   }
 
-  test('runs one fewer at once, and nothing waits there', () => {
+  test('runs one execution fewer at once, and nothing waits there', () => {
     const lane = lending();
     expect([lane.capacity, lane.takesWork, lane.free]).toEqual([1, true, 1]);
     ship(lane);
@@ -249,7 +249,7 @@ describe('a lane that lends a place', () => {
     expect(() => full.lendPlace(100)).toThrow('cannot lend a place');
   });
 
-  test('runs as many as before when the place is back, and not twice', () => {
+  test('runs as many as before when the place is back, and takes it back only once', () => {
     const lane = lending();
     ship(lane);
     lane.takeBackPlace();
@@ -257,7 +257,7 @@ describe('a lane that lends a place', () => {
     expect(() => lane.takeBackPlace()).toThrow('cannot take back a place');
   });
 
-  test('is without progress from then on when it was the only one', () => {
+  test('counts as without progress from then on if the place was its only one', () => {
     expect(lending(1).sinceProgressMs(350)).toBe(250);
     expect(lending(2).sinceProgressMs(350)).toBe(0);
   });

@@ -73,7 +73,7 @@ async function untilRedelivered(): Promise<number> {
   return monotonicMs() - sinceMs;
 }
 
-test('what has expired is redelivered', async () => {
+test('expired deliveries are redelivered', async () => {
   start();
   await untilRedelivered();
   expect(redeliver).toHaveBeenCalledWith(expect.anything(), expect.anything(), LEASE_MS, ['w1-1']);

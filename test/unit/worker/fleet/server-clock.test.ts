@@ -11,14 +11,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('until the server has told its time, that of this process is taken', () => {
+test('before the first answer of the server, the clock of this process is used', () => {
   expect(new ServerClock().nowMs()).toBe(NOW_MS);
 });
 
 test.each([
   ['ahead', 90_000],
   ['behind', -90_000],
-])('a server that is %s is followed from what it told last', (_, aheadMs) => {
+])('a server that is %s is followed from its last answer', (_, aheadMs) => {
   const clock = new ServerClock();
   clock.learn(NOW_MS + aheadMs);
   expect(clock.nowMs()).toBe(NOW_MS + aheadMs);
@@ -34,7 +34,7 @@ test('a later answer replaces the one before, also when the clock here was set m
   expect(clock.nowMs()).toBe(NOW_MS + 91_000);
 });
 
-test('a clock that is set forward by more than it may be has leapt, one that runs on or is set back has not', () => {
+test('a clock that is set forward by more than the limit has leapt; one that runs on or is set back has not', () => {
   const clock = new ServerClock(1_000);
   clock.learn(NOW_MS);
   vi.advanceTimersByTime(5_000);

@@ -19,7 +19,7 @@ function setUp(unstarted: Set<Delivery>) {
   return { lateStarts, requeued, takeBackUnstarted };
 }
 
-test('what has not begun in time is requeued, in order, and nothing else', () => {
+test('executions that have not begun in time are requeued, in order, and no others', () => {
   const [a, b, c, stranger] = ['a', 'b', 'c', 'stranger'].map((record) => deliveryWith({ record }));
   const unstarted = new Set([a!, b!, c!, stranger!]);
   const { lateStarts, requeued } = setUp(unstarted);
@@ -31,7 +31,7 @@ test('what has not begun in time is requeued, in order, and nothing else', () =>
   expect(requeued).toEqual([['a', 'c']]);
 });
 
-test('each has its own time, and nobody looks when nothing is watched', () => {
+test('each execution has its own time, and no timer runs when nothing is watched', () => {
   const [a, b] = ['a', 'b'].map((record) => deliveryWith({ record }));
   const { lateStarts, requeued, takeBackUnstarted } = setUp(new Set([a!, b!]));
   lateStarts.watch(a!);

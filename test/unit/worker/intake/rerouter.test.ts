@@ -85,7 +85,7 @@ function delivery(task: string, reroutes = 0, version = WIRE_VERSION): Delivery 
 }
 
 describe('what nobody here can run', () => {
-  test('waits for moments when another live worker has the task: twice as long each time, up to 1 s', async () => {
+  test('waits for some ms when another live worker has the task: twice as long each time, up to 1 s', async () => {
     const { redis, delayOf, written } = setUp();
     redis.announce('old:1', ['other']);
     redis.announce('new:1', ['other', 'resize']);
@@ -105,7 +105,7 @@ describe('what nobody here can run', () => {
     expect(written.every(([, { isRecallable }]) => !isRecallable)).toBe(true);
   });
 
-  test('waits for moments when another live worker has a fallback', async () => {
+  test('waits for some ms when another live worker has a fallback', async () => {
     const { redis, delayOf } = setUp();
     redis.workers.set(KEYS.worker('any:1'), { untilMs: NOW_MS + 1_000, tasks: '[]', fallback: '1' });
     expect(await delayOf(delivery('resize'))).toBeLessThanOrEqual(20);

@@ -147,7 +147,7 @@ describe('the same attempt', () => {
     });
   });
 
-  test('that no live worker can run names its task, for a worker that comes with it', () => {
+  test('that no live worker can run names its task, for a worker that has it later', () => {
     const settlement = rerouted(delivery(), { delayMs: 10_000, isAdmitted: false, isRecallable: true });
     expect(settlement).toMatchObject({ reroutes: 5, recalledFor: delivery().envelope.task });
   });
