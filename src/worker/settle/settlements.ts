@@ -22,13 +22,19 @@ export interface FinalState {
   readonly errorLine?: string;
   /** Name of the automatic task whose chain ends with this run. */
   readonly endsChainOf?: string;
-  /** Whether its arguments are kept with its record. */
-  readonly keepsArguments?: boolean;
 }
 
-/** `record` is the key of its record: an execution without one is not settled this way. */
-export function ended({ token, envelope }: Delivery, record: string, final: FinalState): Settlement {
-  const { state, result, error, errorLine = '', endsChainOf = '', keepsArguments = false } = final;
+/**
+ * `record` is the key of its record: an execution without one is not settled this way.
+ * @param keepsArguments - whether its arguments are kept with its record
+ */
+export function ended(
+  { token, envelope }: Delivery,
+  record: string,
+  final: FinalState,
+  keepsArguments = false,
+): Settlement {
+  const { state, result, error, errorLine = '', endsChainOf = '' } = final;
   return {
     kind: 'ended',
     token,

@@ -222,10 +222,7 @@ export class Settler {
   /** Ends the execution. One without a record leaves no trace of how it ended. */
   #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
-    if (record !== null) {
-      const { keepsArguments } = this.#options;
-      return this.#write(delivery, ended(delivery, record, { ...final, keepsArguments }));
-    }
+    if (record !== null) return this.#write(delivery, ended(delivery, record, final, this.#options.keepsArguments));
     this.#options.onUnrecordedEnd(delivery);
     if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
     else this.#writer.finish(delivery);
