@@ -203,6 +203,17 @@ describeOnEmbedded('a docket', (url) => {
     expect(await docket.workers()).toEqual([]);
   });
 
+  test('recalls what was rerouted for want of a worker with its task', async () => {
+    const ran = deferred();
+    const late = task('late', () => ran.resolve());
+    const docket = stage.docket();
+    await docket.add(late);
+    stage.work({ note });
+    await expect.poll(async () => (await docket.snapshot()).totals.scheduled).toBe(1);
+    stage.work({ late });
+    await ran.promise;
+  });
+
   test('starts the chains of automatic tasks once', async () => {
     let runs = 0;
     const sweep = task('sweep', { perpetual: perpetual({ every: '1h', automatic: true }) }, () => void runs++);

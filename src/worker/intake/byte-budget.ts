@@ -14,7 +14,7 @@ const IN_HAND_BYTES = 128 * 1024 * 1024;
 const READ_BYTES = 8 * 1024 * 1024;
 /** The maximum number of messages of unknown size in one read: these may all be large for once. */
 const READ_ITEMS = 128;
-/** Assumed for a message of unknown size: the default of `maxPayloadBytes`. */
+/** Assumed for a message of unknown size, and for outcomes before the first: the default of `maxPayloadBytes`. */
 const UNKNOWN_BYTES = 1024 * 1024;
 /** Expected of messages before the first read. So the first reads are small, and double while the messages are small. */
 const FIRST_BYTES = UNKNOWN_BYTES / 2;
@@ -29,7 +29,7 @@ export class ByteBudget {
   /** The expected bytes of a message: those of the largest one of the last read, or half of the expectation before it. */
   #messageBytes = FIRST_BYTES;
   /** The expected bytes of an outcome: those of the last one, or a little less than the expectation before it. */
-  #outcomeBytes = 0;
+  #outcomeBytes = UNKNOWN_BYTES;
 
   /** @param countInHand - counts the bytes of all messages and outcomes in hand, those just read included */
   constructor(countInHand: () => number) {

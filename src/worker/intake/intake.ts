@@ -186,10 +186,8 @@ export class Intake extends Service {
   async #readEntries(room: number, ahead: number): Promise<readonly Entry[]> {
     const { blocking, keys, consumer, longestReadMs, byteBudget } = this.#options;
     const areSmall = this.#hasBacklog && !(await mayHaveLarge(blocking, keys));
-    const count = Math.min(
-      room,
-      areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead),
-    );
+    const bound = areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
+    const count = Math.max(1, Math.min(room, bound)); // there was room a moment ago, and 0 would be no bound at all
     const entries = await readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
     this.#hasBacklog = entries.length >= count;
     this.#lastReadMs = monotonicMs();

@@ -20,13 +20,15 @@ function budgetOf(inHand = { bytes: 0 }) {
   return { budget, counts: () => counts };
 }
 
-/** Reads small messages until that changes nothing more. */
+/** Reads small messages, with outcomes of no bytes, until that changes nothing more. */
 function warmUp(budget: ByteBudget): void {
+  for (let i = 0; i < 200; i++) budget.addOutcome(0);
   for (let i = 0; i < 30; i++) budget.addEntries(entries(10, 100));
 }
 
 test('the first reads are small, and double while the messages are small', () => {
   const { budget } = budgetOf();
+  for (let i = 0; i < 200; i++) budget.addOutcome(0);
   const counts: number[] = [];
   for (let i = 0; i < 5; i++) {
     counts.push(budget.room(0));
@@ -73,6 +75,7 @@ test('with nothing in hand one message may be read, however large outcomes are',
 
 test('the bytes in hand are counted only when they might be too many', () => {
   const { budget, counts } = budgetOf({ bytes: 1_000 });
+  warmUp(budget);
   for (let i = 0; i < 1_000; i++) {
     budget.addEntries(entries(100, 1_000));
     budget.room(100);
@@ -95,4 +98,13 @@ test('messages that cannot be large may be read a thousand at a time, as far as 
   expect(budget.roomForSmall(0)).toBe(64);
   budget.addEntries(entries(1, MIB));
   expect(budget.roomForSmall(0)).toBeLessThanOrEqual(8);
+});
+
+test('before the first outcomes, those of what was read ahead are expected to be large', () => {
+  const { budget } = budgetOf();
+  for (let i = 0; i < 30; i++) budget.addEntries(entries(10, 100));
+  expect(budget.room(0)).toBe(64);
+  expect(budget.roomForSmall(100)).toBeLessThan(30);
+  for (let i = 0; i < 200; i++) budget.addOutcome(100);
+  expect(budget.roomForSmall(100)).toBeGreaterThan(1_024);
 });

@@ -23,8 +23,15 @@ function entriesOf(count: number): Entry[] {
   return Array.from({ length: count }, () => ({ ...entry, message: Buffer.alloc(100) }));
 }
 
+/** A budget that knows that outcomes are small. */
+function smallOutcomes(): ByteBudget {
+  const budget = new ByteBudget(() => 0);
+  for (let i = 0; i < 200; i++) budget.addOutcome(0);
+  return budget;
+}
+
 /** Starts an intake in front of a backlog of so many entries. Returns the counts that it asks for. */
-function readBacklog(backlog: number): number[] {
+function readBacklog(backlog: number, byteBudget = smallOutcomes()): number[] {
   const counts: number[] = [];
   let left = backlog;
   vi.mocked(readEntries).mockImplementation(async (_blocking, _keys, { count }) => {
@@ -48,7 +55,7 @@ function readBacklog(backlog: number): number[] {
     lookout: { isHearing: true, lookUp: async () => {} },
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
-    byteBudget: new ByteBudget(() => 0),
+    byteBudget,
     accept: () => {},
   });
   intake.start();
@@ -68,4 +75,14 @@ test('while large messages may be on the streams, each read is short', async () 
   const counts = readBacklog(2_000);
   await waitFor(() => counts.reduce((sum, count) => sum + count, 0) >= 2_000);
   expect(Math.max(...counts)).toBe(128);
+});
+
+test('a read that finds no room any more asks for one entry, not for all', async () => {
+  vi.mocked(mayHaveLarge).mockResolvedValue(false);
+  const budget = smallOutcomes();
+  vi.spyOn(budget, 'roomForSmall').mockReturnValue(0); // outcomes came while Redis was asked
+  const counts = readBacklog(50, budget);
+  await waitFor(() => counts.length >= 3);
+  expect(counts.slice(1)).not.toContain(0);
+  expect(counts[1]).toBe(1);
 });
