@@ -9,8 +9,6 @@ import type { BenchRedis } from './redis-server.js';
 import { type Run, WARM_UP } from './rounds.js';
 
 const POLL_MS = 10;
-/** How many times a second the bench itself queries Redis. */
-export const POLLS_PER_SECOND = 1e3 / POLL_MS;
 /** A run without progress for this long fails. */
 const STUCK_MS = 60_000;
 

@@ -5,9 +5,10 @@ export interface Report {
   readonly scenario: string;
   readonly tables: readonly Table[];
   readonly verdicts: readonly Verdict[];
+  /** Whole distributions, for plots. */
+  readonly distributions?: readonly Distribution[];
   /** What the audits found: lost, repeated or left-over work. Any problem fails the bench. */
   readonly problems: readonly string[];
-  readonly plots?: readonly Plot[];
 }
 
 export interface Table {
@@ -21,10 +22,35 @@ export interface Table {
    * better. `--compare` fails when one of them grows.
    */
   readonly costs?: readonly string[];
+  readonly plot?: TablePlot;
 }
+
+/** How a table is drawn: the first column is x, and each other column that has numbers only is a line. */
+export interface TablePlot {
+  /** The name of its file, without the ending. */
+  readonly name: string;
+  /** What the lines show, with the unit. */
+  readonly y: string;
+  readonly xScale?: Scale;
+  readonly yScale?: Scale;
+  /** The columns to draw, if not all. */
+  readonly columns?: readonly string[];
+}
+
+export type Scale = 'linear' | 'log';
 
 /** The values of a row by column, whose name has the unit; `null` where a value could not be measured. */
 export type Row = Readonly<Record<string, string | number | null>>;
+
+/** How a measured quantity is distributed, for several contenders. */
+export interface Distribution {
+  readonly title: string;
+  readonly unit: string;
+  readonly series: readonly { readonly name: string; readonly points: readonly Quantile[] }[];
+}
+
+/** A share of the values (0 to 1), and the value that this share does not exceed. */
+export type Quantile = readonly [share: number, value: number];
 
 /** What was measured, beside its target. */
 export interface Verdict {
@@ -69,25 +95,4 @@ function judge(question: string, values: readonly number[], target: Target, isRa
   const measured = spread(values);
   const met = target.kind === 'at least' ? measured.median >= target.value : measured.median <= target.value;
   return { question, measured, target, isRatio, met };
-}
-
-/** A picture: lines through points. */
-export interface Plot {
-  /** The name of its file, without the ending. */
-  readonly name: string;
-  readonly title: string;
-  readonly x: Axis;
-  readonly y: Axis;
-  readonly series: readonly Series[];
-}
-
-export interface Axis {
-  /** What it shows, with the unit. */
-  readonly label: string;
-  readonly scale?: 'linear' | 'log';
-}
-
-export interface Series {
-  readonly name: string;
-  readonly points: readonly (readonly [x: number, y: number])[];
 }
