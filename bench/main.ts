@@ -2,16 +2,23 @@
  * `npm run bench -- [SCENARIO...]`: answers questions about performance, beside peers in the same run, with an audit after
  * it. Exits with 1 when an audit fails, and when `--compare` finds a regression.
  */
+import { existsSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { SCENARIOS } from './registry.js';
+import { acceptFigures, type Baseline, compareFigures, readBaseline, writeBaseline } from './support/figures.js';
 import { printMachine, printReport, status } from './support/print.js';
 import { startRedis } from './support/redis-server.js';
 import { type Result, runScenario } from './support/result.js';
+import { saveRuns } from './support/results.js';
 import { type Scenario, sizesOf } from './support/scenario.js';
 
 interface Flags {
   readonly quick?: boolean;
   readonly json?: boolean;
+  readonly runs: number;
+  readonly compare?: string;
+  readonly accept?: string;
+  readonly save?: string;
 }
 
 const program = new Command('bench')
@@ -21,6 +28,10 @@ const program = new Command('bench')
   )
   .option('--quick', 'smaller and fewer runs, and without a name only the scenarios that gate a change')
   .option('--json', 'print one JSON document on stdout')
+  .option('--runs <n>', 'how often everything is run', count, 1)
+  .option('--compare <file>', 'fail when a figure is worse than in this baseline')
+  .option('--accept <file>', 'write the figures into this baseline')
+  .option('--save <folder>', 'write the results and their plots into this folder')
   .addHelpText(
     'after',
     `\nScenarios:\n${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(18)}${question}`).join('\n')}`,
@@ -42,18 +53,43 @@ function choose(names: readonly string[], { quick }: Flags): readonly Scenario[]
 }
 
 async function run(scenarios: readonly Scenario[], flags: Flags): Promise<void> {
-  const chosen = chosenSizes(scenarios);
+  const sizes = chosenSizes(scenarios);
+  const baseline = flags.compare ? readBaseline(flags.compare) : undefined; // before the runs: a wrong name fails at once
+  const date = new Date().toISOString();
   const results: Result[] = [];
-  for (const [index, scenario] of scenarios.entries()) {
-    status(`${index + 1} of ${scenarios.length}: ${scenario.name}. ${scenario.question}`);
-    await using redis = await startRedis();
-    const result = await runScenario(scenario, redis, sizesOf(scenario, { isQuick: flags.quick === true, chosen }));
-    results.push(result);
-    if (!flags.json) printReport(result.report);
+  for (let turn = 1; turn <= flags.runs; turn++) {
+    for (const [index, scenario] of scenarios.entries()) {
+      const ofRuns = flags.runs > 1 ? `run ${turn} of ${flags.runs}, ` : '';
+      status(`${ofRuns}${index + 1} of ${scenarios.length}: ${scenario.name}. ${scenario.question}`);
+      await using redis = await startRedis();
+      const result = await runScenario(
+        scenario,
+        redis,
+        sizesOf(scenario, { isQuick: flags.quick === true, chosen: sizes }),
+      );
+      results.push(result);
+      if (!flags.json) printReport(result.report);
+      if (flags.save)
+        saveRuns(
+          flags.save,
+          results.filter(({ report }) => report.scenario === result.report.scenario),
+        );
+    }
   }
-  if (flags.json) console.log(JSON.stringify({ results }, null, 2));
-  else printMachine(results[0]!.machine);
-  if (results.some(({ report }) => report.problems.length > 0)) process.exitCode = 1;
+  const { machine } = results[0]!;
+  if (flags.json) console.log(JSON.stringify({ date, machine, results }, null, 2));
+  else printMachine(machine);
+  judge(results, baseline, flags);
+}
+
+/** Sets the exit code, and says why on stderr, which is apart from the JSON. */
+function judge(results: readonly Result[], baseline: Baseline | undefined, { quick, accept }: Flags): void {
+  const reports = results.map(({ report }) => report);
+  const kind = quick ? 'quick' : 'full';
+  const regressions = baseline ? compareFigures(baseline, reports, kind) : [];
+  for (const regression of regressions) console.error(`WORSE: ${regression}`);
+  if (accept) writeBaseline(accept, acceptFigures(existsSync(accept) ? readBaseline(accept) : {}, reports, kind));
+  if (regressions.length > 0 || reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
 }
 
 /** Makes an option of each name that a size has in any scenario. */

@@ -4,7 +4,9 @@ import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
+import { roundTrips } from './scenarios/round-trips.js';
 import { stall } from './scenarios/stall.js';
+import { threads } from './scenarios/threads.js';
 import { rounds, type Scenario, type Size, scenario } from './support/scenario.js';
 
 const tasks = (full: number, quick: number): Size => ({ full, quick, meaning: 'tasks of the fastest contender' });
@@ -25,6 +27,23 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'enqueue',
     question: 'How fast are tasks added?',
     run: enqueue,
+    sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
+    isGate: true,
+  }),
+  scenario({
+    name: 'threads',
+    question: 'How does throughput grow with the threads of a worker?',
+    run: threads,
+    sizes: {
+      rounds: rounds(3),
+      tasks: tasks(150_000, 20_000),
+      burns: { full: 4_000, quick: 500, meaning: 'tasks of a millisecond in a run' },
+    },
+  }),
+  scenario({
+    name: 'round-trips',
+    question: 'How many round trips and commands does a task cost, while there is plenty of work?',
+    run: roundTrips,
     sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
     isGate: true,
   }),

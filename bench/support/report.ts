@@ -13,16 +13,22 @@ export interface Report {
 
 export interface Table {
   readonly title: string;
-  /** The first column names the row, and no other row of the scenario's tables with `costs` has that name. */
+  /** The first column names the row. */
   readonly rows: readonly Row[];
   /** What a reader needs to know to judge the figures. */
   readonly notes?: readonly string[];
-  /**
-   * The columns whose values do not depend on the machine, such as commands, round trips or bytes for each task. Less is
-   * better. `--compare` fails when one of them grows.
-   */
-  readonly costs?: readonly string[];
+  readonly costs?: Costs;
   readonly plot?: TablePlot;
+}
+
+/**
+ * Figures that do not depend on the machine, such as commands, round trips or bytes for each task. Less is better, and
+ * `--compare` fails when one of them grows. The name of a row must be the only one in the scenario.
+ */
+export interface Costs {
+  readonly columns: readonly string[];
+  /** The names of the rows, if not all: what the peers cost is not ours to judge. */
+  readonly rows?: readonly string[];
 }
 
 /** How a table is drawn: the first column is x, and each other column that has numbers only is a line. */
