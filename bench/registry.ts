@@ -4,6 +4,7 @@ import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
+import { micro } from './scenarios/micro.js';
 import { roundTrips } from './scenarios/round-trips.js';
 import { stall } from './scenarios/stall.js';
 import { threads } from './scenarios/threads.js';
@@ -18,7 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: drain,
     sizes: {
       rounds: rounds(3),
-      tasks: tasks(400_000, 80_000),
+      tasks: tasks(400_000, 40_000),
       audited: { full: 10_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
     },
     isGate: true,
@@ -28,7 +29,6 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'How fast are tasks added?',
     run: enqueue,
     sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
-    isGate: true,
   }),
   scenario({
     name: 'threads',
@@ -74,5 +74,12 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'What do metrics cost?',
     run: metrics,
     sizes: { rounds: rounds(7), tasks: tasks(300_000, 40_000) },
+  }),
+  scenario({
+    name: 'micro',
+    question: 'What does each part on the way of an execution cost by itself?',
+    run: micro,
+    sizes: { ms: { full: 1_000, quick: 60, meaning: 'how long each part is measured, in milliseconds' } },
+    isGate: true,
   }),
 ];
