@@ -1,109 +1,125 @@
-/** `npm run bench -- SCENARIO`: answers one question about performance, beside peers in the same run, with an audit after it. */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { cpu } from './scenarios/cpu.js';
-import { drain } from './scenarios/drain.js';
-import { enqueue } from './scenarios/enqueue.js';
-import { limits } from './scenarios/limits.js';
-import { metrics } from './scenarios/metrics.js';
-import { stall } from './scenarios/stall.js';
-import { describeMachine } from './support/machine.js';
-import { printReports } from './support/print.js';
-import { type BenchRedis, startRedis } from './support/redis-server.js';
-import type { Report } from './support/report.js';
+/**
+ * `npm run bench -- [SCENARIO...]`: answers questions about performance, beside peers in the same run, with an audit after
+ * it. Exits with 1 when an audit fails, and when `--compare` finds a regression.
+ */
+import { existsSync } from 'node:fs';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { SCENARIOS } from './registry.js';
+import { acceptFigures, type Baseline, compareFigures, readBaseline, writeBaseline } from './support/figures.js';
+import { printMachine, printReport, status } from './support/print.js';
+import { startRedis } from './support/redis-server.js';
+import { type Result, runScenario } from './support/result.js';
+import { saveRuns } from './support/results.js';
+import { type Scenario, sizesOf } from './support/scenario.js';
 
 interface Flags {
   readonly quick?: boolean;
   readonly json?: boolean;
-  readonly tasks?: number;
-  readonly rounds?: number;
-  readonly scenario?: 'enqueue' | 'drain';
+  readonly runs: number;
+  readonly compare?: string;
+  readonly accept?: string;
+  readonly save?: string;
 }
 
-const program = new Command('bench').description('Measures docket beside its peers. Exits with 1 when an audit fails.');
+const program = new Command('bench')
+  .description('Measures docket beside its peers. Exits with 1 when an audit fails.')
+  .addArgument(
+    new Argument('[scenario...]', 'what to measure; everything, if none is named').choices(namesOf(SCENARIOS)),
+  )
+  .option('--quick', 'smaller and fewer runs, and without a name only the scenarios that gate a change')
+  .option('--json', 'print one JSON document on stdout')
+  .option('--runs <n>', 'how often everything is run', count, 1)
+  .option('--compare <file>', 'fail when a figure is worse than in this baseline')
+  .option('--accept <file>', 'write the figures into this baseline')
+  .option('--save <folder>', 'write the results and their plots into this folder')
+  .addHelpText(
+    'after',
+    `\nScenarios:\n${SCENARIOS.map(({ name, question }) => `  ${name.padEnd(18)}${question}`).join('\n')}`,
+  )
+  .action((names: string[], flags: Flags) => run(choose(names, flags), flags));
+for (const option of sizeOptions()) program.addOption(option);
 
-const ROUNDS = new Option('--rounds <n>', 'number of rounds; each runs every contender once').argParser(count);
-
-command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Redis loop')
-  .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks in a run of the fastest contender', count)
-  .addOption(new Option('--scenario <name>', 'run only one of the two').choices(['enqueue', 'drain']))
-  .action((flags: Flags) =>
-    run(flags, async (redis) => {
-      const { quick, scenario, tasks, rounds = quick ? 1 : 3 } = flags;
-      const reports: Report[] = [];
-      if (scenario !== 'drain') {
-        reports.push(await enqueue(redis, { rounds, tasks: tasks ?? (quick ? 40_000 : 100_000) }));
-      }
-      if (scenario !== 'enqueue') {
-        const audited = quick ? 2_000 : 10_000;
-        reports.push(await drain(redis, { rounds, audited, tasks: tasks ?? (quick ? 80_000 : 400_000) }));
-      }
-      return reports;
-    }),
-  );
-
-command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
-  .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks for each thread in a run', count)
-  .action((flags: Flags) =>
-    run(flags, async (redis) => {
-      const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
-      return [await cpu(redis, { rounds, tasksPerThread })];
-    }),
-  );
-
-command('limits', 'the cost of limits that never make a task wait, in CPU time of Redis and the coordinator')
-  .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks in a run', count)
-  .action((flags: Flags) =>
-    run(flags, async (redis) => {
-      const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
-      return [await limits(redis, { rounds, tasks })];
-    }),
-  );
-
-command('metrics', 'the cost of counting and scraping, in CPU time of the coordinator')
-  .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks in a run', count)
-  .action((flags: Flags) =>
-    run(flags, async (redis) => {
-      const { quick, rounds = quick ? 1 : 7, tasks = quick ? 40_000 : 300_000 } = flags;
-      return [await metrics(redis, { rounds, tasks })];
-    }),
-  );
-
-command('stall', 'spin on every thread for six leases, while another worker waits to take the work').action(
-  (flags: Flags) =>
-    run(flags, async (redis) => {
-      const times = flags.quick ? { leaseMs: 1_000, spinMs: 4_000 } : { leaseMs: 5_000, spinMs: 30_000 };
-      return [await stall(redis, times)];
-    }),
-);
-
-await program.parseAsync();
-
-function command(name: string, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .option('--quick', 'smaller and fewer runs: shows that everything works, with rough figures')
-    .option('--json', 'print one JSON document on stdout');
+process.once('SIGINT', () => process.exit(130)); // the exit removes the server and its folder
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : error}`);
+  process.exit(1); // peers that still run end with this process
 }
 
-async function run(flags: Flags, scenarios: (redis: BenchRedis) => Promise<Report[]>): Promise<void> {
-  process.once('SIGINT', () => process.exit(130)); // the exit removes the server and its folder
-  try {
-    await using redis = await startRedis();
-    process.env.BENCH_REDIS_PATH = redis.path; // for the tasks that count their executions
-    const machine = describeMachine(/redis_version:(\S+)/.exec(await redis.admin.info('server'))?.[1] ?? 'unknown');
-    const reports = await scenarios(redis);
-    if (flags.json) console.log(JSON.stringify({ machine, reports }, null, 2));
-    else printReports(reports, machine);
-    if (reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
-  } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}`);
-    process.exit(1); // peers that still run end with this process
+function choose(names: readonly string[], { quick }: Flags): readonly Scenario[] {
+  if (names.length > 0) return SCENARIOS.filter(({ name }) => names.includes(name));
+  return quick ? SCENARIOS.filter(({ isGate }) => isGate) : SCENARIOS;
+}
+
+async function run(scenarios: readonly Scenario[], flags: Flags): Promise<void> {
+  const sizes = chosenSizes(scenarios);
+  const baseline = flags.compare ? readBaseline(flags.compare) : undefined; // before the runs: a wrong name fails at once
+  const date = new Date().toISOString();
+  const results: Result[] = [];
+  for (let turn = 1; turn <= flags.runs; turn++) {
+    for (const [index, scenario] of scenarios.entries()) {
+      const ofRuns = flags.runs > 1 ? `run ${turn} of ${flags.runs}, ` : '';
+      status(`${ofRuns}${index + 1} of ${scenarios.length}: ${scenario.name}. ${scenario.question}`);
+      await using redis = await startRedis();
+      const result = await runScenario(
+        scenario,
+        redis,
+        sizesOf(scenario, { isQuick: flags.quick === true, chosen: sizes }),
+      );
+      results.push(result);
+      if (!flags.json) printReport(result.report);
+      if (flags.save)
+        saveRuns(
+          flags.save,
+          results.filter(({ report }) => report.scenario === result.report.scenario),
+        );
+    }
   }
+  const { machine } = results[0]!;
+  if (flags.json) console.log(JSON.stringify({ date, machine, results }, null, 2));
+  else printMachine(machine);
+  judge(results, baseline, flags);
+}
+
+/** Sets the exit code, and says why on stderr, which is apart from the JSON. */
+function judge(results: readonly Result[], baseline: Baseline | undefined, { quick, accept }: Flags): void {
+  const reports = results.map(({ report }) => report);
+  const kind = quick ? 'quick' : 'full';
+  const regressions = baseline ? compareFigures(baseline, reports, kind) : [];
+  for (const regression of regressions) console.error(`WORSE: ${regression}`);
+  if (accept) writeBaseline(accept, acceptFigures(existsSync(accept) ? readBaseline(accept) : {}, reports, kind));
+  if (regressions.length > 0 || reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
+}
+
+/** Makes an option of each name that a size has in any scenario. */
+function sizeOptions(): Option[] {
+  const uses = new Map<string, string[]>();
+  for (const { name: scenario, sizes } of SCENARIOS) {
+    for (const [name, { meaning, full, quick }] of Object.entries(sizes)) {
+      uses.set(name, [...(uses.get(name) ?? []), `${scenario}: ${meaning} (${full}, quick ${quick})`]);
+    }
+  }
+  return [...uses].map(([name, lines]) => new Option(`--${kebab(name)} <n>`, lines.join('\n')).argParser(count));
+}
+
+/** Returns the sizes of the command line. Each must belong to one of the scenarios that are to run. */
+function chosenSizes(scenarios: readonly Scenario[]): Readonly<Record<string, number>> {
+  const known = new Set(SCENARIOS.flatMap(({ sizes }) => Object.keys(sizes)));
+  const chosen = Object.entries(program.opts<Record<string, number>>()).filter(([name]) => known.has(name));
+  for (const [name] of chosen) {
+    if (!scenarios.some(({ sizes }) => name in sizes))
+      throw new Error(`${namesOf(scenarios).join(', ')}: no such size as --${kebab(name)}`);
+  }
+  return Object.fromEntries(chosen);
+}
+
+function namesOf(scenarios: readonly Scenario[]): string[] {
+  return scenarios.map(({ name }) => name);
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function count(text: string): number {

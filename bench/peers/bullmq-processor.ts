@@ -1,7 +1,9 @@
 /** The handler of BullMQ's jobs: its sandbox loads this file into threads, its in-process worker imports it. */
+import hashRounds from './hash-rounds.js';
 import type { Payload } from './payload.js';
 import { tally } from './tally.js';
 
 export default async function run(job: { name: string; data: Payload }): Promise<void> {
   if (job.name === 'tally') await tally(job.data);
+  if (job.name === 'burn') hashRounds({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
 }

@@ -38,6 +38,11 @@ export const hashRounds = task('hash-rounds', (args: Rounds) => {
   hashRoundsOf(args);
 });
 
+/** A little work that needs only CPU: as many rounds as the environment says, which threads inherit. */
+export const burn = task('burn', (_args: Payload) => {
+  hashRoundsOf({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
+});
+
 /** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
@@ -54,8 +59,9 @@ export const tasks = collection(
   limitedStack,
   tally,
   hashRounds,
+  burn,
   spin,
 );
 
 /** The tasks that producers add, by their names in `ProducerSettings`. */
-export const produced = { noop, tally, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };
+export const produced = { noop, tally, burn, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };

@@ -14,7 +14,7 @@
 import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import { TALLY_BITS, TALLY_COUNT } from '../peers/tally.js';
-import { type Drainer, drainOnce, POLLS_PER_SECOND, preload, waitUntil } from '../support/backlog.js';
+import { type Drainer, drainOnce, preload, waitUntil } from '../support/backlog.js';
 import { bullmqLedger, docketLedger, rawLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
 import type { BenchRedis } from '../support/redis-server.js';
@@ -101,7 +101,7 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
         notes: [
           `audit: every single execution was counted in further runs of ${audited} tasks each`,
           `deliveries that docket's worker requeued before they started, or that were redelivered: ${returned}`,
-          `round trips: socket reads by Redis, an upper bound; ${POLLS_PER_SECOND} a second are the bench's own`,
+          'round trips: socket reads by Redis, an upper bound, because a long request takes several',
         ],
       },
     ],

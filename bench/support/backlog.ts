@@ -1,7 +1,7 @@
 /** Measures how one worker process empties one backlog. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProducerSettings } from '../peers/produce.js';
-import { type CostReading, costPerTask, readCost } from './cost.js';
+import { type CostPerTask, type CostReading, costPerTask, readCost } from './cost.js';
 import { countReturned, type Ledger } from './ledger.js';
 import { Peer } from './peer.js';
 import { liveStatus } from './print.js';
@@ -9,8 +9,6 @@ import type { BenchRedis } from './redis-server.js';
 import { type Run, WARM_UP } from './rounds.js';
 
 const POLL_MS = 10;
-/** How many times a second the bench itself queries Redis. */
-export const POLLS_PER_SECOND = 1e3 / POLL_MS;
 /** A run without progress for this long fails. */
 const STUCK_MS = 60_000;
 
@@ -26,6 +24,8 @@ export interface Drainer {
 }
 
 export interface DrainRun extends Run {
+  /** What it cost to add a task, in batches of 500. */
+  readonly addCost: CostPerTask;
   /** See `countReturned`; 0 for all contenders but docket. */
   readonly returned: number;
 }
@@ -37,7 +37,7 @@ export async function drainOnce(
   tasks: number,
   task: ProducerSettings['task'] = 'noop',
 ): Promise<DrainRun> {
-  await preload(redis, contender, tasks, task);
+  const addCost = await preload(redis, contender, tasks, task);
   const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis));
   await worker.request();
 
@@ -52,24 +52,28 @@ export async function drainOnce(
   return {
     perSecond: (leftAtStart / (end.at - start.at)) * 1e3,
     cost: costPerTask(start, end, leftAtStart),
+    addCost,
     returned: await countReturned(redis.admin),
     problems: await contender.ledger.audit(redis.admin, tasks, contender.keptMs > 0 ? tasks : 0),
   };
 }
 
-/** Fills the backlog of an empty server. */
+/** Fills the backlog of an empty server, and returns the cost of a task. */
 export async function preload(
   redis: BenchRedis,
   contender: Drainer,
   tasks: number,
   task: ProducerSettings['task'],
-): Promise<void> {
+): Promise<CostPerTask> {
   await redis.reset();
   const mode = { kind: 'batch', size: 500 } as const;
   const settings: ProducerSettings = { path: redis.path, url: redis.url, mode, task, executionTtl: contender.keptMs };
   const producer = await Peer.start(`${contender.system}-producer`, settings);
+  const start = await readCost(redis.admin, producer.pid);
   await producer.request({ from: 0, to: tasks });
+  const end = await readCost(redis.admin, producer.pid);
   await producer.stop();
+  return costPerTask(start, end, tasks);
 }
 
 /** Waits until at most `target` tasks are left, and returns how many are. */

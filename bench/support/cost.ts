@@ -1,8 +1,11 @@
 /** What a run cost besides time: commands, round trips and CPU of Redis, and the CPU of the worker, all read from outside. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { AdminConnection } from './redis-server.js';
 
-/** A reading of counters that only grow. The difference of two readings is a cost. */
+/**
+ * A reading of counters that only grow. The difference of two readings is a cost. What the bench itself sent is not in it:
+ * how often it asks depends on how long a run takes.
+ */
 export interface CostReading {
   readonly redisCpuUs: number;
   readonly commands: number;
@@ -24,15 +27,16 @@ export interface CostPerTask {
 }
 
 /** Reads all counters at once; costs Redis well under a millisecond. */
-export async function readCost(admin: Redis, pid: number): Promise<CostReading> {
+export async function readCost(admin: AdminConnection, pid: number): Promise<CostReading> {
+  const { commandsSent, tripsMade } = admin;
   const replies = await admin.pipeline().info('cpu').info('commandstats').info('stats').exec();
   const [cpu, commandStats, stats] = (replies ?? []).map(([, text]) => String(text)) as [string, string, string];
   const seconds = field(cpu, 'used_cpu_user') + field(cpu, 'used_cpu_sys');
   const calls = [...commandStats.matchAll(/calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
   return {
     redisCpuUs: seconds * 1e6,
-    commands: calls,
-    trips: field(stats, 'total_reads_processed'),
+    commands: calls - commandsSent,
+    trips: field(stats, 'total_reads_processed') - tripsMade,
     ...readProcess(pid),
   };
 }

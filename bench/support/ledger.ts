@@ -1,5 +1,5 @@
 /** Counts and audits the work of a contender by its keys in Redis. The bench reads them itself, never through the contender. */
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { BULLMQ_QUEUE, DOCKET, RAW_STREAM } from '../peers/names.js';
 
 export interface Ledger {
@@ -17,7 +17,7 @@ const DOCKET_STREAMS = [`{${DOCKET}}:work`, `{${DOCKET}}:front`] as const;
 
 /** One script acknowledges an entry and removes it from its stream, so the length of the streams is what is left. */
 export const docketLedger: Ledger = {
-  left: (admin) => sum(DOCKET_STREAMS.map((stream) => admin.xlen(stream))),
+  left: (admin) => total(DOCKET_STREAMS.reduce((pipeline, stream) => pipeline.xlen(stream), admin.pipeline())),
   async audit(admin, added, kept) {
     const [work, front] = await Promise.all(DOCKET_STREAMS.map((stream) => streamState(admin, stream)));
     return mismatches({
@@ -37,7 +37,8 @@ export async function countReturned(admin: Redis): Promise<number> {
 
 /** A job leaves `active` in the script that completes it. */
 export const bullmqLedger: Ledger = {
-  left: (admin) => sum(['wait', 'active'].map((list) => admin.llen(bullmqKey(list)))),
+  left: (admin) =>
+    total(['wait', 'active'].reduce((pipeline, list) => pipeline.llen(bullmqKey(list)), admin.pipeline())),
   async audit(admin, added, kept) {
     return mismatches({
       'jobs left': [await bullmqLedger.left(admin), 0],
@@ -64,8 +65,13 @@ function bullmqKey(name: string): string {
   return `bull:${BULLMQ_QUEUE}:${name}`;
 }
 
-async function sum(counts: readonly Promise<number>[]): Promise<number> {
-  return (await Promise.all(counts)).reduce((total, count) => total + count, 0);
+/** Adds up the counts that a pipeline reads in one round trip. */
+async function total(pipeline: ChainableCommander): Promise<number> {
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.reduce((sum, [error, count]) => {
+    if (error) throw error;
+    return sum + Number(count);
+  }, 0);
 }
 
 function mismatches(facts: Readonly<Record<string, readonly [found: number, expected: number]>>): string[] {

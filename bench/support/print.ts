@@ -2,23 +2,22 @@
 import type { Machine } from './machine.js';
 import type { Report, Row, Table, Verdict } from './report.js';
 
-export function printReports(reports: readonly Report[], machine: Machine): void {
-  for (const table of reports.flatMap(({ tables }) => tables)) printTable(table);
-  const verdicts = reports.flatMap((report) => report.verdicts);
+export function printReport({ tables, verdicts, problems }: Report): void {
+  for (const table of tables) printTable(table);
   if (verdicts.length > 0) printTable({ title: 'targets', rows: verdicts.map(verdictRow) });
-  console.log(
-    `\n${Object.entries(machine)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(', ')}`,
-  );
-  const problems = reports.flatMap((report) => report.problems);
   for (const problem of problems) console.log(`AUDIT FAILED: ${problem}`);
   if (problems.length === 0) console.log('audit: nothing lost, nothing repeated, nothing left over');
 }
 
-function verdictRow({ question, ratio, atLeast, met }: Verdict): Row {
-  const figures = { ratio: ratio.median, min: ratio.min, max: ratio.max, target: `>= ${atLeast}` };
-  return { question, ...figures, verdict: met ? 'met' : 'not met' };
+export function printMachine(machine: Machine): void {
+  const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
+  console.log(`\n${facts.join(', ')}`);
+}
+
+function verdictRow({ question, measured, target, met }: Verdict): Row {
+  const figures = { median: measured.median, min: measured.min, max: measured.max };
+  const bound = `${target.kind === 'at least' ? '>=' : '<='} ${cell(target.value)}`;
+  return { question, ...figures, target: bound, verdict: met ? 'met' : 'not met' };
 }
 
 function printTable({ title, rows, notes = [] }: Table): void {

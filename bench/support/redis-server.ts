@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import { type Command, Redis } from 'ioredis';
 
 const START_TIMEOUT_MS = 10_000;
 
@@ -14,9 +14,24 @@ export interface BenchRedis extends AsyncDisposable {
   /** The same as a URL, for docket. */
   readonly url: string;
   /** The bench's own connection, for flushes, counts and audits. Peers open their own. */
-  readonly admin: Redis;
+  readonly admin: AdminConnection;
   /** Empties the server and its statistics before the next run. */
   reset(): Promise<void>;
+}
+
+/** A connection that counts what it sends, so that it can be left out of what the contenders cost. */
+export class AdminConnection extends Redis {
+  commandsSent = 0;
+  /** Writes to the socket; a pipeline is one. */
+  tripsMade = 0;
+  #pipeline: unknown;
+
+  override sendCommand(command: Command, pipeline?: Parameters<Redis['sendCommand']>[1]): unknown {
+    this.commandsSent++;
+    if (!pipeline || pipeline !== this.#pipeline) this.tripsMade++;
+    this.#pipeline = pipeline;
+    return super.sendCommand(command, pipeline);
+  }
 }
 
 /** Starts `redis-server` without persistence on a unix socket in a temporary folder. */
@@ -32,7 +47,7 @@ export async function startRedis(): Promise<BenchRedis> {
   };
   process.once('exit', remove);
 
-  const admin = new Redis({ path, retryStrategy: () => 20, maxRetriesPerRequest: null });
+  const admin = new AdminConnection({ path, retryStrategy: () => 20, maxRetriesPerRequest: null });
   admin.on('error', () => {}); // refused until the server listens
   try {
     await Promise.race([admin.ping(), failure(server), expiry()]);

@@ -1,0 +1,85 @@
+/** All scenarios, in the order in which the suite runs them. The command line, the gate and the README are made from this list. */
+import { cpu } from './scenarios/cpu.js';
+import { drain } from './scenarios/drain.js';
+import { enqueue } from './scenarios/enqueue.js';
+import { limits } from './scenarios/limits.js';
+import { metrics } from './scenarios/metrics.js';
+import { micro } from './scenarios/micro.js';
+import { roundTrips } from './scenarios/round-trips.js';
+import { stall } from './scenarios/stall.js';
+import { threads } from './scenarios/threads.js';
+import { rounds, type Scenario, type Size, scenario } from './support/scenario.js';
+
+const tasks = (full: number, quick: number): Size => ({ full, quick, meaning: 'tasks of the fastest contender' });
+
+export const SCENARIOS: readonly Scenario[] = [
+  scenario({
+    name: 'drain',
+    question: 'How fast does one worker process empty a backlog of no-op tasks?',
+    run: drain,
+    sizes: {
+      rounds: rounds(3),
+      tasks: tasks(400_000, 40_000),
+      audited: { full: 10_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
+    },
+    isGate: true,
+  }),
+  scenario({
+    name: 'enqueue',
+    question: 'How fast are tasks added?',
+    run: enqueue,
+    sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
+  }),
+  scenario({
+    name: 'threads',
+    question: 'How does throughput grow with the threads of a worker?',
+    run: threads,
+    sizes: {
+      rounds: rounds(3),
+      tasks: tasks(150_000, 20_000),
+      burns: { full: 4_000, quick: 500, meaning: 'tasks of a millisecond in a run' },
+    },
+  }),
+  scenario({
+    name: 'round-trips',
+    question: 'How many round trips and commands does a task cost, while there is plenty of work?',
+    run: roundTrips,
+    sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
+    isGate: true,
+  }),
+  scenario({
+    name: 'cpu',
+    question: 'How much of the cores is left for CPU-bound tasks?',
+    run: cpu,
+    sizes: { rounds: rounds(5), tasksPerThread: { full: 30, quick: 10, meaning: 'tasks for each thread in a run' } },
+  }),
+  scenario({
+    name: 'stall',
+    question: 'Does a long synchronous task lose its lease?',
+    run: stall,
+    sizes: {
+      leaseMs: { full: 5_000, quick: 1_000, meaning: 'the lease, in milliseconds' },
+      spinMs: { full: 30_000, quick: 4_000, meaning: 'how long each task blocks its thread, in milliseconds' },
+    },
+    isGate: true,
+  }),
+  scenario({
+    name: 'limits',
+    question: 'What does a limit cost that never makes a task wait?',
+    run: limits,
+    sizes: { rounds: rounds(5), tasks: tasks(150_000, 40_000) },
+  }),
+  scenario({
+    name: 'metrics',
+    question: 'What do metrics cost?',
+    run: metrics,
+    sizes: { rounds: rounds(7), tasks: tasks(300_000, 40_000) },
+  }),
+  scenario({
+    name: 'micro',
+    question: 'What does each part on the way of an execution cost by itself?',
+    run: micro,
+    sizes: { ms: { full: 1_000, quick: 60, meaning: 'how long each part is measured, in milliseconds' } },
+    isGate: true,
+  }),
+];
