@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { io } from './scenarios/io.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
@@ -49,6 +50,16 @@ command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
       return [await cpu(redis, { rounds, tasksPerThread })];
+    }),
+  );
+
+command('io', 'tasks that sleep 1, 10 and 100 ms, beside BullMQ and plain timers')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks of 10 ms in a run', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 3, tasks = quick ? 8_000 : 20_000 } = flags;
+      return [await io(redis, { rounds, tasks })];
     }),
   );
 

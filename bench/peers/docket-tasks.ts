@@ -1,4 +1,5 @@
 /** The tasks of docket's workers in the bench; their threads load this file. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
 import type { Payload } from './payload.js';
@@ -38,6 +39,19 @@ export const hashRounds = task('hash-rounds', (args: Rounds) => {
   hashRoundsOf(args);
 });
 
+/** These wait as tasks do that call another service, each for the milliseconds in its name. */
+export const sleep1 = task('sleep1', async (_args: Payload) => {
+  await sleep(1);
+});
+
+export const sleep10 = task('sleep10', async (_args: Payload) => {
+  await sleep(10);
+});
+
+export const sleep100 = task('sleep100', async (_args: Payload) => {
+  await sleep(100);
+});
+
 /** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
@@ -54,8 +68,22 @@ export const tasks = collection(
   limitedStack,
   tally,
   hashRounds,
+  sleep1,
+  sleep10,
+  sleep100,
   spin,
 );
 
 /** The tasks that producers add, by their names in `ProducerSettings`. */
-export const produced = { noop, tally, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };
+export const produced = {
+  noop,
+  tally,
+  sleep1,
+  sleep10,
+  sleep100,
+  limitedTask,
+  limitedValue,
+  limitedValues,
+  limitedRate,
+  limitedStack,
+};

@@ -13,7 +13,17 @@ export interface ProducerSettings {
   readonly path: string;
   readonly url: string;
   readonly mode: AddMode;
-  readonly task: 'noop' | 'tally' | 'limitedTask' | 'limitedValue' | 'limitedValues' | 'limitedRate' | 'limitedStack';
+  readonly task:
+    | 'noop'
+    | 'tally'
+    | 'sleep1'
+    | 'sleep10'
+    | 'sleep100'
+    | 'limitedTask'
+    | 'limitedValue'
+    | 'limitedValues'
+    | 'limitedRate'
+    | 'limitedStack';
   /** docket's `executionTtl`, in milliseconds. With BullMQ the worker decides what is kept. */
   readonly executionTtl: number;
 }
