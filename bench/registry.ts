@@ -2,6 +2,7 @@
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { io } from './scenarios/io.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
@@ -46,6 +47,12 @@ export const SCENARIOS: readonly Scenario[] = [
     run: roundTrips,
     sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
     isGate: true,
+  }),
+  scenario({
+    name: 'io',
+    question: 'How many tasks that wait does a worker run, and what does each cost it?',
+    run: io,
+    sizes: { rounds: rounds(3), tasks: { full: 20_000, quick: 8_000, meaning: 'tasks of 10 ms in a run' } },
   }),
   scenario({
     name: 'cpu',

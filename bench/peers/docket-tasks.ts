@@ -1,4 +1,5 @@
 /** The tasks of docket's workers in the bench; their threads load this file. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
 import type { Payload } from './payload.js';
@@ -43,6 +44,19 @@ export const burn = task('burn', (_args: Payload) => {
   hashRoundsOf({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
 });
 
+/** These wait as tasks do that call another service, each for the milliseconds in its name. */
+export const sleep1 = task('sleep1', async (_args: Payload) => {
+  await sleep(1);
+});
+
+export const sleep10 = task('sleep10', async (_args: Payload) => {
+  await sleep(10);
+});
+
+export const sleep100 = task('sleep100', async (_args: Payload) => {
+  await sleep(100);
+});
+
 /** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
@@ -60,8 +74,23 @@ export const tasks = collection(
   tally,
   hashRounds,
   burn,
+  sleep1,
+  sleep10,
+  sleep100,
   spin,
 );
 
 /** The tasks that producers add, by their names in `ProducerSettings`. */
-export const produced = { noop, tally, burn, limitedTask, limitedValue, limitedValues, limitedRate, limitedStack };
+export const produced = {
+  noop,
+  tally,
+  burn,
+  sleep1,
+  sleep10,
+  sleep100,
+  limitedTask,
+  limitedValue,
+  limitedValues,
+  limitedRate,
+  limitedStack,
+};

@@ -2,7 +2,7 @@
  * The messages between the coordinator and its threads: closed unions of plain data. Nothing else crosses the border.
  *
  *   coordinator ── boot ───────────────> thread    loads the task modules, replies with their manifest
- *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with the outcomes not yet sent
+ *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with outcomes not yet sent
  *   coordinator <── outcomes, logs ... ─ thread    as they come
  *
  * Replies travel over piscina's port, the rest over a port that comes with `boot`. Tasks can reach neither, because
@@ -211,9 +211,8 @@ export class OutcomeCollector {
   #others: { shipmentId: number; outcome: Outcome }[] = [];
   #messages: ProgressMessage[] = [];
 
-  /** Number of outcomes. */
-  get size(): number {
-    return this.#completed.length + this.#withResult.length + this.#others.length;
+  get isEmpty(): boolean {
+    return this.#completed.length + this.#withResult.length + this.#others.length === 0;
   }
 
   add(shipmentId: number, outcome: Outcome): void {

@@ -6,6 +6,7 @@
  * coordinator.
  */
 
+import { setImmediate } from 'node:timers'; // not the global one, which tasks may replace
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
@@ -32,18 +33,16 @@ export interface ExecutorOptions {
 }
 
 /**
- * Maximum time for which an outcome waits for others while its chunk goes on. It is checked by a timer and before each
- * start, because the next body may block the event loop, and with it the timer, for long. Results that are younger then
- * wait for that body; outcomes without a result reach the coordinator through the slot table.
+ * Maximum age of an outcome that is not reported when the next attempt starts. Outcomes are reported at the end of a turn
+ * of the event loop, but attempts may start within the turn, and the next body may block the event loop for long. Results
+ * that are younger then wait for that body; outcomes without a result reach the coordinator through the slot table.
  */
 const REPORT_AFTER_MS = 0.5;
 
 interface Chunk {
-  readonly outcomes: OutcomeCollector;
   /** Number of items that are not over. */
   left: number;
-  reportTimer: NodeJS.Timeout | undefined;
-  /** Replies to the chunk with the outcomes that were not reported. */
+  /** Replies to the chunk with outcomes that were not reported, of any chunk. */
   readonly done: (rest: OutcomeBatch) => void;
 }
 
@@ -54,8 +53,14 @@ export class Executor {
   readonly #services: AttemptServices;
   readonly #waiting = new Queue<{ readonly item: ChunkItem; readonly chunk: Chunk }>();
   readonly #running = new Set<Attempt>();
-  readonly #chunks = new Set<Chunk>();
+  /** What has ended and was not reported, of all chunks. */
+  readonly #outcomes = new OutcomeCollector();
+  /** Chunks that are over and have no reply yet. */
+  #over: Chunk[] = [];
+  /** Number of chunks that are not over. */
+  #chunksLeft = 0;
   #isPumping = false;
+  #isReportScheduled = false;
   /** When the oldest outcome that is not reported was added. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
 
@@ -67,12 +72,13 @@ export class Executor {
     this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
-  /** Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before. */
+  /** Runs a chunk. Resolves when all of it is over, with outcomes that were not reported before. */
   run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
     return new Promise((done) => {
-      const chunk: Chunk = { outcomes: new OutcomeCollector(), left: items.length, reportTimer: undefined, done };
+      this.flush(); // a body of this chunk may block the event loop
+      const chunk: Chunk = { left: items.length, done };
       for (const item of items) this.#waiting.push({ item, chunk });
-      this.#chunks.add(chunk);
+      this.#chunksLeft += 1;
       this.#pump();
     });
   }
@@ -80,7 +86,7 @@ export class Executor {
   /** Reports all outcomes. When the thread ends, executions whose outcome was not reported would run again. */
   flush(): void {
     this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
-    for (const chunk of this.#chunks) this.#report(chunk);
+    if (!this.#outcomes.isEmpty) this.#options.report(this.#outcomes.take());
   }
 
   /** Finds the attempts that must stop, and aborts their signals. */
@@ -134,25 +140,37 @@ export class Executor {
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
     this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
     const shipmentId = shipmentIdOf(item.row, item.epoch);
-    chunk.outcomes.add(shipmentId, outcome);
-    if (message !== undefined) chunk.outcomes.addMessage({ shipmentId, message });
+    this.#outcomes.add(shipmentId, outcome);
+    if (message !== undefined) this.#outcomes.addMessage({ shipmentId, message });
     this.#advance(chunk);
   }
 
+  /** One more item of the chunk is over. Replies at once when it was the last one of all, else at the end of this turn. */
   #advance(chunk: Chunk): void {
     chunk.left -= 1;
     if (chunk.left === 0) {
-      clearTimeout(chunk.reportTimer);
-      this.#chunks.delete(chunk);
-      chunk.done(chunk.outcomes.take());
-    } else if (!chunk.reportTimer && chunk.outcomes.size > 0) {
-      chunk.reportTimer = setTimeout(() => this.#report(chunk), REPORT_AFTER_MS);
+      this.#chunksLeft -= 1;
+      this.#over.push(chunk);
+    }
+    if (this.#chunksLeft === 0) this.#report();
+    else if (!this.#isReportScheduled) {
+      this.#isReportScheduled = true;
+      setImmediate(this.#reportTurn);
     }
   }
 
-  #report(chunk: Chunk): void {
-    chunk.reportTimer = undefined;
-    if (chunk.outcomes.size > 0) this.#options.report(chunk.outcomes.take());
+  readonly #reportTurn = () => {
+    this.#isReportScheduled = false;
+    this.#report();
+  };
+
+  /** Sends the outcomes, with the first reply if there is one: what ends in one turn travels in one message. */
+  #report(): void {
+    const over = this.#over;
+    if (over.length === 0) return this.flush();
+    this.#over = [];
+    this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
+    for (const chunk of over) chunk.done(this.#outcomes.take());
   }
 }
 

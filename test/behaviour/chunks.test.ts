@@ -1,4 +1,5 @@
 /** Quick tasks travel in chunks; nobody pays for that with a wait. */
+import { call, task } from 'docket';
 import { expect, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
 import { describeOnAnyServer } from '../support/suites.js';
@@ -8,6 +9,10 @@ interface Ran {
   started: number;
   ended: number;
 }
+
+/** Added by these names; the code is the worker's. */
+const mixed = task('mixed', (_args: { ms: number; label: string }) => {});
+const hold = task('hold', (_args: object) => {});
 
 describeOnAnyServer('tasks that travel together', (url) => {
   test('do not wait for a slow one among them while another thread is idle', async () => {
@@ -24,6 +29,28 @@ describeOnAnyServer('tasks that travel together', (url) => {
     const quick = ran.filter(({ label }) => label !== 'slow');
     expect(quick).toHaveLength(299);
     expect(Math.max(...quick.map(({ ended }) => ended))).toBeLessThan(slow.ended);
+  });
+
+  test('to a thread with places for all do not wait for one that blocks it while another thread is idle', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 2, concurrency: 40 });
+    // Nothing is known of the task, so all 40 are sent at once, half of them to each thread.
+    const executions = await fleet.docket.addMany(
+      Array.from({ length: 40 }, (_, i) => call(mixed, { ms: i === 7 ? 3_000 : 0, label: `${i}` })),
+    );
+    const ran = (await Promise.all(executions.map((execution) => execution.result()))) as unknown as Ran[];
+    const slow = ran[7]!;
+    expect(ran.every((one) => one === slow || one.ended < slow.ended)).toBe(true);
+  });
+
+  test('to threads with places for all start at once', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 2, concurrency: 30 });
+    const { probe } = fleet;
+    const executions = await fleet.docket.addMany(Array.from({ length: 30 }, () => call(hold, { probe })));
+    await expect.poll(async () => (await fleet.steps()).length, { timeout: 20_000 }).toBe(30); // all have started
+    await fleet.release();
+    await Promise.all(executions.map((execution) => execution.result()));
   });
 
   test('go to another worker when every thread here is stuck', async () => {

@@ -1,7 +1,8 @@
 /**
- * Decides which lane gets the next chunk, and its contents: work is shipped by expected time, not by count. Short
- * executions travel in chunks worth 5 ms, long and unknown ones alone. So nothing waits behind a slow neighbour while
- * another thread is idle, and many share the cost of a message.
+ * Decides which lane gets the next chunk, and its contents. Executions that start at once travel together, as many as the
+ * lane has places for. More are shipped to wait behind them by expected time, not by count: about 5 ms of work for the
+ * lane. So nothing waits behind a slow neighbour while another thread is idle, no place waits for the coordinator, and
+ * many share the cost of a message.
  */
 import type { DeliveryQueue } from './delivery-queue.js';
 import type { DurationEstimates } from './duration-estimates.js';
@@ -44,37 +45,58 @@ export class ChunkPlanner {
     const head = this.#queue.peek();
     if (!head || !this.#shipments.hasFreeRow) return null;
     const headMs = this.#estimates.of(head.envelope.task);
-    const isShort = headMs !== undefined && headMs < CHUNK_MS;
     let best: Lane | null = null;
     for (const lane of this.#lanes) {
-      if (lane.free === 0 && !(isShort && lane.isOpen(nowMs))) continue;
+      if (lane.free === 0 && !(mayWait(headMs, lane) && lane.isOpen(nowMs))) continue;
       if (!best || lane.free > best.free || (lane.free === best.free && lane.expectedMs < best.expectedMs)) best = lane;
     }
     return best;
   }
 
-  /** Moves one chunk from the head of the queue to the lane: one long or unknown execution, or short ones. */
+  /** Moves one chunk from the head of the queue to the lane: what starts at once, then what waits behind it. */
   fill(lane: Lane, nowMs: number): Shipment[] {
-    const budgetMs = this.#budgetMs();
+    const startingAtOnce = this.#shareOf(lane);
+    const budgetMs = this.#budgetMs(lane);
     const chunk: Shipment[] = [];
-    let chunkMs = 0;
+    let chunkMs = 0; // of the lane's time, not of one place's
     let chunkBytes = 0;
     while (this.#queue.length > 0 && chunk.length < CHUNK_ITEMS && this.#shipments.hasFreeRow && lane.takesWork) {
       const expectedMs = this.#estimates.of(this.#queue.peek()!.envelope.task);
-      const travelsAlone = expectedMs === undefined || expectedMs >= CHUNK_MS;
-      if (chunk.length > 0 && (travelsAlone || chunkMs + expectedMs > budgetMs || chunkBytes > CHUNK_BYTES)) break;
+      const placeMs = (expectedMs ?? Number.POSITIVE_INFINITY) / lane.concurrency;
+      const isBeyondStart = chunk.length >= startingAtOnce;
+      if (isBeyondStart && lane.free > 0) break; // that place is for what other lanes do not take
+      if (isBeyondStart && chunk.length > 0 && (!mayWait(expectedMs, lane) || chunkMs + placeMs > budgetMs)) break;
+      if (chunkBytes > CHUNK_BYTES) break;
       const shipment = this.#shipments.ship(this.#queue.shift()!, lane, expectedMs ?? 0, nowMs);
       chunk.push(shipment);
-      chunkMs += shipment.expectedMs;
+      chunkMs += placeMs;
       chunkBytes += shipment.message.length;
-      if (travelsAlone) break;
     }
     return chunk;
   }
 
+  /** Returns how many executions the lane should start, so that all lanes keep as many places free. */
+  #shareOf(lane: Lane): number {
+    if (lane.free === 0) return 0;
+    let free = 0;
+    let lanes = 0;
+    for (const other of this.#lanes) {
+      if (other.free === 0) continue;
+      free += other.free;
+      lanes += 1;
+    }
+    const leftFree = Math.floor((free - this.#queue.length) / lanes);
+    return Math.min(lane.free, lane.free - leftFree);
+  }
+
   /** Divides few short executions among the threads, so that none waits beside an idle one. Many fill their chunks. */
-  #budgetMs(): number {
-    const queuedMs = this.#queue.length * (this.#estimates.overall ?? 0);
+  #budgetMs(lane: Lane): number {
+    const queuedMs = (this.#queue.length * (this.#estimates.overall ?? 0)) / lane.concurrency;
     return Math.min(CHUNK_MS, Math.max(SMALLEST_CHUNK_MS, queuedMs / this.#lanes.length));
   }
+}
+
+/** Whether executions of this expected duration may wait on a lane: only if they keep it busy for less than 5 ms. */
+function mayWait(expectedMs: number | undefined, { concurrency }: Lane): boolean {
+  return expectedMs !== undefined && expectedMs / concurrency < CHUNK_MS;
 }

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import type { TaskContext } from '../../../src/tasks/context.js';
 import { retry } from '../../../src/tasks/policies.js';
@@ -98,6 +98,59 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
   expect([...outcomesOf(reported[0]!).keys()]).toEqual([items[0]!.row]);
   gate.resolve();
   expect([...outcomesOf(await answer).keys()]).toEqual([items[1]!.row]);
+});
+
+test('outcomes of one turn travel in one message, whatever chunks they came in', async () => {
+  const [gate, last] = [deferred(), deferred()];
+  const wait = task('wait', () => gate.promise);
+  const { executor, item, reported } = setUp([wait, task('last', () => last.promise)], { concurrency: 9 });
+  const chunks = [[item('wait'), item('last')], [item('wait'), item('wait')], [item('wait')]];
+  const answers = chunks.map((items) => executor.run(items));
+  await turn();
+  gate.resolve();
+  const [second, third] = await Promise.all(answers.slice(1));
+  expect(reported).toEqual([]);
+  expect([...outcomesOf(second!).keys()]).toEqual([0, 2, 3, 4]);
+  expect(outcomesOf(third!).size).toBe(0);
+  last.resolve();
+  expect([...outcomesOf((await answers[0])!).keys()]).toEqual([1]);
+});
+
+test('a result does not wait for the bodies of the chunk that comes next, which may hold the thread', async () => {
+  const gate = deferred();
+  const seen: number[] = [];
+  const { executor, item, reported } = setUp(
+    [task('result', () => 1), task('wait', () => gate.promise), task('look', () => void seen.push(reported.length))],
+    { concurrency: 3 },
+  );
+  const answers = [executor.run([item('result'), item('wait')])];
+  for (let i = 0; i < 50; i++) await Promise.resolve(); // it ends, but the turn does not
+  answers.push(executor.run([item('look')]));
+  expect([seen, [...outcomesOf(...reported).keys()]]).toEqual([[1], [0]]);
+  gate.resolve();
+  await Promise.all(answers);
+});
+
+test('a result that is not fresh is reported before the next body, which may hold the thread', async () => {
+  const seen: number[][] = [];
+  const spin = task('spin', () => {
+    for (const endMs = performance.now() + 2; performance.now() < endMs; );
+  });
+  const look = task('look', () => void seen.push([...outcomesOf(...reported).keys()].sort()));
+  const { executor, item, reported } = setUp([task('result', () => 1), spin, look]);
+  await executor.run([item('result'), item('spin'), item('look')]);
+  expect(seen).toEqual([[0, 1]]);
+});
+
+test('tasks that replace the global timers hold no outcome back', async () => {
+  const gate = deferred();
+  const { executor, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
+  vi.useFakeTimers();
+  const answer = executor.run([item('noop'), item('wait')]);
+  vi.useRealTimers();
+  await expect.poll(() => reported.length, { interval: 1 }).toBe(1);
+  gate.resolve();
+  await answer;
 });
 
 test('a task that is not loaded is refused, and its chunk runs on', async () => {

@@ -286,6 +286,11 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 5; i++) await Promise.resolve();
 }
 
+/** The number of executions in each chunk that each thread was sent. */
+function chunkSizes(fleet: Fleet): number[][] {
+  return fleet.threads.map(({ shipped }) => shipped.map((chunk) => chunk.length));
+}
+
 async function pass(ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
 }
@@ -352,16 +357,49 @@ describe('shipping', () => {
     expect(new Fleet(2, 2).dispatcher.lanes.map(({ concurrency }) => concurrency)).toEqual([1, 1]);
   });
 
-  test('a thread has as many unknown ones as it runs at once', () => {
+  test('a thread has as many unknown ones as it runs at once, and they travel together', () => {
     const fleet = new Fleet(2, 6);
     fleet.add(...Array(20).fill('new'));
-    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([3, 3]);
+    expect(chunkSizes(fleet)).toEqual([[3], [3]]);
+  });
+
+  test('few are divided so that all threads have as many places left', () => {
+    const fleet = new Fleet(2, 8);
+    fleet.add('new');
+    fleet.add('new', 'new', 'new');
+    expect(chunkSizes(fleet)).toEqual([[1, 1], [2]]);
+  });
+
+  test('known ones are divided in the same way: none takes the place of another thread', async () => {
+    const fleet = new Fleet(2, 40);
+    await fleet.learn('one', 1);
+    fleet.add(...Array(10).fill('one'));
+    expect(chunkSizes(fleet)).toEqual([[5], [5]]);
+  });
+
+  test('on a thread with many places even longer ones wait, if one more would start within 5 ms', async () => {
+    const fleet = new Fleet(1, 10);
+    await fleet.learn('ten', 10);
+    fleet.add(...Array(100).fill('ten'));
+    expect(chunkSizes(fleet)).toEqual([[10, 5]]);
+  });
+
+  test('none waits that takes the thread 5 ms or more, and none of unknown duration', async () => {
+    const fleet = new Fleet(1, 10);
+    await fleet.learn('long', 50);
+    fleet.add(...Array(100).fill('long'));
+    expect(chunkSizes(fleet)).toEqual([[10]]);
+    const other = new Fleet(1, 10);
+    await other.learn('one', 1);
+    other.add(...Array(10).fill('one'), 'new', 'one');
+    expect(chunkSizes(other)).toEqual([[10]]);
   });
 
   test('as many executions start at once as the concurrency says, however high it is', () => {
     const fleet = new Fleet(2, 10_000);
     fleet.add(...Array(10_001).fill('new'));
-    expect(fleet.threads.map(({ shipped }) => shipped.length)).toEqual([5_000, 5_000]);
+    expect(fleet.threads.map(({ shipped }) => shipped.flat().length)).toEqual([5_000, 5_000]);
+    expect(Math.max(...chunkSizes(fleet).flat())).toBe(512);
   });
 
   test('a delivery that finds no row goes to another worker, and nothing more is read', async () => {
@@ -488,6 +526,36 @@ describe('stuck threads', () => {
     stuck.end();
     await settled();
     expect(fleet.ended.at(-1)).toBe(slow);
+  });
+
+  test('what a body keeps from starting, of those it came with, goes to an idle thread', async () => {
+    const fleet = new Fleet(2, 8);
+    const names = fleet.add(...Array(8).fill('new'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    expect(chunkSizes(fleet)).toEqual([[4], [4]]);
+    stuck.isUnresponsive = true;
+    const slow = stuck.begin()!;
+    await other.work();
+    await pass(50);
+    await other.work();
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== slow).sort());
+    stuck.end();
+    await settled();
+    expect(fleet.ended.at(-1)).toBe(slow);
+  });
+
+  test('what was shipped to wait behind others goes to an idle thread, too', async () => {
+    const fleet = new Fleet(2, 20);
+    await fleet.learn('ten', 10);
+    const names = fleet.add(...Array(30).fill('ten'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    expect(stuck.shipped.flat().length).toBeGreaterThan(10);
+    stuck.isUnresponsive = true;
+    const slow = stuck.begin()!;
+    await other.work();
+    await pass(50);
+    await other.work();
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== slow).sort());
   });
 
   test('nothing more is shipped to them', async () => {
@@ -959,6 +1027,15 @@ describe('lost leases', () => {
   });
 });
 
+test('leases of what waits on a thread are renewed with those of what runs', async () => {
+  const fleet = new Fleet(1, 10);
+  await fleet.learn('ten', 10);
+  const names = fleet.add(...Array(20).fill('ten'));
+  expect(fleet.threads[0]!.shipped.flat()).toHaveLength(15);
+  fleet.threads[0]!.begin();
+  expect([...fleet.dispatcher.deliveries()].map(({ record }) => record).sort()).toEqual([...names].sort());
+});
+
 describe('a cancel', () => {
   test('returns what has not started; what runs is asked to stop, and finds the reason', async () => {
     const fleet = new Fleet(2);
@@ -977,6 +1054,18 @@ describe('a cancel', () => {
     for (const thread of fleet.threads) await thread.work();
     expect([...fleet.ended].sort()).toEqual([running, other, kept.record].sort());
     expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('keeps those from starting that came with others to a thread with many places', async () => {
+    const fleet = new Fleet(1, 10);
+    await fleet.learn('ten', 10);
+    const names = fleet.add(...Array(15).fill('ten'));
+    const thread = fleet.threads[0]!;
+    thread.begin();
+    const taken = fleet.dispatcher.cancel(({ record }) => record === names[5] || record === names[12]);
+    expect(taken.map(({ record }) => record)).toEqual([names[5], names[12]]);
+    await thread.work();
+    expect(fleet.ended).toEqual(names.filter((_, i) => i !== 5 && i !== 12));
   });
 
   test('of what is not here changes nothing', () => {
@@ -1155,14 +1244,14 @@ describe('a thread that is ended because of what it runs', () => {
     lane.terminate();
     const [next] = fleet.add('d');
     const [old] = fleet.threads as [FakeThread];
-    expect(old.shipped).toHaveLength(3);
+    expect(old.shipped.flat()).toHaveLength(3);
     old.die()();
     await settled();
     fleet.dispatcher.detach(lane);
     fleet.replace(0);
     expect(fleet.threads[0]!.shipped.flat()).toEqual([names[2], next]);
     fleet.add('e');
-    expect(fleet.threads[0]!.shipped).toHaveLength(3);
+    expect(fleet.threads[0]!.shipped.flat()).toHaveLength(3);
   });
 });
 

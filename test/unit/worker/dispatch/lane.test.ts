@@ -287,12 +287,17 @@ describe('what a lane has to do', () => {
     expect(lane.isOpen(0)).toBe(false);
   });
 
-  test('a thread that runs several at once has enough later', () => {
+  test('a thread that runs several at once has enough when one more would wait for 5 ms', () => {
     const lane = laneOf(4);
-    lane.add(shipment(3 * CHUNK_MS), 0);
-    expect(lane.isOpen(0)).toBe(true);
-    lane.add(shipment(CHUNK_MS), 0);
-    expect(lane.isOpen(0)).toBe(false);
+    for (let i = 0; i < 4; i++) {
+      expect([lane.waitMs, lane.isOpen(0)]).toEqual([0, true]);
+      lane.add(shipment(8), 0);
+    }
+    expect([lane.waitMs, lane.isOpen(0)]).toEqual([2, true]); // of four that take 8 ms, one ends every 2 ms
+    lane.add(shipment(8), 0);
+    expect([lane.waitMs, lane.isOpen(0)]).toEqual([4, true]);
+    lane.add(shipment(8), 0);
+    expect([lane.waitMs, lane.isOpen(0)]).toEqual([6, false]);
   });
 
   test('is stuck when nothing ends for longer than its work should take, and takes no more', () => {
