@@ -1,29 +1,47 @@
 /** Short, unique ids in the order of time, for executions that were given no key. */
 import { randomBytes } from 'node:crypto';
 
-/**
- * Written as `1000` in base 36: up to 1.6 million ids a millisecond have counters of the same length, so they sort as
- * text.
- */
-const FIRST = 36 ** 3;
+/** Ids count the time from here, so that they need fewer letters until 2051. */
+const EPOCH_MS = Date.UTC(2026, 0);
+/** The time is counted in parts of a millisecond, so that the ids of one millisecond differ. */
+const TICKS = 128;
+/** The last digits of the time, made once: most ids only take the next one. */
+const LAST_DIGITS = Array.from({ length: 36 ** 2 }, (_, i) => i.toString(36).padStart(2, '0'));
+const FIRST_DIGITS = 7;
+/** 62 to this power are 41 random bits. */
+const TAG_LETTERS = 7;
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /**
- * Returns a generator of ids such as `mi8x2k1f-3f9a1c0b72d4-1000`: milliseconds, a random tag of the generator, and a
- * counter. The tag (48 random bits) keeps processes apart; the counter keeps the ids of one millisecond apart and in
- * order. When the clock is set back, ids keep the last millisecond until the clock has caught up.
+ * Returns a generator of ids such as `0axp3k9f2Tz8wQ4e`: nine digits of time, and a random tag of the generator. The tag
+ * keeps processes apart; the time keeps the ids of one generator apart and in order. It runs ahead of the clock while more
+ * ids are made than it has ticks (128,000 a second), or when the clock is set back. Every queued execution has its id in
+ * Redis two or three times, so each letter counts. The digits of the time need no capital letters: names of files that
+ * ignore the case keep the ids of a generator apart, too.
  */
 export function createIdGenerator(now: () => number = Date.now): () => string {
-  const tag = randomBytes(6).toString('hex');
-  let lastMs = -1;
+  const tag = randomTag();
+  let last = -1;
+  let prefixTime = -1;
   let prefix = '';
-  let counter = FIRST;
   return () => {
-    const ms = now();
-    if (ms > lastMs) {
-      lastMs = ms;
-      prefix = `${ms.toString(36)}-${tag}-`;
-      counter = FIRST;
+    last = Math.max(last + 1, (now() - EPOCH_MS) * TICKS);
+    const time = Math.floor(last / LAST_DIGITS.length);
+    if (time !== prefixTime) {
+      prefixTime = time;
+      prefix = time.toString(36).padStart(FIRST_DIGITS, '0');
     }
-    return prefix + (counter++).toString(36);
+    return prefix + LAST_DIGITS[last % LAST_DIGITS.length] + tag;
   };
+}
+
+function randomTag(): string {
+  let tag = '';
+  while (tag.length < TAG_LETTERS) {
+    for (const byte of randomBytes(2 * TAG_LETTERS)) {
+      // The bytes beyond the last multiple of 62 would make some letters likelier than others.
+      if (byte < 4 * ALPHABET.length && tag.length < TAG_LETTERS) tag += ALPHABET[byte % ALPHABET.length];
+    }
+  }
+  return tag;
 }

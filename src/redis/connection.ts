@@ -5,6 +5,7 @@
 
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
+import { writeScriptsFast } from './command-bytes.js';
 import { embeddedSocket } from './embedded.js';
 import { isDemoted, isForbidden, isReplyError } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
@@ -78,6 +79,7 @@ export async function openConnection(
   if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
   answerReadyCheck(redis);
   settleAtEnd(redis);
+  writeScriptsFast(redis);
   if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);

@@ -45,74 +45,83 @@ end
 
 local generation = next_generations(ARGV[2])
 local reply = { digits(now), digits(generation) }
-local index = 0
 local earliest
 
 -- Returns the generation of the unfinished execution that has the key or, with 'once', of the finished one that had it.
--- When there is none, takes the key for the present item, and returns nothing.
-local function holder_or_take(key, kind)
+-- When there is none, takes the key for the item of this generation, and returns nothing.
+local function holder_or_take(key, kind, placed)
   local holder = holders[key] or kind == PLACEMENT.once and finished[key]
   if holder then
     return holder
   elseif finished[key] then
     redis.call('DEL', records .. key) -- the TTL, result and error of a finished execution must not outlive it
   end
-  holders[key] = digits(generation)
+  holders[key] = placed
 end
 
--- The fields are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
-local function place_now(key, task, message)
-  local id = redis.call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
-  redis.call('HSET', records .. key,
-    RECORD.state, 'queued', RECORD.generation, digits(generation), RECORD.entry, STREAM.work .. id, RECORD.task, task)
-  if #message > LARGE_BYTES then
-    announce_large(prefix .. KEY.large)
-  end
-  if has_listeners then
-    publish_state(key, generation, 'queued')
-  end
-end
-
-local function place_later(key, kind, task, due, message)
+local function place_later(key, kind, task, due, message, placed)
   local score = digits(due)
   earliest = math.min(earliest or due, due)
   if kind == PLACEMENT.lean then
     redis.call('HSET', prefix .. KEY.parked .. key,
-      PARKED.message, message, PARKED.due, score, PARKED.placed, digits(generation))
+      PARKED.message, message, PARKED.due, score, PARKED.placed, placed)
     redis.call('ZADD', schedule, score, TAG.lean .. key)
     return
   end
   redis.call('HSET', records .. key,
-    RECORD.state, 'scheduled', RECORD.generation, digits(generation), RECORD.entry, '', RECORD.task, task,
+    RECORD.state, 'scheduled', RECORD.generation, placed, RECORD.entry, '', RECORD.task, task,
     RECORD.due, score, PARKED.message, message)
   redis.call('ZADD', schedule, score, TAG.recorded .. key)
   if has_listeners then
-    publish_state(key, generation, 'scheduled')
+    publish_state(key, placed, 'scheduled')
   end
 end
 
+-- The generation of an item as text, but for its last digit. The numbers of the items follow each other, so that one in
+-- ten is formatted, which costs 0.6 us.
+local unit_digits = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
+local unit = generation % 10
+local tens = digits((generation - unit) / 10)
+
+-- Most executions are due now and new. What they need stands in the loop itself, and is looked up once. The fields are
+-- known here, so this takes fewer steps than `enqueue` and `park`, which take any.
+local call, arguments, has_large, index = redis.call, ARGV, false, 0
 local at = 4
-while at <= #ARGV do
-  local kind, task, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
-  local due = due_time(ARGV[at + 2])
+while at <= #arguments do
+  local kind, task, count = arguments[at], arguments[at + 1], tonumber(arguments[at + 3])
+  local due = due_time(arguments[at + 2])
+  local may_be_taken = kind == PLACEMENT.keyed or kind == PLACEMENT.once
   at = at + 4
   for item = at, at + 2 * count - 2, 2 do
-    local key = ARGV[item]
-    local holder = (kind == PLACEMENT.keyed or kind == PLACEMENT.once) and holder_or_take(key, kind)
+    local key, message, placed = arguments[item], arguments[item + 1], tens .. unit_digits[unit]
+    local holder = may_be_taken and holder_or_take(key, kind, placed)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder
     elseif due > now then
-      place_later(key, kind, task, due, ARGV[item + 1])
+      place_later(key, kind, task, due, message, placed)
     else
-      place_now(key, task, ARGV[item + 1])
+      local id = call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
+      call('HSET', records .. key,
+        RECORD.state, 'queued', RECORD.generation, placed, RECORD.entry, STREAM.work .. id, RECORD.task, task)
+      has_large = has_large or #message > LARGE_BYTES
+      if has_listeners then
+        publish_state(key, placed, 'queued')
+      end
     end
-    generation = generation + 1
     index = index + 1
+    unit = unit + 1
+    if unit == 10 then
+      unit, generation = 0, generation + 10
+      tens = digits(math.floor(generation / 10))
+    end
   end
   at = at + 2 * count
 end
 
+if has_large then
+  announce_large(prefix .. KEY.large)
+end
 if earliest then
   wake_if_head(schedule, earliest)
 end

@@ -42,7 +42,13 @@ test('ids keep their order when the clock is set back', () => {
 });
 
 test('an id is short and safe in URLs, keys and file names', () => {
-  expect(createIdGenerator()()).toMatch(/^[a-z0-9-]{20,32}$/);
+  expect(createIdGenerator()()).toMatch(/^[a-z0-9]{9}[A-Za-z0-9]{7}$/);
+});
+
+test('the ids of a generator differ also where the case of letters is ignored', () => {
+  const generate = createIdGenerator(() => 1_800_000_000_000);
+  const ids = new Set(Array.from({ length: 5_000 }, () => generate().toLowerCase()));
+  expect(ids.size).toBe(5_000);
 });
 
 function isSorted(texts: readonly string[]): boolean {
