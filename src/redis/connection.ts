@@ -1,13 +1,14 @@
 /**
- * Opens and closes connections to Redis. Owns the invariants that every connection has an 'error' listener, that a dead
- * link is noticed and replaced, and that no error met here holds the password.
+ * Opens and closes connections to Redis. Owns the invariants that every connection has an 'error' listener, that its link is
+ * watched, and that no error met here holds the password.
  */
 
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { writeScriptsFast } from './command-bytes.js';
 import { embeddedSocket } from './embedded.js';
-import { isDemoted, isForbidden, isReplyError } from './reply-errors.js';
+import { type Traffic, watchLink } from './link-watch.js';
+import { isDemoted, isForbidden } from './reply-errors.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
@@ -75,11 +76,12 @@ export async function openConnection(
   // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
   redis.on('error', (error: Error) => removeSecrets(error, target));
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
-  // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
-  if (target.kind !== 'memory') watchLink(redis, silenceMs + (options.longestBlockMs ?? 0));
   answerReadyCheck(redis);
-  settleAtEnd(redis);
+  const traffic = settleAtEnd(redis);
   writeScriptsFast(redis);
+  const patienceMs = silenceMs + (options.longestBlockMs ?? 0);
+  // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
+  if (target.kind !== 'memory') watchLink(redis, { traffic, patienceMs, alwaysAsks: role === 'subscriber' });
   if (role === 'subscriber') handleRejections(redis);
   try {
     await firstReady(redis, url, role, options.signal);
@@ -104,7 +106,10 @@ export async function closeConnection(redis: Redis): Promise<void> {
   await ended;
 }
 
-/** More than the 5 s for which a failover or a long script may pause a server. A dead link is replaced within 8 s. */
+/**
+ * More than the 5 s for which a failover or a long script may pause a server. A dead link is replaced within 8 s of the first
+ * command that it leaves unanswered.
+ */
 const DEFAULT_SILENCE_MS = 6_000;
 const DEFAULT_PAUSE_MS = 2_000;
 
@@ -158,12 +163,16 @@ async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'reply
  * Rejects unanswered commands when the connection ends. ioredis keeps those that were in flight when a link broke until the
  * next one is ready, and forgets those sent on a link that broke before it was ready. Closing settles neither (6.0).
  */
-function settleAtEnd(redis: Redis): void {
+function settleAtEnd(redis: Redis): Traffic {
   const unanswered = new Set<Command>();
+  const traffic: Traffic = { unanswered, answered: 0 };
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
     if (!unanswered.has(command)) {
-      const forget = () => void unanswered.delete(command);
+      const forget = () => {
+        unanswered.delete(command);
+        traffic.answered += 1;
+      };
       unanswered.add(command);
       command.promise.then(forget, forget);
     }
@@ -172,6 +181,7 @@ function settleAtEnd(redis: Redis): void {
   redis.on('end', () => {
     for (const command of unanswered) command.reject(new Error(CLOSED));
   });
+  return traffic;
 }
 
 /**
@@ -212,55 +222,6 @@ function answerReadyCheck(redis: Redis): void {
 /** CLIENT SETNAME takes printable ASCII without spaces. */
 function connectionName(role: ConnectionRole, name: string | undefined): string {
   return name === undefined ? `docket:${role}` : `docket:${role}:${name.replace(/[^!-~]/g, '_')}`;
-}
-
-/**
- * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
- * hour to give up. So a PING is always on its way or about to be sent. When a PING or the handshake has had no answer
- * for `patienceMs`, the link is cut at the next turn of the timer, and the client reconnects. Any answer is a sign of
- * life, also that the user may not use PING, and so is any part of one: a large reply takes its time on a slow link.
- *
- * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
- * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
- */
-function watchLink(redis: Redis, patienceMs: number): void {
-  redis.on('connect', () => {
-    let isAsking = false;
-    let askedAt = performance.now(); // the handshake counts as the first PING
-    const isOwed = () => isAsking || redis.status !== 'ready';
-    const ask = async () => {
-      isAsking = true;
-      askedAt = performance.now();
-      await redis.ping().catch((error: unknown) => {
-        if (!isReplyError(error)) throw error;
-      });
-      isAsking = false;
-      redis.emit('heard');
-    };
-    const { stream } = redis;
-    let bytesRead = 0;
-    const takeHeard = () => {
-      if (stream.bytesRead === bytesRead) return false;
-      bytesRead = stream.bytesRead;
-      askedAt = performance.now();
-      return true;
-    };
-    const cutIfSilent = () => {
-      if (isOwed() && !takeHeard()) redis.disconnect(true);
-    };
-    const turn = () => {
-      const isHeard = takeHeard();
-      if (!isOwed()) {
-        ask().catch(() => {}); // the link broke: 'close' ends this watch
-        return;
-      }
-      if (isHeard) return;
-      redis.emit('silent');
-      if (performance.now() - askedAt >= patienceMs) setImmediate(cutIfSilent);
-    };
-    const timer = setInterval(turn, patienceMs / 3).unref();
-    redis.once('close', () => clearInterval(timer));
-  });
 }
 
 /** Connects, and resolves when the connection is ready. It rejects as `openConnection` does. */

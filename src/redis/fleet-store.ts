@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
 import type { Keys } from './keys.js';
+import { msUntil } from './schedule-store.js';
 import { BATCH_ITEMS, WORKER } from './schema.js';
 import { runScript } from './script.js';
 import { serverTimeMs } from './time.js';
@@ -27,20 +28,29 @@ export interface LiveWorker extends WorkerReport {
   readonly expiresMs: number;
 }
 
+export interface Heard {
+  /** The time of the server, in milliseconds. */
+  readonly nowMs: number;
+  /** Whether there is anything to recall, for whichever task. */
+  readonly isAnyRecallable: boolean;
+  /** Milliseconds until the head of the schedule is due, 0 when it is due already; `null` when nothing is scheduled. */
+  readonly nextInMs: number | null;
+}
+
 /**
  * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
- * Returns the time of that clock, in milliseconds, and whether there is anything to recall, for whichever task.
+ * Returns what a worker must know from time to time.
  */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
   { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
   report: WorkerReport,
-): Promise<{ readonly nowMs: number; readonly isAnyRecallable: boolean }> {
-  const [nowMs, recallable] = (await runScript(
+): Promise<Heard> {
+  const [now, recallable, due] = (await runScript(
     redis,
     'heartbeat',
-    [keys.work, keys.workers, keys.worker(consumer), keys.recallable],
+    [keys.work, keys.workers, keys.worker(consumer), keys.recallable, keys.schedule, keys.wakes],
     [
       consumer,
       ttlMs,
@@ -61,8 +71,9 @@ export async function heartbeat(
       WORKER.fallback,
       report.hasFallback ? 1 : 0,
     ],
-  )) as [nowMs: string, recallable: number];
-  return { nowMs: Number(nowMs), isAnyRecallable: recallable > 0 };
+  )) as [now: Buffer, recallable: number, due: Buffer];
+  const nowMs = Number(now);
+  return { nowMs, isAnyRecallable: recallable > 0, nextInMs: msUntil(String(due), nowMs) };
 }
 
 /** Whether a worker runs executions of this task: it has the task, or a fallback. */
@@ -117,9 +128,9 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
   };
 }
 
-/** Returns the leases of live workers in milliseconds, by their consumers. */
-export async function liveLeases(redis: Redis, keys: Keys): Promise<Map<string, number>> {
-  const live = await redis.zrangebyscore(keys.workers, `(${await serverTimeMs(redis)}`, '+inf');
+/** Returns the leases of the workers that live at this time of the server, in milliseconds, by their consumers. */
+export async function liveLeases(redis: Redis, keys: Keys, nowMs: number): Promise<Map<string, number>> {
+  const live = await redis.zrangebyscore(keys.workers, `(${nowMs}`, '+inf');
   // A key of another type is not a report.
   const leases = live.map((consumer) => redis.hget(keys.worker(consumer), WORKER.lease).catch(() => null));
   const leaseMs = await Promise.all(leases);

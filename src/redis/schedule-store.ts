@@ -20,10 +20,13 @@ export async function moveDue(redis: Redis, keys: Keys): Promise<Moved> {
     [keys.work, keys.front, keys.schedule],
     [keys.prefix, BATCH_ITEMS],
   )) as [number, Buffer, Buffer, Buffer[]];
-  const head = reply[2].toString();
-  const nowMs = Number(reply[1]);
-  const nextInMs = head === '' ? null : Math.max(0, Number(head) - nowMs);
+  const nextInMs = msUntil(String(reply[2]), Number(reply[1]));
   return { count: reply[0], nextInMs, errors: reply[3].map(String) };
+}
+
+/** Returns the milliseconds from `nowMs` until a due time that a script has sent; `null` when it sent none. */
+export function msUntil(due: string, nowMs: number): number | null {
+  return due === '' ? null : Math.max(0, Number(due) - nowMs);
 }
 
 /**

@@ -74,7 +74,7 @@ export async function forgetDeadConsumers(
   live: ReadonlySet<string>,
   leaseMs: number,
 ): Promise<void> {
-  for (const stream of [keys.work, keys.front]) {
+  const forget = async (stream: string) => {
     const consumers = (await redis.xinfo('CONSUMERS', stream, GROUP).catch(() => [])) as unknown[][];
     const dead: string[] = [];
     for (const info of consumers) {
@@ -85,7 +85,8 @@ export async function forgetDeadConsumers(
     for (const batch of batchesOf(dead, { maxItems: BATCH_ITEMS })) {
       await runScript(redis, 'forget-consumers', [stream], batch);
     }
-  }
+  };
+  await Promise.all([forget(keys.work), forget(keys.front)]);
 }
 
 export interface LostPage {

@@ -57,6 +57,7 @@ export class Coordinator {
   readonly #context: WorkerContext;
   readonly #pipeline: Pipeline;
   readonly #supervisor: ThreadSupervisor;
+  readonly #scheduler: Scheduler;
   readonly #services: Services;
   readonly #readiness: Readiness;
   #state: WorkerState = 'starting';
@@ -79,11 +80,13 @@ export class Coordinator {
       onManifest: (manifest) => this.#learn(manifest),
       onBroken,
     });
+    this.#scheduler = new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs });
     const heartbeat = new Heartbeat({
       ...this.#context,
       intervalMs: docket.heartbeatIntervalMs,
       missed: docket.missedHeartbeats,
       report: () => this.#readiness.report(),
+      onSchedule: (nextInMs) => this.#scheduler.see(nextInMs),
     });
     this.#readiness = new Readiness({
       settings,
@@ -129,7 +132,7 @@ export class Coordinator {
         reconnectionMs: settings.longestPauseMs,
         held: () => this.#pipeline.held(),
       }),
-      new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs }),
+      this.#scheduler,
       ...(settings.schedulesAutomaticTasks
         ? [new Seeder({ ...this.#context, executionTtlMs, tasks: () => this.#pipeline.catalog.tasks })]
         : []),

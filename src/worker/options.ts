@@ -52,15 +52,15 @@ export interface WorkerOptions {
    */
   reconnectionDelay?: Duration;
   /**
-   * The longest blocking read, 1 ms or more. An idle worker sends about one command in this time. It bounds how late a
+   * The longest blocking read, 1 ms or more. An idle worker sends one in this time. It bounds how late a
    * worker notices that it should stop, on a server that cannot cut a read short.
-   * @default '1s'
+   * @default '2s'
    */
   minimumCheckInterval?: Duration;
   /**
-   * The longest sleep of the scheduler, 1 ms or more. It is woken for earlier executions, so this is only a safety net
-   * for a lost wake-up.
-   * @default '2s'
+   * The longest time for which a worker does not look at the schedule, 1 ms or more. It is woken for earlier executions, so
+   * this is only a safety net for a lost wake-up. Each heartbeat looks, too.
+   * @default '5s'
    */
   schedulingResolution?: Duration;
   /**
@@ -175,8 +175,8 @@ export interface WorkerSettings {
 export const WORKER_DEFAULTS = {
   redeliveryTimeout: '30s',
   reconnectionDelay: '2s',
-  minimumCheckInterval: '1s',
-  schedulingResolution: '2s',
+  minimumCheckInterval: '2s',
+  schedulingResolution: '5s',
   scheduleAutomaticTasks: true,
   keepArguments: false,
   drainTimeout: '25s',

@@ -100,7 +100,8 @@ export class Pipeline {
     const { allLanes: lanes, slots } = dispatcher;
     const { counters, clock } = context;
     this.attemptRecorder = counters && new AttemptRecorder(counters, slots, lanes, clock);
-    this.progressWriter = new ProgressWriter({ ...context, lanes, slots });
+    const anyShipped = (signal: AbortSignal) => dispatcher.anyShipped(signal);
+    this.progressWriter = new ProgressWriter({ ...context, lanes, slots, anyShipped });
     const floodLog = new FloodLog(context.logger);
     this.settler = new Settler({
       ...context,

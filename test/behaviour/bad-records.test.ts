@@ -217,7 +217,7 @@ describeEachServer('what a worker reports', (url) => {
     for (const consumer of ['bad', 'slow']) await heartbeat(redis, keys, { consumer, ttlMs: 60_000 }, report);
     await redis.set(keys.worker('bad'), 'no report', 'EX', 600);
     await redis.hset(keys.permits, 'not a token', 'limit none');
-    expect(await liveLeases(redis, keys)).toEqual(
+    expect(await liveLeases(redis, keys, Date.now())).toEqual(
       new Map([
         ['bad', 0],
         ['slow', 60_000],
@@ -225,6 +225,28 @@ describeEachServer('what a worker reports', (url) => {
     );
     expect(await beginSweep(redis, keys, { pauseMs: 1, cursor: '0' })).toMatchObject({ cursor: '0' });
     expect(await redis.hlen(keys.permits)).toBe(0);
+  });
+
+  test('says when the schedule must be looked at next, and is written whatever has become of the schedule', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const report = {
+      ...{ name: 'w', threads: 1, concurrency: 1, running: 0, tasks: [], leaseMs: 60_000 },
+      ...{ canClaim: true, hasFallback: false },
+    };
+    const beat = async () => (await heartbeat(redis, keys, { consumer: 'w', ttlMs: 60_000 }, report)).nextInMs;
+    expect(await beat()).toBeNull();
+    await redis.zadd(keys.schedule, Date.now() + 3_600_000, 'klater');
+    expect(await beat()).toBeGreaterThan(3_000_000);
+    await redis.zadd(keys.wakes, 0, 'a limit with waiters');
+    expect(await beat()).toBe(0);
+    await redis.del(keys.wakes);
+    await redis.zadd(keys.schedule, 1, 'kdue');
+    expect(await beat()).toBe(0);
+    await redis.set(keys.schedule, 'no schedule');
+    expect(await beat()).toBeNull();
+    await redis.del(keys.schedule);
   });
 });
 

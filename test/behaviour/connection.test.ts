@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -142,6 +143,36 @@ describeOnRedis('a connection to a real server:', () => {
     const message = once(listener, 'message');
     await waitFor(async () => (await writer.publish('channel', 'hello')) === 1);
     expect(await message).toEqual(['channel', 'hello']);
+  });
+
+  test('a link is asked whether it lives only when nothing else shows it', async () => {
+    const { url } = await serverOfItsOwn();
+    const admin = await open(url, 'commands', { silenceMs: 600_000 });
+    const pings = async () => Number(/cmdstat_ping:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
+    const turnMs = 400;
+    const reader = await open(url, 'blocking', { silenceMs: 3 * turnMs });
+    const busy = await open(url, 'commands', { silenceMs: 3 * turnMs });
+    const read = () => reader.xread('BLOCK', 50, 'STREAMS', 'news', '0');
+    const get = () => busy.get('key').then(() => delay(50));
+    /** Speaks for two turns. Returns how many PINGs there were, and whether this process kept pace. */
+    const speak = async () => {
+      const before = await pings();
+      let longestMs = 0;
+      for (const beginMs = performance.now(); performance.now() - beginMs < 2.5 * turnMs; ) {
+        const sentMs = performance.now();
+        await Promise.all([read(), get()]);
+        longestMs = Math.max(longestMs, performance.now() - sentMs);
+      }
+      return { pings: (await pings()) - before, isSteady: longestMs < turnMs / 2 };
+    };
+    let spoken = await speak();
+    while (!spoken.isSteady) spoken = await speak();
+    expect(spoken.pings).toBe(0);
+    const idle = await open(url, 'commands', { silenceMs: 90 });
+    await once(idle, 'heard');
+    const listener = await open(url, 'subscriber', { silenceMs: 90 });
+    await Promise.all([listener.subscribe('channel'), once(listener, 'heard')]);
+    expect(await pings()).toBeGreaterThanOrEqual(2);
   });
 
   test('a link that is only slow is kept while a large reply arrives on it', async () => {

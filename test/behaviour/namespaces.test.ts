@@ -42,7 +42,7 @@ describeEachServer('keys that are due at the same time', (url) => {
   test('wake the scheduler, in whatever order they were added', async () => {
     const note = task('note', (_args: {}, ctx) => ctx.key);
     const docket = stage.docket();
-    stage.work({ note }, { schedulingResolution: '60s' });
+    stage.work({ note }, { schedulingResolution: '60s' }, stage.docket({ heartbeatInterval: '60s' }));
     // Once something later was moved in time, the scheduler hears of what comes.
     for (const key of ['first', 'second']) {
       await (await docket.add(note, {}, { key, when: '100ms' })).result({ timeout: '20s' });

@@ -1,12 +1,19 @@
 import { call, exponentialRetry, task } from 'docket';
 import { expect, test } from 'vitest';
+import { importBuilt } from '../support/built.js';
 import { killClients, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
+const { SCRIPTS } =
+  await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
+
 const note = task('note', (_args: { n?: number }) => {});
+/** Heartbeats look at the schedule, too. With these, a worker looks at it only when it is woken. */
+const RARE_LOOKS = { schedulingResolution: '60s' } as const;
+const RARE_HEARTBEATS = { heartbeatInterval: '60s' } as const;
 
 describeEachServer('scheduling:', (url) => {
   const stage = setStage(url);
@@ -89,7 +96,7 @@ describeEachServer('scheduling:', (url) => {
     const docket = stage.docket();
     const woken = task('woken', () => 'in time');
     await docket.add(note, {}, { key: 'far', when: '1h' });
-    stage.work({ woken, note }, { schedulingResolution: '60s' });
+    stage.work({ woken, note }, RARE_LOOKS, stage.docket(RARE_HEARTBEATS));
     await waitFor(async () => (await stage.keys()).includes('workers'));
     for (const key of ['first', 'second', undefined]) {
       const execution = await docket.add(woken, {}, { ...(key && { key }), when: '100ms' });
@@ -106,7 +113,7 @@ describeEachServer('scheduling:', (url) => {
         return attempt;
       },
     );
-    stage.work({ flaky }, { schedulingResolution: '60s' });
+    stage.work({ flaky }, RARE_LOOKS, stage.docket(RARE_HEARTBEATS));
     const execution = await stage.docket().add(flaky);
     expect(await execution.result({ timeout: '20s' })).toBe(2);
   });
@@ -126,7 +133,7 @@ describeEachServer('scheduling:', (url) => {
     const docket = stage.docket();
     const long = await docket.add(hold);
     const due = await docket.add(note, {}, { when: '50ms' });
-    stage.work({ hold, note }, { concurrency: 2, schedulingResolution: '60s' });
+    stage.work({ hold, note }, { concurrency: 2, ...RARE_LOOKS }, stage.docket(RARE_HEARTBEATS));
     await due.result({ timeout: '20s' });
     await long.sync();
     expect(long.state).toBe('running');
@@ -160,15 +167,44 @@ describeEachServer('scheduling:', (url) => {
 describeOnRedis('scheduling:', (url) => {
   const stage = setStage(url);
 
+  test('an execution whose wake-up was lost is moved by what the next heartbeat sees', async () => {
+    const redis = await stage.redis();
+    const execution = await stage.docket().add(note, {}, { when: '1h' });
+    stage.work({ note }, RARE_LOOKS, stage.docket({ heartbeatInterval: '50ms' }));
+    await waitFor(async () => (await subscriptions(redis)).join() === '3');
+    await redis.zadd(stage.key('schedule'), 1, `k${execution.key}`); // nothing is published
+    await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();
+  });
+
+  test('nothing but heartbeats looks at a schedule on which nothing is due', async () => {
+    const redis = await stage.redis();
+    await stage.docket().add(note, {}, { when: '1h' });
+    stage.work({ note }, { schedulingResolution: '2s' }, stage.docket({ heartbeatInterval: '20ms' }));
+    await waitFor(async () => (await subscriptions(redis)).join() === '3');
+    const ran = { heartbeats: 0, moves: 0 };
+    const monitor = await redis.monitor();
+    monitor.on('monitor', (_time: string, [command, sha]: string[]) => {
+      if (command?.toUpperCase() !== 'EVALSHA') return;
+      if (sha === SCRIPTS.heartbeat.sha) ran.heartbeats += 1;
+      if (sha === SCRIPTS['move-due'].sha) ran.moves += 1;
+    });
+    await waitFor(() => ran.heartbeats > 10);
+    ran.moves = 0; // the scheduler has looked after it had subscribed
+    const before = ran.heartbeats;
+    await waitFor(() => ran.heartbeats > before + 150, { timeoutMs: 60_000 }); // takes longer than the resolution
+    monitor.disconnect();
+    expect(ran.moves).toBe(0);
+  });
+
   test('an execution that becomes due before a worker has subscribed wakes it once it has', async () => {
     const redis = await stage.redis();
     await redis.config('RESETSTAT');
     const proxy = await holdingProxy(new URL(stage.url).pathname);
     proxy.hold(stage.key('wake'));
-    stage.work({ note }, { schedulingResolution: '60s' }, stage.docket({ url: proxy.url }));
+    stage.work({ note }, RARE_LOOKS, stage.docket({ url: proxy.url, ...RARE_HEARTBEATS }));
     await proxy.held;
     const looks = async () => Number(/cmdstat_zrange:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
-    await waitFor(async () => (await looks()) >= 2); // it has seen that nothing is due
+    await waitFor(async () => (await looks()) >= 5); // two of the heartbeat: the scheduler has seen that nothing is due
     const execution = await stage.docket().add(note, {}, { when: '50ms' });
     proxy.release();
     await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();
@@ -177,7 +213,7 @@ describeOnRedis('scheduling:', (url) => {
   test('an execution that becomes due while a worker has lost its subscription wakes it once it is back', async () => {
     const redis = await stage.redis();
     const docket = stage.docket();
-    stage.work({ note }, { schedulingResolution: '60s' });
+    stage.work({ note }, RARE_LOOKS, stage.docket(RARE_HEARTBEATS));
     await waitFor(async () => (await subscriptions(redis)).join() === '3'); // wake-ups, cancels and strikes
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });

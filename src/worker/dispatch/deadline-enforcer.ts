@@ -26,7 +26,7 @@ const CHECK_EVERY_MS = 50;
 const UNRESPONSIVE_AFTER_MS = 100;
 
 export interface DeadlineEnforcerOptions {
-  readonly dispatcher: Pick<Dispatcher, 'allLanes' | 'slots' | 'redispatch' | 'reopen' | 'renew'>;
+  readonly dispatcher: Pick<Dispatcher, 'allLanes' | 'slots' | 'redispatch' | 'reopen' | 'renew' | 'anyShipped'>;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
@@ -41,9 +41,11 @@ export class DeadlineEnforcer extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
+    const { dispatcher } = this.#options;
     while (!signal.aborted) {
-      for (const lane of this.#options.dispatcher.allLanes)
-        if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
+      for (const lane of dispatcher.allLanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
+      const isAnyEnding = dispatcher.allLanes.some((lane) => lane.ending);
+      if (!isAnyEnding) await dispatcher.anyShipped(signal); // an idle worker has no timer
       await pause(CHECK_EVERY_MS, signal);
     }
   }

@@ -141,6 +141,11 @@ export class Dispatcher {
     return this.#queue.length + this.#shipments.size + (this.#suspect.waiting ? 1 : 0);
   }
 
+  /** Resolves when anything is on a thread, or on its way there, or when the signal aborts. */
+  anyShipped(signal: AbortSignal): Promise<void> {
+    return this.#shipments.any(signal);
+  }
+
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
     const nowMs = monotonicMs();

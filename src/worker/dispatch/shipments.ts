@@ -14,6 +14,7 @@
  * row that is freed twice would go to two executions.
  */
 import { epochOfShipment, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
+import { onAbort } from '../../core/abort.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Delivery } from '../delivery.js';
 import type { Lane } from './lane.js';
@@ -28,6 +29,8 @@ export class Shipments {
   readonly #laneByRow: (Lane | undefined)[];
   readonly #freeRows: number[];
   readonly #onLeaving: (shipment: Shipment) => void;
+  /** What waits until there is a shipment. */
+  readonly #waiting = new Set<() => void>();
   #size = 0;
 
   /**
@@ -47,6 +50,20 @@ export class Shipments {
     return this.#size;
   }
 
+  /** Resolves when there is a shipment, or when the signal aborts. */
+  async any(signal: AbortSignal): Promise<void> {
+    if (this.#size > 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        this.#waiting.delete(end);
+        forget();
+        resolve();
+      };
+      const forget = onAbort(signal, end);
+      this.#waiting.add(end);
+    });
+  }
+
   get hasFreeRow(): boolean {
     return this.#freeRows.length > 0;
   }
@@ -59,6 +76,7 @@ export class Shipments {
     this.#laneByRow[row] = lane;
     this.#size += 1;
     lane.add(shipment, nowMs);
+    if (this.#waiting.size > 0) for (const end of [...this.#waiting]) end();
     return shipment;
   }
 

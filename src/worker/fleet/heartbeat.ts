@@ -1,6 +1,7 @@
 /**
- * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer. Then recalls the
- * waits for its tasks, if anything waits for whichever task: when other workers rerouted it, none that lived had them.
+ * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer, and when the head
+ * of the schedule is due. Then recalls the waits for its tasks, if anything waits for whichever task: when other workers
+ * rerouted it, none that lived had them.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';
@@ -14,6 +15,8 @@ export interface HeartbeatOptions extends Pick<WorkerContext, 'redis' | 'keys' |
   readonly missed: number;
   /** Returns the content of the heartbeat. */
   report(): WorkerReport;
+  /** Called with the milliseconds until the head of the schedule is due; `null` when nothing is scheduled. */
+  onSchedule(nextInMs: number | null): void;
 }
 
 export class Heartbeat extends Service {
@@ -31,7 +34,7 @@ export class Heartbeat extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, consumer, intervalMs, missed, clock, logger, report } = this.#options;
+    const { redis, keys, consumer, intervalMs, missed, clock, logger, report, onSchedule } = this.#options;
     while (!signal.aborted) {
       const content = report();
       let isAnyRecallable = false;
@@ -40,6 +43,7 @@ export class Heartbeat extends Service {
         clock.learn(answer.nowMs);
         this.#lastAnswerMs = monotonicMs();
         isAnyRecallable = answer.isAnyRecallable;
+        onSchedule(answer.nextInMs);
       } catch (error) {
         if (signal.aborted) return;
         logRetry(logger, error, 'the heartbeat failed');

@@ -81,12 +81,12 @@ export class Reclaimer extends Service {
     if (begun === null) return;
     this.#cursor = begun.cursor;
     clock.learn(begun.nowMs);
-    const leases = await liveLeases(redis, keys);
+    const leases = await liveLeases(redis, keys, begun.nowMs);
     // The longest that anybody asked for, so that a worker with a shorter one takes nothing from the others.
     let { leaseMs } = this.#options;
     for (const asked of leases.values()) leaseMs = Math.max(leaseMs, asked);
     if (!this.#couldAllRenew(leaseMs)) return;
-    for (const stream of ['front', 'work'] as const) await this.#sweepStream(stream, leaseMs, signal);
+    await Promise.all((['front', 'work'] as const).map((stream) => this.#sweepStream(stream, leaseMs, signal)));
     await forgetDeadConsumers(redis, keys, new Set(leases.keys()), leaseMs);
     if (this.#canScan) await this.#mendLost(signal);
   }

@@ -1,29 +1,38 @@
 /**
  * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Scheduling
- * an earlier one publishes its time, which wakes every scheduler; the resolution is a safety net for a lost wake-up.
+ * an earlier one publishes its time, which wakes every scheduler. The safety net for a lost wake-up is the heartbeat, which
+ * looks at the schedule, too. Only when none has done so within the resolution does the scheduler look by itself.
  */
-import { pause, Service } from '../../core/service.js';
+import { LONGEST_TIMER_MS, Service } from '../../core/service.js';
 import { moveDue } from '../../redis/schedule-store.js';
 import type { WorkerContext } from '../context.js';
 import { logRetry } from '../log-retry.js';
 
 export interface SchedulerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
-  /** Longest sleep. */
+  /** The longest time for which nothing looks at the schedule, neither the scheduler nor a heartbeat. */
   readonly resolutionMs: number;
 }
 
 export class Scheduler extends Service {
   readonly #options: SchedulerOptions;
-  #sleeping = new AbortController();
+  #isWoken = false;
+  /** Ends the present sleep; `null` while there is none. */
+  #endSleep: (() => void) | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SchedulerOptions) {
     super();
     this.#options = options;
   }
 
+  /** Takes what a heartbeat has seen: when the head of the schedule is due. A sleep that goes on ends then. */
+  see(nextInMs: number | null): void {
+    if (this.#endSleep) this.#sleepFor(this.#boundedMs(nextInMs));
+  }
+
   protected async run(signal: AbortSignal): Promise<void> {
     const { subscriber, keys, logger } = this.#options;
-    const wake = () => this.#sleeping.abort();
+    const wake = () => this.#wake();
     signal.addEventListener('abort', wake, { once: true });
     const onWake = (channel: string) => {
       if (channel === keys.wake) wake();
@@ -39,9 +48,9 @@ export class Scheduler extends Service {
     subscribe();
     try {
       while (!signal.aborted) {
-        this.#sleeping = new AbortController();
+        this.#isWoken = false;
         const sleepMs = await this.#turn(signal);
-        if (sleepMs > 0) await pause(sleepMs, this.#sleeping.signal);
+        if (sleepMs > 0 && !this.#isWoken) await this.#sleep(sleepMs);
       }
     } finally {
       subscriber.off('message', onWake).off('ready', subscribe);
@@ -54,10 +63,34 @@ export class Scheduler extends Service {
     try {
       const { nextInMs, errors } = await moveDue(redis, keys);
       if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
-      return nextInMs === null ? resolutionMs : Math.min(nextInMs, resolutionMs);
+      return this.#boundedMs(nextInMs);
     } catch (error) {
       if (!signal.aborted) logRetry(logger, error, 'moving due executions failed');
       return resolutionMs;
     }
+  }
+
+  #boundedMs(nextInMs: number | null): number {
+    return Math.min(nextInMs ?? Number.POSITIVE_INFINITY, this.#options.resolutionMs, LONGEST_TIMER_MS);
+  }
+
+  /** Resolves after `ms`, unless it is woken before or a heartbeat sees that another time is better. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#endSleep = resolve;
+      this.#sleepFor(ms);
+    });
+  }
+
+  #sleepFor(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#wake(), ms);
+  }
+
+  #wake(): void {
+    this.#isWoken = true;
+    clearTimeout(this.#timer);
+    this.#endSleep?.();
+    this.#endSleep = null;
   }
 }

@@ -4,8 +4,8 @@
  * Owns:
  * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
  *   budget has room for
- * - the pace: it blocks on the streams while they are empty, so an idle worker costs about one command a second, and waits
- *   for room when the threads have enough
+ * - the pace: it blocks on the streams while they are empty, so an idle worker sends a read every two seconds, and waits for
+ *   room when the threads have enough
  * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
  * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
  * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is

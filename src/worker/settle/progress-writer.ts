@@ -20,6 +20,8 @@ const READ_EVERY_MS = 100;
 export interface ProgressWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'logger'> {
   readonly lanes: readonly Lane[];
   readonly slots: SlotTable;
+  /** Resolves when anything is on a thread, or on its way there, or when the signal aborts. */
+  anyShipped(signal: AbortSignal): Promise<void>;
 }
 
 interface Values {
@@ -67,6 +69,7 @@ export class ProgressWriter extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      if (this.#tracked.size === 0) await this.#options.anyShipped(signal); // an idle worker has no timer
       await pause(READ_EVERY_MS, signal);
       this.#readAll();
       await this.#writeChanges();

@@ -6,12 +6,13 @@ import { monotonicMs } from '../../core/clock.js';
 import { aborted, Service } from '../../core/service.js';
 import type { Logger } from '../../tasks/context.js';
 
-const PROBE_EVERY_MS = 250;
 /** For how long a delay counts as recent: usually longer than the time between two health checks. */
 const RECENT_MS = 5_000;
 
 export interface EventLoopWatchOptions {
   readonly logger: Logger;
+  /** Milliseconds between two probes. A delay is measured too short by this much at most. */
+  readonly probeEveryMs: number;
   /** A delay of this many milliseconds or more is worth a warning; `null` never warns. */
   readonly warnsAfterMs: number | null;
 }
@@ -34,19 +35,20 @@ export class EventLoopWatch extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    this.#expectedMs = monotonicMs() + PROBE_EVERY_MS;
-    const timer = setInterval(() => this.#probe(), PROBE_EVERY_MS).unref();
+    const { probeEveryMs } = this.#options;
+    this.#expectedMs = monotonicMs() + probeEveryMs;
+    const timer = setInterval(() => this.#probe(), probeEveryMs).unref();
     await aborted(signal);
     clearInterval(timer);
     this.#expectedMs = 0;
   }
 
   #probe(): void {
+    const { logger, warnsAfterMs, probeEveryMs } = this.#options;
     const nowMs = monotonicMs();
     const delayMs = Math.max(0, nowMs - this.#expectedMs);
-    this.#expectedMs = nowMs + PROBE_EVERY_MS;
+    this.#expectedMs = nowMs + probeEveryMs;
     if (delayMs >= this.#worst.delayMs || nowMs - this.#worst.atMs > RECENT_MS) this.#worst = { delayMs, atMs: nowMs };
-    const { logger, warnsAfterMs } = this.#options;
     if (warnsAfterMs === null || delayMs < warnsAfterMs) return;
     const text = 'a task held the event loop, which renews leases too: run it on threads, or raise redeliveryTimeout';
     logger.warn({ delayMs: Math.round(delayMs) }, text);

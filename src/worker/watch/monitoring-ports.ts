@@ -17,6 +17,9 @@ import { EventLoopWatch } from './event-loop-watch.js';
 
 /** Time between two samples of the event loop's delay: 50 wake-ups a second cost a thousandth of a core. */
 const LOOP_RESOLUTION_MS = 20;
+/** The least and the most time between two probes of the event loop. What matters is a delay of a quarter of a lease. */
+const LEAST_PROBE_MS = 250;
+const LONGEST_PROBE_MS = 1_000;
 /** The maximum time for which a scrape waits for the server. */
 const PATIENCE_MS = 1_000;
 
@@ -53,13 +56,13 @@ export class MonitoringPorts {
     const { settings, logger } = options;
     this.#options = options;
     const warnsAfterMs = settings.threads === 0 ? settings.leaseMs / 4 : null;
-    this.#loop = new EventLoopWatch({ logger, warnsAfterMs });
+    this.#loop = new EventLoopWatch({ logger, warnsAfterMs, probeEveryMs: probeEveryMs(settings.leaseMs) });
   }
 
   /** @throws PortUnavailableError */
   async open(): Promise<void> {
     const { settings, logger } = this.#options;
-    this.#loop.start();
+    if (settings.healthcheckPort !== null || settings.threads === 0) this.#loop.start(); // else nothing asks it
     const ports = await this.#ports();
     if (ports.length === 0) return;
     const { serve } = await import('../../observe/http.js');
@@ -150,4 +153,8 @@ export class MonitoringPorts {
       });
     return (await within(this.#asking, PATIENCE_MS)) ?? null;
   }
+}
+
+function probeEveryMs(leaseMs: number): number {
+  return Math.max(LEAST_PROBE_MS, Math.min(LONGEST_PROBE_MS, leaseMs / 30));
 }

@@ -510,3 +510,15 @@ describe('a thread that has run all it may', () => {
     expect(fleet.spent).toEqual([thread]);
   });
 });
+
+test('nothing is checked, and no timer runs, while nothing is on a thread', async () => {
+  const { fleet, thread } = oneThread(1);
+  await pass(CHECK_MS);
+  expect(vi.getTimerCount()).toBe(0);
+  fleet.run('short');
+  await pass(CHECK_MS);
+  expect(vi.getTimerCount()).toBeGreaterThan(0);
+  thread.end('short');
+  await pass(CHECK_MS);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -140,3 +140,18 @@ test('what is asked to stop finds the reason on its row, and its thread is asked
   shipments.askToStop(lane, StopReason.interrupted);
   expect([a, b, other].map(reasonOf)).toEqual([StopReason.cancelled, StopReason.cancelled, StopReason.interrupted]);
 });
+
+test('whoever waits for a shipment goes on when there is one, or when its signal aborts', async () => {
+  const { shipments, ship } = setUp();
+  const stopping = new AbortController();
+  const went: string[] = [];
+  const wait = (name: string, signal: AbortSignal) => shipments.any(signal).then(() => went.push(name));
+  const waits = [wait('stopped', stopping.signal), wait('shipped', new AbortController().signal)];
+  stopping.abort();
+  await waits[0];
+  expect(went).toEqual(['stopped']);
+  ship();
+  await waits[1];
+  await wait('at once', new AbortController().signal);
+  expect(went).toEqual(['stopped', 'shipped', 'at once']);
+});

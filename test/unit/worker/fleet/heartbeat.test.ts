@@ -14,8 +14,9 @@ vi.mock(import('../../../../src/redis/fleet-store.js'), async (original) => ({
 }));
 
 test('a heartbeat recalls only when something waits to be recalled', async () => {
-  const beats = vi.mocked(heartbeat).mockResolvedValue({ nowMs: 1, isAnyRecallable: false });
+  const beats = vi.mocked(heartbeat).mockResolvedValue({ nowMs: 1, isAnyRecallable: false, nextInMs: null });
   const recalls = vi.mocked(recall).mockResolvedValue(false);
+  const seen = new Set<number | null>();
   const service = new Heartbeat({
     redis: {} as Redis,
     keys: keysOf('d'),
@@ -25,12 +26,14 @@ test('a heartbeat recalls only when something waits to be recalled', async () =>
     intervalMs: 1,
     missed: 5,
     report: () => ({ tasks: ['known'], canClaim: true }) as unknown as WorkerReport,
+    onSchedule: (nextInMs) => seen.add(nextInMs),
   });
   onTestFinished(() => service.stop());
   service.start();
   await waitFor(() => beats.mock.calls.length > 5);
   expect(recalls).not.toHaveBeenCalled();
-  beats.mockResolvedValue({ nowMs: 2, isAnyRecallable: true });
+  beats.mockResolvedValue({ nowMs: 2, isAnyRecallable: true, nextInMs: 5 });
   await waitFor(() => recalls.mock.calls.length > 0);
   expect(recalls.mock.calls[0]![2]).toEqual(['known']);
+  expect([...seen]).toEqual([null, 5]); // it passes on when the schedule must be looked at
 });

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { keysOf } from '../../../../src/redis/keys.js';
 import { moveDue } from '../../../../src/redis/schedule-store.js';
 import { Scheduler } from '../../../../src/worker/fleet/scheduler.js';
+import { stopTime } from '../../../support/fake-time.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { waitFor } from '../../../support/wait.js';
 
@@ -44,4 +45,46 @@ test('the scheduler ends its sleep when it is woken, and when it is stopped', as
   wake();
   await waitFor(() => vi.mocked(moveDue).mock.calls.length > before);
   await expect(scheduler.stop()).resolves.toBeUndefined();
+});
+
+describe('a scheduler that hears of heartbeats', () => {
+  stopTime();
+
+  test('does not look at the schedule by itself', async () => {
+    const { scheduler } = setUp(5_000);
+    scheduler.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    const before = vi.mocked(moveDue).mock.calls.length;
+    for (let beat = 0; beat < 10; beat++) {
+      scheduler.see(null);
+      await vi.advanceTimersByTimeAsync(2_000);
+    }
+    expect(vi.mocked(moveDue).mock.calls.length).toBe(before);
+    await vi.advanceTimersByTimeAsync(5_000); // without heartbeats it does
+    expect(vi.mocked(moveDue).mock.calls.length).toBeGreaterThan(before);
+  });
+
+  test('moves what one of them has seen when it is due, although no wake-up came', async () => {
+    const { scheduler } = setUp(3_600_000);
+    scheduler.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    const before = vi.mocked(moveDue).mock.calls.length;
+    scheduler.see(700);
+    await vi.advanceTimersByTimeAsync(699);
+    expect(vi.mocked(moveDue).mock.calls.length).toBe(before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(vi.mocked(moveDue).mock.calls.length).toBe(before + 1);
+  });
+
+  test('keeps the wake-up that came during its own look', async () => {
+    const { scheduler, wake } = setUp(3_600_000);
+    vi.mocked(moveDue).mockImplementationOnce(async () => {
+      wake();
+      scheduler.see(null);
+      return { count: 0, nextInMs: null, errors: [] };
+    });
+    scheduler.start();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.mocked(moveDue).mock.calls.length).toBeGreaterThan(1);
+  });
 });
