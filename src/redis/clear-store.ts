@@ -10,7 +10,7 @@ import type { Keys } from './keys.js';
 import { BATCH_ITEMS, STREAM, type StreamLetter } from './schema.js';
 import { runScript } from './script.js';
 
-/** Returns the number of executions that were removed. Each script looks at 256 of them at most. */
+/** Returns the number of executions that were removed. Each script looks at a bounded number of them. */
 export async function clear(redis: Redis, keys: Keys): Promise<number> {
   const watermark = await takeWatermark(redis, keys);
   let total = 0;

@@ -342,8 +342,17 @@ export const CHANGE = {
 
 // Limits. Redis serves nobody else while a script runs.
 
-/** The maximum number of items that one script or command takes. */
-export const BATCH_ITEMS = 256;
+/**
+ * The maximum number of items that one script or command takes. A script makes two to nine calls for each item, about 1 us
+ * each: a few milliseconds with 256, and no more throughput than with 128 (measured).
+ */
+export const BATCH_ITEMS = 128;
+
+/**
+ * The same for items that keep no record, for each of which a script makes one call at most. They gain from it: with 128,
+ * they take a fifth more of the worker's CPU (measured).
+ */
+export const LEAN_BATCH_ITEMS = 256;
 
 /** Bytes of messages after which a script ends. */
 export const BATCH_BYTES = 1024 * 1024;

@@ -356,7 +356,7 @@ describeEachServer('a delivery', (url) => {
     await addLean(600);
     const tokens = (await read('dead', 600)).map(({ token }) => token);
     const look = (from: string) => findExpired(redis, keys, { stream: 'work', leaseMs: 1, from });
-    await waitFor(async () => (await look(FIRST_PAGE)).expired.length === 256);
+    await waitFor(async () => (await look(FIRST_PAGE)).expired.length === 128);
     const found: string[] = [];
     let pages = 0;
     for (let from: string | null = FIRST_PAGE; from !== null; pages++) {
@@ -364,7 +364,7 @@ describeEachServer('a delivery', (url) => {
       found.push(...expired.map(({ token, consumer }) => `${consumer} ${token}`));
       from = next;
     }
-    expect([found, pages]).toEqual([tokens.map((token) => `dead ${token}`), 3]);
+    expect([found, pages]).toEqual([tokens.map((token) => `dead ${token}`), 5]);
     expect(await findExpired(redis, keys, { stream: 'work', leaseMs: 60_000, from: FIRST_PAGE })).toMatchObject({
       expired: [],
     });

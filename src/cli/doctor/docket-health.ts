@@ -158,5 +158,5 @@ async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]):
   );
 }
 
-/** Of 256 keys each. */
-const LOST_PAGES = 400;
+/** Of 128 keys each. */
+const LOST_PAGES = 800;

@@ -44,6 +44,9 @@ end
 -- Parks an execution in `state`, without its permits. `id` names it when it has no record. Returns its member.
 local function park(moving, id, state)
   local fields = { PARKED.message, moving[ENTRY.message], PARKED.due, moving[ENTRY.due] }
+  if moving[ENTRY.key] then
+    fields = { PARKED.message, moving[ENTRY.message], PARKED.due, moving[ENTRY.due], RECORD.state, state, RECORD.entry, '' }
+  end
   for name, value in pairs(moving) do
     if name ~= ENTRY.message and name ~= ENTRY.due and name ~= ENTRY.key and name ~= ENTRY.holds_permits then
       fields[#fields + 1] = PARKED_PREFIX .. name
@@ -53,9 +56,6 @@ local function park(moving, id, state)
   local member = moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id
   local parked = parked_at(member)
   redis.call('HSET', parked, unpack(fields))
-  if moving[ENTRY.key] then
-    redis.call('HSET', parked, RECORD.state, state, RECORD.entry, '')
-  end
   return member
 end
 

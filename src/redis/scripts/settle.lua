@@ -108,6 +108,13 @@ local function is_cancelled(key)
   return redis.call('HGET', records .. key, RECORD.cancelled) == '1'
 end
 
+local earliest -- due time of the first that was put on the schedule
+
+local function put_on_schedule(due, member)
+  redis.call('ZADD', KEYS[3], digits(due), member)
+  earliest = math.min(earliest or due, due)
+end
+
 -- Looks for the cancel of an execution without a record, which the worker may not have heard of yet, and forgets it:
 -- nobody will meet the id again.
 local function take_cancel(id)
@@ -123,7 +130,8 @@ local function move_on(ttl, at)
     error('the entry ' .. tokens[item] .. ' was deleted by hand', 0)
   end
   local key = moved[ENTRY.key]
-  if key and is_cancelled(key) then
+  local record = key and redis.call('HMGET', records .. key, RECORD.cancelled, RECORD.state)
+  if key and record[1] == '1' then
     return end_execution(key, ttl, 'cancelled')
   elseif not key and take_cancel(ARGV[at + 7]) then
     return
@@ -147,7 +155,7 @@ local function move_on(ttl, at)
   if ARGV[at + 8] ~= '' then
     moved[ENTRY.booking] = ARGV[at + 8] ~= '-' and ARGV[at + 8] or nil
   end
-  if key and redis.call('HGET', records .. key, RECORD.state) == 'running' then
+  if key and record[2] == 'running' then
     redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
   end
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
@@ -161,7 +169,7 @@ local function move_on(ttl, at)
     end
   else
     member = park(moved, ARGV[at + 7], 'scheduled')
-    schedule_at(KEYS[3], due, member)
+    put_on_schedule(due, member)
   end
   if has_listeners and key then
     publish_state(key, redis.call('HGET', records .. key, RECORD.generation), is_queued and 'queued' or 'scheduled')
@@ -207,7 +215,7 @@ local function follow(ttl, at)
     following[ENTRY.placed] = digits(next_generations(1))
   end
   if due > now then
-    schedule_at(KEYS[3], due, park(following, ARGV[at + 4], 'scheduled'))
+    put_on_schedule(due, park(following, ARGV[at + 4], 'scheduled'))
   else
     enqueue(STREAM.work, following)
   end
@@ -286,6 +294,9 @@ while at <= #ARGV do
     item = item + 1
     at = at + width[kind]
   end
+end
+if earliest then
+  attempt(wake_if_head, KEYS[3], earliest)
 end
 attempt(release_permits, tokens)
 attempt(write_permits)

@@ -27,8 +27,8 @@ import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
 
-/** Pages of all keys that one sweep looks at, 256 keys each, for executions that have lost their place. */
-const SCAN_PAGES = 4;
+/** Pages of all keys that one sweep looks at, 128 keys each, for executions that have lost their place. */
+const SCAN_PAGES = 8;
 
 export interface ReclaimerOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger'> {

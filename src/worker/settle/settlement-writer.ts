@@ -11,7 +11,7 @@ import { Batcher } from '../../core/batcher.js';
 import { acknowledge, type Settlement, settle } from '../../redis/delivery-store.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import { isReplyError } from '../../redis/reply-errors.js';
-import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, LEAN_BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
@@ -43,10 +43,12 @@ export class SettlementWriter {
 
   constructor(options: SettlementWriterOptions) {
     this.#options = options;
-    const limits = { maxItems: BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
+    const limits = { maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
+    const finishing = { ...limits, maxItems: LEAN_BATCH_ITEMS, sizeOf: () => 0 };
+    const settling = { ...limits, maxItems: BATCH_ITEMS, sizeOf: bytesOf };
     const { onWritten } = options;
-    this.#finishing = new Batcher((batch) => this.#sendFinished(batch), { ...limits, sizeOf: () => 0 }, onWritten);
-    this.#settling = new Batcher((batch) => this.#sendSettlements(batch), { ...limits, sizeOf: bytesOf }, onWritten);
+    this.#finishing = new Batcher((batch) => this.#sendFinished(batch), finishing, onWritten);
+    this.#settling = new Batcher((batch) => this.#sendSettlements(batch), settling, onWritten);
   }
 
   /** Acknowledges an execution that has ended, keeps nothing and holds no permits. */
