@@ -12,10 +12,18 @@ import {
   RedisServerState,
   SocketConnectionTransport,
 } from 'js-redis-server/core';
+import { keepDataInPlace } from './embedded-data.js';
+import { shortcutPolicy } from './embedded-shortcuts.js';
+import { SORTED_SET_SHORTCUTS } from './embedded-sorted-sets.js';
+import { STREAM_SHORTCUTS } from './embedded-streams.js';
 
 const { path } = workerData as { path: string };
-const state = new RedisServerState({ databaseCount: 16 });
-const executor = createRedisCommandExecutor();
+// The server throws and catches an error for each optional argument that is not there. Nobody reads their stacks.
+Error.stackTraceLimit = 0;
+// A key that has expired is removed when it is next asked for; looking through all keys only frees their memory.
+const state = new RedisServerState({ databaseCount: 16, activeExpiryIntervalMs: 1_000 });
+const shortcuts = shortcutPolicy({ ...SORTED_SET_SHORTCUTS, ...STREAM_SHORTCUTS });
+const executor = createRedisCommandExecutor({ policies: keepDataInPlace(state) ? [shortcuts] : [] });
 // Not its Resp2Server, which would open a port on all interfaces. There, a blocking read also outlives its client: it takes
 // the next entries for nobody, and they wait for their lease to end.
 const server = createServer((socket) => {
