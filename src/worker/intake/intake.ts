@@ -30,6 +30,8 @@ import type { Lookout } from './lookout.js';
 
 /** The maximum number of entries in one read. More gains nothing (measured). */
 const BATCH_ITEMS = 1_024;
+/** How long a read may rely on Redis' word that nothing is large. Producers add far less in this time than may be in hand. */
+const SMALL_FOR_MS = 50;
 const RETRY_AFTER_MS = 250;
 const UNBLOCK_EVERY_MS = 20;
 /** How long the server has to end a blocking read before the link is closed instead. */
@@ -56,6 +58,8 @@ export class Intake extends Service {
   #unaccepted: readonly Entry[] = [];
   /** Whether the last read brought as many entries as it might. */
   #hasBacklog = false;
+  /** When Redis last said that nothing on the streams was large, on the monotonic clock. */
+  #wasSmallMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
   #clientId: number | undefined;
   #isStopping = false;
@@ -173,26 +177,42 @@ export class Intake extends Service {
     const notDispatched = this.#unaccepted.length + claimer.claiming.size;
     const room = dispatcher.room - notDispatched;
     const ahead = Math.max(0, dispatcher.size + notDispatched - this.#options.concurrency);
-    if (room <= 0 || this.#options.byteBudget.room(ahead) <= 0) return null;
-    const reading = this.#readEntries(room, ahead);
+    if (room <= 0) return null;
+    const bound = this.#boundOf(ahead);
+    if (bound <= 0) return null;
+    const reading = this.#readEntries(Math.min(room, bound));
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
 
   /**
-   * Reads at most `room` entries. All messages of a read may be large for once, so it is short. Only while there is a
-   * backlog and Redis says that nothing in it is large, it is long: large batches cost less for each execution.
+   * Returns how many entries the next read may bring. All messages of a read may be large for once, so it is short. Only
+   * while there is a backlog and Redis has just said that nothing in it is large, it is long: large batches cost less for
+   * each execution.
    */
-  async #readEntries(room: number, ahead: number): Promise<readonly Entry[]> {
+  #boundOf(ahead: number): number {
+    const { byteBudget } = this.#options;
+    const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
+    return areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
+  }
+
+  async #readEntries(count: number): Promise<readonly Entry[]> {
     const { blocking, keys, consumer, longestReadMs, byteBudget } = this.#options;
-    const areSmall = this.#hasBacklog && !(await mayHaveLarge(blocking, keys));
-    const bound = areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
-    const count = Math.max(1, Math.min(room, bound)); // there was room a moment ago, and 0 would be no bound at all
-    const entries = await readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
+    const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
+    // Asked behind this read, for a later one: a read that waited for the answer would cost two trips.
+    if (this.#hasBacklog) void this.#learnWhetherSmall();
+    const entries = await reading;
     this.#hasBacklog = entries.length >= count;
     this.#lastReadMs = monotonicMs();
     byteBudget.addEntries(entries);
     return entries;
+  }
+
+  /** Asks Redis whether anything on the streams is large. Never rejects: then it may be. */
+  async #learnWhetherSmall(): Promise<void> {
+    const { blocking, keys } = this.#options;
+    const isLarge = await mayHaveLarge(blocking, keys).catch(() => true);
+    this.#wasSmallMs = isLarge ? Number.NEGATIVE_INFINITY : monotonicMs();
   }
 
   /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */

@@ -30,8 +30,11 @@ function smallOutcomes(): ByteBudget {
   return budget;
 }
 
-/** Starts an intake in front of a backlog of so many entries. Returns the counts that it asks for. */
-function readBacklog(backlog: number, byteBudget = smallOutcomes()): number[] {
+/**
+ * Starts an intake in front of a backlog of so many entries. Returns the counts that it asks for. `onRead` is called when
+ * a read is about to be answered, after the questions that were sent with it.
+ */
+function readBacklog(backlog: number, onRead = () => {}): number[] {
   const counts: number[] = [];
   let left = backlog;
   vi.mocked(readEntries).mockImplementation(async (_blocking, _keys, { count }) => {
@@ -39,9 +42,11 @@ function readBacklog(backlog: number, byteBudget = smallOutcomes()): number[] {
     counts.push(count);
     const entries = entriesOf(Math.min(left, count));
     left -= entries.length;
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    onRead();
     return entries;
   });
-  const client = Object.assign(new EventEmitter(), { status: 'ready', client: async () => 1 });
+  const client = Object.assign(new EventEmitter(), { status: 'ready', client: async () => 1, disconnect: () => {} });
   const intake = new Intake({
     redis: client as unknown as Redis,
     link: linkOf(),
@@ -55,7 +60,7 @@ function readBacklog(backlog: number, byteBudget = smallOutcomes()): number[] {
     lookout: { isHearing: true, lookUp: async () => {} },
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
-    byteBudget,
+    byteBudget: smallOutcomes(),
     accept: () => {},
   });
   intake.start();
@@ -77,12 +82,21 @@ test('while large messages may be on the streams, each read is short', async () 
   expect(Math.max(...counts)).toBe(128);
 });
 
-test('a read that finds no room any more asks for one entry, not for all', async () => {
+test('Redis is asked with a read of a backlog, for the next one, and not where there is none', async () => {
+  vi.mocked(mayHaveLarge).mockClear().mockResolvedValue(false);
+  const counts = readBacklog(10);
+  await waitFor(() => counts.length === 1);
+  expect(mayHaveLarge).not.toHaveBeenCalled();
+  const more = readBacklog(32 + 1_000);
+  await waitFor(() => more.reduce((sum, count) => sum + count, 0) >= 32 + 1_000);
+  expect(vi.mocked(mayHaveLarge).mock.calls.length).toBeGreaterThanOrEqual(more.length - 1); // not with the first one
+});
+
+test("a read that comes long after Redis' word that nothing is large is short", async () => {
   vi.mocked(mayHaveLarge).mockResolvedValue(false);
-  const budget = smallOutcomes();
-  vi.spyOn(budget, 'roomForSmall').mockReturnValue(0); // outcomes came while Redis was asked
-  const counts = readBacklog(50, budget);
-  await waitFor(() => counts.length >= 3);
-  expect(counts.slice(1)).not.toContain(0);
-  expect(counts[1]).toBe(1);
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const counts = readBacklog(2_000, () => vi.advanceTimersByTime(50));
+  await waitFor(() => counts.reduce((sum, count) => sum + count, 0) >= 2_000);
+  expect(Math.max(...counts)).toBe(128);
 });
