@@ -6,6 +6,7 @@ import { io } from './scenarios/io.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
+import { publicBullmq } from './scenarios/public-bullmq.js';
 import { roundTrips } from './scenarios/round-trips.js';
 import { stall } from './scenarios/stall.js';
 import { threads } from './scenarios/threads.js';
@@ -81,6 +82,15 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'What do metrics cost?',
     run: metrics,
     sizes: { rounds: rounds(7), tasks: tasks(300_000, 40_000) },
+  }),
+  scenario({
+    name: 'public-bullmq',
+    question: "What do the four scenarios of BullMQ's own public benchmark say?",
+    run: publicBullmq,
+    sizes: {
+      rounds: rounds(3),
+      scale: { full: 5, quick: 1, meaning: 'how many times as many jobs as there' },
+    },
   }),
   scenario({
     name: 'micro',

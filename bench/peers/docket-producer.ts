@@ -5,11 +5,11 @@ import { DOCKET } from './names.js';
 import { slices } from './payload.js';
 import { produce } from './produce.js';
 
-await produce(({ url, mode, task, executionTtl }) => {
+await produce(({ url, mode, task, executionTtl, payload }) => {
   const docket = new Docket({ name: DOCKET, url, executionTtl });
   return {
     async add({ from, to }) {
-      for (const slice of slices(from, to, mode.size)) {
+      for (const slice of slices(from, to, mode.size, payload)) {
         if (mode.kind === 'each') await Promise.all(slice.map((args) => docket.add(produced[task], args)));
         else await docket.addMany(slice.map((args) => call(produced[task], args)));
       }

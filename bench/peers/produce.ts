@@ -1,5 +1,6 @@
 /** The skeleton of every producer program: adds a range of tasks, and measures the time until the last add is confirmed. */
 import { performance } from 'node:perf_hooks';
+import type { PayloadShape } from './payload.js';
 import { serve } from './serve.js';
 
 /** How a producer adds its tasks. */
@@ -27,6 +28,8 @@ export interface ProducerSettings {
     | 'limitedStack';
   /** docket's `executionTtl`, in milliseconds. With BullMQ the worker decides what is kept. */
   readonly executionTtl: number;
+  /** What the arguments are like. @default 'small' */
+  readonly payload?: PayloadShape;
 }
 
 export interface Range {
