@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { latency } from './scenarios/latency.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
@@ -49,6 +50,15 @@ command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
       return [await cpu(redis, { rounds, tasksPerThread })];
+    }),
+  );
+
+command('latency', 'from add to start and to the result, in an idle and in a busy worker, beside BullMQ and a bare hop')
+  .addOption(ROUNDS)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 5 } = flags;
+      return [await latency(redis, { rounds, calls: quick ? 50 : 200 })];
     }),
   );
 

@@ -5,6 +5,8 @@ export interface Report {
   readonly scenario: string;
   readonly tables: readonly Table[];
   readonly verdicts: readonly Verdict[];
+  /** Whole distributions, for plots. */
+  readonly distributions?: readonly Distribution[];
   /** What the audits found: lost, repeated or left-over work. Any problem fails the bench. */
   readonly problems: readonly string[];
 }
@@ -18,6 +20,16 @@ export interface Table {
 
 /** The values of a row by column, whose name has the unit; `null` where a value could not be measured. */
 export type Row = Readonly<Record<string, string | number | null>>;
+
+/** How a measured quantity is distributed, for several contenders. */
+export interface Distribution {
+  readonly title: string;
+  readonly unit: string;
+  readonly series: readonly { readonly name: string; readonly points: readonly Quantile[] }[];
+}
+
+/** A share of the values (0 to 1), and the value that this share does not exceed. */
+export type Quantile = readonly [share: number, value: number];
 
 /** A measured ratio beside its target. */
 export interface Verdict {
