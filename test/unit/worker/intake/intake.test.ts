@@ -56,6 +56,7 @@ function readBacklog(backlog: number, byteBudget = smallOutcomes()): number[] {
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
     byteBudget,
+    readClaims: { claim: async () => null, noteRead: () => {}, fresh: () => new Set() },
     accept: () => {},
   });
   intake.start();
