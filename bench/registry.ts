@@ -3,6 +3,7 @@ import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { io } from './scenarios/io.js';
+import { latency } from './scenarios/latency.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
@@ -54,6 +55,12 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'How many tasks that wait does a worker run, and what does each cost it?',
     run: io,
     sizes: { rounds: rounds(3), tasks: { full: 20_000, quick: 8_000, meaning: 'tasks of 10 ms in a run' } },
+  }),
+  scenario({
+    name: 'latency',
+    question: 'How long does a task take to start, and its result to arrive?',
+    run: latency,
+    sizes: { rounds: rounds(5), calls: { full: 200, quick: 50, meaning: 'calls of each kind in a round' } },
   }),
   scenario({
     name: 'cpu',

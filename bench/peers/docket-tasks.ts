@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
 import type { Payload } from './payload.js';
+import { noteStart } from './start-times.js';
 import { countStart } from './starts.js';
 import { tally as tallyOf } from './tally.js';
 
@@ -34,6 +35,12 @@ export const limitedStack = task(
 );
 
 export const tally = task('tally', (args: Payload) => tallyOf(args));
+
+/** Notes when it started, and returns its index. */
+export const noted = task('noted', ({ index }: Payload) => {
+  noteStart(index);
+  return index;
+});
 
 export const hashRounds = task('hash-rounds', (args: Rounds) => {
   hashRoundsOf(args);
@@ -72,6 +79,7 @@ export const tasks = collection(
   limitedRate,
   limitedStack,
   tally,
+  noted,
   hashRounds,
   burn,
   sleep1,

@@ -1,8 +1,10 @@
 /** The access of a docket's handles to their executions: reads, changes and events. */
+import { type BatchLimits, RequestBatcher } from '../core/batcher.js';
 import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
-import { readExecution } from '../redis/producer-store.js';
+import { type Look, lookForEnds, type PlacementId, readExecution } from '../redis/producer-store.js';
 import { changeProgress, type ProgressOwner } from '../redis/progress-store.js';
 import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
+import { BATCH_ITEMS } from '../redis/schema.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerConnection } from './connection.js';
 import type { EventCallback, Listener } from './listener.js';
@@ -17,6 +19,8 @@ export interface ExecutionSource {
   readonly closed: AbortSignal;
   /** Reads the record of an execution; `null` when there is none. */
   read(key: string): Promise<ExecutionRecord | null>;
+  /** Looks whether a placement has ended: cheaper than to read it, but without its message. */
+  look(placement: PlacementId): Promise<Look>;
   cancel(key: string): Promise<void>;
   /**
    * Changes the progress of an execution, and returns it as it is then.
@@ -36,6 +40,13 @@ interface SourceOptions {
   readonly cancel: (key: string) => Promise<void>;
 }
 
+const LOOKS: BatchLimits<PlacementId> = {
+  maxItems: BATCH_ITEMS,
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxInFlight: 2,
+  sizeOf: () => 0,
+};
+
 /** Reads and changes executions over the connections of a docket. */
 export class RedisExecutionSource implements ExecutionSource {
   readonly errors: readonly ErrorClass[];
@@ -43,6 +54,8 @@ export class RedisExecutionSource implements ExecutionSource {
   readonly closed: AbortSignal;
   readonly cancel: (key: string) => Promise<void>;
   readonly #options: SourceOptions;
+  /** Many callers look at once when they begin to wait, and when a listener may have missed something. */
+  readonly #looks: RequestBatcher<PlacementId, Look>;
 
   constructor(options: SourceOptions) {
     this.errors = options.settings.errors;
@@ -50,12 +63,22 @@ export class RedisExecutionSource implements ExecutionSource {
     this.closed = options.closed;
     this.cancel = options.cancel;
     this.#options = options;
+    const { connection, settings } = options;
+    this.#looks = new RequestBatcher(
+      (placements) => connection.run((redis) => lookForEnds(redis, settings.keys, placements)),
+      LOOKS,
+    );
   }
 
   async read(key: string): Promise<ExecutionRecord | null> {
     this.#checkOpen();
     const { connection, settings } = this.#options;
     return await connection.run((redis) => readExecution(redis, settings.keys, key));
+  }
+
+  async look(placement: PlacementId): Promise<Look> {
+    this.#checkOpen();
+    return await this.#looks.add(placement);
   }
 
   async changeProgress(key: string, owner: ProgressOwner, change: ProgressChange): Promise<ProgressRecord> {

@@ -16,7 +16,7 @@ import { checkOptionNames, optionNames } from '../core/options.js';
 import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { RecordEvent } from '../redis/events.js';
-import type { ExecutionRecord } from '../redis/record.js';
+import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
@@ -131,39 +131,65 @@ export class ExecutionHandle<R> implements Execution<R> {
     options.signal?.throwIfAborted();
     this.#source.closed.throwIfAborted();
     return await new Promise<R>((resolve, reject) => {
-      const ending = new AbortController();
-      const end = (settle: () => void) => {
-        ending.abort();
-        settle();
+      // An abort controller would cost more than all the rest of a wait (measured).
+      const cleanUps: (() => unknown)[] = [];
+      let isOver = false;
+      const end = () => {
+        isOver = true;
+        for (const cleanUp of cleanUps) cleanUp();
+      };
+      const fail = (error: unknown) => {
+        end();
+        reject(error);
+      };
+      const settle = (record: ExecutionRecord) => {
+        const outcome = this.#outcomeOf(record);
+        this.#adopt(record);
+        end();
+        resolve(outcome);
       };
       const readRecord = async () => {
         const record = await this.#read();
-        if (ending.signal.aborted) return;
+        if (isOver) return;
         if (!record) throw new ExecutionNotFoundError(this.key);
-        if (isTerminal(record.state)) end(() => resolve(this.#outcomeOf(record)));
+        if (isTerminal(record.state)) settle(record);
       };
-      const fail = (error: unknown) => end(() => reject(error));
+      const look = async () => {
+        if (isOver) return;
+        const found = await this.#source.look(this.#init);
+        if (isOver || found === 'open') return;
+        if (found === 'unclear' || this.#args === undefined) await readRecord();
+        else settle(found);
+      };
+      const settleBy = (event: RecordEvent): boolean => {
+        const record = this.#recordAfter(event);
+        if (!record) return false;
+        try {
+          settle(record);
+          return true;
+        } catch {
+          return false; // no script has published that: the record has the outcome
+        }
+      };
       // A read that fails with its connection is repeated: the listener asks every watcher to read again.
       const failUnlessRepeated = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
       const onEvent: EventCallback = (event) => {
-        if (event === null || this.#mayEnd(event)) readRecord().catch(failUnlessRepeated);
+        if (isOver || (event !== null && !this.#mayEnd(event))) return;
+        if (event === null) look().catch(failUnlessRepeated);
+        else if (!settleBy(event)) readRecord().catch(failUnlessRepeated);
       };
 
       if (waitMs !== null) {
         const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
-        callAfter(waitMs, ending.signal, expired);
+        cleanUps.push(callAfter(waitMs, expired));
       }
       for (const signal of [options.signal, this.#source.closed]) {
-        if (signal)
-          ending.signal.addEventListener(
-            'abort',
-            onAbort(signal, () => fail(signal.reason)),
-          );
+        if (signal) cleanUps.push(onAbort(signal, () => fail(signal.reason)));
       }
       this.#source.watch(this.key, onEvent).then((stop) => {
-        if (ending.signal.aborted) return stop();
-        ending.signal.addEventListener('abort', stop);
-        return readRecord().catch(failUnlessRepeated);
+        if (isOver) return stop();
+        cleanUps.push(stop);
+        return look().catch(failUnlessRepeated);
       }, fail);
     });
   }
@@ -205,6 +231,35 @@ export class ExecutionHandle<R> implements Execution<R> {
     return event.generation > this.#init.generation || (event.kind === 'state' && isTerminal(event.state));
   }
 
+  /**
+   * Returns the record as it is after an event that ends this execution; `null` when the record has to be read, because it
+   * has more to tell than the event.
+   */
+  #recordAfter(event: RecordEvent): ExecutionRecord | null {
+    const { generation } = this.#init;
+    if (event.kind !== 'state' || !event.outcome || event.generation !== generation) return null;
+    if (!isTerminal(event.state) || this.#args === undefined) return null;
+    const { state, dueMs, startedMs, completedMs, attempt, worker, errorLine, timeUs } = event;
+    const { result, error } = event.outcome;
+    return {
+      generation,
+      task: this.task,
+      state,
+      dueMs,
+      startedMs,
+      completedMs,
+      attempt,
+      worker,
+      errorLine,
+      result,
+      error,
+      progress: NO_PROGRESS,
+      readUs: timeUs,
+      waitingFor: null,
+      message: null,
+    };
+  }
+
   /** Reads the record of this very placement; `null` when there is none. */
   async #read(): Promise<ExecutionRecord | null> {
     const record = await this.#source.read(this.key);
@@ -222,6 +277,8 @@ export class ExecutionHandle<R> implements Execution<R> {
    * gone once the execution has ended.
    */
   #adopt(record: ExecutionRecord): void {
+    const isOutdated = this.#record && isTerminal(this.#record.state) && !isTerminal(record.state);
+    if (isOutdated && this.#record?.generation === record.generation) return; // read before an event that ended it
     this.#record = record;
     this.#progress?.adopt(record.progress);
     if (!record.message) {
@@ -262,13 +319,19 @@ function waitOf({ timeout, deadline }: ResultOptions): number | null {
 }
 
 /**
- * Calls back after `ms` unless the signal aborts. Longer waits are split into legs: a timer of Node holds 24 days at most and
- * fires at once beyond that.
+ * Calls back after `ms` unless the returned function is called first. Longer waits are split into legs: a timer of Node
+ * holds 24 days at most and fires at once beyond that.
  */
-function callAfter(ms: number, signal: AbortSignal, callback: () => void): void {
-  const leg = Math.min(ms, LONGEST_TIMER_MS);
-  const timer = setTimeout(() => (ms > leg ? callAfter(ms - leg, signal, callback) : callback()), leg);
-  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+function callAfter(ms: number, callback: () => void): () => void {
+  let leftMs = ms;
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const legMs = Math.min(leftMs, LONGEST_TIMER_MS);
+    leftMs -= legMs;
+    timer = setTimeout(() => (leftMs > 0 ? wait() : callback()), legMs);
+  };
+  wait();
+  return () => clearTimeout(timer);
 }
 
 function dateOrNull(ms: number | null | undefined): Date | null {

@@ -1,47 +1,89 @@
 /**
  * Receives the events of executions for all watchers of one docket over one subscriber connection.
  *
- * Owns the order by which no change is lost: SUBSCRIBE, then set the marker that makes scripts publish, and only then
- * may the watcher read the record. Changes before the marker are in the record. Changes after it are published.
- * The marker lives 30 s and is renewed every 5 s. Each renewal and each reconnect also makes watchers read again, so
- * an event that was lost with a connection delays a watcher but never hangs it. There is no other polling.
+ * Owns the order by which no change is lost: SUBSCRIBE and the marker that makes scripts publish are both confirmed before
+ * the watcher reads the record. Which of the two came first does not matter: what changes before both are in force is
+ * in the record, and what changes after that is published and heard. A watcher is called from the moment it is there, so an
+ * event that comes before that reading is not lost either.
+ *
+ * The marker lives 30 s and is renewed every 5 s while there are watchers. Each renewal and each reconnect also makes
+ * watchers read again, so an event that was lost with a connection, or because the server lost the marker, delays a watcher
+ * but never hangs it. There is no other polling.
+ *
+ * What has just been used is kept for a while, so that a caller that waits for one result after the other pays for it once:
+ * a marker that was set within the last 15 s is not set again, and channels without watchers are left a second later, many
+ * with one command.
  */
 import type { Redis } from 'ioredis';
+import { type BatchLimits, RequestBatcher } from '../core/batcher.js';
+import { monotonicMs } from '../core/clock.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { parseEvent, type RecordEvent } from '../redis/events.js';
 import type { Keys } from '../redis/keys.js';
 import { LISTENER_RENEWAL_MS, markListening } from '../redis/producer-store.js';
 import { isRefusal } from '../redis/reply-errors.js';
+import { BATCH_ITEMS, LISTENER_TTL_MS } from '../redis/schema.js';
 
 /** Called with each event of an execution, and with `null` when one may have been missed. */
 export type EventCallback = (event: RecordEvent | null) => void;
+
+/** How long a marker that was set serves new watchers. The rest of its life is for the first renewal, and for its retries. */
+const MARKER_SERVES_MS = LISTENER_TTL_MS / 2;
+/** How long a channel is kept without watchers. */
+const IDLE_CHANNEL_MS = 1_000;
+/** The number of channels without watchers beyond which they are left at once. */
+const MOST_IDLE_CHANNELS = BATCH_ITEMS;
+
+const SUBSCRIPTIONS: BatchLimits<string> = {
+  maxItems: BATCH_ITEMS,
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxInFlight: 2,
+  sizeOf: () => 0,
+};
+
+/** A channel that is subscribed to, or about to be. */
+interface Channel {
+  readonly name: string;
+  readonly watchers: Set<EventCallback>;
+  /** Resolves when every later event on the channel will be heard. */
+  readonly subscribed: Promise<unknown>;
+}
 
 export class Listener {
   readonly #url: string;
   readonly #keys: Keys;
   readonly #commands: () => Promise<Redis>;
-  readonly #watchers = new Map<string, Set<EventCallback>>();
+  readonly #channels = new Map<string, Channel>();
+  readonly #idle = new Set<Channel>();
   readonly #closing = new AbortController();
+  readonly #subscriptions: RequestBatcher<string, unknown>;
   #subscriber: Promise<Redis> | undefined;
   #renewal: NodeJS.Timeout | undefined;
-  #marked: Promise<void> | undefined;
+  #leaving: NodeJS.Timeout | undefined;
+  #marking: Promise<void> | undefined;
+  /** Until when a marker that was set serves new watchers, on the monotonic clock. */
+  #markedUntilMs = Number.NEGATIVE_INFINITY;
 
   /** `commands` opens the connection that sets the marker. */
   constructor(url: string, keys: Keys, commands: () => Promise<Redis>) {
     this.#url = url;
     this.#keys = keys;
     this.#commands = commands;
+    this.#subscriptions = new RequestBatcher<string, unknown>(async (channels) => {
+      const subscriber = await this.#connect();
+      await subscriber.subscribe(...channels);
+      return [];
+    }, SUBSCRIPTIONS);
   }
 
   /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
   async watch(key: string, onEvent: EventCallback): Promise<() => void> {
-    const channel = this.#keys.events(key);
-    const watchers = this.#watchers.get(channel) ?? new Set();
-    this.#watchers.set(channel, watchers.add(onEvent));
+    this.#closing.signal.throwIfAborted();
+    const channel = this.#channel(this.#keys.events(key));
+    channel.watchers.add(onEvent);
+    this.#idle.delete(channel);
     try {
-      const subscriber = await this.#connect();
-      await subscriber.subscribe(channel);
-      await this.#mark();
+      await Promise.all([channel.subscribed, this.#mark()]);
     } catch (error) {
       this.#unwatch(channel, onEvent);
       throw error;
@@ -52,36 +94,60 @@ export class Listener {
   async close(): Promise<void> {
     this.#closing.abort(); // also ends a first connect that is still trying
     clearInterval(this.#renewal);
+    clearTimeout(this.#leaving);
     this.#renewal = undefined;
-    this.#watchers.clear();
+    this.#channels.clear();
+    this.#idle.clear();
     const subscriber = this.#subscriber;
     this.#subscriber = undefined;
     if (subscriber) await subscriber.then(closeConnection, () => undefined);
   }
 
-  #unwatch(channel: string, onEvent: EventCallback): void {
-    const watchers = this.#watchers.get(channel);
-    if (!watchers?.delete(onEvent) || watchers.size > 0) return;
-    this.#watchers.delete(channel);
-    if (this.#watchers.size === 0) {
+  /** Returns the channel of this name, and subscribes to it unless it is still there. */
+  #channel(name: string): Channel {
+    const known = this.#channels.get(name);
+    if (known) return known;
+    const channel: Channel = { name, watchers: new Set(), subscribed: this.#subscriptions.add(name) };
+    channel.subscribed.catch(() => this.#forget(channel)); // the next watcher tries again
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  #forget(channel: Channel): void {
+    this.#idle.delete(channel);
+    if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
+  }
+
+  #unwatch(channel: Channel, onEvent: EventCallback): void {
+    if (!channel.watchers.delete(onEvent) || channel.watchers.size > 0) return;
+    if (this.#channels.get(channel.name) !== channel) return;
+    this.#idle.add(channel);
+    if (this.#isIdle) {
       clearInterval(this.#renewal);
       this.#renewal = undefined;
-      this.#marked = undefined;
     }
-    this.#subscriber?.then((subscriber) => subscriber.unsubscribe(channel)).catch(() => undefined);
+    if (this.#idle.size > MOST_IDLE_CHANNELS) this.#leaveIdle();
+    else this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
+  }
+
+  /** Leaves the channels that nobody watches. */
+  #leaveIdle(): void {
+    clearTimeout(this.#leaving);
+    this.#leaving = undefined;
+    const names: string[] = [];
+    for (const channel of this.#idle) {
+      this.#forget(channel);
+      names.push(channel.name);
+    }
+    if (names.length === 0) return;
+    this.#subscriber?.then((subscriber) => subscriber.unsubscribe(...names)).catch(() => undefined);
   }
 
   #connect(): Promise<Redis> {
     this.#subscriber ??= openConnection(this.#url, 'subscriber', { signal: this.#closing.signal }).then(
       (redis) => {
-        redis.on('message', (channel: string, message: string) => this.#dispatch(channel, message));
-        redis.on('ready', () => {
-          // The reply comes after those to the subscriptions that ioredis restores; later changes are heard.
-          redis.ping().then(
-            () => this.#reportGap(),
-            () => undefined, // the link broke again
-          );
-        });
+        redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#dispatch(channel.toString(), message));
+        redis.on('ready', () => void this.#catchUp(redis));
         return redis;
       },
       (error: unknown) => {
@@ -92,38 +158,55 @@ export class Listener {
     return this.#subscriber;
   }
 
-  /** Sets the marker with the first watcher, and renews it while there are any: one marker serves them all. */
-  #mark(): Promise<void> {
-    if (this.#watchers.size === 0) return Promise.resolve(); // closed meanwhile: a timer would outlive the docket
+  /** After a reconnect: the server may be another one, without the marker, and events may have been missed. */
+  async #catchUp(redis: Redis): Promise<void> {
+    this.#markedUntilMs = Number.NEGATIVE_INFINITY;
+    if (this.#isIdle) return;
+    // The reply to PING comes after those to the subscriptions that ioredis restores; later changes are heard.
+    const [heard] = await Promise.allSettled([redis.ping(), this.#mark()]);
+    if (heard.status === 'fulfilled') this.#reportGap(); // else the link broke again
+  }
+
+  get #isIdle(): boolean {
+    return this.#idle.size === this.#channels.size;
+  }
+
+  /** Resolves when the marker is there. It is renewed while there are watchers: one marker serves them all. */
+  async #mark(): Promise<void> {
     this.#renewal ??= setInterval(() => {
       this.#setMarker().then(
         () => this.#reportGap(),
         () => undefined, // the next renewal tries again
       );
     }, LISTENER_RENEWAL_MS);
-    this.#marked ??= this.#setMarker().catch((error: unknown) => {
-      this.#marked = undefined;
-      throw error;
+    if (monotonicMs() < this.#markedUntilMs) return;
+    this.#marking ??= this.#setMarker().finally(() => {
+      this.#marking = undefined;
     });
-    return this.#marked;
+    await this.#marking;
   }
 
   /** A server whose memory is full refuses the marker and publishes nothing. Then each renewal looks at the records. */
   async #setMarker(): Promise<void> {
-    await markListening(await this.#commands(), this.#keys).catch((error: unknown) => {
+    try {
+      const redis = await this.#commands();
+      const untilMs = monotonicMs() + MARKER_SERVES_MS;
+      await markListening(redis, this.#keys);
+      this.#markedUntilMs = untilMs;
+    } catch (error) {
       if (!isRefusal(error)) throw error;
-    });
+    }
   }
 
-  #dispatch(channel: string, message: string): void {
-    const watchers = this.#watchers.get(channel);
-    if (!watchers) return;
+  #dispatch(name: string, message: Buffer): void {
+    const channel = this.#channels.get(name);
+    if (!channel || channel.watchers.size === 0) return;
     const event = parseEvent(message);
-    for (const onEvent of watchers) onEvent(event);
+    for (const onEvent of channel.watchers) onEvent(event);
   }
 
   /** Asks every watcher to read its record: events may have been missed. */
   #reportGap(): void {
-    for (const watchers of this.#watchers.values()) for (const onEvent of watchers) onEvent(null);
+    for (const { watchers } of this.#channels.values()) for (const onEvent of watchers) onEvent(null);
   }
 }

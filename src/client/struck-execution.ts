@@ -36,6 +36,7 @@ export function struckExecution(
     errors: source.errors,
     keepsState: true, // its end is known, whatever the docket keeps
     read: async () => record,
+    look: async () => record,
     cancel: async () => {},
     changeProgress: async () => NO_PROGRESS,
     watch: async () => () => {},

@@ -33,6 +33,16 @@
 /** What an execution is doing: it waits for its time, is due, is in a worker's hands, or has ended. */
 export type ExecutionState = 'scheduled' | 'queued' | 'running' | TerminalState;
 
+/** All states, in the order of a life. */
+export const STATES = [
+  'scheduled',
+  'queued',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+] as const satisfies readonly ExecutionState[];
+
 /** The states that an execution does not leave. Its key is free again. */
 export type TerminalState = 'completed' | 'failed' | 'cancelled';
 

@@ -8,6 +8,7 @@ import { assertNever } from '../core/assert.js';
 import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
+import { WIRE_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
 import { doesGroupExist } from './reply-errors.js';
@@ -118,6 +119,31 @@ export async function claim(redis: Redis, keys: Keys, worker: string, claims: re
   for (const { key, token, attempt } of claims) args.push(key, token, attempt);
   const [refused, errors] = (await runScript(redis, 'claim', [keys.work, keys.front], args)) as [number[], Buffer[]];
   return { refused, errors: errors.map(String) };
+}
+
+/** What a worker says of itself when it claims what it reads. */
+export interface ReadClaimant {
+  readonly consumer: string;
+  readonly worker: string;
+  /** The id from which entries of the stream `work` may be claimed. */
+  readonly from: string;
+  /** Names of the tasks that need nothing but a claim. */
+  readonly tasks: readonly string[];
+}
+
+/**
+ * Takes ownership of what the read has brought that was sent just before on the same connection, in the usual case. Returns
+ * the tokens, and the server's time in milliseconds.
+ */
+export async function claimRead(
+  blocking: Redis,
+  keys: Keys,
+  { consumer, worker, from, tasks }: ReadClaimant,
+): Promise<{ readonly tokens: readonly Token[]; readonly atMs: number }> {
+  const args = [keys.prefix, consumer, worker, from, WIRE_VERSION, ...tasks];
+  const reply = (await runScript(blocking, 'claim-read', [keys.work, keys.front], args)) as Buffer[];
+  const [atMs, ...tokens] = reply.map(String);
+  return { tokens: tokens as Token[], atMs: Number(atMs) };
 }
 
 /**

@@ -291,6 +291,15 @@ export const STARTED_LINE = EVENT_FIELDS.indexOf(RECORD.started) + 1;
 export const ATTEMPT_LINE = EVENT_FIELDS.indexOf(RECORD.attempt) + 1;
 export const WORKER_LINE = EVENT_FIELDS.indexOf(RECORD.worker) + 1;
 
+/** Number of the line that has the error, from 1. */
+export const ERROR_LINE = EVENT_FIELDS.indexOf(RECORD.errorLine) + 1;
+
+/** What the line behind those says in an event that ends an execution. After `result` and `error` come their bytes. */
+export const EVENT_OUTCOME = { none: '-', result: 'r', error: 'x' } as const;
+
+/** The size up to which the result or the error of an execution travels in the event that ends it. */
+export const EVENT_OUTCOME_BYTES = 4 * 1024;
+
 /** The fields that are removed when an execution goes on to another attempt, which counts anew. */
 export const PROGRESS_FIELDS = Object.values(PROGRESS);
 
@@ -365,6 +374,9 @@ export const RATE_MARGIN = 0.02;
 
 /** How much longer than its period a rate limit counts a start at most, in ms: the longest time from claim to start. */
 export const RATE_MARGIN_MS = 100;
+
+/** The maximum number of executions that are claimed in the round trip of the read that brings them. */
+export const CLAIMED_WITH_READ = 8;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
 export const MESSAGE_HEAD_BYTES = 1024;

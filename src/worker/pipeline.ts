@@ -22,7 +22,7 @@ import type { Outcome } from '../channel/protocol.js';
 import { StopReason } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
 import { jittered } from '../core/service.js';
-import { markAlone, quarantine } from '../redis/delivery-store.js';
+import { markAlone, quarantine, type Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import type { Manifest } from '../tasks/manifest.js';
 import type { WorkerContext } from './context.js';
@@ -40,6 +40,7 @@ import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
 import { LateStarts } from './intake/late-starts.js';
 import { Lookout } from './intake/lookout.js';
+import { ReadClaims } from './intake/read-claims.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
@@ -63,9 +64,9 @@ export interface PipelineOptions {
   startSuspectThread(lane: Lane): void;
 }
 
-/** Entries of one read that go on to the claim or, without one, to the dispatcher. */
+/** Entries of one read that go on to the claim or, if they are ours already, to the dispatcher. */
 interface Accepted {
-  readonly lean: Delivery[];
+  readonly owned: Delivery[];
   readonly recorded: Delivery[];
   readonly limited: Limited[];
 }
@@ -82,6 +83,7 @@ export class Pipeline {
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
   readonly #lateStarts: LateStarts;
+  readonly #readClaims: ReadClaims;
   readonly #context: WorkerContext;
   readonly #options: PipelineOptions;
   readonly #startCriteria: StartCriteria;
@@ -137,15 +139,17 @@ export class Pipeline {
       onRoom: () => this.intake.wake(),
     });
     const { attemptBudget, cancelListener, strikeGuard } = this;
+    this.#readClaims = new ReadClaims({ ...context, strikeGuard, attemptBudget });
     this.intake = new Intake({
       ...context,
+      readClaims: this.#readClaims,
       longestReadMs,
       lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
       concurrency,
       dispatcher,
       claimer: this.claimer,
       byteBudget: this.#byteBudget,
-      accept: (entries) => this.#accept(entries),
+      accept: (entries, claimed) => this.#accept(entries, claimed),
     });
     this.#lateStarts = new LateStarts({
       dispatcher,
@@ -158,6 +162,7 @@ export class Pipeline {
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
+    this.#readClaims.forget();
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
   }
 
@@ -196,24 +201,24 @@ export class Pipeline {
    * After the read: handles each entry by its class. An entry that throws is left to its lease: it costs the others
    * nothing.
    */
-  #accept(entries: readonly Entry[]): void {
+  #accept(entries: readonly Entry[], claimed: ReadonlySet<Token>): void {
     if (this.#isClosed) return this.#requeueUnclaimed(entries);
-    const accepted: Accepted = { lean: [], recorded: [], limited: [] };
+    const accepted: Accepted = { owned: [], recorded: [], limited: [] };
     for (const entry of entries) {
       try {
-        this.#acceptOne(entry, accepted);
+        this.#acceptOne(entry, accepted, claimed.has(entry.token));
       } catch (error) {
         this.#leaveToLease(entry, error);
       }
     }
-    const { lean, recorded, limited } = accepted;
-    if (lean.length > 0) this.#start(lean);
+    const { owned, recorded, limited } = accepted;
+    if (owned.length > 0) this.#start(owned);
     this.claimer.claim(recorded);
     this.claimer.admit(limited);
   }
 
   /** Counts the attempt of an entry just before its claim. */
-  #acceptOne(entry: Entry, { lean, recorded, limited }: Accepted): void {
+  #acceptOne(entry: Entry, { owned, recorded, limited }: Accepted, isClaimed: boolean): void {
     const classified = classify(entry, this.#criteria);
     switch (classified.kind) {
       case 'unreadable':
@@ -232,11 +237,12 @@ export class Pipeline {
         return;
       case 'recorded':
         this.attemptBudget.take(classified.delivery);
-        recorded.push(classified.delivery);
+        this.#readClaims.remember(classified.delivery.envelope.task);
+        (isClaimed ? owned : recorded).push(classified.delivery);
         return;
       case 'lean':
         this.attemptBudget.take(classified.delivery);
-        lean.push(classified.delivery);
+        owned.push(classified.delivery);
         return;
       default:
         return assertNever(classified);

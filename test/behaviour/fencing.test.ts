@@ -13,11 +13,12 @@ import { recordingLogger } from '../support/logger.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { acknowledge, claim, ensureGroups, redeliver, renew, settle } =
+const { acknowledge, claim, claimRead, ensureGroups, redeliver, renew, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat, leave } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
 const { encoderFor } = await importBuilt<typeof import('../../src/wire/codec.js')>('wire/codec.js');
-const { encodeEnvelope } = await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
+const { encodeEnvelope, Envelope, withAttempt } =
+  await importBuilt<typeof import('../../src/wire/envelope.js')>('wire/envelope.js');
 const { beginSweep, FIRST_PAGE, findExpired, forgetDeadConsumers } =
   await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
@@ -104,6 +105,51 @@ describeEachServer('a delivery', (url) => {
       id: 'lean',
     },
     ...{ to: delayMs > 0 ? { delayMs } : { stream: 'work' }, deliveries: 0, charges: 0, reroutes: 0, ttlMs: 60_000 },
+  });
+
+  test('is claimed with its read if it needs nothing but a claim, and only by its reader', async () => {
+    const { redis, keys, add, addLean, read, record } = await open();
+    const claimAfter = async (consumer: string, from = '0-1', tasks = ['noop']) =>
+      (await claimRead(redis, keys, { consumer, worker: 'w', from, tasks })).tokens;
+    await add(['a', 'b']);
+    await addLean(1);
+    expect(await claimAfter('me')).toEqual([]); // not read yet
+    const [a, b] = await read('me');
+    expect(await claimAfter('other')).toEqual([]);
+    expect(await claimAfter('me', '0-1', ['resize'])).toEqual([]);
+    expect((await record('a')).s).toBe('queued');
+    expect(await claimAfter('me', b!.token.slice(1))).toEqual([b!.token]); // not those of earlier reads
+    expect(await claimAfter('me')).toEqual([a!.token, b!.token]);
+    expect(await record('a')).toMatchObject({ s: 'running', k: 'w' });
+    expect((await claim(redis, keys, 'w', [{ key: 'a', token: a!.token, attempt: 1 }])).refused).toEqual([]); // no harm
+  });
+
+  test('is not claimed with its read after its key was replaced, it was delivered before, or it is a retry', async () => {
+    const { redis, keys, add, read, passOn, replace } = await open();
+    const claimAll = async (consumer: string) =>
+      (await claimRead(redis, keys, { consumer, worker: 'w', from: '0-1', tasks: ['noop'] })).tokens;
+    await add(['replaced']);
+    await read('me');
+    await replace('replaced');
+    await add(['lost']);
+    const redelivered = await passOn(await read('other'), 'me');
+    expect(redelivered).toHaveLength(1);
+    await add(['again']);
+    const [first] = await read('me');
+    const message = withAttempt(new Envelope(first!.message!), 2);
+    await settle(redis, keys, [{ ...again(first!), message } as Settlement]);
+    expect(await read('me')).toHaveLength(1);
+    expect(await claimAll('me')).toEqual([]);
+  });
+
+  test('is claimed with its read however broken the records beside it are', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['a', 'b']);
+    const [, b] = await read('me');
+    await redis.del(keys.record('a'));
+    await redis.set(keys.record('a'), 'text');
+    const claimed = await claimRead(redis, keys, { consumer: 'me', worker: 'w', from: '0-1', tasks: ['noop'] });
+    expect(claimed.tokens).toEqual([b!.token]);
   });
 
   test.each(['completed', 'failed', 'again', 'followed'] as const)(

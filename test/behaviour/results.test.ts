@@ -9,6 +9,7 @@ import {
 } from 'docket';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PaymentDeclined, throwing, unreturnable, where } from '../fixtures/tasks/values.js';
+import { importBuilt } from '../support/built.js';
 import { killClients, loseAnswers, subscriptions } from '../support/clients.js';
 import { holdingProxy } from '../support/proxy.js';
 import { stopRenewals } from '../support/renewals.js';
@@ -16,6 +17,8 @@ import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
+const { SCRIPTS } =
+  await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 const VALUES = new URL('../fixtures/tasks/values.js', import.meta.url);
 const note = task('note', (_args: { n?: number }) => {});
 
@@ -373,6 +376,64 @@ describeOnRedis('results:', (url) => {
     stage.work({ note });
     expect(await Promise.all(results)).toHaveLength(400);
     await waitFor(async () => (await subscriptions(redis)).every((count) => count <= 3)); // the worker has three
+  });
+
+  /** Waits for the result of a task that ends with `outcome`. Tells whether the whole record was read for it. */
+  async function resultOf(outcome: Promise<unknown>): Promise<{ reply: Promise<unknown>; wasRead: boolean }> {
+    stopRenewals();
+    const redis = await stage.redis();
+    const hold = task('hold', async () => await outcome);
+    const execution = await stage.docket().add(hold);
+    await redis.script('FLUSH');
+    await redis.config('RESETSTAT');
+    const reply = execution.result();
+    reply.catch(() => {}); // told by the caller
+    await waitFor(async () => /cmdstat_hmget:/.test(await redis.info('commandstats'))); // it has subscribed and looked
+    await stage.finish({ hold });
+    await reply.catch(() => {});
+    expect(execution.state).toMatch(/completed|failed/);
+    return { reply, wasRead: String(await redis.script('EXISTS', SCRIPTS.read.sha)) === '1' };
+  }
+
+  test('a small result or error travels in the event that ends its execution', async () => {
+    const completed = await resultOf(Promise.resolve({ answer: 'x'.repeat(3_000) }));
+    expect(await completed.reply).toEqual({ answer: 'x'.repeat(3_000) });
+    expect(completed.wasRead).toBe(false);
+    const failure = Promise.reject(new RangeError('too far'));
+    failure.catch(() => {}); // the task throws it
+    const failed = await resultOf(failure);
+    await expect(failed.reply).rejects.toThrow(RangeError);
+    expect(failed.wasRead).toBe(false);
+  });
+
+  test('a large result is read from the record', async () => {
+    const { reply, wasRead } = await resultOf(Promise.resolve('x'.repeat(5_000)));
+    expect(await reply).toBe('x'.repeat(5_000));
+    expect(wasRead).toBe(true);
+  });
+
+  test('what others publish on the channel of an execution does not end the wait for it', async () => {
+    const { hold, started, ending } = holding();
+    const redis = await stage.redis();
+    const execution = await stage.docket().add(hold);
+    const result = execution.result();
+    await waitFor(async () => (await subscriptions(redis)).join() === '1');
+    const { g: generation } = await stage.record(execution.key);
+    const head = `${generation} completed 1`;
+    for (const event of [
+      '',
+      'completed',
+      `${head}\n\n\n\n\n\n\nr\n\xc1`,
+      `${head}\n1\nx\n`,
+      `${generation} gone 1`,
+      head,
+    ]) {
+      await redis.publish(stage.key(`events:${execution.key}`), event);
+    }
+    stage.work({ hold });
+    await started;
+    ending.resolve('done');
+    expect(await result).toBe('done');
   });
 
   test('waiting survives the loss of the subscriber connection', async () => {

@@ -11,13 +11,37 @@ local function publish(key, generation, kind, lines)
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
 end
 
--- Publishes the state of an execution after its record has changed.
-local function publish_state(key, generation, state)
-  if has_listeners then
-    local lines = redis.call('HMGET', prefix .. KEY.record .. key, unpack(EVENT_FIELDS))
-    for i = 1, #lines do
-      lines[i] = lines[i] and string.gsub(lines[i], '\n', ' ') or ''
+-- Returns the lines of an event that tell the outcome of an execution whose record gets these fields and values; nil when
+-- it is large.
+local function outcome_of(...)
+  local fields, outcome = { ... }, EVENT_OUTCOME.none
+  for at = 1, #fields, 2 do
+    local line = fields[at] == RECORD.result and EVENT_OUTCOME.result
+      or fields[at] == RECORD.error and EVENT_OUTCOME.error
+    if line and #fields[at + 1] > EVENT_OUTCOME_BYTES then
+      return nil
+    elseif line then
+      outcome = line .. '\n' .. fields[at + 1]
     end
+  end
+  return outcome
+end
+
+-- Publishes the state of an execution after its record has changed. `outcome` are the last lines of the event that ends an
+-- execution (outcome_of). They are left out where the record has more to tell: progress, or an error line that is several.
+local function publish_state(key, generation, state, outcome)
+  if has_listeners then
+    local lines = redis.call('HMGET', prefix .. KEY.record .. key, PROGRESS.updated, unpack(EVENT_FIELDS))
+    local has_progress = table.remove(lines, 1)
+    if has_progress or string.find(lines[ERROR_LINE] or '', '\n', 1, true) then
+      outcome = nil
+    end
+    for i = 1, #lines do
+      lines[i] = lines[i] or ''
+    end
+    -- All other lines are numbers.
+    lines[WORKER_LINE] = string.gsub(lines[WORKER_LINE], '\n', ' ')
+    lines[ERROR_LINE] = string.gsub(lines[ERROR_LINE], '\n', ' ')
     if lines[STARTED_LINE] ~= '' and (state == 'scheduled' or state == 'queued') then
       local waiting = waiting_attempt(prefix .. KEY.record .. key, lines[ATTEMPT_LINE])
       if waiting then
@@ -27,6 +51,7 @@ local function publish_state(key, generation, state)
     if lines[ENDED_LINE] == '' and is_terminal(state) then
       lines[ENDED_LINE] = digits(now)
     end
+    lines[#lines + 1] = outcome
     publish(key, generation, state, lines)
   end
 end

@@ -108,7 +108,7 @@ local function end_execution(key, ttl, state, ...)
     redis.call('PEXPIRE', record_key, digits(ttl))
   end
   if generation then
-    publish_state(key, generation, state)
+    publish_state(key, generation, state, tonumber(ttl) > 0 and outcome_of(...) or nil)
   end
 end
 

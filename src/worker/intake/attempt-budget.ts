@@ -12,6 +12,11 @@ export class AttemptBudget {
     this.#remaining = new Map(attempts);
   }
 
+  /** Whether there is any key that this worker may run only so often. */
+  get isLimited(): boolean {
+    return this.#remaining.size > 0;
+  }
+
   /** The keys that this worker may run no more. */
   get spentKeys(): string[] {
     return [...this.#remaining].filter(([, remaining]) => remaining === 0).map(([key]) => key);

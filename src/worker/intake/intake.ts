@@ -6,7 +6,8 @@
  *   budget has room for
  * - the pace: it blocks on the streams while they are empty, so an idle worker sends a read every two seconds, and waits for
  *   room when the threads have enough
- * - the order: the next read is sent before a batch is accepted, so that the server collects the next batch meanwhile
+ * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
+ *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once.
  * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
  * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is
  *   kept until it can, and then accepted as far as it is still ours; while the guards may have missed something, it is kept
@@ -15,10 +16,10 @@
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service, within } from '../../core/service.js';
 import { closeConnection } from '../../redis/connection.js';
-import { ensureGroups, renew } from '../../redis/delivery-store.js';
+import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
+import { inOneWrite, mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -27,6 +28,7 @@ import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
+import type { ReadClaim, ReadClaims } from './read-claims.js';
 
 /** The maximum number of entries in one read. More gains nothing (measured). */
 const BATCH_ITEMS = 1_024;
@@ -49,8 +51,16 @@ export interface IntakeOptions
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'idle'>;
   /** Bounds the bytes that are read. */
   readonly byteBudget: ByteBudget;
-  /** Takes the entries that were read. Must not throw. */
-  accept(entries: readonly Entry[]): void;
+  /** Claims what is read, where that is the last step before the start. */
+  readonly readClaims: Pick<ReadClaims, 'claim' | 'noteRead' | 'fresh'>;
+  /** Takes the entries that were read, some of which were claimed as well. Must not throw. */
+  accept(entries: readonly Entry[], claimed: ReadonlySet<Token>): void;
+}
+
+/** What came with one read. */
+interface Batch {
+  readonly entries: readonly Entry[];
+  readonly claim: ReadClaim | null;
 }
 
 export class Intake extends Service {
@@ -107,8 +117,8 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { link, lookout, accept } = this.#options;
-    let reading: Promise<readonly Entry[]> | null = null;
+    const { link, lookout, readClaims, accept } = this.#options;
+    let reading: Promise<Batch> | null = null;
     this.#lastReadMs = monotonicMs();
     while (!signal.aborted || reading) {
       reading ??= this.#read(signal);
@@ -117,10 +127,10 @@ export class Intake extends Service {
         continue;
       }
       try {
-        const read: readonly Entry[] = await reading;
+        const read: Batch = await reading;
         reading = null;
-        this.#unaccepted = read;
-        if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read, signal);
+        this.#unaccepted = read.entries;
+        if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read.entries, signal);
         const entries = this.#unaccepted;
         if (entries.length === 0) continue;
         const isNewsMissed = !lookout.isHearing && !this.#isStopping; // a worker that stops starts nothing
@@ -128,9 +138,9 @@ export class Intake extends Service {
           this.#unaccepted = [];
           continue;
         }
-        reading = this.#read(signal);
+        if (this.#hasBacklog) reading = this.#read(signal);
         this.#unaccepted = [];
-        accept(entries);
+        accept(entries, readClaims.fresh(read.claim));
       } catch (error) {
         reading = null;
         if (!signal.aborted) await this.#recover(error, signal);
@@ -171,7 +181,7 @@ export class Intake extends Service {
    * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
    * could not write outcomes.
    */
-  #read(signal: AbortSignal): Promise<readonly Entry[]> | null {
+  #read(signal: AbortSignal): Promise<Batch> | null {
     const { link, dispatcher, claimer } = this.#options;
     if (!link.isUsable || signal.aborted) return null;
     const notDispatched = this.#unaccepted.length + claimer.claiming.size;
@@ -196,16 +206,21 @@ export class Intake extends Service {
     return areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
   }
 
-  async #readEntries(count: number): Promise<readonly Entry[]> {
-    const { blocking, keys, consumer, longestReadMs, byteBudget } = this.#options;
-    const reading = readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs });
+  async #readEntries(count: number): Promise<Batch> {
+    const { blocking, keys, consumer, longestReadMs, readClaims, byteBudget } = this.#options;
+    const [reading, claiming] = inOneWrite(blocking, () => [
+      readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs }),
+      readClaims.claim(), // behind the read
+    ]);
     // Asked behind this read, for a later one: a read that waited for the answer would cost two trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const entries = await reading;
+    const claim = await claiming;
+    readClaims.noteRead(entries);
     this.#hasBacklog = entries.length >= count;
     this.#lastReadMs = monotonicMs();
     byteBudget.addEntries(entries);
-    return entries;
+    return { entries, claim };
   }
 
   /** Asks Redis whether anything on the streams is large. Never rejects: then it may be. */

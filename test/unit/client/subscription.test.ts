@@ -30,6 +30,8 @@ const stateEvent = (state: ExecutionState, us: number, generation = GENERATION) 
 const progressEvent = (current: number, us: number, message = '') =>
   `${GENERATION} progress ${us}\n${current}\n100\n${us}\n${message}`;
 
+const parse = (event: string) => parseEvent(Buffer.from(event));
+
 /** A subscription whose readings and events the test supplies. */
 function setUp() {
   const readings: Deferred<ExecutionRecord | null>[] = [];
@@ -66,7 +68,7 @@ function setUp() {
     isWatching: () => isWatching,
     publish: async (...events: (string | null)[]) => {
       await turn();
-      for (const event of events) publish(event === null ? null : parseEvent(event));
+      for (const event of events) publish(event === null ? null : parse(event));
       await turn();
     },
     answer: async (reading: ExecutionRecord | null | Error) => {
@@ -170,13 +172,13 @@ test('ends with the docket', async () => {
 });
 
 test('an event is parsed as it was written', () => {
-  expect(parseEvent(progressEvent(3, 9, 'two\nlines'))).toEqual({
+  expect(parse(progressEvent(3, 9, 'two\nlines'))).toEqual({
     generation: GENERATION,
     timeUs: 9,
     kind: 'progress',
     progress: { current: 3, total: 100, updatedMs: 9, message: 'two\nlines' },
   });
-  expect(parseEvent('7000 failed 9\n1\n2\n3\n4\nw 1\nError: x')).toEqual({
+  expect(parse('7000 failed 9\n1\n2\n3\n4\nw 1\nError: x')).toEqual({
     generation: 7_000,
     timeUs: 9,
     kind: 'state',
@@ -187,8 +189,9 @@ test('an event is parsed as it was written', () => {
     attempt: 4,
     worker: 'w 1',
     errorLine: 'Error: x',
+    outcome: null,
   });
-  expect(parseEvent(stateEvent('queued', 9))).toMatchObject({
+  expect(parse(stateEvent('queued', 9))).toMatchObject({
     dueMs: 5_000,
     attempt: 1,
     worker: null,

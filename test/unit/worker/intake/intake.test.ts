@@ -61,6 +61,7 @@ function readBacklog(backlog: number, onRead = () => {}): number[] {
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
     byteBudget: smallOutcomes(),
+    readClaims: { claim: async () => null, noteRead: () => {}, fresh: () => new Set() },
     accept: () => {},
   });
   intake.start();

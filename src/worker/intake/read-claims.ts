@@ -1,0 +1,112 @@
+/**
+ * Has Redis claim executions in the round trip that reads them. The script is sent behind the read, on the same connection.
+ * Redis runs it when the read has ended, before it sends either reply, so an idle worker gets an execution that it may
+ * start at once.
+ *
+ *   without    read ──> entry    claim ──> answer    start
+ *   with       read, claim ──> entry, answer         start
+ *
+ * Owns when that is done: only for tasks that were met in the last half minute and need nothing but a claim, and while
+ * nothing here could keep an execution from its claim. What the script left, the Claimer claims.
+ *
+ * Owns the rule that such a claim must be fresh. The server may have read for a process that stood still, and whose lease
+ * has ended since; a claim that it sends itself would be refused then. So a claim that is older than 100 ms, by the
+ * server's clock, is made again.
+ */
+import { monotonicMs } from '../../core/clock.js';
+import { claimRead, type Token } from '../../redis/delivery-store.js';
+import type { Entry } from '../../redis/entry.js';
+import { CLAIMED_WITH_READ, STREAM } from '../../redis/schema.js';
+import type { WorkerContext } from '../context.js';
+import type { AttemptBudget } from './attempt-budget.js';
+import type { StrikeGuard } from './strike-guard.js';
+
+/** How long the tasks are remembered after the last execution. Then an idle worker sends no further command with its reads. */
+const REMEMBERED_MS = 30_000;
+/** The maximum number of tasks that are remembered: their names travel with each read. */
+const MOST_TASKS = 16;
+const FRESH_FOR_MS = 100;
+
+/** The executions that were claimed as they were read. */
+export interface ReadClaim {
+  readonly tokens: readonly Token[];
+  /** When, in server milliseconds. */
+  readonly atMs: number;
+}
+
+export interface ReadClaimsOptions
+  extends Pick<WorkerContext, 'blocking' | 'keys' | 'consumer' | 'workerName' | 'clock'> {
+  readonly strikeGuard: Pick<StrikeGuard, 'size'>;
+  readonly attemptBudget: Pick<AttemptBudget, 'isLimited'>;
+}
+
+const NONE: ReadonlySet<Token> = new Set();
+
+export class ReadClaims {
+  readonly #options: ReadClaimsOptions;
+  /** Names of tasks, the one that was met last at the end. */
+  readonly #tasks = new Set<string>();
+  #newest = '';
+  #rememberedUntilMs = 0;
+  /** The id from which entries can be those of the next read. */
+  #from = '0-1';
+  #lastCount = 0;
+
+  constructor(options: ReadClaimsOptions) {
+    this.#options = options;
+  }
+
+  /** Notes that an execution of this task needs nothing but its claim. */
+  remember(task: string): void {
+    this.#rememberedUntilMs = monotonicMs() + REMEMBERED_MS;
+    if (task === this.#newest) return;
+    this.#newest = task;
+    this.#tasks.delete(task);
+    this.#tasks.add(task);
+    if (this.#tasks.size > MOST_TASKS) this.#tasks.delete(this.#tasks.values().next().value!);
+  }
+
+  /** Forgets all tasks: their policies may have changed. */
+  forget(): void {
+    this.#tasks.clear();
+    this.#newest = '';
+  }
+
+  /** Notes what a read has brought. */
+  noteRead(entries: readonly Entry[]): void {
+    this.#lastCount = entries.length;
+    const last = entries.at(-1); // those of the stream `work` come last
+    if (!last?.token.startsWith(STREAM.work)) return;
+    const [ms, counter] = last.token.slice(1).split('-');
+    this.#from = `${ms}-${Number(counter) + 1}`;
+  }
+
+  /**
+   * Claims what the read brings that was sent just before. `null` when that is not done, and when it failed: the
+   * executions are claimed like others then.
+   */
+  async claim(): Promise<ReadClaim | null> {
+    if (!this.#isWorthwhile) return null;
+    const { blocking, keys, consumer, workerName } = this.#options;
+    const claiming = claimRead(blocking, keys, {
+      consumer,
+      worker: workerName,
+      from: this.#from,
+      tasks: [...this.#tasks],
+    });
+    return await claiming.catch(() => null);
+  }
+
+  /** Returns the tokens of the executions that are still ours by this claim. */
+  fresh(claim: ReadClaim | null): ReadonlySet<Token> {
+    if (!claim || claim.tokens.length === 0) return NONE;
+    return Math.abs(this.#options.clock.nowMs() - claim.atMs) <= FRESH_FOR_MS ? new Set(claim.tokens) : NONE;
+  }
+
+  /** A busy worker reads more at once than the script takes, and claims it in larger batches. */
+  get #isWorthwhile(): boolean {
+    const { strikeGuard, attemptBudget } = this.#options;
+    if (this.#lastCount > CLAIMED_WITH_READ || monotonicMs() > this.#rememberedUntilMs) return false;
+    return this.#tasks.size > 0 && strikeGuard.size === 0 && !attemptBudget.isLimited;
+  }
+}

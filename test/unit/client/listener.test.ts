@@ -1,0 +1,129 @@
+/** When a listener has everything that it needs to miss nothing, and how long it keeps that. */
+import { EventEmitter } from 'node:events';
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { Listener } from '../../../src/client/listener.js';
+import { openConnection } from '../../../src/redis/connection.js';
+import type { RecordEvent } from '../../../src/redis/events.js';
+import { keysOf } from '../../../src/redis/keys.js';
+import { type Deferred, deferred } from '../../support/wait.js';
+
+vi.mock(import('../../../src/redis/connection.js'), async (original) => ({
+  ...(await original()),
+  openConnection: vi.fn(),
+  closeConnection: vi.fn(),
+}));
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval', 'performance'] }));
+afterEach(() => void vi.useRealTimers());
+
+/** A listener whose server answers when the test says so. */
+function setUp() {
+  const subscribing: Deferred<void>[] = [];
+  const marking: Deferred<void>[] = [];
+  const unsubscribed: string[][] = [];
+  const wait = (list: Deferred<void>[]) => {
+    const one = deferred<void>();
+    list.push(one);
+    return one.promise;
+  };
+  const subscriber = Object.assign(new EventEmitter(), {
+    subscribe: vi.fn(() => wait(subscribing)),
+    unsubscribe: async (...names: string[]) => void unsubscribed.push(names),
+    ping: async () => 'PONG',
+  });
+  vi.mocked(openConnection).mockResolvedValue(subscriber as unknown as Redis);
+  const commands = { set: () => wait(marking) } as unknown as Redis;
+  const listener = new Listener('redis://x', keysOf('d'), async () => commands);
+  onTestFinished(() => listener.close());
+  return { listener, subscriber, subscribing, marking, unsubscribed };
+}
+
+const turn = () => vi.advanceTimersByTimeAsync(0);
+
+test.each([
+  ['subscription', 'marker'],
+  ['marker', 'subscription'],
+])('a watch is not confirmed by the %s before the %s is in force, too', async (first) => {
+  const { listener, subscribing, marking } = setUp();
+  const confirmed = vi.fn();
+  const watching = listener.watch('k', () => {}).then(confirmed);
+  await turn();
+  const [early, late] = first === 'marker' ? [marking, subscribing] : [subscribing, marking];
+  early[0]!.resolve();
+  await turn();
+  expect(confirmed).not.toHaveBeenCalled();
+  late[0]!.resolve();
+  await watching;
+});
+
+test('an event is heard from the subscription on, also before the watch is confirmed', async () => {
+  const { listener, subscriber } = setUp();
+  const events: (RecordEvent | null)[] = [];
+  void listener.watch('k', (event) => void events.push(event));
+  await turn();
+  subscriber.emit('messageBuffer', Buffer.from(keysOf('d').events('k')), Buffer.from('7 queued 9\n1\n\n\n\n\n'));
+  expect(events).toMatchObject([{ state: 'queued', generation: 7 }]);
+});
+
+test('waits that begin together subscribe with one command', async () => {
+  const { listener, subscriber } = setUp();
+  for (const key of ['a', 'b', 'c']) void listener.watch(key, () => {});
+  await turn();
+  expect(subscriber.subscribe).toHaveBeenCalledTimes(1);
+});
+
+/** Watches once, and stops. */
+async function watchOnce({ listener, subscribing, marking }: ReturnType<typeof setUp>, key: string): Promise<void> {
+  const watching = listener.watch(key, () => {});
+  await turn();
+  for (const one of [...subscribing, ...marking]) one.resolve();
+  (await watching)();
+}
+
+test('a marker that was set serves later watchers, but not for all of its life', async () => {
+  const set = setUp();
+  await watchOnce(set, 'a');
+  await watchOnce(set, 'b');
+  expect(set.marking).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(14_000);
+  await watchOnce(set, 'c');
+  expect(set.marking).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(2_000);
+  await watchOnce(set, 'd');
+  expect(set.marking).toHaveLength(2);
+});
+
+test('after a reconnect the marker is set again, because the server may be another one', async () => {
+  const set = setUp();
+  await watchOnce(set, 'a');
+  set.subscriber.emit('ready');
+  await watchOnce(set, 'b');
+  expect(set.marking).toHaveLength(2);
+});
+
+test('channels are left together, a second after nobody watches them', async () => {
+  const set = setUp();
+  await watchOnce(set, 'a');
+  await watchOnce(set, 'b');
+  expect(set.unsubscribed).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(set.unsubscribed).toEqual([[keysOf('d').events('a'), keysOf('d').events('b')]]);
+});
+
+test('a channel that is watched again is not left', async () => {
+  const set = setUp();
+  await watchOnce(set, 'a');
+  const watching = set.listener.watch('a', () => {});
+  await vi.advanceTimersByTimeAsync(2_000);
+  await watching;
+  expect(set.unsubscribed).toEqual([]);
+  expect(set.subscribing).toHaveLength(1);
+});
+
+test('no more than 256 channels are kept without watchers', async () => {
+  const set = setUp();
+  for (let i = 0; i <= 256; i++) await watchOnce(set, `k${i}`);
+  await turn();
+  expect(set.unsubscribed.flat()).toHaveLength(257);
+});
