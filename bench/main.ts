@@ -4,6 +4,7 @@ import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
+import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
 import { describeMachine } from './support/machine.js';
@@ -59,6 +60,16 @@ command('limits', 'the cost of limits that never make a task wait, in CPU time o
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
       return [await limits(redis, { rounds, tasks })];
+    }),
+  );
+
+command('memory-server', 'adds and runs on memory://, beside a redis-server')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks in a run', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 5, tasks = quick ? 4_000 : 20_000 } = flags;
+      return [await memoryServer(redis, { rounds, tasks })];
     }),
   );
 
