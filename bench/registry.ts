@@ -5,6 +5,7 @@ import { enqueue } from './scenarios/enqueue.js';
 import { io } from './scenarios/io.js';
 import { latency } from './scenarios/latency.js';
 import { limits } from './scenarios/limits.js';
+import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
 import { publicBullmq } from './scenarios/public-bullmq.js';
@@ -77,6 +78,12 @@ export const SCENARIOS: readonly Scenario[] = [
       spinMs: { full: 30_000, quick: 4_000, meaning: 'how long each task blocks its thread, in milliseconds' },
     },
     isGate: true,
+  }),
+  scenario({
+    name: 'memory-server',
+    question: 'How much slower is memory:// than a redis-server?',
+    run: memoryServer,
+    sizes: { rounds: rounds(5), tasks: { full: 20_000, quick: 4_000, meaning: 'tasks in a run' } },
   }),
   scenario({
     name: 'limits',

@@ -2,11 +2,13 @@
 import { performance } from 'node:perf_hooks';
 import cliProgress from 'cli-progress';
 import type { SpeedUp } from './speed-up.js';
-import type { Compressed } from './tasks.js';
+import { type Compressed, workOf } from './tasks.js';
 import type { FoundFile } from './walk.js';
 
 const LINE_EVERY_MS = 2_000;
 const BAR = { format: '{bar} {percentage}%  {line}', hideCursor: true, barsize: 30 };
+/** The share of the work that must be done before the rest is estimated from it. */
+const ESTIMABLE = 0.02;
 
 export function describeFiles(files: readonly FoundFile[]): string {
   return `${count(files.length)} files, ${megabytes(total(files))}`;
@@ -16,22 +18,26 @@ export class Progress {
   readonly #total: string;
   readonly #started = performance.now();
   readonly #bar: cliProgress.SingleBar | null;
+  readonly #totalWork: number;
   #files = 0;
   #bytes = 0;
+  #work = 0;
   #lineAt = this.#started + LINE_EVERY_MS;
 
-  /** The bar advances with the bytes, as the work does, and shows the number of files beside it. */
+  /** The bar advances with the work, so that the time that is left can be told from it, and shows the files beside it. */
   constructor(files: readonly FoundFile[]) {
     this.#total = count(files.length);
     this.#bar = process.stdout.isTTY ? new cliProgress.SingleBar(BAR, cliProgress.Presets.shades_classic) : null;
-    this.#bar?.start(total(files) || 1, 0, { line: this.#line() });
+    this.#totalWork = files.reduce((work, { bytes }) => work + workOf(bytes), 0) || 1;
+    this.#bar?.start(this.#totalWork, 0, { line: this.#line() });
   }
 
   /** Counts a file that is done, whether it was compressed or failed. */
   done(bytes: number): void {
     this.#files++;
     this.#bytes += bytes;
-    if (this.#bar) this.#bar.update(this.#bytes, { line: this.#line() });
+    this.#work += workOf(bytes);
+    if (this.#bar) this.#bar.update(this.#work, { line: this.#line() });
     else if (performance.now() >= this.#lineAt) {
       console.log(this.#line());
       this.#lineAt = performance.now() + LINE_EVERY_MS;
@@ -43,8 +49,11 @@ export class Progress {
   }
 
   #line(): string {
-    const elapsed = (performance.now() - this.#started) / 1e3 || 1;
-    return `${count(this.#files)}/${this.#total} files  ${megabytes(this.#bytes)}  ${megabytes(this.#bytes / elapsed)}/s`;
+    const elapsedMs = performance.now() - this.#started || 1;
+    const share = this.#work / this.#totalWork;
+    const left = share < ESTIMABLE ? '' : `  ${seconds((elapsedMs / share) * (1 - share))} left`;
+    const speed = megabytes(this.#bytes / (elapsedMs / 1e3));
+    return `${count(this.#files)}/${this.#total} files  ${megabytes(this.#bytes)}  ${speed}/s${left}`;
   }
 }
 
@@ -58,8 +67,11 @@ export function printSummary(
   const ratio = bytes > 0 ? ` (${((compressed / bytes) * 100).toFixed(1)} %)` : '';
   console.log(`\n${count(results.length)} files, ${count(failures.size)} failed`);
   console.log(`${megabytes(bytes)} -> ${megabytes(compressed)}${ratio}`);
-  console.log(`${seconds(sum(results, 'busyMs'))} of work in ${seconds(wallMs)}`);
   const threads = [...new Set(results.map(({ thread }) => thread))].sort((a, b) => a - b);
+  const busy = sum(results, 'busyMs') / (wallMs * threads.length || 1);
+  console.log(
+    `${seconds(sum(results, 'busyMs'))} of work in ${seconds(wallMs)}: threads were ${Math.round(busy * 100)} % busy`,
+  );
   for (const thread of threads) {
     const done = results.filter((result) => result.thread === thread);
     const busyMs = sum(done, 'busyMs');

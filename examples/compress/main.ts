@@ -1,5 +1,6 @@
 /**
- * `npm run demo [-- FOLDER]`: compresses every file under a folder on all cores; by default, this project's node_modules.
+ * `npm run demo [-- [--all] FOLDER]`: compresses files under a folder on all cores; by default, those of this project's
+ * node_modules. Of a large folder it takes a sample, which ends within half a minute, unless it gets `--all`.
  *
  * Everything is in this process: the producer, an embedded Redis (`memory://`), and a worker whose threads do the work. With
  * a real Redis only the URL would change, and the worker could run on other machines.
@@ -12,29 +13,33 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { Compressor, type Outcomes } from './compressor.js';
 import { describeFiles, Progress, printSpeedUp, printSummary } from './display.js';
+import { drawSample } from './sample.js';
 import { measureSpeedUp } from './speed-up.js';
-import type { Compressed } from './tasks.js';
+import { type Compressed, workOf } from './tasks.js';
 import { walk } from './walk.js';
 
 const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 
 await new Command('demo')
-  .description('Computes SHA-256 and brotli of every file under a folder, on all cores.')
+  .description('Computes SHA-256 and brotli of the files under a folder, on all cores.')
   .argument('[folder]', 'folder to compress; nothing is written', NODE_MODULES)
+  .option('--all', 'compress every file, also of a large folder; otherwise, a sample of it')
   .action(demo)
   .parseAsync();
 
-async function demo(argument: string): Promise<void> {
+async function demo(argument: string, { all = false }: { readonly all?: boolean }): Promise<void> {
   const folder = resolve(argument);
   const problem = await whyNotAFolder(folder);
   if (problem) return exit(1, `${folder}: ${problem}`);
   const { signal } = interruptible();
   const threads = availableParallelism();
   const failures = new Map<string, string>();
-  const files = await walk(folder, (path, error) => failures.set(path, message(error)));
-  if (files.length === 0 && failures.size === 0) return exit(0, `${folder}: no files`);
-  console.log(`${folder}: ${describeFiles(files)}, ${threads} threads`);
-  files.sort((a, b) => b.bytes - a.bytes); // so that no thread starts a large file when the others are done
+  const found = await walk(folder, (path, error) => failures.set(path, message(error)));
+  if (found.length === 0 && failures.size === 0) return exit(0, `${folder}: no files`);
+  const files = all ? found : drawSample(found, threads);
+  console.log(`${folder}: ${describeFiles(found)}, ${threads} threads`);
+  if (files.length < found.length) console.log(`a sample of it: ${describeFiles(files)}; --all takes every file`);
+  files.sort((a, b) => workOf(b.bytes) - workOf(a.bytes)); // so that no thread starts a long one when the others are done
   const results: Compressed[] = [];
   const progress = new Progress(files);
   const outcomes: Outcomes = {
@@ -42,8 +47,8 @@ async function demo(argument: string): Promise<void> {
       results.push(result);
       progress.done(result.bytes);
     },
-    onFailure(path, error) {
-      failures.set(path, message(error));
+    onFailure(path, problem) {
+      failures.set(path, withoutPath(problem));
       progress.done(0);
     },
   };
@@ -51,8 +56,7 @@ async function demo(argument: string): Promise<void> {
   let wallMs: number;
   {
     await using compressor = new Compressor(threads);
-    const paths = files.map(({ path }) => path);
-    await compressor.run(paths, outcomes, signal);
+    await compressor.run(files, outcomes, signal);
     wallMs = performance.now() - start;
     progress.stop();
   }
@@ -82,9 +86,13 @@ async function whyNotAFolder(path: string): Promise<string | null> {
   }
 }
 
-/** Removes the path from Node's file errors (`EACCES: permission denied, open '/x'`): it is printed before them. */
 function message(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/, \w+ '.*'$/, '') : String(error);
+  return withoutPath(error instanceof Error ? error.message : String(error));
+}
+
+/** Removes the path from Node's file errors (`EACCES: permission denied, open '/x'`): it is printed before them. */
+function withoutPath(problem: string): string {
+  return problem.replace(/, \w+ '.*'$/, '');
 }
 
 function exit(code: number, text: string): void {

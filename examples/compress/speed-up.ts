@@ -1,7 +1,9 @@
 /** Measures how much faster all threads are than one, on the same files in turns. */
 import { performance } from 'node:perf_hooks';
 import { Compressor } from './compressor.js';
+import { seeded } from './sample.js';
 import type { Compressed } from './tasks.js';
+import type { FoundFile } from './walk.js';
 
 export interface SpeedUp {
   readonly files: number;
@@ -27,10 +29,9 @@ export async function measureSpeedUp(
 ): Promise<SpeedUp | null> {
   const sample = pick(results, (SAMPLE_BUSY_MS / threads) * LONGEST_SHARE);
   if (sum(sample.map(({ busyMs }) => busyMs)) < LEAST_BUSY_MS) return null;
-  const paths = sample.map(({ path }) => path);
   const times: { one: number; all: number }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    times.push({ one: await time(paths, 1, signal), all: await time(paths, threads, signal) });
+    times.push({ one: await time(sample, 1, signal), all: await time(sample, threads, signal) });
   }
   return {
     files: sample.length,
@@ -40,12 +41,12 @@ export async function measureSpeedUp(
   };
 }
 
-async function time(paths: readonly string[], threads: number, signal: AbortSignal): Promise<number> {
+async function time(files: readonly FoundFile[], threads: number, signal: AbortSignal): Promise<number> {
   await using compressor = new Compressor(threads);
   const ignore = { onResult() {}, onFailure() {} };
-  await compressor.run(paths.slice(0, threads * WARM_UP_FILES_PER_THREAD), ignore, signal);
+  await compressor.run(files.slice(0, threads * WARM_UP_FILES_PER_THREAD), ignore, signal);
   const start = performance.now();
-  await compressor.run(paths, ignore, signal);
+  await compressor.run(files, ignore, signal);
   return performance.now() - start;
 }
 
@@ -68,17 +69,6 @@ function pick(results: readonly Compressed[], longestMs: number): Compressed[] {
     return busyMs <= SAMPLE_BUSY_MS;
   });
   return sample.sort((a, b) => b.busyMs - a.busyMs); // the largest first, as in the whole run
-}
-
-/** mulberry32: a small random generator that gives the same numbers everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function sum(values: readonly number[]): number {

@@ -1,9 +1,9 @@
-/** What the worker threads run: SHA-256 and brotli of one file, synchronously. Only CPU work, and it blocks the event loop. */
+/** What the worker threads run: SHA-256 and brotli of files, synchronously. Only CPU work, and it blocks the event loop. */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { brotliCompressSync, constants } from 'node:zlib';
-import { collection, task } from 'docket';
+import { collection, type TaskContext, task } from 'docket';
 
 export interface Compressed {
   readonly path: string;
@@ -25,8 +25,35 @@ const UNKNOWN_SIZE_BYTES = 64 * 2 ** 10;
  */
 const SMALL_FILE_BYTES = 512 * 2 ** 10;
 const QUALITY = { small: 10, large: 8 };
+/** How many bytes of a large file take as long as one byte of a small one (measured). */
+const LARGE_FILE_SPEED = 11;
 
-export const compress = task('compress', ({ path }: { readonly path: string }, ctx): Compressed => {
+/** How much work a file is, in bytes of small files. */
+export function workOf(bytes: number): number {
+  return bytes <= SMALL_FILE_BYTES ? bytes : bytes / LARGE_FILE_SPEED;
+}
+
+/** A file that could not be read. */
+export interface Unreadable {
+  readonly path: string;
+  readonly problem: string;
+}
+
+/** Compresses some files, so that the work of a task is worth the trips that it takes, however small the files are. */
+export const compress = task('compress', ({ paths }: { readonly paths: readonly string[] }, ctx) =>
+  paths.map((path): Compressed | Unreadable => {
+    try {
+      return compressFile(path, ctx);
+    } catch (error) {
+      if (error instanceof Error && 'syscall' in error) return { path, problem: error.message };
+      throw error;
+    }
+  }),
+);
+
+export const tasks = collection(compress);
+
+function compressFile(path: string, ctx: TaskContext): Compressed {
   const start = performance.now();
   const hash = createHash('sha256');
   let bytes = 0;
@@ -39,9 +66,7 @@ export const compress = task('compress', ({ path }: { readonly path: string }, c
   }
   const busyMs = performance.now() - start;
   return { path, bytes, compressedBytes, sha256: hash.digest('hex'), busyMs, thread: ctx.worker.threadId };
-});
-
-export const tasks = collection(compress);
+}
 
 function brotliParams(bytes: number) {
   const quality = bytes <= SMALL_FILE_BYTES ? QUALITY.small : QUALITY.large;
