@@ -3,6 +3,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { idle } from './scenarios/idle.js';
+import { lateness } from './scenarios/lateness.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
@@ -42,13 +44,12 @@ command('throughput', 'enqueue and drain no-op tasks, beside BullMQ and a raw Re
     }),
   );
 
-command('cpu', 'CPU-bound tasks of 100 ms on all cores, beside plain piscina')
+command('cpu', 'CPU-bound tasks of 5, 50 and 100 ms on all cores, beside plain piscina')
   .addOption(ROUNDS)
-  .option('--tasks <n>', 'tasks for each thread in a run', count)
   .action((flags: Flags) =>
     run(flags, async (redis) => {
-      const { quick, rounds = quick ? 1 : 5, tasks: tasksPerThread = quick ? 10 : 30 } = flags;
-      return [await cpu(redis, { rounds, tasksPerThread })];
+      const { quick, rounds = quick ? 3 : 20 } = flags;
+      return [await cpu(redis, { rounds, burstMs: 400, lengthsMs: quick ? [50] : [5, 50, 100] })];
     }),
   );
 
@@ -69,6 +70,22 @@ command('metrics', 'the cost of counting and scraping, in CPU time of the coordi
     run(flags, async (redis) => {
       const { quick, rounds = quick ? 1 : 7, tasks = quick ? 40_000 : 300_000 } = flags;
       return [await metrics(redis, { rounds, tasks })];
+    }),
+  );
+
+command('idle', 'what a worker costs that has nothing to do, beside BullMQ').action((flags: Flags) =>
+  run(flags, async (redis) => {
+    const times = flags.quick ? { settleMs: 3_000, measureMs: 10_000 } : { settleMs: 25_000, measureMs: 60_000 };
+    return [await idle(redis, times)];
+  }),
+);
+
+command('lateness', 'how late scheduled tasks start, beside BullMQ')
+  .addOption(ROUNDS)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 3 } = flags;
+      return [await lateness(redis, { rounds, seconds: quick ? 4 : 15 })];
     }),
   );
 

@@ -1,6 +1,8 @@
 /** The tasks of docket's workers in the bench; their threads load this file. */
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
+import arithmeticOf from './arithmetic.js';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
+import { recordLateness } from './lateness.js';
 import type { Payload } from './payload.js';
 import { countStart } from './starts.js';
 import { tally as tallyOf } from './tally.js';
@@ -38,6 +40,12 @@ export const hashRounds = task('hash-rounds', (args: Rounds) => {
   hashRoundsOf(args);
 });
 
+export const arithmetic = task('arithmetic', (args: Rounds) => {
+  arithmeticOf(args);
+});
+
+export const punctual = task('punctual', (_args: {}, { when }) => recordLateness(when.getTime()));
+
 /** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
@@ -54,6 +62,8 @@ export const tasks = collection(
   limitedStack,
   tally,
   hashRounds,
+  arithmetic,
+  punctual,
   spin,
 );
 
