@@ -2,8 +2,10 @@
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
+import { idle } from './scenarios/idle.js';
 import { io } from './scenarios/io.js';
 import { latency } from './scenarios/latency.js';
+import { lateness } from './scenarios/lateness.js';
 import { limits } from './scenarios/limits.js';
 import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
@@ -64,10 +66,25 @@ export const SCENARIOS: readonly Scenario[] = [
     sizes: { rounds: rounds(5), calls: { full: 200, quick: 50, meaning: 'calls of each kind in a round' } },
   }),
   scenario({
+    name: 'lateness',
+    question: 'How late do scheduled tasks start?',
+    run: lateness,
+    sizes: { rounds: rounds(3), seconds: { full: 15, quick: 4, meaning: 'seconds for which tasks become due' } },
+  }),
+  scenario({
+    name: 'idle',
+    question: 'What does a worker cost that has nothing to do?',
+    run: idle,
+    sizes: {
+      settleMs: { full: 25_000, quick: 3_000, meaning: 'how long the workers settle first, in milliseconds' },
+      measureMs: { full: 60_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
+    },
+  }),
+  scenario({
     name: 'cpu',
     question: 'How much of the cores is left for CPU-bound tasks?',
     run: cpu,
-    sizes: { rounds: rounds(5), tasksPerThread: { full: 30, quick: 10, meaning: 'tasks for each thread in a run' } },
+    sizes: { rounds: rounds(20, 3) },
   }),
   scenario({
     name: 'stall',

@@ -2,17 +2,37 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import hashRounds from './hash-rounds.js';
+import { recordLateness } from './lateness.js';
 import type { Payload } from './payload.js';
 import { noteStart } from './start-times.js';
 import { tally } from './tally.js';
 
-export default async function run(job: { name: string; data: Payload }): Promise<number | undefined> {
-  if (job.name === 'tally') await tally(job.data);
-  if (job.name === 'burn') hashRounds({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
-  else if (job.name === 'sleep1') await sleep(1);
-  else if (job.name === 'sleep10') await sleep(10);
-  else if (job.name === 'sleep100') await sleep(100);
-  if (job.name !== 'noted') return;
-  noteStart(job.data.index);
-  return job.data.index;
+interface Job {
+  readonly name: string;
+  readonly data: Payload;
+  /** When it was added. */
+  readonly timestamp: number;
+  readonly opts: { readonly delay?: number };
+}
+
+export default async function run({ name, data, timestamp, opts }: Job): Promise<number | undefined> {
+  switch (name) {
+    case 'tally':
+      await tally(data);
+      return;
+    case 'burn':
+      hashRounds({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
+      return;
+    case 'sleep1':
+    case 'sleep10':
+    case 'sleep100':
+      await sleep(Number(name.slice('sleep'.length)));
+      return;
+    case 'punctual':
+      recordLateness(timestamp + (opts.delay ?? 0));
+      return;
+    case 'noted':
+      noteStart(data.index);
+      return data.index;
+  }
 }

@@ -1,7 +1,9 @@
 /** The tasks of docket's workers in the bench; their threads load this file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
+import arithmeticOf from './arithmetic.js';
 import hashRoundsOf, { type Rounds } from './hash-rounds.js';
+import { recordLateness } from './lateness.js';
 import type { Payload } from './payload.js';
 import { noteStart } from './start-times.js';
 import { countStart } from './starts.js';
@@ -64,6 +66,12 @@ export const sleep100 = task('sleep100', async (_args: Payload) => {
   await sleep(100);
 });
 
+export const arithmetic = task('arithmetic', (args: Rounds) => {
+  arithmeticOf(args);
+});
+
+export const punctual = task('punctual', (_args: {}, { when }) => recordLateness(when.getTime()));
+
 /** Blocks its thread without ever yielding, as a long synchronous computation does. */
 export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }) => {
   await countStart(key);
@@ -85,6 +93,8 @@ export const tasks = collection(
   sleep1,
   sleep10,
   sleep100,
+  arithmetic,
+  punctual,
   spin,
 );
 

@@ -9,17 +9,22 @@ import { serve } from './serve.js';
 export interface DocketWorkerSettings {
   readonly url: string;
   readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
+  /** The number of workers in this process. @default 1 */
+  readonly workers?: number;
   /** How often a separate process reads the metrics page; never, if it is left out. */
   readonly scrapeEveryMs?: number;
 }
 
-/** The answer to a request: the delay of the coordinator's event loop since the last one. The first starts the worker. */
+/**
+ * The answer to a request: the delay of the coordinator's event loop since the last one. The first starts the workers, the
+ * second the measurement, which wakes the coordinator every millisecond.
+ */
 export interface LoopDelay {
   readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, scrapeEveryMs }) => {
+await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, workers: count = 1, scrapeEveryMs }) => {
   const docket = new Docket({ name: DOCKET, url });
   let scraper: ChildProcess | undefined;
   const listen = (fields: { pages?: string[] }) => {
@@ -35,20 +40,22 @@ await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, scrapeEveryM
     error,
     isLevelEnabled: () => false,
   };
-  const worker = new Worker(docket, { ...options, logger, tasks: new URL('./docket-tasks.js', import.meta.url) });
+  const tasks = new URL('./docket-tasks.js', import.meta.url);
+  const workers = Array.from({ length: count }, () => new Worker(docket, { ...options, logger, tasks }));
   const delay = monitorEventLoopDelay({ resolution: 1 });
-  let running: Promise<void> | undefined;
+  let running: Promise<unknown> | undefined;
   return {
     answer() {
-      running ??= worker.runForever();
+      const isRunning = running !== undefined;
+      running ??= Promise.all(workers.map((worker) => worker.runForever()));
       const answer = { p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 };
-      delay.enable();
+      if (isRunning) delay.enable();
       delay.reset();
       return answer;
     },
     async stop() {
       scraper?.kill();
-      await worker.close();
+      await Promise.all(workers.map((worker) => worker.close()));
       await running;
       await docket.close();
     },

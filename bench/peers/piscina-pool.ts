@@ -9,16 +9,18 @@ export interface PoolSettings {
 }
 
 export interface Burst extends Rounds {
+  /** The module in this folder whose default export is run. */
+  readonly work: 'arithmetic' | 'hash-rounds';
   readonly tasks: number;
 }
 
 await serve<PoolSettings, Burst, { ms: number }>(({ threads }) => {
-  const filename = new URL('./hash-rounds.js', import.meta.url).href;
-  const pool = new Piscina({ filename, minThreads: threads, maxThreads: threads });
+  const pool = new Piscina({ minThreads: threads, maxThreads: threads });
   return {
-    async answer({ tasks, rounds }) {
+    async answer({ work, tasks, rounds }) {
+      const filename = new URL(`./${work}.js`, import.meta.url).href;
       const start = performance.now();
-      await Promise.all(Array.from({ length: tasks }, () => pool.run({ rounds })));
+      await Promise.all(Array.from({ length: tasks }, () => pool.run({ rounds }, { filename })));
       return { ms: performance.now() - start };
     },
     stop: () => pool.destroy(),

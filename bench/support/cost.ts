@@ -60,7 +60,7 @@ function field(info: string, name: string): number {
 }
 
 /** Reads schedstat, which counts the nanoseconds each thread ran, so the busy process itself is not asked. Linux only. */
-function readProcess(pid: number): Pick<CostReading, 'processCpuUs' | 'mainThreadCpuUs'> {
+export function readProcess(pid: number): Pick<CostReading, 'processCpuUs' | 'mainThreadCpuUs'> {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
     const ranUs = (thread: string) =>

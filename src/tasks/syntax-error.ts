@@ -2,8 +2,6 @@
  * Finds out where a syntax error is. For an ES module Node tells it only when the error ends the process, so the module
  * and what it imports are parsed once more, in a process of their own, which runs nothing of them.
  */
-import { execFile } from 'node:child_process';
-
 /** The first line of a stack when it names a file and a line, as Node puts it before errors of CommonJS modules. */
 const LOCATION = /^(?:file:|[\\/]|[A-Za-z]:[\\/]).*:\d+$/;
 const PATIENCE_MS = 5_000;
@@ -36,6 +34,7 @@ export async function locationOfSyntaxError(error: unknown, url: string): Promis
   if (!(error instanceof SyntaxError)) return null;
   const [first = ''] = error.stack?.split('\n', 1) ?? [];
   if (LOCATION.test(first)) return first;
+  const { execFile } = await import('node:child_process'); // it would take memory in each thread
   const flags = ['--experimental-vm-modules', '--no-warnings', '--input-type=module', '--eval', PARSER];
   const env = { ...process.env, NODE_OPTIONS: '' }; // hooks of the host must not run there
   const written = await new Promise<string>((resolve) => {

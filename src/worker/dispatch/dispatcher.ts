@@ -31,10 +31,7 @@ import { roomFor } from './read-ahead.js';
 import type { CondemnReason, Shipment } from './shipment.js';
 import { Shipments } from './shipments.js';
 import { SoleSuspect } from './sole-suspect.js';
-import { StuckLanes } from './stuck-lanes.js';
-
-/** How often the dispatcher looks for stuck lanes, and for a place for the suspect, while anything waits. */
-const LOOK_EVERY_MS = 5;
+import { LOOK_AGAIN_MS, StuckLanes } from './stuck-lanes.js';
 
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
@@ -92,6 +89,8 @@ export class Dispatcher {
   readonly #suspect: SoleSuspect;
   readonly #stuckLanes: StuckLanes;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires, on the monotonic clock. */
+  #lookAtMs = 0;
   #isClosed = false;
   #onEmpty = () => {};
 
@@ -245,7 +244,7 @@ export class Dispatcher {
     this.#isClosed = true;
     this.#mark.close();
     const taken = this.#takeBack();
-    this.#watch();
+    this.#watch(monotonicMs());
     return taken;
   }
 
@@ -311,7 +310,7 @@ export class Dispatcher {
     this.#advanceSuspect(nowMs);
     if (this.#suspect.letsOthersStart) this.#shipQueued(nowMs);
     else if (this.#queue.length > 0) this.#makeWay(nowMs);
-    this.#watch();
+    this.#watch(nowMs);
   }
 
   #shipQueued(nowMs: number): void {
@@ -431,19 +430,17 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Looks again and again while something waits, and only then: an idle worker has no timer. */
-  #watch(): void {
-    const isAnyQueued = this.#queue.length > 0 || this.#suspect.isPresent;
-    const isAnythingWaiting = isAnyQueued || this.#lanes.some((lane) => lane.canHoldUnstarted);
-    if (isAnythingWaiting && !this.#isClosed) {
-      this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
-    } else if (this.#timer) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
+  /** Sets the timer for the next look that may gain something, if there is one: an idle worker has no timer. */
+  #watch(nowMs: number): void {
+    const inMs = this.#isClosed ? null : this.#suspect.isPresent ? LOOK_AGAIN_MS : this.#stuckLanes.nextLookMs(nowMs);
+    if (inMs !== null && this.#timer && this.#lookAtMs <= nowMs + inMs) return; // it may fire too early, and is set again then
+    clearTimeout(this.#timer);
+    this.#timer = inMs === null ? undefined : setTimeout(() => this.#look(), inMs);
+    this.#lookAtMs = nowMs + (inMs ?? 0);
   }
 
   #look(): void {
+    this.#timer = undefined;
     this.#stuckLanes.relieve(monotonicMs());
     this.#dispatch();
     if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now

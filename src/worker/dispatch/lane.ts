@@ -34,7 +34,7 @@ import type { Shipment } from './shipment.js';
 export const CHUNK_MS = 5;
 
 /** A lane on which nothing has ended for this long has an attempt that takes longer than expected. */
-const STUCK_AFTER_MS = 2 * CHUNK_MS;
+export const STUCK_AFTER_MS = 2 * CHUNK_MS;
 
 /** Since when an attempt on the lane's thread is overdue, and the request that asked the thread to attend to it. */
 export interface Ending {
@@ -192,6 +192,11 @@ export class Lane {
     this.#remaining = this.tasksPerThread;
   }
 
+  /** When the last shipment was added, on the monotonic clock; 0 before the first. */
+  get lastShippedMs(): number {
+    return this.#lastShippedMs;
+  }
+
   /** How long a spent thread has been running fewer executions than it could, in milliseconds. */
   underusedMs(nowMs: number): number {
     return this.#isSpent && this.#shipments.size < this.concurrency ? nowMs - this.#lastShippedMs : 0;
@@ -199,7 +204,7 @@ export class Lane {
 
   /** The number of executions that would start at once. */
   get free(): number {
-    return this.takesWork && !this.#isBlocked() ? Math.max(0, this.capacity - this.#shipments.size) : 0;
+    return this.takesWork && !this.isBlocked ? Math.max(0, this.capacity - this.#shipments.size) : 0;
   }
 
   /** Expected time until the lane's shipments have ended. */
@@ -271,7 +276,8 @@ export class Lane {
     if (this.#shipments.size > 0) this.#blockedSince = this.thread?.attend() ?? null;
   }
 
-  #isBlocked(): boolean {
+  /** Whether an attempt still holds the event loop, as far as is known. */
+  get isBlocked(): boolean {
     if (this.#blockedSince === null) return false;
     return !this.thread?.hasAttended(this.#blockedSince);
   }

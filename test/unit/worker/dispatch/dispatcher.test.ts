@@ -577,6 +577,32 @@ describe('stuck threads', () => {
     expect(fleet.dispatcher.size).toBe(1);
   });
 
+  test('are not looked for while each thread has one long execution and others wait in the queue', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('long', 50);
+    fleet.add(...Array(6).fill('long'));
+    for (const thread of fleet.threads) thread.begin();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    await pass(240);
+    expect(timers).not.toHaveBeenCalled();
+    expect(fleet.requeued).toEqual([]);
+    await pass(20); // now all of them have been slow for 250 ms
+    expect(fleet.requeued).toHaveLength(4);
+  });
+
+  test('are looked for more and more rarely while nothing new is shipped to them', async () => {
+    const fleet = new Fleet(1, 4);
+    await fleet.learn('long', 50);
+    fleet.add('long', 'long');
+    fleet.threads[0]!.begin();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    await pass(100);
+    const first = timers.mock.calls.length;
+    await pass(500);
+    expect(first).toBeGreaterThan(3);
+    expect(timers.mock.calls.length - first).toBeLessThanOrEqual(12);
+  });
+
   test('their order is kept', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);
