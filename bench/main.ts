@@ -4,6 +4,7 @@ import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
+import { memory } from './scenarios/memory.js';
 import { metrics } from './scenarios/metrics.js';
 import { stall } from './scenarios/stall.js';
 import { describeMachine } from './support/machine.js';
@@ -60,6 +61,12 @@ command('limits', 'the cost of limits that never make a task wait, in CPU time o
       const { quick, rounds = quick ? 1 : 5, tasks = quick ? 40_000 : 150_000 } = flags;
       return [await limits(redis, { rounds, tasks })];
     }),
+  );
+
+command('memory', 'bytes in Redis for each task that waits, beside BullMQ')
+  .option('--tasks <n>', 'tasks that wait', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => [await memory(redis, { tasks: flags.tasks ?? (flags.quick ? 10_000 : 50_000) })]),
   );
 
 command('metrics', 'the cost of counting and scraping, in CPU time of the coordinator')
