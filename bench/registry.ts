@@ -7,6 +7,7 @@ import { io } from './scenarios/io.js';
 import { latency } from './scenarios/latency.js';
 import { lateness } from './scenarios/lateness.js';
 import { limits } from './scenarios/limits.js';
+import { memory } from './scenarios/memory.js';
 import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
@@ -94,6 +95,13 @@ export const SCENARIOS: readonly Scenario[] = [
       leaseMs: { full: 5_000, quick: 1_000, meaning: 'the lease, in milliseconds' },
       spinMs: { full: 30_000, quick: 4_000, meaning: 'how long each task blocks its thread, in milliseconds' },
     },
+    isGate: true,
+  }),
+  scenario({
+    name: 'memory',
+    question: 'How many bytes does a task take in Redis while it waits?',
+    run: memory,
+    sizes: { tasks: { full: 50_000, quick: 10_000, meaning: 'tasks that wait' } },
     isGate: true,
   }),
   scenario({

@@ -67,9 +67,9 @@ export async function enqueue(
       },
     ],
     verdicts: [
-      ratio('docket add, tracked', 'BullMQ add', 3),
-      ratio('docket addMany(500), tracked', 'BullMQ addBulk(500)', 4),
-      ratio('docket addMany(500), fire-and-forget', 'BullMQ addBulk(500)', 8),
+      ratio('docket add, tracked', 'BullMQ add', 5),
+      ratio('docket addMany(500), tracked', 'BullMQ addBulk(500)', 5),
+      ratio('docket addMany(500), fire-and-forget', 'BullMQ addBulk(500)', 10),
     ],
     problems: problemsOf(runs),
   };

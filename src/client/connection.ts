@@ -11,6 +11,7 @@ export class ProducerConnection {
   readonly #docket: DocketSettings;
   readonly #closed: AbortSignal;
   #redis: Promise<Redis> | undefined;
+  #opened: Redis | undefined;
   /** How often the link was closed since it worked: once when it broke, then for each attempt to connect that failed. */
   #closes = 0;
 
@@ -39,6 +40,11 @@ export class ProducerConnection {
    */
   run<T>(commands: (redis: Redis) => Promise<T>): Promise<T> {
     return this.explained(this.ready().then(commands));
+  }
+
+  /** The connection, while it can send; otherwise `ready` tells when it can, or why not. */
+  get usable(): Redis | undefined {
+    return this.#opened?.status === 'ready' ? this.#opened : undefined;
   }
 
   /**
@@ -76,6 +82,7 @@ export class ProducerConnection {
     const { url, name, durability } = this.#docket;
     const longestBlockMs = durability?.timeoutMs ?? 0;
     const redis = await openConnection(url, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    this.#opened = redis;
     this.#closes = 0;
     redis.on('close', () => {
       this.#closes += 1;

@@ -33,6 +33,7 @@ import type { Execution } from '../tasks/execution.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
+import type { Tracer } from '../tracing/tracing.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { addedExecution } from './added-execution.js';
 import { CallSpans, spanName } from './call-spans.js';
@@ -141,11 +142,21 @@ export class Docket<Tasks extends TasksByName = {}> {
     name: Name,
     ...rest: AddRest<ArgumentsOfName<Tasks, Name>>
   ): Promise<Execution<ResultOfName<Tasks, Name>>>;
-  async add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
-    this.#checkOpen();
+  add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const found = this.#spans.tracer();
-    const tracer = found instanceof Promise ? await found : found;
+    const tracer = this.#spans.tracer();
+    // Thousands of calls may wait at once, so each has one asynchronous function only.
+    return tracer === null ? this.#add(task, args, options) : this.#addTraced(tracer, task, args, options);
+  }
+
+  async #addTraced(
+    loading: Tracer | Promise<Tracer | null>,
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+  ): Promise<Execution<unknown>> {
+    this.#checkOpen();
+    const tracer = await loading;
     if (!tracer) return await this.#add(task, args, options);
     const attributes = this.#spans.attributes({ task });
     return await tracer.produce(spanName('add', task), 'producer', attributes, async (headers, span) => {
@@ -161,12 +172,14 @@ export class Docket<Tasks extends TasksByName = {}> {
     options: AddOptions | undefined,
     headers: string | null = null,
   ): Promise<ExecutionHandle<unknown>> {
+    this.#checkOpen();
     const preparing = this.#preparer.prepare(task, args, options, headers);
     const call = preparing instanceof Promise ? await preparing : preparing;
     const result = await this.#writer.add(call);
     this.#watchers.report('added', call, result);
     const handle = addedExecution(call, result, this.#source);
-    await readExisting(handle);
+    const reading = readExisting(handle);
+    if (reading) await reading;
     this.#writer.checkDurability([handle], [result]);
     return handle;
   }

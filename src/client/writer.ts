@@ -23,11 +23,16 @@ import type { ProducerConnection } from './connection.js';
 import type { PreparedCall } from './prepare.js';
 import { StrikeFilter, StruckCall } from './strike-filter.js';
 
-/** Two batches may wait for their replies: Redis executes one while the next is encoded and sent. */
+/**
+ * Two batches may wait for their replies: Redis executes one while the next is encoded and sent. Where calls come by the
+ * thousand, eight full ones may, so that Redis has work while this process encodes the others. More would delay other
+ * commands on the connection: a batch takes Redis a millisecond.
+ */
 const RECORD_BATCHES: BatchLimits<PreparedCall> = {
   maxItems: BATCH_ITEMS,
   maxBytes: BATCH_BYTES,
   maxInFlight: 2,
+  maxFullInFlight: 8,
   sizeOf: (call) => call.message.length,
 };
 const ENTRY_BATCHES: BatchLimits<PreparedCall> = { ...RECORD_BATCHES, maxItems: LEAN_BATCH_ITEMS };
@@ -148,7 +153,7 @@ export class Writer {
     batch: readonly PreparedCall[],
     write: (redis: Redis) => Promise<Placed[] | null>,
   ): Promise<Placed[] | null> {
-    const redis = await this.#connection.ready();
+    const redis = this.#connection.usable ?? (await this.#connection.ready()); // without a wait, it goes out in this tick
     if (this.#settings.durability) await this.#checkReplication(redis);
     const placed = await write(redis).catch((error: unknown) => {
       throw this.#failureOf(error, batch);

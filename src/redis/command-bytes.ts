@@ -1,6 +1,7 @@
 /**
- * Writes a command with its arguments as bytes of the Redis protocol. ioredis writes three pieces for each argument and
- * joins them (6.0), which took a third of a producer's time (measured). This writes each byte once.
+ * Writes a command with its arguments as bytes of the Redis protocol. Where an argument is bytes, ioredis makes pieces of
+ * each argument and joins them (6.0), which took a fifth of a producer's time (measured). This writes each byte once.
+ * Where all arguments are text, ioredis writes one text, which is as fast.
  */
 import type { Command, Redis } from 'ioredis';
 
@@ -17,11 +18,13 @@ const FRAME_BYTES = 20;
 /** A character of a text takes at most this much in UTF-8. */
 const CHARACTER_BYTES = 3;
 
-/** Has all scripts that are called on this connection written by {@link commandBytes}. */
+/** Has the scripts that are called with bytes on this connection written by {@link commandBytes}. */
 export function writeScriptsFast(redis: Redis): void {
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
-    if (command.name === 'EVALSHA') command.toWritable = writeItself;
+    // `bufferMode` is declared as private (6.0). Without it, everything works as before, only slower.
+    const hasBytes = (command as unknown as { bufferMode?: boolean }).bufferMode === true;
+    if (hasBytes && command.name === 'EVALSHA') command.toWritable = writeItself;
     return send(command, stream);
   };
 }

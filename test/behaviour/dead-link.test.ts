@@ -71,12 +71,12 @@ describeOnOwnRedis('a producer whose link is dead', (redis) => {
     const calls = Array.from({ length: 1_000 }, (_, n) => call(note, { n }, { key: `m${n}` }));
     const error = (await docket.addMany(calls).catch((thrown: unknown) => thrown)) as PartialAddError;
     expect(error).toBeInstanceOf(PartialAddError);
-    // Two batches were on their way, and the others waited behind them.
+    // Three full batches were on their way, and the rest, which fills no batch, waited behind them.
     const keys = calls.map(({ options }) => options!.key!);
-    expect(error.unconfirmed).toEqual(keys.slice(0, 512));
-    expect(error.unwritten).toEqual(keys.slice(512));
+    expect(error.unconfirmed).toEqual(keys.slice(0, 768));
+    expect(error.unwritten).toEqual(keys.slice(768));
     expect(error.cause).toBeInstanceOf(AddUnconfirmedError);
-    expect(error.message).toContain('of 1000 adds Redis confirmed 0, 488 were not written, and 512 may or may not');
+    expect(error.message).toContain('of 1000 adds Redis confirmed 0, 232 were not written, and 768 may or may not');
     const server = stage.docket();
     for (const key of error.unwritten.slice(0, 20)) expect(await server.getExecution(key)).toBeNull();
     await server.clear();

@@ -71,6 +71,31 @@ test('a batch takes no more than its bytes, and a larger item travels alone', as
   expect(batches).toEqual([[4, 6], [1], [99], [5, 5], [5]]);
 });
 
+test('a full batch leaves in the tick in which it fills up, and more of them may be in flight', async () => {
+  const { batcher, batches, answer } = manual({ maxFullInFlight: 4 });
+  for (let item = 0; item < 22; item++) batcher.push(item);
+  expect(batches.map((batch) => batch.length)).toEqual([4, 4, 4, 4]);
+  await turn();
+  expect(batches).toHaveLength(4);
+  answer(0);
+  await turn();
+  expect(batches.at(-1)).toEqual([16, 17, 18, 19]); // full, too
+  answer(1);
+  answer(2);
+  await turn();
+  expect(batches).toHaveLength(5); // what is left fills no batch, and two are in flight
+  answer(3);
+  await turn();
+  expect(batches.at(-1)).toEqual([20, 21]);
+});
+
+test('full batches in flight have no more bytes than the usual batches together', async () => {
+  const { batcher, batches } = manual({ maxFullInFlight: 10, maxBytes: 8, sizeOf: () => 2 });
+  for (let item = 0; item < 40; item++) batcher.push(item);
+  await turn();
+  expect(batches.flat()).toHaveLength(8); // twice 8 bytes
+});
+
 test('idle resolves when every item has its reply, and at once when there is none', async () => {
   const { batcher, answer } = manual();
   await batcher.idle();
@@ -156,6 +181,21 @@ test('sendInBatches returns the batches in the order of the items, whatever the 
     { outputs: [40, 50, 60, 70], error: null },
     { outputs: [80, 90, 100], error: null },
   ]);
+});
+
+test('sendInBatches sends its first full batches before it returns', async () => {
+  const sent: number[][] = [];
+  const answer = deferred();
+  const send = async (batch: number[]) => {
+    sent.push(batch);
+    await answer.promise;
+    return batch;
+  };
+  const items = Array.from({ length: 15 }, (_, item) => item);
+  const sending = sendInBatches(items, send, { ...LIMITS, maxFullInFlight: 3 });
+  expect(sent.map((batch) => batch.length)).toEqual([4, 4, 4]);
+  answer.resolve();
+  expect((await sending).flatMap(({ outputs }) => outputs)).toEqual(items);
 });
 
 test('sendInBatches reports the batch that failed, and the other batches in flight complete', async () => {
