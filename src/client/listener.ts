@@ -32,7 +32,7 @@ const MARKER_SERVES_MS = LISTENER_TTL_MS / 2;
 /** How long a channel is kept without watchers. */
 const IDLE_CHANNEL_MS = 1_000;
 /** The number of channels without watchers beyond which they are left at once. */
-const MOST_IDLE_CHANNELS = BATCH_ITEMS;
+const MOST_IDLE_CHANNELS = 256;
 
 const SUBSCRIPTIONS: BatchLimits<string> = {
   maxItems: BATCH_ITEMS,

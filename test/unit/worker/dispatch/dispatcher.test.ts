@@ -1379,7 +1379,8 @@ describe.each([1, 2, 3, 4, 5, 6])('whatever happens (seed %i)', (seed) => {
     /** The thread of the suspect starts when it is needed, and ends when it is not. */
     const tendSuspect = async () => {
       if (fleet.needed.length > 0 && random() < 0.3) fleet.startSuspectThread();
-      if (fleet.spent.length > 0) await replace(fleet.threads.indexOf(fleet.spent.pop()!));
+      const index = fleet.threads.indexOf(fleet.spent.pop()!);
+      if (index >= 0) await replace(index); // it may have died by itself
     };
 
     for (let event = 0; event < 4_000; event++) {
