@@ -58,7 +58,7 @@ command('io', 'tasks that sleep 1, 10 and 100 ms, beside BullMQ and plain timers
   .option('--tasks <n>', 'tasks of 10 ms in a run', count)
   .action((flags: Flags) =>
     run(flags, async (redis) => {
-      const { quick, rounds = quick ? 1 : 3, tasks = quick ? 8_000 : 20_000 } = flags;
+      const { quick, rounds = quick ? 1 : 3, tasks = quick ? 5_000 : 40_000 } = flags;
       return [await io(redis, { rounds, tasks })];
     }),
   );
