@@ -31,7 +31,7 @@ interface Load {
 
 const SHORT: Load = { ms: 1, concurrency: 100, share: 2 };
 const MIDDLE: Load = { ms: 10, concurrency: 100, share: 1 };
-const LONG: Load = { ms: 100, concurrency: 100, share: 0.15 };
+const LONG: Load = { ms: 100, concurrency: 100, share: 0.1 };
 const MANY: Load = { ms: 10, concurrency: 1_000, share: 3 };
 const LOADS = [SHORT, MIDDLE, LONG, MANY];
 

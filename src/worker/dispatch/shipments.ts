@@ -8,12 +8,13 @@
  *      └── keep ──> row kept ── chunkOver ┘        the thread may still reach its row
  *
  * A shipment that leaves before its thread has reached its row keeps the row until its chunk is over: only then can no
- * late write of that thread meet the row's next shipment.
+ * late write of that thread meet the row's next shipment. A chunk can go on for hours, so when many rows are kept, those
+ * that their threads have passed are freed before.
  *
  * Only a shipment that is shipped can be asked to stop; the first reason counts. A step that is not drawn here throws: a
  * row that is freed twice would go to two executions.
  */
-import { epochOfShipment, rowOfShipment, SlotTable, type StopReason } from '../../channel/slots.js';
+import { epochOfShipment, rowOfShipment, SlotState, SlotTable, type StopReason } from '../../channel/slots.js';
 import { onAbort } from '../../core/abort.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Delivery } from '../delivery.js';
@@ -22,12 +23,16 @@ import { type Place, Shipment } from './shipment.js';
 
 /** Rows for shipments that wait on a thread or were taken back from it, beside the rows for what runs at once. */
 const ROWS_AHEAD = 4_096;
+/** From this number of kept rows on, those that were passed are looked for. */
+const MANY_KEPT = 1_024;
 
 export class Shipments {
   readonly slots: SlotTable;
   readonly #byRow: (Shipment | undefined)[];
   readonly #laneByRow: (Lane | undefined)[];
   readonly #freeRows: number[];
+  /** Those that keep their rows. */
+  readonly #kept = new Set<Shipment>();
   readonly #onLeaving: (shipment: Shipment) => void;
   /** What waits until there is a shipment. */
   readonly #waiting = new Set<() => void>();
@@ -129,18 +134,23 @@ export class Shipments {
     this.#freeRow(shipment.row);
   }
 
-  /** Removes a shipment. Its row is freed once its chunk is over. */
+  /** Removes a shipment. Its row is freed once its chunk is over, or its thread has passed the row. */
   keep(shipment: Shipment): void {
     this.#leave(shipment, 'row kept');
+    this.#kept.add(shipment);
+    if (this.#kept.size < MANY_KEPT) return;
+    for (const kept of this.#kept) if (this.slots.state(kept.row) === SlotState.passed) this.#freeKept(kept);
   }
 
   /** Frees the rows that were kept, because the thread is done with the chunk, or gone. */
   chunkOver(chunk: readonly Shipment[]): void {
-    for (const shipment of chunk) {
-      if (shipment.place !== 'row kept') continue;
-      shipment.place = 'over';
-      this.#freeRow(shipment.row);
-    }
+    for (const shipment of chunk) if (shipment.place === 'row kept') this.#freeKept(shipment);
+  }
+
+  #freeKept(shipment: Shipment): void {
+    this.#kept.delete(shipment);
+    shipment.place = 'over';
+    this.#freeRow(shipment.row);
   }
 
   #leave(shipment: Shipment, place: Place, endedMs?: number): void {

@@ -55,6 +55,28 @@ test('a row that is kept goes to nobody until its chunk is over', () => {
   expect(ship().row).toBe(chunk[0].row);
 });
 
+test('when many rows are kept, those that a thread has passed are free before their chunks are over', () => {
+  const { shipments, ship } = setUp();
+  const { slots } = shipments;
+  const chunk = Array.from({ length: 1_024 }, () => ship());
+  const takeBack = (shipment: Shipment) => {
+    expect(shipments.revoke(shipment)).toBe(true);
+    shipments.keep(shipment);
+  };
+  chunk.slice(1).forEach(takeBack);
+  const [last, passed, revoked] = chunk as [Shipment, Shipment, Shipment];
+  slots.pass(passed.row, passed.epoch);
+  takeBack(last);
+  expect(ship().row).toBe(passed.row);
+  const others = new Set<number>();
+  while (shipments.hasFreeRow) others.add(ship().row);
+  expect(others.has(revoked.row)).toBe(false);
+  shipments.chunkOver(chunk);
+  const rows = new Set<number>();
+  while (shipments.hasFreeRow) rows.add(ship().row);
+  expect([rows.size, rows.has(revoked.row), rows.has(passed.row)]).toEqual([1_023, true, false]);
+});
+
 test('a chunk that is over twice frees no row twice', () => {
   const { shipments, ship } = setUp();
   const chunk = [ship()] as const;
