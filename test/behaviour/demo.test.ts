@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import { drawSample } from '../../examples/compress/sample.js';
 
 const DEMO = fileURLToPath(new URL('../../dist/examples/compress/main.js', import.meta.url));
 /** A folder of Linux with a file that nobody may read, not even root. */
@@ -49,6 +50,16 @@ test('the demo compresses every regular file once, and follows no link', async (
   expect(output).toContain('21 files, 0 failed');
   expect(output).toContain('0.1 MB -> 0.0 MB');
   expect(code).toBe(0);
+});
+
+test('the demo draws a sample of a large folder, the same each time, and takes a small one as it is', () => {
+  const small = Array.from({ length: 1_000 }, (_, i) => ({ path: `${i}`, bytes: 100_000 }));
+  const files = [{ path: 'too long for one thread', bytes: 100e6 }, ...small];
+  const sample = drawSample(files, 2);
+  expect(sample).toHaveLength(320);
+  expect(drawSample([...files].reverse(), 2)).toEqual(sample);
+  expect(sample.every(({ bytes }) => bytes === 100_000)).toBe(true);
+  expect(drawSample(small.slice(0, 300), 2)).toHaveLength(300);
 });
 
 test('the demo says that a folder is empty', async () => {
