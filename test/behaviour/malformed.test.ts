@@ -3,7 +3,7 @@
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
-import { type Fleet, openFleet } from '../support/fleet.js';
+import { type Fleet, openFleet, shareWorker } from '../support/fleet.js';
 import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -34,6 +34,7 @@ describeEachMode('a message', (url, threads) => {
     expect(await fleet.redis.xlen(fleet.key('work'))).toBe(0);
   }
 
+  const shared = shareWorker(url, { threads });
   const whole = message('noop', { text: 'hello' });
   test.each<[string, Record<string, string | Buffer>, RegExp]>([
     ['that is garbage', { m: Buffer.from('not a message at all') }, /not a docket message/],
@@ -50,15 +51,15 @@ describeEachMode('a message', (url, threads) => {
       /expected a number/,
     ],
   ])('%s goes into quarantine with the reason', async (_, fields, reason) => {
-    const fleet = await openFleet(url());
-    const { lines } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const before = (await quarantined(fleet)).length;
     await write(fleet, fields);
     const [entry] = (await waitFor(async () => {
-      const entries = await quarantined(fleet);
+      const entries = (await quarantined(fleet)).slice(before);
       return entries.length > 0 && entries;
     })) as Record<string, string>[];
     expect(entry!.reason).toMatch(reason);
-    expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    expect(running.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
     await expectGoesOn(fleet);
   });
 
@@ -107,8 +108,8 @@ describeEachMode('a message', (url, threads) => {
     ['claim to be larger than the message', withArguments('echo', Buffer.from('dfffffffff', 'hex'))],
     ['are 10,000 levels deep', withArguments('echo', Buffer.alloc(10_000, 0x91))],
   ])('whose arguments %s fails its execution, and its thread lives', async (_, m) => {
-    const fleet = await openFleet(url(), { executionTtl: 0 });
-    const { lines } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const { lines } = running;
     await write(fleet, { m });
     const line = await waitFor(() => lines.find(({ message: text }) => text.startsWith('echo failed')));
     expect(line!.message).toContain('UndecodableValueError');

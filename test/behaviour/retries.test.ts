@@ -1,6 +1,6 @@
 /** When and how often a failed attempt is tried again. */
 import { describe, expect, test } from 'vitest';
-import { type Fleet, openFleet } from '../support/fleet.js';
+import { type Fleet, openFleet, shareWorker } from '../support/fleet.js';
 import { describeEachMode } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -16,12 +16,13 @@ describeEachMode('a failed attempt', (url, threads) => {
   }
 
   describe.each([{ executionTtl: '15m' }, { executionTtl: 0 }] as const)('executionTtl $executionTtl', (options) => {
+    const shared = shareWorker(url, { threads }, options);
+
     test.each([
       { name: 'fixed', expected: [120, 120] },
       { name: 'exponential', expected: [50, 100, 100] },
     ])('is tried again after the delay of its policy ($name)', async ({ name, expected }) => {
-      const fleet = await openFleet(url(), options);
-      await fleet.worker({ threads });
+      const { fleet } = shared();
       const until = expected.length + 1;
       await fleet.docket.add(name, { probe: fleet.probe, until }, { key: 'k' });
       await waitFor(async () => (await attempts(fleet, 'k')).length === until);
@@ -31,8 +32,8 @@ describeEachMode('a failed attempt', (url, threads) => {
     });
 
     test('is not followed by another when it was the last, and its number is logged', async () => {
-      const fleet = await openFleet(url(), options);
-      const { lines } = await fleet.worker({ threads });
+      const { fleet, running } = shared();
+      const { lines } = running;
       await fleet.docket.add('atOnce', { probe: fleet.probe, until: 99 }, { key: 'k' });
       const line = await waitFor(() => lines.find(({ message }) => message.includes('atOnce failed')));
       expect(line).toMatchObject({ level: 'error', fields: { key: 'k', task: 'atOnce', attempt: 4 } });
@@ -42,8 +43,7 @@ describeEachMode('a failed attempt', (url, threads) => {
     });
 
     test('without a key keeps the one it was given', async () => {
-      const fleet = await openFleet(url(), options);
-      await fleet.worker({ threads });
+      const { fleet } = shared();
       const [direct, delayed] = await Promise.all([
         fleet.docket.add('atOnce', { probe: fleet.probe, until: 3 }),
         fleet.docket.add('fixed', { probe: fleet.probe, until: 3 }),
@@ -54,8 +54,7 @@ describeEachMode('a failed attempt', (url, threads) => {
     });
 
     test('is tried again when the body says', async () => {
-      const fleet = await openFleet(url(), options);
-      await fleet.worker({ threads });
+      const { fleet } = shared();
       const at = new Date(Date.now() + 400);
       await fleet.docket.add('askingAfter', { probe: fleet.probe }, { key: 'after' });
       await fleet.docket.add('askingAt', { probe: fleet.probe, at }, { key: 'at' });
@@ -82,9 +81,10 @@ describeEachMode('a failed attempt', (url, threads) => {
     });
   });
 
+  const shared = shareWorker(url, { threads });
+
   test('keeps its error and its count when it was the last one', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const execution = await fleet.docket.add('atOnce', { probe: fleet.probe, until: 99 });
     await expect(execution.result()).rejects.toThrow('attempt 4 fails');
     await execution.sync();
@@ -92,23 +92,20 @@ describeEachMode('a failed attempt', (url, threads) => {
   });
 
   test('that was the last one cannot ask for another', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const execution = await fleet.docket.add('askingAfter', { probe: fleet.probe }, { key: 'k' });
     await expect(execution.result()).rejects.toThrow('asked for another attempt');
     expect((await attempts(fleet, 'k')).map(({ attempt }) => attempt)).toEqual([1, 2]);
   });
 
   test('may be tried for ever', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const execution = await fleet.docket.add('forEver', { probe: fleet.probe, until: 30 });
     expect(await execution.result()).toBe(30);
   });
 
   test('that succeeds in the end leaves no error behind', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const execution = await fleet.docket.add('atOnce', { probe: fleet.probe, until: 3 });
     expect(await execution.result()).toBe(3);
     await execution.sync();
@@ -116,8 +113,7 @@ describeEachMode('a failed attempt', (url, threads) => {
   });
 
   test('leaves its execution scheduled until the next, with the new due time', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const at = new Date(Date.now() + 2_500);
     const execution = await fleet.docket.add('askingAt', { probe: fleet.probe, at }, { key: 'k' });
     await waitFor(async () => {

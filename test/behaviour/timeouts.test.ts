@@ -3,7 +3,7 @@ import { TimeoutError } from 'docket';
 import type { WorkerOptions } from 'docket/worker';
 import { expect, test } from 'vitest';
 import { left, scheduled } from '../support/chains.js';
-import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
+import { type Fleet, fixture, openFleet, type Running, shareWorker } from '../support/fleet.js';
 import { type Notes, takeNotes } from '../support/notes.js';
 import { describeEachMode, describeOnAnyServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -42,10 +42,11 @@ function stepsOf(notes: Notes, key: string): string[] {
 }
 
 describeEachMode('an attempt that takes longer than its timeout', (url, threads) => {
-  /** A fleet with one worker, and how to add a task that notes what it does. */
-  async function setUp() {
-    const fleet = await openFleet(url());
-    const running = await fleet.worker({ tasks: MODULE, threads, concurrency: 4 });
+  const shared = shareWorker(url, { tasks: MODULE, threads, concurrency: 4 });
+
+  /** The fleet with its worker, and how to add a task that notes what it does. */
+  function setUp() {
+    const { fleet, running } = shared();
     const notes = takeNotes();
     const add = (task: string, args: object = {}, key = 'k') =>
       fleet.docket.add(task, { file: notes.file, ...args }, { key });
@@ -53,7 +54,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   }
 
   test('is aborted by its signal, and fails with a TimeoutError, even when its body returns', async () => {
-    const { add, notes, running } = await setUp();
+    const { add, notes, running } = setUp();
     const executions = await Promise.all(['listen', 'returnLate'].map((how) => add('short', { how }, how)));
     for (const execution of executions) {
       await expect(execution.result()).rejects.toThrow(TimeoutError);
@@ -67,7 +68,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   });
 
   test.each(['ask', 'look'])('can see it in a loop that never yields (%s)', async (how) => {
-    const { add, notes, running } = await setUp();
+    const { add, notes, running } = setUp();
     const execution = await add('short', { how });
     await expect(execution.result()).rejects.toThrow(TimeoutError);
     if (how === 'look') expect(notes.of('seen')).toEqual(['k true']);
@@ -75,7 +76,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   });
 
   test('may be given more time by its body', async () => {
-    const { add, notes } = await setUp();
+    const { add, notes } = setUp();
     const execution = await add('second', { how: 'extend' });
     expect(await execution.result()).toBe('extended');
     const [before, after] = notes.of('left')[0]!.split(' ').slice(1).map(Number);
@@ -86,7 +87,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   });
 
   test('is followed by as many others as its policy allows, and does not end the chain of its task', async () => {
-    const { add, fleet, notes, running } = await setUp();
+    const { add, fleet, notes, running } = setUp();
     const lean = fleet.with({ executionTtl: 0 });
     const before = Date.now();
     const args = { file: notes.file, how: 'listen' };
@@ -110,7 +111,7 @@ describeEachMode('an attempt that takes longer than its timeout', (url, threads)
   });
 
   test('before its body or in its clean-up fails as well, and what was made is cleaned up', async () => {
-    const { add, notes } = await setUp();
+    const { add, notes } = setUp();
     const executions = [
       await add('shortWithResource', { making: 'returnLate' }, 'making'),
       await add('shortWithResource', { cleaning: 'returnLate' }, 'cleaning'),

@@ -2,7 +2,7 @@
 import { Docket, InvalidOptionError, ModuleReferenceRequiredError, TaskModuleError, task } from 'docket';
 import { Worker } from 'docket/worker';
 import { expect, test } from 'vitest';
-import { fixture, openFleet, TASKS } from '../support/fleet.js';
+import { fixture, openFleet, shareWorker, TASKS } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
 import { describeBothModes } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -20,9 +20,10 @@ interface About {
 }
 
 describeBothModes('a worker', (url, threads) => {
+  const shared = shareWorker(url, { threads });
+
   test('runs what is added, and its results come back', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const values = Array.from({ length: 50 }, (_, i) => ({ i, text: `value ${i}`, at: new Date(i) }));
     const executions = await Promise.all(values.map((value) => fleet.docket.add('echo', { value })));
     expect(await Promise.all(executions.map((execution) => execution.result()))).toEqual(values);
@@ -63,8 +64,8 @@ describeBothModes('a worker', (url, threads) => {
   );
 
   test('passes key, attempt, due time, delivery and place to the task', async () => {
-    const fleet = await openFleet(url());
-    const { worker } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const { worker } = running;
     const execution = await fleet.docket.add('about', {}, { key: 'a "key"\n' });
     const about = (await execution.result()) as About;
     await execution.sync();
@@ -82,15 +83,14 @@ describeBothModes('a worker', (url, threads) => {
   });
 
   test('uses the key that the producer sees for an execution without one', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     const execution = await fleet.docket.add('about');
     expect(((await execution.result()) as About).key).toBe(execution.key);
   });
 
   test('logs the lines of a task with what they belong to', async () => {
-    const fleet = await openFleet(url());
-    const { worker, lines } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const { worker, lines } = running;
     await (await fleet.docket.add('logs', {}, { key: 'logged' })).result();
     const line = await waitFor(() => lines.find(({ message }) => message === 'an informative line'));
     const common = { task: 'logs', key: 'logged', attempt: 1, docket: fleet.name, worker: worker.name };
@@ -104,8 +104,7 @@ describeBothModes('a worker', (url, threads) => {
   });
 
   test('lets a task add more work to its docket', async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ threads });
+    const { fleet } = shared();
     await (await fleet.docket.add('parent', { probe: fleet.probe, children: 40 }, { key: 'p' })).result();
     await expect.poll(async () => Object.keys(await fleet.counts())).toHaveLength(40);
     const children = await Promise.all(Array.from({ length: 40 }, (_, i) => fleet.docket.getExecution(`p-${i}`)));
@@ -113,8 +112,8 @@ describeBothModes('a worker', (url, threads) => {
   });
 
   test('keeps the error of a failed task, and goes on', async () => {
-    const fleet = await openFleet(url());
-    const { lines } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const { lines } = running;
     const failed = await fleet.docket.add('fail', { message: 'no such luck' });
     await expect(failed.result()).rejects.toThrow('no such luck');
     await failed.sync();
@@ -134,8 +133,8 @@ describeBothModes('a worker', (url, threads) => {
   });
 
   test('has the built-in tasks trace, fail and sleep', async () => {
-    const fleet = await openFleet(url());
-    const { lines } = await fleet.worker({ threads });
+    const { fleet, running } = shared();
+    const { lines } = running;
     await (await fleet.docket.add('trace', { message: 'hello there' }, { key: 'traced' })).result();
     const line = await waitFor(() => lines.find(({ message }) => message === 'hello there'));
     expect(line!.fields).toMatchObject({ key: 'traced', ageMs: expect.any(Number) });

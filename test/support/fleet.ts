@@ -6,7 +6,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,7 +24,7 @@ import type { Worker as Thread } from 'node:worker_threads';
 import { type AnyTask, Docket, type DocketOptions, type Task } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
-import { onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest';
 import { closeConnection, openConnection } from './built.js';
 import { assertNoLeaks, type LeakCheck } from './leaks.js';
 import { type Line, recordingLogger } from './logger.js';
@@ -102,9 +111,38 @@ export async function openFleet(url: string, options: DocketOptions<Tasks> = {})
   return fleet;
 }
 
+/**
+ * Opens a docket with one worker for all tests of a suite that ask only what becomes of their own executions: starting a
+ * thread costs more than most of these. Each test has a probe and log lines of its own, and may use the keys of those before
+ * it, whose executions are over: a test that leaves work to do fails.
+ */
+export function shareWorker(
+  url: () => string,
+  workerOptions: WorkerOptions,
+  options: DocketOptions<Tasks> = {},
+): () => { readonly fleet: Fleet; readonly running: Running } {
+  let assembled: Assembled;
+  let running: Running;
+  beforeAll(async () => {
+    assembled = await assembleFleet(url(), options);
+    running = await assembled.fleet.worker(workerOptions);
+  });
+  beforeEach(() => {
+    assembled.beginProbe();
+    running.lines.length = 0;
+  });
+  afterEach(() => waitFor(() => assembled.isAtRest()));
+  afterAll(() => assembled.close());
+  return () => ({ fleet: assembled.fleet, running });
+}
+
 /** A fleet, and how to end it: fails when something is left behind. */
 export interface Assembled {
   readonly fleet: Fleet;
+  /** Lets the fleet have another probe, to which nothing was recorded. */
+  beginProbe(): void;
+  /** Whether nothing is scheduled, queued or running. */
+  isAtRest(): Promise<boolean>;
   /** Opens a docket of the fleet's name, with nothing of its options. */
   open<Of extends Record<string, AnyTask> = {}>(options?: DocketOptions<Of>): Docket<Of>;
   /** Ends what was started, the last first, and checks for leaks. */
@@ -133,6 +171,7 @@ export async function assembleFleet(
   const commands: Command[] = [];
   const ends: (() => Promise<void>)[] = [];
   let probe: Probe | undefined;
+  let stepsIn = linesReader();
   let isLookingForLeaks = true;
   const key = (suffix: string) => `{${name}}:${suffix}`;
 
@@ -159,7 +198,7 @@ export async function assembleFleet(
       commands.push(command);
       return command;
     },
-    steps: async () => linesOf(fleet.probe.file),
+    steps: async () => stepsIn(fleet.probe.file),
     async step(step) {
       await waitFor(async () => (await fleet.steps()).includes(step));
     },
@@ -207,7 +246,15 @@ export async function assembleFleet(
       await closeConnection(redis);
     }
   };
-  return { fleet, open, close, endFirst: (end) => void ends.push(end) };
+  const beginProbe = () => {
+    probe = undefined;
+    stepsIn = linesReader();
+  };
+  const isAtRest = async () => {
+    const left = await Promise.all([redis.zcard(key('schedule')), redis.xlen(key('work')), redis.xlen(key('front'))]);
+    return left.every((count) => count === 0);
+  };
+  return { fleet, open, close, beginProbe, isAtRest, endFirst: (end) => void ends.push(end) };
 }
 
 function start(docket: Docket<Tasks>, options: WorkerOptions): Running {
@@ -290,6 +337,28 @@ function watchThreads(): { alive(): number; unwatch(): void } {
 /** The lines of a file that tasks write, each a text in JSON; none before the first. */
 function linesOf(file: string): string[] {
   if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return parsed(readFileSync(file, 'utf8').split('\n').slice(0, -1));
+}
+
+function parsed(lines: readonly string[]): string[] {
   return lines.map((line) => JSON.parse(line) as string);
+}
+
+/** Like `linesOf`, for a file that is read again and again: reads only what has been written since. */
+function linesReader(): (file: string) => string[] {
+  const lines: string[] = [];
+  let bytes = 0;
+  return (file) => {
+    if (!existsSync(file)) return [];
+    const descriptor = openSync(file, 'r');
+    try {
+      const more = Buffer.alloc(fstatSync(descriptor).size - bytes);
+      const end = more.subarray(0, readSync(descriptor, more, 0, more.length, bytes)).lastIndexOf('\n') + 1;
+      lines.push(...parsed(more.toString('utf8', 0, end).split('\n').slice(0, -1)));
+      bytes += end;
+    } finally {
+      closeSync(descriptor);
+    }
+    return [...lines];
+  };
 }
