@@ -106,10 +106,10 @@ export async function drain(redis: BenchRedis, { tasks, rounds, audited }: Drain
       },
     ],
     verdicts: [
-      ratio(FORGET, BULLMQ, 6),
+      ratio(FORGET, BULLMQ, 8),
       ratio(FORGET, BULLMQ_THREADS, 40),
-      ratio(FORGET, RAW, 0.75),
-      ratio(TRACKED, BULLMQ_KEPT, 3),
+      ratio(FORGET, RAW, 0.9),
+      ratio(TRACKED, BULLMQ_KEPT, 4),
     ],
     problems: [...problemsOf(runs), ...problemsOf(counted)],
   };

@@ -15,7 +15,7 @@ import { countReturned, docketLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
 import { status } from '../support/print.js';
 import type { BenchRedis } from '../support/redis-server.js';
-import type { Report } from '../support/report.js';
+import { atMost, type Report } from '../support/report.js';
 
 const THREADS = availableParallelism();
 const START_TIMEOUT_MS = 20_000;
@@ -72,7 +72,7 @@ export async function stall(
         notes: ['loop delay of the coordinator, while its threads spin; it includes the 1 ms of the measuring timer'],
       },
     ],
-    verdicts: [],
+    verdicts: [atMost('p99 of the loop delay of the coordinator, in ms', [delay.p99Ms], 50)],
     problems: [
       ...repeated.map(([key, count]) => `${key} started ${count} times`),
       ...(redeliveries > 0 ? [`${redeliveries} deliveries were taken from the busy worker`] : []),
