@@ -24,7 +24,7 @@ describe.each([
 ])('a message with %s arguments', (_which, args) => {
   test.each<Message>([
     {},
-    { id: 'mi8x2k1f-3f9a1c0b-1' },
+    { id: '1az2nn2m8NnbBHAj' },
     { ttlMs: 0, id: 'x' },
     { task: 'x' },
     { task: 'billing/charge v2 💳' },
