@@ -1,10 +1,12 @@
 /** `npm run bench -- SCENARIO`: answers one question about performance, beside peers in the same run, with an audit after it. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { backlog } from './scenarios/backlog.js';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
 import { limits } from './scenarios/limits.js';
 import { metrics } from './scenarios/metrics.js';
+import { shortBehindLong } from './scenarios/short-behind-long.js';
 import { stall } from './scenarios/stall.js';
 import { describeMachine } from './support/machine.js';
 import { printReports } from './support/print.js';
@@ -79,6 +81,26 @@ command('stall', 'spin on every thread for six leases, while another worker wait
       return [await stall(redis, times)];
     }),
 );
+
+command('backlog', 'drain a backlog of a million, queued or scheduled, beside one of a tenth')
+  .addOption(ROUNDS)
+  .option('--tasks <n>', 'tasks in the long backlog', count)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 3, tasks = quick ? 60_000 : 1_000_000 } = flags;
+      return [await backlog(redis, { rounds, tasks })];
+    }),
+  );
+
+command('short-behind-long', 'how long short tasks wait among long ones, beside BullMQ')
+  .addOption(ROUNDS)
+  .action((flags: Flags) =>
+    run(flags, async (redis) => {
+      const { quick, rounds = quick ? 1 : 3 } = flags;
+      const times = quick ? { seconds: 5, longMs: 100 } : { seconds: 60, longMs: 1_000 };
+      return [await shortBehindLong(redis, { rounds, ...times })];
+    }),
+  );
 
 await program.parseAsync();
 

@@ -8,6 +8,8 @@ import { serve } from './serve.js';
 
 export interface DocketWorkerSettings {
   readonly url: string;
+  /** Name of the docket. @default that of all other scenarios */
+  readonly docket?: string;
   readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
   /** How often a separate process reads the metrics page; never, if it is left out. */
   readonly scrapeEveryMs?: number;
@@ -19,8 +21,8 @@ export interface LoopDelay {
   readonly maxMs: number;
 }
 
-await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, scrapeEveryMs }) => {
-  const docket = new Docket({ name: DOCKET, url });
+await serve<DocketWorkerSettings, null, LoopDelay>(({ url, docket: name = DOCKET, options, scrapeEveryMs }) => {
+  const docket = new Docket({ name, url });
   let scraper: ChildProcess | undefined;
   const listen = (fields: { pages?: string[] }) => {
     if (fields.pages) scraper = fork(new URL('./scraper.js', import.meta.url), [fields.pages[0]!, `${scrapeEveryMs}`]);
