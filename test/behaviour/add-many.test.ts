@@ -124,6 +124,17 @@ describeOnRedis('addMany', (url) => {
     expect(await sha()).toBe(4 + 6); // two of them fit a mebibyte
   });
 
+  test('sends 128 calls in a script that puts them on the schedule', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await docket.add(note);
+    await docket.add(note, {}, { when: '1h' });
+    await redis.config('RESETSTAT');
+    await docket.addMany(Array.from({ length: 1_000 }, (_, n) => call(note, { n }, { when: '1h' })));
+    const [, scripts] = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))!;
+    expect(Number(scripts)).toBe(8);
+  });
+
   test('keeps the order of the calls while the server has yet to learn the scripts', async () => {
     const redis = await stage.redis();
     const started: number[] = [];
