@@ -1,4 +1,5 @@
 /** All scenarios, in the order in which the suite runs them. The command line, the gate and the README are made from this list. */
+import { backlog } from './scenarios/backlog.js';
 import { cpu } from './scenarios/cpu.js';
 import { drain } from './scenarios/drain.js';
 import { enqueue } from './scenarios/enqueue.js';
@@ -13,6 +14,7 @@ import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
 import { publicBullmq } from './scenarios/public-bullmq.js';
 import { roundTrips } from './scenarios/round-trips.js';
+import { shortBehindLong } from './scenarios/short-behind-long.js';
 import { stall } from './scenarios/stall.js';
 import { threads } from './scenarios/threads.js';
 import { rounds, type Scenario, type Size, scenario } from './support/scenario.js';
@@ -103,6 +105,22 @@ export const SCENARIOS: readonly Scenario[] = [
     run: memory,
     sizes: { tasks: { full: 50_000, quick: 10_000, meaning: 'tasks that wait' } },
     isGate: true,
+  }),
+  scenario({
+    name: 'backlog',
+    question: 'Does a backlog of a million tasks slow anything down?',
+    run: backlog,
+    sizes: { rounds: rounds(3), tasks: { full: 1_000_000, quick: 60_000, meaning: 'tasks in the long backlog' } },
+  }),
+  scenario({
+    name: 'short-behind-long',
+    question: 'How long do short tasks wait among long ones?',
+    run: shortBehindLong,
+    sizes: {
+      rounds: rounds(3),
+      seconds: { full: 60, quick: 5, meaning: 'for how long tasks are added' },
+      longMs: { full: 1_000, quick: 100, meaning: 'how long a long task takes, in milliseconds' },
+    },
   }),
   scenario({
     name: 'memory-server',

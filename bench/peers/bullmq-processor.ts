@@ -6,10 +6,11 @@ import { recordLateness } from './lateness.js';
 import type { Payload } from './payload.js';
 import { noteStart } from './start-times.js';
 import { tally } from './tally.js';
+import { reportWait, type TimedWork } from './waits.js';
 
 interface Job {
   readonly name: string;
-  readonly data: Payload;
+  readonly data: Payload | TimedWork;
   /** When it was added. */
   readonly timestamp: number;
   readonly opts: { readonly delay?: number };
@@ -18,7 +19,7 @@ interface Job {
 export default async function run({ name, data, timestamp, opts }: Job): Promise<number | undefined> {
   switch (name) {
     case 'tally':
-      await tally(data);
+      await tally(data as Payload);
       return;
     case 'burn':
       hashRounds({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
@@ -32,7 +33,12 @@ export default async function run({ name, data, timestamp, opts }: Job): Promise
       recordLateness(timestamp + (opts.delay ?? 0));
       return;
     case 'noted':
-      noteStart(data.index);
-      return data.index;
+      noteStart((data as Payload).index);
+      return (data as Payload).index;
+    case 'noop':
+      return;
+    default:
+      await reportWait(data as TimedWork);
+      return;
   }
 }

@@ -8,6 +8,7 @@ import type { Payload } from './payload.js';
 import { noteStart } from './start-times.js';
 import { countStart } from './starts.js';
 import { tally as tallyOf } from './tally.js';
+import { reportWait, type TimedWork } from './waits.js';
 
 export const noop = task('noop', (_args: Payload) => {});
 
@@ -79,6 +80,10 @@ export const spin = task('spin', async ({ ms }: { readonly ms: number }, { key }
   while (Date.now() < end);
 });
 
+export const short = task('short', (args: TimedWork) => reportWait(args));
+export const long = task('long', (args: TimedWork) => reportWait(args));
+export const mixed = task('mixed', (args: TimedWork) => reportWait(args));
+
 export const tasks = collection(
   noop,
   limitedTask,
@@ -96,6 +101,9 @@ export const tasks = collection(
   arithmetic,
   punctual,
   spin,
+  short,
+  long,
+  mixed,
 );
 
 /** The tasks that producers add, by their names in `ProducerSettings`. */

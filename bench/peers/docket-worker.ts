@@ -8,6 +8,8 @@ import { serve } from './serve.js';
 
 export interface DocketWorkerSettings {
   readonly url: string;
+  /** Name of the docket. @default that of all other scenarios */
+  readonly docket?: string;
   readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
   /** The number of workers in this process. @default 1 */
   readonly workers?: number;
@@ -24,8 +26,9 @@ export interface LoopDelay {
   readonly maxMs: number;
 }
 
-await serve<DocketWorkerSettings, null, LoopDelay>(({ url, options, workers: count = 1, scrapeEveryMs }) => {
-  const docket = new Docket({ name: DOCKET, url });
+await serve<DocketWorkerSettings, null, LoopDelay>((settings) => {
+  const { url, docket: name = DOCKET, options, workers: count = 1, scrapeEveryMs } = settings;
+  const docket = new Docket({ name, url });
   let scraper: ChildProcess | undefined;
   const listen = (fields: { pages?: string[] }) => {
     if (fields.pages) scraper = fork(new URL('./scraper.js', import.meta.url), [fields.pages[0]!, `${scrapeEveryMs}`]);

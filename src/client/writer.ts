@@ -16,7 +16,7 @@ import {
   waitForReplicas,
 } from '../redis/producer-store.js';
 import { explainReply, isReplyError } from '../redis/reply-errors.js';
-import { BATCH_BYTES, BATCH_ITEMS, LEAN_BATCH_ITEMS } from '../redis/schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, LIGHT_BATCH_ITEMS } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProducerConnection } from './connection.js';
@@ -28,14 +28,14 @@ import { StrikeFilter, StruckCall } from './strike-filter.js';
  * thousand, eight full ones may, so that Redis has work while this process encodes the others. More would delay other
  * commands on the connection: a batch takes Redis a millisecond.
  */
-const RECORD_BATCHES: BatchLimits<PreparedCall> = {
-  maxItems: BATCH_ITEMS,
+const BATCHES: BatchLimits<PreparedCall> = {
+  maxItems: LIGHT_BATCH_ITEMS,
   maxBytes: BATCH_BYTES,
   maxInFlight: 2,
   maxFullInFlight: 8,
-  sizeOf: (call) => call.message.length,
+  // What is put on the schedule weighs enough for a batch to have no more than `BATCH_ITEMS` of it.
+  sizeOf: ({ message, due }) => (due ? Math.max(message.length, BATCH_BYTES / BATCH_ITEMS) : message.length),
 };
-const ENTRY_BATCHES: BatchLimits<PreparedCall> = { ...RECORD_BATCHES, maxItems: LEAN_BATCH_ITEMS };
 
 /** The result of one call. */
 export type PlacementResult = Placed | StruckCall;
@@ -64,8 +64,8 @@ export class Writer {
       errorOf: errorOfCall,
       errorOfWaiting: (error) => this.#errorOfWaiting(error),
     };
-    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), ENTRY_BATCHES, failures);
-    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), RECORD_BATCHES, failures);
+    this.#entries = new RequestBatcher((batch) => this.#sendEntries(batch), BATCHES, failures);
+    this.#records = new RequestBatcher((batch) => this.#sendRecords(batch), BATCHES, failures);
   }
 
   /** Adds one call, in a batch with those of the same tick, or with those that wait for an earlier batch's reply. */
@@ -79,8 +79,8 @@ export class Writer {
     const records = calls.filter((call) => call.kind !== 'entry');
     const errorOfUnsent = (error: unknown) => this.#errorOfWaiting(error) ?? error;
     const sending = Promise.all([
-      sendInBatches(entries, (batch) => this.#sendEntries(batch), ENTRY_BATCHES, errorOfUnsent),
-      sendInBatches(records, (batch) => this.#sendRecords(batch), RECORD_BATCHES, errorOfUnsent),
+      sendInBatches(entries, (batch) => this.#sendEntries(batch), BATCHES, errorOfUnsent),
+      sendInBatches(records, (batch) => this.#sendRecords(batch), BATCHES, errorOfUnsent),
     ]);
     this.#sending.add(sending);
     const sent = await sending.finally(() => this.#sending.delete(sending));

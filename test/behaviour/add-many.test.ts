@@ -112,16 +112,27 @@ describeEachServer('addMany', (url) => {
 describeOnRedis('addMany', (url) => {
   const stage = setStage(url);
 
-  test('sends 128 calls, or a mebibyte, in a script', async () => {
+  test('sends 256 calls, or a mebibyte, in a script', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();
     await docket.add(note);
     await redis.config('RESETSTAT');
     const sha = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
     await docket.addMany(Array.from({ length: 1_000 }, (_, n) => call(note, { n })));
-    expect(await sha()).toBe(8);
+    expect(await sha()).toBe(4);
     await docket.addMany(Array.from({ length: 12 }, () => call(note, { text: 'x'.repeat(400_000) })));
-    expect(await sha()).toBe(8 + 6); // two of them fit a mebibyte
+    expect(await sha()).toBe(4 + 6); // two of them fit a mebibyte
+  });
+
+  test('sends 128 calls in a script that puts them on the schedule', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    await docket.add(note);
+    await docket.add(note, {}, { when: '1h' });
+    await redis.config('RESETSTAT');
+    await docket.addMany(Array.from({ length: 1_000 }, (_, n) => call(note, { n }, { when: '1h' })));
+    const [, scripts] = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))!;
+    expect(Number(scripts)).toBe(8);
   });
 
   test('keeps the order of the calls while the server has yet to learn the scripts', async () => {
@@ -141,8 +152,8 @@ describeOnRedis('addMany', (url) => {
     const docket = stage.docket();
     const handles = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n }, { key: `k${n}` })));
     const generations = await Promise.all(handles.map(async ({ key }) => Number((await stage.record(key)).g)));
-    for (let from = 0; from < 600; from += 128) {
-      const batch = generations.slice(from, from + 128);
+    for (let from = 0; from < 600; from += 256) {
+      const batch = generations.slice(from, from + 256);
       expect(batch).toEqual(batch.map((_, i) => batch[0]! + i));
     }
     expect(new Set(generations).size).toBe(600);

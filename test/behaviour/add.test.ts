@@ -176,7 +176,7 @@ describeOnRedis('add', (url) => {
     const redis = await stage.redis();
     await redis.config('RESETSTAT');
     await Promise.all(Array.from({ length: 1_000 }, (_, n) => docket.add(note, { n })));
-    expect(await scriptCalls(redis)).toBe(8); // 128 adds each
+    expect(await scriptCalls(redis)).toBe(4); // 256 adds each
   });
 
   test('collects adds into batches while others are on their way', async () => {

@@ -19,7 +19,7 @@ const { admit } = await importBuilt<typeof import('../../src/redis/admission-sto
 const { acknowledge, claim, ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
-const { BATCH_ITEMS, LEAN_BATCH_ITEMS } =
+const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 const { runScript } = await importBuilt<typeof import('../../src/redis/script.js')>('redis/script.js');
@@ -101,7 +101,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
   [
     'that adds to the stream',
     1,
-    LEAN_BATCH_ITEMS,
+    LIGHT_BATCH_ITEMS,
     async ({ lean }, count) =>
       () =>
         addMany(lean, count),
@@ -133,7 +133,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
   [
     'that claims',
     2,
-    BATCH_ITEMS,
+    LIGHT_BATCH_ITEMS,
     async ({ redis, keys, tracked, read }, count) => {
       await tracked.addMany(addCalls(count));
       const entries = await read(count);
@@ -154,14 +154,14 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
   [
     'that acknowledges',
     0,
-    LEAN_BATCH_ITEMS,
+    LIGHT_BATCH_ITEMS,
     async ({ redis, keys, lean, read }, count) => {
       await addMany(lean, count);
       const tokens = (await read(count)).map(({ token }) => token);
       return () => acknowledge(redis, keys, tokens);
     },
   ],
-  ['that ends executions', 2, BATCH_ITEMS, settleAll(ended)],
+  ['that ends executions', 2, LIGHT_BATCH_ITEMS, settleAll(ended)],
   [
     'that ends executions and wakes as many',
     11,

@@ -11,7 +11,7 @@ import { type BatchSize, batchesOf } from '../../core/batcher.js';
 import { monotonicMs } from '../../core/clock.js';
 import { type AdmissionRequest, type AdmissionResult, admit } from '../../redis/admission-store.js';
 import { claim } from '../../redis/delivery-store.js';
-import { BATCH_BYTES, BATCH_ITEMS } from '../../redis/schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, LIGHT_BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, ticketOf } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
@@ -21,7 +21,7 @@ import type { Limited } from './classify.js';
 import { START_WITHIN_MS } from './late-starts.js';
 
 const RETRY_AFTER_MS = 250;
-const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: BATCH_ITEMS };
+const CLAIM_BATCH: BatchSize<Delivery> = { maxItems: LIGHT_BATCH_ITEMS };
 /** Bounded in bytes too, because the script moves the messages of those that must wait. */
 const ADMIT_BATCH: BatchSize<Limited> = {
   maxItems: BATCH_ITEMS,

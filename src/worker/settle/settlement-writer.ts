@@ -11,7 +11,7 @@ import { Batcher } from '../../core/batcher.js';
 import { acknowledge, type Settlement, settle } from '../../redis/delivery-store.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import { isReplyError } from '../../redis/reply-errors.js';
-import { BATCH_BYTES, BATCH_ITEMS, LEAN_BATCH_ITEMS } from '../../redis/schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, LIGHT_BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
@@ -44,8 +44,8 @@ export class SettlementWriter {
   constructor(options: SettlementWriterOptions) {
     this.#options = options;
     const limits = { maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
-    const finishing = { ...limits, maxItems: LEAN_BATCH_ITEMS, sizeOf: () => 0 };
-    const settling = { ...limits, maxItems: BATCH_ITEMS, sizeOf: bytesOf };
+    const finishing = { ...limits, maxItems: LIGHT_BATCH_ITEMS, sizeOf: () => 0 };
+    const settling = { ...limits, maxItems: LIGHT_BATCH_ITEMS, sizeOf: weightOf };
     const { onWritten } = options;
     this.#finishing = new Batcher((batch) => this.#sendFinished(batch), finishing, onWritten);
     this.#settling = new Batcher((batch) => this.#sendSettlements(batch), settling, onWritten);
@@ -128,6 +128,16 @@ export class SettlementWriter {
       logger.error({ error: String(error), count }, 'outcomes could not be written and are left to their leases'),
     );
   }
+}
+
+/**
+ * Returns the bytes of a settlement. What goes on weighs enough for a batch to have no more than `BATCH_ITEMS` of it: the
+ * script makes several calls for each.
+ */
+function weightOf(pending: PendingSettlement): number {
+  const { kind } = pending.settlement;
+  const goesOn = kind === 'moved' || kind === 'followed';
+  return Math.max(bytesOf(pending), goesOn ? BATCH_BYTES / BATCH_ITEMS : 0);
 }
 
 function bytesOf({ delivery, settlement }: PendingSettlement): number {
