@@ -33,6 +33,16 @@ async function mendAll(redis: Redis, keys: Keys): Promise<{ known: number; unkno
   return found;
 }
 
+/** Looks at all keys, and returns the first that is lost; `null` when there is none. */
+async function firstLost(redis: Redis, keys: Keys): Promise<string | null> {
+  for (let at: string | null = '0'; at !== null; ) {
+    const { next, first }: Awaited<ReturnType<typeof findLost>> = await findLost(redis, keys, at);
+    if (first !== null) return first;
+    at = next;
+  }
+  return null;
+}
+
 describeOnRedis('a worker', (url) => {
   test('fails executions that were queued or running when the streams were deleted, and frees their keys', async () => {
     const fleet = await openFleet(url());
@@ -95,7 +105,7 @@ describeEachServer('an execution', (url) => {
     const ended = await docket.add(note, {}, { key: 'ended', when: '1h' });
     await ended.cancel();
     expect(await mendAll(redis, keys)).toEqual({ known: 0, unknown: 0 });
-    expect((await findLost(redis, keys, '0')).first).toBeNull();
+    expect(await firstLost(redis, keys)).toBeNull();
     ending.resolve();
     await waitFor(async () => (await docket.snapshot()).totals.waiting === 0);
     await docket.clear();
@@ -133,7 +143,7 @@ describeEachServer('an execution', (url) => {
     const [first, second] = [await docket.add(limited, {}, { key: '1' }), await docket.add(limited, {}, { key: '2' })];
     await waitFor(async () => (await docket.snapshot()).totals.waiting === 1);
     await redis.del(keys.limit('limited'), keys.waiting);
-    expect(await findLost(redis, keys, '0')).toMatchObject({ known: 1, unknown: 0, first: '2' });
+    expect(await firstLost(redis, keys)).toBe('2');
     expect(await mendAll(redis, keys)).toEqual({ known: 1, unknown: 0 });
     ending.resolve();
     expect(await Promise.all([first.result(), second.result()])).toEqual(['1', '2']);

@@ -9,7 +9,7 @@ import type { AdmissionCheck, AdmissionRequest, AdmissionResult } from '../../..
 import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../src/redis/entry.js';
 import type { Keys } from '../../../src/redis/keys.js';
-import type { AdmissionStage } from '../../../src/redis/schema.js';
+import { type AdmissionStage, BATCH_ITEMS } from '../../../src/redis/schema.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
@@ -569,7 +569,7 @@ describeOnAnyServer('a rate limit', (url) => {
     await bench.redis.zadd(`${bench.keys.prefix}rate:R`, ...aged);
     const keys = await addMany(bench, 3);
     expect(await bench.apply(await bench.read(), () => [rate(2)])).toEqual([null, null, 'parked']);
-    expect(await bench.redis.zcard(`${bench.keys.prefix}rate:R`)).toBe(5_000 - 512 + 2);
+    expect(await bench.redis.zcard(`${bench.keys.prefix}rate:R`)).toBe(5_000 - 2 * BATCH_ITEMS + 2);
     expect(await scheduled(bench)).toEqual([keys[2]]);
   });
 
