@@ -139,7 +139,7 @@ export class Pipeline {
       onRoom: () => this.intake.wake(),
     });
     const { attemptBudget, cancelListener, strikeGuard } = this;
-    this.#readClaims = new ReadClaims({ ...context, strikeGuard, attemptBudget, claimer: this.claimer });
+    this.#readClaims = new ReadClaims({ ...context, strikeGuard, attemptBudget });
     this.intake = new Intake({
       ...context,
       readClaims: this.#readClaims,

@@ -19,7 +19,6 @@ import type { Entry } from '../../redis/entry.js';
 import { CLAIMED_WITH_READ, STREAM } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { AttemptBudget } from './attempt-budget.js';
-import type { Claimer } from './claimer.js';
 import type { StrikeGuard } from './strike-guard.js';
 
 /** How long the tasks are remembered after the last execution. Then an idle worker sends no further command with its reads. */
@@ -39,7 +38,6 @@ export interface ReadClaimsOptions
   extends Pick<WorkerContext, 'blocking' | 'keys' | 'consumer' | 'workerName' | 'clock'> {
   readonly strikeGuard: Pick<StrikeGuard, 'size'>;
   readonly attemptBudget: Pick<AttemptBudget, 'isLimited'>;
-  readonly claimer: Pick<Claimer, 'claiming'>;
 }
 
 const NONE: ReadonlySet<Token> = new Set();
@@ -105,13 +103,9 @@ export class ReadClaims {
     return Math.abs(this.#options.clock.nowMs() - claim.atMs) <= FRESH_FOR_MS ? new Set(claim.tokens) : NONE;
   }
 
-  /**
-   * A busy worker reads more at once than the script takes, and claims it in larger batches. While such a batch is being
-   * claimed, what is claimed with the next read would start before it.
-   */
+  /** A busy worker reads more at once than the script takes, and claims it in larger batches. */
   get #isWorthwhile(): boolean {
-    const { strikeGuard, attemptBudget, claimer } = this.#options;
-    if (claimer.claiming.size > 0) return false;
+    const { strikeGuard, attemptBudget } = this.#options;
     if (this.#lastCount > CLAIMED_WITH_READ || monotonicMs() > this.#rememberedUntilMs) return false;
     return this.#tasks.size > 0 && strikeGuard.size === 0 && !attemptBudget.isLimited;
   }

@@ -3,7 +3,6 @@ import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { claimRead } from '../../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../../src/redis/keys.js';
-import type { Delivery } from '../../../../src/worker/delivery.js';
 import { ReadClaims } from '../../../../src/worker/intake/read-claims.js';
 import { entryOf } from '../deliveries.js';
 
@@ -18,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-function setUp({ strikes = 0, isLimited = false, nowMs = 1_000, claiming = 0 } = {}) {
+function setUp({ strikes = 0, isLimited = false, nowMs = 1_000 } = {}) {
   return new ReadClaims({
     blocking: {} as Redis,
     keys: keysOf('d'),
@@ -27,7 +26,6 @@ function setUp({ strikes = 0, isLimited = false, nowMs = 1_000, claiming = 0 } =
     clock: { nowMs: () => nowMs } as never,
     strikeGuard: { size: strikes },
     attemptBudget: { isLimited },
-    claimer: { claiming: new Set(Array.from({ length: claiming }, () => ({}) as Delivery)) },
   });
 }
 
@@ -46,7 +44,6 @@ test('nothing is claimed before a task was met that needs nothing but a claim, n
 test.each([
   ['there are strikes', { strikes: 1 }],
   ['keys may run only so often', { isLimited: true }],
-  ['what was read before is still being claimed, and would be overtaken', { claiming: 1 }],
 ])('nothing is claimed unseen while %s', async (_, options) => {
   const claims = setUp(options);
   claims.remember('resize');
