@@ -101,7 +101,9 @@ export class ReadClaims {
   /** Returns the tokens of the executions that are still ours by this claim. */
   fresh(claim: ReadClaim | null): ReadonlySet<Token> {
     if (!claim || claim.tokens.length === 0) return NONE;
-    return Math.abs(this.#options.clock.nowMs() - claim.atMs) <= FRESH_FOR_MS ? new Set(claim.tokens) : NONE;
+    const { clock } = this.#options;
+    const isFresh = clock.latestMs() - claim.atMs <= FRESH_FOR_MS && claim.atMs - clock.nowMs() <= FRESH_FOR_MS;
+    return isFresh ? new Set(claim.tokens) : NONE;
   }
 
   /** A busy worker reads more at once than the script takes, and claims it in larger batches. */
