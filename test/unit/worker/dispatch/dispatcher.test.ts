@@ -606,11 +606,13 @@ describe('stuck threads', () => {
   test('are looked at soon after another thread is free, however rarely they were looked at before', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);
-    const names = fleet.add(...Array(40).fill('mixed'));
+    const names = fleet.add(...Array(80).fill('mixed'));
     const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
     const slow = stuck.begin()!;
     other.begin();
-    await pass(203); // looks are 50 ms apart by now
+    await pass(150);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    while (timers.mock.calls.length === 0) await pass(1); // a look: looks are more than 35 ms apart by now
     await other.work(0.01);
     await pass(6);
     await other.work(0.01);
