@@ -11,7 +11,8 @@
  *
  * Owns the rule that such a claim must be fresh. The server may have read for a process that stood still, and whose lease
  * has ended since; a claim that it sends itself would be refused then. So a claim that is older than 100 ms, by the
- * server's clock, is made again.
+ * server's clock, is made again. So is one that was followed by an interruption of what the guards hear: a cancel meanwhile
+ * only asks the execution to stop.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { claimRead, type Token } from '../../redis/delivery-store.js';
@@ -82,10 +83,10 @@ export class ReadClaims {
   }
 
   /**
-   * Claims what the read brings that was sent just before. `null` when that is not done, and when it failed: the
-   * executions are claimed like others then.
+   * Claims what the read brings that was sent just before. Returns `null` when that is not done. Resolves to `null` when it
+   * failed. The executions are claimed like others then.
    */
-  async claim(): Promise<ReadClaim | null> {
+  claim(): Promise<ReadClaim | null> | null {
     if (!this.#isWorthwhile) return null;
     const { blocking, keys, consumer, workerName } = this.#options;
     const claiming = claimRead(blocking, keys, {
@@ -94,13 +95,15 @@ export class ReadClaims {
       from: this.#from,
       tasks: [...this.#tasks],
     });
-    return await claiming.catch(() => null);
+    return claiming.catch(() => null);
   }
 
   /** Returns the tokens of the executions that are still ours by this claim. */
   fresh(claim: ReadClaim | null): ReadonlySet<Token> {
     if (!claim || claim.tokens.length === 0) return NONE;
-    return Math.abs(this.#options.clock.nowMs() - claim.atMs) <= FRESH_FOR_MS ? new Set(claim.tokens) : NONE;
+    const { clock } = this.#options;
+    const isFresh = clock.latestMs() - claim.atMs <= FRESH_FOR_MS && claim.atMs - clock.nowMs() <= FRESH_FOR_MS;
+    return isFresh ? new Set(claim.tokens) : NONE;
   }
 
   /** A busy worker reads more at once than the script takes, and claims it in larger batches. */
