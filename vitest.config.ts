@@ -24,6 +24,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 4, // on two cores: tests wait for half of their time
     expect: { requireAssertions: true, poll: { timeout: 20_000, interval: 20 } },
+    setupFiles: 'test/support/real-timers.ts',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default'],

@@ -14,6 +14,7 @@ export class ProducerConnection {
   #opened: Redis | undefined;
   /** How often the link was closed since it worked: once when it broke, then for each attempt to connect that failed. */
   #closes = 0;
+  #isClosed = false;
 
   /** `closed` aborts when the owner closes: every later failure is a DocketClosedError. */
   constructor(docket: DocketSettings, closed: AbortSignal) {
@@ -25,8 +26,10 @@ export class ProducerConnection {
    * Returns the connection, which opens with the first call. After a failure the next call tries again.
    * @param signal - gives up the first call when it aborts
    * @throws RedisUnavailableError when the server cannot be reached
+   * @throws DocketClosedError after `close`
    */
   open(signal?: AbortSignal): Promise<Redis> {
+    if (this.#isClosed) return Promise.reject(new DocketClosedError());
     this.#redis ??= this.#connect(signal).catch((error: unknown) => {
       this.#redis = undefined;
       throw error;
@@ -51,6 +54,7 @@ export class ProducerConnection {
    * Returns the connection when it can send: what is given to it then goes out at once. While the link is down it waits
    * for the next attempt to connect, and once an attempt has failed it does not wait at all.
    * @throws RedisUnavailableError when the link is down, so that nothing was sent
+   * @throws DocketClosedError after `close`
    */
   async ready(): Promise<Redis> {
     const redis = await this.open();
@@ -73,8 +77,9 @@ export class ProducerConnection {
     }
   }
 
-  /** Closes the connection if it was opened. */
+  /** Closes the connection if it was opened; nothing opens it again, and nothing waits for it any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#redis?.then(closeConnection, () => undefined);
   }
 
@@ -95,6 +100,7 @@ export class ProducerConnection {
 
   async #reconnected(redis: Redis): Promise<void> {
     const isReady =
+      redis.status !== 'end' && // it would never tell
       this.#closes <= 1 &&
       (await new Promise<boolean>((resolve) => {
         const end = (ready: boolean) => {

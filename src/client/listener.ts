@@ -85,7 +85,9 @@ export class Listener {
     try {
       await Promise.all([channel.subscribed, this.#mark()]);
     } catch (error) {
-      this.#unwatch(channel, onEvent);
+      // Not before its SUBSCRIBE was sent: an UNSUBSCRIBE that overtakes it would leave the server with the channel.
+      const unwatch = () => this.#unwatch(channel, onEvent);
+      channel.subscribed.then(unwatch, unwatch);
       throw error;
     }
     return () => this.#unwatch(channel, onEvent);
@@ -120,12 +122,13 @@ export class Listener {
 
   #unwatch(channel: Channel, onEvent: EventCallback): void {
     if (!channel.watchers.delete(onEvent) || channel.watchers.size > 0) return;
-    if (this.#channels.get(channel.name) !== channel) return;
-    this.#idle.add(channel);
+    const isThere = this.#channels.get(channel.name) === channel;
+    if (isThere) this.#idle.add(channel);
     if (this.#isIdle) {
       clearInterval(this.#renewal);
       this.#renewal = undefined;
     }
+    if (!isThere) return;
     if (this.#idle.size > MOST_IDLE_CHANNELS) this.#leaveIdle();
     else this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
   }

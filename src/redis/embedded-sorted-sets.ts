@@ -82,10 +82,10 @@ interface RankArgs {
 export const SORTED_SET_SHORTCUTS: Readonly<Record<string, Shortcut>> = {
   zrange(plan, ctx) {
     const args = plan.args as ZrangeArgs;
-    const members = sortedMembers(ctx, args.key);
-    const range =
-      members && (args.by === 'index' ? byIndex(members, args) : args.by === 'score' ? byScore(members, args) : null);
-    if (!range) return undefined;
+    const rangeIn = args.by === 'index' ? byIndex(args) : args.by === 'score' ? byScore(args) : null;
+    const members = rangeIn && sortedMembers(ctx, args.key);
+    if (!members) return undefined;
+    const range = rangeIn(members);
     const rest = args.by === 'index' ? { min: Buffer.from('0'), max: Buffer.from('-1') } : { limit: undefined };
     return answerFrom(plan, ctx, { ...args, ...rest }, only(members.inOrder.slice(...range)));
   },
@@ -99,8 +99,9 @@ export const SORTED_SET_SHORTCUTS: Readonly<Record<string, Shortcut>> = {
   },
   zcount(plan, ctx) {
     const { key, min, max } = plan.args as { key: Buffer; min: string; max: string };
-    const [members, low, high] = [sortedMembers(ctx, key), lowest(min), highest(max)];
-    if (!members || !low || !high) return undefined;
+    const [low, high] = [lowest(min), highest(max)];
+    const members = low && high && sortedMembers(ctx, key);
+    if (!members) return undefined;
     return integer(Math.max(0, members.countBelow(high) - members.countBelow(low)));
   },
   zrevrank(plan, ctx) {
@@ -136,24 +137,37 @@ function ranks(start: number, stop: number, size: number): Range {
   return [first, Math.max(first, last + 1)];
 }
 
-function byIndex(members: SortedMembers, { min, max, rev }: ZrangeArgs): Range | null {
-  const [start, stop] = [Number(min.toString()), Number(max.toString())];
-  if (!Number.isInteger(start) || !Number.isInteger(stop)) return null;
-  const [first, end] = ranks(start, stop, members.size);
-  return rev ? [members.size - end, members.size - first] : [first, end];
+/** Finds a range among members. */
+type RangeIn = (members: SortedMembers) => Range;
+
+// These return `null` for arguments that the server may refuse. It reads them before it looks at the key.
+
+function byIndex({ min, max, rev }: ZrangeArgs): RangeIn | null {
+  const [start, stop] = [index(min.toString()), index(max.toString())];
+  if (start === null || stop === null) return null;
+  return ({ size }) => {
+    const [first, end] = ranks(start, stop, size);
+    return rev ? [size - end, size - first] : [first, end];
+  };
 }
 
-function byScore(members: SortedMembers, { min, max, rev, limit }: ZrangeArgs): Range | null {
+function byScore({ min, max, rev, limit }: ZrangeArgs): RangeIn | null {
   const [low, high] = [lowest((rev ? max : min).toString()), highest((rev ? min : max).toString())];
   if (!low || !high || (limit && limit.offset < 0)) return null;
-  const first = members.countBelow(low);
-  const end = Math.max(first, members.countBelow(high));
-  if (!limit) return [first, end];
-  const { offset, count } = limit;
-  const length = count < 0 ? Number.POSITIVE_INFINITY : count;
-  return rev
-    ? [Math.max(first, end - offset - length), Math.max(first, end - offset)]
-    : [Math.min(end, first + offset), Math.min(end, first + offset + length)];
+  return (members) => {
+    const first = members.countBelow(low);
+    const end = Math.max(first, members.countBelow(high));
+    if (!limit) return [first, end];
+    const { offset, count } = limit;
+    const length = count < 0 ? Number.POSITIVE_INFINITY : count;
+    return rev
+      ? [Math.max(first, end - offset - length), Math.max(first, end - offset)]
+      : [Math.min(end, first + offset), Math.min(end, first + offset + length)];
+  };
+}
+
+function index(text: string): number | null {
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
 function lowest(text: string): Bound | null {

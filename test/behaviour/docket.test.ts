@@ -109,6 +109,18 @@ describe('a server that cannot be reached', () => {
   });
 });
 
+describeEachServer('a docket whose connection was ended by its user', (url) => {
+  const stage = setStage(url);
+
+  test('says that it cannot be used', async () => {
+    const docket = stage.docket();
+    const redis = await docket.redis;
+    redis.disconnect();
+    await once(redis, 'end');
+    await expect(docket.add(note)).rejects.toThrow('the link is down');
+  });
+});
+
 describeEachServer('closing a docket', (url) => {
   const stage = setStage(url);
 
@@ -188,6 +200,30 @@ describeEachServer('closing a docket', (url) => {
     outcomes.delete(DocketClosedError);
     expect(outcomes).toEqual(new Set());
   });
+
+  test.each([true, false])(
+    'ends an add whose arguments are still validated (connected before: %s)',
+    async (connected) => {
+      const docket = stage.docket();
+      if (connected) await docket.add(note);
+      const validated = deferred();
+      const validate = async (value: unknown) => {
+        await validated.promise;
+        return { value };
+      };
+      const checked = task('checked', { input: { '~standard': { version: 1, vendor: 'x', validate } } }, () => {});
+      const adding = [
+        docket.add(checked, {}),
+        docket.addMany([call(checked, {})]),
+        docket.replace(checked, {}, { key: 'k' }),
+      ];
+      const told = adding.map((add) => expect(add).rejects.toThrow(DocketClosedError));
+      await docket.close();
+      validated.resolve();
+      await Promise.all(told);
+      expect(await (await stage.redis()).xlen(stage.key('work'))).toBe(connected ? 1 : 0);
+    },
+  );
 
   test('happens at the end of an await using block', async () => {
     let used: Docket | undefined;

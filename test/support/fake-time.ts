@@ -15,6 +15,7 @@ export function stopTime(): void {
     replaceDelay(fakeDelay as typeof delay);
   });
   afterEach(() => {
+    vi.restoreAllMocks(); // a spy on a stopped timer that is restored later would bring it back, for all files to come
     vi.useRealTimers();
     replaceDelay(delay); // last, since it makes what the modules are then visible to whoever imports by name
   });

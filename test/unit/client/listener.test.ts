@@ -127,3 +127,29 @@ test('no more than 256 channels are kept without watchers', async () => {
   await turn();
   expect(set.unsubscribed.flat()).toHaveLength(257);
 });
+
+test('when no watch could begin, the marker is not renewed', async () => {
+  const { listener, subscribing, marking } = setUp();
+  const watching = listener.watch('a', () => {});
+  watching.catch(() => {}); // told below
+  await turn();
+  marking[0]!.resolve();
+  subscribing[0]!.reject(new Error('NOPERM'));
+  await expect(watching).rejects.toThrow('NOPERM');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(marking).toHaveLength(1);
+});
+
+test('a channel whose watch failed is not left before it was subscribed to', async () => {
+  const { listener, subscribing, marking, unsubscribed } = setUp();
+  const watching = listener.watch('a', () => {});
+  watching.catch(() => {}); // told below
+  await turn();
+  marking[0]!.reject(new Error('the link broke'));
+  await expect(watching).rejects.toThrow('the link broke');
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(unsubscribed).toEqual([]);
+  subscribing[0]!.resolve();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(unsubscribed).toEqual([[keysOf('d').events('a')]]);
+});

@@ -135,6 +135,10 @@ describe('an embedded server that keeps its data in place', () => {
       'EXISTS other',
       'SET text t',
       'ZCOUNT text 0 1',
+      'ZCOUNT text 0 x',
+      'ZRANGE text 0 x',
+      'ZRANGE text 0 x BYSCORE',
+      ...['0x1', '1.0', '1e0', '', '99999999999999999999'].map((rank) => `ZRANGE set 0 ${rank}`),
     );
     expect([...(await expectSameReplies(lines))].sort()).toEqual(Object.keys(SORTED_SET_SHORTCUTS).sort());
   });

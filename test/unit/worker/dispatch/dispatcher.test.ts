@@ -1,5 +1,5 @@
 /** The dispatcher with threads that do what the test says, on a clock that the test moves. */
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type ChunkItem,
   decodeChunk,
@@ -284,13 +284,6 @@ class Fleet {
 
 async function settled(): Promise<void> {
   for (let i = 0; i < 5; i++) await Promise.resolve();
-}
-
-/** Counts the timers that are set in this test. The spy must not outlive it: it would restore the stopped clock's timers. */
-function spyOnTimers() {
-  const timers = vi.spyOn(globalThis, 'setTimeout');
-  onTestFinished(() => timers.mockRestore());
-  return timers;
 }
 
 /** The number of executions in each chunk that each thread was sent. */
@@ -589,7 +582,7 @@ describe('stuck threads', () => {
     await fleet.learn('long', 50);
     fleet.add(...Array(6).fill('long'));
     for (const thread of fleet.threads) thread.begin();
-    const timers = spyOnTimers();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
     await pass(240);
     expect(timers).not.toHaveBeenCalled();
     expect(fleet.requeued).toEqual([]);
@@ -602,7 +595,7 @@ describe('stuck threads', () => {
     await fleet.learn('long', 50);
     fleet.add('long', 'long');
     fleet.threads[0]!.begin();
-    const timers = spyOnTimers();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
     await pass(100);
     const first = timers.mock.calls.length;
     await pass(500);
