@@ -25,12 +25,6 @@ test('sizes are whole numbers that say what they mean, and quick ones are no lar
   }
 });
 
-test('full runs have at least three rounds, so that one disturbed round does not decide', () => {
-  for (const { name, sizes } of SCENARIOS) {
-    if (sizes.rounds) expect(sizes.rounds.full, name).toBeGreaterThanOrEqual(3);
-  }
-});
-
 test('a quick run without a name measures the scenarios that gate a change', () => {
   const gates = SCENARIOS.filter(({ isGate }) => isGate).map(({ name }) => name);
   expect(gates).toEqual(['drain', 'round-trips', 'stall', 'memory', 'micro']);
