@@ -17,8 +17,11 @@ function startBench(...args: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'docket-bench-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const child = spawn(process.execPath, [BENCH, ...args], { env: { ...process.env, TMPDIR: folder } });
-  onTestFinished(() => void child.kill('SIGKILL'));
   const ended = Promise.all([once(child, 'exit'), text(child.stderr)]).then(([[code], errors]) => ({ code, errors }));
+  onTestFinished(async () => {
+    child.kill('SIGTERM'); // SIGKILL would leave its redis-server behind
+    await ended;
+  });
   return { child, folder, ended };
 }
 
