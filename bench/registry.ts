@@ -28,8 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
     run: drain,
     sizes: {
       rounds: rounds(3),
-      tasks: tasks(150_000, 40_000),
-      audited: { full: 10_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
+      tasks: tasks(120_000, 40_000),
+      audited: { full: 5_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
     },
     isGate: true,
   }),
@@ -66,13 +66,13 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'latency',
     question: 'How long does a task take to start, and its result to arrive?',
     run: latency,
-    sizes: { rounds: rounds(5), calls: { full: 100, quick: 50, meaning: 'calls of each kind in a round' } },
+    sizes: { rounds: rounds(5), calls: { full: 80, quick: 50, meaning: 'calls of each kind in a round' } },
   }),
   scenario({
     name: 'lateness',
     question: 'How late do scheduled tasks start?',
     run: lateness,
-    sizes: { rounds: rounds(3), seconds: { full: 8, quick: 4, meaning: 'seconds for which tasks become due' } },
+    sizes: { rounds: rounds(3), seconds: { full: 6, quick: 4, meaning: 'seconds for which tasks become due' } },
   }),
   scenario({
     name: 'idle',
@@ -80,7 +80,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: idle,
     sizes: {
       settleMs: { full: 25_000, quick: 3_000, meaning: 'how long the workers settle first, in milliseconds' },
-      measureMs: { full: 40_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
+      measureMs: { full: 30_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
     },
   }),
   scenario({
@@ -118,7 +118,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: shortBehindLong,
     sizes: {
       rounds: rounds(3),
-      seconds: { full: 10, quick: 5, meaning: 'for how long tasks are added' },
+      seconds: { full: 7, quick: 5, meaning: 'for how long tasks are added' },
       longMs: { full: 200, quick: 100, meaning: 'how long a long task takes, in milliseconds' },
     },
   }),
@@ -132,13 +132,13 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'limits',
     question: 'What does a limit cost that never makes a task wait?',
     run: limits,
-    sizes: { rounds: rounds(3), tasks: tasks(50_000, 20_000) },
+    sizes: { rounds: rounds(3), tasks: tasks(40_000, 20_000) },
   }),
   scenario({
     name: 'metrics',
     question: 'What do metrics cost?',
     run: metrics,
-    sizes: { rounds: rounds(5), tasks: tasks(80_000, 40_000) },
+    sizes: { rounds: rounds(5), tasks: tasks(60_000, 30_000) },
   }),
   scenario({
     name: 'public-bullmq',
@@ -146,7 +146,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: publicBullmq,
     sizes: {
       rounds: rounds(3),
-      scale: { full: 2, quick: 1, meaning: 'how many times as many jobs as there' },
+      scale: { full: 1, quick: 1, meaning: 'how many times as many jobs as there' },
     },
   }),
   scenario({
