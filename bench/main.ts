@@ -2,7 +2,8 @@
  * `npm run bench -- [SCENARIO...]`: answers questions about performance, beside peers in the same run, with an audit after
  * it. Exits with 1 when an audit fails, and when `--compare` finds a regression.
  */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { SCENARIOS } from './registry.js';
 import { acceptFigures, type Baseline, compareFigures, readBaseline, writeBaseline } from './support/figures.js';
@@ -39,7 +40,13 @@ const program = new Command('bench')
   .action((names: string[], flags: Flags) => run(choose(names, flags), flags));
 for (const option of sizeOptions()) program.addOption(option);
 
-process.once('SIGINT', () => process.exit(130)); // the exit removes the server and its folder
+// Node ends at a signal without a handler before anything is tidied up; `exit` removes the servers and their folders.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
+  process.once(signal, () => process.exit(code));
 try {
   await program.parseAsync();
 } catch (error) {
@@ -54,7 +61,11 @@ function choose(names: readonly string[], { quick }: Flags): readonly Scenario[]
 
 async function run(scenarios: readonly Scenario[], flags: Flags): Promise<void> {
   const sizes = chosenSizes(scenarios);
-  const baseline = flags.compare ? readBaseline(flags.compare) : undefined; // before the runs: a wrong name fails at once
+  // Before the runs, so that a wrong name fails at once.
+  const baseline = flags.compare ? readBaseline(flags.compare) : undefined;
+  const accepted = flags.accept && existsSync(flags.accept) ? readBaseline(flags.accept) : {};
+  if (flags.accept) accessSync(dirname(flags.accept), constants.W_OK);
+  if (flags.save) mkdirSync(flags.save, { recursive: true });
   const date = new Date().toISOString();
   const results: Result[] = [];
   for (let turn = 1; turn <= flags.runs; turn++) {
@@ -80,16 +91,22 @@ async function run(scenarios: readonly Scenario[], flags: Flags): Promise<void> 
   if (flags.json) console.log(JSON.stringify({ date, machine, results }, null, 2));
   else printMachine(machine);
   judge(results, baseline, flags);
+  if (flags.accept) {
+    const reports = results.map(({ report }) => report);
+    writeBaseline(flags.accept, acceptFigures(accepted, reports, kindOf(flags)));
+  }
 }
 
 /** Sets the exit code, and says why on stderr, which is apart from the JSON. */
-function judge(results: readonly Result[], baseline: Baseline | undefined, { quick, accept }: Flags): void {
+function judge(results: readonly Result[], baseline: Baseline | undefined, flags: Flags): void {
   const reports = results.map(({ report }) => report);
-  const kind = quick ? 'quick' : 'full';
-  const regressions = baseline ? compareFigures(baseline, reports, kind) : [];
+  const regressions = baseline ? compareFigures(baseline, reports, kindOf(flags)) : [];
   for (const regression of regressions) console.error(`WORSE: ${regression}`);
-  if (accept) writeBaseline(accept, acceptFigures(existsSync(accept) ? readBaseline(accept) : {}, reports, kind));
   if (regressions.length > 0 || reports.some(({ problems }) => problems.length > 0)) process.exitCode = 1;
+}
+
+function kindOf({ quick }: Flags): 'quick' | 'full' {
+  return quick ? 'quick' : 'full';
 }
 
 /** Makes an option of each name that a size has in any scenario. */

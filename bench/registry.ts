@@ -28,8 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
     run: drain,
     sizes: {
       rounds: rounds(3),
-      tasks: tasks(400_000, 40_000),
-      audited: { full: 10_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
+      tasks: tasks(120_000, 40_000),
+      audited: { full: 5_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
     },
     isGate: true,
   }),
@@ -37,7 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'enqueue',
     question: 'How fast are tasks added?',
     run: enqueue,
-    sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
+    sizes: { rounds: rounds(3), tasks: tasks(50_000, 20_000) },
   }),
   scenario({
     name: 'threads',
@@ -45,34 +45,34 @@ export const SCENARIOS: readonly Scenario[] = [
     run: threads,
     sizes: {
       rounds: rounds(3),
-      tasks: tasks(150_000, 20_000),
-      burns: { full: 4_000, quick: 500, meaning: 'tasks of a millisecond in a run' },
+      tasks: tasks(40_000, 20_000),
+      burns: { full: 1_000, quick: 500, meaning: 'tasks of a millisecond in a run' },
     },
   }),
   scenario({
     name: 'round-trips',
     question: 'How many round trips and commands does a task cost, while there is plenty of work?',
     run: roundTrips,
-    sizes: { rounds: rounds(3), tasks: tasks(100_000, 40_000) },
+    sizes: { rounds: rounds(3), tasks: tasks(50_000, 40_000) },
     isGate: true,
   }),
   scenario({
     name: 'io',
     question: 'How many tasks that wait does a worker run, and what does each cost it?',
     run: io,
-    sizes: { rounds: rounds(3), tasks: { full: 40_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
+    sizes: { rounds: rounds(3), tasks: { full: 10_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
   }),
   scenario({
     name: 'latency',
     question: 'How long does a task take to start, and its result to arrive?',
     run: latency,
-    sizes: { rounds: rounds(5), calls: { full: 200, quick: 50, meaning: 'calls of each kind in a round' } },
+    sizes: { rounds: rounds(5), calls: { full: 80, quick: 50, meaning: 'calls of each kind in a round' } },
   }),
   scenario({
     name: 'lateness',
     question: 'How late do scheduled tasks start?',
     run: lateness,
-    sizes: { rounds: rounds(3), seconds: { full: 15, quick: 4, meaning: 'seconds for which tasks become due' } },
+    sizes: { rounds: rounds(3), seconds: { full: 6, quick: 4, meaning: 'seconds for which tasks become due' } },
   }),
   scenario({
     name: 'idle',
@@ -80,7 +80,7 @@ export const SCENARIOS: readonly Scenario[] = [
     run: idle,
     sizes: {
       settleMs: { full: 25_000, quick: 3_000, meaning: 'how long the workers settle first, in milliseconds' },
-      measureMs: { full: 60_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
+      measureMs: { full: 30_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
     },
   }),
   scenario({
@@ -94,8 +94,8 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'Does a long synchronous task lose its lease?',
     run: stall,
     sizes: {
-      leaseMs: { full: 5_000, quick: 1_000, meaning: 'the lease, in milliseconds' },
-      spinMs: { full: 30_000, quick: 4_000, meaning: 'how long each task blocks its thread, in milliseconds' },
+      leaseMs: { full: 3_000, quick: 1_000, meaning: 'the lease, in milliseconds' },
+      spinMs: { full: 18_000, quick: 4_000, meaning: 'how long each task blocks its thread, in milliseconds' },
     },
     isGate: true,
   }),
@@ -110,7 +110,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'backlog',
     question: 'Does a backlog of a million tasks slow anything down?',
     run: backlog,
-    sizes: { rounds: rounds(3), tasks: { full: 1_000_000, quick: 60_000, meaning: 'tasks in the long backlog' } },
+    sizes: { rounds: rounds(1), tasks: { full: 1_000_000, quick: 60_000, meaning: 'tasks in the long backlog' } },
   }),
   scenario({
     name: 'short-behind-long',
@@ -118,27 +118,27 @@ export const SCENARIOS: readonly Scenario[] = [
     run: shortBehindLong,
     sizes: {
       rounds: rounds(3),
-      seconds: { full: 60, quick: 5, meaning: 'for how long tasks are added' },
-      longMs: { full: 1_000, quick: 100, meaning: 'how long a long task takes, in milliseconds' },
+      seconds: { full: 7, quick: 5, meaning: 'for how long tasks are added' },
+      longMs: { full: 200, quick: 100, meaning: 'how long a long task takes, in milliseconds' },
     },
   }),
   scenario({
     name: 'memory-server',
     question: 'How much slower is memory:// than a redis-server?',
     run: memoryServer,
-    sizes: { rounds: rounds(5), tasks: { full: 20_000, quick: 4_000, meaning: 'tasks in a run' } },
+    sizes: { rounds: rounds(3), tasks: { full: 8_000, quick: 4_000, meaning: 'tasks in a run' } },
   }),
   scenario({
     name: 'limits',
     question: 'What does a limit cost that never makes a task wait?',
     run: limits,
-    sizes: { rounds: rounds(5), tasks: tasks(150_000, 40_000) },
+    sizes: { rounds: rounds(3), tasks: tasks(40_000, 20_000) },
   }),
   scenario({
     name: 'metrics',
     question: 'What do metrics cost?',
     run: metrics,
-    sizes: { rounds: rounds(7), tasks: tasks(300_000, 40_000) },
+    sizes: { rounds: rounds(5), tasks: tasks(60_000, 30_000) },
   }),
   scenario({
     name: 'public-bullmq',
@@ -146,14 +146,14 @@ export const SCENARIOS: readonly Scenario[] = [
     run: publicBullmq,
     sizes: {
       rounds: rounds(3),
-      scale: { full: 5, quick: 1, meaning: 'how many times as many jobs as there' },
+      scale: { full: 1, quick: 1, meaning: 'how many times as many jobs as there' },
     },
   }),
   scenario({
     name: 'micro',
     question: 'What does each part on the way of an execution cost by itself?',
     run: micro,
-    sizes: { ms: { full: 1_000, quick: 60, meaning: 'how long each part is measured, in milliseconds' } },
+    sizes: { ms: { full: 500, quick: 60, meaning: 'how long each part is measured, in milliseconds' } },
     isGate: true,
   }),
 ];

@@ -12,6 +12,7 @@ export async function serve<Settings, Request, Answer>(
   start: (settings: Settings) => Promise<Program<Request, Answer>> | Program<Request, Answer>,
 ): Promise<void> {
   process.once('disconnect', () => process.exit());
+  if (!process.connected) process.exit(); // the bench ended while this program was loaded
   process.on('SIGINT', () => {}); // Ctrl-C reaches the whole process group; the bench decides
   try {
     const program = await start(JSON.parse(process.argv[2] ?? '{}'));
@@ -24,13 +25,13 @@ export async function serve<Settings, Request, Answer>(
 
 async function handle<Request, Answer>(program: Program<Request, Answer>, message: ToPeer): Promise<void> {
   try {
-    if (message.kind === 'request') send({ kind: 'answer', value: await program.answer(message.value as Request) });
-    else {
-      await program.stop();
-      process.exit();
-    }
+    if (message.kind === 'request')
+      return send({ kind: 'answer', value: await program.answer(message.value as Request) });
+    await program.stop();
+    process.exit();
   } catch (error) {
     fail(error);
+    if (message.kind === 'stop') process.disconnect(); // the reason is sent before; `disconnect` ends the program
   }
 }
 

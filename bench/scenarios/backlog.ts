@@ -100,6 +100,7 @@ export async function backlog(
             'tasks/s': perSecond,
             'worker MiB': memoryMiB,
           })),
+        plot: { name: `backlog-${name.replace(', ', '-')}`, y: 'tasks/s', columns: ['tasks/s'] },
       })),
     ],
     verdicts: pairs.map(({ long, short }) => compare(`rate: ${long.name} / a tenth`, rates(long), rates(short), 0.95)),

@@ -27,7 +27,7 @@ import { spread } from '../support/stats.js';
 const THREADS = availableParallelism();
 const AT_LEAST = 0.97;
 /** Length of a burst. */
-const BURST_MS = 400;
+const BURST_MS = 300;
 /** Lengths of the tasks. */
 const LENGTHS_MS = [5, 50, 100];
 /** Rounds that are not measured: the first ones compile the task and start the estimates. */

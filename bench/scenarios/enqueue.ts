@@ -64,6 +64,10 @@ export async function enqueue(
         title: 'enqueue: from the first add to the last confirmation',
         rows: CONTENDERS.map(({ name }) => summarize(name, tasks, runs.get(name)!)),
         notes: ['add: 5,000 calls awaited together; addMany and addBulk: one call after the other'],
+        costs: {
+          columns: ['commands/task'],
+          rows: CONTENDERS.map(({ name }) => name).filter((name) => name.startsWith('docket')),
+        },
       },
     ],
     verdicts: [

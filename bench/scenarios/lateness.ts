@@ -13,7 +13,7 @@ import { BULLMQ_QUEUE, DOCKET } from '../peers/names.js';
 import { bullmqLedger, docketLedger, type Ledger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
 import type { BenchRedis } from '../support/redis-server.js';
-import { compare, type Report } from '../support/report.js';
+import { atMost, compare, type Report } from '../support/report.js';
 import { interleave, problemsOf } from '../support/rounds.js';
 import { spread } from '../support/stats.js';
 
@@ -80,7 +80,8 @@ export async function lateness(
   const runs = await interleave('lateness', CONTENDERS, rounds, (contender) => runOnce(redis, contender, tasks));
   const median = ({ name }: Contender, of: 'p50Ms' | 'p99Ms' | 'maxMs') =>
     spread(runs.get(name)!.map((run) => run[of])).median;
-  const p99 = ({ name }: Contender) => runs.get(name)!.map(({ p99Ms }) => Math.max(1, p99Ms));
+  const p99 = ({ name }: Contender) => runs.get(name)!.map(({ p99Ms }) => p99Ms);
+  const toCompare = (contender: Contender) => p99(contender).map((ms) => Math.max(1, ms)); // there are whole ones only
   return {
     scenario: 'lateness',
     tables: [
@@ -96,8 +97,8 @@ export async function lateness(
       },
     ],
     verdicts: [
-      compare(`${TARGET_P99_MS} ms / docket's p99`, p99(DOCKET_RUN).fill(TARGET_P99_MS), p99(DOCKET_RUN), 1),
-      compare("BullMQ's p99 / docket's p99", p99(BULLMQ_RUN), p99(DOCKET_RUN), 1),
+      atMost("docket's p99, in ms late", p99(DOCKET_RUN), TARGET_P99_MS),
+      compare("BullMQ's p99 / docket's p99", toCompare(BULLMQ_RUN), toCompare(DOCKET_RUN), 1),
     ],
     problems: problemsOf(runs),
   };

@@ -52,6 +52,7 @@ export async function limits(redis: BenchRedis, { rounds, tasks }: { rounds: num
       {
         title: `limits: one worker process with ${THREADS} threads empties a backlog of no-op tasks, tracked`,
         rows: contenders.map(({ name }) => summarize(name, tasks, runs.get(name)!)),
+        costs: { columns: ['commands/task'] },
       },
     ],
     verdicts: JUDGED.map((contender) =>

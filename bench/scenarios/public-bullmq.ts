@@ -73,7 +73,7 @@ export async function publicBullmq(redis: BenchRedis, { rounds, scale }: PublicB
     scenario: 'public-bullmq',
     tables: [
       {
-        title: `public-bullmq: the scenarios of BullMQ's public benchmark, ${scale} times as long`,
+        title: `public-bullmq: the scenarios of BullMQ's public benchmark, its numbers of jobs times ${scale}`,
         rows: CONTENDERS.map(({ name, scenario, system }) => {
           const { median, min, max } = spread(rates(scenario, system));
           const { warmUp, counted } = scenario;

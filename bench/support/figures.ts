@@ -58,7 +58,11 @@ export function acceptFigures(baseline: Baseline, reports: readonly Report[], ki
 }
 
 export function readBaseline(file: string): Baseline {
-  return JSON.parse(readFileSync(file, 'utf8')) as Baseline;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Baseline;
+  } catch (error) {
+    throw new Error(`cannot read the baseline ${file}: ${(error as Error).message}`);
+  }
 }
 
 export function writeBaseline(file: string, baseline: Baseline): void {

@@ -49,12 +49,19 @@ export class Peer {
     return (await answer) as Answer;
   }
 
-  /** Asks the program to close its connections, and waits until it has ended. */
+  /** Asks the program to close its connections, and waits until it has ended. Throws if the program could not close them. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    let failure: string | undefined;
+    this.#child.on('message', (message: FromPeer) => {
+      if (message.kind === 'failed') failure = message.reason;
+    });
     if (this.#child.connected) this.#send({ kind: 'stop' });
     await this.#died.catch(() => {});
+    if (failure)
+      throw new Error(`${failure}
+${this.#output}`);
   }
 
   #send(message: ToPeer): void {

@@ -11,9 +11,11 @@ const STUCK_MS = 30_000;
 export class StartLog implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'docket-starts-'));
   readonly #path = join(this.#folder, 'starts');
+  readonly #remove = () => rmSync(this.#folder, { recursive: true, force: true });
 
   /** Peers that are forked from now on note their starts here. */
   constructor() {
+    process.once('exit', this.#remove); // also when the bench is interrupted
     writeFileSync(this.#path, '');
     process.env.BENCH_STARTS_FILE = this.#path;
   }
@@ -45,7 +47,8 @@ export class StartLog implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    process.removeListener('exit', this.#remove);
+    this.#remove();
   }
 
   #lines(): [index: number, startedUs: number][] {

@@ -83,7 +83,7 @@ export function workerCommand(name: string): Command {
         '--minimum-check-interval <duration>',
         'DOCKET_WORKER_MINIMUM_CHECK_INTERVAL',
         'minimumCheckInterval',
-        'longest blocking read',
+        'longest blocking read; an idle worker sends one in this time',
       ),
     )
     .addOption(
@@ -91,7 +91,7 @@ export function workerCommand(name: string): Command {
         '--scheduling-resolution <duration>',
         'DOCKET_WORKER_SCHEDULING_RESOLUTION',
         'schedulingResolution',
-        'longest sleep of the scheduler',
+        'longest time without a look at the schedule, in case a wake-up is lost',
       ),
     )
     .addOption(

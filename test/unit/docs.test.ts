@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DOCUMENTS = [
   ...filesIn('.', /\.md$/, false),
   ...filesIn('docs', /\.md$/, true),
+  'bench/README.md',
   'src/redis/scripts/README.md',
 ] as const;
 

@@ -1,15 +1,38 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { SCENARIOS } from '../../../bench/registry.js';
 import { readBaseline } from '../../../bench/support/figures.js';
 import { scenario, sizesOf } from '../../../bench/support/scenario.js';
 
-test('each scenario has a name of its own, a question, and quick sizes that are no larger than the full ones', () => {
+test('each scenario has a name of its own and a question', () => {
   expect(new Set(SCENARIOS.map(({ name }) => name)).size).toBe(SCENARIOS.length);
-  for (const { name, question, sizes } of SCENARIOS) {
+  for (const { name, question } of SCENARIOS) {
     expect(name).toMatch(/^[a-z]+(-[a-z]+)*$/);
     expect(question, name).toMatch(/^[A-Z].*\?$/);
-    for (const { full, quick } of Object.values(sizes)) expect(quick, name).toBeLessThanOrEqual(full);
   }
+});
+
+test('sizes are whole numbers that say what they mean, and quick ones are no larger than full ones', () => {
+  for (const { name, sizes } of SCENARIOS) {
+    for (const { full, quick, meaning } of Object.values(sizes)) {
+      expect(
+        [full, quick].every((size) => Number.isInteger(size) && size >= 1),
+        name,
+      ).toBe(true);
+      expect(quick, name).toBeLessThanOrEqual(full);
+      expect(meaning, name).not.toBe('');
+    }
+  }
+});
+
+test('a quick run without a name measures the scenarios that gate a change', () => {
+  const gates = SCENARIOS.filter(({ isGate }) => isGate).map(({ name }) => name);
+  expect(gates).toEqual(['drain', 'round-trips', 'stall', 'memory', 'micro']);
+});
+
+test('bench/README.md says of each scenario how it measures, in the order in which they run', () => {
+  const rows = readFileSync('bench/README.md', 'utf8').matchAll(/^\| `([a-z-]+)` \|/gm);
+  expect([...rows].map(([, name]) => name)).toEqual(SCENARIOS.map(({ name }) => name));
 });
 
 test('the baseline has figures of scenarios that gate a change, and of no scenario that is gone', () => {
