@@ -3,7 +3,7 @@
  * threads are all slow. They go to an idle thread or, after a while, back to Redis for another worker.
  *
  * Owns when to look: no earlier than a look can gain something. With a task of 50 ms on each thread, and more in the queue,
- * that is never, and a look every 5 ms would cost each of them 2 % of its time (measured).
+ * no look can gain anything, and a look every 5 ms would cost each task 2 % of its time (measured).
  */
 import type { Delivery } from '../delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
