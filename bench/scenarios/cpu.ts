@@ -16,6 +16,7 @@ import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import hashRounds from '../peers/hash-rounds.js';
 import { DOCKET } from '../peers/names.js';
 import type { Burst, PoolSettings } from '../peers/piscina-pool.js';
+import { roundsThatTake } from '../support/calibrate.js';
 import { readProcess } from '../support/cost.js';
 import { docketLedger } from '../support/ledger.js';
 import { Peer } from '../support/peer.js';
@@ -33,8 +34,8 @@ const LENGTHS_MS = [5, 50, 100];
 /** Rounds that are not measured: the first ones compile the task and start the estimates. */
 const WARM_UP_ROUNDS = 2;
 const WORKS = {
-  arithmetic: { body: arithmetic, task: arithmeticTask, trial: 500 },
-  'hash-rounds': { body: hashRounds, task: hashTask, trial: 5_000 },
+  arithmetic: { body: arithmetic, task: arithmeticTask, trialRounds: 500 },
+  'hash-rounds': { body: hashRounds, task: hashTask, trialRounds: 5_000 },
 } as const;
 type Work = keyof typeof WORKS;
 
@@ -81,7 +82,8 @@ export async function cpu(redis: BenchRedis, { rounds }: CpuOptions): Promise<Re
   for (const work of Object.keys(WORKS) as Work[]) {
     for (const lengthMs of LENGTHS_MS) {
       const tasks = Math.max(2, Math.round(BURST_MS / lengthMs)) * THREADS;
-      const burst = { work, tasks, rounds: calibrate(work, lengthMs) };
+      // Both contenders use this number, however busy the machine gets.
+      const burst = { work, tasks, rounds: roundsThatTake(lengthMs, WORKS[work].body, WORKS[work].trialRounds) };
       const [own, plain] = await pairs(`cpu: ${work}, ${lengthMs} ms`, [ours, theirs], burst, rounds);
       rows.push(rowOf(work, lengthMs, ours, own), rowOf(work, lengthMs, theirs, plain));
       const rates = (runs: readonly BurstRun[]) => runs.map(({ ms }) => tasks / ms);
@@ -108,7 +110,7 @@ export async function cpu(redis: BenchRedis, { rounds }: CpuOptions): Promise<Re
   };
 }
 
-/** Lets both contenders run the burst in each round, in turn first. */
+/** Lets both contenders run the burst in each round. They take turns in being first. */
 async function pairs(
   title: string,
   [ours, theirs]: readonly [Contender, Contender],
@@ -163,17 +165,4 @@ function rowOf(work: Work, lengthMs: number, { name }: Contender, runs: readonly
     'main threads ms': median('mainMs'),
     'threads ms': median('threadsMs'),
   };
-}
-
-/** Finds how many rounds take about `lengthMs` here. Both contenders use this number, however busy the machine gets. */
-function calibrate(work: Work, lengthMs: number): number {
-  const { body, trial } = WORKS[work];
-  let shortestMs = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 20; attempt++) {
-    // the first ones compile it
-    const start = performance.now();
-    body({ rounds: trial });
-    shortestMs = Math.min(shortestMs, performance.now() - start);
-  }
-  return Math.max(1, Math.round((trial * lengthMs) / shortestMs));
 }

@@ -15,7 +15,7 @@ import { Peer } from '../support/peer.js';
 import type { BenchRedis } from '../support/redis-server.js';
 import { atMost, compare, type Report } from '../support/report.js';
 import { interleave, problemsOf } from '../support/rounds.js';
-import { spread } from '../support/stats.js';
+import { quantile, spread } from '../support/stats.js';
 
 const PER_SECOND = 200;
 const BATCH_EVERY_MS = 50;
@@ -121,13 +121,12 @@ async function runOnce(redis: BenchRedis, contender: Contender, tasks: number): 
   const started = await allStarted(redis, warm + tasks);
   await producer.close();
   await worker.stop();
-  const late = started.slice(warm).sort((a, b) => a - b);
-  const quantile = (q: number) => late[Math.min(late.length - 1, Math.floor(late.length * q))] ?? Number.NaN;
+  const late = started.slice(warm);
   const early = late.filter((ms) => ms < 0).length;
   return {
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
-    maxMs: quantile(1),
+    p50Ms: quantile(late, 0.5),
+    p99Ms: quantile(late, 0.99),
+    maxMs: quantile(late, 1),
     problems: [
       ...(started.length === warm + tasks ? [] : [`${started.length} starts of ${warm + tasks} tasks`]),
       ...(early > 0 ? [`${early} tasks started before they were due`] : []),

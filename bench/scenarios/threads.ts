@@ -8,6 +8,7 @@ import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
 import hashRounds from '../peers/hash-rounds.js';
 import { type Drainer, type DrainRun, drainOnce } from '../support/backlog.js';
+import { roundsThatTake } from '../support/calibrate.js';
 import { bullmqLedger, docketLedger } from '../support/ledger.js';
 import type { BenchRedis } from '../support/redis-server.js';
 import type { Report, Table, TablePlot } from '../support/report.js';
@@ -37,7 +38,7 @@ export interface ThreadsOptions {
 }
 
 export async function threads(redis: BenchRedis, { rounds, tasks, burns }: ThreadsOptions): Promise<Report> {
-  process.env.BENCH_HASH_ROUNDS = String(roundsPerMs());
+  process.env.BENCH_HASH_ROUNDS = String(roundsThatTake(1, hashRounds, 5_000));
   const run = (task: 'noop' | 'burn', count: number) =>
     interleave(`threads, ${task}`, CONTENDERS, rounds, (contender) => {
       const share = contender.system === 'bullmq' ? SANDBOX_SHARE[task] : 1;
@@ -90,13 +91,4 @@ function nameOf(line: Line, threads: number): string {
 
 function threadCounts(most: number): number[] {
   return Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, i) => 2 ** i);
-}
-
-/** Finds how many rounds take a millisecond here, once for all contenders. */
-function roundsPerMs(): number {
-  const trial = 20_000;
-  hashRounds({ rounds: trial }); // compiles it
-  const start = performance.now();
-  hashRounds({ rounds: trial });
-  return Math.round(trial / (performance.now() - start));
 }

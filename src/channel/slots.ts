@@ -12,11 +12,12 @@
  *
  *            ship            begin             end
  *     free ───────> shipped ───────> started ───────> finished | completedSilently ──> free
- *                      └── revoke ──> revoked ── pass ──> passed ──> free     (never ran)
+ *                      └── revoke ──> revoked ── skip ──> skipped ──> free     (never ran)
  *
- * Only the coordinator ships, revokes and frees; only a thread begins, passes and ends. A row is reused only when the chunk
- * it travelled in is over or the thread has passed it, so a late thread never writes into the row of another shipment. The epoch, which changes with
- * every shipment, keeps a late request to stop from meeting the next one. The exchanges cost 25 ns per execution.
+ * Only the coordinator ships, revokes and frees; only a thread begins, skips and ends. A row is reused only when the chunk
+ * it travelled in is over or the thread has skipped it, so a late thread never writes into the row of another shipment. The
+ * epoch, which changes with every shipment, keeps a late request to stop from meeting the next one. The exchanges cost 25 ns
+ * per execution.
  */
 import { DEFAULT_TOTAL } from '../core/progress.js';
 
@@ -40,7 +41,7 @@ export const SlotState = {
   finished: 3,
   revoked: 4,
   completedSilently: 5,
-  passed: 6,
+  skipped: 6,
 } as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
@@ -126,9 +127,9 @@ export class SlotTable {
     return this.#exchange(row, epoch, SlotState.shipped, SlotState.started);
   }
 
-  /** Thread: has met a shipment that was revoked. It does not touch the row any more. */
-  pass(row: number, epoch: number): void {
-    this.#exchange(row, epoch, SlotState.revoked, SlotState.passed);
+  /** Thread: leaves out a shipment that was revoked. It does not touch the row any more. */
+  skip(row: number, epoch: number): void {
+    this.#exchange(row, epoch, SlotState.revoked, SlotState.skipped);
   }
 
   /** Thread: marks the attempt as over, clean-up included. @param isCompletedSilently - whether it completed without a result */

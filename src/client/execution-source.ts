@@ -19,7 +19,7 @@ export interface ExecutionSource {
   readonly closed: AbortSignal;
   /** Reads the record of an execution; `null` when there is none. */
   read(key: string): Promise<ExecutionRecord | null>;
-  /** Looks whether a placement has ended: cheaper than to read it, but without its message. */
+  /** Looks whether a placement has ended. This is cheaper than a reading, but the record comes without its message. */
   look(placement: PlacementId): Promise<Look>;
   cancel(key: string): Promise<void>;
   /**
@@ -54,7 +54,7 @@ export class RedisExecutionSource implements ExecutionSource {
   readonly closed: AbortSignal;
   readonly cancel: (key: string) => Promise<void>;
   readonly #options: SourceOptions;
-  /** Many callers look at once when they begin to wait, and when a listener may have missed something. */
+  /** Batches the looks: many callers begin to wait at once, and all of them look when the listener may have missed an event. */
   readonly #looks: RequestBatcher<PlacementId, Look>;
 
   constructor(options: SourceOptions) {

@@ -1,22 +1,17 @@
 /** The handle of one execution, bound to a key and to one placement (generation) under it. */
 
 import { type InspectOptions, inspect } from 'node:util';
-import { onAbort } from '../core/abort.js';
 import { toMs } from '../core/duration.js';
 import {
   ExecutionCancelledError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   InvalidOptionError,
-  RedisUnavailableError,
   ResultsDisabledError,
-  TimeoutError,
 } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { LONGEST_TIMER_MS } from '../core/service.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
-import type { RecordEvent } from '../redis/events.js';
-import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
+import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionEvent } from '../tasks/events.js';
 import type { Execution, ResultOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
@@ -24,8 +19,8 @@ import { type ExecutionSummary, executionSummary, inspectSummary } from '../task
 import { decodeError, decodeValue } from '../wire/codec.js';
 import { Envelope } from '../wire/envelope.js';
 import type { ExecutionSource } from './execution-source.js';
-import type { EventCallback } from './listener.js';
 import { HandleProgress } from './progress.js';
+import { waitForResult } from './result-wait.js';
 import { Subscription } from './subscription.js';
 
 /** The data that a handle is made from. Until the record is read, the handle knows nothing else. */
@@ -130,67 +125,21 @@ export class ExecutionHandle<R> implements Execution<R> {
     this.#checkStateKept();
     options.signal?.throwIfAborted();
     this.#source.closed.throwIfAborted();
-    return await new Promise<R>((resolve, reject) => {
-      // An abort controller would cost more than all the rest of a wait (measured).
-      const cleanUps: (() => unknown)[] = [];
-      let isOver = false;
-      const end = () => {
-        isOver = true;
-        for (const cleanUp of cleanUps) cleanUp();
-      };
-      const fail = (error: unknown) => {
-        end();
-        reject(error);
-      };
-      const settle = (record: ExecutionRecord) => {
+    const { key, generation } = this.#init;
+    return await waitForResult<R>({
+      source: this.#source,
+      key,
+      generation,
+      waitMs,
+      signal: options.signal,
+      task: () => this.task,
+      hasArguments: () => this.#args !== undefined,
+      read: () => this.#read(),
+      take: (record) => {
         const outcome = this.#outcomeOf(record);
         this.#adopt(record);
-        end();
-        resolve(outcome);
-      };
-      const readRecord = async () => {
-        const record = await this.#read();
-        if (isOver) return;
-        if (!record) throw new ExecutionNotFoundError(this.key);
-        if (isTerminal(record.state)) settle(record);
-      };
-      const look = async () => {
-        if (isOver) return;
-        const found = await this.#source.look(this.#init);
-        if (isOver || found === 'open') return;
-        if (found === 'unclear' || this.#args === undefined) await readRecord();
-        else settle(found);
-      };
-      const settleBy = (event: RecordEvent): boolean => {
-        const record = this.#recordAfter(event);
-        if (!record) return false;
-        try {
-          settle(record);
-          return true;
-        } catch {
-          return false; // no script has published that: the record has the outcome
-        }
-      };
-      // A read that fails with its connection is repeated: the listener asks every watcher to read again.
-      const failUnlessRepeated = (error: unknown) => error instanceof RedisUnavailableError || fail(error);
-      const onEvent: EventCallback = (event) => {
-        if (isOver || (event !== null && !this.#mayEnd(event))) return;
-        if (event === null) look().catch(failUnlessRepeated);
-        else if (!settleBy(event)) readRecord().catch(failUnlessRepeated);
-      };
-
-      if (waitMs !== null) {
-        const expired = () => fail(new TimeoutError(`execution '${this.key}' did not end within ${waitMs} ms`));
-        cleanUps.push(callAfter(waitMs, expired));
-      }
-      for (const signal of [options.signal, this.#source.closed]) {
-        if (signal) cleanUps.push(onAbort(signal, () => fail(signal.reason)));
-      }
-      this.#source.watch(this.key, onEvent).then((stop) => {
-        if (isOver) return stop();
-        cleanUps.push(stop);
-        return look().catch(failUnlessRepeated);
-      }, fail);
+        return outcome;
+      },
     });
   }
 
@@ -224,40 +173,6 @@ export class ExecutionHandle<R> implements Execution<R> {
 
   #checkStateKept(): void {
     if (!this.#keepsState) throw new ResultsDisabledError(this.key);
-  }
-
-  /** Whether a result may be known after this event: it ends the execution, or comes from a newer one under the key. */
-  #mayEnd(event: RecordEvent): boolean {
-    return event.generation > this.#init.generation || (event.kind === 'state' && isTerminal(event.state));
-  }
-
-  /**
-   * Returns the record as it is after an event that ends this execution; `null` when the record has to be read, because it
-   * has more to tell than the event.
-   */
-  #recordAfter(event: RecordEvent): ExecutionRecord | null {
-    const { generation } = this.#init;
-    if (event.kind !== 'state' || !event.outcome || event.generation !== generation) return null;
-    if (!isTerminal(event.state) || this.#args === undefined) return null;
-    const { state, dueMs, startedMs, completedMs, attempt, worker, errorLine, timeUs } = event;
-    const { result, error } = event.outcome;
-    return {
-      generation,
-      task: this.task,
-      state,
-      dueMs,
-      startedMs,
-      completedMs,
-      attempt,
-      worker,
-      errorLine,
-      result,
-      error,
-      progress: NO_PROGRESS,
-      readUs: timeUs,
-      waitingFor: null,
-      message: null,
-    };
   }
 
   /** Reads the record of this very placement; `null` when there is none. */
@@ -316,22 +231,6 @@ function waitOf({ timeout, deadline }: ResultOptions): number | null {
     throw new InvalidOptionError('deadline', 'expected a valid date');
   }
   return Math.max(0, deadline.getTime() - Date.now());
-}
-
-/**
- * Calls back after `ms` unless the returned function is called first. Longer waits are split into legs: a timer of Node
- * holds 24 days at most and fires at once beyond that.
- */
-function callAfter(ms: number, callback: () => void): () => void {
-  let leftMs = ms;
-  let timer: NodeJS.Timeout;
-  const wait = () => {
-    const legMs = Math.min(leftMs, LONGEST_TIMER_MS);
-    leftMs -= legMs;
-    timer = setTimeout(() => (leftMs > 0 ? wait() : callback()), legMs);
-  };
-  wait();
-  return () => clearTimeout(timer);
 }
 
 function dateOrNull(ms: number | null | undefined): Date | null {

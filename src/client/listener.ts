@@ -10,9 +10,9 @@
  * watchers read again, so an event that was lost with a connection, or because the server lost the marker, delays a watcher
  * but never hangs it. There is no other polling.
  *
- * What has just been used is kept for a while, so that a caller that waits for one result after the other pays for it once:
- * a marker that was set within the last 15 s is not set again, and channels without watchers are left a second later, many
- * with one command.
+ * A caller often waits for one result after the other. So that it pays only once, a marker that was set within the last 15 s
+ * is not set again. And a channel without watchers is kept for a second; then it is unsubscribed from, with others in one
+ * command.
  */
 import type { Redis } from 'ioredis';
 import { type BatchLimits, RequestBatcher } from '../core/batcher.js';
@@ -27,11 +27,11 @@ import { BATCH_ITEMS, LISTENER_TTL_MS } from '../redis/schema.js';
 /** Called with each event of an execution, and with `null` when one may have been missed. */
 export type EventCallback = (event: RecordEvent | null) => void;
 
-/** How long a marker that was set serves new watchers. The rest of its life is for the first renewal, and for its retries. */
+/** How long a marker that was set serves new watchers. The rest of its life leaves time for the first renewal and its retries. */
 const MARKER_SERVES_MS = LISTENER_TTL_MS / 2;
 /** How long a channel is kept without watchers. */
 const IDLE_CHANNEL_MS = 1_000;
-/** The number of channels without watchers beyond which they are left at once. */
+/** With more channels without watchers than this, they are unsubscribed from at once. */
 const MOST_IDLE_CHANNELS = 256;
 
 const SUBSCRIPTIONS: BatchLimits<string> = {
@@ -54,6 +54,7 @@ export class Listener {
   readonly #keys: Keys;
   readonly #commands: () => Promise<Redis>;
   readonly #channels = new Map<string, Channel>();
+  /** The channels without watchers. */
   readonly #idle = new Set<Channel>();
   readonly #closing = new AbortController();
   readonly #subscriptions: RequestBatcher<string, unknown>;
@@ -133,7 +134,7 @@ export class Listener {
     else this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
   }
 
-  /** Leaves the channels that nobody watches. */
+  /** Unsubscribes from the channels that nobody watches. */
   #leaveIdle(): void {
     clearTimeout(this.#leaving);
     this.#leaving = undefined;

@@ -16,7 +16,7 @@ import {
   waitForReplicas,
 } from '../redis/producer-store.js';
 import { explainReply, isReplyError } from '../redis/reply-errors.js';
-import { BATCH_BYTES, BATCH_ITEMS, LIGHT_BATCH_ITEMS } from '../redis/schema.js';
+import { BATCH_BYTES, HEAVY_ITEM_BYTES, LIGHT_BATCH_ITEMS } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProducerConnection } from './connection.js';
@@ -33,8 +33,7 @@ const BATCHES: BatchLimits<PreparedCall> = {
   maxBytes: BATCH_BYTES,
   maxInFlight: 2,
   maxFullInFlight: 8,
-  // What is put on the schedule weighs enough for a batch to have no more than `BATCH_ITEMS` of it.
-  sizeOf: ({ message, due }) => (due ? Math.max(message.length, BATCH_BYTES / BATCH_ITEMS) : message.length),
+  sizeOf: ({ message, due }) => (due ? Math.max(message.length, HEAVY_ITEM_BYTES) : message.length),
 };
 
 /** The result of one call. */
@@ -153,7 +152,7 @@ export class Writer {
     batch: readonly PreparedCall[],
     write: (redis: Redis) => Promise<Placed[] | null>,
   ): Promise<Placed[] | null> {
-    const redis = this.#connection.usable ?? (await this.#connection.ready()); // without a wait, it goes out in this tick
+    const redis = this.#connection.usable ?? (await this.#connection.ready()); // if there is nothing to wait for, the batch goes out in this tick
     if (this.#settings.durability) await this.#checkReplication(redis);
     const placed = await write(redis).catch((error: unknown) => {
       throw this.#failureOf(error, batch);

@@ -132,8 +132,8 @@ export interface ReadClaimant {
 }
 
 /**
- * Takes ownership of what the read has brought that was sent just before on the same connection, in the usual case. Returns
- * the tokens, and the server's time in milliseconds.
+ * Takes ownership of the usual executions among those that a read has brought, which was sent just before on the same
+ * connection. Returns their tokens, and the server's time in milliseconds.
  */
 export async function claimRead(
   blocking: Redis,
@@ -141,7 +141,7 @@ export async function claimRead(
   { consumer, worker, from, tasks }: ReadClaimant,
 ): Promise<{ readonly tokens: readonly Token[]; readonly atMs: number }> {
   const args = [keys.prefix, consumer, worker, from, WIRE_VERSION, ...tasks];
-  const reply = (await runScript(blocking, 'claim-read', [keys.work, keys.front], args)) as Buffer[];
+  const reply = (await runScript(blocking, 'claim-read', [keys.work], args)) as Buffer[];
   const [atMs, ...tokens] = reply.map(String);
   return { tokens: tokens as Token[], atMs: Number(atMs) };
 }

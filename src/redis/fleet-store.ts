@@ -28,7 +28,8 @@ export interface LiveWorker extends WorkerReport {
   readonly expiresMs: number;
 }
 
-export interface Heard {
+/** What a worker learns from the reply to its heartbeat. */
+export interface HeartbeatReply {
   /** The time of the server, in milliseconds. */
   readonly nowMs: number;
   /** Whether there is anything to recall, for whichever task. */
@@ -39,14 +40,13 @@ export interface Heard {
 
 /**
  * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
- * Returns what a worker must know from time to time.
  */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
   { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
   report: WorkerReport,
-): Promise<Heard> {
+): Promise<HeartbeatReply> {
   const [now, recallable, due] = (await runScript(
     redis,
     'heartbeat',

@@ -1,6 +1,4 @@
-/**
- * Watches the link of a connection, so that a dead one is noticed and replaced.
- */
+/** Watches the link of a connection, so that a dead one is noticed and replaced. */
 import type { Command, Redis } from 'ioredis';
 import { isReplyError } from './reply-errors.js';
 
@@ -14,14 +12,14 @@ export interface Traffic {
 export interface LinkWatchOptions {
   readonly traffic: Traffic;
   readonly patienceMs: number;
-  /** Whether a PING is sent at each turn at which nothing is in flight. */
+  /** Whether a PING is sent at each turn of the timer at which no command is in flight. */
   readonly alwaysAsks: boolean;
 }
 
 /**
  * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
- * hour to give up. So at each turn of the timer, a third of `patienceMs`, either a command is in flight, or one was answered
- * since the turn before, or a PING is sent. With `alwaysAsks`, answers do not replace the PING: a link without other
+ * hour to give up. So at each turn of the timer, every third of `patienceMs`, either a command is in flight, or one was
+ * answered since the turn before, or a PING is sent. With `alwaysAsks`, answers do not replace the PING: a link without other
  * commands can be found silent after two turns. When commands or the handshake have had no answer for `patienceMs`, the link
  * is cut at the next turn, and the client reconnects. Any answer is a sign of life, also that the user may not use PING, and
  * so is any part of one: a large reply takes its time on a slow link.
@@ -31,10 +29,10 @@ export interface LinkWatchOptions {
  */
 export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: LinkWatchOptions): void {
   redis.on('connect', () => {
-    /** Since when there was neither a sign of life nor a turn at which nothing was owed; the handshake is owed first. */
+    /** The time of the last sign of life, or of the last turn at which no answer was owed. The handshake is owed first. */
     let owedAt = performance.now();
     let wasOwed = true;
-    /** Answers up to the last turn, and that to the PING which was sent at it. */
+    /** The count of answers at the last turn. If a PING was sent then, its answer is counted already. */
     let answered = traffic.answered;
     const isOwed = () => traffic.unanswered.size > 0 || redis.status !== 'ready';
     const ask = async () => {

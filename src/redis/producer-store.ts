@@ -133,13 +133,13 @@ export interface PlacementId {
   readonly generation: number;
 }
 
-/** How a placement was found: not ended, ended with this record, or in need of a reading (`readExecution`). */
+/** How a placement was found: it has not ended, it has ended with this record, or its record must be read (`readExecution`). */
 export type Look = 'open' | 'unclear' | ExecutionRecord;
 
 /**
- * Looks whether placements have ended. This costs the server and the caller a fraction of a reading, and many placements
- * share a round trip. A record that is gone, that belongs to another placement or that is none is unclear. What was found
- * has no message and no time.
+ * Looks whether placements have ended. This costs the server and the caller a fraction of what reading costs, and many
+ * placements share a round trip. It is unclear when the record is gone, belongs to another placement, or is not a record.
+ * The records that are returned have no message and no time.
  */
 export async function lookForEnds(redis: Redis, keys: Keys, placements: readonly PlacementId[]): Promise<Look[]> {
   const pipeline = redis.pipeline();

@@ -358,14 +358,19 @@ export const CHANGE = {
 export const BATCH_ITEMS = 128;
 
 /**
- * The same for scripts that make two calls at most for each usual item: they add, acknowledge, claim and end executions. What
- * takes more, as an execution that goes on the schedule, weighs more there than its bytes. With
- * 128, the coordinator needs up to a quarter more CPU for each (measured).
+ * The same for scripts that make at most two calls for a usual item: they add, acknowledge, claim and end executions. With 128,
+ * the coordinator needs up to a quarter more CPU for each execution (measured).
  */
 export const LIGHT_BATCH_ITEMS = 256;
 
 /** Bytes of messages after which a script ends. */
 export const BATCH_BYTES = 1024 * 1024;
+
+/**
+ * What an item counts at least, in bytes, if a script that takes light batches makes more than two calls for it. So a batch
+ * has no more than `BATCH_ITEMS` of these. An execution that goes on the schedule is one.
+ */
+export const HEAVY_ITEM_BYTES = BATCH_BYTES / BATCH_ITEMS;
 
 /** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;

@@ -44,7 +44,7 @@ export async function mayHaveLarge(blocking: Redis, keys: Keys): Promise<boolean
   return (await blocking.exists(keys.large)) === 1;
 }
 
-/** Sends the commands of `send` in one piece, so that neither end is woken twice for them. */
+/** Sends the commands of `send` in one write, so that neither this process nor the server wakes up twice for them. */
 export function inOneWrite<T>(redis: Redis, send: () => T): T {
   const stream = redis.stream as Redis['stream'] | undefined; // there is none before the first connection
   stream?.cork();

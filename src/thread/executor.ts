@@ -114,7 +114,7 @@ export class Executor {
     const nowMs = monotonicMs();
     if (nowMs - this.#unreportedSinceMs > REPORT_AFTER_MS) this.flush();
     if (!this.#slots.begin(item.row, item.epoch, nowMs)) {
-      this.#slots.pass(item.row, item.epoch); // revoked: it runs elsewhere
+      this.#slots.skip(item.row, item.epoch); // revoked: it runs elsewhere
       this.#advance(chunk);
       return;
     }

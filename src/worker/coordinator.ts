@@ -86,7 +86,7 @@ export class Coordinator {
       intervalMs: docket.heartbeatIntervalMs,
       missed: docket.missedHeartbeats,
       report: () => this.#readiness.report(),
-      onSchedule: (nextInMs) => this.#scheduler.see(nextInMs),
+      onSchedule: (nextInMs) => this.#scheduler.learn(nextInMs),
     });
     this.#readiness = new Readiness({
       settings,

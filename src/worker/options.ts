@@ -52,14 +52,14 @@ export interface WorkerOptions {
    */
   reconnectionDelay?: Duration;
   /**
-   * The longest blocking read, 1 ms or more. An idle worker sends one in this time. It bounds how late a
-   * worker notices that it should stop, on a server that cannot cut a read short.
+   * The longest blocking read, 1 ms or more. An idle worker sends one read in this time. It bounds how late a worker notices
+   * that it should stop, on a server that cannot cut a read short.
    * @default '2s'
    */
   minimumCheckInterval?: Duration;
   /**
-   * The longest time for which a worker does not look at the schedule, 1 ms or more. It is woken for earlier executions, so
-   * this is only a safety net for a lost wake-up. Each heartbeat looks, too.
+   * The longest time between two looks of a worker at the schedule, 1 ms or more. It is woken for earlier executions, so this
+   * is only a safety net for a lost wake-up. Each heartbeat is such a look, too.
    * @default '5s'
    */
   schedulingResolution?: Duration;

@@ -1,7 +1,7 @@
--- Claims what the read before it, on the same connection, has just brought, in the usual case: the first delivery of a first
--- attempt, of a task that needs nothing but the claim. Everything else is left as it is, for claim.lua and admit.lua. So are
--- executions that meet an error here.
--- KEYS  work, front
+-- Claims the usual executions among those that the read before it, on the same connection, has just brought: first deliveries
+-- of first attempts, of tasks that need nothing but a claim. Everything else is left as it is, for claim.lua and admit.lua.
+-- So are executions that meet an error here.
+-- KEYS  work
 -- ARGV  prefix, consumer, worker, the id from which entries may be claimed, version of the messages, then names of tasks
 -- Reply now (ms), then the tokens that were claimed
 --@include now

@@ -13,7 +13,7 @@ redis.call('PEXPIRE', KEYS[3], ARGV[2])
 
 local is_recallable = 0
 local due = redis.pcall('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')[2] or '' -- the worker lives whatever is wrong with that key
-if redis.call('EXISTS', KEYS[4], KEYS[6]) > 0 then
+if redis.call('EXISTS', KEYS[4], KEYS[6]) > 0 then -- one call for both, since there is usually neither
   is_recallable = redis.call('EXISTS', KEYS[4])
   due = redis.call('EXISTS', KEYS[6]) == 1 and digits(now) or due
 end

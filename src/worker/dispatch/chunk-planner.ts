@@ -1,7 +1,7 @@
 /**
- * Decides which lane gets the next chunk, and its contents. Executions that start at once travel together, as many as the
- * lane has places for. More are shipped to wait behind them by expected time, not by count: about 5 ms of work for the
- * lane. So nothing waits behind a slow neighbour while another thread is idle, no place waits for the coordinator, and
+ * Decides which lane gets the next chunk, and its contents. Executions that start at once travel together: one for
+ * each free place of the lane. More are shipped to wait behind them, by expected time and not by count: about 5 ms of work
+ * for the lane. So nothing waits behind a slow neighbour while another thread is idle, no place waits for the coordinator, and
  * many share the cost of a message.
  */
 import type { DeliveryQueue } from './delivery-queue.js';
@@ -58,24 +58,24 @@ export class ChunkPlanner {
     const startingAtOnce = this.#shareOf(lane);
     const budgetMs = this.#budgetMs(lane);
     const chunk: Shipment[] = [];
-    let chunkMs = 0; // of the lane's time, not of one place's
+    let chunkMs = 0; // how long the chunk keeps all places of the lane busy
     let chunkBytes = 0;
     while (this.#queue.length > 0 && chunk.length < CHUNK_ITEMS && this.#shipments.hasFreeRow && lane.takesWork) {
       const expectedMs = this.#estimates.of(this.#queue.peek()!.envelope.task);
-      const placeMs = (expectedMs ?? Number.POSITIVE_INFINITY) / lane.concurrency;
+      const laneMs = (expectedMs ?? Number.POSITIVE_INFINITY) / lane.concurrency;
       const isBeyondStart = chunk.length >= startingAtOnce;
       if (isBeyondStart && lane.free > 0) break; // that place is for what other lanes do not take
-      if (isBeyondStart && chunk.length > 0 && (!mayWait(expectedMs, lane) || chunkMs + placeMs > budgetMs)) break;
+      if (isBeyondStart && chunk.length > 0 && (!mayWait(expectedMs, lane) || chunkMs + laneMs > budgetMs)) break;
       if (chunkBytes > CHUNK_BYTES) break;
       const shipment = this.#shipments.ship(this.#queue.shift()!, lane, expectedMs ?? 0, nowMs);
       chunk.push(shipment);
-      chunkMs += placeMs;
+      chunkMs += laneMs;
       chunkBytes += shipment.message.length;
     }
     return chunk;
   }
 
-  /** Returns how many executions the lane should start, so that all lanes keep as many places free. */
+  /** Returns how many executions the lane should start, so that all lanes keep the same number of free places. */
   #shareOf(lane: Lane): number {
     if (lane.free === 0) return 0;
     let free = 0;

@@ -433,7 +433,8 @@ export class Dispatcher {
   /** Sets the timer for the next look that may gain something, if there is one: an idle worker has no timer. */
   #watch(nowMs: number): void {
     const inMs = this.#isClosed ? null : this.#suspect.isPresent ? LOOK_AGAIN_MS : this.#stuckLanes.nextLookMs(nowMs);
-    if (inMs !== null && this.#timer && this.#lookAtMs <= nowMs + inMs) return; // it may fire too early, and is set again then
+    const isSoonEnough = this.#timer !== undefined && inMs !== null && this.#lookAtMs <= nowMs + inMs;
+    if (isSoonEnough) return; // a timer that fires too early is set again then
     clearTimeout(this.#timer);
     this.#timer = inMs === null ? undefined : setTimeout(() => this.#look(), inMs);
     this.#lookAtMs = nowMs + (inMs ?? 0);

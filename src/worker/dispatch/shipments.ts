@@ -9,7 +9,7 @@
  *
  * A shipment that leaves before its thread has reached its row keeps the row until its chunk is over: only then can no
  * late write of that thread meet the row's next shipment. A chunk can go on for hours, so when many rows are kept, those
- * that their threads have passed are freed before.
+ * that their threads have skipped are freed before that.
  *
  * Only a shipment that is shipped can be asked to stop; the first reason counts. A step that is not drawn here throws: a
  * row that is freed twice would go to two executions.
@@ -23,7 +23,7 @@ import { type Place, Shipment } from './shipment.js';
 
 /** Rows for shipments that wait on a thread or were taken back from it, beside the rows for what runs at once. */
 const ROWS_AHEAD = 4_096;
-/** From this number of kept rows on, those that were passed are looked for. */
+/** From this number of kept rows on, those that were skipped are looked for: a quarter of the rows ahead. */
 const MANY_KEPT = 1_024;
 
 export class Shipments {
@@ -34,8 +34,8 @@ export class Shipments {
   /** Those that keep their rows. */
   readonly #kept = new Set<Shipment>();
   readonly #onLeaving: (shipment: Shipment) => void;
-  /** What waits until there is a shipment. */
-  readonly #waiting = new Set<() => void>();
+  /** Called when there is a shipment. */
+  readonly #onShipped = new Set<() => void>();
   #size = 0;
 
   /**
@@ -60,12 +60,12 @@ export class Shipments {
     if (this.#size > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const end = () => {
-        this.#waiting.delete(end);
+        this.#onShipped.delete(end);
         forget();
         resolve();
       };
       const forget = onAbort(signal, end);
-      this.#waiting.add(end);
+      this.#onShipped.add(end);
     });
   }
 
@@ -81,7 +81,7 @@ export class Shipments {
     this.#laneByRow[row] = lane;
     this.#size += 1;
     lane.add(shipment, nowMs);
-    if (this.#waiting.size > 0) for (const end of [...this.#waiting]) end();
+    if (this.#onShipped.size > 0) for (const end of [...this.#onShipped]) end();
     return shipment;
   }
 
@@ -134,16 +134,16 @@ export class Shipments {
     this.#freeRow(shipment.row);
   }
 
-  /** Removes a shipment. Its row is freed once its chunk is over, or its thread has passed the row. */
+  /** Removes a shipment. Its row is freed once its chunk is over, or its thread has skipped the row. */
   keep(shipment: Shipment): void {
     this.#leave(shipment, 'row kept');
     this.#kept.add(shipment);
-    if (this.#kept.size >= MANY_KEPT) this.freePassed();
+    if (this.#kept.size >= MANY_KEPT) this.freeSkipped();
   }
 
-  /** Frees the rows that were kept and that their threads have passed. */
-  freePassed(): void {
-    for (const kept of this.#kept) if (this.slots.state(kept.row) === SlotState.passed) this.#freeKept(kept);
+  /** Frees the rows that were kept and that their threads have skipped. */
+  freeSkipped(): void {
+    for (const kept of this.#kept) if (this.slots.state(kept.row) === SlotState.skipped) this.#freeKept(kept);
   }
 
   /** Frees the rows that were kept, because the thread is done with the chunk, or gone. */

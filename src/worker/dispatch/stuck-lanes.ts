@@ -3,7 +3,7 @@
  * threads are all slow. They go to an idle thread or, after a while, back to Redis for another worker.
  *
  * Owns when to look: no earlier than a look can gain something. With a task of 50 ms on each thread, and more in the queue,
- * that is never, and a look every 5 ms would cost each of them 2 % of its time (measured).
+ * no look can gain anything, and a look every 5 ms would cost each task 2 % of its time (measured).
  */
 import type { Delivery } from '../delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
@@ -78,7 +78,7 @@ export class StuckLanes {
     for (const lane of lanes) {
       if (lane.thread && lane.canHoldUnstarted && lane.isStuck(nowMs)) this.#relieveLane(lane, nowMs);
     }
-    if (!shipments.hasFreeRow) shipments.freePassed();
+    if (!shipments.hasFreeRow) shipments.freeSkipped();
     const { hasFreeRow } = shipments;
     const isSlow = (lane: Lane) => (lane.free === 0 || !hasFreeRow) && isSilent(lane, nowMs);
     if (queue.length > 0 && lanes.every(isSlow)) requeue(queue.clear());

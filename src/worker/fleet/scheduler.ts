@@ -1,7 +1,7 @@
 /**
  * Moves executions from the schedule to the stream when they are due. Sleeps until the next one is due. Scheduling
  * an earlier one publishes its time, which wakes every scheduler. The safety net for a lost wake-up is the heartbeat, which
- * looks at the schedule, too. Only when none has done so within the resolution does the scheduler look by itself.
+ * looks at the schedule, too. The scheduler looks by itself only if no heartbeat has done so within the resolution.
  */
 import { LONGEST_TIMER_MS, Service } from '../../core/service.js';
 import { moveDue } from '../../redis/schedule-store.js';
@@ -25,8 +25,8 @@ export class Scheduler extends Service {
     this.#options = options;
   }
 
-  /** Takes what a heartbeat has seen: when the head of the schedule is due. A sleep that goes on ends then. */
-  see(nextInMs: number | null): void {
+  /** Learns from a heartbeat when the head of the schedule is due. The present sleep, if there is one, now ends then. */
+  learn(nextInMs: number | null): void {
     if (this.#endSleep) this.#sleepFor(this.#boundedMs(nextInMs));
   }
 

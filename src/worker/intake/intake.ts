@@ -4,18 +4,16 @@
  * Owns:
  * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
  *   budget has room for
- * - the pace: it blocks on the streams while they are empty, so an idle worker sends a read every two seconds, and waits for
- *   room when the threads have enough
+ * - the pace: a read blocks while the streams are empty, so an idle worker sends one every two seconds. When the threads have
+ *   enough, nothing is read until there is room.
  * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
  *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once.
- * - the end: it stops within about a second, whatever the server does. The link for reads closes with it if it must.
- * - the entries of a read until they are accepted: while the worker cannot write, nothing is read, and what has been read is
- *   kept until it can, and then accepted as far as it is still ours; while the guards may have missed something, it is kept
- *   until they have looked up what must not run
+ * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. What has been read is kept
+ *   until it can, and those that are still ours then are accepted. While the guards may have missed something, entries are
+ *   kept until the guards have looked up what must not run.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service, within } from '../../core/service.js';
-import { closeConnection } from '../../redis/connection.js';
 import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
@@ -29,17 +27,15 @@ import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
 import type { ReadClaim, ReadClaims } from './read-claims.js';
+import { Unblocker } from './unblocker.js';
 
 /** The maximum number of entries in one read. More gains nothing (measured). */
-const BATCH_ITEMS = 1_024;
-/** How long a read may rely on Redis' word that nothing is large. Producers add far less in this time than may be in hand. */
+const MOST_ENTRIES = 1_024;
+/** How long a read may rely on Redis' word that nothing is large. In this time producers add far less than may be in hand. */
 const SMALL_FOR_MS = 50;
 const RETRY_AFTER_MS = 250;
-const UNBLOCK_EVERY_MS = 20;
 /** How long what was read waits for the answer to the claim behind the read. Both are sent at once; only a broken link parts them. */
 const CLAIM_PATIENCE_MS = 100;
-/** How long the server has to end a blocking read before the link is closed instead. */
-const UNBLOCK_PATIENCE_MS = 1_000;
 
 export interface IntakeOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
@@ -70,21 +66,20 @@ interface Batch {
 
 export class Intake extends Service {
   readonly #options: IntakeOptions;
+  readonly #unblocker: Unblocker;
   #unaccepted: readonly Entry[] = [];
   /** Whether the last read brought as many entries as it might. */
   #hasBacklog = false;
   /** When Redis last said that nothing on the streams was large, on the monotonic clock. */
   #wasSmallMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
-  #clientId: number | undefined;
   #isStopping = false;
   #lastReadMs = 0;
 
   constructor(options: IntakeOptions) {
     super();
     this.#options = options;
-    options.blocking.on('ready', this.#learnClientId);
-    this.#learnClientId();
+    this.#unblocker = new Unblocker(options);
     options.link.onUsable(() => this.wake());
   }
 
@@ -117,7 +112,7 @@ export class Intake extends Service {
     this.#isStopping = true;
     const stopped = super.stop();
     this.wake();
-    await this.#endRead(stopped);
+    await this.#unblocker.endRead(stopped);
     await this.#options.claimer.idle();
   }
 
@@ -196,7 +191,7 @@ export class Intake extends Service {
     if (room <= 0) return null;
     const bound = this.#boundOf(ahead);
     if (bound <= 0) return null;
-    const reading = this.#readEntries(Math.min(room, bound));
+    const reading = this.#readEntries(Math.min(room, bound), notDispatched > 0);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -209,17 +204,18 @@ export class Intake extends Service {
   #boundOf(ahead: number): number {
     const { byteBudget } = this.#options;
     const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
-    return areSmall ? Math.min(BATCH_ITEMS, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
+    return areSmall ? Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
   }
 
-  async #readEntries(count: number): Promise<Batch> {
+  /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */
+  async #readEntries(count: number, mustFollow: boolean): Promise<Batch> {
     const { blocking, keys, consumer, longestReadMs, readClaims, lookout, byteBudget } = this.#options;
     const { interruptions } = lookout;
     const [reading, claiming] = inOneWrite(blocking, () => [
       readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs }),
-      readClaims.claim(), // behind the read
+      mustFollow ? null : readClaims.claim(), // behind the read
     ]);
-    // Asked behind this read, for a later one: a read that waited for the answer would cost two trips.
+    // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const entries = await reading;
     readClaims.noteRead(entries);
@@ -281,45 +277,6 @@ export class Intake extends Service {
       await pause(jittered(RETRY_AFTER_MS), signal);
     }
   }
-
-  /**
-   * Ends the read in flight; `ended` resolves when the loop has. The server is asked to end it, because then all its entries
-   * arrive. If the server may not, cannot or does not end it, the link is closed, and entries that do not arrive are
-   * redelivered. A read that went on would take what this worker requeues.
-   */
-  async #endRead(ended: Promise<void>): Promise<void> {
-    const giveUpMs = monotonicMs() + UNBLOCK_PATIENCE_MS;
-    let isReading = true;
-    const over = ended.then(() => {
-      isReading = false;
-    });
-    // Repeated until it helps: a read that is still on its way to the server is not blocked there yet.
-    while (isReading && monotonicMs() < giveUpMs && (await this.#unblock(giveUpMs)))
-      await within(over, UNBLOCK_EVERY_MS);
-    if (isReading) await closeConnection(this.#options.blocking);
-    await over;
-  }
-
-  /** Asks the server to end the blocking read. Returns false when the server cannot be asked, or refuses. */
-  async #unblock(giveUpMs: number): Promise<boolean> {
-    const { redis, blocking } = this.#options;
-    if (this.#clientId === undefined || redis.status !== 'ready' || blocking.status !== 'ready') return false;
-    const asked = redis.client('UNBLOCK', this.#clientId).then(
-      () => true,
-      () => false,
-    );
-    return (await within(asked, giveUpMs - monotonicMs())) ?? false;
-  }
-
-  /** Learns the id that UNBLOCK takes. Each reconnect gets another one. */
-  readonly #learnClientId = () => {
-    this.#options.blocking.client('ID').then(
-      (id) => {
-        this.#clientId = id as number;
-      },
-      () => undefined,
-    );
-  };
 }
 
 /** Returns the answer to the claim behind a read; `null` when there is none, or when it does not come with the read. */

@@ -6,13 +6,13 @@
  *   without    read ──> entry    claim ──> answer    start
  *   with       read, claim ──> entry, answer         start
  *
- * Owns when that is done: only for tasks that were met in the last half minute and need nothing but a claim, and while
- * nothing here could keep an execution from its claim. What the script left, the Claimer claims.
+ * Owns when that is done: only for tasks that need nothing but a claim and were met in the last half minute, and only while
+ * this worker knows of nothing that could keep an execution from its claim. The Claimer claims what the script leaves.
  *
- * Owns the rule that such a claim must be fresh. The server may have read for a process that stood still, and whose lease
- * has ended since; a claim that it sends itself would be refused then. So a claim that is older than 100 ms, by the
- * server's clock, is made again. So is one that was followed by an interruption of what the guards hear: a cancel meanwhile
- * only asks the execution to stop.
+ * Owns the rule that a read claim must be fresh. The process may have stood still since, so that its lease has ended and
+ * another worker has the execution. A claim that is sent afterwards would be refused. So a read claim that is older than
+ * 100 ms, by the server's clock, is made again. So is one that was followed by an interruption of what the guards hear: a
+ * cancel meanwhile only asks the execution to stop.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { claimRead, type Token } from '../../redis/delivery-store.js';
@@ -22,10 +22,11 @@ import type { WorkerContext } from '../context.js';
 import type { AttemptBudget } from './attempt-budget.js';
 import type { StrikeGuard } from './strike-guard.js';
 
-/** How long the tasks are remembered after the last execution. Then an idle worker sends no further command with its reads. */
+/** How long the tasks are remembered after the last execution. After that an idle worker sends nothing but its reads. */
 const REMEMBERED_MS = 30_000;
 /** The maximum number of tasks that are remembered: their names travel with each read. */
 const MOST_TASKS = 16;
+/** Far longer than a reply takes, and no longer than the shortest lease. */
 const FRESH_FOR_MS = 100;
 
 /** The executions that were claimed as they were read. */
@@ -47,10 +48,12 @@ export class ReadClaims {
   readonly #options: ReadClaimsOptions;
   /** Names of tasks, the one that was met last at the end. */
   readonly #tasks = new Set<string>();
+  /** The task that was met last: most executions in a row are of one task. */
   #newest = '';
   #rememberedUntilMs = 0;
-  /** The id from which entries can be those of the next read. */
+  /** The smallest id that an entry of the next read can have. */
   #from = '0-1';
+  /** How many entries the last read brought. */
   #lastCount = 0;
 
   constructor(options: ReadClaimsOptions) {
@@ -83,8 +86,8 @@ export class ReadClaims {
   }
 
   /**
-   * Claims what the read brings that was sent just before. Returns `null` when that is not done. Resolves to `null` when it
-   * failed. The executions are claimed like others then.
+   * Claims what the read brings that was sent just before. Returns `null` when nothing is to be claimed so. Resolves to `null`
+   * when the claim failed: then the Claimer claims all executions.
    */
   claim(): Promise<ReadClaim | null> | null {
     if (!this.#isWorthwhile) return null;

@@ -11,7 +11,7 @@ import { Batcher } from '../../core/batcher.js';
 import { acknowledge, type Settlement, settle } from '../../redis/delivery-store.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import { isReplyError } from '../../redis/reply-errors.js';
-import { BATCH_BYTES, BATCH_ITEMS, LIGHT_BATCH_ITEMS } from '../../redis/schema.js';
+import { BATCH_BYTES, HEAVY_ITEM_BYTES, LIGHT_BATCH_ITEMS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import { logRetry } from '../log-retry.js';
@@ -43,9 +43,9 @@ export class SettlementWriter {
 
   constructor(options: SettlementWriterOptions) {
     this.#options = options;
-    const limits = { maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
-    const finishing = { ...limits, maxItems: LIGHT_BATCH_ITEMS, sizeOf: () => 0 };
-    const settling = { ...limits, maxItems: LIGHT_BATCH_ITEMS, sizeOf: weightOf };
+    const limits = { maxItems: LIGHT_BATCH_ITEMS, maxBytes: BATCH_BYTES, maxInFlight: BATCHES_IN_FLIGHT };
+    const finishing = { ...limits, sizeOf: () => 0 };
+    const settling = { ...limits, sizeOf };
     const { onWritten } = options;
     this.#finishing = new Batcher((batch) => this.#sendFinished(batch), finishing, onWritten);
     this.#settling = new Batcher((batch) => this.#sendSettlements(batch), settling, onWritten);
@@ -130,14 +130,11 @@ export class SettlementWriter {
   }
 }
 
-/**
- * Returns the bytes of a settlement. What goes on weighs enough for a batch to have no more than `BATCH_ITEMS` of it: the
- * script makes several calls for each.
- */
-function weightOf(pending: PendingSettlement): number {
+/** Returns what a settlement counts in its batch: its bytes, and more if the execution goes on, which takes several calls. */
+function sizeOf(pending: PendingSettlement): number {
   const { kind } = pending.settlement;
   const goesOn = kind === 'moved' || kind === 'followed';
-  return Math.max(bytesOf(pending), goesOn ? BATCH_BYTES / BATCH_ITEMS : 0);
+  return goesOn ? Math.max(bytesOf(pending), HEAVY_ITEM_BYTES) : bytesOf(pending);
 }
 
 function bytesOf({ delivery, settlement }: PendingSettlement): number {

@@ -11,7 +11,7 @@ const RECENT_MS = 5_000;
 
 export interface EventLoopWatchOptions {
   readonly logger: Logger;
-  /** Milliseconds between two probes. A delay is measured too short by this much at most. */
+  /** Milliseconds between two probes. A delay is measured up to this much too short. */
   readonly probeEveryMs: number;
   /** A delay of this many milliseconds or more is worth a warning; `null` never warns. */
   readonly warnsAfterMs: number | null;

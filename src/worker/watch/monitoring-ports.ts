@@ -17,9 +17,11 @@ import { EventLoopWatch } from './event-loop-watch.js';
 
 /** Time between two samples of the event loop's delay: 50 wake-ups a second cost a thousandth of a core. */
 const LOOP_RESOLUTION_MS = 20;
-/** The least and the most time between two probes of the event loop. What matters is a delay of a quarter of a lease. */
-const LEAST_PROBE_MS = 250;
+/** The bounds of the time between two probes of the event loop. */
+const SHORTEST_PROBE_MS = 250;
 const LONGEST_PROBE_MS = 1_000;
+/** A delay is measured too short by one probe at most, which is little beside the quarter of a lease that is warned of. */
+const PROBES_IN_A_LEASE = 30;
 /** The maximum time for which a scrape waits for the server. */
 const PATIENCE_MS = 1_000;
 
@@ -156,5 +158,5 @@ export class MonitoringPorts {
 }
 
 function probeEveryMs(leaseMs: number): number {
-  return Math.max(LEAST_PROBE_MS, Math.min(LONGEST_PROBE_MS, leaseMs / 30));
+  return Math.max(SHORTEST_PROBE_MS, Math.min(LONGEST_PROBE_MS, leaseMs / PROBES_IN_A_LEASE));
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { hasBegun, SlotState, SlotTable, StopReason } from '../../../src/channel/slots.js';
 import { builtUrl } from '../../support/built.js';
 
-const { free, shipped, started, finished, revoked, completedSilently, passed } = SlotState;
+const { free, shipped, started, finished, revoked, completedSilently, skipped } = SlotState;
 
 /** Returns a table of one row in the given state, and the epoch of its shipment. */
 function tableIn(state: SlotState) {
@@ -14,8 +14,8 @@ function tableIn(state: SlotState) {
   if (state === started || state === finished || state === completedSilently) table.begin(0, epoch, 100);
   if (state === finished) table.end(0, epoch, 150, false);
   if (state === completedSilently) table.end(0, epoch, 150, true);
-  if (state === revoked || state === passed) table.revoke(0, epoch);
-  if (state === passed) table.pass(0, epoch);
+  if (state === revoked || state === skipped) table.revoke(0, epoch);
+  if (state === skipped) table.skip(0, epoch);
   expect(table.state(0)).toBe(state);
   return { table, epoch };
 }
@@ -35,10 +35,10 @@ describe.each(NAMES)('a row in the state %s', (name, state) => {
     expect(table.state(0)).toBe(state === shipped ? revoked : state);
   });
 
-  test('is passed only when it was revoked', () => {
+  test('is skipped only when it was revoked', () => {
     const { table, epoch } = tableIn(state);
-    table.pass(0, epoch);
-    expect(table.state(0)).toBe(state === revoked ? passed : state);
+    table.skip(0, epoch);
+    expect(table.state(0)).toBe(state === revoked ? skipped : state);
   });
 
   test('ends only when it was started', () => {
@@ -52,7 +52,7 @@ describe.each(NAMES)('a row in the state %s', (name, state) => {
     for (const other of [epoch + 1, epoch - 1, 0]) {
       expect([table.begin(0, other, 1), table.revoke(0, other)]).toEqual([false, false]);
       table.end(0, other, 1, false);
-      table.pass(0, other);
+      table.skip(0, other);
     }
     expect(table.state(0), name).toBe(state);
   });

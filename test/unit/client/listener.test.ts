@@ -102,7 +102,7 @@ test('after a reconnect the marker is set again, because the server may be anoth
   expect(set.marking).toHaveLength(2);
 });
 
-test('channels are left together, a second after nobody watches them', async () => {
+test('channels are unsubscribed from together, a second after their last watchers have gone', async () => {
   const set = setUp();
   await watchOnce(set, 'a');
   await watchOnce(set, 'b');
@@ -111,7 +111,7 @@ test('channels are left together, a second after nobody watches them', async () 
   expect(set.unsubscribed).toEqual([[keysOf('d').events('a'), keysOf('d').events('b')]]);
 });
 
-test('a channel that is watched again is not left', async () => {
+test('a channel that is watched again stays subscribed', async () => {
   const set = setUp();
   await watchOnce(set, 'a');
   const watching = set.listener.watch('a', () => {});

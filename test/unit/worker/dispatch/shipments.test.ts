@@ -55,7 +55,7 @@ test('a row that is kept goes to nobody until its chunk is over', () => {
   expect(ship().row).toBe(chunk[0].row);
 });
 
-test('when many rows are kept, those that a thread has passed are free before their chunks are over', () => {
+test('when many rows are kept, those that a thread has skipped are free before their chunks are over', () => {
   const { shipments, ship } = setUp();
   const { slots } = shipments;
   const chunk = Array.from({ length: 1_024 }, () => ship());
@@ -64,17 +64,17 @@ test('when many rows are kept, those that a thread has passed are free before th
     shipments.keep(shipment);
   };
   chunk.slice(1).forEach(takeBack);
-  const [last, passed, revoked] = chunk as [Shipment, Shipment, Shipment];
-  slots.pass(passed.row, passed.epoch);
+  const [last, skipped, revoked] = chunk as [Shipment, Shipment, Shipment];
+  slots.skip(skipped.row, skipped.epoch);
   takeBack(last);
-  expect(ship().row).toBe(passed.row);
+  expect(ship().row).toBe(skipped.row);
   const others = new Set<number>();
   while (shipments.hasFreeRow) others.add(ship().row);
   expect(others.has(revoked.row)).toBe(false);
   shipments.chunkOver(chunk);
   const rows = new Set<number>();
   while (shipments.hasFreeRow) rows.add(ship().row);
-  expect([rows.size, rows.has(revoked.row), rows.has(passed.row)]).toEqual([1_023, true, false]);
+  expect([rows.size, rows.has(revoked.row), rows.has(skipped.row)]).toEqual([1_023, true, false]);
 });
 
 test('a chunk that is over twice frees no row twice', () => {
@@ -163,7 +163,7 @@ test('what is asked to stop finds the reason on its row, and its thread is asked
   expect([a, b, other].map(reasonOf)).toEqual([StopReason.cancelled, StopReason.cancelled, StopReason.interrupted]);
 });
 
-test('whoever waits for a shipment goes on when there is one, or when its signal aborts', async () => {
+test('a wait for a shipment ends when there is one, or when its signal aborts', async () => {
   const { shipments, ship } = setUp();
   const stopping = new AbortController();
   const went: string[] = [];

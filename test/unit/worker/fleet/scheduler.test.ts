@@ -56,7 +56,7 @@ describe('a scheduler that hears of heartbeats', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     const before = vi.mocked(moveDue).mock.calls.length;
     for (let beat = 0; beat < 10; beat++) {
-      scheduler.see(null);
+      scheduler.learn(null);
       await vi.advanceTimersByTimeAsync(2_000);
     }
     expect(vi.mocked(moveDue).mock.calls.length).toBe(before);
@@ -69,7 +69,7 @@ describe('a scheduler that hears of heartbeats', () => {
     scheduler.start();
     await vi.advanceTimersByTimeAsync(1_000);
     const before = vi.mocked(moveDue).mock.calls.length;
-    scheduler.see(700);
+    scheduler.learn(700);
     await vi.advanceTimersByTimeAsync(699);
     expect(vi.mocked(moveDue).mock.calls.length).toBe(before);
     await vi.advanceTimersByTimeAsync(1);
@@ -80,7 +80,7 @@ describe('a scheduler that hears of heartbeats', () => {
     const { scheduler, wake } = setUp(3_600_000);
     vi.mocked(moveDue).mockImplementationOnce(async () => {
       wake();
-      scheduler.see(null);
+      scheduler.learn(null);
       return { count: 0, nextInMs: null, errors: [] };
     });
     scheduler.start();

@@ -2,9 +2,11 @@
 import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { Token } from '../../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../../src/redis/entry.js';
 import { keysOf } from '../../../../src/redis/keys.js';
 import { mayHaveLarge, readEntries } from '../../../../src/redis/stream-reader.js';
+import type { Delivery } from '../../../../src/worker/delivery.js';
 import { ByteBudget } from '../../../../src/worker/intake/byte-budget.js';
 import { Intake, type IntakeOptions } from '../../../../src/worker/intake/intake.js';
 import { recordingLogger } from '../../../support/logger.js';
@@ -150,4 +152,23 @@ test.each([
   claim.resolve({ tokens: [token], atMs: 0 });
   await waitFor(() => accepted.length > 0);
   expect([looked, accepted]).toEqual([looks, [claimed]]);
+});
+
+test('nothing is claimed with a read while what was read before is not claimed, because it would start first', async () => {
+  const claim = vi.fn(() => null);
+  const readClaims = { claim, noteRead: () => {}, fresh: () => new Set<Token>() };
+  vi.mocked(readEntries).mockReset().mockReturnValue(NEVER);
+  startIntake({ readClaims });
+  await waitFor(() => vi.mocked(readEntries).mock.calls.length === 1);
+  expect(claim).toHaveBeenCalledTimes(1);
+
+  startIntake({ readClaims, claimer: { claiming: new Set([{} as Delivery]), lastAnswerMs: 0, idle: async () => {} } });
+  await waitFor(() => vi.mocked(readEntries).mock.calls.length === 2);
+  expect(claim).toHaveBeenCalledTimes(1);
+
+  // In a backlog the next read is sent before the entries of the last one are accepted.
+  vi.mocked(readEntries).mockImplementationOnce(async (_blocking, _keys, { count }) => entriesOf(count));
+  startIntake({ readClaims });
+  await waitFor(() => vi.mocked(readEntries).mock.calls.length === 4);
+  expect(claim).toHaveBeenCalledTimes(2);
 });

@@ -1,0 +1,178 @@
+/**
+ * One wait of `result()`: for the end of an execution, a timeout, an abort, or the close of the docket. The first of them ends
+ * the wait, and everything that it has set up is taken down then.
+ *
+ * The event that ends the execution usually brings its outcome. A look brings it when the execution ended before the wait
+ * listened, and after the listener may have missed an event. In all other cases the record is read.
+ */
+import { onAbort } from '../core/abort.js';
+import { ExecutionNotFoundError, RedisUnavailableError, TimeoutError } from '../core/errors.js';
+import { LONGEST_TIMER_MS } from '../core/service.js';
+import { isTerminal } from '../core/states.js';
+import type { RecordEvent } from '../redis/events.js';
+import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
+import type { ExecutionSource } from './execution-source.js';
+import type { EventCallback } from './listener.js';
+
+export interface ResultWaitOptions<R> {
+  readonly source: Pick<ExecutionSource, 'closed' | 'look' | 'watch'>;
+  readonly key: string;
+  readonly generation: number;
+  /** The longest wait in milliseconds; `null` waits for ever. */
+  readonly waitMs: number | null;
+  readonly signal: AbortSignal | undefined;
+  /** Returns the name of the task, which events lack. */
+  task(): string;
+  /** Whether the arguments are known. If not, they are in the message, which only the record has. */
+  hasArguments(): boolean;
+  /** Reads the record of this placement; `null` when there is none. */
+  read(): Promise<ExecutionRecord | null>;
+  /** Takes over the record of the execution that has ended, and returns its outcome. Throws when that cannot be decoded. */
+  take(record: ExecutionRecord): R | Promise<R>;
+}
+
+/** Resolves with the result of an execution. */
+export function waitForResult<R>(options: ResultWaitOptions<R>): Promise<R> {
+  return new Promise((resolve, reject) => new ResultWait(options, resolve, reject).start());
+}
+
+class ResultWait<R> {
+  readonly #options: ResultWaitOptions<R>;
+  readonly #resolve: (outcome: R | Promise<R>) => void;
+  readonly #reject: (error: unknown) => void;
+  /** An AbortController instead would cost more than all the rest of a wait (measured). */
+  readonly #cleanUps: (() => unknown)[] = [];
+  #isOver = false;
+
+  constructor(
+    options: ResultWaitOptions<R>,
+    resolve: (outcome: R | Promise<R>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    const { source, key, waitMs, signal } = this.#options;
+    if (waitMs !== null) {
+      const expired = () => this.#fail(new TimeoutError(`execution '${key}' did not end within ${waitMs} ms`));
+      this.#cleanUps.push(callAfter(waitMs, expired));
+    }
+    for (const ending of [signal, source.closed]) {
+      if (ending) this.#cleanUps.push(onAbort(ending, () => this.#fail(ending.reason)));
+    }
+    source.watch(key, this.#onEvent).then(
+      (stop) => {
+        if (this.#isOver) return stop();
+        this.#cleanUps.push(stop);
+        return this.#look().catch(this.#failUnlessRepeated);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  readonly #onEvent: EventCallback = (event) => {
+    if (this.#isOver || (event !== null && !this.#mayEnd(event))) return;
+    if (event === null) this.#look().catch(this.#failUnlessRepeated);
+    else if (!this.#settleBy(event)) this.#readRecord().catch(this.#failUnlessRepeated);
+  };
+
+  /** A read that fails with its connection is repeated: the listener asks every watcher to read again. */
+  readonly #failUnlessRepeated = (error: unknown) => {
+    if (!(error instanceof RedisUnavailableError)) this.#fail(error);
+  };
+
+  async #look(): Promise<void> {
+    if (this.#isOver) return;
+    const { source, key, generation, hasArguments } = this.#options;
+    const found = await source.look({ key, generation });
+    if (this.#isOver || found === 'open') return;
+    if (found === 'unclear' || !hasArguments()) await this.#readRecord();
+    else this.#settle(found);
+  }
+
+  async #readRecord(): Promise<void> {
+    const { key, read } = this.#options;
+    const record = await read();
+    if (this.#isOver) return;
+    if (!record) throw new ExecutionNotFoundError(key);
+    if (isTerminal(record.state)) this.#settle(record);
+  }
+
+  /** Ends the wait by an event. Returns false when the record has to be read, because it has more to tell than the event. */
+  #settleBy(event: RecordEvent): boolean {
+    const record = this.#recordAfter(event);
+    if (!record) return false;
+    try {
+      this.#settle(record);
+      return true;
+    } catch {
+      return false; // no script has published that: the record has the outcome
+    }
+  }
+
+  #settle(record: ExecutionRecord): void {
+    const outcome = this.#options.take(record);
+    this.#end();
+    this.#resolve(outcome);
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    for (const cleanUp of this.#cleanUps) cleanUp();
+  }
+
+  /** Whether a result may be known after this event: it ends the execution, or comes from a newer one under the key. */
+  #mayEnd(event: RecordEvent): boolean {
+    return event.generation > this.#options.generation || (event.kind === 'state' && isTerminal(event.state));
+  }
+
+  /** Returns the record as it is after an event that ends the execution; `null` when the event does not tell all of it. */
+  #recordAfter(event: RecordEvent): ExecutionRecord | null {
+    const { generation, task, hasArguments } = this.#options;
+    if (event.kind !== 'state' || !event.outcome || event.generation !== generation) return null;
+    if (!isTerminal(event.state) || !hasArguments()) return null;
+    const { state, dueMs, startedMs, completedMs, attempt, worker, errorLine, timeUs } = event;
+    const { result, error } = event.outcome;
+    return {
+      generation,
+      task: task(),
+      state,
+      dueMs,
+      startedMs,
+      completedMs,
+      attempt,
+      worker,
+      errorLine,
+      result,
+      error,
+      progress: NO_PROGRESS,
+      readUs: timeUs,
+      waitingFor: null,
+      message: null,
+    };
+  }
+}
+
+/**
+ * Calls back after `ms` unless the returned function is called first. Longer waits are split into legs: a timer of Node
+ * holds 24 days at most and fires at once beyond that.
+ */
+function callAfter(ms: number, callback: () => void): () => void {
+  let leftMs = ms;
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const legMs = Math.min(leftMs, LONGEST_TIMER_MS);
+    leftMs -= legMs;
+    timer = setTimeout(() => (leftMs > 0 ? wait() : callback()), legMs);
+  };
+  wait();
+  return () => clearTimeout(timer);
+}
