@@ -15,6 +15,8 @@ export class ProducerConnection {
   /** How often the link was closed since it worked: once when it broke, then for each attempt to connect that failed. */
   #closes = 0;
   #isClosed = false;
+  /** The outcome of the attempt to connect that callers wait for. */
+  #reconnecting: Promise<boolean> | undefined;
 
   /** `closed` aborts when the owner closes: every later failure is a DocketClosedError. */
   constructor(docket: DocketSettings, closed: AbortSignal) {
@@ -99,21 +101,29 @@ export class ProducerConnection {
   }
 
   async #reconnected(redis: Redis): Promise<void> {
-    const isReady =
-      redis.status !== 'end' && // it would never tell
-      this.#closes <= 1 &&
-      (await new Promise<boolean>((resolve) => {
-        const end = (ready: boolean) => {
-          redis.off('ready', onReady).off('close', onClose).off('end', onClose);
-          resolve(ready);
-        };
-        const onReady = () => end(true);
-        const onClose = () => end(false);
-        redis.on('ready', onReady).on('close', onClose).on('end', onClose);
-      }));
+    const mayWait = redis.status !== 'end' && this.#closes <= 1; // a client that has ended would never tell
+    if (mayWait) {
+      this.#reconnecting ??= nextAttempt(redis).finally(() => {
+        this.#reconnecting = undefined;
+      });
+    }
+    const isReady = mayWait && (await this.#reconnecting);
     if (isReady) return;
     if (this.#closed.aborted) throw new DocketClosedError();
     const where = describeDocket(this.#docket);
     throw new RedisUnavailableError(`${where} cannot be reached: the link is down, and nothing was written`);
   }
+}
+
+/** Tells whether the client could connect. */
+async function nextAttempt(redis: Redis): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const end = (ready: boolean) => {
+      redis.off('ready', onReady).off('close', onClose).off('end', onClose);
+      resolve(ready);
+    };
+    const onReady = () => end(true);
+    const onClose = () => end(false);
+    redis.on('ready', onReady).on('close', onClose).on('end', onClose);
+  });
 }

@@ -296,6 +296,22 @@ describeOnRedis('a docket', (url) => {
     await expect.poll(ours).toBe(0);
   });
 
+  test('with many calls that wait for its connection to come back raises no warning', async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error) => void warnings.push(warning);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    const docket = stage.docket();
+    const execution = await docket.add(note);
+    const connection = await docket.redis;
+    const closed = once(connection, 'close');
+    await killClients(await stage.redis(), 'normal');
+    await closed;
+    await Promise.all(Array.from({ length: 30 }, () => execution.sync()));
+    await new Promise(setImmediate); // warnings are emitted in a turn of their own
+    expect(warnings).toEqual([]);
+  });
+
   test('reports adds whose connection breaks before the answer, with their keys', async () => {
     const docket = stage.docket();
     await docket.add(note);
