@@ -89,4 +89,27 @@ describeOnRedis('a worker that hears nothing', (url) => {
     expect(ran.filter((n) => n > 0)).toEqual([3]);
     proxy.release();
   });
+
+  test('does not start what was claimed as it was read, and cancelled before it heard of either', async () => {
+    const ran: number[] = [];
+    const note = task('note', ({ n }: { n: number }) => void ran.push(n));
+    const proxy = await stoppingProxy(path());
+    stage.work({ note }, { minimumCheckInterval: '5s' }, stage.docket({ url: proxy.url }));
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const looks = async () =>
+      Number(/cmdstat_zrangebyscore:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+    for (let i = 0; i < 2; i++) await (await docket.add(note, { n: 0 })).result(); // now it claims what it reads
+    proxy.hold('blocking');
+    const claimed = await docket.add(note, { n: 1 });
+    await waitFor(async () => (await docket.getExecution(claimed.key))?.state === 'running');
+    const before = await looks();
+    await killClients(redis, 'pubsub');
+    await claimed.cancel();
+    await waitFor(async () => (await looks()) > before); // it has asked for cancels that it missed
+    proxy.release();
+    await untilEmpty();
+    expect(ran).toEqual([0, 0]);
+    expect((await docket.getExecution(claimed.key))?.state).toBe('cancelled');
+  });
 });

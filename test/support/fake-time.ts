@@ -15,8 +15,8 @@ export function stopTime(): void {
     replaceDelay(fakeDelay as typeof delay);
   });
   afterEach(() => {
-    replaceDelay(delay);
     vi.useRealTimers();
+    replaceDelay(delay); // last, since it makes what the modules are then visible to whoever imports by name
   });
 }
 

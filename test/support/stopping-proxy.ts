@@ -16,6 +16,7 @@ export interface StoppingProxy {
 /** Opens the way to the server on this unix socket, until the test is over. */
 export async function stoppingProxy(path: string, password = ''): Promise<StoppingProxy> {
   let held: string | null = null;
+  const pause = new Set<() => void>();
   const resume = new Set<() => void>();
   const open = new Set<Socket>();
   const server = createServer((socket) => {
@@ -34,11 +35,13 @@ export async function stoppingProxy(path: string, password = ''): Promise<Stoppi
       hold();
     });
     const go = () => upstream.resume();
+    pause.add(hold);
     resume.add(go);
     open.add(socket);
     for (const end of [socket, upstream]) {
       end.on('error', () => {});
       end.on('close', () => {
+        pause.delete(hold);
         resume.delete(go);
         open.delete(socket);
         socket.destroy();
@@ -53,6 +56,7 @@ export async function stoppingProxy(path: string, password = ''): Promise<Stoppi
     url: `redis://${credentials}127.0.0.1:${(server.address() as AddressInfo).port}`,
     hold: (role) => {
       held = role;
+      for (const stop of pause) stop();
     },
     release: () => {
       held = null;

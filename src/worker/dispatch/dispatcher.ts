@@ -442,9 +442,11 @@ export class Dispatcher {
 
   #look(): void {
     this.#timer = undefined;
+    // The suspect may have held others until now, and rows may have been missing.
+    const mayHaveMoreRoom = this.#suspect.isPresent || !this.#shipments.hasFreeRow;
     this.#stuckLanes.relieve(monotonicMs());
     this.#dispatch();
-    if (this.#suspect.isPresent) this.#events.onCapacity(); // it may have held others until now
+    if (mayHaveMoreRoom) this.#events.onCapacity();
   }
 }
 

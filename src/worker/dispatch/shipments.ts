@@ -138,7 +138,11 @@ export class Shipments {
   keep(shipment: Shipment): void {
     this.#leave(shipment, 'row kept');
     this.#kept.add(shipment);
-    if (this.#kept.size < MANY_KEPT) return;
+    if (this.#kept.size >= MANY_KEPT) this.freeSkipped();
+  }
+
+  /** Frees the rows that were kept and that their threads have skipped. */
+  freeSkipped(): void {
     for (const kept of this.#kept) if (this.slots.state(kept.row) === SlotState.skipped) this.#freeKept(kept);
   }
 

@@ -32,6 +32,8 @@ export class StuckLanes {
   readonly #options: StuckLanesOptions;
   /** When each lane was last found stuck, on the monotonic clock. */
   readonly #foundMs = new Map<Lane, number>();
+  /** When unstarted shipments were last taken back from each lane for others, if there were any. */
+  readonly #relievedMs = new Map<Lane, number>();
 
   constructor(options: StuckLanesOptions) {
     this.#options = options;
@@ -39,8 +41,8 @@ export class StuckLanes {
 
   /** Returns in how many milliseconds a look may gain something; `null` when only events can change anything. */
   nextLookMs(nowMs: number): number | null {
-    const { lanes, queue } = this.#options;
-    let nextMs = Number.POSITIVE_INFINITY;
+    const { lanes, queue, shipments } = this.#options;
+    let nextMs = shipments.hasFreeRow ? Number.POSITIVE_INFINITY : LONGEST_LOOK_AGAIN_MS;
     for (const lane of lanes) {
       if (lane.thread && lane.canHoldUnstarted) nextMs = Math.min(nextMs, this.#nextLookAtLaneMs(lane, nowMs));
     }
@@ -50,12 +52,13 @@ export class StuckLanes {
 
   /**
    * A lane with several shipments is looked at once it is stuck, and then again: what was shipped to it since may not have
-   * begun, and what has ended may not be reported.
+   * begun, and what has ended may not be reported. It is also looked at as soon as another lane is free for what it has.
    */
   #nextLookAtLaneMs(lane: Lane, nowMs: number): number {
     const sinceMs = lane.sinceProgressMs(nowMs);
     if (sinceMs <= STUCK_AFTER_MS) return Math.max(LOOK_AGAIN_MS, STUCK_AFTER_MS - sinceMs + 1);
-    if (lane.lastShippedMs >= (this.#foundMs.get(lane) ?? 0)) return LOOK_AGAIN_MS;
+    const knownMs = (this.#hasFreeBeside(lane) ? this.#relievedMs : this.#foundMs).get(lane) ?? 0;
+    if (lane.lastShippedMs >= knownMs) return LOOK_AGAIN_MS;
     return Math.min(LONGEST_LOOK_AGAIN_MS, Math.max(LOOK_AGAIN_MS, sinceMs / 4));
   }
 
@@ -69,12 +72,13 @@ export class StuckLanes {
     return nextMs;
   }
 
-  /** Looks at all lanes and at the queue once. */
+  /** Looks at all lanes, at the queue, and for rows where there are none, once. */
   relieve(nowMs: number): void {
     const { lanes, queue, shipments, requeue } = this.#options;
     for (const lane of lanes) {
       if (lane.thread && lane.canHoldUnstarted && lane.isStuck(nowMs)) this.#relieveLane(lane, nowMs);
     }
+    if (!shipments.hasFreeRow) shipments.freeSkipped();
     const { hasFreeRow } = shipments;
     const isSlow = (lane: Lane) => (lane.free === 0 || !hasFreeRow) && isSilent(lane, nowMs);
     if (queue.length > 0 && lanes.every(isSlow)) requeue(queue.clear());
@@ -82,10 +86,11 @@ export class StuckLanes {
 
   /** Takes back the unstarted shipments of a stuck lane: for a free lane or, after a while, for another worker. */
   #relieveLane(lane: Lane, nowMs: number): void {
-    const { lanes, shipments, harvest, putBack, requeue } = this.#options;
+    const { shipments, harvest, putBack, requeue } = this.#options;
     this.#foundMs.set(lane, nowMs);
     harvest(lane);
-    if (lanes.some((other) => other !== lane && other.free > 0)) {
+    if (this.#hasFreeBeside(lane)) {
+      this.#relievedMs.set(lane, nowMs);
       const taken = shipments.revokeUnstarted(lane);
       if (taken.length > 0) lane.block();
       for (const delivery of taken.reverse()) putBack(delivery);
@@ -93,6 +98,10 @@ export class StuckLanes {
       const taken = shipments.revokeUnstarted(lane);
       if (taken.length > 0) requeue(taken);
     }
+  }
+
+  #hasFreeBeside(lane: Lane): boolean {
+    return this.#options.lanes.some((other) => other !== lane && other.free > 0);
   }
 }
 

@@ -38,9 +38,10 @@ export class Heartbeat extends Service {
     while (!signal.aborted) {
       const content = report();
       let isAnyRecallable = false;
+      const askedMs = monotonicMs();
       try {
         const answer = await heartbeat(redis, keys, { consumer, ttlMs: intervalMs * missed }, content);
-        clock.learn(answer.nowMs);
+        clock.learn(answer.nowMs, askedMs);
         this.#lastAnswerMs = monotonicMs();
         isAnyRecallable = answer.isAnyRecallable;
         onSchedule(answer.nextInMs);

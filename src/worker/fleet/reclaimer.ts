@@ -75,12 +75,13 @@ export class Reclaimer extends Service {
   /** Sweeps, unless another worker has begun to do so within `pauseMs`. */
   async #sweep(pauseMs: number, signal: AbortSignal): Promise<void> {
     const { redis, keys, clock } = this.#options;
+    const askedMs = monotonicMs();
     const begun = await beginSweep(redis, keys, { pauseMs, cursor: this.#cursor });
     if (this.#isFailing) this.#recoveredMs = monotonicMs();
     this.#isFailing = false;
     if (begun === null) return;
     this.#cursor = begun.cursor;
-    clock.learn(begun.nowMs);
+    clock.learn(begun.nowMs, askedMs);
     const leases = await liveLeases(redis, keys, begun.nowMs);
     // The longest that anybody asked for, so that a worker with a shorter one takes nothing from the others.
     let { leaseMs } = this.#options;

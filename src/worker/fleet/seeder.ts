@@ -1,4 +1,5 @@
 /** Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. */
+import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
 import { type Seed, seedChains } from '../../redis/chain-store.js';
 import { serverTimeMs } from '../../redis/time.js';
@@ -39,7 +40,8 @@ export class Seeder extends Service {
           await pause(jittered(EVERY_MS), signal); // a deploy in place may bring one
           continue;
         }
-        clock.learn(await serverTimeMs(redis)); // the first heartbeat may not have been answered yet
+        const askedMs = monotonicMs();
+        clock.learn(await serverTimeMs(redis), askedMs); // the first heartbeat may not have been answered yet
         const seeds = tasks()
           .filter(isAutomatic)
           .map((task) => this.#seedOf(task.name, task.policies.perpetual!));

@@ -10,6 +10,8 @@ export class ServerClock {
   readonly #leapMs: number;
   /** How far the server's clock is ahead of the monotonic one; `null` before the first answer. */
   #aheadMs: number | null = null;
+  /** How long the last answer took. The server may have given it as soon as it was asked. */
+  #tookMs = 0;
   #lastLeapMs = Number.NEGATIVE_INFINITY;
 
   /** @param leapMs - how far it must be set forward at once to count as a leap. @default never */
@@ -17,10 +19,15 @@ export class ServerClock {
     this.#leapMs = leapMs;
   }
 
-  /** Takes a time that the server has just sent. */
-  learn(serverMs: number): void {
-    const aheadMs = serverMs - monotonicMs();
-    if (this.#aheadMs !== null && aheadMs - this.#aheadMs > this.#leapMs) this.#lastLeapMs = monotonicMs();
+  /**
+   * Takes a time that the server has just sent.
+   * @param askedMs - when it was asked, on the monotonic clock. @default now
+   */
+  learn(serverMs: number, askedMs = monotonicMs()): void {
+    const nowMs = monotonicMs();
+    const aheadMs = serverMs - nowMs;
+    this.#tookMs = nowMs - askedMs;
+    if (this.#aheadMs !== null && aheadMs - this.#aheadMs > this.#leapMs) this.#lastLeapMs = nowMs;
     this.#aheadMs = aheadMs;
   }
 
@@ -32,5 +39,13 @@ export class ServerClock {
   /** Returns the server's time in whole milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
     return this.#aheadMs === null ? Date.now() : Math.round(monotonicMs() + this.#aheadMs);
+  }
+
+  /**
+   * Returns the latest that the server's time can be, in whole milliseconds. It is long after `nowMs()` when this process
+   * stood still before it read the last answer.
+   */
+  latestMs(): number {
+    return Math.ceil(this.nowMs() + this.#tookMs);
   }
 }

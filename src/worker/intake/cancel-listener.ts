@@ -69,10 +69,13 @@ export class CancelListener extends Service {
     return this.#isFollowing;
   }
 
-  /** Asks Redis which of these ids were cancelled, since it may have missed that. Rejects when the command fails. */
-  async lookUp(ids: readonly string[]): Promise<void> {
+  /**
+   * Asks Redis which of these ids were cancelled, and which of the claimed executions were asked to stop, since it may have
+   * missed that. Rejects when a command fails.
+   */
+  async lookUp(ids: readonly string[], claimed: Iterable<Pick<Delivery, 'record' | 'token'>>): Promise<void> {
     const { redis, keys } = this.#options;
-    const cancelled = await cancelledAmong(redis, keys, ids);
+    const [cancelled] = await Promise.all([cancelledAmong(redis, keys, ids), this.#lookUpStops(claimed)]);
     const untilMs = monotonicMs() + ID_REMEMBERED_MS;
     for (const id of cancelled) this.#ids.set(id, untilMs);
   }
@@ -178,14 +181,19 @@ export class CancelListener extends Service {
 
   /** Asks Redis for the cancels that were published while this worker did not listen. */
   async #lookUpAll(): Promise<void> {
-    const { redis, keys, held } = this.#options;
     await this.#loadIds();
+    await this.#lookUpStops(this.#options.held());
+    this.takeBack();
+  }
+
+  /** Asks Redis which of these executions were asked to stop. */
+  async #lookUpStops(executions: Iterable<Pick<Delivery, 'record' | 'token'>>): Promise<void> {
+    const { redis, keys } = this.#options;
     const recorded: { record: string; token: Token }[] = [];
-    for (const { record, token } of held()) if (record !== null) recorded.push({ record, token });
+    for (const { record, token } of executions) if (record !== null) recorded.push({ record, token });
     for (const token of await askedToStop(redis, keys, recorded)) {
       this.#tokens.set(token, monotonicMs() + TOKEN_REMEMBERED_MS);
     }
-    this.takeBack();
   }
 }
 

@@ -13,7 +13,7 @@
  *   kept until the guards have looked up what must not run.
  */
 import { monotonicMs } from '../../core/clock.js';
-import { jittered, pause, Service } from '../../core/service.js';
+import { jittered, pause, Service, within } from '../../core/service.js';
 import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
@@ -34,13 +34,18 @@ const MOST_ENTRIES = 1_024;
 /** How long a read may rely on Redis' word that nothing is large. In this time producers add far less than may be in hand. */
 const SMALL_FOR_MS = 50;
 const RETRY_AFTER_MS = 250;
+/**
+ * How long entries that were read wait for the answer to the claim behind the read. Both were sent at once, so the answer is
+ * late only where the link breaks between the two.
+ */
+const CLAIM_PATIENCE_MS = 100;
 
 export interface IntakeOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
   /** The number of executions that run at once. */
   readonly concurrency: number;
-  readonly lookout: Pick<Lookout, 'isHearing' | 'lookUp'>;
+  readonly lookout: Pick<Lookout, 'isHearing' | 'interruptions' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
@@ -56,7 +61,10 @@ export interface IntakeOptions
 /** What came with one read. */
 interface Batch {
   readonly entries: readonly Entry[];
-  readonly claim: ReadClaim | null;
+  /** The answer to the claim behind the read; `null` when none was sent. */
+  readonly claiming: Promise<ReadClaim | null> | null;
+  /** The number of interruptions of the guards when the read was sent. */
+  readonly interruptions: number;
 }
 
 export class Intake extends Service {
@@ -112,7 +120,7 @@ export class Intake extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { link, lookout, readClaims, accept } = this.#options;
+    const { link, readClaims, accept } = this.#options;
     let reading: Promise<Batch> | null = null;
     this.#lastReadMs = monotonicMs();
     while (!signal.aborted || reading) {
@@ -125,17 +133,18 @@ export class Intake extends Service {
         const read: Batch = await reading;
         reading = null;
         this.#unaccepted = read.entries;
+        const claim = await answerOf(read);
         if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read.entries, signal);
         const entries = this.#unaccepted;
         if (entries.length === 0) continue;
-        const isNewsMissed = !lookout.isHearing && !this.#isStopping; // a worker that stops starts nothing
-        if (isNewsMissed && !(await this.#lookUp(entries))) {
+        const isNewsMissed = this.#mayHaveMissed(read) && !this.#isStopping; // a worker that stops starts nothing
+        if (isNewsMissed && !(await this.#lookUp(read, entries))) {
           this.#unaccepted = [];
           continue;
         }
         if (this.#hasBacklog) reading = this.#read(signal);
         this.#unaccepted = [];
-        accept(entries, readClaims.fresh(read.claim));
+        accept(entries, readClaims.fresh(isNewsMissed ? null : claim));
       } catch (error) {
         reading = null;
         if (!signal.aborted) await this.#recover(error, signal);
@@ -202,7 +211,8 @@ export class Intake extends Service {
   }
 
   async #readEntries(count: number): Promise<Batch> {
-    const { blocking, keys, consumer, longestReadMs, readClaims, byteBudget } = this.#options;
+    const { blocking, keys, consumer, longestReadMs, readClaims, lookout, byteBudget } = this.#options;
+    const { interruptions } = lookout;
     const [reading, claiming] = inOneWrite(blocking, () => [
       readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs }),
       readClaims.claim(), // behind the read
@@ -210,12 +220,11 @@ export class Intake extends Service {
     // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const entries = await reading;
-    const claim = await claiming;
     readClaims.noteRead(entries);
     this.#hasBacklog = entries.length >= count;
     this.#lastReadMs = monotonicMs();
     byteBudget.addEntries(entries);
-    return { entries, claim };
+    return { entries, claiming, interruptions };
   }
 
   /** Asks Redis whether anything on the streams is large. Never rejects: then it may be. */
@@ -225,12 +234,22 @@ export class Intake extends Service {
     this.#wasSmallMs = isLarge ? Number.NEGATIVE_INFINITY : monotonicMs();
   }
 
+  /**
+   * Whether the guards may have missed news about what was read. A claim that is sent after the read finds most of that news
+   * in Redis. But if an execution was claimed with the read, a cancel only asks it to stop. So then all news since the read was
+   * sent counts.
+   */
+  #mayHaveMissed({ claiming, interruptions }: Batch): boolean {
+    const { lookout } = this.#options;
+    return !lookout.isHearing || (claiming !== null && lookout.interruptions !== interruptions);
+  }
+
   /** Asks Redis whether these entries must not run. Returns whether they are still ours afterwards. */
-  async #lookUp(entries: readonly Entry[]): Promise<boolean> {
+  async #lookUp({ claiming }: Batch, entries: readonly Entry[]): Promise<boolean> {
     const { link, lookout, leaseMs, logger } = this.#options;
     const untilMs = monotonicMs() + leaseMs;
     try {
-      await retryUntilLeaseEnds(() => lookout.lookUp(entries), {
+      await retryUntilLeaseEnds(() => lookout.lookUp(entries, claiming !== null), {
         link,
         leaseMs,
         pauseMs: RETRY_AFTER_MS,
@@ -261,4 +280,10 @@ export class Intake extends Service {
       await pause(jittered(RETRY_AFTER_MS), signal);
     }
   }
+}
+
+/** Returns the answer to the claim behind a read; `null` when there is none, or when it does not come with the read. */
+async function answerOf({ entries, claiming }: Batch): Promise<ReadClaim | null> {
+  if (!claiming || entries.length === 0) return null;
+  return (await within(claiming, CLAIM_PATIENCE_MS)) ?? null;
 }

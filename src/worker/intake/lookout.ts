@@ -22,6 +22,7 @@ export class Lookout {
   readonly #options: LookoutOptions;
   readonly #subscriber: Redis;
   #isSilent = false;
+  #interruptions = 0;
 
   constructor(options: LookoutOptions) {
     this.#options = options;
@@ -32,7 +33,16 @@ export class Lookout {
     this.#subscriber.on('heard', heard).on('ready', heard);
     this.#subscriber.on('silent', () => {
       this.#isSilent = true;
+      this.#interruptions += 1;
     });
+    this.#subscriber.on('close', () => {
+      this.#interruptions += 1;
+    });
+  }
+
+  /** How often the guards may have begun to miss something. */
+  get interruptions(): number {
+    return this.#interruptions;
   }
 
   /** Whether the guards know of everything that must not run. */
@@ -41,10 +51,14 @@ export class Lookout {
     return !this.#isSilent && strikeGuard.isFollowing && cancelListener.isFollowing;
   }
 
-  /** Has the guards look up what they may have missed about these entries. Rejects when a command fails. */
-  async lookUp(entries: readonly Entry[]): Promise<void> {
+  /**
+   * Has the guards look up what they may have missed about these entries. Rejects when a command fails.
+   * @param mayBeClaimed - whether some may be claimed already: the cancel of such an execution only asks it to stop
+   */
+  async lookUp(entries: readonly Entry[], mayBeClaimed: boolean): Promise<void> {
     const { strikeGuard, cancelListener } = this.#options;
-    await Promise.all([strikeGuard.lookUp(), cancelListener.lookUp(idsOf(entries))]);
+    const claimed = mayBeClaimed ? entries : [];
+    await Promise.all([strikeGuard.lookUp(), cancelListener.lookUp(idsOf(entries), claimed)]);
   }
 }
 

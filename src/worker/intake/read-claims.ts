@@ -11,7 +11,8 @@
  *
  * Owns the rule that a read claim must be fresh. The process may have stood still since, so that its lease has ended and
  * another worker has the execution. A claim that is sent afterwards would be refused. So a read claim that is older than
- * 100 ms, by the server's clock, is made again.
+ * 100 ms, by the server's clock, is made again. So is one that was followed by an interruption of what the guards hear: a
+ * cancel after the claim only asks the execution to stop.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { claimRead, type Token } from '../../redis/delivery-store.js';
@@ -85,10 +86,10 @@ export class ReadClaims {
   }
 
   /**
-   * Claims what the read brings that was sent just before. Returns `null` when nothing is to be claimed so, and when the claim
-   * failed: then the Claimer claims all executions.
+   * Claims what the read brings that was sent just before. Returns `null` when nothing is to be claimed so. Resolves to `null`
+   * when the claim failed. Then the Claimer claims all executions.
    */
-  async claim(): Promise<ReadClaim | null> {
+  claim(): Promise<ReadClaim | null> | null {
     if (!this.#isWorthwhile) return null;
     const { blocking, keys, consumer, workerName } = this.#options;
     const claiming = claimRead(blocking, keys, {
@@ -97,13 +98,15 @@ export class ReadClaims {
       from: this.#from,
       tasks: [...this.#tasks],
     });
-    return await claiming.catch(() => null);
+    return claiming.catch(() => null);
   }
 
   /** Returns the tokens of the executions that are still ours by this claim. */
   fresh(claim: ReadClaim | null): ReadonlySet<Token> {
     if (!claim || claim.tokens.length === 0) return NONE;
-    return Math.abs(this.#options.clock.nowMs() - claim.atMs) <= FRESH_FOR_MS ? new Set(claim.tokens) : NONE;
+    const { clock } = this.#options;
+    const isFresh = clock.latestMs() - claim.atMs <= FRESH_FOR_MS && claim.atMs - clock.nowMs() <= FRESH_FOR_MS;
+    return isFresh ? new Set(claim.tokens) : NONE;
   }
 
   /** A busy worker reads more at once than the script takes, and claims it in larger batches. */

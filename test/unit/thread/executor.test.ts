@@ -68,7 +68,7 @@ test('a revoked shipment does not start, and has no outcome', async () => {
   expect(slots.revoke(items[1]!.row, items[1]!.epoch)).toBe(true);
   const outcomes = outcomesOf(await executor.run(items), ...reported);
   expect(ran).toEqual([0, 2]);
-  expect([...outcomes.keys()]).toEqual([items[0]!.row, items[2]!.row]);
+  expect([...outcomes.keys()].sort()).toEqual([items[0]!.row, items[2]!.row]);
   expect(slots.state(items[1]!.row)).toBe(SlotState.skipped); // its row may go to another shipment
 });
 

@@ -125,7 +125,7 @@ describe('a drain is over in time', () => {
     let isWritten = false;
     const idle = async () => {
       link.downMs = 299_000;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setImmediate(resolve)); // a drain that waits for nothing is over before
       isWritten = true;
     };
     const { options } = setUp({ link, settler: { idle, isIdle: false }, drainTimeoutMs: 600_000 });

@@ -603,6 +603,47 @@ describe('stuck threads', () => {
     expect(timers.mock.calls.length - first).toBeLessThanOrEqual(12);
   });
 
+  test('are looked at soon after another thread is free, however rarely they were looked at before', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('mixed', 0.01);
+    const names = fleet.add(...Array(80).fill('mixed'));
+    const [stuck, other] = fleet.threads as [FakeThread, FakeThread];
+    const slow = stuck.begin()!;
+    other.begin();
+    await pass(150);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    while (timers.mock.calls.length === 0) await pass(1); // a look: looks are more than 35 ms apart by now
+    await other.work(0.01);
+    await pass(6);
+    await other.work(0.01);
+    expect([...fleet.ended].sort()).toEqual(names.filter((name) => name !== slow).sort());
+    expect(fleet.requeued).toEqual([]);
+  });
+
+  test('that keep all rows are given more to run once they have skipped some of the rows', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('quick', 0.01);
+    const { dispatcher, threads } = fleet;
+    const [stuck] = threads as [FakeThread];
+    stuck.begin();
+    for (let turn = 0; dispatcher.room > 0 && turn < 100; turn++) {
+      fleet.add(...Array(512).fill('quick'));
+      dispatcher.takeBackUnstarted();
+    }
+    const { slots } = dispatcher;
+    const kept = threads
+      .flatMap((thread) => thread.items())
+      .filter(({ row }) => slots.state(row) === SlotState.revoked);
+    expect(kept.length).toBeGreaterThan(4_000);
+    expect(dispatcher.room).toBe(0);
+    const { rooms } = fleet;
+    for (const { row, epoch } of kept.slice(0, 100)) slots.pass(row, epoch);
+    fleet.vacate(kept.slice(0, 100));
+    await pass(50);
+    expect(fleet.rooms).toBeGreaterThan(rooms);
+    expect(dispatcher.room).toBeGreaterThan(0);
+  });
+
   test('their order is kept', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);

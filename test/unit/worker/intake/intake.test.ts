@@ -1,4 +1,4 @@
-/** How much the intake reads at a time. */
+/** How much the intake reads at a time, and what it does with that before it passes it on. */
 import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -6,10 +6,10 @@ import type { Entry } from '../../../../src/redis/entry.js';
 import { keysOf } from '../../../../src/redis/keys.js';
 import { mayHaveLarge, readEntries } from '../../../../src/redis/stream-reader.js';
 import { ByteBudget } from '../../../../src/worker/intake/byte-budget.js';
-import { Intake } from '../../../../src/worker/intake/intake.js';
+import { Intake, type IntakeOptions } from '../../../../src/worker/intake/intake.js';
 import { recordingLogger } from '../../../support/logger.js';
-import { waitFor } from '../../../support/wait.js';
-import { deliveryWith } from '../deliveries.js';
+import { deferred, waitFor } from '../../../support/wait.js';
+import { deliveryWith, entryOf } from '../deliveries.js';
 import { linkOf } from '../links.js';
 
 vi.mock(import('../../../../src/redis/stream-reader.js'), async (original) => ({
@@ -46,6 +46,11 @@ function readBacklog(backlog: number, onRead = () => {}): number[] {
     onRead();
     return entries;
   });
+  startIntake();
+  return counts;
+}
+
+function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
   const client = Object.assign(new EventEmitter(), { status: 'ready', client: async () => 1, disconnect: () => {} });
   const intake = new Intake({
     redis: client as unknown as Redis,
@@ -57,16 +62,26 @@ function readBacklog(backlog: number, onRead = () => {}): number[] {
     logger: recordingLogger().logger,
     longestReadMs: 1_000,
     concurrency: 10,
-    lookout: { isHearing: true, lookUp: async () => {} },
+    lookout: { isHearing: true, interruptions: 0, lookUp: async () => {} },
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
     byteBudget: smallOutcomes(),
-    readClaims: { claim: async () => null, noteRead: () => {}, fresh: () => new Set() },
+    readClaims: { claim: () => null, noteRead: () => {}, fresh: () => new Set() },
     accept: () => {},
+    ...parts,
   });
   intake.start();
   onTestFinished(() => void intake.stop()); // its last read never ends
-  return counts;
+  return intake;
+}
+
+const NEVER = new Promise<never>(() => {});
+
+/** Has the next read bring one entry, and those after it nothing. */
+function readOne(): Entry {
+  const entry = entryOf();
+  vi.mocked(readEntries).mockReset().mockResolvedValueOnce([entry]).mockReturnValue(NEVER);
+  return entry;
 }
 
 test('a backlog of small messages is read in long reads', async () => {
@@ -100,4 +115,39 @@ test("a read that comes long after Redis' word that nothing is large is short", 
   const counts = readBacklog(2_000, () => vi.advanceTimersByTime(50));
   await waitFor(() => counts.reduce((sum, count) => sum + count, 0) >= 2_000);
   expect(Math.max(...counts)).toBe(128);
+});
+
+test('what was read keeps its lease while the answer to the claim behind it is missing, and is then claimed as usual', async () => {
+  const entry = readOne();
+  const accepted: [entries: readonly Entry[], claimed: number][] = [];
+  const intake = startIntake({
+    readClaims: { claim: () => NEVER, noteRead: () => {}, fresh: (claim) => new Set(claim?.tokens) },
+    accept: (entries, claimed) => accepted.push([entries, claimed.size]),
+  });
+  await waitFor(() => intake.unaccepted.length > 0 || accepted.length > 0);
+  expect([intake.unaccepted, accepted]).toEqual([[entry], []]);
+  await waitFor(() => accepted.length > 0);
+  expect([intake.unaccepted, accepted]).toEqual([[], [[[entry], 0]]]);
+});
+
+test.each([
+  ['looked up and claimed again when news was missed since the read was sent', 1, [true], 0],
+  ['accepted as claimed when no news was missed', 0, [], 1],
+])('what was claimed as it was read is %s', async (_, missed, looks, claimed) => {
+  const { token } = readOne();
+  const lookout = { isHearing: true, interruptions: 0 };
+  const claim = deferred<{ tokens: (typeof token)[]; atMs: number }>();
+  const looked: boolean[] = [];
+  const accepted: number[] = [];
+  startIntake({
+    lookout: Object.assign(lookout, {
+      lookUp: async (_: unknown, mayBeClaimed: boolean) => void looked.push(mayBeClaimed),
+    }),
+    readClaims: { claim: () => claim.promise, noteRead: () => {}, fresh: (one) => new Set(one?.tokens) },
+    accept: (_, { size }) => accepted.push(size),
+  });
+  lookout.interruptions += missed;
+  claim.resolve({ tokens: [token], atMs: 0 });
+  await waitFor(() => accepted.length > 0);
+  expect([looked, accepted]).toEqual([looks, [claimed]]);
 });

@@ -37,6 +37,14 @@ test('cancels are looked up for the executions without a record that can be read
     { token: 'w3-0', record: null, message: Buffer.from('garbage') },
     { token: 'w4-0', record: null, message: null },
   ] as unknown as Entry[];
-  await lookout.lookUp(entries);
-  expect(cancelListener.lookUp).toHaveBeenCalledWith(['a']);
+  await lookout.lookUp(entries, false);
+  expect(cancelListener.lookUp).toHaveBeenLastCalledWith(['a'], []);
+  await lookout.lookUp(entries, true); // some may be claimed: they may have been asked to stop
+  expect(cancelListener.lookUp).toHaveBeenLastCalledWith(['a'], entries);
+});
+
+test('an interruption is counted when the link breaks or goes silent, and not when it is back', () => {
+  const { subscriber, lookout } = setUp();
+  for (const event of ['silent', 'heard', 'close', 'ready']) subscriber.emit(event);
+  expect(lookout.interruptions).toBe(2);
 });

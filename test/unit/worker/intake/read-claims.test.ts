@@ -1,8 +1,10 @@
 /** When executions are claimed in the round trip that reads them, and when such a claim counts. */
 import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { monotonicMs } from '../../../../src/core/clock.js';
 import { claimRead } from '../../../../src/redis/delivery-store.js';
 import { keysOf } from '../../../../src/redis/keys.js';
+import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
 import { ReadClaims } from '../../../../src/worker/intake/read-claims.js';
 import { entryOf } from '../deliveries.js';
 
@@ -17,13 +19,22 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-function setUp({ strikes = 0, isLimited = false, nowMs = 1_000 } = {}) {
+/** A clock of the server that was learned at 1,000 ms, from an answer that took so long. */
+function clockOf(tookMs = 0): ServerClock {
+  const clock = new ServerClock();
+  const askedMs = monotonicMs();
+  vi.advanceTimersByTime(tookMs);
+  clock.learn(1_000, askedMs);
+  return clock;
+}
+
+function setUp({ strikes = 0, isLimited = false, clock = clockOf() } = {}) {
   return new ReadClaims({
     blocking: {} as Redis,
     keys: keysOf('d'),
     consumer: 'w:1',
     workerName: 'w',
-    clock: { nowMs: () => nowMs } as never,
+    clock,
     strikeGuard: { size: strikes },
     attemptBudget: { isLimited },
   });
@@ -93,8 +104,13 @@ test('a claim that failed leaves everything to be claimed as usual', async () =>
 });
 
 test('a claim counts for 100 ms by the server’s clock, so that none counts that was made for a process that stood still', () => {
-  const claims = setUp({ nowMs: 1_000 });
+  const claims = setUp();
   const counting = (atMs: number) => claims.fresh({ tokens: ['w1-1'], atMs }).size;
   expect([899, 900, 1_000, 1_100, 1_101].map(counting)).toEqual([0, 1, 1, 1, 0]);
   expect(claims.fresh(null).size).toBe(0);
+});
+
+test('nor does a claim count while the clock of the server is known from an answer that a process read late', () => {
+  const counting = (tookMs: number) => setUp({ clock: clockOf(tookMs) }).fresh({ tokens: ['w1-1'], atMs: 1_050 }).size;
+  expect([0, 149, 151, 31_000].map(counting)).toEqual([1, 1, 0, 0]);
 });
