@@ -34,7 +34,10 @@ const MOST_ENTRIES = 1_024;
 /** How long a read may rely on Redis' word that nothing is large. In this time producers add far less than may be in hand. */
 const SMALL_FOR_MS = 50;
 const RETRY_AFTER_MS = 250;
-/** How long what was read waits for the answer to the claim behind the read. Both are sent at once; only a broken link parts them. */
+/**
+ * How long entries that were read wait for the answer to the claim behind the read. Both were sent at once, so the answer is
+ * late only where the link breaks between the two.
+ */
 const CLAIM_PATIENCE_MS = 100;
 
 export interface IntakeOptions
@@ -233,8 +236,9 @@ export class Intake extends Service {
   }
 
   /**
-   * Whether the guards may have missed news about what was read. Whoever claims later finds most news of the past in Redis.
-   * What was claimed with the read was only asked to stop when it was cancelled, so all news since the read was sent counts.
+   * Whether the guards may have missed news about what was read. A claim that is sent after the read finds most of that news
+   * in Redis. But if an execution was claimed with the read, a cancel only asks it to stop. So then all news since the read was
+   * sent counts.
    */
   #mayHaveMissed({ claiming, interruptions }: Batch): boolean {
     const { lookout } = this.#options;

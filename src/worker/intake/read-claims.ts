@@ -12,7 +12,7 @@
  * Owns the rule that a read claim must be fresh. The process may have stood still since, so that its lease has ended and
  * another worker has the execution. A claim that is sent afterwards would be refused. So a read claim that is older than
  * 100 ms, by the server's clock, is made again. So is one that was followed by an interruption of what the guards hear: a
- * cancel meanwhile only asks the execution to stop.
+ * cancel after the claim only asks the execution to stop.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { claimRead, type Token } from '../../redis/delivery-store.js';
@@ -87,7 +87,7 @@ export class ReadClaims {
 
   /**
    * Claims what the read brings that was sent just before. Returns `null` when nothing is to be claimed so. Resolves to `null`
-   * when the claim failed: then the Claimer claims all executions.
+   * when the claim failed. Then the Claimer claims all executions.
    */
   claim(): Promise<ReadClaim | null> | null {
     if (!this.#isWorthwhile) return null;

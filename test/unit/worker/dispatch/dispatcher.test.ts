@@ -620,7 +620,7 @@ describe('stuck threads', () => {
     expect(fleet.requeued).toEqual([]);
   });
 
-  test('that keep all rows are given more to run once they have passed some of the rows', async () => {
+  test('that keep all rows are given more to run once they have skipped some of the rows', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('quick', 0.01);
     const { dispatcher, threads } = fleet;
