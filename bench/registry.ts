@@ -28,8 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
     run: drain,
     sizes: {
       rounds: rounds(3),
-      tasks: tasks(120_000, 40_000),
-      audited: { full: 5_000, quick: 2_000, meaning: 'tasks that are counted one by one' },
+      tasks: tasks(120_000, 20_000),
+      audited: { full: 5_000, quick: 1_000, meaning: 'tasks that are counted one by one' },
     },
     isGate: true,
   }),

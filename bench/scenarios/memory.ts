@@ -105,16 +105,20 @@ async function fill(
   tasks: number,
 ): Promise<{ bytes: number; left: number }> {
   await redis.reset();
-  const producer = contender.system === 'docket' ? docketProducer(redis, contender) : bullmqProducer(redis, contender);
-  await producer.add([[0, args(0)]]); // what there is once for all tasks
+  const open = () =>
+    contender.system === 'docket' ? docketProducer(redis, contender) : bullmqProducer(redis, contender);
+  const first = open();
+  await first.add([[0, args(0)]]); // what there is once for all tasks
+  await first.close(); // the buffers of connections would count
   const before = await usedMemory(redis);
+  const producer = open();
   for (let from = 1; from < tasks; from += BATCH) {
     const length = Math.min(BATCH, tasks - from);
     await producer.add(Array.from({ length }, (_, i) => [from + i, args(from + i)] as const));
   }
-  const bytes = ((await usedMemory(redis)) - before) / (tasks - 1);
   const left = (await producer.ledger.left(redis.admin)) + (await redis.admin.zcard(producer.schedule));
   await producer.close();
+  const bytes = ((await usedMemory(redis)) - before) / (tasks - 1);
   return { bytes, left };
 }
 
