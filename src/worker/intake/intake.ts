@@ -282,8 +282,17 @@ export class Intake extends Service {
   }
 }
 
-/** Returns the answer to the claim behind a read; `null` when there is none, or when it does not come with the read. */
+/**
+ * Returns the answer to the claim behind a read; `null` when there is none, or when it does not come with the read. Each
+ * execution of an idle worker waits for this, so it takes a plain timer: `within` costs 30 us.
+ */
 async function answerOf({ entries, claiming }: Batch): Promise<ReadClaim | null> {
   if (!claiming || entries.length === 0) return null;
-  return (await within(claiming, CLAIM_PATIENCE_MS)) ?? null;
+  return await new Promise((resolve) => {
+    const timer = setTimeout(resolve, CLAIM_PATIENCE_MS, null);
+    void claiming.then((claim) => {
+      clearTimeout(timer);
+      resolve(claim);
+    });
+  });
 }

@@ -142,7 +142,7 @@ test('while the guards may have missed something, entries are kept, looked up, a
       .mockReturnValue(looking.promise);
   });
   await expect.poll(() => held(pipeline), SOON).toEqual(['w1-0', 'w2-0']); // their leases are renewed
-  expect(lookUps[1]).toHaveBeenCalledWith(['a', 'b']);
+  expect(lookUps[1]).toHaveBeenCalledWith(['a', 'b'], []);
   expect(dispatched()).toEqual([]);
   looking.resolve();
   await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
