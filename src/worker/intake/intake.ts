@@ -13,7 +13,7 @@
  *   kept until the guards have looked up what must not run.
  */
 import { monotonicMs } from '../../core/clock.js';
-import { jittered, pause, Service, within } from '../../core/service.js';
+import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
