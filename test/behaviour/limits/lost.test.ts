@@ -156,10 +156,10 @@ describeOnRedis('executions with limits', (url) => {
     await untilNothingIsHeld(fleet);
   });
 
-  test('do not wait behind thirty thousand others that came after them', async () => {
+  test('do not wait behind a hundred thousand others that came after them', async () => {
     const fleet = await openFleet(url());
     await twoWorkers(fleet, 2, 2);
-    const others = 30_000;
+    const others = 100_000;
     const lean = fleet.with({ executionTtl: 0 });
     const keys = await queueAndRelease(fleet, 3, () =>
       lean.addMany(Array.from({ length: others }, () => callNamed('brief', {}))),
