@@ -1,7 +1,7 @@
 /**
- * Tells the fleet at an interval that this worker lives, and learns the server's time from each answer, and when the head
- * of the schedule is due. Then recalls the waits for its tasks, if anything waits for whichever task: when other workers
- * rerouted it, none that lived had them.
+ * Tells the fleet at an interval that this worker lives. Each answer brings the server's time and when the head of the
+ * schedule is due, and says whether anything waits because no live worker had its task. If so, the heartbeat recalls what
+ * waits for the tasks of this worker.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { pause, Service } from '../../core/service.js';

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
@@ -75,6 +75,19 @@ test('when many rows are kept, those that a thread has skipped are free before t
   const rows = new Set<number>();
   while (shipments.hasFreeRow) rows.add(ship().row);
   expect([rows.size, rows.has(revoked.row), rows.has(skipped.row)]).toEqual([1_023, true, false]);
+});
+
+test('many shipments are taken back at once without a look at all kept rows for each of them', () => {
+  const { shipments, ship } = setUp();
+  const chunk: Shipment[] = [];
+  while (shipments.hasFreeRow) chunk.push(ship());
+  const looks = vi.spyOn(shipments.slots, 'state');
+  for (const shipment of chunk) {
+    expect(shipments.revoke(shipment)).toBe(true);
+    shipments.keep(shipment);
+  }
+  expect(chunk.length).toBeGreaterThan(4_000);
+  expect(looks.mock.calls.length).toBeLessThan(4 * chunk.length);
 });
 
 test('a chunk that is over twice frees no row twice', () => {
