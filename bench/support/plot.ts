@@ -74,7 +74,7 @@ export function drawSvg({ title, x, y, series }: Plot, theme: Theme): string {
     textStyle: { fontFamily: 'system-ui, sans-serif' },
     title: { text: title, left: 'center', top: 4, textStyle: { color: text, fontSize: 16, fontWeight: 600 } },
     legend: { bottom: 4, textStyle: { color: text, fontSize: 12 }, itemWidth: 22, itemGap: 32 },
-    grid: { left: 84, right: 28, top: 44, bottom: 84 },
+    grid: { left: 84, right: 28, top: 44, bottom: 124 },
     xAxis: { ...axis(x), nameGap: 30, ...extent(series, 0, x.scale) },
     yAxis: { ...axis(y), nameGap: 64, ...(y.scale === 'linear' && { min: 0 }) },
     series: series.map(({ name, points }, i) => ({
