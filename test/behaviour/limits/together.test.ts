@@ -58,7 +58,9 @@ describeEachWay('limits of one task', (url, { threads, options, keepsState }) =>
     await fleet.release();
     const all = await ended(fleet, 6);
     expect(startsIn(all)[0]).toBe(holder.key);
-    expect(startsIn(all).slice(1)).toEqual(keys);
+    // On a busy machine one may start too late for its place in the rate. It books another, and the next one goes first.
+    expect(startsIn(all).slice(1).sort()).toEqual(keys.sort());
+    expect(peaksOf(all)).toEqual({ pacedAndOne: 1 });
     await untilNothingIsHeld(fleet);
   });
 
