@@ -28,8 +28,8 @@ export interface ExecutorOptions {
   readonly concurrency: number;
   /** Whether the start and the end of each attempt are logged, at `debug`. */
   readonly logsAttempts: boolean;
-  /** Sends outcomes that should not wait for the end of their chunk. */
-  readonly report: (batch: OutcomeBatch) => void;
+  /** Sends outcomes, of any chunks, and the numbers of the chunks that are over. */
+  readonly report: (batch: OutcomeBatch, over: readonly number[]) => void;
 }
 
 /**
@@ -40,10 +40,9 @@ export interface ExecutorOptions {
 const REPORT_AFTER_MS = 0.5;
 
 interface Chunk {
+  readonly number: number;
   /** Number of items that are not over. */
   left: number;
-  /** Replies to the chunk with outcomes that were not reported, of any chunk. */
-  readonly done: (rest: OutcomeBatch) => void;
 }
 
 export class Executor {
@@ -55,8 +54,8 @@ export class Executor {
   readonly #running = new Set<Attempt>();
   /** What has ended and was not reported, of all chunks. */
   readonly #outcomes = new OutcomeCollector();
-  /** Chunks that are over and have no reply yet. */
-  #over: Chunk[] = [];
+  /** Numbers of chunks that are over, which was not reported. */
+  #over: number[] = [];
   /** Number of chunks that are not over. */
   #chunksLeft = 0;
   #isPumping = false;
@@ -72,21 +71,22 @@ export class Executor {
     this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
-  /** Runs a chunk. Resolves when all of it is over, with outcomes that were not reported before. */
-  run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
-    return new Promise((done) => {
-      this.flush(); // a body of this chunk may block the event loop
-      const chunk: Chunk = { left: items.length, done };
-      for (const item of items) this.#waiting.push({ item, chunk });
-      this.#chunksLeft += 1;
-      this.#pump();
-    });
+  /** Runs a chunk with a number, by which its end is reported. */
+  run(number: number, items: readonly ChunkItem[]): void {
+    this.flush(); // a body of this chunk may block the event loop
+    const chunk: Chunk = { number, left: items.length };
+    for (const item of items) this.#waiting.push({ item, chunk });
+    this.#chunksLeft += 1;
+    this.#pump();
   }
 
-  /** Reports all outcomes. When the thread ends, executions whose outcome was not reported would run again. */
+  /** Reports what there is. When the thread ends, executions whose outcome was not reported would run again. */
   flush(): void {
     this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
-    if (!this.#outcomes.isEmpty) this.#options.report(this.#outcomes.take());
+    if (this.#outcomes.isEmpty && this.#over.length === 0) return;
+    const over = this.#over;
+    this.#over = [];
+    this.#options.report(this.#outcomes.take(), over);
   }
 
   /** Finds the attempts that must stop, and aborts their signals. */
@@ -146,14 +146,14 @@ export class Executor {
     this.#advance(chunk);
   }
 
-  /** One more item of the chunk is over. Replies at once when it was the last one of all, else at the end of this turn. */
+  /** One more item of the chunk is over. Reports at once when it was the last one of all, else at the end of this turn. */
   #advance(chunk: Chunk): void {
     chunk.left -= 1;
     if (chunk.left === 0) {
       this.#chunksLeft -= 1;
-      this.#over.push(chunk);
+      this.#over.push(chunk.number);
     }
-    if (this.#chunksLeft === 0) this.#report();
+    if (this.#chunksLeft === 0) this.flush();
     else if (!this.#isReportScheduled) {
       this.#isReportScheduled = true;
       setImmediate(this.#reportTurn);
@@ -162,17 +162,8 @@ export class Executor {
 
   readonly #reportTurn = () => {
     this.#isReportScheduled = false;
-    this.#report();
+    this.flush();
   };
-
-  /** Sends the outcomes, with the first reply if there is one: what ends in one turn travels in one message. */
-  #report(): void {
-    const over = this.#over;
-    if (over.length === 0) return this.flush();
-    this.#over = [];
-    this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
-    for (const chunk of over) chunk.done(this.#outcomes.take());
-  }
 }
 
 /** The context of the factory of a shared dependency. The docket is opened by the first one that uses it. */
