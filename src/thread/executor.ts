@@ -6,7 +6,7 @@
  * coordinator.
  */
 
-import { setImmediate } from 'node:timers'; // not the global one, which tasks may replace
+import { setImmediate, setTimeout } from 'node:timers'; // not the global ones, which tasks may replace
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
@@ -38,6 +38,13 @@ export interface ExecutorOptions {
  * that are younger then wait for that body; outcomes without a result reach the coordinator through the slot table.
  */
 const REPORT_AFTER_MS = 0.5;
+/**
+ * The time for which outcomes without a result are collected while the thread has work ahead. Each message wakes two threads,
+ * which costs as much as running the tasks.
+ */
+const COLLECT_MS = 3;
+/** The number of items that must wait for each place. The coordinator sends more before they have started. */
+const AHEAD_PER_PLACE = 0.25;
 
 interface Chunk {
   readonly number: number;
@@ -60,7 +67,8 @@ export class Executor {
   #chunksLeft = 0;
   #isPumping = false;
   #isReportScheduled = false;
-  /** When the oldest outcome that is not reported was added. */
+  #isCollecting = false;
+  /** When the oldest outcome was added that is not reported and should be soon. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ExecutorOptions) {
@@ -73,7 +81,7 @@ export class Executor {
 
   /** Runs a chunk with a number, by which its end is reported. */
   run(number: number, items: readonly ChunkItem[]): void {
-    this.flush(); // a body of this chunk may block the event loop
+    if (this.#unreportedSinceMs !== Number.POSITIVE_INFINITY) this.flush(); // a body of this chunk may block the event loop
     const chunk: Chunk = { number, left: items.length };
     for (const item of items) this.#waiting.push({ item, chunk });
     this.#chunksLeft += 1;
@@ -139,14 +147,27 @@ export class Executor {
     const isSilent = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
     const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
-    this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
+    const canWait = isReturned && this.#hasWorkAhead; // and if a body blocks, it is found in the slot table
+    if (!canWait) this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
     const shipmentId = shipmentIdOf(item.row, item.epoch);
     this.#outcomes.add(shipmentId, outcome);
     if (message !== undefined) this.#outcomes.addMessage({ shipmentId, message });
     this.#advance(chunk);
   }
 
-  /** One more item of the chunk is over. Reports at once when it was the last one of all, else at the end of this turn. */
+  /**
+   * Whether enough items wait that no place will be empty before the coordinator has sent more. A thread with one place is
+   * kept busy by chunks that are reported as a whole.
+   */
+  get #hasWorkAhead(): boolean {
+    const { concurrency } = this.#options;
+    return concurrency > 1 && this.#waiting.length >= concurrency * AHEAD_PER_PLACE;
+  }
+
+  /**
+   * One more item of the chunk is over. Reports at once when it was the last one of all, else at the end of this turn, or of
+   * several turns if nothing needs a report soon.
+   */
   #advance(chunk: Chunk): void {
     chunk.left -= 1;
     if (chunk.left === 0) {
@@ -154,11 +175,23 @@ export class Executor {
       this.#over.push(chunk.number);
     }
     if (this.#chunksLeft === 0) this.flush();
+    else if (this.#unreportedSinceMs === Number.POSITIVE_INFINITY && this.#hasWorkAhead) this.#collect();
     else if (!this.#isReportScheduled) {
       this.#isReportScheduled = true;
       setImmediate(this.#reportTurn);
     }
   }
+
+  #collect(): void {
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
+    setTimeout(this.#reportCollected, COLLECT_MS);
+  }
+
+  readonly #reportCollected = () => {
+    this.#isCollecting = false;
+    this.flush();
+  };
 
   readonly #reportTurn = () => {
     this.#isReportScheduled = false;

@@ -13,9 +13,12 @@ afterEach(() => {
 
 /** Runs a body and returns the messages sent while it ran, those that came with the outcome, and the row. */
 async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
-  const { run: runChunk, item, slots, messages } = setUp([
-    task('report', (_args: {}, ctx) => body(ctx.progress) as void),
-  ]);
+  const {
+    run: runChunk,
+    item,
+    slots,
+    messages,
+  } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
   const one = { ...item('report', {}, ttlMs), record: 'k' };
   const batch = await runChunk([one]);
   const sent = messages.map(({ message }) => message);
