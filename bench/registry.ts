@@ -60,7 +60,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'io',
     question: 'How many tasks that wait does a worker run, and what does each cost it?',
     run: io,
-    sizes: { rounds: rounds(2), tasks: { full: 30_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
+    sizes: { rounds: rounds(2), tasks: { full: 40_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
   }),
   scenario({
     name: 'latency',

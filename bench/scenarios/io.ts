@@ -22,7 +22,7 @@ import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
 /** The share of the tasks of a run that is not measured. */
-const WARM_UP = 0.3;
+const WARM_UP = 0.5;
 
 /** Tasks of one length, run by workers of one concurrency. */
 interface Load {
@@ -32,10 +32,10 @@ interface Load {
   readonly share: number;
 }
 
-const SHORT: Load = { ms: 1, concurrency: 100, share: 1 };
+const SHORT: Load = { ms: 1, concurrency: 100, share: 0.5 };
 const MIDDLE: Load = { ms: 10, concurrency: 100, share: 1 };
-const LONG: Load = { ms: 100, concurrency: 100, share: 0.08 };
-const MANY: Load = { ms: 10, concurrency: 1_000, share: 2 };
+const LONG: Load = { ms: 100, concurrency: 100, share: 0.05 };
+const MANY: Load = { ms: 10, concurrency: 1_000, share: 1 };
 const LOADS = [SHORT, MIDDLE, LONG, MANY];
 
 const LEAN = 'docket, fire-and-forget';

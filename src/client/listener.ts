@@ -37,7 +37,7 @@ const MARKER_SERVES_MS = LISTENER_TTL_MS / 2;
 const IDLE_CHANNEL_MS = 1_000;
 /** With more channels without watchers than this, they are unsubscribed from at once. */
 const MOST_IDLE_CHANNELS = 256;
-/** How many executions each wait lets the listener expect: two, so that 100 callers that begin at once are soon expected. */
+/** How many executions each watch lets the listener expect: two, so that those of many callers are soon expected. */
 const EXPECTED_PER_WATCH = 2;
 const MOST_EXPECTED = 256;
 /** An execution that was expected this long before its subscription was confirmed may have ended meanwhile. */
@@ -49,6 +49,8 @@ const SUBSCRIPTIONS: BatchLimits<string> = {
   maxInFlight: 2,
   sizeOf: () => 0,
 };
+
+const UNMARKED = { all: Number.NEGATIVE_INFINITY, ends: Number.NEGATIVE_INFINITY };
 
 /** A channel that is subscribed to, or about to be. */
 interface Channel {
@@ -83,7 +85,7 @@ export class Listener {
   /** The markers that are being set. */
   readonly #marking = new Map<ListenedFor, Promise<void>>();
   /** Until when a marker that was set serves new watchers, on the monotonic clock. One for all events serves all. */
-  readonly #markedUntilMs = { all: Number.NEGATIVE_INFINITY, ends: Number.NEGATIVE_INFINITY };
+  readonly #markedUntilMs = { ...UNMARKED };
   /** The number of watchers that need all events. */
   #needAll = 0;
 
@@ -110,9 +112,11 @@ export class Listener {
     this.#idle.delete(channel);
     this.#expected.delete(channel);
     this.#mayExpect = Math.min(MOST_EXPECTED, this.#mayExpect + EXPECTED_PER_WATCH);
-    if (events === 'all') this.#needAll += 1;
+    const needsAll = events === 'all' ? 1 : 0;
+    this.#needAll += needsAll;
     const unwatch = () => {
-      if (this.#unwatch(channel, onEvent) && events === 'all') this.#needAll -= 1;
+      if (channel.watchers.delete(onEvent)) this.#needAll -= needsAll;
+      if (channel.watchers.size === 0) this.#leave(channel);
     };
     try {
       await Promise.all([channel.subscribed, this.#mark(events)]);
@@ -144,9 +148,9 @@ export class Listener {
   hasHeardAll(key: string): boolean {
     const channel = this.#channels.get(this.#keys.events(key));
     if (!channel || channel.expectedMs === null) return false;
-    const waitedMs = channel.subscribedMs - channel.expectedMs;
+    const { expectedMs, subscribedMs } = channel;
     channel.expectedMs = null;
-    return waitedMs < CONFIRMED_WITHIN_MS;
+    return subscribedMs - expectedMs < CONFIRMED_WITHIN_MS;
   }
 
   async close(): Promise<void> {
@@ -185,13 +189,7 @@ export class Listener {
     if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
   }
 
-  /** Returns false when it had been removed before. */
-  #unwatch(channel: Channel, onEvent: EventCallback): boolean {
-    if (!channel.watchers.delete(onEvent)) return false;
-    if (channel.watchers.size === 0) this.#leave(channel);
-    return true;
-  }
-
+  /** Keeps a channel without watchers for a while. */
   #leave(channel: Channel): void {
     const isThere = this.#channels.get(channel.name) === channel;
     if (isThere) this.#idle.add(channel);
@@ -213,15 +211,11 @@ export class Listener {
     clearTimeout(this.#leaving);
     this.#leaving = undefined;
     const names: string[] = [];
-    const leave = (channel: Channel) => {
+    const sinceMs = monotonicMs() - IDLE_CHANNEL_MS;
+    const isUnwatched = ({ expectedMs }: Channel) => expectedMs === null || expectedMs <= sinceMs;
+    for (const channel of [...this.#idle, ...[...this.#expected].filter(isUnwatched)]) {
       this.#forget(channel);
       names.push(channel.name);
-    };
-    for (const channel of this.#idle) leave(channel);
-    const expectedBeforeMs = monotonicMs() - IDLE_CHANNEL_MS;
-    for (const channel of this.#expected) {
-      if (channel.expectedMs !== null && channel.expectedMs > expectedBeforeMs) break;
-      leave(channel);
     }
     if (this.#expected.size > 0) this.#leaveLater();
     if (names.length === 0) return;
@@ -246,8 +240,7 @@ export class Listener {
 
   /** After a reconnect: the server may be another one, without the marker, and events may have been missed. */
   async #catchUp(redis: Redis): Promise<void> {
-    this.#markedUntilMs.all = Number.NEGATIVE_INFINITY;
-    this.#markedUntilMs.ends = Number.NEGATIVE_INFINITY;
+    Object.assign(this.#markedUntilMs, UNMARKED);
     if (this.#isIdle) return;
     // The reply to PING comes after those to the subscriptions that ioredis restores; later changes are heard.
     const [heard] = await Promise.allSettled([redis.ping(), this.#mark(this.#needed)]);
