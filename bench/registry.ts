@@ -60,13 +60,13 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'io',
     question: 'How many tasks that wait does a worker run, and what does each cost it?',
     run: io,
-    sizes: { rounds: rounds(3), tasks: { full: 10_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
+    sizes: { rounds: rounds(2), tasks: { full: 40_000, quick: 5_000, meaning: 'tasks of 10 ms in a run' } },
   }),
   scenario({
     name: 'latency',
     question: 'How long does a task take to start, and its result to arrive?',
     run: latency,
-    sizes: { rounds: rounds(5), calls: { full: 80, quick: 50, meaning: 'calls of each kind in a round' } },
+    sizes: { rounds: rounds(5), calls: { full: 200, quick: 60, meaning: 'calls of each kind in a round' } },
   }),
   scenario({
     name: 'lateness',

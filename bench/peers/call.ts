@@ -1,5 +1,4 @@
-/** The skeleton of the programs that call tasks one at a time, at random moments, and measure how long each call takes. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** The skeleton of the programs that call tasks one at a time, at given moments, and measure how long each call takes. */
 import { serve } from './serve.js';
 import { sharedClockUs } from './start-times.js';
 
@@ -15,10 +14,10 @@ export interface Stretch {
 }
 
 export type CallRequest =
-  /** Adds tasks at random moments, and never waits for an earlier one. */
-  | ({ readonly kind: 'add'; readonly perSecond: number; readonly keptMs: number } & Stretch)
+  /** Adds tasks at these moments of the shared clock, in microseconds, and never waits for an earlier one. */
+  | ({ readonly kind: 'add'; readonly atUs: readonly number[]; readonly keptMs: number } & Stretch)
   /** The same, and waits for the result of each. */
-  | ({ readonly kind: 'call'; readonly perSecond: number } & Stretch)
+  | ({ readonly kind: 'call'; readonly atUs: readonly number[] } & Stretch)
   /** `callers` at once, each of which waits for its result before it calls again. */
   | ({ readonly kind: 'circle'; readonly callers: number } & Stretch)
   /** `atOnce` adds at a time, as fast as they are confirmed. */
@@ -56,10 +55,10 @@ export async function callWith(open: (settings: CallerSettings) => Caller | Prom
         const calls = new Calls();
         switch (request.kind) {
           case 'add':
-            await atRandom(request, (index) => calls.make(() => caller.add(index, request.keptMs)));
+            await atMoments(request, (index) => calls.make(() => caller.add(index, request.keptMs)));
             break;
           case 'call':
-            await atRandom(request, (index) => calls.make(() => answered(caller, index)));
+            await atMoments(request, (index) => calls.make(() => answered(caller, index)));
             break;
           case 'circle':
             await inCircles(request, request.callers, (index) => calls.make(() => answered(caller, index)));
@@ -88,18 +87,24 @@ async function answered(caller: Caller, index: number): Promise<void> {
   if (result !== index) throw new Error(`call ${index} got the result ${result}`);
 }
 
-/** Calls at moments that are independent of each other and of the answers (a Poisson process). */
-async function atRandom(
-  { from, count, perSecond }: Stretch & { readonly perSecond: number },
+/** Calls at these moments, whatever became of the earlier calls. */
+function atMoments(
+  { from, count, atUs }: Stretch & { readonly atUs: readonly number[] },
   call: (index: number) => Promise<void>,
 ): Promise<void> {
-  let nextMs = performance.now();
-  for (let index = from; index < from + count; index++) {
-    nextMs -= (Math.log(1 - Math.random()) / perSecond) * 1e3;
-    const waitMs = nextMs - performance.now();
-    if (waitMs > 0) await sleep(waitMs);
-    void call(index);
-  }
+  return new Promise((resolve) => {
+    let next = 0;
+    const callDue = () => {
+      const first = next;
+      const nowUs = sharedClockUs();
+      while (next < count && atUs[next]! <= nowUs) next += 1;
+      // The timer is set before the calls: a call that is sent at the end of its tick would wait for it.
+      if (next < count) setTimeout(callDue, Math.ceil((atUs[next]! - nowUs) / 1e3));
+      for (let i = first; i < next; i++) void call(from + i);
+      if (next === count) resolve();
+    };
+    callDue();
+  });
 }
 
 async function inCircles(

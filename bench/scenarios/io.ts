@@ -2,9 +2,10 @@
  * How many tasks that mostly wait does one worker process run, and what does each cost it?
  *
  * The tasks sleep, as tasks do that call another service. The ceiling is what plain timers reach with as many sleeps at
- * once, in one process without a queue: a timer of 10 ms takes 10 to 11. Clock, warm-up and audit are those of the drain. BullMQ runs
- * beside docket with the same concurrency, once removing its jobs, as docket does with fire-and-forget tasks, and once
- * keeping them as long as docket keeps tracked ones.
+ * once, in one process without a queue: a timer of 10 ms takes 10 to 11. Clock and audit are those of the drain. The warm-up is
+ * longer: a worker that mostly waits has run too little in its first second for its code to be compiled. BullMQ runs beside
+ * docket with the same concurrency, once removing its jobs, as docket does with fire-and-forget tasks, and once keeping them
+ * as long as docket keeps tracked ones.
  */
 import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
@@ -20,6 +21,8 @@ import { spread } from '../support/stats.js';
 import { KEPT_MS } from './enqueue.js';
 
 const THREADS = 2;
+/** The share of the tasks of a run that is not measured. */
+const WARM_UP = 0.5;
 
 /** Tasks of one length, run by workers of one concurrency. */
 interface Load {
@@ -29,10 +32,10 @@ interface Load {
   readonly share: number;
 }
 
-const SHORT: Load = { ms: 1, concurrency: 100, share: 2 };
+const SHORT: Load = { ms: 1, concurrency: 100, share: 0.5 };
 const MIDDLE: Load = { ms: 10, concurrency: 100, share: 1 };
-const LONG: Load = { ms: 100, concurrency: 100, share: 0.1 };
-const MANY: Load = { ms: 10, concurrency: 1_000, share: 3 };
+const LONG: Load = { ms: 100, concurrency: 100, share: 0.05 };
+const MANY: Load = { ms: 10, concurrency: 1_000, share: 1 };
 const LOADS = [SHORT, MIDDLE, LONG, MANY];
 
 const LEAN = 'docket, fire-and-forget';
@@ -84,7 +87,7 @@ function contendersOf(load: Load): Contender[] {
   const sleeping = `sleep${load.ms}` as const;
   const drains = (drainer: Drainer): Contender => ({
     name: drainer.name,
-    run: (redis, tasks) => drainOnce(redis, drainer, tasks, sleeping),
+    run: (redis, tasks) => drainOnce(redis, drainer, tasks, sleeping, WARM_UP),
   });
   const contenders = [
     drains(docket(LEAN, load, 0)),
@@ -95,7 +98,8 @@ function contendersOf(load: Load): Contender[] {
   ];
   // Shows how fast the machine is: the bounds on CPU time are multiples of what a no-op costs in the same round.
   const noop = docket(NOOP, { concurrency: THREADS }, 0);
-  if (load === MIDDLE) contenders.push({ name: NOOP, run: (redis, tasks) => drainOnce(redis, noop, 5 * tasks) });
+  if (load === MIDDLE)
+    contenders.push({ name: NOOP, run: (redis, tasks) => drainOnce(redis, noop, 5 * tasks, 'noop', WARM_UP) });
   return contenders;
 }
 
@@ -113,7 +117,7 @@ function bullmq(name: string, { concurrency }: Load, keptMs: number): Drainer {
 async function sleepAlone(redis: BenchRedis, { ms, concurrency }: Load, sleeps: number): Promise<Run> {
   const settings: SleeperSettings = { ms, concurrency };
   const peer = await Peer.start('sleeper', settings);
-  await peer.request<Slept>(sleeps / 10); // warm-up
+  await peer.request<Slept>(sleeps * WARM_UP);
   const start = await readCost(redis.admin, peer.pid);
   const { perSecond } = await peer.request<Slept>(sleeps);
   const end = await readCost(redis.admin, peer.pid);

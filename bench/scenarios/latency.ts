@@ -2,21 +2,18 @@
  * How long does it take from `add` to the start of the body in an idle worker of another process, and from `add` to the
  * result?
  *
- * All contenders are up during the whole run, and take turns in short stretches. Calls are made at random moments whatever
- * became of the earlier ones (an open loop), so that none always meets the same phase of a timer or of a read. Beside them
- * is the floor: PING, and the hop of a bare stream entry from one process to another. Times are taken from the monotonic
- * clock that all processes share, at the start just within the body.
+ * All contenders are up during the whole run, and take turns call by call, so that whatever else the machine does meets all of
+ * them alike. Calls are made at random moments whatever became of the earlier ones (an open loop), so that none always meets
+ * the same phase of a timer or of a read. Beside them is the floor: PING, the hop of a bare stream entry from one process to
+ * another, and that hop with what a worker with threads cannot do without: a message to a thread and, for a result, one back
+ * and one that is published. Times are taken from the monotonic clock that all processes share, at the start just within the
+ * body.
  *
  * Each contender also runs at half of the rate at which it drains what a producer adds as fast as it can, and answers 100
  * callers that each wait for their result before they call again.
  */
-import type { BullmqWorkerSettings } from '../peers/bullmq-worker.js';
-import type { Called, CallRequest } from '../peers/call.js';
-import type { DocketWorkerSettings } from '../peers/docket-worker.js';
-import { RAW_STREAM } from '../peers/names.js';
-import { type CostPerTask, costPerTask, readCost } from '../support/cost.js';
-import { bullmqLedger, docketLedger, rawLedger } from '../support/ledger.js';
-import { Peer } from '../support/peer.js';
+import { LatencyBench, MEAN_GAP_MS, type Stretch, turnsOf, warmUp } from '../support/latency-bench.js';
+import { status } from '../support/print.js';
 import type { BenchRedis } from '../support/redis-server.js';
 import { compare, type Distribution, type Report, type Row, type Target } from '../support/report.js';
 import { interleave } from '../support/rounds.js';
@@ -24,18 +21,14 @@ import { StartLog } from '../support/start-log.js';
 import { quantile, spread } from '../support/stats.js';
 import { KEPT_MS } from './enqueue.js';
 
-const IDLE_CALLS_PER_SECOND = 75;
 const CALLERS = 100;
 const OPEN_WAITS = 200;
-const THREADS = 2;
 /** The shares that a plot shows. */
 const SHARES = [...Array.from({ length: 99 }, (_, i) => (i + 1) / 100), 0.995, 0.999, 1];
 
-type System = 'docket' | 'bullmq' | 'raw';
-
 export interface LatencyOptions {
   readonly rounds: number;
-  /** Calls of each contender in one stretch. */
+  /** Calls of each contender in one round. */
   readonly calls: number;
 }
 
@@ -45,11 +38,11 @@ interface Contender {
   run(): Promise<Stretch>;
 }
 
-interface Stretch {
-  readonly latenciesUs: readonly number[];
-  /** Calls per second, where the contender decides that. */
-  readonly perSecond?: number;
-  readonly cost?: CostPerTask;
+/** A contender that takes turns with others, call by call. */
+interface Caller {
+  readonly name: string;
+  /** Calls at these moments of the shared clock. */
+  run(atUs: readonly number[]): Promise<Stretch>;
 }
 
 export async function latency(redis: BenchRedis, { rounds, calls }: LatencyOptions): Promise<Report> {
@@ -58,33 +51,34 @@ export async function latency(redis: BenchRedis, { rounds, calls }: LatencyOptio
   const bench = new LatencyBench(redis, starts);
   await bench.open();
 
-  const count = { calls, flood: calls * 50, circle: calls * 20 };
-  const hop = contender('bare XADD -> XREADGROUP', () => bench.start('raw', 0, calls, IDLE_CALLS_PER_SECOND));
-  const ping = contender('PING', () => bench.answer('raw', calls));
-  const lean = contender('docket, fire-and-forget', () => bench.start('docket', 0, calls, IDLE_CALLS_PER_SECOND));
-  const tracked = contender('docket, tracked', () => bench.start('docket', KEPT_MS, calls, IDLE_CALLS_PER_SECOND));
-  const bullmq = contender('BullMQ', () => bench.start('bullmq', KEPT_MS, calls, IDLE_CALLS_PER_SECOND));
+  const count = { flood: calls * 30, circle: calls * 10 };
+  const ping = caller('PING', (atUs) => bench.answer('ping', atUs));
+  const hop = caller('bare XADD -> XREADGROUP', (atUs) => bench.start('hop', 0, atUs));
+  const threadHop = caller('bare hop, and on to a thread', (atUs) => bench.start('thread', 0, atUs));
+  const lean = caller('docket, fire-and-forget', (atUs) => bench.start('lean', 0, atUs));
+  const tracked = caller('docket, tracked', (atUs) => bench.start('tracked', KEPT_MS, atUs));
+  const bullmq = caller('BullMQ', (atUs) => bench.start('bullmq', KEPT_MS, atUs));
   await warmUp(bench, calls);
-  const idle = await interleave('add -> start, idle', [ping, hop, lean, tracked, bullmq], rounds, ({ run }) => run());
+  const inTurns = (name: string, callers: readonly Caller[]) => takeTurns(name, callers, rounds, calls);
+  const idle = await inTurns('add -> start, idle', [ping, hop, threadHop, lean, tracked, bullmq]);
 
-  const [reply, bullmqReply] = [
-    contender('docket, result()', () => bench.answer('docket', calls)),
-    contender('BullMQ, waitUntilFinished()', () => bench.answer('bullmq', calls)),
-  ];
-  const alone = await interleave('add -> result', [reply, bullmqReply], rounds, ({ run }) => run());
+  const threadReply = caller('bare hop to a thread and back', (atUs) => bench.answer('thread', atUs));
+  const reply = caller('docket, result()', (atUs) => bench.answer('tracked', atUs));
+  const bullmqReply = caller('BullMQ, waitUntilFinished()', (atUs) => bench.answer('bullmq', atUs));
+  const alone = await inTurns('add -> result', [threadReply, reply, bullmqReply]);
   await bench.openWaits(OPEN_WAITS);
-  const beside = await interleave('add -> result, waits open', [reply, bullmqReply], rounds, ({ run }) => run());
+  const beside = await inTurns('add -> result, waits open', [threadReply, reply, bullmqReply]);
   await bench.closeWaits();
   const [circle, bullmqCircle] = [
-    contender('docket, result()', () => bench.circle('docket', count.circle)),
-    contender('BullMQ, waitUntilFinished()', () => bench.circle('bullmq', count.circle)),
+    contender('docket, result()', () => bench.circle('tracked', count.circle, CALLERS)),
+    contender('BullMQ, waitUntilFinished()', () => bench.circle('bullmq', count.circle, CALLERS)),
   ];
   const circles = await interleave('callers in a circle', [circle, bullmqCircle], rounds, ({ run }) => run());
   const busy = await interleave(
     'add -> start, busy',
     [
-      contender(lean.name, () => bench.halfRate('docket', 0, count.flood)),
-      contender(tracked.name, () => bench.halfRate('docket', KEPT_MS, count.flood)),
+      contender(lean.name, () => bench.halfRate('lean', 0, count.flood)),
+      contender(tracked.name, () => bench.halfRate('tracked', KEPT_MS, count.flood)),
       contender(bullmq.name, () => bench.halfRate('bullmq', KEPT_MS, count.flood >> 2)),
     ],
     rounds,
@@ -92,20 +86,26 @@ export async function latency(redis: BenchRedis, { rounds, calls }: LatencyOptio
   );
   const problems = await bench.close();
 
-  const at = (runs: Runs, { name }: Contender, share: number) =>
+  const at = (runs: Runs, { name }: Named, share: number) =>
     runs.get(name)!.map(({ latenciesUs }) => quantile(latenciesUs, share));
-  const rateOf = ({ name }: Contender) => circles.get(name)!.map(({ perSecond }) => perSecond!);
-  const tails = (runs: Runs, { name }: Contender) => [quantile(all(runs, name), 0.99)]; // one stretch has too few calls
+  const rateOf = ({ name }: Named) => circles.get(name)!.map(({ perSecond }) => perSecond!);
+  const tails = (runs: Runs, { name }: Named) => [quantile(all(runs, name), 0.99)]; // one round has too few calls
   return {
     scenario: 'latency',
     tables: [
       {
-        title: `add -> start: ${IDLE_CALLS_PER_SECOND} adds/s at random moments, worker idle, in another process`,
+        title: `add -> start: one call every ${MEAN_GAP_MS} ms, at random moments, of each in turn; worker idle, in another process`,
         rows: rowsOf(idle),
-        notes: ['PING: one round trip of the calling process, with no other process to wake'],
+        notes: [
+          'PING: one round trip of the calling process, with no other process to wake',
+          'on to a thread: the hop, and a message from the reading process to a thread of it, which the design asks for',
+        ],
       },
       { title: 'add -> start: at half of the rate that the contender keeps up with', rows: rowsOf(busy) },
-      { title: `add -> result: ${IDLE_CALLS_PER_SECOND} calls/s at random moments`, rows: rowsOf(alone) },
+      {
+        title: `add -> result: one call every ${MEAN_GAP_MS} ms, at random moments, of each in turn`,
+        rows: rowsOf(alone),
+      },
       { title: `add -> result: the same, beside ${OPEN_WAITS} other waits for results`, rows: rowsOf(beside) },
       { title: `request and reply: ${CALLERS} callers, each with one call at a time`, rows: rowsOf(circles) },
     ],
@@ -144,126 +144,35 @@ export async function latency(redis: BenchRedis, { rounds, calls }: LatencyOptio
   };
 }
 
-/** The contenders' processes, all up at the same time. Counts what they are given, for the audit. */
-class LatencyBench {
-  readonly #redis: BenchRedis;
-  readonly #starts: StartLog;
-  readonly #workers = new Map<System, Peer>();
-  readonly #callers = new Map<System, Peer>();
-  #calls = 0;
-  #waits = 0;
-  readonly #added: Record<System, number> = { docket: 0, bullmq: 0, raw: 0 };
-  #recorded = 0;
-
-  constructor(redis: BenchRedis, starts: StartLog) {
-    this.#redis = redis;
-    this.#starts = starts;
-  }
-
-  async open(): Promise<void> {
-    const { path, url } = this.#redis;
-    for (const system of ['docket', 'bullmq', 'raw'] as const) {
-      this.#callers.set(system, await Peer.start(`${system}-caller`, { path, url }));
-    }
-    const docket: DocketWorkerSettings = { url, options: { threads: THREADS } };
-    const bullmq: BullmqWorkerSettings = { path, concurrency: 100, sandboxed: false, keep: { age: KEPT_MS / 1e3 } };
-    this.#workers.set('docket', await Peer.start('docket-worker', docket));
-    this.#workers.set('bullmq', await Peer.start('bullmq-worker', bullmq));
-    this.#workers.set('raw', await Peer.start('raw-receiver', { path }));
-    for (const worker of this.#workers.values()) await worker.request();
-  }
-
-  /** Measures from add to start. */
-  async start(system: System, keptMs: number, count: number, perSecond: number): Promise<Stretch> {
-    const { from, calledUs } = await this.#call(system, count, keptMs, { kind: 'add', perSecond, keptMs });
-    const startedUs = await this.#starts.startsOf(from, count);
-    return { latenciesUs: startedUs.map((us, i) => us - calledUs[i]!) };
-  }
-
-  /** Measures from add to result, or how long the server takes to answer. */
-  async answer(system: System, count: number): Promise<Stretch> {
-    const request = { kind: 'call', perSecond: IDLE_CALLS_PER_SECOND } as const;
-    return { latenciesUs: (await this.#call(system, count, KEPT_MS, request)).tookUs };
-  }
-
-  /** Measures how many calls a second so many callers complete, and the cost of a call. */
-  async circle(system: System, count: number): Promise<Stretch> {
-    const { pid } = this.#workers.get(system)!;
-    const before = await readCost(this.#redis.admin, pid);
-    const { tookUs, ms } = await this.#call(system, count, KEPT_MS, { kind: 'circle', callers: CALLERS });
-    const cost = costPerTask(before, await readCost(this.#redis.admin, pid), count);
-    return { latenciesUs: tookUs, perSecond: (count / ms) * 1e3, cost };
-  }
-
-  /** Finds out at which rate tasks start that are added as fast as possible, and measures from add to start at half of it. */
-  async halfRate(system: System, keptMs: number, count: number): Promise<Stretch> {
-    const flood = await this.#call(system, count, keptMs, { kind: 'flood', atOnce: OPEN_WAITS, keptMs });
-    const startedUs = await this.#starts.startsOf(flood.from, count);
-    const perSecond = (count / (Math.max(...startedUs) - flood.calledUs[0]!)) * 1e6 * 0.5;
-    return { ...(await this.start(system, keptMs, count >> 1, perSecond)), perSecond };
-  }
-
-  async openWaits(count: number): Promise<void> {
-    for (const system of ['docket', 'bullmq'] as const) {
-      this.#added[system] += count;
-      await this.#callers.get(system)!.request({ kind: 'open-waits', from: 0, count } satisfies CallRequest);
-    }
-    this.#waits += count;
-  }
-
-  async closeWaits(): Promise<void> {
-    for (const system of ['docket', 'bullmq'] as const) {
-      await this.#callers.get(system)!.request({ kind: 'close-waits' } satisfies CallRequest);
-    }
-  }
-
-  /** Stops everything, and lists what the audits found. */
-  async close(): Promise<string[]> {
-    const peers = [...this.#callers.values(), ...this.#workers.values()];
-    await Promise.all(peers.map((peer) => peer.stop()));
-    const { admin } = this.#redis;
-    const { docket, bullmq, raw } = this.#added;
-    return [
-      ...this.#starts.audit(this.#calls),
-      ...(await docketLedger.audit(admin, docket - this.#waits, this.#recorded)),
-      ...(await bullmqLedger.audit(admin, bullmq, bullmq - this.#waits)),
-      ...(raw > 0 ? await rawLedger.audit(admin, raw, 0) : [`nothing came to ${RAW_STREAM}`]),
-    ];
-  }
-
-  async #call(
-    system: System,
-    count: number,
-    keptMs: number,
-    request: DistributiveOmit<CallRequest, 'from' | 'count'>,
-  ): Promise<Called & { readonly from: number }> {
-    const isPing = system === 'raw' && request.kind === 'call'; // nothing is added
-    const from = this.#calls;
-    if (!isPing) {
-      this.#calls += count;
-      this.#added[system] += count;
-      if (system === 'docket' && keptMs > 0) this.#recorded += count;
-    }
-    return { ...(await this.#callers.get(system)!.request<Called>({ ...request, from, count })), from };
-  }
-}
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 type Runs = ReadonlyMap<string, readonly Stretch[]>;
+
+type Named = Pick<Contender, 'name'>;
 
 const most = (value: number): Target => ({ kind: 'at most', value });
 
-function contender(name: string, run: () => Promise<Stretch>): Contender {
+function contender(name: string, run: Contender['run']): Contender {
   return { name, run };
 }
 
-/** Connects everything and has it compiled before the first measured call. */
-async function warmUp(bench: LatencyBench, calls: number): Promise<void> {
-  for (const system of ['raw', 'docket', 'bullmq'] as const) {
-    await bench.start(system, 0, calls * 5, 1_000);
-    await bench.start(system, KEPT_MS, calls * 5, 1_000);
-    await bench.answer(system, calls);
+function caller(name: string, run: Caller['run']): Caller {
+  return { name, run };
+}
+
+/** Lets the callers take turns, call by call, in random order. */
+async function takeTurns(
+  name: string,
+  callers: readonly Caller[],
+  rounds: number,
+  calls: number,
+): Promise<Map<string, Stretch[]>> {
+  const results = new Map<string, Stretch[]>(callers.map((one) => [one.name, []]));
+  for (let round = 0; round < rounds; round++) {
+    status(`${name}, round ${round + 1} of ${rounds}`);
+    const turns = turnsOf(callers.length, calls);
+    await Promise.all(callers.map(async (one, i) => results.get(one.name)!.push(await one.run(turns[i]!))));
   }
+  status('');
+  return results;
 }
 
 function all(runs: Runs, name: string): number[] {

@@ -30,19 +30,24 @@ export interface DrainRun extends Run {
   readonly returned: number;
 }
 
-/** Makes the timed run: from the first tenth of the tasks to the last acknowledged completion. */
+/**
+ * Makes the timed run: from the first tenth of the tasks to the last acknowledged completion.
+ *
+ * @param warmUp - another share of the tasks that is not measured
+ */
 export async function drainOnce(
   redis: BenchRedis,
   contender: Drainer,
   tasks: number,
   task: ProducerSettings['task'] = 'noop',
+  warmUp = WARM_UP,
 ): Promise<DrainRun> {
   const addCost = await preload(redis, contender, tasks, task);
   const worker = await Peer.start(`${contender.system}-worker`, contender.worker(redis));
   await worker.request();
 
   const read = async () => ({ at: performance.now(), ...(await readCost(redis.admin, worker.pid)) });
-  const warm = Math.round(tasks * WARM_UP);
+  const warm = Math.round(tasks * warmUp);
   const leftAtStart = await waitUntil(redis, contender, tasks - warm);
   const start: CostReading & { at: number } = await read();
   await waitUntil(redis, contender, 0);

@@ -1,6 +1,6 @@
 /** Counts and audits the work of a contender by its keys in Redis. The bench reads them itself, never through the contender. */
 import type { ChainableCommander, Redis } from 'ioredis';
-import { BULLMQ_QUEUE, DOCKET, RAW_STREAM } from '../peers/names.js';
+import { BULLMQ_QUEUE, DOCKET, RAW_STREAM, RAW_THREAD_STREAM } from '../peers/names.js';
 
 export interface Ledger {
   /** Counts the tasks that are queued or running. O(1) for Redis, because it is called all the time. */
@@ -49,17 +49,22 @@ export const bullmqLedger: Ledger = {
   },
 };
 
-export const rawLedger: Ledger = {
-  left: (admin) => admin.xlen(RAW_STREAM),
-  async audit(admin, added) {
-    const { length, pending, added: entries } = await streamState(admin, RAW_STREAM);
-    return mismatches({
-      'entries left': [length, 0],
-      'entries pending': [pending, 0],
-      'entries added': [entries, added],
-    });
-  },
-};
+export const rawLedger = ledgerOf(RAW_STREAM);
+export const rawThreadLedger = ledgerOf(RAW_THREAD_STREAM);
+
+function ledgerOf(stream: string): Ledger {
+  return {
+    left: (admin) => admin.xlen(stream),
+    async audit(admin, added) {
+      const { length, pending, added: entries } = await streamState(admin, stream);
+      return mismatches({
+        [`entries left on ${stream}`]: [length, 0],
+        [`entries pending on ${stream}`]: [pending, 0],
+        [`entries added to ${stream}`]: [entries, added],
+      });
+    },
+  };
+}
 
 function bullmqKey(name: string): string {
   return `bull:${BULLMQ_QUEUE}:${name}`;

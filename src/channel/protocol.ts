@@ -2,12 +2,13 @@
  * The messages between the coordinator and its threads: closed unions of plain data. Nothing else crosses the border.
  *
  *   coordinator ── boot ───────────────> thread    loads the task modules, replies with their manifest
- *   coordinator ── chunk ──────────────> thread    replies when its last item is over, with outcomes not yet sent
+ *   coordinator ── chunk ──────────────> thread    runs its items
  *   coordinator <── outcomes, logs ... ─ thread    as they come
+ *   coordinator ── dispose ────────────> thread    disposes of its shared dependencies, replies when that is done
  *
- * Replies travel over piscina's port, the rest over a port that comes with `boot`. Tasks can reach neither, because
- * neither is the thread's `parentPort` or in its `workerData`. What a thread sends is checked all the same
- * (`untrusted.ts`).
+ * `boot`, `dispose` and the replies to them travel over piscina's port, and the rest over a port that comes with `boot`:
+ * piscina's way from one thread to the other has twice as many steps. Tasks can reach neither port, because neither is
+ * the thread's `parentPort` or in its `workerData`. What a thread sends is checked all the same (`untrusted.ts`).
  *
  * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
  * the coordinator, without a message, makes a thread look for attempts to stop. The coordinator increments ASKED and
@@ -68,21 +69,25 @@ export interface ChunkItem {
   readonly message: Uint8Array;
 }
 
-/** Messages from the coordinator to a thread. */
+/** Messages from the coordinator to a thread to which the thread replies. */
 export type ToThread =
-  /** Load the tasks. What comes up beside the replies is posted to `reports`. */
+  /** Load the tasks. Chunks come over `port`, and everything but the replies is posted to it. */
   | {
       readonly kind: 'boot';
       readonly config: ThreadConfig;
-      readonly reports: MessagePort;
+      readonly port: MessagePort;
       /** The memory of the log window. */
       readonly logWindow: SharedArrayBuffer;
       readonly outputWindow: SharedArrayBuffer;
     }
-  /** Run the items that a `ChunkWriter` wrote. */
-  | { readonly kind: 'chunk'; readonly items: Uint8Array }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
   | { readonly kind: 'dispose' };
+
+/** A chunk on its way to a thread: its number, and the items as a `ChunkWriter` wrote them. */
+export interface ChunkMessage {
+  readonly chunk: number;
+  readonly items: Uint8Array;
+}
 
 /** The thread's reply to `boot`: the tasks it can run, or the encoded error of a module that failed to load. */
 export type Booted<Manifest> =
@@ -151,7 +156,8 @@ export type PlacementCounts = readonly (readonly [what: CountedPlacement, task: 
 
 /** Messages from a thread to the coordinator, beside its replies. */
 export type FromThread =
-  | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch }
+  /** `over` has the numbers of the chunks that are over, all of whose outcomes have been sent with this message. */
+  | { readonly kind: 'outcomes'; readonly batch: OutcomeBatch; readonly over: readonly number[] }
   | { readonly kind: 'progress'; readonly message: ProgressMessage }
   /** `units` is the room that it takes in the log window. */
   | { readonly kind: 'log'; readonly line: LogLine; readonly units: number }

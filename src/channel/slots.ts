@@ -65,8 +65,7 @@ const MAX_ROWS = 2 ** 17;
 
 /**
  * Returns the id of a shipment: its row and its epoch in one number. Outcomes carry the id and not only the row,
- * because they can arrive when the row has the next shipment: a thread reports over two ports, and a message on one can
- * overtake a message on the other.
+ * so that one that arrives late does not meet the row's next shipment.
  */
 export function shipmentIdOf(row: number, epoch: number): number {
   return epoch * MAX_ROWS + row;

@@ -30,7 +30,7 @@ export function isFromThread(message: unknown): message is FromThread {
   if (!isObject(message)) return false;
   switch (message.kind) {
     case 'outcomes':
-      return isOutcomeBatch(message.batch);
+      return isOutcomeBatch(message.batch) && areCounts(message.over);
     case 'progress':
       return isProgressMessage(message.message);
     case 'log':
@@ -44,8 +44,7 @@ export function isFromThread(message: unknown): message is FromThread {
   }
 }
 
-/** Whether the reply to a chunk is a batch of outcomes. It is `null` when the thread has thrown `null`, for one. */
-export function isOutcomeBatch(batch: unknown): batch is OutcomeBatch {
+function isOutcomeBatch(batch: unknown): batch is OutcomeBatch {
   if (!isObject(batch)) return false;
   const { completed, withResult, ends, bytes, others, messages } = batch;
   return (

@@ -175,6 +175,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const preparing = this.#preparer.prepare(task, args, options, headers);
     const call = preparing instanceof Promise ? await preparing : preparing;
+    if (call.kind === 'unique' && call.due === null) this.#listener.expect(call.key); // before it can end
     const result = await this.#writer.add(call);
     this.#watchers.report('added', call, result);
     const handle = addedExecution(call, result, this.#source);

@@ -1,7 +1,7 @@
 /** The access of a docket's handles to their executions: reads, changes and events. */
 import { type BatchLimits, RequestBatcher } from '../core/batcher.js';
 import { DocketClosedError, ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
-import { type Look, lookForEnds, type PlacementId, readExecution } from '../redis/producer-store.js';
+import { type ListenedFor, type Look, lookForEnds, type PlacementId, readExecution } from '../redis/producer-store.js';
 import { changeProgress, type ProgressOwner } from '../redis/progress-store.js';
 import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import { BATCH_ITEMS } from '../redis/schema.js';
@@ -29,7 +29,9 @@ export interface ExecutionSource {
    */
   changeProgress(key: string, owner: ProgressOwner, change: ProgressChange): Promise<ProgressRecord>;
   /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
-  watch(key: string, onEvent: EventCallback): Promise<() => void>;
+  watch(key: string, onEvent: EventCallback, events?: ListenedFor): Promise<() => void>;
+  /** Whether a watch that has just begun has missed nothing (see `Listener`). */
+  hasHeardAll(key: string): boolean;
 }
 
 interface SourceOptions {
@@ -95,9 +97,13 @@ export class RedisExecutionSource implements ExecutionSource {
     return changed.progress;
   }
 
-  async watch(key: string, onEvent: EventCallback): Promise<() => void> {
+  async watch(key: string, onEvent: EventCallback, events?: ListenedFor): Promise<() => void> {
     const { connection, listener } = this.#options;
-    return await connection.explained(listener.watch(key, onEvent));
+    return await connection.explained(listener.watch(key, onEvent, events));
+  }
+
+  hasHeardAll(key: string): boolean {
+    return this.#options.listener.hasHeardAll(key);
   }
 
   #checkOpen(): void {

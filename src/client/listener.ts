@@ -10,6 +10,10 @@
  * watchers read again, so an event that was lost with a connection, or because the server lost the marker, delays a watcher
  * but never hangs it. There is no other polling.
  *
+ * A caller that awaits the results of its executions will probably await the next one, too. So its channel is subscribed to as
+ * it is added: in the round trip of the `add`, and long before it can end. Such subscriptions are counted against the waits
+ * that began, so a caller that stops waiting soon causes no more of them.
+ *
  * A caller often waits for one result after the other. So that it pays only once, a marker that was set within the last 15 s
  * is not set again. And a channel without watchers is kept for a second; then it is unsubscribed from, with others in one
  * command.
@@ -20,7 +24,7 @@ import { monotonicMs } from '../core/clock.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { parseEvent, type RecordEvent } from '../redis/events.js';
 import type { Keys } from '../redis/keys.js';
-import { LISTENER_RENEWAL_MS, markListening } from '../redis/producer-store.js';
+import { LISTENER_RENEWAL_MS, type ListenedFor, markListening } from '../redis/producer-store.js';
 import { isRefusal } from '../redis/reply-errors.js';
 import { BATCH_ITEMS, LISTENER_TTL_MS } from '../redis/schema.js';
 
@@ -33,6 +37,11 @@ const MARKER_SERVES_MS = LISTENER_TTL_MS / 2;
 const IDLE_CHANNEL_MS = 1_000;
 /** With more channels without watchers than this, they are unsubscribed from at once. */
 const MOST_IDLE_CHANNELS = 256;
+/** How many executions each watch lets the listener expect: two, so that those of many callers are soon expected. */
+const EXPECTED_PER_WATCH = 2;
+const MOST_EXPECTED = 256;
+/** An execution that was expected this long before its subscription was confirmed may have ended meanwhile. */
+const CONFIRMED_WITHIN_MS = 25;
 
 const SUBSCRIPTIONS: BatchLimits<string> = {
   maxItems: BATCH_ITEMS,
@@ -41,12 +50,18 @@ const SUBSCRIPTIONS: BatchLimits<string> = {
   sizeOf: () => 0,
 };
 
+const UNMARKED = { all: Number.NEGATIVE_INFINITY, ends: Number.NEGATIVE_INFINITY };
+
 /** A channel that is subscribed to, or about to be. */
 interface Channel {
   readonly name: string;
   readonly watchers: Set<EventCallback>;
   /** Resolves when every later event on the channel will be heard. */
   readonly subscribed: Promise<unknown>;
+  /** When its execution was expected, on the monotonic clock; `null` when it was not, or may have had an event since. */
+  expectedMs: number | null;
+  /** When the subscription was confirmed. */
+  subscribedMs: number;
 }
 
 export class Listener {
@@ -56,14 +71,23 @@ export class Listener {
   readonly #channels = new Map<string, Channel>();
   /** The channels without watchers. */
   readonly #idle = new Set<Channel>();
+  /** The channels of executions that were expected and are not watched yet, the oldest first. */
+  readonly #expected = new Set<Channel>();
+  /** How many more executions may be expected. */
+  #mayExpect = 0;
   readonly #closing = new AbortController();
   readonly #subscriptions: RequestBatcher<string, unknown>;
   #subscriber: Promise<Redis> | undefined;
+  /** The same, once it was opened. */
+  #connected: Redis | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #leaving: NodeJS.Timeout | undefined;
-  #marking: Promise<void> | undefined;
-  /** Until when a marker that was set serves new watchers, on the monotonic clock. */
-  #markedUntilMs = Number.NEGATIVE_INFINITY;
+  /** The markers that are being set. */
+  readonly #marking = new Map<ListenedFor, Promise<void>>();
+  /** Until when a marker that was set serves new watchers, on the monotonic clock. One for all events serves all. */
+  readonly #markedUntilMs = { ...UNMARKED };
+  /** The number of watchers that need all events. */
+  #needAll = 0;
 
   /** `commands` opens the connection that sets the marker. */
   constructor(url: string, keys: Keys, commands: () => Promise<Redis>) {
@@ -71,27 +95,62 @@ export class Listener {
     this.#keys = keys;
     this.#commands = commands;
     this.#subscriptions = new RequestBatcher<string, unknown>(async (channels) => {
-      const subscriber = await this.#connect();
+      const subscriber = this.#connected ?? (await this.#connect()); // at once, so that it is sent before an `add` of this tick
       await subscriber.subscribe(...channels);
       return [];
     }, SUBSCRIPTIONS);
   }
 
-  /** Resolves when every later event of the execution will be heard; the returned function stops listening. */
-  async watch(key: string, onEvent: EventCallback): Promise<() => void> {
+  /**
+   * Resolves when every later event of the execution will be heard; the returned function stops listening. Whoever needs the
+   * end only may hear others too.
+   */
+  async watch(key: string, onEvent: EventCallback, events: ListenedFor = 'all'): Promise<() => void> {
     this.#closing.signal.throwIfAborted();
     const channel = this.#channel(this.#keys.events(key));
     channel.watchers.add(onEvent);
     this.#idle.delete(channel);
+    this.#expected.delete(channel);
+    this.#mayExpect = Math.min(MOST_EXPECTED, this.#mayExpect + EXPECTED_PER_WATCH);
+    const needsAll = events === 'all' ? 1 : 0;
+    this.#needAll += needsAll;
+    const unwatch = () => {
+      if (channel.watchers.delete(onEvent)) this.#needAll -= needsAll;
+      if (channel.watchers.size === 0) this.#leave(channel);
+    };
     try {
-      await Promise.all([channel.subscribed, this.#mark()]);
+      await Promise.all([channel.subscribed, this.#mark(events)]);
     } catch (error) {
       // Not before its SUBSCRIBE was sent: an UNSUBSCRIBE that overtakes it would leave the server with the channel.
-      const unwatch = () => this.#unwatch(channel, onEvent);
       channel.subscribed.then(unwatch, unwatch);
       throw error;
     }
-    return () => this.#unwatch(channel, onEvent);
+    return unwatch;
+  }
+
+  /**
+   * Subscribes to the events of an execution that is about to be added under a new key, if those of the last ones were
+   * watched.
+   */
+  expect(key: string): void {
+    if (this.#mayExpect === 0 || monotonicMs() >= this.#markedUntilMs.ends) return;
+    this.#mayExpect -= 1;
+    const channel = this.#channel(this.#keys.events(key));
+    channel.expectedMs = monotonicMs();
+    this.#expected.add(channel);
+    this.#leaveLater();
+  }
+
+  /**
+   * Whether a watch of this execution has missed nothing, although nobody has looked at its record: it was subscribed to as
+   * the execution was added, and there was no event before the watch. False for any later watch.
+   */
+  hasHeardAll(key: string): boolean {
+    const channel = this.#channels.get(this.#keys.events(key));
+    if (!channel || channel.expectedMs === null) return false;
+    const { expectedMs, subscribedMs } = channel;
+    channel.expectedMs = null;
+    return subscribedMs - expectedMs < CONFIRMED_WITHIN_MS;
   }
 
   async close(): Promise<void> {
@@ -101,8 +160,10 @@ export class Listener {
     this.#renewal = undefined;
     this.#channels.clear();
     this.#idle.clear();
+    this.#expected.clear();
     const subscriber = this.#subscriber;
     this.#subscriber = undefined;
+    this.#connected = undefined;
     if (subscriber) await subscriber.then(closeConnection, () => undefined);
   }
 
@@ -110,19 +171,26 @@ export class Listener {
   #channel(name: string): Channel {
     const known = this.#channels.get(name);
     if (known) return known;
-    const channel: Channel = { name, watchers: new Set(), subscribed: this.#subscriptions.add(name) };
-    channel.subscribed.catch(() => this.#forget(channel)); // the next watcher tries again
+    const subscribed = this.#subscriptions.add(name);
+    const channel: Channel = { name, watchers: new Set(), subscribed, expectedMs: null, subscribedMs: 0 };
+    subscribed.then(
+      () => {
+        channel.subscribedMs = monotonicMs();
+      },
+      () => this.#forget(channel), // the next watcher tries again
+    );
     this.#channels.set(name, channel);
     return channel;
   }
 
   #forget(channel: Channel): void {
     this.#idle.delete(channel);
+    this.#expected.delete(channel);
     if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
   }
 
-  #unwatch(channel: Channel, onEvent: EventCallback): void {
-    if (!channel.watchers.delete(onEvent) || channel.watchers.size > 0) return;
+  /** Keeps a channel without watchers for a while. */
+  #leave(channel: Channel): void {
     const isThere = this.#channels.get(channel.name) === channel;
     if (isThere) this.#idle.add(channel);
     if (this.#isIdle) {
@@ -131,18 +199,25 @@ export class Listener {
     }
     if (!isThere) return;
     if (this.#idle.size > MOST_IDLE_CHANNELS) this.#leaveIdle();
-    else this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
+    else this.#leaveLater();
   }
 
-  /** Unsubscribes from the channels that nobody watches. */
+  #leaveLater(): void {
+    this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
+  }
+
+  /** Unsubscribes from the channels that nobody watches, and from those that nobody has watched in time. */
   #leaveIdle(): void {
     clearTimeout(this.#leaving);
     this.#leaving = undefined;
     const names: string[] = [];
-    for (const channel of this.#idle) {
+    const sinceMs = monotonicMs() - IDLE_CHANNEL_MS;
+    const isUnwatched = ({ expectedMs }: Channel) => expectedMs === null || expectedMs <= sinceMs;
+    for (const channel of [...this.#idle, ...[...this.#expected].filter(isUnwatched)]) {
       this.#forget(channel);
       names.push(channel.name);
     }
+    if (this.#expected.size > 0) this.#leaveLater();
     if (names.length === 0) return;
     this.#subscriber?.then((subscriber) => subscriber.unsubscribe(...names)).catch(() => undefined);
   }
@@ -152,6 +227,7 @@ export class Listener {
       (redis) => {
         redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#dispatch(channel.toString(), message));
         redis.on('ready', () => void this.#catchUp(redis));
+        this.#connected = redis;
         return redis;
       },
       (error: unknown) => {
@@ -164,39 +240,44 @@ export class Listener {
 
   /** After a reconnect: the server may be another one, without the marker, and events may have been missed. */
   async #catchUp(redis: Redis): Promise<void> {
-    this.#markedUntilMs = Number.NEGATIVE_INFINITY;
+    Object.assign(this.#markedUntilMs, UNMARKED);
     if (this.#isIdle) return;
     // The reply to PING comes after those to the subscriptions that ioredis restores; later changes are heard.
-    const [heard] = await Promise.allSettled([redis.ping(), this.#mark()]);
+    const [heard] = await Promise.allSettled([redis.ping(), this.#mark(this.#needed)]);
     if (heard.status === 'fulfilled') this.#reportGap(); // else the link broke again
   }
 
   get #isIdle(): boolean {
-    return this.#idle.size === this.#channels.size;
+    return this.#idle.size + this.#expected.size === this.#channels.size;
+  }
+
+  /** The events that the present watchers need. */
+  get #needed(): ListenedFor {
+    return this.#needAll > 0 ? 'all' : 'ends';
   }
 
   /** Resolves when the marker is there. It is renewed while there are watchers: one marker serves them all. */
-  async #mark(): Promise<void> {
+  async #mark(events: ListenedFor): Promise<void> {
     this.#renewal ??= setInterval(() => {
-      this.#setMarker().then(
+      this.#setMarker(this.#needed).then(
         () => this.#reportGap(),
         () => undefined, // the next renewal tries again
       );
     }, LISTENER_RENEWAL_MS);
-    if (monotonicMs() < this.#markedUntilMs) return;
-    this.#marking ??= this.#setMarker().finally(() => {
-      this.#marking = undefined;
-    });
-    await this.#marking;
+    if (monotonicMs() < this.#markedUntilMs[events]) return;
+    const marking = this.#marking.get(events) ?? this.#setMarker(events).finally(() => this.#marking.delete(events));
+    this.#marking.set(events, marking);
+    await marking;
   }
 
   /** A server whose memory is full refuses the marker and publishes nothing. Then each renewal looks at the records. */
-  async #setMarker(): Promise<void> {
+  async #setMarker(events: ListenedFor): Promise<void> {
     try {
       const redis = await this.#commands();
       const untilMs = monotonicMs() + MARKER_SERVES_MS;
-      await markListening(redis, this.#keys);
-      this.#markedUntilMs = untilMs;
+      await markListening(redis, this.#keys, events);
+      this.#markedUntilMs[events] = untilMs;
+      if (events === 'all') this.#markedUntilMs.ends = untilMs;
     } catch (error) {
       if (!isRefusal(error)) throw error;
     }
@@ -204,7 +285,9 @@ export class Listener {
 
   #dispatch(name: string, message: Buffer): void {
     const channel = this.#channels.get(name);
-    if (!channel || channel.watchers.size === 0) return;
+    if (!channel) return;
+    channel.expectedMs = null;
+    if (channel.watchers.size === 0) return;
     const event = parseEvent(message);
     for (const onEvent of channel.watchers) onEvent(event);
   }

@@ -14,8 +14,14 @@ import { type ExecutionRecord, NO_PROGRESS } from '../redis/record.js';
 import type { ExecutionSource } from './execution-source.js';
 import type { EventCallback } from './listener.js';
 
+/**
+ * The time until the first look of a wait that has missed nothing, unless a whole execution has overtaken the subscription that
+ * was sent with its `add`. Most such executions have ended by then, and none of them needs a look.
+ */
+const LATE_LOOK_MS = 50;
+
 export interface ResultWaitOptions<R> {
-  readonly source: Pick<ExecutionSource, 'closed' | 'look' | 'watch'>;
+  readonly source: Pick<ExecutionSource, 'closed' | 'look' | 'watch' | 'hasHeardAll'>;
   readonly key: string;
   readonly generation: number;
   /** The longest wait in milliseconds; `null` waits for ever. */
@@ -63,11 +69,12 @@ class ResultWait<R> {
     for (const ending of [signal, source.closed]) {
       if (ending) this.#cleanUps.push(onAbort(ending, () => this.#fail(ending.reason)));
     }
-    source.watch(key, this.#onEvent).then(
+    source.watch(key, this.#onEvent, 'ends').then(
       (stop) => {
         if (this.#isOver) return stop();
         this.#cleanUps.push(stop);
-        return this.#look().catch(this.#failUnlessRepeated);
+        if (source.hasHeardAll(key)) this.#cleanUps.push(callAfter(LATE_LOOK_MS, this.#tryLook));
+        else this.#tryLook();
       },
       (error: unknown) => this.#fail(error),
     );
@@ -75,13 +82,17 @@ class ResultWait<R> {
 
   readonly #onEvent: EventCallback = (event) => {
     if (this.#isOver || (event !== null && !this.#mayEnd(event))) return;
-    if (event === null) this.#look().catch(this.#failUnlessRepeated);
+    if (event === null) this.#tryLook();
     else if (!this.#settleBy(event)) this.#readRecord().catch(this.#failUnlessRepeated);
   };
 
   /** A read that fails with its connection is repeated: the listener asks every watcher to read again. */
   readonly #failUnlessRepeated = (error: unknown) => {
     if (!(error instanceof RedisUnavailableError)) this.#fail(error);
+  };
+
+  readonly #tryLook = () => {
+    this.#look().catch(this.#failUnlessRepeated);
   };
 
   async #look(): Promise<void> {

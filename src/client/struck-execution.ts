@@ -40,6 +40,7 @@ export function struckExecution(
     cancel: async () => {},
     changeProgress: async () => NO_PROGRESS,
     watch: async () => () => {},
+    hasHeardAll: () => false,
     closed: source.closed,
   };
   const init = { key, task, args, dueMs, state: 'cancelled', disposition: 'struck', generation: 0 } as const;

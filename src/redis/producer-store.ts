@@ -7,7 +7,7 @@ import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
 import { type ExecutionRecord, readRecord } from './record.js';
 import { isReplyError } from './reply-errors.js';
-import { EVENT_FIELDS, LISTENER_TTL_MS, PLACEMENT, PROGRESS_FIELDS, RECORD } from './schema.js';
+import { EVENT_FIELDS, LISTENED_FOR, LISTENER_TTL_MS, PLACEMENT, PROGRESS_FIELDS, RECORD } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** How a placement treats its key; see `PLACEMENT`. */
@@ -171,9 +171,18 @@ const NO_MESSAGE = Buffer.alloc(0);
 /** The time between two renewals of the marker: six renewals fit into its lifetime. */
 export const LISTENER_RENEWAL_MS = LISTENER_TTL_MS / 6;
 
-/** Marks that somebody listens for events of this docket. */
-export async function markListening(redis: Redis, keys: Keys): Promise<void> {
-  await redis.set(keys.listeners, '1', 'PX', LISTENER_TTL_MS);
+/** The events that a listener needs; see `LISTENED_FOR`. */
+export type ListenedFor = keyof typeof LISTENED_FOR;
+
+/** Marks that somebody listens for events of this docket. Whoever needs fewer leaves the marker of others as it is. */
+export async function markListening(redis: Redis, keys: Keys, events: ListenedFor): Promise<void> {
+  if (events === 'all') {
+    await redis.set(keys.listeners, LISTENED_FOR.all, 'PX', LISTENER_TTL_MS);
+    return;
+  }
+  const extending = redis.pexpire(keys.listeners, LISTENER_TTL_MS);
+  const setting = redis.set(keys.listeners, LISTENED_FOR.ends, 'PX', LISTENER_TTL_MS, 'NX');
+  await Promise.all([extending, setting]);
 }
 
 /** Whether two placements differ in key and message only, so that they can share a group. */

@@ -69,7 +69,7 @@ export const KEY = {
   scan: 'scan',
   /** Text: exists while messages of more than 16 KiB may be on the streams. Expires. */
   large: 'large',
-  /** Text: exists while somebody listens for events. Listeners keep it alive. */
+  /** Text: exists while somebody listens for events, and says for which (`LISTENED_FOR`). Listeners keep it alive. */
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
   strikes: 'strikes',
@@ -448,6 +448,14 @@ export const LARGE_TTL_MS = 30 * DAY_MS;
 
 /** How long the place of the scan for lost executions is kept after the last page. */
 export const SCAN_TTL_MS = DAY_MS;
+
+/** The events that are published, as the marker `listeners` says. Versions that do not know `ends` publish all. */
+export const LISTENED_FOR = {
+  /** All of them. */
+  all: '1',
+  /** Not those that nobody needs who waits for a result: that a new execution under a new key was queued, that it runs, its progress. */
+  ends: 'e',
+} as const;
 
 /** How long a docket counts as listened to after the last renewal of the marker. */
 export const LISTENER_TTL_MS = 30_000;

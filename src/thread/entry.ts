@@ -1,14 +1,14 @@
-/** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks it receives. */
+/** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks that come over its port. */
 import { isMainThread, threadId } from 'node:worker_threads';
 import { LogWindow } from '../channel/log-window.js';
 import {
   ASKED,
   type Booted,
+  type ChunkMessage,
   decodeChunk,
   type FromThread,
   HEARD,
   type LogLine,
-  type OutcomeBatch,
   type PlacementCounts,
   type ProgressMessage,
   type ToThread,
@@ -31,13 +31,10 @@ let logs: LogSender | undefined;
 let output: OutputSender | undefined;
 
 /** Handles one message of the coordinator. The return value is posted back as the reply. */
-export default async function receive(message: ToThread): Promise<Booted<Manifest> | OutcomeBatch | null> {
+export default async function receive(message: ToThread): Promise<Booted<Manifest> | null> {
   switch (message.kind) {
     case 'boot':
       return await boot(message).catch((error: unknown) => bootFailed(error));
-    case 'chunk':
-      if (!executor) throw new Error('a chunk came before boot');
-      return await executor.run(decodeChunk(message.items));
     case 'dispose':
       await executor?.dispose();
       await scope?.close();
@@ -49,7 +46,7 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
   }
 }
 
-async function boot({ config, reports: port, logWindow, outputWindow }: BootMessage): Promise<Booted<Manifest>> {
+async function boot({ config, port, logWindow, outputWindow }: BootMessage): Promise<Booted<Manifest>> {
   if (isMainThread) throw new Error('the thread entry runs in worker threads only');
   const send = (message: FromThread) => port.postMessage(message);
   const where = { docket: config.docket.name, worker: config.workerName, thread: threadId };
@@ -65,21 +62,23 @@ async function boot({ config, reports: port, logWindow, outputWindow }: BootMess
   };
   scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   await scope.tracing.load(); // the task modules may have registered a provider
-  executor = new Executor({
+  const running = new Executor({
     loaded,
     scope,
     concurrency: config.concurrency,
     logsAttempts: config.logsAttempts,
-    report: (batch) => send({ kind: 'outcomes', batch }),
+    report: (batch, over) => send({ kind: 'outcomes', batch, over }),
   });
+  executor = running;
+  port.on('message', ({ chunk, items }: ChunkMessage) => running.run(chunk, decodeChunk(items)));
   // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();
-    executor?.flush();
+    running.flush();
     sender.flush();
     output?.flush();
   });
-  void attendForever(executor, new Int32Array(config.attention));
+  void attendForever(running, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };
 }
 

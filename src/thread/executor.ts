@@ -6,7 +6,7 @@
  * coordinator.
  */
 
-import { setImmediate } from 'node:timers'; // not the global one, which tasks may replace
+import { setImmediate, setTimeout } from 'node:timers'; // not the global ones, which tasks may replace
 import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
@@ -28,8 +28,8 @@ export interface ExecutorOptions {
   readonly concurrency: number;
   /** Whether the start and the end of each attempt are logged, at `debug`. */
   readonly logsAttempts: boolean;
-  /** Sends outcomes that should not wait for the end of their chunk. */
-  readonly report: (batch: OutcomeBatch) => void;
+  /** Sends outcomes, of any chunks, and the numbers of the chunks that are over. */
+  readonly report: (batch: OutcomeBatch, over: readonly number[]) => void;
 }
 
 /**
@@ -38,12 +38,18 @@ export interface ExecutorOptions {
  * that are younger then wait for that body; outcomes without a result reach the coordinator through the slot table.
  */
 const REPORT_AFTER_MS = 0.5;
+/**
+ * The time for which outcomes without a result are collected while the thread has work ahead. Each message wakes two threads,
+ * which costs as much as running the tasks.
+ */
+const COLLECT_MS = 3;
+/** The number of items that must wait for each place. The coordinator sends more before they have started. */
+const AHEAD_PER_PLACE = 0.25;
 
 interface Chunk {
+  readonly number: number;
   /** Number of items that are not over. */
   left: number;
-  /** Replies to the chunk with outcomes that were not reported, of any chunk. */
-  readonly done: (rest: OutcomeBatch) => void;
 }
 
 export class Executor {
@@ -55,13 +61,14 @@ export class Executor {
   readonly #running = new Set<Attempt>();
   /** What has ended and was not reported, of all chunks. */
   readonly #outcomes = new OutcomeCollector();
-  /** Chunks that are over and have no reply yet. */
-  #over: Chunk[] = [];
+  /** Numbers of chunks that are over, which was not reported. */
+  #over: number[] = [];
   /** Number of chunks that are not over. */
   #chunksLeft = 0;
   #isPumping = false;
   #isReportScheduled = false;
-  /** When the oldest outcome that is not reported was added. */
+  #isCollecting = false;
+  /** When the oldest outcome was added that is not reported and should be soon. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ExecutorOptions) {
@@ -72,21 +79,22 @@ export class Executor {
     this.#services = { uses: loaded.uses, shared: this.#shared, logsAttempts, tracing: scope.tracing };
   }
 
-  /** Runs a chunk. Resolves when all of it is over, with outcomes that were not reported before. */
-  run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
-    return new Promise((done) => {
-      this.flush(); // a body of this chunk may block the event loop
-      const chunk: Chunk = { left: items.length, done };
-      for (const item of items) this.#waiting.push({ item, chunk });
-      this.#chunksLeft += 1;
-      this.#pump();
-    });
+  /** Runs a chunk with a number, by which its end is reported. */
+  run(number: number, items: readonly ChunkItem[]): void {
+    if (this.#unreportedSinceMs !== Number.POSITIVE_INFINITY) this.flush(); // a body of this chunk may block the event loop
+    const chunk: Chunk = { number, left: items.length };
+    for (const item of items) this.#waiting.push({ item, chunk });
+    this.#chunksLeft += 1;
+    this.#pump();
   }
 
-  /** Reports all outcomes. When the thread ends, executions whose outcome was not reported would run again. */
+  /** Reports what there is. When the thread ends, executions whose outcome was not reported would run again. */
   flush(): void {
     this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
-    if (!this.#outcomes.isEmpty) this.#options.report(this.#outcomes.take());
+    if (this.#outcomes.isEmpty && this.#over.length === 0) return;
+    const over = this.#over;
+    this.#over = [];
+    this.#options.report(this.#outcomes.take(), over);
   }
 
   /** Finds the attempts that must stop, and aborts their signals. */
@@ -139,40 +147,56 @@ export class Executor {
     const isSilent = outcome.kind === 'completed' && outcome.result === null && !outcome.next;
     const isReturned = isSilent && message === undefined;
     this.#slots.end(item.row, item.epoch, endedMs, isReturned);
-    this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
+    const canWait = isReturned && this.#hasWorkAhead; // and if a body blocks, it is found in the slot table
+    if (!canWait) this.#unreportedSinceMs = Math.min(this.#unreportedSinceMs, endedMs);
     const shipmentId = shipmentIdOf(item.row, item.epoch);
     this.#outcomes.add(shipmentId, outcome);
     if (message !== undefined) this.#outcomes.addMessage({ shipmentId, message });
     this.#advance(chunk);
   }
 
-  /** One more item of the chunk is over. Replies at once when it was the last one of all, else at the end of this turn. */
+  /**
+   * Whether enough items wait that no place will be empty before the coordinator has sent more. A thread with one place is
+   * kept busy by chunks that are reported as a whole.
+   */
+  get #hasWorkAhead(): boolean {
+    const { concurrency } = this.#options;
+    return concurrency > 1 && this.#waiting.length >= concurrency * AHEAD_PER_PLACE;
+  }
+
+  /**
+   * One more item of the chunk is over. Reports at once when it was the last one of all, else at the end of this turn, or of
+   * several turns if nothing needs a report soon.
+   */
   #advance(chunk: Chunk): void {
     chunk.left -= 1;
     if (chunk.left === 0) {
       this.#chunksLeft -= 1;
-      this.#over.push(chunk);
+      this.#over.push(chunk.number);
     }
-    if (this.#chunksLeft === 0) this.#report();
+    if (this.#chunksLeft === 0) this.flush();
+    else if (this.#unreportedSinceMs === Number.POSITIVE_INFINITY && this.#hasWorkAhead) this.#collect();
     else if (!this.#isReportScheduled) {
       this.#isReportScheduled = true;
       setImmediate(this.#reportTurn);
     }
   }
 
-  readonly #reportTurn = () => {
-    this.#isReportScheduled = false;
-    this.#report();
+  #collect(): void {
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
+    setTimeout(this.#reportCollected, COLLECT_MS);
+  }
+
+  readonly #reportCollected = () => {
+    this.#isCollecting = false;
+    this.flush();
   };
 
-  /** Sends the outcomes, with the first reply if there is one: what ends in one turn travels in one message. */
-  #report(): void {
-    const over = this.#over;
-    if (over.length === 0) return this.flush();
-    this.#over = [];
-    this.#unreportedSinceMs = Number.POSITIVE_INFINITY;
-    for (const chunk of over) chunk.done(this.#outcomes.take());
-  }
+  readonly #reportTurn = () => {
+    this.#isReportScheduled = false;
+    this.flush();
+  };
 }
 
 /** The context of the factory of a shared dependency. The docket is opened by the first one that uses it. */

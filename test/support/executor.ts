@@ -17,6 +17,7 @@ import { readLogCall } from '../../src/thread/log-call.js';
 import { Tracing } from '../../src/tracing/tracing.js';
 import { encoderFor } from '../../src/wire/codec.js';
 import { encodeEnvelope } from '../../src/wire/envelope.js';
+import { OpenChunks } from '../../src/worker/threads/open-chunks.js';
 
 export interface Setting extends Partial<Omit<LoadedTasks, 'tasks'>> {
   readonly concurrency?: number;
@@ -31,6 +32,7 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
   const reported: OutcomeBatch[] = [];
   const lines: LogLine[] = [];
   const messages: ProgressMessage[] = [];
+  const chunks = new OpenChunks();
   const executor = new Executor({
     loaded: { tasks: new Map(tasks.map((one) => [one.name, one])), fallback, uses, errors },
     scope: {
@@ -45,8 +47,12 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
     },
     concurrency,
     logsAttempts,
-    report: (batch) => reported.push(batch),
+    report: (batch, over) => {
+      if (!chunks.end(over, batch)) reported.push(batch);
+    },
   });
+  /** Runs a chunk. Resolves when all of it is over, with the outcomes that came with its end. */
+  const run = (items: readonly ChunkItem[]) => chunks.open((chunk) => executor.run(chunk, items));
   let nextRow = 0;
   const item = (name: string, args: object = {}, ttlMs = 0): ChunkItem => {
     const row = nextRow++;
@@ -56,9 +62,9 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
   /** Runs one execution to its end. */
   const outcomeOf = async (name: string, args: object = {}, ttlMs = 0): Promise<Outcome> => {
     const one = item(name, args, ttlMs);
-    return outcomesOf(await executor.run([one]), ...reported).get(one.row)!;
+    return outcomesOf(await run([one]), ...reported).get(one.row)!;
   };
-  return { slots, executor, reported, lines, messages, item, outcomeOf };
+  return { slots, executor, run, reported, lines, messages, item, outcomeOf };
 }
 
 /** Outcomes by the row of their execution. */

@@ -1,5 +1,7 @@
 -- Publishing costs 1.5 us even when nobody listens, so each script looks once for the marker that listeners keep alive.
-local has_listeners = redis.call('EXISTS', prefix .. KEY.listeners) == 1
+local listened_for = redis.call('GET', prefix .. KEY.listeners)
+local has_listeners = listened_for ~= false
+local are_all_heard = has_listeners and listened_for ~= LISTENED_FOR.ends
 --@include states
 --@include attempts
 

@@ -11,7 +11,7 @@ local function write_progress(key, old, counted, added, total, message)
     PROGRESS.counted, counted, PROGRESS.added, added, PROGRESS.total, total, PROGRESS.message, message,
     PROGRESS.updated, digits(now))
   local lines = { digits(counted + added), total, digits(now), message }
-  if has_listeners then
+  if are_all_heard then
     publish(key, old[1], 'progress', lines)
   end
   return lines

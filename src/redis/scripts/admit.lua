@@ -217,7 +217,7 @@ local function admit(first_check)
   end
   if is_recorded then
     start(records .. name, attempt)
-    if has_listeners then
+    if are_all_heard then
       publish_state(name, generation(), 'running')
     end
   end

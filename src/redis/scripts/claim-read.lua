@@ -51,7 +51,7 @@ local function claim(id)
   end
   start(record_key, '1')
   reply[#reply + 1] = token
-  if has_listeners then
+  if are_all_heard then
     publish_state(fields[ENTRY.key], redis.call('HGET', record_key, RECORD.generation), 'running')
   end
 end

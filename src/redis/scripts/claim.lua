@@ -35,7 +35,7 @@ local function claim(at)
     refused[#refused + 1] = (at - 3) / 3
   else
     start(record_key, attempt)
-    if has_listeners then
+    if are_all_heard then
       publish_state(key, redis.call('HGET', record_key, RECORD.generation), 'running')
     end
   end

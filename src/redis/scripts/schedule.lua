@@ -105,7 +105,8 @@ while at <= #arguments do
       call('HSET', records .. key,
         RECORD.state, 'queued', RECORD.generation, placed, RECORD.entry, STREAM.work .. id, RECORD.task, task)
       has_large = has_large or #message > LARGE_BYTES
-      if has_listeners then
+      -- Whoever waits for the result of an earlier execution under the key must hear that it has another one.
+      if are_all_heard or has_listeners and may_be_taken then
         publish_state(key, placed, 'queued')
       end
     end

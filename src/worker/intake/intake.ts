@@ -7,7 +7,8 @@
  * - the pace: a read blocks while the streams are empty, so an idle worker sends one every two seconds. When the threads have
  *   enough, nothing is read until there is room.
  * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
- *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once.
+ *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once. If it must be claimed, the next
+ *   read waits for that: what it brings can then be claimed with it, which saves a round trip.
  * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. What has been read is kept
  *   until it can, and those that are still ours then are accepted. While the guards may have missed something, entries are
  *   kept until the guards have looked up what must not run.
@@ -53,7 +54,7 @@ export interface IntakeOptions
   /** Bounds the bytes that are read. */
   readonly byteBudget: ByteBudget;
   /** Claims what is read, where that is the last step before the start. */
-  readonly readClaims: Pick<ReadClaims, 'claim' | 'noteRead' | 'fresh'>;
+  readonly readClaims: Pick<ReadClaims, 'claim' | 'noteRead' | 'fresh' | 'isWorthwhile'>;
   /** Takes the entries that were read, some of which were claimed as well. Must not throw. */
   accept(entries: readonly Entry[], claimed: ReadonlySet<Token>): void;
 }
@@ -191,12 +192,18 @@ export class Intake extends Service {
     const notDispatched = this.#unaccepted.length + claimer.claiming.size;
     const room = dispatcher.room - notDispatched;
     const ahead = Math.max(0, dispatcher.size + notDispatched - this.#options.concurrency);
-    if (room <= 0) return null;
+    if (room <= 0 || this.#waitsForClaim) return null;
     const bound = this.#boundOf(ahead);
     if (bound <= 0) return null;
     const reading = this.#readEntries(Math.min(room, bound), notDispatched > 0);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
+  }
+
+  /** Otherwise a worker whose executions come one by one would go on claiming each of them by itself, once it has begun. */
+  get #waitsForClaim(): boolean {
+    const { claimer, readClaims } = this.#options;
+    return claimer.claiming.size > 0 && !this.#hasBacklog && readClaims.isWorthwhile;
   }
 
   /**

@@ -90,7 +90,7 @@ export class ReadClaims {
    * when the claim failed. Then the Claimer claims all executions.
    */
   claim(): Promise<ReadClaim | null> | null {
-    if (!this.#isWorthwhile) return null;
+    if (!this.isWorthwhile) return null;
     const { blocking, keys, consumer, workerName } = this.#options;
     const claiming = claimRead(blocking, keys, {
       consumer,
@@ -109,8 +109,11 @@ export class ReadClaims {
     return isFresh ? new Set(claim.tokens) : NONE;
   }
 
-  /** A busy worker reads more at once than the script takes, and claims it in larger batches. */
-  get #isWorthwhile(): boolean {
+  /**
+   * Whether the next read may claim what it brings. A busy worker reads more at once than the script takes, and claims it in
+   * larger batches.
+   */
+  get isWorthwhile(): boolean {
     const { strikeGuard, attemptBudget } = this.#options;
     if (this.#lastCount > CLAIMED_WITH_READ || monotonicMs() > this.#rememberedUntilMs) return false;
     return this.#tasks.size > 0 && strikeGuard.size === 0 && !attemptBudget.isLimited;

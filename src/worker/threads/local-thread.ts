@@ -1,6 +1,6 @@
 /** `threads: 0`: runs executions in the coordinator's own thread, through the same protocol. Nothing here can be ended by force. */
 
-import { decodeChunk, type ThreadConfig } from '../../channel/protocol.js';
+import { decodeChunk, type OutcomeBatch, type ThreadConfig } from '../../channel/protocol.js';
 import { SlotTable } from '../../channel/slots.js';
 import { deferred } from '../../core/deferred.js';
 import { ThreadBootError } from '../../core/errors.js';
@@ -11,6 +11,7 @@ import { manifestOf } from '../../tasks/manifest.js';
 import { Executor } from '../../thread/executor.js';
 import { Scope } from '../../thread/scope.js';
 import type { FallbackSource, TaskSource } from '../options.js';
+import { OpenChunks } from './open-chunks.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
 export async function startLocalThread(
@@ -26,12 +27,16 @@ export async function startLocalThread(
   const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
   await scope.tracing.load();
   const { concurrency, logsAttempts } = config;
-  const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
+  const chunks = new OpenChunks();
+  const report = (batch: OutcomeBatch, over: readonly number[]) => {
+    if (!chunks.end(over, batch)) events.onOutcomes(batch);
+  };
+  const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report });
   const exit = deferred();
   return {
     manifest: manifestOf(loaded),
     isEnforceable: false,
-    run: (chunk) => executor.run(decodeChunk(chunk)),
+    run: (items) => chunks.open((chunk) => executor.run(chunk, decodeChunk(items))),
     attend: () => {
       executor.attend();
       return 0;

@@ -8,10 +8,10 @@ export interface Thread {
   /** Whether its attempts can be ended by force. */
   readonly isEnforceable: boolean;
   /**
-   * Runs a chunk. Resolves when all of it is over, with the outcomes that were not reported before; rejects when the thread
-   * dies.
+   * Runs a chunk, whose memory is handed over. Resolves when all of it is over, with the outcomes that were not reported
+   * before; rejects when the thread dies.
    */
-  run(chunk: Uint8Array): Promise<OutcomeBatch>;
+  run(items: Uint8Array): Promise<OutcomeBatch>;
   /** Asks it to look for attempts that must stop. Returns the number of this request. */
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */

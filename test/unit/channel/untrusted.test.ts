@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Outcome, OutcomeCollector } from '../../../src/channel/protocol.js';
-import { isBooted, isFromThread, isOutcomeBatch } from '../../../src/channel/untrusted.js';
+import { isBooted, isFromThread } from '../../../src/channel/untrusted.js';
 
 const bytes = Uint8Array.of(1, 2, 3);
 const failed: Outcome = { kind: 'failed', error: bytes, line: 'Error: no' };
@@ -19,13 +19,13 @@ const OUTCOMES: Outcome[] = [
 
 test('whatever a thread of the runtime sends is accepted', () => {
   const outcomes = new OutcomeCollector();
-  expect(isOutcomeBatch(outcomes.take())).toBe(true);
+  const none = outcomes.take();
   for (const [i, outcome] of OUTCOMES.entries()) outcomes.add(i, outcome);
   outcomes.addMessage({ shipmentId: 1, message: null });
   const batch = outcomes.take();
-  expect(isOutcomeBatch(batch)).toBe(true);
   const messages = [
-    { kind: 'outcomes', batch },
+    { kind: 'outcomes', batch: none, over: [0, 7] },
+    { kind: 'outcomes', batch, over: [] },
     { kind: 'progress', message: { shipmentId: 4_097, message: 'half of it' } },
     { kind: 'log', line: { level: 'warn', message: '', fields: {} }, units: 1 },
     { kind: 'output', stream: 'stdout', data: 'text', units: 1 },
@@ -59,13 +59,14 @@ test.each([
   ['a next run at no time', batchOf({ kind: 'completed', result: null, next: { due: {} } })],
   ['a progress message that is no text', { ...empty, messages: [{ shipmentId: 1, message: 7 }] }],
 ])('a batch of outcomes with %s is not', (_, batch) => {
-  expect(isOutcomeBatch(batch)).toBe(false);
-  expect(isFromThread({ kind: 'outcomes', batch })).toBe(false);
+  expect(isFromThread({ kind: 'outcomes', batch, over: [] })).toBe(false);
 });
 
 test.each([
   ['nothing', undefined],
   ['a kind that there is not', { kind: 'hello' }],
+  ['outcomes that do not say which chunks are over', { kind: 'outcomes', batch: empty }],
+  ['chunks that are no numbers', { kind: 'outcomes', batch: empty, over: ['0'] }],
   [
     'a log line of a level that there is not',
     { kind: 'log', line: { level: 'fatal', message: '', fields: {} }, units: 1 },

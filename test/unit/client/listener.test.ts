@@ -6,6 +6,8 @@ import { Listener } from '../../../src/client/listener.js';
 import { openConnection } from '../../../src/redis/connection.js';
 import type { RecordEvent } from '../../../src/redis/events.js';
 import { keysOf } from '../../../src/redis/keys.js';
+import { LISTENER_RENEWAL_MS } from '../../../src/redis/producer-store.js';
+import { LISTENED_FOR } from '../../../src/redis/schema.js';
 import { type Deferred, deferred } from '../../support/wait.js';
 
 vi.mock(import('../../../src/redis/connection.js'), async (original) => ({
@@ -33,10 +35,15 @@ function setUp() {
     ping: async () => 'PONG',
   });
   vi.mocked(openConnection).mockResolvedValue(subscriber as unknown as Redis);
-  const commands = { set: () => wait(marking) } as unknown as Redis;
+  const marked: unknown[] = [];
+  const set = (_key: string, value: string) => {
+    marked.push(value);
+    return wait(marking);
+  };
+  const commands = { set, pexpire: async () => 1 } as unknown as Redis;
   const listener = new Listener('redis://x', keysOf('d'), async () => commands);
   onTestFinished(() => listener.close());
-  return { listener, subscriber, subscribing, marking, unsubscribed };
+  return { listener, subscriber, subscribing, marking, marked, unsubscribed };
 }
 
 const turn = () => vi.advanceTimersByTimeAsync(0);
@@ -152,4 +159,84 @@ test('a channel whose watch failed is not left before it was subscribed to', asy
   subscribing[0]!.resolve();
   await vi.advanceTimersByTimeAsync(1_000);
   expect(unsubscribed).toEqual([[keysOf('d').events('a')]]);
+});
+
+/** A listener that has watched one execution, so that it expects others. */
+async function setUpAfterWatch() {
+  const set = setUp();
+  const watching = set.listener.watch('before', () => {}, 'ends');
+  await turn();
+  for (const one of [...set.subscribing, ...set.marking]) one.resolve();
+  (await watching)();
+  return set;
+}
+
+test('an execution is expected once one has been watched, and its watch need not subscribe', async () => {
+  const { listener, subscriber, subscribing } = await setUpAfterWatch();
+  listener.expect('k');
+  await turn();
+  expect(subscriber.subscribe).toHaveBeenCalledTimes(2);
+  subscribing[1]!.resolve();
+  await listener.watch('k', () => {}, 'ends');
+  expect(subscriber.subscribe).toHaveBeenCalledTimes(2);
+  expect([listener.hasHeardAll('k'), listener.hasHeardAll('k')]).toEqual([true, false]); // a later watch has not
+});
+
+test('before any watch nothing is expected, and each watch lets two be', async () => {
+  const fresh = setUp();
+  fresh.listener.expect('k');
+  await turn();
+  expect(fresh.subscriber.subscribe).not.toHaveBeenCalled();
+
+  const { listener, subscriber } = await setUpAfterWatch();
+  for (const key of ['a', 'b', 'c']) listener.expect(key);
+  await turn();
+  expect(subscriber.subscribe.mock.calls.flat().slice(1)).toEqual(['{d}:events:a', '{d}:events:b']);
+});
+
+test.each([
+  ['an event came before the watch', (at: { message(): void; wait(): void }) => at.message()],
+  ['the subscription was confirmed late', (at: { message(): void; wait(): void }) => at.wait()],
+])('not all was heard when %s', async (_, spoil) => {
+  const { listener, subscriber, subscribing } = await setUpAfterWatch();
+  listener.expect('k');
+  await turn();
+  const name = Buffer.from((subscriber.subscribe.mock.calls.at(-1) as unknown as string[])[0]!);
+  spoil({
+    message: () => subscriber.emit('messageBuffer', name, Buffer.from('1 completed 1')),
+    wait: () => vi.advanceTimersByTime(25),
+  });
+  subscribing[1]!.resolve();
+  await listener.watch('k', () => {}, 'ends');
+  expect(listener.hasHeardAll('k')).toBe(false);
+});
+
+test('an execution that was expected and is not watched is unsubscribed from within two seconds', async () => {
+  const { listener, subscribing, unsubscribed } = await setUpAfterWatch();
+  listener.expect('k');
+  await turn();
+  subscribing[1]!.resolve();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(unsubscribed.flat()).toContain('{d}:events:k');
+});
+
+test('waits for results ask for ends only, unless a watcher needs all events', async () => {
+  const { listener, subscribing, marking, marked } = setUp();
+  const answer = async () => {
+    await turn();
+    for (const one of [...subscribing, ...marking]) one.resolve();
+  };
+  const waiting = listener.watch('a', () => {}, 'ends');
+  await answer();
+  await waiting;
+  expect(marked).toEqual([LISTENED_FOR.ends]);
+  const watching = listener.watch('b', () => {});
+  await answer();
+  const stop = await watching;
+  await vi.advanceTimersByTimeAsync(LISTENER_RENEWAL_MS);
+  expect(marked.slice(1)).toEqual([LISTENED_FOR.all, LISTENED_FOR.all]);
+  await answer();
+  stop();
+  await vi.advanceTimersByTimeAsync(LISTENER_RENEWAL_MS);
+  expect(marked.slice(3)).toEqual([LISTENED_FOR.ends]);
 });

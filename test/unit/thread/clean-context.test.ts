@@ -12,7 +12,7 @@ test('an attempt sees no store of the program that embeds its executor, nor of t
     await null;
     seen.push(storage.getStore());
   });
-  const { executor, item } = setUp([looks]);
-  await storage.run('of a request', () => executor.run([item('looks'), item('looks'), item('looks')]));
+  const { run, item } = setUp([looks]);
+  await storage.run('of a request', () => run([item('looks'), item('looks'), item('looks')]));
   expect(seen).toEqual([undefined, 'of an attempt', undefined, 'of an attempt', undefined, 'of an attempt']);
 });

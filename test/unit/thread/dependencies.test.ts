@@ -130,10 +130,10 @@ test('the outcome comes only after the clean-up, and the row is kept until then'
     yield;
     await gate.promise;
   });
-  const { executor, item, slots } = setUp([task('look', { uses: { slow } }, () => {})]);
+  const { run, item, slots } = setUp([task('look', { uses: { slow } }, () => {})]);
   const one = item('look');
   let isOver = false;
-  const answer = executor.run([one]).finally(() => {
+  const answer = run([one]).finally(() => {
     isOver = true;
   });
   await turn();

@@ -13,9 +13,9 @@ import { deferred } from '../../support/wait.js';
 
 test('the reply to a chunk has the outcome of each of its items', async () => {
   const echo = task('echo', ({ value }: { value: unknown }) => value);
-  const { executor, item, slots, reported } = setUp([echo]);
+  const { run, item, slots, reported } = setUp([echo]);
   const items = [item('echo', { value: 1 }), item('echo', { value: undefined }), item('echo', { value: [2] })];
-  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const outcomes = outcomesOf(await run(items), ...reported);
   const values = items.map(({ row }) => {
     const outcome = outcomes.get(row);
     return outcome?.kind === 'completed' && outcome.result ? decodeValue(outcome.result) : outcome;
@@ -32,8 +32,8 @@ test('items start in their order, at most as many at once as the concurrency all
     started.push(n);
     await gates[n]!.promise;
   });
-  const { executor, item, reported } = setUp([wait], { concurrency: 2 });
-  const answer = executor.run(gates.map((_, n) => item('wait', { n })));
+  const { run, item, reported } = setUp([wait], { concurrency: 2 });
+  const answer = run(gates.map((_, n) => item('wait', { n })));
   await turn();
   expect(started).toEqual([0, 1]);
   gates[1]!.resolve();
@@ -52,8 +52,8 @@ test('two chunks share the concurrency of the thread', async () => {
     await gate.promise;
     running -= 1;
   });
-  const { executor, item } = setUp([wait], { concurrency: 2 });
-  const answers = [executor.run([item('wait'), item('wait')]), executor.run([item('wait')])];
+  const { run, item } = setUp([wait], { concurrency: 2 });
+  const answers = [run([item('wait'), item('wait')]), run([item('wait')])];
   await turn();
   gate.resolve();
   await Promise.all(answers);
@@ -63,27 +63,27 @@ test('two chunks share the concurrency of the thread', async () => {
 test('a revoked shipment does not start, and has no outcome', async () => {
   const ran: number[] = [];
   const note = task('note', ({ n }: { n: number }) => void ran.push(n));
-  const { executor, item, slots, reported } = setUp([note]);
+  const { run, item, slots, reported } = setUp([note]);
   const items = [item('note', { n: 0 }), item('note', { n: 1 }), item('note', { n: 2 })];
   expect(slots.revoke(items[1]!.row, items[1]!.epoch)).toBe(true);
-  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const outcomes = outcomesOf(await run(items), ...reported);
   expect(ran).toEqual([0, 2]);
   expect([...outcomes.keys()].sort()).toEqual([items[0]!.row, items[2]!.row]);
   expect(slots.state(items[1]!.row)).toBe(SlotState.skipped); // its row may go to another shipment
 });
 
 test('the reply to a chunk that was revoked as a whole is empty', async () => {
-  const { executor, item, slots, reported } = setUp([task('noop', () => {})]);
+  const { run, item, slots, reported } = setUp([task('noop', () => {})]);
   const items = [item('noop'), item('noop')];
   for (const { row, epoch } of items) slots.revoke(row, epoch);
-  expect(outcomesOf(await executor.run(items), ...reported).size).toBe(0);
+  expect(outcomesOf(await run(items), ...reported).size).toBe(0);
 });
 
 test('a shipment that has started cannot be revoked', async () => {
   const gate = deferred();
-  const { executor, item, slots } = setUp([task('wait', () => gate.promise)]);
+  const { run, item, slots } = setUp([task('wait', () => gate.promise)]);
   const [first] = [item('wait')];
-  const answer = executor.run([first]);
+  const answer = run([first]);
   expect(slots.revoke(first.row, first.epoch)).toBe(false);
   gate.resolve();
   await answer;
@@ -91,9 +91,9 @@ test('a shipment that has started cannot be revoked', async () => {
 
 test('outcomes do not wait for a slow neighbour in their chunk', async () => {
   const gate = deferred();
-  const { executor, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
+  const { run, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
   const items = [item('noop'), item('wait')];
-  const answer = executor.run(items);
+  const answer = run(items);
   await expect.poll(() => reported.length, { interval: 1 }).toBe(1);
   expect([...outcomesOf(reported[0]!).keys()]).toEqual([items[0]!.row]);
   gate.resolve();
@@ -103,9 +103,9 @@ test('outcomes do not wait for a slow neighbour in their chunk', async () => {
 test('outcomes of one turn travel in one message, whatever chunks they came in', async () => {
   const [gate, last] = [deferred(), deferred()];
   const wait = task('wait', () => gate.promise);
-  const { executor, item, reported } = setUp([wait, task('last', () => last.promise)], { concurrency: 9 });
+  const { run, item, reported } = setUp([wait, task('last', () => last.promise)], { concurrency: 9 });
   const chunks = [[item('wait'), item('last')], [item('wait'), item('wait')], [item('wait')]];
-  const answers = chunks.map((items) => executor.run(items));
+  const answers = chunks.map((items) => run(items));
   await turn();
   gate.resolve();
   const [second, third] = await Promise.all(answers.slice(1));
@@ -119,13 +119,13 @@ test('outcomes of one turn travel in one message, whatever chunks they came in',
 test('a result does not wait for the bodies of the chunk that comes next, which may hold the thread', async () => {
   const gate = deferred();
   const seen: number[] = [];
-  const { executor, item, reported } = setUp(
+  const { run, item, reported } = setUp(
     [task('result', () => 1), task('wait', () => gate.promise), task('look', () => void seen.push(reported.length))],
     { concurrency: 3 },
   );
-  const answers = [executor.run([item('result'), item('wait')])];
+  const answers = [run([item('result'), item('wait')])];
   for (let i = 0; i < 50; i++) await Promise.resolve(); // it ends, but the turn does not
-  answers.push(executor.run([item('look')]));
+  answers.push(run([item('look')]));
   expect([seen, [...outcomesOf(...reported).keys()]]).toEqual([[1], [0]]);
   gate.resolve();
   await Promise.all(answers);
@@ -137,16 +137,16 @@ test('a result that is not fresh is reported before the next body, which may hol
     for (const endMs = performance.now() + 2; performance.now() < endMs; );
   });
   const look = task('look', () => void seen.push([...outcomesOf(...reported).keys()].sort()));
-  const { executor, item, reported } = setUp([task('result', () => 1), spin, look]);
-  await executor.run([item('result'), item('spin'), item('look')]);
+  const { run, item, reported } = setUp([task('result', () => 1), spin, look]);
+  await run([item('result'), item('spin'), item('look')]);
   expect(seen).toEqual([[0, 1]]);
 });
 
 test('tasks that replace the global timers hold no outcome back', async () => {
   const gate = deferred();
-  const { executor, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
+  const { run, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);
   vi.useFakeTimers();
-  const answer = executor.run([item('noop'), item('wait')]);
+  const answer = run([item('noop'), item('wait')]);
   vi.useRealTimers();
   await expect.poll(() => reported.length, { interval: 1 }).toBe(1);
   gate.resolve();
@@ -154,9 +154,9 @@ test('tasks that replace the global timers hold no outcome back', async () => {
 });
 
 test('a task that is not loaded is refused, and its chunk runs on', async () => {
-  const { executor, item, reported } = setUp([task('noop', () => {})]);
+  const { run, item, reported } = setUp([task('noop', () => {})]);
   const items = [item('newer'), item('noop')];
-  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const outcomes = outcomesOf(await run(items), ...reported);
   expect(outcomes.get(items[0]!.row)).toEqual({ kind: 'unknown-task' });
   expect(outcomes.get(items[1]!.row)).toMatchObject({ kind: 'completed' });
 });
@@ -188,9 +188,9 @@ test.each<[string, () => unknown]>([
   const bad = task('bad', () => {
     throw thrown();
   });
-  const { executor, item, reported } = setUp([bad, task('noop', () => {})]);
+  const { run, item, reported } = setUp([bad, task('noop', () => {})]);
   const items = [item('bad'), item('noop')];
-  const outcomes = outcomesOf(await executor.run(items), ...reported);
+  const outcomes = outcomesOf(await run(items), ...reported);
   const outcome = outcomes.get(items[0]!.row)!;
   expect(outcome).toMatchObject({ kind: 'failed', line: expect.any(String) });
   expect(() => decodeError((outcome as { error: Uint8Array }).error)).not.toThrow();
@@ -201,8 +201,8 @@ test('an error becomes one line, however long it is', async () => {
   const bad = task('bad', () => {
     throw new Error(`first\nsecond ${'x'.repeat(10_000)}`);
   });
-  const { executor, item } = setUp([bad]);
-  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  const { run, item } = setUp([bad]);
+  const [outcome] = outcomesOf(await run([item('bad')])).values();
   expect(outcome).toMatchObject({ kind: 'failed', line: 'Error: first' });
 });
 
@@ -210,8 +210,8 @@ test('a failed attempt that has attempts left is retried', async () => {
   const bad = task('bad', { retry: retry({ attempts: 2, delay: 30 }) }, () => {
     throw new Error('not yet');
   });
-  const { executor, item } = setUp([bad]);
-  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  const { run, item } = setUp([bad]);
+  const [outcome] = outcomesOf(await run([item('bad')])).values();
   expect(outcome).toEqual({ kind: 'retry', due: { delayMs: 30 }, line: 'Error: not yet' });
 });
 
@@ -219,17 +219,17 @@ test.each([
   ['too large', 'x'.repeat(2_000), 'DOCKET_RESULT_TOO_LARGE'],
   ['nothing that can travel', { call: () => {} }, 'DOCKET_UNENCODABLE_VALUE'],
 ])('a result that is %s fails the attempt without a retry', async (_, result, code) => {
-  const { executor, item } = setUp([task('bad', { retry: retry({ attempts: 9 }) }, () => result)]);
-  const [outcome] = outcomesOf(await executor.run([item('bad')])).values();
+  const { run, item } = setUp([task('bad', { retry: retry({ attempts: 9 }) }, () => result)]);
+  const [outcome] = outcomesOf(await run([item('bad')])).values();
   expect(outcome).toMatchObject({ kind: 'failed' });
   expect(decodeError((outcome as { error: Uint8Array }).error)).toMatchObject({ code });
 });
 
 test('arguments that cannot be decoded fail the attempt', async () => {
-  const { executor, item } = setUp([task('noop', () => {})]);
+  const { run, item } = setUp([task('noop', () => {})]);
   const broken = item('noop', { text: 'hello' });
   const cut = { ...broken, message: broken.message.subarray(0, broken.message.length - 2) };
-  const [outcome] = outcomesOf(await executor.run([cut])).values();
+  const [outcome] = outcomesOf(await run([cut])).values();
   expect(outcome).toMatchObject({ kind: 'failed', line: expect.stringContaining('UndecodableValueError') });
 });
 
@@ -261,9 +261,11 @@ test.each<[string, (ctx: TaskContext) => Promise<unknown>]>([
     [StopReason.cancelled, { kind: 'cancelled' }],
   ] as const;
   for (const [reason, expected] of reasons) {
-    const { executor, item, slots, reported } = setUp([task('wait', { retry: retry() }, (_args, ctx) => body(ctx))]);
+    const { executor, run, item, slots, reported } = setUp([
+      task('wait', { retry: retry() }, (_args, ctx) => body(ctx)),
+    ]);
     const waiting = item('wait');
-    const answer = executor.run([waiting]);
+    const answer = run([waiting]);
     await turn();
     slots.requestStop(waiting.row, waiting.epoch, reason);
     executor.attend();
@@ -279,9 +281,9 @@ test('the reason of the signal says why the attempt must stop', async () => {
     reasons.push(ctx.signal.reason);
   });
   for (const reason of [StopReason.interrupted, StopReason.cancelled]) {
-    const { executor, item, slots } = setUp([wait]);
+    const { executor, run, item, slots } = setUp([wait]);
     const waiting = item('wait');
-    const answer = executor.run([waiting]);
+    const answer = run([waiting]);
     await turn();
     slots.requestStop(waiting.row, waiting.epoch, reason);
     executor.attend();
@@ -291,9 +293,9 @@ test('the reason of the signal says why the attempt must stop', async () => {
 });
 
 test('an attempt that returns although it was asked to stop is completed', async () => {
-  const { executor, item, slots, reported } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
+  const { executor, run, item, slots, reported } = setUp([task('wait', (_args: object, ctx) => aborted(ctx.signal))]);
   const waiting = item('wait');
-  const answer = executor.run([waiting]);
+  const answer = run([waiting]);
   await turn();
   slots.requestStop(waiting.row, waiting.epoch, StopReason.cancelled);
   executor.attend();
@@ -303,17 +305,18 @@ test('an attempt that returns although it was asked to stop is completed', async
 test('a cancel for an earlier shipment of the row does not stop the next one', async () => {
   const seen: boolean[] = [];
   const look = task('look', (_args: object, ctx) => void seen.push(ctx.cancelled, ctx.signal.aborted));
-  const { executor, item, slots } = setUp([look]);
+  const { run, item, slots } = setUp([look]);
   const first = item('look');
-  await executor.run([first]);
+  await run([first]);
   slots.free(first.row);
   slots.requestStop(first.row, first.epoch, StopReason.cancelled);
-  await executor.run([{ ...first, epoch: slots.ship(first.row) }]);
+  await run([{ ...first, epoch: slots.ship(first.row) }]);
   expect(seen).toEqual([false, false, false, false]);
 });
 
 test('a chunk of thousands of synchronous tasks does not grow the stack', async () => {
   let ran = 0;
+  const over = deferred();
   const slots = new SlotTable(20_000);
   const many = new Executor({
     loaded: { tasks: new Map([['noop', task('noop', () => void ran++)]]), fallback: null, uses: [], errors: [] },
@@ -329,13 +332,16 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
     },
     concurrency: 1,
     logsAttempts: false,
-    report: () => {},
+    report: (_, ended) => {
+      if (ended.length > 0) over.resolve();
+    },
   });
   const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, 'id', {});
   const items = Array.from({ length: 20_000 }, (_, row) => ({
     ...{ row, epoch: slots.ship(row), record: null, token: null, dueMs: 1, isRedelivered: false, message },
   }));
-  await many.run(items);
+  many.run(0, items);
+  await over.promise;
   expect(ran).toBe(20_000);
 });
 

@@ -13,9 +13,14 @@ afterEach(() => {
 
 /** Runs a body and returns the messages sent while it ran, those that came with the outcome, and the row. */
 async function run(body: (progress: Progress) => unknown, ttlMs = 60_000) {
-  const { executor, item, slots, messages } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
+  const {
+    run: runChunk,
+    item,
+    slots,
+    messages,
+  } = setUp([task('report', (_args: {}, ctx) => body(ctx.progress) as void)]);
   const one = { ...item('report', {}, ttlMs), record: 'k' };
-  const batch = await executor.run([one]);
+  const batch = await runChunk([one]);
   const sent = messages.map(({ message }) => message);
   return { slots, row: one.row, sent, last: batch.messages?.map(({ message }) => message) };
 }
@@ -86,9 +91,9 @@ test('progress that is first used after the attempt is over writes nothing, beca
   const leaves = task('leaves', (_args: {}, ctx) => {
     kept = ctx;
   });
-  const { executor, item, slots, messages } = setUp([leaves]);
+  const { run, item, slots, messages } = setUp([leaves]);
   const one = { ...item('leaves', {}, 60_000), record: 'k' };
-  await executor.run([one]);
+  await run([one]);
   slots.free(one.row);
   slots.begin(one.row, slots.ship(one.row), 0);
   kept!.progress.setTotal(7_777);

@@ -32,8 +32,8 @@ test('concurrent first users share one instance', async () => {
   });
   const nested = depends((_args, ctx) => ctx.pool, { uses: { pool } });
   const use = task('use', { uses: { pool, nested } }, (_args: {}, ctx) => [ctx.pool, ctx.nested]);
-  const { executor, item, reported } = setUp([use], { concurrency: 3 });
-  const answer = executor.run([item('use'), item('use'), item('use')]);
+  const { run, item, reported } = setUp([use], { concurrency: 3 });
+  const answer = run([item('use'), item('use'), item('use')]);
   await turn();
   gate.resolve();
   const outcomes = [...outcomesOf(await answer, ...reported).values()];
@@ -54,8 +54,8 @@ test('a factory that fails fails only the attempts that waited for it, and the n
     return 'pool';
   });
   const use = task('use', { uses: { pool } }, (_args: {}, ctx) => ctx.pool);
-  const { executor, item, reported, outcomeOf } = setUp([use], { concurrency: 2 });
-  const failed = outcomesOf(await executor.run([item('use'), item('use')]), ...reported);
+  const { run, item, reported, outcomeOf } = setUp([use], { concurrency: 2 });
+  const failed = outcomesOf(await run([item('use'), item('use')]), ...reported);
   const expected = { kind: 'failed', line: "AggregateError: dependencies of 'use' failed: pool (Error: refused)" };
   expect([...failed.values()]).toMatchObject([expected, expected]);
   expect(tries).toBe(1);
@@ -118,13 +118,13 @@ test('a shared dependency that uses others is made after them, once, and cleaned
     { uses: { pool, config } },
   );
   const use = task('use', { uses: { repository } }, (_args: {}, ctx) => ctx.repository.size);
-  const { executor, item, reported, outcomeOf } = setUp(
+  const { executor, run, item, reported, outcomeOf } = setUp(
     [use, task('both', { uses: { config, repository } }, () => {})],
     {
       concurrency: 3,
     },
   );
-  const outcomes = outcomesOf(await executor.run([item('use'), item('both'), item('use')]), ...reported);
+  const outcomes = outcomesOf(await run([item('use'), item('both'), item('use')]), ...reported);
   expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'completed', 'completed']);
   expect(await outcomeOf('use')).toMatchObject({ kind: 'completed' });
   expect(events).toEqual(['open config', 'open pool of 2 for w', 'open repository on 2 and 2']);
@@ -157,8 +157,8 @@ test('factories that are declared twice and use each other in turn do not wait f
   const one = shared(first, { uses: { other: shared(second) } });
   const two = shared(second, { uses: { other: shared(first) } });
   const uses = [task('one', { uses: { one } }, () => {}), task('two', { uses: { two } }, () => {})];
-  const { executor, item, reported } = setUp(uses, { concurrency: 2 });
-  const outcomes = outcomesOf(await executor.run([item('one'), item('two')]), ...reported);
+  const { run, item, reported } = setUp(uses, { concurrency: 2 });
+  const outcomes = outcomesOf(await run([item('one'), item('two')]), ...reported);
   expect([...outcomes.values()].map(({ kind }) => kind)).toEqual(['completed', 'completed']);
 });
 
@@ -170,8 +170,8 @@ test('a shared dependency that is being created when the thread ends is cleaned 
     yield;
     events.push('closed');
   });
-  const { executor, item } = setUp([task('use', { uses: { pool } }, () => {})]);
-  const answer = executor.run([item('use')]);
+  const { executor, run, item } = setUp([task('use', { uses: { pool } }, () => {})]);
+  const answer = run([item('use')]);
   await turn();
   const disposing = executor.dispose();
   gate.resolve();

@@ -28,7 +28,7 @@ function expectTimeout(outcome: Outcome | undefined, timeoutMs: number): void {
 function start(...args: Parameters<typeof setUp>) {
   const set = setUp(...args);
   const one = set.item('slow');
-  const ending = set.executor.run([one]).then((rest) => outcomesOf(rest, ...set.reported).get(one.row));
+  const ending = set.run([one]).then((rest) => outcomesOf(rest, ...set.reported).get(one.row));
   return { ...set, ...one, ending };
 }
 

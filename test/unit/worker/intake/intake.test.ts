@@ -1,5 +1,6 @@
 /** How much the intake reads at a time, and what it does with that before it passes it on. */
 import { EventEmitter } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Token } from '../../../../src/redis/delivery-store.js';
@@ -68,7 +69,7 @@ function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
     byteBudget: smallOutcomes(),
-    readClaims: { claim: () => null, noteRead: () => {}, fresh: () => new Set() },
+    readClaims: { isWorthwhile: true, claim: () => null, noteRead: () => {}, fresh: () => new Set() },
     accept: () => {},
     ...parts,
   });
@@ -123,7 +124,12 @@ test('what was read keeps its lease while the answer to the claim behind it is m
   const entry = readOne();
   const accepted: [entries: readonly Entry[], claimed: number][] = [];
   const intake = startIntake({
-    readClaims: { claim: () => NEVER, noteRead: () => {}, fresh: (claim) => new Set(claim?.tokens) },
+    readClaims: {
+      isWorthwhile: true,
+      claim: () => NEVER,
+      noteRead: () => {},
+      fresh: (claim) => new Set(claim?.tokens),
+    },
     accept: (entries, claimed) => accepted.push([entries, claimed.size]),
   });
   await waitFor(() => intake.unaccepted.length > 0 || accepted.length > 0);
@@ -145,7 +151,12 @@ test.each([
     lookout: Object.assign(lookout, {
       lookUp: async (_: unknown, mayBeClaimed: boolean) => void looked.push(mayBeClaimed),
     }),
-    readClaims: { claim: () => claim.promise, noteRead: () => {}, fresh: (one) => new Set(one?.tokens) },
+    readClaims: {
+      isWorthwhile: true,
+      claim: () => claim.promise,
+      noteRead: () => {},
+      fresh: (one) => new Set(one?.tokens),
+    },
     accept: (_, { size }) => accepted.push(size),
   });
   lookout.interruptions += missed;
@@ -156,7 +167,7 @@ test.each([
 
 test('nothing is claimed with a read while what was read before is not claimed, because it would start first', async () => {
   const claim = vi.fn(() => null);
-  const readClaims = { claim, noteRead: () => {}, fresh: () => new Set<Token>() };
+  const readClaims = { isWorthwhile: false, claim, noteRead: () => {}, fresh: () => new Set<Token>() };
   vi.mocked(readEntries).mockReset().mockReturnValue(NEVER);
   startIntake({ readClaims });
   await waitFor(() => vi.mocked(readEntries).mock.calls.length === 1);
@@ -170,5 +181,25 @@ test('nothing is claimed with a read while what was read before is not claimed, 
   vi.mocked(readEntries).mockImplementationOnce(async (_blocking, _keys, { count }) => entriesOf(count));
   startIntake({ readClaims });
   await waitFor(() => vi.mocked(readEntries).mock.calls.length === 4);
+  expect(claim).toHaveBeenCalledTimes(2);
+});
+
+test('a read that may claim what it brings waits until what was read before is claimed', async () => {
+  const claim = vi.fn(() => null);
+  const readClaims = { isWorthwhile: true, claim, noteRead: () => {}, fresh: () => new Set<Token>() };
+  const claiming = new Set<Delivery>();
+  readOne();
+  const intake = startIntake({
+    readClaims,
+    claimer: { claiming, lastAnswerMs: 0, idle: async () => {} },
+    accept: () => void claiming.add({} as Delivery),
+  });
+  await waitFor(() => claiming.size > 0);
+  await turn();
+  expect(claim).toHaveBeenCalledTimes(1);
+
+  claiming.clear();
+  intake.wake();
+  await waitFor(() => vi.mocked(readEntries).mock.calls.length === 2);
   expect(claim).toHaveBeenCalledTimes(2);
 });
