@@ -79,7 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'What does a worker cost that has nothing to do?',
     run: idle,
     sizes: {
-      settleMs: { full: 25_000, quick: 3_000, meaning: 'how long the workers settle first, in milliseconds' },
+      settleMs: { full: 60_000, quick: 3_000, meaning: 'how long the workers settle first, in milliseconds' },
       measureMs: { full: 30_000, quick: 10_000, meaning: 'how long they are measured, in milliseconds' },
     },
   }),

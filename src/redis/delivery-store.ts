@@ -115,8 +115,9 @@ export interface Claimed {
 
 /** Takes ownership of deliveries that have a record. */
 export async function claim(redis: Redis, keys: Keys, worker: string, claims: readonly Claim[]): Promise<Claimed> {
-  const args: ScriptArgument[] = [keys.prefix, worker];
-  for (const { key, token, attempt } of claims) args.push(key, token, attempt);
+  const tokens = claims.map(({ token }) => token).join(' ');
+  const attempts = claims.some(({ attempt }) => attempt > 1) ? claims.map(({ attempt }) => attempt).join(' ') : '';
+  const args = [keys.prefix, worker, tokens, attempts, ...claims.map(({ key }) => key)];
   const [refused, errors] = (await runScript(redis, 'claim', [keys.work, keys.front], args)) as [number[], Buffer[]];
   return { refused, errors: errors.map(String) };
 }
@@ -181,7 +182,7 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
     group.args.push(...args);
   }
   const ordered = [...groups.values()].flatMap((group) => group.items);
-  const args: ScriptArgument[] = [keys.prefix, ordered.length, ...ordered.map(({ token }) => token)];
+  const args: ScriptArgument[] = [keys.prefix, ordered.map(({ token }) => token).join(' ')];
   for (const group of groups.values()) args.push(...group.head, group.items.length, ...group.args);
   const reply = await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args);
   const [fenced, errors] = reply as [number[], Buffer[]];

@@ -94,6 +94,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['XINFO', 'CONSUMERS', stream, 'g'],
       ['XACK', stream, 'g', '1-1'],
       ['XDEL', stream, '1-1'],
+      ['XTRIM', stream, 'MINID', '1-1'],
       ['XGROUP', 'DELCONSUMER', stream, 'g', 'c'],
     ],
     'may use scripts': [

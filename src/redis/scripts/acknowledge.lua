@@ -3,13 +3,12 @@
 -- KEYS  stream
 -- ARGV  ids, separated by spaces: one argument is cheaper to send than hundreds
 -- Reply indexes (from 0) of the entries that were no longer there: they had been redelivered
-local ids = {}
-for id in string.gmatch(ARGV[1], '%S+') do
-  ids[#ids + 1] = id
-end
+--@include acknowledge
+--@include words
+local ids = words_of(ARGV[1])
 local fenced = {}
 if redis.call('XACK', KEYS[1], GROUP, unpack(ids)) == #ids then
-  redis.call('XDEL', KEYS[1], unpack(ids))
+  delete_acknowledged(KEYS[1], ids)
   return fenced
 end
 for i, id in ipairs(ids) do

@@ -2,7 +2,8 @@
 -- An entry that was replaced, settled or redelivered since it was read is refused and removed. One whose record cannot be
 -- used is refused and goes into quarantine.
 -- KEYS  work, front
--- ARGV  prefix, worker, then for each item: key, token, attempt
+-- ARGV  prefix, worker, tokens of the items and their attempts ('' when all are the first), each separated by spaces,
+--       then their keys
 -- Reply indexes (from 0) of the items that were refused, and the texts of errors met with records
 --@include now
 --@include memory
@@ -14,6 +15,7 @@ local records = prefix .. KEY.record
 --@include quarantine
 --@include guard
 --@include start
+--@include words
 
 local refused, errors = {}, {}
 
@@ -26,29 +28,31 @@ local function put_away_entry(token, problem)
   end
 end
 
-local function claim(at)
-  local key, token, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+local tokens, attempts = words_of(ARGV[3]), words_of(ARGV[4])
+
+local function claim(item)
+  local key, token = ARGV[item + 4], tokens[item]
   local record_key = records .. key
   if redis.call('HGET', record_key, RECORD.entry) ~= token then
     remove(token)
     redis.call('SREM', prefix .. KEY.superseded, token)
-    refused[#refused + 1] = (at - 3) / 3
+    refused[#refused + 1] = item - 1
   else
-    start(record_key, attempt)
+    start(record_key, attempts[item] or '1')
     if are_all_heard then
       publish_state(key, redis.call('HGET', record_key, RECORD.generation), 'running')
     end
   end
 end
 
-for at = 3, #ARGV, 3 do
-  local problem = problem_of(claim, at)
+for item = 1, #tokens do
+  local problem = problem_of(claim, item)
   if problem and is_forbidden(problem) then
     return redis.error_reply(problem) -- claiming again does no harm
   elseif problem then
-    put_away_entry(ARGV[at + 1], problem)
-    refused[#refused + 1] = (at - 3) / 3
-    errors[#errors + 1] = ARGV[at] .. ': ' .. problem
+    put_away_entry(tokens[item], problem)
+    refused[#refused + 1] = item - 1
+    errors[#errors + 1] = ARGV[item + 4] .. ': ' .. problem
   end
 end
 return { refused, errors }

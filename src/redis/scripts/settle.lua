@@ -2,7 +2,7 @@
 -- ran out and another worker owns the execution, or has settled it. Then nothing of the stale owner may be written.
 -- Acknowledging comes first: it frees memory, and so lifts an out-of-memory refusal for the writes that follow.
 -- KEYS  work, front, schedule
--- ARGV  prefix, number of items, their tokens, then in the same order groups of one kind (SETTLEMENT_WIDTH):
+-- ARGV  prefix, tokens of the items, separated by spaces, then in the same order groups of one kind (SETTLEMENT_WIDTH):
 --         'unrecorded', '', count
 --         'completed', ttl (ms), count, then count times: key
 --         'completedWithResult', ttl, count, then count times: key, result
@@ -17,21 +17,21 @@
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
 --       errors met while writing
 --@include now
-local prefix, count = ARGV[1], tonumber(ARGV[2])
+local prefix = ARGV[1]
 local records = prefix .. KEY.record
 --@include due
 --@include events
 --@include entries
+--@include acknowledge
 --@include moves
 --@include permits
 --@include generation
 --@include guard
 --@include quarantine
+--@include words
 
-local tokens = {}
-for i = 1, count do
-  tokens[i] = ARGV[2 + i]
-end
+local tokens = words_of(ARGV[2])
+local count = #tokens
 
 local width = SETTLEMENT_WIDTH
 
@@ -39,7 +39,7 @@ local width = SETTLEMENT_WIDTH
 local moves = { moved = true, rerouted = true }
 local moving = {}
 do
-  local item, at = 1, 3 + count
+  local item, at = 1, 3
   while at <= #ARGV do
     local size = tonumber(ARGV[at + 2])
     if moves[ARGV[at]] then
@@ -55,7 +55,7 @@ end
 local fenced = {}
 
 -- Whether the i-th entry was still there, so that its outcome may be written. In the usual case all of them were, which
--- costs two calls per stream instead of two per entry.
+-- costs a few calls per stream instead of two per entry.
 local owned = {}
 do
   local ids = { [STREAM.work] = {}, [STREAM.front] = {} }
@@ -71,7 +71,7 @@ do
   end
   for letter, list in pairs(ids) do
     if all and #list > 0 then
-      redis.call('XDEL', stream_of(letter), unpack(list))
+      delete_acknowledged(stream_of(letter), list)
     end
   end
   for i = 1, count do
@@ -277,7 +277,7 @@ local function write_item(kind, ttl, at)
   end
 end
 
-local at = 3 + count
+local at = 3
 item = 1
 while at <= #ARGV do
   local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
