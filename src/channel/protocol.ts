@@ -53,6 +53,14 @@ export const ASKED = 0;
 /** Index in `attention`: the value of ASKED when the thread last looked. */
 export const HEARD = 1;
 
+/**
+ * Maximum age of an outcome that is not reported when the next attempt starts, where there is no backlog. Outcomes are
+ * reported at the end of a turn of the thread's event loop, but attempts may start within the turn, and the next body may
+ * block the event loop for long. Results that are younger then wait for that body; outcomes without a result reach the
+ * coordinator through the slot table.
+ */
+export const REPORT_AFTER_MS = 0.5;
+
 /** One shipment in a chunk. */
 export interface ChunkItem {
   readonly row: number;
@@ -79,8 +87,8 @@ export type ToThread =
       readonly logWindow: SharedArrayBuffer;
       readonly outputWindow: SharedArrayBuffer;
     }
-  /** Run the items that a `ChunkWriter` wrote. */
-  | { readonly kind: 'chunk'; readonly items: Uint8Array }
+  /** Run the items that a `ChunkWriter` wrote. Outcomes of this age are reported before the next attempt starts. */
+  | { readonly kind: 'chunk'; readonly items: Uint8Array; readonly patienceMs: number }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
   | { readonly kind: 'dispose' };
 

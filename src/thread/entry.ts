@@ -37,7 +37,7 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
       return await boot(message).catch((error: unknown) => bootFailed(error));
     case 'chunk':
       if (!executor) throw new Error('a chunk came before boot');
-      return await executor.run(decodeChunk(message.items));
+      return await executor.run(decodeChunk(message.items), message.patienceMs);
     case 'dispose':
       await executor?.dispose();
       await scope?.close();

@@ -7,7 +7,13 @@
  */
 
 import { setImmediate } from 'node:timers'; // not the global one, which tasks may replace
-import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
+import {
+  type ChunkItem,
+  type Outcome,
+  type OutcomeBatch,
+  OutcomeCollector,
+  REPORT_AFTER_MS,
+} from '../channel/protocol.js';
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
 import { Queue } from '../core/queue.js';
@@ -31,13 +37,6 @@ export interface ExecutorOptions {
   /** Sends outcomes that should not wait for the end of their chunk. */
   readonly report: (batch: OutcomeBatch) => void;
 }
-
-/**
- * Maximum age of an outcome that is not reported when the next attempt starts. Outcomes are reported at the end of a turn
- * of the event loop, but attempts may start within the turn, and the next body may block the event loop for long. Results
- * that are younger then wait for that body; outcomes without a result reach the coordinator through the slot table.
- */
-const REPORT_AFTER_MS = 0.5;
 
 interface Chunk {
   /** Number of items that are not over. */
@@ -63,6 +62,8 @@ export class Executor {
   #isReportScheduled = false;
   /** When the oldest outcome that is not reported was added. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
+  /** Maximum age of an outcome that is not reported when the next attempt starts. */
+  #patienceMs = REPORT_AFTER_MS;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -73,9 +74,10 @@ export class Executor {
   }
 
   /** Runs a chunk. Resolves when all of it is over, with outcomes that were not reported before. */
-  run(items: readonly ChunkItem[]): Promise<OutcomeBatch> {
+  run(items: readonly ChunkItem[], patienceMs = REPORT_AFTER_MS): Promise<OutcomeBatch> {
     return new Promise((done) => {
       this.flush(); // a body of this chunk may block the event loop
+      this.#patienceMs = patienceMs;
       const chunk: Chunk = { left: items.length, done };
       for (const item of items) this.#waiting.push({ item, chunk });
       this.#chunksLeft += 1;
@@ -112,7 +114,7 @@ export class Executor {
 
   #start(item: ChunkItem, chunk: Chunk): void {
     const nowMs = monotonicMs();
-    if (nowMs - this.#unreportedSinceMs > REPORT_AFTER_MS) this.flush();
+    if (nowMs - this.#unreportedSinceMs > this.#patienceMs) this.flush();
     if (!this.#slots.begin(item.row, item.epoch, nowMs)) {
       this.#slots.skip(item.row, item.epoch); // revoked: it runs elsewhere
       this.#advance(chunk);

@@ -31,7 +31,7 @@ export async function startLocalThread(
   return {
     manifest: manifestOf(loaded),
     isEnforceable: false,
-    run: (chunk) => executor.run(decodeChunk(chunk)),
+    run: (chunk, patienceMs) => executor.run(decodeChunk(chunk), patienceMs),
     attend: () => {
       executor.attend();
       return 0;

@@ -114,8 +114,9 @@ class PiscinaThread implements Thread {
     throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${line}`, { cause: error });
   }
 
-  async run(items: Uint8Array): Promise<OutcomeBatch> {
-    const reply = await this.#pool.run({ kind: 'chunk', items }, { transferList: [items.buffer as ArrayBuffer] });
+  async run(items: Uint8Array, patienceMs: number): Promise<OutcomeBatch> {
+    const chunk = { kind: 'chunk', items, patienceMs } as const;
+    const reply = await this.#pool.run(chunk, { transferList: [items.buffer as ArrayBuffer] });
     if (isOutcomeBatch(reply)) {
       this.#hasRun ||= sizeOf(reply) > 0;
       return reply;
