@@ -1,8 +1,7 @@
 /** The tasks of docket's workers in the bench; their threads load this file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collection, concurrencyLimit, rateLimit, task } from 'docket';
-import arithmeticOf from './arithmetic.js';
-import hashRoundsOf, { type Rounds } from './hash-rounds.js';
+import hashRoundsOf from './hash-rounds.js';
 import { recordLateness } from './lateness.js';
 import type { Payload } from './payload.js';
 import { noteStart } from './start-times.js';
@@ -45,10 +44,6 @@ export const noted = task('noted', ({ index }: Payload) => {
   return index;
 });
 
-export const hashRounds = task('hash-rounds', (args: Rounds) => {
-  hashRoundsOf(args);
-});
-
 /** A little work that needs only CPU: as many rounds as the environment says, which threads inherit. */
 export const burn = task('burn', (_args: Payload) => {
   hashRoundsOf({ rounds: Number(process.env.BENCH_HASH_ROUNDS) });
@@ -65,10 +60,6 @@ export const sleep10 = task('sleep10', async (_args: Payload) => {
 
 export const sleep100 = task('sleep100', async (_args: Payload) => {
   await sleep(100);
-});
-
-export const arithmetic = task('arithmetic', (args: Rounds) => {
-  arithmeticOf(args);
 });
 
 export const punctual = task('punctual', (_args: {}, { when }) => recordLateness(when.getTime()));
@@ -93,12 +84,10 @@ export const tasks = collection(
   limitedStack,
   tally,
   noted,
-  hashRounds,
   burn,
   sleep1,
   sleep10,
   sleep100,
-  arithmetic,
   punctual,
   spin,
   short,

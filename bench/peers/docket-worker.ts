@@ -11,6 +11,8 @@ export interface DocketWorkerSettings {
   /** Name of the docket. @default that of all other scenarios */
   readonly docket?: string;
   readonly options: Pick<WorkerOptions, 'name' | 'threads' | 'concurrency' | 'redeliveryTimeout' | 'metricsPort'>;
+  /** The module in this folder that has the tasks. @default 'docket-tasks' */
+  readonly tasks?: 'cpu-tasks';
   /** The number of workers in this process. @default 1 */
   readonly workers?: number;
   /** How often a separate process reads the metrics page; never, if it is left out. */
@@ -27,7 +29,8 @@ export interface LoopDelay {
 }
 
 await serve<DocketWorkerSettings, null, LoopDelay>((settings) => {
-  const { url, docket: name = DOCKET, options, workers: count = 1, scrapeEveryMs } = settings;
+  const { url, docket: name = DOCKET, options, tasks: module = 'docket-tasks', scrapeEveryMs } = settings;
+  const { workers: count = 1 } = settings;
   const docket = new Docket({ name, url });
   let scraper: ChildProcess | undefined;
   const listen = (fields: { pages?: string[] }) => {
@@ -43,7 +46,7 @@ await serve<DocketWorkerSettings, null, LoopDelay>((settings) => {
     error,
     isLevelEnabled: () => false,
   };
-  const tasks = new URL('./docket-tasks.js', import.meta.url);
+  const tasks = new URL(`./${module}.js`, import.meta.url);
   const workers = Array.from({ length: count }, () => new Worker(docket, { ...options, logger, tasks }));
   const delay = monitorEventLoopDelay({ resolution: 1 });
   let running: Promise<unknown> | undefined;

@@ -54,6 +54,14 @@ export const ASKED = 0;
 /** Index in `attention`: the value of ASKED when the thread last looked. */
 export const HEARD = 1;
 
+/**
+ * Maximum age of an outcome that is not reported when the next attempt starts, where there is no backlog. Outcomes are
+ * reported at the end of a turn of the thread's event loop, but attempts may start within the turn, and the next body may
+ * block the event loop for long. Results that are younger then wait for that body; outcomes without a result reach the
+ * coordinator through the slot table.
+ */
+export const REPORT_AFTER_MS = 0.5;
+
 /** One shipment in a chunk. */
 export interface ChunkItem {
   readonly row: number;
@@ -87,6 +95,8 @@ export type ToThread =
 export interface ChunkMessage {
   readonly chunk: number;
   readonly items: Uint8Array;
+  /** Maximum age of an outcome that is not reported when the next attempt starts. */
+  readonly patienceMs: number;
 }
 
 /** The thread's reply to `boot`: the tasks it can run, or the encoded error of a module that failed to load. */

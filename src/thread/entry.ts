@@ -70,7 +70,9 @@ async function boot({ config, port, logWindow, outputWindow }: BootMessage): Pro
     report: (batch, over) => send({ kind: 'outcomes', batch, over }),
   });
   executor = running;
-  port.on('message', ({ chunk, items }: ChunkMessage) => running.run(chunk, decodeChunk(items)));
+  port.on('message', ({ chunk, items, patienceMs }: ChunkMessage) =>
+    running.run(chunk, decodeChunk(items), patienceMs),
+  );
   // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();

@@ -7,7 +7,13 @@
  */
 
 import { setImmediate, setTimeout } from 'node:timers'; // not the global ones, which tasks may replace
-import { type ChunkItem, type Outcome, type OutcomeBatch, OutcomeCollector } from '../channel/protocol.js';
+import {
+  type ChunkItem,
+  type Outcome,
+  type OutcomeBatch,
+  OutcomeCollector,
+  REPORT_AFTER_MS,
+} from '../channel/protocol.js';
 import { type SlotTable, shipmentIdOf } from '../channel/slots.js';
 import { monotonicMs } from '../core/clock.js';
 import { Queue } from '../core/queue.js';
@@ -32,12 +38,6 @@ export interface ExecutorOptions {
   readonly report: (batch: OutcomeBatch, over: readonly number[]) => void;
 }
 
-/**
- * Maximum age of an outcome that is not reported when the next attempt starts. Outcomes are reported at the end of a turn
- * of the event loop, but attempts may start within the turn, and the next body may block the event loop for long. Results
- * that are younger then wait for that body; outcomes without a result reach the coordinator through the slot table.
- */
-const REPORT_AFTER_MS = 0.5;
 /**
  * The time for which outcomes without a result are collected while the thread has work ahead. Each message wakes two threads,
  * which costs as much as running the tasks.
@@ -70,6 +70,8 @@ export class Executor {
   #isCollecting = false;
   /** When the oldest outcome was added that is not reported and should be soon. */
   #unreportedSinceMs = Number.POSITIVE_INFINITY;
+  /** Maximum age of an outcome that is not reported when the next attempt starts. */
+  #patienceMs = REPORT_AFTER_MS;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -80,8 +82,9 @@ export class Executor {
   }
 
   /** Runs a chunk with a number, by which its end is reported. */
-  run(number: number, items: readonly ChunkItem[]): void {
+  run(number: number, items: readonly ChunkItem[], patienceMs = REPORT_AFTER_MS): void {
     if (this.#unreportedSinceMs !== Number.POSITIVE_INFINITY) this.flush(); // a body of this chunk may block the event loop
+    this.#patienceMs = patienceMs;
     const chunk: Chunk = { number, left: items.length };
     for (const item of items) this.#waiting.push({ item, chunk });
     this.#chunksLeft += 1;
@@ -120,7 +123,7 @@ export class Executor {
 
   #start(item: ChunkItem, chunk: Chunk): void {
     const nowMs = monotonicMs();
-    if (nowMs - this.#unreportedSinceMs > REPORT_AFTER_MS) this.flush();
+    if (nowMs - this.#unreportedSinceMs > this.#patienceMs) this.flush();
     if (!this.#slots.begin(item.row, item.epoch, nowMs)) {
       this.#slots.skip(item.row, item.epoch); // revoked: it runs elsewhere
       this.#advance(chunk);

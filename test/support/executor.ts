@@ -52,7 +52,8 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
     },
   });
   /** Runs a chunk. Resolves when all of it is over, with the outcomes that came with its end. */
-  const run = (items: readonly ChunkItem[]) => chunks.open((chunk) => executor.run(chunk, items));
+  const run = (items: readonly ChunkItem[], patienceMs?: number) =>
+    chunks.open((chunk) => executor.run(chunk, items, patienceMs));
   let nextRow = 0;
   const item = (name: string, args: object = {}, ttlMs = 0): ChunkItem => {
     const row = nextRow++;

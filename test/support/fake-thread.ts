@@ -23,7 +23,7 @@ export abstract class IdleThread implements Thread {
     this.isEnforceable = isEnforceable;
   }
 
-  abstract run(chunk: Uint8Array): Promise<OutcomeBatch>;
+  abstract run(chunk: Uint8Array, patienceMs: number): Promise<OutcomeBatch>;
 
   /** Whether it was told to end. */
   get isEnded(): boolean {

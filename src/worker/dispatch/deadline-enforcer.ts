@@ -22,11 +22,16 @@ import type { Ending, Lane } from './lane.js';
 import type { Shipment } from './shipment.js';
 
 const CHECK_EVERY_MS = 50;
+/** The same while no execution has a timeout or was asked to stop. Each check wakes the coordinator for little then. */
+const CHECK_OTHERS_EVERY_MS = 1_000;
 /** A thread that has not attended after this long has a blocked event loop: one that is merely busy attends within 1 ms. */
 const UNRESPONSIVE_AFTER_MS = 100;
 
 export interface DeadlineEnforcerOptions {
-  readonly dispatcher: Pick<Dispatcher, 'allLanes' | 'slots' | 'redispatch' | 'reopen' | 'renew' | 'anyShipped'>;
+  readonly dispatcher: Pick<
+    Dispatcher,
+    'allLanes' | 'slots' | 'redispatch' | 'reopen' | 'renew' | 'anyShipped' | 'anyMayBeOverdue'
+  >;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
@@ -45,7 +50,10 @@ export class DeadlineEnforcer extends Service {
     while (!signal.aborted) {
       for (const lane of dispatcher.allLanes) if (lane.thread?.isEnforceable) this.#check(lane, lane.thread);
       const isAnyEnding = dispatcher.allLanes.some((lane) => lane.ending);
-      if (!isAnyEnding) await dispatcher.anyShipped(signal); // an idle worker has no timer
+      if (!isAnyEnding) {
+        await dispatcher.anyShipped(signal); // an idle worker has no timer
+        await dispatcher.anyMayBeOverdue(signal, CHECK_OTHERS_EVERY_MS);
+      }
       await pause(CHECK_EVERY_MS, signal);
     }
   }

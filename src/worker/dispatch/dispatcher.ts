@@ -145,6 +145,11 @@ export class Dispatcher {
     return this.#shipments.any(signal);
   }
 
+  /** Resolves when an execution that is on a thread may be overdue, when the signal aborts, or after `ms`. */
+  anyMayBeOverdue(signal: AbortSignal, ms: number): Promise<void> {
+    return this.#shipments.anyMayBeOverdue(signal, ms);
+  }
+
   /** The number of deliveries that may still be read; 0 until a read is worth a trip to Redis. */
   get room(): number {
     const nowMs = monotonicMs();
@@ -374,7 +379,7 @@ export class Dispatcher {
     const writer = new ChunkWriter();
     for (const shipment of chunk) writer.add(shipment);
     const thread = lane.thread!;
-    thread.run(writer.finish()).then(
+    thread.run(writer.finish(), lane.patienceMs).then(
       (batch) => {
         this.#shipments.chunkOver(chunk); // before more is shipped, which may need these rows
         this.receive(lane, batch);

@@ -23,6 +23,7 @@
  * DeadlineEnforcer begins an ending and terminates, SoleSuspect borrows places, Shipments adds and removes, and the
  * Dispatcher does everything else. A transition that is not drawn here throws.
  */
+import { REPORT_AFTER_MS } from '../../channel/protocol.js';
 import type { Thread } from '../threads/thread.js';
 import type { Shipment } from './shipment.js';
 
@@ -33,8 +34,11 @@ import type { Shipment } from './shipment.js';
  */
 export const CHUNK_MS = 5;
 
-/** A lane on which nothing has ended for this long has an attempt that takes longer than expected. */
-export const STUCK_AFTER_MS = 2 * CHUNK_MS;
+/**
+ * The same for a lane with one place while there is a backlog: each message, each settlement and each event then carries
+ * several executions of some milliseconds. What waits behind one of them would wait as long in the queue.
+ */
+export const BACKLOG_CHUNK_MS = 20;
 
 /** Since when an attempt on the lane's thread is overdue, and the request that asked the thread to attend to it. */
 export interface Ending {
@@ -63,6 +67,8 @@ export class Lane {
   #lastShippedMs = 0;
   #expectedMs = 0;
   #progressedMs = 0;
+  /** The amount of work that a chunk for it was last worth. */
+  #chunkMs = CHUNK_MS;
 
   constructor(
     readonly index: number,
@@ -219,14 +225,32 @@ export class Lane {
     return waiting < 0 ? 0 : ((waiting + 1) * this.#expectedMs) / size / this.capacity;
   }
 
-  /** Whether more may be shipped to wait behind the present shipments. */
-  isOpen(nowMs: number): boolean {
-    return this.takesWork && this.waitMs < CHUNK_MS && !this.isStuck(nowMs);
+  /** Whether more may be shipped to wait behind the present shipments, if a chunk is worth `chunkMs`. */
+  isOpen(nowMs: number, chunkMs = CHUNK_MS): boolean {
+    return this.takesWork && this.waitMs < chunkMs && !this.isStuck(nowMs);
+  }
+
+  /** Notes how much work the next chunk is worth at most. */
+  paceBy(chunkMs: number): void {
+    this.#chunkMs = chunkMs;
+  }
+
+  /**
+   * How old an outcome may get on its thread before the next attempt starts. In a backlog it may wait for the end of the
+   * chunk: the next chunk has been sent by then, so the thread does not wait for the coordinator.
+   */
+  get patienceMs(): number {
+    return this.#chunkMs === BACKLOG_CHUNK_MS ? BACKLOG_CHUNK_MS : REPORT_AFTER_MS;
+  }
+
+  /** A lane on which nothing has ended for this long has an attempt that takes longer than expected. */
+  get stuckAfterMs(): number {
+    return 2 * this.#chunkMs;
   }
 
   /** Whether an attempt takes longer than the shipments behind it should have to wait. */
   isStuck(nowMs: number): boolean {
-    return this.sinceProgressMs(nowMs) > STUCK_AFTER_MS;
+    return this.sinceProgressMs(nowMs) > this.stuckAfterMs;
   }
 
   /** How long no attempt has ended here; 0 while the lane is empty and has a place. */

@@ -29,6 +29,8 @@ export class Shipment implements ChunkItem {
   stop: StopRequest | null = null;
   /** Why its thread is being ended because of it; `null` while it is not. */
   condemned: CondemnReason | null = null;
+  /** Whether its thread may have to be ended because of it: its task has a timeout, or it was asked to stop. */
+  mayBeOverdue: boolean;
 
   constructor(
     readonly delivery: Delivery,
@@ -42,5 +44,6 @@ export class Shipment implements ChunkItem {
     this.dueMs = delivery.dueMs;
     this.isRedelivered = delivery.deliveries > 0;
     this.message = delivery.envelope.bytes;
+    this.mayBeOverdue = delivery.policies?.timeoutMs !== undefined;
   }
 }

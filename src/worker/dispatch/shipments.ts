@@ -42,6 +42,10 @@ export class Shipments {
   /** Called when there is a shipment. */
   readonly #onShipped = new Set<() => void>();
   #size = 0;
+  /** Called when a shipment may be overdue. */
+  readonly #onMayBeOverdue = new Set<() => void>();
+  /** The number of those that may be overdue. */
+  #mayBeOverdue = 0;
 
   /**
    * @param concurrency - number of shipments that run at once
@@ -62,16 +66,12 @@ export class Shipments {
 
   /** Resolves when there is a shipment, or when the signal aborts. */
   async any(signal: AbortSignal): Promise<void> {
-    if (this.#size > 0 || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        this.#onShipped.delete(end);
-        forget();
-        resolve();
-      };
-      const forget = onAbort(signal, end);
-      this.#onShipped.add(end);
-    });
+    if (this.#size === 0) await called(this.#onShipped, signal);
+  }
+
+  /** Resolves when a shipment may be overdue, when the signal aborts, or after `ms`. */
+  async anyMayBeOverdue(signal: AbortSignal, ms: number): Promise<void> {
+    if (this.#mayBeOverdue === 0) await called(this.#onMayBeOverdue, signal, ms);
   }
 
   get hasFreeRow(): boolean {
@@ -87,6 +87,7 @@ export class Shipments {
     this.#size += 1;
     lane.add(shipment, nowMs);
     if (this.#onShipped.size > 0) for (const end of [...this.#onShipped]) end();
+    if (shipment.mayBeOverdue) this.#noteMayBeOverdue();
     return shipment;
   }
 
@@ -129,6 +130,9 @@ export class Shipments {
       requirePlace(shipment, 'shipped');
       shipment.stop ??= { reason, askedMs: nowMs };
       this.slots.requestStop(shipment.row, shipment.epoch, shipment.stop.reason);
+      if (shipment.mayBeOverdue) continue;
+      shipment.mayBeOverdue = true;
+      this.#noteMayBeOverdue();
     }
     if (isAnyAsked) lane.thread?.attend();
   }
@@ -172,12 +176,34 @@ export class Shipments {
     this.#laneByRow[shipment.row] = undefined;
     this.#byRow[shipment.row] = undefined;
     this.#size -= 1;
+    if (shipment.mayBeOverdue) this.#mayBeOverdue -= 1;
+  }
+
+  #noteMayBeOverdue(): void {
+    this.#mayBeOverdue += 1;
+    if (this.#onMayBeOverdue.size > 0) for (const end of [...this.#onMayBeOverdue]) end();
   }
 
   #freeRow(row: number): void {
     this.slots.free(row);
     this.#freeRows.push(row);
   }
+}
+
+/** Resolves when the function that it puts into the set is called, when the signal aborts, or after `ms` if that is given. */
+async function called(callbacks: Set<() => void>, signal: AbortSignal, ms?: number): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      callbacks.delete(end);
+      forget();
+      resolve();
+    };
+    const timer = ms === undefined ? undefined : setTimeout(end, ms);
+    const forget = onAbort(signal, end);
+    callbacks.add(end);
+  });
 }
 
 function requirePlace({ place, row }: Shipment, required: Place): void {

@@ -7,7 +7,7 @@
  */
 import type { Delivery } from '../delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
-import { type Lane, STUCK_AFTER_MS } from './lane.js';
+import type { Lane } from './lane.js';
 import type { Shipments } from './shipments.js';
 
 /** Deliveries that found no thread for this long are requeued, for another worker to run. */
@@ -56,7 +56,7 @@ export class StuckLanes {
    */
   #nextLookAtLaneMs(lane: Lane, nowMs: number): number {
     const sinceMs = lane.sinceProgressMs(nowMs);
-    if (sinceMs <= STUCK_AFTER_MS) return Math.max(LOOK_AGAIN_MS, STUCK_AFTER_MS - sinceMs + 1);
+    if (sinceMs <= lane.stuckAfterMs) return Math.max(LOOK_AGAIN_MS, lane.stuckAfterMs - sinceMs + 1);
     const knownMs = (this.#hasFreeBeside(lane) ? this.#relievedMs : this.#foundMs).get(lane) ?? 0;
     if (lane.lastShippedMs >= knownMs) return LOOK_AGAIN_MS;
     return Math.min(LONGEST_LOOK_AGAIN_MS, Math.max(LOOK_AGAIN_MS, sinceMs / 4));

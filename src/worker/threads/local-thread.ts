@@ -36,7 +36,7 @@ export async function startLocalThread(
   return {
     manifest: manifestOf(loaded),
     isEnforceable: false,
-    run: (items) => chunks.open((chunk) => executor.run(chunk, decodeChunk(items))),
+    run: (items, patienceMs) => chunks.open((chunk) => executor.run(chunk, decodeChunk(items), patienceMs)),
     attend: () => {
       executor.attend();
       return 0;

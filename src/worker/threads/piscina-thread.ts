@@ -120,9 +120,9 @@ class PiscinaThread implements Thread {
     throw new ThreadBootError(`a worker thread ended while it loaded the tasks: ${line}`, { cause: error });
   }
 
-  run(items: Uint8Array): Promise<OutcomeBatch> {
+  run(items: Uint8Array, patienceMs: number): Promise<OutcomeBatch> {
     return this.#chunks.open((chunk) => {
-      const message: ChunkMessage = { chunk, items };
+      const message: ChunkMessage = { chunk, items, patienceMs };
       this.#port.postMessage(message, [items.buffer as ArrayBuffer]);
     });
   }

@@ -10,8 +10,10 @@ export interface Thread {
   /**
    * Runs a chunk, whose memory is handed over. Resolves when all of it is over, with the outcomes that were not reported
    * before; rejects when the thread dies.
+   *
+   * @param patienceMs - maximum age of an outcome that is not reported when the next attempt starts
    */
-  run(items: Uint8Array): Promise<OutcomeBatch>;
+  run(items: Uint8Array, patienceMs: number): Promise<OutcomeBatch>;
   /** Asks it to look for attempts that must stop. Returns the number of this request. */
   attend(): number;
   /** Whether it has looked since that request. If not, something holds its event loop. */

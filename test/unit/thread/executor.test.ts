@@ -142,6 +142,18 @@ test('a result that is not fresh is reported before the next body, which may hol
   expect(seen).toEqual([[0, 1]]);
 });
 
+test('while there is a backlog, results may wait for the end of their chunk, as long as the coordinator says', async () => {
+  const look = task('look', () => void seen.push(reported.length));
+  const seen: number[] = [];
+  const spin = task('spin', () => {
+    for (const endMs = performance.now() + 2; performance.now() < endMs; );
+  });
+  const { run, item, reported } = setUp([task('result', () => 1), spin, look]);
+  const ended = await run([item('result'), item('spin'), item('look')], Number.POSITIVE_INFINITY);
+  expect(seen).toEqual([0]);
+  expect(outcomesOf(ended).size).toBe(3);
+});
+
 test('tasks that replace the global timers hold no outcome back', async () => {
   const gate = deferred();
   const { run, item, reported } = setUp([task('noop', () => {}), task('wait', () => gate.promise)]);

@@ -4,6 +4,7 @@ import { type ChunkItem, decodeChunk, type OutcomeBatch, OutcomeCollector } from
 import { StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
 import { monotonicMs } from '../../../../src/core/clock.js';
 import type { Token } from '../../../../src/redis/delivery-store.js';
+import type { TaskPolicies } from '../../../../src/tasks/policies.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
 import { encodeEnvelope } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
@@ -124,7 +125,7 @@ class Fleet {
   }
 
   /** Adds an execution, of a new task unless one is given. It is shipped if a thread is free. */
-  add(name: string, task = `task-${this.#count}`): Delivery {
+  add(name: string, task = `task-${this.#count}`, policies: TaskPolicies = { timeoutMs: 1 }): Delivery {
     const message = encodeEnvelope(encoderFor({}, 'args'), task, 0, null, {});
     const token: Token = `w${++this.#count}-0`;
     const counts = {
@@ -135,7 +136,7 @@ class Fleet {
       holdsPermits: false,
       hasBooking: false,
     };
-    const delivery = deliveryOf({ token, record: name, message, dueMs: 1, ...counts }, () => ({}));
+    const delivery = deliveryOf({ token, record: name, message, dueMs: 1, ...counts }, () => policies);
     this.dispatcher.add([delivery]);
     return delivery;
   }
@@ -168,6 +169,19 @@ function oneThread(concurrency: number): { fleet: Fleet; thread: FakeThread; lan
   const fleet = new Fleet(1, concurrency);
   return { fleet, thread: fleet.threads[0]!, lane: fleet.dispatcher.lanes[0]! };
 }
+
+test('nothing is checked every 50 ms while no execution has a timeout, until one is asked to stop', async () => {
+  const { fleet, thread } = oneThread(4);
+  fleet.add('lasting', 'lasting', {});
+  thread.begin('lasting');
+  await pass(CHECK_MS);
+  const looks = vi.spyOn(fleet.dispatcher, 'allLanes', 'get');
+  await pass(900);
+  expect(looks).not.toHaveBeenCalled();
+  fleet.dispatcher.cancel(() => true);
+  await pass(GRACE_MS + CHECK_MS);
+  expect(thread.isEnded).toBe(true);
+});
 
 describe('a run past its timeout, alone on its thread', () => {
   test('has the grace to end by itself; then its thread is ended at once', async () => {

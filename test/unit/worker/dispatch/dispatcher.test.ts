@@ -38,6 +38,8 @@ interface SentChunk {
 class FakeThread extends IdleThread {
   /** Names of what was shipped, chunk by chunk. */
   readonly shipped: string[][] = [];
+  /** How long outcomes may wait on it, chunk by chunk. */
+  readonly patience: number[] = [];
   readonly lane: Lane;
   readonly #fleet: Fleet;
   #chunks: SentChunk[] = [];
@@ -52,7 +54,8 @@ class FakeThread extends IdleThread {
     this.lane = lane;
   }
 
-  run(bytes: Uint8Array) {
+  run(bytes: Uint8Array, patienceMs: number) {
+    this.patience.push(patienceMs);
     const items = decodeChunk(bytes);
     const answer = deferred<OutcomeBatch>();
     if (this.#isDead) {
@@ -312,8 +315,31 @@ describe('shipping', () => {
   test('a chunk is worth 5 ms', async () => {
     const fleet = new Fleet(1);
     await fleet.learn('two', 2);
-    fleet.add(...Array(20).fill('two'));
+    fleet.add(...Array(4).fill('two'));
     expect(fleet.threads[0]!.shipped[0]).toHaveLength(2);
+    expect(fleet.threads[0]!.patience.at(-1)).toBe(0.5);
+  });
+
+  test('in a backlog a chunk is worth 20 ms, and its outcomes may wait as long for each other', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('five', 4.9);
+    fleet.add(...Array(20).fill('five'));
+    expect(fleet.threads[0]!.shipped[0]).toHaveLength(4);
+    expect(fleet.threads[0]!.patience.at(-1)).toBe(20);
+  });
+
+  test('in a backlog of very short ones chunks are no larger', async () => {
+    const fleet = new Fleet(1);
+    await fleet.learn('quick', 0.25);
+    fleet.add(...Array(100).fill('quick'));
+    expect(fleet.threads[0]!.shipped[0]!.length).toBeLessThanOrEqual(20);
+  });
+
+  test('there is no backlog while the share of a thread is worth less than 10 ms', async () => {
+    const fleet = new Fleet(2);
+    await fleet.learn('five', 4.9);
+    fleet.add(...Array(4).fill('five'));
+    expect(new Set(fleet.threads.flatMap(({ patience }) => patience))).toEqual(new Set([0.5]));
   });
 
   test('a chunk has a bounded number of items, however quick they are', async () => {
@@ -348,8 +374,10 @@ describe('shipping', () => {
   test('a thread takes nothing more once what it has is worth 5 ms', async () => {
     const fleet = new Fleet(1);
     await fleet.learn('one', 1);
+    fleet.add(...Array(9).fill('one'));
+    expect(fleet.threads[0]!.shipped.flat().length).toBeLessThanOrEqual(6);
     fleet.add(...Array(100).fill('one'));
-    expect(fleet.threads[0]!.shipped.flat().length).toBeLessThanOrEqual(10);
+    expect(fleet.threads[0]!.shipped.flat().length).toBeLessThanOrEqual(40); // in a backlog, 20 ms behind 20 ms
   });
 
   test('concurrency is shared out evenly, the rest to the first threads', () => {

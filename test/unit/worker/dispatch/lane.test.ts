@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CHUNK_MS, Lane } from '../../../../src/worker/dispatch/lane.js';
+import { BACKLOG_CHUNK_MS, CHUNK_MS, Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
 
@@ -285,6 +285,14 @@ describe('what a lane has to do', () => {
     expect(lane.isOpen(0)).toBe(true);
     lane.add(shipment(1), 0);
     expect(lane.isOpen(0)).toBe(false);
+  });
+
+  test('is stuck after the time of two chunks', () => {
+    const lane = laneOf(1);
+    lane.add(shipment(1), 0);
+    expect([lane.isStuck(10), lane.isStuck(11)]).toEqual([false, true]);
+    lane.paceBy(BACKLOG_CHUNK_MS);
+    expect([lane.isStuck(40), lane.isStuck(41)]).toEqual([false, true]);
   });
 
   test('a thread that runs several at once has enough when one more would wait for 5 ms', () => {

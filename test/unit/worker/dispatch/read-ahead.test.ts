@@ -23,9 +23,11 @@ test('then there is room for 50 ms of work as well', () => {
   expect(roomFor(lanesOf(1, 1), 0.001, 0, 0)).toBe(2 + 4_096);
 });
 
-test('less room than a quarter is not worth a trip while the threads have enough', () => {
-  expect(roomFor(lanesOf(1, 1), 1, 76, 0)).toBe(26);
-  expect(roomFor(lanesOf(1, 1), 1, 77, 0)).toBe(0);
+test('a read is worth a trip when half of what is read ahead has been shipped, or when it brings a thousand', () => {
+  expect(roomFor(lanesOf(1, 1), 1, 52, 0)).toBe(50);
+  expect(roomFor(lanesOf(1, 1), 1, 53, 0)).toBe(0);
+  expect(roomFor(lanesOf(1, 1), 0.001, 4_098 - 1_024, 0)).toBe(1_024);
+  expect(roomFor(lanesOf(1, 1), 0.001, 4_098 - 1_023, 0)).toBe(0);
 });
 
 test('nothing is read ahead of a stuck lane, and nothing for one that takes no work', () => {

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { SlotState, StopReason, shipmentIdOf } from '../../../../src/channel/slots.js';
+import type { TaskPolicies } from '../../../../src/tasks/policies.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
@@ -15,8 +16,8 @@ function setUp() {
   let attended = 0;
   const attend = () => ++attended;
   lane.attach({ attend } as Partial<Thread> as Thread);
-  const ship = (name = 'a') => {
-    const delivery = { record: name, dueMs: 0, deliveries: 0, envelope: { bytes: new Uint8Array() } };
+  const ship = (name = 'a', policies: TaskPolicies = {}) => {
+    const delivery = { record: name, policies, dueMs: 0, deliveries: 0, envelope: { bytes: new Uint8Array() } };
     return shipments.ship(delivery as Partial<Delivery> as Delivery, lane, 1, 0);
   };
   return { shipments, lane, ship, leaving, attended: () => attended };
@@ -189,4 +190,26 @@ test('a wait for a shipment ends when there is one, or when its signal aborts', 
   await waits[1];
   await wait('at once', new AbortController().signal);
   expect(went).toEqual(['stopped', 'shipped', 'at once']);
+});
+
+test('a shipment may be overdue when its task has a timeout, and once it was asked to stop', async () => {
+  const { shipments, lane, ship } = setUp();
+  const { signal } = new AbortController();
+  let waits = 0;
+  const wait = () => shipments.anyMayBeOverdue(signal, 2 ** 30).then(() => (waits += 1));
+  const first = ship('without');
+  const waiting = wait();
+  await Promise.resolve();
+  expect(waits).toBe(0);
+  shipments.askToStop(lane, StopReason.cancelled);
+  shipments.askToStop(lane, StopReason.interrupted); // counts once
+  await waiting;
+  await wait();
+  shipments.free(first);
+  const another = wait();
+  await Promise.resolve();
+  expect(waits).toBe(2);
+  ship('with', { timeoutMs: 1 });
+  await another;
+  expect(waits).toBe(3);
 });
