@@ -28,7 +28,7 @@ const TTL_MS = 15 * 60_000;
 export function scripts(redis: Redis): Micro[] {
   return SIZES.flatMap((items) => {
     const names = Array.from({ length: items }, (_, i) => `key-${i}`);
-    const messages = names.map((name) => messageOf(name, 0));
+    const messages = names.map((name) => ({ message: messageOf(name, 0) }));
     const placements = names.map(placementOf);
     let tokens: Token[] = [];
     let claims: Claim[] = [];

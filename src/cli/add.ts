@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { Command } from 'commander';
 import type { Docket } from '../client/docket.js';
+import { checkPriority, type Priority } from '../core/priority.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
@@ -15,6 +16,7 @@ export interface AddFlags extends CommonFlags {
   readonly key?: string;
   readonly when?: Date | number;
   readonly wait?: boolean;
+  readonly priority?: Priority;
   readonly force?: boolean;
 }
 
@@ -37,8 +39,13 @@ export function withAddFlags(command: Command): Command {
   return command
     .option('--key <key>', 'key of the execution; while another one has it, nothing is added')
     .option('--when <when>', 'when it is due: a duration from now, or a date such as 2030-01-31T12:00:00Z', parseWhen)
+    .option('--priority <priority>', 'high starts before others, low behind them; normal is the default', parsePriority)
     .option('--wait', 'follow the execution to its end, as watch does, and show its result')
     .option('--json', 'write JSON; with --wait, one event per line and then the result');
+}
+
+function parsePriority(text: string): Priority {
+  return checkPriority(text, '--priority');
 }
 
 /** Adds an execution, prints the result, and returns the exit code. */
@@ -48,8 +55,12 @@ export async function addAndReport(
   args: object,
   flags: AddFlags,
 ): Promise<number> {
-  const { key, when, wait = false, json = false } = flags;
-  const options = { ...(key !== undefined && { key }), ...(when !== undefined && { when }) };
+  const { key, when, priority, wait = false, json = false } = flags;
+  const options = {
+    ...(key !== undefined && { key }),
+    ...(when !== undefined && { when }),
+    ...(priority !== undefined && { priority }),
+  };
   const execution = await (docket as Docket<Untyped>).add(task as string, args, options);
   const { state, disposition, error } = execution;
   if (!wait || disposition === 'struck') {

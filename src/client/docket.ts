@@ -480,7 +480,7 @@ function errorOfMany(
   return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true });
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

@@ -5,6 +5,7 @@ import { InvalidOptionError, PayloadTooLargeError, TaskNotFoundError } from '../
 import { checkKey } from '../core/execution-key.js';
 import { createIdGenerator } from '../core/ids.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkPriority, type Priority } from '../core/priority.js';
 import type { PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
 import { validateArguments } from '../tasks/schema.js';
@@ -23,6 +24,13 @@ export interface PreparedCall {
   readonly message: Buffer;
   /** How it is placed. `entry` is one stream entry and nothing else: no key, no record, due now. */
   readonly kind: PlacementKind | 'entry';
+  readonly priority: Priority;
+}
+
+/** What travels with the arguments. */
+interface Travelling {
+  readonly headers: string | null;
+  readonly priority: Priority;
 }
 
 export class CallPreparer {
@@ -59,13 +67,14 @@ export class CallPreparer {
       const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
       throw new InvalidOptionError('key', problem);
     }
-    const encoded = () => this.#encode(name, args, options, headers);
+    const priority = options.priority === undefined ? (policies.priority ?? 'normal') : checkPriority(options.priority);
+    const encoded = () => this.#encode(name, args, options, { headers, priority });
     // The body gets the schema's output. The caller's input is what is stored.
     const checked = input && validateArguments(name, input, args);
     return checked instanceof Promise ? checked.then(encoded) : encoded();
   }
 
-  #encode(name: string, args: object, options: AddOptions, headers: string | null): PreparedCall {
+  #encode(name: string, args: object, options: AddOptions, { headers, priority }: Travelling): PreparedCall {
     const { executionTtlMs, maxPayloadBytes } = this.#settings;
     const due = dueOf(options.when);
     const isKeyed = options.key !== undefined;
@@ -76,11 +85,11 @@ export class CallPreparer {
     const id = kind === 'entry' || kind === 'lean' ? key : null;
     const message = encodeEnvelope(encoderFor(args, 'args'), name, executionTtlMs, id, args, headers);
     if (message.length > maxPayloadBytes) throw new PayloadTooLargeError(name, message.length, maxPayloadBytes);
-    return { key, task: name, args, due, message, kind };
+    return { key, task: name, args, due, message, kind, priority };
   }
 }
 
-const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true, once: true });
+const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true, once: true, priority: true });
 
 /** Stands for the definition of a task that the producer has by name only. */
 const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };

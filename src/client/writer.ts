@@ -122,9 +122,8 @@ export class Writer {
 
   #sendEntries(batch: readonly PreparedCall[]): Promise<readonly PlacementResult[]> {
     return this.#strikes.place(batch, (calls, version) => {
-      const messages = calls.map((call) => call.message);
       return this.#send(batch, async (redis) => {
-        const nowMs = await enqueue(redis, this.#settings.keys, messages, version);
+        const nowMs = await enqueue(redis, this.#settings.keys, calls, version);
         if (nowMs === null) return null;
         return new Array<Placed>(calls.length).fill({ isNew: true, generation: 0, nowMs });
       });

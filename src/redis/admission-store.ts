@@ -3,8 +3,10 @@
  * server wakes it.
  */
 import type { Redis } from 'ioredis';
+import type { Priority } from '../core/priority.js';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
+import { priorityArgument } from './priority-argument.js';
 import { type AdmissionStage, STAGE } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -37,6 +39,8 @@ export interface AdmissionRequest {
   readonly holdsPermits: boolean;
   /** Whether its rate limits have yet to count it, although it has passed them before. */
   readonly hasBooking: boolean;
+  /** In line for a permit, one of high priority stands before the others, and one of low priority behind them. @default normal */
+  readonly priority?: Priority | undefined;
   /** In the order in which they are passed. Those of permits come last, sorted by key. */
   readonly checks: readonly AdmissionCheck[];
 }
@@ -82,7 +86,7 @@ export async function admit(
 
 /** Returns the part of a request that its group shares: all but the execution itself and the permits it needs. */
 function shapeOf(request: AdmissionRequest): ScriptArgument[] {
-  const { record, attempt, ttlMs, admissionStage, holdsPermits, hasBooking, checks } = request;
+  const { record, attempt, ttlMs, admissionStage, holdsPermits, hasBooking, priority, checks } = request;
   const firstPermit = checks.findIndex(({ kind }) => kind === 'permit'); // permits come last
   const shape: ScriptArgument[] = [
     attempt,
@@ -91,6 +95,7 @@ function shapeOf(request: AdmissionRequest): ScriptArgument[] {
     holdsPermits ? 1 : '',
     hasBooking ? 1 : '',
     record === null ? '' : 1,
+    priorityArgument(priority),
     firstPermit < 0 ? checks.length : firstPermit,
   ];
   for (const check of checks) {

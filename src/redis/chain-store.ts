@@ -1,8 +1,10 @@
 /** Starts the chains of automatic tasks, and records which were started, under which policy, and which were ended. */
 import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
+import type { Priority } from '../core/priority.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
+import { priorityArgument } from './priority-argument.js';
 import { BATCH_ITEMS } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -15,6 +17,8 @@ export interface Seed {
   /** When a pending run is due under a policy that has changed, in milliseconds from now; `null` is `dueMs`. */
   readonly retimedInMs: number | null;
   readonly message: Buffer;
+  /** @default normal */
+  readonly priority?: Priority | undefined;
 }
 
 export interface Seeded {
@@ -38,10 +42,10 @@ export async function seedChains(
   const errors: string[] = [];
   for (const batch of batchesOf(seeds, { maxItems: BATCH_ITEMS })) {
     const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
-    for (const { task, fingerprint, dueMs, retimedInMs, message } of batch) {
+    for (const { task, fingerprint, dueMs, retimedInMs, message, priority } of batch) {
       const due = dueMs === null ? null : { atMs: dueMs };
       const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
-      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message);
+      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message, priorityArgument(priority));
     }
     const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [
       Buffer[],

@@ -2,12 +2,12 @@
  * Removes executions that have not started: scheduled, waiting for a permit, queued. Owns the rule that exactly what
  * was placed before a watermark is removed, while producers add and workers read, park and wake in between the scripts.
  *
- *   limits ──wake──> front        Cleared from left to right, as executions move. Only those that a worker reads and
- *   schedule ─due──> work         parks move back, so there are two passes, and more while a pass finds something.
+ *   limits ──wake──> front             Cleared from left to right, as executions move. Only those that a worker reads and
+ *   schedule ─due──> high, work, low   parks move back, so there are two passes, and more while a pass finds something.
  */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import { BATCH_ITEMS, STREAM, type StreamLetter } from './schema.js';
+import { BATCH_ITEMS, STREAM_LETTERS, type StreamLetter } from './schema.js';
 import { runScript } from './script.js';
 
 /** Returns the number of executions that were removed. Each script looks at a bounded number of them. */
@@ -19,8 +19,9 @@ export async function clear(redis: Redis, keys: Keys): Promise<number> {
     removed += await clearParked(redis, keys, watermark, '');
     // Entries behind these ids were added since, or will be seen by the next pass.
     const ends = await takeWatermark(redis, keys);
-    removed += await clearStream(redis, keys, watermark, { letter: STREAM.front, lastId: ends.lastFront });
-    removed += await clearStream(redis, keys, watermark, { letter: STREAM.work, lastId: ends.lastWork });
+    for (const [i, letter] of STREAM_LETTERS.entries()) {
+      removed += await clearStream(redis, keys, watermark, { letter, lastId: ends.lastIds[i]! });
+    }
     total += removed;
   }
   return total;
@@ -28,14 +29,14 @@ export async function clear(redis: Redis, keys: Keys): Promise<number> {
 
 interface Watermark {
   readonly generation: string;
-  readonly lastWork: string;
-  readonly lastFront: string;
+  /** The last id on each stream, in the order of `STREAM_LETTERS`. */
+  readonly lastIds: readonly string[];
 }
 
 async function takeWatermark(redis: Redis, keys: Keys): Promise<Watermark> {
-  const reply = (await runScript(redis, 'watermark', [keys.work, keys.front], [keys.prefix])) as Buffer[];
-  const [generation, lastWork, lastFront] = reply.map(String) as [string, string, string];
-  return { generation, lastWork, lastFront };
+  const reply = (await runScript(redis, 'watermark', [keys.work], [keys.prefix])) as Buffer[];
+  const [generation, ...lastIds] = reply.map(String) as [string, ...string[]];
+  return { generation, lastIds };
 }
 
 async function clearWaiting(redis: Redis, keys: Keys, watermark: Watermark): Promise<number> {
@@ -53,7 +54,7 @@ async function clearWaiting(redis: Redis, keys: Keys, watermark: Watermark): Pro
 
 /** Removes executions from the schedule (`limit` is ''), or from the waiters at a limit. */
 async function clearParked(redis: Redis, keys: Keys, watermark: Watermark, limit: string): Promise<number> {
-  const common = [keys.prefix, watermark.generation, watermark.lastWork, limit, BATCH_ITEMS] as const;
+  const common = [keys.prefix, watermark.generation, watermark.lastIds.join(' '), limit, BATCH_ITEMS] as const;
   let removed = 0;
   let lastStayed = '';
   let cursor = '0'; // number of members that stayed so far; '' once all were looked at
@@ -74,7 +75,7 @@ async function clearStream(
   watermark: Watermark,
   { letter, lastId }: { readonly letter: StreamLetter; readonly lastId: string },
 ): Promise<number> {
-  const common = [keys.prefix, watermark.generation, watermark.lastWork, letter] as const;
+  const common = [keys.prefix, watermark.generation, watermark.lastIds.join(' '), letter] as const;
   let removed = 0;
   let cursor = ''; // id of the entry that was looked at last; '' before the first, and once all were looked at
   do {

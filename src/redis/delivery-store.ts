@@ -7,10 +7,12 @@ import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
 import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
+import type { Priority } from '../core/priority.js';
 import type { TerminalState } from '../core/states.js';
 import { WIRE_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
+import { priorityArgument } from './priority-argument.js';
 import { doesGroupExist } from './reply-errors.js';
 import {
   type AdmissionStage,
@@ -20,6 +22,7 @@ import {
   type SETTLEMENT_WIDTH,
   STAGE,
   STREAM,
+  STREAM_NAMES,
   type StreamLetter,
 } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
@@ -27,7 +30,7 @@ import { runScript, type ScriptArgument } from './script.js';
 /** The letter of a stream, followed by the id of an entry on it. */
 export type Token = `${StreamLetter}${string}`;
 
-/** Where an execution goes on: at the end of a stream, or on the schedule. */
+/** Where an execution goes on: at the end of a stream (that of its priority, in place of these), or on the schedule. */
 export type Destination = { readonly stream: 'work' | 'front' } | Due;
 
 export type Settlement =
@@ -85,6 +88,8 @@ export type Settlement =
       readonly message: Buffer;
       readonly id: string;
       readonly ttlMs: number;
+      /** Its priority, which the next run has, too. @default normal */
+      readonly priority?: Priority | undefined;
     };
 
 export interface Claim {
@@ -93,7 +98,7 @@ export interface Claim {
   readonly attempt: number;
 }
 
-/** Creates the consumer group on both streams where it is missing. It begins at the start, so it misses no entry. */
+/** Creates the consumer group on all streams where it is missing. It begins at the start, so it misses no entry. */
 export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
   const create = async (stream: string) => {
     // Looked up first: a full server refuses to create a group even when it exists.
@@ -103,7 +108,7 @@ export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
       if (!doesGroupExist(error)) throw error;
     });
   };
-  await Promise.all([create(keys.work), create(keys.front)]);
+  await Promise.all(STREAM_NAMES.map((name) => create(keys[name])));
 }
 
 export interface Claimed {
@@ -152,7 +157,7 @@ export async function claimRead(
  * longer ours.
  */
 export async function acknowledge(redis: Redis, keys: Keys, tokens: readonly Token[]): Promise<Token[]> {
-  const fenced = STREAMS.map(async (stream) => {
+  const fenced = STREAM_NAMES.map(async (stream) => {
     const onStream = tokens.filter((token) => token[0] === STREAM[stream]);
     if (onStream.length === 0) return [];
     const ids = onStream.map((token) => token.slice(1)).join(' ');
@@ -195,7 +200,7 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
  */
 export async function renew(redis: Redis, keys: Keys, consumer: string, tokens: readonly Token[]): Promise<Token[]> {
   const renewed = new Set<Token>();
-  const batches = STREAMS.flatMap((stream) => {
+  const batches = STREAM_NAMES.flatMap((stream) => {
     const letter = STREAM[stream];
     const ids = tokens.filter((token) => token[0] === letter).map((token) => token.slice(1));
     return [...batchesOf(ids, { maxItems: BATCH_ITEMS })].map(async (batch) => {
@@ -216,7 +221,7 @@ export async function markAlone(
   keys: Keys,
   { consumer, token, isAlone }: { readonly consumer: string; readonly token: Token; readonly isAlone: boolean },
 ): Promise<boolean> {
-  const stream = keys[STREAMS.find((name) => STREAM[name] === token[0])!];
+  const stream = keys[STREAM_NAMES.find((name) => STREAM[name] === token[0])!];
   const count = isAlone ? DELIVERY_COUNT.alone : DELIVERY_COUNT.read;
   const id = token.slice(1);
   const claimed = await redis.xclaim(stream, GROUP, consumer, 0, id, 'RETRYCOUNT', count, 'JUSTID');
@@ -246,8 +251,6 @@ export async function quarantine(
   await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
 }
 
-const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];
-
 function destinationArgument(to: Destination): string {
   return 'stream' in to ? STREAM[to.stream] : dueArgument(to);
 }
@@ -275,8 +278,8 @@ function argumentsOf(
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {
-      const { ttlMs, record, state, due, message, id } = settlement;
-      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id];
+      const { ttlMs, record, state, due, message, id, priority } = settlement;
+      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id, priorityArgument(priority)];
     }
     default:
       return assertNever(settlement);

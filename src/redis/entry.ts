@@ -1,6 +1,7 @@
-/** Reads the entries of both streams: the fields that `ENTRY` names in the schema. Every execution passes here. */
+/** Reads the entries of the streams: the fields that `ENTRY` names in the schema. Every execution passes here. */
+import type { Priority } from '../core/priority.js';
 import type { Token } from './delivery-store.js';
-import { type AdmissionStage, ENTRY, STAGE, type StreamLetter } from './schema.js';
+import { type AdmissionStage, ENTRY, STAGE, STREAM, type StreamLetter } from './schema.js';
 
 /** One entry, decoded. */
 export interface Entry {
@@ -23,6 +24,8 @@ export interface Entry {
   readonly holdsPermits: boolean;
   /** Whether a rate limit has yet to count its attempt: it was booked, or was counted and did not start. */
   readonly hasBooking: boolean;
+  /** @default normal */
+  readonly priority?: Priority | undefined;
 }
 
 /** An entry as Redis returns it: its id, then names and values in turn. */
@@ -38,6 +41,7 @@ const REROUTES = ENTRY.reroutes.charCodeAt(0);
 const ADMISSION_STAGE = ENTRY.stage.charCodeAt(0);
 const HOLDS_PERMITS = ENTRY.holdsPermits.charCodeAt(0);
 const BOOKING = ENTRY.booking.charCodeAt(0);
+const PRIORITY = ENTRY.priority.charCodeAt(0);
 
 /** Reads an entry of the stream with this letter. Fields that this version does not know are skipped. */
 export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
@@ -51,6 +55,7 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
   let admissionStage: AdmissionStage = 'new';
   let holdsPermits = false;
   let hasBooking = false;
+  let priority = priorityOf(letter);
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i]!;
     const value = fields[i + 1]!;
@@ -83,10 +88,30 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
       case BOOKING:
         hasBooking = true;
         break;
+      case PRIORITY:
+        priority = priorityOf(value.toString());
+        break;
     }
   }
   if (dueMs === 0) dueMs = millisecondsOf(id);
-  return { token, record, message, dueMs, deliveries, charges, reroutes, admissionStage, holdsPermits, hasBooking };
+  return {
+    token,
+    record,
+    message,
+    dueMs,
+    deliveries,
+    charges,
+    reroutes,
+    admissionStage,
+    holdsPermits,
+    hasBooking,
+    priority,
+  };
+}
+
+/** Returns the priority that a letter stands for, of a stream or in a field. */
+function priorityOf(letter: string): Priority {
+  return letter === STREAM.high ? 'high' : letter === STREAM.low ? 'low' : 'normal';
 }
 
 const STAGE_OF_CODE = new Map<string, AdmissionStage>(

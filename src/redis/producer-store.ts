@@ -2,12 +2,14 @@
 
 import type { Redis } from 'ioredis';
 import type { Due } from '../core/due.js';
+import type { Priority } from '../core/priority.js';
 import { type ExecutionState, isTerminal } from '../core/states.js';
 import { dueArgument } from './due-argument.js';
 import type { Keys } from './keys.js';
+import { priorityArgument } from './priority-argument.js';
 import { type ExecutionRecord, readRecord } from './record.js';
 import { isReplyError } from './reply-errors.js';
-import { EVENT_FIELDS, LISTENED_FOR, LISTENER_TTL_MS, PLACEMENT, PROGRESS_FIELDS, RECORD } from './schema.js';
+import { EVENT_FIELDS, LISTENED_FOR, LISTENER_TTL_MS, PLACEMENT, PROGRESS_FIELDS, RECORD, STREAM } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** How a placement treats its key; see `PLACEMENT`. */
@@ -20,7 +22,12 @@ export interface Placement {
   /** `null` is now. */
   readonly due: Due | null;
   readonly message: Buffer;
+  /** @default normal */
+  readonly priority?: Priority | undefined;
 }
+
+/** An execution that keeps no record and is due now. */
+export type LeanPlacement = Pick<Placement, 'message' | 'priority'>;
 
 export interface Placed {
   readonly isNew: boolean;
@@ -40,12 +47,19 @@ export interface Placed {
 export async function enqueue(
   redis: Redis,
   keys: Keys,
-  messages: readonly Buffer[],
+  placements: readonly LeanPlacement[],
   strikes: string,
 ): Promise<number | null> {
-  return (
-    Number(await runScript(redis, 'enqueue', [keys.work, keys.strikes, keys.large], [strikes, ...messages])) || null
-  );
+  const names = [keys.work, keys.strikes, keys.large, keys.high, keys.low];
+  const args: ScriptArgument[] = [strikes, lettersOf(placements)];
+  for (const { message } of placements) args.push(message);
+  return Number(await runScript(redis, 'enqueue', names, args)) || null;
+}
+
+/** Returns the letters of the streams for these placements; '' when all of them are of normal priority. */
+function lettersOf(placements: readonly LeanPlacement[]): string {
+  if (placements.every(({ priority = 'normal' }) => priority === 'normal')) return '';
+  return placements.map(({ priority }) => priorityArgument(priority) || STREAM.work).join('');
 }
 
 /** Places executions that have a record. The first one under a key wins. Returns the results in the same order. */
@@ -60,7 +74,7 @@ export async function schedule(
   let last: Placement | undefined;
   for (const placement of placements) {
     if (!last || !isAlike(last, placement)) {
-      countAt = args.push(PLACEMENT[placement.kind], placement.task, dueArgument(placement.due), 0) - 1;
+      countAt = args.push(PLACEMENT[placement.kind], placement.task, dueArgument(placement.due), priorityArgument(placement.priority), 0) - 1;
       last = placement;
     }
     args[countAt] = (args[countAt] as number) + 1;
@@ -85,9 +99,9 @@ export async function replace(
   placement: Omit<Placement, 'kind'>,
   strikes: string,
 ): Promise<Placed | null> {
-  const { key, task, due, message } = placement;
+  const { key, task, due, message, priority } = placement;
   const names = [keys.work, keys.front, keys.schedule, keys.strikes];
-  const args = [keys.prefix, key, task, dueArgument(due), message, strikes];
+  const args = [keys.prefix, key, task, dueArgument(due), message, strikes, priorityArgument(priority)];
   const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
   if (reply.length === 0) return null;
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
@@ -120,7 +134,7 @@ export async function cancel(redis: Redis, keys: Keys, key: string, token = ''):
 
 /** Reads one execution. Returns `null` when there is no record. */
 export async function readExecution(redis: Redis, keys: Keys, key: string): Promise<ExecutionRecord | null> {
-  const reply = (await runScript(redis, 'read', [keys.work, keys.front, keys.record(key)], [])) as Buffer[];
+  const reply = (await runScript(redis, 'read', [keys.work, keys.front, keys.record(key)], [keys.prefix])) as Buffer[];
   if (reply.length === 0) return null;
   const fields = new Map<string, Buffer>();
   for (let i = 0; i + 1 < reply.length; i += 2) fields.set(reply[i]!.toString(), reply[i + 1]!);
@@ -187,5 +201,5 @@ export async function markListening(redis: Redis, keys: Keys, events: ListenedFo
 
 /** Whether two placements differ in key and message only, so that they can share a group. */
 function isAlike(a: Placement, b: Placement): boolean {
-  return a.kind === b.kind && a.task === b.task && a.due === b.due;
+  return a.kind === b.kind && a.task === b.task && a.due === b.due && a.priority === b.priority;
 }

@@ -16,6 +16,10 @@ export const KEY = {
   work: 'work',
   /** Stream of the executions that have waited before: woken waiters, requeued and redelivered ones. Read first. */
   front: 'front',
+  /** Stream of the executions of high priority that are due, in order of arrival. Read before `work`. */
+  high: 'high',
+  /** Stream of the executions of low priority that are due, in order of arrival. Read last. */
+  low: 'low',
   /** Sorted set of the executions that are not due yet: their members, by due time in server milliseconds. */
   schedule: 'schedule',
   /** Hash: the record of one execution, by its key. */
@@ -89,7 +93,7 @@ export const CHANNEL = {
   strikeChanges: 'strikes',
 } as const;
 
-/** The consumer group of both streams. */
+/** The consumer group of all streams. */
 export const GROUP = 'workers';
 
 /** The first letter of a token, before the id of an entry. */
@@ -98,10 +102,40 @@ export const STREAM = {
   work: 'w',
   /** An entry of `front`. */
   front: 'f',
+  /** An entry of `high`. */
+  high: 'h',
+  /** An entry of `low`. Not `l`: on the channel `cancel`, an id follows that letter. */
+  low: 'b',
 } as const;
 
-/** The letter of either stream. */
+/** The letter of a stream. */
 export type StreamLetter = (typeof STREAM)[keyof typeof STREAM];
+
+/** The name of a stream. */
+export type StreamName = keyof typeof STREAM;
+
+/** All streams, in the order in which they are read. */
+export const STREAM_NAMES: readonly StreamName[] = ['front', 'high', 'work', 'low'];
+
+/** Their letters, in the same order. */
+export const STREAM_LETTERS: readonly StreamLetter[] = STREAM_NAMES.map((name) => STREAM[name]);
+
+/** Their keys behind the prefix, by their letters. */
+export const STREAM_KEYS: Readonly<Record<string, string>> = Object.fromEntries(
+  STREAM_NAMES.map((name) => [STREAM[name], KEY[name]]),
+);
+
+/** The priority of an execution, as scripts and entries say it: the letter of the stream it is added to. */
+export const PRIORITY = { high: STREAM.high, normal: '', low: STREAM.low } as const;
+
+/**
+ * What the priority adds to the ticket of a waiter, in microseconds. One of high priority goes before all others. One of low
+ * priority lets pass what was added within the next hour, and no more, so that it is served in the end.
+ */
+export const TICKET_SHIFT: Readonly<Record<string, number>> = {
+  [STREAM.high]: -4_000_000_000_000_000,
+  [STREAM.low]: 60 * 60 * 1_000_000,
+};
 
 /** The first letter of a text that names an execution. A member is one of the first two. */
 export const TAG = {
@@ -183,6 +217,8 @@ export const ENTRY = {
   booking: 'u',
   /** Without a record, once it has moved: its generation or the id of its first entry, by which `clear` dates it. */
   placed: 'g',
+  /** Its priority (`PRIORITY`). Absent for a normal one, and where the stream says it. */
+  priority: 'y',
 } as const;
 
 /** Put before the name of an entry's field while the execution is parked, in its record or under `parked:<id>`. */
@@ -206,6 +242,8 @@ export const PARKED = {
   booking: `${PARKED_PREFIX}${ENTRY.booking}`,
   /** Without a record: when it was placed. */
   placed: `${PARKED_PREFIX}${ENTRY.placed}`,
+  /** Its priority. Absent for a normal one. */
+  priority: `${PARKED_PREFIX}${ENTRY.priority}`,
 } as const;
 
 /** How far an execution has got through the limits of its task. */
@@ -337,8 +375,8 @@ export const SETTLEMENT_WIDTH = {
   moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
   rerouted: 10,
-  /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
-  followed: 5,
+  /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id, priority. */
+  followed: 6,
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */
@@ -383,6 +421,9 @@ export const RATE_MARGIN_MS = 100;
 
 /** The maximum number of executions that are claimed in the round trip of the read that brings them. */
 export const CLAIMED_WITH_READ = 8;
+
+/** While there is a backlog, one in so many executions that are taken from it is of low priority, so that none waits for ever. */
+export const LOW_SHARE = 32;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
 export const MESSAGE_HEAD_BYTES = 1024;

@@ -4,7 +4,7 @@ import { UndecodableValueError } from '../core/errors.js';
 import { Envelope } from '../wire/envelope.js';
 import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
-import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, TAG } from './schema.js';
+import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
 
 /** Where an execution is: the token of its entry behind a tag, or its member of the schedule or of a limit. */
@@ -24,7 +24,7 @@ export interface Survey {
 
 /** Counts executions by where they are, and lists up to `count` of each kind. */
 export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
-  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count]);
+  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count, keys.prefix]);
   const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
     Buffer,
     number,
@@ -64,10 +64,8 @@ export interface Queued {
 export async function surveyQueued(redis: Redis, keys: Keys, count: number): Promise<Queued[]> {
   const queued: Queued[] = [];
   let bytes = 0;
-  for (const [letter, stream] of [
-    [STREAM.front, keys.front],
-    [STREAM.work, keys.work],
-  ] as const) {
+  for (const name of STREAM_NAMES) {
+    const [letter, stream] = [STREAM[name], keys[name]];
     let last = count > 0 ? await lastDelivered(redis, stream) : '';
     while (queued.length < count && bytes < BATCH_BYTES) {
       const size = Math.min(PAGE, count - queued.length);

@@ -1,36 +1,34 @@
-/** Reads new entries of both streams on a connection of its own, blocking while there are none. */
+/** Reads new entries of the streams on a connection of its own. */
 import type { Redis } from 'ioredis';
 import { type Entry, type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
-import { GROUP, STREAM } from './schema.js';
+import { GROUP, STREAM, STREAM_NAMES, type StreamName } from './schema.js';
 
 export interface Read {
   readonly consumer: string;
+  /** The streams to read. Their entries come in this order. @default all */
+  readonly streams?: readonly StreamName[];
   /** Largest number of entries to read from each stream. */
   readonly count: number;
-  /** How long to wait for the first entry. */
-  readonly blockMs: number;
+  /** How long to wait for the first entry; `null` not at all. */
+  readonly blockMs: number | null;
 }
 
-/** Reads entries. `front` is named first, so that executions that have waited before are served before new ones. */
-export async function readEntries(blocking: Redis, keys: Keys, { consumer, count, blockMs }: Read): Promise<Entry[]> {
-  const reply = (await blocking.xreadgroupBuffer(
-    'GROUP',
-    GROUP,
-    consumer,
-    'COUNT',
-    count,
-    'BLOCK',
-    blockMs,
-    'STREAMS',
-    keys.front,
-    keys.work,
-    '>',
-    '>',
-  )) as [stream: Buffer, entries: RawEntry[]][] | null;
+/** Reads entries. */
+export async function readEntries(
+  blocking: Redis,
+  keys: Keys,
+  { consumer, streams = STREAM_NAMES, count, blockMs }: Read,
+): Promise<Entry[]> {
+  const block = blockMs === null ? [] : ['BLOCK', blockMs];
+  const names = streams.map((stream) => keys[stream]);
+  const args = ['GROUP', GROUP, consumer, 'COUNT', count, ...block, 'STREAMS', ...names, ...streams.map(() => '>')];
+  const reply = (await blocking.xreadgroupBuffer(...(args as Parameters<Redis['xreadgroupBuffer']>))) as
+    | [stream: Buffer, entries: RawEntry[]][]
+    | null;
   const entries: Entry[] = [];
   for (const [stream, raw] of reply ?? []) {
-    const letter = stream.toString() === keys.front ? STREAM.front : STREAM.work;
+    const letter = STREAM[streams[names.indexOf(stream.toString())]!];
     for (const entry of raw) entries.push(readEntry(letter, entry));
   }
   return entries;

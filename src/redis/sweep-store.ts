@@ -6,10 +6,8 @@ import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { BATCH_ITEMS, GROUP, STREAM } from './schema.js';
+import { BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, type StreamName } from './schema.js';
 import { runScript } from './script.js';
-
-export type StreamName = keyof typeof STREAM;
 
 export interface Begun {
   /** Where the scan of permits goes on. */
@@ -86,7 +84,7 @@ export async function forgetDeadConsumers(
       await runScript(redis, 'forget-consumers', [stream], batch);
     }
   };
-  await Promise.all([forget(keys.work), forget(keys.front)]);
+  await Promise.all(STREAM_NAMES.map((name) => forget(keys[name])));
 }
 
 export interface LostPage {

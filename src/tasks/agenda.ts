@@ -114,7 +114,7 @@ function callOf(task: AnyTask | string, args: object, options: AddOptions): Call
   return { task, args, options } as Call<unknown> | CallByName;
 }
 
-const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true, once: true });
+const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true, once: true, priority: true });
 const SCATTER_OPTIONS = optionNames<ScatterOptions>({ over: true, start: true, jitter: true });
 
 /** Chooses the times of `count` executions. Returns a function from the index of an execution to its time. */

@@ -2,6 +2,7 @@
  * Calls of tasks: the types of `add`, shared by the client and the context of a task, and calls prepared for `addMany`.
  */
 import type { Duration } from '../core/duration.js';
+import type { Priority } from '../core/priority.js';
 import type { AnyTask, Task } from './declared-task.js';
 
 /** Options of an `add`. */
@@ -24,6 +25,12 @@ export interface AddOptions {
    * @default false: a key is free as soon as its execution has ended
    */
   once?: boolean;
+  /**
+   * Whether the execution starts before others (`'high'`) or behind them (`'low'`) when there are more than the threads can take.
+   * It keeps its priority through retries, redeliveries and the runs of its chain.
+   * @default the `priority` of the task; `'normal'` when it has none, or when only its name is known here
+   */
+  priority?: Priority;
 }
 
 /** Options of a `replace`. */

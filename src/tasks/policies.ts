@@ -1,6 +1,7 @@
 /** Policies: plain data, which is checked where a task is declared, and sent to the coordinator in the manifest. */
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
+import { checkPriority, type Priority } from '../core/priority.js';
 import { checkLimits, type LimitData, type LimitPolicy } from './limits.js';
 import type { PerpetualData, PerpetualPolicy } from './perpetual.js';
 import type { RetryData, RetryPolicy } from './retry.js';
@@ -40,6 +41,7 @@ export interface TaskPolicies {
   readonly perpetual?: PerpetualData;
   readonly timeoutMs?: number;
   readonly limits?: readonly LimitData[];
+  readonly priority?: Priority;
 }
 
 /** The policies among a task's options. */
@@ -48,16 +50,17 @@ export interface PolicyOptions {
   readonly perpetual?: PerpetualPolicy | undefined;
   readonly timeout?: Duration | undefined;
   readonly limits?: readonly LimitPolicy<string>[] | undefined;
+  readonly priority?: Priority | undefined;
 }
 
 /** The policies that a worker can have for all its tasks. */
-export type DefaultPolicyOptions = Omit<PolicyOptions, 'perpetual'>;
+export type DefaultPolicyOptions = Omit<PolicyOptions, 'perpetual' | 'priority'>;
 
 /**
  * Checks the policies among a task's options, each by itself and against each other, and returns their data. An empty list
  * of limits is kept: it is a declaration, too.
- * @throws InvalidOptionError when one was not made by its function, `timeout` is not a duration of more than 0, two
- *   limits would count the same thing, or a perpetual task is debounced
+ * @throws InvalidOptionError when one was not made by its function, `timeout` is not a duration of more than 0, `priority` is
+ *   not a priority, two limits would count the same thing, or a perpetual task is debounced
  */
 export function resolvePolicies(options: PolicyOptions): TaskPolicies {
   const policies: { -readonly [K in keyof TaskPolicies]: TaskPolicies[K] } = {};
@@ -65,6 +68,7 @@ export function resolvePolicies(options: PolicyOptions): TaskPolicies {
   if (options.perpetual !== undefined) policies.perpetual = checkPerpetual(options.perpetual);
   if (options.timeout !== undefined) policies.timeoutMs = timeoutMsOf(options.timeout, 'timeout');
   if (options.limits !== undefined) policies.limits = checkLimits(options.limits, 'limits');
+  if (options.priority !== undefined) policies.priority = checkPriority(options.priority);
   checkCombination(policies);
   return Object.freeze(policies);
 }

@@ -5,6 +5,7 @@
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import type { Priority } from '../core/priority.js';
 import type { PerpetualControl, RetryControl, TaskContext, TimeoutControl } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import { checkUses, type Dependencies, type DependencyArguments, type Injected } from './dependencies.js';
@@ -50,6 +51,12 @@ export interface TaskOptions<
    * @default none
    */
   readonly limits?: readonly LimitPolicy<N>[];
+  /**
+   * Which executions of the docket start first when there are more than the threads can take. An `add` can say something else
+   * for its execution. A producer that adds the task by its name alone does not know this, and adds with normal priority.
+   * @default 'normal'
+   */
+  readonly priority?: Priority;
   /**
    * Arguments that log lines about attempts may show: their `'value'`, or only their `'length'` or size. All other
    * arguments are private.
@@ -259,6 +266,7 @@ const TASK_OPTIONS = optionNames<TaskOptions & InputOption<unknown, unknown>>({
   perpetual: true,
   timeout: true,
   limits: true,
+  priority: true,
   logged: true,
   uses: true,
   input: true,

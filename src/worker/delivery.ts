@@ -58,6 +58,10 @@ export class Delivery implements Omit<Entry, 'message'> {
   get hasBooking() {
     return this.entry.hasBooking;
   }
+
+  get priority() {
+    return this.entry.priority;
+  }
 }
 
 /**

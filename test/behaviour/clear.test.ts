@@ -25,7 +25,7 @@ const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-st
 const note = task('note', (_args: { n?: number; text?: string }) => {});
 
 /** What a docket without work keeps. */
-const AT_REST = ['front', 'generation', 'sweeper', 'work', 'workers'];
+const AT_REST = ['front', 'generation', 'high', 'low', 'sweeper', 'work', 'workers'];
 
 describeEachServer('clear', (url) => {
   const stage = setStage(url);

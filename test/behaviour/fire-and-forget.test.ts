@@ -5,7 +5,7 @@ import { describeEachServer } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 /** What a worker leaves behind: its streams, and the mark of its sweeper, which expires. */
-const LEFT_BY_WORKERS = ['front', 'sweeper', 'work'];
+const LEFT_BY_WORKERS = ['front', 'high', 'low', 'sweeper', 'work'];
 
 describeEachServer('fire and forget:', (url) => {
   const stage = setStage(url);

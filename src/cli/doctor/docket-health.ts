@@ -4,7 +4,7 @@ import type { Docket } from '../../client/docket.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../../redis/fleet-store.js';
 import type { Keys } from '../../redis/keys.js';
 import { isForbidden, isRefusal } from '../../redis/reply-errors.js';
-import { GROUP } from '../../redis/schema.js';
+import { GROUP, STREAM_NAMES } from '../../redis/schema.js';
 import { findLost, type LostPage } from '../../redis/sweep-store.js';
 import type { Snapshot } from '../../tasks/snapshot.js';
 import { limitText } from '../limit-text.js';
@@ -17,7 +17,7 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
   if (!scripts.snapshot) return [scripts.finding];
   const live = await liveWorkers(redis, keys);
   const groups = await Promise.all(
-    [checkGroup('work', redis, keys.work, live), checkGroup('front', redis, keys.front, live)].map(refusalIsFinding),
+    STREAM_NAMES.map((name) => refusalIsFinding(checkGroup(name, redis, keys[name], live))),
   );
   const { snapshot } = scripts;
   return [

@@ -2,6 +2,7 @@
 -- attempt to come.
 --@include fields
 --@include message
+--@include streams
 
 -- Returns the number of the attempt that waits under a record that was claimed before, or nil when it is `attempt`, the one
 -- in the record.
@@ -9,8 +10,8 @@ local function waiting_attempt(record_key, attempt)
   local parked = redis.call('HMGET', record_key, PARKED.message, RECORD.entry)
   local message, token = parked[1], parked[2]
   if not message and token and token ~= '' then
-    local stream, id = KEYS[string.sub(token, 1, 1) == STREAM.work and 1 or 2], string.sub(token, 2)
-    local entry = redis.call('XRANGE', stream, id, id)[1]
+    local id = string.sub(token, 2)
+    local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
     message = entry and fields_of(entry[2])[ENTRY.message]
   end
   local _, at = ttl_at(message)

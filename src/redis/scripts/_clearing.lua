@@ -1,6 +1,10 @@
--- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last id on `work` when the
--- watermark was taken.
-local watermark, last_work = tonumber(ARGV[2]), ARGV[3]
+-- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last ids on the streams when the
+-- watermark was taken, in the order of reading, separated by spaces.
+--@include words
+local watermark, last_ids = tonumber(ARGV[2]), {}
+for i, id in ipairs(words_of(ARGV[3])) do
+  last_ids[STREAM_LETTERS[i]] = id
+end
 
 local function id_parts(id)
   local ms, counter = string.match(id, '^(%d+)%-?(%d*)$')
@@ -13,13 +17,14 @@ local function is_after(id, last)
   return ms > last_ms or (ms == last_ms and counter > last_counter)
 end
 
--- Whether a placement came before the watermark: by its generation, or by the id of the entry on `work` that it began
--- as. An execution that has neither was moved by another version of docket, and counts as older.
-local function is_older(placed)
+-- Whether a placement came before the watermark: by its generation, or by the id of the entry that it began as, on `work`
+-- or the stream of its priority. An execution that has neither was moved by another version of docket, and counts as older.
+local function is_older(placed, priority)
   if not placed then
     return true
   elseif string.find(placed, '-', 1, true) then
-    return not is_after(placed, last_work)
+    local is_special = priority == STREAM.high or priority == STREAM.low
+    return not is_after(placed, last_ids[is_special and priority or STREAM.work])
   end
   return (tonumber(placed) or 0) < watermark
 end

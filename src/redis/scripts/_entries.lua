@@ -1,7 +1,4 @@
--- A token is the letter of a stream, followed by the id of an entry.
-local function stream_of(token)
-  return string.sub(token, 1, 1) == STREAM.work and KEYS[1] or KEYS[2]
-end
+--@include streams
 
 -- Deletes an entry. Returns true when it was there, that is, when the caller owned the delivery.
 local function remove(token)

@@ -17,6 +17,10 @@ local function read_entry(token)
   if entry then
     local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
+    local letter = string.sub(token, 1, 1)
+    if letter == STREAM.high or letter == STREAM.low then
+      moving[ENTRY.priority] = letter
+    end
     if not moving[ENTRY.key] then
       moving[ENTRY.placed] = moving[ENTRY.placed] or id -- its place among all placements, whatever becomes of the entry
     end
@@ -24,13 +28,24 @@ local function read_entry(token)
   end
 end
 
--- Adds an entry to the stream of this letter. Returns its token.
+-- Returns the letter of the stream that an execution goes to, by its priority, when one of normal priority goes to `front`
+-- or `work`. What holds permits goes to the front in any case: others may wait for them.
+local function stream_for(letter, moving)
+  local priority = moving[ENTRY.priority]
+  if priority == STREAM.low then
+    return moving[ENTRY.holds_permits] and STREAM.front or STREAM.low
+  end
+  return priority == STREAM.high and letter == STREAM.work and STREAM.high or letter
+end
+
+-- Adds an entry to `front` or `work`, or to the stream of its priority instead. Returns its token.
 local function enqueue(letter, moving)
   local fields = {}
   for name, value in pairs(moving) do
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
+  letter = stream_for(letter, moving)
   local token = letter .. redis.call('XADD', stream_of(letter), '*', unpack(fields))
   if #(moving[ENTRY.message] or '') > LARGE_BYTES then
     announce_large(prefix .. KEY.large)

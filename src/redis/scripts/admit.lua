@@ -2,7 +2,7 @@
 -- KEYS  work, front, schedule
 -- ARGV  prefix, worker, consumer, then groups of items, each with what they have in common:
 --         attempt, ttl (ms), admission stage, '1' when they came with their permits, '1' when they have bookings, '1' when
---         they have records, number of checks, then for each check, in the order in which they are passed:
+--         they have records, priority, number of checks, then for each check, in the order in which they are passed:
 --           'cooldown', name, window (ms)
 --           'debounce', name, settle (ms)
 --           'rate', name, max, per (ms), 'delay' | 'drop'
@@ -28,7 +28,7 @@ local schedule = KEYS[3]
 --@include quarantine
 
 -- The current group and item.
-local attempt, ttl, stage, holds_permits, is_booked, is_recorded, check_count
+local attempt, ttl, stage, holds_permits, is_booked, is_recorded, priority, check_count
 local name, token, ticket, needs, cached_generation
 local was_admitted -- by an earlier call whose reply was lost
 local passed -- the rates that have room for it
@@ -46,6 +46,12 @@ end
 -- Returns the item's ticket: its generation if it has one.
 local function place_in_line()
   return is_recorded and tonumber(generation() or 0) or ticket or 0
+end
+
+-- Returns the item's ticket in the line of a limit.
+local ticket_shift = TICKET_SHIFT
+local function line_ticket()
+  return place_in_line() + (ticket_shift[priority] or 0)
 end
 
 -- Names one placement through all its attempts and deliveries, by its member and its generation (or due time).
@@ -155,7 +161,7 @@ local function take_or_wait()
   if not is_recorded and redis.call('HEXISTS', permits, token) == 1 then
     return
   end
-  local full = full_limit(needs, may_have_waiters and place_in_line() or 0)
+  local full = full_limit(needs, may_have_waiters and line_ticket() or 0)
   if not full then
     return take_permits(token, needs)
   end
@@ -167,7 +173,7 @@ local function take_or_wait()
   moving[ENTRY.stage] = STAGE.attempt_admitted
   -- It starts later, and is counted then.
   moving[ENTRY.booking] = passed[1] and attempt .. ' ' .. passed[1].rate.name
-  wait_at(full, place_in_line(), park(moving, name, 'queued'), needs)
+  wait_at(full, line_ticket(), park(moving, name, 'queued'), needs)
   return 'parked'
 end
 
@@ -228,8 +234,9 @@ local function for_each_item(visit)
   local at = 4
   while at <= #ARGV do
     attempt, ttl, stage, holds_permits = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
-    is_booked, is_recorded, check_count = ARGV[at + 4] == '1', ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
-    local first_check = at + 7
+    is_booked, is_recorded = ARGV[at + 4] == '1', ARGV[at + 5] == '1'
+    priority, check_count = ARGV[at + 6], tonumber(ARGV[at + 7])
+    local first_check = at + 8
     at = first_check
     for _ = 1, check_count do
       at = at + 1 + width[ARGV[at]]

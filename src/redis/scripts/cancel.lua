@@ -48,7 +48,7 @@ elseif not state then
     forget_limits(member, fields[5], fields[3], fields[4])
     redis.call('DEL', parked)
   else
-    local entries = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2])
+    local entries = count_entries()
     if entries > 0 then
       local cancelled = prefix .. KEY.cancelled
       trim(cancelled, now)

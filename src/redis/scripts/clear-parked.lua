@@ -2,7 +2,7 @@
 -- last member to the first, because schedulers and wakes take from the front meanwhile, and that must not move the
 -- members that are still to be looked at.
 -- KEYS  work, front, schedule
--- ARGV  prefix, watermark, last id on work, limit ('' for the schedule), members to look at, the last member that
+-- ARGV  prefix, watermark, last ids on the streams, limit ('' for the schedule), members to look at, the last member that
 --       stayed ('' at first), number of members that stayed so far
 -- Reply removed, the last member that stayed, number of members that stayed so far ('' when all were looked at)
 --@include now
@@ -29,8 +29,9 @@ stayed = first
 local function clear(member)
   local is_recorded = string.sub(member, 1, 1) == TAG.recorded
   local parked = parked_at(member)
-  local placed = redis.call('HGET', parked, is_recorded and RECORD.generation or PARKED.placed)
-  if not is_older(placed) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
+  local placed, priority = unpack(redis.call('HMGET', parked,
+    is_recorded and RECORD.generation or PARKED.placed, PARKED.priority))
+  if not is_older(placed, priority) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
     return false
   end
   local moving = unpark(member)

@@ -1,7 +1,7 @@
 -- Removes executions that wait on a stream and were placed before a watermark. An entry that was read is in a worker's
 -- hands and stays, unless the worker has not claimed it: that claim is refused, as if the execution had been cancelled.
 -- KEYS  work, front, schedule
--- ARGV  prefix, watermark, last id on work, letter of the stream, first id to look at, last id, entries to look at
+-- ARGV  prefix, watermark, last ids on the streams, letter of the stream, first id to look at, last id, entries to look at
 -- Reply removed, the id after which it goes on ('' when all were looked at)
 --@include now
 --@include memory
@@ -37,7 +37,7 @@ local function look_at(id, moving)
     placed = record[3]
     is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)
   elseif is_after(id, read_up_to) then
-    is_cleared = is_older(moving[ENTRY.placed] or letter == STREAM.work and id or nil)
+    is_cleared = is_older(moving[ENTRY.placed] or letter ~= STREAM.front and id or nil, moving[ENTRY.priority] or letter)
   end
   if is_cleared then
     remove(token)

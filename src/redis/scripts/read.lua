@@ -1,8 +1,10 @@
 -- Reads one execution: its record and, while it is queued or running, the message in its entry.
 -- KEYS  work, front, the record
+-- ARGV  prefix
 -- Reply the record's fields and values (empty when there is no record), the server's time in us under the name '', and
 --       the message last ('' when it is not there)
 --@include now
+local prefix = ARGV[1]
 --@include entries
 --@include fields
 local record = redis.call('HGETALL', KEYS[3])

@@ -1,7 +1,7 @@
 -- Places an execution under a key, whatever holds the key. An execution that is scheduled, queued or waiting there is
 -- removed. A running one goes on, but nothing of it is written any more.
 -- KEYS  work, front, schedule, strikes
--- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against
+-- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against, priority
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
 --@include strikes
@@ -33,5 +33,5 @@ end
 write_permits()
 redis.call('HDEL', prefix .. KEY.ended, key)
 
-place(key, task, generation, math.max(now, due_time(due)), message)
+place(key, task, generation, math.max(now, due_time(due)), message, ARGV[7])
 return { digits(now), digits(generation) }

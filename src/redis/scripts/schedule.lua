@@ -1,7 +1,8 @@
 -- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
---       all but key and message: kind of placement, task, due (see _due.lua), count, then count times: key, message
+--       all but key and message: kind of placement, task, due (see _due.lua), priority, count, then count times: key,
+--       message
 -- Reply now, generation of the first item, then for each item that was not placed, because its key is taken: index
 --       (from 0), generation of the execution that has the key or, with 'once', had it; nothing when the strikes have
 --       changed, and nothing was written
@@ -12,7 +13,7 @@ if have_strikes_changed(KEYS[4], ARGV[3]) then
 end
 local prefix = ARGV[1]
 local records = prefix .. KEY.record
-local work, schedule = KEYS[1], KEYS[3]
+local schedule = KEYS[3]
 --@include due
 --@include events
 --@include entries
@@ -25,9 +26,9 @@ local holders, finished = {}, {}
 do
   local at = 4
   while at <= #ARGV do
-    local last = at + 2 + 2 * ARGV[at + 3]
+    local last = at + 3 + 2 * ARGV[at + 4]
     if ARGV[at] == PLACEMENT.keyed or ARGV[at] == PLACEMENT.once then
-      for item = at + 4, last, 2 do
+      for item = at + 5, last, 2 do
         local key = ARGV[item]
         local record = redis.pcall('HMGET', records .. key, RECORD.state, RECORD.generation)
         if record.err then
@@ -59,18 +60,19 @@ local function holder_or_take(key, kind, placed)
   holders[key] = placed
 end
 
-local function place_later(key, kind, task, due, message, placed)
+-- `...` is the field of the priority and its value, if there is one.
+local function place_later(key, kind, task, due, message, placed, ...)
   local score = digits(due)
   earliest = math.min(earliest or due, due)
   if kind == PLACEMENT.lean then
     redis.call('HSET', prefix .. KEY.parked .. key,
-      PARKED.message, message, PARKED.due, score, PARKED.placed, placed)
+      PARKED.message, message, PARKED.due, score, PARKED.placed, placed, ...)
     redis.call('ZADD', schedule, score, TAG.lean .. key)
     return
   end
   redis.call('HSET', records .. key,
     RECORD.state, 'scheduled', RECORD.generation, placed, RECORD.entry, '', RECORD.task, task,
-    RECORD.due, score, PARKED.message, message)
+    RECORD.due, score, PARKED.message, message, ...)
   redis.call('ZADD', schedule, score, TAG.recorded .. key)
   if has_listeners then
     publish_state(key, placed, 'scheduled')
@@ -88,22 +90,26 @@ local tens = digits((generation - unit) / 10)
 local call, arguments, has_large, index = redis.call, ARGV, false, 0
 local at = 4
 while at <= #arguments do
-  local kind, task, count = arguments[at], arguments[at + 1], tonumber(arguments[at + 3])
+  local kind, task, priority, count = arguments[at], arguments[at + 1], arguments[at + 3], tonumber(arguments[at + 4])
+  local letter = priority == PRIORITY.normal and STREAM.work or priority
+  local stream = stream_of(letter)
   local due = due_time(arguments[at + 2])
   local may_be_taken = kind == PLACEMENT.keyed or kind == PLACEMENT.once
-  at = at + 4
+  at = at + 5
   for item = at, at + 2 * count - 2, 2 do
     local key, message, placed = arguments[item], arguments[item + 1], tens .. unit_digits[unit]
     local holder = may_be_taken and holder_or_take(key, kind, placed)
     if holder then
       reply[#reply + 1] = index
       reply[#reply + 1] = holder
-    elseif due > now then
+    elseif due > now and letter == STREAM.work then
       place_later(key, kind, task, due, message, placed)
+    elseif due > now then
+      place_later(key, kind, task, due, message, placed, PARKED.priority, priority)
     else
-      local id = call('XADD', work, '*', ENTRY.key, key, ENTRY.message, message)
+      local id = call('XADD', stream, '*', ENTRY.key, key, ENTRY.message, message)
       call('HSET', records .. key,
-        RECORD.state, 'queued', RECORD.generation, placed, RECORD.entry, STREAM.work .. id, RECORD.task, task)
+        RECORD.state, 'queued', RECORD.generation, placed, RECORD.entry, letter .. id, RECORD.task, task)
       has_large = has_large or #message > LARGE_BYTES
       -- Whoever waits for the result of an earlier execution under the key must hear that it has another one.
       if are_all_heard or has_listeners and may_be_taken then

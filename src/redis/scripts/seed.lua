@@ -2,7 +2,7 @@
 -- chain that was ended stays so until somebody adds it, or until its policy changes.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, '1' when a worker starts, then for each task: name, fingerprint of its policy, due (see _due.lua), when
---       a pending run is due under a policy that has changed, message
+--       a pending run is due under a policy that has changed, message, priority
 -- Reply names of the tasks that were placed or given another time, and the texts of errors met with records
 --@include now
 local prefix, is_starting = ARGV[1], ARGV[2] == '1'
@@ -33,7 +33,7 @@ local function seed(at)
     changed_tasks[#changed_tasks + 1] = task
   elseif not is_alive(state) and (is_new and is_starting or not has_ended) then
     -- The number first, since it takes memory: a full server refuses the whole.
-    place(task, task, next_generations(1), due_time(ARGV[at + 2]), message)
+    place(task, task, next_generations(1), due_time(ARGV[at + 2]), message, ARGV[at + 5])
     changed_tasks[#changed_tasks + 1] = task
   end
   -- When a worker with an older policy looks again, it does not bring back a chain that was ended.
@@ -45,7 +45,7 @@ local function seed(at)
   end
 end
 
-for at = 3, #ARGV, 5 do
+for at = 3, #ARGV, 6 do
   local problem = problem_of(seed, at)
   if problem and (is_refusal(problem) or is_forbidden(problem)) then
     return redis.error_reply(problem)

@@ -13,7 +13,7 @@
 --           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
 --         'rerouted', as 'moved', and behind the booking the name of the task
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
---           of the next run (as in _due.lua), message, id
+--           of the next run (as in _due.lua), message, id, priority
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
 --       errors met while writing
 --@include now
@@ -58,7 +58,10 @@ local fenced = {}
 -- costs a few calls per stream instead of two per entry.
 local owned = {}
 do
-  local ids = { [STREAM.work] = {}, [STREAM.front] = {} }
+  local ids = {}
+  for _, letter in ipairs(STREAM_LETTERS) do
+    ids[letter] = {}
+  end
   for i = 1, count do
     local list = ids[string.sub(tokens[i], 1, 1)]
     list[#list + 1] = string.sub(tokens[i], 2)
@@ -193,6 +196,7 @@ end
 local function follow(ttl, at)
   local key, due = ARGV[at], math.max(now, due_time(ARGV[at + 2]))
   local following = { [ENTRY.message] = ARGV[at + 3], [ENTRY.due] = digits(due) }
+  following[ENTRY.priority] = ARGV[at + 5] ~= PRIORITY.normal and ARGV[at + 5] or nil
   if key ~= '' then
     if is_cancelled(key) then
       return end_execution(key, ttl, 'cancelled')

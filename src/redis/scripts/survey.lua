@@ -1,21 +1,23 @@
 -- Counts the executions of a docket, and lists the first that are scheduled and the first that workers have.
 -- KEYS  work, front, schedule, quarantine
--- ARGV  how many of each to list
--- Reply now, entries on both streams, those of them in workers' hands, executions on the schedule, messages in
+-- ARGV  how many of each to list, prefix
+-- Reply now, entries on all streams, those of them in workers' hands, executions on the schedule, messages in
 --       quarantine, { member, due, ... } of the schedule, { token, consumer, ... }, { id, key, reason, ... } of the
 --       newest in quarantine
 --@include now
 --@include fields
-local count = tonumber(ARGV[1])
+local count, prefix = tonumber(ARGV[1]), ARGV[2]
+--@include streams
 local entries, delivered, deliveries = 0, 0, {}
-for i, letter in ipairs({ STREAM.work, STREAM.front }) do
-  entries = entries + redis.call('XLEN', KEYS[i])
+for _, letter in ipairs(STREAM_LETTERS) do
+  local stream = stream_of(letter)
+  entries = entries + redis.call('XLEN', stream)
   -- Without a group nothing was read yet.
-  local pending = redis.pcall('XPENDING', KEYS[i], GROUP)
+  local pending = redis.pcall('XPENDING', stream, GROUP)
   if not pending.err and tonumber(pending[1]) > 0 then
     delivered = delivered + pending[1]
     local left = count - #deliveries / 2
-    for _, one in ipairs(left > 0 and redis.call('XPENDING', KEYS[i], GROUP, '-', '+', left) or {}) do
+    for _, one in ipairs(left > 0 and redis.call('XPENDING', stream, GROUP, '-', '+', left) or {}) do
       deliveries[#deliveries + 1] = letter .. one[1]
       deliveries[#deliveries + 1] = one[2]
     end

@@ -1,12 +1,13 @@
 -- Draws the line between the executions that `clear` removes and those that are added later.
--- KEYS  work, front
+-- KEYS  work
 -- ARGV  prefix
--- Reply generation, the last id on each stream
+-- Reply generation, the last id on each stream, in the order of reading
 --@include now
 --@include memory
 local prefix = ARGV[1]
 --@include generation
 --@include fields
+--@include streams
 
 -- Returns the id of the last entry that was added, even if it is gone.
 local function last_id(stream)
@@ -15,4 +16,8 @@ local function last_id(stream)
   end
   return '0-0'
 end
-return { digits(next_generations(1)), last_id(KEYS[1]), last_id(KEYS[2]) }
+local reply = { digits(next_generations(1)) }
+for _, letter in ipairs(STREAM_LETTERS) do
+  reply[#reply + 1] = last_id(stream_of(letter))
+end
+return reply

@@ -1,17 +1,24 @@
 /**
- * The deliveries that wait in this worker for a thread. Those from the front stream go before those from the work stream,
- * each in the order of its stream, so that a woken waiter is not behind everything that was read ahead.
+ * The deliveries that wait in this worker for a thread. Those from the front stream go first, then those of high, normal and
+ * low priority, each in the order of its stream. So a woken waiter, or one of high priority, is not behind everything that was
+ * read ahead. Owns the rule that those from the low stream do not wait here for ever: while others wait, too, one in 32 that
+ * leave is of these.
  */
 import { Queue } from '../../core/queue.js';
-import { STREAM } from '../../redis/schema.js';
+import { LOW_SHARE, STREAM } from '../../redis/schema.js';
 import type { Delivery } from '../delivery.js';
 
 export class DeliveryQueue implements Iterable<Delivery> {
   readonly #front = new Queue<Delivery>();
+  readonly #high = new Queue<Delivery>();
   readonly #work = new Queue<Delivery>();
+  readonly #low = new Queue<Delivery>();
+  readonly #queues = [this.#front, this.#high, this.#work, this.#low];
+  /** How many have left before those from the low stream, since the last one of these. */
+  #passed = 0;
 
   get length(): number {
-    return this.#front.length + this.#work.length;
+    return this.#front.length + this.#high.length + this.#work.length + this.#low.length;
   }
 
   push(delivery: Delivery): void {
@@ -24,29 +31,46 @@ export class DeliveryQueue implements Iterable<Delivery> {
   }
 
   peek(): Delivery | undefined {
-    return this.#front.peek() ?? this.#work.peek();
+    return this.#next().peek();
   }
 
   shift(): Delivery | undefined {
-    return this.#front.shift() ?? this.#work.shift();
+    const queue = this.#next();
+    this.#passed = queue === this.#low || this.#low.length === 0 ? 0 : this.#passed + 1;
+    return queue.shift();
   }
 
   /** Empties the queue and returns its deliveries. */
   clear(): Delivery[] {
-    return [...this.#front.clear(), ...this.#work.clear()];
+    return this.#queues.flatMap((queue) => queue.clear());
   }
 
   removeIf(matches: (delivery: Delivery) => boolean): void {
-    this.#front.removeIf(matches);
-    this.#work.removeIf(matches);
+    for (const queue of this.#queues) queue.removeIf(matches);
   }
 
   *[Symbol.iterator](): Iterator<Delivery> {
-    yield* this.#front;
-    yield* this.#work;
+    for (const queue of this.#queues) yield* queue;
+  }
+
+  /** Returns the queue whose head leaves next. */
+  #next(): Queue<Delivery> {
+    if (this.#passed >= LOW_SHARE - 1 && this.#low.length > 0) return this.#low;
+    if (this.#front.length > 0) return this.#front;
+    if (this.#high.length > 0) return this.#high;
+    return this.#work.length > 0 ? this.#work : this.#low;
   }
 
   #queueOf({ token }: Delivery): Queue<Delivery> {
-    return token.startsWith(STREAM.front) ? this.#front : this.#work;
+    switch (token[0]) {
+      case STREAM.front:
+        return this.#front;
+      case STREAM.high:
+        return this.#high;
+      case STREAM.low:
+        return this.#low;
+      default:
+        return this.#work;
+    }
   }
 }

@@ -14,6 +14,7 @@ import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, redeliver, type Token } from '../../redis/delivery-store.js';
 import { liveLeases } from '../../redis/fleet-store.js';
 import { isForbidden, isGroupMissing } from '../../redis/reply-errors.js';
+import { STREAM_NAMES, type StreamName } from '../../redis/schema.js';
 import {
   beginSweep,
   type Expired,
@@ -21,7 +22,6 @@ import {
   findExpired,
   forgetDeadConsumers,
   mendLost,
-  type StreamName,
 } from '../../redis/sweep-store.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
@@ -87,7 +87,7 @@ export class Reclaimer extends Service {
     let { leaseMs } = this.#options;
     for (const asked of leases.values()) leaseMs = Math.max(leaseMs, asked);
     if (!this.#couldAllRenew(leaseMs)) return;
-    await Promise.all((['front', 'work'] as const).map((stream) => this.#sweepStream(stream, leaseMs, signal)));
+    await Promise.all(STREAM_NAMES.map((stream) => this.#sweepStream(stream, leaseMs, signal)));
     await forgetDeadConsumers(redis, keys, new Set(leases.keys()), leaseMs);
     if (this.#canScan) await this.#mendLost(signal);
   }

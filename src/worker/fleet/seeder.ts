@@ -1,5 +1,6 @@
 /** Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. */
 import { monotonicMs } from '../../core/clock.js';
+import type { Priority } from '../../core/priority.js';
 import { jittered, pause, Service } from '../../core/service.js';
 import { type Seed, seedChains } from '../../redis/chain-store.js';
 import { serverTimeMs } from '../../redis/time.js';
@@ -44,7 +45,7 @@ export class Seeder extends Service {
         clock.learn(await serverTimeMs(redis), askedMs); // the first heartbeat may not have been answered yet
         const seeds = tasks()
           .filter(isAutomatic)
-          .map((task) => this.#seedOf(task.name, task.policies.perpetual!));
+          .map((task) => this.#seedOf(task.name, task.policies.perpetual!, task.policies.priority));
         const { tasks: seeded, errors } = await seedChains(redis, keys, seeds, isStarting);
         if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');
         if (errors.length > 0)
@@ -58,7 +59,7 @@ export class Seeder extends Service {
     }
   }
 
-  #seedOf(task: string, policy: PerpetualData): Seed {
+  #seedOf(task: string, policy: PerpetualData, priority: Priority | undefined): Seed {
     const { clock, executionTtlMs } = this.#options;
     const isCron = policy.kind === 'cron';
     return {
@@ -67,6 +68,7 @@ export class Seeder extends Service {
       dueMs: isCron ? nextCronMs(policy.expression, policy.timezone, clock.nowMs()) : null,
       retimedInMs: isCron ? null : policy.everyMs,
       message: encodeEnvelope(encoderFor(NO_ARGUMENTS, 'args'), task, executionTtlMs, null, NO_ARGUMENTS),
+      priority,
     };
   }
 }

@@ -184,11 +184,11 @@ export class Claimer {
 }
 
 function requestOf({ delivery, checks }: Limited): AdmissionRequest {
-  const { record, token, envelope, admissionStage, holdsPermits, hasBooking } = delivery;
+  const { record, token, envelope, admissionStage, holdsPermits, hasBooking, priority } = delivery;
   const { attempt, ttlMs } = envelope;
   const id = record === null ? (envelope.id ?? token) : '';
   const ticket = ticketOf(delivery);
-  return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, checks };
+  return { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, priority, checks };
 }
 
 /** Returns the name of the rate limit that counts the start on admission; `null` when it was counted before. */

@@ -1,5 +1,6 @@
 /**
- * Reads entries from the streams while there is room for them, and passes them on batch by batch.
+ * Reads entries from the streams while there is room for them, and passes them on batch by batch. The PriorityReader chooses
+ * the streams.
  *
  * Owns:
  * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
@@ -18,7 +19,8 @@ import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { inOneWrite, mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
+import { STREAM } from '../../redis/schema.js';
+import { mayHaveLarge } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -27,6 +29,7 @@ import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
+import { PriorityReader } from './priority-reader.js';
 import type { ReadClaim, ReadClaims } from './read-claims.js';
 import { Unblocker } from './unblocker.js';
 
@@ -71,8 +74,9 @@ interface Batch {
 export class Intake extends Service {
   readonly #options: IntakeOptions;
   readonly #unblocker: Unblocker;
+  readonly #reader: PriorityReader;
   #unaccepted: readonly Entry[] = [];
-  /** Whether the last read brought as many entries as it might. */
+  /** Whether the last read may have left entries. */
   #hasBacklog = false;
   /** When Redis last said that nothing on the streams was large, on the monotonic clock. */
   #wasSmallMs = Number.NEGATIVE_INFINITY;
@@ -84,6 +88,7 @@ export class Intake extends Service {
     super();
     this.#options = options;
     this.#unblocker = new Unblocker(options);
+    this.#reader = new PriorityReader(options);
     options.link.onUsable(() => this.wake());
   }
 
@@ -145,7 +150,7 @@ export class Intake extends Service {
         }
         if (this.#hasBacklog) reading = this.#read(signal);
         this.#unaccepted = [];
-        accept(entries, readClaims.fresh(isNewsMissed ? null : claim));
+        accept(entries, readClaims.fresh(isNewsMissed || goesBeforeWork(entries[0]!) ? null : claim));
       } catch (error) {
         reading = null;
         if (!signal.aborted) await this.#recover(error, signal);
@@ -195,7 +200,7 @@ export class Intake extends Service {
     if (room <= 0 || this.#waitsForClaim) return null;
     const bound = this.#boundOf(ahead);
     if (bound <= 0) return null;
-    const reading = this.#readEntries(Math.min(room, bound), notDispatched > 0);
+    const reading = this.#readEntries(Math.min(room, bound), notDispatched > 0, signal);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -218,18 +223,16 @@ export class Intake extends Service {
   }
 
   /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */
-  async #readEntries(count: number, mustFollow: boolean): Promise<Batch> {
-    const { blocking, keys, consumer, longestReadMs, readClaims, lookout, byteBudget } = this.#options;
+  async #readEntries(count: number, mustFollow: boolean, signal: AbortSignal): Promise<Batch> {
+    const { readClaims, lookout, byteBudget } = this.#options;
     const { interruptions } = lookout;
-    const [reading, claiming] = inOneWrite(blocking, () => [
-      readEntries(blocking, keys, { consumer, count, blockMs: longestReadMs }),
-      mustFollow ? null : readClaims.claim(), // behind the read
-    ]);
+    const claim = () => (mustFollow ? null : readClaims.claim());
+    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, signal });
     // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
-    const entries = await reading;
+    const { entries, claiming, hasBacklog } = await reading;
     readClaims.noteRead(entries);
-    this.#hasBacklog = entries.length >= count;
+    this.#hasBacklog = hasBacklog;
     this.#lastReadMs = monotonicMs();
     byteBudget.addEntries(entries);
     return { entries, claiming, interruptions };
@@ -288,6 +291,11 @@ export class Intake extends Service {
       await pause(jittered(RETRY_AFTER_MS), signal);
     }
   }
+}
+
+/** Whether an entry goes before those of `work`, which would start first if they were claimed with the read. */
+function goesBeforeWork({ token }: Entry): boolean {
+  return token.startsWith(STREAM.front) || token.startsWith(STREAM.high);
 }
 
 /**

@@ -79,8 +79,8 @@ export class ReadClaims {
   /** Notes what a read has brought. */
   noteRead(entries: readonly Entry[]): void {
     this.#lastCount = entries.length;
-    const last = entries.at(-1); // those of the stream `work` come last
-    if (!last?.token.startsWith(STREAM.work)) return;
+    const last = entries.findLast(({ token }) => token.startsWith(STREAM.work));
+    if (!last) return;
     const [ms, counter] = last.token.slice(1).split('-');
     this.#from = `${ms}-${Number(counter) + 1}`;
   }

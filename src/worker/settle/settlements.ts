@@ -51,9 +51,9 @@ export function ended(
 
 /** The next run has the same arguments unless `args` are given. */
 export function followed(delivery: Delivery, state: TerminalState, due: Due, args: Uint8Array | null): Settlement {
-  const { token, record, envelope } = delivery;
+  const { token, record, envelope, priority } = delivery;
   const message = withAttempt(envelope, 1, args);
-  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs, priority };
 }
 
 /**

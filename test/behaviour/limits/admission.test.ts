@@ -60,7 +60,7 @@ async function openBench(url: string): Promise<Bench> {
   onTestFinished(() => closeConnection(blocking));
   await ensureGroups(redis, keys);
   const left = async () => {
-    const permanent = ['work', 'front', 'generation', 'workers'].map((suffix) => keys.prefix + suffix);
+    const permanent = ['work', 'front', 'high', 'low', 'generation', 'workers'].map((suffix) => keys.prefix + suffix);
     const found = await redis.keys(`${keys.prefix}*`);
     const isLasting = await Promise.all(found.map(async (key) => (await redis.pttl(key)) === -1));
     return found.filter((key, i) => !permanent.includes(key) && isLasting[i]);

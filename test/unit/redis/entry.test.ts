@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { readEntry } from '../../../src/redis/entry.js';
+import type { StreamLetter } from '../../../src/redis/schema.js';
 
-function read(fields: Record<string, string>, id = '1700000000123-4') {
+function read(fields: Record<string, string>, id = '1700000000123-4', letter: StreamLetter = 'f') {
   const list = Object.entries(fields).flatMap(([name, value]) => [Buffer.from(name), Buffer.from(value)]);
-  return readEntry('f', [Buffer.from(id), list]);
+  return readEntry(letter, [Buffer.from(id), list]);
 }
 
 test('an entry with a message only is a new execution that was due when it was added', () => {
@@ -18,6 +19,7 @@ test('an entry with a message only is a new execution that was due when it was a
     admissionStage: 'new',
     holdsPermits: false,
     hasBooking: false,
+    priority: 'normal',
   });
 });
 
@@ -35,6 +37,12 @@ test('every field of an entry is read', () => {
     holdsPermits: true,
     hasBooking: true,
   });
+});
+
+test('the stream of an entry says its priority, and on the front stream a field does', () => {
+  const letters: readonly StreamLetter[] = ['f', 'h', 'w', 'b'];
+  expect(letters.map((letter) => read({}, '1-1', letter).priority)).toEqual(['normal', 'high', 'normal', 'low']);
+  expect(['h', 'b', 'from the future'].map((y) => read({ y }).priority)).toEqual(['high', 'low', 'normal']);
 });
 
 test('fields that are not known are passed over, and so is the message that is missing', () => {

@@ -43,8 +43,9 @@ describe('a name of the schema', () => {
     expect([lua, typescript, self].some((text) => isNamed(name, text))).toBe(true);
   });
 
-  // Stages, placements and settlements are looked up by their kind.
-  const MEMBERS = groups.filter(([group]) => !['STAGE', 'PLACEMENT', 'SETTLEMENT_WIDTH'].includes(group));
+  // Stages, placements and settlements are looked up by their kind, priorities and streams by theirs or by their letter.
+  const LOOKED_UP = ['STAGE', 'PLACEMENT', 'SETTLEMENT_WIDTH', 'PRIORITY', 'STREAM_KEYS', 'TICKET_SHIFT'];
+  const MEMBERS = groups.filter(([group]) => !LOOKED_UP.includes(group));
   test.each(MEMBERS)('of the group %s is used, each of them', (group, members) => {
     const unused = Object.keys(members).filter((name) => {
       if (group === 'KEY' || group === 'CHANNEL') {

@@ -34,14 +34,15 @@ function smallOutcomes(): ByteBudget {
 }
 
 /**
- * Starts an intake in front of a backlog of so many entries. Returns the counts that it asks for. `onRead` is called when
+ * Starts an intake in front of a backlog of so many normal entries. Returns the counts that it asks for of these. `onRead` is called when
  * a read is about to be answered, after the questions that were sent with it.
  */
 function readBacklog(backlog: number, onRead = () => {}): number[] {
   const counts: number[] = [];
   let left = backlog;
-  vi.mocked(readEntries).mockImplementation(async (_blocking, _keys, { count }) => {
-    if (left <= 0) return await new Promise<never>(() => {});
+  vi.mocked(readEntries).mockImplementation(async (_blocking, _keys, { count, blockMs, streams }) => {
+    if (!streams!.includes('work')) return [];
+    if (left <= 0) return blockMs === null ? [] : await new Promise<never>(() => {});
     counts.push(count);
     const entries = entriesOf(Math.min(left, count));
     left -= entries.length;
