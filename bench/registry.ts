@@ -12,6 +12,7 @@ import { memory } from './scenarios/memory.js';
 import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
+import { priorities } from './scenarios/priorities.js';
 import { publicBullmq } from './scenarios/public-bullmq.js';
 import { roundTrips } from './scenarios/round-trips.js';
 import { shortBehindLong } from './scenarios/short-behind-long.js';
@@ -120,6 +121,16 @@ export const SCENARIOS: readonly Scenario[] = [
       rounds: rounds(3),
       seconds: { full: 7, quick: 5, meaning: 'for how long tasks are added' },
       longMs: { full: 200, quick: 100, meaning: 'how long a long task takes, in milliseconds' },
+    },
+  }),
+  scenario({
+    name: 'priorities',
+    question: 'How long does a task of high priority wait behind a long backlog?',
+    run: priorities,
+    sizes: {
+      rounds: rounds(3),
+      tasks: { full: 1_000_000, quick: 20_000, meaning: 'normal tasks in the backlog' },
+      calls: { full: 300, quick: 100, meaning: 'tasks of high priority' },
     },
   }),
   scenario({

@@ -139,5 +139,10 @@ export async function liveLeases(redis: Redis, keys: Keys, nowMs: number): Promi
 
 /** Takes the worker off the list, and its consumer off the streams if nothing is pending on it. */
 export async function leave(redis: Redis, keys: Keys, consumer: string): Promise<void> {
-  await runScript(redis, 'leave', [keys.work, keys.front, keys.workers, keys.worker(consumer)], [consumer, keys.prefix]);
+  await runScript(
+    redis,
+    'leave',
+    [keys.work, keys.front, keys.workers, keys.worker(consumer)],
+    [consumer, keys.prefix],
+  );
 }

@@ -74,7 +74,14 @@ export async function schedule(
   let last: Placement | undefined;
   for (const placement of placements) {
     if (!last || !isAlike(last, placement)) {
-      countAt = args.push(PLACEMENT[placement.kind], placement.task, dueArgument(placement.due), priorityArgument(placement.priority), 0) - 1;
+      countAt =
+        args.push(
+          PLACEMENT[placement.kind],
+          placement.task,
+          dueArgument(placement.due),
+          priorityArgument(placement.priority),
+          0,
+        ) - 1;
       last = placement;
     }
     args[countAt] = (args[countAt] as number) + 1;

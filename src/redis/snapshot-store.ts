@@ -24,7 +24,12 @@ export interface Survey {
 
 /** Counts executions by where they are, and lists up to `count` of each kind. */
 export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
-  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count, keys.prefix]);
+  const reply = await runScript(
+    redis,
+    'survey',
+    [keys.work, keys.front, keys.schedule, keys.quarantine],
+    [count, keys.prefix],
+  );
   const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
     Buffer,
     number,

@@ -1,9 +1,9 @@
 -- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last ids on the streams when the
 -- watermark was taken, in the order of reading, separated by spaces.
 --@include words
-local watermark, last_ids = tonumber(ARGV[2]), {}
+local watermark, letters, last_ids = tonumber(ARGV[2]), STREAM_LETTERS, {}
 for i, id in ipairs(words_of(ARGV[3])) do
-  last_ids[STREAM_LETTERS[i]] = id
+  last_ids[letters[i]] = id
 end
 
 local function id_parts(id)

@@ -1,16 +1,20 @@
 /**
  * Decides which streams are asked for entries, one after the other, so that what is taken follows the priorities:
  *
- *   while there is a backlog   front and high, and low when its share is due ─none─> work ─none─> all, until one has entries
+ *   while there is a backlog   front and high ─none─> work ─none─> all, until one has entries
+ *                              front, high and work together, where a read is long and the last one found nothing on high
  *   otherwise                  all, until one has entries
  *
  * Owns three rules:
  *
- * - In a backlog, nothing is taken from `work` while `front` or `high` has anything: a read takes its count from each stream
- *   that it names, so what it took of `work` would be in the way of what is still on `high`.
+ * - In a backlog of longer executions, nothing is taken from `work` while `front` or `high` has anything. A read takes its count
+ *   from each stream that it names, so what it took of `work` would be in the way of what is still on `high`. A long read is
+ *   for short executions, and another turn of the event loop before it would leave the threads without work (measured). So it
+ *   may bring too many once: they wait here, behind those of high priority.
  * - In a backlog, one in 32 that are taken is from `low` while it has any. Otherwise `low` is read only when nothing else is there.
- * - What is read at once is bounded: twice the count in a backlog, else 32 from each of the four streams.
+ * - What is read at once is bounded: a few times the count in a backlog, else 32 from each of the four streams.
  */
+import { monotonicMs } from '../../core/clock.js';
 import type { Entry } from '../../redis/entry.js';
 import { LOW_SHARE, STREAM, STREAM_NAMES, type StreamName } from '../../redis/schema.js';
 import { inOneWrite, readEntries } from '../../redis/stream-reader.js';
@@ -18,6 +22,13 @@ import type { WorkerContext } from '../context.js';
 
 /** The maximum number of entries that a read of all streams takes from each. */
 const MOST_OF_EACH = 32;
+/** From this count on, a read is long: there are so many executions in the 50 ms of work that are read ahead. */
+const LONG_READ = 64;
+/** How long `low` is not looked at again when it was empty, while there is a backlog. */
+const LOOK_AGAIN_MS = 50;
+/** What was taken while `low` was empty gives it no share later on, but for this much. */
+const MOST_COUNTED = 1_024;
+const TOGETHER: readonly StreamName[] = ['front', 'high', 'work'];
 const URGENT: readonly StreamName[] = ['front', 'high'];
 const NORMAL: readonly StreamName[] = ['work'];
 const LOW: readonly StreamName[] = ['low'];
@@ -48,8 +59,12 @@ export interface PriorityEntries<Claim> {
 
 export class PriorityReader {
   readonly #options: PriorityReaderOptions;
-  /** How many entries were taken from the other streams since the last look at `low`. */
+  /** How many entries were taken from the other streams since `low` had its share. */
   #sinceLow = 0;
+  /** When `low` was last found empty, on the monotonic clock. */
+  #wasEmptyMs = Number.NEGATIVE_INFINITY;
+  /** Whether the last read found anything on `high`. */
+  #hasHigh = false;
 
   constructor(options: PriorityReaderOptions) {
     this.#options = options;
@@ -58,45 +73,65 @@ export class PriorityReader {
   /** Reads entries, in the order in which they are to start. Resolves to none when the longest wait is over. */
   async read<Claim>({ count, hasBacklog, claim, signal }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
     if (hasBacklog) {
-      const urgent = await this.#readUrgent(count);
-      if (urgent.length > 0) return { entries: urgent, claiming: null, hasBacklog: true };
-      const usual = await this.#readWith(claim, { streams: NORMAL, count, blockMs: null });
-      if (usual.entries.length > 0) return { ...usual, hasBacklog: usual.entries.length >= count };
+      const isTogether = count >= LONG_READ && !this.#hasHigh;
+      const read: PriorityEntries<Claim> | null = isTogether
+        ? await this.#take(TOGETHER, count, claim)
+        : ((await this.#take(URGENT, count, none)) ?? (await this.#take(NORMAL, count, claim)));
+      if (read) return read;
       if (signal.aborted) return { entries: [], claiming: null, hasBacklog: false };
     }
     const ofEach = Math.min(count, MOST_OF_EACH);
     const { longestReadMs } = this.#options;
-    const read = await this.#readWith(claim, { streams: STREAM_NAMES, count: ofEach, blockMs: longestReadMs });
-    return { ...read, hasBacklog: read.entries.length >= ofEach };
+    const [reading, claiming] = inOneWrite(this.#options.blocking, () => [
+      this.#send({ streams: STREAM_NAMES, count: ofEach, blockMs: longestReadMs }),
+      claim(),
+    ]);
+    const entries = await reading;
+    this.#note(entries, STREAM_NAMES);
+    return { entries, claiming, hasBacklog: entries.length >= ofEach };
   }
 
   /**
-   * Reads what goes before normal entries, and the share of those of low priority. Both commands are in one write, and what one
-   * brings counts even when the other fails: an entry that was read and not passed on would wait for the end of its lease.
+   * Takes what is there, and the share of those of low priority. Returns `null` when there is nothing. All commands are in one
+   * write, and what one brings counts even when the other fails: an entry that was read and not passed on would wait for the
+   * end of its lease.
    */
-  async #readUrgent(count: number): Promise<Entry[]> {
-    const share = Math.min(count, Math.floor(this.#sinceLow / (LOW_SHARE - 1)));
-    if (share > 0) this.#sinceLow = 0;
-    const [urgent, low] = await Promise.allSettled(
-      inOneWrite(this.#options.blocking, () => [
-        this.#send({ streams: URGENT, count, blockMs: null }),
-        share > 0 ? this.#send({ streams: LOW, count: share, blockMs: null }) : [],
-      ]),
-    );
-    const entries = [urgent!, low!].flatMap((read) => (read.status === 'fulfilled' ? read.value : []));
-    if (entries.length === 0 && urgent!.status === 'rejected') throw urgent!.reason;
-    this.#count(entries);
-    return entries;
+  async #take<Claim>(
+    streams: readonly StreamName[],
+    count: number,
+    claim: () => Promise<Claim> | null,
+  ): Promise<PriorityEntries<Claim> | null> {
+    const share = this.#shareOfLow(count);
+    const [reading, claiming, readingLow] = inOneWrite(this.#options.blocking, () => [
+      this.#send({ streams, count, blockMs: null }),
+      claim(),
+      share > 0 ? this.#send({ streams: LOW, count: share, blockMs: null }) : null,
+    ]);
+    if (!readingLow) {
+      const entries = await reading;
+      this.#note(entries, streams);
+      // What goes before the others was taken from `high` or `front` alone: then `work` may have any number.
+      return entries.length > 0
+        ? { entries, claiming, hasBacklog: streams === URGENT || entries.length >= count }
+        : null;
+    }
+    const [first, low] = await Promise.allSettled([reading, readingLow]);
+    if (first.status === 'rejected' && (low.status === 'rejected' || low.value.length === 0)) throw first.reason;
+    const entries = first.status === 'fulfilled' ? first.value : [];
+    const lowEntries = low.status === 'fulfilled' ? low.value : [];
+    this.#note(entries, streams);
+    if (lowEntries.length === 0) this.#wasEmptyMs = monotonicMs();
+    if (entries.length + lowEntries.length === 0) return null;
+    const hasBacklog = streams === URGENT || entries.length >= count || lowEntries.length > 0;
+    return { entries: [...entries, ...lowEntries], claiming, hasBacklog };
   }
 
-  async #readWith<Claim>(
-    claim: () => Promise<Claim> | null,
-    read: StreamRead,
-  ): Promise<{ entries: readonly Entry[]; claiming: Promise<Claim> | null }> {
-    const [reading, claiming] = inOneWrite(this.#options.blocking, () => [this.#send(read), claim()] as const);
-    const entries = await reading;
-    this.#count(entries);
-    return { entries, claiming };
+  /** Returns how many entries of `low` are to be taken with the next ones, and counts anew if there are any. */
+  #shareOfLow(count: number): number {
+    const share = Math.min(count, Math.floor(this.#sinceLow / (LOW_SHARE - 1)));
+    if (share === 0 || monotonicMs() - this.#wasEmptyMs < LOOK_AGAIN_MS) return 0;
+    this.#sinceLow = 0;
+    return share;
   }
 
   #send(read: StreamRead): Promise<Entry[]> {
@@ -104,11 +139,22 @@ export class PriorityReader {
     return readEntries(blocking, keys, { consumer, ...read });
   }
 
-  #count(entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
-    const isMixed = entries.at(-1)!.token.startsWith(STREAM.low); // these come last
-    this.#sinceLow += isMixed ? entries.filter(({ token }) => !token.startsWith(STREAM.low)).length : entries.length;
+  /** Takes note of what these streams have brought. */
+  #note(entries: readonly Entry[], streams: readonly StreamName[]): void {
+    if (streams !== NORMAL) {
+      const first = entries.find(({ token }) => !token.startsWith(STREAM.front));
+      this.#hasHigh = first?.token.startsWith(STREAM.high) ?? false;
+    }
+    for (let i = entries.length - 1; i >= 0; i--) {
+      if (entries[i]!.token.startsWith(STREAM.low)) continue; // these come last
+      this.#sinceLow = Math.min(this.#sinceLow + i + 1, MOST_COUNTED);
+      return;
+    }
   }
+}
+
+function none(): null {
+  return null;
 }
 
 interface StreamRead {

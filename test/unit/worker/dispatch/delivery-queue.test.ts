@@ -41,3 +41,15 @@ test('some or all can be taken out', () => {
   expect(tokensOf(queue.clear())).toEqual(['f2-0', 'w2-0']);
   expect(queue.length).toBe(0);
 });
+
+test('deliveries of high priority go before normal ones, and those of low priority behind them', () => {
+  const queue = queueOf('b1-0', 'w2-0', 'h3-0', 'f4-0', 'h5-0', 'w6-0');
+  expect(queue.length).toBe(6);
+  expect(drain(queue)).toEqual(['f4-0', 'h3-0', 'h5-0', 'w2-0', 'w6-0', 'b1-0']);
+});
+
+test('while others wait, one in 32 that leave is of low priority', () => {
+  const queue = queueOf('b1-0', 'b2-0', ...Array.from({ length: 100 }, (_, i) => `w${i}-0`));
+  const order = drain(queue);
+  expect([order.indexOf('b1-0'), order.indexOf('b2-0')]).toEqual([31, 63]);
+});
