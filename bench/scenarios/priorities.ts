@@ -62,10 +62,12 @@ export async function priorities(redis: BenchRedis, options: PrioritiesOptions):
             'low ms': spread(all('low')).median,
           },
         ],
-        notes: ['waits from the add to the start of the body, as medians of the rounds; low: the wait of one of low priority'],
+        notes: [
+          'waits from the add to the start of the body, as medians of the rounds; low: the wait of one of low priority',
+        ],
       },
     ],
-    verdicts: [atMost("p99 wait of high priority, in ms: the longest task and 50", all('p99'), LONG_MS + ALLOWANCE_MS)],
+    verdicts: [atMost('p99 wait of high priority, in ms: the longest task and 50', all('p99'), LONG_MS + ALLOWANCE_MS)],
     problems: problemsOf(runs),
   };
 }

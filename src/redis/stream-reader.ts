@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { type Entry, type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
-import { GROUP, STREAM, STREAM_NAMES, type StreamName } from './schema.js';
+import { GROUP, STREAM, STREAM_NAMES, type StreamLetter, type StreamName } from './schema.js';
 
 export interface Read {
   readonly consumer: string;
@@ -28,10 +28,14 @@ export async function readEntries(
     | null;
   const entries: Entry[] = [];
   for (const [stream, raw] of reply ?? []) {
-    const letter = STREAM[streams[names.indexOf(stream.toString())]!];
-    for (const entry of raw) entries.push(readEntry(letter, entry));
+    addEntries(entries, STREAM[streams[names.indexOf(stream.toString())]!], raw);
   }
   return entries;
+}
+
+/** A function of its own, so that the loop over all entries is compiled by itself. */
+function addEntries(entries: Entry[], letter: StreamLetter, raw: readonly RawEntry[]): void {
+  for (const entry of raw) entries.push(readEntry(letter, entry));
 }
 
 /**

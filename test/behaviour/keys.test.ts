@@ -16,7 +16,19 @@ const STRANGE_KEYS = [
   '__proto__',
   'x'.repeat(512),
 ];
-const INFRASTRUCTURE = ['work', 'front', 'high', 'low', 'schedule', 'generation', 'workers', 'listeners', 'events:k', 'run:k', 'wake'];
+const INFRASTRUCTURE = [
+  'work',
+  'front',
+  'high',
+  'low',
+  'schedule',
+  'generation',
+  'workers',
+  'listeners',
+  'events:k',
+  'run:k',
+  'wake',
+];
 
 describeEachServer('keys:', (url) => {
   const stage = setStage(url);

@@ -140,10 +140,14 @@ describeEachServer('priorities', (url) => {
 
   test('a chain keeps the priority that it was added with', async () => {
     const letters: string[] = [];
-    const ticks = task('ticks', { perpetual: perpetual({ every: 1 }) }, async (_args: {}, { key, perpetual: chain }) => {
-      letters.push((await stage.record(key)).e![0]!);
-      if (letters.length === 3) chain.cancel();
-    });
+    const ticks = task(
+      'ticks',
+      { perpetual: perpetual({ every: 1 }) },
+      async (_args: {}, { key, perpetual: chain }) => {
+        letters.push((await stage.record(key)).e![0]!);
+        if (letters.length === 3) chain.cancel();
+      },
+    );
     await stage.docket().add(ticks, {}, { key: 'k', priority: 'low' });
     stage.work({ ticks });
     await waitFor(() => letters.length === 3);
@@ -162,7 +166,12 @@ describeEachServer('priorities', (url) => {
     stage.work({ one }, { concurrency: 10 });
     await docket.add(one, { name: 'holder' });
     await started.promise;
-    for (const [name, priority] of [['low', 'low'], ['1', 'normal'], ['2', 'normal'], ['high', 'high']] as const) {
+    for (const [name, priority] of [
+      ['low', 'low'],
+      ['1', 'normal'],
+      ['2', 'normal'],
+      ['high', 'high'],
+    ] as const) {
       await docket.add(one, { name }, { priority });
     }
     await waitFor(async () => (await docket.snapshot()).totals.waiting === 4);
@@ -173,12 +182,17 @@ describeEachServer('priorities', (url) => {
 
   test('cancel, snapshot, clear and a run until all is done know all streams', async () => {
     const ran: string[] = [];
-    const note: Task<'note', { name: string }, void> = task('note', ({ name }: { name: string }) => void ran.push(name));
+    const note: Task<'note', { name: string }, void> = task(
+      'note',
+      ({ name }: { name: string }) => void ran.push(name),
+    );
     const docket = stage.docket();
     const lean = stage.docket({ executionTtl: 0 });
     const names = ['high', 'normal', 'low'] as const;
     const addAll = () =>
-      Promise.all([docket, lean].flatMap((one) => names.map((priority) => one.add(note, { name: priority }, { priority }))));
+      Promise.all(
+        [docket, lean].flatMap((one) => names.map((priority) => one.add(note, { name: priority }, { priority }))),
+      );
     const [first] = await addAll();
     expect((await docket.snapshot()).totals.queued).toBe(6);
     expect((await docket.snapshot()).queued).toHaveLength(6);
