@@ -95,7 +95,11 @@ test.each<[string, string[], RegExp]>([
     ['add', 'hello', '--when', 'soon'],
     /--when: 'soon' is not a duration such as .*, nor a date such as 2030-/,
   ],
-  ['a priority that is none', ['add', 'hello', '--priority', 'urgent'], /--priority: expected 'high', 'normal' or 'low', got 'urgent'/],
+  [
+    'a priority that is none',
+    ['add', 'hello', '--priority', 'urgent'],
+    /--priority: expected 'high', 'normal' or 'low', got 'urgent'/,
+  ],
   ['a date that is none', ['add', 'hello', '--when', '2030-13-45'], /--when.*'2030-13-45' is not a date/],
   ['a duration without a unit', ['tasks', 'sleep', '3'], /^docket: duration: '3' is not .* \(did you mean 3s\?\)$/m],
   ['an empty key', ['watch', ''], /: key: expected text that is not empty/],
