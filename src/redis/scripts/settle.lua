@@ -14,6 +14,9 @@
 --         'rerouted', as 'moved', and behind the booking the name of the task
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
+--         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
+--           about items that are kept as failures too: index (from 0), error name, error line, error, worker, thread,
+--           start (ms; each of the last two '' when it is not known)
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
 --       errors met while writing
 --@include now
@@ -35,9 +38,29 @@ end
 
 local width = SETTLEMENT_WIDTH
 
--- Entries that move on are read before they are removed. The usual groups need none of this.
+-- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
 local moves = { moved = true, rerouted = true }
-local moving = {}
+local moving, failing = {}, {}
+
+-- Adds what is known about an execution to its failure, before anything is written.
+local function read_failing(token)
+  local entry = read_entry(token)
+  local key = entry and entry[ENTRY.key]
+  local record = key and redis.pcall('HMGET', records .. key, RECORD.generation, RECORD.started) or {}
+  local placed = record[1] or entry and entry[ENTRY.placed] or ''
+  local is_id = string.find(placed, '-', 1, true) -- of its first entry, which begins with milliseconds
+  local added = tonumber(string.match(placed, '^%d+') or '')
+  return entry and {
+    [FAILURE.kind] = FAILURE_KIND.failed,
+    [FAILURE.key] = key or id_of(entry[ENTRY.message]),
+    [FAILURE.is_lean] = key and '' or '1',
+    [FAILURE.message] = entry[ENTRY.message],
+    [FAILURE.deliveries] = entry[ENTRY.deliveries],
+    [FAILURE.added] = added and digits(is_id and added or math.floor(added / 1000)),
+    [FAILURE.started] = record[2] or nil,
+  }
+end
+
 do
   local item, at = 1, 3 + count
   while at <= #ARGV do
@@ -45,6 +68,11 @@ do
     if moves[ARGV[at]] then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
+      end
+    elseif ARGV[at] == 'failures' then
+      for i = 0, size - 1 do
+        local index = ARGV[at + 3 + i * width.failures] + 1
+        failing[index] = read_failing(tokens[index])
       end
     end
     item = item + size
@@ -277,15 +305,43 @@ local function write_item(kind, ttl, at)
   end
 end
 
+local function keep_failing(failure, at)
+  failure[FAILURE.error_name], failure[FAILURE.line] = ARGV[at + 1], ARGV[at + 2]
+  failure[FAILURE.error], failure[FAILURE.worker], failure[FAILURE.thread] = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  failure[FAILURE.started] = ARGV[at + 6] ~= '' and ARGV[at + 6] or failure[FAILURE.started]
+  keep_failure(failure)
+end
+
+-- Keeps the items that failed and were ours. The group is the last one.
+local function keep_all_failing(bounds, at, size)
+  local numbers = {}
+  for number in string.gmatch(bounds, '%d+') do
+    numbers[#numbers + 1] = number
+  end
+  attempt(open_failures, numbers)
+  for _ = 1, size do
+    local index = ARGV[at] + 1
+    if owned[index] and failing[index] then
+      attempt(keep_failing, failing[index], at)
+    end
+    at = at + width.failures
+  end
+end
+
 local at = 3 + count
 item = 1
 while at <= #ARGV do
   local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
+  if kind == 'failures' then
+    keep_all_failing(ttl, at, size)
+    break
+  end
   for _ = 1, size do
     if owned[item] then
       local key = key_of(kind, at)
       if key and has_lost_key(tokens[item], key) then
+        owned[item] = false
         fenced[#fenced + 1] = item - 1
       else
         write_item(kind, ttl, at)

@@ -9,6 +9,7 @@ import { withBuiltins } from '../../tasks/builtin.js';
 import { type LoadedTasks, loadTasks } from '../../tasks/loader.js';
 import { manifestOf } from '../../tasks/manifest.js';
 import { Executor } from '../../thread/executor.js';
+import { FailureHooks } from '../../thread/failure-hooks.js';
 import { Scope } from '../../thread/scope.js';
 import type { FallbackSource, TaskSource } from '../options.js';
 import type { Thread, ThreadEvents } from './thread.js';
@@ -27,6 +28,7 @@ export async function startLocalThread(
   await scope.tracing.load();
   const { concurrency, logsAttempts } = config;
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report: events.onOutcomes });
+  const failureHooks = new FailureHooks(loaded, scope);
   const exit = deferred();
   return {
     manifest: manifestOf(loaded),
@@ -37,8 +39,10 @@ export async function startLocalThread(
       return 0;
     },
     hasAttended: () => true,
+    notifyFailure: (failure) => failureHooks.run(failure),
     exited: exit.promise,
     terminate: async (graceMs) => {
+      await within(failureHooks.idle(), graceMs);
       await within(executor.dispose(), graceMs);
       await scope.close();
       exit.resolve();

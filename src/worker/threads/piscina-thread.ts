@@ -17,6 +17,7 @@ import { Piscina } from 'piscina';
 import { LogWindow } from '../../channel/log-window.js';
 import {
   ASKED,
+  type FailureNotice,
   type FromThread,
   HEARD,
   type OutcomeBatch,
@@ -122,6 +123,10 @@ class PiscinaThread implements Thread {
     }
     this.#endBroken();
     throw new Error('the thread did not reply with outcomes');
+  }
+
+  async notifyFailure(failure: FailureNotice): Promise<void> {
+    await this.#pool.run({ kind: 'failure', failure });
   }
 
   attend(): number {
