@@ -1,5 +1,5 @@
 /** What `failures()`, `failure()`, `retry()` and `discard()` of a docket take and return. */
-import type { AnyTask } from './task.js';
+import type { AnyTask } from './declared-task.js';
 
 /** An execution that failed for good, or a message that can never run. */
 export interface Failure {

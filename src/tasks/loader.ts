@@ -23,8 +23,8 @@ export interface LoadedTasks {
   readonly uses: readonly NamedDependency[];
   /** Classes of errors that the docket of a thread revives. */
   readonly errors: readonly ErrorClass[];
-  /** Functions that are told of each execution that has failed for good. */
-  readonly onFailed: readonly OnFailed[];
+  /** Functions that are told of each execution that has failed for good. @default none */
+  readonly onFailed?: readonly OnFailed[];
 }
 
 /** A dependency with its name on the context. */

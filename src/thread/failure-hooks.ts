@@ -45,7 +45,7 @@ export class FailureHooks {
     const known = this.#loaded.tasks.get(task) ?? this.#loaded.fallback;
     const timeoutMs = (known && definitionOf(known).policies.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
     const classes: readonly ErrorClass[] = this.#loaded.errors;
-    for (const hook of this.#loaded.onFailed) {
+    for (const hook of this.#loaded.onFailed ?? []) {
       // Decoded anew, because the one before may have changed it.
       const failed = {
         task,

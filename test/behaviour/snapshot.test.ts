@@ -190,7 +190,7 @@ describeEachServer('a snapshot', (url) => {
     const redis = await stage.redis();
     for (const m of ['nonsense', 'gibberish']) await redis.xadd(stage.key('work'), '*', 'm', m);
     stage.work({ note });
-    await waitFor(async () => (await docket.snapshot()).totals.failures === 2);
+    await expect.poll(async () => (await docket.snapshot()).totals.failures).toBe(2);
   });
 
   test('lists the workers with what they can run, and those of a task', async () => {

@@ -60,7 +60,7 @@ local function trim_failures()
   end
 end
 
--- Keeps a failure. Task and number of attempts come from its message; fields that are not given are empty.
+-- Keeps a failure. Task and number of attempts come from its message, if it has one; fields that are not given are empty.
 local function keep_failure(fields)
   if not kept_failures then
     open_failures()
@@ -68,7 +68,7 @@ local function keep_failure(fields)
   local message = fields[FAILURE.message] or ''
   local first, last = text_at(message, 3)
   local _, attempt_at = ttl_at(message)
-  fields[FAILURE.task] = first and string.sub(message, first, last)
+  fields[FAILURE.task] = first and string.sub(message, first, last) or fields[FAILURE.task]
   fields[FAILURE.attempts] = attempt_at and digits(number_at(message, attempt_at) or 1)
   local kept, entry = kept_failures, {} -- all fields in one order, so that Redis need not store the names in each entry
   for _, name in ipairs(FAILURE_FIELDS) do

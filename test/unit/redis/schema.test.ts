@@ -131,7 +131,7 @@ describe('a script', () => {
 
   test('has each key and field in a table of the README', () => {
     const readme = readFileSync(new URL('README.md', scripts), 'utf8');
-    const inTables = [...readme.matchAll(/^\| `([^`]*)` \| `([A-Z]+\.[\w-]+)` \|/gm)].map(([, value, name]) => [
+    const inTables = [...readme.matchAll(/^\| `([^`]*)` \| `([A-Z_]+\.[\w-]+)` \|/gm)].map(([, value, name]) => [
       name,
       value,
     ]);
