@@ -150,10 +150,7 @@ function linesOf(failure: Failure): [name: string, value: string][] {
   const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt } = failure;
   const now = Date.now();
   const time = (at: Date) => `${at.toISOString()}, ${spanText(now - at.getTime())} ago`;
-  const lost =
-    deliveries > 0
-      ? `, and ${countText(deliveries, 'delivery').replace('deliverys', 'deliveries')} without an outcome`
-      : '';
+  const lost = deliveries > 0 ? `, the last after lost deliveries: ${deliveries}` : '';
   return [
     ['failure', failure.id],
     ['kind', kind],

@@ -1,7 +1,8 @@
 -- Keeps what can never run as a failure, where an operator finds it.
---@include failures
+local opened_failures
 local function quarantine(key, reason, message, is_lean)
-  keep_failure({
+  --@include failures
+  failures().keep({
     [FAILURE.kind] = FAILURE_KIND.quarantined,
     [FAILURE.key] = key ~= '' and key or id_of(message),
     [FAILURE.is_lean] = is_lean and '1' or nil,

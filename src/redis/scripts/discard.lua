@@ -6,22 +6,22 @@
 local prefix = ARGV[1]
 --@include fields
 --@include message
+local opened_failures
 --@include failures
 
-open_failures()
+local kept = failures()
 local looked_at, removed, bytes = 0, 0, 0
 for at = 2, #ARGV do
   if bytes > BATCH_BYTES then
     break
   end
   looked_at = looked_at + 1
-  local entry = redis.call('XRANGE', failures, ARGV[at], ARGV[at])[1]
-  if entry then
-    local fields = fields_of(entry[2])
-    bytes = bytes + bytes_of_failure(fields)
-    remove_failure(ARGV[at], fields)
+  local fields = kept.find(ARGV[at])
+  if fields then
+    bytes = bytes + kept.bytes_of(fields)
+    kept.remove(ARGV[at], fields)
     removed = removed + 1
   end
 end
-write_failure_bytes()
+kept.write_bytes()
 return { looked_at, removed }

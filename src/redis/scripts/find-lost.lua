@@ -13,9 +13,9 @@ local prefix, mends = ARGV[1], ARGV[3] == '1'
 --@include entries
 --@include moves
 --@include presence
---@include failures
 
 local records, parked = prefix .. KEY.record, prefix .. KEY.parked
+local opened_failures
 local known, unknown, first, bytes = 0, 0, '', 0
 
 local function member_of(key)
@@ -51,7 +51,8 @@ local function give_up(key, member, is_cancelled)
   elseif is_cancelled then
     end_execution(string.sub(member, 2), DEFAULT_TTL_MS, 'cancelled')
   else
-    keep_failure({
+    --@include failures
+    failures().keep({
       [FAILURE.kind] = FAILURE_KIND.quarantined,
       [FAILURE.key] = string.sub(member, 2),
       [FAILURE.task] = redis.call('HGET', key, RECORD.task) or nil,

@@ -16,6 +16,7 @@ local prefix = ARGV[1]
 --@include moves
 --@include generation
 --@include place
+local opened_failures
 --@include failures
 --@include guard
 
@@ -28,7 +29,7 @@ end
 
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(#ARGV - 2)
-open_failures()
+local kept = failures()
 
 local function retry(fields, message)
   local key, task = fields[FAILURE.key], fields[FAILURE.task]
@@ -49,10 +50,9 @@ for at = 3, #ARGV do
   if bytes > BATCH_BYTES then
     break
   end
-  local entry = redis.call('XRANGE', failures, ARGV[at], ARGV[at])[1]
-  local fields = entry and fields_of(entry[2])
+  local fields = kept.find(ARGV[at])
   local message = fields and as_first_attempt(fields[FAILURE.message])
-  bytes = bytes + (fields and bytes_of_failure(fields) or 0)
+  bytes = bytes + (fields and kept.bytes_of(fields) or 0)
   local result
   local problem = problem_of(function()
     result = message and retry(fields, message)
@@ -60,9 +60,9 @@ for at = 3, #ARGV do
   if problem and is_forbidden(problem) then
     return redis.error_reply(problem)
   elseif result == RETRY.retried then
-    remove_failure(ARGV[at], fields)
+    kept.remove(ARGV[at], fields)
   end
   reply[#reply + 1] = result or problem or (fields and 'its message cannot be read' or RETRY.missing)
 end
-write_failure_bytes()
+kept.write_bytes()
 return reply

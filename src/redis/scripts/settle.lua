@@ -40,27 +40,8 @@ local width = SETTLEMENT_WIDTH
 
 -- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
 local moves = { moved = true, rerouted = true }
-local moving, failing = {}, {}
-
--- Adds what is known about an execution to its failure, before anything is written.
-local function read_failing(token)
-  local entry = read_entry(token)
-  local key = entry and entry[ENTRY.key]
-  local record = key and redis.pcall('HMGET', records .. key, RECORD.generation, RECORD.started) or {}
-  local placed = record[1] or entry and entry[ENTRY.placed] or ''
-  local is_id = string.find(placed, '-', 1, true) -- of its first entry, which begins with milliseconds
-  local added = tonumber(string.match(placed, '^%d+') or '')
-  return entry and {
-    [FAILURE.kind] = FAILURE_KIND.failed,
-    [FAILURE.key] = key or id_of(entry[ENTRY.message]),
-    [FAILURE.is_lean] = key and '' or '1',
-    [FAILURE.message] = entry[ENTRY.message],
-    [FAILURE.deliveries] = entry[ENTRY.deliveries],
-    [FAILURE.added] = added and digits(is_id and added or math.floor(added / 1000)),
-    [FAILURE.started] = record[2] or nil,
-  }
-end
-
+local moving = {}
+local failing -- what is known of items that fail, once there are any
 do
   local item, at = 1, 3 + count
   while at <= #ARGV do
@@ -70,9 +51,15 @@ do
         moving[i] = read_entry(tokens[i])
       end
     elseif ARGV[at] == 'failures' then
+      failing = {}
       for i = 0, size - 1 do
         local index = ARGV[at + 3 + i * width.failures] + 1
-        failing[index] = read_failing(tokens[index])
+        local entry = read_entry(tokens[index])
+        local key = entry and entry[ENTRY.key]
+        failing[index] = entry and {
+          entry = entry,
+          record = key and redis.pcall('HMGET', records .. key, RECORD.generation, RECORD.started) or {},
+        }
       end
     end
     item = item + size
@@ -305,37 +292,13 @@ local function write_item(kind, ttl, at)
   end
 end
 
-local function keep_failing(failure, at)
-  failure[FAILURE.error_name], failure[FAILURE.line] = ARGV[at + 1], ARGV[at + 2]
-  failure[FAILURE.error], failure[FAILURE.worker], failure[FAILURE.thread] = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  failure[FAILURE.started] = ARGV[at + 6] ~= '' and ARGV[at + 6] or failure[FAILURE.started]
-  keep_failure(failure)
-end
-
--- Keeps the items that failed and were ours. The group is the last one.
-local function keep_all_failing(bounds, at, size)
-  local numbers = {}
-  for number in string.gmatch(bounds, '%d+') do
-    numbers[#numbers + 1] = number
-  end
-  attempt(open_failures, numbers)
-  for _ = 1, size do
-    local index = ARGV[at] + 1
-    if owned[index] and failing[index] then
-      attempt(keep_failing, failing[index], at)
-    end
-    at = at + width.failures
-  end
-end
-
 local at = 3 + count
 item = 1
 while at <= #ARGV do
   local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
   if kind == 'failures' then
-    keep_all_failing(ttl, at, size)
-    break
+    break -- the last group, about items that are written by now
   end
   for _ = 1, size do
     if owned[item] then
@@ -349,6 +312,48 @@ while at <= #ARGV do
     end
     item = item + 1
     at = at + width[kind]
+  end
+end
+
+if failing then
+  --@include failures
+  local bounds, size = {}, tonumber(ARGV[at - 1])
+  for number in string.gmatch(ARGV[at - 2], '%d+') do
+    bounds[#bounds + 1] = number
+  end
+
+  -- Returns when an execution was added, as text in milliseconds: by its generation, or by the id of its first entry.
+  local function added_at(placed)
+    local first = tonumber(string.match(placed or '', '^%d+'))
+    return first and digits(string.find(placed, '-', 1, true) and first or math.floor(first / 1000))
+  end
+
+  local function keep(failed)
+    local entry, record = failed.entry, failed.record
+    local key, message = entry[ENTRY.key], entry[ENTRY.message]
+    failures().keep({
+      [FAILURE.kind] = FAILURE_KIND.failed,
+      [FAILURE.key] = key or id_of(message),
+      [FAILURE.is_lean] = not key and '1' or nil,
+      [FAILURE.message] = message,
+      [FAILURE.error_name] = ARGV[at + 1],
+      [FAILURE.line] = ARGV[at + 2],
+      [FAILURE.error] = ARGV[at + 3],
+      [FAILURE.deliveries] = entry[ENTRY.deliveries],
+      [FAILURE.worker] = ARGV[at + 4],
+      [FAILURE.thread] = ARGV[at + 5],
+      [FAILURE.added] = added_at(record[1] or entry[ENTRY.placed]),
+      [FAILURE.started] = ARGV[at + 6] ~= '' and ARGV[at + 6] or record[2] or nil,
+    })
+  end
+
+  attempt(failures, bounds)
+  for _ = 1, size do
+    local index = ARGV[at] + 1
+    if owned[index] and failing[index] then
+      attempt(keep, failing[index])
+    end
+    at = at + width.failures
   end
 end
 if earliest then

@@ -15,9 +15,10 @@ import type { FloodKind, FloodLog } from '../flood-log.js';
 
 /** How many may be with threads at once. Each may wait for a server, so there are more than threads. */
 const MAX_TOLD = 64;
-/** How many may wait for their turn, and their bytes. More are not told: a flood of failures must not fill the memory. */
+/** How many may wait for their turn. More are not told: a flood of failures must not fill the memory. */
 const MAX_WAITING = 1_000;
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** How many bytes of messages and errors may wait or be with threads. */
+const MAX_BYTES = 16 * 1024 * 1024;
 /** How long one waits for a thread. Usually there is one; a thread that has died is replaced within a second. */
 const THREAD_WAIT_MS = 10_000;
 const LOOK_EVERY_MS = 50;
@@ -38,7 +39,7 @@ interface Failed {
 export class FailureNotifier {
   readonly #options: FailureNotifierOptions;
   readonly #waiting = new Queue<Failed>();
-  #waitingBytes = 0;
+  #bytes = 0;
   readonly #told = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
@@ -51,11 +52,11 @@ export class FailureNotifier {
 
   notify(delivery: Delivery, report: FailureReport): void {
     if (!this.isNeeded) return;
-    if (this.#waiting.length >= MAX_WAITING || this.#waitingBytes > MAX_WAITING_BYTES) {
+    if (this.#waiting.length >= MAX_WAITING || this.#bytes > MAX_BYTES) {
       return this.#logLost(delivery, 'too many failures wait for it');
     }
     this.#waiting.push({ delivery, report });
-    this.#waitingBytes += bytesOf(delivery, report);
+    this.#bytes += bytesOf(delivery, report);
     this.#pump();
   }
 
@@ -72,10 +73,10 @@ export class FailureNotifier {
   #pump(): void {
     while (this.#waiting.length > 0 && this.#told.size < MAX_TOLD) {
       const { delivery, report } = this.#waiting.shift()!;
-      this.#waitingBytes -= bytesOf(delivery, report);
       const telling = this.#tell({ delivery, report });
       this.#told.add(telling);
       void telling.then(() => {
+        this.#bytes -= bytesOf(delivery, report);
         this.#told.delete(telling);
         this.#pump();
       });
