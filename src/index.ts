@@ -17,7 +17,14 @@ export {
   type ResultOf,
 } from './tasks/call.js';
 export { type Collection, collection } from './tasks/collection.js';
-export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
+export {
+  type ConfigureOptions,
+  configure,
+  type FailedContext,
+  type FailedExecution,
+  type OnFailed,
+  type WorkerConfiguration,
+} from './tasks/configure.js';
 export type {
   Logger,
   PerpetualControl,
@@ -39,6 +46,7 @@ export {
 } from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,
@@ -64,7 +72,6 @@ export type { ExecutionProgress, Progress } from './tasks/progress.js';
 export type { StandardSchema } from './tasks/schema.js';
 export type {
   FutureEntry,
-  QuarantineEntry,
   QueuedEntry,
   RunningEntry,
   Snapshot,

@@ -88,6 +88,8 @@ export type ToThread =
       readonly logWindow: SharedArrayBuffer;
       readonly outputWindow: SharedArrayBuffer;
     }
+  /** Tell the modules that an execution has failed for good. The thread replies when their functions have ended. */
+  | { readonly kind: 'failure'; readonly failure: FailureNotice }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
   | { readonly kind: 'dispose' };
 
@@ -97,6 +99,15 @@ export interface ChunkMessage {
   readonly items: Uint8Array;
   /** Maximum age of an outcome that is not reported when the next attempt starts. */
   readonly patienceMs: number;
+}
+
+/** An execution that has failed for good, for the functions that want to know. */
+export interface FailureNotice {
+  /** Its message. */
+  readonly message: Uint8Array;
+  readonly key: string;
+  /** Its error, encoded. */
+  readonly error: Uint8Array;
 }
 
 /** The thread's reply to `boot`: the tasks it can run, or the encoded error of a module that failed to load. */
@@ -115,7 +126,14 @@ export interface UnknownTask {
 /** How an attempt ended. */
 export type AttemptOutcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRunOverride }
-  | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRunOverride }
+  | {
+      readonly kind: 'failed';
+      readonly error: Uint8Array;
+      readonly line: string;
+      readonly next?: NextRunOverride;
+      /** What is kept of it beside the error. */
+      readonly details?: FailureDetails;
+    }
   | {
       readonly kind: 'retry';
       readonly due: Due;
@@ -125,6 +143,15 @@ export type AttemptOutcome =
   | { readonly kind: 'cancelled' }
   /** The attempt was cut short because the worker stops: the delivery is requeued, uncharged. */
   | { readonly kind: 'interrupted' };
+
+/** What a thread knows of an attempt that failed for good. */
+export interface FailureDetails {
+  /** Name of the error; '' when something else was thrown. */
+  readonly name: string;
+  /** Node's id of the thread. */
+  readonly thread: number;
+  readonly tookMs: number;
+}
 
 /**
  * Outcomes on their way to the coordinator. Most executions complete without a result or with a few bytes. Flat arrays

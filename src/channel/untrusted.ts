@@ -91,7 +91,12 @@ function isOutcome(outcome: unknown): outcome is Outcome {
     case 'completed':
       return (outcome.result === null || isBytes(outcome.result)) && isNextRun(outcome.next);
     case 'failed':
-      return isBytes(outcome.error) && typeof outcome.line === 'string' && isNextRun(outcome.next);
+      return (
+        isBytes(outcome.error) &&
+        typeof outcome.line === 'string' &&
+        isNextRun(outcome.next) &&
+        (outcome.details === undefined || areFailureDetails(outcome.details))
+      );
     case 'retry':
       return isDue(outcome.due) && typeof outcome.line === 'string';
     case 'cancelled':
@@ -101,6 +106,12 @@ function isOutcome(outcome: unknown): outcome is Outcome {
     default:
       return false;
   }
+}
+
+function areFailureDetails(details: unknown): boolean {
+  if (!isObject(details)) return false;
+  const { name, thread, tookMs } = details;
+  return typeof name === 'string' && isCount(thread) && Number.isFinite(tookMs);
 }
 
 function isNextRun(next: unknown): boolean {

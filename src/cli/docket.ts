@@ -6,6 +6,7 @@ import { clearCommand } from './clear.js';
 import { doctorCommand } from './doctor/doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
+import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
@@ -34,7 +35,9 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
 
 function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
-    .description('Operates a docket: adds, watches, cancels and strikes work, and shows the state of the docket.')
+    .description(
+      'Operates a docket: adds, watches, cancels, strikes and retries work, and shows the state of the docket.',
+    )
     .version(versionOfPackage())
     .addOption(new Option('--url <url>', 'where Redis is (default: redis://localhost:6379/0)').env('DOCKET_URL'))
     .addOption(new Option('--docket <name>', 'name of the docket (default: docket)').env('DOCKET_NAME'))
@@ -57,6 +60,7 @@ const COMMANDS = [
   restoreCommand,
   strikesCommand,
   cancelCommand,
+  failuresCommand,
   clearCommand,
   tasksCommand,
   doctorCommand,

@@ -19,7 +19,7 @@ interface SnapshotFlags extends CommonFlags {
 export function snapshotCommand(): Command {
   return new Command('snapshot')
     .description('Shows how much work there is, and which workers are there to do it.')
-    .option('--tasks', 'list the first executions of each kind: running, queued, scheduled, waiting, in quarantine')
+    .option('--tasks', 'list the first executions of each kind: running, queued, scheduled, waiting')
     .option('--stats', 'count the listed executions by task')
     .option('--limit <n>', 'entries in each list, up to 1000 (default: 100)', wholeNumber)
     .option('--json', 'write the whole snapshot as JSON; with --stats, the counts too')
@@ -28,10 +28,10 @@ export function snapshotCommand(): Command {
         const snapshot = await docket.snapshot(limit === undefined ? {} : { limit });
         if (json) return printJson(stats ? { ...snapshot, stats: statsOf(snapshot) } : snapshot);
         print(`${describeDocket(internalsOf(docket).settings)}, ${snapshot.taken.toISOString()}`);
-        const { queued, scheduled, waiting, running, quarantined } = snapshot.totals;
+        const { queued, scheduled, waiting, running, failures } = snapshot.totals;
         printTable(
-          ['queued', 'scheduled', 'waiting', 'running', 'in quarantine'],
-          [[queued, scheduled, waiting, running, quarantined]],
+          ['queued', 'scheduled', 'waiting', 'running', 'failures'],
+          [[queued, scheduled, waiting, running, failures]],
           '',
         );
         if (stats) printStats(snapshot);
@@ -70,7 +70,7 @@ function printStats(snapshot: Snapshot): void {
   printTable(['task', ...STATES], rows, `nothing is ${STATES.join(', ')}`);
 }
 
-function printTasks({ running, queued, future, waiting, quarantine, taken, workers }: Snapshot): void {
+function printTasks({ running, queued, future, waiting, taken, workers }: Snapshot): void {
   const now = taken.getTime();
   // When there is no worker at all, the line about workers says so once.
   const dueRow = ({ key, task, attempt, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
@@ -103,9 +103,5 @@ function printTasks({ running, queued, future, waiting, quarantine, taken, worke
   if (waiting.length > 0) {
     const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, limitText(waitingFor)]);
     printTable(['waiting', 'task', 'attempt', 'for'], rows, '');
-  }
-  if (quarantine.length > 0) {
-    const rows = quarantine.map(({ key, reason, at }) => [key ?? '', reason, `${spanText(now - at.getTime())} ago`]);
-    printTable(['in quarantine', 'reason', 'since'], rows, '');
   }
 }

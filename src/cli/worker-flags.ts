@@ -25,6 +25,9 @@ export interface WorkerFlags {
   drainTimeout?: number;
   abortGrace?: number;
   maxDeliveries?: number;
+  failureTtl?: number;
+  maxFailures?: number;
+  maxFailureBytes?: number;
   fallback?: string;
   maxTasksPerThread?: number;
   maxThreadMemory?: number;
@@ -119,6 +122,30 @@ export function workerCommand(name: string): Command {
       ),
     )
     .addOption(
+      duration(
+        '--failure-ttl <duration>',
+        'DOCKET_WORKER_FAILURE_TTL',
+        'failureTtl',
+        'how long executions that fail for good are kept for docket failures; 0s keeps none',
+      ),
+    )
+    .addOption(
+      count(
+        '--max-failures <n>',
+        'DOCKET_WORKER_MAX_FAILURES',
+        'failures that are kept, the newest',
+        String(WORKER_DEFAULTS.maxFailures),
+      ),
+    )
+    .addOption(
+      count(
+        '--max-failure-bytes <bytes>',
+        'DOCKET_WORKER_MAX_FAILURE_BYTES',
+        'bytes of failures that are kept, of the newest',
+        String(WORKER_DEFAULTS.maxFailureBytes),
+      ),
+    )
+    .addOption(
       option(
         '--fallback <module:export>',
         'DOCKET_FALLBACK_TASK',
@@ -199,7 +226,7 @@ function count(flags: string, variable: string, description: string, fallback: s
 /** Worker options that are durations. */
 type DurationName = Exclude<
   keyof typeof WORKER_DEFAULTS,
-  'scheduleAutomaticTasks' | 'keepArguments' | 'maxDeliveries' | 'httpHost'
+  'scheduleAutomaticTasks' | 'keepArguments' | 'maxDeliveries' | 'maxFailures' | 'maxFailureBytes' | 'httpHost'
 >;
 
 function duration(flags: string, variable: string, name: DurationName, description: string): Option {

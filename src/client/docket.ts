@@ -30,6 +30,7 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
@@ -40,6 +41,7 @@ import { CallSpans, spanName } from './call-spans.js';
 import { ProducerConnection } from './connection.js';
 import { ExecutionHandle } from './execution.js';
 import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
+import { checkId, type FailureSelection, Failures, queryOf } from './failures.js';
 import { setInternals } from './internals.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
@@ -71,6 +73,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   readonly #source: ExecutionSource;
   readonly #preparer: CallPreparer;
   readonly #writer: Writer;
+  readonly #failures: Failures;
   readonly #spans: CallSpans;
   readonly #watchers = new PlacementWatchers();
   #closed: Promise<void> | undefined;
@@ -89,6 +92,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
     this.#preparer = new CallPreparer(settings);
     this.#writer = new Writer(settings, connection);
+    this.#failures = new Failures(settings, connection);
     this.#spans = new CallSpans(settings.name);
     setInternals(this, {
       settings,
@@ -361,6 +365,70 @@ export class Docket<Tasks extends TasksByName = {}> {
   async clear(): Promise<number> {
     this.#checkOpen();
     return await this.#connection.run((redis) => clear(redis, this.#settings.keys));
+  }
+
+  /**
+   * Lists failures, the newest first: executions that failed for good, and messages that can never run. They are read in
+   * bounded pages as you go. See [docs/failures.md](../../docs/failures.md).
+   * @throws InvalidOptionError when a part of the filter cannot be used
+   * @throws RedisUnavailableError while it is read, when the server cannot be reached
+   * @example
+   * ```ts
+   * for await (const failure of docket.failures({ task: charge, limit: 100 })) {
+   *   console.log(failure.key, failure.errorLine, failure.args());
+   * }
+   * ```
+   */
+  failures(filter: FailureFilter = {}): AsyncIterable<Failure> {
+    this.#checkOpen();
+    const { query, limit } = queryOf(filter);
+    return this.#failures.list(query, limit);
+  }
+
+  /**
+   * Finds a failure by its id; `null` when it was retried or discarded, or is no longer kept.
+   * @throws InvalidOptionError when the id cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async failure(id: string): Promise<Failure | null> {
+    this.#checkOpen();
+    return await this.#failures.find(checkId(id));
+  }
+
+  /**
+   * Adds the executions of failures again: the same key, task, arguments and `executionTtl`, due now, as their first attempts.
+   * Each failure is removed in the script that adds its execution. So a retry whose answer was lost can be repeated: nothing
+   * runs twice. With a filter, those that failed before this call are retried, the oldest first.
+   * @param which - an id, several ids, or a filter; `{}` selects all
+   * @throws InvalidOptionError when an id or a part of the filter cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write. What was retried until then is no
+   *   failure any more
+   * @example
+   * ```ts
+   * const { retried, taken } = await docket.retry({ task: charge, errorName: 'TimeoutError' });
+   * ```
+   */
+  async retry(which: string | readonly string[] | FailureFilter): Promise<RetryReport> {
+    return await this.#withFailures('retry', which, (ids) => this.#failures.retry(ids));
+  }
+
+  /**
+   * Removes failures for good.
+   * @param which - an id, several ids, or a filter; `{}` selects all
+   * @returns how many there were
+   * @throws what `retry` throws
+   */
+  async discard(which: string | readonly string[] | FailureFilter): Promise<number> {
+    return await this.#withFailures('discard', which, (ids) => this.#failures.discard(ids));
+  }
+
+  async #withFailures<T>(
+    operation: string,
+    which: FailureSelection,
+    work: (ids: readonly string[]) => Promise<T>,
+  ): Promise<T> {
+    this.#checkOpen();
+    return await this.#spans.run(operation, 'client', {}, async () => await work(await this.#failures.idsOf(which)));
   }
 
   /**

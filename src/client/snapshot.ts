@@ -44,10 +44,10 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
   const due = (entry: SnapshotEntry, { dueMs }: { readonly dueMs: number }) => {
     return { ...entry, when: new Date(dueMs), hasWorker: workers.some((worker) => runsTask(worker, entry.task)) };
   };
-  const { queued, scheduled, running, quarantined } = counted;
+  const { queued, scheduled, running, failures } = counted;
   return {
     taken: new Date(counted.nowMs),
-    totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
+    totals: { queued, scheduled, waiting: waiting.total, running, failures },
     queued: named(queue, due),
     future: named(counted.future, (entry, item, { waitingFor }) => ({ ...due(entry, item), waitingFor })),
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
@@ -56,7 +56,6 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
       return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
     }),
     waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),
-    quarantine: counted.quarantine.map(({ key, reason, atMs }) => ({ key: key || null, reason, at: new Date(atMs) })),
     workers,
   };
 }

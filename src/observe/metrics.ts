@@ -20,8 +20,8 @@ export interface MetricsSource {
   disruptions(): Readonly<Record<string, number>>;
   /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
   loopDelay(): LoopDelay;
-  /** Counts what waits in the whole docket; `null` when the server does not answer soon enough. */
-  depths(): Promise<{ readonly queued: number; readonly scheduled: number } | null>;
+  /** Counts what waits in the whole docket, and the failures that are kept; `null` when the server does not answer soon enough. */
+  depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly failures: number } | null>;
 }
 
 export interface LoopDelay {
@@ -114,16 +114,17 @@ function registryOf(source: MetricsSource): Registry {
   histogram('docket_task_punctuality_seconds', 'How long after their due time attempts began.', 'punctuality');
 
   let depths: ReturnType<MetricsSource['depths']> | undefined;
-  const depth = (name: string, help: string, part: 'queued' | 'scheduled') =>
+  const depth = (name: string, help: string, part: 'queued' | 'scheduled' | 'failures') =>
     register(name, 'gauge', help, async () => {
       depths ??= source.depths().finally(() => {
-        depths = undefined; // both gauges share one query
+        depths = undefined; // these gauges share one query
       });
       const counted = await depths;
       return counted ? [{ sharedLabels: common, value: counted[part] }] : [];
     });
   depth('docket_queue_depth', 'Executions in the whole docket that are due and that no worker has taken.', 'queued');
   depth('docket_schedule_depth', 'Executions in the whole docket that are scheduled for later.', 'scheduled');
+  depth('docket_failures_kept', 'Failures of the whole docket that are kept: docket failures lists them.', 'failures');
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());
   register('docket_redis_disruptions_total', 'counter', 'Links to Redis that broke.', () =>

@@ -10,6 +10,7 @@ import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { WIRE_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
+import type { FailureBounds } from './failure-store.js';
 import type { Keys } from './keys.js';
 import { doesGroupExist } from './reply-errors.js';
 import {
@@ -32,7 +33,7 @@ export type Destination = { readonly stream: 'work' | 'front' } | Due;
 
 export type Settlement =
   /** An execution without a record that held permits ended. One that held none is acknowledged, not settled. */
-  | { readonly kind: 'unrecorded'; readonly token: Token }
+  | { readonly kind: 'unrecorded'; readonly token: Token; readonly failure?: FailureReport | null }
   | {
       readonly kind: 'ended';
       readonly token: Token;
@@ -47,6 +48,8 @@ export type Settlement =
       readonly endsChainOf: string;
       /** The message, if its arguments are kept as long as the record. */
       readonly message: Buffer | null;
+      /** It failed, and is kept as a failure. @default null */
+      readonly failure?: FailureReport | null;
     }
   | {
       readonly kind: 'moved';
@@ -85,7 +88,23 @@ export type Settlement =
       readonly message: Buffer;
       readonly id: string;
       readonly ttlMs: number;
+      /** This run failed, and is kept as a failure. @default null */
+      readonly failure?: FailureReport | null;
     };
+
+/** What a worker knows about an execution that failed for good, to keep it as a failure. The rest is in its entry. */
+export interface FailureReport {
+  /** '' when something else than an error was thrown. */
+  readonly errorName: string;
+  readonly errorLine: string;
+  readonly error: Buffer;
+  /** Name of the worker. */
+  readonly worker: string;
+  /** Node's id of the thread that reported it; `null` when none did. */
+  readonly thread: number | null;
+  /** When its last attempt started, in server milliseconds; `null` when that is not known here. */
+  readonly startedMs: number | null;
+}
 
 export interface Claim {
   readonly key: string;
@@ -170,8 +189,13 @@ export interface Settled {
   readonly errors: readonly string[];
 }
 
-/** Writes settlements. */
-export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settled> {
+/** Writes settlements. `bounds` say how many failures are kept; with `null` none is. */
+export async function settle(
+  redis: Redis,
+  keys: Keys,
+  settlements: readonly Settlement[],
+  bounds: FailureBounds | null = null,
+): Promise<Settled> {
   const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
   for (const settlement of settlements) {
     const [kind, ttl, ...args] = argumentsOf(settlement);
@@ -184,6 +208,7 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
   const ordered = [...groups.values()].flatMap((group) => group.items);
   const args: ScriptArgument[] = [keys.prefix, ordered.map(({ token }) => token).join(' ')];
   for (const group of groups.values()) args.push(...group.head, group.items.length, ...group.args);
+  if (bounds) args.push(...failureArguments(ordered, bounds));
   const reply = await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args);
   const [fenced, errors] = reply as [number[], Buffer[]];
   return { fenced: fenced.map((index) => ordered[index]!), errors: errors.map(String) };
@@ -244,6 +269,33 @@ export async function quarantine(
   { token, record, reason, message }: Quarantined,
 ): Promise<void> {
   await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
+}
+
+/** Returns the group that says which settlements are failures; nothing when none is. */
+function failureArguments(
+  settlements: readonly Settlement[],
+  { ttlMs, maxCount, maxBytes }: FailureBounds,
+): ScriptArgument[] {
+  const args: ScriptArgument[] = [];
+  let count = 0;
+  for (const [index, settlement] of settlements.entries()) {
+    const failure = settlement.kind === 'moved' ? null : settlement.failure;
+    if (!failure) continue;
+    const { errorName, errorLine, error, worker, thread, startedMs } = failure;
+    args.push(
+      index,
+      errorName,
+      errorLine,
+      error,
+      worker,
+      thread ?? '',
+      startedMs === null ? '' : Math.floor(startedMs),
+    );
+    count += 1;
+  }
+  return count === 0
+    ? []
+    : ['failures' satisfies keyof typeof SETTLEMENT_WIDTH, `${ttlMs} ${maxCount} ${maxBytes}`, count, ...args];
 }
 
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];

@@ -33,8 +33,10 @@ export const KEY = {
   generation: 'generation',
   /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */
   superseded: 'superseded',
-  /** Stream of the messages that can never run, with the reasons. Bounded, and expires. */
-  quarantine: 'quarantine',
+  /** Stream of the failures: what failed for good, and what can never run. Bounded, and expires. */
+  failures: 'failures',
+  /** Hash: how many bytes the failures have, and the bounds with which a worker last kept one. Expires with the failures. */
+  failureBounds: 'failure-bounds',
   /** Hash: how many permits of each limit are taken, by the limit's name. */
   permitsTaken: 'held',
   /** Hash: the permits that an entry holds, by its token, as `<name> <max> <name> <max> ...`. */
@@ -255,14 +257,59 @@ export const WORKER = {
   seen: 'seen',
 } as const;
 
-/** Fields of an entry of the stream `quarantine`. */
-export const QUARANTINE = {
+/** Fields of an entry of the stream `failures`, whose id is that of the failure. Each entry has all of them; '' is none. */
+export const FAILURE = {
+  /** How it came here, see `FAILURE_KIND`. */
+  kind: 'kind',
   /** Key or id of the execution. Empty when it is not known. */
   key: 'key',
-  /** Why it can never run, as a line of text. */
-  reason: 'reason',
-  /** The message as it was found. */
+  /** `1` when the execution has no record. */
+  isLean: 'lean',
+  /** Name of the task. Empty when the message cannot be read. */
+  task: 'task',
+  /** The message as it was found. A retry runs it as the first attempt. */
   message: 'message',
+  /** The error, encoded. */
+  error: 'error',
+  /** Name of the error, such as `TypeError`. Empty when something else than an error was thrown. */
+  errorName: 'name',
+  /** The error, or why it can never run, as a line of text. */
+  line: 'line',
+  /** Number of the last attempt. */
+  attempts: 'attempts',
+  /** Deliveries of that attempt before the last that ended without an outcome. */
+  deliveries: 'deliveries',
+  /** Name of the worker. */
+  worker: 'worker',
+  /** Node's id of the thread. */
+  thread: 'thread',
+  /** When the execution was added, in server milliseconds. */
+  added: 'added',
+  /** When its last attempt started, in server milliseconds. */
+  started: 'started',
+} as const;
+
+/** The fields in the order in which they are written. */
+export const FAILURE_FIELDS = Object.values(FAILURE);
+
+/** The kinds of failures. */
+export const FAILURE_KIND = {
+  /** The execution failed for good. */
+  failed: 'failed',
+  /** The message, or what is kept about the execution, cannot be used. */
+  quarantined: 'quarantined',
+} as const;
+
+/** Fields of the hash `failure-bounds`. */
+export const FAILURE_BOUNDS = {
+  /** How many bytes the failures have, as they are counted. */
+  bytes: 'bytes',
+  /** How long a failure is kept, in milliseconds. */
+  ttl: 'ttl',
+  /** The maximum number of failures. */
+  count: 'count',
+  /** The maximum number of their bytes. */
+  maxBytes: 'max-bytes',
 } as const;
 
 /** Fields of the hash `strikes` beside the strikes themselves. */
@@ -339,6 +386,18 @@ export const SETTLEMENT_WIDTH = {
   rerouted: 10,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
+  /** Behind all others, about items that are kept as failures: index, error name, error line, error, worker, thread, start. */
+  failures: 7,
+} as const;
+
+/** What a retry says of each failure. Any other text is the reason why it cannot run again. */
+export const RETRY = {
+  /** It was placed again, and is no failure any more. */
+  retried: 'retried',
+  /** Its key has an unfinished execution. */
+  taken: 'taken',
+  /** There is no such failure, any more or at all. */
+  missing: 'missing',
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */
@@ -393,8 +452,17 @@ export const LARGE_BYTES = 16 * 1024;
 /** The maximum number of executions of one task that can be recalled: those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
 
-/** Messages in quarantine; the newest are kept. */
-export const QUARANTINE_ENTRIES = 1_000;
+/** How many failures are kept where no worker says otherwise; the newest are kept. */
+export const FAILURES_KEPT = 10_000;
+
+/** How many bytes of failures are kept where no worker says otherwise. */
+export const FAILURE_BYTES_KEPT = 256 * 1024 * 1024;
+
+/** What a failure counts beside the bytes of its fields. */
+export const FAILURE_OVERHEAD_BYTES = 256;
+
+/** The maximum number of failures that one script looks at. */
+export const FAILURES_LOOKED_AT = 512;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
@@ -440,8 +508,8 @@ export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 /** How long rerouted executions can be recalled after the last reroute: longer than any of them waits. */
 export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
-/** How long messages are kept in quarantine after the last one. */
-export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+/** How long failures are kept where no worker says otherwise. */
+export const FAILURE_TTL_MS = 7 * DAY_MS;
 
 /** How long large messages are expected on the streams after the last one was added. Few lie there for longer. */
 export const LARGE_TTL_MS = 30 * DAY_MS;

@@ -16,16 +16,15 @@ export interface Survey {
   readonly queued: number;
   readonly running: number;
   readonly scheduled: number;
-  readonly quarantined: number;
+  readonly failures: number;
   readonly future: readonly { readonly location: Location; readonly dueMs: number }[];
   readonly held: readonly { readonly location: Location; readonly consumer: string }[];
-  readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
 }
 
 /** Counts executions by where they are, and lists up to `count` of each kind. */
 export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
-  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.quarantine], [count]);
-  const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
+  const reply = await runScript(redis, 'survey', [keys.work, keys.front, keys.schedule, keys.failures], [count]);
+  const [now, entries, running, scheduled, failures, ...lists] = reply as [
     Buffer,
     number,
     number,
@@ -33,22 +32,16 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     number,
     Buffer[],
     Buffer[],
-    Buffer[],
   ];
-  const [future, held, quarantine] = lists.map((list) => list.map(String)) as [string[], string[], string[]];
+  const [future, held] = lists.map((list) => list.map(String)) as [string[], string[]];
   return {
     nowMs: Number(now),
     queued: entries - running,
     running,
     scheduled,
-    quarantined,
+    failures,
     future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: Number(due) })),
     held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
-    quarantine: groupsOf(3, quarantine).map(([id, key, reason]) => ({
-      atMs: Number.parseInt(id!, 10),
-      key: key!,
-      reason: reason!,
-    })),
   };
 }
 

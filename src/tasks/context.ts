@@ -5,6 +5,7 @@ import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions } from './call.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
+import type { Failure, FailureFilter, RetryReport } from './failures.js';
 import type { Progress } from './progress.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
 
@@ -165,6 +166,14 @@ export interface TaskDocket {
   ): Promise<boolean>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
+  /** Lists what failed for good, the newest first, see `Docket.failures`. */
+  failures(filter?: FailureFilter): AsyncIterable<Failure>;
+  /** Finds a failure by its id; `null` when there is none. */
+  failure(id: string): Promise<Failure | null>;
+  /** Adds the executions of failures again, see `Docket.retry`. */
+  retry(which: string | readonly string[] | FailureFilter): Promise<RetryReport>;
+  /** Removes failures for good. Returns how many there were. */
+  discard(which: string | readonly string[] | FailureFilter): Promise<number>;
   /** Takes a snapshot of what waits and what runs, see `Docket.snapshot`. */
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;
   /** Lists the live workers that can take work. */

@@ -7,6 +7,8 @@ export interface Manifest {
   readonly tasks: readonly TaskManifest[];
   /** Policies of the task that runs in place of unknown ones; `null` when there is none. */
   readonly fallback: TaskPolicies | null;
+  /** Whether a module has an `onFailed`. */
+  readonly hasOnFailed?: boolean;
 }
 
 /** One task as the coordinator knows it. */
@@ -19,17 +21,21 @@ export interface TaskManifest {
 export function mergeManifests(manifests: readonly Manifest[]): Manifest {
   const tasks = new Map(manifests.flatMap((manifest) => manifest.tasks.map((task) => [task.name, task])));
   const fallbacks = manifests.map((manifest) => manifest.fallback);
-  return { tasks: [...tasks.values()], fallback: fallbacks.findLast((fallback) => fallback !== null) ?? null };
+  const fallback = fallbacks.findLast((one) => one !== null) ?? null;
+  const hasOnFailed = manifests.some((manifest) => manifest.hasOnFailed === true);
+  return { tasks: [...tasks.values()], fallback, ...(hasOnFailed && { hasOnFailed }) };
 }
 
 /** Returns the manifest of loaded tasks. */
 export function manifestOf(loaded: {
   readonly tasks: ReadonlyMap<string, AnyTask>;
   readonly fallback: AnyTask | null;
+  readonly onFailed?: readonly unknown[];
 }): Manifest {
   const tasks = Array.from(loaded.tasks.values(), (task) => {
     const { name, policies } = definitionOf(task);
     return { name, policies };
   });
-  return { tasks, fallback: loaded.fallback && definitionOf(loaded.fallback).policies };
+  const fallback = loaded.fallback && definitionOf(loaded.fallback).policies;
+  return { tasks, fallback, ...(loaded.onFailed?.length && { hasOnFailed: true }) };
 }

@@ -40,16 +40,6 @@ export interface WaitingEntry extends SnapshotEntry {
   readonly waitingFor: string;
 }
 
-/** A message that can never run. */
-export interface QuarantineEntry {
-  /** `null` when no key could be read from the message. */
-  readonly key: string | null;
-  /** Why it cannot run. */
-  readonly reason: string;
-  /** When it was put into quarantine. */
-  readonly at: Date;
-}
-
 /** A live worker that can take work. */
 export interface WorkerInfo {
   readonly name: string;
@@ -84,8 +74,8 @@ export interface Snapshot {
     readonly waiting: number;
     /** In the hands of a worker, including what it has read ahead. */
     readonly running: number;
-    /** Messages that can never run; the newest 1,000 are kept, for a week. */
-    readonly quarantined: number;
+    /** Failures that are kept, see `docket.failures()`: executions that failed for good, and messages that can never run. */
+    readonly failures: number;
   };
   /** The next executions that workers take, in order. Shorter when messages are long: it ends once they exceed 1 MiB. */
   readonly queued: readonly QueuedEntry[];
@@ -95,8 +85,6 @@ export interface Snapshot {
   readonly running: readonly RunningEntry[];
   /** The waiters, limit by limit, each in the order in which they get their permits. */
   readonly waiting: readonly WaitingEntry[];
-  /** The messages in quarantine, the newest first. */
-  readonly quarantine: readonly QuarantineEntry[];
   readonly workers: readonly WorkerInfo[];
 }
 

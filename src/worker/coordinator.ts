@@ -172,7 +172,7 @@ export class Coordinator {
   async drain(): Promise<void> {
     const { settings, logger } = this.#options;
     const { name, drainTimeoutMs, abortGraceMs } = settings;
-    const { dispatcher, settler, rerouter } = this.#pipeline;
+    const { dispatcher, settler, rerouter, failureNotifier } = this.#pipeline;
     const wasReady = this.#state === 'ready';
     this.#state = 'draining';
     this.#pipeline.close();
@@ -186,6 +186,7 @@ export class Coordinator {
       supervisor: this.#supervisor,
       rerouter,
       settler,
+      failureNotifier,
       link: this.#context.link,
       drainTimeoutMs,
       abortGraceMs,
@@ -232,8 +233,8 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts the queued and the scheduled executions of the whole docket. */
-  async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
+  /** Counts the queued and the scheduled executions of the whole docket, and its failures. */
+  async depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly failures: number }> {
     const { redis, keys } = this.#context;
     return await survey(redis, keys, 0);
   }

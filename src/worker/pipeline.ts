@@ -45,6 +45,7 @@ import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
+import { FailureNotifier } from './settle/failure-notifier.js';
 import { ProgressWriter } from './settle/progress-writer.js';
 import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { Thread, ThreadDeath } from './threads/thread.js';
@@ -82,6 +83,7 @@ export class Pipeline {
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
+  readonly failureNotifier: FailureNotifier;
   readonly #lateStarts: LateStarts;
   readonly #readClaims: ReadClaims;
   readonly #context: WorkerContext;
@@ -93,7 +95,8 @@ export class Pipeline {
   #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
-    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, longestReadMs } = options.settings;
+    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, failureBounds, longestReadMs } =
+      options.settings;
     this.#context = context;
     this.#options = options;
     this.attemptBudget = options.attemptBudget;
@@ -105,11 +108,14 @@ export class Pipeline {
     const anyShipped = (signal: AbortSignal) => dispatcher.anyShipped(signal);
     this.progressWriter = new ProgressWriter({ ...context, lanes, slots, anyShipped });
     const floodLog = new FloodLog(context.logger);
+    this.failureNotifier = new FailureNotifier({ lanes: dispatcher.lanes, logger: context.logger, floodLog });
     this.settler = new Settler({
       ...context,
       floodLog,
+      failureNotifier: this.failureNotifier,
       maxDeliveries,
       keepsArguments,
+      failureBounds,
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
       takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),
@@ -162,6 +168,7 @@ export class Pipeline {
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
+    this.failureNotifier.isNeeded = manifest.hasOnFailed === true;
     this.#readClaims.forget();
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
   }
@@ -404,9 +411,12 @@ export class Pipeline {
   #quarantine(entry: Entry, reason: string): void {
     const { redis, keys, logger } = this.#context;
     const { token, record, message } = entry;
-    logger.error({ token, reason }, 'a message that cannot be read was put into quarantine');
+    logger.error({ token, reason }, 'a message that cannot be read is kept as a failure');
     quarantine(redis, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((error) =>
-      logger.error({ error: String(error) }, 'the quarantine failed: the message is redelivered when its lease ends'),
+      logger.error(
+        { error: String(error) },
+        'a message that cannot be read could not be kept: it is redelivered when its lease ends',
+      ),
     );
   }
 }

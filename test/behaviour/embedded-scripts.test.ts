@@ -16,6 +16,7 @@ import {
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
+import { collect } from '../support/collect.js';
 import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -146,11 +147,31 @@ describeOnEmbedded('a docket', (url) => {
         expect(await docket.restore(null, 'n', '==', 1)).toBe(true);
       });
 
-      test('puts unreadable messages into quarantine', async () => {
+      test('lists what failed, shows one, runs it again and discards it', async () => {
+        const docket = stage.docket(options);
+        let runs = 0;
+        const breaks = task('breaks', (_args: { n: number }) => {
+          runs += 1;
+          throw new Error('no');
+        });
+        for (const n of [1, 2, 3]) await docket.add(breaks, { n });
+        await stage.finish({ breaks }, { maxFailures: 2 });
+        const failures = await collect(docket.failures({ task: breaks }));
+        expect(failures.map((failure) => failure.args())).toEqual([{ n: 3 }, { n: 2 }]);
+        const [newest] = failures;
+        expect((await docket.failure(newest!.id))?.key).toBe(newest!.key);
+        expect(await docket.retry(newest!.id)).toMatchObject({ retried: [{ key: newest!.key }] });
+        await stage.finish({ breaks }, { maxFailures: 2 });
+        expect(runs).toBe(4);
+        expect(await docket.discard({})).toBe(2);
+      });
+
+      test('keeps unreadable messages as failures', async () => {
         const redis = await stage.redis();
         await redis.xadd(stage.key('work'), '*', 'm', 'not a message');
         await stage.finish({ note });
-        expect((await stage.docket(options).snapshot()).quarantine).toMatchObject([{ key: null }]);
+        const failures = await collect(stage.docket(options).failures());
+        expect(failures).toMatchObject([{ key: null, kind: 'quarantined' }]);
       });
     },
   );

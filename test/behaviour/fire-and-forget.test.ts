@@ -126,12 +126,15 @@ describeEachServer('fire and forget:', (url) => {
       await expectNothingLeft(['generation']);
     });
 
-    test('an execution that fails for good leaves nothing', async () => {
+    test.each([
+      ['leaves nothing but a failure', {}, ['failures', 'failure-bounds']],
+      ['leaves nothing where no failures are kept', { failureTtl: 0 }, []],
+    ])('an execution that fails for good %s', async (_what, workerOptions, left) => {
       const { note, attempts } = noting(() => true, 20);
       await lean().add(note, {}, options);
-      await stage.finish({ note });
+      await stage.finish({ note }, workerOptions);
       expect(attempts).toHaveLength(3);
-      await expectNothingLeft(['generation']);
+      await expectNothingLeft(['generation', ...left]);
     });
   });
 

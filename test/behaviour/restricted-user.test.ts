@@ -85,7 +85,7 @@ describeOnOwnRedis('what a worker handles', (redis) => {
     const client = await openConnection(redis().url.replace('unix://', 'unix://worker:pw@'), 'commands');
     onTestFinished(() => closeConnection(client));
     await expect(steps[command]!(client)).rejects.toThrow(/can't run this command|NOPERM/);
-    expect(await admin.exists(keys.quarantine, keys.record('chain'))).toBe(0);
+    expect(await admin.exists(keys.failures, keys.record('chain'))).toBe(0);
     expect([await admin.xlen(keys.work), await admin.xlen(keys.front)]).toEqual([1, 0]);
     expect(await admin.zrange(keys.schedule, '0', '-1')).toEqual(['kdue']);
     expect(await admin.hget(keys.record('due'), 'm')).toBe('a message');

@@ -18,6 +18,8 @@ import { waitFor } from '../support/wait.js';
 const { admit } = await importBuilt<typeof import('../../src/redis/admission-store.js')>('redis/admission-store.js');
 const { acknowledge, claim, ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { discardFailures, listFailureIds, listFailures, retryFailures } =
+  await importBuilt<typeof import('../../src/redis/failure-store.js')>('redis/failure-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
@@ -84,6 +86,39 @@ const followed = ({ token, record, message }: Entry): Settlement => ({
   ...{ kind: 'followed', token, record, state: 'completed', due: { delayMs: 60_000 }, message: message!, id: '' },
   ttlMs: 60_000,
 });
+
+const failing = (entry: Entry): Settlement => ({
+  ...(ended(entry) as Extract<Settlement, { kind: 'ended' }>),
+  state: 'failed',
+  failure: {
+    ...{ errorName: 'Error', errorLine: 'Error: no', error: Buffer.alloc(1_000) },
+    ...{ worker: 'w', thread: 1, startedMs: null },
+  },
+});
+
+/** Lets executions fail, in a docket that keeps `kept` failures. */
+const failAll =
+  (kept: number): Prepare =>
+  async (place, count) => {
+    const bounds = { ttlMs: 60_000, maxCount: kept, maxBytes: 1e9 };
+    const fail = async (prefix: string) => {
+      const calls = Array.from({ length: count }, (_, i) => call('noop', { i }, { key: `${prefix}${i}` }));
+      await place.tracked.addMany(calls);
+      const entries = await place.read(count);
+      return () => settle(place.redis, place.keys, entries.map(failing), bounds);
+    };
+    await (await fail('before'))();
+    return await fail('k');
+  };
+
+async function failureIds(place: Place, count: number): Promise<string[]> {
+  await (await failAll(100_000)(place, count / 2))();
+  const { found } = await listFailureIds(place.redis, place.keys, ALL_FAILURES, '+');
+  expect(found).toHaveLength(count);
+  return [...found];
+}
+
+const ALL_FAILURES = { task: null, errorName: null, sinceMs: null, untilMs: null };
 
 const admission = ({ token, record }: Entry, limits: number, max = 100_000): AdmissionRequest => ({
   ...{ record, token, attempt: 1, ticket: 0, id: '', ttlMs: 60_000, admissionStage: 'new', holdsPermits: false },
@@ -193,6 +228,35 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       await tracked.addMany(addCalls(count));
       const tokens = (await read(count)).map(({ token }) => `e${token}`);
       return () => identify(redis, keys, tokens);
+    },
+  ],
+  ['that keeps what failed', 6, BATCH_ITEMS, failAll(100_000)],
+  ['that keeps what failed in place of older ones', 8, BATCH_ITEMS, failAll(FEW / 2)],
+  [
+    'that runs what failed again',
+    7,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const ids = await failureIds(place, count);
+      return async () => expect(await retryFailures(place.redis, place.keys, ids, '')).toHaveLength(count);
+    },
+  ],
+  [
+    'that discards what failed',
+    2,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const ids = await failureIds(place, count);
+      return () => discardFailures(place.redis, place.keys, ids);
+    },
+  ],
+  [
+    'that lists what failed',
+    0,
+    BATCH_ITEMS,
+    async (place, count) => {
+      await failureIds(place, count);
+      return () => listFailures(place.redis, place.keys, ALL_FAILURES, { from: '+', wanted: count });
     },
   ],
   ['that schedules their next attempts', 5, BATCH_ITEMS, settleAll(retried)],

@@ -240,7 +240,7 @@ describeWithoutThreads('a message of a newer version', (url, threads) => {
       'echo is rerouted for 10 s: its message is of a newer version (2)',
       'echo is rerouted for 20 s: its message is of a newer version (2)',
     ]);
-    expect(await redis.exists(key('quarantine'))).toBe(0);
+    expect(await redis.exists(key('failures'))).toBe(0);
     await redis.hset(key('run:k'), 'm', message);
     await letPass(fleet);
     expect(await execution.result()).toBe('from the future');

@@ -28,6 +28,7 @@ const COMMANDS = [
   'restore',
   'strikes',
   'cancel',
+  'failures',
   'clear',
   'tasks',
   'doctor',
@@ -297,7 +298,7 @@ describeOnRedis('docket:', (url) => {
     await docket.add('echo', {}, { key: 'later\u001b[2J', when: '90m' });
     await fleet.step('start held 1');
     const plain = await runOn(fleet, 'snapshot');
-    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ running │ in quarantine │/);
+    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ running │ failures │/);
     expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 1 +│ 0 +│/);
     expect(plain.output).toMatch(/│ erna +│ 1 +│ [01] +│ 1 +│/); // of its last heartbeat
     expect(plain.output).not.toContain('held');
@@ -318,7 +319,7 @@ describeOnRedis('docket:', (url) => {
 
     const snapshot = await jsonOf(fleet, 'snapshot', '--stats');
     expect(snapshot).toMatchObject({
-      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, quarantined: 0 },
+      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, failures: 0 },
       running: [{ key: 'held', task: 'hold', worker: 'erna' }],
       stats: [
         { task: 'echo', running: 0, queued: 0, scheduled: 1, waiting: 0 },

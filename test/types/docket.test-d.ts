@@ -10,7 +10,9 @@ import {
   type ExecutionProgress,
   type ExecutionState,
   exponentialRetry,
+  type Failure,
   type Progress,
+  type RetryReport,
   type Snapshot,
   StrikeList,
   type StrikeValue,
@@ -195,6 +197,19 @@ expectType<string | null>()(execution.waitingFor);
 expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
 // @ts-expect-error a snapshot is read-only
 snapshot.totals.queued = 0;
+// ---------------------------------------------------------------- failures
+for await (const failure of plain.failures({ task: charge, since: new Date() })) {
+  expectType<Failure>()(failure);
+  expectType<unknown>()(failure.args());
+  expectType<'failed' | 'quarantined'>()(failure.kind);
+}
+expectType<Failure | null>()(await plain.failure('1-0'));
+expectType<RetryReport>()(await plain.retry(['1-0']));
+expectType<number>()(await plain.discard({ task: 'charge' }));
+// @ts-expect-error nothing is selected: `{}` selects all
+await plain.retry();
+// @ts-expect-error there is no such part
+plain.failures({ error: 'TypeError' });
 // ---------------------------------------------------------------- strikes
 expectType<void>()(await plain.strike(charge));
 await plain.strike('charge');

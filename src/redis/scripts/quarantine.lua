@@ -12,7 +12,7 @@ local prefix, key = ARGV[1], ARGV[3]
 if not remove(ARGV[2]) then
   return 0
 end
-quarantine(key, ARGV[4], ARGV[5])
+quarantine(key, ARGV[4], ARGV[5], key == '')
 release_permits({ ARGV[2] })
 write_permits()
 -- A record that names another entry is another placement's.

@@ -14,6 +14,9 @@
 --         'rerouted', as 'moved', and behind the booking the name of the task
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
+--         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
+--           about items that are kept as failures too: index (from 0), error name, error line, error, worker, thread,
+--           start (ms; each of the last two '' when it is not known)
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
 --       errors met while writing
 --@include now
@@ -35,9 +38,10 @@ local count = #tokens
 
 local width = SETTLEMENT_WIDTH
 
--- Entries that move on are read before they are removed. The usual groups need none of this.
+-- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
 local moves = { moved = true, rerouted = true }
 local moving = {}
+local failing -- what is known of items that fail, once there are any
 do
   local item, at = 1, 3
   while at <= #ARGV do
@@ -45,6 +49,17 @@ do
     if moves[ARGV[at]] then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
+      end
+    elseif ARGV[at] == 'failures' then
+      failing = {}
+      for i = 0, size - 1 do
+        local index = ARGV[at + 3 + i * width.failures] + 1
+        local entry = read_entry(tokens[index])
+        local key = entry and entry[ENTRY.key]
+        failing[index] = entry and {
+          entry = entry,
+          record = key and redis.pcall('HMGET', records .. key, RECORD.generation, RECORD.started) or {},
+        }
       end
     end
     item = item + size
@@ -282,10 +297,14 @@ item = 1
 while at <= #ARGV do
   local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
+  if kind == 'failures' then
+    break -- the last group, about items that are written by now
+  end
   for _ = 1, size do
     if owned[item] then
       local key = key_of(kind, at)
       if key and has_lost_key(tokens[item], key) then
+        owned[item] = false
         fenced[#fenced + 1] = item - 1
       else
         write_item(kind, ttl, at)
@@ -293,6 +312,48 @@ while at <= #ARGV do
     end
     item = item + 1
     at = at + width[kind]
+  end
+end
+
+if failing then
+  --@include failures
+  local bounds, size = {}, tonumber(ARGV[at - 1])
+  for number in string.gmatch(ARGV[at - 2], '%d+') do
+    bounds[#bounds + 1] = number
+  end
+
+  -- Returns when an execution was added, as text in milliseconds: by its generation, or by the id of its first entry.
+  local function added_at(placed)
+    local first = tonumber(string.match(placed or '', '^%d+'))
+    return first and digits(string.find(placed, '-', 1, true) and first or math.floor(first / 1000))
+  end
+
+  local function keep(failed)
+    local entry, record = failed.entry, failed.record
+    local key, message = entry[ENTRY.key], entry[ENTRY.message]
+    failures().keep({
+      [FAILURE.kind] = FAILURE_KIND.failed,
+      [FAILURE.key] = key or id_of(message),
+      [FAILURE.is_lean] = not key and '1' or nil,
+      [FAILURE.message] = message,
+      [FAILURE.error_name] = ARGV[at + 1],
+      [FAILURE.line] = ARGV[at + 2],
+      [FAILURE.error] = ARGV[at + 3],
+      [FAILURE.deliveries] = entry[ENTRY.deliveries],
+      [FAILURE.worker] = ARGV[at + 4],
+      [FAILURE.thread] = ARGV[at + 5],
+      [FAILURE.added] = added_at(record[1] or entry[ENTRY.placed]),
+      [FAILURE.started] = ARGV[at + 6] ~= '' and ARGV[at + 6] or record[2] or nil,
+    })
+  end
+
+  attempt(failures, bounds)
+  for _ = 1, size do
+    local index = ARGV[at] + 1
+    if owned[index] and failing[index] then
+      attempt(keep, failing[index])
+    end
+    at = at + width.failures
   end
 end
 if earliest then

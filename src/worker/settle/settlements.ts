@@ -10,7 +10,7 @@
  */
 import type { Due } from '../../core/due.js';
 import type { TerminalState } from '../../core/states.js';
-import type { Destination, Settlement } from '../../redis/delivery-store.js';
+import type { Destination, FailureReport, Settlement } from '../../redis/delivery-store.js';
 import { withAttempt } from '../../wire/envelope.js';
 import { type Delivery, keyOf } from '../delivery.js';
 
@@ -22,6 +22,8 @@ export interface FinalState {
   readonly errorLine?: string;
   /** Name of the automatic task whose chain ends with this run. */
   readonly endsChainOf?: string;
+  /** What is kept about it as a failure. */
+  readonly failure?: FailureReport;
 }
 
 /**
@@ -34,7 +36,7 @@ export function ended(
   final: FinalState,
   keepsArguments = false,
 ): Settlement {
-  const { state, result, error, errorLine = '', endsChainOf = '' } = final;
+  const { state, result, error, errorLine = '', endsChainOf = '', failure } = final;
   return {
     kind: 'ended',
     token,
@@ -46,14 +48,26 @@ export function ended(
     errorLine,
     endsChainOf,
     message: keepsArguments && envelope.ttlMs > 0 ? envelope.bytes : null,
+    ...(failure && { failure }),
   };
 }
 
+/** An execution without a record ended. */
+export function unrecorded({ token }: Delivery, failure?: FailureReport): Settlement {
+  return { kind: 'unrecorded', token, ...(failure && { failure }) };
+}
+
 /** The next run has the same arguments unless `args` are given. */
-export function followed(delivery: Delivery, state: TerminalState, due: Due, args: Uint8Array | null): Settlement {
+export function followed(
+  delivery: Delivery,
+  { state, failure }: Pick<FinalState, 'state' | 'failure'>,
+  due: Due,
+  args: Uint8Array | null,
+): Settlement {
   const { token, record, envelope } = delivery;
   const message = withAttempt(envelope, 1, args);
-  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+  const run = { token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+  return { kind: 'followed', ...run, ...(failure && { failure }) };
 }
 
 /**
@@ -147,6 +161,8 @@ function moved(delivery: Delivery) {
   return { kind: 'moved', token, id, ttlMs, deliveries, charges, reroutes, message: null, keepsDue: true } as const;
 }
 
-function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
+export function bufferOf(bytes: Uint8Array): Buffer;
+export function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null;
+export function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
   return bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : null;
 }

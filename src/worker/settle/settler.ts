@@ -4,12 +4,13 @@
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
  * also the counts and log lines about the ends of executions.
  */
-import type { AttemptOutcome } from '../../channel/protocol.js';
+import type { AttemptOutcome, FailureDetails } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { PoisonedError } from '../../core/errors.js';
 import type { Count } from '../../observe/task-counters.js';
 import type { AdmissionResult } from '../../redis/admission-store.js';
 import type { Settlement } from '../../redis/delivery-store.js';
+import type { FailureBounds } from '../../redis/failure-store.js';
 import type { ProgressReport } from '../../redis/progress-store.js';
 import { decide, timeoutErrorOf } from '../../tasks/decide.js';
 import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
@@ -19,8 +20,10 @@ import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
 import type { ThreadDeath } from '../threads/thread.js';
 import { FailureLog } from './failure-log.js';
+import type { FailureNotifier } from './failure-notifier.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
+  bufferOf,
   ended,
   type FinalState,
   followed,
@@ -30,6 +33,7 @@ import {
   requeued,
   rerouted,
   retried,
+  unrecorded,
 } from './settlements.js';
 
 /** The next run after one that was dropped is at least this far away, because it might be dropped too. */
@@ -47,10 +51,14 @@ export type DropReason =
 export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
 
 export interface SettlerOptions
-  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters' | 'workerName'> {
   readonly maxDeliveries: number;
   /** Whether an execution that has ended keeps its arguments. */
   readonly keepsArguments: boolean;
+  /** How many failures are kept; `null` for none. */
+  readonly failureBounds: FailureBounds | null;
+  /** Is told of each failure that was written. */
+  readonly failureNotifier: Pick<FailureNotifier, 'isNeeded' | 'notify'>;
   /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
   /** Bounds the lines about executions. */
@@ -76,7 +84,11 @@ export class Settler {
   constructor(options: SettlerOptions) {
     this.#options = options;
     this.#failures = new FailureLog(options.logger, options.floodLog);
-    this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
+    this.#writer = new SettlementWriter({
+      ...options,
+      onFenced: (delivery) => this.#logFenced(delivery),
+      onFailureWritten: (delivery, failure) => options.failureNotifier.notify(delivery, failure),
+    });
   }
 
   /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
@@ -106,12 +118,8 @@ export class Settler {
       case 'completed':
         this.#count(delivery, 'succeeded');
         return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
-      case 'failed': {
-        this.#count(delivery, 'failed');
-        const { error, line } = outcome;
-        this.#failures.log(delivery, `failed: ${line}`, error);
-        return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
-      }
+      case 'failed':
+        return this.#fail(delivery, outcome.error, outcome.line, outcome);
       case 'retry':
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
@@ -134,10 +142,8 @@ export class Settler {
     const error = timeoutErrorOf(task, delivery.policies!.timeoutMs!);
     const line = lineOf(error);
     const decision = decide(delivery.policies!, attempt, { kind: 'threw', isRetryable: true });
-    this.settle(
-      delivery,
-      decision.kind === 'retry' ? { ...decision, line } : { kind: 'failed', error: encodeError(error), line },
-    );
+    if (decision.kind === 'retry') return this.settle(delivery, { ...decision, line });
+    this.#fail(delivery, encodeError(error), line, { details: { name: error.name } });
   }
 
   /**
@@ -155,7 +161,7 @@ export class Settler {
         const errorLine = lineOf(error);
         this.#count(delivery, 'failed');
         this.#failures.log(delivery, `failed: ${errorLine}`, null);
-        return this.#endUnrun(delivery, { state: 'failed', error: encodeError(error), errorLine });
+        return this.#endUnrun(delivery, this.#failed(encodeError(error), errorLine, { name: error.name }));
       }
       case 'struck':
         this.#count(delivery, 'stricken');
@@ -195,7 +201,29 @@ export class Settler {
     this.#count(delivery, 'failed');
     const errorLine = lineOf(error);
     this.#failures.log(delivery, `failed: ${errorLine}`, null);
-    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
+    this.#end(delivery, this.#failed(encodeError(error), errorLine, { name: error.name }));
+  }
+
+  /** Ends an execution whose last attempt failed. */
+  #fail(
+    delivery: Delivery,
+    error: Uint8Array,
+    line: string,
+    { details, next }: { readonly details?: Partial<FailureDetails>; readonly next?: NextRunOverride },
+  ): void {
+    this.#count(delivery, 'failed');
+    this.#failures.log(delivery, `failed: ${line}`, error);
+    this.#end(delivery, this.#failed(error, line, details), next);
+  }
+
+  /** Returns the end of an execution that failed for good, with what is kept of it. */
+  #failed(error: Uint8Array, errorLine: string, details: Partial<FailureDetails> = {}): FinalState {
+    const { failureBounds, clock, workerName } = this.#options;
+    if (failureBounds === null && !this.#options.failureNotifier.isNeeded) return { state: 'failed', error, errorLine };
+    const { name = '', thread = null, tookMs } = details;
+    const startedMs = tookMs === undefined ? null : clock.nowMs() - tookMs;
+    const failure = { errorName: name, errorLine, error: bufferOf(error), worker: workerName, thread, startedMs };
+    return { state: 'failed', error, errorLine, failure };
   }
 
   #endUnrun(delivery: Delivery, final: FinalState): void {
@@ -216,15 +244,15 @@ export class Settler {
     this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
     const next = dueMs < nowMs + minimumDelayMs ? { delayMs: minimumDelayMs } : due;
-    this.#write(delivery, followed(delivery, final.state, next, override?.args ?? null));
+    this.#write(delivery, followed(delivery, final, next, override?.args ?? null));
   }
 
-  /** Ends the execution. One without a record leaves no trace of how it ended. */
+  /** Ends the execution. One without a record leaves no trace of how it ended, unless it failed. */
   #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, ended(delivery, record, final, this.#options.keepsArguments));
     this.#options.onUnrecordedEnd(delivery);
-    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
+    if (final.failure || mayHoldPermits(delivery)) this.#write(delivery, unrecorded(delivery, final.failure));
     else this.#writer.finish(delivery);
   }
 

@@ -18,6 +18,7 @@ test('without options there is one thread per core, each runs one at a time, and
     schedulingResolutionMs: 5_000,
     schedulesAutomaticTasks: true,
     keepsArguments: false,
+    failureBounds: { ttlMs: 604_800_000, maxCount: 10_000, maxBytes: 268_435_456 },
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
@@ -115,4 +116,14 @@ test.each(['scheduleAutomaticTasks', 'keepArguments'] as const)('%s is true or f
 test('a number that was given as text is shown in quotes', () => {
   const options = { maxDeliveries: '3' } as unknown as WorkerOptions;
   expect(() => resolveWorkerOptions(options)).toThrow("maxDeliveries: expected a whole number >= 1, got '3'");
+});
+
+test('failures are kept for a time, up to a number and up to a size; with no time, none are', () => {
+  const options = { failureTtl: '1h', maxFailures: 5, maxFailureBytes: 1_000 } as const;
+  const failureBounds = { ttlMs: 3_600_000, maxCount: 5, maxBytes: 1_000 };
+  expect(resolveWorkerOptions(options)).toMatchObject({ failureBounds });
+  expect(resolveWorkerOptions({ ...options, failureTtl: 0 })).toMatchObject({ failureBounds: null });
+  for (const wrong of [{ failureTtl: -1 }, { maxFailures: 0 }, { maxFailures: 1.5 }, { maxFailureBytes: 0 }]) {
+    expect(() => resolveWorkerOptions(wrong)).toThrow(InvalidOptionError);
+  }
 });

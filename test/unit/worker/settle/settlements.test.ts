@@ -54,7 +54,7 @@ describe('the next run of a perpetual task', () => {
   test('begins anew: the first attempt, the same arguments, when it is due', () => {
     const late = delivery({ message: (retried(delivery(), { delayMs: 0 }) as Again).message });
     expect(late.envelope.attempt).toBe(2);
-    const settlement = followed(late, 'failed', { atMs: 5_000 }, null);
+    const settlement = followed(late, { state: 'failed' }, { atMs: 5_000 }, null);
     expect(settlement).toEqual({
       ...{ kind: 'followed', token: 'w17-3', record: 'k', state: 'failed', due: { atMs: 5_000 } },
       ...{ id: 'k', ttlMs: 60_000, message: messageOf() },
@@ -65,7 +65,7 @@ describe('the next run of a perpetual task', () => {
     const args = encodeEnvelope(encoderFor({ size: 10 }, 'args'), 'resize', 60_000, 'id', { size: 10 });
     const given = new Envelope(args).args;
     const one = delivery({ record: null, message: messageOf({ id: 'id' }) });
-    expect(followed(one, 'completed', { delayMs: 7 }, given)).toMatchObject({
+    expect(followed(one, { state: 'completed' }, { delayMs: 7 }, given)).toMatchObject({
       ...{ record: null, id: 'id', due: { delayMs: 7 }, message: args },
     });
   });

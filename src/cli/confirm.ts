@@ -1,0 +1,28 @@
+/** Asks before something is removed for good. */
+import { createInterface } from 'node:readline/promises';
+import { EXIT } from './exit-codes.js';
+import { CommandError } from './failure.js';
+
+/**
+ * Asks whether to go on, on stderr, so that stdout has only the result of the command.
+ * @param question - makes the question, which ends with a question mark
+ * @throws CommandError when the answer is no, or when there is no terminal to ask
+ */
+export async function confirmUnless(isAgreed: boolean, question: () => string | Promise<string>): Promise<void> {
+  if (isAgreed) return;
+  if (!process.stdin.isTTY) {
+    throw new CommandError('there is no terminal to ask for confirmation: pass --yes', EXIT.usage);
+  }
+  const text = await question();
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await prompt.question(`${text} [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError('nothing was removed');
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error;
+    process.stderr.write('\n');
+    throw new CommandError('nothing was removed', EXIT.interrupted); // Ctrl-C
+  } finally {
+    prompt.close();
+  }
+}
