@@ -39,6 +39,7 @@ export {
 } from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,

@@ -16,12 +16,13 @@ export interface MetricsSource {
   onThreads(): ReadonlyMap<string, { readonly begun: number; readonly running: number }>;
   threads(): number;
   strikes(): number;
+  pauses(): number;
   /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
   /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
   loopDelay(): LoopDelay;
   /** Counts what waits in the whole docket; `null` when the server does not answer soon enough. */
-  depths(): Promise<{ readonly queued: number; readonly scheduled: number } | null>;
+  depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly paused: number } | null>;
 }
 
 export interface LoopDelay {
@@ -114,16 +115,18 @@ function registryOf(source: MetricsSource): Registry {
   histogram('docket_task_punctuality_seconds', 'How long after their due time attempts began.', 'punctuality');
 
   let depths: ReturnType<MetricsSource['depths']> | undefined;
-  const depth = (name: string, help: string, part: 'queued' | 'scheduled') =>
+  const depth = (name: string, help: string, part: 'queued' | 'scheduled' | 'paused') =>
     register(name, 'gauge', help, async () => {
       depths ??= source.depths().finally(() => {
-        depths = undefined; // both gauges share one query
+        depths = undefined; // all three gauges share one query
       });
       const counted = await depths;
       return counted ? [{ sharedLabels: common, value: counted[part] }] : [];
     });
   depth('docket_queue_depth', 'Executions in the whole docket that are due and that no worker has taken.', 'queued');
   depth('docket_schedule_depth', 'Executions in the whole docket that are scheduled for later.', 'scheduled');
+  depth('docket_executions_paused', 'Executions in the whole docket that wait because their task is paused.', 'paused');
+  gauge('docket_paused', 'Pauses that are in effect: of tasks, and of the whole docket.', () => source.pauses());
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());
   register('docket_redis_disruptions_total', 'counter', 'Links to Redis that broke.', () =>

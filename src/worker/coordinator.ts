@@ -12,6 +12,7 @@ import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
+import { countPaused, type PauseTerms } from '../redis/pause-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
@@ -34,6 +35,7 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
+import { WaitLog } from './wait-log.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -60,6 +62,7 @@ export class Coordinator {
   readonly #scheduler: Scheduler;
   readonly #services: Services;
   readonly #readiness: Readiness;
+  readonly #waitLog: WaitLog;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
@@ -96,8 +99,9 @@ export class Coordinator {
       heartbeat,
       state: () => this.#state,
     });
+    this.#waitLog = new WaitLog(this.#pipeline.pauseGuard, logger);
     this.#services = new Services({
-      guards: [this.#pipeline.strikeGuard, this.#pipeline.cancelListener],
+      guards: [this.#pipeline.strikeGuard, this.#pipeline.pauseGuard, this.#pipeline.cancelListener],
       keepers: this.#keepers(),
       suppliers: this.#suppliers(),
       heartbeat,
@@ -232,10 +236,17 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts the queued and the scheduled executions of the whole docket. */
-  async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
+  /** The pauses in effect. */
+  get pauses(): readonly PauseTerms[] {
+    return this.#pipeline.pauseGuard.list;
+  }
+
+  /** Counts the queued and the scheduled executions of the whole docket, and those of paused tasks. */
+  async depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly paused: number }> {
     const { redis, keys } = this.#context;
-    return await survey(redis, keys, 0);
+    const { tasks } = this.#pipeline.pauseGuard;
+    const [counted, paused] = await Promise.all([survey(redis, keys, 0), countPaused(redis, keys, tasks)]);
+    return { ...counted, paused };
   }
 
   /** Also `false` when Redis does not answer. */
@@ -244,7 +255,9 @@ export class Coordinator {
     const { dispatcher, settler, attemptBudget } = this.#pipeline;
     if (dispatcher.size > 0 || !settler.isIdle) return false;
     const remaining = await countRemaining(redis, keys, attemptBudget.spentKeys).catch(() => null);
-    return remaining !== null && remaining.queued + remaining.scheduled === 0;
+    if (remaining === null) return false;
+    this.#waitLog.note(remaining);
+    return remaining.queued + remaining.scheduled + remaining.paused === 0;
   }
 
   async #leave(): Promise<void> {
