@@ -35,7 +35,8 @@ async function confirm(docket: Docket): Promise<boolean> {
   const { totals } = await docket.snapshot({ limit: 0 });
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const { queued, scheduled, waiting } = totals;
+    const { queued, scheduled } = totals;
+    const waiting = totals.waiting + totals.paused;
     const contents = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
     const answer = await prompt.question(
       `Remove ${contents} from ${describeDocket(internalsOf(docket).settings)}? [y/N] `,

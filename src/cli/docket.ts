@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor/doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
+import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
@@ -34,7 +35,9 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
 
 function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
-    .description('Operates a docket: adds, watches, cancels and strikes work, and shows the state of the docket.')
+    .description(
+      'Operates a docket: adds, watches, pauses, cancels and strikes work, and shows the state of the docket.',
+    )
     .version(versionOfPackage())
     .addOption(new Option('--url <url>', 'where Redis is (default: redis://localhost:6379/0)').env('DOCKET_URL'))
     .addOption(new Option('--docket <name>', 'name of the docket (default: docket)').env('DOCKET_NAME'))
@@ -56,6 +59,9 @@ const COMMANDS = [
   strikeCommand,
   restoreCommand,
   strikesCommand,
+  pauseCommand,
+  resumeCommand,
+  pausesCommand,
   cancelCommand,
   clearCommand,
   tasksCommand,

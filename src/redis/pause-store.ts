@@ -37,7 +37,8 @@ export function waitingForOf(limit: string): string {
   return isLine(limit) ? WAITS_FOR_RESUME : limit;
 }
 
-const WAITS_FOR_RESUME = 'paused';
+/** What an execution of a paused task waits for, in the public API. */
+export const WAITS_FOR_RESUME = 'paused';
 
 /** Reads all pauses: that of the whole docket first, then by task and reason. */
 export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[]> {
