@@ -1,6 +1,7 @@
 /** `docket pause`, `docket resume` and `docket pauses`: makes, ends and lists pauses. */
 import { Command } from 'commander';
 import type { Docket } from '../client/docket.js';
+import { pauseTermsOf } from '../client/pauses.js';
 import type { Pause } from '../tasks/pause.js';
 import { failureLine } from './failure.js';
 import { groupCommand } from './group.js';
@@ -18,16 +19,17 @@ export function pauseCommand(): Command {
     .argument('[task]', 'name of the task (default: the whole docket)')
     .option('--reason <text>', 'why; pauses with different reasons are independent of each other (default: manual)')
     .option('--json', 'write JSON')
-    .action((task: string | undefined, { reason, json }: ReasonFlags, command: Command) =>
-      withDocket(command, async (docket) => {
+    .action((task: string | undefined, { reason, json }: ReasonFlags, command: Command) => {
+      const terms = pauseTermsOf(task ?? null, reasonOf(reason)); // wrong usage comes before anything else
+      return withDocket(command, async (docket) => {
         const warning = task === undefined ? null : await unknownTask(docket, task);
-        await docket.pause(task ?? null, reasonOf(reason));
+        await docket.pause(terms.task, { reason: terms.reason });
         const pauses = await pausesOf(docket, task);
         if (json) return printJson({ paused: task ?? null, pauses, warning });
         print(printable(`paused ${nameOf(task)}: ${reasonsText(pauses)}`));
         if (warning !== null) process.stderr.write(failureLine('docket', `${warning}: it is paused anyway`));
-      }),
-    );
+      });
+    });
 }
 
 export function resumeCommand(): Command {

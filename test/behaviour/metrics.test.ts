@@ -29,7 +29,14 @@ describeOnOwnRedis('metrics', (redis) => {
     const exposition = await scrape(running);
     const counters = COUNTERS.map((name) => `docket_tasks_${name}_total`);
     const others = ['docket_tasks_running', 'docket_task_duration_seconds', 'docket_task_punctuality_seconds'];
-    const docketWide = ['docket_queue_depth', 'docket_schedule_depth', 'docket_strikes_in_effect', 'docket_threads'];
+    const docketWide = [
+      'docket_queue_depth',
+      'docket_schedule_depth',
+      'docket_executions_paused',
+      'docket_paused',
+      'docket_strikes_in_effect',
+      'docket_threads',
+    ];
     const own = ['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds'];
     expect([...exposition.families.keys()].sort()).toEqual([...counters, ...others, ...docketWide, ...own].sort());
     const common = { docket: fleet.name, worker: running.worker.name };

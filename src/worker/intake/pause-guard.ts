@@ -84,7 +84,7 @@ export class PauseGuard extends Service {
 
   /** Takes back the deliveries that are paused and have not started. */
   takeBack(): void {
-    if (this.#pauses.size === 0) return;
+    if (this.size === 0) return;
     const { dispatcher, onTakenBack } = this.#options;
     const taken = dispatcher.takeBackUnstarted(({ envelope }) => this.isPaused(envelope.task));
     if (taken.length > 0) onTakenBack(taken.sort(asRead));

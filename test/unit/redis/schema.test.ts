@@ -137,7 +137,9 @@ describe('a script', () => {
     ]);
     const described = ['KEY', 'CHANNEL', 'STREAM', 'TAG', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
     const expected = groups
-      .filter(([group]) => [...described, 'PAUSE', 'DEBOUNCE', 'WORKER', 'QUARANTINE', 'STRIKES', 'PAUSES'].includes(group))
+      .filter(([group]) =>
+        [...described, 'PAUSE', 'DEBOUNCE', 'WORKER', 'QUARANTINE', 'STRIKES', 'PAUSES'].includes(group),
+      )
       .flatMap(([group, members]) =>
         Object.entries(members).map(([name, value]) => [`${group}.${name}`, String(value).replace(/:$/, ':…') || ' ']),
       );

@@ -18,7 +18,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const GUARDS = ['StrikeGuard', 'CancelListener'];
+const GUARDS = ['StrikeGuard', 'PauseGuard', 'CancelListener'];
 const KEEPERS = ['Leases', 'DeadlineEnforcer', 'ProgressWriter', 'SummaryLogger'];
 const SUPPLIERS = ['Intake', 'Reclaimer', 'Scheduler', 'Seeder'];
 
@@ -71,7 +71,7 @@ test('services start in their order, and stop in theirs', async () => {
   expect(stopped.slice(SUPPLIERS.length).sort()).toEqual([...GUARDS, ...KEEPERS, 'Heartbeat'].sort());
 });
 
-test.each(['cancel', 'strikes'] as const)('nothing else starts while %s cannot be heard of', async (channel) => {
+test.each(['cancel', 'strikes', 'paused'] as const)('nothing else starts while %s cannot be heard of', async (channel) => {
   const { coordinator, connections, signal } = await open();
   const { started } = watchServices();
   const { subscriber } = connections;
