@@ -47,6 +47,7 @@ export {
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
 export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
+export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,

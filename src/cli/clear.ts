@@ -27,7 +27,9 @@ export function clearCommand(): Command {
 }
 
 async function questionAbout(docket: Docket): Promise<string> {
-  const { queued, scheduled, waiting } = (await docket.snapshot({ limit: 0 })).totals;
+  const { totals } = await docket.snapshot({ limit: 0 });
+  const { queued, scheduled } = totals;
+  const waiting = totals.waiting + totals.paused;
   const contents = `${queued} queued, ${scheduled} scheduled and ${waiting} waiting executions`;
   return `Remove ${contents} from ${describeDocket(internalsOf(docket).settings)}?`;
 }

@@ -8,6 +8,7 @@ import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
+import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
@@ -36,7 +37,7 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
 function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
     .description(
-      'Operates a docket: adds, watches, cancels, strikes and retries work, and shows the state of the docket.',
+      'Operates a docket: adds, watches, pauses, cancels, strikes and retries work, and shows the state of the docket.',
     )
     .version(versionOfPackage())
     .addOption(new Option('--url <url>', 'where Redis is (default: redis://localhost:6379/0)').env('DOCKET_URL'))
@@ -59,6 +60,9 @@ const COMMANDS = [
   strikeCommand,
   restoreCommand,
   strikesCommand,
+  pauseCommand,
+  resumeCommand,
+  pausesCommand,
   cancelCommand,
   failuresCommand,
   clearCommand,

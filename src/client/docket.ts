@@ -14,6 +14,7 @@ import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { clear } from '../redis/clear-store.js';
 import { runsTask } from '../redis/fleet-store.js';
+import { removePauses } from '../redis/pause-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { maskUrl } from '../redis/url.js';
@@ -31,6 +32,7 @@ import type {
 } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
@@ -45,6 +47,7 @@ import { checkId, type FailureSelection, Failures, queryOf } from './failures.js
 import { setInternals } from './internals.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
+import { listPauses, pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
@@ -352,6 +355,58 @@ export class Docket<Tasks extends TasksByName = {}> {
     const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     const write = () => this.#connection.run((redis) => removeStrike(redis, keys, strike));
     return await this.#spans.run('restore', 'client', { task }, write);
+  }
+
+  /**
+   * Pauses a task, or the whole docket, until it is resumed. What runs goes on, and executions are added as before, but none
+   * starts; nothing is lost or cancelled. Once this resolves, a worker starts nothing more of what is paused as soon as it
+   * hears of the pause, which takes as long as a message does. Pausing again with the same reason changes nothing. Pauses
+   * outlast restarts of workers and of a server that persists.
+   *
+   * @param task - a task or its name; `null` for the whole docket. @default null
+   * @throws InvalidOptionError when the task or the reason cannot be used, or when there are 1,000 pauses already
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @example
+   * ```ts
+   * await docket.pause(charge, { reason: 'the bank is down' });
+   * await docket.pause(); // everything
+   * ```
+   */
+  async pause(task: AnyTask | string | null = null, options: PauseOptions = {}): Promise<void> {
+    this.#checkOpen();
+    const { keys } = this.#settings;
+    const terms = pauseTermsOf(task, options);
+    const write = () => this.#connection.run((redis) => pause(redis, keys, terms));
+    await this.#spans.run('pause', 'client', { task }, write);
+  }
+
+  /**
+   * Ends the pause of a task, or that of the whole docket, with one reason or with all of them. What waited starts in its old
+   * order. The pauses of tasks are independent of that of the docket: `resume()` does not end them.
+   * @param task - a task or its name; `null` for the whole docket. @default null
+   * @returns whether there was such a pause
+   * @throws InvalidOptionError when the task or the reason cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @example
+   * ```ts
+   * await docket.resume(charge, { reason: 'the bank is down' });
+   * ```
+   */
+  async resume(task: AnyTask | string | null = null, options: ResumeOptions = {}): Promise<boolean> {
+    this.#checkOpen();
+    const { keys } = this.#settings;
+    const { task: name, reason } = resumeTermsOf(task, options);
+    const write = () => this.#connection.run((redis) => removePauses(redis, keys, name, reason));
+    return (await this.#spans.run('resume', 'client', { task }, write)) > 0;
+  }
+
+  /**
+   * Lists the pauses: those of the whole docket first, then by task and reason.
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async pauses(): Promise<Pause[]> {
+    this.#checkOpen();
+    return await this.#connection.run((redis) => listPauses(redis, this.#settings.keys));
   }
 
   /**

@@ -4,8 +4,10 @@ import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
+import { isLine, loadPauses, waitingForOf } from '../redis/pause-store.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 import type { Snapshot, SnapshotEntry, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import { pauseOf } from './pauses.js';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -28,10 +30,11 @@ export function snapshotLimit(options: SnapshotOptions): number {
  * twice or not at all.
  */
 export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Promise<Snapshot> {
-  const [counted, queue, waiting, workers] = await Promise.all([
+  const [counted, queue, waiting, pauses, workers] = await Promise.all([
     survey(redis, keys, limit),
     surveyQueued(redis, keys, limit),
     surveyWaiting(redis, keys, limit),
+    loadPauses(redis, keys),
     listWorkers(redis, keys),
   ]);
   const locations = [...queue, ...counted.future, ...counted.held, ...waiting.first].map(({ location }) => location);
@@ -47,7 +50,7 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
   const { queued, scheduled, running, failures } = counted;
   return {
     taken: new Date(counted.nowMs),
-    totals: { queued, scheduled, waiting: waiting.total, running, failures },
+    totals: { queued, scheduled, waiting: waiting.total, paused: waiting.paused, running, failures },
     queued: named(queue, due),
     future: named(counted.future, (entry, item, { waitingFor }) => ({ ...due(entry, item), waitingFor })),
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
@@ -55,7 +58,10 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
       const since = hasBegun ? new Date(startedMs) : null;
       return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
     }),
-    waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),
+    waiting: named(waiting.first, (entry, { limit: name }) => {
+      return { ...entry, waitingFor: waitingForOf(name), isPaused: isLine(name) };
+    }),
+    pauses: pauses.map(pauseOf),
     workers,
   };
 }

@@ -16,12 +16,21 @@ export interface MetricsSource {
   onThreads(): ReadonlyMap<string, { readonly begun: number; readonly running: number }>;
   threads(): number;
   strikes(): number;
+  pauses(): number;
   /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
   /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
   loopDelay(): LoopDelay;
   /** Counts what waits in the whole docket, and the failures that are kept; `null` when the server does not answer soon enough. */
-  depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly failures: number } | null>;
+  depths(): Promise<Depths | null>;
+}
+
+/** Numbers of executions in the whole docket, and of the failures that are kept. */
+export interface Depths {
+  readonly queued: number;
+  readonly scheduled: number;
+  readonly paused: number;
+  readonly failures: number;
 }
 
 export interface LoopDelay {
@@ -114,7 +123,7 @@ function registryOf(source: MetricsSource): Registry {
   histogram('docket_task_punctuality_seconds', 'How long after their due time attempts began.', 'punctuality');
 
   let depths: ReturnType<MetricsSource['depths']> | undefined;
-  const depth = (name: string, help: string, part: 'queued' | 'scheduled' | 'failures') =>
+  const depth = (name: string, help: string, part: keyof Depths) =>
     register(name, 'gauge', help, async () => {
       depths ??= source.depths().finally(() => {
         depths = undefined; // these gauges share one query
@@ -125,6 +134,8 @@ function registryOf(source: MetricsSource): Registry {
   depth('docket_queue_depth', 'Executions in the whole docket that are due and that no worker has taken.', 'queued');
   depth('docket_schedule_depth', 'Executions in the whole docket that are scheduled for later.', 'scheduled');
   depth('docket_failures_kept', 'Failures of the whole docket that are kept: docket failures lists them.', 'failures');
+  depth('docket_executions_paused', 'Executions in the whole docket that wait because their task is paused.', 'paused');
+  gauge('docket_paused', 'Pauses that are in effect: of tasks, and of the whole docket.', () => source.pauses());
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());
   register('docket_redis_disruptions_total', 'counter', 'Links to Redis that broke.', () =>

@@ -12,6 +12,7 @@ import { WIRE_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
 import type { FailureBounds } from './failure-store.js';
 import type { Keys } from './keys.js';
+import { lineOf } from './pause-store.js';
 import { doesGroupExist } from './reply-errors.js';
 import {
   type AdmissionStage,
@@ -28,8 +29,15 @@ import { runScript, type ScriptArgument } from './script.js';
 /** The letter of a stream, followed by the id of an entry on it. */
 export type Token = `${StreamLetter}${string}`;
 
-/** Where an execution goes on: at the end of a stream, or on the schedule. */
-export type Destination = { readonly stream: 'work' | 'front' } | Due;
+/** Where an execution goes on: at the end of a stream, on the schedule, or in the line of its task while that is paused. */
+export type Destination = { readonly stream: 'work' | 'front' } | Due | PausedLine;
+
+/** The line of a paused task. If the pause is over, the execution goes to the stream `front` instead. */
+export interface PausedLine {
+  readonly lineOf: string;
+  /** Where it stands in line if it has no record. An execution with a record stands in line by its generation. */
+  readonly ticket: number;
+}
 
 export type Settlement =
   /** An execution without a record that held permits ended. One that held none is acknowledged, not settled. */
@@ -301,6 +309,7 @@ function failureArguments(
 const STREAMS = ['work', 'front'] as const satisfies readonly (keyof typeof STREAM)[];
 
 function destinationArgument(to: Destination): string {
+  if ('lineOf' in to) return lineOf(to.lineOf);
   return 'stream' in to ? STREAM[to.stream] : dueArgument(to);
 }
 
@@ -324,6 +333,7 @@ function argumentsOf(
       const booking = settlement.booking === undefined ? '' : (settlement.booking ?? '-');
       const counts = [deliveries || '', charges || '', reroutes || ''];
       const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id, booking];
+      if ('lineOf' in to) return ['paused', ttlMs, ...move, to.ticket];
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {

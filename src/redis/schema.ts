@@ -41,11 +41,11 @@ export const KEY = {
   permitsTaken: 'held',
   /** Hash: the permits that an entry holds, by its token, as `<name> <max> <name> <max> ...`. */
   permits: 'slots',
-  /** Sorted set: the waiters at one limit, as members, by their tickets. */
+  /** Sorted set: the waiters at one limit, or in the line of a paused task, as members, by their tickets. */
   limit: 'limit:',
-  /** Hash: names of the limits that may have waiters. */
+  /** Hash: names of the limits and lines that may have waiters. */
   waiting: 'waiting',
-  /** Sorted set: limits whose waiters a script left to a scheduler, because it had reached its bounds. */
+  /** Sorted set: limits whose waiters a script left to a scheduler, and lines of tasks that were resumed. */
   wakes: 'wakes',
   /** Sorted set: attempts under one rate limit that have started, by time. */
   rate: 'rate:',
@@ -75,6 +75,8 @@ export const KEY = {
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
   strikes: 'strikes',
+  /** Hash: pauses as `<what> <reason>`, each with the time at which it was made. Exists while anything is paused. Bounded. */
+  paused: 'paused',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -89,6 +91,8 @@ export const CHANNEL = {
   wake: 'wake',
   /** Changes of the strikes, as `<version before, 0 at first> <version> <+ or -><canonical text>`. */
   strikeChanges: 'strikes',
+  /** Changes of the pauses, as `<version before, 0 at first> <version> <+ or -><what> <reason>`. */
+  pauseChanges: 'paused',
 } as const;
 
 /** The consumer group of both streams. */
@@ -115,6 +119,17 @@ export const TAG = {
   entry: 'e',
   /** Before a token, on the channel `cancel`: the key was given to another execution, and this one must not start. */
   superseded: 's',
+} as const;
+
+/**
+ * What a pause is about. The line of a paused task is named in the same way, among those of limits (`KEY.limit`). No limit has
+ * such a name, since the names of limits are percent-encoded behind their first letter, which is `@` or encoded, too.
+ */
+export const PAUSE = {
+  /** The whole docket. */
+  docket: '*',
+  /** Before the name of a task, percent-encoded. */
+  task: '#',
 } as const;
 
 /** Fields of the record of an execution, `run:<key>`. */
@@ -196,9 +211,9 @@ export const PARKED = {
   message: ENTRY.message,
   /** Due time, as in the record and in the entry. */
   due: ENTRY.due,
-  /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. */
+  /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. Empty in the line of a pause. */
   needs: 'n',
-  /** While it waits for permits: name of the limit at which it waits. */
+  /** While it waits for permits: name of the limit at which it waits. While its task is paused: name of its line. */
   limit: 'l',
   /** Name of the debounce whose winner it is. */
   debounce: `${PARKED_PREFIX}${ENTRY.debounce}`,
@@ -318,6 +333,12 @@ export const STRIKES = {
   version: 'version',
 } as const;
 
+/** Fields of the hash `paused` beside the pauses themselves. */
+export const PAUSES = {
+  /** Number of the last change, from the generations. */
+  version: 'version',
+} as const;
+
 // Arguments of scripts, and the contents of events.
 
 /** Fields of the record that are the lines of a state event, in this order. The line of an absent field is empty. */
@@ -384,6 +405,8 @@ export const SETTLEMENT_WIDTH = {
   moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
   rerouted: 10,
+  /** Waits for the end of a pause: as when moved, with the line as its destination, and ticket of one without a record. */
+  paused: 10,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
   /** Behind all others, about items that are kept as failures: index, error name, error line, error, worker, thread, start. */
@@ -406,6 +429,14 @@ export const CHANGE = {
   strike: '+',
   /** Something was restored. */
   restore: '-',
+} as const;
+
+/** Changes of the pauses, as they are published. */
+export const PAUSE_CHANGE = {
+  /** Something was paused. */
+  pause: '+',
+  /** A pause was ended. */
+  resume: '-',
 } as const;
 
 // Limits. Redis serves nobody else while a script runs.
@@ -463,6 +494,9 @@ export const FAILURE_OVERHEAD_BYTES = 256;
 
 /** The maximum number of failures that one script looks at. */
 export const FAILURES_LOOKED_AT = 512;
+
+/** The maximum number of pauses. Workers load all of them, and some scripts read them. */
+export const MOST_PAUSES = 1_000;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.

@@ -4,6 +4,7 @@ import { UndecodableValueError } from '../core/errors.js';
 import { Envelope } from '../wire/envelope.js';
 import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
+import { isLine } from './pause-store.js';
 import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, TAG } from './schema.js';
 import { runScript } from './script.js';
 
@@ -93,20 +94,27 @@ async function lastDelivered(redis: Redis, stream: string): Promise<string> {
 }
 
 export interface Waiting {
+  /** Those at limits. */
   readonly total: number;
+  /** Those of paused tasks. */
+  readonly paused: number;
   readonly first: readonly { readonly location: Location; readonly limit: string }[];
 }
 
-/** Counts the waiters at all limits, and lists up to `count` of them, limit by limit. */
+/** Counts the waiters at all limits and in the lines of paused tasks, and lists up to `count` of them, limit by limit. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
   const first: { location: Location; limit: string }[] = [];
   let total = 0;
+  let paused = 0;
   let cursor = '0';
   do {
     const [next, page] = await redis.hscan(keys.waiting, cursor, 'COUNT', BATCH_ITEMS);
     const limits = page.filter((_, i) => i % 2 === 0);
     const sizes = await Promise.all(limits.map((limit) => redis.zcard(keys.limit(limit))));
-    for (const size of sizes) total += size;
+    for (const [i, size] of sizes.entries()) {
+      if (isLine(limits[i]!)) paused += size;
+      else total += size;
+    }
     for (const limit of limits) {
       if (first.length >= count) break;
       const members = await redis.zrange(keys.limit(limit), '0', String(count - first.length - 1));
@@ -114,7 +122,7 @@ export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Pr
     }
     cursor = next;
   } while (cursor !== '0');
-  return { total, first };
+  return { total, paused, first };
 }
 
 export interface Identity {

@@ -36,6 +36,25 @@ export async function readEntries(blocking: Redis, keys: Keys, { consumer, count
   return entries;
 }
 
+/** Reads what is on the stream `front`, without waiting for any. */
+export async function readFront(
+  blocking: Redis,
+  keys: Keys,
+  { consumer, count }: Pick<Read, 'consumer' | 'count'>,
+): Promise<Entry[]> {
+  const reply = (await blocking.xreadgroupBuffer(
+    'GROUP',
+    GROUP,
+    consumer,
+    'COUNT',
+    count,
+    'STREAMS',
+    keys.front,
+    '>',
+  )) as [stream: Buffer, entries: RawEntry[]][] | null;
+  return (reply ?? []).flatMap(([, raw]) => raw.map((entry) => readEntry(STREAM.front, entry)));
+}
+
 /**
  * Returns whether large messages may be on the streams. Messages that workers or producers of versions without this marker
  * added are not known.

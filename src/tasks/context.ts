@@ -6,6 +6,7 @@ import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions 
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Failure, FailureFilter, RetryReport } from './failures.js';
+import type { Pause, PauseOptions, ResumeOptions } from './pause.js';
 import type { Progress } from './progress.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
 
@@ -164,6 +165,12 @@ export interface TaskDocket {
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<boolean>;
+  /** Keeps executions of a task, or of the whole docket, from starting until it is resumed, see `Docket.pause`. */
+  pause(task?: AnyTask | string | null, options?: PauseOptions): Promise<void>;
+  /** Ends pauses, see `Docket.resume`. Returns whether there was one. */
+  resume(task?: AnyTask | string | null, options?: ResumeOptions): Promise<boolean>;
+  /** Lists the pauses. */
+  pauses(): Promise<Pause[]>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
   /** Lists what failed for good, the newest first, see `Docket.failures`. */

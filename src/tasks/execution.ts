@@ -34,7 +34,8 @@ export interface Execution<R> {
   readonly progress: ExecutionProgress;
   /**
    * Name of the limit that makes it wait, see `Docket.snapshot`; otherwise `null`. It waits for a permit while it is
-   * `queued`, and for its turn at a rate or for a debounce while it is `scheduled`.
+   * `queued`, and for its turn at a rate or for a debounce while it is `scheduled`. While its task is paused, it is
+   * `queued` and this is `paused`.
    */
   readonly waitingFor: string | null;
 

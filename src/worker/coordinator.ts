@@ -8,10 +8,12 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
+import type { Depths } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
+import { countPaused, type PauseTerms } from '../redis/pause-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { survey } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
@@ -34,6 +36,7 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
+import { WaitLog } from './wait-log.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -60,6 +63,7 @@ export class Coordinator {
   readonly #scheduler: Scheduler;
   readonly #services: Services;
   readonly #readiness: Readiness;
+  readonly #waitLog: WaitLog;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
@@ -96,8 +100,9 @@ export class Coordinator {
       heartbeat,
       state: () => this.#state,
     });
+    this.#waitLog = new WaitLog(this.#pipeline.pauseGuard, logger);
     this.#services = new Services({
-      guards: [this.#pipeline.strikeGuard, this.#pipeline.cancelListener],
+      guards: [this.#pipeline.strikeGuard, this.#pipeline.pauseGuard, this.#pipeline.cancelListener],
       keepers: this.#keepers(),
       suppliers: this.#suppliers(),
       heartbeat,
@@ -233,10 +238,20 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts the queued and the scheduled executions of the whole docket, and its failures. */
-  async depths(): Promise<{ readonly queued: number; readonly scheduled: number; readonly failures: number }> {
+  /** The pauses in effect. */
+  get pauses(): readonly PauseTerms[] {
+    return this.#pipeline.pauseGuard.list;
+  }
+
+  /** Counts the queued, scheduled and paused executions of the whole docket, and its failures. */
+  async depths(): Promise<Depths> {
     const { redis, keys } = this.#context;
-    return await survey(redis, keys, 0);
+    const { tasks } = this.#pipeline.pauseGuard;
+    const [{ queued, scheduled, failures }, paused] = await Promise.all([
+      survey(redis, keys, 0),
+      countPaused(redis, keys, tasks),
+    ]);
+    return { queued, scheduled, failures, paused };
   }
 
   /** Also `false` when Redis does not answer. */
@@ -245,7 +260,9 @@ export class Coordinator {
     const { dispatcher, settler, attemptBudget } = this.#pipeline;
     if (dispatcher.size > 0 || !settler.isIdle) return false;
     const remaining = await countRemaining(redis, keys, attemptBudget.spentKeys).catch(() => null);
-    return remaining !== null && remaining.queued + remaining.scheduled === 0;
+    if (remaining === null) return false;
+    this.#waitLog.note(remaining);
+    return remaining.queued + remaining.scheduled + remaining.paused === 0;
   }
 
   async #leave(): Promise<void> {

@@ -40,6 +40,7 @@ import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
 import { LateStarts } from './intake/late-starts.js';
 import { Lookout } from './intake/lookout.js';
+import { PauseGuard } from './intake/pause-guard.js';
 import { ReadClaims } from './intake/read-claims.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
@@ -75,6 +76,7 @@ interface Accepted {
 export class Pipeline {
   readonly intake: Intake;
   readonly strikeGuard: StrikeGuard;
+  readonly pauseGuard: PauseGuard;
   readonly cancelListener: CancelListener;
   readonly attemptBudget: AttemptBudget;
   readonly rerouter: Rerouter;
@@ -137,6 +139,12 @@ export class Pipeline {
       dispatcher,
       onWithdrawn: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
     });
+    this.pauseGuard = new PauseGuard({
+      ...context,
+      dispatcher,
+      onTakenBack: (deliveries) => this.#giveBackClaimed(deliveries),
+      onDocketResumed: () => this.intake.resume(),
+    });
     this.claimer = new Claimer({
       ...context,
       take: (deliveries) => this.#start(deliveries),
@@ -144,13 +152,14 @@ export class Pipeline {
       onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
       onRoom: () => this.intake.wake(),
     });
-    const { attemptBudget, cancelListener, strikeGuard } = this;
-    this.#readClaims = new ReadClaims({ ...context, strikeGuard, attemptBudget });
+    const { attemptBudget, cancelListener, strikeGuard, pauseGuard } = this;
+    this.#readClaims = new ReadClaims({ ...context, strikeGuard, pauseGuard, attemptBudget });
     this.intake = new Intake({
       ...context,
       readClaims: this.#readClaims,
       longestReadMs,
-      lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
+      pauseGuard,
+      lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
       concurrency,
       dispatcher,
       claimer: this.claimer,
@@ -161,8 +170,8 @@ export class Pipeline {
       dispatcher,
       requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
-    this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
-    this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
+    this.#startCriteria = { maxDeliveries, cancelListener, pauseGuard, strikeGuard };
+    this.#criteria = { catalog: this.#catalog, pauseGuard, strikeGuard, attemptBudget };
   }
 
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
@@ -230,6 +239,8 @@ export class Pipeline {
     switch (classified.kind) {
       case 'unreadable':
         return this.#quarantine(entry, classified.reason);
+      case 'paused':
+        return this.#giveBack(classified.delivery, false);
       case 'unroutable':
         this.rerouter.add(classified.delivery).catch((error) => this.#leaveToLease(entry, error));
         return;
@@ -283,6 +294,8 @@ export class Pipeline {
         return this.settler.poison(delivery);
       case 'cancelled':
         return this.settler.settle(delivery, { kind: 'cancelled' });
+      case 'paused':
+        return this.#giveBackClaimed([delivery]);
       case 'struck':
         return this.settler.drop(delivery, verdict);
       default:
@@ -312,6 +325,7 @@ export class Pipeline {
       onLostThreadRelieved: () => {
         this.cancelListener.takeBack();
         this.strikeGuard.takeBack();
+        this.pauseGuard.takeBack();
       },
       onSuspectNotAlone: (delivery) => {
         this.attemptBudget.refund(delivery);
@@ -347,6 +361,23 @@ export class Pipeline {
       this.attemptBudget.refund(delivery);
       this.settler.requeue(delivery);
     }
+  }
+
+  /** Gives back deliveries that are paused, were claimed, and have not started. Their attempts do not count. */
+  #giveBackClaimed(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      this.attemptBudget.refund(delivery);
+      this.#giveBack(delivery, true);
+    }
+  }
+
+  /**
+   * Gives back a delivery that is paused. It waits in the line of its task, without permits. While the whole docket is paused,
+   * it waits at the head of the streams, since nobody reads them.
+   */
+  #giveBack(delivery: Delivery, isAdmitted: boolean): void {
+    if (this.pauseGuard.isDocketPaused) this.settler.requeue(delivery, { isAdmitted });
+    else this.settler.pause(delivery, { isAdmitted });
   }
 
   /** Requeues entries that were read too late, as they were read. */

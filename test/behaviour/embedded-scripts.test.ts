@@ -246,6 +246,19 @@ describeOnEmbedded('a docket', (url) => {
     await docket.cancel('sweep');
   });
 
+  test('pauses and resumes tasks', async () => {
+    const docket = stage.docket();
+    const ran: number[] = [];
+    const step = task('step', ({ n }: { n: number }) => void ran.push(n));
+    await docket.pause(step);
+    stage.work({ step });
+    await docket.addMany([1, 2, 3].map((n) => call(step, { n })));
+    await waitFor(async () => (await docket.snapshot()).totals.paused === 3);
+    await docket.resume(step);
+    await waitFor(() => ran.length === 3);
+    expect(ran).toEqual([1, 2, 3]);
+  });
+
   test('has run each of its scripts by now', async () => {
     stage.work({ note }, { redeliveryTimeout: '300ms' }); // it looks for what was lost, which no test above waits for
     const left = () => Object.entries(SCRIPTS).flatMap(([name, { sha }]) => (ran.has(sha) ? [] : [name]));

@@ -33,6 +33,8 @@ describeOnOwnRedis('metrics', (redis) => {
       'docket_queue_depth',
       'docket_schedule_depth',
       'docket_failures_kept',
+      'docket_executions_paused',
+      'docket_paused',
       'docket_strikes_in_effect',
       'docket_threads',
     ];

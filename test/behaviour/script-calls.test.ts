@@ -24,6 +24,8 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { addPause, removePauses } =
+  await importBuilt<typeof import('../../src/redis/pause-store.js')>('redis/pause-store.js');
 const { runScript } = await importBuilt<typeof import('../../src/redis/script.js')>('redis/script.js');
 const { identify } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
@@ -81,6 +83,13 @@ const retried = ({ token, message }: Entry): Settlement => ({
   },
   ...{ admissionStage: null, id: '', ttlMs: 60_000 },
 });
+
+const paused = ({ token }: Entry): Settlement => ({
+  ...{ kind: 'moved', token, to: { lineOf: 'noop', ticket: 1 }, message: null, keepsDue: true, id: '', ttlMs: 60_000 },
+  ...{ deliveries: 0, charges: 0, reroutes: 0, admissionStage: null },
+});
+
+const NOOP_PAUSED = { task: 'noop', reason: 'test' };
 
 const followed = ({ token, record, message }: Entry): Settlement => ({
   ...{ kind: 'followed', token, record, state: 'completed', due: { delayMs: 60_000 }, message: message!, id: '' },
@@ -261,6 +270,27 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
   ],
   ['that schedules their next attempts', 5, BATCH_ITEMS, settleAll(retried)],
   ['that schedules their next runs', 7, BATCH_ITEMS, settleAll(followed)],
+  [
+    'that has them wait for the end of a pause',
+    9,
+    BATCH_ITEMS,
+    async (place, count) => {
+      await addPause(place.redis, place.keys, NOOP_PAUSED);
+      return await settleAll(paused)(place, count);
+    },
+  ],
+  [
+    'that moves what was resumed',
+    8,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const { redis, keys } = place;
+      await addPause(redis, keys, NOOP_PAUSED);
+      await (await settleAll(paused)(place, count))();
+      await removePauses(redis, keys, 'noop', null);
+      return () => moveDue(redis, keys);
+    },
+  ],
   [
     'that moves what is due',
     4,

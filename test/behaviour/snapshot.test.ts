@@ -17,7 +17,7 @@ import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
 type Raw = [id: Buffer, fields: Buffer[]];
-const EMPTY = { queued: 0, scheduled: 0, waiting: 0, running: 0, failures: 0 };
+const EMPTY = { queued: 0, scheduled: 0, waiting: 0, paused: 0, running: 0, failures: 0 };
 
 describeEachServer('a snapshot', (url) => {
   const stage = setStage(url);
@@ -30,6 +30,7 @@ describeEachServer('a snapshot', (url) => {
       future: [],
       running: [],
       waiting: [],
+      pauses: [],
       workers: [],
     });
     expect(Math.abs(snapshot.taken.getTime() - Date.now())).toBeLessThan(20_000);
@@ -107,7 +108,7 @@ describeEachServer('a snapshot', (url) => {
         { key: 'runs', task: 'hold', attempt: 1, worker: worker.name, since: expect.any(Date) },
       ]);
       const waitingFor = 'hold:who:s=ada';
-      expect(snapshot.waiting).toEqual([{ key: second.key, task: 'hold', attempt: 1, waitingFor }]);
+      expect(snapshot.waiting).toEqual([{ key: second.key, task: 'hold', attempt: 1, waitingFor, isPaused: false }]);
       await running.sync();
       expect(running.waitingFor).toBeNull();
       expect(snapshot.running[0]!.since).toEqual(running.startedAt);

@@ -27,6 +27,9 @@ const COMMANDS = [
   'strike',
   'restore',
   'strikes',
+  'pause',
+  'resume',
+  'pauses',
   'cancel',
   'failures',
   'clear',
@@ -101,6 +104,8 @@ test.each<[string, string[], RegExp]>([
   ['an empty key', ['watch', ''], /: key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
   ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
+  ['a reason that is none', ['pause', 'a', '--reason', ' '], /reason: expected text that is not empty/],
+  ['a reason to resume that is none', ['resume', '--reason', 'a\nb'], /reason: expected text without control/],
   ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
@@ -143,6 +148,9 @@ const EACH: readonly string[][] = [
   ['strike', 'hello'],
   ['restore', 'hello'],
   ['strikes'],
+  ['pause', 'hello'],
+  ['resume', 'hello'],
+  ['pauses'],
   ['cancel', 'k'],
   ['clear', '--yes'],
   ['tasks', 'trace'],
@@ -289,6 +297,38 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
 
+  test('tasks and the docket are paused, listed and resumed, each reason by itself', async () => {
+    const fleet = await openFleet(url());
+    const nobody = "no live worker has a task 'charge' (there are no live workers)";
+    const since = expect.stringMatching(/^\d{4}-.*Z$/);
+    const manual = { task: 'charge', reason: 'manual', since };
+    const bank = { task: 'charge', reason: 'the bank is down', since };
+    expect(await jsonOf(fleet, 'pause', 'charge')).toEqual({ paused: 'charge', pauses: [manual], warning: nobody });
+    const paused = await runOn(fleet, 'pause', 'charge', '--reason', 'the bank is down');
+    expect(paused).toEqual({
+      code: 0,
+      output: 'paused charge: manual, the bank is down\n',
+      errors: `docket: ${nobody}: it is paused anyway\n`,
+    });
+    expect((await runOn(fleet, 'pause')).output).toBe('paused the whole docket: manual\n');
+    expect(await jsonOf(fleet, 'pauses')).toEqual([{ task: null, reason: 'manual', since }, manual, bank]);
+    expect((await runOn(fleet, 'pauses', 'ls')).output).toMatch(/│ the whole docket │ manual +│ \S+ ago/);
+    const snapshot = await runOn(fleet, 'snapshot');
+    expect(snapshot.output).toMatch(/│ charge +│ the bank is down +│/);
+    expect((await runOn(fleet, 'doctor')).output).toMatch(/warn.*pauses.*3 pauses.*the whole docket since/s);
+
+    expect((await runOn(fleet, 'resume', 'charge', '--reason', 'manual')).output).toBe(
+      'resumed charge\nstill paused: the bank is down\n',
+    );
+    expect((await runOn(fleet, 'resume', 'charge', '--reason', 'manual')).output).toBe(
+      "nothing to resume: charge was not paused with the reason 'manual'\nstill paused: the bank is down\n",
+    );
+    expect(await jsonOf(fleet, 'resume', 'charge')).toEqual({ resumed: true, remaining: [] });
+    expect((await runOn(fleet, 'resume')).output).toBe('resumed the whole docket\n');
+    expect((await runOn(fleet, 'resume')).output).toBe('nothing to resume: the whole docket was not paused\n');
+    expect((await runOn(fleet, 'pauses')).output).toBe('nothing is paused\n');
+  });
+
   test('a snapshot is a table for people and JSON for programs', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
@@ -298,8 +338,8 @@ describeOnRedis('docket:', (url) => {
     await docket.add('echo', {}, { key: 'later\u001b[2J', when: '90m' });
     await fleet.step('start held 1');
     const plain = await runOn(fleet, 'snapshot');
-    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ running │ failures │/);
-    expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 1 +│ 0 +│/);
+    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ paused │ running │ failures │/);
+    expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 0 +│ 1 +│ 0 +│/);
     expect(plain.output).toMatch(/│ erna +│ 1 +│ [01] +│ 1 +│/); // of its last heartbeat
     expect(plain.output).not.toContain('held');
     const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
@@ -319,7 +359,7 @@ describeOnRedis('docket:', (url) => {
 
     const snapshot = await jsonOf(fleet, 'snapshot', '--stats');
     expect(snapshot).toMatchObject({
-      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, failures: 0 },
+      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, paused: 0, failures: 0 },
       running: [{ key: 'held', task: 'hold', worker: 'erna' }],
       stats: [
         { task: 'echo', running: 0, queued: 0, scheduled: 1, waiting: 0 },

@@ -14,7 +14,7 @@ const DOCUMENTS = [
 ] as const;
 
 /** Files of the walkthroughs, which a newcomer would write. */
-const IMAGINED = new Set(['src/cli/pause.ts', 'src/redis/scripts/touch.lua']);
+const IMAGINED = new Set(['src/cli/drain.ts', 'src/redis/scripts/touch.lua']);
 /** Names of others. */
 const FOREIGN = new Set(['OpenTelemetry', 'TypeScript']);
 

@@ -25,6 +25,7 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
     scripts.finding,
     ...groups,
     checkWorkers(live, snapshot),
+    checkPauses(snapshot),
     checkWaiting(snapshot),
     checkTasks(snapshot),
     await checkFailures(docket, snapshot),
@@ -103,6 +104,17 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
     return warn(check, detail, 'they are draining, or their connection does not respond: look at their logs');
   }
   return ok(check, `${able.length} live, with ${countText(threads, 'thread')}`);
+}
+
+/** What somebody paused weeks ago is easily forgotten. */
+function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
+  const check = 'pauses';
+  const first = pauses[0];
+  if (!first) return ok(check, 'nothing is paused');
+  const since = spanText(taken.getTime() - first.since.getTime());
+  const what = `${first.task ?? 'the whole docket'} since ${since} (${first.reason})`;
+  const detail = `${countText(pauses.length, 'pause')}, and ${countText(totals.paused, 'execution')} of paused tasks; the first: ${what}`;
+  return warn(check, detail, 'docket pauses lists them, docket resume ends them');
 }
 
 /** An entry that releases a permit hands it to the next waiter. When nothing runs, nothing releases one. */

@@ -12,6 +12,8 @@
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
 --         'rerouted', as 'moved', and behind the booking the name of the task
+--         'paused', as 'moved', with the line of its task as the destination, and behind the booking its ticket ('' with a
+--           record)
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
 --         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
@@ -39,7 +41,7 @@ local count = #tokens
 local width = SETTLEMENT_WIDTH
 
 -- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
-local moves = { moved = true, rerouted = true }
+local moves = { moved = true, rerouted = true, paused = true }
 local moving = {}
 local failing -- what is known of items that fail, once there are any
 do
@@ -138,9 +140,14 @@ end
 
 local item -- number of the item that is being written
 
--- Returns the member and its due time when the execution is on the schedule now.
+-- Returns the member and its due time when the execution is on the schedule now. Whether a line of a pause is its destination is
+-- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it was requeued.
 local function move_on(ttl, at)
   local destination, moved = ARGV[at], moving[item]
+  local line = is_line_of_pause(destination) and is_paused(destination) and destination
+  if is_line_of_pause(destination) and not line then
+    destination = STREAM.front
+  end
   if not moved then
     error('the entry ' .. tokens[item] .. ' was deleted by hand', 0)
   end
@@ -151,7 +158,7 @@ local function move_on(ttl, at)
   elseif not key and take_cancel(ARGV[at + 7]) then
     return
   end
-  local is_queued = destination == STREAM.work or destination == STREAM.front
+  local is_queued = line or destination == STREAM.work or destination == STREAM.front
   local due = is_queued and now or math.max(now, due_time(destination))
   local function set(name, value)
     moved[name] = value ~= '' and value or nil
@@ -177,7 +184,10 @@ local function move_on(ttl, at)
   local needs = destination == STREAM.front and permits_of(tokens[item])
   moved[ENTRY.holds_permits] = needs and '1' or nil
   local member
-  if is_queued then
+  if line then
+    local ticket = key and redis.call('HGET', records .. key, RECORD.generation) or ARGV[at + 9]
+    wait_at(line, tonumber(ticket) or 0, park(moved, ARGV[at + 7], 'queued'), '')
+  elseif is_queued then
     local token = enqueue(destination, moved)
     if needs then
       hand_on_permits(tokens[item], token, needs)
@@ -263,6 +273,7 @@ local write = {
   end,
   moved = move_on,
   rerouted = reroute,
+  paused = move_on,
   followed = follow,
 }
 

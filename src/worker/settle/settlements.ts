@@ -7,12 +7,13 @@
  *   requeued     the same attempt goes back to Redis, uncharged
  *   rerouted     ... for a worker that can run it
  *   redelivered  ... because its thread was lost
+ *   paused       ... where it waits until its task is no longer paused
  */
 import type { Due } from '../../core/due.js';
 import type { TerminalState } from '../../core/states.js';
 import type { Destination, FailureReport, Settlement } from '../../redis/delivery-store.js';
 import { withAttempt } from '../../wire/envelope.js';
-import { type Delivery, keyOf } from '../delivery.js';
+import { type Delivery, keyOf, ticketOf } from '../delivery.js';
 
 /** How an execution ended, for its record. */
 export interface FinalState {
@@ -107,6 +108,20 @@ export function requeued(
     to: delayMs > 0 ? { delayMs } : { stream: 'front' },
     admissionStage: isAdmitted ? 'attempt-admitted' : null,
     ...(hasStarted ? unbooked(delivery) : bookedAgain(delivery)),
+  };
+}
+
+/**
+ * Has a delivery that has not started wait until its task is no longer paused. It keeps its place in line by its ticket, and
+ * its permits are released.
+ * @param isAdmitted - whether it was claimed, so that its limits are behind it
+ */
+export function paused(delivery: Delivery, isAdmitted: boolean): Settlement {
+  return {
+    ...moved(delivery),
+    to: { lineOf: delivery.envelope.task, ticket: ticketOf(delivery) },
+    admissionStage: isAdmitted ? 'attempt-admitted' : null,
+    ...bookedAgain(delivery),
   };
 }
 

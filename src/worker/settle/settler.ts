@@ -27,6 +27,7 @@ import {
   ended,
   type FinalState,
   followed,
+  paused,
   type Requeue,
   type Reroute,
   redelivered,
@@ -175,6 +176,11 @@ export class Settler {
   /** Requeues an execution that has not ended, uncharged. */
   requeue(delivery: Delivery, how?: Requeue): void {
     this.#write(delivery, requeued(delivery, how));
+  }
+
+  /** Has an execution that has not started wait until its task is no longer paused. */
+  pause(delivery: Delivery, how: { readonly isAdmitted: boolean }): void {
+    this.#write(delivery, paused(delivery, how.isAdmitted));
   }
 
   /** Reroutes an execution that this worker cannot run, for a worker that can. */

@@ -108,6 +108,7 @@ export class MonitoringPorts {
       loopDelayMs: () => this.#loop.delayMs,
       maximumLoopDelayMs: this.#options.settings.leaseMs,
       notReadyBecause: () => (this.#coordinator ? this.#coordinator.notReadyBecause() : 'the worker is starting'),
+      pauses: () => this.#coordinator?.pauses ?? [],
     });
   }
 
@@ -123,6 +124,7 @@ export class MonitoringPorts {
       onThreads: () => this.#coordinator?.onThreads() ?? new Map(),
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,
+      pauses: () => this.#coordinator?.pauses.length ?? 0,
       disruptions: () => connectionWatch.disruptions,
       loopDelay: () => this.#loopDelay(),
       depths: () => this.#depths(),

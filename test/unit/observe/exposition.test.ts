@@ -37,6 +37,7 @@ test('names with quotes, backslashes and line ends come through whole', async ()
     onThreads: () => new Map([['a"b', { begun: 2, running: 1 }]]),
     threads: () => 1,
     strikes: () => 0,
+    pauses: () => 0,
     disruptions: () => ({}),
     loopDelay: () => ({ p50Ms: 0, p99Ms: 1, maxMs: 2, totalMs: 3, count: 4 }),
     depths: async () => null,

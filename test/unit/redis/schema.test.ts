@@ -138,7 +138,17 @@ describe('a script', () => {
     const described = ['KEY', 'CHANNEL', 'STREAM', 'TAG', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
     const expected = groups
       .filter(([group]) =>
-        [...described, 'DEBOUNCE', 'WORKER', 'FAILURE', 'FAILURE_KIND', 'FAILURE_BOUNDS', 'STRIKES'].includes(group),
+        [
+          ...described,
+          'PAUSE',
+          'DEBOUNCE',
+          'WORKER',
+          'FAILURE',
+          'FAILURE_KIND',
+          'FAILURE_BOUNDS',
+          'STRIKES',
+          'PAUSES',
+        ].includes(group),
       )
       .flatMap(([group, members]) =>
         Object.entries(members).map(([name, value]) => [`${group}.${name}`, String(value).replace(/:$/, ':…') || ' ']),

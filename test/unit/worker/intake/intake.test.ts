@@ -6,7 +6,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Token } from '../../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../../src/redis/entry.js';
 import { keysOf } from '../../../../src/redis/keys.js';
-import { mayHaveLarge, readEntries } from '../../../../src/redis/stream-reader.js';
+import { mayHaveLarge, readEntries, readFront } from '../../../../src/redis/stream-reader.js';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { ByteBudget } from '../../../../src/worker/intake/byte-budget.js';
 import { Intake, type IntakeOptions } from '../../../../src/worker/intake/intake.js';
@@ -19,6 +19,7 @@ vi.mock(import('../../../../src/redis/stream-reader.js'), async (original) => ({
   ...(await original()),
   mayHaveLarge: vi.fn(),
   readEntries: vi.fn(),
+  readFront: vi.fn(),
 }));
 
 function entriesOf(count: number): Entry[] {
@@ -65,6 +66,7 @@ function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
     logger: recordingLogger().logger,
     longestReadMs: 1_000,
     concurrency: 10,
+    pauseGuard: { isDocketPaused: false },
     lookout: { isHearing: true, interruptions: 0, lookUp: async () => {} },
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
@@ -202,4 +204,30 @@ test('a read that may claim what it brings waits until what was read before is c
   intake.wake();
   await waitFor(() => vi.mocked(readEntries).mock.calls.length === 2);
   expect(claim).toHaveBeenCalledTimes(2);
+});
+
+test('nothing is read while the docket is paused, which is no stall', async () => {
+  readOne();
+  const intake = startIntake({ pauseGuard: { isDocketPaused: true } });
+  for (let i = 0; i < 10; i++) intake.wake();
+  expect([vi.mocked(readEntries).mock.calls.length, intake.isTaking(0)]).toEqual([0, true]);
+});
+
+test('after a pause of the docket, the stream of what was given back is read alone until nothing more is there', async () => {
+  readOne();
+  vi.mocked(readFront)
+    .mockReset()
+    .mockImplementation(async (_blocking, _keys, { count }) => {
+      const calls = vi.mocked(readFront).mock.calls.length;
+      return entriesOf(calls < 3 ? count : 1);
+    });
+  const accepted: number[] = [];
+  const pauseGuard = { isDocketPaused: true };
+  const intake = startIntake({ pauseGuard, accept: (entries) => accepted.push(entries.length) });
+  pauseGuard.isDocketPaused = false;
+  intake.resume();
+  await waitFor(() => accepted.length === 4);
+  const counts = vi.mocked(readFront).mock.calls.map(([, , { count }]) => count);
+  expect(accepted).toEqual([counts[0], counts[1], 1, 1]);
+  expect(vi.mocked(readEntries).mock.calls.length).toBeGreaterThan(0);
 });

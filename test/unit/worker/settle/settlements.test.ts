@@ -7,6 +7,7 @@ import type { Delivery } from '../../../../src/worker/delivery.js';
 import {
   ended,
   followed,
+  paused,
   redelivered,
   requeued,
   rerouted,
@@ -48,6 +49,12 @@ describe('an end is written', () => {
     });
     expect(settlement).toMatchObject({ result: Buffer.from([2, 3]) });
   });
+});
+
+test('a paused execution waits in the line of its task with all that it has, by its due time if it has no record', () => {
+  const to = { lineOf: 'resize', ticket: 1_000_003 };
+  expect(paused(delivery(), true)).toEqual({ ...SAME, to, admissionStage: 'attempt-admitted' });
+  expect(paused(delivery(), false)).toEqual({ ...SAME, to, admissionStage: null });
 });
 
 describe('the next run of a perpetual task', () => {
@@ -166,6 +173,7 @@ describe('the same attempt', () => {
     });
     expect(requeued(counted, { hasStarted: true })).toMatchObject({ booking: null });
     expect(redelivered(counted, 0)).toMatchObject({ booking: null });
+    expect(paused(counted, true)).toMatchObject({ booking: '1 resize' });
   });
 
   test('without a record is found by its id', () => {
