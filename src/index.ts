@@ -16,6 +16,7 @@ export {
   type ReplaceOptions,
   type ResultOf,
 } from './tasks/call.js';
+export type { CancelFilter, CancellableState, CancelReport, CancelResult } from './tasks/cancelling.js';
 export { type Collection, collection } from './tasks/collection.js';
 export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
 export type {
@@ -37,8 +38,17 @@ export {
   type SharedDependency,
   shared,
 } from './tasks/dependencies.js';
+export type {
+  ExecutionDetails,
+  FailedAttempt,
+  HeldPermit,
+  HistoryItem,
+  LimitWait,
+} from './tasks/details.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
-export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { Execution, ResultOptions, SubscribeOptions } from './tasks/execution.js';
+export type { LimitHolder, LimitInfo, LimitsOptions, LimitWaiter } from './tasks/limit-info.js';
+export type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from './tasks/listing.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,
@@ -73,6 +83,7 @@ export type {
   WaitingEntry,
   WorkerInfo,
 } from './tasks/snapshot.js';
+export type { StrikeInfo } from './tasks/strike-info.js';
 export type { ExecutionSummary, ProgressSummary } from './tasks/summary.js';
 export {
   type AnyTask,

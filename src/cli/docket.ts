@@ -7,6 +7,9 @@ import { doctorCommand } from './doctor/doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
+import { limitsCommand } from './limits.js';
+import { lsCommand } from './ls.js';
+import { showCommand } from './show.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
@@ -52,6 +55,9 @@ const COMMANDS = [
   addCommand,
   watchCommand,
   snapshotCommand,
+  showCommand,
+  lsCommand,
+  limitsCommand,
   workersCommand,
   strikeCommand,
   restoreCommand,

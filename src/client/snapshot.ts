@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, runsTask, workerNameOf } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 import type { Snapshot, SnapshotEntry, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
@@ -53,7 +53,7 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
       const hasBegun = state === 'running' && startedMs !== null;
       const since = hasBegun ? new Date(startedMs) : null;
-      return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
+      return { ...entry, worker: hasBegun ? worker : workerNameOf(consumer), since };
     }),
     waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),
     quarantine: counted.quarantine.map(({ key, reason, atMs }) => ({ key: key || null, reason, at: new Date(atMs) })),
@@ -75,9 +75,4 @@ function infoOf(worker: LiveWorker): WorkerInfo {
 
 function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
   return { key, task, attempt };
-}
-
-/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
-function nameOf(consumer: string): string {
-  return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
 }

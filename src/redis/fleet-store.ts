@@ -81,6 +81,11 @@ export function runsTask({ tasks, hasFallback }: Pick<WorkerReport, 'tasks' | 'h
   return hasFallback || tasks.includes(task);
 }
 
+/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
+export function workerNameOf(consumer: string): string {
+  return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
+}
+
 /** Finds out whether a live worker other than `consumer` can run the task. */
 export async function isAnnounced(redis: Redis, keys: Keys, task: string, consumer: string): Promise<boolean> {
   const live = await liveWorkers(redis, keys);

@@ -143,6 +143,8 @@ export const RECORD = {
   error: 'x',
   /** Its error, or the reason why it ended without one, as a line of text. */
   errorLine: 'y',
+  /** Its last attempts that failed and were retried, a line each, the newest first (`failed-attempts.ts`). Absent for none. */
+  failedAttempts: 'h',
 } as const;
 
 /** More fields of the record. They belong to one attempt, and are absent until something was reported. */
@@ -337,6 +339,8 @@ export const SETTLEMENT_WIDTH = {
   moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
   rerouted: 10,
+  /** Moved on to another attempt: as when moved, and the error of the attempt that failed, as a line of text. */
+  retried: 10,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
 } as const;
@@ -392,6 +396,12 @@ export const LARGE_BYTES = 16 * 1024;
 
 /** The maximum number of executions of one task that can be recalled: those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
+
+/** Attempts that failed and were retried which a record keeps; the newest are kept. */
+export const FAILED_ATTEMPTS = 20;
+
+/** Keys that one script looks at to list executions that have ended. Most need one call each. */
+export const SCANNED_KEYS = 512;
 
 /** Messages in quarantine; the newest are kept. */
 export const QUARANTINE_ENTRIES = 1_000;

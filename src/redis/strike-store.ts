@@ -32,6 +32,21 @@ export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnaps
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
+/** A strike, and when it was made, in server milliseconds. */
+export interface DatedStrike {
+  readonly strike: Strike;
+  readonly sinceMs: number;
+}
+
+/** Reads the strikes that this version understands, in the order of their canonical texts. */
+export async function listStrikes(redis: Redis, keys: Keys): Promise<DatedStrike[]> {
+  const fields = Object.entries(await redis.hgetall(keys.strikes)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return fields.flatMap(([field, since]) => {
+    const strike = field === STRIKES.version ? null : parseStrike(field);
+    return strike ? [{ strike, sinceMs: Number(since) }] : [];
+  });
+}
+
 /** Reads the whole list if it is not of this version; else returns `null`. */
 export async function loadChangedStrikes(redis: Redis, keys: Keys, version: string): Promise<StrikeSnapshot | null> {
   const latest = (await redis.hget(keys.strikes, STRIKES.version)) ?? '';

@@ -12,6 +12,7 @@
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
 --         'rerouted', as 'moved', and behind the booking the name of the task
+--         'retried', as 'moved', and behind the booking the error line of the attempt that failed
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
@@ -36,7 +37,7 @@ end
 local width = SETTLEMENT_WIDTH
 
 -- Entries that move on are read before they are removed. The usual groups need none of this.
-local moves = { moved = true, rerouted = true }
+local moves = { moved = true, rerouted = true, retried = true }
 local moving = {}
 do
   local item, at = 1, 3 + count
@@ -190,6 +191,29 @@ local function reroute(ttl, at)
   end
 end
 
+-- Keeps what is known of an attempt that failed, because the next claim overwrites it.
+local function retry(ttl, at)
+  local key = moving[item] and moving[item][ENTRY.key]
+  local _, due = move_on(ttl, at)
+  if not (due and key) then
+    return
+  end
+  local attempt, started, worker, before = unpack(redis.call('HMGET', records .. key,
+    RECORD.attempt, RECORD.started, RECORD.worker, RECORD.failed_attempts))
+  local attempts = table.concat({
+    attempt or '1', started or '', digits(now), (string.gsub(worker or '', '%c', ' ')), ARGV[at + 9],
+  }, '\t')
+  local kept = 1
+  for line in string.gmatch(before or '', '[^\n]+') do
+    kept = kept + 1
+    if kept > FAILED_ATTEMPTS then
+      break
+    end
+    attempts = attempts .. '\n' .. line
+  end
+  redis.call('HSET', records .. key, RECORD.failed_attempts, attempts)
+end
+
 local function follow(ttl, at)
   local key, due = ARGV[at], math.max(now, due_time(ARGV[at + 2]))
   local following = { [ENTRY.message] = ARGV[at + 3], [ENTRY.due] = digits(due) }
@@ -203,7 +227,7 @@ local function follow(ttl, at)
       publish_state(key, redis.call('HGET', record_key, RECORD.generation), ARGV[at + 1])
     end
     redis.call('HDEL', record_key, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
-      RECORD.result, RECORD.error, RECORD.error_line, unpack(PROGRESS_FIELDS))
+      RECORD.result, RECORD.error, RECORD.error_line, RECORD.failed_attempts, unpack(PROGRESS_FIELDS))
     redis.call('HSET', record_key, RECORD.generation, digits(generation), RECORD.due, digits(due))
     following[ENTRY.key] = key
     if has_listeners then
@@ -248,6 +272,7 @@ local write = {
   end,
   moved = move_on,
   rerouted = reroute,
+  retried = retry,
   followed = follow,
 }
 
