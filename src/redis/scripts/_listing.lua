@@ -1,5 +1,7 @@
 -- How the scripts that list executions choose and describe them. The including script has `prefix` and names, before it
 -- includes this: `task` ('' for any), `states` (',queued,running,' for example) and `wants_messages`.
+--@include guard
+
 local matches = {}
 
 local function task_in(message)
@@ -9,6 +11,17 @@ end
 
 local function is_wanted(state, name)
   return state and string.find(states, ',' .. state .. ',', 1, true) and (task == '' or task == name)
+end
+
+-- Looks at one item. One whose record cannot be used is left out; where this user lacks a right, the script fails instead.
+local function look(apply, ...)
+  local is_done, problem = pcall(apply, ...)
+  if not is_done then
+    local text = type(problem) == 'table' and problem.err or tostring(problem)
+    if is_forbidden(text) then
+      error(text, 0)
+    end
+  end
 end
 
 -- Adds a match to the reply: where it is, key or id, '1' when it has a record, state, name of the task, number of the attempt,

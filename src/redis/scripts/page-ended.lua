@@ -25,6 +25,6 @@ local function look_at(key)
 end
 
 for _, key in ipairs(page[2]) do
-  pcall(look_at, key) -- a key of another type is no record
+  look(look_at, key)
 end
 return { page[1], #page[2], matches }

@@ -60,7 +60,7 @@ while is_more and looked_at < count and copied < BATCH_BYTES and #matches < want
   for i, entry in ipairs(entries) do
     local fields = fields_of(entry[2])
     copied, looked_at, last = copied + #(fields[ENTRY.message] or ''), looked_at + 1, entry[1]
-    pcall(look_at, last, fields, not is_after(last, read_up_to)) -- one whose record cannot be used is left out
+    look(look_at, last, fields, not is_after(last, read_up_to))
     if #matches >= wanted then
       is_more = is_more or i < #entries
       break

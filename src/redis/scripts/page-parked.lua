@@ -72,7 +72,7 @@ local members = redis.call('ZRANGE', set, first, first + count - 1, 'WITHSCORES'
 local looked_at = 0
 for at = 1, #members, 2 do
   last, score, looked_at = members[at], members[at + 1], looked_at + 1
-  pcall(look_at, last) -- one whose record cannot be used is left out
+  look(look_at, last)
   if #matches >= wanted or bytes > BATCH_BYTES then
     break
   end
