@@ -66,13 +66,16 @@ export interface Listed {
   readonly needs: string;
 }
 
-export interface ListedPage {
+/** A page of a place. */
+export interface Page<Next> {
   readonly found: readonly Listed[];
   /** Where the place goes on; `null` at its end. */
-  readonly next: Position | null;
+  readonly next: Next | null;
   /** How many executions were looked at. */
   readonly looked: number;
 }
+
+export type ListedPage = Page<Position>;
 
 /** Returns the start of a place. */
 export function startOf(place: Place): Position {
@@ -151,19 +154,12 @@ interface EntriesPage {
 async function listEntries(redis: Redis, keys: Keys, page: EntriesPage): Promise<ListedPage> {
   const { place, id, criteria, wanted, wantedId = '' } = page;
   const isRead = criteria.states.every((state) => state === 'running') ? 1 : '';
-  const common = [keys.prefix, STREAM[place], id, isRead, BATCH_ITEMS, wanted];
-  const reply = await runScript(
-    redis,
-    'page-entries',
-    [keys.work, keys.front],
-    [...common, ...criteriaOf(criteria), wantedId],
-  );
-  const [next, looked, matches] = reply as [Buffer, number, Buffer[][]];
-  return {
-    found: chosen(matches, criteria),
-    looked,
-    next: next.length > 0 ? { place, id: next.toString() } : null,
-  };
+  return await matching(criteria, wanted, async (count) => {
+    const args = [keys.prefix, STREAM[place], id, isRead, BATCH_ITEMS, count, ...criteriaOf(criteria), wantedId];
+    const reply = await runScript(redis, 'page-entries', [keys.work, keys.front], args);
+    const [next, looked, matches] = reply as [Buffer, number, Buffer[][]];
+    return { matches, looked, next: next.length > 0 ? { place, id: next.toString() } : null };
+  });
 }
 
 interface ParkedPage {
@@ -180,12 +176,31 @@ export async function listParked(
   redis: Redis,
   keys: Keys,
   { limit, score, member, criteria, wanted }: ParkedPage,
-): Promise<Omit<ListedPage, 'next'> & { next: { score: string; member: string } | null }> {
-  const args = [keys.prefix, limit, score, member, BATCH_ITEMS, wanted, ...criteriaOf(criteria)];
-  const reply = await runScript(redis, 'page-parked', [keys.work, keys.front, keys.schedule], args);
-  const [nextScore, nextMember, looked, matches] = reply as [Buffer, Buffer, number, Buffer[][]];
-  const next = nextMember.length > 0 ? { score: nextScore.toString(), member: nextMember.toString() } : null;
-  return { found: chosen(matches, criteria), looked, next };
+): Promise<Page<{ readonly score: string; readonly member: string }>> {
+  return await matching(criteria, wanted, async (count) => {
+    const args = [keys.prefix, limit, score, member, BATCH_ITEMS, count, ...criteriaOf(criteria)];
+    const reply = await runScript(redis, 'page-parked', [keys.work, keys.front, keys.schedule], args);
+    const [nextScore, nextMember, looked, matches] = reply as [Buffer, Buffer, number, Buffer[][]];
+    const next = nextMember.length > 0 ? { score: nextScore.toString(), member: nextMember.toString() } : null;
+    return { matches, looked, next };
+  });
+}
+
+/**
+ * Reads a page of what a script finds and keeps what passes the test, which the script cannot make. When more pass than are
+ * wanted, it reads again, up to the last one wanted, so that the next page begins behind that.
+ */
+async function matching<Next>(
+  { test }: Criteria,
+  wanted: number,
+  read: (count: number) => Promise<{ matches: Buffer[][]; looked: number; next: Next | null }>,
+): Promise<Page<Next>> {
+  for (let count = test ? BATCH_ITEMS : wanted; ; ) {
+    const { matches, looked, next } = await read(count);
+    const passing = [...matches.keys()].filter((i) => !test || test(matches[i]!.at(-1)!));
+    if (passing.length <= wanted) return { found: passing.map((i) => listedOf(matches[i]!)), looked, next };
+    count = passing[wanted - 1]! + 1;
+  }
 }
 
 /** Lines of limits that are looked at in one step. Most are short. */
@@ -267,10 +282,6 @@ function criteriaOf(criteria: Criteria): [task: string, states: string, wantsMes
 
 function statesText({ states }: Pick<Criteria, 'states'>): string {
   return `,${states.join(',')},`;
-}
-
-function chosen(matches: readonly Buffer[][], { test }: Criteria): Listed[] {
-  return matches.filter((match) => !test || test(match.at(-1)!)).map(listedOf);
 }
 
 /** Reads one match, as `_listing.lua` writes it. */

@@ -56,10 +56,10 @@ export interface Wait {
   readonly length: number;
 }
 
-/** Entries that are looked at to find an execution without a record, on each stream. */
+/** Entries that are looked at from each of these points to find an execution without a record. */
 const MOST_ENTRIES = 50_000;
-/** How much earlier than by its producer's clock an execution may have been added by the server's. */
-const CLOCK_TOLERANCE_MS = 60_000;
+/** How much earlier than by its producer's clock an execution may have been added by the server's. Most clocks agree. */
+const CLOCK_TOLERANCES_MS = [20, 1_000, 60_000] as const;
 
 /** Returns what is known of the execution under a key or id; `null` when nothing is. */
 export async function readKnown(redis: Redis, keys: Keys, key: string): Promise<Known | null> {
@@ -162,22 +162,31 @@ export function permitsOf(needs: string): Permit[] {
 async function findToken(redis: Redis, keys: Keys, id: string): Promise<Token | null> {
   const madeMs = timeOfId(id);
   if (madeMs === null) return null;
-  const from = `${Math.max(0, Math.floor(madeMs) - CLOCK_TOLERANCE_MS)}-0`;
-  return (await findFrom(redis, keys, 'work', id, from)) ?? (await findFrom(redis, keys, 'front', id, ''));
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const toleranceMs of CLOCK_TOLERANCES_MS) {
+    const fromMs = Math.max(0, Math.floor(madeMs) - toleranceMs);
+    const found = await findIn(redis, keys, { place: 'work', wantedId: id, from: `${fromMs}-0`, untilMs });
+    if (found) return found;
+    untilMs = fromMs;
+  }
+  return await findIn(redis, keys, { place: 'front', wantedId: id, from: '', untilMs: Number.POSITIVE_INFINITY });
 }
 
-async function findFrom(
-  redis: Redis,
-  keys: Keys,
-  place: 'work' | 'front',
-  wantedId: string,
-  from: string,
-): Promise<Token | null> {
+interface Search {
+  readonly place: 'work' | 'front';
+  readonly wantedId: string;
+  /** Id of the entry behind which it begins. */
+  readonly from: string;
+  /** Time of the entries at which it ends. */
+  readonly untilMs: number;
+}
+
+async function findIn(redis: Redis, keys: Keys, { place, wantedId, from, untilMs }: Search): Promise<Token | null> {
   let id = from;
   for (let looked = 0; looked < MOST_ENTRIES; looked += BATCH_ITEMS) {
     const { found, next } = await findEntry(redis, keys, place, { id, wantedId });
     if (found[0]) return found[0].location as Token;
-    if (next?.place !== place) return null;
+    if (next?.place !== place || Number.parseInt(next.id, 10) > untilMs) return null;
     id = next.id;
   }
   return null;

@@ -125,6 +125,23 @@ describeEachServer('a listing', (url) => {
     expect(new Set(seen).size).toBe(80);
   });
 
+  test('pages with a filter for arguments end behind the last execution they list', async () => {
+    const docket = stage.docket();
+    const when = new Date(Date.now() + 3_600_000);
+    const adds = Array.from({ length: 60 }, (_, n) => call(note, { n: n % 2 }, { key: `k${n}`, ...(n % 3 === 0 && { when }) }));
+    await docket.addMany(adds);
+    const seen: string[] = [];
+    let after: string | null = null;
+    do {
+      const page: ListPage = await docket.listPage({ limit: 4, where: { n: 1 }, after });
+      expect(page.executions.length).toBeLessThanOrEqual(4);
+      seen.push(...keysOf(page.executions));
+      after = page.next;
+    } while (after !== null);
+    expect(seen.toSorted()).toEqual(adds.flatMap((_, n) => (n % 2 === 1 ? `k${n}` : [])).toSorted());
+    await docket.clear();
+  });
+
   test('ends at its limit, and when its signal aborts', async () => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 300 }, (_, n) => call(note, { n })));
