@@ -1,7 +1,10 @@
-/** `docket show`: all that is known of one execution. Owns the rule that arguments are shown only on request: they are private. */
+/** `docket show`: all that is known of one execution. Owns the rule that arguments are private. */
 import { inspect } from 'node:util';
 import { Command } from 'commander';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { ExecutionNotFoundError } from '../core/errors.js';
+import { loggedArguments } from '../redis/fleet-store.js';
 import type { ExecutionDetails, HistoryItem } from '../tasks/details.js';
 import { print, printable, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
@@ -22,17 +25,36 @@ export function showCommand(): Command {
       withDocket(command, async (docket) => {
         const details = await docket.show(key);
         if (!details) throw new ExecutionNotFoundError(key);
-        if (json) printJson(jsonOf(details, showArguments));
-        else printDetails(details, showArguments);
+        const isShown = await visibleArguments(docket, details, showArguments);
+        if (json) printJson(jsonOf(details, isShown));
+        else printDetails(details, isShown);
       }),
     );
 }
 
-function jsonOf(details: ExecutionDetails, showsArguments: boolean): object {
-  const { args, result, error, ...rest } = details;
+/** Whether the value of an argument may be shown. */
+type IsShown = (name: string) => boolean;
+
+/** Allows all arguments on request, and otherwise those that a live worker's task shows in the log. */
+async function visibleArguments(docket: Docket, { task }: ExecutionDetails, areAllShown: boolean): Promise<IsShown> {
+  if (areAllShown) return () => true;
+  const logged = await loggedArguments(await docket.redis, internalsOf(docket).settings.keys, task);
+  return (name) => logged.has(name);
+}
+
+/** Returns the arguments that may be shown; whatever the arguments are when they are no object. */
+function shownArguments({ args, argumentNames }: ExecutionDetails, isShown: IsShown): unknown {
+  const values = readable(args);
+  if (typeof values !== 'object' || values === null) return values;
+  const names = (argumentNames ?? []).filter(isShown);
+  return Object.fromEntries(names.map((name) => [name, (values as Record<string, unknown>)[name]]));
+}
+
+function jsonOf(details: ExecutionDetails, isShown: IsShown): object {
+  const { args: _, result, error, ...rest } = details;
   return {
     ...rest,
-    ...(showsArguments && { args: readable(args) }),
+    args: details.argumentNames === null ? null : shownArguments(details, isShown),
     result: readable(result) ?? null,
     error: errorJson(readable(error)),
   };
@@ -53,9 +75,9 @@ function readable(decode: () => unknown): unknown {
   }
 }
 
-function printDetails(details: ExecutionDetails, showsArguments: boolean): void {
+function printDetails(details: ExecutionDetails, isShown: IsShown): void {
   const now = details.readAt.getTime();
-  for (const [name, text] of factsOf(details, showsArguments)) {
+  for (const [name, text] of factsOf(details, isShown)) {
     const lines = text.split('\n').map(printable);
     print(
       [`${name}:`.padEnd(NAME_WIDTH) + lines[0]!, ...lines.slice(1).map((line) => ' '.repeat(NAME_WIDTH) + line)].join(
@@ -83,7 +105,7 @@ const PLACE_TEXT = {
 } as const satisfies Record<ExecutionDetails['place'], string>;
 
 /** Returns what is known, as pairs of a name and a text. */
-function factsOf(details: ExecutionDetails, showsArguments: boolean): [string, string][] {
+function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][] {
   const { key, task, state, place, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
   const facts: [string, string | null][] = [
     ['key', key],
@@ -96,7 +118,7 @@ function factsOf(details: ExecutionDetails, showsArguments: boolean): [string, s
     ['lost', deliveries > 0 ? `${deliveries} times with its worker or thread, charged for ${charges} of them` : null],
     ['rerouted', reroutes > 0 ? `${reroutes} times, because workers could not run it` : null],
     ['progress', progressText(details)],
-    ['arguments', argumentsText(details, showsArguments)],
+    ['arguments', argumentsText(details, isShown)],
     ['result', resultText(details)],
     ['error', errorText(details)],
     ['kept until', details.expiresAt?.toISOString() ?? null],
@@ -122,11 +144,13 @@ function progressText({ progress }: ExecutionDetails): string | null {
   return `${current} of ${total}${message === null ? '' : `, ${message}`}`;
 }
 
-function argumentsText({ argumentNames, args }: ExecutionDetails, showsArguments: boolean): string | null {
-  if (argumentNames === null) return null;
-  if (argumentNames.length === 0) return 'none';
-  if (showsArguments) return inspect(readable(args), SHOWN_VALUES);
-  return `${argumentNames.join(', ')} (--show-arguments shows their values)`;
+function argumentsText(details: ExecutionDetails, isShown: IsShown): string | null {
+  const { argumentNames: names } = details;
+  if (names === null) return null;
+  const hidden = names.filter((name) => !isShown(name));
+  const shown = hidden.length < names.length ? inspect(shownArguments(details, isShown), SHOWN_VALUES) : null;
+  if (hidden.length === 0) return shown ?? 'none';
+  return `${shown === null ? '' : `${shown}, `}${hidden.join(', ')} (--show-arguments shows their values)`;
 }
 
 function resultText({ result }: ExecutionDetails): string | null {

@@ -253,6 +253,8 @@ export const WORKER = {
   claims: 'claims',
   /** `1` when it has a fallback, so that it runs tasks that it does not know. */
   fallback: 'fallback',
+  /** Names of the arguments that its tasks show in the log, by task, as JSON. Absent for none. */
+  logged: 'logged',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
 } as const;

@@ -73,7 +73,11 @@ describeEachServer('cancelling by a filter', (url) => {
       await docket.add(hold, { who: 'ada' }, { when: '1h' });
       await docket.add(hold, { who: 'bob' }, { when: '1h' });
       await docket.add(other, {}, { when: '1h' });
-      expect(await docket.cancelMany({ task: hold, where: { who: 'ada' } })).toEqual({ removed: 2, stopping: 0, missed: 0 });
+      expect(await docket.cancelMany({ task: hold, where: { who: 'ada' } })).toEqual({
+        removed: 2,
+        stopping: 0,
+        missed: 0,
+      });
       expect(await totals(docket)).toBe(3);
       expect(await docket.cancelMany({ task: 'hold' })).toEqual({ removed: 1, stopping: 1, missed: 0 });
       ending.resolve();
@@ -96,7 +100,9 @@ describeEachServer('cancelling by a filter', (url) => {
   test('frees the keys of what it removes, and its handles learn of it', async () => {
     const docket = stage.docket();
     const executions = await docket.addMany(
-      Array.from({ length: 300 }, (_, n) => call(note, { n }, { key: `k${n}`, ...(n % 2 === 0 && { when: '1h' as const }) })),
+      Array.from({ length: 300 }, (_, n) =>
+        call(note, { n }, { key: `k${n}`, ...(n % 2 === 0 && { when: '1h' as const }) }),
+      ),
     );
     const ended = Promise.all(executions.map((one) => one.result().catch((error: Error) => error.name)));
     expect(await docket.cancelMany({ all: true })).toMatchObject({ removed: 300 });

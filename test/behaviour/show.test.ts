@@ -1,12 +1,22 @@
 /** What `show()` tells of an execution: all that is known of it, in whatever state it is. */
-import { type ExecutionDetails, concurrencyLimit, debounce, InvalidOptionError, rateLimit, retry, task } from 'docket';
+import {
+  concurrencyLimit,
+  debounce,
+  type ExecutionDetails,
+  InvalidOptionError,
+  perpetual,
+  rateLimit,
+  retry,
+  task,
+} from 'docket';
 import { expect, test } from 'vitest';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const note = task('note', (_args: { n?: number; text?: string }) => {});
-const kindsOf = ({ history }: ExecutionDetails) => history.map(({ kind, attempt }) => (attempt ? `${kind} ${attempt}` : kind));
+const kindsOf = ({ history }: ExecutionDetails) =>
+  history.map(({ kind, attempt }) => (attempt ? `${kind} ${attempt}` : kind));
 
 describeEachServer('show', (url) => {
   const stage = setStage(url);
@@ -22,12 +32,25 @@ describeEachServer('show', (url) => {
     const later = await docket.add(note, { n: 1 }, { key: 'later', when: '1h' });
     const queued = await docket.add(note, { n: 2, text: 'x' }, { key: 'now' });
     expect(await docket.show('later')).toMatchObject({
-      ...{ key: 'later', task: 'note', state: 'scheduled', place: 'schedule', hasRecord: true, attempt: 1, worker: null },
+      ...{
+        key: 'later',
+        task: 'note',
+        state: 'scheduled',
+        place: 'schedule',
+        hasRecord: true,
+        attempt: 1,
+        worker: null,
+      },
       ...{ when: later.when, scheduledFor: later.when, startedAt: null, completedAt: null, expiresAt: null },
       ...{ argumentNames: ['n'], waitsFor: null, holds: [], unknown: [], failedAttempts: [], progress: null },
     });
     const found = (await docket.show('now'))!;
-    expect(found).toMatchObject({ state: 'queued', place: 'backlog', scheduledFor: null, argumentNames: ['n', 'text'] });
+    expect(found).toMatchObject({
+      state: 'queued',
+      place: 'backlog',
+      scheduledFor: null,
+      argumentNames: ['n', 'text'],
+    });
     expect([found.args(), found.result(), found.error()]).toEqual([{ n: 2, text: 'x' }, undefined, undefined]);
     expect(kindsOf(found)).toEqual(['placed', 'due']);
     expect(kindsOf((await docket.show('later'))!)).toEqual(['placed', 'due']);
@@ -48,10 +71,10 @@ describeEachServer('show', (url) => {
     await docket.add(hold, { who: 'ada' }, { key: 'k' });
     const worker = stage.work({ hold });
     await started.promise;
-    const found = await waitFor(async () => {
+    const found = (await waitFor(async () => {
       const details = await docket.show('k');
       return details?.progress?.message === 'half-way' ? details : null;
-    });
+    }))!;
     expect(found).toMatchObject({
       ...{ state: 'running', place: 'worker', worker: worker.name, isCancelled: false, completedAt: null },
       progress: { current: 4, total: 10, message: 'half-way' },
@@ -116,6 +139,22 @@ describeEachServer('show', (url) => {
     expect(await docket.show('k')).toMatchObject({ task: 'note', failedAttempts: [], state: 'completed' });
   });
 
+  test('forgets the failed attempts with the run of the chain that they belong to', async () => {
+    const docket = stage.docket();
+    const hourly = task(
+      'hourly',
+      { retry: retry({ attempts: 2 }), perpetual: perpetual({ every: '1h' }) },
+      (_: {}, ctx) => {
+        if (ctx.attempt === 1) throw new Error('no');
+      },
+    );
+    await docket.add(hourly, {}, { key: 'k' });
+    stage.work({ hourly });
+    await waitFor(async () => ((await docket.show('k'))?.when?.getTime() ?? 0) > Date.now() + 1_800_000);
+    expect(await docket.show('k')).toMatchObject({ attempt: 1, failedAttempts: [], errorLine: null });
+    await docket.cancel('k');
+  });
+
   test('an execution that is not retried has no such field in its record', async () => {
     const docket = stage.docket();
     stage.work({ note });
@@ -153,7 +192,11 @@ describeEachServer('show', (url) => {
     await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 2);
     const needs = [{ name: 'hold', description: 'hold', max: 1 }];
     const wait = { name: 'hold', description: 'hold', kind: 'permit', needs };
-    expect(await docket.show('first')).toMatchObject({ state: 'queued', place: 'line', waitsFor: { ...wait, ahead: 0 } });
+    expect(await docket.show('first')).toMatchObject({
+      state: 'queued',
+      place: 'line',
+      waitsFor: { ...wait, ahead: 0 },
+    });
     expect(await docket.show('second')).toMatchObject({ place: 'line', waitsFor: { ...wait, ahead: 1 } });
     ending.resolve();
     await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 0);
@@ -165,7 +208,11 @@ describeEachServer('show', (url) => {
     const settling = await docket.add(tasks.settling);
     await waitFor(async () => (await docket.show(settling.key))!.waitsFor !== null);
     expect((await docket.show('p2'))!.waitsFor).toMatchObject({ name: 'paced', kind: 'rate', ahead: 1 });
-    expect((await docket.show(settling.key))!.waitsFor).toMatchObject({ name: 'settling', kind: 'debounce', ahead: null });
+    expect((await docket.show(settling.key))!.waitsFor).toMatchObject({
+      name: 'settling',
+      kind: 'debounce',
+      ahead: null,
+    });
     await docket.clear();
   });
 

@@ -36,9 +36,20 @@ describeEachServer('strikes:', (url) => {
     const strikes = await docket.strikes();
     const since = expect.any(Date);
     expect(strikes).toEqual([
-      { task: 'charge', parameter: 'at', operator: '<', value: at, description: expect.stringContaining('at <'), since },
+      {
+        task: 'charge',
+        parameter: 'at',
+        operator: '<',
+        value: at,
+        description: expect.stringContaining('at <'),
+        since,
+      },
       { task: 'charge', parameter: null, operator: null, description: "task 'charge'", since },
-      { ...{ task: null, parameter: 'orderId', operator: 'between', value: [1, 2n ** 70n] }, description: expect.any(String), since },
+      {
+        ...{ task: null, parameter: 'orderId', operator: 'between', value: [1, 2n ** 70n] },
+        description: expect.any(String),
+        since,
+      },
     ]);
     for (const { task, parameter, operator, value } of strikes) {
       expect(await docket.restore(task, parameter, operator ?? undefined, value)).toBe(true);

@@ -115,15 +115,27 @@ test.each<[string, string[], RegExp]>([
   ],
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is invalid. Expected a whole number/],
   ['nothing to cancel', ['cancel'], /keys: expected keys, or --task, --state or --where, or --all/],
-  ['keys and a filter', ['cancel', 'k', '--task', 'charge'], /keys: give keys, or flags that choose executions, not both/],
+  [
+    'keys and a filter',
+    ['cancel', 'k', '--task', 'charge'],
+    /keys: give keys, or flags that choose executions, not both/,
+  ],
   ['all and a filter', ['cancel', '--all', '--where', 'a=1'], /keys: --all leaves nothing to choose/],
-  ['a state to cancel that has ended', ['cancel', '--state', 'failed', '--yes'], /--state: expected scheduled, queued or/],
+  [
+    'a state to cancel that has ended',
+    ['cancel', '--state', 'failed', '--yes'],
+    /--state: expected scheduled, queued or/,
+  ],
   ['an argument without its value', ['ls', '--where', 'customerId'], /--where: expected ARG=VALUE/],
   ['an argument that is given twice', ['ls', '--where', 'a=1', '--where', 'a=2'], /--where: 'a' was given twice/],
   ['an argument that is no scalar', ['ls', '--where', 'a={}'], /where\.a: expected a string, number/],
   ['a state that is none', ['ls', '--state', 'waiting'], /--state: expected one or more of scheduled/],
   ['no executions to list', ['ls', '--limit', '0'], /--limit: expected a whole number >= 1/],
-  ['cancel by a filter where nobody can be asked', ['cancel', '--all'], /no terminal to ask for confirmation: pass --yes/],
+  [
+    'cancel by a filter where nobody can be asked',
+    ['cancel', '--all'],
+    /no terminal to ask for confirmation: pass --yes/,
+  ],
   ['clear where nobody can be asked', ['clear'], /there is no terminal to ask for confirmation: pass --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /--docket: a docket's name has letters/],
   ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
@@ -378,16 +390,37 @@ describeOnRedis('docket:', (url) => {
     expect(plain.output).toMatch(/^arguments: +customerId, secret \(--show-arguments shows their values\)$/m);
     expect(plain.output).toMatch(/│ due +│/);
     expect(plain.output).not.toContain('geheim');
-    expect((await runOn(fleet, 'show', 'k', '--show-arguments')).output).toContain("customerId: 'c-1', secret: 'geheim'");
+    expect((await runOn(fleet, 'show', 'k', '--show-arguments')).output).toContain(
+      "customerId: 'c-1', secret: 'geheim'",
+    );
     const json = await jsonOf(fleet, 'show', 'k');
-    expect(json).toMatchObject({ key: 'k', state: 'scheduled', place: 'schedule', argumentNames: ['customerId', 'secret'] });
-    expect(json).not.toHaveProperty('args');
+    expect(json).toMatchObject({
+      key: 'k',
+      state: 'scheduled',
+      place: 'schedule',
+      argumentNames: ['customerId', 'secret'],
+    });
+    expect(json.args).toEqual({});
     const args = { customerId: 'c-1', secret: 'geheim' };
     expect(await jsonOf(fleet, 'show', 'k', '--show-arguments')).toMatchObject({ args });
     expect(await runOn(fleet, 'show', 'nobody')).toEqual({
       ...{ code: 5, output: '' },
       errors: expect.stringMatching(/^docket: [^\n]*nobody[^\n]*\n$/),
     });
+  });
+
+  test('show shows the values of arguments that a task of a live worker shows in the log', async () => {
+    const fleet = await openFleet(url());
+    fleet.leavesWork();
+    await fleet.worker({ threads: 1, tasks: fixture('logging.js') });
+    await fleet.docket.add('charge', { orderId: 7, items: [1, 2], card: 'geheim' }, { key: 'k', when: '1h' });
+    const { output } = (await waitFor(async () => {
+      const shown = await runOn(fleet, 'show', 'k');
+      return shown.output.includes('orderId: 7') ? shown : null; // once the worker has announced its tasks
+    }))!;
+    expect(output).toMatch(/^arguments: +\{ orderId: 7 \}, items, card \(--show-arguments shows their values\)$/m);
+    expect(await jsonOf(fleet, 'show', 'k')).toMatchObject({ args: { orderId: 7 } });
+    expect(output).not.toContain('geheim');
   });
 
   test('show tells how an execution failed, with the stack and the attempts before', async () => {
@@ -417,7 +450,8 @@ describeOnRedis('docket:', (url) => {
       await docket.add('charge', { customerId, n: 1 }, { key, ...(when !== 0 && { when }) });
     }
     await docket.add('mail', { n: 1 }, { key: 'd' });
-    const keysIn = async (...args: string[]) => (await jsonOf(fleet, 'ls', ...args)).map(({ key }: { key: string }) => key);
+    const keysIn = async (...args: string[]) =>
+      (await jsonOf(fleet, 'ls', ...args)).map(({ key }: { key: string }) => key);
     expect(await keysIn()).toEqual(['c', 'd', 'a', 'b']);
     expect(await keysIn('--task', 'charge', '--where', 'customerId=c-1')).toEqual(['c', 'a']);
     expect(await keysIn('--where', 'n=1', '--where', 'customerId=c-2')).toEqual(['b']);
@@ -429,7 +463,12 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'ls', '--task', 'none')).output).toBe('there are no such executions\n');
 
     const two = await runOn(fleet, 'cancel', 'd', 'nobody', '--json');
-    expect(two.output.trim().split('\n').map((line) => JSON.parse(line))).toEqual([
+    expect(
+      two.output
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
       { key: 'd', state: 'queued', outcome: 'removed' },
       { key: 'nobody', state: null, outcome: 'unknown' },
     ]);

@@ -49,7 +49,10 @@ test('a value that cannot be compared is refused by its name', () => {
     [{ '': 1 }, /expected a name/],
     [[1], /^where: expected an object/],
     ['a=1', /^where: expected an object/],
-    [Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`a${i}`, i])), /^where: expected up to 16 arguments, got 17/],
+    [
+      Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`a${i}`, i])),
+      /^where: expected up to 16 arguments, got 17/,
+    ],
   ];
   for (const [where, message] of wrong) {
     const make = () => whereOf(where as Where);

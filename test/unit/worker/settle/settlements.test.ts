@@ -84,7 +84,7 @@ describe('the next attempt', () => {
         keepsDue: false,
         admissionStage: 'submission-admitted',
       },
-      ...{ deliveries: 0, charges: 0, reroutes: 0 },
+      ...{ deliveries: 0, charges: 0, reroutes: 0, failedWith: 'Error: no' },
     });
     const { attempt, args } = new Envelope(settlement.message!);
     expect([attempt, args]).toEqual([2, new Envelope(messageOf()).args]);
