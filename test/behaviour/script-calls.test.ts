@@ -238,7 +238,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
   ],
   [
     'that lists the schedule',
-    2,
+    3,
     BATCH_ITEMS,
     async ({ redis, keys, tracked }, count) => {
       await tracked.addMany(addCalls(count, { when: later() }));

@@ -49,6 +49,9 @@ local bytes = 0
 local function look_at(member)
   local parked, name = parked_at(member)
   if string.sub(member, 1, 1) == TAG.recorded then
+    if task ~= '' and redis.call('HGET', parked, RECORD.task) ~= task then
+      return -- one field instead of all
+    end
     local listed, state = read_listed(name)
     if is_wanted(state, listed.task) then
       local message = redis.call('HGET', parked, PARKED.message)
