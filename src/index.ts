@@ -16,6 +16,7 @@ export {
   type ReplaceOptions,
   type ResultOf,
 } from './tasks/call.js';
+export type { CancelFilter, CancellableState, CancelReport, CancelResult } from './tasks/cancelling.js';
 export { type Collection, collection } from './tasks/collection.js';
 export {
   type ConfigureOptions,
@@ -44,9 +45,18 @@ export {
   type SharedDependency,
   shared,
 } from './tasks/dependencies.js';
+export type {
+  ExecutionDetails,
+  FailedAttempt,
+  HeldPermit,
+  HistoryItem,
+  LimitWait,
+} from './tasks/details.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
-export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { Execution, ResultOptions, SubscribeOptions } from './tasks/execution.js';
 export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
+export type { LimitHolder, LimitInfo, LimitsOptions, LimitWaiter } from './tasks/limit-info.js';
+export type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from './tasks/listing.js';
 export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';
 export {
   type ConcurrencyLimitOptions,
@@ -81,6 +91,7 @@ export type {
   WaitingEntry,
   WorkerInfo,
 } from './tasks/snapshot.js';
+export type { StrikeInfo } from './tasks/strike-info.js';
 export type { ExecutionSummary, ProgressSummary } from './tasks/summary.js';
 export {
   type AnyTask,

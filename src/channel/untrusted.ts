@@ -70,7 +70,8 @@ function isManifest(manifest: unknown): manifest is Manifest {
 }
 
 function isTaskManifest(task: unknown): boolean {
-  return isObject(task) && typeof task.name === 'string' && isObject(task.policies);
+  if (!isObject(task) || (task.logged !== undefined && !isObject(task.logged))) return false;
+  return typeof task.name === 'string' && isObject(task.policies);
 }
 
 /** Whether each result ends where the next one begins, and the last one at the end of the bytes. */

@@ -8,7 +8,10 @@ import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
+import { limitsCommand } from './limits.js';
+import { lsCommand } from './ls.js';
 import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
+import { showCommand } from './show.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
@@ -56,6 +59,9 @@ const COMMANDS = [
   addCommand,
   watchCommand,
   snapshotCommand,
+  showCommand,
+  lsCommand,
+  limitsCommand,
   workersCommand,
   strikeCommand,
   restoreCommand,

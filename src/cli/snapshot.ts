@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { internalsOf } from '../client/internals.js';
 import { describeDocket } from '../redis/docket-settings.js';
+import { limitText } from '../tasks/limit-text.js';
 import type { FutureEntry, QueuedEntry, Snapshot } from '../tasks/snapshot.js';
-import { limitText } from './limit-text.js';
 import { NO_WORKER } from './live-tasks.js';
 import { print, printJson, printTable, spanText } from './output.js';
 import { printPauses } from './pauses.js';

@@ -3,8 +3,8 @@ import cliProgress from 'cli-progress';
 import { isTerminal } from '../core/states.js';
 import { WAITS_FOR_RESUME } from '../redis/pause-store.js';
 import type { ProgressEvent, StateEvent } from '../tasks/events.js';
+import { limitText } from '../tasks/limit-text.js';
 import { failureLine } from './failure.js';
-import { limitText } from './limit-text.js';
 import { NO_WORKER } from './live-tasks.js';
 import { print, printable, printJson, spanText } from './output.js';
 

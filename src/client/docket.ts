@@ -30,27 +30,37 @@ import type {
   ResultOfName,
   TasksByName,
 } from '../tasks/call.js';
+import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
+import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
+import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import type { StrikeInfo } from '../tasks/strike-info.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import type { Tracer } from '../tracing/tracing.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { addedExecution } from './added-execution.js';
 import { CallSpans, spanName } from './call-spans.js';
+import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { ProducerConnection } from './connection.js';
 import { ExecutionHandle } from './execution.js';
 import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
 import { checkId, type FailureSelection, Failures, queryOf } from './failures.js';
 import { setInternals } from './internals.js';
+import { limitBounds, listLimits } from './limits.js';
+import { type ListSource, list, listPage } from './list.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
 import { listPauses, pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
+import { showExecution } from './show.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
+import { strikeInfos } from './strikes.js';
 import { taskNameOf } from './task-name.js';
 import { FailedCall, type PlacementResult, Writer } from './writer.js';
 
@@ -286,22 +296,44 @@ export class Docket<Tasks extends TasksByName = {}> {
    * its thread is terminated if it does not. A perpetual task has no next run. Does not wait for a running execution to
    * end: `result()` does. An execution that a worker has taken but not started ends without a run when that worker hears of
    * the cancel; it may start until then. Idempotent: does nothing for unknown keys and for executions that have ended.
+   * @returns the state in which it was found, and what became of it
    * @throws InvalidOptionError when the key cannot be one
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
-  async cancel(key: string): Promise<void> {
-    await this.#cancel(key);
+  async cancel(key: string): Promise<CancelResult> {
+    return await this.#cancel(key);
   }
 
   /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
-  async #cancel(key: string, token?: string): Promise<void> {
+  async #cancel(key: string, token = ''): Promise<CancelResult> {
     this.#checkOpen();
     checkKey(key);
     const { keys } = this.#settings;
-    const isDone = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#connection.run((redis) => cancel(redis, keys, key, token)),
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
+      this.#connection.run((redis) => cancel(redis, keys, { key, token })),
     );
-    if (!isDone) throw new ExecutionSupersededError(key);
+    if (!cancelled) throw new ExecutionSupersededError(key);
+    return cancelResult(cancelled);
+  }
+
+  /**
+   * Cancels all executions that match a filter, as `cancel` does, and returns how many. It works in small steps, so Redis serves
+   * others meanwhile. What was added before the call and has not started is found wherever it moves; what is added during the
+   * call may be cancelled, too. When it fails half-way, what was cancelled stays so: call it again for the rest.
+   * @throws InvalidOptionError when the filter is empty and `all` is not set, or something in it cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @throws the reason of the signal when it aborts
+   * @example
+   * ```ts
+   * const { removed, stopping } = await docket.cancelMany({ task: charge, where: { customerId: 'c-1' } });
+   * ```
+   */
+  async cancelMany(filter: CancelFilter): Promise<CancelReport> {
+    this.#checkOpen();
+    const criteria = cancelCriteria(filter);
+    const { task } = criteria;
+    const work = () => cancelMatching(this.#listSource, criteria, filter.signal);
+    return await this.#spans.run('cancelMany', 'client', { task: task || null }, work);
   }
 
   /**
@@ -355,6 +387,15 @@ export class Docket<Tasks extends TasksByName = {}> {
     const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     const write = () => this.#connection.run((redis) => removeStrike(redis, keys, strike));
     return await this.#spans.run('restore', 'client', { task }, write);
+  }
+
+  /**
+   * Lists the strikes that are in force.
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async strikes(): Promise<StrikeInfo[]> {
+    this.#checkOpen();
+    return await this.#connection.run((redis) => strikeInfos(redis, this.#settings.keys));
   }
 
   /**
@@ -530,6 +571,64 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
+   * Tells all that is known of one execution, in whatever state it is; `null` when nothing is known. An execution without a
+   * record (no key, `executionTtl: 0`) is found while it is parked or on a stream, by its id; `unknown` says what that leaves
+   * open. On a stream it is found only among some ten thousand that were added at about the same time.
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * const details = await docket.show('charge-1');
+   * for (const { at, kind, detail } of details?.history ?? []) console.log(at, kind, detail ?? '');
+   * ```
+   */
+  async show(key: string): Promise<ExecutionDetails | null> {
+    this.#checkOpen();
+    checkKey(key);
+    const { keys, errors } = this.#settings;
+    return await this.#connection.run((redis) => showExecution(redis, keys, key, errors));
+  }
+
+  /**
+   * Lists executions by task, state and arguments: those that run, then the backlog, those that wait for permits, the schedule,
+   * and those that have ended. It reads in small steps as you iterate, so Redis serves others meanwhile. An execution that moves
+   * meanwhile may be listed twice or not at all.
+   *
+   * Iterating throws RedisUnavailableError when the server cannot be reached, and the reason of the signal when it aborts.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @example
+   * ```ts
+   * for await (const { key, state } of docket.list({ task: charge, where: { customerId: 'c-1' } })) console.log(key, state);
+   * ```
+   */
+  list(options: ListOptions = {}): AsyncIterable<ListedExecution> {
+    this.#checkOpen();
+    return list(this.#listSource, options);
+  }
+
+  /**
+   * Lists one page of what `list` lists, for programs that show pages. Each call does a bounded amount of work.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async listPage(options: ListPageOptions = {}): Promise<ListPage> {
+    this.#checkOpen();
+    return await listPage(this.#listSource, options);
+  }
+
+  /**
+   * Lists the concurrency limits that are in use: how many permits are taken, by whom, and who waits. Those at which something
+   * waits come first.
+   * @throws InvalidOptionError when a number is out of range
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async limits(options: LimitsOptions = {}): Promise<LimitInfo[]> {
+    this.#checkOpen();
+    const bounds = limitBounds(options);
+    return await this.#connection.run((redis) => listLimits(redis, this.#settings.keys, bounds));
+  }
+
+  /**
    * Takes a snapshot of the waiting and running executions and of the workers. Cheap, however long the backlog is:
    * the totals are exact, and the lists show the first entries of each kind.
    * @throws InvalidOptionError when `limit` is out of range
@@ -577,6 +676,10 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  get #listSource(): ListSource {
+    return { connection: this.#connection, keys: this.#settings.keys };
   }
 
   #checkOpen(): void {

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, runsTask, workerNameOf } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { isLine, loadPauses, waitingForOf } from '../redis/pause-store.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
@@ -56,7 +56,7 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
       const hasBegun = state === 'running' && startedMs !== null;
       const since = hasBegun ? new Date(startedMs) : null;
-      return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
+      return { ...entry, worker: hasBegun ? worker : workerNameOf(consumer), since };
     }),
     waiting: named(waiting.first, (entry, { limit: name }) => {
       return { ...entry, waitingFor: waitingForOf(name), isPaused: isLine(name) };
@@ -80,9 +80,4 @@ function infoOf(worker: LiveWorker): WorkerInfo {
 
 function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
   return { key, task, attempt };
-}
-
-/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
-function nameOf(consumer: string): string {
-  return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
 }

@@ -10,6 +10,7 @@ import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
 import { WIRE_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
+import { failedLineOf } from './failed-attempts.js';
 import type { FailureBounds } from './failure-store.js';
 import type { Keys } from './keys.js';
 import { lineOf } from './pause-store.js';
@@ -83,6 +84,8 @@ export type Settlement =
       readonly ttlMs: number;
       /** Name of its task, when it waits on the schedule because no live worker has it: a worker that does can recall it. */
       readonly recalledFor?: string | null;
+      /** The error of the attempt that failed, as a line of text, when the execution goes on to another attempt. */
+      readonly failedWith?: string | null;
     }
   | {
       /** This run of a perpetual task ended, and another one follows under its key. */
@@ -334,6 +337,7 @@ function argumentsOf(
       const counts = [deliveries || '', charges || '', reroutes || ''];
       const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id, booking];
       if ('lineOf' in to) return ['paused', ttlMs, ...move, to.ticket];
+      if (settlement.failedWith != null) return ['retried', ttlMs, ...move, failedLineOf(settlement.failedWith)];
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {

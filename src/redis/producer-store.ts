@@ -109,13 +109,35 @@ export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs:
   return await redis.wait(replicas, timeoutMs);
 }
 
+/** What a cancel found, and what became of it; `state` is '' when it is not known. */
+export interface Cancelled {
+  readonly state: ExecutionState | '';
+  readonly outcome: 'removed' | 'stopping' | 'ended' | 'unknown';
+}
+
+/** Which execution is cancelled. */
+export interface CancelTarget {
+  readonly key: string;
+  /** The token of the delivery that must have the key; '' for whatever has it. @default '' */
+  readonly token?: string;
+  /** The token of the entry as which an execution without a record was seen. @default '' */
+  readonly seenAs?: string;
+}
+
 /**
  * Cancels an execution wherever it is. If it runs, its worker is asked to stop it, and this does not wait for that. With a
- * token only the delivery that runs is cancelled; returns false when the key has passed to another.
+ * token only the delivery that runs is cancelled; returns `null` when the key has passed to another.
  */
-export async function cancel(redis: Redis, keys: Keys, key: string, token = ''): Promise<boolean> {
-  const found = await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key, token]);
-  return found !== null;
+export async function cancel(
+  redis: Redis,
+  keys: Keys,
+  { key, token = '', seenAs = '' }: CancelTarget,
+): Promise<Cancelled | null> {
+  const args = [keys.prefix, key, token, seenAs];
+  const reply = (await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], args)) as Buffer[] | null;
+  if (reply === null) return null;
+  const [state, outcome] = reply.map(String) as [Cancelled['state'], Cancelled['outcome']];
+  return { state, outcome };
 }
 
 /** Reads one execution. Returns `null` when there is no record. */

@@ -68,7 +68,8 @@ export function readRecord(
   };
 }
 
-function limitOf(fields: RecordFields): string | null {
+/** Returns the name of the limit at which an execution waits; `null` when it waits at none. */
+export function limitOf(fields: RecordFields): string | null {
   const text = (field: string) => fields.get(field)?.toString();
   const settling = text(PARKED.stage) === STAGE['debounce-over'] ? text(PARKED.debounce) : undefined;
   const waits = text(PARKED.limit);

@@ -160,6 +160,8 @@ export const RECORD = {
   error: 'x',
   /** Its error, or the reason why it ended without one, as a line of text. */
   errorLine: 'y',
+  /** Its last attempts that failed and were retried, a line each, the newest first (`failed-attempts.ts`). Absent for none. */
+  failedAttempts: 'h',
 } as const;
 
 /** More fields of the record. They belong to one attempt, and are absent until something was reported. */
@@ -268,6 +270,8 @@ export const WORKER = {
   claims: 'claims',
   /** `1` when it has a fallback, so that it runs tasks that it does not know. */
   fallback: 'fallback',
+  /** Names of the arguments that its tasks show in the log, by task, as JSON. Absent for none. */
+  logged: 'logged',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
 } as const;
@@ -407,6 +411,8 @@ export const SETTLEMENT_WIDTH = {
   rerouted: 10,
   /** Waits for the end of a pause: as when moved, with the line as its destination, and ticket of one without a record. */
   paused: 10,
+  /** Moved on to another attempt: as when moved, and the error of the attempt that failed, as a line of text. */
+  retried: 10,
   /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
   followed: 5,
   /** Behind all others, about items that are kept as failures: index, error name, error line, error, worker, thread, start. */
@@ -497,6 +503,12 @@ export const FAILURES_LOOKED_AT = 512;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;
+
+/** Attempts that failed and were retried which a record keeps; the newest are kept. */
+export const FAILED_ATTEMPTS = 20;
+
+/** Keys that one script looks at to list executions that have ended. Most need one call each. */
+export const SCANNED_KEYS = 512;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.

@@ -40,6 +40,21 @@ export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnaps
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
+/** A strike, and when it was made, in server milliseconds. */
+export interface DatedStrike {
+  readonly strike: Strike;
+  readonly sinceMs: number;
+}
+
+/** Reads the strikes that this version understands, in the order of their canonical texts. */
+export async function listStrikes(redis: Redis, keys: Keys): Promise<DatedStrike[]> {
+  const fields = Object.entries(await redis.hgetall(keys.strikes)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return fields.flatMap(([field, since]) => {
+    const strike = field === STRIKES.version ? null : parseStrike(field);
+    return strike ? [{ strike, sinceMs: Number(since) }] : [];
+  });
+}
+
 /** Adds a strike, and publishes the change to all followers. Does nothing when there was the same one. */
 export async function addStrike(redis: Redis, keys: Keys, { field }: Strike): Promise<void> {
   await runScript(redis, 'strike', [keys.strikes], [keys.prefix, CHANGE.strike, field]);

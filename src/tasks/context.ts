@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions } from './call.js';
+import type { CancelResult } from './cancelling.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
 import type { Failure, FailureFilter, RetryReport } from './failures.js';
@@ -149,8 +150,8 @@ export interface TaskDocket {
     options: ReplaceOptions,
   ): Promise<Execution<R>>;
   replace(name: string, args: object, options: ReplaceOptions): Promise<Execution<unknown>>;
-  /** Cancels an execution wherever it is in the fleet. */
-  cancel(key: string): Promise<void>;
+  /** Cancels an execution wherever it is in the fleet, and returns what became of it. */
+  cancel(key: string): Promise<CancelResult>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
   strike(
     task?: AnyTask | string | null,

@@ -1,6 +1,6 @@
 /** Manifests: the names and policies of a thread's tasks, which it sends to the coordinator. Never code. */
 import type { TaskPolicies } from './policies.js';
-import { type AnyTask, definitionOf } from './task.js';
+import { type AnyTask, definitionOf, type LoggedArguments } from './task.js';
 
 /** All tasks that a thread can run. Structured-cloneable. */
 export interface Manifest {
@@ -15,6 +15,8 @@ export interface Manifest {
 export interface TaskManifest {
   readonly name: string;
   readonly policies: TaskPolicies;
+  /** The arguments that are not private; absent when it lists none. */
+  readonly logged?: LoggedArguments;
 }
 
 /** Merges the manifests of threads. Where they differ, the later one counts: it was started after a deploy in place. */
@@ -33,8 +35,8 @@ export function manifestOf(loaded: {
   readonly onFailed?: readonly unknown[];
 }): Manifest {
   const tasks = Array.from(loaded.tasks.values(), (task) => {
-    const { name, policies } = definitionOf(task);
-    return { name, policies };
+    const { name, policies, logged } = definitionOf(task);
+    return { name, policies, ...(logged && { logged }) };
   });
   const fallback = loaded.fallback && definitionOf(loaded.fallback).policies;
   return { tasks, fallback, ...(loaded.onFailed?.length && { hasOnFailed: true }) };

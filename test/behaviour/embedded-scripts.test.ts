@@ -67,6 +67,18 @@ describeOnEmbedded('a docket', (url) => {
         expect(await docket.clear()).toBe(5);
       });
 
+      test('lists, shows and cancels by a filter', async () => {
+        const docket = stage.docket(options);
+        await docket.addMany([call(note, { n: 1 }), call(note, { n: 2 }, { when: '1h' }), call(double, { n: 1 })]);
+        const { executions } = await docket.listPage({ where: { n: 1 } });
+        expect(executions.map((one) => one.task)).toEqual(['note', 'double']);
+        expect((await docket.show(executions[0]!.key))!.args()).toEqual({ n: 1 });
+        expect(await docket.cancelMany({ task: note })).toEqual({ removed: 2, stopping: 0, missed: 0 });
+        const { length } = (await docket.listPage({ state: 'cancelled' })).executions;
+        expect(length).toBe(options.executionTtl === 0 ? 0 : 2);
+        expect(await docket.clear()).toBe(1);
+      });
+
       test('replaces, cancels and clears', async () => {
         const docket = stage.docket(options);
         await docket.add(note, { n: 1 }, { key: 'replaced' });

@@ -21,6 +21,9 @@ const { acknowledge, claim, ensureGroups, redeliver, settle } =
 const { discardFailures, listFailureIds, listFailures, retryFailures } =
   await importBuilt<typeof import('../../src/redis/failure-store.js')>('redis/failure-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { listFrom, startOf } =
+  await importBuilt<typeof import('../../src/redis/listing-store.js')>('redis/listing-store.js');
+const { STATES } = await importBuilt<typeof import('../../src/core/states.js')>('core/states.js');
 const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
@@ -81,7 +84,7 @@ const retried = ({ token, message }: Entry): Settlement => ({
     charges: 0,
     reroutes: 0,
   },
-  ...{ admissionStage: null, id: '', ttlMs: 60_000 },
+  ...{ admissionStage: null, id: '', ttlMs: 60_000, failedWith: 'Error: no' },
 });
 
 const paused = ({ token }: Entry): Settlement => ({
@@ -134,6 +137,12 @@ const admission = ({ token, record }: Entry, limits: number, max = 100_000): Adm
   hasBooking: false,
   checks: Array.from({ length: limits }, (_, i) => ({ kind: 'permit', key: `limit${i}`, max })),
 });
+
+async function listPlace(redis: Redis, keys: Keys, place: 'work' | 'schedule' | 'ended', count: number): Promise<void> {
+  const criteria = { task: 'noop', states: STATES, test: null };
+  const { found } = await listFrom(redis, keys, startOf(place), criteria, count);
+  expect(found).toHaveLength(count);
+}
 
 async function makeDue({ redis, keys }: Place): Promise<void> {
   const members = await redis.zrange(keys.schedule, '0', '-1');
@@ -268,7 +277,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       return () => listFailures(place.redis, place.keys, ALL_FAILURES, { from: '+', wanted: count });
     },
   ],
-  ['that schedules their next attempts', 5, BATCH_ITEMS, settleAll(retried)],
+  ['that schedules their next attempts', 7, BATCH_ITEMS, settleAll(retried)],
   ['that schedules their next runs', 7, BATCH_ITEMS, settleAll(followed)],
   [
     'that has them wait for the end of a pause',
@@ -309,6 +318,35 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       await addMany(lean, count);
       await read(count);
       return () => findExpired(redis, keys, { stream: 'work', leaseMs: 60_000, from: FIRST_PAGE });
+    },
+  ],
+  [
+    'that lists a stream',
+    2,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked, read }, count) => {
+      await tracked.addMany(addCalls(count));
+      await read(count);
+      return () => listPlace(redis, keys, 'work', count);
+    },
+  ],
+  [
+    'that lists the schedule',
+    3,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked }, count) => {
+      await tracked.addMany(addCalls(count, { when: later() }));
+      return () => listPlace(redis, keys, 'schedule', count);
+    },
+  ],
+  [
+    'that lists what has ended',
+    2,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked, read }, count) => {
+      await tracked.addMany(addCalls(count));
+      await settle(redis, keys, (await read(count)).map(ended));
+      return () => listPlace(redis, keys, 'ended', count);
     },
   ],
   [

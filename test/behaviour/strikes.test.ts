@@ -26,6 +26,37 @@ const refund = task('refund', (_args: Order) => 'refunded');
 describeEachServer('strikes:', (url) => {
   const stage = setStage(url);
 
+  test('are listed as they were made, so that each can be restored', async () => {
+    const docket = stage.docket();
+    expect(await docket.strikes()).toEqual([]);
+    const at = new Date(5);
+    await docket.strike('charge');
+    await docket.strike(null, 'orderId', 'between', [1n, 2n ** 70n]);
+    await docket.strike('charge', 'at', '<', at);
+    const strikes = await docket.strikes();
+    const since = expect.any(Date);
+    expect(strikes).toEqual([
+      {
+        task: 'charge',
+        parameter: 'at',
+        operator: '<',
+        value: at,
+        description: expect.stringContaining('at <'),
+        since,
+      },
+      { task: 'charge', parameter: null, operator: null, description: "task 'charge'", since },
+      {
+        ...{ task: null, parameter: 'orderId', operator: 'between', value: [1, 2n ** 70n] },
+        description: expect.any(String),
+        since,
+      },
+    ]);
+    for (const { task, parameter, operator, value } of strikes) {
+      expect(await docket.restore(task, parameter, operator ?? undefined, value)).toBe(true);
+    }
+    expect(await docket.strikes()).toEqual([]);
+  });
+
   describe('in an add,', () => {
     test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
       'a struck call writes nothing: %o',

@@ -301,8 +301,9 @@ describeEachServer('on the wire,', (url) => {
     await worker.close();
     expect(Object.keys(await fieldsOf('run:k1')).sort()).toEqual(['b', 'c', 'e', 'g', 'k', 'r', 's', 't']);
     const retrying = await fieldsOf('run:k3');
-    expect(Object.keys(retrying).sort()).toEqual(['b', 'e', 'g', 'k', 'm', 'po', 's', 't', 'w']);
+    expect(Object.keys(retrying).sort()).toEqual(['b', 'e', 'g', 'h', 'k', 'm', 'po', 's', 't', 'w']);
     expect(retrying.po).toBe('2');
+    expect(retrying.h).toMatch(/^1\t\d{13}\t\d{13}\t[^\t]+\tError: not yet$/);
   });
 
   test('a failure is listed and runs again, under its key or its id', async () => {

@@ -1,11 +1,13 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
 import {
   Agenda,
+  type CancelResult,
   call,
   collection,
   Docket,
   type DocketOptions,
   type Execution,
+  type ExecutionDetails,
   type ExecutionEvent,
   type ExecutionProgress,
   type ExecutionState,
@@ -237,3 +239,21 @@ flags.isStricken(charge, 7);
 // @ts-expect-error there is no such option
 new StrikeList({ docket: 'd' });
 task('breaker', async (_args: {}, ctx) => await ctx.docket.strike(charge, 'orderId', '==', 1));
+
+async function inspecting(docket: Docket, execution: Execution<number>): Promise<void> {
+  expectType<CancelResult>()(await docket.cancel('k'));
+  expectType<CancelResult>()(await execution.cancel());
+  const { outcome } = await docket.cancel('k');
+  expectType<'removed' | 'stopping' | 'ended already' | 'unknown'>()(outcome);
+  expectType<ExecutionDetails | null>()(await docket.show('k'));
+  for await (const { state } of docket.list({ task: charge, where: { orderId: 1 }, state: ['failed', 'queued'] })) {
+    expectType<ExecutionState>()(state);
+  }
+  for await (const _ of execution.subscribe({ signal: AbortSignal.timeout(1) }));
+  await docket.cancelMany({ task: 'charge', state: 'queued' });
+  // @ts-expect-error: it has ended, so it cannot be cancelled
+  await docket.cancelMany({ state: 'failed' });
+  // @ts-expect-error: an object cannot be compared
+  docket.list({ where: { orderId: {} } });
+}
+void inspecting;

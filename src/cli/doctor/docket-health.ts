@@ -7,8 +7,8 @@ import { isForbidden, isRefusal } from '../../redis/reply-errors.js';
 import { GROUP } from '../../redis/schema.js';
 import { findLost, type LostPage } from '../../redis/sweep-store.js';
 import type { Failure } from '../../tasks/failures.js';
+import { limitText } from '../../tasks/limit-text.js';
 import type { Snapshot } from '../../tasks/snapshot.js';
-import { limitText } from '../limit-text.js';
 import { countText, spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 

@@ -75,7 +75,9 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['ZRANGE', zset, '0', '-1'],
       ['ZRANGEBYSCORE', zset, '0', '1'],
       ['ZREVRANGE', zset, '0', '-1'],
+      ['ZRANK', zset, 'a'],
       ['ZREVRANK', zset, 'a'],
+      ['ZCOUNT', zset, '0', '1'],
       ['ZREMRANGEBYSCORE', zset, '5', '6'],
       ['ZREM', zset, 'a'],
     ],
@@ -176,7 +178,8 @@ const OPTIONAL: readonly { readonly trial: Trial; readonly without: string }[] =
   },
   {
     trial: ['SCAN', '0', 'COUNT', '1'],
-    without: 'without SCAN workers do not find executions whose entries were deleted',
+    without:
+      'without SCAN workers do not find executions whose entries were deleted, and those that have ended are not listed',
   },
 ];
 

@@ -1,17 +1,7 @@
 -- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last id on `work` when the
 -- watermark was taken.
 local watermark, last_work = tonumber(ARGV[2]), ARGV[3]
-
-local function id_parts(id)
-  local ms, counter = string.match(id, '^(%d+)%-?(%d*)$')
-  return tonumber(ms), tonumber(counter) or 0
-end
-
-local function is_after(id, last)
-  local ms, counter = id_parts(id)
-  local last_ms, last_counter = id_parts(last)
-  return ms > last_ms or (ms == last_ms and counter > last_counter)
-end
+--@include ids
 
 -- Whether a placement came before the watermark: by its generation, or by the id of the entry on `work` that it began
 -- as. An execution that has neither was moved by another version of docket, and counts as older.

@@ -14,6 +14,7 @@
 --         'rerouted', as 'moved', and behind the booking the name of the task
 --         'paused', as 'moved', with the line of its task as the destination, and behind the booking its ticket ('' with a
 --           record)
+--         'retried', as 'moved', and behind the booking the error line of the attempt that failed
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
 --           of the next run (as in _due.lua), message, id
 --         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
@@ -41,7 +42,7 @@ local count = #tokens
 local width = SETTLEMENT_WIDTH
 
 -- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
-local moves = { moved = true, rerouted = true, paused = true }
+local moves = { moved = true, rerouted = true, paused = true, retried = true }
 local moving = {}
 local failing -- what is known of items that fail, once there are any
 do
@@ -215,6 +216,29 @@ local function reroute(ttl, at)
   end
 end
 
+-- Keeps what is known of an attempt that failed, because the next claim overwrites it.
+local function retry(ttl, at)
+  local key = moving[item] and moving[item][ENTRY.key]
+  local _, due = move_on(ttl, at)
+  if not (due and key) then
+    return
+  end
+  local attempt, started, worker, before = unpack(redis.call('HMGET', records .. key,
+    RECORD.attempt, RECORD.started, RECORD.worker, RECORD.failed_attempts))
+  local attempts = table.concat({
+    attempt or '1', started or '', digits(now), (string.gsub(worker or '', '%c', ' ')), ARGV[at + 9],
+  }, '\t')
+  local kept = 1
+  for line in string.gmatch(before or '', '[^\n]+') do
+    kept = kept + 1
+    if kept > FAILED_ATTEMPTS then
+      break
+    end
+    attempts = attempts .. '\n' .. line
+  end
+  redis.call('HSET', records .. key, RECORD.failed_attempts, attempts)
+end
+
 local function follow(ttl, at)
   local key, due = ARGV[at], math.max(now, due_time(ARGV[at + 2]))
   local following = { [ENTRY.message] = ARGV[at + 3], [ENTRY.due] = digits(due) }
@@ -228,7 +252,7 @@ local function follow(ttl, at)
       publish_state(key, redis.call('HGET', record_key, RECORD.generation), ARGV[at + 1])
     end
     redis.call('HDEL', record_key, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
-      RECORD.result, RECORD.error, RECORD.error_line, unpack(PROGRESS_FIELDS))
+      RECORD.result, RECORD.error, RECORD.error_line, RECORD.failed_attempts, unpack(PROGRESS_FIELDS))
     redis.call('HSET', record_key, RECORD.generation, digits(generation), RECORD.due, digits(due))
     following[ENTRY.key] = key
     if has_listeners then
@@ -274,6 +298,7 @@ local write = {
   moved = move_on,
   rerouted = reroute,
   paused = move_on,
+  retried = retry,
   followed = follow,
 }
 

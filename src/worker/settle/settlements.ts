@@ -75,7 +75,7 @@ export function followed(
  * The next attempt goes straight back to the work stream when it is due at once. A perpetual task keeps its due time,
  * because the next run counts from it.
  */
-export function retried(delivery: Delivery, due: Due): Settlement {
+export function retried(delivery: Delivery, due: Due, failedWith: string): Settlement {
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   return {
     ...moved(delivery),
@@ -86,6 +86,7 @@ export function retried(delivery: Delivery, due: Due): Settlement {
     charges: 0,
     reroutes: 0,
     admissionStage: 'submission-admitted',
+    failedWith,
   };
 }
 

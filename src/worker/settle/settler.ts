@@ -125,7 +125,7 @@ export class Settler {
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
         this.#logOften(RETRIED, delivery, `is retried: ${outcome.line}`);
-        return this.#write(delivery, retried(delivery, outcome.due));
+        return this.#write(delivery, retried(delivery, outcome.due, outcome.line));
       case 'cancelled':
         this.#count(delivery, 'cancelled');
         this.#logOften(CANCELLED, delivery, 'was cancelled');

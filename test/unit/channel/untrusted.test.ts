@@ -87,6 +87,10 @@ test.each([
   ['nothing', null],
   ['no manifest', { kind: 'ready' }],
   ['a task without policies', { kind: 'ready', manifest: { tasks: [{ name: 'a' }], fallback: null } }],
+  [
+    'a task whose logged arguments are none',
+    { kind: 'ready', manifest: { tasks: [{ name: 'a', policies: {}, logged: 'all' }], fallback: null } },
+  ],
   ['no error', { kind: 'failed' }],
 ])('a reply to boot with %s is not', (_, reply) => {
   expect(isBooted(reply)).toBe(false);

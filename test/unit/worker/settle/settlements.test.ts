@@ -59,7 +59,7 @@ test('a paused execution waits in the line of its task with all that it has, by 
 
 describe('the next run of a perpetual task', () => {
   test('begins anew: the first attempt, the same arguments, when it is due', () => {
-    const late = delivery({ message: (retried(delivery(), { delayMs: 0 }) as Again).message });
+    const late = delivery({ message: (retried(delivery(), { delayMs: 0 }, 'Error: no') as Again).message });
     expect(late.envelope.attempt).toBe(2);
     const settlement = followed(late, { state: 'failed' }, { atMs: 5_000 }, null);
     expect(settlement).toEqual({
@@ -82,7 +82,7 @@ type Again = Extract<ReturnType<typeof retried>, { kind: 'moved' }>;
 
 describe('the next attempt', () => {
   test('is the message with the next number, and forgets what its deliveries came to', () => {
-    const settlement = retried(delivery(), { delayMs: 50 }) as Again;
+    const settlement = retried(delivery(), { delayMs: 50 }, 'Error: no') as Again;
     expect(settlement).toEqual({
       ...{
         ...SAME,
@@ -91,7 +91,7 @@ describe('the next attempt', () => {
         keepsDue: false,
         admissionStage: 'submission-admitted',
       },
-      ...{ deliveries: 0, charges: 0, reroutes: 0 },
+      ...{ deliveries: 0, charges: 0, reroutes: 0, failedWith: 'Error: no' },
     });
     const { attempt, args } = new Envelope(settlement.message!);
     expect([attempt, args]).toEqual([2, new Envelope(messageOf()).args]);
@@ -103,13 +103,13 @@ describe('the next attempt', () => {
     ['later waits', { delayMs: 0.5 }, { delayMs: 0.5 }],
     ['at a time waits for that', { atMs: 5 }, { atMs: 5 }],
   ])('%s', (_, due, to) => {
-    expect(retried(delivery(), due)).toMatchObject({ to });
+    expect(retried(delivery(), due, 'Error: no')).toMatchObject({ to });
   });
 
   test('of a perpetual task keeps the due time that the next run is counted from', () => {
     const policies = { perpetual: perpetual({ every: '1m' }) };
-    expect(retried(delivery({}, policies), { delayMs: 5 })).toMatchObject({ keepsDue: true });
-    expect(retried(delivery({}, {}), { delayMs: 5 })).toMatchObject({ keepsDue: false });
+    expect(retried(delivery({}, policies), { delayMs: 5 }, 'Error: no')).toMatchObject({ keepsDue: true });
+    expect(retried(delivery({}, {}), { delayMs: 5 }, 'Error: no')).toMatchObject({ keepsDue: false });
   });
 });
 
