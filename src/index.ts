@@ -39,6 +39,15 @@ export {
 } from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
+export type {
+  AttemptCounts,
+  AttemptTimes,
+  HistoryMinute,
+  HistoryOptions,
+  Percentiles,
+  StatsOptions,
+  TaskStats,
+} from './tasks/history.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,

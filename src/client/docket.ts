@@ -30,6 +30,7 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
@@ -40,6 +41,7 @@ import { CallSpans, spanName } from './call-spans.js';
 import { ProducerConnection } from './connection.js';
 import { ExecutionHandle } from './execution.js';
 import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
+import { historyQuery, statsQuery, takeHistory, takeStats } from './history.js';
 import { setInternals } from './internals.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
@@ -415,6 +417,42 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const limit = snapshotLimit(options);
     return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, minute by minute, the oldest first: of all tasks, or of one. A
+   * minute in which nothing was counted is there, too. Workers write their counts with each heartbeat, unless their option
+   * `history` is off.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880, or `task` is no task
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * const minutes = await docket.history({ task: 'charge', minutes: 15 });
+   * console.log(minutes.map(({ at, started, failed, duration }) => [at, started, failed, duration?.p95Ms]));
+   * ```
+   */
+  async history(options: HistoryOptions = {}): Promise<HistoryMinute[]> {
+    this.#checkOpen();
+    const query = historyQuery(options);
+    return await this.#connection.run((redis) => takeHistory(redis, this.#settings.keys, query));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, task by task. 300 tasks are counted apart in each minute; all
+   * others, and those that workers run with their fallback, are `other`.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * for (const { task, failed, duration } of await docket.stats()) console.log(task, failed, duration?.p95Ms);
+   * ```
+   */
+  async stats(options: StatsOptions = {}): Promise<TaskStats[]> {
+    this.#checkOpen();
+    const query = statsQuery(options);
+    return await this.#connection.run((redis) => takeStats(redis, this.#settings.keys, query));
   }
 
   /**

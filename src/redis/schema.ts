@@ -73,6 +73,10 @@ export const KEY = {
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
   strikes: 'strikes',
+  /** Hash: what workers counted in one minute, by task, as JSON. The minute is a number of server minutes. Expires. */
+  history: 'history:',
+  /** Text: number of the last page that one worker has added to the history, by its consumer. Expires. */
+  historyPage: 'history-page:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -255,6 +259,30 @@ export const WORKER = {
   seen: 'seen',
 } as const;
 
+/** Members of the JSON that is the value of each field of `history:<minute>`. One that is 0 is left out. */
+export const TALLY = {
+  /** Attempts that began. */
+  started: 'b',
+  /** Attempts that succeeded. */
+  succeeded: 's',
+  /** Executions that failed for good. */
+  failed: 'f',
+  /** Attempts that failed and were followed by another. */
+  retried: 'r',
+  /** Before the number of a bucket (`core/duration-counts.ts`): attempts that waited so long after their due time. */
+  waiting: 'w',
+  /** Before the number of a bucket: attempts that took so long. */
+  duration: 'd',
+} as const;
+
+/** Fields of `history:<minute>` that are not names of tasks. */
+export const HISTORY = {
+  /** The sum of all tasks. */
+  all: '',
+  /** All tasks for which there was no room, together. A task of this name is counted with them. */
+  other: 'other',
+} as const;
+
 /** Fields of an entry of the stream `quarantine`. */
 export const QUARANTINE = {
   /** Key or id of the execution. Empty when it is not known. */
@@ -393,6 +421,9 @@ export const LARGE_BYTES = 16 * 1024;
 /** The maximum number of executions of one task that can be recalled: those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
 
+/** The maximum number of fields that a minute of the history has for tasks. */
+export const HISTORY_TASKS = 300;
+
 /** Messages in quarantine; the newest are kept. */
 export const QUARANTINE_ENTRIES = 1_000;
 
@@ -439,6 +470,15 @@ export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 
 /** How long rerouted executions can be recalled after the last reroute: longer than any of them waits. */
 export const REROUTED_TTL_MS = 10 * 60 * 1_000;
+
+/** How long a minute of the history is kept after its last change. */
+export const HISTORY_TTL_MS = 2 * DAY_MS;
+
+/** For how long a page of counts may be sent. */
+export const HISTORY_PAGE_MS = 60 * 60 * 1_000;
+
+/** How long it is remembered that a page was added: longer than it may be sent again, so that it never counts twice. */
+export const HISTORY_PAGE_TTL_MS = 2 * HISTORY_PAGE_MS;
 
 /** How long messages are kept in quarantine after the last one. */
 export const QUARANTINE_TTL_MS = 7 * DAY_MS;

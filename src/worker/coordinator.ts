@@ -8,12 +8,13 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
+import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
-import { survey } from '../redis/snapshot-store.js';
+import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
 import { CommandLink } from './command-link.js';
@@ -34,6 +35,7 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
+import { HistoryWriter } from './watch/history-writer.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -105,7 +107,7 @@ export class Coordinator {
   }
 
   #keepers() {
-    const { settings, logger, counters } = this.#options;
+    const { docket, settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
@@ -118,6 +120,16 @@ export class Coordinator {
       progressWriter,
       ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
+        : []),
+      ...(counters && attemptRecorder && settings.writesHistory
+        ? [
+            new HistoryWriter({
+              ...this.#context,
+              intervalMs: docket.heartbeatIntervalMs,
+              counters,
+              attempts: attemptRecorder,
+            }),
+          ]
         : []),
     ];
   }
@@ -232,10 +244,15 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts the queued and the scheduled executions of the whole docket. */
-  async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
+  /** Measures the whole docket. */
+  async gauges(): Promise<DocketGauges> {
     const { redis, keys } = this.#context;
-    return await survey(redis, keys, 0);
+    const [{ queued, scheduled }, { total: waiting }, { workers, oldestQueuedMs }] = await Promise.all([
+      survey(redis, keys, 0),
+      surveyWaiting(redis, keys, 0),
+      measure(redis, keys),
+    ]);
+    return { queued, scheduled, waiting, workers, oldestQueuedMs };
   }
 
   /** Also `false` when Redis does not answer. */

@@ -75,6 +75,12 @@ export interface WorkerOptions {
    */
   keepArguments?: boolean;
   /**
+   * Whether this worker writes what it counts to the history, which `docket.history()` and `docket stats` read: one command
+   * for each heartbeat in which anything was counted. Redis keeps it for two days.
+   * @default true
+   */
+  history?: boolean;
+  /**
    * How long a stopping worker lets tasks finish, including the time to end those that do not. Keep it below the grace
    * period of whatever sends SIGTERM (30 s by default in Kubernetes).
    * @default '25s'
@@ -159,6 +165,7 @@ export interface WorkerSettings {
   readonly schedulingResolutionMs: number;
   readonly schedulesAutomaticTasks: boolean;
   readonly keepsArguments: boolean;
+  readonly writesHistory: boolean;
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
@@ -179,6 +186,7 @@ export const WORKER_DEFAULTS = {
   schedulingResolution: '5s',
   scheduleAutomaticTasks: true,
   keepArguments: false,
+  history: true,
   drainTimeout: '25s',
   abortGrace: '1s',
   maxDeliveries: 5,
@@ -200,6 +208,7 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
   schedulingResolution: true,
   scheduleAutomaticTasks: true,
   keepArguments: true,
+  history: true,
   drainTimeout: true,
   abortGrace: true,
   maxDeliveries: true,
@@ -226,7 +235,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
     minimumMs: number,
   ) => wholeNumberOf(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
-  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments') =>
+  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments' | 'history') =>
     flagOf(options[option] ?? WORKER_DEFAULTS[option], option);
   return {
     tasks: taskSource(options.tasks, threads),
@@ -240,6 +249,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     schedulingResolutionMs: duration('schedulingResolution', 1),
     schedulesAutomaticTasks: flag('scheduleAutomaticTasks'),
     keepsArguments: flag('keepArguments'),
+    writesHistory: flag('history'),
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumberOf(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),

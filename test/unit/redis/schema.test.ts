@@ -137,7 +137,9 @@ describe('a script', () => {
     ]);
     const described = ['KEY', 'CHANNEL', 'STREAM', 'TAG', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
     const expected = groups
-      .filter(([group]) => [...described, 'DEBOUNCE', 'WORKER', 'QUARANTINE', 'STRIKES'].includes(group))
+      .filter(([group]) =>
+        [...described, 'DEBOUNCE', 'WORKER', 'QUARANTINE', 'STRIKES', 'HISTORY', 'TALLY'].includes(group),
+      )
       .flatMap(([group, members]) =>
         Object.entries(members).map(([name, value]) => [`${group}.${name}`, String(value).replace(/:$/, ':…') || ' ']),
       );

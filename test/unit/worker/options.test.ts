@@ -18,6 +18,7 @@ test('without options there is one thread per core, each runs one at a time, and
     schedulingResolutionMs: 5_000,
     schedulesAutomaticTasks: true,
     keepsArguments: false,
+    writesHistory: true,
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
@@ -107,10 +108,13 @@ test('task values need threads: 0', () => {
   expect(() => resolveWorkerOptions({ tasks })).toThrow(/^tasks: .*Export the collection from a module/);
 });
 
-test.each(['scheduleAutomaticTasks', 'keepArguments'] as const)('%s is true or false, not text', (option) => {
-  const options = { [option]: 'no' } as unknown as WorkerOptions;
-  expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
-});
+test.each(['scheduleAutomaticTasks', 'keepArguments', 'history'] as const)(
+  '%s is true or false, not text',
+  (option) => {
+    const options = { [option]: 'no' } as unknown as WorkerOptions;
+    expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
+  },
+);
 
 test('a number that was given as text is shown in quotes', () => {
   const options = { maxDeliveries: '3' } as unknown as WorkerOptions;
