@@ -9,8 +9,10 @@ import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
 import { snapshotCommand } from './snapshot.js';
+import { statsCommand } from './stats.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
+import { topCommand } from './top/top.js';
 import { DURATIONS_HELP, forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { versionCommand } from './version.js';
 import { watchCommand } from './watch.js';
@@ -53,6 +55,8 @@ const COMMANDS = [
   addCommand,
   watchCommand,
   snapshotCommand,
+  topCommand,
+  statsCommand,
   workersCommand,
   strikeCommand,
   restoreCommand,

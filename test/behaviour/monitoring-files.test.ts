@@ -101,7 +101,12 @@ describe.skipIf(!hasPromtool)(`promtool${leftOut}`, () => {
   test('sees each alert raised by the series that should raise it, and none when nothing is wrong', () => {
     const files = ['test/fixtures/monitoring/alerts.yaml', 'test/fixtures/monitoring/lasting-alerts.yaml'];
     expect(promtool('test', 'rules', ...files)).toContain('SUCCESS');
-    const tested = new Set(files.map(read).join().match(/alertname: Docket\w+\n/g));
+    const tested = new Set(
+      files
+        .map(read)
+        .join()
+        .match(/alertname: Docket\w+\n/g),
+    );
     expect(tested.size).toBe(read(RULES).match(/- alert:/g)!.length);
   });
 

@@ -23,6 +23,8 @@ const COMMANDS = [
   'add',
   'watch',
   'snapshot',
+  'top',
+  'stats',
   'workers',
   'strike',
   'restore',
