@@ -239,6 +239,24 @@ describeOnRedis('what a worker has counted', (url) => {
     expect(await totals(fleet.docket)).toMatchObject({ started: 5 });
   });
 
+  test('is added page by page when there are many tasks, each page once', async () => {
+    const fleet = await openFleet(url());
+    const { redis, loseNext, scripts } = losingAnswers(fleet.redis);
+    const { write, counters } = writerOn(redis, fleet);
+    const names = Array.from({ length: 150 }, (_, i) => `task-${String(i).padStart(3, '0')}`);
+    counters.addTasks(names);
+    for (const name of names) counters.of(name).started += 2;
+    loseNext();
+    await write();
+    expect(scripts()).toBe(1);
+    for (const name of names) counters.of(name).started += 1;
+    await write();
+    expect(scripts()).toBe(1 + 3 + 3);
+    const stats = await fleet.docket.stats(ENOUGH);
+    expect(stats.map(({ task, started }) => `${task} ${started}`)).toEqual(names.map((name) => `${name} 3`));
+    expect(await totals(fleet.docket)).toMatchObject({ started: 450 });
+  });
+
   test('takes one script, however much it was, and none when it was nothing', async () => {
     const fleet = await openFleet(url());
     const { redis, scripts } = losingAnswers(fleet.redis);
