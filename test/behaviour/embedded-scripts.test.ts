@@ -20,6 +20,8 @@ import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { SCRIPTS } =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
@@ -223,6 +225,17 @@ describeOnEmbedded('a docket', (url) => {
     await expect.poll(async () => (await docket.getExecution('sweep'))?.state).toBe('scheduled');
     expect(runs).toBe(1);
     await docket.cancel('sweep');
+  });
+
+  test('is measured, and has a history', async () => {
+    const docket = stage.docket({ heartbeatInterval: '50ms' });
+    const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
+    await docket.addMany([call(note), call(note)]);
+    await waitFor(async () => (await measure(redis, keys)).oldestQueuedMs > 0);
+    stage.work({ note }, {}, docket);
+    await waitFor(async () => (await docket.stats()).find(({ task }) => task === 'note')?.succeeded === 2);
+    await waitFor(async () => (await measure(redis, keys)).workers === 1);
+    expect((await measure(redis, keys)).oldestQueuedMs).toBe(0);
   });
 
   test('has run each of its scripts by now', async () => {

@@ -47,8 +47,9 @@ export class HistoryWriter extends Service {
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(this.#options.intervalMs, signal);
-      await this.#write(signal);
+      if (!signal.aborted) await this.#write(signal);
     }
+    await this.#write(signal);
   }
 
   async #write(signal: AbortSignal): Promise<void> {

@@ -6,17 +6,19 @@ import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
 import { HistoryWriter } from '../../../../src/worker/watch/history-writer.js';
 import { stopTime } from '../../../support/fake-time.js';
 import { recordingLogger } from '../../../support/logger.js';
+import { deferred } from '../../../support/wait.js';
 
 stopTime();
 
 function setUp() {
   const sent: string[][] = [];
-  const server = { isAway: false };
+  const server = { isAway: false, answer: Promise.resolve() };
   const redis = {
     options: {},
     callBuffer: async (_command: string, args: unknown[]) => {
       if (server.isAway) throw new Error('no connection');
       sent.push(args.slice(5).map(String)); // behind the digest, the number of keys, and the keys
+      await server.answer;
       return 1;
     },
   } as unknown as Redis;
@@ -72,6 +74,19 @@ test('while the server is away, what was taken stays as it is, and the rest foll
   expect(sent).toEqual([page(1, '{"b":1}'), page(2, '{"b":9}')]);
   expect(lines[0]!.message).toMatch(/^writing the history failed, trying again/);
   await writer.stop();
+});
+
+test('a writer that is stopped while it waits for an answer still sends what was counted meanwhile', async () => {
+  const { writer, counters, sent, server } = setUp();
+  const answer = deferred();
+  server.answer = answer.promise;
+  counters.of('t').started += 1;
+  await vi.advanceTimersByTimeAsync(2_000);
+  const stopped = writer.stop();
+  counters.of('t').started += 2;
+  answer.resolve();
+  await stopped;
+  expect(sent).toEqual([page(1, '{"b":1}'), page(2, '{"b":2}')]);
 });
 
 test('what could not be sent for an hour is dropped: the server may have forgotten that it has it', async () => {
