@@ -55,6 +55,15 @@ export type {
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions, SubscribeOptions } from './tasks/execution.js';
 export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
+export type {
+  AttemptCounts,
+  AttemptTimes,
+  HistoryMinute,
+  HistoryOptions,
+  Percentiles,
+  StatsOptions,
+  TaskStats,
+} from './tasks/history.js';
 export type { LimitHolder, LimitInfo, LimitsOptions, LimitWaiter } from './tasks/limit-info.js';
 export type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from './tasks/listing.js';
 export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';

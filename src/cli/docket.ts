@@ -1,5 +1,6 @@
 /** `docket`: everything an operator does from a shell. Each command has a file in this folder. */
 import { Command, Option } from 'commander';
+import { versionOfPackage } from '../worker/version.js';
 import { addCommand } from './add.js';
 import { cancelCommand } from './cancel.js';
 import { clearCommand } from './clear.js';
@@ -13,10 +14,12 @@ import { lsCommand } from './ls.js';
 import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
 import { showCommand } from './show.js';
 import { snapshotCommand } from './snapshot.js';
+import { statsCommand } from './stats.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
+import { topCommand } from './top/top.js';
 import { DURATIONS_HELP, forgetEmptyVariables, refuseEmptyFlags } from './values.js';
-import { versionCommand, versionOfPackage } from './version.js';
+import { versionCommand } from './version.js';
 import { watchCommand } from './watch.js';
 import { workerSubcommand } from './worker.js';
 import { workersCommand } from './workers.js';
@@ -62,6 +65,8 @@ const COMMANDS = [
   showCommand,
   lsCommand,
   limitsCommand,
+  topCommand,
+  statsCommand,
   workersCommand,
   strikeCommand,
   restoreCommand,

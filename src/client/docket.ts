@@ -34,6 +34,7 @@ import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelli
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
@@ -50,6 +51,7 @@ import { ProducerConnection } from './connection.js';
 import { ExecutionHandle } from './execution.js';
 import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
 import { checkId, type FailureSelection, Failures, queryOf } from './failures.js';
+import { historyQuery, statsQuery, takeHistory, takeStats } from './history.js';
 import { setInternals } from './internals.js';
 import { limitBounds, listLimits } from './limits.js';
 import { type ListSource, list, listPage } from './list.js';
@@ -638,6 +640,42 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const limit = snapshotLimit(options);
     return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, minute by minute, the oldest first: of all tasks, or of one. A
+   * minute in which nothing was counted is there, too. Workers write their counts with each heartbeat, unless their option
+   * `history` is off.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880, or `task` is no task
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * const minutes = await docket.history({ task: 'charge', minutes: 15 });
+   * console.log(minutes.map(({ at, started, failed, duration }) => [at, started, failed, duration?.p95Ms]));
+   * ```
+   */
+  async history(options: HistoryOptions = {}): Promise<HistoryMinute[]> {
+    this.#checkOpen();
+    const query = historyQuery(options);
+    return await this.#connection.run((redis) => takeHistory(redis, this.#settings.keys, query));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, task by task. 300 tasks are counted apart in each minute; all
+   * others, and those that workers run with their fallback, are `other`.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * for (const { task, failed, duration } of await docket.stats()) console.log(task, failed, duration?.p95Ms);
+   * ```
+   */
+  async stats(options: StatsOptions = {}): Promise<TaskStats[]> {
+    this.#checkOpen();
+    const query = statsQuery(options);
+    return await this.#connection.run((redis) => takeStats(redis, this.#settings.keys, query));
   }
 
   /**

@@ -67,12 +67,6 @@ export async function removePauses(
   return (await runScript(redis, 'resume', [keys.paused, keys.wakes], args)) as number;
 }
 
-/** Counts the executions that wait because one of these tasks is paused. */
-export async function countPaused(redis: Redis, keys: Keys, tasks: Iterable<string>): Promise<number> {
-  const counts = await Promise.all(Array.from(tasks, (task) => redis.zcard(keys.limit(lineOf(task)))));
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
 /** Returns the pauses for a follower. */
 export function pauseSource(redis: Redis, keys: Keys): ListSource<PauseTerms> {
   const load = async () => {

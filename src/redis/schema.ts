@@ -77,6 +77,10 @@ export const KEY = {
   strikes: 'strikes',
   /** Hash: pauses as `<what> <reason>`, each with the time at which it was made. Exists while anything is paused. Bounded. */
   paused: 'paused',
+  /** Hash: what workers counted in one minute, by task, as JSON. The minute is a number of server minutes. Expires. */
+  history: 'history:',
+  /** Text: number of the last page that one worker has added to the history, by its consumer. Expires. */
+  historyPage: 'history-page:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -274,6 +278,30 @@ export const WORKER = {
   logged: 'logged',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
+} as const;
+
+/** Members of the JSON that is the value of each field of `history:<minute>`. One that is 0 is left out. */
+export const TALLY = {
+  /** Attempts that began. */
+  started: 'b',
+  /** Attempts that succeeded. */
+  succeeded: 's',
+  /** Executions that failed for good. */
+  failed: 'f',
+  /** Attempts that failed and were followed by another. */
+  retried: 'r',
+  /** Before the number of a bucket (`core/duration-counts.ts`): attempts that waited so long after their due time. */
+  waiting: 'w',
+  /** Before the number of a bucket: attempts that took so long. */
+  duration: 'd',
+} as const;
+
+/** Fields of `history:<minute>` that are not names of tasks. */
+export const HISTORY = {
+  /** The sum of all tasks. */
+  all: '',
+  /** All tasks for which there was no room, together. A task of this name is counted with them. */
+  other: 'other',
 } as const;
 
 /** Fields of an entry of the stream `failures`, whose id is that of the failure. Each entry has all of them; '' is none. */
@@ -510,6 +538,9 @@ export const FAILED_ATTEMPTS = 20;
 /** Keys that one script looks at to list executions that have ended. Most need one call each. */
 export const SCANNED_KEYS = 512;
 
+/** The maximum number of fields that a minute of the history has for tasks. */
+export const HISTORY_TASKS = 300;
+
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
  * From then on it runs on a thread of its own, one per process, so that another death can be charged to it.
@@ -556,6 +587,15 @@ export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
 /** How long failures are kept where no worker says otherwise. */
 export const FAILURE_TTL_MS = 7 * DAY_MS;
+
+/** How long a minute of the history is kept after its last change. */
+export const HISTORY_TTL_MS = 2 * DAY_MS;
+
+/** For how long a page of counts may be sent. */
+export const HISTORY_PAGE_MS = 60 * 60 * 1_000;
+
+/** How long it is remembered that a page was added: longer than it may be sent again, so that it never counts twice. */
+export const HISTORY_PAGE_TTL_MS = 2 * HISTORY_PAGE_MS;
 
 /** How long large messages are expected on the streams after the last one was added. Few lie there for longer. */
 export const LARGE_TTL_MS = 30 * DAY_MS;

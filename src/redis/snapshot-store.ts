@@ -46,6 +46,21 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
   };
 }
 
+/** Numbers of the whole docket that take one look each. */
+export interface Measures {
+  /** Workers whose heartbeats have not expired. */
+  readonly workers: number;
+  /** For how long the execution has been due that is read next, in milliseconds; 0 when nothing is queued. */
+  readonly oldestQueuedMs: number;
+}
+
+/** Measures a docket. Costs the same whatever is in it. */
+export async function measure(redis: Redis, keys: Keys): Promise<Measures> {
+  const reply = (await runScript(redis, 'measure', [keys.work, keys.front, keys.workers], [])) as (Buffer | number)[];
+  const [nowMs, workers, ...dueMs] = reply.map(Number) as [number, number, ...number[]];
+  return { workers, oldestQueuedMs: Math.max(0, ...dueMs.map((due) => nowMs - due)) };
+}
+
 export interface Queued {
   readonly location: Location;
   readonly dueMs: number;

@@ -8,14 +8,14 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
-import type { Depths } from '../observe/metrics.js';
+import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
-import { countPaused, type PauseTerms } from '../redis/pause-store.js';
+import type { PauseTerms } from '../redis/pause-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
-import { survey } from '../redis/snapshot-store.js';
+import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
 import { CommandLink } from './command-link.js';
@@ -37,6 +37,7 @@ import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
 import { WaitLog } from './wait-log.js';
+import { HistoryWriter } from './watch/history-writer.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -110,7 +111,7 @@ export class Coordinator {
   }
 
   #keepers() {
-    const { settings, logger, counters } = this.#options;
+    const { docket, settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
@@ -123,6 +124,16 @@ export class Coordinator {
       progressWriter,
       ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
+        : []),
+      ...(counters && attemptRecorder && settings.writesHistory
+        ? [
+            new HistoryWriter({
+              ...this.#context,
+              intervalMs: docket.heartbeatIntervalMs,
+              counters,
+              attempts: attemptRecorder,
+            }),
+          ]
         : []),
     ];
   }
@@ -243,15 +254,12 @@ export class Coordinator {
     return this.#pipeline.pauseGuard.list;
   }
 
-  /** Counts the queued, scheduled and paused executions of the whole docket, and its failures. */
-  async depths(): Promise<Depths> {
+  /** Measures the whole docket. */
+  async gauges(): Promise<DocketGauges> {
     const { redis, keys } = this.#context;
-    const { tasks } = this.#pipeline.pauseGuard;
-    const [{ queued, scheduled, failures }, paused] = await Promise.all([
-      survey(redis, keys, 0),
-      countPaused(redis, keys, tasks),
-    ]);
-    return { queued, scheduled, failures, paused };
+    const [{ queued, scheduled, failures }, { total: waiting, paused }, { workers, oldestQueuedMs }] =
+      await Promise.all([survey(redis, keys, 0), surveyWaiting(redis, keys, 0), measure(redis, keys)]);
+    return { queued, scheduled, waiting, paused, failures, workers, oldestQueuedMs };
   }
 
   /** Also `false` when Redis does not answer. */

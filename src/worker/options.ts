@@ -94,6 +94,12 @@ export interface WorkerOptions {
    */
   maxFailureBytes?: number;
   /**
+   * Whether this worker writes what it counts to the history, which `docket.history()` and `docket stats` read: one command
+   * for each heartbeat in which anything was counted. Redis keeps it for two days.
+   * @default true
+   */
+  history?: boolean;
+  /**
    * How long a stopping worker lets tasks finish, including the time to end those that do not. Keep it below the grace
    * period of whatever sends SIGTERM (30 s by default in Kubernetes).
    * @default '25s'
@@ -180,6 +186,7 @@ export interface WorkerSettings {
   readonly keepsArguments: boolean;
   /** `null` when no failures are kept. */
   readonly failureBounds: FailureBounds | null;
+  readonly writesHistory: boolean;
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
@@ -203,6 +210,7 @@ export const WORKER_DEFAULTS = {
   failureTtl: '7d',
   maxFailures: FAILURES_KEPT,
   maxFailureBytes: FAILURE_BYTES_KEPT,
+  history: true,
   drainTimeout: '25s',
   abortGrace: '1s',
   maxDeliveries: 5,
@@ -227,6 +235,7 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
   failureTtl: true,
   maxFailures: true,
   maxFailureBytes: true,
+  history: true,
   drainTimeout: true,
   abortGrace: true,
   maxDeliveries: true,
@@ -253,7 +262,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
     minimumMs: number,
   ) => wholeNumberOf(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
-  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments') =>
+  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments' | 'history') =>
     flagOf(options[option] ?? WORKER_DEFAULTS[option], option);
   return {
     tasks: taskSource(options.tasks, threads),
@@ -268,6 +277,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     schedulesAutomaticTasks: flag('scheduleAutomaticTasks'),
     keepsArguments: flag('keepArguments'),
     failureBounds: failureBounds(options),
+    writesHistory: flag('history'),
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumberOf(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),

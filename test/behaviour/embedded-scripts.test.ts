@@ -21,6 +21,8 @@ import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { SCRIPTS } =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
@@ -269,6 +271,17 @@ describeOnEmbedded('a docket', (url) => {
     await docket.resume(step);
     await waitFor(() => ran.length === 3);
     expect(ran).toEqual([1, 2, 3]);
+  });
+
+  test('is measured, and has a history', async () => {
+    const docket = stage.docket({ heartbeatInterval: '50ms' });
+    const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
+    await docket.addMany([call(note), call(note)]);
+    await waitFor(async () => (await measure(redis, keys)).oldestQueuedMs > 0);
+    stage.work({ note }, {}, docket);
+    await waitFor(async () => (await docket.stats()).find(({ task }) => task === 'note')?.succeeded === 2);
+    await waitFor(async () => (await measure(redis, keys)).workers === 1);
+    expect((await measure(redis, keys)).oldestQueuedMs).toBe(0);
   });
 
   test('has run each of its scripts by now', async () => {

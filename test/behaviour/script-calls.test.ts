@@ -24,6 +24,10 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { listFrom, startOf } =
   await importBuilt<typeof import('../../src/redis/listing-store.js')>('redis/listing-store.js');
 const { STATES } = await importBuilt<typeof import('../../src/core/states.js')>('core/states.js');
+const { recordHistory } =
+  await importBuilt<typeof import('../../src/redis/history-store.js')>('redis/history-store.js');
+const { DurationCounts } =
+  await importBuilt<typeof import('../../src/core/duration-counts.js')>('core/duration-counts.js');
 const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
@@ -308,6 +312,22 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       await place.tracked.addMany(addCalls(count, { when: later() }));
       await makeDue(place);
       return () => moveDue(place.redis, place.keys);
+    },
+  ],
+  [
+    'that adds to the history',
+    3,
+    BATCH_ITEMS / 2,
+    async ({ redis, keys }, count) => {
+      const [waiting, duration] = [new DurationCounts(), new DurationCounts()];
+      const tally = { started: 1, succeeded: 1, failed: 0, retried: 0, waiting, duration };
+      const tallies = (from: number, to: number) =>
+        Array.from({ length: to }, (_, i) => [`t${from + i}`, tally] as const);
+      const page = (number: number, from: number, to: number) => {
+        return recordHistory(redis, keys, 'w', { number, minute: 1, tallies: tallies(from, to) });
+      };
+      for (let number = 1; number <= 3; number++) await page(number, number * 1_000, 100); // there is no room for more
+      return () => page(4, 0, count);
     },
   ],
   [

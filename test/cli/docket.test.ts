@@ -26,6 +26,8 @@ const COMMANDS = [
   'show',
   'ls',
   'limits',
+  'top',
+  'stats',
   'workers',
   'strike',
   'restore',

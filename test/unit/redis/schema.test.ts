@@ -148,6 +148,8 @@ describe('a script', () => {
           'FAILURE_BOUNDS',
           'STRIKES',
           'PAUSES',
+          'HISTORY',
+          'TALLY',
         ].includes(group),
       )
       .flatMap(([group, members]) =>

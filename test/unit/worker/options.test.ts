@@ -19,6 +19,7 @@ test('without options there is one thread per core, each runs one at a time, and
     schedulesAutomaticTasks: true,
     keepsArguments: false,
     failureBounds: { ttlMs: 604_800_000, maxCount: 10_000, maxBytes: 268_435_456 },
+    writesHistory: true,
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
@@ -108,10 +109,13 @@ test('task values need threads: 0', () => {
   expect(() => resolveWorkerOptions({ tasks })).toThrow(/^tasks: .*Export the collection from a module/);
 });
 
-test.each(['scheduleAutomaticTasks', 'keepArguments'] as const)('%s is true or false, not text', (option) => {
-  const options = { [option]: 'no' } as unknown as WorkerOptions;
-  expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
-});
+test.each(['scheduleAutomaticTasks', 'keepArguments', 'history'] as const)(
+  '%s is true or false, not text',
+  (option) => {
+    const options = { [option]: 'no' } as unknown as WorkerOptions;
+    expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
+  },
+);
 
 test('a number that was given as text is shown in quotes', () => {
   const options = { maxDeliveries: '3' } as unknown as WorkerOptions;
