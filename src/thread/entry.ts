@@ -73,6 +73,7 @@ async function boot({ config, port, logWindow, outputWindow }: BootMessage): Pro
   port.on('message', ({ chunk, items, patienceMs }: ChunkMessage) =>
     running.run(chunk, decodeChunk(items), patienceMs),
   );
+  port.unref(); // or tasks find it in process._getActiveHandles(); piscina's port keeps the thread alive
   // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();
