@@ -80,6 +80,8 @@ async function boot({ config, port, logWindow, outputWindow }: BootMessage): Pro
     running.run(chunk, decodeChunk(items), patienceMs),
   );
   failureHooks = new FailureHooks(loaded, scope);
+
+  port.unref(); // or tasks find it in process._getActiveHandles(); piscina's port keeps the thread alive
   // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();
