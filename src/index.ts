@@ -39,6 +39,7 @@ export {
 } from './tasks/dependencies.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { PolicyOverrides } from './tasks/overrides.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,
@@ -61,6 +62,7 @@ export {
   retry,
 } from './tasks/policies.js';
 export type { ExecutionProgress, Progress } from './tasks/progress.js';
+export type { Schedule, SchedulePolicy, SchedulesOptions } from './tasks/schedules.js';
 export type { StandardSchema } from './tasks/schema.js';
 export type {
   FutureEntry,

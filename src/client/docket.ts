@@ -12,6 +12,7 @@ import {
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import { runsTask } from '../redis/fleet-store.js';
 import { cancel } from '../redis/producer-store.js';
@@ -30,6 +31,8 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
+import { OVERRIDE_NAMES } from '../tasks/overrides.js';
+import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
@@ -45,6 +48,8 @@ import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
+import { listSchedules, schedulesQuery } from './schedules.js';
+import { ServerTime } from './server-time.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { taskNameOf } from './task-name.js';
 import { FailedCall, type PlacementResult, Writer } from './writer.js';
@@ -87,7 +92,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#listener = listener;
     const cancel = (key: string) => this.cancel(key);
     this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
-    this.#preparer = new CallPreparer(settings);
+    this.#preparer = new CallPreparer(settings, new ServerTime((commands) => connection.run(commands)));
     this.#writer = new Writer(settings, connection);
     this.#spans = new CallSpans(settings.name);
     setInternals(this, {
@@ -350,6 +355,41 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
+   * Lists the schedules: every chain that has a record, in the order of the keys. That is each execution that was added with
+   * `perpetual`, or whose task declares it, and the chains of automatic tasks. Reads page by page, as they are asked for. A
+   * schedule that is added, replaced or ended meanwhile may be seen or not; what is seen was so when its page was read. A chain
+   * that was added by the name of its task, to a docket without `tasks`, is listed once its first run has ended.
+   * @throws InvalidOptionError when an option cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * for await (const { key, description, nextRuns } of docket.schedules({ task: report })) console.log(key, description, nextRuns);
+   * ```
+   */
+  schedules(options: SchedulesOptions = {}): AsyncIterable<Schedule> {
+    this.#checkOpen();
+    const read = <T>(commands: (redis: Redis) => Promise<T>) => {
+      this.#checkOpen();
+      return this.#connection.run(commands);
+    };
+    return listSchedules(read, this.#settings.keys, schedulesQuery(options));
+  }
+
+  /**
+   * Makes a scheduled execution due now: the pending run of a schedule, a retry that waits, or whatever was added for later.
+   * Limits, strikes and busy workers still keep it waiting. The schedule goes on as before: the run that was pending is taken
+   * early where it has an interval, and comes in addition where it has a cron expression.
+   * @returns whether an execution was scheduled under the key; if not, it waits or runs already, has ended or is unknown
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   */
+  async runNow(key: string): Promise<boolean> {
+    this.#checkOpen();
+    checkKey(key);
+    return await this.#connection.run((redis) => runNow(redis, this.#settings.keys, key));
+  }
+
+  /**
    * Removes everything that was added before this call and has not started: scheduled, queued, or waiting for a permit.
    * Their keys are free again, and their handles learn that they were cancelled. Executions that run go on, and so do those
    * that a worker has already taken. A chain whose next run was pending ends; that of an automatic task is started again
@@ -479,7 +519,7 @@ function errorOfMany(
   return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true });
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, ...OVERRIDE_NAMES });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

@@ -82,7 +82,7 @@ const retried = ({ token, message }: Entry): Settlement => ({
 
 const followed = ({ token, record, message }: Entry): Settlement => ({
   ...{ kind: 'followed', token, record, state: 'completed', due: { delayMs: 60_000 }, message: message!, id: '' },
-  ttlMs: 60_000,
+  ...{ ttlMs: 60_000, errorLine: '', chain: '{}' },
 });
 
 const admission = ({ token, record }: Entry, limits: number, max = 100_000): AdmissionRequest => ({
@@ -196,7 +196,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
     },
   ],
   ['that schedules their next attempts', 5, BATCH_ITEMS, settleAll(retried)],
-  ['that schedules their next runs', 7, BATCH_ITEMS, settleAll(followed)],
+  ['that schedules their next runs', 8, BATCH_ITEMS, settleAll(followed)],
   [
     'that moves what is due',
     4,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { UndecodableValueError } from '../../../src/core/errors.js';
 import { decodeValue, encoderFor } from '../../../src/wire/codec.js';
-import { Envelope, encodeEnvelope, WIRE_VERSION, withAttempt } from '../../../src/wire/envelope.js';
+import { Envelope, encodeEnvelope, PLAIN_VERSION, WIRE_VERSION, withAttempt, withOverrides } from '../../../src/wire/envelope.js';
 
 interface Message {
   readonly task?: string;
@@ -44,7 +44,7 @@ describe.each([
     const envelope = new Envelope(encode({ ...message, args }));
     const { task = 'charge', ttlMs = 900_000, id = null } = message;
     expect([envelope.version, envelope.task, envelope.ttlMs, envelope.attempt, envelope.id]).toEqual([
-      WIRE_VERSION,
+      PLAIN_VERSION,
       task,
       ttlMs,
       1,
