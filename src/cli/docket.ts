@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor/doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
+import { schedulesCommand } from './schedules.js';
 import { snapshotCommand } from './snapshot.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
@@ -56,6 +57,7 @@ const COMMANDS = [
   strikeCommand,
   restoreCommand,
   strikesCommand,
+  schedulesCommand,
   cancelCommand,
   clearCommand,
   tasksCommand,

@@ -399,7 +399,7 @@ export const RATE_MARGIN_MS = 100;
 export const CLAIMED_WITH_READ = 8;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
-export const MESSAGE_HEAD_BYTES = 1024;
+export const MESSAGE_HEAD_BYTES = 3 * 1024;
 
 /** The size beyond which a message is large, so that workers read few at a time. */
 export const LARGE_BYTES = 16 * 1024;

@@ -27,6 +27,7 @@ const COMMANDS = [
   'strike',
   'restore',
   'strikes',
+  'schedules',
   'cancel',
   'clear',
   'tasks',
