@@ -40,7 +40,8 @@ function showSchedules(command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
     const { task, limit = DEFAULT_LIMIT, json } = command.optsWithGlobals<ListFlags>();
     const listed: Schedule[] = [];
-    for await (const schedule of docket.schedules({ limit, ...(task !== undefined && { task }) })) listed.push(schedule);
+    for await (const schedule of docket.schedules({ limit, ...(task !== undefined && { task }) }))
+      listed.push(schedule);
     if (json) return printJson(listed);
     const rows = listed.map((schedule) => [
       schedule.key,
@@ -50,7 +51,11 @@ function showSchedules(command: Command): Promise<void> {
       lastText(schedule),
       endText(schedule),
     ]);
-    printTable(['key', 'task', 'when', 'next run', 'then', 'and then', 'last run', 'ends'], rows, 'there are no schedules');
+    printTable(
+      ['key', 'task', 'when', 'next run', 'then', 'and then', 'last run', 'ends'],
+      rows,
+      'there are no schedules',
+    );
     if (listed.length === limit) print(`the first ${limit}: --limit shows more`);
   });
 }

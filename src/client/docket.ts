@@ -377,8 +377,8 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   /**
    * Makes a scheduled execution due now: the pending run of a schedule, a retry that waits, or whatever was added for later.
-   * Limits, strikes and busy workers still keep it waiting. The schedule goes on as before: the run that was pending is taken
-   * early where it has an interval, and comes in addition where it has a cron expression.
+   * Limits, strikes and busy workers still keep it waiting. The run of a schedule comes in addition: the next one is due
+   * at the next match of its cron expression, or at the next point of the grid of its interval.
    * @returns whether an execution was scheduled under the key; if not, it waits or runs already, has ended or is unknown
    * @throws InvalidOptionError when the key cannot be one
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write

@@ -1,7 +1,7 @@
 /** `docket.schedules()`: reads the chains of a docket page by page, and works out when they run next. */
 import type { Redis } from 'ioredis';
-import type { TerminalState } from '../core/states.js';
 import { checkOptionNames, optionNames, wholeNumberOf } from '../core/options.js';
+import type { TerminalState } from '../core/states.js';
 import { type ChainPage, type ChainRecord, listChains } from '../redis/chain-index.js';
 import type { Keys } from '../redis/keys.js';
 import { parseChainText, upcomingRuns } from '../tasks/chain.js';

@@ -112,7 +112,9 @@ describeOnOwnRedis('a thousand schedules', (redis) => {
     }
     expect(fired.some(({ key }) => isEnded(Number(key.slice('report-'.length))))).toBe(false);
 
-    await waitFor(async () => (await schedulesOf(docket)).every(({ lastOutcome }) => lastOutcome?.state === 'completed'));
+    await waitFor(async () =>
+      (await schedulesOf(docket)).every(({ lastOutcome }) => lastOutcome?.state === 'completed'),
+    );
     expect(await schedulesOf(docket)).toHaveLength(LIVE.length);
     await Promise.all(LIVE.map((i) => docket.cancel(keyOf(i))));
     expect([await schedulesOf(docket), await fleet.redis.exists(fleet.key('chains'))]).toEqual([[], 0]);

@@ -22,7 +22,11 @@ describeEachMode('an execution', (url, threads) => {
   test('is retried as it was added, whatever its task declares', async () => {
     const fleet = await openFleet(url());
     const more = await addEachWay(fleet, 'once', { fails: 99 }, { retry: retry({ attempts: 3 }) });
-    const fewer = await fleet.docket.add('retrying', { probe: fleet.probe, fails: 99 }, { retry: retry({ attempts: 1 }) });
+    const fewer = await fleet.docket.add(
+      'retrying',
+      { probe: fleet.probe, fails: 99 },
+      { retry: retry({ attempts: 1 }) },
+    );
     const plain = await fleet.docket.add('once', { probe: fleet.probe, fails: 99 });
     await work(fleet);
     for (const execution of more) await ran(fleet, execution, 3);
@@ -52,11 +56,11 @@ describeEachMode('an execution', (url, threads) => {
     expect(await result(all)).toEqual(['perpetual', 'retry', 'timeout']);
   });
 
-  test('that was lost with its policies only keeps them where a worker has its task', async () => {
+  test('that was rerouted because nobody had its task has its policies where a worker has it', async () => {
     const fleet = await openFleet(url());
     await fleet.worker({ tasks: fixture('results.js'), threads });
     const added = await fleet.docket.add('once', { probe: fleet.probe, fails: 1 }, { retry: retry({ attempts: 2 }) });
-    await waitFor(async () => (await added.sync(), added.state === 'scheduled')); // rerouted: nobody has the task
+    await waitFor(async () => (await fleet.docket.snapshot()).totals.scheduled === 1); // rerouted: nobody has the task
     await work(fleet);
     expect(await added.result()).toBeNull();
     expect((await runsOf(fleet, added.key)).map(({ attempt }) => attempt)).toEqual([1, 2]);
@@ -64,14 +68,18 @@ describeEachMode('an execution', (url, threads) => {
 });
 
 describeOnRedis('an execution whose thread', (url) => {
-  test('is blocked beyond the time that it was given loses the thread, and is retried as it was added', LONG, async () => {
-    const fleet = await openFleet(url());
-    await fleet.worker({ tasks: CHAINS, threads: 1, abortGrace: '50ms' });
-    const args = { probe: fleet.probe, how: 'stubborn' };
-    const stubborn = await fleet.docket.add('once', args, { timeout: '50ms', retry: retry({ attempts: 2 }) });
-    await expect(stubborn.result()).rejects.toThrow(TimeoutError);
-    expect((await runsOf(fleet, stubborn.key)).map(({ attempt }) => attempt)).toEqual([1, 2]);
-  });
+  test(
+    'is blocked beyond the time that it was given loses the thread, and is retried as it was added',
+    LONG,
+    async () => {
+      const fleet = await openFleet(url());
+      await fleet.worker({ tasks: CHAINS, threads: 1, abortGrace: '50ms' });
+      const args = { probe: fleet.probe, how: 'stubborn' };
+      const stubborn = await fleet.docket.add('once', args, { timeout: '50ms', retry: retry({ attempts: 2 }) });
+      await expect(stubborn.result()).rejects.toThrow(TimeoutError);
+      expect((await runsOf(fleet, stubborn.key)).map(({ attempt }) => attempt)).toEqual([1, 2]);
+    },
+  );
 
   test('is lost is delivered again with its policies', LONG, async () => {
     const fleet = await openFleet(url());

@@ -48,7 +48,11 @@ describeEachServer('the list of schedules', (url) => {
     await Promise.all(keys.map((key, i) => fleet.docket.add(taskOf(i), {}, { ...HOURLY, key })));
     await fleet.docket.add('once', {}, { key: 'k', when: '1h' }); // no schedule
     expect(await keysOf(fleet)).toEqual([...keys].sort());
-    expect((await schedulesOf(fleet.docket, { task: 'monthly' })).map(({ key }) => key)).toEqual(['k107', 'k207', 'k7']);
+    expect((await schedulesOf(fleet.docket, { task: 'monthly' })).map(({ key }) => key)).toEqual([
+      'k107',
+      'k207',
+      'k7',
+    ]);
     expect((await schedulesOf(fleet.docket, { limit: 2 })).map(({ key }) => key)).toEqual(['k0', 'k1']);
     expect(() => fleet.docket.schedules({ limit: 0 })).toThrow(/limit: expected a whole number >= 1/);
     expect(await fleet.docket.clear()).toBe(301);
@@ -153,7 +157,7 @@ describeWithoutThreads('a schedule', (url, threads) => {
     expect(await indexOf(fleet)).toEqual([]);
   });
 
-  test('that is run now comes in addition with an expression, and early with an interval, whose grid it keeps', async () => {
+  test('that is run now runs in addition, and goes on at the next match or the next point of its grid', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
     const monthly = await docket.add('once', { probe }, { key: 'm', perpetual: cron('0 0 1 * *') });

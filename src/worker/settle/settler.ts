@@ -211,7 +211,8 @@ export class Settler {
     const counts = final.state !== 'cancelled'; // a limit or a strike has skipped it
     const due = followingRun(policies, { dueMs: wasDueMs, counts }, override, nowMs);
     if (due === null) {
-      const endsChainOf = policies.perpetual.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
+      const endsChainOf =
+        policies.perpetual.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
       return this.#close(delivery, { ...final, endsChainOf });
     }
     this.#count(delivery, 'perpetuated');

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { UndecodableValueError } from '../../../src/core/errors.js';
 import { decodeValue, encoderFor } from '../../../src/wire/codec.js';
-import { Envelope, encodeEnvelope, PLAIN_VERSION, WIRE_VERSION, withAttempt, withOverrides } from '../../../src/wire/envelope.js';
+import {
+  Envelope,
+  encodeEnvelope,
+  PLAIN_VERSION,
+  WIRE_VERSION,
+  withAttempt,
+  withOverrides,
+} from '../../../src/wire/envelope.js';
 
 interface Message {
   readonly task?: string;
