@@ -83,7 +83,7 @@ export const OVERRIDE_NAMES = {
 } as const satisfies Record<keyof PolicyOverrides, true>;
 
 /** The size of a text of overrides. Only a cron expression with many values comes near it. */
-export const MAXIMUM_OVERRIDES_BYTES = 1_024;
+const MAXIMUM_OVERRIDES_BYTES = 1_024;
 
 /** Whether a call has overrides. */
 export function hasOverrides({ retry, timeout, perpetual, until, times }: PolicyOverrides): boolean {

@@ -138,7 +138,8 @@ describeWithoutThreads('a schedule', (url, threads) => {
     await docket.add('once', { probe, how: 'hold' }, { ...K, perpetual: perpetual({ every: '1h' }) });
     await ran(fleet, K);
     const [running] = await schedulesOf(docket);
-    expect(running!.nextRuns[0]!.getTime()).toBe((await runsOf(fleet, 'k'))[0]!.dueMs + HOUR);
+    const next = (await runsOf(fleet, 'k'))[0]!.dueMs + HOUR;
+    expect(Math.abs(running!.nextRuns[0]!.getTime() - next)).toBeLessThanOrEqual(10); // its entry may be a little older
     await docket.cancel('k');
     expect([await keysOf(fleet), await indexOf(fleet)]).toEqual([[], []]);
     await fleet.release();
