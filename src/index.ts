@@ -66,6 +66,7 @@ export type {
 } from './tasks/history.js';
 export type { LimitHolder, LimitInfo, LimitsOptions, LimitWaiter } from './tasks/limit-info.js';
 export type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from './tasks/listing.js';
+export type { PolicyOverrides } from './tasks/overrides.js';
 export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';
 export {
   type ConcurrencyLimitOptions,
@@ -89,6 +90,7 @@ export {
   retry,
 } from './tasks/policies.js';
 export type { ExecutionProgress, Progress } from './tasks/progress.js';
+export type { Schedule, SchedulePolicy, SchedulesOptions } from './tasks/schedules.js';
 export type { StandardSchema } from './tasks/schema.js';
 export type {
   FutureEntry,

@@ -12,6 +12,7 @@ import { refuseUnknownCommands } from './group.js';
 import { limitsCommand } from './limits.js';
 import { lsCommand } from './ls.js';
 import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
+import { schedulesCommand } from './schedules.js';
 import { showCommand } from './show.js';
 import { snapshotCommand } from './snapshot.js';
 import { statsCommand } from './stats.js';
@@ -74,6 +75,7 @@ const COMMANDS = [
   pauseCommand,
   resumeCommand,
   pausesCommand,
+  schedulesCommand,
   cancelCommand,
   failuresCommand,
   clearCommand,

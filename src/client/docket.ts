@@ -12,6 +12,7 @@ import {
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import { runsTask } from '../redis/fleet-store.js';
 import { removePauses } from '../redis/pause-store.js';
@@ -37,7 +38,9 @@ import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
+import { OVERRIDE_NAMES } from '../tasks/overrides.js';
 import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
+import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import type { StrikeInfo } from '../tasks/strike-info.js';
 import { inspectSummary } from '../tasks/summary.js';
@@ -60,6 +63,8 @@ import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from 
 import { listPauses, pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
+import { listSchedules, schedulesQuery } from './schedules.js';
+import { ServerTime } from './server-time.js';
 import { showExecution } from './show.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
 import { strikeInfos } from './strikes.js';
@@ -105,7 +110,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#listener = listener;
     const cancel = (key: string) => this.cancel(key);
     this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
-    this.#preparer = new CallPreparer(settings);
+    this.#preparer = new CallPreparer(settings, new ServerTime((commands) => connection.run(commands)));
     this.#writer = new Writer(settings, connection);
     this.#failures = new Failures(settings, connection);
     this.#spans = new CallSpans(settings.name);
@@ -389,6 +394,41 @@ export class Docket<Tasks extends TasksByName = {}> {
     const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     const write = () => this.#connection.run((redis) => removeStrike(redis, keys, strike));
     return await this.#spans.run('restore', 'client', { task }, write);
+  }
+
+  /**
+   * Lists the schedules: every chain that has a record, in the order of the keys. That is each execution that was added with
+   * `perpetual`, or whose task declares it, and the chains of automatic tasks. Reads page by page, as they are asked for. A
+   * schedule that is added, replaced or ended meanwhile may be seen or not; what is seen was so when its page was read. A chain
+   * that was added by the name of its task, to a docket without `tasks`, is listed once its first run has ended.
+   * @throws InvalidOptionError when an option cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * for await (const { key, description, nextRuns } of docket.schedules({ task: report })) console.log(key, description, nextRuns);
+   * ```
+   */
+  schedules(options: SchedulesOptions = {}): AsyncIterable<Schedule> {
+    this.#checkOpen();
+    const read = <T>(commands: (redis: Redis) => Promise<T>) => {
+      this.#checkOpen();
+      return this.#connection.run(commands);
+    };
+    return listSchedules(read, this.#settings.keys, schedulesQuery(options));
+  }
+
+  /**
+   * Makes a scheduled execution due now: the pending run of a schedule, a retry that waits, or whatever was added for later.
+   * Limits, strikes and busy workers still keep it waiting. The run of a schedule comes in addition: the next one is due
+   * at the next match of its cron expression, or at the next point of the grid of its interval.
+   * @returns whether an execution was scheduled under the key; if not, it waits or runs already, has ended or is unknown
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   */
+  async runNow(key: string): Promise<boolean> {
+    this.#checkOpen();
+    checkKey(key);
+    return await this.#connection.run((redis) => runNow(redis, this.#settings.keys, key));
   }
 
   /**
@@ -744,7 +784,7 @@ function errorOfMany(
   return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true });
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, ...OVERRIDE_NAMES });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

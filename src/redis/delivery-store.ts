@@ -8,7 +8,7 @@ import { assertNever } from '../core/assert.js';
 import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
 import type { TerminalState } from '../core/states.js';
-import { WIRE_VERSION } from '../wire/envelope.js';
+import { PLAIN_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
 import { failedLineOf } from './failed-attempts.js';
 import type { FailureBounds } from './failure-store.js';
@@ -55,6 +55,8 @@ export type Settlement =
       readonly errorLine: string;
       /** Name of the automatic task whose chain ends with this run; '' when none does. */
       readonly endsChainOf: string;
+      /** Whether it may have been a run of a chain, so that the chain ends with it. @default false */
+      readonly endsChain?: boolean;
       /** The message, if its arguments are kept as long as the record. */
       readonly message: Buffer | null;
       /** It failed, and is kept as a failure. @default null */
@@ -99,6 +101,10 @@ export type Settlement =
       readonly message: Buffer;
       readonly id: string;
       readonly ttlMs: number;
+      /** Its error, or the reason why it ended without one, as a line of text; '' for none. */
+      readonly errorLine: string;
+      /** What the record says about the chain, see `RECORD.chain`. */
+      readonly chain: string;
       /** This run failed, and is kept as a failure. @default null */
       readonly failure?: FailureReport | null;
     };
@@ -171,7 +177,7 @@ export async function claimRead(
   keys: Keys,
   { consumer, worker, from, tasks }: ReadClaimant,
 ): Promise<{ readonly tokens: readonly Token[]; readonly atMs: number }> {
-  const args = [keys.prefix, consumer, worker, from, WIRE_VERSION, ...tasks];
+  const args = [keys.prefix, consumer, worker, from, PLAIN_VERSION, ...tasks];
   const reply = (await runScript(blocking, 'claim-read', [keys.work], args)) as Buffer[];
   const [atMs, ...tokens] = reply.map(String);
   return { tokens: tokens as Token[], atMs: Number(atMs) };
@@ -282,6 +288,9 @@ export async function quarantine(
   await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
 }
 
+/** Characters of the error line that the next run of a chain keeps. */
+const MAXIMUM_LINE = 500;
+
 /** Returns the group that says which settlements are failures; nothing when none is. */
 function failureArguments(
   settlements: readonly Settlement[],
@@ -324,9 +333,10 @@ function argumentsOf(
     case 'unrecorded':
       return ['unrecorded', ''];
     case 'ended': {
-      const { ttlMs, record, state, result, error, errorLine, endsChainOf, message } = settlement;
-      if (state !== 'completed' || endsChainOf !== '' || message) {
-        return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf, message ?? ''];
+      const { ttlMs, record, state, result, error, errorLine, endsChainOf, endsChain, message } = settlement;
+      if (state !== 'completed' || endsChain || message) {
+        const kind = endsChain ? 'chainEnded' : 'ended';
+        return [kind, ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf, message ?? ''];
       }
       return result ? ['completedWithResult', ttlMs, record, result] : ['completed', ttlMs, record];
     }
@@ -341,8 +351,9 @@ function argumentsOf(
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {
-      const { ttlMs, record, state, due, message, id } = settlement;
-      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id];
+      const { ttlMs, record, state, due, message, id, errorLine, chain } = settlement;
+      const line = errorLine.slice(0, MAXIMUM_LINE);
+      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id, line, chain];
     }
     default:
       return assertNever(settlement);

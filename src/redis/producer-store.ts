@@ -20,6 +20,8 @@ export interface Placement {
   /** `null` is now. */
   readonly due: Due | null;
   readonly message: Buffer;
+  /** What its record says about its chain, see `RECORD.chain`. @default it is not a run of one, or has no record */
+  readonly chain?: string | null;
 }
 
 export interface Placed {
@@ -60,7 +62,8 @@ export async function schedule(
   let last: Placement | undefined;
   for (const placement of placements) {
     if (!last || !isAlike(last, placement)) {
-      countAt = args.push(PLACEMENT[placement.kind], placement.task, dueArgument(placement.due), 0) - 1;
+      const { kind, task, due, chain } = placement;
+      countAt = args.push(PLACEMENT[kind], task, dueArgument(due), chain ?? '', 0) - 1;
       last = placement;
     }
     args[countAt] = (args[countAt] as number) + 1;
@@ -85,9 +88,9 @@ export async function replace(
   placement: Omit<Placement, 'kind'>,
   strikes: string,
 ): Promise<Placed | null> {
-  const { key, task, due, message } = placement;
+  const { key, task, due, message, chain } = placement;
   const names = [keys.work, keys.front, keys.schedule, keys.strikes];
-  const args = [keys.prefix, key, task, dueArgument(due), message, strikes];
+  const args = [keys.prefix, key, task, dueArgument(due), message, strikes, chain ?? ''];
   const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
   if (reply.length === 0) return null;
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
@@ -209,5 +212,5 @@ export async function markListening(redis: Redis, keys: Keys, events: ListenedFo
 
 /** Whether two placements differ in key and message only, so that they can share a group. */
 function isAlike(a: Placement, b: Placement): boolean {
-  return a.kind === b.kind && a.task === b.task && a.due === b.due;
+  return a.kind === b.kind && a.task === b.task && a.due === b.due && a.chain === b.chain;
 }

@@ -57,6 +57,8 @@ export const KEY = {
   debounce: 'debounce:',
   /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Bounded, and expires. */
   cancelled: 'cancelled',
+  /** Sorted set: keys of the chains that have records, all with the score 0, so that they are in the order of their bytes. */
+  chains: 'chains',
   /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
   automatic: 'automatic',
   /** Hash: automatic tasks whose chains somebody ended. */
@@ -166,6 +168,10 @@ export const RECORD = {
   errorLine: 'y',
   /** Its last attempts that failed and were retried, a line each, the newest first (`failed-attempts.ts`). Absent for none. */
   failedAttempts: 'h',
+  /** What its chain is, when it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
+  chain: 'ch',
+  /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
+  lastRun: 'cl',
 } as const;
 
 /** More fields of the record. They belong to one attempt, and are absent until something was reported. */
@@ -433,6 +439,8 @@ export const SETTLEMENT_WIDTH = {
   completedWithResult: 2,
   /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends, message to keep. */
   ended: 7,
+  /** Ended with the chain whose run it was: as when ended in another way. */
+  chainEnded: 7,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id, booking. */
   moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
@@ -441,8 +449,11 @@ export const SETTLEMENT_WIDTH = {
   paused: 10,
   /** Moved on to another attempt: as when moved, and the error of the attempt that failed, as a line of text. */
   retried: 10,
-  /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id. */
-  followed: 5,
+  /**
+   * Followed by the next run of its chain: key, state in which this run ended, due time, message, id, error line, chain
+   * (`RECORD.chain`).
+   */
+  followed: 7,
   /** Behind all others, about items that are kept as failures: index, error name, error line, error, worker, thread, start. */
   failures: 7,
 } as const;
@@ -499,6 +510,9 @@ export const HEAVY_ITEM_BYTES = BATCH_BYTES / BATCH_ITEMS;
 /** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;
 
+/** The number of chains of the index that one sweep looks at. */
+export const SWEPT_CHAINS = 16;
+
 /** How much longer than its period a rate limit counts a start, as a fraction of the period. */
 export const RATE_MARGIN = 0.02;
 
@@ -509,7 +523,7 @@ export const RATE_MARGIN_MS = 100;
 export const CLAIMED_WITH_READ = 8;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
-export const MESSAGE_HEAD_BYTES = 1024;
+export const MESSAGE_HEAD_BYTES = 3 * 1024;
 
 /** The size beyond which a message is large, so that workers read few at a time. */
 export const LARGE_BYTES = 16 * 1024;

@@ -53,6 +53,12 @@ export interface TaskContext extends ThreadContext {
   readonly progress: Progress;
   /** The handle of the running execution, as others see it. Its `args` are the ones it was added with. */
   readonly execution: Execution<unknown>;
+  /** Undefined unless the task declares `retry`, or this execution was added with it. */
+  readonly retry?: RetryControl['retry'] | undefined;
+  /** Undefined unless the task declares `perpetual`, or this execution was added with it: `ctx.perpetual?.cancel()`. */
+  readonly perpetual?: PerpetualControl['perpetual'] | undefined;
+  /** Undefined unless the task declares a `timeout`, or this execution was added with one. */
+  readonly timeout?: TimeoutControl['timeout'] | undefined;
 }
 
 /** On the context of tasks with a `retry` policy. Both functions end the attempt, which counts towards `attempts`. */
@@ -239,5 +245,5 @@ export const CONTEXT_NAMES: ReadonlySet<string> = new Set(
     timeout: true,
     when: true,
     worker: true,
-  } satisfies Record<keyof (TaskContext & RetryControl & PerpetualControl & TimeoutControl), true>),
+  } satisfies Record<keyof TaskContext, true>),
 );

@@ -18,7 +18,7 @@ import { RetryRequest } from './context.js';
 export function failureOf(attempt: Attempt, error: unknown): Outcome {
   const { task, attempt: number } = attempt.envelope;
   const failure = classify(error);
-  const decision = decide(attempt.task.policies, number, failure);
+  const decision = decide(attempt.policies, number, failure);
   if (decision.kind === 'retry') return { kind: 'retry', due: decision.due, line: lineOf(error) };
   const final = failure.kind === 'requested-retry' ? new RetriesExhaustedError(task, number) : error;
   const bytes = new Uint8Array(encodeError(final)); // a copy, because the encoder's memory is used again

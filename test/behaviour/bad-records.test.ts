@@ -112,7 +112,9 @@ describeEachServer('a record of another type', (url) => {
     const redis = await stage.redis();
     await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
     const seeds = KEYS.map(
-      (name): Seed => ({ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name) }),
+      (name): Seed => ({
+        ...{ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name), chain: '{}' },
+      }),
     );
     const { tasks, errors } = await seedChains(redis, keysOf(stage.name), seeds, true);
     expect([tasks, errors]).toEqual([GOOD, [expect.stringMatching(/^bad: .*WRONGTYPE/)]]);

@@ -6,6 +6,7 @@ import {
   call,
   concurrencyLimit,
   cooldown,
+  cron,
   ExecutionCancelledError,
   ExecutionSupersededError,
   perpetual,
@@ -16,6 +17,7 @@ import {
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
+import { schedulesOf } from '../support/chains.js';
 import { collect } from '../support/collect.js';
 import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
@@ -282,6 +284,21 @@ describeOnEmbedded('a docket', (url) => {
     await waitFor(async () => (await docket.stats()).find(({ task }) => task === 'note')?.succeeded === 2);
     await waitFor(async () => (await measure(redis, keys)).workers === 1);
     expect((await measure(redis, keys)).oldestQueuedMs).toBe(0);
+  });
+
+  test('lists a schedule and runs it now', async () => {
+    let runs = 0;
+    const report = task('report', () => void runs++);
+    const docket = stage.docket();
+    await docket.add(report, {}, { key: 'monthly', perpetual: cron('0 0 1 * *'), times: 2 });
+    stage.work({ report });
+    expect(await docket.runNow('monthly')).toBe(true);
+    await expect.poll(() => runs).toBe(1);
+    const listed = async () => (await schedulesOf(docket))[0];
+    await expect.poll(listed).toMatchObject({ key: 'monthly', runsLeft: 1, lastOutcome: { state: 'completed' } });
+    expect(await docket.runNow('monthly')).toBe(true);
+    await expect.poll(listed).toBe(undefined);
+    expect(runs).toBe(2);
   });
 
   test('has run each of its scripts by now', async () => {

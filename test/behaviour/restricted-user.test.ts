@@ -74,7 +74,10 @@ describeOnOwnRedis('what a worker handles', (redis) => {
   });
   afterAll(() => admin.disconnect());
 
-  const SEED = { task: 'chain', fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from('a message') };
+  const SEED = {
+    ...{ task: 'chain', fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from('a message') },
+    chain: '{}',
+  };
   const steps: Readonly<Record<string, (client: Redis) => Promise<unknown>>> = {
     hget: (client) => claim(client, keys, 'a', [{ key: 'queued', token: 'w1-1', attempt: 1 }]),
     hmget: (client) => redeliver(client, keys, 1, ['w1-1']),

@@ -100,7 +100,7 @@ const NOOP_PAUSED = { task: 'noop', reason: 'test' };
 
 const followed = ({ token, record, message }: Entry): Settlement => ({
   ...{ kind: 'followed', token, record, state: 'completed', due: { delayMs: 60_000 }, message: message!, id: '' },
-  ttlMs: 60_000,
+  ...{ ttlMs: 60_000, errorLine: '', chain: '{}' },
 });
 
 const failing = (entry: Entry): Settlement => ({
@@ -282,7 +282,7 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
     },
   ],
   ['that schedules their next attempts', 7, BATCH_ITEMS, settleAll(retried)],
-  ['that schedules their next runs', 7, BATCH_ITEMS, settleAll(followed)],
+  ['that schedules their next runs', 8, BATCH_ITEMS, settleAll(followed)],
   [
     'that has them wait for the end of a pause',
     9,

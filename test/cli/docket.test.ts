@@ -35,6 +35,7 @@ const COMMANDS = [
   'pause',
   'resume',
   'pauses',
+  'schedules',
   'cancel',
   'failures',
   'clear',

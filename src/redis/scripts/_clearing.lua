@@ -14,13 +14,15 @@ local function is_older(placed)
   return (tonumber(placed) or 0) < watermark
 end
 
--- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record.
-local function end_cleared(moving, placed)
+-- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record, and
+-- `chain` what its record says about its chain.
+local function end_cleared(moving, placed, chain)
   if moving[ENTRY.debounce] or moving[ENTRY.booking] then
     forget_limits(moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id_of(moving[ENTRY.message]),
       placed, moving[ENTRY.debounce], moving[ENTRY.booking])
   end
   if moving[ENTRY.key] then
-    end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled', RECORD.error_line, 'cleared')
+    local finish = chain and end_execution or end_single
+    finish(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled', RECORD.error_line, 'cleared')
   end
 end

@@ -26,7 +26,7 @@ if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end
 local record_key = prefix .. KEY.record .. key
-local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry)
+local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry, RECORD.chain)
 local state = record[1]
 local outcome = state and 'ended' or 'unknown'
 
@@ -52,13 +52,16 @@ local function find_seen(entry)
   state, outcome = 'queued', 'removed'
 end
 
+if record[3] then
+  forget_chain(key) -- no run follows, not even the one that runs now
+end
 if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
   redis.call('HDEL', record_key, PARKED.needs, PARKED.limit)
-  end_execution(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
+  end_single(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
   outcome = 'removed'
 elseif state == 'running' and not ((record[2] or '') ~= '' and read_entry(record[2])) then
-  end_execution(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
+  end_single(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
   outcome = 'removed'
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')

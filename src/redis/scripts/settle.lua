@@ -8,6 +8,7 @@
 --         'completedWithResult', ttl, count, then count times: key, result
 --         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
 --           whose chain ends with this, message to keep (each of the last five '' for none)
+--         'chainEnded', as 'ended', of a run with which its chain ends
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
@@ -16,7 +17,7 @@
 --           record)
 --         'retried', as 'moved', and behind the booking the error line of the attempt that failed
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
---           of the next run (as in _due.lua), message, id
+--           of the next run (as in _due.lua), message, id, error line of this run, chain
 --         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
 --           about items that are kept as failures too: index (from 0), error name, error line, error, worker, thread,
 --           start (ms; each of the last two '' when it is not known)
@@ -253,7 +254,8 @@ local function follow(ttl, at)
     end
     redis.call('HDEL', record_key, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
       RECORD.result, RECORD.error, RECORD.error_line, RECORD.failed_attempts, unpack(PROGRESS_FIELDS))
-    redis.call('HSET', record_key, RECORD.generation, digits(generation), RECORD.due, digits(due))
+    remember_chain(key, ARGV[at + 6], RECORD.generation, digits(generation), RECORD.due, digits(due),
+      RECORD.last_run, ARGV[at + 1] .. ' ' .. digits(now) .. ' ' .. ARGV[at + 5])
     following[ENTRY.key] = key
     if has_listeners then
       publish_state(key, generation, due > now and 'scheduled' or 'queued')
@@ -273,10 +275,10 @@ end
 local write = {
   unrecorded = function() end,
   completed = function(ttl, at)
-    end_execution(ARGV[at], ttl, 'completed')
+    end_single(ARGV[at], ttl, 'completed')
   end,
   completedWithResult = function(ttl, at)
-    end_execution(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
+    end_single(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
   end,
   ended = function(ttl, at)
     local fields = {}
@@ -293,7 +295,7 @@ local write = {
     if ARGV[at + 5] ~= '' then
       redis.call('HSET', prefix .. KEY.ended, ARGV[at + 5], '1')
     end
-    end_execution(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
+    end_single(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
   end,
   moved = move_on,
   rerouted = reroute,
@@ -301,6 +303,10 @@ local write = {
   retried = retry,
   followed = follow,
 }
+function write.chainEnded(ttl, at)
+  forget_chain(ARGV[at])
+  write.ended(ttl, at)
+end
 
 -- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
 local errors = {}

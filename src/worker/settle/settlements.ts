@@ -12,7 +12,9 @@
 import type { Due } from '../../core/due.js';
 import type { TerminalState } from '../../core/states.js';
 import type { Destination, FailureReport, Settlement } from '../../redis/delivery-store.js';
-import { withAttempt } from '../../wire/envelope.js';
+import { chainText } from '../../tasks/chain.js';
+import { overridesOfNextRun, policiesWith } from '../../tasks/overrides.js';
+import { withAttempt, withOverrides } from '../../wire/envelope.js';
 import { type Delivery, keyOf, ticketOf } from '../delivery.js';
 
 /** How an execution ended, for its record. */
@@ -32,7 +34,7 @@ export interface FinalState {
  * @param keepsArguments - whether its arguments are kept with its record
  */
 export function ended(
-  { token, envelope }: Delivery,
+  { token, envelope, policies }: Delivery,
   record: string,
   final: FinalState,
   keepsArguments = false,
@@ -48,6 +50,7 @@ export function ended(
     error: bufferOf(error),
     errorLine,
     endsChainOf,
+    endsChain: policies === null || policies.perpetual !== undefined,
     message: keepsArguments && envelope.ttlMs > 0 ? envelope.bytes : null,
     ...(failure && { failure }),
   };
@@ -58,16 +61,32 @@ export function unrecorded({ token }: Delivery, failure?: FailureReport): Settle
   return { kind: 'unrecorded', token, ...(failure && { failure }) };
 }
 
-/** The next run has the same arguments unless `args` are given. */
+/** How the next run of a chain differs from the one that has ended. */
+export interface NextRun {
+  readonly due: Due;
+  /** Encoded arguments; `null` for those of the run that has ended. */
+  readonly args: Uint8Array | null;
+  /** Whether the run that has ended is one of those that the chain has left. */
+  readonly counts: boolean;
+}
+
+/** The next run of a perpetual execution takes the place of the one that has ended. */
 export function followed(
   delivery: Delivery,
-  { state, failure }: Pick<FinalState, 'state' | 'failure'>,
-  due: Due,
-  args: Uint8Array | null,
+  { state, errorLine = '', failure }: FinalState,
+  { due, args, counts }: NextRun,
 ): Settlement {
   const { token, record, envelope } = delivery;
-  const message = withAttempt(envelope, 1, args);
-  const run = { token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs };
+  let message = withAttempt(envelope, 1, args);
+  let policies = delivery.policies!;
+  if (counts && policies.runsLeft !== undefined) {
+    const overrides = overridesOfNextRun(envelope.overrides!);
+    message = withOverrides(envelope, overrides, args);
+    policies = policiesWith(policies, overrides);
+  }
+  const chain = chainText(policies)!;
+  const { ttlMs } = envelope;
+  const run = { token, record, state, due, message, id: keyOf(delivery), ttlMs, errorLine, chain };
   return { kind: 'followed', ...run, ...(failure && { failure }) };
 }
 

@@ -13,7 +13,7 @@ import type { Settlement } from '../../redis/delivery-store.js';
 import type { FailureBounds } from '../../redis/failure-store.js';
 import type { ProgressReport } from '../../redis/progress-store.js';
 import { decide, timeoutErrorOf } from '../../tasks/decide.js';
-import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
+import { followingRun, type NextRunOverride } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
@@ -238,19 +238,21 @@ export class Settler {
 
   /** Ends the run. If its task is perpetual, the next run follows, unless somebody ended the chain. */
   #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, minimumDelayMs = 0): void {
-    const policy = delivery.policies?.perpetual;
-    if (!policy) return this.#close(delivery, final);
+    const { policies, dueMs: wasDueMs } = delivery;
+    if (!policies?.perpetual) return this.#close(delivery, final);
     if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
     const nowMs = this.#options.clock.nowMs();
-    const due = nextRun(policy, delivery, override, nowMs);
+    const counts = final.state !== 'cancelled'; // a limit or a strike has skipped it
+    const due = followingRun(policies, { dueMs: wasDueMs, counts }, override, nowMs);
     if (due === null) {
-      const endsChainOf = policy.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
+      const endsChainOf =
+        policies.perpetual.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
       return this.#close(delivery, { ...final, endsChainOf });
     }
     this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
     const next = dueMs < nowMs + minimumDelayMs ? { delayMs: minimumDelayMs } : due;
-    this.#write(delivery, followed(delivery, final, next, override?.args ?? null));
+    this.#write(delivery, followed(delivery, final, { due: next, args: override?.args ?? null, counts }));
   }
 
   /** Ends the execution. One without a record leaves no trace of how it ended, unless it failed. */

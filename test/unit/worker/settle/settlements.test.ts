@@ -21,6 +21,9 @@ function delivery(rest: Partial<Entry> = {}, policies: TaskPolicies = {}): Deliv
   return deliveryWith({ ...counts, ...rest }, policies);
 }
 
+/** A delivery of an execution that runs every 7 ms. */
+const repeating = (rest: Partial<Entry>) => delivery(rest, { perpetual: perpetual({ every: 7 }) });
+
 /** What stays when an execution goes on with the same attempt. */
 const SAME = {
   ...{ kind: 'moved', token: 'w17-3', id: 'k', ttlMs: 60_000, message: null, keepsDue: true },
@@ -31,7 +34,7 @@ describe('an end is written', () => {
   test('with state and TTL, and nothing that there is not', () => {
     expect(ended(delivery(), 'k', { state: 'completed', result: null })).toEqual({
       ...{ kind: 'ended', token: 'w17-3', record: 'k', ttlMs: 60_000, state: 'completed' },
-      ...{ result: null, error: null, errorLine: '', endsChainOf: '', message: null },
+      ...{ result: null, error: null, errorLine: '', endsChainOf: '', endsChain: false, message: null },
     });
   });
 
@@ -59,20 +62,22 @@ test('a paused execution waits in the line of its task with all that it has, by 
 
 describe('the next run of a perpetual task', () => {
   test('begins anew: the first attempt, the same arguments, when it is due', () => {
-    const late = delivery({ message: (retried(delivery(), { delayMs: 0 }, 'Error: no') as Again).message });
+    const late = repeating({ message: (retried(delivery(), { delayMs: 0 }, 'Error: no') as Again).message });
     expect(late.envelope.attempt).toBe(2);
-    const settlement = followed(late, { state: 'failed' }, { atMs: 5_000 }, null);
+    const failed = { state: 'failed', errorLine: 'Error: x' } as const;
+    const settlement = followed(late, failed, { due: { atMs: 5_000 }, args: null, counts: true });
     expect(settlement).toEqual({
       ...{ kind: 'followed', token: 'w17-3', record: 'k', state: 'failed', due: { atMs: 5_000 } },
-      ...{ id: 'k', ttlMs: 60_000, message: messageOf() },
+      ...{ id: 'k', ttlMs: 60_000, message: messageOf(), errorLine: 'Error: x', chain: '{"everyMs":7}' },
     });
   });
 
   test('takes other arguments when they were given', () => {
     const args = encodeEnvelope(encoderFor({ size: 10 }, 'args'), 'resize', 60_000, 'id', { size: 10 });
     const given = new Envelope(args).args;
-    const one = delivery({ record: null, message: messageOf({ id: 'id' }) });
-    expect(followed(one, { state: 'completed' }, { delayMs: 7 }, given)).toMatchObject({
+    const one = repeating({ record: null, message: messageOf({ id: 'id' }) });
+    const next = { due: { delayMs: 7 }, args: given, counts: true };
+    expect(followed(one, { state: 'completed' }, next)).toMatchObject({
       ...{ record: null, id: 'id', due: { delayMs: 7 }, message: args },
     });
   });
