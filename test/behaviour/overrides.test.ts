@@ -2,6 +2,7 @@
 import { Agenda, call, cron, perpetual, retry, TimeoutError } from 'docket';
 import { expect, test } from 'vitest';
 import { addEachWay, CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, schedulesOf } from '../support/chains.js';
+import { collect } from '../support/collect.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
 import { describeEachMode, describeEachServer, describeOnRedis, describeWithoutThreads } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -216,7 +217,7 @@ describeEachServer('overrides that do not go with a task', (url) => {
     const options = { key: 'k', perpetual: perpetual({ every: '1h' }) };
     const added = await fleet.docket.add('settled', { value: 'x' }, options);
     await expect(added.result()).rejects.toThrow(/debounce/);
-    expect((await fleet.docket.snapshot()).quarantine[0]!.reason).toMatch(/debounce/);
+    expect((await collect(fleet.docket.failures()))[0]!.reason).toMatch(/debounce/);
     expect(await schedulesOf(fleet.docket)).toEqual([]);
   });
 
@@ -231,8 +232,8 @@ describeEachServer('overrides that do not go with a task', (url) => {
       ...[packed(text), Buffer.from([0x80])],
     ]);
     await fleet.redis.xadd(fleet.key('work'), '*', 'm', message);
-    await waitFor(async () => (await fleet.docket.snapshot()).totals.quarantined === 1);
-    expect((await fleet.docket.snapshot()).quarantine[0]!.reason).toContain(reason);
+    await waitFor(async () => (await fleet.docket.snapshot()).totals.failures === 1);
+    expect((await collect(fleet.docket.failures()))[0]!.reason).toContain(reason);
   });
 });
 
