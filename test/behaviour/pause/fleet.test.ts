@@ -8,7 +8,7 @@ import { killClients } from '../../support/clients.js';
 import { type Command, type Fleet, fixture, openFleet } from '../../support/fleet.js';
 import { holdingProxy } from '../../support/proxy.js';
 import { setStage } from '../../support/stage.js';
-import { describeEachServer, describeOnOwnRedis, describeOnRedis } from '../../support/suites.js';
+import { describeOnOwnRedis, describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 import { inHand, inLine, onStreams, placeOf, untilGivenBack, untilInLine, untilNothingIsLeft } from './pauses.js';
 
@@ -138,7 +138,7 @@ describeOnRedis('a worker that hears nothing', (url) => {
   });
 });
 
-describeEachServer('in Redis,', (url) => {
+describeOnRedis('in Redis,', (url) => {
   const stage = setStage(url);
   const note = task('note', (_args: {}) => {});
 
