@@ -10,6 +10,7 @@ import {
   type ExecutionProgress,
   type ExecutionState,
   exponentialRetry,
+  type Percentiles,
   type Progress,
   type Snapshot,
   StrikeList,
@@ -195,6 +196,15 @@ expectType<string | null>()(execution.waitingFor);
 expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
 // @ts-expect-error a snapshot is read-only
 snapshot.totals.queued = 0;
+
+// The history: times are null where nothing ended.
+const [minute] = await docket.history({ task: 'any', minutes: 15 });
+expectType<Percentiles | null>()(minute!.waiting);
+expectType<readonly number[]>()((await docket.stats({ minutes: 5 }))[0]!.startedByMinute);
+// @ts-expect-error each task is counted by its name
+await docket.history({ task: 7 });
+// @ts-expect-error stats are of all tasks
+await docket.stats({ task: 'any' });
 // ---------------------------------------------------------------- strikes
 expectType<void>()(await plain.strike(charge));
 await plain.strike('charge');
