@@ -144,15 +144,16 @@ describeOnOwnRedis('metrics', (redis) => {
     await waitFor(async () => (await scrape(running)).value('docket_workers') === 1);
     const other = await fleet.worker({ threads: 0, tasks: [] });
     await waitFor(async () => (await scrape(running)).value('docket_workers') === 2);
+    await other.stop();
+    await waitFor(async () => (await scrape(running)).value('docket_workers') === 1);
     await docket.add('each', { probe, value: 'ada', how: 'hold' }, { key: 'first' });
     await fleet.step('start string first 1');
     expect((await scrape(running)).value('docket_executions_waiting')).toBe(0);
-    await docket.addMany([2, 3].map((n) => call('each', { probe, value: 'ada' }, { key: `k${n}` })));
+    const waiters = await docket.addMany([2, 3].map((n) => call('each', { probe, value: 'ada' }, { key: `k${n}` })));
     await waitFor(async () => (await scrape(running)).value('docket_executions_waiting') === 2);
     await fleet.release();
+    await Promise.all(waiters.map((execution) => execution.result()));
     await waitFor(async () => (await scrape(running)).value('docket_executions_waiting') === 0);
-    await other.stop();
-    await waitFor(async () => (await scrape(running)).value('docket_workers') === 1);
   });
 
   test('name the versions of docket and of Node', async () => {

@@ -13,6 +13,7 @@ import {
   type ExecutionState,
   exponentialRetry,
   type Failure,
+  type Percentiles,
   type Progress,
   type RetryReport,
   type Snapshot,
@@ -212,6 +213,15 @@ expectType<number>()(await plain.discard({ task: 'charge' }));
 await plain.retry();
 // @ts-expect-error there is no such part
 plain.failures({ error: 'TypeError' });
+
+// The history: times are null where nothing ended.
+const [minute] = await docket.history({ task: 'any', minutes: 15 });
+expectType<Percentiles | null>()(minute!.waiting);
+expectType<readonly number[]>()((await docket.stats({ minutes: 5 }))[0]!.startedByMinute);
+// @ts-expect-error each task is counted by its name
+await docket.history({ task: 7 });
+// @ts-expect-error stats are of all tasks
+await docket.stats({ task: 'any' });
 // ---------------------------------------------------------------- strikes
 expectType<void>()(await plain.strike(charge));
 await plain.strike('charge');
