@@ -39,7 +39,7 @@ local function retry(fields, message)
   elseif is_alive(redis.call('HGET', prefix .. KEY.record .. key, RECORD.state)) then
     return RETRY.taken
   else
-    place(key, task, generation, now, message)
+    place(key, task, generation, now, message, '') -- a chain is noted when a run of it ends
   end
   generation = generation + 1
   return RETRY.retried
