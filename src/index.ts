@@ -16,8 +16,16 @@ export {
   type ReplaceOptions,
   type ResultOf,
 } from './tasks/call.js';
+export type { CancelFilter, CancellableState, CancelReport, CancelResult } from './tasks/cancelling.js';
 export { type Collection, collection } from './tasks/collection.js';
-export { type ConfigureOptions, configure, type WorkerConfiguration } from './tasks/configure.js';
+export {
+  type ConfigureOptions,
+  configure,
+  type FailedContext,
+  type FailedExecution,
+  type OnFailed,
+  type WorkerConfiguration,
+} from './tasks/configure.js';
 export type {
   Logger,
   PerpetualControl,
@@ -37,8 +45,29 @@ export {
   type SharedDependency,
   shared,
 } from './tasks/dependencies.js';
+export type {
+  ExecutionDetails,
+  FailedAttempt,
+  HeldPermit,
+  HistoryItem,
+  LimitWait,
+} from './tasks/details.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
-export type { Execution, ResultOptions } from './tasks/execution.js';
+export type { Execution, ResultOptions, SubscribeOptions } from './tasks/execution.js';
+export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
+export type {
+  AttemptCounts,
+  AttemptTimes,
+  HistoryMinute,
+  HistoryOptions,
+  Percentiles,
+  StatsOptions,
+  TaskStats,
+} from './tasks/history.js';
+export type { LimitHolder, LimitInfo, LimitsOptions, LimitWaiter } from './tasks/limit-info.js';
+export type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from './tasks/listing.js';
+export type { PolicyOverrides } from './tasks/overrides.js';
+export type { Pause, PauseOptions, ResumeOptions } from './tasks/pause.js';
 export {
   type ConcurrencyLimitOptions,
   type CooldownOptions,
@@ -61,10 +90,10 @@ export {
   retry,
 } from './tasks/policies.js';
 export type { ExecutionProgress, Progress } from './tasks/progress.js';
+export type { Schedule, SchedulePolicy, SchedulesOptions } from './tasks/schedules.js';
 export type { StandardSchema } from './tasks/schema.js';
 export type {
   FutureEntry,
-  QuarantineEntry,
   QueuedEntry,
   RunningEntry,
   Snapshot,
@@ -73,6 +102,7 @@ export type {
   WaitingEntry,
   WorkerInfo,
 } from './tasks/snapshot.js';
+export type { StrikeInfo } from './tasks/strike-info.js';
 export type { ExecutionSummary, ProgressSummary } from './tasks/summary.js';
 export {
   type AnyTask,

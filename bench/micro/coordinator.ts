@@ -101,6 +101,7 @@ function standIn(slots: SlotTable): Thread {
     },
     attend: () => 0,
     hasAttended: () => true,
+    notifyFailure: async () => {},
     terminate: async () => {},
   };
 }

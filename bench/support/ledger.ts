@@ -24,7 +24,7 @@ export const docketLedger: Ledger = {
       'tasks left': [work!.length + front!.length + (await admin.zcard(`{${DOCKET}}:schedule`)), 0],
       'deliveries pending': [work!.pending + front!.pending, 0],
       'entries added': [work!.added, added],
-      'messages quarantined': [await admin.xlen(`{${DOCKET}}:quarantine`), 0],
+      failures: [await admin.xlen(`{${DOCKET}}:failures`), 0],
       'completed records': [await countCompleted(admin, `{${DOCKET}}:run:*`), kept],
     });
   },

@@ -7,8 +7,9 @@
  *   coordinator ── dispose ────────────> thread    disposes of its shared dependencies, replies when that is done
  *
  * `boot`, `dispose` and the replies to them travel over piscina's port, and the rest over a port that comes with `boot`:
- * piscina's way from one thread to the other has twice as many steps. Tasks can reach neither port, because neither is
- * the thread's `parentPort` or in its `workerData`. What a thread sends is checked all the same (`untrusted.ts`).
+ * piscina's way from one thread to the other has twice as many steps. Neither port is the thread's `parentPort` or in its
+ * `workerData`. Tasks that look for active handles find piscina's port, and end the thread if they close it, but not
+ * ours. What a thread sends is checked all the same (`untrusted.ts`).
  *
  * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
  * the coordinator, without a message, makes a thread look for attempts to stop. The coordinator increments ASKED and
@@ -88,6 +89,8 @@ export type ToThread =
       readonly logWindow: SharedArrayBuffer;
       readonly outputWindow: SharedArrayBuffer;
     }
+  /** Tell the modules that an execution has failed for good. The thread replies when their functions have ended. */
+  | { readonly kind: 'failure'; readonly failure: FailureNotice }
   /** Dispose the shared dependencies, because the thread is about to end. The thread replies when that is done. */
   | { readonly kind: 'dispose' };
 
@@ -97,6 +100,15 @@ export interface ChunkMessage {
   readonly items: Uint8Array;
   /** Maximum age of an outcome that is not reported when the next attempt starts. */
   readonly patienceMs: number;
+}
+
+/** An execution that has failed for good, for the functions that want to know. */
+export interface FailureNotice {
+  /** Its message. */
+  readonly message: Uint8Array;
+  readonly key: string;
+  /** Its error, encoded. */
+  readonly error: Uint8Array;
 }
 
 /** The thread's reply to `boot`: the tasks it can run, or the encoded error of a module that failed to load. */
@@ -115,7 +127,14 @@ export interface UnknownTask {
 /** How an attempt ended. */
 export type AttemptOutcome =
   | { readonly kind: 'completed'; readonly result: Uint8Array | null; readonly next?: NextRunOverride }
-  | { readonly kind: 'failed'; readonly error: Uint8Array; readonly line: string; readonly next?: NextRunOverride }
+  | {
+      readonly kind: 'failed';
+      readonly error: Uint8Array;
+      readonly line: string;
+      readonly next?: NextRunOverride;
+      /** What is kept of it beside the error. */
+      readonly details?: FailureDetails;
+    }
   | {
       readonly kind: 'retry';
       readonly due: Due;
@@ -125,6 +144,15 @@ export type AttemptOutcome =
   | { readonly kind: 'cancelled' }
   /** The attempt was cut short because the worker stops: the delivery is requeued, uncharged. */
   | { readonly kind: 'interrupted' };
+
+/** What a thread knows of an attempt that failed for good. */
+export interface FailureDetails {
+  /** Name of the error; '' when something else was thrown. */
+  readonly name: string;
+  /** Node's id of the thread. */
+  readonly thread: number;
+  readonly tookMs: number;
+}
 
 /**
  * Outcomes on their way to the coordinator. Most executions complete without a result or with a few bytes. Flat arrays

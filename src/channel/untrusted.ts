@@ -70,7 +70,8 @@ function isManifest(manifest: unknown): manifest is Manifest {
 }
 
 function isTaskManifest(task: unknown): boolean {
-  return isObject(task) && typeof task.name === 'string' && isObject(task.policies);
+  if (!isObject(task) || (task.logged !== undefined && !isObject(task.logged))) return false;
+  return typeof task.name === 'string' && isObject(task.policies);
 }
 
 /** Whether each result ends where the next one begins, and the last one at the end of the bytes. */
@@ -91,7 +92,12 @@ function isOutcome(outcome: unknown): outcome is Outcome {
     case 'completed':
       return (outcome.result === null || isBytes(outcome.result)) && isNextRun(outcome.next);
     case 'failed':
-      return isBytes(outcome.error) && typeof outcome.line === 'string' && isNextRun(outcome.next);
+      return (
+        isBytes(outcome.error) &&
+        typeof outcome.line === 'string' &&
+        isNextRun(outcome.next) &&
+        (outcome.details === undefined || areFailureDetails(outcome.details))
+      );
     case 'retry':
       return isDue(outcome.due) && typeof outcome.line === 'string';
     case 'cancelled':
@@ -101,6 +107,12 @@ function isOutcome(outcome: unknown): outcome is Outcome {
     default:
       return false;
   }
+}
+
+function areFailureDetails(details: unknown): boolean {
+  if (!isObject(details)) return false;
+  const { name, thread, tookMs } = details;
+  return typeof name === 'string' && isCount(thread) && Number.isFinite(tookMs);
 }
 
 function isNextRun(next: unknown): boolean {

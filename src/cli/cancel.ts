@@ -1,42 +1,95 @@
-/** `docket cancel`: cancels one execution. */
+/** `docket cancel`: cancels executions, by their keys or by a filter. */
 import { Command } from 'commander';
-import { type ExecutionState, isTerminal } from '../core/states.js';
-import { print, printable, printJson } from './output.js';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
+import { InvalidOptionError } from '../core/errors.js';
+import { describeDocket } from '../redis/docket-settings.js';
+import type { CancelFilter, CancelResult } from '../tasks/cancelling.js';
+import { confirmUnless } from './confirm.js';
+import { type Filter, type FilterFlags, filterOf, withFilterFlags } from './filter.js';
+import { countText, print, printable, printJson } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 
-export function cancelCommand(): Command {
-  return new Command('cancel')
-    .description(
-      'Cancels an execution: removes it, or tells it to stop when it is running. An unknown key is not an error.',
-    )
-    .argument('<key>', 'key of the execution')
-    .option('--json', 'write JSON')
-    .action((key: string, { json = false }: CommonFlags, command: Command) =>
-      withDocket(command, async (docket) => {
-        const before = (await docket.getExecution(key))?.state ?? null;
-        await docket.cancel(key); // also an unknown key: an execution without state may be queued under it
-        const after = (await docket.getExecution(key))?.state ?? null;
-        const outcome = outcomeOf(before, after);
-        const state = outcome === 'cancelled' ? outcome : after;
-        if (json) printJson({ key, state, outcome });
-        else print(`${printable(key)}  ${OUTCOME_TEXT[outcome](after)}`);
-      }),
-    );
+interface CancelFlags extends CommonFlags, FilterFlags {
+  readonly all?: boolean;
+  readonly yes?: boolean;
 }
 
-type Outcome = 'unknown' | 'ended' | 'cancelled' | 'stopping';
+export function cancelCommand(): Command {
+  return withFilterFlags(new Command('cancel'), 'scheduled, queued, running')
+    .description(
+      'Cancels executions: removes them, or tells them to stop when they are running. An unknown key is not an error.',
+    )
+    .argument('[keys...]', 'keys of executions; without keys, all executions that match the flags')
+    .option('--all', 'all executions that have not ended')
+    .option('--yes', 'with flags instead of keys: do not ask for confirmation; required without a terminal')
+    .option('--json', 'write JSON, one line for each key')
+    .action((keys: string[], flags: CancelFlags, command: Command) => {
+      const filter = filterOf(flags);
+      checkChoice(keys, filter, flags);
+      return withDocket(command, (docket) =>
+        keys.length > 0 ? cancelKeys(docket, keys, flags) : cancelFiltered(docket, filter, flags),
+      );
+    });
+}
 
-const OUTCOME_TEXT = {
-  unknown: () => 'unknown key; if an execution without state is queued under it, it will not start',
-  ended: (state) => `had already ended: ${state}`,
-  cancelled: () => 'cancelled',
-  stopping: () => 'running, was told to stop',
-} as const satisfies Record<Outcome, (state: ExecutionState | null) => string>;
+/** @throws InvalidOptionError unless either keys or flags say what is cancelled */
+function checkChoice(keys: readonly string[], filter: Filter, { all = false }: CancelFlags): void {
+  const isFiltered = Object.keys(filter).length > 0;
+  if (keys.length > 0 && (isFiltered || all)) {
+    throw new InvalidOptionError('keys', 'give keys, or flags that choose executions, not both');
+  }
+  if (keys.length > 0 || isFiltered !== all) return;
+  const choices = 'keys, or --task, --state or --where, or --all';
+  throw new InvalidOptionError(
+    'keys',
+    all ? `--all leaves nothing to choose: expected ${choices}` : `expected ${choices}`,
+  );
+}
 
-/** Works out what a cancel did from the states before and after it. An execution without state is gone once it has ended. */
-function outcomeOf(before: ExecutionState | null, after: ExecutionState | null): Outcome {
-  if (before === null && after === null) return 'unknown';
-  if (before !== null && isTerminal(before)) return 'ended';
-  if (after !== null && isTerminal(after)) return after === 'cancelled' ? 'cancelled' : 'ended'; // or by itself, in between
-  return before === 'running' || after === 'running' ? 'stopping' : 'cancelled';
+async function cancelKeys(docket: Docket, keys: readonly string[], { json = false }: CancelFlags): Promise<void> {
+  for (const key of keys) {
+    const result = await docket.cancel(key);
+    if (json) printJson({ key, ...result });
+    else print(`${printable(key)}  ${textOf(result)}`);
+  }
+}
+
+function textOf({ state, outcome }: CancelResult): string {
+  switch (outcome) {
+    case 'removed':
+      return 'cancelled';
+    case 'stopping':
+      return 'running, was told to stop';
+    case 'ended already':
+      return `had already ended: ${state}`;
+    default:
+      return 'unknown key; if an execution without state is queued under it, it will not start';
+  }
+}
+
+async function cancelFiltered(docket: Docket, filter: Filter, { yes, all, json }: CancelFlags): Promise<void> {
+  const chosen = { ...filter, ...(all && { all }) } as CancelFilter;
+  await confirmUnless(yes === true, () => questionAbout(docket, filter), 'nothing was cancelled');
+  const { removed, stopping, missed } = await docket.cancelMany(chosen);
+  if (json) return printJson({ removed, stopping, missed });
+  print(`cancelled ${removed}, told ${stopping} to stop`);
+  if (missed > 0) print(`${missed} ended or moved on before`);
+}
+
+async function questionAbout(docket: Docket, filter: Filter): Promise<string> {
+  const count = await countOf(docket, filter);
+  const where = describeDocket(internalsOf(docket).settings);
+  return `Cancel ${countText(count, 'execution')} in ${where}?`;
+}
+
+async function countOf(docket: Docket, filter: Filter): Promise<number> {
+  let count = 0;
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Docket['listPage']>> = await docket.listPage({ ...filter, limit: 1_000, after });
+    count += page.executions.length;
+    after = page.next;
+  } while (after !== null);
+  return count;
 }

@@ -1,17 +1,26 @@
 /** `docket`: everything an operator does from a shell. Each command has a file in this folder. */
 import { Command, Option } from 'commander';
+import { versionOfPackage } from '../worker/version.js';
 import { addCommand } from './add.js';
 import { cancelCommand } from './cancel.js';
 import { clearCommand } from './clear.js';
 import { doctorCommand } from './doctor/doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
+import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
+import { limitsCommand } from './limits.js';
+import { lsCommand } from './ls.js';
+import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
+import { schedulesCommand } from './schedules.js';
+import { showCommand } from './show.js';
 import { snapshotCommand } from './snapshot.js';
+import { statsCommand } from './stats.js';
 import { restoreCommand, strikeCommand, strikesCommand } from './strikes.js';
 import { tasksCommand } from './tasks.js';
+import { topCommand } from './top/top.js';
 import { DURATIONS_HELP, forgetEmptyVariables, refuseEmptyFlags } from './values.js';
-import { versionCommand, versionOfPackage } from './version.js';
+import { versionCommand } from './version.js';
 import { watchCommand } from './watch.js';
 import { workerSubcommand } from './worker.js';
 import { workersCommand } from './workers.js';
@@ -34,7 +43,9 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
 
 function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
-    .description('Operates a docket: adds, watches, cancels and strikes work, and shows the state of the docket.')
+    .description(
+      'Operates a docket: adds, watches, pauses, cancels, strikes and retries work, and shows the state of the docket.',
+    )
     .version(versionOfPackage())
     .addOption(new Option('--url <url>', 'where Redis is (default: redis://localhost:6379/0)').env('DOCKET_URL'))
     .addOption(new Option('--docket <name>', 'name of the docket (default: docket)').env('DOCKET_NAME'))
@@ -52,11 +63,21 @@ const COMMANDS = [
   addCommand,
   watchCommand,
   snapshotCommand,
+  showCommand,
+  lsCommand,
+  limitsCommand,
+  topCommand,
+  statsCommand,
   workersCommand,
   strikeCommand,
   restoreCommand,
   strikesCommand,
+  pauseCommand,
+  resumeCommand,
+  pausesCommand,
+  schedulesCommand,
   cancelCommand,
+  failuresCommand,
   clearCommand,
   tasksCommand,
   doctorCommand,

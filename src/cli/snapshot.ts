@@ -2,10 +2,11 @@
 import { Command } from 'commander';
 import { internalsOf } from '../client/internals.js';
 import { describeDocket } from '../redis/docket-settings.js';
+import { limitText } from '../tasks/limit-text.js';
 import type { FutureEntry, QueuedEntry, Snapshot } from '../tasks/snapshot.js';
-import { limitText } from './limit-text.js';
 import { NO_WORKER } from './live-tasks.js';
 import { print, printJson, printTable, spanText } from './output.js';
+import { printPauses } from './pauses.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
 import { printWorkers } from './workers.js';
@@ -19,7 +20,7 @@ interface SnapshotFlags extends CommonFlags {
 export function snapshotCommand(): Command {
   return new Command('snapshot')
     .description('Shows how much work there is, and which workers are there to do it.')
-    .option('--tasks', 'list the first executions of each kind: running, queued, scheduled, waiting, in quarantine')
+    .option('--tasks', 'list the first executions of each kind: running, queued, scheduled, waiting')
     .option('--stats', 'count the listed executions by task')
     .option('--limit <n>', 'entries in each list, up to 1000 (default: 100)', wholeNumber)
     .option('--json', 'write the whole snapshot as JSON; with --stats, the counts too')
@@ -28,12 +29,13 @@ export function snapshotCommand(): Command {
         const snapshot = await docket.snapshot(limit === undefined ? {} : { limit });
         if (json) return printJson(stats ? { ...snapshot, stats: statsOf(snapshot) } : snapshot);
         print(`${describeDocket(internalsOf(docket).settings)}, ${snapshot.taken.toISOString()}`);
-        const { queued, scheduled, waiting, running, quarantined } = snapshot.totals;
+        const { queued, scheduled, waiting, paused, running, failures } = snapshot.totals;
         printTable(
-          ['queued', 'scheduled', 'waiting', 'running', 'in quarantine'],
-          [[queued, scheduled, waiting, running, quarantined]],
+          ['queued', 'scheduled', 'waiting', 'paused', 'running', 'failures'],
+          [[queued, scheduled, waiting, paused, running, failures]],
           '',
         );
+        if (snapshot.pauses.length > 0) printPauses(snapshot.pauses, snapshot.taken.getTime());
         if (stats) printStats(snapshot);
         if (tasks) printTasks(snapshot);
         printWorkers(snapshot.workers, snapshot.taken.getTime());
@@ -63,14 +65,19 @@ function statsOf(snapshot: Snapshot): TaskStats[] {
 
 function printStats(snapshot: Snapshot): void {
   const listed = STATES.map(
-    (state) => `${snapshot[LIST_OF_STATE[state]].length} of ${snapshot.totals[state]} ${state}`,
+    (state) => `${snapshot[LIST_OF_STATE[state]].length} of ${totalOf(snapshot, state)} ${state}`,
   );
   print(`by task, counting only what is listed: ${listed.join(', ')}`);
   const rows = statsOf(snapshot).map((counts) => [counts.task, ...STATES.map((state) => counts[state])]);
   printTable(['task', ...STATES], rows, `nothing is ${STATES.join(', ')}`);
 }
 
-function printTasks({ running, queued, future, waiting, quarantine, taken, workers }: Snapshot): void {
+/** Counts what the list of a state has entries of. That of the waiters also has those of paused tasks. */
+function totalOf({ totals }: Snapshot, state: CountedState): number {
+  return state === 'waiting' ? totals.waiting + totals.paused : totals[state];
+}
+
+function printTasks({ running, queued, future, waiting, taken, workers }: Snapshot): void {
   const now = taken.getTime();
   // When there is no worker at all, the line about workers says so once.
   const dueRow = ({ key, task, attempt, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
@@ -101,11 +108,9 @@ function printTasks({ running, queued, future, waiting, quarantine, taken, worke
     'nothing is scheduled',
   );
   if (waiting.length > 0) {
-    const rows = waiting.map(({ key, task, attempt, waitingFor }) => [key, task, attempt, limitText(waitingFor)]);
+    const rows = waiting.map(({ key, task, attempt, waitingFor, isPaused }) => {
+      return [key, task, attempt, isPaused ? 'the resume of its task' : limitText(waitingFor)];
+    });
     printTable(['waiting', 'task', 'attempt', 'for'], rows, '');
-  }
-  if (quarantine.length > 0) {
-    const rows = quarantine.map(({ key, reason, at }) => [key ?? '', reason, `${spanText(now - at.getTime())} ago`]);
-    printTable(['in quarantine', 'reason', 'since'], rows, '');
   }
 }

@@ -67,6 +67,18 @@ export function parseWhen(text: string): Date | number {
 }
 
 /**
+ * Parses a time in the past: a duration ago, or a point in time that begins with its date.
+ * @throws InvalidArgumentError for anything else; commander puts the flag and the text in front of it
+ */
+export function parseSince(text: string): Date {
+  try {
+    const date = /^\d{4}-/.test(text) ? new Date(text) : new Date(Date.now() - parseDuration(text, 'duration'));
+    if (date.getTime() >= 0) return date;
+  } catch {} // one message for both
+  throw new InvalidArgumentError('Expected a duration such as 2h, or a date such as 2030-01-31T12:00:00Z.');
+}
+
+/**
  * Parses the value of a strike: JSON, or else the text as it is. A whole number keeps all its digits.
  * @throws InvalidOptionError for a whole number inside JSON that is too large to be exact
  */

@@ -1,6 +1,6 @@
 /** `docket version`, and the version for `--version`. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { versionOfPackage } from '../worker/version.js';
 import { print, printJson } from './output.js';
 import type { CommonFlags } from './session.js';
 
@@ -13,10 +13,4 @@ export function versionCommand(): Command {
       if (json) printJson({ version });
       else print(version);
     });
-}
-
-/** Reads the version from package.json. */
-export function versionOfPackage(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-  return version as string;
 }

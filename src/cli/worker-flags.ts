@@ -2,10 +2,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../core/duration.js';
 import { WORKER_DEFAULTS } from '../worker/options.js';
+import { versionOfPackage } from '../worker/version.js';
 import { WORKER_EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine } from './failure.js';
 import { DURATIONS_HELP, wholeNumber } from './values.js';
-import { versionOfPackage } from './version.js';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 const LOG_FORMATS = ['pretty', 'plain', 'json'] as const;
@@ -25,6 +25,9 @@ export interface WorkerFlags {
   drainTimeout?: number;
   abortGrace?: number;
   maxDeliveries?: number;
+  failureTtl?: number;
+  maxFailures?: number;
+  maxFailureBytes?: number;
   fallback?: string;
   maxTasksPerThread?: number;
   maxThreadMemory?: number;
@@ -33,6 +36,7 @@ export interface WorkerFlags {
   httpHost?: string;
   scheduleAutomaticTasks?: boolean;
   keepArguments?: boolean;
+  history?: boolean;
   untilFinished?: boolean;
   loggingLevel: string;
   loggingFormat?: string;
@@ -119,6 +123,30 @@ export function workerCommand(name: string): Command {
       ),
     )
     .addOption(
+      duration(
+        '--failure-ttl <duration>',
+        'DOCKET_WORKER_FAILURE_TTL',
+        'failureTtl',
+        'how long executions that fail for good are kept for docket failures; 0s keeps none',
+      ),
+    )
+    .addOption(
+      count(
+        '--max-failures <n>',
+        'DOCKET_WORKER_MAX_FAILURES',
+        'failures that are kept, the newest',
+        String(WORKER_DEFAULTS.maxFailures),
+      ),
+    )
+    .addOption(
+      count(
+        '--max-failure-bytes <bytes>',
+        'DOCKET_WORKER_MAX_FAILURE_BYTES',
+        'bytes of failures that are kept, of the newest',
+        String(WORKER_DEFAULTS.maxFailureBytes),
+      ),
+    )
+    .addOption(
       option(
         '--fallback <module:export>',
         'DOCKET_FALLBACK_TASK',
@@ -169,6 +197,7 @@ export function workerCommand(name: string): Command {
     .option('--schedule-automatic-tasks', 'start the chains of automatic perpetual tasks (default: yes)')
     .option('--no-schedule-automatic-tasks', 'leave the chains of automatic perpetual tasks to other workers')
     .option('--keep-arguments', 'let executions that end here keep their arguments as long as their state')
+    .option('--no-history', 'do not write what this worker counts to the history that docket stats shows')
     .option('--until-finished', 'exit when nothing is left in the whole docket')
     .addOption(
       option('--logging-level <level>', 'DOCKET_LOGGING_LEVEL', 'lowest level that is logged')
@@ -199,7 +228,13 @@ function count(flags: string, variable: string, description: string, fallback: s
 /** Worker options that are durations. */
 type DurationName = Exclude<
   keyof typeof WORKER_DEFAULTS,
-  'scheduleAutomaticTasks' | 'keepArguments' | 'maxDeliveries' | 'httpHost'
+  | 'scheduleAutomaticTasks'
+  | 'keepArguments'
+  | 'history'
+  | 'maxDeliveries'
+  | 'maxFailures'
+  | 'maxFailureBytes'
+  | 'httpHost'
 >;
 
 function duration(flags: string, variable: string, name: DurationName, description: string): Option {

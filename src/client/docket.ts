@@ -12,8 +12,10 @@ import {
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import { runsTask } from '../redis/fleet-store.js';
+import { removePauses } from '../redis/pause-store.js';
 import { cancel } from '../redis/producer-store.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { maskUrl } from '../redis/url.js';
@@ -29,23 +31,43 @@ import type {
   ResultOfName,
   TasksByName,
 } from '../tasks/call.js';
+import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
+import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
+import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
+import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
+import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
+import { OVERRIDE_NAMES } from '../tasks/overrides.js';
+import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
+import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import type { StrikeInfo } from '../tasks/strike-info.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
 import type { Tracer } from '../tracing/tracing.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { addedExecution } from './added-execution.js';
 import { CallSpans, spanName } from './call-spans.js';
+import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { ProducerConnection } from './connection.js';
 import { ExecutionHandle } from './execution.js';
 import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
+import { checkId, type FailureSelection, Failures, queryOf } from './failures.js';
+import { historyQuery, statsQuery, takeHistory, takeStats } from './history.js';
 import { setInternals } from './internals.js';
+import { limitBounds, listLimits } from './limits.js';
+import { type ListSource, list, listPage } from './list.js';
 import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
+import { listPauses, pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
 import { PlacementWatchers } from './placement-watchers.js';
 import { CallPreparer, type PreparedCall } from './prepare.js';
+import { listSchedules, schedulesQuery } from './schedules.js';
+import { ServerTime } from './server-time.js';
+import { showExecution } from './show.js';
 import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
+import { strikeInfos } from './strikes.js';
 import { taskNameOf } from './task-name.js';
 import { FailedCall, type PlacementResult, Writer } from './writer.js';
 
@@ -71,6 +93,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   readonly #source: ExecutionSource;
   readonly #preparer: CallPreparer;
   readonly #writer: Writer;
+  readonly #failures: Failures;
   readonly #spans: CallSpans;
   readonly #watchers = new PlacementWatchers();
   #closed: Promise<void> | undefined;
@@ -87,8 +110,9 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#listener = listener;
     const cancel = (key: string) => this.cancel(key);
     this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
-    this.#preparer = new CallPreparer(settings);
+    this.#preparer = new CallPreparer(settings, new ServerTime((commands) => connection.run(commands)));
     this.#writer = new Writer(settings, connection);
+    this.#failures = new Failures(settings, connection);
     this.#spans = new CallSpans(settings.name);
     setInternals(this, {
       settings,
@@ -279,22 +303,44 @@ export class Docket<Tasks extends TasksByName = {}> {
    * its thread is terminated if it does not. A perpetual task has no next run. Does not wait for a running execution to
    * end: `result()` does. An execution that a worker has taken but not started ends without a run when that worker hears of
    * the cancel; it may start until then. Idempotent: does nothing for unknown keys and for executions that have ended.
+   * @returns the state in which it was found, and what became of it
    * @throws InvalidOptionError when the key cannot be one
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
-  async cancel(key: string): Promise<void> {
-    await this.#cancel(key);
+  async cancel(key: string): Promise<CancelResult> {
+    return await this.#cancel(key);
   }
 
   /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
-  async #cancel(key: string, token?: string): Promise<void> {
+  async #cancel(key: string, token = ''): Promise<CancelResult> {
     this.#checkOpen();
     checkKey(key);
     const { keys } = this.#settings;
-    const isDone = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#connection.run((redis) => cancel(redis, keys, key, token)),
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
+      this.#connection.run((redis) => cancel(redis, keys, { key, token })),
     );
-    if (!isDone) throw new ExecutionSupersededError(key);
+    if (!cancelled) throw new ExecutionSupersededError(key);
+    return cancelResult(cancelled);
+  }
+
+  /**
+   * Cancels all executions that match a filter, as `cancel` does, and returns how many. It works in small steps, so Redis serves
+   * others meanwhile. What was added before the call and has not started is found wherever it moves; what is added during the
+   * call may be cancelled, too. When it fails half-way, what was cancelled stays so: call it again for the rest.
+   * @throws InvalidOptionError when the filter is empty and `all` is not set, or something in it cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @throws the reason of the signal when it aborts
+   * @example
+   * ```ts
+   * const { removed, stopping } = await docket.cancelMany({ task: charge, where: { customerId: 'c-1' } });
+   * ```
+   */
+  async cancelMany(filter: CancelFilter): Promise<CancelReport> {
+    this.#checkOpen();
+    const criteria = cancelCriteria(filter);
+    const { task } = criteria;
+    const work = () => cancelMatching(this.#listSource, criteria, filter.signal);
+    return await this.#spans.run('cancelMany', 'client', { task: task || null }, work);
   }
 
   /**
@@ -351,6 +397,102 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
+   * Lists the schedules: every chain that has a record, in the order of the keys. That is each execution that was added with
+   * `perpetual`, or whose task declares it, and the chains of automatic tasks. Reads page by page, as they are asked for. A
+   * schedule that is added, replaced or ended meanwhile may be seen or not; what is seen was so when its page was read. A chain
+   * that was added by the name of its task, to a docket without `tasks`, is listed once its first run has ended.
+   * @throws InvalidOptionError when an option cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * for await (const { key, description, nextRuns } of docket.schedules({ task: report })) console.log(key, description, nextRuns);
+   * ```
+   */
+  schedules(options: SchedulesOptions = {}): AsyncIterable<Schedule> {
+    this.#checkOpen();
+    const read = <T>(commands: (redis: Redis) => Promise<T>) => {
+      this.#checkOpen();
+      return this.#connection.run(commands);
+    };
+    return listSchedules(read, this.#settings.keys, schedulesQuery(options));
+  }
+
+  /**
+   * Makes a scheduled execution due now: the pending run of a schedule, a retry that waits, or whatever was added for later.
+   * Limits, strikes and busy workers still keep it waiting. The run of a schedule comes in addition: the next one is due
+   * at the next match of its cron expression, or at the next point of the grid of its interval.
+   * @returns whether an execution was scheduled under the key; if not, it waits or runs already, has ended or is unknown
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   */
+  async runNow(key: string): Promise<boolean> {
+    this.#checkOpen();
+    checkKey(key);
+    return await this.#connection.run((redis) => runNow(redis, this.#settings.keys, key));
+  }
+
+  /**
+   * Lists the strikes that are in force.
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async strikes(): Promise<StrikeInfo[]> {
+    this.#checkOpen();
+    return await this.#connection.run((redis) => strikeInfos(redis, this.#settings.keys));
+  }
+
+  /**
+   * Pauses a task, or the whole docket, until it is resumed. What runs goes on, and executions are added as before, but none
+   * starts; nothing is lost or cancelled. Once this resolves, a worker starts nothing more of what is paused as soon as it
+   * hears of the pause, which takes as long as a message does. Pausing again with the same reason changes nothing. Pauses
+   * outlast restarts of workers and of a server that persists.
+   *
+   * @param task - a task or its name; `null` for the whole docket. @default null
+   * @throws InvalidOptionError when the task or the reason cannot be used, or when there are 1,000 pauses already
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @example
+   * ```ts
+   * await docket.pause(charge, { reason: 'the bank is down' });
+   * await docket.pause(); // everything
+   * ```
+   */
+  async pause(task: AnyTask | string | null = null, options: PauseOptions = {}): Promise<void> {
+    this.#checkOpen();
+    const { keys } = this.#settings;
+    const terms = pauseTermsOf(task, options);
+    const write = () => this.#connection.run((redis) => pause(redis, keys, terms));
+    await this.#spans.run('pause', 'client', { task }, write);
+  }
+
+  /**
+   * Ends the pause of a task, or that of the whole docket, with one reason or with all of them. What waited starts in its old
+   * order. The pauses of tasks are independent of that of the docket: `resume()` does not end them.
+   * @param task - a task or its name; `null` for the whole docket. @default null
+   * @returns whether there was such a pause
+   * @throws InvalidOptionError when the task or the reason cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write
+   * @example
+   * ```ts
+   * await docket.resume(charge, { reason: 'the bank is down' });
+   * ```
+   */
+  async resume(task: AnyTask | string | null = null, options: ResumeOptions = {}): Promise<boolean> {
+    this.#checkOpen();
+    const { keys } = this.#settings;
+    const { task: name, reason } = resumeTermsOf(task, options);
+    const write = () => this.#connection.run((redis) => removePauses(redis, keys, name, reason));
+    return (await this.#spans.run('resume', 'client', { task }, write)) > 0;
+  }
+
+  /**
+   * Lists the pauses: those of the whole docket first, then by task and reason.
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async pauses(): Promise<Pause[]> {
+    this.#checkOpen();
+    return await this.#connection.run((redis) => listPauses(redis, this.#settings.keys));
+  }
+
+  /**
    * Removes everything that was added before this call and has not started: scheduled, queued, or waiting for a permit.
    * Their keys are free again, and their handles learn that they were cancelled. Executions that run go on, and so do those
    * that a worker has already taken. A chain whose next run was pending ends; that of an automatic task is started again
@@ -361,6 +503,70 @@ export class Docket<Tasks extends TasksByName = {}> {
   async clear(): Promise<number> {
     this.#checkOpen();
     return await this.#connection.run((redis) => clear(redis, this.#settings.keys));
+  }
+
+  /**
+   * Lists failures, the newest first: executions that failed for good, and messages that can never run. They are read in
+   * bounded pages as you go. See [docs/failures.md](../../docs/failures.md).
+   * @throws InvalidOptionError when a part of the filter cannot be used
+   * @throws RedisUnavailableError while it is read, when the server cannot be reached
+   * @example
+   * ```ts
+   * for await (const failure of docket.failures({ task: charge, limit: 100 })) {
+   *   console.log(failure.key, failure.errorLine, failure.args());
+   * }
+   * ```
+   */
+  failures(filter: FailureFilter = {}): AsyncIterable<Failure> {
+    this.#checkOpen();
+    const { query, limit } = queryOf(filter);
+    return this.#failures.list(query, limit);
+  }
+
+  /**
+   * Finds a failure by its id; `null` when it was retried or discarded, or is no longer kept.
+   * @throws InvalidOptionError when the id cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async failure(id: string): Promise<Failure | null> {
+    this.#checkOpen();
+    return await this.#failures.find(checkId(id));
+  }
+
+  /**
+   * Adds the executions of failures again: the same key, task, arguments and `executionTtl`, due now, as their first attempts.
+   * Each failure is removed in the script that adds its execution. So a retry whose answer was lost can be repeated: nothing
+   * runs twice. With a filter, those that failed before this call are retried, the oldest first.
+   * @param which - an id, several ids, or a filter; `{}` selects all
+   * @throws InvalidOptionError when an id or a part of the filter cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write. What was retried until then is no
+   *   failure any more
+   * @example
+   * ```ts
+   * const { retried, taken } = await docket.retry({ task: charge, errorName: 'TimeoutError' });
+   * ```
+   */
+  async retry(which: string | readonly string[] | FailureFilter): Promise<RetryReport> {
+    return await this.#withFailures('retry', which, (ids) => this.#failures.retry(ids));
+  }
+
+  /**
+   * Removes failures for good.
+   * @param which - an id, several ids, or a filter; `{}` selects all
+   * @returns how many there were
+   * @throws what `retry` throws
+   */
+  async discard(which: string | readonly string[] | FailureFilter): Promise<number> {
+    return await this.#withFailures('discard', which, (ids) => this.#failures.discard(ids));
+  }
+
+  async #withFailures<T>(
+    operation: string,
+    which: FailureSelection,
+    work: (ids: readonly string[]) => Promise<T>,
+  ): Promise<T> {
+    this.#checkOpen();
+    return await this.#spans.run(operation, 'client', {}, async () => await work(await this.#failures.idsOf(which)));
   }
 
   /**
@@ -407,6 +613,64 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
+   * Tells all that is known of one execution, in whatever state it is; `null` when nothing is known. An execution without a
+   * record (no key, `executionTtl: 0`) is found while it is parked or on a stream, by its id; `unknown` says what that leaves
+   * open. On a stream it is found only among some ten thousand that were added at about the same time.
+   * @throws InvalidOptionError when the key cannot be one
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * const details = await docket.show('charge-1');
+   * for (const { at, kind, detail } of details?.history ?? []) console.log(at, kind, detail ?? '');
+   * ```
+   */
+  async show(key: string): Promise<ExecutionDetails | null> {
+    this.#checkOpen();
+    checkKey(key);
+    const { keys, errors } = this.#settings;
+    return await this.#connection.run((redis) => showExecution(redis, keys, key, errors));
+  }
+
+  /**
+   * Lists executions by task, state and arguments: those that run, then the backlog, those that wait for permits, the schedule,
+   * and those that have ended. It reads in small steps as you iterate, so Redis serves others meanwhile. An execution that moves
+   * meanwhile may be listed twice or not at all.
+   *
+   * Iterating throws RedisUnavailableError when the server cannot be reached, and the reason of the signal when it aborts.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @example
+   * ```ts
+   * for await (const { key, state } of docket.list({ task: charge, where: { customerId: 'c-1' } })) console.log(key, state);
+   * ```
+   */
+  list(options: ListOptions = {}): AsyncIterable<ListedExecution> {
+    this.#checkOpen();
+    return list(this.#listSource, options);
+  }
+
+  /**
+   * Lists one page of what `list` lists, for programs that show pages. Each call does a bounded amount of work.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async listPage(options: ListPageOptions = {}): Promise<ListPage> {
+    this.#checkOpen();
+    return await listPage(this.#listSource, options);
+  }
+
+  /**
+   * Lists the concurrency limits that are in use: how many permits are taken, by whom, and who waits. Those at which something
+   * waits come first.
+   * @throws InvalidOptionError when a number is out of range
+   * @throws RedisUnavailableError when the server cannot be reached
+   */
+  async limits(options: LimitsOptions = {}): Promise<LimitInfo[]> {
+    this.#checkOpen();
+    const bounds = limitBounds(options);
+    return await this.#connection.run((redis) => listLimits(redis, this.#settings.keys, bounds));
+  }
+
+  /**
    * Takes a snapshot of the waiting and running executions and of the workers. Cheap, however long the backlog is:
    * the totals are exact, and the lists show the first entries of each kind.
    * @throws InvalidOptionError when `limit` is out of range
@@ -416,6 +680,42 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const limit = snapshotLimit(options);
     return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, minute by minute, the oldest first: of all tasks, or of one. A
+   * minute in which nothing was counted is there, too. Workers write their counts with each heartbeat, unless their option
+   * `history` is off.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880, or `task` is no task
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * const minutes = await docket.history({ task: 'charge', minutes: 15 });
+   * console.log(minutes.map(({ at, started, failed, duration }) => [at, started, failed, duration?.p95Ms]));
+   * ```
+   */
+  async history(options: HistoryOptions = {}): Promise<HistoryMinute[]> {
+    this.#checkOpen();
+    const query = historyQuery(options);
+    return await this.#connection.run((redis) => takeHistory(redis, this.#settings.keys, query));
+  }
+
+  /**
+   * Returns what the attempts of the last minutes came to, task by task. 300 tasks are counted apart in each minute; all
+   * others, and those that workers run with their fallback, are `other`.
+   * @throws InvalidOptionError when `minutes` is not a whole number from 1 to 2880
+   * @throws RedisUnavailableError when the server cannot be reached
+   *
+   * @example
+   * ```ts
+   * for (const { task, failed, duration } of await docket.stats()) console.log(task, failed, duration?.p95Ms);
+   * ```
+   */
+  async stats(options: StatsOptions = {}): Promise<TaskStats[]> {
+    this.#checkOpen();
+    const query = statsQuery(options);
+    return await this.#connection.run((redis) => takeStats(redis, this.#settings.keys, query));
   }
 
   /**
@@ -456,6 +756,10 @@ export class Docket<Tasks extends TasksByName = {}> {
     await this.close();
   }
 
+  get #listSource(): ListSource {
+    return { connection: this.#connection, keys: this.#settings.keys };
+  }
+
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
@@ -480,7 +784,7 @@ function errorOfMany(
   return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
 }
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true });
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
 
 const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 

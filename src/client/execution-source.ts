@@ -5,6 +5,7 @@ import { type ListenedFor, type Look, lookForEnds, type PlacementId, readExecuti
 import { changeProgress, type ProgressOwner } from '../redis/progress-store.js';
 import type { ExecutionRecord, ProgressRecord } from '../redis/record.js';
 import { BATCH_ITEMS } from '../redis/schema.js';
+import type { CancelResult } from '../tasks/cancelling.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerConnection } from './connection.js';
 import type { EventCallback, Listener } from './listener.js';
@@ -21,7 +22,7 @@ export interface ExecutionSource {
   read(key: string): Promise<ExecutionRecord | null>;
   /** Looks whether a placement has ended. This is cheaper than a reading, but the record comes without its message. */
   look(placement: PlacementId): Promise<Look>;
-  cancel(key: string): Promise<void>;
+  cancel(key: string): Promise<CancelResult>;
   /**
    * Changes the progress of an execution, and returns it as it is then.
    * @throws ExecutionNotFoundError when there is no execution under the key
@@ -39,7 +40,7 @@ interface SourceOptions {
   readonly connection: ProducerConnection;
   readonly listener: Listener;
   readonly closed: AbortSignal;
-  readonly cancel: (key: string) => Promise<void>;
+  readonly cancel: (key: string) => Promise<CancelResult>;
 }
 
 const LOOKS: BatchLimits<PlacementId> = {
@@ -54,7 +55,7 @@ export class RedisExecutionSource implements ExecutionSource {
   readonly errors: readonly ErrorClass[];
   readonly keepsState: boolean;
   readonly closed: AbortSignal;
-  readonly cancel: (key: string) => Promise<void>;
+  readonly cancel: (key: string) => Promise<CancelResult>;
   readonly #options: SourceOptions;
   /** Batches the looks: many callers begin to wait at once, and all of them look when the listener may have missed an event. */
   readonly #looks: RequestBatcher<PlacementId, Look>;

@@ -12,8 +12,9 @@ import {
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { type Disposition, type ExecutionState, isTerminal } from '../core/states.js';
 import type { ExecutionRecord } from '../redis/record.js';
+import type { CancelResult } from '../tasks/cancelling.js';
 import type { ExecutionEvent } from '../tasks/events.js';
-import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { Execution, ResultOptions, SubscribeOptions } from '../tasks/execution.js';
 import type { ExecutionProgress } from '../tasks/progress.js';
 import { type ExecutionSummary, executionSummary, inspectSummary } from '../tasks/summary.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
@@ -115,8 +116,8 @@ export class ExecutionHandle<R> implements Execution<R> {
     if (!record && this.#keepsState) throw new ExecutionNotFoundError(this.key);
   }
 
-  async cancel(): Promise<void> {
-    await this.#source.cancel(this.key);
+  async cancel(): Promise<CancelResult> {
+    return await this.#source.cancel(this.key);
   }
 
   async result(options: ResultOptions = {}): Promise<R> {
@@ -143,16 +144,18 @@ export class ExecutionHandle<R> implements Execution<R> {
     });
   }
 
-  subscribe(): AsyncIterable<ExecutionEvent> {
-    return { [Symbol.asyncIterator]: () => this.#subscription() };
+  subscribe(options: SubscribeOptions = {}): AsyncIterable<ExecutionEvent> {
+    checkOptionNames(options, SUBSCRIBE_OPTIONS, 'subscribe.');
+    return { [Symbol.asyncIterator]: () => this.#subscription(options.signal) };
   }
 
-  #subscription(): Subscription {
+  #subscription(signal: AbortSignal | undefined): Subscription {
     const { key, generation } = this.#init;
     return new Subscription({
       key,
       generation,
       closed: this.#source.closed,
+      left: signal ?? null,
       watch: async (onEvent) => {
         this.#checkStateKept();
         return await this.#source.watch(key, onEvent);
@@ -219,6 +222,7 @@ export class ExecutionHandle<R> implements Execution<R> {
   }
 }
 
+const SUBSCRIBE_OPTIONS = optionNames<SubscribeOptions>({ signal: true });
 const RESULT_OPTIONS = optionNames<ResultOptions>({ timeout: true, deadline: true, signal: true });
 
 function waitOf({ timeout, deadline }: ResultOptions): number | null {

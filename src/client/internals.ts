@@ -5,6 +5,7 @@
 import { InvalidOptionError } from '../core/errors.js';
 import type { CountedPlacement } from '../core/states.js';
 import type { ProgressRecord } from '../redis/record.js';
+import type { CancelResult } from '../tasks/cancelling.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerSettings } from './options.js';
 
@@ -25,7 +26,7 @@ export interface DocketInternals {
    * Cancels the execution that runs under this key and token.
    * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
    */
-  cancelOwn(key: string, token: string): Promise<void>;
+  cancelOwn(key: string, token: string): Promise<CancelResult>;
 }
 
 const INTERNALS = new WeakMap<object, DocketInternals>();

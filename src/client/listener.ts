@@ -60,8 +60,8 @@ interface Channel {
   readonly subscribed: Promise<unknown>;
   /** When its execution was expected, on the monotonic clock; `null` when it was not, or may have had an event since. */
   expectedMs: number | null;
-  /** When the subscription was confirmed. */
-  subscribedMs: number;
+  /** When the subscription was confirmed; `null` before. */
+  subscribedMs: number | null;
 }
 
 export class Listener {
@@ -121,7 +121,7 @@ export class Listener {
     try {
       await Promise.all([channel.subscribed, this.#mark(events)]);
     } catch (error) {
-      // Not before its SUBSCRIBE was sent: an UNSUBSCRIBE that overtakes it would leave the server with the channel.
+      // Not before its SUBSCRIBE was sent, see #leaveIdle().
       channel.subscribed.then(unwatch, unwatch);
       throw error;
     }
@@ -147,7 +147,7 @@ export class Listener {
    */
   hasHeardAll(key: string): boolean {
     const channel = this.#channels.get(this.#keys.events(key));
-    if (!channel || channel.expectedMs === null) return false;
+    if (!channel || channel.expectedMs === null || channel.subscribedMs === null) return false;
     const { expectedMs, subscribedMs } = channel;
     channel.expectedMs = null;
     return subscribedMs - expectedMs < CONFIRMED_WITHIN_MS;
@@ -172,7 +172,7 @@ export class Listener {
     const known = this.#channels.get(name);
     if (known) return known;
     const subscribed = this.#subscriptions.add(name);
-    const channel: Channel = { name, watchers: new Set(), subscribed, expectedMs: null, subscribedMs: 0 };
+    const channel: Channel = { name, watchers: new Set(), subscribed, expectedMs: null, subscribedMs: null };
     subscribed.then(
       () => {
         channel.subscribedMs = monotonicMs();
@@ -206,13 +206,17 @@ export class Listener {
     this.#leaving ??= setTimeout(() => this.#leaveIdle(), IDLE_CHANNEL_MS).unref();
   }
 
-  /** Unsubscribes from the channels that nobody watches, and from those that nobody has watched in time. */
+  /**
+   * Unsubscribes from the channels that nobody watches, and from those that nobody has watched in time, once they are
+   * subscribed to: an UNSUBSCRIBE that overtakes its SUBSCRIBE would leave the server with the channel.
+   */
   #leaveIdle(): void {
     clearTimeout(this.#leaving);
     this.#leaving = undefined;
     const names: string[] = [];
     const sinceMs = monotonicMs() - IDLE_CHANNEL_MS;
-    const isUnwatched = ({ expectedMs }: Channel) => expectedMs === null || expectedMs <= sinceMs;
+    const isUnwatched = ({ expectedMs, subscribedMs }: Channel) =>
+      subscribedMs !== null && (expectedMs === null || expectedMs <= sinceMs);
     for (const channel of [...this.#idle, ...[...this.#expected].filter(isUnwatched)]) {
       this.#forget(channel);
       names.push(channel.name);

@@ -8,11 +8,16 @@ import { checkOptionNames, optionNames } from '../core/options.js';
 import { checkPriority, type Priority } from '../core/priority.js';
 import type { PlacementKind } from '../redis/producer-store.js';
 import type { AddOptions } from '../tasks/call.js';
+import { chainText } from '../tasks/chain.js';
+import { nextCronMs } from '../tasks/cron.js';
+import { hasOverrides, OVERRIDE_NAMES, type ResolvedOverrides, resolveOverrides } from '../tasks/overrides.js';
+import type { TaskPolicies } from '../tasks/policies.js';
 import { validateArguments } from '../tasks/schema.js';
 import { type AnyTask, checkTaskName, definitionOf, isTask, type TaskDefinition } from '../tasks/task.js';
 import { encoderFor } from '../wire/codec.js';
 import { encodeEnvelope } from '../wire/envelope.js';
 import type { ProducerSettings } from './options.js';
+import type { ServerTime } from './server-time.js';
 
 /** A call that is checked and encoded: from here on only Redis can fail it. */
 export interface PreparedCall {
@@ -24,31 +29,31 @@ export interface PreparedCall {
   readonly message: Buffer;
   /** How it is placed. `entry` is one stream entry and nothing else: no key, no record, due now. */
   readonly kind: PlacementKind | 'entry';
-  readonly priority: Priority;
-}
-
-/** What travels with the arguments. */
-interface Travelling {
-  readonly headers: string | null;
+  /** What its record says about its chain; `null` when it is not a run of one, or has no record. */
+  readonly chain: string | null;
   readonly priority: Priority;
 }
 
 export class CallPreparer {
   readonly #settings: ProducerSettings;
   readonly #newId = createIdGenerator();
+  readonly #serverTime: Pick<ServerTime, 'nowMs'>;
 
-  constructor(settings: ProducerSettings) {
+  constructor(settings: ProducerSettings, serverTime: Pick<ServerTime, 'nowMs'>) {
     this.#settings = settings;
+    this.#serverTime = serverTime;
   }
 
   /**
-   * Checks a call and encodes it. Returns a promise only when an asynchronous schema checks the task's `input`.
+   * Checks a call and encodes it. Returns a promise only when an asynchronous schema checks the task's `input`, or when a
+   * schedule begins at the first match of its cron expression, by the server's clock.
    * @param headers - the producer's trace context, which travels beside the arguments; `null` for none
    * @throws InvalidOptionError when the task, key, date or arguments cannot be used
    * @throws TaskNotFoundError for a name that is not in the docket's collection
    * @throws InvalidArgumentsError for arguments that do not match the task's `input`
    * @throws UnencodableValueError for arguments that cannot be encoded, with the path of the value
    * @throws PayloadTooLargeError for arguments over `maxPayloadBytes`
+   * @throws RedisUnavailableError when the server's clock cannot be read
    */
   prepare(
     task: AnyTask | string,
@@ -67,29 +72,72 @@ export class CallPreparer {
       const problem = `task '${name}' has a debounce, for which each submission needs a key of its own: leave it out`;
       throw new InvalidOptionError('key', problem);
     }
+    const overrides = hasOverrides(options) ? resolveOverrides(options, known ? policies : null) : null;
     const priority = options.priority === undefined ? (policies.priority ?? 'normal') : checkPriority(options.priority);
-    const encoded = () => this.#encode(name, args, options, { headers, priority });
+    const encoded = () => this.#placed({ name, args, options, headers, policies, overrides, priority });
     // The body gets the schema's output. The caller's input is what is stored.
     const checked = input && validateArguments(name, input, args);
     return checked instanceof Promise ? checked.then(encoded) : encoded();
   }
 
-  #encode(name: string, args: object, options: AddOptions, { headers, priority }: Travelling): PreparedCall {
-    const { executionTtlMs, maxPayloadBytes } = this.#settings;
+  #placed(call: CheckedCall): PreparedCall | Promise<PreparedCall> {
+    const { options, overrides } = call;
     const due = dueOf(options.when);
+    if (overrides === null) return this.#encode(call, due);
+    const { perpetual } = overrides.policies;
+    // A task with an expression of its own runs when it is added for, and then by the expression.
+    if (!options.perpetual || perpetual?.kind !== 'cron' || options.when !== undefined) {
+      checkUntil(overrides, due, Date.now());
+      return this.#encode(call, due);
+    }
+    return this.#serverTime.nowMs().then((nowMs) => {
+      const first = { atMs: nextCronMs(perpetual.expression, perpetual.timezone, nowMs) };
+      checkUntil(overrides, first, nowMs);
+      return this.#encode(call, first);
+    });
+  }
+
+  #encode({ name, args, options, headers, policies, overrides, priority }: CheckedCall, due: Due | null): PreparedCall {
+    const { executionTtlMs, maxPayloadBytes } = this.#settings;
     const isKeyed = options.key !== undefined;
     if (isKeyed) checkKey(options.key);
     if (options.once !== undefined) checkOnce(options, executionTtlMs);
     const key = isKeyed ? (options.key as string) : this.#newId();
-    const kind = options.once ? 'once' : kindOfPlacement(isKeyed, executionTtlMs > 0, due !== null);
-    const id = kind === 'entry' || kind === 'lean' ? key : null;
-    const message = encodeEnvelope(encoderFor(args, 'args'), name, executionTtlMs, id, args, headers);
+    // A schedule has a record in any case, by which it is listed.
+    const keepsRecord = executionTtlMs > 0 || options.perpetual !== undefined;
+    const kind = options.once ? 'once' : kindOfPlacement(isKeyed, keepsRecord, due !== null);
+    const hasRecord = kind !== 'entry' && kind !== 'lean';
+    const id = hasRecord ? null : key;
+    const encoder = encoderFor(args, 'args');
+    const message = encodeEnvelope(encoder, name, executionTtlMs, id, args, headers, overrides?.text);
     if (message.length > maxPayloadBytes) throw new PayloadTooLargeError(name, message.length, maxPayloadBytes);
-    return { key, task: name, args, due, message, kind, priority };
+    const chain = hasRecord ? chainText(overrides?.policies ?? policies) : null;
+    return { key, task: name, args, due, message, kind, chain, priority };
   }
 }
 
-const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true, once: true, priority: true });
+/** A call whose options and arguments were checked. */
+interface CheckedCall {
+  readonly name: string;
+  readonly args: object;
+  readonly options: AddOptions;
+  readonly headers: string | null;
+  /** The policies of the task, as far as they are known here. */
+  readonly policies: TaskPolicies;
+  readonly overrides: ResolvedOverrides | null;
+  readonly priority: Priority;
+}
+
+/** @throws InvalidOptionError when the chain would end before its first run */
+function checkUntil({ policies: { untilMs } }: ResolvedOverrides, due: Due | null, nowMs: number): void {
+  if (untilMs === undefined) return;
+  const dueMs = due === null ? nowMs : 'atMs' in due ? due.atMs : nowMs + due.delayMs;
+  if (untilMs >= dueMs) return;
+  const problem = `expected a time after the first run, which is due at ${new Date(dueMs).toISOString()}`;
+  throw new InvalidOptionError('until', `${problem}, got ${new Date(untilMs).toISOString()}`);
+}
+
+const ADD_OPTIONS = optionNames<AddOptions>({ key: true, when: true, once: true, priority: true, ...OVERRIDE_NAMES });
 
 /** Stands for the definition of a task that the producer has by name only. */
 const UNKNOWN: Pick<TaskDefinition, 'input' | 'policies'> = { policies: {} };

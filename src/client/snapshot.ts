@@ -2,10 +2,12 @@
 import type { Redis } from 'ioredis';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, runsTask, workerNameOf } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
+import { isLine, loadPauses, waitingForOf } from '../redis/pause-store.js';
 import { type Identity, identify, survey, surveyQueued, surveyWaiting } from '../redis/snapshot-store.js';
 import type { Snapshot, SnapshotEntry, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import { pauseOf } from './pauses.js';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -28,10 +30,11 @@ export function snapshotLimit(options: SnapshotOptions): number {
  * twice or not at all.
  */
 export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Promise<Snapshot> {
-  const [counted, queue, waiting, workers] = await Promise.all([
+  const [counted, queue, waiting, pauses, workers] = await Promise.all([
     survey(redis, keys, limit),
     surveyQueued(redis, keys, limit),
     surveyWaiting(redis, keys, limit),
+    loadPauses(redis, keys),
     listWorkers(redis, keys),
   ]);
   const locations = [...queue, ...counted.future, ...counted.held, ...waiting.first].map(({ location }) => location);
@@ -44,19 +47,21 @@ export async function takeSnapshot(redis: Redis, keys: Keys, limit: number): Pro
   const due = (entry: SnapshotEntry, { dueMs }: { readonly dueMs: number }) => {
     return { ...entry, when: new Date(dueMs), hasWorker: workers.some((worker) => runsTask(worker, entry.task)) };
   };
-  const { queued, scheduled, running, quarantined } = counted;
+  const { queued, scheduled, running, failures } = counted;
   return {
     taken: new Date(counted.nowMs),
-    totals: { queued, scheduled, waiting: waiting.total, running, quarantined },
+    totals: { queued, scheduled, waiting: waiting.total, paused: waiting.paused, running, failures },
     queued: named(queue, due),
     future: named(counted.future, (entry, item, { waitingFor }) => ({ ...due(entry, item), waitingFor })),
     running: named(counted.held, (entry, { consumer }, { state, worker, startedMs }) => {
       const hasBegun = state === 'running' && startedMs !== null;
       const since = hasBegun ? new Date(startedMs) : null;
-      return { ...entry, worker: hasBegun ? worker : nameOf(consumer), since };
+      return { ...entry, worker: hasBegun ? worker : workerNameOf(consumer), since };
     }),
-    waiting: named(waiting.first, (entry, item) => ({ ...entry, waitingFor: item.limit })),
-    quarantine: counted.quarantine.map(({ key, reason, atMs }) => ({ key: key || null, reason, at: new Date(atMs) })),
+    waiting: named(waiting.first, (entry, { limit: name }) => {
+      return { ...entry, waitingFor: waitingForOf(name), isPaused: isLine(name) };
+    }),
+    pauses: pauses.map(pauseOf),
     workers,
   };
 }
@@ -75,9 +80,4 @@ function infoOf(worker: LiveWorker): WorkerInfo {
 
 function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
   return { key, task, attempt };
-}
-
-/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
-function nameOf(consumer: string): string {
-  return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
 }

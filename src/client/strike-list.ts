@@ -4,10 +4,10 @@ import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
-import { StrikeFollower } from '../redis/strike-follower.js';
-import { addStrike, removeStrike } from '../redis/strike-store.js';
+import { ListFollower } from '../redis/list-follower.js';
+import { addStrike, removeStrike, strikeSource } from '../redis/strike-store.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
-import { type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../wire/strikes.js';
+import { type Strike, type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../wire/strikes.js';
 import { ProducerConnection } from './connection.js';
 import { resolveDocketOptions } from './options.js';
 import { warnOfStrike } from './strike-filter.js';
@@ -175,7 +175,7 @@ export class StrikeList {
       await commands.close();
       throw error;
     });
-    const follower = new StrikeFollower({ strikes: this.#strikes, redis, subscriber, keys });
+    const follower = new ListFollower({ source: strikeSource(redis, keys), copy: this.#strikes, subscriber });
     const link = { commands, subscriber, follower };
     const closed = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     if (signal.aborted) {
@@ -195,7 +195,7 @@ export class StrikeList {
 interface Link {
   readonly commands: ProducerConnection;
   readonly subscriber: Redis;
-  readonly follower: StrikeFollower;
+  readonly follower: ListFollower<Strike>;
 }
 
 async function closeLink({ follower, subscriber, commands }: Link): Promise<void> {

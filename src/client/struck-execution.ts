@@ -37,7 +37,7 @@ export function struckExecution(
     keepsState: true, // its end is known, whatever the docket keeps
     read: async () => record,
     look: async () => record,
-    cancel: async () => {},
+    cancel: async () => ({ state: 'cancelled', outcome: 'ended already' }),
     changeProgress: async () => NO_PROGRESS,
     watch: async () => () => {},
     hasHeardAll: () => false,

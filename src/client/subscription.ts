@@ -7,6 +7,7 @@
  *
  *   watch ──> read ──> state, progress ──> events ... ──> terminal state
  */
+import { onAbort } from '../core/abort.js';
 import { RedisUnavailableError } from '../core/errors.js';
 import { isTerminal } from '../core/states.js';
 import type { RecordEvent } from '../redis/events.js';
@@ -20,6 +21,8 @@ export interface SubscriptionSource {
   readonly generation: number;
   /** Aborts when the docket is closed. */
   readonly closed: AbortSignal;
+  /** Aborts when the consumer leaves; `null` when it only leaves its loop. */
+  readonly left: AbortSignal | null;
   /**
    * Reads the record; `null` when a newer execution has the key.
    * @throws ExecutionNotFoundError when there is none
@@ -83,9 +86,15 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
 
   #open(): void {
     this.#isOpen = true;
-    const { closed } = this.#source;
+    const { closed, left } = this.#source;
     if (closed.aborted) return this.#fail(closed.reason);
+    if (left?.aborted) return this.#end();
     closed.addEventListener('abort', () => this.#end(), { signal: this.#ending.signal });
+    if (left)
+      this.#ending.signal.addEventListener(
+        'abort',
+        onAbort(left, () => void this.return()),
+      );
     this.#source
       .watch((event) => (event === null ? void this.#read() : this.#receive(event)))
       .then((stop) => {

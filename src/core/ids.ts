@@ -36,6 +36,15 @@ export function createIdGenerator(now: () => number = Date.now): () => string {
   };
 }
 
+/**
+ * Returns the time at which an id was made, in milliseconds by the clock of its producer; `null` for a text that no generator
+ * made.
+ */
+export function timeOfId(id: string): number | null {
+  if (!/^[0-9a-z]{9}[0-9A-Za-z]{7}$/.test(id)) return null;
+  return EPOCH_MS + Number.parseInt(id.slice(0, FIRST_DIGITS + 2), 36) / TICKS_PER_MS;
+}
+
 function randomTag(): string {
   let tag = '';
   while (tag.length < TAG_LETTERS) {

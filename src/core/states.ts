@@ -11,7 +11,8 @@
  *                       ^  │ ^                                           │                    or cancelled
  *                       └──┘ └───── retry at once, requeue, redeliver ───┘
  *             is parked until a
- *             permit is released
+ *             permit is released,
+ *             or its task resumed
  *
  * An execution can end before its body has begun:
  *

@@ -11,6 +11,14 @@ export interface Health {
   readonly maximumLoopDelayMs: number;
   /** Returns why the worker takes no work at the moment; `null` when it does. */
   notReadyBecause(): string | null;
+  /** Returns the pauses in effect. A worker is ready all the same: restarting it would not help. */
+  pauses(): readonly PauseDetail[];
+}
+
+/** A pause, as the readiness shows it; `task` is `null` for the whole docket. */
+export interface PauseDetail {
+  readonly task: string | null;
+  readonly reason: string;
 }
 
 /** Returns the pages of the health port. */
@@ -32,7 +40,9 @@ function liveness(health: Health): HttpReply {
 
 function readiness(health: Health): HttpReply {
   const reason = health.notReadyBecause();
-  return reply(reason === null, reason === null ? { status: 'ready' } : { status: 'not ready', reason });
+  const pauses = health.pauses();
+  const status = reason === null ? { status: 'ready' } : { status: 'not ready', reason };
+  return reply(reason === null, pauses.length > 0 ? { ...status, paused: pauses } : status);
 }
 
 function reply(isHealthy: boolean, body: object): HttpReply {

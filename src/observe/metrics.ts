@@ -5,23 +5,44 @@
 import { type Metric, Registry } from 'prom-client';
 import { BOUNDS_MS, type Histogram } from './histogram.js';
 import type { Routes } from './http.js';
+import { processMetrics } from './process-metrics.js';
 import { COUNTS, type Count, type TaskCounters } from './task-counters.js';
 
 /** The values of a worker that a scrape reads. */
 export interface MetricsSource {
   readonly docket: string;
+  /** Version of this package. */
+  readonly version: string;
   readonly worker: string;
   readonly counters: TaskCounters;
   /** Returns, by label, how many attempts have begun and are still on their threads, and how many of them run. */
   onThreads(): ReadonlyMap<string, { readonly begun: number; readonly running: number }>;
   threads(): number;
   strikes(): number;
+  pauses(): number;
   /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
   /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
   loopDelay(): LoopDelay;
-  /** Counts what waits in the whole docket; `null` when the server does not answer soon enough. */
-  depths(): Promise<{ readonly queued: number; readonly scheduled: number } | null>;
+  /** Measures the whole docket; `null` when the server does not answer soon enough. */
+  gauges(): Promise<DocketGauges | null>;
+}
+
+/** What a scrape tells of the whole docket. */
+export interface DocketGauges {
+  /** Executions that are due and that no worker has taken. */
+  readonly queued: number;
+  readonly scheduled: number;
+  /** Executions that wait for a permit. */
+  readonly waiting: number;
+  /** Live workers. */
+  readonly workers: number;
+  /** For how long the next queued execution has been due, in milliseconds; 0 when there is none. */
+  readonly oldestQueuedMs: number;
+  /** Executions that wait because their task is paused. */
+  readonly paused: number;
+  /** Failures that are kept. */
+  readonly failures: number;
 }
 
 export interface LoopDelay {
@@ -66,7 +87,10 @@ const HELP: Readonly<Record<Count, string>> = {
 /** Returns the pages of the metrics port. */
 export function metricsRoutes(source: MetricsSource): Routes {
   const registry = registryOf(source);
-  const page = async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() });
+  const page = async () => {
+    const [own, others] = await Promise.all([registry.metrics(), processMetrics.metrics()]);
+    return { status: 200, contentType: registry.contentType, body: `${own}\n${others}` };
+  };
   return new Map([['/metrics', page]]);
 }
 
@@ -113,17 +137,33 @@ function registryOf(source: MetricsSource): Registry {
   histogram('docket_task_duration_seconds', 'How long attempts took.', 'duration');
   histogram('docket_task_punctuality_seconds', 'How long after their due time attempts began.', 'punctuality');
 
-  let depths: ReturnType<MetricsSource['depths']> | undefined;
-  const depth = (name: string, help: string, part: 'queued' | 'scheduled') =>
+  let asking: ReturnType<MetricsSource['gauges']> | undefined;
+  const docketGauge = (name: string, help: string, value: (gauges: DocketGauges) => number) =>
     register(name, 'gauge', help, async () => {
-      depths ??= source.depths().finally(() => {
-        depths = undefined; // both gauges share one query
+      asking ??= source.gauges().finally(() => {
+        asking = undefined; // the gauges of a scrape share one answer
       });
-      const counted = await depths;
-      return counted ? [{ sharedLabels: common, value: counted[part] }] : [];
+      const gauges = await asking;
+      return gauges ? [{ sharedLabels: common, value: value(gauges) }] : [];
     });
-  depth('docket_queue_depth', 'Executions in the whole docket that are due and that no worker has taken.', 'queued');
-  depth('docket_schedule_depth', 'Executions in the whole docket that are scheduled for later.', 'scheduled');
+  const queued = 'Executions in the whole docket that are due and that no worker has taken.';
+  docketGauge('docket_queue_depth', queued, (gauges) => gauges.queued);
+  const oldest = 'For how long the next queued execution of the docket has been due; 0 when there is none.';
+  docketGauge('docket_queue_oldest_age_seconds', oldest, (gauges) => gauges.oldestQueuedMs / 1_000);
+  const scheduled = 'Executions in the whole docket that are scheduled for later.';
+  docketGauge('docket_schedule_depth', scheduled, (gauges) => gauges.scheduled);
+  const waiting = 'Executions in the whole docket that wait for a permit of a concurrency limit.';
+  docketGauge('docket_executions_waiting', waiting, (gauges) => gauges.waiting);
+  const paused = 'Executions in the whole docket that wait because their task is paused.';
+  docketGauge('docket_executions_paused', paused, (gauges) => gauges.paused);
+  gauge('docket_paused', 'Pauses that are in effect: of tasks, and of the whole docket.', () => source.pauses());
+  const failures = 'Failures of the whole docket that are kept: docket failures lists them.';
+  docketGauge('docket_failures_kept', failures, (gauges) => gauges.failures);
+  const workers = 'Workers of the docket whose heartbeats have not expired.';
+  docketGauge('docket_workers', workers, (gauges) => gauges.workers);
+  register('docket_build_info', 'gauge', 'Always 1; the labels are the versions of docket and of Node.', () => [
+    { labels: { version: source.version, node: process.version }, sharedLabels: common, value: 1 },
+  ]);
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());
   register('docket_redis_disruptions_total', 'counter', 'Links to Redis that broke.', () =>

@@ -3,7 +3,8 @@
  * Owns the rule that keeps labels few: tasks that the worker has loaded have their own, all others share `other`. Counts
  * from before the tasks are loaded are kept by name and get their label then: a count never moves from one label to another.
  */
-import { Histogram, RecentDurations } from './histogram.js';
+import { DurationCounts } from '../core/duration-counts.js';
+import { Histogram } from './histogram.js';
 
 export const COUNTS = [
   'added',
@@ -54,7 +55,7 @@ const MAX_EARLY_NAMES = 1_000;
 
 export class TaskCounters {
   /** Durations of attempts of all tasks since the last `reset`. */
-  readonly recent = new RecentDurations();
+  readonly recent = new DurationCounts();
   readonly #tasks = new Map<string, TaskCounts>();
   #other: TaskCounts | undefined;
   /** Counts by name until the tasks are known; `null` from then on. */

@@ -17,6 +17,8 @@ export interface Seed {
   /** When a pending run is due under a policy that has changed, in milliseconds from now; `null` is `dueMs`. */
   readonly retimedInMs: number | null;
   readonly message: Buffer;
+  /** What the record says about the chain, see `RECORD.chain`. */
+  readonly chain: string;
   /** @default normal */
   readonly priority?: Priority | undefined;
 }
@@ -42,10 +44,10 @@ export async function seedChains(
   const errors: string[] = [];
   for (const batch of batchesOf(seeds, { maxItems: BATCH_ITEMS })) {
     const args: ScriptArgument[] = [keys.prefix, isStarting ? 1 : ''];
-    for (const { task, fingerprint, dueMs, retimedInMs, message, priority } of batch) {
+    for (const { task, fingerprint, dueMs, retimedInMs, message, chain, priority } of batch) {
       const due = dueMs === null ? null : { atMs: dueMs };
       const retimed = retimedInMs === null ? due : { delayMs: retimedInMs };
-      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message, priorityArgument(priority));
+      args.push(task, fingerprint, dueArgument(due), dueArgument(retimed), message, chain, priorityArgument(priority));
     }
     const reply = (await runScript(redis, 'seed', [keys.work, keys.front, keys.schedule], args)) as [
       Buffer[],

@@ -9,9 +9,12 @@ import { batchesOf } from '../core/batcher.js';
 import type { Due } from '../core/due.js';
 import type { Priority } from '../core/priority.js';
 import type { TerminalState } from '../core/states.js';
-import { WIRE_VERSION } from '../wire/envelope.js';
+import { PLAIN_VERSION } from '../wire/envelope.js';
 import { dueArgument } from './due-argument.js';
-import type { Keys } from './keys.js';
+import { failedLineOf } from './failed-attempts.js';
+import type { FailureBounds } from './failure-store.js';
+import { type Keys, streamNamed } from './keys.js';
+import { lineOf } from './pause-store.js';
 import { priorityArgument } from './priority-argument.js';
 import { doesGroupExist } from './reply-errors.js';
 import {
@@ -30,12 +33,19 @@ import { runScript, type ScriptArgument } from './script.js';
 /** The letter of a stream, followed by the id of an entry on it. */
 export type Token = `${StreamLetter}${string}`;
 
-/** Where an execution goes on: at the end of a stream (that of its priority, in place of these), or on the schedule. */
-export type Destination = { readonly stream: 'work' | 'front' } | Due;
+/** Where an execution goes on: at the end of a stream (that of its priority, in place of these), on the schedule, or in the line of its task while that is paused. */
+export type Destination = { readonly stream: 'work' | 'front' } | Due | PausedLine;
+
+/** The line of a paused task. If the pause is over, the execution goes to the stream `front` instead. */
+export interface PausedLine {
+  readonly lineOf: string;
+  /** Where it stands in line if it has no record. An execution with a record stands in line by its generation. */
+  readonly ticket: number;
+}
 
 export type Settlement =
   /** An execution without a record that held permits ended. One that held none is acknowledged, not settled. */
-  | { readonly kind: 'unrecorded'; readonly token: Token }
+  | { readonly kind: 'unrecorded'; readonly token: Token; readonly failure?: FailureReport | null }
   | {
       readonly kind: 'ended';
       readonly token: Token;
@@ -48,8 +58,12 @@ export type Settlement =
       readonly errorLine: string;
       /** Name of the automatic task whose chain ends with this run; '' when none does. */
       readonly endsChainOf: string;
+      /** Whether it may have been a run of a chain, so that the chain ends with it. @default false */
+      readonly endsChain?: boolean;
       /** The message, if its arguments are kept as long as the record. */
       readonly message: Buffer | null;
+      /** It failed, and is kept as a failure. @default null */
+      readonly failure?: FailureReport | null;
     }
   | {
       readonly kind: 'moved';
@@ -75,6 +89,8 @@ export type Settlement =
       readonly ttlMs: number;
       /** Name of its task, when it waits on the schedule because no live worker has it: a worker that does can recall it. */
       readonly recalledFor?: string | null;
+      /** The error of the attempt that failed, as a line of text, when the execution goes on to another attempt. */
+      readonly failedWith?: string | null;
     }
   | {
       /** This run of a perpetual task ended, and another one follows under its key. */
@@ -88,9 +104,29 @@ export type Settlement =
       readonly message: Buffer;
       readonly id: string;
       readonly ttlMs: number;
+      /** Its error, or the reason why it ended without one, as a line of text; '' for none. */
+      readonly errorLine: string;
+      /** What the record says about the chain, see `RECORD.chain`. */
+      readonly chain: string;
+      /** This run failed, and is kept as a failure. @default null */
+      readonly failure?: FailureReport | null;
       /** Its priority, which the next run has, too. @default normal */
       readonly priority?: Priority | undefined;
     };
+
+/** What a worker knows about an execution that failed for good, to keep it as a failure. The rest is in its entry. */
+export interface FailureReport {
+  /** '' when something else than an error was thrown. */
+  readonly errorName: string;
+  readonly errorLine: string;
+  readonly error: Buffer;
+  /** Name of the worker. */
+  readonly worker: string;
+  /** Node's id of the thread that reported it; `null` when none did. */
+  readonly thread: number | null;
+  /** When its last attempt started, in server milliseconds; `null` when that is not known here. */
+  readonly startedMs: number | null;
+}
 
 export interface Claim {
   readonly key: string;
@@ -146,7 +182,7 @@ export async function claimRead(
   keys: Keys,
   { consumer, worker, from, tasks }: ReadClaimant,
 ): Promise<{ readonly tokens: readonly Token[]; readonly atMs: number }> {
-  const args = [keys.prefix, consumer, worker, from, WIRE_VERSION, ...tasks];
+  const args = [keys.prefix, consumer, worker, from, PLAIN_VERSION, ...tasks];
   const reply = (await runScript(blocking, 'claim-read', [keys.work], args)) as Buffer[];
   const [atMs, ...tokens] = reply.map(String);
   return { tokens: tokens as Token[], atMs: Number(atMs) };
@@ -175,8 +211,13 @@ export interface Settled {
   readonly errors: readonly string[];
 }
 
-/** Writes settlements. */
-export async function settle(redis: Redis, keys: Keys, settlements: readonly Settlement[]): Promise<Settled> {
+/** Writes settlements. `bounds` say how many failures are kept; with `null` none is. */
+export async function settle(
+  redis: Redis,
+  keys: Keys,
+  settlements: readonly Settlement[],
+  bounds: FailureBounds | null = null,
+): Promise<Settled> {
   const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
   for (const settlement of settlements) {
     const [kind, ttl, ...args] = argumentsOf(settlement);
@@ -189,6 +230,7 @@ export async function settle(redis: Redis, keys: Keys, settlements: readonly Set
   const ordered = [...groups.values()].flatMap((group) => group.items);
   const args: ScriptArgument[] = [keys.prefix, ordered.map(({ token }) => token).join(' ')];
   for (const group of groups.values()) args.push(...group.head, group.items.length, ...group.args);
+  if (bounds) args.push(...failureArguments(ordered, bounds));
   const reply = await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args);
   const [fenced, errors] = reply as [number[], Buffer[]];
   return { fenced: fenced.map((index) => ordered[index]!), errors: errors.map(String) };
@@ -221,7 +263,7 @@ export async function markAlone(
   keys: Keys,
   { consumer, token, isAlone }: { readonly consumer: string; readonly token: Token; readonly isAlone: boolean },
 ): Promise<boolean> {
-  const stream = keys[STREAM_NAMES.find((name) => STREAM[name] === token[0])!];
+  const stream = keys[streamNamed(token[0])!];
   const count = isAlone ? DELIVERY_COUNT.alone : DELIVERY_COUNT.read;
   const id = token.slice(1);
   const claimed = await redis.xclaim(stream, GROUP, consumer, 0, id, 'RETRYCOUNT', count, 'JUSTID');
@@ -251,7 +293,38 @@ export async function quarantine(
   await runScript(redis, 'quarantine', [keys.work, keys.front], [keys.prefix, token, record ?? '', reason, message]);
 }
 
+/** Characters of the error line that the next run of a chain keeps. */
+const MAXIMUM_LINE = 500;
+
+/** Returns the group that says which settlements are failures; nothing when none is. */
+function failureArguments(
+  settlements: readonly Settlement[],
+  { ttlMs, maxCount, maxBytes }: FailureBounds,
+): ScriptArgument[] {
+  const args: ScriptArgument[] = [];
+  let count = 0;
+  for (const [index, settlement] of settlements.entries()) {
+    const failure = settlement.kind === 'moved' ? null : settlement.failure;
+    if (!failure) continue;
+    const { errorName, errorLine, error, worker, thread, startedMs } = failure;
+    args.push(
+      index,
+      errorName,
+      errorLine,
+      error,
+      worker,
+      thread ?? '',
+      startedMs === null ? '' : Math.floor(startedMs),
+    );
+    count += 1;
+  }
+  return count === 0
+    ? []
+    : ['failures' satisfies keyof typeof SETTLEMENT_WIDTH, `${ttlMs} ${maxCount} ${maxBytes}`, count, ...args];
+}
+
 function destinationArgument(to: Destination): string {
+  if ('lineOf' in to) return lineOf(to.lineOf);
   return 'stream' in to ? STREAM[to.stream] : dueArgument(to);
 }
 
@@ -263,9 +336,10 @@ function argumentsOf(
     case 'unrecorded':
       return ['unrecorded', ''];
     case 'ended': {
-      const { ttlMs, record, state, result, error, errorLine, endsChainOf, message } = settlement;
-      if (state !== 'completed' || endsChainOf !== '' || message) {
-        return ['ended', ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf, message ?? ''];
+      const { ttlMs, record, state, result, error, errorLine, endsChainOf, endsChain, message } = settlement;
+      if (state !== 'completed' || endsChain || message) {
+        const kind = endsChain ? 'chainEnded' : 'ended';
+        return [kind, ttlMs, record, state, result ?? '', error ?? '', errorLine, endsChainOf, message ?? ''];
       }
       return result ? ['completedWithResult', ttlMs, record, result] : ['completed', ttlMs, record];
     }
@@ -275,11 +349,25 @@ function argumentsOf(
       const booking = settlement.booking === undefined ? '' : (settlement.booking ?? '-');
       const counts = [deliveries || '', charges || '', reroutes || ''];
       const move = [destinationArgument(to), message ?? '', keepsDue ? 1 : '', ...counts, stage, id, booking];
+      if ('lineOf' in to) return ['paused', ttlMs, ...move, to.ticket];
+      if (settlement.failedWith != null) return ['retried', ttlMs, ...move, failedLineOf(settlement.failedWith)];
       return settlement.recalledFor ? ['rerouted', ttlMs, ...move, settlement.recalledFor] : ['moved', ttlMs, ...move];
     }
     case 'followed': {
-      const { ttlMs, record, state, due, message, id, priority } = settlement;
-      return ['followed', ttlMs, record ?? '', state, dueArgument(due), message, id, priorityArgument(priority)];
+      const { ttlMs, record, state, due, message, id, errorLine, chain, priority } = settlement;
+      const line = errorLine.slice(0, MAXIMUM_LINE);
+      return [
+        'followed',
+        ttlMs,
+        record ?? '',
+        state,
+        dueArgument(due),
+        message,
+        id,
+        line,
+        chain,
+        priorityArgument(priority),
+      ];
     }
     default:
       return assertNever(settlement);

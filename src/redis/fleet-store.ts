@@ -19,6 +19,8 @@ export interface WorkerReport {
   readonly canClaim: boolean;
   /** Whether it has a fallback, so that it also runs tasks that it does not know. */
   readonly hasFallback: boolean;
+  /** Names of the arguments that its tasks show in the log, by task. @default none */
+  readonly logged?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A worker whose heartbeat has not expired. Times are server milliseconds. */
@@ -70,15 +72,31 @@ export async function heartbeat(
       report.canClaim ? 1 : 0,
       WORKER.fallback,
       report.hasFallback ? 1 : 0,
+      ...loggedFields(report.logged),
     ],
   )) as [now: Buffer, recallable: number, due: Buffer];
   const nowMs = Number(now);
   return { nowMs, isAnyRecallable: recallable > 0, nextInMs: msUntil(String(due), nowMs) };
 }
 
+function loggedFields(logged: WorkerReport['logged']): string[] {
+  return logged && Object.keys(logged).length > 0 ? [WORKER.logged, JSON.stringify(logged)] : [];
+}
+
+/** Returns the names of the arguments that a task shows in the log, as the live workers that have it say. */
+export async function loggedArguments(redis: Redis, keys: Keys, task: string): Promise<Set<string>> {
+  const workers = await liveWorkers(redis, keys);
+  return new Set(workers.flatMap(({ logged = {} }) => (Object.hasOwn(logged, task) ? logged[task]! : [])));
+}
+
 /** Whether a worker runs executions of this task: it has the task, or a fallback. */
 export function runsTask({ tasks, hasFallback }: Pick<WorkerReport, 'tasks' | 'hasFallback'>, task: string): boolean {
   return hasFallback || tasks.includes(task);
+}
+
+/** Takes the name of the worker from that of a consumer: `<worker>:<random suffix>`. */
+export function workerNameOf(consumer: string): string {
+  return consumer.slice(0, Math.max(0, consumer.lastIndexOf(':'))) || consumer;
 }
 
 /** Finds out whether a live worker other than `consumer` can run the task. */
@@ -125,6 +143,7 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
     leaseMs: Number(fields[WORKER.lease]),
     canClaim: fields[WORKER.claims] !== '0',
     hasFallback: fields[WORKER.fallback] === '1',
+    logged: JSON.parse(fields[WORKER.logged] ?? '{}') as Record<string, string[]>,
   };
 }
 

@@ -7,7 +7,7 @@
  * the database, unless it is 0.
  */
 import { InvalidOptionError } from '../core/errors.js';
-import { CHANNEL, KEY } from './schema.js';
+import { CHANNEL, KEY, STREAM, STREAM_NAMES, type StreamName } from './schema.js';
 
 const DOCKET_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
@@ -43,4 +43,9 @@ function namesBehind(prefix: string, suffixes: Readonly<Record<string, string>>)
     return [name, suffix.endsWith(':') ? (rest: string) => start + rest : start];
   });
   return Object.fromEntries(names);
+}
+
+/** Returns the name of the stream with this letter; `undefined` when no stream has it. */
+export function streamNamed(letter: string | undefined): StreamName | undefined {
+  return STREAM_NAMES.find((name) => STREAM[name] === letter);
 }

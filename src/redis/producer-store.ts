@@ -22,6 +22,8 @@ export interface Placement {
   /** `null` is now. */
   readonly due: Due | null;
   readonly message: Buffer;
+  /** What its record says about its chain, see `RECORD.chain`. @default it is not a run of one, or has no record */
+  readonly chain?: string | null;
   /** @default normal */
   readonly priority?: Priority | undefined;
 }
@@ -74,14 +76,8 @@ export async function schedule(
   let last: Placement | undefined;
   for (const placement of placements) {
     if (!last || !isAlike(last, placement)) {
-      countAt =
-        args.push(
-          PLACEMENT[placement.kind],
-          placement.task,
-          dueArgument(placement.due),
-          priorityArgument(placement.priority),
-          0,
-        ) - 1;
+      const { kind, task, due, chain, priority } = placement;
+      countAt = args.push(PLACEMENT[kind], task, dueArgument(due), chain ?? '', priorityArgument(priority), 0) - 1;
       last = placement;
     }
     args[countAt] = (args[countAt] as number) + 1;
@@ -106,9 +102,9 @@ export async function replace(
   placement: Omit<Placement, 'kind'>,
   strikes: string,
 ): Promise<Placed | null> {
-  const { key, task, due, message, priority } = placement;
+  const { key, task, due, message, chain, priority } = placement;
   const names = [keys.work, keys.front, keys.schedule, keys.strikes];
-  const args = [keys.prefix, key, task, dueArgument(due), message, strikes, priorityArgument(priority)];
+  const args = [keys.prefix, key, task, dueArgument(due), message, strikes, chain ?? '', priorityArgument(priority)];
   const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
   if (reply.length === 0) return null;
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
@@ -130,13 +126,35 @@ export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs:
   return await redis.wait(replicas, timeoutMs);
 }
 
+/** What a cancel found, and what became of it; `state` is '' when it is not known. */
+export interface Cancelled {
+  readonly state: ExecutionState | '';
+  readonly outcome: 'removed' | 'stopping' | 'ended' | 'unknown';
+}
+
+/** Which execution is cancelled. */
+export interface CancelTarget {
+  readonly key: string;
+  /** The token of the delivery that must have the key; '' for whatever has it. @default '' */
+  readonly token?: string;
+  /** The token of the entry as which an execution without a record was seen. @default '' */
+  readonly seenAs?: string;
+}
+
 /**
  * Cancels an execution wherever it is. If it runs, its worker is asked to stop it, and this does not wait for that. With a
- * token only the delivery that runs is cancelled; returns false when the key has passed to another.
+ * token only the delivery that runs is cancelled; returns `null` when the key has passed to another.
  */
-export async function cancel(redis: Redis, keys: Keys, key: string, token = ''): Promise<boolean> {
-  const found = await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], [keys.prefix, key, token]);
-  return found !== null;
+export async function cancel(
+  redis: Redis,
+  keys: Keys,
+  { key, token = '', seenAs = '' }: CancelTarget,
+): Promise<Cancelled | null> {
+  const args = [keys.prefix, key, token, seenAs];
+  const reply = (await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], args)) as Buffer[] | null;
+  if (reply === null) return null;
+  const [state, outcome] = reply.map(String) as [Cancelled['state'], Cancelled['outcome']];
+  return { state, outcome };
 }
 
 /** Reads one execution. Returns `null` when there is no record. */
@@ -208,5 +226,5 @@ export async function markListening(redis: Redis, keys: Keys, events: ListenedFo
 
 /** Whether two placements differ in key and message only, so that they can share a group. */
 function isAlike(a: Placement, b: Placement): boolean {
-  return a.kind === b.kind && a.task === b.task && a.due === b.due && a.priority === b.priority;
+  return a.kind === b.kind && a.task === b.task && a.due === b.due && a.chain === b.chain && a.priority === b.priority;
 }

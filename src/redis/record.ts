@@ -2,6 +2,7 @@
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { ExecutionState } from '../core/states.js';
 import { Envelope } from '../wire/envelope.js';
+import { waitingForOf } from './pause-store.js';
 import { PARKED, PROGRESS, RECORD, STAGE } from './schema.js';
 
 /** The fields of an execution that change during its life. Times are server milliseconds. */
@@ -24,7 +25,7 @@ export interface ExecutionRecord extends StateChange {
   readonly progress: ProgressRecord;
   /** Server time of the reading, in microseconds. */
   readonly readUs: number;
-  /** Name of the limit at which it waits: for a permit, for its turn at a rate, or for a debounce to settle. */
+  /** Name of the limit at which it waits: for a permit, for its turn at a rate, or for a debounce to settle; `paused`. */
   readonly waitingFor: string | null;
   /** The message; `null` once the execution has ended, unless its arguments are kept. */
   readonly message: Buffer | null;
@@ -67,10 +68,13 @@ export function readRecord(
   };
 }
 
-function limitOf(fields: RecordFields): string | null {
+/** Returns the name of the limit at which an execution waits; `null` when it waits at none. */
+export function limitOf(fields: RecordFields): string | null {
   const text = (field: string) => fields.get(field)?.toString();
   const settling = text(PARKED.stage) === STAGE['debounce-over'] ? text(PARKED.debounce) : undefined;
-  return text(PARKED.limit) ?? text(PARKED.booking)?.split(' ')[1] ?? settling ?? null;
+  const waits = text(PARKED.limit);
+  if (waits !== undefined) return waitingForOf(waits);
+  return text(PARKED.booking)?.split(' ')[1] ?? settling ?? null;
 }
 
 /**

@@ -30,15 +30,15 @@ export function msUntil(due: string, nowMs: number): number | null {
 }
 
 /**
- * Counts the executions left in the docket: on the streams (waiting or running) and on the schedule. Executions under
- * one of the keys in `except` do not count.
+ * Counts the executions left in the docket: on the streams (waiting or running), on the schedule, and those of paused tasks.
+ * Executions under one of the keys in `except` do not count.
  */
 export async function countRemaining(
   redis: Redis,
   keys: Keys,
   except: readonly string[] = [],
-): Promise<{ queued: number; scheduled: number }> {
+): Promise<{ queued: number; scheduled: number; paused: number }> {
   const all = [keys.work, keys.front, keys.schedule, keys.wakes];
-  const reply = (await runScript(redis, 'remaining', all, [keys.prefix, ...except])) as [number, number];
-  return { queued: reply[0], scheduled: reply[1] };
+  const reply = (await runScript(redis, 'remaining', all, [keys.prefix, ...except])) as [number, number, number];
+  return { queued: reply[0], scheduled: reply[1], paused: reply[2] };
 }

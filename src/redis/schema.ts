@@ -37,17 +37,19 @@ export const KEY = {
   generation: 'generation',
   /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */
   superseded: 'superseded',
-  /** Stream of the messages that can never run, with the reasons. Bounded, and expires. */
-  quarantine: 'quarantine',
+  /** Stream of the failures: what failed for good, and what can never run. Bounded, and expires. */
+  failures: 'failures',
+  /** Hash: how many bytes the failures have, and the bounds with which a worker last kept one. Expires with the failures. */
+  failureBounds: 'failure-bounds',
   /** Hash: how many permits of each limit are taken, by the limit's name. */
   permitsTaken: 'held',
   /** Hash: the permits that an entry holds, by its token, as `<name> <max> <name> <max> ...`. */
   permits: 'slots',
-  /** Sorted set: the waiters at one limit, as members, by their tickets. */
+  /** Sorted set: the waiters at one limit, or in the line of a paused task, as members, by their tickets. */
   limit: 'limit:',
-  /** Hash: names of the limits that may have waiters. */
+  /** Hash: names of the limits and lines that may have waiters. */
   waiting: 'waiting',
-  /** Sorted set: limits whose waiters a script left to a scheduler, because it had reached its bounds. */
+  /** Sorted set: limits whose waiters a script left to a scheduler, and lines of tasks that were resumed. */
   wakes: 'wakes',
   /** Sorted set: attempts under one rate limit that have started, by time. */
   rate: 'rate:',
@@ -59,6 +61,8 @@ export const KEY = {
   debounce: 'debounce:',
   /** Sorted set: ids of cancelled executions without a record, by the time at which they are forgotten. Bounded, and expires. */
   cancelled: 'cancelled',
+  /** Sorted set: keys of the chains that have records, all with the score 0, so that they are in the order of their bytes. */
+  chains: 'chains',
   /** Hash: automatic tasks whose chains were started, each with a fingerprint of the policy it was started under. */
   automatic: 'automatic',
   /** Hash: automatic tasks whose chains somebody ended. */
@@ -77,6 +81,12 @@ export const KEY = {
   listeners: 'listeners',
   /** Hash: strikes by their canonical text (`wire/strikes.ts`), each with the time at which it was made. */
   strikes: 'strikes',
+  /** Hash: pauses as `<what> <reason>`, each with the time at which it was made. Exists while anything is paused. Bounded. */
+  paused: 'paused',
+  /** Hash: what workers counted in one minute, by task, as JSON. The minute is a number of server minutes. Expires. */
+  history: 'history:',
+  /** Text: number of the last page that one worker has added to the history, by its consumer. Expires. */
+  historyPage: 'history-page:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -91,6 +101,8 @@ export const CHANNEL = {
   wake: 'wake',
   /** Changes of the strikes, as `<version before, 0 at first> <version> <+ or -><canonical text>`. */
   strikeChanges: 'strikes',
+  /** Changes of the pauses, as `<version before, 0 at first> <version> <+ or -><what> <reason>`. */
+  pauseChanges: 'paused',
 } as const;
 
 /** The consumer group of all streams. */
@@ -149,6 +161,17 @@ export const TAG = {
   superseded: 's',
 } as const;
 
+/**
+ * What a pause is about. The line of a paused task is named in the same way, among those of limits (`KEY.limit`). No limit has
+ * such a name, since the names of limits are percent-encoded behind their first letter, which is `@` or encoded, too.
+ */
+export const PAUSE = {
+  /** The whole docket. */
+  docket: '*',
+  /** Before the name of a task, percent-encoded. */
+  task: '#',
+} as const;
+
 /** Fields of the record of an execution, `run:<key>`. */
 export const RECORD = {
   /** State: `scheduled`, `queued`, `running`, `completed`, `failed` or `cancelled`. */
@@ -177,6 +200,12 @@ export const RECORD = {
   error: 'x',
   /** Its error, or the reason why it ended without one, as a line of text. */
   errorLine: 'y',
+  /** Its last attempts that failed and were retried, a line each, the newest first (`failed-attempts.ts`). Absent for none. */
+  failedAttempts: 'h',
+  /** What its chain is, when it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
+  chain: 'ch',
+  /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
+  lastRun: 'cl',
 } as const;
 
 /** More fields of the record. They belong to one attempt, and are absent until something was reported. */
@@ -230,9 +259,9 @@ export const PARKED = {
   message: ENTRY.message,
   /** Due time, as in the record and in the entry. */
   due: ENTRY.due,
-  /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. */
+  /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. Empty in the line of a pause. */
   needs: 'n',
-  /** While it waits for permits: name of the limit at which it waits. */
+  /** While it waits for permits: name of the limit at which it waits. While its task is paused: name of its line. */
   limit: 'l',
   /** Name of the debounce whose winner it is. */
   debounce: `${PARKED_PREFIX}${ENTRY.debounce}`,
@@ -289,23 +318,102 @@ export const WORKER = {
   claims: 'claims',
   /** `1` when it has a fallback, so that it runs tasks that it does not know. */
   fallback: 'fallback',
+  /** Names of the arguments that its tasks show in the log, by task, as JSON. Absent for none. */
+  logged: 'logged',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
 } as const;
 
-/** Fields of an entry of the stream `quarantine`. */
-export const QUARANTINE = {
+/** Members of the JSON that is the value of each field of `history:<minute>`. One that is 0 is left out. */
+export const TALLY = {
+  /** Attempts that began. */
+  started: 'b',
+  /** Attempts that succeeded. */
+  succeeded: 's',
+  /** Executions that failed for good. */
+  failed: 'f',
+  /** Attempts that failed and were followed by another. */
+  retried: 'r',
+  /** Before the number of a bucket (`core/duration-counts.ts`): attempts that waited so long after their due time. */
+  waiting: 'w',
+  /** Before the number of a bucket: attempts that took so long. */
+  duration: 'd',
+} as const;
+
+/** Fields of `history:<minute>` that are not names of tasks. */
+export const HISTORY = {
+  /** The sum of all tasks. */
+  all: '',
+  /** All tasks for which there was no room, together. A task of this name is counted with them. */
+  other: 'other',
+} as const;
+
+/** Fields of an entry of the stream `failures`, whose id is that of the failure. Each entry has all of them; '' is none. */
+export const FAILURE = {
+  /** How it came here, see `FAILURE_KIND`. */
+  kind: 'kind',
   /** Key or id of the execution. Empty when it is not known. */
   key: 'key',
-  /** Why it can never run, as a line of text. */
-  reason: 'reason',
-  /** The message as it was found. */
+  /** `1` when the execution has no record. */
+  isLean: 'lean',
+  /** Name of the task. Empty when the message cannot be read. */
+  task: 'task',
+  /** The message as it was found. A retry runs it as the first attempt. */
   message: 'message',
+  /** The error, encoded. */
+  error: 'error',
+  /** Name of the error, such as `TypeError`. Empty when something else than an error was thrown. */
+  errorName: 'name',
+  /** The error, or why it can never run, as a line of text. */
+  line: 'line',
+  /** Number of the last attempt. */
+  attempts: 'attempts',
+  /** Deliveries of that attempt before the last that ended without an outcome. */
+  deliveries: 'deliveries',
+  /** Name of the worker. */
+  worker: 'worker',
+  /** Node's id of the thread. */
+  thread: 'thread',
+  /** When the execution was added, in server milliseconds. */
+  added: 'added',
+  /** When its last attempt started, in server milliseconds. */
+  started: 'started',
+  /** Its priority (`PRIORITY`). Empty for a normal one. */
+  priority: 'priority',
+} as const;
+
+/** The fields in the order in which they are written. */
+export const FAILURE_FIELDS = Object.values(FAILURE);
+
+/** The kinds of failures. */
+export const FAILURE_KIND = {
+  /** The execution failed for good. */
+  failed: 'failed',
+  /** The message, or what is kept about the execution, cannot be used. */
+  quarantined: 'quarantined',
+} as const;
+
+/** Fields of the hash `failure-bounds`. */
+export const FAILURE_BOUNDS = {
+  /** How many bytes the failures have, as they are counted. */
+  bytes: 'bytes',
+  /** How long a failure is kept, in milliseconds. */
+  ttl: 'ttl',
+  /** The maximum number of failures. */
+  count: 'count',
+  /** The maximum number of their bytes. */
+  maxBytes: 'max-bytes',
 } as const;
 
 /** Fields of the hash `strikes` beside the strikes themselves. */
 export const STRIKES = {
   /** Number of the last change of the list, from the generations. */
+  version: 'version',
+} as const;
+
+/** Fields of the hash `paused` beside the pauses themselves. */
+export const PAUSES = {
+  /** Number of the last change, from the generations. */
   version: 'version',
 } as const;
 
@@ -371,12 +479,33 @@ export const SETTLEMENT_WIDTH = {
   completedWithResult: 2,
   /** Ended in another way: key, state, result, error, error line, automatic task whose chain ends, message to keep. */
   ended: 7,
+  /** Ended with the chain whose run it was: as when ended in another way. */
+  chainEnded: 7,
   /** Moved on: destination, message, whether it keeps its due time, deliveries, charges, reroutes, stage, id, booking. */
   moved: 9,
   /** Moved on because no live worker had its task: as when moved, and name of the task. */
   rerouted: 10,
-  /** Followed by the next run of its chain: key, state in which this run ended, due time, message, id, priority. */
-  followed: 6,
+  /** Waits for the end of a pause: as when moved, with the line as its destination, and ticket of one without a record. */
+  paused: 10,
+  /** Moved on to another attempt: as when moved, and the error of the attempt that failed, as a line of text. */
+  retried: 10,
+  /**
+   * Followed by the next run of its chain: key, state in which this run ended, due time, message, id, error line, chain
+   * (`RECORD.chain`), priority.
+   */
+  followed: 8,
+  /** Behind all others, about items that are kept as failures: index, error name, error line, error, worker, thread, start. */
+  failures: 7,
+} as const;
+
+/** What a retry says of each failure. Any other text is the reason why it cannot run again. */
+export const RETRY = {
+  /** It was placed again, and is no failure any more. */
+  retried: 'retried',
+  /** Its key has an unfinished execution. */
+  taken: 'taken',
+  /** There is no such failure, any more or at all. */
+  missing: 'missing',
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */
@@ -385,6 +514,14 @@ export const CHANGE = {
   strike: '+',
   /** Something was restored. */
   restore: '-',
+} as const;
+
+/** Changes of the pauses, as they are published. */
+export const PAUSE_CHANGE = {
+  /** Something was paused. */
+  pause: '+',
+  /** A pause was ended. */
+  resume: '-',
 } as const;
 
 // Limits. Redis serves nobody else while a script runs.
@@ -413,6 +550,9 @@ export const HEAVY_ITEM_BYTES = BATCH_BYTES / BATCH_ITEMS;
 /** The maximum number of waiters that one script moves on in vain. */
 export const VAIN_WAKES = 16;
 
+/** The number of chains of the index that one sweep looks at. */
+export const SWEPT_CHAINS = 16;
+
 /** How much longer than its period a rate limit counts a start, as a fraction of the period. */
 export const RATE_MARGIN = 0.02;
 
@@ -426,7 +566,7 @@ export const CLAIMED_WITH_READ = 8;
 export const LOW_SHARE = 32;
 
 /** Bytes of a message that are read to identify an execution. The header of a message is shorter. */
-export const MESSAGE_HEAD_BYTES = 1024;
+export const MESSAGE_HEAD_BYTES = 3 * 1024;
 
 /** The size beyond which a message is large, so that workers read few at a time. */
 export const LARGE_BYTES = 16 * 1024;
@@ -434,8 +574,29 @@ export const LARGE_BYTES = 16 * 1024;
 /** The maximum number of executions of one task that can be recalled: those that are due last. The others wait. */
 export const REROUTED_MEMBERS = 10_000;
 
-/** Messages in quarantine; the newest are kept. */
-export const QUARANTINE_ENTRIES = 1_000;
+/** How many failures are kept where no worker says otherwise; the newest are kept. */
+export const FAILURES_KEPT = 10_000;
+
+/** How many bytes of failures are kept where no worker says otherwise. */
+export const FAILURE_BYTES_KEPT = 256 * 1024 * 1024;
+
+/** What a failure counts beside the bytes of its fields. */
+export const FAILURE_OVERHEAD_BYTES = 256;
+
+/** The maximum number of failures that one script looks at. */
+export const FAILURES_LOOKED_AT = 512;
+
+/** The maximum number of pauses. Workers load all of them, and some scripts read them. */
+export const MOST_PAUSES = 1_000;
+
+/** Attempts that failed and were retried which a record keeps; the newest are kept. */
+export const FAILED_ATTEMPTS = 20;
+
+/** Keys that one script looks at to list executions that have ended. Most need one call each. */
+export const SCANNED_KEYS = 512;
+
+/** The maximum number of fields that a minute of the history has for tasks. */
+export const HISTORY_TASKS = 300;
 
 /**
  * Deliveries without an outcome after which an execution is a suspect: it may be the cause of these losses.
@@ -481,8 +642,17 @@ export const SUPERSEDED_TTL_MS = 7 * DAY_MS;
 /** How long rerouted executions can be recalled after the last reroute: longer than any of them waits. */
 export const REROUTED_TTL_MS = 10 * 60 * 1_000;
 
-/** How long messages are kept in quarantine after the last one. */
-export const QUARANTINE_TTL_MS = 7 * DAY_MS;
+/** How long failures are kept where no worker says otherwise. */
+export const FAILURE_TTL_MS = 7 * DAY_MS;
+
+/** How long a minute of the history is kept after its last change. */
+export const HISTORY_TTL_MS = 2 * DAY_MS;
+
+/** For how long a page of counts may be sent. */
+export const HISTORY_PAGE_MS = 60 * 60 * 1_000;
+
+/** How long it is remembered that a page was added: longer than it may be sent again, so that it never counts twice. */
+export const HISTORY_PAGE_TTL_MS = 2 * HISTORY_PAGE_MS;
 
 /** How long large messages are expected on the streams after the last one was added. Few lie there for longer. */
 export const LARGE_TTL_MS = 30 * DAY_MS;

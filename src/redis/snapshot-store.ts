@@ -4,6 +4,7 @@ import { UndecodableValueError } from '../core/errors.js';
 import { Envelope } from '../wire/envelope.js';
 import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
+import { isLine } from './pause-store.js';
 import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
 
@@ -16,21 +17,16 @@ export interface Survey {
   readonly queued: number;
   readonly running: number;
   readonly scheduled: number;
-  readonly quarantined: number;
+  readonly failures: number;
   readonly future: readonly { readonly location: Location; readonly dueMs: number }[];
   readonly held: readonly { readonly location: Location; readonly consumer: string }[];
-  readonly quarantine: readonly { readonly atMs: number; readonly key: string; readonly reason: string }[];
 }
 
 /** Counts executions by where they are, and lists up to `count` of each kind. */
 export async function survey(redis: Redis, keys: Keys, count: number): Promise<Survey> {
-  const reply = await runScript(
-    redis,
-    'survey',
-    [keys.work, keys.front, keys.schedule, keys.quarantine],
-    [count, keys.prefix],
-  );
-  const [now, entries, running, scheduled, quarantined, ...lists] = reply as [
+  const names = [keys.work, keys.front, keys.schedule, keys.failures];
+  const reply = await runScript(redis, 'survey', names, [count, keys.prefix]);
+  const [now, entries, running, scheduled, failures, ...lists] = reply as [
     Buffer,
     number,
     number,
@@ -38,23 +34,35 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     number,
     Buffer[],
     Buffer[],
-    Buffer[],
   ];
-  const [future, held, quarantine] = lists.map((list) => list.map(String)) as [string[], string[], string[]];
+  const [future, held] = lists.map((list) => list.map(String)) as [string[], string[]];
   return {
     nowMs: Number(now),
     queued: entries - running,
     running,
     scheduled,
-    quarantined,
+    failures,
     future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: Number(due) })),
     held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
-    quarantine: groupsOf(3, quarantine).map(([id, key, reason]) => ({
-      atMs: Number.parseInt(id!, 10),
-      key: key!,
-      reason: reason!,
-    })),
   };
+}
+
+/** Numbers of the whole docket that take one look each. */
+export interface Measures {
+  /** Workers whose heartbeats have not expired. */
+  readonly workers: number;
+  /** For how long the execution has been due that is read next, in milliseconds; 0 when nothing is queued. */
+  readonly oldestQueuedMs: number;
+}
+
+/** Measures a docket. Costs the same whatever is in it. */
+export async function measure(redis: Redis, keys: Keys): Promise<Measures> {
+  const reply = (await runScript(redis, 'measure', [keys.work, keys.front, keys.workers], [keys.prefix])) as (
+    | Buffer
+    | number
+  )[];
+  const [nowMs, workers, ...dueMs] = reply.map(Number) as [number, number, ...number[]];
+  return { workers, oldestQueuedMs: Math.max(0, ...dueMs.map((due) => nowMs - due)) };
 }
 
 export interface Queued {
@@ -103,20 +111,27 @@ async function lastDelivered(redis: Redis, stream: string): Promise<string> {
 }
 
 export interface Waiting {
+  /** Those at limits. */
   readonly total: number;
+  /** Those of paused tasks. */
+  readonly paused: number;
   readonly first: readonly { readonly location: Location; readonly limit: string }[];
 }
 
-/** Counts the waiters at all limits, and lists up to `count` of them, limit by limit. */
+/** Counts the waiters at all limits and in the lines of paused tasks, and lists up to `count` of them, limit by limit. */
 export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Promise<Waiting> {
   const first: { location: Location; limit: string }[] = [];
   let total = 0;
+  let paused = 0;
   let cursor = '0';
   do {
     const [next, page] = await redis.hscan(keys.waiting, cursor, 'COUNT', BATCH_ITEMS);
     const limits = page.filter((_, i) => i % 2 === 0);
     const sizes = await Promise.all(limits.map((limit) => redis.zcard(keys.limit(limit))));
-    for (const size of sizes) total += size;
+    for (const [i, size] of sizes.entries()) {
+      if (isLine(limits[i]!)) paused += size;
+      else total += size;
+    }
     for (const limit of limits) {
       if (first.length >= count) break;
       const members = await redis.zrange(keys.limit(limit), '0', String(count - first.length - 1));
@@ -124,7 +139,7 @@ export async function surveyWaiting(redis: Redis, keys: Keys, count: number): Pr
     }
     cursor = next;
   } while (cursor !== '0');
-  return { total, first };
+  return { total, paused, first };
 }
 
 export interface Identity {

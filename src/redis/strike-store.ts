@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis';
 import { parseStrike, type Strike } from '../wire/strikes.js';
 import type { Keys } from './keys.js';
+import type { ListChange, ListSource } from './list-follower.js';
 import { CHANGE, STRIKES } from './schema.js';
 import { runScript } from './script.js';
 
@@ -15,14 +16,21 @@ export interface StrikeSnapshot {
   readonly version: string;
 }
 
-/** One change of the list, as it is published. */
-export interface StrikeChange {
-  /** The version that it changed; '0' for the first change. */
-  readonly versionBefore: string;
-  readonly version: string;
-  readonly isStruck: boolean;
-  /** `null` for a kind of strike that this version of docket does not know. */
-  readonly strike: Strike | null;
+/** Returns the list for a follower. */
+export function strikeSource(redis: Redis, keys: Keys): ListSource<Strike> {
+  const load = async () => {
+    const { strikes, version } = await loadStrikes(redis, keys);
+    return { items: strikes, version };
+  };
+  return {
+    channel: keys.strikeChanges,
+    load,
+    loadChanged: async (version) => {
+      const latest = (await redis.hget(keys.strikes, STRIKES.version)) ?? '';
+      return latest === version ? null : await load();
+    },
+    parseChange,
+  };
 }
 
 /** Reads the whole list. */
@@ -32,10 +40,19 @@ export async function loadStrikes(redis: Redis, keys: Keys): Promise<StrikeSnaps
   return { strikes: strikes.filter((strike) => strike !== null), version };
 }
 
-/** Reads the whole list if it is not of this version; else returns `null`. */
-export async function loadChangedStrikes(redis: Redis, keys: Keys, version: string): Promise<StrikeSnapshot | null> {
-  const latest = (await redis.hget(keys.strikes, STRIKES.version)) ?? '';
-  return latest === version ? null : await loadStrikes(redis, keys);
+/** A strike, and when it was made, in server milliseconds. */
+export interface DatedStrike {
+  readonly strike: Strike;
+  readonly sinceMs: number;
+}
+
+/** Reads the strikes that this version understands, in the order of their canonical texts. */
+export async function listStrikes(redis: Redis, keys: Keys): Promise<DatedStrike[]> {
+  const fields = Object.entries(await redis.hgetall(keys.strikes)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return fields.flatMap(([field, since]) => {
+    const strike = field === STRIKES.version ? null : parseStrike(field);
+    return strike ? [{ strike, sinceMs: Number(since) }] : [];
+  });
 }
 
 /** Adds a strike, and publishes the change to all followers. Does nothing when there was the same one. */
@@ -49,13 +66,13 @@ export async function removeStrike(redis: Redis, keys: Keys, { field }: Strike):
 }
 
 /** Reads `<version before> <version> <+ or -><canonical text>`. */
-export function parseChange(message: string): StrikeChange {
+function parseChange(message: string): ListChange<Strike> {
   const first = message.indexOf(' ');
   const second = message.indexOf(' ', first + 1);
   return {
     versionBefore: message.slice(0, first),
     version: message.slice(first + 1, second),
-    isStruck: message[second + 1] === CHANGE.strike,
-    strike: parseStrike(message.slice(second + 2)),
+    isAdded: message[second + 1] === CHANGE.strike,
+    item: parseStrike(message.slice(second + 2)),
   };
 }

@@ -7,6 +7,7 @@ import type { AddOptions, ArgumentsOfName, Call, CallByName, NameOf, TasksByName
 import type { TaskDocket } from './context.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
+import { OVERRIDE_NAMES } from './overrides.js';
 import { inspectSummary } from './summary.js';
 
 /** Options of one addition to an agenda. There is no `when`, because `scatter` decides the time. */
@@ -114,7 +115,7 @@ function callOf(task: AnyTask | string, args: object, options: AddOptions): Call
   return { task, args, options } as Call<unknown> | CallByName;
 }
 
-const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true, once: true, priority: true });
+const AGENDA_ADD_OPTIONS = optionNames<AgendaAddOptions>({ key: true, once: true, priority: true, ...OVERRIDE_NAMES });
 const SCATTER_OPTIONS = optionNames<ScatterOptions>({ over: true, start: true, jitter: true });
 
 /** Chooses the times of `count` executions. Returns a function from the index of an execution to its time. */

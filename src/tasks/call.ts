@@ -4,9 +4,10 @@
 import type { Duration } from '../core/duration.js';
 import type { Priority } from '../core/priority.js';
 import type { AnyTask, Task } from './declared-task.js';
+import type { PolicyOverrides } from './overrides.js';
 
 /** Options of an `add`. */
-export interface AddOptions {
+export interface AddOptions extends PolicyOverrides {
   /**
    * Identity of the execution, 1 to 512 bytes. While an execution is scheduled, queued or running under this key,
    * another `add` changes nothing.

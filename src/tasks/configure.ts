@@ -4,6 +4,7 @@ import type { Duration } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import type { ErrorClass } from '../wire/codec.js';
+import type { ThreadContext } from './context.js';
 import { checkUses, type Dependency } from './dependencies.js';
 import { type LimitPolicy, type RetryPolicy, resolveDefaultPolicies, type TaskPolicies } from './policies.js';
 import { type AnyTask, isTask } from './task.js';
@@ -51,7 +52,38 @@ export interface ConfigureOptions {
    * @default none
    */
   readonly limits?: readonly LimitPolicy<never>[];
+  /**
+   * Called for each execution that has failed for good on a worker with this module, once that is written: by its last attempt,
+   * its timeout, poison, or an argument that a limit lacks. For alerts and compensation. It runs in a thread of that worker, and
+   * may take as long as the task's timeout, or 30 s for a task without one: then `ctx.signal` aborts, and it is no longer waited
+   * for. What it throws is logged. It is called once at most: a worker or thread that dies meanwhile takes it along. What must
+   * not be missed belongs in `docket.failures()`.
+   * @default none
+   */
+  readonly onFailed?: OnFailed;
 }
+
+/** An execution that has failed for good. */
+export interface FailedExecution {
+  readonly task: string;
+  /** Key of the execution, or its id. */
+  readonly key: string;
+  /** Its arguments; `undefined` when they cannot be decoded. */
+  readonly args: unknown;
+  /** Its error, as `result()` rejects with. Classes among the `errors` of the configuration are revived. */
+  readonly error: unknown;
+  /** Number of the last attempt. */
+  readonly attempt: number;
+}
+
+/** The context of {@link ConfigureOptions.onFailed}. */
+export interface FailedContext extends ThreadContext {
+  /** Aborts when its time is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Is told of each execution that has failed for good. */
+export type OnFailed = (failed: FailedExecution, ctx: FailedContext) => unknown;
 
 /** The part of a configuration that a thread uses. */
 export interface ConfigurationDefinition {
@@ -60,6 +92,8 @@ export interface ConfigurationDefinition {
   readonly errors: readonly ErrorClass[];
   /** Absent when an older copy of docket made the configuration. */
   readonly policies?: TaskPolicies;
+  /** Absent when there is none. */
+  readonly onFailed?: OnFailed;
 }
 
 /**
@@ -75,18 +109,22 @@ export interface ConfigurationDefinition {
  */
 export function configure(options: ConfigureOptions): WorkerConfiguration {
   checkOptionNames(options, CONFIGURE_OPTIONS, 'configure.');
-  const { uses = {}, fallback = null, errors = [] } = options;
+  const { uses = {}, fallback = null, errors = [], onFailed } = options;
   if (fallback !== null && !isTask(fallback)) {
     throw new InvalidOptionError('configure.fallback', 'expected a task made with task()');
   }
   if (!Array.isArray(errors) || errors.some((errorClass) => !isErrorClass(errorClass))) {
     throw new InvalidOptionError('configure.errors', 'expected an array of error classes');
   }
+  if (onFailed !== undefined && typeof onFailed !== 'function') {
+    throw new InvalidOptionError('configure.onFailed', 'expected a function');
+  }
   const definition: ConfigurationDefinition = {
     uses: checkUses(uses, 'configure.uses'),
     fallback,
     errors: [...errors],
     policies: resolveDefaultPolicies(options, 'configure.'),
+    ...(onFailed && { onFailed }),
   };
   return Object.freeze({ [DEFINITION]: Object.freeze(definition) }) as unknown as WorkerConfiguration;
 }
@@ -104,6 +142,7 @@ const CONFIGURE_OPTIONS = optionNames<ConfigureOptions>({
   retry: true,
   timeout: true,
   limits: true,
+  onFailed: true,
 });
 
 function isErrorClass(value: unknown): boolean {

@@ -3,8 +3,11 @@ import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions } from './call.js';
+import type { CancelResult } from './cancelling.js';
 import type { AnyTask, Task } from './declared-task.js';
 import type { Execution } from './execution.js';
+import type { Failure, FailureFilter, RetryReport } from './failures.js';
+import type { Pause, PauseOptions, ResumeOptions } from './pause.js';
 import type { Progress } from './progress.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
 
@@ -50,6 +53,12 @@ export interface TaskContext extends ThreadContext {
   readonly progress: Progress;
   /** The handle of the running execution, as others see it. Its `args` are the ones it was added with. */
   readonly execution: Execution<unknown>;
+  /** Undefined unless the task declares `retry`, or this execution was added with it. */
+  readonly retry?: RetryControl['retry'] | undefined;
+  /** Undefined unless the task declares `perpetual`, or this execution was added with it: `ctx.perpetual?.cancel()`. */
+  readonly perpetual?: PerpetualControl['perpetual'] | undefined;
+  /** Undefined unless the task declares a `timeout`, or this execution was added with one. */
+  readonly timeout?: TimeoutControl['timeout'] | undefined;
 }
 
 /** On the context of tasks with a `retry` policy. Both functions end the attempt, which counts towards `attempts`. */
@@ -147,8 +156,8 @@ export interface TaskDocket {
     options: ReplaceOptions,
   ): Promise<Execution<R>>;
   replace(name: string, args: object, options: ReplaceOptions): Promise<Execution<unknown>>;
-  /** Cancels an execution wherever it is in the fleet. */
-  cancel(key: string): Promise<void>;
+  /** Cancels an execution wherever it is in the fleet, and returns what became of it. */
+  cancel(key: string): Promise<CancelResult>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
   strike(
     task?: AnyTask | string | null,
@@ -163,8 +172,22 @@ export interface TaskDocket {
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<boolean>;
+  /** Keeps executions of a task, or of the whole docket, from starting until it is resumed, see `Docket.pause`. */
+  pause(task?: AnyTask | string | null, options?: PauseOptions): Promise<void>;
+  /** Ends pauses, see `Docket.resume`. Returns whether there was one. */
+  resume(task?: AnyTask | string | null, options?: ResumeOptions): Promise<boolean>;
+  /** Lists the pauses. */
+  pauses(): Promise<Pause[]>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
+  /** Lists what failed for good, the newest first, see `Docket.failures`. */
+  failures(filter?: FailureFilter): AsyncIterable<Failure>;
+  /** Finds a failure by its id; `null` when there is none. */
+  failure(id: string): Promise<Failure | null>;
+  /** Adds the executions of failures again, see `Docket.retry`. */
+  retry(which: string | readonly string[] | FailureFilter): Promise<RetryReport>;
+  /** Removes failures for good. Returns how many there were. */
+  discard(which: string | readonly string[] | FailureFilter): Promise<number>;
   /** Takes a snapshot of what waits and what runs, see `Docket.snapshot`. */
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;
   /** Lists the live workers that can take work. */
@@ -222,5 +245,5 @@ export const CONTEXT_NAMES: ReadonlySet<string> = new Set(
     timeout: true,
     when: true,
     worker: true,
-  } satisfies Record<keyof (TaskContext & RetryControl & PerpetualControl & TimeoutControl), true>),
+  } satisfies Record<keyof TaskContext, true>),
 );

@@ -29,8 +29,9 @@ export function nextCronMs(expression: string, timezone: string, afterMs: number
   );
 }
 
-/** Parsed expressions, because parsing takes longer than searching. Few, because expressions are written in code. */
+/** Parsed expressions, because parsing takes longer than searching. Bounded: calls may have expressions of their own. */
 const PARSED = new Map<string, Cron>();
+const MAXIMUM_PARSED = 4_096;
 
 function parse(expression: string, timezone: string): Cron {
   const known = PARSED.get(`${timezone} ${expression}`);
@@ -39,6 +40,7 @@ function parse(expression: string, timezone: string): Cron {
   if (typeof expression !== 'string' || expression.includes(':')) throw unreadable(expression);
   try {
     const cron = new Cron(expression, { timezone, mode: '5-or-6-parts', fixedTimeRule: 'no-wildcard', paused: true });
+    if (PARSED.size >= MAXIMUM_PARSED) PARSED.delete(PARSED.keys().next().value!); // the one that was parsed first
     PARSED.set(`${timezone} ${expression}`, cron);
     return cron;
   } catch (error) {

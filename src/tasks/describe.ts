@@ -24,7 +24,12 @@ function describeRetry({ attempts, minimumDelayMs, maximumDelayMs, factor, jitte
 function describePerpetual(perpetual: PerpetualData): string {
   const start = perpetual.isAutomatic ? ', started by workers' : '';
   if (perpetual.kind === 'cron') return `cron '${perpetual.expression}' ${perpetual.timezone}${start}`;
-  return `every ${duration(perpetual.everyMs)}${start}`;
+  return `${describeInterval(perpetual.everyMs)}${start}`;
+}
+
+/** Describes the interval of a perpetual task. */
+export function describeInterval(everyMs: number): string {
+  return `every ${duration(everyMs)}`;
 }
 
 function describeLimit(limit: LimitData): string {

@@ -1,6 +1,7 @@
 /** The handle of an execution, as producers and task bodies use it. */
 import type { Duration } from '../core/duration.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import type { CancelResult } from './cancelling.js';
 import type { ExecutionEvent } from './events.js';
 import type { ExecutionProgress } from './progress.js';
 import type { ExecutionSummary } from './summary.js';
@@ -34,7 +35,8 @@ export interface Execution<R> {
   readonly progress: ExecutionProgress;
   /**
    * Name of the limit that makes it wait, see `Docket.snapshot`; otherwise `null`. It waits for a permit while it is
-   * `queued`, and for its turn at a rate or for a debounce while it is `scheduled`.
+   * `queued`, and for its turn at a rate or for a debounce while it is `scheduled`. While its task is paused, it is
+   * `queued` and this is `paused`.
    */
   readonly waitingFor: string | null;
 
@@ -47,8 +49,8 @@ export interface Execution<R> {
    */
   sync(): Promise<void>;
 
-  /** Cancels the execution, see `Docket.cancel`. */
-  cancel(): Promise<void>;
+  /** Cancels the execution, and returns what became of it, see `Docket.cancel`. */
+  cancel(): Promise<CancelResult>;
 
   /**
    * Waits until the execution ends and returns the result of its body.
@@ -69,8 +71,8 @@ export interface Execution<R> {
 
   /**
    * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a
-   * newer execution takes the key, and when the docket is closed. Leaving the loop ends the subscription. A slow
-   * consumer misses intermediate changes, but never the latest one.
+   * newer execution takes the key, and when the docket is closed. Leaving the loop ends the subscription, and so does
+   * the signal: the loop ends without an error as soon as it aborts. A slow consumer misses intermediate changes, but never the latest one.
    *
    * Iterating throws ExecutionNotFoundError when there is no such execution any more, and ResultsDisabledError when it
    * was added with `executionTtl: 0`.
@@ -83,7 +85,13 @@ export interface Execution<R> {
    * }
    * ```
    */
-  subscribe(): AsyncIterable<ExecutionEvent>;
+  subscribe(options?: SubscribeOptions): AsyncIterable<ExecutionEvent>;
+}
+
+/** Options of `execution.subscribe()`. */
+export interface SubscribeOptions {
+  /** Ends the subscription when it aborts, also while nothing happens. The execution runs on. */
+  signal?: AbortSignal;
 }
 
 /** Options of `execution.result()`. */

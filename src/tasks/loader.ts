@@ -5,7 +5,7 @@ import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
 import type { ErrorClass } from '../wire/codec.js';
 import { withBuiltins } from './builtin.js';
 import { collectTasks } from './collection.js';
-import { type ConfigurationDefinition, configurationOf } from './configure.js';
+import { type ConfigurationDefinition, configurationOf, type OnFailed } from './configure.js';
 import type { Dependency } from './dependencies.js';
 import { resolvePackage } from './package.js';
 import type { TaskPolicies } from './policies.js';
@@ -23,6 +23,8 @@ export interface LoadedTasks {
   readonly uses: readonly NamedDependency[];
   /** Classes of errors that the docket of a thread revives. */
   readonly errors: readonly ErrorClass[];
+  /** Functions that are told of each execution that has failed for good. @default none */
+  readonly onFailed?: readonly OnFailed[];
 }
 
 /** A dependency with its name on the context. */
@@ -93,6 +95,7 @@ export async function loadTasks(
     fallback: fallback && withDefaultPolicies(fallback, policies),
     uses: definitions.flatMap(({ uses }) => Object.entries(uses)),
     errors: [...new Set(definitions.flatMap(({ errors }) => errors))],
+    onFailed: definitions.flatMap(({ onFailed }) => onFailed ?? []),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Decides when a perpetual task runs next: by its policy, unless its body has overridden that. */
 import type { Due } from '../core/due.js';
 import { nextCronMs } from './cron.js';
+import type { ExecutionPolicies } from './overrides.js';
 import type { PerpetualData } from './policies.js';
 
 /** What the body of a perpetual task has changed about its next run. What it did not set follows the policy. */
@@ -38,6 +39,24 @@ export function nextRun(
   if (override?.everyMs !== undefined) return nextOnGrid(run.dueMs, override.everyMs, nowMs);
   if (policy.kind === 'perpetual') return nextOnGrid(run.dueMs, policy.everyMs, nowMs);
   return { atMs: nextCronMs(policy.expression, policy.timezone, Math.max(nowMs, run.dueMs)) };
+}
+
+/**
+ * Decides when the run that follows another is due, with everything that can end the chain: its policy, its body, and the
+ * overrides `until` and `times`. `null` ends the chain.
+ * @param run - `counts` tells whether it is one of the `times` that the chain runs
+ */
+export function followingRun(
+  { perpetual, untilMs, runsLeft }: ExecutionPolicies,
+  run: { readonly dueMs: number; readonly counts: boolean },
+  override: NextRunOverride | undefined,
+  nowMs: number,
+): Due | null {
+  if (!perpetual || (run.counts && runsLeft === 1)) return null;
+  const due = nextRun(perpetual, run, override, nowMs);
+  if (due === null || untilMs === undefined) return due;
+  const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
+  return Math.max(nowMs, dueMs) > untilMs ? null : due;
 }
 
 /** Without an interval, the next run is due at once. */

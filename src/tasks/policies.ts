@@ -111,7 +111,8 @@ function timeoutMsOf(timeout: Duration, option: string): number {
   throw new InvalidOptionError(option, 'expected a duration of at least 1 ms: leave it out to set no limit');
 }
 
-function checkCombination({ perpetual, limits }: TaskPolicies): void {
+/** @throws InvalidOptionError when a perpetual task is debounced */
+export function checkCombination({ perpetual, limits }: TaskPolicies): void {
   if (!perpetual || !limits?.some((limit) => limit.kind === 'debounce')) return;
   const problem =
     'a perpetual task cannot have a debounce(), which chooses among many executions, while a chain has one key';

@@ -1,4 +1,5 @@
 /** What `snapshot()` and `workers()` of a docket return. */
+import type { Pause } from './pause.js';
 
 /** An execution, as every list of a snapshot shows it. */
 export interface SnapshotEntry {
@@ -34,20 +35,14 @@ export interface RunningEntry extends SnapshotEntry {
   readonly since: Date | null;
 }
 
-/** An execution that waits for a permit of a concurrency limit. */
+/** An execution that waits for a permit of a concurrency limit, or for the end of the pause of its task. */
 export interface WaitingEntry extends SnapshotEntry {
-  /** Name of the limit: `<task>`, `<task>:<argument>:<value>` or `@<scope>...`, percent-encoded. */
+  /**
+   * Name of the limit: `<task>`, `<task>:<argument>:<value>` or `@<scope>...`, percent-encoded. `paused` when `isPaused`.
+   */
   readonly waitingFor: string;
-}
-
-/** A message that can never run. */
-export interface QuarantineEntry {
-  /** `null` when no key could be read from the message. */
-  readonly key: string | null;
-  /** Why it cannot run. */
-  readonly reason: string;
-  /** When it was put into quarantine. */
-  readonly at: Date;
+  /** Whether it waits because its task is paused. */
+  readonly isPaused: boolean;
 }
 
 /** A live worker that can take work. */
@@ -82,10 +77,12 @@ export interface Snapshot {
     readonly scheduled: number;
     /** Waiting for a permit of a concurrency limit. */
     readonly waiting: number;
+    /** Waiting because their tasks are paused. While the whole docket is paused, executions stay `queued`. */
+    readonly paused: number;
     /** In the hands of a worker, including what it has read ahead. */
     readonly running: number;
-    /** Messages that can never run; the newest 1,000 are kept, for a week. */
-    readonly quarantined: number;
+    /** Failures that are kept, see `docket.failures()`: executions that failed for good, and messages that can never run. */
+    readonly failures: number;
   };
   /** The next executions that workers take, in order. Shorter when messages are long: it ends once they exceed 1 MiB. */
   readonly queued: readonly QueuedEntry[];
@@ -93,17 +90,20 @@ export interface Snapshot {
   readonly future: readonly FutureEntry[];
   /** The running executions, the oldest first. */
   readonly running: readonly RunningEntry[];
-  /** The waiters, limit by limit, each in the order in which they get their permits. */
+  /**
+   * The waiters, limit by limit, each in the order in which they get their permits, and those of paused tasks, in the order in
+   * which they start.
+   */
   readonly waiting: readonly WaitingEntry[];
-  /** The messages in quarantine, the newest first. */
-  readonly quarantine: readonly QuarantineEntry[];
+  /** The pauses: those of the whole docket first. */
+  readonly pauses: readonly Pause[];
   readonly workers: readonly WorkerInfo[];
 }
 
 /** Options of `docket.snapshot()`. */
 export interface SnapshotOptions {
   /**
-   * How many entries each list has at most, 0 to 1000. `workers` is always whole.
+   * How many entries each list has at most, 0 to 1000. `pauses` and `workers` are always whole.
    * @default 100
    */
   limit?: number;

@@ -8,6 +8,7 @@ import { StopReason } from '../channel/slots.js';
 import { ExecutionCancelledError, InterruptedError, type TimeoutError } from '../core/errors.js';
 import type { TaskLogger } from '../tasks/context.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
+import { type ExecutionPolicies, policiesWith } from '../tasks/overrides.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { Envelope } from '../wire/envelope.js';
 import { Deadline } from './deadline.js';
@@ -20,10 +21,12 @@ export class Attempt {
   readonly item: ChunkItem;
   readonly envelope: Envelope;
   readonly task: TaskDefinition;
+  /** The policies of the task, and the overrides of the execution. */
+  readonly policies: ExecutionPolicies;
   readonly scope: ThreadScope;
   /** When it began, on the monotonic clock. */
   readonly startedMs: number;
-  /** `null` when the task has no timeout. */
+  /** `null` when the execution has no timeout. */
   readonly deadline: Deadline | null;
   /** The error it ended with; `undefined` while it runs, and when there was none. */
   failure: { readonly error: unknown } | undefined;
@@ -40,7 +43,9 @@ export class Attempt {
     this.task = task;
     this.scope = scope;
     this.startedMs = startedMs;
-    this.deadline = task.policies.timeoutMs === undefined ? null : this.#createDeadline(task.policies.timeoutMs);
+    this.policies = policiesWith(task.policies, envelope.overrides);
+    const { timeoutMs } = this.policies;
+    this.deadline = timeoutMs === undefined ? null : this.#createDeadline(timeoutMs);
   }
 
   /** Key of the execution, or its id when it has none. */
@@ -79,9 +84,9 @@ export class Attempt {
     return this.#progress?.end();
   }
 
-  /** The requests of the body for the next run; `null` when the task is not perpetual. */
+  /** The requests of the body for the next run; `null` when the execution is not perpetual. */
   get nextRun(): NextRunRequest | null {
-    const { perpetual } = this.task.policies;
+    const { perpetual } = this.policies;
     if (!perpetual) return null;
     this.#nextRun ??= new NextRunRequest(perpetual, this.envelope.task, this.scope.maxPayloadBytes);
     return this.#nextRun;

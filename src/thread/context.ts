@@ -26,7 +26,7 @@ export class RetryRequest extends DocketError {
   }
 }
 
-export class AttemptContext implements TaskContext, RetryControl {
+export class AttemptContext implements TaskContext {
   readonly #attempt: Attempt;
 
   constructor(attempt: Attempt) {
@@ -72,7 +72,9 @@ export class AttemptContext implements TaskContext, RetryControl {
     return () => this.#attempt.throwIfStopped();
   }
 
-  get retry(): RetryControl['retry'] {
+  /** Undefined unless the task or the execution has a retry policy. */
+  get retry(): RetryControl['retry'] | undefined {
+    if (!this.#attempt.policies.retry) return undefined;
     return {
       after: (delay): never => this.#retry(dueAfter(delay, 'retry.after')),
       at: (when): never => this.#retry(dueAt(when, 'retry.at')),
@@ -84,12 +86,12 @@ export class AttemptContext implements TaskContext, RetryControl {
     throw new RetryRequest(due);
   }
 
-  /** Undefined unless the task is perpetual. Only the context type of perpetual tasks has it. */
+  /** Undefined unless the task or the execution is perpetual. */
   get perpetual(): PerpetualControl['perpetual'] | undefined {
     return this.#attempt.nextRun?.control;
   }
 
-  /** Undefined unless the task has a timeout. Only the context type of tasks with a timeout has it. */
+  /** Undefined unless the task or the execution has a timeout. */
   get timeout(): TimeoutControl['timeout'] | undefined {
     const { deadline } = this.#attempt;
     if (!deadline) return undefined;

@@ -19,6 +19,7 @@ import { loadTasks } from '../tasks/loader.js';
 import { type Manifest, manifestOf } from '../tasks/manifest.js';
 import { encodeError } from '../wire/codec.js';
 import { Executor } from './executor.js';
+import { FailureHooks } from './failure-hooks.js';
 import { LogSender } from './log-sender.js';
 import { OutputSender } from './output.js';
 import { Scope } from './scope.js';
@@ -27,6 +28,7 @@ type BootMessage = Extract<ToThread, { kind: 'boot' }>;
 
 let scope: Scope | undefined;
 let executor: Executor | undefined;
+let failureHooks: FailureHooks | undefined;
 let logs: LogSender | undefined;
 let output: OutputSender | undefined;
 
@@ -35,7 +37,11 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
   switch (message.kind) {
     case 'boot':
       return await boot(message).catch((error: unknown) => bootFailed(error));
+    case 'failure':
+      await failureHooks?.run(message.failure);
+      return null;
     case 'dispose':
+      await failureHooks?.idle();
       await executor?.dispose();
       await scope?.close();
       logs?.flush();
@@ -73,6 +79,9 @@ async function boot({ config, port, logWindow, outputWindow }: BootMessage): Pro
   port.on('message', ({ chunk, items, patienceMs }: ChunkMessage) =>
     running.run(chunk, decodeChunk(items), patienceMs),
   );
+  failureHooks = new FailureHooks(loaded, scope);
+
+  port.unref(); // or tasks find it in process._getActiveHandles(); piscina's port keeps the thread alive
   // A task can end the thread, with process.exit() or an uncaught error.
   process.once('exit', () => {
     scope?.flush();

@@ -1,6 +1,7 @@
 /** Turns the error of an attempt into its outcome. */
 import { types } from 'node:util';
 import type { Outcome } from '../channel/protocol.js';
+import { monotonicMs } from '../core/clock.js';
 import {
   InvalidArgumentsError,
   ResultTooLargeError,
@@ -17,12 +18,23 @@ import { RetryRequest } from './context.js';
 export function failureOf(attempt: Attempt, error: unknown): Outcome {
   const { task, attempt: number } = attempt.envelope;
   const failure = classify(error);
-  const decision = decide(attempt.task.policies, number, failure);
+  const decision = decide(attempt.policies, number, failure);
   if (decision.kind === 'retry') return { kind: 'retry', due: decision.due, line: lineOf(error) };
   const final = failure.kind === 'requested-retry' ? new RetriesExhaustedError(task, number) : error;
   const bytes = new Uint8Array(encodeError(final)); // a copy, because the encoder's memory is used again
   const next = attempt.nextRunOverride;
-  return { kind: 'failed', error: bytes, line: lineOf(final), ...(next && { next }) };
+  const thread = attempt.scope.worker.threadId;
+  const details = { name: nameOf(final), thread, tookMs: monotonicMs() - attempt.startedMs };
+  return { kind: 'failed', error: bytes, line: lineOf(final), details, ...(next && { next }) };
+}
+
+/** Returns the name of an error, 100 characters at most; '' for anything else. */
+function nameOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.name).slice(0, 100) : '';
+  } catch {
+    return '';
+  }
 }
 
 /** Errors that the next attempt would only meet again. */

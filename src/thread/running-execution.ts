@@ -14,8 +14,9 @@ import { monotonicMs } from '../core/clock.js';
 import { AttemptEndedError, ExecutionNotFoundError, ResultsDisabledError } from '../core/errors.js';
 import { DEFAULT_TOTAL } from '../core/progress.js';
 import type { Disposition, ExecutionState } from '../core/states.js';
+import type { CancelResult } from '../tasks/cancelling.js';
 import type { ExecutionEvent } from '../tasks/events.js';
-import type { Execution, ResultOptions } from '../tasks/execution.js';
+import type { Execution, ResultOptions, SubscribeOptions } from '../tasks/execution.js';
 import {
   checkIncrement,
   checkMessage,
@@ -151,15 +152,15 @@ export class RunningExecution implements Execution<unknown> {
     return await (await this.#readOrThrow()).result(options);
   }
 
-  async *subscribe(): AsyncGenerator<ExecutionEvent, void> {
-    yield* (await this.#readOrThrow()).subscribe();
+  async *subscribe(options?: SubscribeOptions): AsyncGenerator<ExecutionEvent, void> {
+    yield* (await this.#readOrThrow()).subscribe(options);
   }
 
-  async cancel(): Promise<void> {
+  async cancel(): Promise<CancelResult> {
     this.#refuseWhenEnded('ctx.execution.cancel()');
     const { token } = this.#attempt.item;
     const docket = this.#attempt.scope.docket();
-    await (token === null ? docket.cancel(this.key) : internalsOf(docket).cancelOwn(this.key, token));
+    return await (token === null ? docket.cancel(this.key) : internalsOf(docket).cancelOwn(this.key, token));
   }
 
   #refuseWhenEnded(use: string): void {

@@ -1,12 +1,15 @@
 /**
  * The message of an execution, as stored in a stream entry or, while it is parked, in a record. Owns the wire format:
  *
- *   msgpack [version, task, ttlMs, attempt, id | nil, headers | nil, arguments]
+ *   msgpack [1, task, ttlMs, attempt, id | nil, headers | nil, arguments]
+ *   msgpack [2, task, ttlMs, attempt, id | nil, headers | nil, overrides, arguments]
  *
- * The arguments come last and are opaque: producers write them, threads read them, and everything in between passes the
+ * The first number is the version. Version 2 is written only for an execution with overrides, so that a worker that would
+ * not heed them reroutes it. The arguments come last and are opaque: producers write them, threads read them, and everything in between passes the
  * bytes on. `id` is set for executions without a record (those with one have their key in a field of the entry).
  * `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`.
- * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. Every future version
+ * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. `overrides` is text, too:
+ * the policies that this one execution has in place of its task's (`tasks/overrides.ts`). Every future version
  * keeps the first five fields, so that a worker that meets a newer message can name it and reroute it.
  */
 import { Packr } from 'msgpackr';
@@ -14,16 +17,25 @@ import { UndecodableValueError } from '../core/errors.js';
 import type { Encoder } from './codec.js';
 import { TextCache } from './text-cache.js';
 
-/** The version of the format. It increases when a reader of the previous version would misread what this one writes. */
-export const WIRE_VERSION = 1;
+/**
+ * The latest version of the format. It increases when a reader of the previous version would misread what this one writes.
+ */
+export const WIRE_VERSION = 2;
+
+/** The version of a message without overrides. */
+export const PLAIN_VERSION = 1;
 
 const FIELDS = 7;
+const FIELDS_WITH_OVERRIDES = 8;
 const FIXED_ARRAY = 0x90;
 const NIL = 0xc0;
 const plain = new Packr({ useRecords: false });
 const TASK_NAMES = new TextCache();
 
-/** Writes a new message around arguments that `encoder` was chosen for. */
+/**
+ * Writes a new message around arguments that `encoder` was chosen for.
+ * @param overrides - text, up to 64 KiB; `null` for none
+ */
 export function encodeEnvelope(
   encoder: Encoder,
   task: string,
@@ -31,16 +43,30 @@ export function encodeEnvelope(
   id: string | null,
   args: unknown,
   headers: string | null = null,
+  overrides: string | null = null,
 ): Buffer {
-  return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, headers, args]);
+  if (overrides !== null) return encoder.pack([WIRE_VERSION, task, ttlMs, 1, id, headers, overrides, args]);
+  return encoder.pack([PLAIN_VERSION, task, ttlMs, 1, id, headers, args]);
 }
 
 /** Writes the message of another attempt: only the number changes and, where `args` is given, the encoded arguments. */
 export function withAttempt(envelope: Envelope, attempt: number, args: Uint8Array | null = null): Buffer {
   const head = plain.pack([envelope.version, envelope.task, envelope.ttlMs, attempt, envelope.id]);
-  head[0] = FIXED_ARRAY | FIELDS;
+  head[0] = FIXED_ARRAY | fieldsOf(envelope.version);
   const { rest } = envelope;
   return Buffer.concat(args ? [head, rest.subarray(0, rest.length - envelope.args.length), args] : [head, rest]);
+}
+
+/** Writes the message of the next run of a chain whose overrides change from run to run. */
+export function withOverrides(envelope: Envelope, overrides: string, args: Uint8Array | null = null): Buffer {
+  const { task, ttlMs, id, headers } = envelope;
+  const head = plain.pack([WIRE_VERSION, task, ttlMs, 1, id, headers, overrides]);
+  head[0] = FIXED_ARRAY | FIELDS_WITH_OVERRIDES;
+  return Buffer.concat([head, args ?? envelope.args]);
+}
+
+function fieldsOf(version: number): number {
+  return version === WIRE_VERSION ? FIELDS_WITH_OVERRIDES : FIELDS;
 }
 
 /**
@@ -58,6 +84,7 @@ export class Envelope {
   readonly bytes: Buffer;
   readonly #idStart: number;
   readonly #restStart: number;
+  readonly #overridesStart: number;
   readonly #argsStart: number;
 
   /** @throws UndecodableValueError when the bytes do not start like a message */
@@ -66,8 +93,8 @@ export class Envelope {
     const reader = new HeaderReader(this.bytes, 0);
     const fields = reader.arrayLength();
     this.version = reader.number();
-    if (this.version <= WIRE_VERSION && fields !== FIELDS) {
-      throw new UndecodableValueError(`the message has ${fields} fields instead of ${FIELDS}`);
+    if (this.isReadable && fields !== fieldsOf(this.version)) {
+      throw new UndecodableValueError(`the message has ${fields} fields instead of ${fieldsOf(this.version)}`);
     }
     this.task = reader.string(TASK_NAMES);
     this.ttlMs = reader.number();
@@ -77,6 +104,8 @@ export class Envelope {
     this.#restStart = reader.position;
     // Newer versions may have anything here.
     if (this.isReadable) reader.skip(); // headers
+    this.#overridesStart = reader.position;
+    if (this.version === WIRE_VERSION) reader.skip();
     this.#argsStart = reader.position;
     if (this.#argsStart >= this.bytes.length) throw new UndecodableValueError('the message has no arguments');
   }
@@ -98,7 +127,15 @@ export class Envelope {
     return reader.isText ? reader.string() : null;
   }
 
-  /** Everything after the id: headers and arguments, passed on as they are. */
+  /**
+   * The overrides, as text; `null` when there are none.
+   * @throws UndecodableValueError when they are not text
+   */
+  get overrides(): string | null {
+    return this.version === WIRE_VERSION ? new HeaderReader(this.bytes, this.#overridesStart).string() : null;
+  }
+
+  /** Everything after the id: headers, overrides and arguments, passed on as they are. */
   get rest(): Buffer {
     return this.bytes.subarray(this.#restStart);
   }

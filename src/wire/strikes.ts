@@ -87,6 +87,11 @@ export function parseStrike(field: string): Strike | null {
   }
 }
 
+/** Returns the right-hand side of a strike, as `strikeOf` takes it. */
+export function operandOf({ operator, low, high }: StrikeTest): StrikeOperand {
+  return operator === 'between' ? [bareValueOf(low), bareValueOf(high)] : bareValueOf(low);
+}
+
 /** Describes a strike in one line. */
 export function describeStrike({ task, test }: Strike): string {
   const subject = task === null ? '' : `task '${shortened(task)}'`;
@@ -419,6 +424,10 @@ function taggedOf({ type, value }: Scalar): unknown {
   if (type === 'bigint') return { bigint: String(value) };
   if (type === 'date') return { date: value };
   return type === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
+}
+
+function bareValueOf({ type, value }: Scalar): StrikeValue {
+  return type === 'date' ? new Date(value) : value;
 }
 
 function untagged(tagged: unknown): unknown {

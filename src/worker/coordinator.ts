@@ -8,12 +8,14 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause } from '../core/service.js';
+import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { leave } from '../redis/fleet-store.js';
+import type { PauseTerms } from '../redis/pause-store.js';
 import { countRemaining } from '../redis/schedule-store.js';
-import { survey } from '../redis/snapshot-store.js';
+import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
 import { CommandLink } from './command-link.js';
@@ -34,6 +36,8 @@ import { Pipeline } from './pipeline.js';
 import { Readiness, type WorkerState } from './readiness.js';
 import { Services } from './services.js';
 import { startThread } from './thread-starter.js';
+import { WaitLog } from './wait-log.js';
+import { HistoryWriter } from './watch/history-writer.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
@@ -60,6 +64,7 @@ export class Coordinator {
   readonly #scheduler: Scheduler;
   readonly #services: Services;
   readonly #readiness: Readiness;
+  readonly #waitLog: WaitLog;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
@@ -96,8 +101,9 @@ export class Coordinator {
       heartbeat,
       state: () => this.#state,
     });
+    this.#waitLog = new WaitLog(this.#pipeline.pauseGuard, logger);
     this.#services = new Services({
-      guards: [this.#pipeline.strikeGuard, this.#pipeline.cancelListener],
+      guards: [this.#pipeline.strikeGuard, this.#pipeline.pauseGuard, this.#pipeline.cancelListener],
       keepers: this.#keepers(),
       suppliers: this.#suppliers(),
       heartbeat,
@@ -105,7 +111,7 @@ export class Coordinator {
   }
 
   #keepers() {
-    const { settings, logger, counters } = this.#options;
+    const { docket, settings, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
@@ -118,6 +124,16 @@ export class Coordinator {
       progressWriter,
       ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
         ? [new SummaryLogger(counters, attemptRecorder, logger)]
+        : []),
+      ...(counters && attemptRecorder && settings.writesHistory
+        ? [
+            new HistoryWriter({
+              ...this.#context,
+              intervalMs: docket.heartbeatIntervalMs,
+              counters,
+              attempts: attemptRecorder,
+            }),
+          ]
         : []),
     ];
   }
@@ -172,7 +188,7 @@ export class Coordinator {
   async drain(): Promise<void> {
     const { settings, logger } = this.#options;
     const { name, drainTimeoutMs, abortGraceMs } = settings;
-    const { dispatcher, settler, rerouter } = this.#pipeline;
+    const { dispatcher, settler, rerouter, failureNotifier } = this.#pipeline;
     const wasReady = this.#state === 'ready';
     this.#state = 'draining';
     this.#pipeline.close();
@@ -186,6 +202,7 @@ export class Coordinator {
       supervisor: this.#supervisor,
       rerouter,
       settler,
+      failureNotifier,
       link: this.#context.link,
       drainTimeoutMs,
       abortGraceMs,
@@ -232,10 +249,17 @@ export class Coordinator {
     return this.#pipeline.strikeGuard.size;
   }
 
-  /** Counts the queued and the scheduled executions of the whole docket. */
-  async depths(): Promise<{ readonly queued: number; readonly scheduled: number }> {
+  /** The pauses in effect. */
+  get pauses(): readonly PauseTerms[] {
+    return this.#pipeline.pauseGuard.list;
+  }
+
+  /** Measures the whole docket. */
+  async gauges(): Promise<DocketGauges> {
     const { redis, keys } = this.#context;
-    return await survey(redis, keys, 0);
+    const [{ queued, scheduled, failures }, { total: waiting, paused }, { workers, oldestQueuedMs }] =
+      await Promise.all([survey(redis, keys, 0), surveyWaiting(redis, keys, 0), measure(redis, keys)]);
+    return { queued, scheduled, waiting, paused, failures, workers, oldestQueuedMs };
   }
 
   /** Also `false` when Redis does not answer. */
@@ -244,7 +268,9 @@ export class Coordinator {
     const { dispatcher, settler, attemptBudget } = this.#pipeline;
     if (dispatcher.size > 0 || !settler.isIdle) return false;
     const remaining = await countRemaining(redis, keys, attemptBudget.spentKeys).catch(() => null);
-    return remaining !== null && remaining.queued + remaining.scheduled === 0;
+    if (remaining === null) return false;
+    this.#waitLog.note(remaining);
+    return remaining.queued + remaining.scheduled + remaining.paused === 0;
   }
 
   async #leave(): Promise<void> {

@@ -7,7 +7,8 @@ import type { Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
 import { SUSPECT_AFTER } from '../redis/schema.js';
 import type { Logger } from '../tasks/context.js';
-import type { TaskPolicies } from '../tasks/policies.js';
+import { type ExecutionPolicies, policiesWith } from '../tasks/overrides.js';
+import { checkCombination, type TaskPolicies } from '../tasks/policies.js';
 import { Envelope } from '../wire/envelope.js';
 
 /** An entry with its envelope and policies. Its getters read the entry, so that no field is copied. */
@@ -19,8 +20,11 @@ export class Delivery implements Omit<Entry, 'message'> {
     /** What was read from the stream. */
     readonly entry: Entry,
     readonly envelope: Envelope,
-    /** The policies of its task, or of the fallback; `null` when this worker has neither, or cannot read the message. */
-    readonly policies: TaskPolicies | null,
+    /**
+     * The policies of its task, or of the fallback, and its overrides; `null` when this worker has no such task, or cannot read
+     * the message.
+     */
+    readonly policies: ExecutionPolicies | null,
   ) {}
 
   get token() {
@@ -69,10 +73,15 @@ export class Delivery implements Omit<Entry, 'message'> {
  *
  * @param policiesOf - finds the policies of a task by its name
  * @throws UndecodableValueError when the entry has no message, or one that cannot be read
+ * @throws InvalidOptionError when its overrides do not go with its task
  */
 export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolicies | null): Delivery {
   const envelope = new Envelope(entry.message ?? NO_MESSAGE);
-  return new Delivery(entry, envelope, envelope.isReadable ? policiesOf(envelope.task) : null);
+  const declared = envelope.isReadable ? policiesOf(envelope.task) : null;
+  if (declared === null || envelope.overrides === null) return new Delivery(entry, envelope, declared);
+  const policies = policiesWith(declared, envelope.overrides);
+  checkCombination(policies); // the producer may have known the task by its name only
+  return new Delivery(entry, envelope, policies);
 }
 
 const NO_MESSAGE = Buffer.alloc(0);

@@ -14,6 +14,7 @@ import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
+import type { FailureNotifier } from './settle/failure-notifier.js';
 import type { Settler } from './settle/settler.js';
 
 /** Milliseconds without a link to Redis after which the drain expects no answer. */
@@ -29,6 +30,7 @@ export interface DrainOptions {
   readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
   readonly rerouter: Pick<Rerouter, 'idle'>;
   readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
+  readonly failureNotifier: Pick<FailureNotifier, 'isNeeded' | 'idle' | 'close'>;
   /** The link by which outcomes are written. */
   readonly link: Pick<CommandLink, 'downMs'>;
   readonly drainTimeoutMs: number;
@@ -48,6 +50,7 @@ export async function drain(options: DrainOptions): Promise<void> {
   requeueQueued(options);
   await waitForAttempts(options, deadlineMs);
   await interruptAttempts(options, deadlineMs);
+  await tellFailures(options, deadlineMs);
   await endThreads(options, deadlineMs);
   requeueTakenBack(options);
   await settleAndLeave(options, suppliersStopped, deadlineMs);
@@ -66,6 +69,14 @@ async function interruptAttempts({ dispatcher, logger }: DrainOptions, deadlineM
   logger.warn({ running: dispatcher.size }, 'the drain timeout is near: running attempts are asked to stop');
   dispatcher.interruptAll();
   await dispatcher.waitUntilEmpty(deadlineMs - monotonicMs());
+}
+
+/** While there are threads, the modules on them are told of the last failures, once these are written. */
+async function tellFailures(options: DrainOptions, deadlineMs: number): Promise<void> {
+  const { failureNotifier, settler, abortGraceMs } = options;
+  const told = failureNotifier.isNeeded ? settler.idle().then(() => failureNotifier.idle()) : Promise.resolve();
+  await untilAnswered(told, options, deadlineMs - abortGraceMs);
+  failureNotifier.close();
 }
 
 /** Attempts that are still on the threads are requeued uncharged, because they are not to blame. */

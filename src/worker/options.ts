@@ -3,6 +3,8 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
 import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
+import type { FailureBounds } from '../redis/failure-store.js';
+import { FAILURE_BYTES_KEPT, FAILURES_KEPT } from '../redis/schema.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
@@ -74,6 +76,29 @@ export interface WorkerOptions {
    * @default false: only the handle that added an execution still has its arguments then
    */
   keepArguments?: boolean;
+  /**
+   * How long executions that fail for good here are kept as failures, with arguments and error, for `docket.failures()` and
+   * `docket.retry()`. 0 keeps none. Messages that can never run are kept in any case.
+   * @default '7d'
+   */
+  failureTtl?: Duration;
+  /**
+   * The number of failures that are kept, 1 or more; the oldest go first. The bounds of the worker that kept a failure last
+   * hold for the whole docket, so give all of its workers the same.
+   * @default 10_000
+   */
+  maxFailures?: number;
+  /**
+   * The bytes of failures that are kept, with their arguments and errors, 1 or more; the oldest go first.
+   * @default 268_435_456 (256 MiB)
+   */
+  maxFailureBytes?: number;
+  /**
+   * Whether this worker writes what it counts to the history, which `docket.history()` and `docket stats` read: one command
+   * for each heartbeat in which anything was counted. Redis keeps it for two days.
+   * @default true
+   */
+  history?: boolean;
   /**
    * How long a stopping worker lets tasks finish, including the time to end those that do not. Keep it below the grace
    * period of whatever sends SIGTERM (30 s by default in Kubernetes).
@@ -159,6 +184,9 @@ export interface WorkerSettings {
   readonly schedulingResolutionMs: number;
   readonly schedulesAutomaticTasks: boolean;
   readonly keepsArguments: boolean;
+  /** `null` when no failures are kept. */
+  readonly failureBounds: FailureBounds | null;
+  readonly writesHistory: boolean;
   readonly drainTimeoutMs: number;
   readonly abortGraceMs: number;
   readonly maxDeliveries: number;
@@ -179,6 +207,10 @@ export const WORKER_DEFAULTS = {
   schedulingResolution: '5s',
   scheduleAutomaticTasks: true,
   keepArguments: false,
+  failureTtl: '7d',
+  maxFailures: FAILURES_KEPT,
+  maxFailureBytes: FAILURE_BYTES_KEPT,
+  history: true,
   drainTimeout: '25s',
   abortGrace: '1s',
   maxDeliveries: 5,
@@ -200,6 +232,10 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
   schedulingResolution: true,
   scheduleAutomaticTasks: true,
   keepArguments: true,
+  failureTtl: true,
+  maxFailures: true,
+  maxFailureBytes: true,
+  history: true,
   drainTimeout: true,
   abortGrace: true,
   maxDeliveries: true,
@@ -226,7 +262,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     option: 'redeliveryTimeout' | 'reconnectionDelay' | 'minimumCheckInterval' | 'schedulingResolution',
     minimumMs: number,
   ) => wholeNumberOf(toMs(options[option] ?? WORKER_DEFAULTS[option], option), minimumMs, option);
-  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments') =>
+  const flag = (option: 'scheduleAutomaticTasks' | 'keepArguments' | 'history') =>
     flagOf(options[option] ?? WORKER_DEFAULTS[option], option);
   return {
     tasks: taskSource(options.tasks, threads),
@@ -240,6 +276,8 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     schedulingResolutionMs: duration('schedulingResolution', 1),
     schedulesAutomaticTasks: flag('scheduleAutomaticTasks'),
     keepsArguments: flag('keepArguments'),
+    failureBounds: failureBounds(options),
+    writesHistory: flag('history'),
     drainTimeoutMs: toMs(options.drainTimeout ?? WORKER_DEFAULTS.drainTimeout, 'drainTimeout'),
     abortGraceMs: toMs(options.abortGrace ?? WORKER_DEFAULTS.abortGrace, 'abortGrace'),
     maxDeliveries: wholeNumberOf(options.maxDeliveries ?? WORKER_DEFAULTS.maxDeliveries, 1, 'maxDeliveries'),
@@ -253,6 +291,13 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     metricsPort: portOf(options.metricsPort, 'metricsPort'),
     httpHost: hostOf(options.httpHost ?? WORKER_DEFAULTS.httpHost),
   };
+}
+
+function failureBounds({ failureTtl, maxFailures, maxFailureBytes }: WorkerOptions): FailureBounds | null {
+  const ttlMs = toMs(failureTtl ?? WORKER_DEFAULTS.failureTtl, 'failureTtl');
+  const maxCount = wholeNumberOf(maxFailures ?? WORKER_DEFAULTS.maxFailures, 1, 'maxFailures');
+  const maxBytes = wholeNumberOf(maxFailureBytes ?? WORKER_DEFAULTS.maxFailureBytes, 1, 'maxFailureBytes');
+  return ttlMs === 0 ? null : { ttlMs: Math.ceil(ttlMs), maxCount, maxBytes };
 }
 
 function taskSource(tasks: WorkerOptions['tasks'], threads: number): TaskSource {

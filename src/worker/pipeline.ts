@@ -40,11 +40,13 @@ import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
 import { LateStarts } from './intake/late-starts.js';
 import { Lookout } from './intake/lookout.js';
+import { PauseGuard } from './intake/pause-guard.js';
 import { ReadClaims } from './intake/read-claims.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
+import { FailureNotifier } from './settle/failure-notifier.js';
 import { ProgressWriter } from './settle/progress-writer.js';
 import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { Thread, ThreadDeath } from './threads/thread.js';
@@ -74,6 +76,7 @@ interface Accepted {
 export class Pipeline {
   readonly intake: Intake;
   readonly strikeGuard: StrikeGuard;
+  readonly pauseGuard: PauseGuard;
   readonly cancelListener: CancelListener;
   readonly attemptBudget: AttemptBudget;
   readonly rerouter: Rerouter;
@@ -82,6 +85,7 @@ export class Pipeline {
   readonly attemptRecorder: AttemptRecorder | null;
   readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
+  readonly failureNotifier: FailureNotifier;
   readonly #lateStarts: LateStarts;
   readonly #readClaims: ReadClaims;
   readonly #context: WorkerContext;
@@ -93,7 +97,8 @@ export class Pipeline {
   #criteria: Criteria;
 
   constructor(context: WorkerContext, options: PipelineOptions) {
-    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, longestReadMs } = options.settings;
+    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, failureBounds, longestReadMs } =
+      options.settings;
     this.#context = context;
     this.#options = options;
     this.attemptBudget = options.attemptBudget;
@@ -105,11 +110,14 @@ export class Pipeline {
     const anyShipped = (signal: AbortSignal) => dispatcher.anyShipped(signal);
     this.progressWriter = new ProgressWriter({ ...context, lanes, slots, anyShipped });
     const floodLog = new FloodLog(context.logger);
+    this.failureNotifier = new FailureNotifier({ lanes: dispatcher.lanes, logger: context.logger, floodLog });
     this.settler = new Settler({
       ...context,
       floodLog,
+      failureNotifier: this.failureNotifier,
       maxDeliveries,
       keepsArguments,
+      failureBounds,
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
       takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),
@@ -131,6 +139,12 @@ export class Pipeline {
       dispatcher,
       onWithdrawn: (delivery, reason) => this.settler.drop(delivery, { kind: 'struck', reason }),
     });
+    this.pauseGuard = new PauseGuard({
+      ...context,
+      dispatcher,
+      onTakenBack: (deliveries) => this.#giveBackClaimed(deliveries),
+      onDocketResumed: () => this.intake.resume(),
+    });
     this.claimer = new Claimer({
       ...context,
       take: (deliveries) => this.#start(deliveries),
@@ -138,13 +152,14 @@ export class Pipeline {
       onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
       onRoom: () => this.intake.wake(),
     });
-    const { attemptBudget, cancelListener, strikeGuard } = this;
-    this.#readClaims = new ReadClaims({ ...context, strikeGuard, attemptBudget });
+    const { attemptBudget, cancelListener, strikeGuard, pauseGuard } = this;
+    this.#readClaims = new ReadClaims({ ...context, strikeGuard, pauseGuard, attemptBudget });
     this.intake = new Intake({
       ...context,
       readClaims: this.#readClaims,
       longestReadMs,
-      lookout: new Lookout({ ...context, strikeGuard, cancelListener }),
+      pauseGuard,
+      lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
       concurrency,
       dispatcher,
       claimer: this.claimer,
@@ -155,13 +170,14 @@ export class Pipeline {
       dispatcher,
       requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
-    this.#startCriteria = { maxDeliveries, cancelListener, strikeGuard };
-    this.#criteria = { catalog: this.#catalog, strikeGuard, attemptBudget };
+    this.#startCriteria = { maxDeliveries, cancelListener, pauseGuard, strikeGuard };
+    this.#criteria = { catalog: this.#catalog, pauseGuard, strikeGuard, attemptBudget };
   }
 
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
   open(manifest: Manifest): void {
     this.#catalog = new Catalog(manifest);
+    this.failureNotifier.isNeeded = manifest.hasOnFailed === true;
     this.#readClaims.forget();
     this.#criteria = { ...this.#criteria, catalog: this.#catalog };
   }
@@ -223,6 +239,8 @@ export class Pipeline {
     switch (classified.kind) {
       case 'unreadable':
         return this.#quarantine(entry, classified.reason);
+      case 'paused':
+        return this.#giveBack(classified.delivery, false);
       case 'unroutable':
         this.rerouter.add(classified.delivery).catch((error) => this.#leaveToLease(entry, error));
         return;
@@ -276,6 +294,8 @@ export class Pipeline {
         return this.settler.poison(delivery);
       case 'cancelled':
         return this.settler.settle(delivery, { kind: 'cancelled' });
+      case 'paused':
+        return this.#giveBackClaimed([delivery]);
       case 'struck':
         return this.settler.drop(delivery, verdict);
       default:
@@ -305,6 +325,7 @@ export class Pipeline {
       onLostThreadRelieved: () => {
         this.cancelListener.takeBack();
         this.strikeGuard.takeBack();
+        this.pauseGuard.takeBack();
       },
       onSuspectNotAlone: (delivery) => {
         this.attemptBudget.refund(delivery);
@@ -340,6 +361,23 @@ export class Pipeline {
       this.attemptBudget.refund(delivery);
       this.settler.requeue(delivery);
     }
+  }
+
+  /** Gives back deliveries that are paused, were claimed, and have not started. Their attempts do not count. */
+  #giveBackClaimed(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      this.attemptBudget.refund(delivery);
+      this.#giveBack(delivery, true);
+    }
+  }
+
+  /**
+   * Gives back a delivery that is paused. It waits in the line of its task, without permits. While the whole docket is paused,
+   * it waits at the head of the streams, since nobody reads them.
+   */
+  #giveBack(delivery: Delivery, isAdmitted: boolean): void {
+    if (this.pauseGuard.isDocketPaused) this.settler.requeue(delivery, { isAdmitted });
+    else this.settler.pause(delivery, { isAdmitted });
   }
 
   /** Requeues entries that were read too late, as they were read. */
@@ -404,9 +442,12 @@ export class Pipeline {
   #quarantine(entry: Entry, reason: string): void {
     const { redis, keys, logger } = this.#context;
     const { token, record, message } = entry;
-    logger.error({ token, reason }, 'a message that cannot be read was put into quarantine');
+    logger.error({ token, reason }, 'a message that cannot be read is kept as a failure');
     quarantine(redis, keys, { token, record, reason, message: message ?? Buffer.alloc(0) }).catch((error) =>
-      logger.error({ error: String(error) }, 'the quarantine failed: the message is redelivered when its lease ends'),
+      logger.error(
+        { error: String(error) },
+        'a message that cannot be read could not be kept: it is redelivered when its lease ends',
+      ),
     );
   }
 }

@@ -5,6 +5,7 @@
 import { assertNever } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import type { WorkerReport } from '../redis/fleet-store.js';
+import type { TaskManifest } from '../tasks/manifest.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { Heartbeat } from './fleet/heartbeat.js';
 import type { WorkerSettings } from './options.js';
@@ -53,7 +54,8 @@ export class Readiness {
     const { hasFallback } = catalog;
     const tasks = catalog.tasks.map((task) => task.name);
     const canClaim = this.#canClaim();
-    return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim };
+    const logged = loggedBy(catalog.tasks);
+    return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged };
   }
 
   #stalledBecause(): string | null {
@@ -76,4 +78,13 @@ export class Readiness {
     const patienceMs = Math.max(2 * heartbeatIntervalMs, settings.longestReadMs + READ_MARGIN_MS);
     return pipeline.intake.isTaking(patienceMs);
   }
+}
+
+/** Returns the names of the arguments whose values may be shown, by task. */
+function loggedBy(tasks: readonly TaskManifest[]): Record<string, string[]> {
+  const logged = tasks.map((task): [string, string[]] => {
+    const shown = Object.entries(task.logged ?? {}).filter(([, how]) => how === 'value');
+    return [task.name, shown.map(([name]) => name)];
+  });
+  return Object.fromEntries(logged.filter(([, names]) => names.length > 0));
 }

@@ -140,7 +140,7 @@ export class Worker {
     const { name: docket, url } = this.#docketSettings;
     const settings = this.#settings;
     const logger = this.#logger;
-    const isCounted = settings.metricsPort !== null || isLevelEnabled(logger, 'info');
+    const isCounted = settings.writesHistory || settings.metricsPort !== null || isLevelEnabled(logger, 'info');
     const counters = isCounted ? new TaskCounters() : null;
     const connectionWatch = new ConnectionWatch(url, logger);
     const ports = new MonitoringPorts({ docket, settings, counters, connectionWatch, logger });

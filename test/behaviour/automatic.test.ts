@@ -167,7 +167,7 @@ describeOnRedis('an automatic task whose worker is killed', (url) => {
 });
 
 describeEachServer('seeding', (url) => {
-  const EVERY = { fingerprint: 'every 1', dueMs: null, retimedInMs: HOUR };
+  const EVERY = { fingerprint: 'every 1', dueMs: null, retimedInMs: HOUR, chain: '{}' };
 
   async function seeding() {
     const fleet = await openFleet(url());

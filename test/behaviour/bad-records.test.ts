@@ -43,8 +43,8 @@ describeOnRedis('a worker', (url) => {
     await Promise.all(good.map((execution) => execution.result()));
     expect(await fleet.counts()).toEqual(Object.fromEntries(good.map((execution) => [execution.key, 1])));
     expect(await redis.zcard(key('schedule'))).toBe(0);
-    expect(await quarantined(redis, key('quarantine'))).toEqual([['k20', expect.stringContaining('WRONGTYPE')]]);
-    const said = await waitFor(() => worker.lines.find(({ message }) => message.includes('are in quarantine')));
+    expect(await quarantined(redis, key('failures'))).toEqual([['k20', expect.stringContaining('WRONGTYPE')]]);
+    const said = await waitFor(() => worker.lines.find(({ message }) => message.includes('are kept as failures')));
     expect(said).toMatchObject({ level: 'error', fields: { errors: [expect.stringMatching(/^k20: WRONGTYPE/)] } });
   });
 });
@@ -61,15 +61,15 @@ describeEachServer('a record of another type', (url) => {
     return { docket, redis, executions, keys: keysOf(stage.name) };
   }
 
-  test('goes into quarantine when its entry is claimed', async () => {
+  test('is quarantined when its entry is claimed', async () => {
     const { redis, executions } = await addWithBad();
     stage.work({ note });
     expect(await Promise.all(executions.filter(({ key }) => key !== 'bad').map((one) => one.result()))).toEqual(GOOD);
-    expect(await quarantined(redis, stage.key('quarantine'))).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
+    expect(await quarantined(redis, stage.key('failures'))).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
     await waitFor(async () => (await redis.xlen(stage.key('work'))) === 0);
   });
 
-  test('goes into quarantine when its entry is redelivered', async () => {
+  test('is quarantined when its entry is redelivered', async () => {
     const { redis, keys } = await addWithBad();
     await ensureGroups(redis, keys);
     await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
@@ -79,7 +79,7 @@ describeEachServer('a record of another type', (url) => {
       return (await redis.xlen(keys.work)) === 0;
     });
     expect(await redis.xlen(keys.front)).toBe(2);
-    expect(await quarantined(redis, keys.quarantine)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
+    expect(await quarantined(redis, keys.failures)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
     await stage.finish({ note });
   });
 
@@ -112,7 +112,9 @@ describeEachServer('a record of another type', (url) => {
     const redis = await stage.redis();
     await redis.set(stage.key('run:bad'), 'no record', 'EX', 600);
     const seeds = KEYS.map(
-      (name): Seed => ({ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name) }),
+      (name): Seed => ({
+        ...{ task: name, fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from(name), chain: '{}' },
+      }),
     );
     const { tasks, errors } = await seedChains(redis, keysOf(stage.name), seeds, true);
     expect([tasks, errors]).toEqual([GOOD, [expect.stringMatching(/^bad: .*WRONGTYPE/)]]);
@@ -168,7 +170,7 @@ describeEachServer('an execution without a record', (url) => {
     ['settling', 1],
     ['failing', 1],
     ['chained', 1],
-  ] as const)('goes into quarantine when it cannot be parked (%s)', async (name, count) => {
+  ] as const)('is quarantined when it cannot be parked (%s)', async (name, count) => {
     ending = deferred();
     const docket = stage.docket({ executionTtl: 0 });
     const redis = await stage.redis();
@@ -177,8 +179,10 @@ describeEachServer('an execution without a record', (url) => {
     for (let i = 0; i < count; i++) executions.push(await docket.add(tasks[name]));
     for (const { key } of executions) await redis.set(keys.parked(key), 'not docket', 'EX', 600);
     stage.work(tasks, { concurrency: 4 });
-    expect(await quarantined(redis, keys.quarantine)).toEqual([['', expect.stringContaining('WRONGTYPE')]]);
-    const [[, fields]] = (await redis.xrange(keys.quarantine, '-', '+')) as [[string, string[]]];
+    expect(await quarantined(redis, keys.failures)).toEqual([
+      [executions.at(-1)!.key, expect.stringContaining('WRONGTYPE')],
+    ]);
+    const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
     expect(fields[fields.indexOf('message') + 1]).toContain(executions.at(-1)!.key);
     ending.resolve();
   });
@@ -303,11 +307,11 @@ describeEachServer('a record that has lost', (url) => {
   });
 });
 
-/** Key and reason of each message in quarantine. */
+/** Key and reason of each failure. */
 async function quarantined(redis: Redis, stream: string): Promise<string[][]> {
   const entries = (await waitFor(async () => {
     const found = await redis.xrange(stream, '-', '+');
     return found.length > 0 && found;
   })) as [string, string[]][];
-  return entries.map(([, fields]) => ['key', 'reason'].map((name) => fields[fields.indexOf(name) + 1]!));
+  return entries.map(([, fields]) => ['key', 'line'].map((name) => fields[fields.indexOf(name) + 1]!));
 }

@@ -16,6 +16,9 @@ const { ensureGroups } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { listFrom, startOf } =
+  await importBuilt<typeof import('../../src/redis/listing-store.js')>('redis/listing-store.js');
+const { STATES } = await importBuilt<typeof import('../../src/core/states.js')>('core/states.js');
 const { beginSweep, FIRST_PAGE, findExpired } =
   await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
@@ -104,6 +107,11 @@ describeOnRedis('a script', (url) => {
     ['that replaces', ({ docket }) => docket.replace('any', {}, { key: 'k', when: '1h' })],
     ['that clears the schedule', ({ redis, keys }) => clearParked(redis, keys, '')],
     ['that clears waiters', ({ redis, keys }) => clearParked(redis, keys, 'narrow')],
+    ['that lists a stream', ({ redis, keys }) => listFrom(redis, keys, startOf('work'), NO_TASK, 100)],
+    ['that lists the schedule', ({ redis, keys }) => listFrom(redis, keys, startOf('schedule'), NO_TASK, 100)],
+    ['that lists waiters', ({ redis, keys }) => listFrom(redis, keys, startOf('limits'), NO_TASK, 100)],
+    ['that lists what has ended', ({ redis, keys }) => listFrom(redis, keys, startOf('ended'), NO_TASK, 100)],
+    ['that shows one', ({ docket }) => docket.show('waits1000')],
   ])('%s takes as long with many of everything as with few', async (_, run) => {
     await run(few); // the server learns the script
     let usualUs = Infinity;
@@ -163,6 +171,9 @@ async function clearParked(redis: Redis, keys: Keys, limit: string): Promise<voi
   const args = [keys.prefix, 0, '0-0', limit, 128, '', 0];
   await runScript(redis, 'clear-parked', [keys.work, keys.front, keys.schedule], args);
 }
+
+/** Finds nothing, so all that one script may look at is looked at. */
+const NO_TASK = { task: 'none', states: STATES, test: null };
 
 const REPORT = {
   name: 'live',

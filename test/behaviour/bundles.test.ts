@@ -25,7 +25,8 @@ const EMBEDDED_WORKER = `
   export async function run(url, name) {
     const docket = new Docket({ url, name });
     const execution = await docket.add(task('double', ({ n }) => n * 2), { n: 21 });
-    const worker = new Worker(docket, { tasks: { double: task('double', ({ n }) => n * 2) }, threads: 0 });
+    const tasks = { double: task('double', ({ n }) => n * 2) };
+    const worker = new Worker(docket, { tasks, threads: 0, metricsPort: 0 });
     await worker.runUntilFinished();
     console.log(await execution.result());
     await docket.close();
@@ -55,7 +56,7 @@ describeOnRedis('bundled', (url) => {
       expect(await runBundled(PRODUCER, format, url(), `bundled-producer-${format}`)).toBe('TimeoutError true\n');
     });
 
-    test('an embedded worker runs tasks', async () => {
+    test('an embedded worker runs tasks, and serves metrics', async () => {
       expect(await runBundled(EMBEDDED_WORKER, format, url(), `bundled-worker-${format}`)).toBe('42\n');
     });
   });

@@ -6,6 +6,7 @@ import {
   call,
   concurrencyLimit,
   cooldown,
+  cron,
   ExecutionCancelledError,
   ExecutionSupersededError,
   perpetual,
@@ -16,10 +17,14 @@ import {
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
+import { schedulesOf } from '../support/chains.js';
+import { collect } from '../support/collect.js';
 import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
+const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { SCRIPTS } =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 
@@ -64,6 +69,18 @@ describeOnEmbedded('a docket', (url) => {
           }
         }
         expect(await docket.clear()).toBe(5);
+      });
+
+      test('lists, shows and cancels by a filter', async () => {
+        const docket = stage.docket(options);
+        await docket.addMany([call(note, { n: 1 }), call(note, { n: 2 }, { when: '1h' }), call(double, { n: 1 })]);
+        const { executions } = await docket.listPage({ where: { n: 1 } });
+        expect(executions.map((one) => one.task)).toEqual(['note', 'double']);
+        expect((await docket.show(executions[0]!.key))!.args()).toEqual({ n: 1 });
+        expect(await docket.cancelMany({ task: note })).toEqual({ removed: 2, stopping: 0, missed: 0 });
+        const { length } = (await docket.listPage({ state: 'cancelled' })).executions;
+        expect(length).toBe(options.executionTtl === 0 ? 0 : 2);
+        expect(await docket.clear()).toBe(1);
       });
 
       test('replaces, cancels and clears', async () => {
@@ -146,11 +163,31 @@ describeOnEmbedded('a docket', (url) => {
         expect(await docket.restore(null, 'n', '==', 1)).toBe(true);
       });
 
-      test('puts unreadable messages into quarantine', async () => {
+      test('lists what failed, shows one, runs it again and discards it', async () => {
+        const docket = stage.docket(options);
+        let runs = 0;
+        const breaks = task('breaks', (_args: { n: number }) => {
+          runs += 1;
+          throw new Error('no');
+        });
+        for (const n of [1, 2, 3]) await docket.add(breaks, { n });
+        await stage.finish({ breaks }, { maxFailures: 2 });
+        const failures = await collect(docket.failures({ task: breaks }));
+        expect(failures.map((failure) => failure.args())).toEqual([{ n: 3 }, { n: 2 }]);
+        const [newest] = failures;
+        expect((await docket.failure(newest!.id))?.key).toBe(newest!.key);
+        expect(await docket.retry(newest!.id)).toMatchObject({ retried: [{ key: newest!.key }] });
+        await stage.finish({ breaks }, { maxFailures: 2 });
+        expect(runs).toBe(4);
+        expect(await docket.discard({})).toBe(2);
+      });
+
+      test('keeps unreadable messages as failures', async () => {
         const redis = await stage.redis();
         await redis.xadd(stage.key('work'), '*', 'm', 'not a message');
         await stage.finish({ note });
-        expect((await stage.docket(options).snapshot()).quarantine).toMatchObject([{ key: null }]);
+        const failures = await collect(stage.docket(options).failures());
+        expect(failures).toMatchObject([{ key: null, kind: 'quarantined' }]);
       });
     },
   );
@@ -223,6 +260,45 @@ describeOnEmbedded('a docket', (url) => {
     await expect.poll(async () => (await docket.getExecution('sweep'))?.state).toBe('scheduled');
     expect(runs).toBe(1);
     await docket.cancel('sweep');
+  });
+
+  test('pauses and resumes tasks', async () => {
+    const docket = stage.docket();
+    const ran: number[] = [];
+    const step = task('step', ({ n }: { n: number }) => void ran.push(n));
+    await docket.pause(step);
+    stage.work({ step });
+    await docket.addMany([1, 2, 3].map((n) => call(step, { n })));
+    await waitFor(async () => (await docket.snapshot()).totals.paused === 3);
+    await docket.resume(step);
+    await waitFor(() => ran.length === 3);
+    expect(ran).toEqual([1, 2, 3]);
+  });
+
+  test('is measured, and has a history', async () => {
+    const docket = stage.docket({ heartbeatInterval: '50ms' });
+    const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
+    await docket.addMany([call(note), call(note)]);
+    await waitFor(async () => (await measure(redis, keys)).oldestQueuedMs > 0);
+    stage.work({ note }, {}, docket);
+    await waitFor(async () => (await docket.stats()).find(({ task }) => task === 'note')?.succeeded === 2);
+    await waitFor(async () => (await measure(redis, keys)).workers === 1);
+    expect((await measure(redis, keys)).oldestQueuedMs).toBe(0);
+  });
+
+  test('lists a schedule and runs it now', async () => {
+    let runs = 0;
+    const report = task('report', () => void runs++);
+    const docket = stage.docket();
+    await docket.add(report, {}, { key: 'monthly', perpetual: cron('0 0 1 * *'), times: 2 });
+    stage.work({ report });
+    expect(await docket.runNow('monthly')).toBe(true);
+    await expect.poll(() => runs).toBe(1);
+    const listed = async () => (await schedulesOf(docket))[0];
+    await expect.poll(listed).toMatchObject({ key: 'monthly', runsLeft: 1, lastOutcome: { state: 'completed' } });
+    expect(await docket.runNow('monthly')).toBe(true);
+    await expect.poll(listed).toBe(undefined);
+    expect(runs).toBe(2);
   });
 
   test('has run each of its scripts by now', async () => {

@@ -169,7 +169,7 @@ describeEachServer('a delivery', (url) => {
       const successor = await record('k');
       const followed: Settlement = {
         ...{ kind: 'followed', token: entry!.token, record: 'k', ttlMs: 60_000, state: 'completed' },
-        ...{ due: { delayMs: 9 }, message, id: '' },
+        ...{ due: { delayMs: 9 }, message, id: '', errorLine: '', chain: '{}' },
       };
       const settlements = { completed, failed, again, followed: () => followed };
       const { fenced } = await settle(redis, keys, [settlements[kind](entry!)]);

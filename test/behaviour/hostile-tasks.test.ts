@@ -36,6 +36,14 @@ describeOnAnyServer('the thread of a task', (url) => {
     expect(workerData ?? null).toBeNull();
   });
 
+  test.each([0, 1, 2])('may close any port that it finds, such as number %d, and the worker goes on', async (index) => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
+    const culprit = await fleet.docket.add('closesPort', { index });
+    await culprit.result().catch(() => {}); // it may have lost its thread
+    expect(await (await fleet.docket.add('works', { value: 1 })).result()).toBe(1);
+  });
+
   test.each(['null', 'undefined', 'text', 'symbol', 'function', 'unreadable', 'proxy'])(
     'may die of anything that is thrown, such as %s, and is replaced',
     async (what) => {

@@ -22,7 +22,7 @@ describeEachMode('a message', (url, threads) => {
   }
 
   async function quarantined(fleet: Fleet): Promise<Record<string, string>[]> {
-    const entries = await fleet.redis.xrange(fleet.key('quarantine'), '-', '+');
+    const entries = await fleet.redis.xrange(fleet.key('failures'), '-', '+');
     return entries.map(([, fields]) =>
       Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]])),
     );
@@ -50,7 +50,7 @@ describeEachMode('a message', (url, threads) => {
       { m: packr.pack([1, 'noop', 60_000, 'first', 'id', null, {}]) },
       /expected a number/,
     ],
-  ])('%s goes into quarantine with the reason', async (_, fields, reason) => {
+  ])('%s is kept as a failure with the reason', async (_, fields, reason) => {
     const { fleet, running } = shared();
     const before = (await quarantined(fleet)).length;
     await write(fleet, fields);
@@ -58,7 +58,7 @@ describeEachMode('a message', (url, threads) => {
       const entries = (await quarantined(fleet)).slice(before);
       return entries.length > 0 && entries;
     })) as Record<string, string>[];
-    expect(entry!.reason).toMatch(reason);
+    expect(entry!.line).toMatch(reason);
     expect(running.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
     await expectGoesOn(fleet);
   });
@@ -81,7 +81,7 @@ describeEachMode('a message', (url, threads) => {
     const { lines } = await fleet.worker({ threads });
     await write(fleet, { k: 'k', m: 'garbage' });
     await waitFor(() => lines.some(({ level }) => level === 'error'));
-    await waitFor(async () => (await fleet.redis.xlen(fleet.key('quarantine'))) === 1);
+    await waitFor(async () => (await fleet.redis.xlen(fleet.key('failures'))) === 1);
     await execution.sync();
     expect([execution.state, execution.error]).toEqual(['scheduled', null]);
     fleet.leavesWork();
@@ -90,13 +90,13 @@ describeEachMode('a message', (url, threads) => {
   test('of a newer version is rerouted as it is, uncharged', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads });
-    const newer = packr.pack([2, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
+    const newer = packr.pack([3, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
     await write(fleet, { m: newer });
     await waitFor(async () => (await fleet.redis.zcard(fleet.key('schedule'))) === 1);
     expect(await fleet.redis.zrange(fleet.key('schedule'), '0', '-1')).toEqual(['lfrom-the-future']);
     const kept = await fleet.redis.hgetBuffer(fleet.key('parked:from-the-future'), 'm');
     expect(kept?.equals(newer)).toBe(true);
-    expect(await fleet.redis.xlen(fleet.key('quarantine'))).toBe(0);
+    expect(await fleet.redis.xlen(fleet.key('failures'))).toBe(0);
     expect(lines.some(({ level, message: line }) => level === 'warn' && line.includes('is rerouted'))).toBe(true);
     await expectGoesOn(fleet);
     fleet.leavesWork();

@@ -1,17 +1,22 @@
 /** What a worker tells Prometheus: names, labels and numbers, read by a strict parser. */
 
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { call, task } from 'docket';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { importBuilt } from '../support/built.js';
 import { type Fleet, fixture, openFleet, type Running } from '../support/fleet.js';
 import { ask, pageOf, scrape } from '../support/probes.js';
-import { describeOnOwnRedis } from '../support/suites.js';
+import { setStage } from '../support/stage.js';
+import { describeEachServer, describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
 const { redeliver } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
+const note = task('note', () => {});
 const WATCHED = { metricsPort: 0, threads: 1 } as const;
 const COUNTERS =
   'added replaced scheduled cancelled stricken superseded started completed succeeded failed retried perpetuated redelivered poisoned'.split(
@@ -29,9 +34,21 @@ describeOnOwnRedis('metrics', (redis) => {
     const exposition = await scrape(running);
     const counters = COUNTERS.map((name) => `docket_tasks_${name}_total`);
     const others = ['docket_tasks_running', 'docket_task_duration_seconds', 'docket_task_punctuality_seconds'];
-    const docketWide = ['docket_queue_depth', 'docket_schedule_depth', 'docket_strikes_in_effect', 'docket_threads'];
-    const own = ['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds'];
-    expect([...exposition.families.keys()].sort()).toEqual([...counters, ...others, ...docketWide, ...own].sort());
+    const docketWide = [
+      ...['docket_queue_depth', 'docket_queue_oldest_age_seconds', 'docket_schedule_depth'],
+      ...['docket_executions_waiting', 'docket_executions_paused', 'docket_failures_kept', 'docket_workers'],
+    ];
+    const own = [
+      ...['docket_strikes_in_effect', 'docket_paused', 'docket_threads', 'docket_build_info'],
+      ...['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds'],
+    ];
+    const families = [...exposition.families.keys()];
+    const [ofDocket, ofProcess] = [/^docket_/, /^(process|nodejs)_/].map((prefix) =>
+      families.filter((name) => prefix.test(name)),
+    ) as [string[], string[]];
+    expect(ofDocket.sort()).toEqual([...counters, ...others, ...docketWide, ...own].sort());
+    expect(ofProcess).toEqual(expect.arrayContaining(['process_cpu_seconds_total', 'process_resident_memory_bytes']));
+    expect(families).toHaveLength(ofDocket.length + ofProcess.length);
     const common = { docket: fleet.name, worker: running.worker.name };
     for (const name of counters) {
       expect(exposition.samples(name, { task: 'noop' })).toEqual([
@@ -63,9 +80,10 @@ describeOnOwnRedis('metrics', (redis) => {
     const late = exposition.value('docket_task_punctuality_seconds_sum', { task: 'echo' });
     expect(late).toBeGreaterThanOrEqual(0);
     expect(late).toBeLessThan(60);
-    const labels = [...exposition.families.values()].flatMap(({ samples }) => samples.map((one) => one.labels));
+    const samples = [...exposition.families.values()].flatMap((family) => family.samples);
+    const labels = samples.filter(({ name }) => name.startsWith('docket_')).map((one) => one.labels);
     expect(labels.flatMap((one) => Object.values(one)).join()).not.toContain(key);
-    const allowed = new Set(['docket', 'worker', 'task', 'le', 'connection', 'quantile']);
+    const allowed = new Set(['docket', 'worker', 'task', 'le', 'connection', 'quantile', 'version', 'node']);
     expect(labels.flatMap((one) => Object.keys(one)).filter((name) => !allowed.has(name))).toEqual([]);
   });
 
@@ -105,6 +123,45 @@ describeOnOwnRedis('metrics', (redis) => {
     await fleet.release();
     await docket.clear();
     await docket.restore('echo');
+  });
+
+  test('tell for how long the next queued execution has been due, and 0 when nothing is queued', async () => {
+    const { fleet, running } = await watched();
+    const { docket, probe } = fleet;
+    const age = async () => (await scrape(running)).value('docket_queue_oldest_age_seconds');
+    expect(await age()).toBe(0);
+    await docket.add('hold', { probe }, { key: 'held' });
+    await fleet.step('start held 1');
+    await docket.addMany([1, 2, 3].map((n) => call('hold', { probe }, { key: `queued-${n}` })));
+    await waitFor(async () => (await age()) > 0.001); // of those that were not read ahead
+    await fleet.release();
+    await waitFor(async () => (await age()) === 0);
+  });
+
+  test('count the live workers of the docket, and the executions that wait for a permit', async () => {
+    const { fleet, running } = await watched({ tasks: fixture('limits.js'), concurrency: 2 });
+    const { docket, probe } = fleet;
+    await waitFor(async () => (await scrape(running)).value('docket_workers') === 1);
+    const other = await fleet.worker({ threads: 0, tasks: [] });
+    await waitFor(async () => (await scrape(running)).value('docket_workers') === 2);
+    await other.stop();
+    await waitFor(async () => (await scrape(running)).value('docket_workers') === 1);
+    await docket.add('each', { probe, value: 'ada', how: 'hold' }, { key: 'first' });
+    await fleet.step('start string first 1');
+    expect((await scrape(running)).value('docket_executions_waiting')).toBe(0);
+    const waiters = await docket.addMany([2, 3].map((n) => call('each', { probe, value: 'ada' }, { key: `k${n}` })));
+    await waitFor(async () => (await scrape(running)).value('docket_executions_waiting') === 2);
+    await fleet.release();
+    await Promise.all(waiters.map((execution) => execution.result()));
+    await waitFor(async () => (await scrape(running)).value('docket_executions_waiting') === 0);
+  });
+
+  test('name the versions of docket and of Node', async () => {
+    const { fleet, running } = await watched();
+    const [sample] = (await scrape(running)).samples('docket_build_info');
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    const labels = { docket: fleet.name, worker: running.worker.name, version, node: process.version };
+    expect(sample).toEqual({ name: 'docket_build_info', labels, value: 1 });
   });
 
   test('count executions that are cancelled or replaced', async () => {
@@ -237,6 +294,31 @@ describeOnOwnRedis('metrics', (redis) => {
         `docket-worker: metricsPort: cannot listen on 127.0.0.1:${port}, the port is in use: choose another one, or 0 for any`,
       ]);
     });
+  });
+});
+
+describeEachServer('the age of the next queued execution', (url) => {
+  const stage = setStage(url);
+
+  test('is that of the older of the heads of both streams, without what was read', async () => {
+    const [docket, redis] = [stage.docket({ executionTtl: 0 }), await stage.redis()];
+    const keys = keysOf(stage.name);
+    expect(await measure(redis, keys)).toEqual({ workers: 0, oldestQueuedMs: 0 });
+    await docket.addMany([call(note), call(note)]);
+    const age = async () => (await measure(redis, keys)).oldestQueuedMs;
+    await waitFor(async () => (await age()) > 0);
+    expect(await age()).toBeLessThan(3_000_000);
+    const hourAgo = Date.now() - 3_600_000;
+    await redis.xadd(keys.front, '*', 'm', 'read', 'w', hourAgo - 3_600_000);
+    await redis.xadd(keys.front, '*', 'm', 'put back', 'w', hourAgo);
+    expect(await age()).toBeGreaterThan(7_000_000);
+    await redis.xgroup('CREATE', keys.front, 'workers', '0');
+    await redis.xreadgroup('GROUP', 'workers', 'w:1', 'COUNT', 1, 'STREAMS', keys.front, '>');
+    expect(await age()).toBeGreaterThan(3_000_000);
+    expect(await age()).toBeLessThan(7_000_000);
+    await redis.xtrim(keys.front, 'MAXLEN', 0);
+    expect(await age()).toBeLessThan(3_000_000);
+    await docket.clear();
   });
 });
 

@@ -132,7 +132,8 @@ describeEachServer('priorities', (url) => {
 
         const { token, record, message } = later;
         const next = { kind: 'followed', state: 'completed', due: { delayMs: 0 }, id, ttlMs: 900_000 } as const;
-        await settle(redis, keys, [{ ...next, token, record, message: message!, priority: later.priority }]);
+        const chain = { errorLine: '', chain: '{"everyMs":1}' };
+        await settle(redis, keys, [{ ...next, ...chain, token, record, message: message!, priority: later.priority }]);
         expect((await read()).token[0]).toBe(LETTER[priority]);
       });
     }

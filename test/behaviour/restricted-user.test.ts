@@ -9,6 +9,8 @@ import { waitFor } from '../support/wait.js';
 
 const { claim, ensureGroups, redeliver } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { listFrom, startOf } =
+  await importBuilt<typeof import('../../src/redis/listing-store.js')>('redis/listing-store.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 const { seedChains } = await importBuilt<typeof import('../../src/redis/chain-store.js')>('redis/chain-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
@@ -72,7 +74,10 @@ describeOnOwnRedis('what a worker handles', (redis) => {
   });
   afterAll(() => admin.disconnect());
 
-  const SEED = { task: 'chain', fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from('a message') };
+  const SEED = {
+    ...{ task: 'chain', fingerprint: '1', dueMs: null, retimedInMs: null, message: Buffer.from('a message') },
+    chain: '{}',
+  };
   const steps: Readonly<Record<string, (client: Redis) => Promise<unknown>>> = {
     hget: (client) => claim(client, keys, 'a', [{ key: 'queued', token: 'w1-1', attempt: 1 }]),
     hmget: (client) => redeliver(client, keys, 1, ['w1-1']),
@@ -85,10 +90,23 @@ describeOnOwnRedis('what a worker handles', (redis) => {
     const client = await openConnection(redis().url.replace('unix://', 'unix://worker:pw@'), 'commands');
     onTestFinished(() => closeConnection(client));
     await expect(steps[command]!(client)).rejects.toThrow(/can't run this command|NOPERM/);
-    expect(await admin.exists(keys.quarantine, keys.record('chain'))).toBe(0);
+    expect(await admin.exists(keys.failures, keys.record('chain'))).toBe(0);
     expect([await admin.xlen(keys.work), await admin.xlen(keys.front)]).toEqual([1, 0]);
     expect(await admin.zrange(keys.schedule, '0', '-1')).toEqual(['kdue']);
     expect(await admin.hget(keys.record('due'), 'm')).toBe('a message');
+  });
+
+  test('is not passed over in silence by a listing whose user lacks a right', async () => {
+    await admin.call('ACL', 'SETUSER', 'reader', 'reset', 'on', '>pw', '~*', '&*', '+@all', '-hmget');
+    const client = await openConnection(redis().url.replace('unix://', 'unix://reader:pw@'), 'commands');
+    onTestFinished(() => closeConnection(client));
+    for (const place of ['work', 'schedule'] as const) {
+      const criteria = { task: '', states: ['queued', 'scheduled'], test: null } as const;
+      expect((await listFrom(admin, keys, startOf(place), criteria, 10)).found).toHaveLength(1);
+      await expect(listFrom(client, keys, startOf(place), criteria, 10)).rejects.toThrow(
+        /can't run this command|NOPERM/,
+      );
+    }
   });
 
   test('is refused as a whole, not chain by chain, while the server takes no writes', async () => {

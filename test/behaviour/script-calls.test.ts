@@ -18,10 +18,21 @@ import { waitFor } from '../support/wait.js';
 const { admit } = await importBuilt<typeof import('../../src/redis/admission-store.js')>('redis/admission-store.js');
 const { acknowledge, claim, ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+const { discardFailures, listFailureIds, listFailures, retryFailures } =
+  await importBuilt<typeof import('../../src/redis/failure-store.js')>('redis/failure-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { listFrom, startOf } =
+  await importBuilt<typeof import('../../src/redis/listing-store.js')>('redis/listing-store.js');
+const { STATES } = await importBuilt<typeof import('../../src/core/states.js')>('core/states.js');
+const { recordHistory } =
+  await importBuilt<typeof import('../../src/redis/history-store.js')>('redis/history-store.js');
+const { DurationCounts } =
+  await importBuilt<typeof import('../../src/core/duration-counts.js')>('core/duration-counts.js');
 const { BATCH_ITEMS, LIGHT_BATCH_ITEMS } =
   await importBuilt<typeof import('../../src/redis/schema.js')>('redis/schema.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { addPause, removePauses } =
+  await importBuilt<typeof import('../../src/redis/pause-store.js')>('redis/pause-store.js');
 const { runScript } = await importBuilt<typeof import('../../src/redis/script.js')>('redis/script.js');
 const { identify } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
@@ -77,19 +88,65 @@ const retried = ({ token, message }: Entry): Settlement => ({
     charges: 0,
     reroutes: 0,
   },
-  ...{ admissionStage: null, id: '', ttlMs: 60_000 },
+  ...{ admissionStage: null, id: '', ttlMs: 60_000, failedWith: 'Error: no' },
 });
+
+const paused = ({ token }: Entry): Settlement => ({
+  ...{ kind: 'moved', token, to: { lineOf: 'noop', ticket: 1 }, message: null, keepsDue: true, id: '', ttlMs: 60_000 },
+  ...{ deliveries: 0, charges: 0, reroutes: 0, admissionStage: null },
+});
+
+const NOOP_PAUSED = { task: 'noop', reason: 'test' };
 
 const followed = ({ token, record, message }: Entry): Settlement => ({
   ...{ kind: 'followed', token, record, state: 'completed', due: { delayMs: 60_000 }, message: message!, id: '' },
-  ttlMs: 60_000,
+  ...{ ttlMs: 60_000, errorLine: '', chain: '{}' },
 });
+
+const failing = (entry: Entry): Settlement => ({
+  ...(ended(entry) as Extract<Settlement, { kind: 'ended' }>),
+  state: 'failed',
+  failure: {
+    ...{ errorName: 'Error', errorLine: 'Error: no', error: Buffer.alloc(1_000) },
+    ...{ worker: 'w', thread: 1, startedMs: null },
+  },
+});
+
+/** Lets executions fail, in a docket that keeps `kept` failures. */
+const failAll =
+  (kept: number): Prepare =>
+  async (place, count) => {
+    const bounds = { ttlMs: 60_000, maxCount: kept, maxBytes: 1e9 };
+    const fail = async (prefix: string) => {
+      const calls = Array.from({ length: count }, (_, i) => call('noop', { i }, { key: `${prefix}${i}` }));
+      await place.tracked.addMany(calls);
+      const entries = await place.read(count);
+      return () => settle(place.redis, place.keys, entries.map(failing), bounds);
+    };
+    await (await fail('before'))();
+    return await fail('k');
+  };
+
+async function failureIds(place: Place, count: number): Promise<string[]> {
+  await (await failAll(100_000)(place, count / 2))();
+  const { found } = await listFailureIds(place.redis, place.keys, ALL_FAILURES, '+');
+  expect(found).toHaveLength(count);
+  return [...found];
+}
+
+const ALL_FAILURES = { task: null, errorName: null, sinceMs: null, untilMs: null };
 
 const admission = ({ token, record }: Entry, limits: number, max = 100_000): AdmissionRequest => ({
   ...{ record, token, attempt: 1, ticket: 0, id: '', ttlMs: 60_000, admissionStage: 'new', holdsPermits: false },
   hasBooking: false,
   checks: Array.from({ length: limits }, (_, i) => ({ kind: 'permit', key: `limit${i}`, max })),
 });
+
+async function listPlace(redis: Redis, keys: Keys, place: 'work' | 'schedule' | 'ended', count: number): Promise<void> {
+  const criteria = { task: 'noop', states: STATES, test: null };
+  const { found } = await listFrom(redis, keys, startOf(place), criteria, count);
+  expect(found).toHaveLength(count);
+}
 
 async function makeDue({ redis, keys }: Place): Promise<void> {
   const members = await redis.zrange(keys.schedule, '0', '-1');
@@ -195,8 +252,58 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       return () => identify(redis, keys, tokens);
     },
   ],
-  ['that schedules their next attempts', 5, BATCH_ITEMS, settleAll(retried)],
-  ['that schedules their next runs', 7, BATCH_ITEMS, settleAll(followed)],
+  ['that keeps what failed', 6, BATCH_ITEMS, failAll(100_000)],
+  ['that keeps what failed in place of older ones', 8, BATCH_ITEMS, failAll(FEW / 2)],
+  [
+    'that runs what failed again',
+    7,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const ids = await failureIds(place, count);
+      return async () => expect(await retryFailures(place.redis, place.keys, ids, '')).toHaveLength(count);
+    },
+  ],
+  [
+    'that discards what failed',
+    2,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const ids = await failureIds(place, count);
+      return () => discardFailures(place.redis, place.keys, ids);
+    },
+  ],
+  [
+    'that lists what failed',
+    0,
+    BATCH_ITEMS,
+    async (place, count) => {
+      await failureIds(place, count);
+      return () => listFailures(place.redis, place.keys, ALL_FAILURES, { from: '+', wanted: count });
+    },
+  ],
+  ['that schedules their next attempts', 7, BATCH_ITEMS, settleAll(retried)],
+  ['that schedules their next runs', 8, BATCH_ITEMS, settleAll(followed)],
+  [
+    'that has them wait for the end of a pause',
+    9,
+    BATCH_ITEMS,
+    async (place, count) => {
+      await addPause(place.redis, place.keys, NOOP_PAUSED);
+      return await settleAll(paused)(place, count);
+    },
+  ],
+  [
+    'that moves what was resumed',
+    8,
+    BATCH_ITEMS,
+    async (place, count) => {
+      const { redis, keys } = place;
+      await addPause(redis, keys, NOOP_PAUSED);
+      await (await settleAll(paused)(place, count))();
+      await removePauses(redis, keys, 'noop', null);
+      return () => moveDue(redis, keys);
+    },
+  ],
   [
     'that moves what is due',
     4,
@@ -208,6 +315,22 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
     },
   ],
   [
+    'that adds to the history',
+    3,
+    BATCH_ITEMS / 2,
+    async ({ redis, keys }, count) => {
+      const [waiting, duration] = [new DurationCounts(), new DurationCounts()];
+      const tally = { started: 1, succeeded: 1, failed: 0, retried: 0, waiting, duration };
+      const tallies = (from: number, to: number) =>
+        Array.from({ length: to }, (_, i) => [`t${from + i}`, tally] as const);
+      const page = (number: number, from: number, to: number) => {
+        return recordHistory(redis, keys, 'w', { number, minute: 1, tallies: tallies(from, to) });
+      };
+      for (let number = 1; number <= 3; number++) await page(number, number * 1_000, 100); // there is no room for more
+      return () => page(4, 0, count);
+    },
+  ],
+  [
     'that looks for leases',
     0,
     BATCH_ITEMS,
@@ -215,6 +338,35 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
       await addMany(lean, count);
       await read(count);
       return () => findExpired(redis, keys, { stream: 'work', leaseMs: 60_000, from: FIRST_PAGE });
+    },
+  ],
+  [
+    'that lists a stream',
+    2,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked, read }, count) => {
+      await tracked.addMany(addCalls(count));
+      await read(count);
+      return () => listPlace(redis, keys, 'work', count);
+    },
+  ],
+  [
+    'that lists the schedule',
+    3,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked }, count) => {
+      await tracked.addMany(addCalls(count, { when: later() }));
+      return () => listPlace(redis, keys, 'schedule', count);
+    },
+  ],
+  [
+    'that lists what has ended',
+    2,
+    BATCH_ITEMS,
+    async ({ redis, keys, tracked, read }, count) => {
+      await tracked.addMany(addCalls(count));
+      await settle(redis, keys, (await read(count)).map(ended));
+      return () => listPlace(redis, keys, 'ended', count);
     },
   ],
   [

@@ -62,6 +62,19 @@ describeEachServer('a subscription', (url) => {
   const stage = setStage(url);
   const isListening = async () => (await stage.keys()).includes('listeners');
 
+  test('ends without an error when its signal aborts, and takes no option it does not have', async () => {
+    const execution = await stage.docket().add(note, {}, { key: 'k', when: '1h' });
+    const leaving = new AbortController();
+    const states: string[] = [];
+    for await (const event of execution.subscribe({ signal: leaving.signal })) {
+      if (event.type === 'state') states.push(event.state);
+      else setImmediate(() => leaving.abort()); // while the loop waits for the next event, which would come in an hour
+    }
+    expect(states).toEqual(['scheduled']);
+    expect(() => execution.subscribe({ until: leaving.signal } as object)).toThrow('subscribe.until');
+    await execution.cancel();
+  });
+
   test('gives state and progress, then every change, and ends with the execution', async () => {
     const { hold, started, ending } = holding();
     const execution = await stage.docket().add(hold, {}, { key: 'k' });

@@ -7,6 +7,7 @@ import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
 import type { Token } from '../../src/redis/delivery-store.js';
 import { importBuilt } from '../support/built.js';
+import { collect } from '../support/collect.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -300,7 +301,33 @@ describeEachServer('on the wire,', (url) => {
     await worker.close();
     expect(Object.keys(await fieldsOf('run:k1')).sort()).toEqual(['b', 'c', 'e', 'g', 'k', 'r', 's', 't']);
     const retrying = await fieldsOf('run:k3');
-    expect(Object.keys(retrying).sort()).toEqual(['b', 'e', 'g', 'k', 'm', 'po', 's', 't', 'w']);
+    expect(Object.keys(retrying).sort()).toEqual(['b', 'e', 'g', 'h', 'k', 'm', 'po', 's', 't', 'w']);
     expect(retrying.po).toBe('2');
+    expect(retrying.h).toMatch(/^1\t\d{13}\t\d{13}\t[^\t]+\tError: not yet$/);
+  });
+
+  test('a failure is listed and runs again, under its key or its id', async () => {
+    const tasks = noting();
+    const redis = await stage.redis();
+    const docket = stage.docket();
+    const retried = packr.pack([1, 'free', 60_000, 300, null, null, { value: 7 }]);
+    const common = { error: '', name: 'TypeError', line: 'TypeError: no', attempts: 300, deliveries: '', worker: 'w' };
+    const times = { thread: 3, added: 1_700_000_000_000, started: 1_700_000_001_000 };
+    for (const fields of [
+      { kind: 'failed', key: 'k', lean: '', task: 'free', message: retried, ...common, ...times },
+      { kind: 'failed', key: 'id', lean: 1, task: 'free', message: message('free', 'id', 0), ...common, ...times },
+    ]) {
+      await redis.xadd(stage.key('failures'), '*', ...Object.entries(fields).flat());
+    }
+    await redis.pexpire(stage.key('failures'), 60_000);
+    const [lean, recorded] = await collect(docket.failures());
+    expect(lean).toMatchObject({ key: 'id', task: 'free' });
+    expect(recorded).toMatchObject({
+      ...{ key: 'k', kind: 'failed', errorName: 'TypeError', errorLine: 'TypeError: no', error: null, attempts: 300 },
+      ...{ deliveries: 0, worker: 'w', thread: 3, addedAt: new Date(times.added), startedAt: new Date(times.started) },
+    });
+    expect((await docket.retry({})).retried).toHaveLength(2);
+    await stage.finish(tasks);
+    expect(runs).toEqual(['k 1', 'id 1']);
   });
 });

@@ -23,11 +23,21 @@ const COMMANDS = [
   'add',
   'watch',
   'snapshot',
+  'show',
+  'ls',
+  'limits',
+  'top',
+  'stats',
   'workers',
   'strike',
   'restore',
   'strikes',
+  'pause',
+  'resume',
+  'pauses',
+  'schedules',
   'cancel',
+  'failures',
   'clear',
   'tasks',
   'doctor',
@@ -105,6 +115,8 @@ test.each<[string, string[], RegExp]>([
   ['an empty key', ['watch', ''], /: key: expected text that is not empty/],
   ['nothing to strike', ['strike'], /task: expected a task, a parameter or both/],
   ['nothing to restore', ['restore', '-'], /task: expected a task, a parameter or both, see docket restore --help/],
+  ['a reason that is none', ['pause', 'a', '--reason', ' '], /reason: expected text that is not empty/],
+  ['a reason to resume that is none', ['resume', '--reason', 'a\nb'], /reason: expected text without control/],
   ['an operator that is none', ['strike', 'a', 'b', 'like', 'c'], /operator: expected one of == !=/],
   ['half of a between', ['strike', 'a', 'b', 'between', '1'], /value: expected two values for between/],
   ['a value that is no scalar', ['strike', 'a', 'b', '==', '{}'], /value: expected a string, number/],
@@ -116,6 +128,28 @@ test.each<[string, string[], RegExp]>([
     /--key: expected text that is not empty/,
   ],
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is invalid. Expected a whole number/],
+  ['nothing to cancel', ['cancel'], /keys: expected keys, or --task, --state or --where, or --all/],
+  [
+    'keys and a filter',
+    ['cancel', 'k', '--task', 'charge'],
+    /keys: give keys, or flags that choose executions, not both/,
+  ],
+  ['all and a filter', ['cancel', '--all', '--where', 'a=1'], /keys: --all leaves nothing to choose/],
+  [
+    'a state to cancel that has ended',
+    ['cancel', '--state', 'failed', '--yes'],
+    /--state: expected scheduled, queued or/,
+  ],
+  ['an argument without its value', ['ls', '--where', 'customerId'], /--where: expected ARG=VALUE/],
+  ['an argument that is given twice', ['ls', '--where', 'a=1', '--where', 'a=2'], /--where: 'a' was given twice/],
+  ['an argument that is no scalar', ['ls', '--where', 'a={}'], /where\.a: expected a string, number/],
+  ['a state that is none', ['ls', '--state', 'waiting'], /--state: expected one or more of scheduled/],
+  ['no executions to list', ['ls', '--limit', '0'], /--limit: expected a whole number >= 1/],
+  [
+    'cancel by a filter where nobody can be asked',
+    ['cancel', '--all'],
+    /no terminal to ask for confirmation: pass --yes/,
+  ],
   ['clear where nobody can be asked', ['clear'], /there is no terminal to ask for confirmation: pass --yes/],
   ['a name that is none', ['snapshot', '--docket', 'a b'], /--docket: a docket's name has letters/],
   ['an empty URL', ['snapshot', '--url', ''], /--url: it is empty/],
@@ -147,7 +181,14 @@ const EACH: readonly string[][] = [
   ['strike', 'hello'],
   ['restore', 'hello'],
   ['strikes'],
+  ['pause', 'hello'],
+  ['resume', 'hello'],
+  ['pauses'],
   ['cancel', 'k'],
+  ['cancel', '--all', '--yes'],
+  ['show', 'k'],
+  ['ls'],
+  ['limits'],
   ['clear', '--yes'],
   ['tasks', 'trace'],
 ];
@@ -214,7 +255,7 @@ describeOnRedis('docket:', (url) => {
     expect(dated.when).toBe('2099-01-01T00:00:00.000Z');
     expect((await fleet.docket.getExecution('k'))?.args).toEqual({ value: 1 });
     expect(await runOn(fleet, 'cancel', 'k')).toEqual({ code: 0, output: 'k  cancelled\n', errors: '' });
-    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'cancelled', outcome: 'cancelled' });
+    expect(await jsonOf(fleet, 'cancel', 'd')).toEqual({ key: 'd', state: 'scheduled', outcome: 'removed' });
     expect((await runOn(fleet, 'cancel', 'd')).output).toBe('d  had already ended: cancelled\n');
     expect((await runOn(fleet, 'cancel', 'nobody')).output).toMatch(/^nobody {2}unknown key/);
   });
@@ -293,6 +334,38 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
 
+  test('tasks and the docket are paused, listed and resumed, each reason by itself', async () => {
+    const fleet = await openFleet(url());
+    const nobody = "no live worker has a task 'charge' (there are no live workers)";
+    const since = expect.stringMatching(/^\d{4}-.*Z$/);
+    const manual = { task: 'charge', reason: 'manual', since };
+    const bank = { task: 'charge', reason: 'the bank is down', since };
+    expect(await jsonOf(fleet, 'pause', 'charge')).toEqual({ paused: 'charge', pauses: [manual], warning: nobody });
+    const paused = await runOn(fleet, 'pause', 'charge', '--reason', 'the bank is down');
+    expect(paused).toEqual({
+      code: 0,
+      output: 'paused charge: manual, the bank is down\n',
+      errors: `docket: ${nobody}: it is paused anyway\n`,
+    });
+    expect((await runOn(fleet, 'pause')).output).toBe('paused the whole docket: manual\n');
+    expect(await jsonOf(fleet, 'pauses')).toEqual([{ task: null, reason: 'manual', since }, manual, bank]);
+    expect((await runOn(fleet, 'pauses', 'ls')).output).toMatch(/│ the whole docket │ manual +│ \S+ ago/);
+    const snapshot = await runOn(fleet, 'snapshot');
+    expect(snapshot.output).toMatch(/│ charge +│ the bank is down +│/);
+    expect((await runOn(fleet, 'doctor')).output).toMatch(/warn.*pauses.*3 pauses.*the whole docket since/s);
+
+    expect((await runOn(fleet, 'resume', 'charge', '--reason', 'manual')).output).toBe(
+      'resumed charge\nstill paused: the bank is down\n',
+    );
+    expect((await runOn(fleet, 'resume', 'charge', '--reason', 'manual')).output).toBe(
+      "nothing to resume: charge was not paused with the reason 'manual'\nstill paused: the bank is down\n",
+    );
+    expect(await jsonOf(fleet, 'resume', 'charge')).toEqual({ resumed: true, remaining: [] });
+    expect((await runOn(fleet, 'resume')).output).toBe('resumed the whole docket\n');
+    expect((await runOn(fleet, 'resume')).output).toBe('nothing to resume: the whole docket was not paused\n');
+    expect((await runOn(fleet, 'pauses')).output).toBe('nothing is paused\n');
+  });
+
   test('a snapshot is a table for people and JSON for programs', async () => {
     const fleet = await openFleet(url());
     const { docket, probe } = fleet;
@@ -302,8 +375,8 @@ describeOnRedis('docket:', (url) => {
     await docket.add('echo', {}, { key: 'later\u001b[2J', when: '90m' });
     await fleet.step('start held 1');
     const plain = await runOn(fleet, 'snapshot');
-    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ running │ in quarantine │/);
-    expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 1 +│ 0 +│/);
+    expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ paused │ running │ failures │/);
+    expect(plain.output).toMatch(/│ 0 +│ 1 +│ 0 +│ 0 +│ 1 +│ 0 +│/);
     expect(plain.output).toMatch(/│ erna +│ 1 +│ [01] +│ 1 +│/); // of its last heartbeat
     expect(plain.output).not.toContain('held');
     const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
@@ -323,7 +396,7 @@ describeOnRedis('docket:', (url) => {
 
     const snapshot = await jsonOf(fleet, 'snapshot', '--stats');
     expect(snapshot).toMatchObject({
-      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, quarantined: 0 },
+      totals: { queued: 0, scheduled: 1, running: 1, waiting: 0, paused: 0, failures: 0 },
       running: [{ key: 'held', task: 'hold', worker: 'erna' }],
       stats: [
         { task: 'echo', running: 0, queued: 0, scheduled: 1, waiting: 0 },
@@ -357,6 +430,114 @@ describeOnRedis('docket:', (url) => {
     expect(nobody).toEqual({ code: 5, output: '', errors: "docket: no live worker has a task 'nonesuch'\n" });
   });
 
+  test('show tells all of one execution, and the values of its arguments only when it is asked to', async () => {
+    const fleet = await openFleet(url());
+    fleet.leavesWork();
+    await fleet.docket.add('charge', { customerId: 'c-1', secret: 'geheim' }, { key: 'k', when: '90m' });
+    const plain = await runOn(fleet, 'show', 'k');
+    expect(plain.output).toMatch(/^key: +k\ntask: +charge\nstate: +scheduled, on the schedule\nattempt: +1\n/);
+    expect(plain.output).toMatch(/^arguments: +customerId, secret \(--show-arguments shows their values\)$/m);
+    expect(plain.output).toMatch(/│ due +│/);
+    expect(plain.output).not.toContain('geheim');
+    expect((await runOn(fleet, 'show', 'k', '--show-arguments')).output).toContain(
+      "customerId: 'c-1', secret: 'geheim'",
+    );
+    const json = await jsonOf(fleet, 'show', 'k');
+    expect(json).toMatchObject({
+      key: 'k',
+      state: 'scheduled',
+      place: 'schedule',
+      argumentNames: ['customerId', 'secret'],
+    });
+    expect(json.args).toEqual({});
+    const args = { customerId: 'c-1', secret: 'geheim' };
+    expect(await jsonOf(fleet, 'show', 'k', '--show-arguments')).toMatchObject({ args });
+    expect(await runOn(fleet, 'show', 'nobody')).toEqual({
+      ...{ code: 5, output: '' },
+      errors: expect.stringMatching(/^docket: [^\n]*nobody[^\n]*\n$/),
+    });
+  });
+
+  test('show shows the values of arguments that a task of a live worker shows in the log', async () => {
+    const fleet = await openFleet(url());
+    fleet.leavesWork();
+    await fleet.worker({ threads: 1, tasks: fixture('logging.js') });
+    await fleet.docket.add('charge', { orderId: 7, items: [1, 2], card: 'geheim' }, { key: 'k', when: '1h' });
+    const { output } = (await waitFor(async () => {
+      const shown = await runOn(fleet, 'show', 'k');
+      return shown.output.includes('orderId: 7') ? shown : null; // once the worker has announced its tasks
+    }))!;
+    expect(output).toMatch(/^arguments: +\{ orderId: 7 \}, items, card \(--show-arguments shows their values\)$/m);
+    expect(await jsonOf(fleet, 'show', 'k')).toMatchObject({ args: { orderId: 7 } });
+    expect(output).not.toContain('geheim');
+  });
+
+  test('show tells how an execution failed, with the stack and the attempts before', async () => {
+    const fleet = await openFleet(url());
+    await fleet.worker({ threads: 1, name: 'erna' });
+    const failed = await runOn(fleet, 'tasks', 'fail', '--key', 'k', '--wait');
+    expect(failed.code).toBe(3);
+    const { output } = await runOn(fleet, 'show', 'k');
+    expect(output).toMatch(/^error: +Error: failed on purpose\n +at /m);
+    expect(output).toMatch(/│ retried +│ 1 +│ erna +│ Error: failed on purpose +│/);
+    expect(output).toMatch(/^not known: +its arguments/m);
+    const json = await jsonOf(fleet, 'show', 'k');
+    expect(json).toMatchObject({
+      ...{ state: 'failed', attempt: 2, failedAttempts: [{ attempt: 1, worker: 'erna' }], result: null },
+      error: { name: 'Error', message: 'failed on purpose', stack: expect.stringContaining('at ') },
+    });
+  });
+
+  test('ls lists executions by task, state and arguments; cancel cancels keys, or what matches', async () => {
+    const fleet = await openFleet(url());
+    const { docket } = fleet;
+    for (const [key, customerId, when] of [
+      ['a', 'c-1', '1h'],
+      ['b', 'c-2', '1h'],
+      ['c', 'c-1', 0],
+    ] as const) {
+      await docket.add('charge', { customerId, n: 1 }, { key, ...(when !== 0 && { when }) });
+    }
+    await docket.add('mail', { n: 1 }, { key: 'd' });
+    const keysIn = async (...args: string[]) =>
+      (await jsonOf(fleet, 'ls', ...args)).map(({ key }: { key: string }) => key);
+    expect(await keysIn()).toEqual(['c', 'd', 'a', 'b']);
+    expect(await keysIn('--task', 'charge', '--where', 'customerId=c-1')).toEqual(['c', 'a']);
+    expect(await keysIn('--where', 'n=1', '--where', 'customerId=c-2')).toEqual(['b']);
+    expect(await keysIn('--where', 'n="1"')).toEqual([]);
+    expect(await keysIn('--state', 'queued')).toEqual(['c', 'd']);
+    const table = await runOn(fleet, 'ls', '--limit', '1');
+    expect(table.output).toMatch(/│ c +│ charge +│ queued +│ 1 +│/);
+    expect(table.output).toContain('the first 1 execution: --limit lists more\n');
+    expect((await runOn(fleet, 'ls', '--task', 'none')).output).toBe('there are no such executions\n');
+
+    const two = await runOn(fleet, 'cancel', 'd', 'nobody', '--json');
+    expect(
+      two.output
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { key: 'd', state: 'queued', outcome: 'removed' },
+      { key: 'nobody', state: null, outcome: 'unknown' },
+    ]);
+    const chosen = ['cancel', '--task', 'charge', '--where', 'customerId=c-1', '--yes'];
+    expect((await runOn(fleet, ...chosen)).output).toBe('cancelled 2, told 0 to stop\n');
+    expect(await keysIn('--state', 'cancelled')).toEqual(expect.arrayContaining(['a', 'c', 'd']));
+    expect(await jsonOf(fleet, 'cancel', '--all', '--yes')).toEqual({ removed: 1, stopping: 0, missed: 0 });
+  });
+
+  test('limits lists who holds permits and who waits', async () => {
+    const fleet = await openFleet(url());
+    expect((await runOn(fleet, 'limits')).output).toBe('no limit is in use\n');
+    const { redis, key } = fleet;
+    await redis.hset(key('held'), 'charge:customerId:s=c-1', 2);
+    const { output } = await runOn(fleet, 'limits');
+    expect(output).toMatch(/│ charge customerId 'c-1' +│ 2 of \? +│/);
+    expect(await jsonOf(fleet, 'limits')).toMatchObject([{ taken: 2, waiting: 0, holders: [], max: null }]);
+    await redis.del(key('held'));
+  });
+
   test('clear removes what has not started', async () => {
     const fleet = await openFleet(url());
     for (const key of ['a', 'b', 'c']) await fleet.docket.add('noop', {}, { key });
@@ -380,6 +561,22 @@ describeOnRedis('docket:', (url) => {
         await fleet.docket.add('noop', {}, { key: 'a' });
         const shell = startOnTerminal(['clear', '--url', fleet.url, '--docket', fleet.name]);
         await shell.shows(/Remove 1 queued, 0 scheduled and 0 waiting executions from docket .*\[y\/N\] /);
+        shell.process.stdin!.write(`${answer}\n`);
+        expect((await finished(shell)).code).toBe(code);
+        expect(shell.output()).toMatch(said);
+      });
+
+      test.each([
+        ['y', 0, /cancelled 1, told 0 to stop/],
+        ['n', 1, /docket: nothing was cancelled/],
+      ])('cancel by a filter says how many, and asks first: %s', async (answer, code, said) => {
+        const fleet = await openFleet(url());
+        fleet.leavesWork();
+        await fleet.docket.add('noop', {}, { key: 'a' });
+        await fleet.docket.add('echo', {}, { key: 'b' });
+        const chosen = ['cancel', '--task', 'noop', '--url', fleet.url, '--docket', fleet.name];
+        const shell = startOnTerminal(chosen);
+        await shell.shows(/Cancel 1 execution in docket .*\[y\/N\] /);
         shell.process.stdin!.write(`${answer}\n`);
         expect((await finished(shell)).code).toBe(code);
         expect(shell.output()).toMatch(said);

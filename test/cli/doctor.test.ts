@@ -187,11 +187,14 @@ describeOnOwnRedis('docket doctor:', (redis) => {
     });
     await fleet.worker({ threads: 1 });
     await fleet.redis.xadd(fleet.key('work'), '*', 'm', 'rubbish');
-    await expect.poll(async () => (await fleet.docket.snapshot()).totals.quarantined).toBe(1);
+    await expect.poll(async () => (await fleet.docket.snapshot()).totals.failures).toBe(1);
     const found = await examine(fleet);
     expect(found.of('workers')).toMatchObject({ status: 'ok', detail: '1 live, with 1 thread' });
     expect(found.of('unknown tasks')).toMatchObject({ status: 'warn', detail: 'no live worker has elsewhere' });
-    expect(found.of('quarantine')).toMatchObject({ status: 'warn', detail: expect.stringContaining('never run: 1') });
+    expect(found.of('failures')).toMatchObject({
+      status: 'warn',
+      detail: expect.stringMatching(/^kept: 1; .*can never run/),
+    });
   });
 
   test('keys of another kind under the names of the docket fail', async () => {

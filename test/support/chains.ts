@@ -1,6 +1,6 @@
 /** What tests of perpetual tasks, of cancelling and replacing ask: what ran, what is left, and when it is due. */
 
-import type { Docket, Execution } from 'docket';
+import type { Docket, Execution, Schedule, SchedulesOptions } from 'docket';
 import { onTestFinished } from 'vitest';
 import { type Fleet, fixture, type Tasks } from './fleet.js';
 import { waitFor } from './wait.js';
@@ -111,4 +111,14 @@ export async function addEachWay(
 export async function endAll(fleet: Fleet, executions: readonly { readonly key: string }[]): Promise<void> {
   for (const { key } of executions) await fleet.docket.cancel(key);
   await waitFor(async () => (await left(fleet)) === 0);
+}
+
+/** All schedules of a docket. */
+export async function schedulesOf(
+  docket: { schedules(options?: SchedulesOptions): AsyncIterable<Schedule> },
+  options: SchedulesOptions = {},
+): Promise<Schedule[]> {
+  const schedules: Schedule[] = [];
+  for await (const schedule of docket.schedules(options)) schedules.push(schedule);
+  return schedules;
 }

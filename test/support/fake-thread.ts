@@ -39,6 +39,8 @@ export abstract class IdleThread implements Thread {
     return !this.isUnresponsive;
   }
 
+  async notifyFailure(): Promise<void> {}
+
   async terminate(graceMs: number): Promise<void> {
     this.graces.push(graceMs);
   }

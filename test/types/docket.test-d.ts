@@ -1,16 +1,21 @@
 /** What the compiler must accept and refuse about dockets. Checked by `tsc`, never run. */
 import {
   Agenda,
+  type CancelResult,
   call,
   collection,
   Docket,
   type DocketOptions,
   type Execution,
+  type ExecutionDetails,
   type ExecutionEvent,
   type ExecutionProgress,
   type ExecutionState,
   exponentialRetry,
+  type Failure,
+  type Percentiles,
   type Progress,
+  type RetryReport,
   type Snapshot,
   StrikeList,
   type StrikeValue,
@@ -195,6 +200,28 @@ expectType<string | null>()(execution.waitingFor);
 expectType<number>()(await (await docket.redis).incr(docket.key('visits')));
 // @ts-expect-error a snapshot is read-only
 snapshot.totals.queued = 0;
+// ---------------------------------------------------------------- failures
+for await (const failure of plain.failures({ task: charge, since: new Date() })) {
+  expectType<Failure>()(failure);
+  expectType<unknown>()(failure.args());
+  expectType<'failed' | 'quarantined'>()(failure.kind);
+}
+expectType<Failure | null>()(await plain.failure('1-0'));
+expectType<RetryReport>()(await plain.retry(['1-0']));
+expectType<number>()(await plain.discard({ task: 'charge' }));
+// @ts-expect-error nothing is selected: `{}` selects all
+await plain.retry();
+// @ts-expect-error there is no such part
+plain.failures({ error: 'TypeError' });
+
+// The history: times are null where nothing ended.
+const [minute] = await docket.history({ task: 'any', minutes: 15 });
+expectType<Percentiles | null>()(minute!.waiting);
+expectType<readonly number[]>()((await docket.stats({ minutes: 5 }))[0]!.startedByMinute);
+// @ts-expect-error each task is counted by its name
+await docket.history({ task: 7 });
+// @ts-expect-error stats are of all tasks
+await docket.stats({ task: 'any' });
 // ---------------------------------------------------------------- strikes
 expectType<void>()(await plain.strike(charge));
 await plain.strike('charge');
@@ -222,3 +249,21 @@ flags.isStricken(charge, 7);
 // @ts-expect-error there is no such option
 new StrikeList({ docket: 'd' });
 task('breaker', async (_args: {}, ctx) => await ctx.docket.strike(charge, 'orderId', '==', 1));
+
+async function inspecting(docket: Docket, execution: Execution<number>): Promise<void> {
+  expectType<CancelResult>()(await docket.cancel('k'));
+  expectType<CancelResult>()(await execution.cancel());
+  const { outcome } = await docket.cancel('k');
+  expectType<'removed' | 'stopping' | 'ended already' | 'unknown'>()(outcome);
+  expectType<ExecutionDetails | null>()(await docket.show('k'));
+  for await (const { state } of docket.list({ task: charge, where: { orderId: 1 }, state: ['failed', 'queued'] })) {
+    expectType<ExecutionState>()(state);
+  }
+  for await (const _ of execution.subscribe({ signal: AbortSignal.timeout(1) }));
+  await docket.cancelMany({ task: 'charge', state: 'queued' });
+  // @ts-expect-error: it has ended, so it cannot be cancelled
+  await docket.cancelMany({ state: 'failed' });
+  // @ts-expect-error: an object cannot be compared
+  docket.list({ where: { orderId: {} } });
+}
+void inspecting;

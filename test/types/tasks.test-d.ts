@@ -4,7 +4,7 @@ import { call } from '../../src/tasks/call.js';
 import { collection } from '../../src/tasks/collection.js';
 import type { TaskContext, TaskDocket } from '../../src/tasks/context.js';
 import type { Execution } from '../../src/tasks/execution.js';
-import { exponentialRetry, type RetryPolicy, retry } from '../../src/tasks/policies.js';
+import { exponentialRetry, perpetual, type RetryPolicy, retry } from '../../src/tasks/policies.js';
 import { type AnyTask, type Task, task } from '../../src/tasks/task.js';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -63,6 +63,13 @@ task('no policy', {}, (_args: {}, ctx) => {
   // @ts-expect-error no retry declared
   ctx.retry.after('5s');
 });
+task('scheduled at run time', (_args: {}, ctx) => {
+  ctx.perpetual?.cancel();
+  ctx.timeout?.extend('5s');
+  ctx.retry?.after('5s');
+  // @ts-expect-error it may have been added without
+  ctx.perpetual.cancel();
+});
 declare const sometimes: RetryPolicy | undefined;
 const conditional = task('conditional', sometimes ? { retry: sometimes } : {}, (_args: {}) => 1);
 expectType<Task<'conditional', {}, number>>()(conditional);
@@ -114,6 +121,9 @@ await docket.add(charge, { orderId: 1, region: 'x', nope: 1 });
 await docket.add(spin, { n: '2' });
 // @ts-expect-error not a duration
 await docket.add(sweep, {}, { when: 'tomorrow' });
+await docket.add(page, {}, { retry: retry(), timeout: '5s', perpetual: perpetual(), until: new Date(), times: 2 });
+// @ts-expect-error a policy is made with its function
+await docket.add(page, {}, { perpetual: { kind: 'perpetual', everyMs: 5, isAutomatic: false } });
 
 // ---------------------------------------------------------------- calling, by name
 declare function add<K extends keyof typeof tasks>(

@@ -6,8 +6,9 @@ import type { Keys } from '../../redis/keys.js';
 import { isForbidden, isRefusal } from '../../redis/reply-errors.js';
 import { GROUP, STREAM_NAMES } from '../../redis/schema.js';
 import { findLost, type LostPage } from '../../redis/sweep-store.js';
+import type { Failure } from '../../tasks/failures.js';
+import { limitText } from '../../tasks/limit-text.js';
 import type { Snapshot } from '../../tasks/snapshot.js';
-import { limitText } from '../limit-text.js';
 import { countText, spanText } from '../output.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
@@ -24,9 +25,10 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
     scripts.finding,
     ...groups,
     checkWorkers(live, snapshot),
+    checkPauses(snapshot),
     checkWaiting(snapshot),
     checkTasks(snapshot),
-    checkQuarantine(snapshot),
+    await checkFailures(docket, snapshot),
     await checkLost(redis, keys, live),
   ];
 }
@@ -104,6 +106,17 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
   return ok(check, `${able.length} live, with ${countText(threads, 'thread')}`);
 }
 
+/** What somebody paused weeks ago is easily forgotten. */
+function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
+  const check = 'pauses';
+  const first = pauses[0];
+  if (!first) return ok(check, 'nothing is paused');
+  const since = spanText(taken.getTime() - first.since.getTime());
+  const what = `${first.task ?? 'the whole docket'} since ${since} (${first.reason})`;
+  const detail = `${countText(pauses.length, 'pause')}, and ${countText(totals.paused, 'execution')} of paused tasks; the first: ${what}`;
+  return warn(check, detail, 'docket pauses lists them, docket resume ends them');
+}
+
 /** An entry that releases a permit hands it to the next waiter. When nothing runs, nothing releases one. */
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
@@ -122,13 +135,25 @@ function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   return warn(check, detail, 'start a worker whose --tasks has them, or cancel the executions');
 }
 
-function checkQuarantine({ totals, quarantine }: Snapshot): Finding {
-  const check = 'quarantine';
-  if (totals.quarantined === 0) return ok(check, 'empty');
-  const newest = quarantine[0] ? `; the newest: ${quarantine[0].reason}` : '';
-  const advice = 'docket snapshot --tasks lists them; look for a producer that writes to the streams directly';
-  return warn(check, `messages that can never run: ${totals.quarantined}${newest}`, advice);
+/** Failures are normal. What can never run is not: somebody writes what docket would not write. */
+async function checkFailures(docket: Docket, { totals }: Snapshot): Promise<Finding> {
+  const check = 'failures';
+  if (totals.failures === 0) return ok(check, 'none are kept');
+  let newest: Failure | undefined;
+  let quarantined: Failure | undefined;
+  for await (const failure of docket.failures({ limit: NEWEST_FAILURES })) {
+    newest ??= failure;
+    if (failure.kind === 'quarantined') quarantined ??= failure;
+  }
+  const line = ({ task, errorLine }: Failure) => (task === null ? errorLine : `${task}, ${errorLine}`);
+  const detail = `kept: ${totals.failures}${newest ? `; the newest: ${line(newest)}` : ''}`;
+  if (!quarantined) return ok(check, detail);
+  const advice = 'docket failures lists them; look for a program that writes to the keys of the docket directly';
+  return warn(check, `${detail}; among them what can never run: ${line(quarantined)}`, advice);
 }
+
+/** Of these, the doctor looks for what can never run. */
+const NEWEST_FAILURES = 100;
 
 /** Looks for executions whose entries, or whose places on the schedule or at a limit, were deleted. */
 async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]): Promise<Finding> {

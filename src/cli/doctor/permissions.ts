@@ -62,6 +62,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['HMGET', hash, 'f'],
       ['HGETALL', hash],
       ['HKEYS', hash],
+      ['HLEN', hash],
       ['HEXISTS', hash, 'f'],
       ['HSCAN', hash, '0'],
       ['HDEL', hash, 'f'],
@@ -70,12 +71,15 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['ZADD', zset, '1', 'a'],
       ['PEXPIRE', zset, LIFE_MS],
       ['ZCARD', zset],
+      ['ZCOUNT', zset, '0', '1'],
       ['ZSCORE', zset, 'a'],
       ['ZMSCORE', zset, 'a'],
       ['ZRANGE', zset, '0', '-1'],
       ['ZRANGEBYSCORE', zset, '0', '1'],
       ['ZREVRANGE', zset, '0', '-1'],
+      ['ZRANK', zset, 'a'],
       ['ZREVRANK', zset, 'a'],
+      ['ZCOUNT', zset, '0', '1'],
       ['ZREMRANGEBYSCORE', zset, '5', '6'],
       ['ZREM', zset, 'a'],
     ],
@@ -176,7 +180,8 @@ const OPTIONAL: readonly { readonly trial: Trial; readonly without: string }[] =
   },
   {
     trial: ['SCAN', '0', 'COUNT', '1'],
-    without: 'without SCAN workers do not find executions whose entries were deleted',
+    without:
+      'without SCAN workers do not find executions whose entries were deleted, and those that have ended are not listed',
   },
 ];
 

@@ -1,20 +1,10 @@
 -- What `clear` removes, and how. ARGV begins with prefix, watermark (a generation), and the last ids on the streams when the
 -- watermark was taken, in the order of reading, separated by spaces.
+--@include ids
 --@include words
 local watermark, letters, last_ids = tonumber(ARGV[2]), STREAM_LETTERS, {}
 for i, id in ipairs(words_of(ARGV[3])) do
   last_ids[letters[i]] = id
-end
-
-local function id_parts(id)
-  local ms, counter = string.match(id, '^(%d+)%-?(%d*)$')
-  return tonumber(ms), tonumber(counter) or 0
-end
-
-local function is_after(id, last)
-  local ms, counter = id_parts(id)
-  local last_ms, last_counter = id_parts(last)
-  return ms > last_ms or (ms == last_ms and counter > last_counter)
 end
 
 -- Whether a placement came before the watermark: by its generation, or by the id of the entry that it began as, on `work`
@@ -29,13 +19,15 @@ local function is_older(placed, priority)
   return (tonumber(placed) or 0) < watermark
 end
 
--- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record.
-local function end_cleared(moving, placed)
+-- Ends an execution that was taken from where it was. `placed` is its generation, or its due time without a record, and
+-- `chain` what its record says about its chain.
+local function end_cleared(moving, placed, chain)
   if moving[ENTRY.debounce] or moving[ENTRY.booking] then
     forget_limits(moving[ENTRY.key] and TAG.recorded .. moving[ENTRY.key] or TAG.lean .. id_of(moving[ENTRY.message]),
       placed, moving[ENTRY.debounce], moving[ENTRY.booking])
   end
   if moving[ENTRY.key] then
-    end_execution(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled', RECORD.error_line, 'cleared')
+    local finish = chain and end_execution or end_single
+    finish(moving[ENTRY.key], ttl_of(moving[ENTRY.message]), 'cancelled', RECORD.error_line, 'cleared')
   end
 end

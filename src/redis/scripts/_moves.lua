@@ -3,6 +3,7 @@
 -- has none: message and due time under their own names, the others with a prefix.
 --@include fields
 --@include large
+--@include chains
 
 -- Returns the key of the hash in which the member of a schedule or limit is parked, and the name behind the tag.
 local function parked_at(member)
@@ -17,10 +18,7 @@ local function read_entry(token)
   if entry then
     local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
-    local letter = string.sub(token, 1, 1)
-    if letter == STREAM.high or letter == STREAM.low then
-      moving[ENTRY.priority] = letter
-    end
+    moving[ENTRY.priority] = priority_of(token) or moving[ENTRY.priority]
     if not moving[ENTRY.key] then
       moving[ENTRY.placed] = moving[ENTRY.placed] or id -- its place among all placements, whatever becomes of the entry
     end
@@ -112,8 +110,9 @@ local function schedule_at(schedule, score, member)
   wake_if_head(schedule, score)
 end
 
--- Ends an execution that has a record. `...` are more fields for the record, each followed by its value.
-local function end_execution(key, ttl, state, ...)
+-- Ends an execution that has a record and is not a run of a chain. `...` are more fields for the record, each followed by its
+-- value.
+local function end_single(key, ttl, state, ...)
   local record_key = prefix .. KEY.record .. key
   local generation = has_listeners and redis.call('HGET', record_key, RECORD.generation)
   if tonumber(ttl) == 0 then
@@ -125,6 +124,12 @@ local function end_execution(key, ttl, state, ...)
   if generation then
     publish_state(key, generation, state, tonumber(ttl) > 0 and outcome_of(...) or nil)
   end
+end
+
+-- The same, for an execution that may be a run of a chain.
+local function end_execution(key, ttl, state, ...)
+  forget_chain(key)
+  end_single(key, ttl, state, ...)
 end
 
 -- Ends an execution whose message is gone, so that nobody can run it.

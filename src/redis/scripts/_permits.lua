@@ -13,6 +13,7 @@ local limits, permits_taken = prefix .. KEY.limit, prefix .. KEY.permits_taken
 local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
+--@include pauses
 
 -- How much this script may still do for waiters: moves, moves in vain, and bytes. The rest is left to a scheduler.
 local wakes_left, vain_wakes_left, wake_bytes_left = BATCH_ITEMS, VAIN_WAKES, BATCH_BYTES
@@ -107,9 +108,13 @@ local function wait_at(name, ticket, member, needs)
   redis.call('HSET', parked_at(member), PARKED.limit, name, PARKED.needs, needs)
 end
 
--- Gives the free permits of a limit to its waiters.
+-- Gives the free permits of a limit to its waiters. In the line of a pause, everybody is served once the pause is over: they
+-- need no permits yet, and pass their limits when they are claimed.
 local function serve_waiters(name)
   local limit = limits .. name
+  if is_line_of_pause(name) and is_paused(name) and redis.call('EXISTS', limit) == 1 then
+    return
+  end
   while true do
     local head = redis.call('ZRANGE', limit, 0, 0, 'WITHSCORES')
     local member, ticket = head[1], tonumber(head[2])
@@ -140,8 +145,12 @@ local function serve_waiters(name)
       if moving[ENTRY.message] then
         wakes_left = wakes_left - 1
         wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
-        moving[ENTRY.holds_permits] = '1'
-        take_permits(enqueue(STREAM.front, moving), needs)
+        if needs == '' then
+          enqueue(STREAM.front, moving)
+        else
+          moving[ENTRY.holds_permits] = '1'
+          take_permits(enqueue(STREAM.front, moving), needs)
+        end
       else
         vain_wakes_left = vain_wakes_left - 1
         if generation then

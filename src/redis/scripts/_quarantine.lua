@@ -1,13 +1,20 @@
--- Keeps messages that can never run where an operator finds them.
-local function quarantine(key, reason, message)
-  local stream = prefix .. KEY.quarantine
-  redis.call('XADD', stream, 'MAXLEN', '~', QUARANTINE_ENTRIES, '*',
-    QUARANTINE.key, key, QUARANTINE.reason, reason, QUARANTINE.message, message or '')
-  redis.call('PEXPIRE', stream, QUARANTINE_TTL_MS)
+-- Keeps what can never run as a failure, where an operator finds it. `priority` may be nil for a normal one.
+local opened_failures
+local function quarantine(key, reason, message, is_lean, priority)
+  --@include failures
+  failures().keep({
+    [FAILURE.kind] = FAILURE_KIND.quarantined,
+    [FAILURE.key] = key ~= '' and key or id_of(message),
+    [FAILURE.is_lean] = is_lean and '1' or nil,
+    [FAILURE.message] = message,
+    [FAILURE.line] = reason,
+    [FAILURE.priority] = priority,
+  })
 end
 
 -- Puts away an execution, as the fields of its entry, because of the error that was met with its record or, if it has none,
 -- with the hash in which it is parked.
 local function put_away(moving, problem)
-  quarantine(moving[ENTRY.key] or '', 'its record cannot be used: ' .. problem, moving[ENTRY.message])
+  local key = moving[ENTRY.key] or ''
+  quarantine(key, 'its record cannot be used: ' .. problem, moving[ENTRY.message], key == '', moving[ENTRY.priority])
 end

@@ -4,6 +4,12 @@ local function stream_of(token)
   return prefix .. (stream_keys[string.sub(token, 1, 1)] or KEY.front)
 end
 
+-- Returns the priority that the stream of a token stands for; nil for `front` and `work`.
+local function priority_of(token)
+  local letter = string.sub(token, 1, 1)
+  return (letter == STREAM.high or letter == STREAM.low) and letter or nil
+end
+
 -- Returns the number of entries on all streams.
 local function count_entries()
   local count = 0

@@ -3,11 +3,13 @@
 -- anything is on the streams, it is remembered for a day, for the worker that meets it: of the latest ids, as many are kept
 -- as there are entries, and some thousands in any case.
 -- KEYS  work, front, schedule
--- ARGV  prefix, key, token (from its own body; '' from outside)
--- Reply the state it was found in ('' when there is no record), nothing when the token is no longer that of the record
+-- ARGV  prefix, key, token (from its own body; '' from outside), token of the entry as which an execution without a record
+--       was seen on a stream ('' unless it was)
+-- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
+--       the token is no longer that of the record
 --@include now
 --@include memory
-local prefix, key, token = ARGV[1], ARGV[2], ARGV[3]
+local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --@include events
 --@include entries
 --@include moves
@@ -24,32 +26,67 @@ if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end
 local record_key = prefix .. KEY.record .. key
-local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry)
+local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry, RECORD.chain)
 local state = record[1]
+local outcome = state and 'ended' or 'unknown'
+
+-- Whether a worker has the entry.
+local function is_read(entry)
+  local id = string.sub(entry, 2)
+  local pending = redis.pcall('XPENDING', stream_of(entry), GROUP, id, id, 1) -- an error before the first read
+  return not pending.err and #pending > 0
+end
+
+-- Looks for an execution without a record where it was seen. Removes it if no worker has it; otherwise says that one has.
+local function find_seen(entry)
+  local moving = read_entry(entry)
+  if not moving or moving[ENTRY.key] or id_of(moving[ENTRY.message]) ~= key then
+    return
+  elseif is_read(entry) then
+    state, outcome = 'running', 'stopping'
+    return
+  end
+  remove(entry)
+  release_permits({ entry })
+  forget_limits(TAG.lean .. key, moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
+  state, outcome = 'queued', 'removed'
+end
+
+if record[3] then
+  forget_chain(key) -- no run follows, not even the one that runs now
+end
 if state == 'scheduled' or state == 'queued' then
   local message = displace(key)
   redis.call('HDEL', record_key, PARKED.needs, PARKED.limit)
-  end_execution(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
+  end_single(key, ttl_of(message), 'cancelled', PARKED.message, message or '')
+  outcome = 'removed'
 elseif state == 'running' and not ((record[2] or '') ~= '' and read_entry(record[2])) then
-  end_execution(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
+  end_single(key, DEFAULT_TTL_MS, 'cancelled') -- its entry was deleted, so no worker can settle it
+  outcome = 'removed'
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
   redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])
+  outcome = 'stopping'
 elseif not state then
   local parked, member = prefix .. KEY.parked .. key, TAG.lean .. key
   local fields = redis.call('HMGET', parked,
     PARKED.message, PARKED.limit, PARKED.debounce, PARKED.booking, PARKED.due)
   local message, limit = fields[1], fields[2]
   if message then
-    if redis.call('ZREM', KEYS[3], member) == 0 and limit then
+    local was_scheduled = redis.call('ZREM', KEYS[3], member) == 1
+    if not was_scheduled and limit then
       redis.call('ZREM', prefix .. KEY.limit .. limit, member)
       serve_waiters(limit)
     end
     forget_limits(member, fields[5], fields[3], fields[4])
     redis.call('DEL', parked)
+    state, outcome = was_scheduled and 'scheduled' or 'queued', 'removed'
   else
+    if seen ~= '' then
+      find_seen(seen)
+    end
     local entries = count_entries()
-    if entries > 0 then
+    if entries > 0 and outcome ~= 'removed' then
       local cancelled = prefix .. KEY.cancelled
       trim(cancelled, now)
       redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
@@ -63,4 +100,4 @@ elseif not state then
   end
 end
 write_permits()
-return state or ''
+return { state or '', outcome }

@@ -23,7 +23,9 @@ local function put_away_entry(token, problem)
   local id = string.sub(token, 2)
   local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
   if entry then
-    put_away(fields_of(entry[2]), problem)
+    local fields = fields_of(entry[2])
+    fields[ENTRY.priority] = priority_of(token) or fields[ENTRY.priority]
+    put_away(fields, problem)
     remove(token)
   end
 end

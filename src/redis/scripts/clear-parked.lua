@@ -29,15 +29,16 @@ stayed = first
 local function clear(member)
   local is_recorded = string.sub(member, 1, 1) == TAG.recorded
   local parked = parked_at(member)
-  local placed, priority = unpack(redis.call('HMGET', parked,
-    is_recorded and RECORD.generation or PARKED.placed, PARKED.priority))
-  if not is_older(placed, priority) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
+  local record = redis.call('HMGET', parked,
+    is_recorded and RECORD.generation or PARKED.placed, RECORD.chain, PARKED.priority)
+  local placed, chain = record[1], is_recorded and record[2]
+  if not is_older(placed, record[3]) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
     return false
   end
   local moving = unpark(member)
   bytes = bytes + string.len(moving[ENTRY.message])
   redis.call('ZREM', set, member)
-  end_cleared(moving, is_recorded and placed or moving[ENTRY.due])
+  end_cleared(moving, is_recorded and placed or moving[ENTRY.due], chain)
   removed = removed + 1
   return true
 end

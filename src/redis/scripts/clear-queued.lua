@@ -30,11 +30,11 @@ end
 local looked_at, bytes, tokens, last = 0, 0, {}, nil
 
 local function look_at(id, moving)
-  local token, is_cleared, placed = letter .. id, false, moving[ENTRY.due]
+  local token, is_cleared, placed, chain = letter .. id, false, moving[ENTRY.due], nil
   if moving[ENTRY.key] then
     local record = redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
-      RECORD.state, RECORD.entry, RECORD.generation)
-    placed = record[3]
+      RECORD.state, RECORD.entry, RECORD.generation, RECORD.chain)
+    placed, chain = record[3], record[4]
     is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)
   elseif is_after(id, read_up_to) then
     is_cleared = is_older(moving[ENTRY.placed] or letter ~= STREAM.front and id or nil, moving[ENTRY.priority] or letter)
@@ -42,7 +42,7 @@ local function look_at(id, moving)
   if is_cleared then
     remove(token)
     tokens[#tokens + 1] = token
-    end_cleared(moving, placed)
+    end_cleared(moving, placed, chain)
   end
 end
 

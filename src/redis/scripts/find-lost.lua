@@ -3,7 +3,7 @@
 -- leave such executions behind. Every script changes record and place together, so no other execution looks like this.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, where the scan of keys goes on ('0' from the start), '1' to mend: an execution whose message is known goes back
---       to the schedule, all others fail. Then the scan goes on where it was left, and ARGV[2] is not read.
+--       to the schedule, all others fail, and are kept as failures. Then the scan goes on where it was left, and ARGV[2] is not read.
 -- Reply where the scan goes on ('0' when it is over), number of executions whose message is known, number of the others, key
 --       or id of the first ('' for none)
 --@include now
@@ -15,6 +15,7 @@ local prefix, mends = ARGV[1], ARGV[3] == '1'
 --@include presence
 
 local records, parked = prefix .. KEY.record, prefix .. KEY.parked
+local opened_failures
 local known, unknown, first, bytes = 0, 0, '', 0
 
 local function member_of(key)
@@ -50,6 +51,13 @@ local function give_up(key, member, is_cancelled)
   elseif is_cancelled then
     end_execution(string.sub(member, 2), DEFAULT_TTL_MS, 'cancelled')
   else
+    --@include failures
+    failures().keep({
+      [FAILURE.kind] = FAILURE_KIND.quarantined,
+      [FAILURE.key] = string.sub(member, 2),
+      [FAILURE.task] = redis.call('HGET', key, RECORD.task) or nil,
+      [FAILURE.line] = 'its message was lost',
+    })
     end_lost(string.sub(member, 2))
   end
 end

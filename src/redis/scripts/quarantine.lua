@@ -9,10 +9,11 @@ local prefix, key = ARGV[1], ARGV[3]
 --@include moves
 --@include permits
 --@include quarantine
+local entry = read_entry(ARGV[2])
 if not remove(ARGV[2]) then
   return 0
 end
-quarantine(key, ARGV[4], ARGV[5])
+quarantine(key, ARGV[4], ARGV[5], key == '', entry and entry[ENTRY.priority])
 release_permits({ ARGV[2] })
 write_permits()
 -- A record that names another entry is another placement's.

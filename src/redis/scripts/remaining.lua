@@ -2,12 +2,27 @@
 -- runs until everything is done asks for this.
 -- KEYS  work, front, schedule, wakes
 -- ARGV  prefix, then keys whose executions are not counted
--- Reply entries on the streams (waiting or being run), executions on the schedule. Waiters are not counted: while there
---       is one, there is also an entry that holds the permit, or a limit that was left for a scheduler to look at.
+-- Reply entries on the streams (waiting or being run), executions on the schedule, executions of paused tasks. Waiters at
+--       limits are not counted: while there is one, there is also an entry that holds the permit, or a limit that was left for
+--       a scheduler to look at. So are those of tasks that were just resumed.
 local prefix = ARGV[1]
 --@include entries
+--@include pauses
 local entries = count_entries()
 local scheduled = redis.call('ZCARD', KEYS[3]) + redis.call('ZCARD', KEYS[4])
+local paused = 0
+for line in pairs(paused_lines()) do
+  if is_line_of_pause(line) then
+    paused = paused + redis.call('ZCARD', prefix .. KEY.limit .. line)
+  end
+end
+
+-- Whether an execution waits in the line of a paused task.
+local function is_in_line(parked, member)
+  local line = redis.pcall('HGET', prefix .. parked .. string.sub(member, 2), PARKED.limit)
+  return type(line) == 'string' and is_paused(line) and redis.call('ZSCORE', prefix .. KEY.limit .. line, member)
+end
+
 for i = 2, #ARGV do
   local token = redis.pcall('HGET', prefix .. KEY.record .. ARGV[i], RECORD.entry)
   if type(token) == 'string' and token ~= '' then
@@ -17,6 +32,8 @@ for i = 2, #ARGV do
     redis.call('ZSCORE', KEYS[3], TAG.recorded .. ARGV[i]) or redis.call('ZSCORE', KEYS[3], TAG.lean .. ARGV[i])
   then
     scheduled = scheduled - 1
+  elseif is_in_line(KEY.record, TAG.recorded .. ARGV[i]) or is_in_line(KEY.parked, TAG.lean .. ARGV[i]) then
+    paused = paused - 1
   end
 end
-return { entries, scheduled }
+return { entries, scheduled, paused }

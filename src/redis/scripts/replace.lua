@@ -1,7 +1,8 @@
 -- Places an execution under a key, whatever holds the key. An execution that is scheduled, queued or waiting there is
 -- removed. A running one goes on, but nothing of it is written any more.
 -- KEYS  work, front, schedule, strikes
--- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against, priority
+-- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against, chain ('' for none),
+--       priority
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
 --@include strikes
@@ -21,7 +22,7 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(1)
-local record = redis.call('HMGET', prefix .. KEY.record .. key, RECORD.state, RECORD.entry)
+local record = redis.call('HMGET', prefix .. KEY.record .. key, RECORD.state, RECORD.entry, RECORD.chain)
 if record[1] == 'running' then
   redis.call('SADD', prefix .. KEY.superseded, record[2])
   redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
@@ -33,5 +34,8 @@ end
 write_permits()
 redis.call('HDEL', prefix .. KEY.ended, key)
 
-place(key, task, generation, math.max(now, due_time(due)), message, ARGV[7])
+if record[3] then
+  forget_chain(key)
+end
+place(key, task, generation, math.max(now, due_time(due)), message, ARGV[7], ARGV[8])
 return { digits(now), digits(generation) }

@@ -1,8 +1,8 @@
 -- Places executions that have a record: due ones on the work stream, later ones parked and on the schedule.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, number of items, version of the strikes they were checked against, then groups of items that agree in
---       all but key and message: kind of placement, task, due (see _due.lua), priority, count, then count times: key,
---       message
+--       all but key and message: kind of placement, task, due (see _due.lua), chain ('' for none), priority, count, then
+--       count times: key, message
 -- Reply now, generation of the first item, then for each item that was not placed, because its key is taken: index
 --       (from 0), generation of the execution that has the key or, with 'once', had it; nothing when the strikes have
 --       changed, and nothing was written
@@ -26,9 +26,9 @@ local holders, finished = {}, {}
 do
   local at = 4
   while at <= #ARGV do
-    local last = at + 3 + 2 * ARGV[at + 4]
+    local last = at + 4 + 2 * ARGV[at + 5]
     if ARGV[at] == PLACEMENT.keyed or ARGV[at] == PLACEMENT.once then
-      for item = at + 5, last, 2 do
+      for item = at + 6, last, 2 do
         local key = ARGV[item]
         local record = redis.pcall('HMGET', records .. key, RECORD.state, RECORD.generation)
         if record.err then
@@ -90,12 +90,13 @@ local tens = digits((generation - unit) / 10)
 local call, arguments, has_large, index = redis.call, ARGV, false, 0
 local at = 4
 while at <= #arguments do
-  local kind, task, priority, count = arguments[at], arguments[at + 1], arguments[at + 3], tonumber(arguments[at + 4])
+  local kind, task, chain = arguments[at], arguments[at + 1], arguments[at + 3]
+  local priority, count = arguments[at + 4], tonumber(arguments[at + 5])
   local letter = priority == PRIORITY.normal and STREAM.work or priority
   local stream = stream_of(letter)
   local due = due_time(arguments[at + 2])
   local may_be_taken = kind == PLACEMENT.keyed or kind == PLACEMENT.once
-  at = at + 5
+  at = at + 6
   for item = at, at + 2 * count - 2, 2 do
     local key, message, placed = arguments[item], arguments[item + 1], tens .. unit_digits[unit]
     local holder = may_be_taken and holder_or_take(key, kind, placed)
@@ -115,6 +116,9 @@ while at <= #arguments do
       if are_all_heard or has_listeners and may_be_taken then
         publish_state(key, placed, 'queued')
       end
+    end
+    if chain ~= '' and not holder then
+      remember_chain(key, chain)
     end
     index = index + 1
     unit = unit + 1

@@ -8,12 +8,19 @@
 --         'completedWithResult', ttl, count, then count times: key, result
 --         'ended', ttl, count, then count times: key, state, result, error, error line, name of the automatic task
 --           whose chain ends with this, message to keep (each of the last five '' for none)
+--         'chainEnded', as 'ended', of a run with which its chain ends
 --         'moved', ttl, count, then count times: destination (letter of a stream, or due time as in _due.lua), message
 --           ('' as it is), '1' to keep the due time, deliveries, charges, reroutes (each '' for none), admission stage
 --           ('' as it is), id (of an execution without a record), booking ('' as it is, '-' none)
 --         'rerouted', as 'moved', and behind the booking the name of the task
+--         'paused', as 'moved', with the line of its task as the destination, and behind the booking its ticket ('' with a
+--           record)
+--         'retried', as 'moved', and behind the booking the error line of the attempt that failed
 --         'followed', ttl, count, then count times: key ('' without a record), state in which this run ended, due time
---           of the next run (as in _due.lua), message, id, priority
+--           of the next run (as in _due.lua), message, id, error line of this run, chain, priority
+--         'failures', bounds (ttl in ms, number and bytes, separated by spaces), count, then behind all others count times,
+--           about items that are kept as failures too: index (from 0), error name, error line, error, worker, thread,
+--           start (ms; each of the last two '' when it is not known)
 -- Reply indexes (from 0) of the items that were fenced off (the lease or the key had passed on), then the texts of
 --       errors met while writing
 --@include now
@@ -35,9 +42,10 @@ local count = #tokens
 
 local width = SETTLEMENT_WIDTH
 
--- Entries that move on are read before they are removed. The usual groups need none of this.
-local moves = { moved = true, rerouted = true }
+-- Entries that move on, or fail, are read before they are removed. The usual groups need none of this.
+local moves = { moved = true, rerouted = true, paused = true, retried = true }
 local moving = {}
+local failing -- what is known of items that fail, once there are any
 do
   local item, at = 1, 3
   while at <= #ARGV do
@@ -45,6 +53,17 @@ do
     if moves[ARGV[at]] then
       for i = item, item + size - 1 do
         moving[i] = read_entry(tokens[i])
+      end
+    elseif ARGV[at] == 'failures' then
+      failing = {}
+      for i = 0, size - 1 do
+        local index = ARGV[at + 3 + i * width.failures] + 1
+        local entry = read_entry(tokens[index])
+        local key = entry and entry[ENTRY.key]
+        failing[index] = entry and {
+          entry = entry,
+          record = key and redis.pcall('HMGET', records .. key, RECORD.generation, RECORD.started) or {},
+        }
       end
     end
     item = item + size
@@ -126,9 +145,14 @@ end
 
 local item -- number of the item that is being written
 
--- Returns the member and its due time when the execution is on the schedule now.
+-- Returns the member and its due time when the execution is on the schedule now. Whether a line of a pause is its destination is
+-- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it was requeued.
 local function move_on(ttl, at)
   local destination, moved = ARGV[at], moving[item]
+  local line = is_line_of_pause(destination) and is_paused(destination) and destination
+  if is_line_of_pause(destination) and not line then
+    destination = STREAM.front
+  end
   if not moved then
     error('the entry ' .. tokens[item] .. ' was deleted by hand', 0)
   end
@@ -139,7 +163,7 @@ local function move_on(ttl, at)
   elseif not key and take_cancel(ARGV[at + 7]) then
     return
   end
-  local is_queued = destination == STREAM.work or destination == STREAM.front
+  local is_queued = line or destination == STREAM.work or destination == STREAM.front
   local due = is_queued and now or math.max(now, due_time(destination))
   local function set(name, value)
     moved[name] = value ~= '' and value or nil
@@ -165,7 +189,11 @@ local function move_on(ttl, at)
   local needs = destination == STREAM.front and permits_of(tokens[item])
   moved[ENTRY.holds_permits] = needs and '1' or nil
   local member
-  if is_queued then
+  if line then
+    local ticket = key and redis.call('HGET', records .. key, RECORD.generation) or ARGV[at + 9]
+    ticket = (tonumber(ticket) or 0) + (TICKET_SHIFT[moved[ENTRY.priority]] or 0)
+    wait_at(line, ticket, park(moved, ARGV[at + 7], 'queued'), '')
+  elseif is_queued then
     local token = enqueue(destination, moved)
     if needs then
       hand_on_permits(tokens[item], token, needs)
@@ -193,10 +221,33 @@ local function reroute(ttl, at)
   end
 end
 
+-- Keeps what is known of an attempt that failed, because the next claim overwrites it.
+local function retry(ttl, at)
+  local key = moving[item] and moving[item][ENTRY.key]
+  local _, due = move_on(ttl, at)
+  if not (due and key) then
+    return
+  end
+  local attempt, started, worker, before = unpack(redis.call('HMGET', records .. key,
+    RECORD.attempt, RECORD.started, RECORD.worker, RECORD.failed_attempts))
+  local attempts = table.concat({
+    attempt or '1', started or '', digits(now), (string.gsub(worker or '', '%c', ' ')), ARGV[at + 9],
+  }, '\t')
+  local kept = 1
+  for line in string.gmatch(before or '', '[^\n]+') do
+    kept = kept + 1
+    if kept > FAILED_ATTEMPTS then
+      break
+    end
+    attempts = attempts .. '\n' .. line
+  end
+  redis.call('HSET', records .. key, RECORD.failed_attempts, attempts)
+end
+
 local function follow(ttl, at)
   local key, due = ARGV[at], math.max(now, due_time(ARGV[at + 2]))
   local following = { [ENTRY.message] = ARGV[at + 3], [ENTRY.due] = digits(due) }
-  following[ENTRY.priority] = ARGV[at + 5] ~= PRIORITY.normal and ARGV[at + 5] or nil
+  following[ENTRY.priority] = ARGV[at + 7] ~= PRIORITY.normal and ARGV[at + 7] or nil
   if key ~= '' then
     if is_cancelled(key) then
       return end_execution(key, ttl, 'cancelled')
@@ -207,8 +258,9 @@ local function follow(ttl, at)
       publish_state(key, redis.call('HGET', record_key, RECORD.generation), ARGV[at + 1])
     end
     redis.call('HDEL', record_key, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.ended,
-      RECORD.result, RECORD.error, RECORD.error_line, unpack(PROGRESS_FIELDS))
-    redis.call('HSET', record_key, RECORD.generation, digits(generation), RECORD.due, digits(due))
+      RECORD.result, RECORD.error, RECORD.error_line, RECORD.failed_attempts, unpack(PROGRESS_FIELDS))
+    remember_chain(key, ARGV[at + 6], RECORD.generation, digits(generation), RECORD.due, digits(due),
+      RECORD.last_run, ARGV[at + 1] .. ' ' .. digits(now) .. ' ' .. ARGV[at + 5])
     following[ENTRY.key] = key
     if has_listeners then
       publish_state(key, generation, due > now and 'scheduled' or 'queued')
@@ -228,10 +280,10 @@ end
 local write = {
   unrecorded = function() end,
   completed = function(ttl, at)
-    end_execution(ARGV[at], ttl, 'completed')
+    end_single(ARGV[at], ttl, 'completed')
   end,
   completedWithResult = function(ttl, at)
-    end_execution(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
+    end_single(ARGV[at], ttl, 'completed', RECORD.result, ARGV[at + 1])
   end,
   ended = function(ttl, at)
     local fields = {}
@@ -248,12 +300,18 @@ local write = {
     if ARGV[at + 5] ~= '' then
       redis.call('HSET', prefix .. KEY.ended, ARGV[at + 5], '1')
     end
-    end_execution(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
+    end_single(ARGV[at], ttl, ARGV[at + 1], unpack(fields))
   end,
   moved = move_on,
   rerouted = reroute,
+  paused = move_on,
+  retried = retry,
   followed = follow,
 }
+function write.chainEnded(ttl, at)
+  forget_chain(ARGV[at])
+  write.ended(ttl, at)
+end
 
 -- Nothing is rolled back when a write fails, and the entries are gone: one bad record must not take the others with it.
 local errors = {}
@@ -277,7 +335,7 @@ local function write_item(kind, ttl, at)
   if problem and moving[item] then
     put_away(moving[item], problem)
   elseif problem and kind == 'followed' then
-    put_away({ [ENTRY.key] = ARGV[at], [ENTRY.message] = ARGV[at + 3] }, problem)
+    put_away({ [ENTRY.key] = ARGV[at], [ENTRY.message] = ARGV[at + 3], [ENTRY.priority] = ARGV[at + 7] }, problem)
   end
 end
 
@@ -286,10 +344,14 @@ item = 1
 while at <= #ARGV do
   local kind, ttl, size = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   at = at + 3
+  if kind == 'failures' then
+    break -- the last group, about items that are written by now
+  end
   for _ = 1, size do
     if owned[item] then
       local key = key_of(kind, at)
       if key and has_lost_key(tokens[item], key) then
+        owned[item] = false
         fenced[#fenced + 1] = item - 1
       else
         write_item(kind, ttl, at)
@@ -297,6 +359,49 @@ while at <= #ARGV do
     end
     item = item + 1
     at = at + width[kind]
+  end
+end
+
+if failing then
+  --@include failures
+  local bounds, size = {}, tonumber(ARGV[at - 1])
+  for number in string.gmatch(ARGV[at - 2], '%d+') do
+    bounds[#bounds + 1] = number
+  end
+
+  -- Returns when an execution was added, as text in milliseconds: by its generation, or by the id of its first entry.
+  local function added_at(placed)
+    local first = tonumber(string.match(placed or '', '^%d+'))
+    return first and digits(string.find(placed, '-', 1, true) and first or math.floor(first / 1000))
+  end
+
+  local function keep(failed)
+    local entry, record = failed.entry, failed.record
+    local key, message = entry[ENTRY.key], entry[ENTRY.message]
+    failures().keep({
+      [FAILURE.kind] = FAILURE_KIND.failed,
+      [FAILURE.key] = key or id_of(message),
+      [FAILURE.is_lean] = not key and '1' or nil,
+      [FAILURE.priority] = entry[ENTRY.priority],
+      [FAILURE.message] = message,
+      [FAILURE.error_name] = ARGV[at + 1],
+      [FAILURE.line] = ARGV[at + 2],
+      [FAILURE.error] = ARGV[at + 3],
+      [FAILURE.deliveries] = entry[ENTRY.deliveries],
+      [FAILURE.worker] = ARGV[at + 4],
+      [FAILURE.thread] = ARGV[at + 5],
+      [FAILURE.added] = added_at(record[1] or entry[ENTRY.placed]),
+      [FAILURE.started] = ARGV[at + 6] ~= '' and ARGV[at + 6] or record[2] or nil,
+    })
+  end
+
+  attempt(failures, bounds)
+  for _ = 1, size do
+    local index = ARGV[at] + 1
+    if owned[index] and failing[index] then
+      attempt(keep, failing[index])
+    end
+    at = at + width.failures
   end
 end
 if earliest then

@@ -1,5 +1,5 @@
 -- Begins a sweep. One worker sweeps for the whole fleet, and keeps the others from doing so for a while. Looks at one page
--- of the permits.
+-- of the permits, and at a few chains.
 -- KEYS  work, front, sweeper
 -- ARGV  prefix, pause until the next sweep (ms), where the scan of permits goes on ('0' from the start)
 -- Reply where the scan of permits goes on, the server's time (ms); nothing when another worker has just begun a sweep
@@ -11,6 +11,7 @@ local prefix = ARGV[1]
 --@include moves
 --@include permits
 --@include presence
+--@include live_chain
 if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2]) then
   return {}
 end
@@ -50,5 +51,11 @@ else
   release_permits(orphans)
 end
 write_permits()
+
+-- Each sweep looks at a few chains of the index, at random, so that no key stays there for ever whose chain was lost.
+local some = redis.pcall('ZRANDMEMBER', prefix .. KEY.chains, SWEPT_CHAINS)
+for _, key in ipairs(some.err and {} or some) do
+  live_chain(key)
+end
 
 return { page[1], digits(now) }

@@ -62,7 +62,7 @@ export class Scheduler extends Service {
     const { redis, keys, resolutionMs, logger } = this.#options;
     try {
       const { nextInMs, errors } = await moveDue(redis, keys);
-      if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
+      if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are kept as failures');
       return this.#boundedMs(nextInMs);
     } catch (error) {
       if (!signal.aborted) logRetry(logger, error, 'moving due executions failed');

@@ -4,6 +4,7 @@ import type { Priority } from '../../core/priority.js';
 import { jittered, pause, Service } from '../../core/service.js';
 import { type Seed, seedChains } from '../../redis/chain-store.js';
 import { serverTimeMs } from '../../redis/time.js';
+import { chainText } from '../../tasks/chain.js';
 import { nextCronMs } from '../../tasks/cron.js';
 import type { TaskManifest } from '../../tasks/manifest.js';
 import { fingerprintOf } from '../../tasks/next-run.js';
@@ -68,6 +69,7 @@ export class Seeder extends Service {
       dueMs: isCron ? nextCronMs(policy.expression, policy.timezone, clock.nowMs()) : null,
       retimedInMs: isCron ? null : policy.everyMs,
       message: encodeEnvelope(encoderFor(NO_ARGUMENTS, 'args'), task, executionTtlMs, null, NO_ARGUMENTS),
+      chain: chainText({ perpetual: policy })!,
       priority,
     };
   }

@@ -97,7 +97,7 @@ export class Claimer {
     const { redis, keys, workerName, logger } = this.#options;
     const claims = batch.map(({ record, token, envelope }) => ({ key: record!, token, attempt: envelope.attempt }));
     const { refused: indexes, errors } = await claim(redis, keys, workerName, claims);
-    if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are in quarantine');
+    if (errors.length > 0) logger.error({ errors }, 'executions whose records cannot be used are kept as failures');
     const refused = new Set(indexes);
     return batch.map((_, i) => (refused.has(i) ? 'refused' : null));
   }

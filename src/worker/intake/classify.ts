@@ -2,7 +2,8 @@
  * Classifies an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
  * acts on the result.
  *
- * Owns the order of the questions. A strike comes before the limits, so that no limit counts a struck execution. The
+ * Owns the order of the questions. A pause comes first: what is paused stays as it is until the end of the pause, whatever else
+ * would become of it. A strike comes before the limits, so that no limit counts a struck execution. The
  * attempt budget comes before the claim, so that an execution over budget is left to other workers as it was read.
  */
 import { UndecodableValueError } from '../../core/errors.js';
@@ -11,11 +12,14 @@ import type { Entry } from '../../redis/entry.js';
 import { type Delivery, deliveryOf } from '../delivery.js';
 import type { AttemptBudget } from './attempt-budget.js';
 import type { Catalog } from './catalog.js';
+import type { PauseGuard } from './pause-guard.js';
 import type { StrikeGuard } from './strike-guard.js';
 
 export type Classified =
   /** Its message cannot be read, by any worker. */
   | { readonly kind: 'unreadable'; readonly reason: string }
+  /** Its task, or the whole docket, is paused. */
+  | { readonly kind: 'paused'; readonly delivery: Delivery }
   /** Nobody here can run it: its task is unknown, or its message is of a newer version. */
   | { readonly kind: 'unroutable'; readonly delivery: Delivery }
   /** A strike keeps it from running; `reason` names it. */
@@ -39,6 +43,7 @@ export interface Limited {
 
 export interface Criteria {
   readonly catalog: Pick<Catalog, 'policiesOf' | 'checksOf'>;
+  readonly pauseGuard: Pick<PauseGuard, 'isPaused'>;
   readonly strikeGuard: Pick<StrikeGuard, 'reasonStruck'>;
   readonly attemptBudget: Pick<AttemptBudget, 'isSpent'>;
 }
@@ -52,9 +57,10 @@ export function classify(entry: Entry, criteria: Criteria): Classified {
   }
 }
 
-function classified(entry: Entry, { catalog, strikeGuard, attemptBudget }: Criteria): Classified {
+function classified(entry: Entry, { catalog, pauseGuard, strikeGuard, attemptBudget }: Criteria): Classified {
   const delivery = deliveryOf(entry, catalog.policiesOf);
   const { policies } = delivery;
+  if (pauseGuard.isPaused(delivery.envelope.task)) return { kind: 'paused', delivery };
   if (policies === null) return { kind: 'unroutable', delivery };
   const reason = strikeGuard.reasonStruck(delivery);
   if (reason !== null) return { kind: 'struck', delivery, reason };

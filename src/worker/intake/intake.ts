@@ -6,10 +6,13 @@
  * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
  *   budget has room for
  * - the pace: a read blocks while the streams are empty, so an idle worker sends one every two seconds. When the threads have
- *   enough, nothing is read until there is room.
+ *   enough, nothing is read until there is room. While the whole docket is paused, nothing is read either.
  * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
  *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once. If it must be claimed, the next
  *   read waits for that: what it brings can then be claimed with it, which saves a round trip.
+ *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once.
+ * - the order after a pause of the docket: what was given back is on `front`, and older than all that is on `work`. One read
+ *   brings entries of both, so `front` is read alone until nothing more is there.
  * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. What has been read is kept
  *   until it can, and those that are still ours then are accepted. While the guards may have missed something, entries are
  *   kept until the guards have looked up what must not run.
@@ -19,8 +22,8 @@ import { jittered, pause, Service } from '../../core/service.js';
 import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
-import { STREAM } from '../../redis/schema.js';
-import { mayHaveLarge } from '../../redis/stream-reader.js';
+import { STREAM, type StreamName } from '../../redis/schema.js';
+import { mayHaveLarge, readEntries } from '../../redis/stream-reader.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -29,6 +32,7 @@ import { retryUntilLeaseEnds } from '../retry-until-lease-ends.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { Claimer } from './claimer.js';
 import type { Lookout } from './lookout.js';
+import type { PauseGuard } from './pause-guard.js';
 import { PriorityReader } from './priority-reader.js';
 import type { ReadClaim, ReadClaims } from './read-claims.js';
 import { Unblocker } from './unblocker.js';
@@ -43,12 +47,14 @@ const RETRY_AFTER_MS = 250;
  * late only where the link breaks between the two.
  */
 const CLAIM_PATIENCE_MS = 100;
+const FRONT: readonly StreamName[] = ['front'];
 
 export interface IntakeOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
   /** The number of executions that run at once. */
   readonly concurrency: number;
+  readonly pauseGuard: Pick<PauseGuard, 'isDocketPaused'>;
   readonly lookout: Pick<Lookout, 'isHearing' | 'interruptions' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
@@ -83,6 +89,8 @@ export class Intake extends Service {
   #wake: (() => void) | undefined;
   #isStopping = false;
   #lastReadMs = 0;
+  /** Whether `front` is read alone, because the docket was paused. */
+  #isFrontFirst = false;
 
   constructor(options: IntakeOptions) {
     super();
@@ -99,11 +107,12 @@ export class Intake extends Service {
 
   /**
    * Whether it takes work: the server has answered a read or a claim within `patienceMs`, or it does not read because all
-   * threads have enough.
+   * threads have enough, or because the docket is paused.
    */
   isTaking(patienceMs: number): boolean {
     if (this.#isStopping) return false;
-    const { dispatcher } = this.#options;
+    const { dispatcher, pauseGuard } = this.#options;
+    if (pauseGuard.isDocketPaused) return true;
     return monotonicMs() - this.lastAnswerMs <= patienceMs || (dispatcher.size > 0 && dispatcher.room <= 0);
   }
 
@@ -115,6 +124,13 @@ export class Intake extends Service {
   /** Ends the wait for room or for a usable link: there may be one again. */
   wake(): void {
     this.#wake?.();
+  }
+
+  /** Reads again, after the docket was paused. The time until the next answer counts from now. */
+  resume(): void {
+    this.#lastReadMs = monotonicMs();
+    this.#isFrontFirst = true;
+    this.wake();
   }
 
   override async stop(): Promise<void> {
@@ -189,18 +205,19 @@ export class Intake extends Service {
 
   /**
    * Starts a read for the room that entries being accepted or claimed leave; `null` when there is none, or when the worker
-   * could not write outcomes.
+   * could not write outcomes or the docket is paused.
    */
   #read(signal: AbortSignal): Promise<Batch> | null {
-    const { link, dispatcher, claimer } = this.#options;
-    if (!link.isUsable || signal.aborted) return null;
+    const { link, dispatcher, claimer, pauseGuard } = this.#options;
+    if (!link.isUsable || pauseGuard.isDocketPaused || signal.aborted) return null;
     const notDispatched = this.#unaccepted.length + claimer.claiming.size;
     const room = dispatcher.room - notDispatched;
     const ahead = Math.max(0, dispatcher.size + notDispatched - this.#options.concurrency);
     if (room <= 0 || this.#waitsForClaim) return null;
     const bound = this.#boundOf(ahead);
     if (bound <= 0) return null;
-    const reading = this.#readEntries(Math.min(room, bound), notDispatched > 0, signal);
+    const count = Math.min(room, bound);
+    const reading = this.#isFrontFirst ? this.#readFront(count) : this.#readEntries(count, notDispatched > 0, signal);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -224,10 +241,11 @@ export class Intake extends Service {
 
   /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */
   async #readEntries(count: number, mustFollow: boolean, signal: AbortSignal): Promise<Batch> {
-    const { readClaims, lookout, byteBudget } = this.#options;
+    const { readClaims, lookout, byteBudget, pauseGuard } = this.#options;
     const { interruptions } = lookout;
+    const mayGoOn = () => !signal.aborted && !pauseGuard.isDocketPaused;
     const claim = () => (mustFollow ? null : readClaims.claim());
-    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, signal });
+    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn });
     // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const { entries, claiming, hasBacklog } = await reading;
@@ -236,6 +254,18 @@ export class Intake extends Service {
     this.#lastReadMs = monotonicMs();
     byteBudget.addEntries(entries);
     return { entries, claiming, interruptions };
+  }
+
+  /** Reads what was given back while the docket was paused. */
+  async #readFront(count: number): Promise<Batch> {
+    const { blocking, keys, consumer, lookout, byteBudget } = this.#options;
+    const { interruptions } = lookout;
+    const entries = await readEntries(blocking, keys, { consumer, streams: FRONT, count, blockMs: null });
+    this.#isFrontFirst = entries.length >= count;
+    this.#hasBacklog = this.#isFrontFirst;
+    this.#lastReadMs = monotonicMs();
+    byteBudget.addEntries(entries);
+    return { entries, claiming: null, interruptions };
   }
 
   /** Asks Redis whether anything on the streams is large. Never rejects: then it may be. */

@@ -1,6 +1,6 @@
 /**
  * Asks Redis what must not run whenever the guards may have missed it, so that entries that were read do not start in spite
- * of a cancel or a strike. The subscriber can be the only connection whose link is down.
+ * of a cancel, a strike or a pause. The subscriber can be the only connection whose link is down.
  *
  * Owns the rule for when that is: while the link is down or silent, and after each reconnect until every guard follows
  * again. A link that goes silent is noticed after two turns of its watch, 4 s.
@@ -11,10 +11,12 @@ import { Envelope } from '../../wire/envelope.js';
 import type { WorkerContext } from '../context.js';
 import { keyOf } from '../delivery.js';
 import type { CancelListener } from './cancel-listener.js';
+import type { PauseGuard } from './pause-guard.js';
 import type { StrikeGuard } from './strike-guard.js';
 
 export interface LookoutOptions extends Pick<WorkerContext, 'subscriber'> {
   readonly strikeGuard: Pick<StrikeGuard, 'isFollowing' | 'lookUp'>;
+  readonly pauseGuard: Pick<PauseGuard, 'isFollowing' | 'lookUp'>;
   readonly cancelListener: Pick<CancelListener, 'isFollowing' | 'lookUp'>;
 }
 
@@ -47,8 +49,8 @@ export class Lookout {
 
   /** Whether the guards know of everything that must not run. */
   get isHearing(): boolean {
-    const { strikeGuard, cancelListener } = this.#options;
-    return !this.#isSilent && strikeGuard.isFollowing && cancelListener.isFollowing;
+    const { strikeGuard, pauseGuard, cancelListener } = this.#options;
+    return !this.#isSilent && strikeGuard.isFollowing && pauseGuard.isFollowing && cancelListener.isFollowing;
   }
 
   /**
@@ -56,9 +58,9 @@ export class Lookout {
    * @param mayBeClaimed - whether some may be claimed already: the cancel of such an execution only asks it to stop
    */
   async lookUp(entries: readonly Entry[], mayBeClaimed: boolean): Promise<void> {
-    const { strikeGuard, cancelListener } = this.#options;
+    const { strikeGuard, pauseGuard, cancelListener } = this.#options;
     const claimed = mayBeClaimed ? entries : [];
-    await Promise.all([strikeGuard.lookUp(), cancelListener.lookUp(idsOf(entries), claimed)]);
+    await Promise.all([strikeGuard.lookUp(), pauseGuard.lookUp(), cancelListener.lookUp(idsOf(entries), claimed)]);
   }
 }
 

@@ -45,8 +45,8 @@ export interface PriorityRead<Claim> {
   readonly hasBacklog: boolean;
   /** Sends a claim behind a read of `work`; returns `null` when none is to be sent. */
   claim(): Promise<Claim> | null;
-  /** Aborts when the worker stops: then no read waits any more. */
-  readonly signal: AbortSignal;
+  /** Whether another read may follow one that has brought nothing. */
+  mayGoOn(): boolean;
 }
 
 export interface PriorityEntries<Claim> {
@@ -71,14 +71,14 @@ export class PriorityReader {
   }
 
   /** Reads entries, in the order in which they are to start. Resolves to none when the longest wait is over. */
-  async read<Claim>({ count, hasBacklog, claim, signal }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
+  async read<Claim>({ count, hasBacklog, claim, mayGoOn }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
     if (hasBacklog) {
       const isTogether = count >= LONG_READ && !this.#hasHigh;
-      const read: PriorityEntries<Claim> | null = isTogether
-        ? await this.#take(TOGETHER, count, claim)
-        : ((await this.#take(URGENT, count, none)) ?? (await this.#take(NORMAL, count, claim)));
-      if (read) return read;
-      if (signal.aborted) return { entries: [], claiming: null, hasBacklog: false };
+      for (const streams of isTogether ? [TOGETHER] : [URGENT, NORMAL]) {
+        const read = await this.#take(streams, count, streams === URGENT ? none : claim);
+        if (read) return read;
+        if (!mayGoOn()) return { entries: [], claiming: null, hasBacklog: false };
+      }
     }
     const ofEach = Math.min(count, MOST_OF_EACH);
     const { longestReadMs } = this.#options;

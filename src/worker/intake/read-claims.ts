@@ -20,6 +20,7 @@ import type { Entry } from '../../redis/entry.js';
 import { CLAIMED_WITH_READ, STREAM } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
 import type { AttemptBudget } from './attempt-budget.js';
+import type { PauseGuard } from './pause-guard.js';
 import type { StrikeGuard } from './strike-guard.js';
 
 /** How long the tasks are remembered after the last execution. After that an idle worker sends nothing but its reads. */
@@ -39,6 +40,7 @@ export interface ReadClaim {
 export interface ReadClaimsOptions
   extends Pick<WorkerContext, 'blocking' | 'keys' | 'consumer' | 'workerName' | 'clock'> {
   readonly strikeGuard: Pick<StrikeGuard, 'size'>;
+  readonly pauseGuard: Pick<PauseGuard, 'size'>;
   readonly attemptBudget: Pick<AttemptBudget, 'isLimited'>;
 }
 
@@ -114,8 +116,8 @@ export class ReadClaims {
    * larger batches.
    */
   get isWorthwhile(): boolean {
-    const { strikeGuard, attemptBudget } = this.#options;
+    const { strikeGuard, pauseGuard, attemptBudget } = this.#options;
     if (this.#lastCount > CLAIMED_WITH_READ || monotonicMs() > this.#rememberedUntilMs) return false;
-    return this.#tasks.size > 0 && strikeGuard.size === 0 && !attemptBudget.isLimited;
+    return this.#tasks.size > 0 && strikeGuard.size + pauseGuard.size === 0 && !attemptBudget.isLimited;
   }
 }

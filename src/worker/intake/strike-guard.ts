@@ -8,9 +8,10 @@
 import { deferred } from '../../core/deferred.js';
 import { UndecodableValueError } from '../../core/errors.js';
 import { aborted, Service } from '../../core/service.js';
-import { StrikeFollower } from '../../redis/strike-follower.js';
+import { ListFollower } from '../../redis/list-follower.js';
+import { strikeSource } from '../../redis/strike-store.js';
 import { pickArguments } from '../../wire/pick.js';
-import { Strikes, struckBy } from '../../wire/strikes.js';
+import { type Strike, Strikes, struckBy } from '../../wire/strikes.js';
 import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
@@ -25,7 +26,7 @@ export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subsc
 export class StrikeGuard extends Service {
   readonly #options: StrikeGuardOptions;
   readonly #strikes: Strikes;
-  #follower: StrikeFollower | null = null;
+  #follower: ListFollower<Strike> | null = null;
   readonly #ready = deferred();
   /** Resolves when all earlier strikes are known, or when the service has stopped. */
   readonly ready = this.#ready.promise;
@@ -66,12 +67,11 @@ export class StrikeGuard extends Service {
 
   protected async run(signal: AbortSignal): Promise<void> {
     const { redis, subscriber, keys, logger } = this.#options;
-    const follower = new StrikeFollower({
-      strikes: this.#strikes,
-      redis,
+    const follower = new ListFollower({
+      source: strikeSource(redis, keys),
+      copy: this.#strikes,
       subscriber,
-      keys,
-      onStruck: () => this.#scheduleWithdrawal(),
+      onAdded: () => this.#scheduleWithdrawal(),
       onFailure: (error) => logRetry(logger, error, 'strikes could not be loaded or followed'),
     });
     this.#follower = follower;

@@ -8,7 +8,8 @@
  */
 import { assertNever } from '../../core/assert.js';
 import { Batcher } from '../../core/batcher.js';
-import { acknowledge, type Settlement, settle } from '../../redis/delivery-store.js';
+import { acknowledge, type FailureReport, type Settlement, settle } from '../../redis/delivery-store.js';
+import type { FailureBounds } from '../../redis/failure-store.js';
 import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
 import { isReplyError } from '../../redis/reply-errors.js';
 import { BATCH_BYTES, HEAVY_ITEM_BYTES, LIGHT_BATCH_ITEMS } from '../../redis/schema.js';
@@ -22,8 +23,12 @@ const RETRY_AFTER_MS = 200;
 const BATCHES_IN_FLIGHT = 4;
 
 export interface SettlementWriterOptions extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'logger'> {
+  /** How many failures are kept; `null` for none. */
+  readonly failureBounds: FailureBounds | null;
   /** Called for a delivery that was fenced off: its entry was gone, or its key had passed to another execution. */
   onFenced(delivery: Delivery): void;
+  /** Called for a failure once it is written. */
+  onFailureWritten(delivery: Delivery, failure: FailureReport): void;
   /** Called after each batch that was written or given up. Its deliveries and outcomes take no memory any more. */
   onWritten(): void;
 }
@@ -92,15 +97,23 @@ export class SettlementWriter {
   }
 
   async #sendSettlements(batch: readonly PendingSettlement[]): Promise<void> {
-    const { redis, keys, logger, onFenced } = this.#options;
+    const { redis, keys, failureBounds, logger, onFenced } = this.#options;
     const settlements = batch.map((pending) => pending.settlement);
     const progress = batch.flatMap((pending) => pending.progress ?? []);
     await this.#untilLeaseEnds(batch.length, async () => {
       if (progress.length > 0) await this.#writeProgress(progress);
-      const { fenced, errors } = await settle(redis, keys, settlements);
+      const { fenced, errors } = await settle(redis, keys, settlements, failureBounds);
       for (const { token } of fenced) onFenced(batch.find(({ delivery }) => delivery.token === token)!.delivery);
+      this.#reportFailures(batch, fenced);
       for (const error of errors) logger.error({ error }, 'the record of an execution that ended could not be written');
     });
+  }
+
+  #reportFailures(batch: readonly PendingSettlement[], fenced: readonly Settlement[]): void {
+    for (const { delivery, settlement } of batch) {
+      const failure = failureOf(settlement);
+      if (failure && !fenced.includes(settlement)) this.#options.onFailureWritten(delivery, failure);
+    }
   }
 
   /**
@@ -130,14 +143,19 @@ export class SettlementWriter {
   }
 }
 
-/** Returns what a settlement counts in its batch: its bytes, and more if the execution goes on, which takes several calls. */
+/** Returns what a settlement counts in its batch: its bytes, and more if it takes several calls: the execution goes on, or is kept as a failure. */
 function sizeOf(pending: PendingSettlement): number {
   const { kind } = pending.settlement;
-  const goesOn = kind === 'moved' || kind === 'followed';
-  return goesOn ? Math.max(bytesOf(pending), HEAVY_ITEM_BYTES) : bytesOf(pending);
+  const isHeavy = kind === 'moved' || kind === 'followed' || failureOf(pending.settlement) !== null;
+  return isHeavy ? Math.max(bytesOf(pending), HEAVY_ITEM_BYTES) : bytesOf(pending);
+}
+
+function failureOf(settlement: Settlement): FailureReport | null {
+  return settlement.kind === 'moved' ? null : (settlement.failure ?? null);
 }
 
 function bytesOf({ delivery, settlement }: PendingSettlement): number {
+  if (failureOf(settlement)) return delivery.envelope.bytes.length + outcomeBytesOf(settlement); // the script keeps it
   if (settlement.kind === 'moved' && !settlement.message) return delivery.envelope.bytes.length; // the script moves it
   return outcomeBytesOf(settlement);
 }
@@ -145,14 +163,15 @@ function bytesOf({ delivery, settlement }: PendingSettlement): number {
 function outcomeBytesOf(settlement: Settlement): number {
   switch (settlement.kind) {
     case 'unrecorded':
-      return 0;
+      return settlement.failure?.error.length ?? 0;
     case 'ended': {
       const { result, error, message } = settlement;
       return (result?.length ?? 0) + (error?.length ?? 0) + (message?.length ?? 0);
     }
     case 'moved':
-    case 'followed':
       return settlement.message?.length ?? 0;
+    case 'followed':
+      return settlement.message.length + (settlement.failure?.error.length ?? 0);
     default:
       return assertNever(settlement);
   }

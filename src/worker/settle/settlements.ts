@@ -7,12 +7,15 @@
  *   requeued     the same attempt goes back to Redis, uncharged
  *   rerouted     ... for a worker that can run it
  *   redelivered  ... because its thread was lost
+ *   paused       ... where it waits until its task is no longer paused
  */
 import type { Due } from '../../core/due.js';
 import type { TerminalState } from '../../core/states.js';
-import type { Destination, Settlement } from '../../redis/delivery-store.js';
-import { withAttempt } from '../../wire/envelope.js';
-import { type Delivery, keyOf } from '../delivery.js';
+import type { Destination, FailureReport, Settlement } from '../../redis/delivery-store.js';
+import { chainText } from '../../tasks/chain.js';
+import { overridesOfNextRun, policiesWith } from '../../tasks/overrides.js';
+import { withAttempt, withOverrides } from '../../wire/envelope.js';
+import { type Delivery, keyOf, ticketOf } from '../delivery.js';
 
 /** How an execution ended, for its record. */
 export interface FinalState {
@@ -22,6 +25,8 @@ export interface FinalState {
   readonly errorLine?: string;
   /** Name of the automatic task whose chain ends with this run. */
   readonly endsChainOf?: string;
+  /** What is kept about it as a failure. */
+  readonly failure?: FailureReport;
 }
 
 /**
@@ -29,12 +34,12 @@ export interface FinalState {
  * @param keepsArguments - whether its arguments are kept with its record
  */
 export function ended(
-  { token, envelope }: Delivery,
+  { token, envelope, policies }: Delivery,
   record: string,
   final: FinalState,
   keepsArguments = false,
 ): Settlement {
-  const { state, result, error, errorLine = '', endsChainOf = '' } = final;
+  const { state, result, error, errorLine = '', endsChainOf = '', failure } = final;
   return {
     kind: 'ended',
     token,
@@ -45,22 +50,51 @@ export function ended(
     error: bufferOf(error),
     errorLine,
     endsChainOf,
+    endsChain: policies === null || policies.perpetual !== undefined,
     message: keepsArguments && envelope.ttlMs > 0 ? envelope.bytes : null,
+    ...(failure && { failure }),
   };
 }
 
-/** The next run has the same arguments unless `args` are given. */
-export function followed(delivery: Delivery, state: TerminalState, due: Due, args: Uint8Array | null): Settlement {
+/** An execution without a record ended. */
+export function unrecorded({ token }: Delivery, failure?: FailureReport): Settlement {
+  return { kind: 'unrecorded', token, ...(failure && { failure }) };
+}
+
+/** How the next run of a chain differs from the one that has ended. */
+export interface NextRun {
+  readonly due: Due;
+  /** Encoded arguments; `null` for those of the run that has ended. */
+  readonly args: Uint8Array | null;
+  /** Whether the run that has ended is one of those that the chain has left. */
+  readonly counts: boolean;
+}
+
+/** The next run of a perpetual execution takes the place of the one that has ended. */
+export function followed(
+  delivery: Delivery,
+  { state, errorLine = '', failure }: FinalState,
+  { due, args, counts }: NextRun,
+): Settlement {
   const { token, record, envelope, priority } = delivery;
-  const message = withAttempt(envelope, 1, args);
-  return { kind: 'followed', token, record, state, due, message, id: keyOf(delivery), ttlMs: envelope.ttlMs, priority };
+  let message = withAttempt(envelope, 1, args);
+  let policies = delivery.policies!;
+  if (counts && policies.runsLeft !== undefined) {
+    const overrides = overridesOfNextRun(envelope.overrides!);
+    message = withOverrides(envelope, overrides, args);
+    policies = policiesWith(policies, overrides);
+  }
+  const chain = chainText(policies)!;
+  const { ttlMs } = envelope;
+  const run = { token, record, state, due, message, id: keyOf(delivery), ttlMs, errorLine, chain, priority };
+  return { kind: 'followed', ...run, ...(failure && { failure }) };
 }
 
 /**
  * The next attempt goes straight back to the work stream when it is due at once. A perpetual task keeps its due time,
  * because the next run counts from it.
  */
-export function retried(delivery: Delivery, due: Due): Settlement {
+export function retried(delivery: Delivery, due: Due, failedWith: string): Settlement {
   const to: Destination = 'delayMs' in due && due.delayMs <= 0 ? { stream: 'work' } : due;
   return {
     ...moved(delivery),
@@ -71,6 +105,7 @@ export function retried(delivery: Delivery, due: Due): Settlement {
     charges: 0,
     reroutes: 0,
     admissionStage: 'submission-admitted',
+    failedWith,
   };
 }
 
@@ -93,6 +128,20 @@ export function requeued(
     to: delayMs > 0 ? { delayMs } : { stream: 'front' },
     admissionStage: isAdmitted ? 'attempt-admitted' : null,
     ...(hasStarted ? unbooked(delivery) : bookedAgain(delivery)),
+  };
+}
+
+/**
+ * Has a delivery that has not started wait until its task is no longer paused. It keeps its place in line by its ticket, and
+ * its permits are released.
+ * @param isAdmitted - whether it was claimed, so that its limits are behind it
+ */
+export function paused(delivery: Delivery, isAdmitted: boolean): Settlement {
+  return {
+    ...moved(delivery),
+    to: { lineOf: delivery.envelope.task, ticket: ticketOf(delivery) },
+    admissionStage: isAdmitted ? 'attempt-admitted' : null,
+    ...bookedAgain(delivery),
   };
 }
 
@@ -147,6 +196,8 @@ function moved(delivery: Delivery) {
   return { kind: 'moved', token, id, ttlMs, deliveries, charges, reroutes, message: null, keepsDue: true } as const;
 }
 
-function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
+export function bufferOf(bytes: Uint8Array): Buffer;
+export function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null;
+export function bufferOf(bytes: Uint8Array | null | undefined): Buffer | null {
   return bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : null;
 }

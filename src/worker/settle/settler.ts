@@ -4,32 +4,37 @@
  * Owns the chain of a perpetual task: whatever ends one of its runs goes through `#end`, which places the next one. Owns
  * also the counts and log lines about the ends of executions.
  */
-import type { AttemptOutcome } from '../../channel/protocol.js';
+import type { AttemptOutcome, FailureDetails } from '../../channel/protocol.js';
 import { assertNever } from '../../core/assert.js';
 import { PoisonedError } from '../../core/errors.js';
 import type { Count } from '../../observe/task-counters.js';
 import type { AdmissionResult } from '../../redis/admission-store.js';
 import type { Settlement } from '../../redis/delivery-store.js';
+import type { FailureBounds } from '../../redis/failure-store.js';
 import type { ProgressReport } from '../../redis/progress-store.js';
 import { decide, timeoutErrorOf } from '../../tasks/decide.js';
-import { type NextRunOverride, nextRun } from '../../tasks/next-run.js';
+import { followingRun, type NextRunOverride } from '../../tasks/next-run.js';
 import { encodeError } from '../../wire/codec.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
 import type { ThreadDeath } from '../threads/thread.js';
 import { FailureLog } from './failure-log.js';
+import type { FailureNotifier } from './failure-notifier.js';
 import { SettlementWriter } from './settlement-writer.js';
 import {
+  bufferOf,
   ended,
   type FinalState,
   followed,
+  paused,
   type Requeue,
   type Reroute,
   redelivered,
   requeued,
   rerouted,
   retried,
+  unrecorded,
 } from './settlements.js';
 
 /** The next run after one that was dropped is at least this far away, because it might be dropped too. */
@@ -47,10 +52,14 @@ export type DropReason =
 export type DroppingLimit = Extract<AdmissionResult, 'cooldown' | 'debounce' | 'rate'>;
 
 export interface SettlerOptions
-  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger' | 'counters' | 'workerName'> {
   readonly maxDeliveries: number;
   /** Whether an execution that has ended keeps its arguments. */
   readonly keepsArguments: boolean;
+  /** How many failures are kept; `null` for none. */
+  readonly failureBounds: FailureBounds | null;
+  /** Is told of each failure that was written. */
+  readonly failureNotifier: Pick<FailureNotifier, 'isNeeded' | 'notify'>;
   /** Whether the execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
   /** Bounds the lines about executions. */
@@ -76,7 +85,11 @@ export class Settler {
   constructor(options: SettlerOptions) {
     this.#options = options;
     this.#failures = new FailureLog(options.logger, options.floodLog);
-    this.#writer = new SettlementWriter({ ...options, onFenced: (delivery) => this.#logFenced(delivery) });
+    this.#writer = new SettlementWriter({
+      ...options,
+      onFenced: (delivery) => this.#logFenced(delivery),
+      onFailureWritten: (delivery, failure) => options.failureNotifier.notify(delivery, failure),
+    });
   }
 
   /** Deliveries whose settlement is not confirmed yet. Their leases must be kept. */
@@ -106,17 +119,13 @@ export class Settler {
       case 'completed':
         this.#count(delivery, 'succeeded');
         return this.#end(delivery, { state: 'completed', result: outcome.result }, outcome.next);
-      case 'failed': {
-        this.#count(delivery, 'failed');
-        const { error, line } = outcome;
-        this.#failures.log(delivery, `failed: ${line}`, error);
-        return this.#end(delivery, { state: 'failed', error, errorLine: line }, outcome.next);
-      }
+      case 'failed':
+        return this.#fail(delivery, outcome.error, outcome.line, outcome);
       case 'retry':
         if (this.#options.isCancelled(delivery)) return this.settle(delivery, { kind: 'cancelled' });
         this.#count(delivery, 'retried');
         this.#logOften(RETRIED, delivery, `is retried: ${outcome.line}`);
-        return this.#write(delivery, retried(delivery, outcome.due));
+        return this.#write(delivery, retried(delivery, outcome.due, outcome.line));
       case 'cancelled':
         this.#count(delivery, 'cancelled');
         this.#logOften(CANCELLED, delivery, 'was cancelled');
@@ -134,10 +143,8 @@ export class Settler {
     const error = timeoutErrorOf(task, delivery.policies!.timeoutMs!);
     const line = lineOf(error);
     const decision = decide(delivery.policies!, attempt, { kind: 'threw', isRetryable: true });
-    this.settle(
-      delivery,
-      decision.kind === 'retry' ? { ...decision, line } : { kind: 'failed', error: encodeError(error), line },
-    );
+    if (decision.kind === 'retry') return this.settle(delivery, { ...decision, line });
+    this.#fail(delivery, encodeError(error), line, { details: { name: error.name } });
   }
 
   /**
@@ -155,7 +162,7 @@ export class Settler {
         const errorLine = lineOf(error);
         this.#count(delivery, 'failed');
         this.#failures.log(delivery, `failed: ${errorLine}`, null);
-        return this.#endUnrun(delivery, { state: 'failed', error: encodeError(error), errorLine });
+        return this.#endUnrun(delivery, this.#failed(encodeError(error), errorLine, { name: error.name }));
       }
       case 'struck':
         this.#count(delivery, 'stricken');
@@ -169,6 +176,11 @@ export class Settler {
   /** Requeues an execution that has not ended, uncharged. */
   requeue(delivery: Delivery, how?: Requeue): void {
     this.#write(delivery, requeued(delivery, how));
+  }
+
+  /** Has an execution that has not started wait until its task is no longer paused. */
+  pause(delivery: Delivery, how: { readonly isAdmitted: boolean }): void {
+    this.#write(delivery, paused(delivery, how.isAdmitted));
   }
 
   /** Reroutes an execution that this worker cannot run, for a worker that can. */
@@ -195,7 +207,29 @@ export class Settler {
     this.#count(delivery, 'failed');
     const errorLine = lineOf(error);
     this.#failures.log(delivery, `failed: ${errorLine}`, null);
-    this.#end(delivery, { state: 'failed', error: encodeError(error), errorLine });
+    this.#end(delivery, this.#failed(encodeError(error), errorLine, { name: error.name }));
+  }
+
+  /** Ends an execution whose last attempt failed. */
+  #fail(
+    delivery: Delivery,
+    error: Uint8Array,
+    line: string,
+    { details, next }: { readonly details?: Partial<FailureDetails>; readonly next?: NextRunOverride },
+  ): void {
+    this.#count(delivery, 'failed');
+    this.#failures.log(delivery, `failed: ${line}`, error);
+    this.#end(delivery, this.#failed(error, line, details), next);
+  }
+
+  /** Returns the end of an execution that failed for good, with what is kept of it. */
+  #failed(error: Uint8Array, errorLine: string, details: Partial<FailureDetails> = {}): FinalState {
+    const { failureBounds, clock, workerName } = this.#options;
+    if (failureBounds === null && !this.#options.failureNotifier.isNeeded) return { state: 'failed', error, errorLine };
+    const { name = '', thread = null, tookMs } = details;
+    const startedMs = tookMs === undefined ? null : clock.nowMs() - tookMs;
+    const failure = { errorName: name, errorLine, error: bufferOf(error), worker: workerName, thread, startedMs };
+    return { state: 'failed', error, errorLine, failure };
   }
 
   #endUnrun(delivery: Delivery, final: FinalState): void {
@@ -204,27 +238,29 @@ export class Settler {
 
   /** Ends the run. If its task is perpetual, the next run follows, unless somebody ended the chain. */
   #end(delivery: Delivery, final: FinalState, override?: NextRunOverride, minimumDelayMs = 0): void {
-    const policy = delivery.policies?.perpetual;
-    if (!policy) return this.#close(delivery, final);
+    const { policies, dueMs: wasDueMs } = delivery;
+    if (!policies?.perpetual) return this.#close(delivery, final);
     if (this.#options.isCancelled(delivery)) return this.#close(delivery, { state: 'cancelled' });
     const nowMs = this.#options.clock.nowMs();
-    const due = nextRun(policy, delivery, override, nowMs);
+    const counts = final.state !== 'cancelled'; // a limit or a strike has skipped it
+    const due = followingRun(policies, { dueMs: wasDueMs, counts }, override, nowMs);
     if (due === null) {
-      const endsChainOf = policy.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
+      const endsChainOf =
+        policies.perpetual.isAutomatic && delivery.record === delivery.envelope.task ? delivery.record : '';
       return this.#close(delivery, { ...final, endsChainOf });
     }
     this.#count(delivery, 'perpetuated');
     const dueMs = 'atMs' in due ? due.atMs : nowMs + due.delayMs;
     const next = dueMs < nowMs + minimumDelayMs ? { delayMs: minimumDelayMs } : due;
-    this.#write(delivery, followed(delivery, final.state, next, override?.args ?? null));
+    this.#write(delivery, followed(delivery, final, { due: next, args: override?.args ?? null, counts }));
   }
 
-  /** Ends the execution. One without a record leaves no trace of how it ended. */
+  /** Ends the execution. One without a record leaves no trace of how it ended, unless it failed. */
   #close(delivery: Delivery, final: FinalState): void {
     const { record } = delivery;
     if (record !== null) return this.#write(delivery, ended(delivery, record, final, this.#options.keepsArguments));
     this.#options.onUnrecordedEnd(delivery);
-    if (mayHoldPermits(delivery)) this.#write(delivery, { kind: 'unrecorded', token: delivery.token });
+    if (final.failure || mayHoldPermits(delivery)) this.#write(delivery, unrecorded(delivery, final.failure));
     else this.#writer.finish(delivery);
   }
 

@@ -9,6 +9,7 @@ import { withBuiltins } from '../../tasks/builtin.js';
 import { type LoadedTasks, loadTasks } from '../../tasks/loader.js';
 import { manifestOf } from '../../tasks/manifest.js';
 import { Executor } from '../../thread/executor.js';
+import { FailureHooks } from '../../thread/failure-hooks.js';
 import { Scope } from '../../thread/scope.js';
 import type { FallbackSource, TaskSource } from '../options.js';
 import { OpenChunks } from './open-chunks.js';
@@ -32,6 +33,7 @@ export async function startLocalThread(
     if (!chunks.end(over, batch)) events.onOutcomes(batch);
   };
   const executor = new Executor({ loaded, scope, concurrency, logsAttempts, report });
+  const failureHooks = new FailureHooks(loaded, scope);
   const exit = deferred();
   return {
     manifest: manifestOf(loaded),
@@ -42,8 +44,10 @@ export async function startLocalThread(
       return 0;
     },
     hasAttended: () => true,
+    notifyFailure: (failure) => failureHooks.run(failure),
     exited: exit.promise,
     terminate: async (graceMs) => {
+      await within(failureHooks.idle(), graceMs);
       await within(executor.dispose(), graceMs);
       await scope.close();
       exit.resolve();

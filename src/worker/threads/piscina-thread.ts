@@ -21,6 +21,7 @@ import { LogWindow } from '../../channel/log-window.js';
 import {
   ASKED,
   type ChunkMessage,
+  type FailureNotice,
   type FromThread,
   HEARD,
   type OutcomeBatch,
@@ -125,6 +126,10 @@ class PiscinaThread implements Thread {
       const message: ChunkMessage = { chunk, items, patienceMs };
       this.#port.postMessage(message, [items.buffer as ArrayBuffer]);
     });
+  }
+
+  async notifyFailure(failure: FailureNotice): Promise<void> {
+    await this.#pool.run({ kind: 'failure', failure });
   }
 
   attend(): number {

@@ -1,5 +1,5 @@
 /** A place where executions run, as the coordinator sees it: a worker thread, or its own thread with `threads: 0`. */
-import type { LogLine, OutcomeBatch, PlacementCounts, ProgressMessage } from '../../channel/protocol.js';
+import type { FailureNotice, LogLine, OutcomeBatch, PlacementCounts, ProgressMessage } from '../../channel/protocol.js';
 import type { Manifest } from '../../tasks/manifest.js';
 
 export interface Thread {
@@ -20,6 +20,11 @@ export interface Thread {
   hasAttended(request: number): boolean;
   /** Whether it has sent an outcome: then its start has not failed, whatever ends it later. */
   hasRun?(): boolean;
+  /**
+   * Tells the modules that an execution has failed for good. Resolves when their functions have ended; rejects when the thread
+   * dies before that.
+   */
+  notifyFailure(failure: FailureNotice): Promise<void>;
   /** Resolves when the thread is gone and everything it sent has arrived. */
   readonly exited: Promise<void>;
   /** What ended it; `null` while it lives, and when the coordinator has ended it. */

@@ -12,6 +12,7 @@ import type { TaskCounters } from '../../observe/task-counters.js';
 import type { Logger } from '../../tasks/context.js';
 import type { Coordinator } from '../coordinator.js';
 import type { WorkerSettings } from '../options.js';
+import { versionOfPackage } from '../version.js';
 import type { ConnectionWatch } from './connection-watch.js';
 import { EventLoopWatch } from './event-loop-watch.js';
 
@@ -51,8 +52,8 @@ export class MonitoringPorts {
   #delaysMs = 0;
   #delays = 0;
   #coordinator: Coordinator | null = null;
-  /** The query for the depths that has no answer yet. */
-  #asking: ReturnType<MetricsSource['depths']> | null = null;
+  /** The queries about the docket that have no answer yet. */
+  #asking: ReturnType<MetricsSource['gauges']> | null = null;
 
   constructor(options: MonitoringPortsOptions) {
     const { settings, logger } = options;
@@ -108,6 +109,7 @@ export class MonitoringPorts {
       loopDelayMs: () => this.#loop.delayMs,
       maximumLoopDelayMs: this.#options.settings.leaseMs,
       notReadyBecause: () => (this.#coordinator ? this.#coordinator.notReadyBecause() : 'the worker is starting'),
+      pauses: () => this.#coordinator?.pauses ?? [],
     });
   }
 
@@ -118,14 +120,16 @@ export class MonitoringPorts {
     const { metricsRoutes } = await import('../../observe/metrics.js');
     return metricsRoutes({
       docket,
+      version: versionOfPackage(),
       worker: settings.name,
       counters: counters!,
       onThreads: () => this.#coordinator?.onThreads() ?? new Map(),
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,
+      pauses: () => this.#coordinator?.pauses.length ?? 0,
       disruptions: () => connectionWatch.disruptions,
       loopDelay: () => this.#loopDelay(),
-      depths: () => this.#depths(),
+      gauges: () => this.#gauges(),
     });
   }
 
@@ -144,11 +148,11 @@ export class MonitoringPorts {
     return { ...quantiles, totalMs: this.#delaysMs, count: this.#delays };
   }
 
-  /** Sends at most one query at a time, because commands wait while the server is unreachable. */
-  async #depths(): ReturnType<MetricsSource['depths']> {
+  /** Asks the server once at a time, because commands wait while it is unreachable. */
+  async #gauges(): ReturnType<MetricsSource['gauges']> {
     if (!this.#coordinator) return null;
     this.#asking ??= this.#coordinator
-      .depths()
+      .gauges()
       .catch(() => null)
       .finally(() => {
         this.#asking = null;

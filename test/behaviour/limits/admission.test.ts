@@ -92,7 +92,9 @@ async function openBench(url: string): Promise<Bench> {
         return left.size === 0;
       });
     },
-    cancel: (key) => fleet.docket.cancel(key),
+    cancel: async (key) => {
+      await fleet.docket.cancel(key);
+    },
     async move() {
       while ((await moveDue(redis, keys)).nextInMs === 0);
     },

@@ -11,6 +11,7 @@ const OUTCOMES: Outcome[] = [
   { kind: 'completed', result: null, next: { everyMs: 5, args: bytes, due: { delayMs: 0 } } },
   { kind: 'completed', result: bytes, next: { isEnded: true } },
   failed,
+  { ...failed, details: { name: '', thread: 3, tookMs: 0.5 } },
   { kind: 'retry', due: { atMs: 1_790_000_000_000 }, line: 'Error: no' },
   { kind: 'cancelled' },
   { kind: 'interrupted' },
@@ -55,6 +56,8 @@ test.each([
   ['an outcome of a kind that there is not', batchOf({ kind: 'exploded' })],
   ['a failure without a line', batchOf({ ...failed, line: undefined })],
   ['a failure whose error is no bytes', batchOf({ ...failed, error: 'Error: no' })],
+  ['a failure in no thread', batchOf({ ...failed, details: { name: 'E', thread: -1, tookMs: 1 } })],
+  ['a failure without a name', batchOf({ ...failed, details: { thread: 1, tookMs: 1 } })],
   ['a retry at no time', batchOf({ kind: 'retry', due: { delayMs: Number.NaN }, line: '' })],
   ['a next run at no time', batchOf({ kind: 'completed', result: null, next: { due: {} } })],
   ['a progress message that is no text', { ...empty, messages: [{ shipmentId: 1, message: 7 }] }],
@@ -84,6 +87,10 @@ test.each([
   ['nothing', null],
   ['no manifest', { kind: 'ready' }],
   ['a task without policies', { kind: 'ready', manifest: { tasks: [{ name: 'a' }], fallback: null } }],
+  [
+    'a task whose logged arguments are none',
+    { kind: 'ready', manifest: { tasks: [{ name: 'a', policies: {}, logged: 'all' }], fallback: null } },
+  ],
   ['no error', { kind: 'failed' }],
 ])('a reply to boot with %s is not', (_, reply) => {
   expect(isBooted(reply)).toBe(false);

@@ -213,11 +213,46 @@ test.each([
 
 test('an execution that was expected and is not watched is unsubscribed from within two seconds', async () => {
   const { listener, subscribing, unsubscribed } = await setUpAfterWatch();
+  await vi.advanceTimersByTimeAsync(2_000);
   listener.expect('k');
   await turn();
   subscribing[1]!.resolve();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(unsubscribed.flat()).toContain('{d}:events:k');
+});
+
+test('an execution that was expected is not unsubscribed from before it was subscribed to', async () => {
+  const { listener, subscribing, unsubscribed } = await setUpAfterWatch();
+  listener.expect('k');
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(unsubscribed.flat()).not.toContain('{d}:events:k');
+  subscribing[1]!.resolve();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(unsubscribed.flat()).toContain('{d}:events:k');
+});
+
+test('nothing is expected when the marker may be gone before it is watched', async () => {
+  const { listener, subscriber } = await setUpAfterWatch();
+  await vi.advanceTimersByTimeAsync(15_000);
+  listener.expect('k');
+  await turn();
+  expect(subscriber.subscribe).toHaveBeenCalledTimes(1);
+});
+
+test('the marker is not renewed for executions that were only expected', async () => {
+  const { listener, marked } = await setUpAfterWatch();
+  const stop = await listener.watch('before', () => {}, 'ends');
+  listener.expect('k');
+  stop();
+  await vi.advanceTimersByTimeAsync(LISTENER_RENEWAL_MS);
+  expect(marked).toEqual([LISTENED_FOR.ends]);
+});
+
+test('a marker for all events serves waits for results, too', async () => {
+  const set = setUp();
+  await watchOnce(set, 'a');
+  await set.listener.watch('a', () => {}, 'ends');
+  expect(set.marked).toEqual([LISTENED_FOR.all]);
 });
 
 test('waits for results ask for ends only, unless a watcher needs all events', async () => {

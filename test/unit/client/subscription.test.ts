@@ -33,9 +33,10 @@ const progressEvent = (current: number, us: number, message = '') =>
 const parse = (event: string) => parseEvent(Buffer.from(event));
 
 /** A subscription whose readings and events the test supplies. */
-function setUp() {
+function setUp(isLeft = false) {
   const readings: Deferred<ExecutionRecord | null>[] = [];
-  const closing = new AbortController();
+  const [closing, leaving] = [new AbortController(), new AbortController()];
+  if (isLeft) leaving.abort();
   let publish: (event: RecordEvent | null) => void = () => {};
   let isWatching = false;
   const source: SubscriptionSource = {
@@ -54,6 +55,7 @@ function setUp() {
       };
     },
     closed: closing.signal,
+    left: leaving.signal,
   };
   const subscription = new Subscription(source);
   const emitted: string[] = [];
@@ -65,6 +67,7 @@ function setUp() {
     emitted,
     ended,
     closing,
+    leaving,
     isWatching: () => isWatching,
     publish: async (...events: (string | null)[]) => {
       await turn();
@@ -169,6 +172,21 @@ test('ends with the docket', async () => {
   closing.abort();
   await ended;
   expect(isWatching()).toBe(false);
+});
+
+test('ends without an error when its signal aborts, also while nothing happens', async () => {
+  const { emitted, ended, leaving, answer, isWatching } = setUp();
+  await answer(record('queued', 0, 10));
+  leaving.abort(new Error('left'));
+  await ended;
+  expect([emitted, isWatching()]).toEqual([['queued', '0'], false]);
+});
+
+test('is not opened when its signal has aborted before', async () => {
+  const { emitted, ended, leaving, isWatching } = setUp(true);
+  expect(leaving.signal.aborted).toBe(true);
+  await ended;
+  expect([emitted, isWatching()]).toEqual([[], false]);
 });
 
 test('an event is parsed as it was written', () => {

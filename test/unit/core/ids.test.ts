@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createIdGenerator } from '../../../src/core/ids.js';
+import { createIdGenerator, timeOfId } from '../../../src/core/ids.js';
 
 test('a hundred thousand ids of two generators are all different', () => {
   const generators = [createIdGenerator(), createIdGenerator()];
@@ -18,6 +18,12 @@ test('ids sort in the order of their creation, also within a millisecond', () =>
   }
   expect(isSorted(ids)).toBe(true);
   expect(new Set(ids).size).toBe(9_000);
+});
+
+test('an id says when it was made; no other text does', () => {
+  const generate = createIdGenerator(() => 1_790_000_000_123);
+  expect(Math.floor(timeOfId(generate())!)).toBe(1_790_000_000_123);
+  for (const text of ['', 'charge-1', 'k'.repeat(15), `${generate()}x`]) expect(timeOfId(text)).toBeNull();
 });
 
 test('ids of different generators sort by their milliseconds', () => {

@@ -25,7 +25,7 @@ import { resolveWorkerOptions } from '../../../src/worker/options.js';
 const js = (value: unknown): any => value;
 const hello = task('hello', ({ name }: { name: string }) => name);
 const docket = () => new Docket({ url: 'redis://localhost:1' });
-const preparer = new CallPreparer(resolveDocketOptions({ url: 'redis://localhost:1' }));
+const preparer = new CallPreparer(resolveDocketOptions({ url: 'redis://localhost:1' }), { nowMs: async () => 0 });
 const add = (options: unknown) => preparer.prepare(hello, { name: 'ada' }, js(options));
 
 test.each<[string, () => unknown, string, string]>([

@@ -32,14 +32,16 @@ test('names with quotes, backslashes and line ends come through whole', async ()
   for (const name of names) counters.of(name).started += 1;
   const routes = metricsRoutes({
     docket: 'd',
+    version: '1.2.3',
     worker: 'w"\n',
     counters,
     onThreads: () => new Map([['a"b', { begun: 2, running: 1 }]]),
     threads: () => 1,
     strikes: () => 0,
+    pauses: () => 0,
     disruptions: () => ({}),
     loopDelay: () => ({ p50Ms: 0, p99Ms: 1, maxMs: 2, totalMs: 3, count: 4 }),
-    depths: async () => null,
+    gauges: async () => null,
   });
   const page = await routes.get('/metrics')!();
   expect([page.status, page.contentType]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BOUNDS_MS, Histogram, RecentDurations } from '../../../src/observe/histogram.js';
+import { BOUNDS_MS, Histogram } from '../../../src/observe/histogram.js';
 import { OTHER_LABEL, TaskCounters } from '../../../src/observe/task-counters.js';
 
 describe('task counters', () => {
@@ -80,28 +80,4 @@ test('a histogram counts a value in the first bucket whose bound it does not exc
     [Number.POSITIVE_INFINITY, 1],
   ]);
   expect(histogram.sumMs).toBeCloseTo(7_200_008.01);
-});
-
-describe('recent durations', () => {
-  test('give quantiles to a tenth, from microseconds to hours', () => {
-    const recent = new RecentDurations();
-    for (const scale of [0.002, 1, 7_000_000]) {
-      for (let i = 1; i <= 1_000; i++) recent.add((i / 1_000) * scale);
-      expect(recent.quantile(0.5) / (scale / 2)).toBeCloseTo(1, 0.9);
-      expect(recent.quantile(0.99) / scale).toBeGreaterThan(0.88);
-      expect(recent.quantile(0.99) / scale).toBeLessThan(1.1);
-      recent.reset();
-    }
-  });
-
-  test('count what is shorter or longer than all buckets', () => {
-    const recent = new RecentDurations();
-    for (const ms of [0, -1, Number.MAX_VALUE]) recent.add(ms);
-    expect(recent.quantile(0.5)).toBe(0.001);
-    expect(recent.quantile(1)).toBeGreaterThan(3_600_000);
-  });
-
-  test('are 0 when there were none', () => {
-    expect(new RecentDurations().quantile(0.5)).toBe(0);
-  });
 });

@@ -132,13 +132,27 @@ describe('a script', () => {
 
   test('has each key and field in a table of the README', () => {
     const readme = readFileSync(new URL('README.md', scripts), 'utf8');
-    const inTables = [...readme.matchAll(/^\| `([^`]*)` \| `([A-Z]+\.[\w-]+)` \|/gm)].map(([, value, name]) => [
+    const inTables = [...readme.matchAll(/^\| `([^`]*)` \| `([A-Z_]+\.[\w-]+)` \|/gm)].map(([, value, name]) => [
       name,
       value,
     ]);
     const described = ['KEY', 'CHANNEL', 'STREAM', 'TAG', 'RECORD', 'PROGRESS', 'ENTRY', 'STAGE', 'PARKED'];
     const expected = groups
-      .filter(([group]) => [...described, 'DEBOUNCE', 'WORKER', 'QUARANTINE', 'STRIKES'].includes(group))
+      .filter(([group]) =>
+        [
+          ...described,
+          'PAUSE',
+          'DEBOUNCE',
+          'WORKER',
+          'FAILURE',
+          'FAILURE_KIND',
+          'FAILURE_BOUNDS',
+          'STRIKES',
+          'PAUSES',
+          'HISTORY',
+          'TALLY',
+        ].includes(group),
+      )
       .flatMap(([group, members]) =>
         Object.entries(members).map(([name, value]) => [`${group}.${name}`, String(value).replace(/:$/, ':…') || ' ']),
       );

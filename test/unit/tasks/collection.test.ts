@@ -71,4 +71,5 @@ test('a manifest has names and policies, as data that can be cloned', () => {
     fallback: null,
   });
   expect(manifestOf({ tasks, fallback: one }).fallback).toEqual({ retry: retry({ attempts: 2 }) });
+  expect(manifestOf({ tasks, fallback: null, onFailed: [() => {}] }).hasOnFailed).toBe(true);
 });

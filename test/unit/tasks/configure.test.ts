@@ -38,6 +38,7 @@ test.each([
   ['configure.uses.key', { uses: { key: tracing } }],
   ['configure.fallback', { fallback: () => {} }],
   ['configure.errors', { errors: [Date] }],
+  ['configure.onFailed', { onFailed: 'log' }],
   ['configure.errors', { errors: PaymentDeclined }],
   ['configure.timeout', { timeout: 0 }],
   ['configure.timeout', { timeout: 'soon' }],

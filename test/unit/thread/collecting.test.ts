@@ -1,6 +1,7 @@
 /** When the outcomes of several turns of a thread's event loop travel in one message. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, expect, test, vi } from 'vitest';
+import type { TaskContext } from '../../../src/tasks/context.js';
 import { task } from '../../../src/tasks/task.js';
 import { outcomesOf, setUp } from '../../support/executor.js';
 import { deferred } from '../../support/wait.js';
@@ -16,15 +17,19 @@ vi.mock(import('node:timers'), async (original) => {
 
 beforeEach(() => void timers.splice(0));
 
-/** Runs as many items as given, eight at once; the test ends each of them. */
-function running(count: number, resultOf: (n: number) => unknown = () => undefined) {
+/** Runs as many items as given, eight at once unless told; the test ends each of them. */
+function running(
+  count: number,
+  resultOf: (n: number, context: TaskContext) => unknown = () => undefined,
+  concurrency = 8,
+) {
   const gates = Array.from({ length: count }, () => deferred());
-  const wait = task('wait', async ({ n }: { n: number }) => {
+  const wait = task('wait', async ({ n }: { n: number }, context) => {
     await gates[n]!.promise;
-    return resultOf(n);
+    return resultOf(n, context);
   });
-  const { run, item, reported } = setUp([wait], { concurrency: 8 });
-  const over = run(gates.map((_, n) => item('wait', { n })));
+  const { run, item, reported } = setUp([wait], { concurrency });
+  const over = run(gates.map((_, n) => ({ ...item('wait', { n }, 1_000), record: `key-${n}` })));
   const end = async (n: number) => {
     gates[n]!.resolve();
     for (let i = 0; i < 3; i++) await turn();
@@ -59,6 +64,25 @@ test('a result is reported in its turn, with all that was collected', async () =
   expect(rowsReported()).toEqual([]);
   await end(1);
   expect(rowsReported()).toEqual([[0, 1]]);
+});
+
+test('a last progress message is reported in its turn, because the slot table does not have it', async () => {
+  const { end, rowsReported } = running(20, (n, { progress }) => {
+    if (n !== 1) return;
+    progress.setMessage('sent at once');
+    progress.setMessage('the last one');
+  });
+  await end(0);
+  expect(rowsReported()).toEqual([]);
+  await end(1);
+  expect(rowsReported()).toEqual([[0, 1]]);
+});
+
+test('a thread with one place collects nothing over several turns', async () => {
+  const { end, rowsReported } = running(20, undefined, 1);
+  await end(0);
+  await end(1);
+  expect([rowsReported(), timers]).toEqual([[[0], [1]], []]);
 });
 
 test('what ends last is reported at once', async () => {

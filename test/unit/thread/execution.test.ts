@@ -24,7 +24,10 @@ async function handleOf(found: Partial<Execution<unknown>> | null, ttlMs = KEPT_
       asked.push(`get ${key}`);
       return found as Execution<unknown> | null;
     },
-    cancel: async (key: string) => void asked.push(`cancel ${key}`),
+    cancel: async (key: string) => {
+      asked.push(`cancel ${key}`);
+      return { state: 'running', outcome: 'stopping' } as const;
+    },
   };
   const { outcomeOf } = setUp([look], { docket });
   const outcome = outcomeOf('look', { n: 1, list: [] }, ttlMs);
@@ -72,7 +75,7 @@ test('result waits for the result of the docket', async () => {
 
 test('cancel calls the cancel of the docket', async () => {
   const { handle, asked } = await handleOf(null);
-  await handle.cancel();
+  expect(await handle.cancel()).toEqual({ state: 'running', outcome: 'stopping' });
   expect(asked).toEqual(['cancel id-0']);
 });
 

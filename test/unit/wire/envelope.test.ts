@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { UndecodableValueError } from '../../../src/core/errors.js';
 import { decodeValue, encoderFor } from '../../../src/wire/codec.js';
-import { Envelope, encodeEnvelope, WIRE_VERSION, withAttempt } from '../../../src/wire/envelope.js';
+import {
+  Envelope,
+  encodeEnvelope,
+  PLAIN_VERSION,
+  WIRE_VERSION,
+  withAttempt,
+  withOverrides,
+} from '../../../src/wire/envelope.js';
 
 interface Message {
   readonly task?: string;
@@ -44,7 +51,7 @@ describe.each([
     const envelope = new Envelope(encode({ ...message, args }));
     const { task = 'charge', ttlMs = 900_000, id = null } = message;
     expect([envelope.version, envelope.task, envelope.ttlMs, envelope.attempt, envelope.id]).toEqual([
-      WIRE_VERSION,
+      PLAIN_VERSION,
       task,
       ttlMs,
       1,
@@ -177,5 +184,61 @@ describe('the headers of a message', () => {
     const args = encoderFor(RICH, 'args').pack(RICH);
     const next = new Envelope(withAttempt(first, 1, args));
     expect([next.headers, decodeValue(next.args)]).toEqual([LINES, RICH]);
+  });
+});
+
+describe('the overrides of a message', () => {
+  const OVERRIDES = '{"timeoutMs":5}';
+  const encoded = (overrides: string | null, headers: string | null = null, args: object = PLAIN) =>
+    new Envelope(encodeEnvelope(encoderFor(args, 'args'), 'charge', 7, 'id', args, headers, overrides));
+
+  test('make it one of the second version, and a message without any stays one of the first', () => {
+    expect([encoded(OVERRIDES).version, encoded(null).version]).toEqual([2, 1]);
+    expect([encoded(OVERRIDES).isReadable, encoded(null).isReadable]).toEqual([true, true]);
+    expect(encoded(null).overrides).toBeNull();
+  });
+
+  test.each(['', OVERRIDES, 'x'.repeat(31), 'ü'.repeat(500)])('are read as they were written: %s', (overrides) => {
+    for (const args of [PLAIN, RICH]) {
+      const { id, headers, overrides: read, args: bytes } = encoded(overrides, 'a: b', args);
+      expect([id, headers, read]).toEqual(['id', 'a: b', overrides]);
+      expect(decodeValue(bytes)).toEqual(args);
+    }
+  });
+
+  test('are passed on to the next attempt, and to the next run with its new arguments', () => {
+    const first = encoded(OVERRIDES, 'a: b');
+    const args = encoderFor(RICH, 'args').pack(RICH);
+    const attempts = [withAttempt(first, 2), withAttempt(first, 1, args)].map((bytes) => new Envelope(bytes));
+    expect(attempts.map(({ overrides, headers }) => [overrides, headers])).toEqual([
+      [OVERRIDES, 'a: b'],
+      [OVERRIDES, 'a: b'],
+    ]);
+    expect(attempts.map((envelope) => decodeValue(envelope.args))).toEqual([PLAIN, RICH]);
+  });
+
+  test('can be other ones in the next run, beside the same headers and arguments', () => {
+    const next = new Envelope(withOverrides(encoded(OVERRIDES, 'a: b'), '{"timeoutMs":6}'));
+    expect([next.version, next.attempt, next.id, next.headers]).toEqual([2, 1, 'id', 'a: b']);
+    expect([next.overrides, decodeValue(next.args)]).toEqual(['{"timeoutMs":6}', PLAIN]);
+    const args = encoderFor(RICH, 'args').pack(RICH);
+    expect(decodeValue(new Envelope(withOverrides(next, OVERRIDES, args)).args)).toEqual(RICH);
+  });
+
+  test('make a message that is cut off, or has a field too few, one that is refused', () => {
+    const { bytes, args } = encoded(OVERRIDES);
+    for (let length = 0; length <= bytes.length - args.length; length++) {
+      expect(() => new Envelope(bytes.subarray(0, length)), `${length} bytes`).toThrow(UndecodableValueError);
+    }
+    const short = Buffer.from(bytes);
+    short[0] = 0x97;
+    expect(() => new Envelope(short)).toThrow('7 fields instead of 8');
+  });
+
+  test('that are not text are refused when they are read', () => {
+    const { bytes } = encoded('');
+    const at = bytes.length - encoded('').args.length - 1;
+    bytes[at] = 0xc0; // nil where the empty text was
+    expect(() => new Envelope(bytes).overrides).toThrow(UndecodableValueError);
   });
 });

@@ -18,8 +18,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const GUARDS = ['StrikeGuard', 'CancelListener'];
-const KEEPERS = ['Leases', 'DeadlineEnforcer', 'ProgressWriter', 'SummaryLogger'];
+const GUARDS = ['StrikeGuard', 'PauseGuard', 'CancelListener'];
+const KEEPERS = ['Leases', 'DeadlineEnforcer', 'ProgressWriter', 'SummaryLogger', 'HistoryWriter'];
 const SUPPLIERS = ['Intake', 'Reclaimer', 'Scheduler', 'Seeder'];
 
 /** Names the services in the order in which they start and stop. */
@@ -71,29 +71,32 @@ test('services start in their order, and stop in theirs', async () => {
   expect(stopped.slice(SUPPLIERS.length).sort()).toEqual([...GUARDS, ...KEEPERS, 'Heartbeat'].sort());
 });
 
-test.each(['cancel', 'strikes'] as const)('nothing else starts while %s cannot be heard of', async (channel) => {
-  const { coordinator, connections, signal } = await open();
-  const { started } = watchServices();
-  const { subscriber } = connections;
-  const subscribe = subscriber.subscribe.bind(subscriber);
-  const isAsked = deferred();
-  const mayBeHeard = deferred();
-  vi.spyOn(subscriber, 'subscribe').mockImplementation(async (...channels: unknown[]) => {
-    if (channels[0] === keysOf('order')[channel]) {
-      isAsked.resolve();
-      await mayBeHeard.promise;
-    }
-    return await subscribe(...(channels as [string]));
-  });
-  const starting = coordinator.start(signal);
-  await isAsked.promise;
-  await new Promise((resolve) => setTimeout(resolve, 50)); // time for the threads to start
-  expect(started).toEqual(GUARDS);
-  mayBeHeard.resolve();
-  await starting;
-  expect(started).toContain('Intake');
-  await coordinator.drain();
-});
+test.each(['cancel', 'strikes', 'paused'] as const)(
+  'nothing else starts while %s cannot be heard of',
+  async (channel) => {
+    const { coordinator, connections, signal } = await open();
+    const { started } = watchServices();
+    const { subscriber } = connections;
+    const subscribe = subscriber.subscribe.bind(subscriber);
+    const isAsked = deferred();
+    const mayBeHeard = deferred();
+    vi.spyOn(subscriber, 'subscribe').mockImplementation(async (...channels: unknown[]) => {
+      if (channels[0] === keysOf('order')[channel]) {
+        isAsked.resolve();
+        await mayBeHeard.promise;
+      }
+      return await subscribe(...(channels as [string]));
+    });
+    const starting = coordinator.start(signal);
+    await isAsked.promise;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // time for the threads to start
+    expect(started).toEqual(GUARDS);
+    mayBeHeard.resolve();
+    await starting;
+    expect(started).toContain('Intake');
+    await coordinator.drain();
+  },
+);
 
 test('a worker says why it takes no work, from its start to its end', async () => {
   const { coordinator, signal } = await open();

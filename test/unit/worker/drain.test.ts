@@ -44,6 +44,7 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
     },
     rerouter: { idle: record('rerouter idle') },
     settler: { idle: record('settler idle'), isIdle: true },
+    failureNotifier: { isNeeded: false, idle: async () => {}, close: () => {} },
     link: { downMs: 0 },
     drainTimeoutMs: 1_000,
     abortGraceMs: 100,

@@ -18,6 +18,8 @@ test('without options there is one thread per core, each runs one at a time, and
     schedulingResolutionMs: 5_000,
     schedulesAutomaticTasks: true,
     keepsArguments: false,
+    failureBounds: { ttlMs: 604_800_000, maxCount: 10_000, maxBytes: 268_435_456 },
+    writesHistory: true,
     drainTimeoutMs: 25_000,
     abortGraceMs: 1_000,
     maxDeliveries: 5,
@@ -107,12 +109,25 @@ test('task values need threads: 0', () => {
   expect(() => resolveWorkerOptions({ tasks })).toThrow(/^tasks: .*Export the collection from a module/);
 });
 
-test.each(['scheduleAutomaticTasks', 'keepArguments'] as const)('%s is true or false, not text', (option) => {
-  const options = { [option]: 'no' } as unknown as WorkerOptions;
-  expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
-});
+test.each(['scheduleAutomaticTasks', 'keepArguments', 'history'] as const)(
+  '%s is true or false, not text',
+  (option) => {
+    const options = { [option]: 'no' } as unknown as WorkerOptions;
+    expect(() => resolveWorkerOptions(options)).toThrow(`${option}: expected true or false, got 'no'`);
+  },
+);
 
 test('a number that was given as text is shown in quotes', () => {
   const options = { maxDeliveries: '3' } as unknown as WorkerOptions;
   expect(() => resolveWorkerOptions(options)).toThrow("maxDeliveries: expected a whole number >= 1, got '3'");
+});
+
+test('failures are kept for a time, up to a number and up to a size; with no time, none are', () => {
+  const options = { failureTtl: '1h', maxFailures: 5, maxFailureBytes: 1_000 } as const;
+  const failureBounds = { ttlMs: 3_600_000, maxCount: 5, maxBytes: 1_000 };
+  expect(resolveWorkerOptions(options)).toMatchObject({ failureBounds });
+  expect(resolveWorkerOptions({ ...options, failureTtl: 0 })).toMatchObject({ failureBounds: null });
+  for (const wrong of [{ failureTtl: -1 }, { maxFailures: 0 }, { maxFailures: 1.5 }, { maxFailureBytes: 0 }]) {
+    expect(() => resolveWorkerOptions(wrong)).toThrow(InvalidOptionError);
+  }
 });

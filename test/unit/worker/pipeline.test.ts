@@ -70,7 +70,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
-  for (const guard of [pipeline.strikeGuard, pipeline.cancelListener]) {
+  for (const guard of [pipeline.strikeGuard, pipeline.pauseGuard, pipeline.cancelListener]) {
     vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(true);
   }
   for (const lane of pipeline.dispatcher.lanes) pipeline.dispatcher.attach(lane, new BusyThread());
@@ -170,4 +170,37 @@ test('a delivery that was struck while its thread was dying does not start on th
   expect(dispatched()).toEqual(['a', 'b']); // nobody knows yet what has started
   pipeline.dispatcher.detach(lane!);
   expect(dispatched()).toEqual(['a']);
+});
+
+test('a delivery that was paused while its thread was dying does not start on the next one', async () => {
+  const { pipeline, dispatched } = open([{ id: 'a' }], recordingLogger().logger);
+  const paused: string[] = [];
+  vi.spyOn(pipeline.settler, 'pause').mockImplementation((delivery) => void paused.push(keyOf(delivery)));
+  await expect.poll(dispatched, SOON).toEqual(['a']);
+  const [lane] = pipeline.dispatcher.lanes;
+  lane!.threadDying(lane!.thread!);
+  vi.spyOn(pipeline.pauseGuard, 'size', 'get').mockReturnValue(1);
+  vi.spyOn(pipeline.pauseGuard, 'isPaused').mockReturnValue(true);
+  pipeline.pauseGuard.takeBack();
+  expect([dispatched(), paused]).toEqual([['a'], []]); // nobody knows yet whether it has started
+  pipeline.dispatcher.detach(lane!);
+  expect([dispatched(), paused]).toEqual([[], ['a']]);
+});
+
+test.each([
+  ['its task is paused', false, ['pause a {"isAdmitted":false}', 'pause b {"isAdmitted":false}']],
+  ['the docket is paused', true, ['requeue a {"isAdmitted":false}', 'requeue b {"isAdmitted":false}']],
+])('what is read while %s is given back as it was read', async (_, isDocketPaused, expected) => {
+  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger);
+  const given: string[] = [];
+  vi.spyOn(pipeline.settler, 'pause').mockImplementation((delivery, how) => {
+    given.push(`pause ${keyOf(delivery)} ${JSON.stringify(how)}`);
+  });
+  vi.spyOn(pipeline.settler, 'requeue').mockImplementation((delivery, how) => {
+    given.push(`requeue ${keyOf(delivery)} ${JSON.stringify(how)}`);
+  });
+  vi.spyOn(pipeline.pauseGuard, 'isPaused').mockReturnValue(true);
+  vi.spyOn(pipeline.pauseGuard, 'isDocketPaused', 'get').mockReturnValue(isDocketPaused);
+  await expect.poll(() => given, SOON).toEqual(expected);
+  expect(dispatched()).toEqual([]);
 });

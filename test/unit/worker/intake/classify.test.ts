@@ -19,10 +19,12 @@ const CATALOG = new Catalog({
 function classified(rest: Partial<Entry> = {}, criteria: Partial<Criteria> = {}): Classified {
   const nothingStruck = { reasonStruck: () => null };
   const attemptBudget = new AttemptBudget();
-  return classify(entryOf(rest), { catalog: CATALOG, strikeGuard: nothingStruck, attemptBudget, ...criteria });
+  const guards = { pauseGuard: { isPaused: () => false }, strikeGuard: nothingStruck };
+  return classify(entryOf(rest), { catalog: CATALOG, ...guards, attemptBudget, ...criteria });
 }
 
 const charge = (args: object) => messageOf({ task: 'charge', args });
+const paused = { isPaused: (task: string) => task === 'resize' || task === 'unheard-of' };
 const struck = { reasonStruck: () => "struck: task 'charge'" };
 const spent = new AttemptBudget([['k', 0]]);
 
@@ -52,6 +54,13 @@ describe('an entry is', () => {
   test.each([{}, { customer: { id: 1 } }])('uncountable by a limit with the arguments %j', (args) => {
     const found = classified({ message: charge(args) });
     expect(found).toMatchObject({ kind: 'uncountable', error: expect.any(LimitArgumentError) });
+  });
+
+  test('paused when its task is, whatever else would become of it', () => {
+    const criteria = { pauseGuard: paused, strikeGuard: struck, attemptBudget: spent };
+    expect(classified({}, criteria).kind).toBe('paused');
+    expect(classified({ message: messageOf({ task: 'unheard-of' }) }, criteria).kind).toBe('paused');
+    expect(classified({ message: charge({}) }, criteria).kind).toBe('struck');
   });
 
   test('struck, by the strike that is named', () => {

@@ -66,6 +66,7 @@ function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
     logger: recordingLogger().logger,
     longestReadMs: 1_000,
     concurrency: 10,
+    pauseGuard: { isDocketPaused: false },
     lookout: { isHearing: true, interruptions: 0, lookUp: async () => {} },
     dispatcher: { room: 4_096, size: 10 },
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
@@ -203,4 +204,48 @@ test('a read that may claim what it brings waits until what was read before is c
   intake.wake();
   await waitFor(() => vi.mocked(readEntries).mock.calls.length === 2);
   expect(claim).toHaveBeenCalledTimes(2);
+});
+
+test('nothing is read while the docket is paused, which is no stall', async () => {
+  readOne();
+  const intake = startIntake({ pauseGuard: { isDocketPaused: true } });
+  for (let i = 0; i < 10; i++) intake.wake();
+  expect([vi.mocked(readEntries).mock.calls.length, intake.isTaking(0)]).toEqual([0, true]);
+});
+
+test('after a pause of the docket, the stream of what was given back is read alone until nothing more is there', async () => {
+  const reads: { streams: string; count: number }[] = [];
+  vi.mocked(readEntries)
+    .mockReset()
+    .mockImplementation(async (_blocking, _keys, { streams, count, blockMs }) => {
+      reads.push({ streams: streams!.join(), count });
+      if (blockMs !== null) return await NEVER;
+      return entriesOf(reads.length < 3 ? count : 1);
+    });
+  const accepted: number[] = [];
+  const pauseGuard = { isDocketPaused: true };
+  const intake = startIntake({ pauseGuard, accept: (entries) => accepted.push(entries.length) });
+  pauseGuard.isDocketPaused = false;
+  intake.resume();
+  await waitFor(() => reads.length === 4);
+  expect(reads.map(({ streams }) => streams)).toEqual(['front', 'front', 'front', 'front,high,work,low']);
+  expect(accepted).toEqual([reads[0]!.count, reads[1]!.count, 1]);
+});
+
+test('a read that finds nothing of high priority goes no further when the docket is paused meanwhile', async () => {
+  const pauseGuard = { isDocketPaused: false };
+  const streams: string[] = [];
+  vi.mocked(mayHaveLarge).mockResolvedValue(true);
+  vi.mocked(readEntries)
+    .mockReset()
+    .mockImplementation(async (_blocking, _keys, read) => {
+      streams.push(read.streams!.join());
+      if (read.streams!.includes('work')) return entriesOf(read.count); // so that there is a backlog
+      pauseGuard.isDocketPaused = streams.length > 1;
+      return [];
+    });
+  startIntake({ pauseGuard });
+  await waitFor(() => pauseGuard.isDocketPaused);
+  for (let i = 0; i < 10; i++) await turn();
+  expect(streams).toEqual(['front,high,work,low', 'front,high']);
 });

@@ -8,15 +8,16 @@ import { messageOf } from '../deliveries.js';
 function setUp() {
   const subscriber = new EventEmitter();
   const strikeGuard = { isFollowing: true, lookUp: vi.fn() };
+  const pauseGuard = { isFollowing: true, lookUp: vi.fn() };
   const cancelListener = { isFollowing: true, lookUp: vi.fn() };
-  const lookout = new Lookout({ subscriber: subscriber as unknown as Redis, strikeGuard, cancelListener });
-  return { subscriber, strikeGuard, cancelListener, lookout };
+  const lookout = new Lookout({ subscriber: subscriber as unknown as Redis, strikeGuard, pauseGuard, cancelListener });
+  return { subscriber, strikeGuard, pauseGuard, cancelListener, lookout };
 }
 
-test('nothing is missed while both guards follow and the link is not silent', () => {
-  const { subscriber, strikeGuard, cancelListener, lookout } = setUp();
+test('nothing is missed while all guards follow and the link is not silent', () => {
+  const { subscriber, strikeGuard, pauseGuard, cancelListener, lookout } = setUp();
   expect(lookout.isHearing).toBe(true);
-  for (const guard of [strikeGuard, cancelListener]) {
+  for (const guard of [strikeGuard, pauseGuard, cancelListener]) {
     guard.isFollowing = false;
     expect(lookout.isHearing).toBe(false);
     guard.isFollowing = true;
@@ -41,6 +42,13 @@ test('cancels are looked up for the executions without a record that can be read
   expect(cancelListener.lookUp).toHaveBeenLastCalledWith(['a'], []);
   await lookout.lookUp(entries, true); // some may be claimed: they may have been asked to stop
   expect(cancelListener.lookUp).toHaveBeenLastCalledWith(['a'], entries);
+});
+
+test('strikes and pauses are looked up, whatever was read', async () => {
+  const { strikeGuard, pauseGuard, lookout } = setUp();
+  await lookout.lookUp([], false);
+  expect(strikeGuard.lookUp).toHaveBeenCalledTimes(1);
+  expect(pauseGuard.lookUp).toHaveBeenCalledTimes(1);
 });
 
 test('an interruption is counted when the link breaks or goes silent, and not when it is back', () => {

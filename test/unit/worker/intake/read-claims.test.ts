@@ -28,7 +28,7 @@ function clockOf(tookMs = 0): ServerClock {
   return clock;
 }
 
-function setUp({ strikes = 0, isLimited = false, clock = clockOf() } = {}) {
+function setUp({ strikes = 0, pauses = 0, isLimited = false, clock = clockOf() } = {}) {
   return new ReadClaims({
     blocking: {} as Redis,
     keys: keysOf('d'),
@@ -36,6 +36,7 @@ function setUp({ strikes = 0, isLimited = false, clock = clockOf() } = {}) {
     workerName: 'w',
     clock,
     strikeGuard: { size: strikes },
+    pauseGuard: { size: pauses },
     attemptBudget: { isLimited },
   });
 }
@@ -54,6 +55,7 @@ test('nothing is claimed before a task was met that needs nothing but a claim, n
 
 test.each([
   ['there are strikes', { strikes: 1 }],
+  ['there are pauses', { pauses: 1 }],
   ['keys may run only so often', { isLimited: true }],
 ])('nothing is claimed unseen while %s', async (_, options) => {
   const claims = setUp(options);

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { keysOf } from '../../../../src/redis/keys.js';
 import { encoderFor } from '../../../../src/wire/codec.js';
-import { encodeEnvelope, WIRE_VERSION } from '../../../../src/wire/envelope.js';
+import { encodeEnvelope, PLAIN_VERSION, WIRE_VERSION } from '../../../../src/wire/envelope.js';
 import { type Delivery, deliveryOf } from '../../../../src/worker/delivery.js';
 import { FloodLog } from '../../../../src/worker/flood-log.js';
 import { Rerouter } from '../../../../src/worker/intake/rerouter.js';
@@ -70,7 +70,7 @@ function setUp() {
   return { redis, lines, written, reroutes, delayOf, floodLog };
 }
 
-function delivery(task: string, reroutes = 0, version = WIRE_VERSION): Delivery {
+function delivery(task: string, reroutes = 0, version = PLAIN_VERSION): Delivery {
   const message = encodeEnvelope(encoderFor({}, 'args'), task, 0, 'id', {});
   message[1] = version;
   const counts = {

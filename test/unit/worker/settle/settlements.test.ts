@@ -7,6 +7,7 @@ import type { Delivery } from '../../../../src/worker/delivery.js';
 import {
   ended,
   followed,
+  paused,
   redelivered,
   requeued,
   rerouted,
@@ -20,6 +21,9 @@ function delivery(rest: Partial<Entry> = {}, policies: TaskPolicies = {}): Deliv
   return deliveryWith({ ...counts, ...rest }, policies);
 }
 
+/** A delivery of an execution that runs every 7 ms. */
+const repeating = (rest: Partial<Entry>) => delivery(rest, { perpetual: perpetual({ every: 7 }) });
+
 /** What stays when an execution goes on with the same attempt. */
 const SAME = {
   ...{ kind: 'moved', token: 'w17-3', id: 'k', ttlMs: 60_000, message: null, keepsDue: true },
@@ -30,7 +34,7 @@ describe('an end is written', () => {
   test('with state and TTL, and nothing that there is not', () => {
     expect(ended(delivery(), 'k', { state: 'completed', result: null })).toEqual({
       ...{ kind: 'ended', token: 'w17-3', record: 'k', ttlMs: 60_000, state: 'completed' },
-      ...{ result: null, error: null, errorLine: '', endsChainOf: '', message: null },
+      ...{ result: null, error: null, errorLine: '', endsChainOf: '', endsChain: false, message: null },
     });
   });
 
@@ -50,22 +54,30 @@ describe('an end is written', () => {
   });
 });
 
+test('a paused execution waits in the line of its task with all that it has, by its due time if it has no record', () => {
+  const to = { lineOf: 'resize', ticket: 1_000_003 };
+  expect(paused(delivery(), true)).toEqual({ ...SAME, to, admissionStage: 'attempt-admitted' });
+  expect(paused(delivery(), false)).toEqual({ ...SAME, to, admissionStage: null });
+});
+
 describe('the next run of a perpetual task', () => {
   test('begins anew: the first attempt, the same arguments, when it is due', () => {
-    const late = delivery({ message: (retried(delivery(), { delayMs: 0 }) as Again).message });
+    const late = repeating({ message: (retried(delivery(), { delayMs: 0 }, 'Error: no') as Again).message });
     expect(late.envelope.attempt).toBe(2);
-    const settlement = followed(late, 'failed', { atMs: 5_000 }, null);
+    const failed = { state: 'failed', errorLine: 'Error: x' } as const;
+    const settlement = followed(late, failed, { due: { atMs: 5_000 }, args: null, counts: true });
     expect(settlement).toEqual({
       ...{ kind: 'followed', token: 'w17-3', record: 'k', state: 'failed', due: { atMs: 5_000 } },
-      ...{ id: 'k', ttlMs: 60_000, message: messageOf() },
+      ...{ id: 'k', ttlMs: 60_000, message: messageOf(), errorLine: 'Error: x', chain: '{"everyMs":7}' },
     });
   });
 
   test('takes other arguments when they were given', () => {
     const args = encodeEnvelope(encoderFor({ size: 10 }, 'args'), 'resize', 60_000, 'id', { size: 10 });
     const given = new Envelope(args).args;
-    const one = delivery({ record: null, message: messageOf({ id: 'id' }) });
-    expect(followed(one, 'completed', { delayMs: 7 }, given)).toMatchObject({
+    const one = repeating({ record: null, message: messageOf({ id: 'id' }) });
+    const next = { due: { delayMs: 7 }, args: given, counts: true };
+    expect(followed(one, { state: 'completed' }, next)).toMatchObject({
       ...{ record: null, id: 'id', due: { delayMs: 7 }, message: args },
     });
   });
@@ -75,7 +87,7 @@ type Again = Extract<ReturnType<typeof retried>, { kind: 'moved' }>;
 
 describe('the next attempt', () => {
   test('is the message with the next number, and forgets what its deliveries came to', () => {
-    const settlement = retried(delivery(), { delayMs: 50 }) as Again;
+    const settlement = retried(delivery(), { delayMs: 50 }, 'Error: no') as Again;
     expect(settlement).toEqual({
       ...{
         ...SAME,
@@ -84,7 +96,7 @@ describe('the next attempt', () => {
         keepsDue: false,
         admissionStage: 'submission-admitted',
       },
-      ...{ deliveries: 0, charges: 0, reroutes: 0 },
+      ...{ deliveries: 0, charges: 0, reroutes: 0, failedWith: 'Error: no' },
     });
     const { attempt, args } = new Envelope(settlement.message!);
     expect([attempt, args]).toEqual([2, new Envelope(messageOf()).args]);
@@ -96,13 +108,13 @@ describe('the next attempt', () => {
     ['later waits', { delayMs: 0.5 }, { delayMs: 0.5 }],
     ['at a time waits for that', { atMs: 5 }, { atMs: 5 }],
   ])('%s', (_, due, to) => {
-    expect(retried(delivery(), due)).toMatchObject({ to });
+    expect(retried(delivery(), due, 'Error: no')).toMatchObject({ to });
   });
 
   test('of a perpetual task keeps the due time that the next run is counted from', () => {
     const policies = { perpetual: perpetual({ every: '1m' }) };
-    expect(retried(delivery({}, policies), { delayMs: 5 })).toMatchObject({ keepsDue: true });
-    expect(retried(delivery({}, {}), { delayMs: 5 })).toMatchObject({ keepsDue: false });
+    expect(retried(delivery({}, policies), { delayMs: 5 }, 'Error: no')).toMatchObject({ keepsDue: true });
+    expect(retried(delivery({}, {}), { delayMs: 5 }, 'Error: no')).toMatchObject({ keepsDue: false });
   });
 });
 
@@ -166,6 +178,7 @@ describe('the same attempt', () => {
     });
     expect(requeued(counted, { hasStarted: true })).toMatchObject({ booking: null });
     expect(redelivered(counted, 0)).toMatchObject({ booking: null });
+    expect(paused(counted, true)).toMatchObject({ booking: '1 resize' });
   });
 
   test('without a record is found by its id', () => {

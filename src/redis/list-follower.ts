@@ -1,5 +1,6 @@
 /**
- * Keeps a copy of the list of strikes up to date by push: no command is sent until something changes.
+ * Keeps a copy of a list in Redis up to date by push: of the strikes, or of the pauses. No command is sent until something
+ * changes.
  *
  * Owns the order by which no change is lost: subscribe, then load the hash. The load has every change before it, and
  * every change after it is published. A change that is published during the load is kept until the load is back, and
@@ -13,35 +14,62 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { deferred } from '../core/deferred.js';
-import type { Strikes } from '../wire/strikes.js';
-import type { Keys } from './keys.js';
-import {
-  loadChangedStrikes,
-  loadStrikes,
-  parseChange,
-  type StrikeChange,
-  type StrikeSnapshot,
-} from './strike-store.js';
+
+/** The list at one moment. */
+export interface ListSnapshot<Item> {
+  readonly items: readonly Item[];
+  /** Grows with each change; '' before the first one. */
+  readonly version: string;
+}
+
+/** One change of the list, as it is published. */
+export interface ListChange<Item> {
+  /** The version that it changed; '0' for the first change. */
+  readonly versionBefore: string;
+  readonly version: string;
+  readonly isAdded: boolean;
+  /** `null` for a kind of item that this version of docket does not know. */
+  readonly item: Item | null;
+}
+
+/** Where a list is kept, and how it is read. */
+export interface ListSource<Item> {
+  /** The channel on which changes are published. */
+  readonly channel: string;
+  /** Reads the whole list. */
+  load(): Promise<ListSnapshot<Item>>;
+  /** Reads the whole list if it is not of this version; else returns `null`. */
+  loadChanged(version: string): Promise<ListSnapshot<Item> | null>;
+  /** Reads a change as it was published. */
+  parseChange(message: string): ListChange<Item>;
+}
+
+/** A copy of the list. */
+export interface ListCopy<Item> {
+  readonly size: number;
+  replaceAll(items: readonly Item[]): void;
+  add(item: Item): void;
+  delete(item: Item): void;
+}
 
 const RETRY_AFTER_MS = 250;
 /** How often the list is loaded where this user may not subscribe. */
 const POLL_MS = 5_000;
 
-export interface StrikeFollowerOptions {
-  readonly strikes: Strikes;
-  /** Loads the list. */
-  readonly redis: Redis;
+export interface ListFollowerOptions<Item> {
+  readonly source: ListSource<Item>;
+  /** What is kept up to date. */
+  readonly copy: ListCopy<Item>;
   /** Receives the changes. */
   readonly subscriber: Redis;
-  readonly keys: Keys;
-  /** Called when something may be struck that was not struck before. */
-  onStruck?(): void;
+  /** Called when the list may have an item that it did not have before. */
+  onAdded?(): void;
   /** Called when the list could not be loaded or followed, which is tried again. */
   onFailure?(error: Error): void;
 }
 
-export class StrikeFollower {
-  readonly #options: StrikeFollowerOptions;
+export class ListFollower<Item> {
+  readonly #options: ListFollowerOptions<Item>;
   readonly #closing = new AbortController();
   readonly #opened = deferred();
   #version = NONE;
@@ -49,12 +77,12 @@ export class StrikeFollower {
   /** Whether the list that is being loaded may be older than the last (re)connect. */
   #isOutdated = false;
   /** Changes that were published during the present load; `null` when there is none. */
-  #pending: StrikeChange[] | null = null;
+  #pending: ListChange<Item>[] | null = null;
   /** The number of links that have broken. */
   #broken = 0;
   #isFollowing = false;
 
-  constructor(options: StrikeFollowerOptions) {
+  constructor(options: ListFollowerOptions<Item>) {
     this.#options = options;
   }
 
@@ -79,9 +107,8 @@ export class StrikeFollower {
    * @throws the error of the command, if it fails
    */
   async lookUp(): Promise<void> {
-    const { redis, keys } = this.#options;
     const before = this.#version;
-    const snapshot = await loadChangedStrikes(redis, keys, before === NONE ? '' : before);
+    const snapshot = await this.#options.source.loadChanged(before === NONE ? '' : before);
     // A change that arrived meanwhile may be newer than the list.
     const isCurrent = snapshot && (this.#version === before || Number(snapshot.version) > Number(this.#version));
     if (isCurrent) this.#replaceAll(snapshot);
@@ -96,8 +123,9 @@ export class StrikeFollower {
   }
 
   readonly #onMessage = (channel: string, message: string): void => {
-    if (channel !== this.#options.keys.strikeChanges) return;
-    const change = parseChange(message);
+    const { source } = this.#options;
+    if (channel !== source.channel) return;
+    const change = source.parseChange(message);
     if (this.#pending) this.#pending.push(change);
     else if (change.versionBefore === this.#version) this.#apply(change);
     else if (Number(change.version) > Number(this.#version)) this.#reload(); // else it was looked up already
@@ -115,7 +143,7 @@ export class StrikeFollower {
   };
 
   async #load(): Promise<void> {
-    const { subscriber, redis, keys } = this.#options;
+    const { subscriber, source } = this.#options;
     const { signal } = this.#closing;
     this.#isLoading = true;
     while (this.#isOutdated && !signal.aborted) {
@@ -123,11 +151,11 @@ export class StrikeFollower {
       this.#pending = [];
       const broken = this.#broken;
       try {
-        const refusal = await subscriber.subscribe(keys.strikeChanges).then(
+        const refusal = await subscriber.subscribe(source.channel).then(
           () => null,
           (error: Error) => error,
         );
-        this.#adopt(await loadStrikes(redis, keys));
+        this.#adopt(await source.load());
         this.#isFollowing = !refusal && !this.#isOutdated && broken === this.#broken;
         if (refusal || !this.#isOutdated) this.#opened.resolve();
         if (refusal) await this.#tryAgain(refusal, POLL_MS);
@@ -146,14 +174,14 @@ export class StrikeFollower {
     await delay(afterMs, undefined, { signal }).catch(() => undefined);
   }
 
-  #replaceAll(snapshot: StrikeSnapshot): void {
-    const { strikes, onStruck } = this.#options;
-    strikes.replaceAll(snapshot.strikes);
+  #replaceAll(snapshot: ListSnapshot<Item>): void {
+    const { copy, onAdded } = this.#options;
+    copy.replaceAll(snapshot.items);
     this.#version = snapshot.version || NONE;
-    if (strikes.size > 0) onStruck?.();
+    if (copy.size > 0) onAdded?.();
   }
 
-  #adopt(snapshot: StrikeSnapshot): void {
+  #adopt(snapshot: ListSnapshot<Item>): void {
     this.#replaceAll(snapshot);
     const pending = this.#pending ?? [];
     this.#pending = null;
@@ -163,13 +191,13 @@ export class StrikeFollower {
     }
   }
 
-  #apply({ version, isStruck, strike }: StrikeChange): void {
-    const { strikes, onStruck } = this.#options;
+  #apply({ version, isAdded, item }: ListChange<Item>): void {
+    const { copy, onAdded } = this.#options;
     this.#version = version;
-    if (!strike) return;
-    if (!isStruck) return strikes.delete(strike);
-    strikes.add(strike);
-    onStruck?.();
+    if (item === null) return;
+    if (!isAdded) return copy.delete(item);
+    copy.add(item);
+    onAdded?.();
   }
 }
 

@@ -1,7 +1,7 @@
 /** How names of limits are read out, beside how workers make them. */
 import { concurrencyLimit, type LimitPolicy } from 'docket';
 import { expect, test } from 'vitest';
-import { limitText } from '../../../src/cli/limit-text.js';
+import { limitText } from '../../../src/tasks/limit-text.js';
 import { encodeValue } from '../../../src/wire/codec.js';
 import { AdmissionPlan } from '../../../src/worker/intake/admission-plan.js';
 

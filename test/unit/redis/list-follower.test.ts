@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { keysOf } from '../../../src/redis/keys.js';
-import { StrikeFollower } from '../../../src/redis/strike-follower.js';
+import { ListFollower } from '../../../src/redis/list-follower.js';
+import { strikeSource } from '../../../src/redis/strike-store.js';
 import { Strikes, strikeOf } from '../../../src/wire/strikes.js';
 import { type Deferred, deferred, waitFor } from '../../support/wait.js';
 
@@ -24,12 +25,11 @@ function setUp() {
   };
   const strikes = new Strikes(() => {});
   let struck = 0;
-  const follower = new StrikeFollower({
-    strikes,
-    redis: redis as unknown as Redis,
+  const follower = new ListFollower({
+    source: strikeSource(redis as unknown as Redis, keys),
+    copy: strikes,
     subscriber: subscriber as unknown as Redis,
-    keys,
-    onStruck: () => struck++,
+    onAdded: () => struck++,
     onFailure: (error) => failures.push(error.message),
   });
   const load = async (index: number) => {

@@ -1,0 +1,56 @@
+/** What `docket top` shows at one moment, read with a few bounded commands. */
+import type { Docket } from '../../client/docket.js';
+import { internalsOf } from '../../client/internals.js';
+import { measure } from '../../redis/snapshot-store.js';
+import type { HistoryMinute, TaskStats } from '../../tasks/history.js';
+import type { RunningEntry, Snapshot } from '../../tasks/snapshot.js';
+import type { ProgressSummary } from '../../tasks/summary.js';
+
+/** Over how many minutes rates and times are taken. */
+export const MINUTES = 15;
+
+/** The longest running executions of which the progress is read. */
+const SHOWN_EXECUTIONS = 20;
+
+export interface RunningExecution extends RunningEntry {
+  /** `null` when none was reported, or the execution keeps no state. */
+  readonly progress: ProgressSummary | null;
+}
+
+export interface Picture {
+  readonly taken: Date;
+  readonly totals: Snapshot['totals'];
+  /** For how long the next queued execution has been due, in milliseconds; 0 when nothing is queued. */
+  readonly oldestQueuedMs: number;
+  /** The last minutes, the oldest first. */
+  readonly minutes: readonly HistoryMinute[];
+  /** What the tasks did in these minutes. */
+  readonly tasks: readonly TaskStats[];
+  /** Those in the hands of workers, the first of them with their progress. */
+  readonly running: readonly RunningExecution[];
+  readonly workers: Snapshot['workers'];
+}
+
+export async function takePicture(docket: Docket): Promise<Picture> {
+  const { keys } = internalsOf(docket).settings;
+  const redis = await docket.redis;
+  const [snapshot, minutes, tasks, { oldestQueuedMs }] = await Promise.all([
+    docket.snapshot(),
+    docket.history({ minutes: MINUTES }),
+    docket.stats({ minutes: MINUTES }),
+    measure(redis, keys),
+  ]);
+  const { taken, totals, workers } = snapshot;
+  const running = await Promise.all(
+    snapshot.running.map(async (entry, i) => {
+      const progress = i < SHOWN_EXECUTIONS ? await progressOf(docket, entry.key) : null;
+      return { ...entry, progress };
+    }),
+  );
+  return { taken, totals, oldestQueuedMs, minutes, tasks, running, workers };
+}
+
+async function progressOf(docket: Docket, key: string): Promise<ProgressSummary | null> {
+  const execution = await docket.getExecution(key);
+  return execution?.progress.updatedAt ? execution.progress.toJSON() : null;
+}

@@ -1,0 +1,209 @@
+/**
+ * `docket.list()` and `docket.listPage()`: goes through the executions of a docket in bounded steps.
+ *
+ * Owns the text of a position (`ListPage.next`), which programs keep between two pages, and checks it when it comes back.
+ */
+import { InvalidOptionError } from '../core/errors.js';
+import { checkOptionNames, optionNames, shown, wholeNumberOf } from '../core/options.js';
+import { type ExecutionState, STATES } from '../core/states.js';
+import type { Keys } from '../redis/keys.js';
+import {
+  type Criteria,
+  type Listed,
+  type ListedPage,
+  listFrom,
+  type Place,
+  type Position,
+  placesWith,
+  startOf,
+} from '../redis/listing-store.js';
+import { STREAM_NAMES } from '../redis/schema.js';
+import type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
+import { whereOf } from '../wire/where.js';
+import type { ProducerConnection } from './connection.js';
+import { taskNameOf } from './task-name.js';
+
+const DEFAULT_LIMIT = 100;
+const MAX_PAGE = 1_000;
+/** How many executions one page looks at before it ends. This takes some 20 ms. */
+const LOOKS_OF_A_PAGE = 10_000;
+/** Longer than any position: a limit's name has some hundred letters, and a key 512 bytes. */
+const MAX_POSITION_CHARACTERS = 8_192;
+
+/** What is running comes first. */
+const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
+
+const FILTER_NAMES = { task: true, state: true, where: true } as const;
+const LIST_NAMES = optionNames<ListOptions>({ ...FILTER_NAMES, limit: true, signal: true });
+const PAGE_NAMES = optionNames<ListPageOptions>({ ...FILTER_NAMES, limit: true, after: true });
+
+/** The access to the executions that are listed. */
+export interface ListSource {
+  readonly connection: ProducerConnection;
+  readonly keys: Keys;
+}
+
+/** What a page lists, checked. */
+interface PageRequest {
+  readonly criteria: Criteria;
+  readonly places: readonly Place[];
+  readonly position: Position;
+  readonly limit: number;
+}
+
+/** @throws InvalidOptionError naming the option that cannot be used */
+export async function listPage(source: ListSource, options: ListPageOptions): Promise<ListPage> {
+  checkOptionNames(options, PAGE_NAMES, 'listPage.');
+  const { after = null, limit = DEFAULT_LIMIT } = options;
+  if (wholeNumberOf(limit, 1, 'limit') > MAX_PAGE) {
+    throw new InvalidOptionError('limit', `expected a whole number from 1 to ${MAX_PAGE}, got ${limit}`);
+  }
+  const criteria = criteriaOf(options);
+  const places = placesWith(criteria.states, ORDER);
+  const position = after === null ? startOf(places[0]!) : positionIn(after, places);
+  const { found, next } = await readPage(source, { criteria, places, position, limit });
+  return { executions: found.map(listedExecution), next: next && textOf(next) };
+}
+
+/** @throws InvalidOptionError naming the option that cannot be used */
+export function list(source: ListSource, options: ListOptions): AsyncIterable<ListedExecution> {
+  checkOptionNames(options, LIST_NAMES, 'list.');
+  const { limit = DEFAULT_LIMIT, signal } = options;
+  wholeNumberOf(limit, 1, 'limit');
+  const criteria = criteriaOf(options);
+  const places = placesWith(criteria.states, ORDER);
+  return {
+    async *[Symbol.asyncIterator]() {
+      let position: Position | null = startOf(places[0]!);
+      for (let left = limit; left > 0 && position; ) {
+        signal?.throwIfAborted();
+        const request = { criteria, places, position, limit: Math.min(left, DEFAULT_LIMIT) };
+        const { found, next } = await readPage(source, request);
+        left -= found.length;
+        yield* found.map(listedExecution);
+        position = next;
+      }
+    },
+  };
+}
+
+/** Reads a page in steps of one bounded script each. */
+async function readPage(
+  { connection, keys }: ListSource,
+  { criteria, places, position, limit }: PageRequest,
+): Promise<{ readonly found: readonly Listed[]; readonly next: Position | null }> {
+  const found: Listed[] = [];
+  let next: Position | null = position;
+  for (let looked = 0; next && found.length < limit && looked < LOOKS_OF_A_PAGE; ) {
+    const from: Position = next;
+    const wanted = limit - found.length;
+    const step: ListedPage = await connection.run((redis) => listFrom(redis, keys, from, criteria, wanted));
+    found.push(...step.found);
+    looked += step.looked;
+    next = step.next ?? startAfter(places, from.place);
+  }
+  return { found, next };
+}
+
+/** Returns the start of the place that follows; `null` when that was the last one. */
+export function startAfter(places: readonly Place[], place: Place): Position | null {
+  const following = places[places.indexOf(place) + 1];
+  return following === undefined ? null : startOf(following);
+}
+
+/**
+ * Checks what is listed.
+ * @throws InvalidOptionError naming the part that cannot be used
+ */
+export function criteriaOf({ task, state, where }: ListFilter): Criteria {
+  return {
+    task: task === undefined ? '' : checkedTask(taskNameOf(task)),
+    states: statesOf(state),
+    test: whereOf(where),
+  };
+}
+
+function checkedTask(name: unknown): string {
+  if (typeof name === 'string' && name !== '') return name;
+  throw new InvalidOptionError('task', `expected a task or its name, got ${shown(name)}`);
+}
+
+const NOT_ENDED: readonly ExecutionState[] = ['scheduled', 'queued', 'running'];
+
+function statesOf(state: ListFilter['state']): readonly ExecutionState[] {
+  if (state === undefined) return NOT_ENDED;
+  const states = typeof state === 'string' ? [state] : state;
+  const isList = Array.isArray(states) && states.length > 0;
+  const wrong = isList ? states.find((one) => !STATES.includes(one)) : state;
+  if (isList && wrong === undefined) return states;
+  throw new InvalidOptionError('state', `expected one or more of ${STATES.join(', ')}, got ${shown(wrong)}`);
+}
+
+function listedExecution(listed: Listed): ListedExecution {
+  const { key, task, state, hasRecord, attempt, dueMs, worker, startedMs, endedMs, errorLine, limit } = listed;
+  const date = (ms: number | null) => (ms === null ? null : new Date(ms));
+  return {
+    key,
+    task,
+    state,
+    hasRecord,
+    attempt,
+    when: new Date(dueMs),
+    worker,
+    startedAt: date(startedMs),
+    completedAt: date(endedMs),
+    error: errorLine,
+    waitingFor: limit,
+  };
+}
+
+function textOf(position: Position): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
+}
+
+const DIGITS = /^\d+$/;
+const ENTRY_ID = /^(\d+-\d+)?$/;
+const SCORE = /^(-?(\d+(\.\d+)?(e[+-]?\d+)?|inf))?$/;
+
+/**
+ * Reads a position.
+ * @throws InvalidOptionError when it is not one, or belongs to a listing of other states
+ */
+function positionIn(text: unknown, places: readonly Place[]): Position {
+  const position = typeof text === 'string' && text.length <= MAX_POSITION_CHARACTERS ? parsed(text) : null;
+  if (position && places.includes(position.place) && isSound(position)) return position;
+  throw new InvalidOptionError('after', "expected the 'next' of the page before, for the same filter");
+}
+
+function parsed(text: string): Position | null {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Position;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a text from outside has all parts of a position, and nothing in them that a command would refuse. */
+function isSound(position: Position): boolean {
+  const values = Object.values(position) as unknown[];
+  if (!values.every((value) => typeof value === 'string')) return false;
+  switch (position.place) {
+    case 'front':
+    case 'high':
+    case 'work':
+    case 'low':
+      return ENTRY_ID.test(position.id);
+    case 'limits':
+      return DIGITS.test(position.scan) && typeof position.limit === 'string' && isPair(position);
+    case 'schedule':
+      return isPair(position);
+    case 'ended':
+      return DIGITS.test(position.scan) && typeof position.key === 'string';
+    default:
+      return false;
+  }
+}
+
+function isPair({ score, member }: { readonly score: string; readonly member: string }): boolean {
+  return SCORE.test(score) && typeof member === 'string' && (score === '') === (member === '');
+}

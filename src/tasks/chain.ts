@@ -1,0 +1,85 @@
+/**
+ * Chains as their records describe them, for those who list them. Owns the text of the record (`RECORD.chain` in the schema),
+ * and decides which runs are still to come.
+ */
+import { nextRun } from './next-run.js';
+import type { ExecutionPolicies } from './overrides.js';
+import type { PerpetualData } from './policies.js';
+
+/** What a record says about the chain whose run it is. */
+export interface Chain {
+  readonly policy: PerpetualData;
+  /** No run is due later than this; `null` when the chain does not end by itself. */
+  readonly untilMs: number | null;
+  /** Number of runs that are left, the present or pending one included; `null` when they are not counted. */
+  readonly runsLeft: number | null;
+}
+
+/**
+ * Returns the text for the record of an execution; `null` when it is not a run of a chain. Scripts look for two things in it:
+ * an interval is the first value, and a policy that is an override says so.
+ */
+export function chainText({ perpetual, untilMs, runsLeft, isOwnSchedule }: ExecutionPolicies): string | null {
+  if (!perpetual) return null;
+  const { kind, isAutomatic, ...timing } = perpetual;
+  return JSON.stringify({
+    ...timing,
+    ...(isAutomatic && { isAutomatic }),
+    ...(isOwnSchedule && { isOwnSchedule }),
+    untilMs,
+    runsLeft,
+  });
+}
+
+/** Reads the text of a record; `null` when it is none. */
+export function parseChainText(text: string): Chain | null {
+  try {
+    const { everyMs, expression, timezone, isAutomatic = false, untilMs = null, runsLeft = null } = JSON.parse(text);
+    const policy: PerpetualData =
+      expression === undefined
+        ? { kind: 'perpetual', everyMs, isAutomatic }
+        : { kind: 'cron', expression, timezone, isAutomatic };
+    return { policy, untilMs, runsLeft };
+  } catch {
+    return null; // somebody else wrote it
+  }
+}
+
+/** The run that a record is about. */
+export interface PresentRun {
+  /** When it was or is due, in server milliseconds. */
+  readonly dueMs: number;
+  /** Whether it waits for its due time. */
+  readonly isScheduled: boolean;
+}
+
+/**
+ * Returns when the next runs of a chain are due, `count` at most, if nobody changes it: that for which the present run waits, and
+ * those that its policy lets follow. Runs without an interval follow at an unknown time, so they are left out.
+ * @param nowMs - the server's time
+ */
+export function upcomingRuns(chain: Chain, run: PresentRun, nowMs: number, count: number): number[] {
+  const { policy, untilMs, runsLeft } = chain;
+  const upcoming: number[] = [];
+  const isPending = run.isScheduled && run.dueMs > nowMs;
+  if (isPending) upcoming.push(run.dueMs);
+  const follow = policy.kind === 'cron' || policy.everyMs > 0;
+  const left = runsLeft === null ? count : Math.min(count, isPending ? runsLeft : runsLeft - 1);
+  for (let dueMs = run.dueMs; follow && upcoming.length < left; ) {
+    const next = nextMs(policy, dueMs, nowMs);
+    if (next === null || (untilMs !== null && next > untilMs)) break;
+    dueMs = next;
+    upcoming.push(dueMs);
+  }
+  return upcoming;
+}
+
+/** Returns when the next run is due; `null` when there is none, or when the time zone is unknown here. */
+function nextMs(policy: PerpetualData, dueMs: number, nowMs: number): number | null {
+  try {
+    const next = nextRun(policy, { dueMs }, undefined, nowMs);
+    return next !== null && 'atMs' in next ? next.atMs : null;
+  } catch {
+    return null;
+  }
+}
