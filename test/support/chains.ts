@@ -2,6 +2,7 @@
 
 import type { Docket, Execution, Schedule, SchedulesOptions } from 'docket';
 import { onTestFinished } from 'vitest';
+import { STREAM_NAMES } from './built.js';
 import { type Fleet, fixture, type Tasks } from './fleet.js';
 import { waitFor } from './wait.js';
 
@@ -40,7 +41,9 @@ export async function ran(fleet: Fleet, { key }: { readonly key: string }, times
 /** Executions of the docket that are not over, in one look: scheduled, queued or running. */
 export async function left(fleet: Fleet): Promise<number> {
   const { redis, key } = fleet;
-  const counts = await redis.multi().zcard(key('schedule')).xlen(key('work')).xlen(key('front')).exec();
+  const asked = redis.multi().zcard(key('schedule'));
+  for (const stream of STREAM_NAMES) asked.xlen(key(stream));
+  const counts = await asked.exec();
   return counts!.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 

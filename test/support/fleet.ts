@@ -25,7 +25,7 @@ import { type AnyTask, Docket, type DocketOptions, type Task } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest';
-import { closeConnection, openConnection } from './built.js';
+import { closeConnection, openConnection, STREAM_NAMES } from './built.js';
 import { assertNoLeaks, type LeakCheck } from './leaks.js';
 import { type Line, recordingLogger } from './logger.js';
 import { deferred, waitFor } from './wait.js';
@@ -214,11 +214,11 @@ export async function assembleFleet(
       isLookingForLeaks = false;
     },
     async consumers() {
-      const streams = await Promise.all(['work', 'front'].map((stream) => consumersOf(redis, key(stream))));
+      const streams = await Promise.all(STREAM_NAMES.map((stream) => consumersOf(redis, key(stream))));
       return [...new Set(streams.flat())];
     },
     async pending() {
-      const counts = ['work', 'front'].map(async (stream) => {
+      const counts = STREAM_NAMES.map(async (stream) => {
         const [count] = (await redis.xpending(key(stream), 'workers')) as [number];
         return count;
       });
@@ -251,7 +251,8 @@ export async function assembleFleet(
     stepsIn = linesReader();
   };
   const isAtRest = async () => {
-    const left = await Promise.all([redis.zcard(key('schedule')), redis.xlen(key('work')), redis.xlen(key('front'))]);
+    const onStreams = STREAM_NAMES.map((stream) => redis.xlen(key(stream)));
+    const left = await Promise.all([redis.zcard(key('schedule')), ...onStreams]);
     return left.every((count) => count === 0);
   };
   return { fleet, open, close, beginProbe, isAtRest, endFirst: (end) => void ends.push(end) };

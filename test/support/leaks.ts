@@ -1,9 +1,10 @@
 /** Checks that a docket leaves nothing behind in Redis for ever. */
 
 import type { Redis } from 'ioredis';
+import { STREAM_NAMES } from './built.js';
 
 /** The keys of a docket that live as long as it does. */
-const PERMANENT_KEYS: readonly string[] = ['work', 'front', 'high', 'low', 'generation', 'workers', 'strikes'];
+const PERMANENT_KEYS: readonly string[] = [...STREAM_NAMES, 'generation', 'workers', 'strikes'];
 
 export interface LeakCheck {
   /** Whether work may be left: its records and the schedule live until it is done. */
@@ -44,7 +45,7 @@ export async function assertNoLeaks(redis: Redis, docketName: string, check: Lea
 async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
   const scheduled = await redis.zrange(`{${name}}:schedule`, '0', '-1');
   const queued: string[] = [];
-  for (const stream of ['work', 'front', 'high', 'low']) {
+  for (const stream of STREAM_NAMES) {
     for (const [, fields] of await redis.xrange(`{${name}}:${stream}`, '-', '+')) {
       const at = fields.findIndex((field, i) => i % 2 === 0 && field === 'k');
       if (at >= 0) queued.push(fields[at + 1]!);

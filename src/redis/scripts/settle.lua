@@ -144,6 +144,7 @@ local function take_cancel(id)
 end
 
 local item -- number of the item that is being written
+local ticket_shift = TICKET_SHIFT
 
 -- Returns the member and its due time when the execution is on the schedule now. Whether a line of a pause is its destination is
 -- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it was requeued.
@@ -191,7 +192,7 @@ local function move_on(ttl, at)
   local member
   if line then
     local ticket = key and redis.call('HGET', records .. key, RECORD.generation) or ARGV[at + 9]
-    ticket = (tonumber(ticket) or 0) + (TICKET_SHIFT[moved[ENTRY.priority]] or 0)
+    ticket = (tonumber(ticket) or 0) + (ticket_shift[moved[ENTRY.priority]] or 0)
     wait_at(line, ticket, park(moved, ARGV[at + 7], 'queued'), '')
   elseif is_queued then
     local token = enqueue(destination, moved)

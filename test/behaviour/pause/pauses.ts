@@ -1,5 +1,6 @@
 /** What tests of pauses ask of Redis, and how they wait for workers. */
 import type { Redis } from 'ioredis';
+import { STREAM_NAMES } from '../../support/built.js';
 import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -22,19 +23,19 @@ export async function untilInLine(place: Place, task: string, count: number): Pr
   await waitFor(async () => (await inLine(place, task)) === count);
 }
 
-/** Entries on both streams that workers have. */
+/** Entries on all streams that workers have. */
 export async function inHand({ redis, key }: Place): Promise<number> {
-  const counts = ['work', 'front'].map(async (stream) => {
+  const counts = STREAM_NAMES.map(async (stream) => {
     const [pending] = (await redis.xpending(key(stream), 'workers').catch(() => [0])) as [number];
     return pending;
   });
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-/** Entries on both streams. */
+/** Entries on all streams. */
 export async function onStreams({ redis, key }: Place): Promise<number> {
-  const lengths = await Promise.all(['work', 'front'].map((stream) => redis.xlen(key(stream))));
-  return lengths[0]! + lengths[1]!;
+  const lengths = await Promise.all(STREAM_NAMES.map((stream) => redis.xlen(key(stream))));
+  return lengths.reduce((sum, length) => sum + length, 0);
 }
 
 /** Waits until so many entries are on the streams, and no worker has any of them. */
