@@ -121,20 +121,22 @@ describeEachServer('an execution of any priority', (url) => {
     const docket = stage.docket({ executionTtl });
     const { note, order } = ordered();
     await docket.pause('note');
-    stage.work({ note }, { concurrency: 1 });
-    for (const [name, priority] of [
-      ['low', 'low'],
-      ['1', 'normal'],
-      ['2', 'normal'],
-      ['high', 'high'],
-    ] as const) {
-      await docket.add(note, { name }, { priority });
+    const worker = stage.work({ note });
+    const keys: string[] = [];
+    for (const priority of ['low', 'normal', 'normal', 'high'] as const) {
+      keys.push((await docket.add(note, { name: priority }, { priority })).key);
     }
-    await untilInLine(await placeOf(stage), 'note', 4);
-    expect((await collect(docket.list({ task: 'note' }))).map(({ state }) => state)).toEqual(Array(4).fill('queued'));
+    const place = await placeOf(stage);
+    await untilInLine(place, 'note', 4);
+    await worker.close();
     expect(await docket.resume('note')).toBe(true);
-    await waitFor(() => order.length === 4);
-    expect(order).toEqual(['high', '1', '2', 'low']);
+    await moveDue(place.redis, keysOf(stage.name)); // what a scheduler does
+    expect(await lengths()).toEqual({ front: 3, high: 0, work: 0, low: 1 });
+    const [low, first, second, high] = keys;
+    const listed = (await collect(docket.list({ task: 'note' }))).map(({ key }) => key);
+    expect(listed).toEqual([high, first, second, low]);
+    await stage.finish({ note });
+    expect(order).toHaveLength(4);
   });
 
   test('is given back to the streams of its priority when the docket is paused', async () => {
