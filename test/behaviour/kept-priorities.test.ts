@@ -1,5 +1,5 @@
 /** What looks for executions finds those of each priority, and what holds them back or runs them again keeps it. */
-import { type Docket, type Execution, type Priority, perpetual, task } from 'docket';
+import { concurrencyLimit, type Docket, type Execution, type Priority, perpetual, task } from 'docket';
 import { expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
 import { collect } from '../support/collect.js';
@@ -43,18 +43,23 @@ describeEachServer('an execution of any priority', (url) => {
     return Object.fromEntries(streams.map((stream, i) => [stream, counts[i]!]));
   }
 
+  /** The keys of all that is queued, read in pages of one. */
+  async function onePerPage(docket: Docket): Promise<string[]> {
+    const keys: string[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await docket.listPage({ state: 'queued', limit: 1, ...(after && { after }) });
+      keys.push(...page.executions.map(({ key }) => key));
+      if (page.next === null) return keys;
+      after = page.next;
+    }
+  }
+
   test.each(TTLS)('is listed, in the order of reading, and shown (executionTtl %s)', async (executionTtl) => {
     const docket = stage.docket({ executionTtl });
     const [low, normal, high] = await addEach(docket);
     const listed = await collect(docket.list({ task: 'note', state: 'queued' }));
     expect(listed.map(({ key }) => key)).toEqual([high, normal, low].map((one) => one!.key));
-    const pages: string[] = [];
-    for (let after: string | null = null, isFirst = true; isFirst || after !== null; isFirst = false) {
-      const page = await docket.listPage({ limit: 1, ...(after !== null && { after }) });
-      pages.push(...page.executions.map(({ key }) => key));
-      after = page.next;
-    }
-    expect(pages).toEqual(listed.map(({ key }) => key));
+    expect(await onePerPage(docket)).toEqual(listed.map(({ key }) => key));
     for (const { key } of [low!, normal!, high!]) {
       expect(await docket.show(key)).toMatchObject({ key, task: 'note', state: 'queued' });
     }
@@ -66,6 +71,23 @@ describeEachServer('an execution of any priority', (url) => {
     await addEach(docket);
     expect(await docket.cancelMany({ task: 'note' })).toMatchObject({ removed: 3, missed: 0 });
     expect(await lengths()).toEqual({ front: 0, high: 0, work: 0, low: 0 });
+  });
+
+  test('is among the holders of a permit, with its worker', async () => {
+    const docket = stage.docket();
+    const [holding, ending] = [deferred(), deferred()];
+    const hold = task('hold', { limits: [concurrencyLimit({ max: 3 })] }, async () => {
+      if ((await docket.limits())[0]?.taken === 3) holding.resolve();
+      await ending.promise;
+    });
+    for (const priority of PRIORITIES) await docket.add(hold, {}, { priority, key: priority });
+    const worker = stage.work({ hold }, { concurrency: 3 });
+    await holding.promise;
+    const [limit] = await docket.limits();
+    const holders = limit!.holders.map(({ key, worker: by }) => `${key} ${by}`);
+    expect(holders.sort()).toEqual(PRIORITIES.map((priority) => `${priority} ${worker.name}`).sort());
+    ending.resolve();
+    await waitFor(async () => (await docket.limits()).length === 0);
   });
 
   test('counts when the age of the oldest is measured', async () => {
@@ -129,10 +151,11 @@ describeEachServer('an execution of any priority', (url) => {
     const place = await placeOf(stage);
     await untilInLine(place, 'note', 4);
     await worker.close();
+    const [low, first, second, high] = keys;
+    expect(await onePerPage(docket)).toEqual([high, first, second, low]);
     expect(await docket.resume('note')).toBe(true);
     await moveDue(place.redis, keysOf(stage.name)); // what a scheduler does
     expect(await lengths()).toEqual({ front: 3, high: 0, work: 0, low: 1 });
-    const [low, first, second, high] = keys;
     const listed = (await collect(docket.list({ task: 'note' }))).map(({ key }) => key);
     expect(listed).toEqual([high, first, second, low]);
     await stage.finish({ note });
