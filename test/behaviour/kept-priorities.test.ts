@@ -9,12 +9,16 @@ import { deferred, waitFor } from '../support/wait.js';
 import { inHand, onStreams, placeOf, untilInLine } from './pause/pauses.js';
 
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
-const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { countRemaining, moveDue } =
+  await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { quarantine } = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 
 const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 const STREAM = { high: 'high', normal: 'work', low: 'low' } as const;
 const LETTER = { high: 'h', normal: 'w', low: 'b' } as const;
+type RawEntry = [id: Buffer, fields: [name: Buffer, message: Buffer]];
+
 const TTLS = ['15m', 0] as const;
 
 describeEachServer('an execution of any priority', (url) => {
@@ -90,6 +94,14 @@ describeEachServer('an execution of any priority', (url) => {
     await waitFor(async () => (await docket.limits()).length === 0);
   });
 
+  test('counts when a worker asks whether anything is left', async () => {
+    const docket = stage.docket();
+    await addEach(docket);
+    const remaining = await countRemaining(await stage.redis(), keysOf(stage.name));
+    expect(remaining).toEqual({ queued: 3, scheduled: 0, paused: 0 });
+    await docket.clear();
+  });
+
   test('counts when the age of the oldest is measured', async () => {
     const docket = stage.docket();
     const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
@@ -136,6 +148,19 @@ describeEachServer('an execution of any priority', (url) => {
     await redis.del(stage.key('run:k'));
     expect((await docket.retry({ task: 'note' })).retried).toHaveLength(1);
     expect((await stage.record('k')).e![0]).toBe(LETTER[priority]);
+    await docket.clear();
+  });
+
+  test.each(PRIORITIES)('has it again when a worker put it away and it is retried: %s', async (priority) => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const { note } = ordered();
+    await docket.add(note, { name: 'lean' }, { priority });
+    const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
+    const [[id, [, message]]] = (await redis.xrangeBuffer(stage.key(STREAM[priority]), '-', '+')) as [RawEntry];
+    await quarantine(redis, keys, { token: `${LETTER[priority]}${id}`, record: null, reason: 'unread', message });
+    expect(await lengths()).toEqual({ front: 0, high: 0, work: 0, low: 0 });
+    expect((await docket.retry({ task: 'note' })).retried).toHaveLength(1);
+    expect(await lengths()).toMatchObject({ front: 0, [STREAM[priority]]: 1 });
     await docket.clear();
   });
 
