@@ -321,11 +321,6 @@ export interface FindingsJson {
   readonly findings: readonly FindingJson[];
 }
 
-/** Selects failures: some by id, or all that match. */
-export type FailureSelectionJson =
-  | { readonly ids: readonly string[] }
-  | { readonly filter: { readonly task?: string; readonly errorName?: string; readonly until?: number } };
-
 /** What a change did, in words for the person who made it. */
 export interface ChangedJson {
   readonly message: string;

@@ -1,7 +1,7 @@
 /** Chromium for tests of the dashboard, without a window, without network of its own, and with an empty profile. */
 
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /** The path of chromium, or null where it is not installed. */
@@ -40,12 +40,11 @@ export function notesOfProblems(page: Page): string[] {
   return problems;
 }
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
 /** Returns what axe-core finds on a page, as lines of text. */
 export async function accessibilityProblems(page: Page): Promise<string[]> {
-  if (!(await page.evaluate('Boolean(globalThis.axe)'))) await page.evaluate(AXE);
+  if (!(await page.evaluate('Boolean(globalThis.axe)'))) await page.evaluate(axe.source);
   return await page.evaluate<string[]>(`axe.run({ runOnly: ${JSON.stringify(RULES)} }).then(({ violations }) =>
     violations.map(({ impact, id, nodes }) => impact + ' ' + id + ': ' + nodes[0].html.slice(0, 200)))`);
 }

@@ -8,7 +8,7 @@ import type { DashboardSettings } from './options.js';
 import { Refusal } from './refusal.js';
 
 /** The header that has the CSRF token. */
-export const CSRF_HEADER = 'x-docket-csrf';
+const CSRF_HEADER = 'x-docket-csrf';
 
 /** Makes the CSRF token: the same in all processes that have the same secret, so that a load balancer may stand before them. */
 export function csrfTokenOf({ token }: Pick<DashboardSettings, 'token'>): string {

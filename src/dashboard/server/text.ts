@@ -6,7 +6,7 @@ const SHOWN = { depth: 6, colors: false, maxStringLength: 2_000, maxArrayLength:
 const LONGEST_TEXT = 16 * 1_024;
 
 /** Formats a value as code would write it. */
-export function textOf(value: unknown): string {
+function textOf(value: unknown): string {
   return shortened(inspect(value, SHOWN));
 }
 

@@ -8,7 +8,7 @@ export const session = new Store<SessionJson | null>(null);
 export const changes = new Store(0);
 
 /** An answer that is an error. */
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly code: string;
 
   constructor({ code, message }: ErrorJson) {
