@@ -187,8 +187,10 @@ export interface FailuresJson {
   readonly groups: readonly FailureGroupJson[];
   /** How many failures the groups count. */
   readonly counted: number;
-  /** Whether there may be more that match. */
+  /** Whether fewer are listed than counted. */
   readonly isCut: boolean;
+  /** Whether more may match than were counted. */
+  readonly mayBeMore: boolean;
   readonly total: number;
 }
 

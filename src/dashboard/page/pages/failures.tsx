@@ -11,7 +11,7 @@ import { Button, Empty, Heading, Loading, Panel, Problem, TaskName, Time } from 
 
 export function Failures({ query }: { query: URLSearchParams }) {
   const [task, error] = [query.get('task'), query.get('error')];
-  const { data, error: problem } = useData<FailuresJson>('failures', { task, error });
+  const { data, error: problem } = useData<FailuresJson>('failures', { task, error }, 10_000);
   if (!data) return problem ? <Problem error={problem} /> : <Loading />;
   const isFiltered = task !== null || error !== null;
   const filter = { ...(task && { task }), ...(error && { errorName: error }) };
@@ -54,7 +54,7 @@ interface AllProps {
 function AllButtons({ filter, data, isFiltered }: AllProps) {
   if (!useMayChange()) return null;
   const count = isFiltered ? data.counted : data.total;
-  const more = isFiltered && data.counted === 1_000 ? ' or more' : '';
+  const more = isFiltered && data.mayBeMore ? ' or more' : '';
   const many = `${plural(count, 'failure')}${more}`;
   const apply = (name: string, verb: string, text: string) => {
     const body = { filter: { ...filter, until: nowMs() } };
