@@ -90,7 +90,7 @@ describeEachMode('a message', (url, threads) => {
   test('of a newer version is rerouted as it is, uncharged', async () => {
     const fleet = await openFleet(url());
     const { lines } = await fleet.worker({ threads });
-    const newer = packr.pack([2, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
+    const newer = packr.pack([3, 'echo', 60_000, 1, 'from-the-future', { new: 'header' }, 'a', 'b', 'c']);
     await write(fleet, { m: newer });
     await waitFor(async () => (await fleet.redis.zcard(fleet.key('schedule'))) === 1);
     expect(await fleet.redis.zrange(fleet.key('schedule'), '0', '-1')).toEqual(['lfrom-the-future']);

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
 import { killClients, subscriptions } from '../support/clients.js';
 import { collect } from '../support/collect.js';
+import { monitor } from '../support/monitor.js';
 import { holdingProxy } from '../support/proxy.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../support/suites.js';
@@ -172,7 +173,7 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     const execution = await stage.docket().add(note, {}, { when: '1h' });
     stage.work({ note }, RARE_LOOKS, stage.docket({ heartbeatInterval: '50ms' }));
-    await waitFor(async () => (await subscriptions(redis)).join() === '3');
+    await waitFor(async () => (await subscriptions(redis)).join() === '4');
     await redis.zadd(stage.key('schedule'), 1, `k${execution.key}`); // nothing is published
     await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();
   });
@@ -181,10 +182,9 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     await stage.docket().add(note, {}, { when: '1h' });
     stage.work({ note }, { schedulingResolution: '2s' }, stage.docket({ heartbeatInterval: '20ms' }));
-    await waitFor(async () => (await subscriptions(redis)).join() === '3');
+    await waitFor(async () => (await subscriptions(redis)).join() === '4');
     const ran = { heartbeats: 0, moves: 0 };
-    const monitor = await redis.monitor();
-    monitor.on('monitor', (_time: string, [command, sha]: string[]) => {
+    const stop = await monitor(stage.url, ({ args: [command, sha] }) => {
       if (command?.toUpperCase() !== 'EVALSHA') return;
       if (sha === SCRIPTS.heartbeat.sha) ran.heartbeats += 1;
       if (sha === SCRIPTS['move-due'].sha) ran.moves += 1;
@@ -193,7 +193,7 @@ describeOnRedis('scheduling:', (url) => {
     ran.moves = 0; // the scheduler has looked after it had subscribed
     const before = ran.heartbeats;
     await waitFor(() => ran.heartbeats > before + 150, { timeoutMs: 60_000 }); // takes longer than the resolution
-    monitor.disconnect();
+    stop();
     expect(ran.moves).toBe(0);
   });
 
@@ -215,7 +215,7 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     const docket = stage.docket();
     stage.work({ note }, RARE_LOOKS, stage.docket(RARE_HEARTBEATS));
-    await waitFor(async () => (await subscriptions(redis)).join() === '3'); // wake-ups, cancels and strikes
+    await waitFor(async () => (await subscriptions(redis)).join() === '4'); // wake-ups, cancels, strikes and pauses
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();

@@ -11,6 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { killClients, subscriptions } from '../support/clients.js';
 import { openFleet } from '../support/fleet.js';
+import { monitor } from '../support/monitor.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer, describeOnAnyServer, describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
@@ -354,18 +355,16 @@ describeOnRedis('strikes:', (url) => {
     });
     for (const { note } of workers) stage.work({ [note.name]: note }, { minimumCheckInterval: '5s' });
     await Promise.all(workers.map(async ({ note }) => (await docket.add(note, { n: 0 })).result()));
-    const redis = await stage.redis();
     const asked: string[] = [];
-    const monitor = await redis.monitor();
-    monitor.on('monitor', (_time: string, args: string[], source: string) => {
-      if (source !== 'lua' && args.includes(stage.key('strikes'))) asked.push(args[0]!.toLowerCase());
+    const stop = await monitor(stage.url, ({ args, isOfScript }) => {
+      if (!isOfScript && args.includes(stage.key('strikes'))) asked.push(args[0]!.toLowerCase());
     });
     const executions = await docket.addMany(workers.map(({ note }) => call(note, { n: 1 }, { when: 500 })) as never);
     await docket.strike(null, 'n', '==', 1);
     for (const execution of executions as { result(): Promise<unknown> }[]) {
       await expect(execution.result()).rejects.toThrow(/struck/);
     }
-    monitor.disconnect();
+    stop();
     // The adds and the strike name the list; nobody loads it: what changed came with the push.
     expect(asked.filter((command) => command !== 'evalsha' && command !== 'eval')).toEqual([]);
     expect(asked.length).toBeGreaterThan(0);

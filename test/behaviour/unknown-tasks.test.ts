@@ -226,7 +226,7 @@ describeWithoutThreads('a message of a newer version', (url, threads) => {
     const { docket, redis, key } = fleet;
     const execution = await docket.add('echo', { value: 'from the future' }, { key: 'k', when: '1h' });
     const message = (await redis.hgetBuffer(key('run:k'), 'm'))!;
-    const newer = Buffer.concat([Buffer.from([message[0]! + 1, 2]), message.subarray(2), Buffer.from([0xc0])]);
+    const newer = Buffer.concat([Buffer.from([message[0]! + 1, 3]), message.subarray(2), Buffer.from([0xc0])]);
     await redis.hset(key('run:k'), 'm', newer);
     await letPass(fleet);
     const running = await fleet.worker({ threads, fallback: `${FALLBACK}:other`, schedulingResolution: '20ms' });
@@ -237,8 +237,8 @@ describeWithoutThreads('a message of a newer version', (url, threads) => {
       if (times === 1) await letPass(fleet);
     }
     expect(warnings(running)).toEqual([
-      'echo is rerouted for 10 s: its message is of a newer version (2)',
-      'echo is rerouted for 20 s: its message is of a newer version (2)',
+      'echo is rerouted for 10 s: its message is of a newer version (3)',
+      'echo is rerouted for 20 s: its message is of a newer version (3)',
     ]);
     expect(await redis.exists(key('failures'))).toBe(0);
     await redis.hset(key('run:k'), 'm', message);

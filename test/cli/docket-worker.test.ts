@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { type Command, type Fleet, fixture, openFleet, startCommand, TASKS } from '../support/fleet.js';
+import { monitor } from '../support/monitor.js';
 import { takeNotes } from '../support/notes.js';
 import { runDocketWorker } from '../support/shell.js';
 import { describeOnOwnRedis, describeOnRedis } from '../support/suites.js';
@@ -218,10 +219,8 @@ describeOnRedis('docket-worker:', (url) => {
     const consumer = await waitFor(async () => (await fleet.redis.zrange(fleet.key('workers'), '0', '-1'))[0]);
     expect(await fleet.redis.hget(fleet.key(`worker:${consumer}`), 'lease')).toBe('7000');
 
-    const monitor = await (await openConnection(url(), 'producer')).monitor();
-    const seen: string[][] = [];
-    monitor.on('monitor', (_time: string, args: string[]) => void seen.push(args));
-    onTestFinished(() => void monitor.disconnect());
+    const seen: (readonly string[])[] = [];
+    await monitor(url(), ({ args }) => void seen.push(args));
     const moves = () => seen.filter((args) => args.includes(fleet.key('schedule'))).length;
     await waitFor(() => moves() >= 8); // with the default of 2 s it took 16
     await waitFor(() => seen.some((args) => args.includes('BLOCK') && args[args.indexOf('BLOCK') + 1] === '777'));

@@ -1,10 +1,11 @@
 /** `docket watch`, and `docket add --wait`: the real executable, with pipes and on a terminal, beside real workers. */
 import { setTimeout as pass } from 'node:timers/promises';
 import { collection, rateLimit, task } from 'docket';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { importBuilt, openConnection } from '../support/built.js';
+import { describe, expect, test } from 'vitest';
+import { importBuilt } from '../support/built.js';
 import { killClients } from '../support/clients.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
+import { monitor } from '../support/monitor.js';
 import {
   type Finished,
   finished,
@@ -341,10 +342,8 @@ describeOnOwnRedis('docket watch', (redis) => {
 });
 
 /** Hears of every command the server gets, until the test is over. */
-async function commandsOf(url: string): Promise<() => string[][]> {
-  const monitor = await (await openConnection(url, 'producer')).monitor();
-  const seen: string[][] = [];
-  monitor.on('monitor', (_time: string, args: string[]) => void seen.push(args));
-  onTestFinished(() => void monitor.disconnect());
+async function commandsOf(url: string): Promise<() => (readonly string[])[]> {
+  const seen: (readonly string[])[] = [];
+  await monitor(url, ({ args }) => void seen.push(args));
   return () => seen;
 }

@@ -52,5 +52,5 @@ async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
   }
   const parked = scheduled.map((member) => `${member[0] === 'k' ? 'run' : 'parked'}:${member.slice(1)}`);
   const records = [...parked, ...queued.map((key) => `run:${key}`)];
-  return scheduled.length > 0 ? ['schedule', 'chains', ...records] : records;
+  return records.length > 0 ? ['schedule', 'chains', ...records] : records;
 }
