@@ -17,6 +17,7 @@ export default defineConfig({
     alias: [
       { find: /^docket$/, replacement: built('index.js') },
       { find: /^docket\/worker$/, replacement: built('worker/index.js') },
+      { find: /^docket\/dashboard$/, replacement: built('dashboard/index.js') },
     ],
   },
   test: {

@@ -4,7 +4,8 @@ import { versionOfPackage } from '../worker/version.js';
 import { addCommand } from './add.js';
 import { cancelCommand } from './cancel.js';
 import { clearCommand } from './clear.js';
-import { doctorCommand } from './doctor/doctor.js';
+import { dashboardCommand } from './dashboard.js';
+import { doctorCommand } from './doctor.js';
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
@@ -81,6 +82,7 @@ const COMMANDS = [
   clearCommand,
   tasksCommand,
   doctorCommand,
+  dashboardCommand,
   versionCommand,
 ] as const satisfies readonly (() => Command)[];
 

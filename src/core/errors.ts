@@ -436,7 +436,7 @@ export class LimitArgumentError extends DocketError {
   }
 }
 
-/** The worker cannot listen on the port for metrics or health checks. It has not started. */
+/** The worker, or the dashboard, cannot listen on its port. It has not started. */
 export class PortUnavailableError extends DocketError {
   readonly code = 'DOCKET_PORT_UNAVAILABLE';
   override get name() {

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import { batchesOf } from '../core/batcher.js';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { type ProgressRecord, readProgressLines } from './record.js';
-import { BATCH_ITEMS } from './schema.js';
+import { type ProgressRecord, readProgress, readProgressLines } from './record.js';
+import { BATCH_ITEMS, PROGRESS } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
 /** The progress of an execution that runs here. */
@@ -57,4 +57,21 @@ export async function changeProgress(
   if (reply.length === 0) return null;
   const [found, ...values] = reply.map(String);
   return { generation: Number(found), progress: values.length > 0 ? readProgressLines(values) : null };
+}
+
+const PROGRESS_FIELDS = Object.values(PROGRESS);
+
+/** Reads the progress of executions, and nothing else of their records; `null` for each that has reported none. */
+export async function readProgressOf(
+  redis: Redis,
+  keys: Keys,
+  executions: readonly string[],
+): Promise<(ProgressRecord | null)[]> {
+  const reading = executions.map(async (key) => {
+    const values = await redis.hmget(keys.record(key), ...PROGRESS_FIELDS);
+    const found = PROGRESS_FIELDS.flatMap((field, i): [string, string][] => (values[i] ? [[field, values[i]]] : []));
+    const progress = readProgress(new Map(found));
+    return progress.updatedMs === null ? null : progress;
+  });
+  return await Promise.all(reading);
 }

@@ -119,7 +119,8 @@ export function readProgressLines([current, total, updatedMs, ...message]: reado
   };
 }
 
-function readProgress(fields: RecordFields): ProgressRecord {
+/** Reads the fields of a record that `PROGRESS` names. */
+export function readProgress(fields: RecordFields): ProgressRecord {
   if (!fields.has(PROGRESS.updated)) return NO_PROGRESS;
   return {
     current: Number(fields.get(PROGRESS.counted) ?? 0) + Number(fields.get(PROGRESS.added) ?? 0),

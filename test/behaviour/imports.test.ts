@@ -39,6 +39,8 @@ const FOR_WORKERS = [
   'pino-pretty',
   'js-redis-server',
   '@opentelemetry/api',
+  'hono',
+  '@hono/node-server',
 ];
 
 test('importing docket loads nothing that only workers need, nor the client for Redis', async () => {
@@ -46,7 +48,7 @@ test('importing docket loads nothing that only workers need, nor the client for 
   const packages = packagesOf(urls);
   expect([...packages]).toEqual(expect.arrayContaining(['croner']));
   expect([...packages].filter((name) => [...FOR_WORKERS, 'ioredis'].includes(name))).toEqual([]);
-  expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe)\//.test(url))).toEqual([]);
+  expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe|dashboard|doctor)\//.test(url))).toEqual([]);
 });
 
 test('using an embedded server loads it only in its own thread', async () => {
@@ -60,10 +62,30 @@ test('using an embedded server loads it only in its own thread', async () => {
 });
 
 test('importing docket/worker loads the thread pool, but no command line', async () => {
-  const packages = packagesOf(await loadedBy(`await import('docket/worker');`));
+  const urls = await loadedBy(`await import('docket/worker');`);
+  const packages = packagesOf(urls);
+  expect(urls.filter((url) => /\/dist\/src\/(cli|dashboard|doctor)\//.test(url))).toEqual([]);
   expect([...packages]).toEqual(expect.arrayContaining(['piscina', 'pino']));
-  const later = ['commander', 'ioredis', 'pino-pretty', 'js-redis-server', 'prom-client', '@opentelemetry/api'];
+  const later = [
+    'commander',
+    'hono',
+    '@hono/node-server',
+    'ioredis',
+    'pino-pretty',
+    'js-redis-server',
+    'prom-client',
+    '@opentelemetry/api',
+  ];
   expect([...packages].filter((name) => later.includes(name))).toEqual([]);
+});
+
+test('importing docket/dashboard loads no server, and nothing that only workers or commands need', async () => {
+  const urls = await loadedBy(`await import('docket/dashboard');`);
+  const packages = packagesOf(urls);
+  expect([...packages]).toEqual(expect.arrayContaining(['hono', 'pino']));
+  const others = ['@hono/node-server', 'commander', 'piscina', 'prom-client', 'pino-pretty', 'ioredis'];
+  expect([...packages].filter((name) => others.includes(name))).toEqual([]);
+  expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe)\//.test(url))).toEqual([]);
 });
 
 test('importing docket connects to nothing and keeps no process alive', async () => {

@@ -1,5 +1,6 @@
 /** What is in `dist`, for those who compile against it, bundle it or debug it. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 
 const DIST = new URL('../../dist/src/', import.meta.url);
@@ -30,4 +31,18 @@ test('the Redis client is imported by its default export, since bundlers find no
   });
   expect(imports.length).toBeGreaterThan(0);
   for (const names of imports) expect(names).toMatch(/^default: \w+$/);
+});
+
+test('the page of the dashboard is small, and refers to nothing outside it', () => {
+  const page = new URL('dashboard/page/', DIST);
+  const files = readdirSync(page, { recursive: true, encoding: 'utf8' }).filter((name) => /\.\w+$/.test(name));
+  expect(files).toContain('index.html');
+  const contents = files.map((name) => readFileSync(new URL(name, page)));
+  const bytes = contents.reduce((sum, content) => sum + gzipSync(content).length, 0);
+  expect(bytes).toBeLessThan(80_000);
+  const html = readFileSync(new URL('index.html', page), 'utf8');
+  const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link);
+  expect(links.length).toBeGreaterThan(2);
+  expect(links.filter((link) => !link!.startsWith('./assets/'))).toEqual([]);
+  expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\bon\w+=|\bstyle=/);
 });

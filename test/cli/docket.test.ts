@@ -41,11 +41,12 @@ const COMMANDS = [
   'clear',
   'tasks',
   'doctor',
+  'dashboard',
   'version',
 ];
 
 /** `tasks` has it at each of its commands. */
-const WITHOUT_JSON = ['worker', 'tasks'];
+const WITHOUT_JSON = ['worker', 'tasks', 'dashboard'];
 
 test('--help names every command, the common flags with their variables, and the exit codes', async () => {
   const { code, output, errors } = await runDocket(['--help']);
@@ -189,6 +190,7 @@ const EACH: readonly string[][] = [
   ['show', 'k'],
   ['ls'],
   ['limits'],
+  ['dashboard', '--port', '0'],
   ['clear', '--yes'],
   ['tasks', 'trace'],
 ];

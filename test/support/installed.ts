@@ -16,7 +16,8 @@ export const manifest: {
 /** Puts the package into `folder`, where code can then import it. Optional peers are not there. */
 export function installInto(folder: string): void {
   const modules = join(folder, 'node_modules');
-  for (const file of ['package.json', ...manifest.files]) {
+  const files = manifest.files.filter((file) => !file.startsWith('!')); // those are left out
+  for (const file of ['package.json', ...files]) {
     cpSync(join(PACKAGE, file), join(modules, 'docket', file), { recursive: true });
   }
   for (const name of Object.keys(manifest.dependencies)) {

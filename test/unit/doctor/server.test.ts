@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkServer } from '../../../src/cli/doctor/server.js';
+import { checkServer } from '../../../src/doctor/server.js';
 
 function version(facts: Record<string, string>) {
   return checkServer(new Map(Object.entries(facts))).find(({ check }) => check === 'version');

@@ -1,7 +1,7 @@
 /** Checks the server: its version, role and clock, and settings that lose work. */
 import type { Redis } from 'ioredis';
-import { isForbidden } from '../../redis/reply-errors.js';
-import { spanText } from '../output.js';
+import { spanText } from '../core/text.js';
+import { isForbidden } from '../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** The fields of INFO, and settings as `config.<name>` if the user may read them. */

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { closeConnection, openConnection } from '../../redis/connection.js';
-import type { Keys } from '../../redis/keys.js';
-import { isForbidden, isRefusal, isScriptUnknown, meaningOf } from '../../redis/reply-errors.js';
+import { closeConnection, openConnection } from '../redis/connection.js';
+import type { Keys } from '../redis/keys.js';
+import { isForbidden, isRefusal, isScriptUnknown, meaningOf } from '../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** A command that is tried, with its arguments. */

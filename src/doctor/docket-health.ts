@@ -1,19 +1,23 @@
 /** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
-import type { Docket } from '../../client/docket.js';
-import { type LiveWorker, liveWorkers, runsTask } from '../../redis/fleet-store.js';
-import type { Keys } from '../../redis/keys.js';
-import { isForbidden, isRefusal } from '../../redis/reply-errors.js';
-import { GROUP, STREAM_NAMES } from '../../redis/schema.js';
-import { findLost, type LostPage } from '../../redis/sweep-store.js';
-import type { Failure } from '../../tasks/failures.js';
-import { limitText } from '../../tasks/limit-text.js';
-import type { Snapshot } from '../../tasks/snapshot.js';
-import { countText, spanText } from '../output.js';
+import type { Docket } from '../client/docket.js';
+import { countText, spanText } from '../core/text.js';
+import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
+import type { Keys } from '../redis/keys.js';
+import { isForbidden, isRefusal } from '../redis/reply-errors.js';
+import { GROUP, STREAM_NAMES } from '../redis/schema.js';
+import { findLost, type LostPage } from '../redis/sweep-store.js';
+import type { Failure } from '../tasks/failures.js';
+import { limitText } from '../tasks/limit-text.js';
+import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** Makes all checks of the docket. Only reads. */
-export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Promise<Finding[]> {
+/** Makes all checks of the docket; only a thorough one looks through all keys. Only reads. */
+export async function checkDocket(
+  docket: Docket,
+  redis: Redis,
+  { keys, isThorough }: { readonly keys: Keys; readonly isThorough: boolean },
+): Promise<Finding[]> {
   const scripts = await checkScripts(docket);
   if (!scripts.snapshot) return [scripts.finding];
   const live = await liveWorkers(redis, keys);
@@ -29,7 +33,7 @@ export async function checkDocket(docket: Docket, redis: Redis, keys: Keys): Pro
     checkWaiting(snapshot),
     checkTasks(snapshot),
     await checkFailures(docket, snapshot),
-    await checkLost(redis, keys, live),
+    ...(isThorough ? [await checkLost(redis, keys, live)] : []),
   ];
 }
 

@@ -1,0 +1,125 @@
+/** The strikes: what is kept from running; to be made and taken back. */
+import { useState } from 'preact/hooks';
+import type { OperandJson, StrikeJson, StrikesJson, StrikeTermsJson, ValueJson } from '../../api.js';
+import { act, useMayChange } from '../lib/act.js';
+import { countText } from '../lib/format.js';
+import { useData } from '../lib/use-data.js';
+import { type Column, Table } from '../parts/table.js';
+import { Button, Empty, Heading, Loading, Panel, Problem, Time } from '../parts/ui.js';
+
+export function Strikes() {
+  const mayChange = useMayChange();
+  const { data, error } = useData<StrikesJson>('strikes');
+  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  const columns: readonly Column<StrikeJson>[] = [
+    { name: 'Strike', kind: 'main', cell: ({ description }) => description },
+    { name: 'Since', cell: ({ since }) => <Time at={since} /> },
+  ];
+  const restore: Column<StrikeJson> = {
+    name: 'Restore',
+    kind: 'actions',
+    cell: ({ description, since: _, ...terms }) => (
+      <Button kind="small" label={`Restore ${description}`} onClick={() => void act('restore', terms)}>
+        Restore
+      </Button>
+    ),
+  };
+  return (
+    <>
+      <Heading title="Strikes" />
+      <Problem error={error} />
+      {mayChange && <StrikeForm />}
+      {data.strikes.length === 0 ? (
+        <Empty title="Nothing is struck">
+          A strike keeps work from running until it is restored: a task, a value of an argument, or both together.
+        </Empty>
+      ) : (
+        <Table
+          label="Strikes"
+          columns={mayChange ? [...columns, restore] : columns}
+          rows={data.strikes}
+          keyOf={({ description: _, since: __, ...terms }) => JSON.stringify(terms)}
+        />
+      )}
+      {data.total > data.strikes.length && (
+        <p class="muted note">
+          The first {countText(data.strikes.length)} of {countText(data.total)}.
+        </p>
+      )}
+    </>
+  );
+}
+
+const OPERATORS = ['==', '!=', '<', '<=', '>', '>=', 'between'] as const;
+
+function StrikeForm() {
+  const [problem, setProblem] = useState<Error | null>(null);
+  const strike = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.target as HTMLFormElement;
+    const given = Object.fromEntries(new FormData(form)) as Record<'task' | 'parameter' | 'operator' | 'value', string>;
+    try {
+      setProblem(null);
+      const text = 'What is struck is not added, and what waits is cancelled when a worker takes it.';
+      const question = { title: 'Strike this?', text, action: 'Strike', isDangerous: true };
+      if (await act('strike', termsOf(given), question)) form.reset();
+    } catch (error) {
+      setProblem(error as Error);
+    }
+  };
+  return (
+    <Panel title="Strike">
+      <form class="bar" onSubmit={(event) => void strike(event)}>
+        <label>
+          Task
+          <input name="task" autoComplete="off" placeholder="any" />
+        </label>
+        <label>
+          Argument
+          <input name="parameter" autoComplete="off" placeholder="any" />
+        </label>
+        <label>
+          Is
+          <select name="operator">
+            {OPERATORS.map((operator) => (
+              <option key={operator}>{operator}</option>
+            ))}
+          </select>
+        </label>
+        <label class="grow">
+          Value
+          <input name="value" autoComplete="off" placeholder="c-1, 42, true; 1 and 9 for between" />
+        </label>
+        <button type="submit" class="button">
+          Strike
+        </button>
+      </form>
+      <Problem error={problem} />
+    </Panel>
+  );
+}
+
+function termsOf(given: Record<'task' | 'parameter' | 'operator' | 'value', string>): StrikeTermsJson {
+  const [task, parameter] = [given.task.trim() || null, given.parameter.trim() || null];
+  if (task === null && parameter === null) throw new Error('Give a task, an argument or both.');
+  if (parameter === null) return { task, parameter, operator: null };
+  return { task, parameter, operator: given.operator, value: operandOf(given.operator, given.value.trim()) };
+}
+
+function operandOf(operator: string, text: string): OperandJson {
+  if (operator !== 'between') return parsedValue(text);
+  const [low, high, ...more] = text.split(/\s*(?:,|\band\b)\s*/);
+  if (!low || !high || more.length > 0) throw new Error('Give two values, such as 1 and 9.');
+  return [parsedValue(low), parsedValue(high)];
+}
+
+/** Reads a value as the command line does: JSON, or else text. A whole number keeps all its digits. */
+function parsedValue(text: string): ValueJson {
+  if (/^-?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : { bigint: text };
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? text : (value as ValueJson);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,155 @@
+/** The tasks: rates and times of the last hour, and whether they are paused or struck. */
+import { useState } from 'preact/hooks';
+import type { HistoryJson, PercentilesJson, TaskJson, TasksJson } from '../../api.js';
+import { act, useMayChange } from '../lib/act.js';
+import { countText, spansText } from '../lib/format.js';
+import { href } from '../lib/router.js';
+import { useData } from '../lib/use-data.js';
+import { Sparkline } from '../parts/sparkline.js';
+import { type Column, Table } from '../parts/table.js';
+import { Button, Choice, Empty, Heading, Loading, Panel, Problem } from '../parts/ui.js';
+import { Charts } from './overview.js';
+
+const SPANS = [
+  ['15 min', 15],
+  ['1 h', 60],
+  ['24 h', 1_440],
+] as const;
+
+export function Tasks({ query }: { query: URLSearchParams }) {
+  const [minutes, setMinutes] = useState<number>(60);
+  const mayChange = useMayChange();
+  const { data, error } = useData<TasksJson>('tasks', { minutes }, 3_000);
+  const chosen = query.get('task');
+  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  return (
+    <>
+      <Heading title="Tasks">
+        <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={setMinutes} />
+      </Heading>
+      <Problem error={error} />
+      {chosen !== null && <OneTask name={chosen} minutes={minutes} />}
+      {data.tasks.length === 0 ? (
+        <Empty title="No task is known">
+          Start a worker that has some: <code>docket worker --tasks ./tasks.js</code>
+        </Empty>
+      ) : (
+        <Table
+          label="Tasks"
+          columns={mayChange ? [...COLUMNS, ACTIONS] : COLUMNS}
+          rows={data.tasks}
+          keyOf={({ task }) => task}
+        />
+      )}
+    </>
+  );
+}
+
+function OneTask({ name, minutes }: { name: string; minutes: number }) {
+  const { data, error } = useData<HistoryJson>('history', { task: name, minutes }, 5_000);
+  const links = (
+    <span>
+      <a href={href(['failures'], { task: name })}>failures</a>
+      {' · '}
+      <a href={href(['executions', 'find'], { task: name, q: '1' })}>executions</a>
+      {' · '}
+      <a href={href(['tasks'])}>close</a>
+    </span>
+  );
+  return (
+    <Panel title={name} aside={links}>
+      <Problem error={error} />
+      {data && <Charts points={data.points} />}
+    </Panel>
+  );
+}
+
+const COLUMNS: readonly Column<TaskJson>[] = [
+  {
+    name: 'Task',
+    kind: 'main',
+    cell: ({ task, pauses, isStruck }) => (
+      <>
+        <a class="task" href={href(['tasks'], { task })}>
+          {task}
+        </a>{' '}
+        {pauses.length > 0 && (
+          <span class="chip warn" title={pauses.map(({ reason }) => reason).join(', ')}>
+            paused
+          </span>
+        )}
+        {isStruck && <span class="chip bad">struck</span>}
+      </>
+    ),
+  },
+  { name: 'Started', cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–') },
+  { name: 'Succeeded', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.succeeded) : '–') },
+  {
+    name: 'Failed',
+    kind: 'number',
+    cell: ({ stats }) => (
+      <span class={stats && stats.failed > 0 ? 'text-bad' : ''}>{stats ? countText(stats.failed) : '–'}</span>
+    ),
+  },
+  { name: 'Retried', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.retried) : '–') },
+  {
+    name: 'Waiting',
+    note: 'p50 / p95 / p99',
+    kind: 'number',
+    cell: ({ stats }) => <Percentiles of={stats?.waiting ?? null} />,
+  },
+  {
+    name: 'Duration',
+    note: 'p50 / p95 / p99',
+    kind: 'number',
+    cell: ({ stats }) => <Percentiles of={stats?.duration ?? null} />,
+  },
+  {
+    name: 'Workers',
+    kind: 'number',
+    cell: ({ workers }) => (workers === 0 ? <span class="text-warn">none</span> : workers),
+  },
+];
+
+function Percentiles({ of }: { of: PercentilesJson | null }) {
+  if (!of) return <>–</>;
+  return <span class="nowrap">{spansText([of.p50Ms, of.p95Ms, of.p99Ms])}</span>;
+}
+
+const ACTIONS: Column<TaskJson> = {
+  name: 'Actions',
+  kind: 'actions',
+  cell: (task) => <TaskActions of={task} />,
+};
+
+function TaskActions({ of: { task, pauses, isStruck } }: { of: TaskJson }) {
+  const terms = { task, parameter: null, operator: null };
+  const question = {
+    title: `Strike ${task}?`,
+    text: 'What is added is not written, and what waits is cancelled when a worker takes it. To hold it instead, pause it.',
+    action: 'Strike',
+    isDangerous: true,
+  };
+  return (
+    <>
+      {pauses.length > 0 ? (
+        <Button kind="small" label={`Resume ${task}`} onClick={() => void act('resume', { task })}>
+          Resume
+        </Button>
+      ) : (
+        <Button kind="small" label={`Pause ${task}`} onClick={() => void act('pause', { task })}>
+          Pause
+        </Button>
+      )}
+      {isStruck ? (
+        <Button kind="small" label={`Restore ${task}`} onClick={() => void act('restore', terms)}>
+          Restore
+        </Button>
+      ) : (
+        <Button kind="small" label={`Strike ${task}`} onClick={() => void act('strike', terms, question)}>
+          Strike
+        </Button>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,201 @@
+/** The reads of the API: each does a bounded amount of work, and each answer is bounded. */
+import type { Hono } from 'hono';
+import { ExecutionNotFoundError } from '../../core/errors.js';
+import type { ExecutionState } from '../../core/states.js';
+import { STATES } from '../../core/states.js';
+import { runsTask } from '../../redis/fleet-store.js';
+import type {
+  ExecutionsJson,
+  FindingsJson,
+  FoundJson,
+  HistoryJson,
+  LimitsJson,
+  SchedulesJson,
+  SessionJson,
+  StrikesJson,
+  TaskJson,
+  TasksJson,
+} from '../api.js';
+import { addFailureReads } from './failure-reads.js';
+import { readWorkers } from './live.js';
+import { operandJson } from './operand.js';
+import type { DashboardSettings } from './options.js';
+import { shownArguments } from './private-arguments.js';
+import { numberParameter, refuse, requiredParameter, textParameter, wordParameter } from './query.js';
+import { executionJson, msOf, pointsOf, rowOf, rowOfListed, scheduleJson } from './rows.js';
+import type { Source } from './source.js';
+import { parseWhere } from './where.js';
+
+const LISTED = 200;
+const MOST_SCHEDULES = 500;
+const MOST_STRIKES = 1_000;
+const MOST_TASKS = 1_000;
+const MOST_POINTS = 240;
+const MINUTES = { low: 1, high: 2_880, fallback: 60 } as const;
+const FINDINGS_FOR_MS = 15_000;
+
+export interface ReadOptions {
+  readonly settings: DashboardSettings;
+  readonly csrf: string;
+}
+
+export function addReads(app: Hono, source: Source, options: ReadOptions): void {
+  const { settings, csrf } = options;
+  app.get('/api/session', (context) =>
+    context.json({
+      docket: source.docket.name,
+      url: source.url,
+      version: source.version,
+      isReadOnly: settings.isReadOnly,
+      showsArguments: settings.showsArguments,
+      csrf,
+    } satisfies SessionJson),
+  );
+  addOverviewReads(app, source);
+  addExecutionReads(app, source, settings);
+  addFailureReads(app, source, settings);
+  addFleetReads(app, source);
+}
+
+function addOverviewReads(app: Hono, source: Source): void {
+  const findings = remembered(FINDINGS_FOR_MS, async (): Promise<FindingsJson> => {
+    const found = await source.findings();
+    return { findings: found.filter(({ status }) => status !== 'ok') };
+  });
+  app.get('/api/findings', async (context) => context.json(await findings()));
+  app.get('/api/history', async (context) => {
+    const minutes = numberParameter(context, 'minutes', MINUTES);
+    const task = textParameter(context, 'task');
+    const history = await source.docket.history({ minutes, ...(task !== undefined && { task }) });
+    return context.json({ points: pointsOf(history, MOST_POINTS) } satisfies HistoryJson);
+  });
+}
+
+/** The lists of a snapshot. */
+const LISTS = ['running', 'queued', 'scheduled', 'waiting'] as const;
+
+function addExecutionReads(app: Hono, source: Source, settings: DashboardSettings): void {
+  app.get('/api/executions', async (context) => {
+    const list = wordParameter(context, 'list', LISTS);
+    const { totals, running, queued, future, waiting } = await source.docket.snapshot({ limit: LISTED });
+    const executions = {
+      running: () => running.map(rowOf.running),
+      queued: () => queued.map(rowOf.queued),
+      scheduled: () => future.map(rowOf.scheduled),
+      waiting: () => waiting.map(rowOf.waiting),
+    }[list]();
+    const total = list === 'waiting' ? totals.waiting + totals.paused : totals[list];
+    return context.json({ total, executions } satisfies ExecutionsJson);
+  });
+  app.get('/api/find', async (context) => {
+    const task = textParameter(context, 'task');
+    const state = stateOf(textParameter(context, 'state'));
+    const where = textParameter(context, 'where');
+    const { executions, next } = await source.docket.listPage({
+      limit: LISTED,
+      after: textParameter(context, 'after') ?? null,
+      ...(task !== undefined && { task }),
+      ...(state !== undefined && { state }),
+      ...(where !== undefined && { where: parseWhere(where) }),
+    });
+    return context.json({ executions: executions.map(rowOfListed), next } satisfies FoundJson);
+  });
+  app.get('/api/execution', async (context) => {
+    const key = requiredParameter(context, 'key');
+    const details = await source.docket.show(key);
+    if (!details) throw new ExecutionNotFoundError(key);
+    return context.json(executionJson(details, await shownArguments(source, settings, details.task)));
+  });
+}
+
+function stateOf(text: string | undefined): ExecutionState | undefined {
+  if (text === undefined) return undefined;
+  return STATES.find((state) => state === text) ?? refuse(`state: expected one of ${STATES.join(', ')}`);
+}
+
+function addFleetReads(app: Hono, source: Source): void {
+  const { docket } = source;
+  app.get('/api/schedules', async (context) => {
+    const task = textParameter(context, 'task');
+    const schedules = [];
+    for await (const schedule of docket.schedules({ limit: MOST_SCHEDULES + 1, ...(task !== undefined && { task }) })) {
+      schedules.push(scheduleJson(schedule));
+    }
+    const isCut = schedules.length > MOST_SCHEDULES;
+    return context.json({ schedules: schedules.slice(0, MOST_SCHEDULES), isCut } satisfies SchedulesJson);
+  });
+  app.get('/api/tasks', async (context) =>
+    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES))),
+  );
+  app.get('/api/limits', async (context) => {
+    const limits = await docket.limits({ limit: LISTED, each: 20 });
+    return context.json({
+      limits: limits.map(({ holders, waiters, ...limit }) => ({
+        ...limit,
+        holders: holders.map(({ since, ...holder }) => ({ ...holder, since: msOf(since) })),
+        waiters: waiters.map(({ since, ...waiter }) => ({ ...waiter, since: since.getTime() })),
+      })),
+    } satisfies LimitsJson);
+  });
+  app.get('/api/strikes', async (context) => {
+    const strikes = await docket.strikes();
+    return context.json({
+      total: strikes.length,
+      strikes: strikes.slice(0, MOST_STRIKES).map(({ value, since, ...strike }) => ({
+        ...strike,
+        ...(value !== undefined && { value: operandJson(value) }),
+        since: since.getTime(),
+      })),
+    } satisfies StrikesJson);
+  });
+  app.get('/api/workers', async (context) => context.json({ workers: await readWorkers(source) }));
+}
+
+/** Joins what is known of each task: its rates, the workers that have it, its pauses and whether it is struck. */
+async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
+  const { docket } = source;
+  const [stats, pauses, strikes, workers] = await Promise.all([
+    docket.stats({ minutes }),
+    docket.pauses(),
+    docket.strikes(),
+    readWorkers(source),
+  ]);
+  const struck = new Set(strikes.flatMap(({ task, parameter }) => (parameter === null && task !== null ? [task] : [])));
+  const paused = pauses.flatMap(({ task }) => (task === null ? [] : [task]));
+  const names = new Set([
+    ...stats.map(({ task }) => task),
+    ...workers.flatMap(({ tasks }) => tasks),
+    ...struck,
+    ...paused,
+  ]);
+  const byTask = new Map(stats.map((one) => [one.task, one]));
+  const tasks = [...names].sort().slice(0, MOST_TASKS);
+  return {
+    minutes,
+    tasks: tasks.map((task): TaskJson => {
+      const { task: _, failedByMinute: __, ...counted } = byTask.get(task) ?? { task, failedByMinute: [] };
+      return {
+        task,
+        workers: workers.filter((worker) => worker.takesWork && runsTask(worker, task)).length,
+        pauses: pauses.filter((pause) => pause.task === task).map((one) => ({ ...one, since: one.since.getTime() })),
+        isStruck: struck.has(task),
+        stats: 'started' in counted ? counted : null,
+      };
+    }),
+  };
+}
+
+/** Returns a function that reads once, and answers all callers from that until it is too old. */
+function remembered<T>(forMs: number, read: () => Promise<T>): () => Promise<T> {
+  let last: { readonly reading: Promise<T>; readonly atMs: number } | undefined;
+  return async () => {
+    if (!last || performance.now() - last.atMs > forMs) {
+      const reading = read();
+      last = { reading, atMs: performance.now() };
+      reading.catch(() => {
+        last = undefined;
+      });
+    }
+    return await last.reading;
+  };
+}

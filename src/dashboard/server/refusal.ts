@@ -1,0 +1,41 @@
+/** The errors of the API: what the server refuses, and the status and JSON with which errors are answered. */
+import type { Context } from 'hono';
+import { DocketError, ExecutionNotFoundError, InvalidOptionError, RedisUnavailableError } from '../../core/errors.js';
+import type { Logger } from '../../tasks/context.js';
+import type { ErrorJson } from '../api.js';
+
+type Status = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 421 | 500 | 503;
+
+/** A request that is refused. */
+export class Refusal extends Error {
+  readonly status: Status;
+  readonly code: string;
+
+  constructor(status: Status, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Answers with an error. What the dashboard did not expect is logged, and the answer does not tell it. */
+export function answerError(context: Context, error: unknown, logger: Logger): Response {
+  const [status, json] = errorAnswer(error);
+  if (status === 500) logger.error({ err: error, path: context.req.path }, 'the dashboard could not answer');
+  if (status === 401) context.header('WWW-Authenticate', 'Basic realm="docket", charset="UTF-8"');
+  return context.json(json, status);
+}
+
+function errorAnswer(error: unknown): [Status, ErrorJson] {
+  if (error instanceof Refusal) return [error.status, { code: error.code, message: error.message }];
+  if (!(error instanceof DocketError)) {
+    return [500, { code: 'DASHBOARD_ERROR', message: 'the dashboard could not answer: see its log' }];
+  }
+  return [statusOf(error), { code: error.code, message: error.message }];
+}
+
+function statusOf(error: DocketError): Status {
+  if (error instanceof InvalidOptionError) return 400;
+  if (error instanceof ExecutionNotFoundError) return 404;
+  return error instanceof RedisUnavailableError ? 503 : 500;
+}

@@ -1,0 +1,332 @@
+/** The dashboard as a person meets it: in a real browser, on a real fleet. */
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { cron, Docket } from 'docket';
+import { type DashboardOptions, dashboard } from 'docket/dashboard';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { accessibilityProblems, CHROMIUM, launchBrowser, NO_CHROMIUM, notesOfProblems } from '../support/browser.js';
+import { type Served, serveHandler } from '../support/dashboard.js';
+import { type Assembled, assembleFleet, fixture } from '../support/fleet.js';
+import { recordingLogger } from '../support/logger.js';
+import { describeOnRedis } from '../support/suites.js';
+import { waitFor } from '../support/wait.js';
+
+const MARKUP = `<script>alert(1)</script><img src=x onerror="alert(2)">&quot;'`;
+
+if (CHROMIUM === null)
+  describe.skip(`the dashboard in a browser [left out: ${NO_CHROMIUM}]`, () => test('is shown', () => {}));
+else describeOnRedis('the dashboard in a browser', suite);
+
+function suite(url: () => string): void {
+  let assembled: Assembled;
+  let browser: Browser;
+  let served: Served;
+  let page: Page;
+  let problems: string[];
+  const { logger, lines } = recordingLogger('info');
+  const closing: (() => Promise<unknown>)[] = [];
+
+  beforeAll(async () => {
+    assembled = await assembleFleet(url(), {}, { mayLeaveWork: true });
+    const { fleet } = assembled;
+    [browser] = await Promise.all([launchBrowser(), fleet.worker({ tasks: fixture('dashboard.js'), concurrency: 8 })]);
+    await seed();
+    served = await serve(fleet.docket as Docket);
+    page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+    page.setDefaultTimeout(20_000);
+    problems = notesOfProblems(page);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    for (const close of closing) await close();
+    assembled.fleet.leavesWork();
+    await assembled.fleet.release();
+    await assembled.close();
+  });
+  // Nothing ran that is not a file of the page, and nothing went wrong.
+  afterEach(() => expect(problems).toEqual([]));
+
+  async function serve(docket: Docket, options: DashboardOptions = {}): Promise<Served> {
+    const handler = await serveHandler(dashboard(docket, { logger, ...options }), options.basePath);
+    closing.push(handler.close);
+    return handler;
+  }
+
+  /** Brings the fleet into a state in which every page has something to show. */
+  async function seed(): Promise<void> {
+    const { docket, probe } = assembled.fleet;
+    const charging = { file: `${probe.file}-charge` };
+    const add = (task: string, args: object, options: object) => docket.add(task, args, options);
+    await add('crunch', { probe }, { key: 'crunch-1' });
+    await add('crunch', { probe }, { key: MARKUP });
+    await add('crawl', { probe }, { key: 'crawl-1' });
+    await add('crawl', { probe }, { key: 'crawl-2' });
+    await add('charge', { probe: charging, orderId: 'o-1', card: '4242' }, { key: 'charge-1' });
+    await add('report', {}, { key: 'later-1', when: '1h' });
+    await add('report', {}, { key: 'report-1', perpetual: cron('0 9 * * 1', { timezone: 'Europe/Berlin' }) });
+    await docket.strike(null, 'customerId', '==', 'c-9');
+    await waitFor(async () => {
+      const { totals } = await docket.snapshot();
+      return totals.running === 3 && totals.waiting === 1 && totals.failures === 1 && totals.scheduled === 2;
+    });
+  }
+
+  async function open(path: string, base = served): Promise<void> {
+    await page.goto(`${base.url}#/${path}`);
+    await page.locator('main h1').first().waitFor();
+  }
+
+  const row = (text: string) => page.locator('tbody tr', { hasText: text });
+  const notice = (text: string) => page.locator('.notice', { hasText: text }).first().waitFor();
+  const stateOf = async (key: string) => (await assembled.fleet.docket.getExecution(key))?.state;
+
+  test('the overview tells how the docket is doing', async () => {
+    await open('');
+    for (const [name, count] of [
+      ['Running', 3],
+      ['Scheduled', 2],
+      ['Waiting', 1],
+      ['Failures', 1],
+      ['Workers', 1],
+    ]) {
+      await page
+        .locator('.tile', { hasText: String(name) })
+        .filter({ hasText: String(count) })
+        .waitFor();
+    }
+    await page.locator('.link-live').waitFor();
+    await row('crunch-1').waitFor();
+    await page.locator('canvas').nth(1).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('progress and new executions appear without a reload', async () => {
+    await open('executions');
+    await row('crunch-1').getByText('3 of 10 · encoding frames').waitFor();
+    const { docket, probe } = assembled.fleet;
+    const execution = await docket.getExecution('crunch-1');
+    await execution!.progress.increment(4);
+    await row('crunch-1').getByText('7 of 10').waitFor();
+    await docket.add('crunch', { probe }, { key: 'crunch-new' });
+    await row('crunch-new').waitFor();
+    await docket.cancel('crunch-new');
+    await row('crunch-new').waitFor({ state: 'detached' });
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('a key full of markup is text, has a page of its own, and can be cancelled there', async () => {
+    await open('executions');
+    await row(MARKUP).getByRole('link', { name: MARKUP }).click();
+    await page.locator('h1', { hasText: MARKUP }).waitFor();
+    await page.getByText('with a worker').waitFor();
+    expect(await page.locator('h1').textContent()).toContain(MARKUP);
+    expect(await page.locator('main script, main img').count()).toBe(0);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.keyboard.press('Escape'); // the dialog keeps it as it is
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    expect(await stateOf(MARKUP)).toBe('running');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Cancel it' }).click();
+    await notice('It was asked to stop.');
+    await page.locator('h1', { hasText: 'cancelled' }).waitFor();
+    expect(await stateOf(MARKUP)).toBe('cancelled');
+    expect(lines.map(({ message }) => message)).toContain('dashboard: cancel');
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('what is scheduled is made due by a button', async () => {
+    await open('executions/scheduled');
+    await row('later-1').getByRole('button', { name: 'Run now' }).click();
+    await notice('It is due now.');
+    await row('later-1').waitFor({ state: 'detached' });
+    await waitFor(async () => (await stateOf('later-1')) === 'completed');
+    expect(lines.map(({ message }) => message)).toContain('dashboard: run-now');
+  });
+
+  test('what waits says for what, and an execution is found by its key and by its task', async () => {
+    await open('executions/waiting');
+    await row('crawl-2').getByText('limit crawl').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.keyboard.press('/');
+    await page.locator('#find-key:focus').waitFor();
+    await page.keyboard.type('crawl-2');
+    await page.keyboard.press('Enter');
+    await page.locator('h1', { hasText: 'crawl-2' }).waitFor();
+    await page.getByText('a permit of limit crawl').waitFor();
+    await open('executions/find');
+    await page.getByLabel('Task').fill('crawl');
+    await page.getByRole('button', { name: 'Find' }).click();
+    await row('crawl-1').waitFor();
+    await row('crawl-2').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await open('execution/nobody');
+    await page.getByText('Nothing is known of it').waitFor();
+    problems.length = 0; // the browser tells of the 404
+  });
+
+  test('a failure is shown with its stack, and with the arguments that may be shown, and runs again', async () => {
+    await open('failures');
+    await page.locator('tbody tr', { hasText: 'TypeError' }).first().waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.getByRole('link', { name: 'TypeError', exact: true }).click();
+    await page.locator('.chip', { hasText: 'error TypeError' }).waitFor();
+    await page.getByRole('link', { name: 'charge-1' }).click();
+    await page.getByText(/the bank declined o-1\s+at /).waitFor();
+    await page.getByText("orderId: 'o-1'").waitFor();
+    expect(await page.locator('main').textContent()).not.toContain('4242');
+    await page.getByText('Not shown: ').getByText('card').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    writeFileSync(`${assembled.fleet.probe.file}-charge.released`, '');
+    await page.getByRole('button', { name: 'Retry' }).click();
+
+    await notice('Retried 1 failure.');
+    await page.locator('h1', { hasText: 'completed' }).waitFor();
+    await page.getByText("{ paid: 'o-1' }").waitFor();
+    await open('failures');
+    await page.getByText('Nothing has failed').waitFor();
+  });
+
+  test('failures that are chosen are discarded', async () => {
+    const { docket } = assembled.fleet;
+    const probe = { file: `/nowhere/${randomUUID()}` };
+    for (const key of ['a', 'b', 'c']) await docket.add('charge', { probe, orderId: key }, { key });
+    await open('failures');
+    for (const key of ['a', 'b', 'c']) await page.getByLabel(`Choose ${key}`, { exact: true }).waitFor();
+    await page.getByLabel('Choose a', { exact: true }).check();
+    await page.getByLabel('Choose c', { exact: true }).check();
+    await page.getByRole('button', { name: 'Discard 2 chosen' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Discard' }).click();
+    await notice('Discarded 2 failures.');
+    await page.getByLabel('Choose c', { exact: true }).waitFor({ state: 'detached' });
+    await page.getByLabel('Choose b', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Discard all' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Discard' }).click();
+    await page.getByText('Nothing has failed').waitFor();
+    expect((await docket.snapshot()).totals.failures).toBe(0);
+  });
+
+  test('schedules are told in words, and end by a button', async () => {
+    await open('schedules');
+    await row('report-1').getByText('09:00').waitFor();
+    await row('report-1').getByText('Europe/Berlin').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await row('report-1').getByRole('button', { name: 'End' }).click();
+    await page.getByRole('button', { name: 'End it' }).click();
+    await page.getByText('There are no schedules').waitFor();
+  });
+
+  test('a task is paused and resumed', async () => {
+    const { docket } = assembled.fleet;
+    await open('tasks');
+    await row('report').getByRole('button', { name: 'Pause' }).click();
+    await row('report').getByText('paused').waitFor();
+    expect(await docket.pauses()).toMatchObject([{ task: 'report' }]);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await row('report').getByRole('button', { name: 'Resume' }).click();
+    await row('report').getByText('paused').waitFor({ state: 'detached' });
+    await row('charge').getByRole('link', { name: 'charge' }).click();
+    await page.locator('canvas').first().waitFor();
+    expect(await docket.pauses()).toEqual([]);
+  });
+
+  test('the whole docket is paused and resumed, which every page says', async () => {
+    await open('');
+    await page.getByRole('button', { name: 'Pause the docket' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('The whole docket is paused').waitFor();
+    expect(await assembled.fleet.docket.pauses()).toMatchObject([{ task: null, reason: 'manual' }]);
+    await open('strikes');
+    await page.getByText('The whole docket is paused').waitFor();
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByText('The whole docket is paused').waitFor({ state: 'detached' });
+  });
+
+  test('limits tell who holds their permits, and who waits', async () => {
+    await open('limits');
+    const limit = page.locator('.limit', { hasText: 'crawl' });
+    await limit.getByText('1 of 1 taken').waitFor();
+    await limit.locator('ul', { hasText: 'crawl-1' }).waitFor();
+    await limit.locator('ol', { hasText: 'crawl-2' }).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('a strike is made and taken back', async () => {
+    const { docket } = assembled.fleet;
+    await open('strikes');
+    await row('c-9').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.getByLabel('Task').fill('report');
+    await page.getByLabel('Argument').fill('rows');
+    await page.locator('select[name=operator]').selectOption('between');
+    await page.getByLabel('Value').fill('1 and 9');
+    await page.locator('form').getByRole('button', { name: 'Strike' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Strike' }).click();
+    await row('rows').waitFor();
+    expect((await docket.strikes()).find(({ task }) => task === 'report')).toMatchObject({ value: [1, 9] });
+    await row('rows').getByRole('button', { name: 'Restore' }).click();
+    await row('rows').waitFor({ state: 'detached' });
+    await row('c-9').getByRole('button', { name: 'Restore' }).click();
+    await page.getByText('Nothing is struck').waitFor();
+  });
+
+  test('workers are listed with their load', async () => {
+    await open('workers');
+    await row('of 8 at once').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  const PLACES = [
+    '',
+    'executions',
+    'execution/crunch-1',
+    'failures',
+    'schedules',
+    'tasks',
+    'limits',
+    'strikes',
+    'workers',
+  ];
+
+  test('in the dark and on a phone every page is readable, and none scrolls sideways', async () => {
+    const phone = await browser.newPage({ viewport: { width: 390, height: 800 }, colorScheme: 'dark' });
+    const noted = notesOfProblems(phone);
+    for (const place of PLACES) {
+      await phone.goto(`${served.url}#/${place}`);
+      await phone.locator('main h1').first().waitFor();
+      expect([place, await accessibilityProblems(phone)]).toEqual([place, []]);
+      const isWide = await phone.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth');
+      expect([place, isWide]).toEqual([place, false]);
+    }
+    await phone.close();
+    expect(noted).toEqual([]);
+  });
+
+  test('an empty docket says on every page what to do next', async () => {
+    const docket = new Docket({ name: `t-${randomUUID()}`, url: url() });
+    closing.push(() => docket.close());
+    const empty = await serve(docket);
+    for (const place of ['', ...PLACES.slice(3), 'executions/queued', 'executions/scheduled', 'executions/waiting']) {
+      await open(place, empty);
+      await page.locator('.empty-title').first().waitFor();
+    }
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('a page that is read-only, under a base path and behind a password offers no change', async () => {
+    const options = { basePath: '/ops/docket', token: 'a long secret', readOnly: true };
+    const locked = await serve(assembled.fleet.docket as Docket, options);
+    expect((await fetch(locked.url)).status).toBe(401);
+    const httpCredentials = { username: 'ada', password: 'a long secret' };
+    const guest = await browser.newPage({ httpCredentials });
+    await guest.goto(locked.url.replace(/\/$/, ''));
+    await guest.getByText('read-only').waitFor();
+    await guest.locator('.link-live').waitFor();
+    await guest.locator('.side').getByRole('link', { name: 'Executions' }).click();
+    await guest.locator('tbody tr', { hasText: 'crunch-1' }).waitFor();
+    const labels = await guest.locator('main button').allTextContents();
+    expect(labels.filter((label) => /cancel|pause|retry|run now/i.test(label))).toEqual([]);
+    await guest.close();
+  });
+}
