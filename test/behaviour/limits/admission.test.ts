@@ -13,6 +13,7 @@ import { type AdmissionStage, BATCH_ITEMS } from '../../../src/redis/schema.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
+import { nextMillisecond } from '../../support/next-millisecond.js';
 import { describeEachServer, describeOnAnyServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -24,7 +25,6 @@ const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')
 const { moveDue } = await importBuilt<typeof import('../../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 const { readEntries } =
   await importBuilt<typeof import('../../../src/redis/stream-reader.js')>('redis/stream-reader.js');
-const { serverTimeMs } = await importBuilt<typeof import('../../../src/redis/time.js')>('redis/time.js');
 const { deliveryOf, keyOf, ticketOf } =
   await importBuilt<typeof import('../../../src/worker/delivery.js')>('worker/delivery.js');
 
@@ -134,12 +134,6 @@ function again(
   const counts = { deliveries, charges, reroutes };
   const same = { message: null, keepsDue: true, admissionStage, id: keyOf(delivery), ttlMs: 60_000 };
   return { kind: 'moved', token, to: where, ...counts, ...same };
-}
-
-/** Tickets with and without a record are alike to the millisecond only: who comes after this comes in a later one. */
-async function nextMillisecond(redis: Parameters<typeof serverTimeMs>[0]): Promise<void> {
-  const nowMs = await serverTimeMs(redis);
-  await waitFor(async () => (await serverTimeMs(redis)) > nowMs);
 }
 
 const slot = (key: string, max = 1): AdmissionCheck => ({ kind: 'permit', key, max });

@@ -11,6 +11,7 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
+import { nextMillisecond } from '../../support/next-millisecond.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
@@ -223,7 +224,10 @@ describeEachServer('a paused task', (url) => {
       stage.work({ slow, quick }, { concurrency: 10 });
       await docket.add(slow, { n: 1 });
       await begun.promise;
-      for (const n of [2, 3, 4]) await docket.add(slow, { n });
+      for (const n of [2, 3, 4]) {
+        await docket.add(slow, { n });
+        await nextMillisecond(place.redis); // which is all that orders executions without a record once they have moved
+      }
       await waitFor(async () => (await place.redis.zcard(stage.key('limit:@both'))) === 3);
       await docket.add(quick, { n: 5 });
       await waitFor(async () => (await place.redis.zcard(stage.key('limit:@both'))) === 4);
