@@ -10,6 +10,7 @@ local prefix = ARGV[1]
 --@include entries
 --@include moves
 --@include permits
+--@include delivered
 --@include message
 --@include forget
 --@include clearing
@@ -17,15 +18,7 @@ local prefix = ARGV[1]
 local letter, count = ARGV[4], tonumber(ARGV[7])
 local stream = stream_of(letter)
 
-local read_up_to = '0-0'
-if redis.call('EXISTS', stream) == 1 then
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local group = fields_of(info)
-    if group.name == GROUP then
-      read_up_to = group['last-delivered-id']
-    end
-  end
-end
+local read_up_to = last_delivered_id(stream)
 
 local looked_at, bytes, tokens, last = 0, 0, {}, nil
 

@@ -9,6 +9,7 @@ local prefix, letter, last, only_read = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1
 local count, wanted, task, states, wants_messages = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9] == '1'
 local wanted_id = ARGV[10]
 --@include entries
+--@include delivered
 --@include fields
 --@include ids
 --@include message
@@ -16,15 +17,7 @@ local wanted_id = ARGV[10]
 
 local stream = stream_of(letter)
 
-local read_up_to = '0-0'
-if redis.call('EXISTS', stream) == 1 then
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local group = fields_of(info)
-    if group.name == GROUP then
-      read_up_to = group['last-delivered-id']
-    end
-  end
-end
+local read_up_to = last_delivered_id(stream)
 
 local function consumer_of(id)
   local pending = redis.call('XPENDING', stream, GROUP, id, id, 1)[1]
