@@ -4,7 +4,7 @@ import { SlotTable, shipmentIdOf } from '../../src/channel/slots.js';
 import { Batcher } from '../../src/core/batcher.js';
 import { encoderFor } from '../../src/wire/codec.js';
 import { encodeEnvelope } from '../../src/wire/envelope.js';
-import { type Delivery, deliveryOf } from '../../src/worker/delivery.js';
+import { type Delivery, type DeliveryPipeline, deliveryOf } from '../../src/worker/delivery.js';
 import { Dispatcher, type DispatcherEvents } from '../../src/worker/dispatch/dispatcher.js';
 import type { Thread } from '../../src/worker/threads/thread.js';
 import { ARGUMENTS, type Micro } from './micro.js';
@@ -113,5 +113,6 @@ function deliveryNumber(index: number): Delivery {
   return deliveryOf(
     { token: `w${index}-0`, record: null, message, admissionStage: 'new', ...counts, ...flags },
     () => ({}),
+    {} as DeliveryPipeline, // the events above take what comes back
   );
 }

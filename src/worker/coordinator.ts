@@ -1,40 +1,27 @@
 /**
  * The coordinator of a worker: assembles its parts, starts and stops them, and answers questions about the worker.
  *
- * The route of an execution is in `pipeline.ts`, the order of the services beside it in `services.ts`, the end of the
- * worker in `drain.ts`, and whether it takes work in `readiness.ts`. No user code runs here (unless `threads: 0` asks for
+ * What there is once in a worker is in `shared-parts.ts`, and what there is for each partition in `partition.ts`. The route of
+ * an execution is in `pipeline.ts`, the order of the services beside it in `services.ts`, the end of the worker in `drain.ts`, and whether it takes work in `readiness.ts`. No user code runs here (unless `threads: 0` asks for
  * it), so nothing a task does can stall a lease.
  */
-import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { aborted, pause } from '../core/service.js';
+import { aborted, pause, type Service } from '../core/service.js';
 import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
-import { ensureGroups } from '../redis/delivery-store.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
-import { leave } from '../redis/fleet-store.js';
 import type { PauseTerms } from '../redis/pause-store.js';
-import { countRemaining } from '../redis/schedule-store.js';
-import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
-import { CommandLink } from './command-link.js';
 import { type Connections, closeConnections } from './connections.js';
-import type { WorkerContext } from './context.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
 import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import { drain } from './drain.js';
-import { Heartbeat } from './fleet/heartbeat.js';
-import { Leases } from './fleet/leases.js';
-import { Reclaimer } from './fleet/reclaimer.js';
-import { Scheduler } from './fleet/scheduler.js';
-import { Seeder } from './fleet/seeder.js';
-import { ServerClock } from './fleet/server-clock.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
-import { Pipeline } from './pipeline.js';
+import { consumerOf, Partition } from './partition.js';
 import { Readiness, type WorkerState } from './readiness.js';
-import { Services } from './services.js';
+import { requeueUnstarted, SharedParts } from './shared-parts.js';
 import { startThread } from './thread-starter.js';
 import { WaitLog } from './wait-log.js';
 import { HistoryWriter } from './watch/history-writer.js';
@@ -58,26 +45,24 @@ export interface CoordinatorOptions {
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
-  readonly #context: WorkerContext;
-  readonly #pipeline: Pipeline;
+  readonly #shared: SharedParts;
+  readonly #partition: Partition;
   readonly #supervisor: ThreadSupervisor;
-  readonly #scheduler: Scheduler;
-  readonly #services: Services;
+  /** The services that all partitions share. */
+  readonly #keepers: readonly Service[];
   readonly #readiness: Readiness;
   readonly #waitLog: WaitLog;
   #state: WorkerState = 'starting';
 
   constructor(options: CoordinatorOptions) {
-    const { docket, settings, attemptBudget, logger, counters, onBroken } = options;
+    const { docket, settings, logger, counters, onBroken } = options;
     this.#options = options;
-    this.#context = contextOf(options);
-    this.#pipeline = new Pipeline(this.#context, {
-      settings,
-      attemptBudget,
+    this.#shared = new SharedParts({
+      ...options,
       retireThread: (thread) => this.#supervisor.retire(thread, settings.abortGraceMs),
       startSuspectThread: (lane) => this.#supervisor.startForSuspect(lane),
     });
-    const { dispatcher } = this.#pipeline;
+    const { dispatcher } = this.#shared;
     this.#supervisor = new ThreadSupervisor({
       dispatcher,
       logger,
@@ -85,41 +70,30 @@ export class Coordinator {
       onManifest: (manifest) => this.#learn(manifest),
       onBroken,
     });
-    this.#scheduler = new Scheduler({ ...this.#context, resolutionMs: settings.schedulingResolutionMs });
-    const heartbeat = new Heartbeat({
-      ...this.#context,
-      intervalMs: docket.heartbeatIntervalMs,
-      missed: docket.missedHeartbeats,
-      report: () => this.#readiness.report(),
-      onSchedule: (nextInMs) => this.#scheduler.learn(nextInMs),
+    this.#partition = new Partition({
+      ...options,
+      keys: docket.keys,
+      consumer: consumerOf(settings.name),
+      shared: this.#shared,
+      report: (partition) => this.#readiness.report(partition),
     });
     this.#readiness = new Readiness({
       settings,
       heartbeatIntervalMs: docket.heartbeatIntervalMs,
-      pipeline: this.#pipeline,
+      shared: this.#shared,
       supervisor: this.#supervisor,
-      heartbeat,
+      partitions: () => [this.#partition],
       state: () => this.#state,
     });
-    this.#waitLog = new WaitLog(this.#pipeline.pauseGuard, logger);
-    this.#services = new Services({
-      guards: [this.#pipeline.strikeGuard, this.#pipeline.pauseGuard, this.#pipeline.cancelListener],
-      keepers: this.#keepers(),
-      suppliers: this.#suppliers(),
-      heartbeat,
-    });
+    this.#waitLog = new WaitLog(this.#partition.pipeline.pauseGuard, logger);
+    this.#keepers = this.#sharedKeepers();
   }
 
-  #keepers() {
+  #sharedKeepers(): Service[] {
     const { docket, settings, logger, counters } = this.#options;
-    const { dispatcher, progressWriter, attemptRecorder } = this.#pipeline;
+    const { dispatcher, progressWriter, attemptRecorder } = this.#shared;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
-      new Leases({
-        ...this.#context,
-        held: () => this.#pipeline.held(),
-        onLost: (tokens) => dispatcher.loseLeases(tokens),
-      }),
       new DeadlineEnforcer({ dispatcher, abortGraceMs, drainTimeoutMs, logger }),
       progressWriter,
       ...(counters && attemptRecorder && isLevelEnabled(logger, 'info')
@@ -128,29 +102,12 @@ export class Coordinator {
       ...(counters && attemptRecorder && settings.writesHistory
         ? [
             new HistoryWriter({
-              ...this.#context,
+              ...this.#partition.context,
               intervalMs: docket.heartbeatIntervalMs,
               counters,
               attempts: attemptRecorder,
             }),
           ]
-        : []),
-    ];
-  }
-
-  #suppliers() {
-    const { docket, settings } = this.#options;
-    const { executionTtlMs } = docket;
-    return [
-      this.#pipeline.intake,
-      new Reclaimer({
-        ...this.#context,
-        reconnectionMs: settings.longestPauseMs,
-        held: () => this.#pipeline.held(),
-      }),
-      this.#scheduler,
-      ...(settings.schedulesAutomaticTasks
-        ? [new Seeder({ ...this.#context, executionTtlMs, tasks: () => this.#pipeline.catalog.tasks })]
         : []),
     ];
   }
@@ -161,16 +118,17 @@ export class Coordinator {
    * @throws RedisUnavailableError when the server refuses to create the streams
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { redis, keys } = this.#context;
-    const groups = ensureGroups(redis, keys).catch((error: unknown) => {
+    const { services } = this.#partition;
+    const groups = this.#partition.prepare().catch((error: unknown) => {
       throw unusable(this.#options.docket, error);
     });
-    const starting = Promise.all([this.#supervisor.start(), groups, this.#services.startGuards()]);
+    const starting = Promise.all([this.#supervisor.start(), groups, services.startGuards()]);
     starting.catch(() => undefined); // a worker that is told to stop does not await it
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
-    this.#services.start();
+    for (const keeper of this.#keepers) keeper.start();
+    services.start();
     this.#state = 'ready';
     this.#logReady(manifest);
   }
@@ -178,7 +136,7 @@ export class Coordinator {
   /** Learns what the threads can run. After a deploy in place, threads that are replaced can run other tasks. */
   #learn(manifest: Manifest): void {
     const tasks = manifest.tasks.map((task) => task.name);
-    this.#pipeline.open(manifest);
+    this.#shared.open(manifest);
     this.#options.counters?.addTasks(tasks);
     if (this.#state === 'ready')
       this.#options.logger.info({ tasks }, 'the threads have loaded other tasks than before');
@@ -188,27 +146,26 @@ export class Coordinator {
   async drain(): Promise<void> {
     const { settings, logger } = this.#options;
     const { name, drainTimeoutMs, abortGraceMs } = settings;
-    const { dispatcher, settler, rerouter, failureNotifier } = this.#pipeline;
+    const { dispatcher, failureNotifier } = this.#shared;
     const wasReady = this.#state === 'ready';
     this.#state = 'draining';
-    this.#pipeline.close();
+    this.#shared.close();
     if (wasReady) {
       const fields = { held: dispatcher.size, drainTimeoutMs };
       logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
     }
     await drain({
-      services: this.#services,
+      partitions: [this.#partition],
       dispatcher,
       supervisor: this.#supervisor,
-      rerouter,
-      settler,
       failureNotifier,
-      link: this.#context.link,
       drainTimeoutMs,
       abortGraceMs,
       logger,
-      requeueUnstarted: (deliveries) => this.#pipeline.requeueUnstarted(deliveries),
-      leave: () => this.#leave(),
+      requeueUnstarted,
+      stopShared: async () => {
+        await Promise.all(this.#keepers.map((keeper) => keeper.stop()));
+      },
     });
     await closeConnections(this.#options.connections); // what has no answer yet fails now
     await turn(); // and says so, before the last line
@@ -236,48 +193,37 @@ export class Coordinator {
 
   /** Counts the attempts on the threads, by the label of their task. */
   onThreads(): Map<string, { begun: number; running: number }> {
-    return this.#pipeline.attemptRecorder?.onThreads() ?? new Map();
+    return this.#shared.attemptRecorder?.onThreads() ?? new Map();
   }
 
   /** The number of threads that can run tasks. */
   get threads(): number {
-    return this.#pipeline.dispatcher.lanes.filter((lane) => lane.thread !== null).length;
+    return this.#shared.dispatcher.lanes.filter((lane) => lane.thread !== null).length;
   }
 
   /** The number of strikes in effect. */
   get strikes(): number {
-    return this.#pipeline.strikeGuard.size;
+    return this.#partition.pipeline.strikeGuard.size;
   }
 
   /** The pauses in effect. */
   get pauses(): readonly PauseTerms[] {
-    return this.#pipeline.pauseGuard.list;
+    return this.#partition.pipeline.pauseGuard.list;
   }
 
   /** Measures the whole docket. */
   async gauges(): Promise<DocketGauges> {
-    const { redis, keys } = this.#context;
-    const [{ queued, scheduled, failures }, { total: waiting, paused }, { workers, oldestQueuedMs }] =
-      await Promise.all([survey(redis, keys, 0), surveyWaiting(redis, keys, 0), measure(redis, keys)]);
-    return { queued, scheduled, waiting, paused, failures, workers, oldestQueuedMs };
+    return await this.#partition.gauges();
   }
 
   /** Also `false` when Redis does not answer. */
   async #isDocketEmpty(): Promise<boolean> {
-    const { redis, keys } = this.#context;
-    const { dispatcher, settler, attemptBudget } = this.#pipeline;
-    if (dispatcher.size > 0 || !settler.isIdle) return false;
-    const remaining = await countRemaining(redis, keys, attemptBudget.spentKeys).catch(() => null);
+    const { dispatcher, attemptBudget } = this.#shared;
+    if (dispatcher.size > 0) return false;
+    const remaining = await this.#partition.remaining(attemptBudget.spentKeys);
     if (remaining === null) return false;
     this.#waitLog.note(remaining);
     return remaining.queued + remaining.scheduled + remaining.paused === 0;
-  }
-
-  async #leave(): Promise<void> {
-    const { redis, keys, consumer, logger } = this.#context;
-    await leave(redis, keys, consumer).catch((error) =>
-      logger.warn({ error: String(error) }, 'leaving failed: the worker is listed until its heartbeat expires'),
-    );
   }
 
   #logReady({ tasks, fallback }: Manifest): void {
@@ -290,20 +236,4 @@ export class Coordinator {
     }
     if (fallback) logger.info({}, `fallback for all other tasks: ${describePolicies(fallback)}`);
   }
-}
-
-function contextOf({ docket, settings, connections, logger, counters }: CoordinatorOptions): WorkerContext {
-  return {
-    redis: connections.commands,
-    link: new CommandLink(connections.commands, settings.leaseMs),
-    blocking: connections.blocking,
-    subscriber: connections.subscriber,
-    keys: docket.keys,
-    consumer: `${settings.name}:${randomBytes(4).toString('hex')}`,
-    workerName: settings.name,
-    leaseMs: settings.leaseMs,
-    clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
-    logger,
-    counters,
-  };
 }

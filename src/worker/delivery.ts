@@ -1,15 +1,44 @@
 /**
  * One execution in the hands of this worker, from the read to the settlement. Owns what identifies it: its key, and its
- * place in line.
+ * place in line. It also says to which partition it belongs, so that its outcome cannot go to another one.
  */
 
+import type { Outcome } from '../channel/protocol.js';
+import type { StopReason } from '../channel/slots.js';
 import type { Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
+import type { ProgressReport } from '../redis/progress-store.js';
 import { SUSPECT_AFTER } from '../redis/schema.js';
 import type { Logger } from '../tasks/context.js';
 import { type ExecutionPolicies, policiesWith } from '../tasks/overrides.js';
 import { checkCombination, type TaskPolicies } from '../tasks/policies.js';
 import { Envelope } from '../wire/envelope.js';
+import type { ThreadDeath } from './threads/thread.js';
+
+/**
+ * The pipeline of the partition that a delivery was read from, as the parts see it that all partitions share. Whatever they
+ * do with a delivery goes through this, so they need not know which partition it is.
+ */
+export interface DeliveryPipeline {
+  /** Milliseconds by which the clock of its server is ahead of the monotonic clock of this process. */
+  readonly serverAheadMs: number;
+  /** Settles an execution by its outcome, or reroutes it if its thread does not know the task. */
+  settleOutcome(delivery: Delivery, outcome: Outcome): void;
+  /** Settles an execution whose thread was lost. */
+  settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void;
+  /** Settles an execution because of which its thread was ended. */
+  settleThreadEnded(delivery: Delivery, reason: 'timeout' | StopReason): void;
+  /** Requeues a suspect that cannot run here soon. */
+  requeueSuspect(delivery: Delivery): void;
+  /** Reroutes a suspect that has to run alone in its process, and cannot do so here soon. */
+  rerouteSuspect(delivery: Delivery): void;
+  /** Marks a suspect as alone in its process, or removes the mark. Resolves to false when it is no longer ours. */
+  markAlone(delivery: Delivery, isAlone: boolean): Promise<boolean>;
+  /** Requeues deliveries that have not started. */
+  requeueUnstarted(deliveries: readonly Delivery[]): void;
+  /** Writes the progress of executions that run here. */
+  writeProgress(reports: readonly ProgressReport[]): Promise<void>;
+}
 
 /** An entry with its envelope and policies. Its getters read the entry, so that no field is copied. */
 export class Delivery implements Omit<Entry, 'message'> {
@@ -25,6 +54,8 @@ export class Delivery implements Omit<Entry, 'message'> {
      * the message.
      */
     readonly policies: ExecutionPolicies | null,
+    /** The pipeline of the partition that it was read from. */
+    readonly pipeline: DeliveryPipeline,
   ) {}
 
   get token() {
@@ -72,16 +103,21 @@ export class Delivery implements Omit<Entry, 'message'> {
  * Makes a delivery of an entry.
  *
  * @param policiesOf - finds the policies of a task by its name
+ * @param pipeline - the pipeline of the partition that the entry was read from
  * @throws UndecodableValueError when the entry has no message, or one that cannot be read
  * @throws InvalidOptionError when its overrides do not go with its task
  */
-export function deliveryOf(entry: Entry, policiesOf: (task: string) => TaskPolicies | null): Delivery {
+export function deliveryOf(
+  entry: Entry,
+  policiesOf: (task: string) => TaskPolicies | null,
+  pipeline: DeliveryPipeline,
+): Delivery {
   const envelope = new Envelope(entry.message ?? NO_MESSAGE);
   const declared = envelope.isReadable ? policiesOf(envelope.task) : null;
-  if (declared === null || envelope.overrides === null) return new Delivery(entry, envelope, declared);
+  if (declared === null || envelope.overrides === null) return new Delivery(entry, envelope, declared, pipeline);
   const policies = policiesWith(declared, envelope.overrides);
   checkCombination(policies); // the producer may have known the task by its name only
-  return new Delivery(entry, envelope, policies);
+  return new Delivery(entry, envelope, policies, pipeline);
 }
 
 const NO_MESSAGE = Buffer.alloc(0);

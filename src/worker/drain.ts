@@ -25,35 +25,48 @@ const LOOK_EVERY_MS = 50;
 const LAST_COMMANDS_MS = 500;
 
 export interface DrainOptions {
-  readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
+  readonly partitions: readonly DrainedPartition[];
   readonly dispatcher: Pick<Dispatcher, 'size' | 'close' | 'waitUntilEmpty' | 'interruptAll' | 'takeBackUnstarted'>;
   readonly supervisor: Pick<ThreadSupervisor, 'stop'>;
-  readonly rerouter: Pick<Rerouter, 'idle'>;
-  readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
   readonly failureNotifier: Pick<FailureNotifier, 'isNeeded' | 'idle' | 'close'>;
-  /** The link by which outcomes are written. */
-  readonly link: Pick<CommandLink, 'downMs'>;
   readonly drainTimeoutMs: number;
   /** Milliseconds in which an attempt can end by itself after it was asked to stop. Part of the drain timeout. */
   readonly abortGraceMs: number;
   readonly logger: Logger;
   /** Requeues deliveries that have not started. */
   requeueUnstarted(deliveries: readonly Delivery[]): void;
+  /** Stops the services that all partitions share. */
+  stopShared(): Promise<void>;
+}
+
+/** What the drain needs of a partition. */
+export interface DrainedPartition {
+  readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
+  readonly pipeline: {
+    readonly rerouter: Pick<Rerouter, 'idle'>;
+    readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
+  };
+  /** The link by which outcomes are written. */
+  readonly context: { readonly link: Pick<CommandLink, 'downMs'> };
   /** Takes this worker off the list of live workers. */
   leave(): Promise<void>;
 }
 
 export async function drain(options: DrainOptions): Promise<void> {
   const deadlineMs = monotonicMs() + options.drainTimeoutMs;
-  const suppliersStopped = options.services.stopSuppliers();
-  await untilAnswered(suppliersStopped, options, deadlineMs - options.abortGraceMs);
+  const { partitions, abortGraceMs } = options;
+  const stopping = partitions.map((partition) => ({ partition, suppliers: partition.services.stopSuppliers() }));
+  await Promise.all(
+    stopping.map(({ partition, suppliers }) => untilAnswered(suppliers, partition, deadlineMs - abortGraceMs)),
+  );
   requeueQueued(options);
   await waitForAttempts(options, deadlineMs);
   await interruptAttempts(options, deadlineMs);
   await tellFailures(options, deadlineMs);
   await endThreads(options, deadlineMs);
   requeueTakenBack(options);
-  await settleAndLeave(options, suppliersStopped, deadlineMs);
+  await Promise.all(stopping.map(({ partition, suppliers }) => settle(partition, suppliers, options, deadlineMs)));
+  await signOff(options, deadlineMs);
 }
 
 function requeueQueued({ dispatcher, requeueUnstarted }: DrainOptions): void {
@@ -73,9 +86,14 @@ async function interruptAttempts({ dispatcher, logger }: DrainOptions, deadlineM
 
 /** While there are threads, the modules on them are told of the last failures, once these are written. */
 async function tellFailures(options: DrainOptions, deadlineMs: number): Promise<void> {
-  const { failureNotifier, settler, abortGraceMs } = options;
-  const told = failureNotifier.isNeeded ? settler.idle().then(() => failureNotifier.idle()) : Promise.resolve();
-  await untilAnswered(told, options, deadlineMs - abortGraceMs);
+  const { partitions, failureNotifier, abortGraceMs } = options;
+  if (failureNotifier.isNeeded) {
+    const told = async ({ pipeline }: DrainedPartition) => {
+      await pipeline.settler.idle();
+      await failureNotifier.idle();
+    };
+    await Promise.all(partitions.map((one) => untilAnswered(told(one), one, deadlineMs - abortGraceMs)));
+  }
   failureNotifier.close();
 }
 
@@ -90,27 +108,42 @@ function requeueTakenBack({ dispatcher, requeueUnstarted }: DrainOptions): void 
 }
 
 /** Leases and heartbeats are kept until everything is settled, or given up. */
-async function settleAndLeave(
-  options: DrainOptions,
+async function settle(
+  partition: DrainedPartition,
   suppliersStopped: Promise<void>,
+  { drainTimeoutMs }: DrainOptions,
   deadlineMs: number,
 ): Promise<void> {
-  const { rerouter, settler, services, leave, drainTimeoutMs } = options;
-  const lastMs = () => Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS);
+  const { rerouter, settler } = partition.pipeline;
   // Entries of a late read or claim are requeued, too.
   await untilAnswered(
     suppliersStopped.then(() => rerouter.idle()),
-    options,
-    lastMs(),
+    partition,
+    lastMs(deadlineMs),
   );
-  await untilAnswered(settler.idle(), options, lastMs(), settler.isIdle ? AWAY_MS : drainTimeoutMs / 2);
-  await untilAnswered(services.stop().then(leave), options, lastMs());
+  await untilAnswered(settler.idle(), partition, lastMs(deadlineMs), settler.isIdle ? AWAY_MS : drainTimeoutMs / 2);
+}
+
+/** Stops the services and leaves each partition, all at once. */
+async function signOff({ partitions, stopShared }: DrainOptions, deadlineMs: number): Promise<void> {
+  const untilMs = lastMs(deadlineMs);
+  const sharedStopped = stopShared();
+  const leave = async (partition: DrainedPartition) => {
+    await partition.services.stop();
+    await Promise.all([sharedStopped, partition.leave()]);
+  };
+  await Promise.all(partitions.map((partition) => untilAnswered(leave(partition), partition, untilMs)));
+}
+
+/** Returns until when the next commands may take, on the monotonic clock. */
+function lastMs(deadlineMs: number): number {
+  return Math.max(deadlineMs, monotonicMs() + LAST_COMMANDS_MS);
 }
 
 /** Waits for work that needs Redis until `untilMs` at most, and no longer than `patienceMs` without a link to Redis. */
 async function untilAnswered(
   work: Promise<void>,
-  { link }: DrainOptions,
+  { context }: DrainedPartition,
   untilMs: number,
   patienceMs = AWAY_MS,
 ): Promise<void> {
@@ -118,7 +151,7 @@ async function untilAnswered(
   const done = work.then(() => {
     isPending = false;
   });
-  while (isPending && monotonicMs() < untilMs && link.downMs <= patienceMs) {
+  while (isPending && monotonicMs() < untilMs && context.link.downMs <= patienceMs) {
     await within(done, Math.min(LOOK_EVERY_MS, untilMs - monotonicMs()));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The route of an execution through this worker, step by step:
+ * The route of an execution of one partition through this worker, step by step:
  *
  *                      ┌─ lean ────────────────────────┐
  *   read ──> classify ─┼─ recorded ─> claim (Claimer) ─┼─> may it run? ──> dispatch ──> outcome ──> settle
@@ -7,8 +7,8 @@
  *                      │                                        │                                    ^
  *                      └─ it must not run, or not here ─────────┴────────────────────────────────────┘
  *
- * In the code: `#accept` classifies the entries that were read, `#start` decides which deliveries may run, and
- * `#dispatcherEvents` handles the outcomes. Owns two rules:
+ * In the code: `#accept` classifies the entries that were read, `#start` decides which deliveries may run, and the methods of
+ * DeliveryPipeline handle what comes back from the dispatcher, which all partitions share. Owns two rules:
  *
  * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
@@ -24,17 +24,14 @@ import { assertNever } from '../core/assert.js';
 import { jittered } from '../core/service.js';
 import { markAlone, quarantine, type Token } from '../redis/delivery-store.js';
 import type { Entry } from '../redis/entry.js';
-import type { Manifest } from '../tasks/manifest.js';
+import { type ProgressReport, reportProgress } from '../redis/progress-store.js';
 import type { WorkerContext } from './context.js';
-import { type Delivery, deliveryOf, logDelivery } from './delivery.js';
-import { Dispatcher, type DispatcherEvents } from './dispatch/dispatcher.js';
-import type { Lane } from './dispatch/lane.js';
+import { type Delivery, type DeliveryPipeline, deliveryOf, logDelivery } from './delivery.js';
+import { OwnDeliveries } from './dispatch/own-deliveries.js';
 import { soloDelayMs } from './dispatch/sole-suspect.js';
-import { FloodLog } from './flood-log.js';
-import type { AttemptBudget } from './intake/attempt-budget.js';
-import { ByteBudget, bytesOf } from './intake/byte-budget.js';
+import { bytesOf } from './intake/byte-budget.js';
 import { CancelListener } from './intake/cancel-listener.js';
-import { Catalog } from './intake/catalog.js';
+import type { Catalog } from './intake/catalog.js';
 import { Claimer } from './intake/claimer.js';
 import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
@@ -46,25 +43,14 @@ import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
-import { FailureNotifier } from './settle/failure-notifier.js';
-import { ProgressWriter } from './settle/progress-writer.js';
 import { type DroppingLimit, Settler } from './settle/settler.js';
-import type { Thread, ThreadDeath } from './threads/thread.js';
-import { AttemptRecorder } from './watch/attempt-recorder.js';
+import type { SharedParts } from './shared-parts.js';
+import type { ThreadDeath } from './threads/thread.js';
 
 /** How long a suspect is requeued for when it cannot run in this worker soon, spread by a fifth either way. */
 const SUSPECT_DELAY_MS = 1_000;
 /** How long an execution is requeued for when `runAtMost` lets this worker run its key no more. */
 const OVER_BUDGET_DELAY_MS = 1_000;
-
-export interface PipelineOptions {
-  readonly settings: WorkerSettings;
-  readonly attemptBudget: AttemptBudget;
-  /** Ends a thread that has run as many executions as it may. */
-  retireThread(thread: Thread): void;
-  /** Starts a thread on the lane of the suspect. */
-  startSuspectThread(lane: Lane): void;
-}
 
 /** Entries of one read that go on to the claim or, if they are ours already, to the dispatcher. */
 interface Accepted {
@@ -73,55 +59,41 @@ interface Accepted {
   readonly limited: Limited[];
 }
 
-export class Pipeline {
+export class Pipeline implements DeliveryPipeline {
   readonly intake: Intake;
   readonly strikeGuard: StrikeGuard;
   readonly pauseGuard: PauseGuard;
   readonly cancelListener: CancelListener;
-  readonly attemptBudget: AttemptBudget;
   readonly rerouter: Rerouter;
   readonly claimer: Claimer;
-  readonly dispatcher: Dispatcher;
-  readonly attemptRecorder: AttemptRecorder | null;
-  readonly progressWriter: ProgressWriter;
   readonly settler: Settler;
-  readonly failureNotifier: FailureNotifier;
+  readonly dispatched: OwnDeliveries;
   readonly #lateStarts: LateStarts;
   readonly #readClaims: ReadClaims;
   readonly #context: WorkerContext;
-  readonly #options: PipelineOptions;
+  readonly #shared: SharedParts;
   readonly #startCriteria: StartCriteria;
-  readonly #byteBudget = new ByteBudget(() => this.#countBytes());
-  #catalog = new Catalog({ tasks: [], fallback: null });
   #isClosed = false;
   #criteria: Criteria;
 
-  constructor(context: WorkerContext, options: PipelineOptions) {
-    const { threads, concurrency, maxTasksPerThread, maxDeliveries, keepsArguments, failureBounds, longestReadMs } =
-      options.settings;
+  constructor(context: WorkerContext, shared: SharedParts, settings: WorkerSettings) {
+    const { concurrency, maxDeliveries, keepsArguments, failureBounds, longestReadMs } = settings;
+    const { attemptBudget, byteBudget, failureNotifier, floodLog, progressWriter } = shared;
     this.#context = context;
-    this.#options = options;
-    this.attemptBudget = options.attemptBudget;
-    this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
-    const { dispatcher } = this;
-    const { allLanes: lanes, slots } = dispatcher;
-    const { counters, clock } = context;
-    this.attemptRecorder = counters && new AttemptRecorder(counters, slots, lanes, clock);
-    const anyShipped = (signal: AbortSignal) => dispatcher.anyShipped(signal);
-    this.progressWriter = new ProgressWriter({ ...context, lanes, slots, anyShipped });
-    const floodLog = new FloodLog(context.logger);
-    this.failureNotifier = new FailureNotifier({ lanes: dispatcher.lanes, logger: context.logger, floodLog });
+    this.#shared = shared;
+    const dispatcher = new OwnDeliveries(shared.dispatcher, this);
+    this.dispatched = dispatcher;
     this.settler = new Settler({
       ...context,
       floodLog,
-      failureNotifier: this.failureNotifier,
+      failureNotifier,
       maxDeliveries,
       keepsArguments,
       failureBounds,
       isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
-      takeProgress: (delivery) => this.progressWriter.takeUnwritten(delivery),
+      takeProgress: (delivery) => progressWriter.takeUnwritten(delivery),
       onUnrecordedEnd: (delivery) => this.cancelListener.forget(delivery),
-      onWritten: () => this.intake.wake(),
+      onWritten: () => shared.wakeIntakes(),
     });
     this.rerouter = new Rerouter({
       ...context,
@@ -149,10 +121,10 @@ export class Pipeline {
       ...context,
       take: (deliveries) => this.#start(deliveries),
       drop: (delivery, limit) => this.#dropByLimit(delivery, limit),
-      onNotClaimed: (delivery) => this.attemptBudget.refund(delivery),
-      onRoom: () => this.intake.wake(),
+      onNotClaimed: (delivery) => attemptBudget.refund(delivery),
+      onRoom: () => shared.wakeIntakes(),
     });
-    const { attemptBudget, cancelListener, strikeGuard, pauseGuard } = this;
+    const { cancelListener, strikeGuard, pauseGuard } = this;
     this.#readClaims = new ReadClaims({ ...context, strikeGuard, pauseGuard, attemptBudget });
     this.intake = new Intake({
       ...context,
@@ -161,9 +133,9 @@ export class Pipeline {
       pauseGuard,
       lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
       concurrency,
-      dispatcher,
+      dispatcher: shared.dispatcher,
       claimer: this.claimer,
-      byteBudget: this.#byteBudget,
+      byteBudget,
       accept: (entries, claimed) => this.#accept(entries, claimed),
     });
     this.#lateStarts = new LateStarts({
@@ -171,15 +143,14 @@ export class Pipeline {
       requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
     this.#startCriteria = { maxDeliveries, cancelListener, pauseGuard, strikeGuard };
-    this.#criteria = { catalog: this.#catalog, pauseGuard, strikeGuard, attemptBudget };
+    this.#criteria = { catalog: shared.catalog, pauseGuard, strikeGuard, attemptBudget, pipeline: this };
+    shared.join(this);
   }
 
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */
-  open(manifest: Manifest): void {
-    this.#catalog = new Catalog(manifest);
-    this.failureNotifier.isNeeded = manifest.hasOnFailed === true;
+  open(catalog: Catalog): void {
     this.#readClaims.forget();
-    this.#criteria = { ...this.#criteria, catalog: this.#catalog };
+    this.#criteria = { ...this.#criteria, catalog };
   }
 
   /** Accepts nothing more, because the worker drains: from now on nothing is claimed. */
@@ -188,29 +159,28 @@ export class Pipeline {
     this.claimer.close();
   }
 
-  /** The tasks that the threads can run. */
-  get catalog(): Catalog {
-    return this.#catalog;
-  }
-
-  /** Everything that this worker has in hand. */
+  /** Everything of this partition that the worker has in hand. */
   *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
     yield* this.intake.unaccepted;
-    yield* this.#deliveries();
+    yield* this.dispatched.deliveries();
+    yield* this.#undispatched();
   }
 
-  *#deliveries(): Iterable<Delivery> {
+  *#undispatched(): Iterable<Delivery> {
     yield* this.claimer.claiming;
     yield* this.rerouter.deliveries;
-    yield* this.dispatcher.deliveries();
     yield* this.settler.deliveries();
   }
 
-  /** Counts the bytes in hand: the messages that are not settled, and the outcomes that wait to be written. */
-  #countBytes(): number {
+  /** Counts the bytes in hand beside those of the dispatcher: messages, and outcomes that wait to be written. */
+  countBytes(): number {
     let bytes = bytesOf(this.intake.unaccepted) + this.settler.countBytes();
-    for (const { envelope } of this.#deliveries()) bytes += envelope.bytes.length;
+    for (const { envelope } of this.#undispatched()) bytes += envelope.bytes.length;
     return bytes;
+  }
+
+  get serverAheadMs(): number {
+    return this.#context.clock.aheadMs;
   }
 
   /**
@@ -250,16 +220,16 @@ export class Pipeline {
       case 'over-budget':
         return this.#requeueOverBudget(classified.delivery);
       case 'limited':
-        this.attemptBudget.take(classified.delivery);
+        this.#shared.attemptBudget.take(classified.delivery);
         limited.push(classified);
         return;
       case 'recorded':
-        this.attemptBudget.take(classified.delivery);
+        this.#shared.attemptBudget.take(classified.delivery);
         this.#readClaims.remember(classified.delivery.envelope.task);
         (isClaimed ? owned : recorded).push(classified.delivery);
         return;
       case 'lean':
-        this.attemptBudget.take(classified.delivery);
+        this.#shared.attemptBudget.take(classified.delivery);
         owned.push(classified.delivery);
         return;
       default:
@@ -274,11 +244,11 @@ export class Pipeline {
       try {
         this.#startOne(delivery, startable);
       } catch (error) {
-        this.attemptBudget.refund(delivery);
+        this.#shared.attemptBudget.refund(delivery);
         this.#leaveToLease(delivery, error);
       }
     }
-    this.dispatcher.add(startable);
+    this.#shared.dispatcher.add(startable);
   }
 
   #startOne(delivery: Delivery, startable: Delivery[]): void {
@@ -303,62 +273,47 @@ export class Pipeline {
     }
   }
 
-  /** After the dispatch: settles or requeues the deliveries that come back from the dispatcher. */
-  #dispatcherEvents(): DispatcherEvents {
-    return {
-      onOutcome: (delivery, outcome) => {
-        this.#byteBudget.addOutcome(bytesOfOutcome(outcome));
-        if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
-        else this.settler.settle(delivery, outcome);
-      },
-      onThreadLost: (delivery, wasAlone, death) => this.#settleThreadLost(delivery, wasAlone, death),
-      onThreadEndedFor: (delivery, reason) => this.#settleThreadEnded(delivery, reason),
-      onSuspectShipped: (delivery) => {
-        const { deliveries, charges } = delivery;
-        const message = `was delivered ${deliveries} times without an outcome: it runs on a thread of its own`;
-        logDelivery(this.#context.logger, 'warn', delivery, message, { deliveries, charges });
-      },
-      onSuspectMustWait: (delivery) => {
-        this.attemptBudget.refund(delivery);
-        this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
-      },
-      onLostThreadRelieved: () => {
-        this.cancelListener.takeBack();
-        this.strikeGuard.takeBack();
-        this.pauseGuard.takeBack();
-      },
-      onSuspectNotAlone: (delivery) => {
-        this.attemptBudget.refund(delivery);
-        logDelivery(this.#context.logger, 'info', delivery, 'has to run alone in its process, and waits for a worker');
-        this.settler.reroute(delivery, {
-          delayMs: jittered(soloDelayMs(delivery)),
-          isAdmitted: true,
-          isRecallable: false,
-        });
-      },
-      markAlone: (delivery) => this.#markAlone(delivery, true),
-      unmarkAlone: (delivery) => this.#markAlone(delivery, false),
-      onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
-      onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
-      onCapacity: () => this.intake.wake(),
-      onThreadSpent: (thread) => this.#options.retireThread(thread),
-      onProgressMessage: (shipment, message) => this.progressWriter.setMessage(shipment, message),
-      onLeavingRow: (shipment) => {
-        this.progressWriter.readFinal(shipment);
-        this.attemptRecorder?.record(shipment);
-      },
-    };
+  /** Takes back from the dispatcher what must not start, as far as the guards know. */
+  takeBack(): void {
+    this.cancelListener.takeBack();
+    this.strikeGuard.takeBack();
+    this.pauseGuard.takeBack();
   }
 
-  #markAlone({ token }: Delivery, isAlone: boolean): Promise<boolean> {
+  settleOutcome(delivery: Delivery, outcome: Outcome): void {
+    if (outcome.kind === 'unknown-task') this.#rerouteRefused(delivery);
+    else this.settler.settle(delivery, outcome);
+  }
+
+  requeueSuspect(delivery: Delivery): void {
+    this.#shared.attemptBudget.refund(delivery);
+    this.settler.requeue(delivery, { delayMs: jittered(SUSPECT_DELAY_MS) });
+  }
+
+  rerouteSuspect(delivery: Delivery): void {
+    this.#shared.attemptBudget.refund(delivery);
+    logDelivery(this.#context.logger, 'info', delivery, 'has to run alone in its process, and waits for a worker');
+    this.settler.reroute(delivery, {
+      delayMs: jittered(soloDelayMs(delivery)),
+      isAdmitted: true,
+      isRecallable: false,
+    });
+  }
+
+  async markAlone({ token }: Delivery, isAlone: boolean): Promise<boolean> {
     const { redis, keys, consumer } = this.#context;
-    return markAlone(redis, keys, { consumer, token, isAlone });
+    return await markAlone(redis, keys, { consumer, token, isAlone });
+  }
+
+  async writeProgress(reports: readonly ProgressReport[]): Promise<void> {
+    const { redis, keys } = this.#context;
+    await reportProgress(redis, keys, reports);
   }
 
   /** Requeues deliveries that have not started. Their attempts do not count. */
   requeueUnstarted(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
-      this.attemptBudget.refund(delivery);
+      this.#shared.attemptBudget.refund(delivery);
       this.settler.requeue(delivery);
     }
   }
@@ -366,7 +321,7 @@ export class Pipeline {
   /** Gives back deliveries that are paused, were claimed, and have not started. Their attempts do not count. */
   #giveBackClaimed(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
-      this.attemptBudget.refund(delivery);
+      this.#shared.attemptBudget.refund(delivery);
       this.#giveBack(delivery, true);
     }
   }
@@ -384,7 +339,7 @@ export class Pipeline {
   #requeueUnclaimed(entries: readonly Entry[]): void {
     for (const entry of entries) {
       try {
-        this.settler.requeue(deliveryOf(entry, this.#catalog.policiesOf), { isAdmitted: false });
+        this.settler.requeue(deliveryOf(entry, this.#criteria.catalog.policiesOf, this), { isAdmitted: false });
       } catch (error) {
         this.#leaveToLease(entry, error);
       }
@@ -393,7 +348,7 @@ export class Pipeline {
 
   /** Its thread was started after a deploy in place and lacks the task. Requeued at once, it would only come back. */
   #rerouteRefused(delivery: Delivery): void {
-    this.attemptBudget.refund(delivery);
+    this.#shared.attemptBudget.refund(delivery);
     void this.rerouter.add(delivery, true);
   }
 
@@ -404,7 +359,7 @@ export class Pipeline {
   }
 
   /** A thread that ends during the drain was ended by the worker. */
-  #settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void {
+  settleThreadLost(delivery: Delivery, wasAlone: boolean, death: ThreadDeath | null): void {
     if (!this.#isClosed) return this.settler.redeliver(delivery, wasAlone, death);
     const { logger } = this.#context;
     logDelivery(logger, 'warn', delivery, 'did not end in time: its thread was ended, and it is requeued uncharged');
@@ -412,7 +367,7 @@ export class Pipeline {
   }
 
   /** Settles an execution because of which its thread was ended. */
-  #settleThreadEnded(delivery: Delivery, reason: 'timeout' | StopReason): void {
+  settleThreadEnded(delivery: Delivery, reason: 'timeout' | StopReason): void {
     switch (reason) {
       case 'timeout':
         return this.settler.settleTimeout(delivery);
@@ -450,11 +405,4 @@ export class Pipeline {
       ),
     );
   }
-}
-
-/** Returns the bytes that an outcome adds to the message of its delivery. */
-function bytesOfOutcome(outcome: Outcome): number {
-  if (outcome.kind === 'completed') return (outcome.result?.length ?? 0) + (outcome.next?.args?.length ?? 0);
-  if (outcome.kind === 'failed') return outcome.error.length + (outcome.next?.args?.length ?? 0);
-  return 0; // it has no result
 }

@@ -7,9 +7,9 @@ import { monotonicMs } from '../core/clock.js';
 import type { WorkerReport } from '../redis/fleet-store.js';
 import type { TaskManifest } from '../tasks/manifest.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
-import type { Heartbeat } from './fleet/heartbeat.js';
 import type { WorkerSettings } from './options.js';
-import type { Pipeline } from './pipeline.js';
+import type { Partition } from './partition.js';
+import type { SharedParts } from './shared-parts.js';
 
 /** How much longer than its block time a read may take before the worker is no longer listed. */
 const READ_MARGIN_MS = 1_000;
@@ -19,9 +19,10 @@ export type WorkerState = 'starting' | 'ready' | 'draining';
 export interface ReadinessOptions {
   readonly settings: WorkerSettings;
   readonly heartbeatIntervalMs: number;
-  readonly pipeline: Pick<Pipeline, 'intake' | 'dispatcher' | 'catalog'>;
+  readonly shared: Pick<SharedParts, 'dispatcher' | 'catalog'>;
   readonly supervisor: Pick<ThreadSupervisor, 'threadlessMs'>;
-  readonly heartbeat: Pick<Heartbeat, 'lastAnswerMs'>;
+  /** Returns the partitions that the worker reads. */
+  partitions(): readonly Pick<Partition, 'heartbeat' | 'pipeline'>[];
   state(): WorkerState;
 }
 
@@ -47,34 +48,41 @@ export class Readiness {
     }
   }
 
-  /** Returns the content of the next heartbeat. */
-  report(): WorkerReport {
+  /** Returns the content of the next heartbeat to a partition. */
+  report(partition: Pick<Partition, 'pipeline'>): WorkerReport {
     const { name, threads, concurrency, leaseMs } = this.#options.settings;
-    const { catalog, dispatcher } = this.#options.pipeline;
+    const { catalog, dispatcher } = this.#options.shared;
     const { hasFallback } = catalog;
     const tasks = catalog.tasks.map((task) => task.name);
-    const canClaim = this.#canClaim();
+    const canClaim = this.#canClaim(partition);
     const logged = loggedBy(catalog.tasks);
     return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged };
   }
 
   #stalledBecause(): string | null {
-    const { heartbeatIntervalMs, supervisor, heartbeat, pipeline } = this.#options;
+    const { heartbeatIntervalMs, supervisor, partitions } = this.#options;
     if (supervisor.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
+    const reasons = partitions().map((partition) => this.#unansweredBecause(partition));
+    return reasons.includes(null) ? null : (reasons[0] ?? null);
+  }
+
+  /** Returns why the worker takes no work of a partition; `null` when it does. */
+  #unansweredBecause({ heartbeat, pipeline }: Pick<Partition, 'heartbeat' | 'pipeline'>): string | null {
+    const { heartbeatIntervalMs } = this.#options;
     const nowMs = monotonicMs();
     // The heartbeat is checked too: a worker whose threads are full does not read, so no read would show an outage.
     const silentMs = nowMs - heartbeat.lastAnswerMs;
     if (heartbeat.lastAnswerMs > 0 && silentMs > 2 * heartbeatIntervalMs) {
       return `Redis has answered no heartbeat for ${(silentMs / 1_000).toFixed(1)} s`;
     }
-    if (this.#canClaim()) return null;
+    if (this.#canClaim({ pipeline })) return null;
     const idleMs = nowMs - pipeline.intake.lastAnswerMs;
     return `Redis has answered no read and no claim for ${(idleMs / 1_000).toFixed(1)} s`;
   }
 
   /** Whether the intake reads, or the threads have all they can run. Otherwise the intake is stalled or stopped. */
-  #canClaim(): boolean {
-    const { heartbeatIntervalMs, settings, pipeline } = this.#options;
+  #canClaim({ pipeline }: Pick<Partition, 'pipeline'>): boolean {
+    const { heartbeatIntervalMs, settings } = this.#options;
     const patienceMs = Math.max(2 * heartbeatIntervalMs, settings.longestReadMs + READ_MARGIN_MS);
     return pipeline.intake.isTaking(patienceMs);
   }

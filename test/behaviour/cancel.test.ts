@@ -1,7 +1,7 @@
 /** Cancelling: wherever an execution is, it does not run any more, nobody waits in vain for it, and its key is free. */
 import { ExecutionCancelledError, perpetual, task } from 'docket';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Delivery } from '../../src/worker/delivery.js';
+import type { Delivery, DeliveryPipeline } from '../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { type Added, addEachWay, CHAINS, left, ran, runsOf } from '../support/chains.js';
 import { killClients } from '../support/clients.js';
@@ -348,7 +348,12 @@ describeEachServer('a cancel that is received', (url) => {
       holdsPermits: false,
       hasBooking: false,
     };
-    return new BuiltDelivery({ token, record, message: envelope.bytes, dueMs: 0, ...counts }, envelope, {});
+    return new BuiltDelivery(
+      { token, record, message: envelope.bytes, dueMs: 0, ...counts },
+      envelope,
+      {},
+      {} as DeliveryPipeline,
+    );
   }
 
   test('before the claim is confirmed is not forgotten', async () => {

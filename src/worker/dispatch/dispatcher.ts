@@ -19,7 +19,6 @@ import { hasBegun, SlotState, type SlotTable, StopReason } from '../../channel/s
 import { assertNever } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { within } from '../../core/service.js';
-import type { Token } from '../../redis/delivery-store.js';
 import { type Delivery, isSuspect } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
 import { AloneMark } from './alone-mark.js';
@@ -266,8 +265,8 @@ export class Dispatcher {
   }
 
   /** Handles lost leases: these executions run elsewhere now, so none may start here, and running ones must stop. */
-  loseLeases(tokens: ReadonlySet<Token>): void {
-    this.#takeBackOrStop(StopReason.interrupted, (delivery) => tokens.has(delivery.token));
+  loseLeases(matches: (delivery: Delivery) => boolean): void {
+    this.#takeBackOrStop(StopReason.interrupted, matches);
   }
 
   /** Stops the matching executions, which were cancelled. Returns those that had not started. */

@@ -36,6 +36,11 @@ export class ServerClock {
     return this.#lastLeapMs;
   }
 
+  /** How far the server's clock is ahead of the monotonic one, in milliseconds. */
+  get aheadMs(): number {
+    return this.#aheadMs ?? Date.now() - monotonicMs();
+  }
+
   /** Returns the server's time in whole milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
     return this.#aheadMs === null ? Date.now() : Math.round(monotonicMs() + this.#aheadMs);

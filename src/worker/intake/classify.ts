@@ -9,7 +9,7 @@
 import { UndecodableValueError } from '../../core/errors.js';
 import type { AdmissionCheck } from '../../redis/admission-store.js';
 import type { Entry } from '../../redis/entry.js';
-import { type Delivery, deliveryOf } from '../delivery.js';
+import { type Delivery, type DeliveryPipeline, deliveryOf } from '../delivery.js';
 import type { AttemptBudget } from './attempt-budget.js';
 import type { Catalog } from './catalog.js';
 import type { PauseGuard } from './pause-guard.js';
@@ -46,6 +46,8 @@ export interface Criteria {
   readonly pauseGuard: Pick<PauseGuard, 'isPaused'>;
   readonly strikeGuard: Pick<StrikeGuard, 'reasonStruck'>;
   readonly attemptBudget: Pick<AttemptBudget, 'isSpent'>;
+  /** The pipeline that has read the entry. */
+  readonly pipeline: DeliveryPipeline;
 }
 
 /** Never throws: an entry that makes it fail is unreadable. */
@@ -57,8 +59,9 @@ export function classify(entry: Entry, criteria: Criteria): Classified {
   }
 }
 
-function classified(entry: Entry, { catalog, pauseGuard, strikeGuard, attemptBudget }: Criteria): Classified {
-  const delivery = deliveryOf(entry, catalog.policiesOf);
+function classified(entry: Entry, criteria: Criteria): Classified {
+  const { catalog, pauseGuard, strikeGuard, attemptBudget, pipeline } = criteria;
+  const delivery = deliveryOf(entry, catalog.policiesOf, pipeline);
   const { policies } = delivery;
   if (pauseGuard.isPaused(delivery.envelope.task)) return { kind: 'paused', delivery };
   if (policies === null) return { kind: 'unroutable', delivery };

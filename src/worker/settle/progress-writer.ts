@@ -2,22 +2,23 @@
  * Writes the progress of executions: ten times a second the changes in the slot table, and the final values of each
  * attempt just before its outcome.
  *
- * Owns the knowledge of which progress Redis has. Only executions that report progress are tracked. For all
+ * Owns the knowledge of which progress Redis has. Each partition is written to by itself, so that one whose server does not
+ * answer does not hold the others back. Only executions that report progress are tracked. For all
  * others it only reads two numbers and compares them. An execution that keeps no state keeps no progress either.
  */
 import { hasBegun, type SlotTable } from '../../channel/slots.js';
 import { DEFAULT_TOTAL } from '../../core/progress.js';
 import { pause, Service } from '../../core/service.js';
-import { type ProgressReport, reportProgress } from '../../redis/progress-store.js';
+import type { ProgressReport } from '../../redis/progress-store.js';
 import type { WorkerContext } from '../context.js';
-import type { Delivery } from '../delivery.js';
+import type { Delivery, DeliveryPipeline } from '../delivery.js';
 import type { Lane } from '../dispatch/lane.js';
 import type { Shipment } from '../dispatch/shipment.js';
 import { logRetry } from '../log-retry.js';
 
 const READ_EVERY_MS = 100;
 
-export interface ProgressWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'logger'> {
+export interface ProgressWriterOptions extends Pick<WorkerContext, 'logger'> {
   readonly lanes: readonly Lane[];
   readonly slots: SlotTable;
   /** Resolves when anything is on a thread, or on its way there, or when the signal aborts. */
@@ -38,11 +39,19 @@ interface Tracked extends Values {
 /** `undefined` is an unknown value: a write that would change it is in flight, or has failed and may have arrived. */
 type Written = { readonly [Field in keyof Values]: Values[Field] | undefined };
 
+/** What is written at once to one partition. */
+interface Changes {
+  readonly reports: ProgressReport[];
+  readonly sent: (readonly [tracked: Tracked, values: Values])[];
+}
+
 const NOTHING: Readonly<Values> = { current: 0, total: DEFAULT_TOTAL, message: null };
 
 export class ProgressWriter extends Service {
   readonly #options: ProgressWriterOptions;
   readonly #tracked = new Map<Delivery, Tracked>();
+  /** The writes that have no answer yet, one for each partition. */
+  readonly #writing = new Map<DeliveryPipeline, Promise<void>>();
 
   constructor(options: ProgressWriterOptions) {
     super();
@@ -72,8 +81,9 @@ export class ProgressWriter extends Service {
       if (this.#tracked.size === 0) await this.#options.anyShipped(signal); // an idle worker has no timer
       await pause(READ_EVERY_MS, signal);
       this.#readAll();
-      await this.#writeChanges();
+      this.#writeChanges();
     }
+    await Promise.all(this.#writing.values());
   }
 
   #readAll(): void {
@@ -85,25 +95,36 @@ export class ProgressWriter extends Service {
     }
   }
 
-  async #writeChanges(): Promise<void> {
-    const { redis, keys, logger } = this.#options;
-    const reports: ProgressReport[] = [];
-    const sent: [tracked: Tracked, values: Values][] = [];
+  /** Writes what has changed, except where the last write has no answer yet. */
+  #writeChanges(): void {
+    const changed = new Map<DeliveryPipeline, Changes>();
     for (const [delivery, tracked] of this.#tracked) {
-      const report = reportOf(delivery, tracked);
+      const { pipeline } = delivery;
+      const report = this.#writing.has(pipeline) ? null : reportOf(delivery, tracked);
       if (!report) continue;
       const { current, total, message } = tracked;
       const values = { current, total, message };
-      reports.push(report);
-      sent.push([tracked, values]);
+      const changes = changed.get(pipeline) ?? { reports: [], sent: [] };
+      changed.set(pipeline, changes);
+      changes.reports.push(report);
+      changes.sent.push([tracked, values]);
       tracked.written = unchanged(tracked.written, values);
     }
-    if (reports.length === 0) return;
+    for (const [pipeline, changes] of changed) {
+      this.#writing.set(
+        pipeline,
+        this.#write(pipeline, changes).finally(() => this.#writing.delete(pipeline)),
+      );
+    }
+  }
+
+  /** Never rejects. */
+  async #write(pipeline: DeliveryPipeline, { reports, sent }: Changes): Promise<void> {
     try {
-      await reportProgress(redis, keys, reports);
+      await pipeline.writeProgress(reports);
       for (const [tracked, values] of sent) tracked.written = values;
     } catch (error) {
-      logRetry(logger, error, 'progress could not be written', { count: reports.length });
+      logRetry(this.#options.logger, error, 'progress could not be written', { count: reports.length });
     }
   }
 

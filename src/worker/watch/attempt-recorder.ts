@@ -1,29 +1,18 @@
 /** Counts attempts as they leave their threads, with the times in the slot table: 50 to 75 ns each (measured). */
 import { hasBegun, SlotState, type SlotTable } from '../../channel/slots.js';
-import { monotonicMs } from '../../core/clock.js';
 import type { TaskCounters } from '../../observe/task-counters.js';
 import type { Lane } from '../dispatch/lane.js';
 import type { Shipment } from '../dispatch/shipment.js';
-import type { ServerClock } from '../fleet/server-clock.js';
-
-/** How often the server's clock is compared with the monotonic one again. In between they hardly drift. */
-const SET_CLOCK_EVERY_MS = 1_000;
 
 export class AttemptRecorder {
   readonly #counters: TaskCounters;
   readonly #slots: SlotTable;
   readonly #lanes: readonly Lane[];
-  readonly #clock: ServerClock;
-  /** Server time less monotonic time. */
-  #aheadMs = 0;
-  /** Monotonic time from which `#aheadMs` counts as outdated. */
-  #outdatedMs = 0;
 
-  constructor(counters: TaskCounters, slots: SlotTable, lanes: readonly Lane[], clock: ServerClock) {
+  constructor(counters: TaskCounters, slots: SlotTable, lanes: readonly Lane[]) {
     this.#counters = counters;
     this.#slots = slots;
     this.#lanes = lanes;
-    this.#clock = clock;
   }
 
   /** Counts the attempt of a shipment that is about to leave its row; one that has not begun is not counted. */
@@ -32,9 +21,8 @@ export class AttemptRecorder {
     if (!hasBegun(state)) return;
     const counts = this.#counters.of(delivery.envelope.task);
     const startedMs = this.#slots.startedAt(row);
-    if (startedMs > this.#outdatedMs) this.#setClock();
     counts.started += 1;
-    counts.punctuality.add(Math.max(0, startedMs + this.#aheadMs - dueMs));
+    counts.punctuality.add(Math.max(0, startedMs + delivery.pipeline.serverAheadMs - dueMs));
     if (state === SlotState.started) return; // its thread is gone
     const durationMs = this.#slots.durationMs(row);
     counts.completed += 1;
@@ -57,11 +45,5 @@ export class AttemptRecorder {
       }
     }
     return found;
-  }
-
-  #setClock(): void {
-    const nowMs = monotonicMs();
-    this.#aheadMs = this.#clock.nowMs() - nowMs;
-    this.#outdatedMs = nowMs + SET_CLOCK_EVERY_MS;
   }
 }

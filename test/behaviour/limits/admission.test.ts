@@ -10,7 +10,7 @@ import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../src/redis/entry.js';
 import type { Keys } from '../../../src/redis/keys.js';
 import { type AdmissionStage, BATCH_ITEMS } from '../../../src/redis/schema.js';
-import type { Delivery } from '../../../src/worker/delivery.js';
+import type { Delivery, DeliveryPipeline } from '../../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
 import { nextMillisecond } from '../../support/next-millisecond.js';
@@ -75,7 +75,7 @@ async function openBench(url: string): Promise<Bench> {
     async read(count = 100) {
       // Without BLOCK there is no wait for what does not come.
       const entries: Entry[] = await readEntries(blocking, keys, { consumer: 'me', count, blockMs: 1 });
-      return entries.map((entry) => deliveryOf(entry, () => ({})));
+      return entries.map((entry) => deliveryOf(entry, () => ({}), {} as DeliveryPipeline));
     },
     apply: (deliveries, gatesOf) =>
       admit(redis, keys, { worker: 'me', consumer: 'me' }, deliveries.map(applicant(gatesOf))),

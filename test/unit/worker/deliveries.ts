@@ -3,7 +3,10 @@ import type { Entry } from '../../../src/redis/entry.js';
 import type { TaskPolicies } from '../../../src/tasks/policies.js';
 import { encoderFor } from '../../../src/wire/codec.js';
 import { encodeEnvelope } from '../../../src/wire/envelope.js';
-import { type Delivery, deliveryOf } from '../../../src/worker/delivery.js';
+import { type Delivery, type DeliveryPipeline, deliveryOf } from '../../../src/worker/delivery.js';
+
+/** Where nothing is asked of the pipeline of a delivery. */
+export const NO_PIPELINE = {} as DeliveryPipeline;
 
 /** The message of the first attempt of `resize`, unless another task is named. */
 export function messageOf({
@@ -29,5 +32,5 @@ export function entryOf(rest: Partial<Entry> = {}): Entry {
 
 /** A delivery of such an entry. */
 export function deliveryWith(rest: Partial<Entry> = {}, policies: TaskPolicies | null = {}): Delivery {
-  return deliveryOf(entryOf(rest), () => policies);
+  return deliveryOf(entryOf(rest), () => policies, NO_PIPELINE);
 }

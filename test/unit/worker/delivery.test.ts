@@ -3,7 +3,7 @@ import { UndecodableValueError } from '../../../src/core/errors.js';
 import { Envelope, WIRE_VERSION } from '../../../src/wire/envelope.js';
 import { deliveryOf, isSuspect, keyOf, logDelivery, ticketOf } from '../../../src/worker/delivery.js';
 import { recordingLogger } from '../../support/logger.js';
-import { deliveryWith, entryOf, messageOf } from './deliveries.js';
+import { deliveryWith, entryOf, messageOf, NO_PIPELINE } from './deliveries.js';
 
 describe('an entry becomes a delivery', () => {
   test('with all that it holds, and the policies of its task', () => {
@@ -13,10 +13,14 @@ describe('an entry becomes a delivery', () => {
       ...{ admissionStage: 'submission-admitted', holdsPermits: true },
     });
     const asked: string[] = [];
-    const made = deliveryOf(entry, (task) => {
-      asked.push(task);
-      return policies;
-    });
+    const made = deliveryOf(
+      entry,
+      (task) => {
+        asked.push(task);
+        return policies;
+      },
+      NO_PIPELINE,
+    );
     const { message, ...rest } = entry;
     for (const [field, value] of Object.entries(rest)) expect(made[field as keyof typeof rest]).toBe(value);
     expect(made.entry).toBe(entry);
@@ -27,19 +31,19 @@ describe('an entry becomes a delivery', () => {
   });
 
   test('that nobody here can run when its task is unknown', () => {
-    expect(deliveryOf(entryOf(), () => null).policies).toBeNull();
+    expect(deliveryOf(entryOf(), () => null, NO_PIPELINE).policies).toBeNull();
   });
 
   test('that nobody here can run when its message is newer, whether its task is known or not', () => {
     const message = messageOf();
     message[1] = WIRE_VERSION + 1;
-    const made = deliveryOf(entryOf({ message }), () => ({ timeoutMs: 5 }));
+    const made = deliveryOf(entryOf({ message }), () => ({ timeoutMs: 5 }), NO_PIPELINE);
     expect(made.policies).toBeNull();
     expect(made.envelope.task).toBe('resize');
   });
 
   test.each([null, Buffer.from('nonsense')])('unless it holds no message that can be read (%j)', (message) => {
-    expect(() => deliveryOf(entryOf({ message }), () => ({}))).toThrow(UndecodableValueError);
+    expect(() => deliveryOf(entryOf({ message }), () => ({}), NO_PIPELINE)).toThrow(UndecodableValueError);
   });
 });
 

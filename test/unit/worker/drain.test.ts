@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { monotonicMs } from '../../../src/core/clock.js';
 import type { Delivery } from '../../../src/worker/delivery.js';
-import { type DrainOptions, drain } from '../../../src/worker/drain.js';
+import { type DrainedPartition, type DrainOptions, drain } from '../../../src/worker/drain.js';
 import { recordingLogger } from '../../support/logger.js';
 import { deliveryWith } from './deliveries.js';
 
 const NEVER = new Promise<never>(() => {});
 
 /** A worker whose parts record what is asked of them; `running` executions end only when they are interrupted, if then. */
-function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOptions> & Setting = {}) {
+function setUp({ running = 0, isStubborn = false, partition = {}, ...rest }: Partial<DrainOptions> & Setting = {}) {
   const calls: string[] = [];
   const record = (call: string) => async () => void calls.push(call);
   const { logger, lines } = recordingLogger();
@@ -16,8 +16,16 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
   const graces: number[] = [];
   const queued = deliveryWith({ record: 'queued' });
   const revoked = deliveryWith({ record: 'revoked' });
-  const options: DrainOptions = {
+  const parts: PartitionParts = {
     services: { stopSuppliers: record('stop suppliers'), stop: record('stop services') },
+    rerouter: { idle: record('rerouter idle') },
+    settler: { idle: record('settler idle'), isIdle: true },
+    link: { downMs: 0 },
+    ...partition,
+  };
+  const { services, rerouter, settler, link } = parts;
+  const options: DrainOptions = {
+    partitions: [{ services, pipeline: { rerouter, settler }, context: { link }, leave: record('leave') }],
     dispatcher: {
       get size() {
         return size;
@@ -42,17 +50,14 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
         graces.push(graceMs);
       },
     },
-    rerouter: { idle: record('rerouter idle') },
-    settler: { idle: record('settler idle'), isIdle: true },
     failureNotifier: { isNeeded: false, idle: async () => {}, close: () => {} },
-    link: { downMs: 0 },
     drainTimeoutMs: 1_000,
     abortGraceMs: 100,
     logger,
     requeueUnstarted: (deliveries: readonly Delivery[]) => {
       calls.push(`requeue ${deliveries.map(({ record }) => record)}`);
     },
-    leave: record('leave'),
+    stopShared: record('stop shared'),
     ...rest,
   };
   return { options, calls, lines, graces };
@@ -61,12 +66,16 @@ function setUp({ running = 0, isStubborn = false, ...rest }: Partial<DrainOption
 interface Setting {
   readonly running?: number;
   readonly isStubborn?: boolean;
+  readonly partition?: Partial<PartitionParts>;
 }
+
+/** What the drain asks of the parts of one partition. */
+type PartitionParts = Pick<DrainedPartition, 'services'> & DrainedPartition['pipeline'] & DrainedPartition['context'];
 
 const BEFORE = ['stop suppliers', 'close dispatcher', 'requeue queued', 'wait until empty'];
 const AFTER = [
   ...['end threads', 'take back unstarted', 'requeue revoked'],
-  ...['rerouter idle', 'settler idle', 'stop services', 'leave'],
+  ...['rerouter idle', 'settler idle', 'stop shared', 'stop services', 'leave'],
 ];
 
 describe('a worker drains in steps', () => {
@@ -93,8 +102,9 @@ describe('a worker drains in steps', () => {
 
 describe('a drain is over in time', () => {
   test('although suppliers wait for a Redis that is away', async () => {
-    const { options, calls } = setUp();
-    Object.assign(options, { services: { ...options.services, stopSuppliers: () => NEVER }, drainTimeoutMs: 150 });
+    const { options, calls } = setUp({ drainTimeoutMs: 150 });
+    const [partition] = options.partitions;
+    Object.assign(partition!.services, { stopSuppliers: () => NEVER });
     const startMs = monotonicMs();
     await drain(options);
     expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(49); // all but the grace
@@ -104,21 +114,21 @@ describe('a drain is over in time', () => {
 
   test('although nothing can be settled, with half a second for the last commands, and stops its services', async () => {
     const { options, calls } = setUp({
-      settler: { idle: () => NEVER, isIdle: false },
+      partition: { settler: { idle: () => NEVER, isIdle: false } },
       drainTimeoutMs: 1,
       abortGraceMs: 0,
     });
     const startMs = monotonicMs();
     await drain(options);
     expect(monotonicMs() - startMs).toBeGreaterThanOrEqual(499);
-    expect(calls.slice(-3)).toEqual(['rerouter idle', 'stop services', 'leave']);
+    expect(calls.slice(-4)).toEqual(['rerouter idle', 'stop shared', 'stop services', 'leave']);
   });
 
   test('long before its deadline when Redis is away and there is nothing to write', async () => {
-    const { options, calls } = setUp({ link: { downMs: 1_001 }, drainTimeoutMs: 600_000 });
-    Object.assign(options, { services: { stopSuppliers: () => NEVER, stop: () => NEVER } });
+    const services = { stopSuppliers: () => NEVER, stop: () => NEVER };
+    const { options, calls } = setUp({ partition: { link: { downMs: 1_001 }, services }, drainTimeoutMs: 600_000 });
     await drain(options);
-    expect(calls.at(-1)).toBe('settler idle');
+    expect(calls.slice(-2)).toEqual(['settler idle', 'stop shared']);
   });
 
   test('and waits half of its time for a Redis that is away when there is something to write', async () => {
@@ -129,11 +139,23 @@ describe('a drain is over in time', () => {
       await new Promise((resolve) => setImmediate(resolve)); // a drain that waits for nothing is over before
       isWritten = true;
     };
-    const { options } = setUp({ link, settler: { idle, isIdle: false }, drainTimeoutMs: 600_000 });
+    const { options } = setUp({ partition: { link, settler: { idle, isIdle: false } }, drainTimeoutMs: 600_000 });
     await drain(options);
     expect(isWritten).toBe(true);
     link.downMs = 300_001;
-    await drain({ ...options, settler: { idle: () => NEVER, isIdle: false } });
+    const stuck = setUp({
+      partition: { link, settler: { idle: () => NEVER, isIdle: false } },
+      drainTimeoutMs: 600_000,
+    });
+    await drain(stuck.options);
+  });
+
+  test('when one of two partitions is away, and the other one is written all the same', async () => {
+    const away = { ...setUp().options.partitions[0]!, context: { link: { downMs: 1_001 } } };
+    const services = { stopSuppliers: () => NEVER, stop: () => NEVER };
+    const { options, calls } = setUp({ drainTimeoutMs: 600_000 });
+    await drain({ ...options, partitions: [{ ...away, services }, ...options.partitions] });
+    expect(calls.slice(-5)).toEqual(['rerouter idle', 'settler idle', 'stop shared', 'stop services', 'leave']);
   });
 
   test('and gives threads the grace, but never more than is left', async () => {

@@ -10,6 +10,7 @@ import { ServerClock } from '../../../src/worker/fleet/server-clock.js';
 import { AttemptBudget } from '../../../src/worker/intake/attempt-budget.js';
 import { resolveWorkerOptions, type WorkerLogger } from '../../../src/worker/options.js';
 import { Pipeline } from '../../../src/worker/pipeline.js';
+import { SharedParts } from '../../../src/worker/shared-parts.js';
 import { IdleThread } from '../../support/fake-thread.js';
 import { recordingLogger } from '../../support/logger.js';
 import { deferred } from '../../support/wait.js';
@@ -60,23 +61,25 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     logger,
     counters: null,
   };
-  const pipeline = new Pipeline(context, {
-    settings: resolveWorkerOptions({ threads: 0, tasks: {}, concurrency: 10 }),
-    attemptBudget: new AttemptBudget(),
+  const settings = resolveWorkerOptions({ threads: 0, tasks: {}, concurrency: 10 });
+  const shared = new SharedParts({
+    ...{ settings, logger, counters: null, attemptBudget: new AttemptBudget() },
     retireThread: () => {},
     startSuspectThread: () => {},
   });
-  pipeline.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
+  const pipeline = new Pipeline(context, shared, settings);
+  const { dispatcher } = shared;
+  shared.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>
     struck.includes(keyOf(delivery)) ? 'struck: it' : null,
   );
   for (const guard of [pipeline.strikeGuard, pipeline.pauseGuard, pipeline.cancelListener]) {
     vi.spyOn(guard, 'isFollowing', 'get').mockReturnValue(true);
   }
-  for (const lane of pipeline.dispatcher.lanes) pipeline.dispatcher.attach(lane, new BusyThread());
+  for (const lane of dispatcher.lanes) dispatcher.attach(lane, new BusyThread());
   pipeline.intake.start();
   onTestFinished(() => pipeline.intake.stop());
-  return { pipeline, dispatched: () => [...pipeline.dispatcher.deliveries()].map(keyOf) };
+  return { pipeline, dispatcher, dispatched: () => [...dispatcher.deliveries()].map(keyOf) };
 }
 
 function held(pipeline: Pipeline): string[] {
@@ -161,29 +164,29 @@ test('entries that could not be looked up before their lease ended are not start
 
 test('a delivery that was struck while its thread was dying does not start on the next one', async () => {
   const struck: string[] = [];
-  const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger, struck);
+  const { pipeline, dispatcher, dispatched } = open([{ id: 'a' }, { id: 'b' }], recordingLogger().logger, struck);
   await expect.poll(dispatched, SOON).toEqual(['a', 'b']);
-  const [lane] = pipeline.dispatcher.lanes;
+  const [lane] = dispatcher.lanes;
   lane!.threadDying(lane!.thread!);
   struck.push('b');
   pipeline.strikeGuard.takeBack();
   expect(dispatched()).toEqual(['a', 'b']); // nobody knows yet what has started
-  pipeline.dispatcher.detach(lane!);
+  dispatcher.detach(lane!);
   expect(dispatched()).toEqual(['a']);
 });
 
 test('a delivery that was paused while its thread was dying does not start on the next one', async () => {
-  const { pipeline, dispatched } = open([{ id: 'a' }], recordingLogger().logger);
+  const { pipeline, dispatcher, dispatched } = open([{ id: 'a' }], recordingLogger().logger);
   const paused: string[] = [];
   vi.spyOn(pipeline.settler, 'pause').mockImplementation((delivery) => void paused.push(keyOf(delivery)));
   await expect.poll(dispatched, SOON).toEqual(['a']);
-  const [lane] = pipeline.dispatcher.lanes;
+  const [lane] = dispatcher.lanes;
   lane!.threadDying(lane!.thread!);
   vi.spyOn(pipeline.pauseGuard, 'size', 'get').mockReturnValue(1);
   vi.spyOn(pipeline.pauseGuard, 'isPaused').mockReturnValue(true);
   pipeline.pauseGuard.takeBack();
   expect([dispatched(), paused]).toEqual([['a'], []]); // nobody knows yet whether it has started
-  pipeline.dispatcher.detach(lane!);
+  dispatcher.detach(lane!);
   expect([dispatched(), paused]).toEqual([[], ['a']]);
 });
 

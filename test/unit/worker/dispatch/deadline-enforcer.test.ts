@@ -15,6 +15,7 @@ import { IdleThread } from '../../../support/fake-thread.js';
 import { stopTime } from '../../../support/fake-time.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 const GRACE_MS = 1_000;
 const DRAIN_TIMEOUT_MS = 30_000;
@@ -136,7 +137,7 @@ class Fleet {
       holdsPermits: false,
       hasBooking: false,
     };
-    const delivery = deliveryOf({ token, record: name, message, dueMs: 1, ...counts }, () => policies);
+    const delivery = deliveryOf({ token, record: name, message, dueMs: 1, ...counts }, () => policies, NO_PIPELINE);
     this.dispatcher.add([delivery]);
     return delivery;
   }
@@ -308,7 +309,7 @@ describe('a run that was asked to stop', () => {
     const { token } = fleet.run('stubborn', 3_600_000);
     await pass(5_000);
     if (reason === StopReason.cancelled) fleet.dispatcher.cancel((delivery) => delivery.token === token);
-    else fleet.dispatcher.loseLeases(new Set([token]));
+    else fleet.dispatcher.loseLeases((one) => one.token === token);
     await pass(GRACE_MS);
     expect(thread.isEnded).toBe(false);
     await pass(CHECK_MS);

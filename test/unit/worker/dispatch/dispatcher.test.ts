@@ -19,6 +19,7 @@ import type { CondemnReason, Shipment } from '../../../../src/worker/dispatch/sh
 import { IdleThread } from '../../../support/fake-thread.js';
 import { stopTime } from '../../../support/fake-time.js';
 import { type Deferred, deferred } from '../../../support/wait.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 const COMPLETED: Outcome = { kind: 'completed', result: null };
 
@@ -236,7 +237,7 @@ class Fleet {
       holdsPermits: false,
       hasBooking: false,
     };
-    return deliveryOf({ token, record: name, message, ...rest }, () => ({}));
+    return deliveryOf({ token, record: name, message, ...rest }, () => ({}), NO_PIPELINE);
   }
 
   nameOf(message: Uint8Array): string {
@@ -1105,7 +1106,7 @@ describe('lost leases', () => {
     fleet.dispatcher.add(deliveries);
     const running = fleet.threads[0]!.begin();
     const lost = [deliveries[0]!, deliveries[2]!];
-    fleet.dispatcher.loseLeases(new Set(lost.map(({ token }) => token)));
+    fleet.dispatcher.loseLeases((delivery) => lost.includes(delivery));
     expect(running).toBe(deliveries[0]!.record);
     expect(fleet.threads[0]!.attended).toBe(1);
     await fleet.threads[0]!.work();
@@ -1117,7 +1118,7 @@ describe('lost leases', () => {
     const fleet = new Fleet(1);
     const deliveries = [fleet.delivery('new'), fleet.delivery('new')];
     fleet.dispatcher.add(deliveries);
-    fleet.dispatcher.loseLeases(new Set([deliveries[1]!.token]));
+    fleet.dispatcher.loseLeases((delivery) => delivery === deliveries[1]);
     expect([...fleet.dispatcher.deliveries()]).toEqual([deliveries[0]]);
   });
 });
@@ -1214,7 +1215,7 @@ describe('a cancel', () => {
 
   test.each([
     ['cancelled', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.cancel((one) => one === suspect)],
-    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.loseLeases(new Set([suspect.token]))],
+    ['lost', (fleet: Fleet, suspect: Delivery) => fleet.dispatcher.loseLeases((one) => one === suspect)],
   ])('a suspect that is %s while a lane lends it a place gives the place back', async (_, remove) => {
     const fleet = new Fleet(1);
     const suspect = fleet.delivery('bad', 3);
@@ -1305,7 +1306,8 @@ describe('a thread that is ended because of what it runs', () => {
   test('ends what did not stop for the reason it was asked to', async () => {
     const { fleet, lane, names } = three();
     fleet.dispatcher.cancel(({ record }) => record === names[0]);
-    fleet.dispatcher.loseLeases(new Set([[...fleet.dispatcher.deliveries()][1]!.token]));
+    const [, second] = fleet.dispatcher.deliveries();
+    fleet.dispatcher.loseLeases((delivery) => delivery === second);
     condemn(lane, { [names[0]!]: StopReason.cancelled, [names[1]!]: StopReason.interrupted });
     fleet.threads[0]!.die()();
     await settled();

@@ -11,6 +11,7 @@ import { ThreadSupervisor } from '../../../../src/worker/dispatch/thread-supervi
 import type { Thread } from '../../../../src/worker/threads/thread.js';
 import { IdleThread } from '../../../support/fake-thread.js';
 import { deferred } from '../../../support/wait.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 const ignore = () => {};
 const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
@@ -79,7 +80,7 @@ function delivery(): Delivery {
     holdsPermits: false,
     hasBooking: false,
   };
-  return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => ({}));
+  return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => ({}), NO_PIPELINE);
 }
 
 async function settled(): Promise<void> {

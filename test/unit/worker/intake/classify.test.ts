@@ -6,7 +6,7 @@ import { WIRE_VERSION } from '../../../../src/wire/envelope.js';
 import { AttemptBudget } from '../../../../src/worker/intake/attempt-budget.js';
 import { Catalog } from '../../../../src/worker/intake/catalog.js';
 import { type Classified, type Criteria, classify } from '../../../../src/worker/intake/classify.js';
-import { entryOf, messageOf } from '../deliveries.js';
+import { entryOf, messageOf, NO_PIPELINE } from '../deliveries.js';
 
 const CATALOG = new Catalog({
   tasks: [
@@ -20,7 +20,7 @@ function classified(rest: Partial<Entry> = {}, criteria: Partial<Criteria> = {})
   const nothingStruck = { reasonStruck: () => null };
   const attemptBudget = new AttemptBudget();
   const guards = { pauseGuard: { isPaused: () => false }, strikeGuard: nothingStruck };
-  return classify(entryOf(rest), { catalog: CATALOG, ...guards, attemptBudget, ...criteria });
+  return classify(entryOf(rest), { catalog: CATALOG, ...guards, attemptBudget, pipeline: NO_PIPELINE, ...criteria });
 }
 
 const charge = (args: object) => messageOf({ task: 'charge', args });

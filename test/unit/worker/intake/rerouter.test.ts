@@ -9,6 +9,7 @@ import { Rerouter } from '../../../../src/worker/intake/rerouter.js';
 import type { Reroute } from '../../../../src/worker/settle/settlements.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { deferred } from '../../../support/wait.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 const SELF = 'self:1';
 const KEYS = keysOf('d');
@@ -81,7 +82,7 @@ function delivery(task: string, reroutes = 0, version = PLAIN_VERSION): Delivery
     holdsPermits: false,
     hasBooking: false,
   };
-  return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => null);
+  return deliveryOf({ token: 'w1-1', record: null, message, dueMs: 1, ...counts }, () => null, NO_PIPELINE);
 }
 
 describe('what nobody here can run', () => {

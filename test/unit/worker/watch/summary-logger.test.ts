@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { SlotTable } from '../../../../src/channel/slots.js';
 import { TaskCounters } from '../../../../src/observe/task-counters.js';
-import { ServerClock } from '../../../../src/worker/fleet/server-clock.js';
 import { AttemptRecorder } from '../../../../src/worker/watch/attempt-recorder.js';
 import { EventLoopWatch } from '../../../../src/worker/watch/event-loop-watch.js';
 import { SummaryLogger } from '../../../../src/worker/watch/summary-logger.js';
@@ -14,11 +13,7 @@ function setUp() {
   const counters = new TaskCounters();
   counters.addTasks(['charge']);
   const { logger, lines } = recordingLogger();
-  const summary = new SummaryLogger(
-    counters,
-    new AttemptRecorder(counters, new SlotTable(1), [], new ServerClock()),
-    logger,
-  );
+  const summary = new SummaryLogger(counters, new AttemptRecorder(counters, new SlotTable(1), []), logger);
   const ran = (ms: number, outcome: 'succeeded' | 'failed' | 'retried') => {
     counters.of('charge').started += 1;
     counters.of('charge')[outcome] += 1;

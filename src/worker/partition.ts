@@ -1,0 +1,131 @@
+/**
+ * One partition of the docket in this worker: its pipeline, and the services that talk to Redis about it. Everything that
+ * partitions share is in `shared-parts.ts`.
+ */
+import { randomBytes } from 'node:crypto';
+import type { DocketGauges } from '../observe/metrics.js';
+import type { TaskCounters } from '../observe/task-counters.js';
+import { ensureGroups } from '../redis/delivery-store.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import { leave, type WorkerReport } from '../redis/fleet-store.js';
+import type { Keys } from '../redis/keys.js';
+import { countRemaining } from '../redis/schedule-store.js';
+import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
+import { CommandLink } from './command-link.js';
+import type { Connections } from './connections.js';
+import type { WorkerContext } from './context.js';
+import { Heartbeat } from './fleet/heartbeat.js';
+import { Leases } from './fleet/leases.js';
+import { Reclaimer } from './fleet/reclaimer.js';
+import { Scheduler } from './fleet/scheduler.js';
+import { Seeder } from './fleet/seeder.js';
+import { ServerClock } from './fleet/server-clock.js';
+import type { WorkerLogger, WorkerSettings } from './options.js';
+import { Pipeline } from './pipeline.js';
+import { Services } from './services.js';
+import type { SharedParts } from './shared-parts.js';
+import type { Remaining } from './wait-log.js';
+
+export interface PartitionOptions {
+  readonly docket: DocketSettings;
+  readonly settings: WorkerSettings;
+  readonly connections: Connections;
+  /** The names of its keys. */
+  readonly keys: Keys;
+  /** This worker as the streams know it, in all partitions. */
+  readonly consumer: string;
+  readonly shared: SharedParts;
+  readonly logger: WorkerLogger;
+  /** `null` when nothing reads the counts. */
+  readonly counters: TaskCounters | null;
+  /** Returns what the next heartbeat to this partition says. */
+  report(partition: Partition): WorkerReport;
+}
+
+export class Partition {
+  readonly context: WorkerContext;
+  readonly pipeline: Pipeline;
+  readonly heartbeat: Heartbeat;
+  readonly services: Services;
+
+  constructor(options: PartitionOptions) {
+    const { docket, settings, shared } = options;
+    this.context = contextOf(options);
+    const { context } = this;
+    this.pipeline = new Pipeline(context, shared, settings);
+    const { pipeline } = this;
+    const held = () => pipeline.held();
+    const scheduler = new Scheduler({ ...context, resolutionMs: settings.schedulingResolutionMs });
+    this.heartbeat = new Heartbeat({
+      ...context,
+      intervalMs: docket.heartbeatIntervalMs,
+      missed: docket.missedHeartbeats,
+      report: () => options.report(this),
+      onSchedule: (nextInMs) => scheduler.learn(nextInMs),
+    });
+    const { executionTtlMs } = docket;
+    this.services = new Services({
+      guards: [pipeline.strikeGuard, pipeline.pauseGuard, pipeline.cancelListener],
+      keepers: [new Leases({ ...context, held, onLost: (tokens) => pipeline.dispatched.loseLeases(tokens) })],
+      suppliers: [
+        pipeline.intake,
+        new Reclaimer({ ...context, reconnectionMs: settings.longestPauseMs, held }),
+        scheduler,
+        ...(settings.schedulesAutomaticTasks
+          ? [new Seeder({ ...context, executionTtlMs, tasks: () => shared.catalog.tasks })]
+          : []),
+      ],
+      heartbeat: this.heartbeat,
+    });
+  }
+
+  /** Creates the streams. Rejects when the server refuses. */
+  async prepare(): Promise<void> {
+    const { redis, keys } = this.context;
+    await ensureGroups(redis, keys);
+  }
+
+  /** Measures the whole partition. */
+  async gauges(): Promise<DocketGauges> {
+    const { redis, keys } = this.context;
+    const [{ queued, scheduled, failures }, { total: waiting, paused }, { workers, oldestQueuedMs }] =
+      await Promise.all([survey(redis, keys, 0), surveyWaiting(redis, keys, 0), measure(redis, keys)]);
+    return { queued, scheduled, waiting, paused, failures, workers, oldestQueuedMs };
+  }
+
+  /** Counts what remains, except under these keys. `null` when Redis does not answer, or something here is not settled. */
+  async remaining(spentKeys: readonly string[]): Promise<Remaining | null> {
+    const { redis, keys } = this.context;
+    if (!this.pipeline.settler.isIdle) return null;
+    return await countRemaining(redis, keys, [...spentKeys]).catch(() => null);
+  }
+
+  /** Takes this worker off the list of those that read the partition. Never rejects. */
+  async leave(): Promise<void> {
+    const { redis, keys, consumer, logger } = this.context;
+    await leave(redis, keys, consumer).catch((error) =>
+      logger.warn({ error: String(error) }, 'leaving failed: the worker is listed until its heartbeat expires'),
+    );
+  }
+}
+
+/** Returns a name for this worker in the streams. Names of workers may repeat, consumers must not. */
+export function consumerOf(workerName: string): string {
+  return `${workerName}:${randomBytes(4).toString('hex')}`;
+}
+
+function contextOf({ settings, connections, keys, consumer, logger, counters }: PartitionOptions): WorkerContext {
+  return {
+    redis: connections.commands,
+    link: new CommandLink(connections.commands, settings.leaseMs),
+    blocking: connections.blocking,
+    subscriber: connections.subscriber,
+    keys,
+    consumer,
+    workerName: settings.name,
+    leaseMs: settings.leaseMs,
+    clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
+    logger,
+    counters,
+  };
+}
