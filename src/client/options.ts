@@ -109,7 +109,8 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
   return {
     name,
     url,
-    keys: keysOf(name, target.kind === 'memory' ? 0 : target.db),
+    connection: null,
+    keys: keysOf(name, { db: target.kind === 'memory' ? 0 : target.db }),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
     heartbeatIntervalMs: wholeNumberOf(
       toMs(options.heartbeatInterval ?? DEFAULTS.heartbeatInterval, 'heartbeatInterval'),

@@ -87,6 +87,10 @@ export const KEY = {
   history: 'history:',
   /** Text: number of the last page that one worker has added to the history, by its consumer. Expires. */
   historyPage: 'history-page:',
+  /** Hash, of partition 0 only: the partitions that the docket has. Absent while there has only been one. */
+  layout: 'layout',
+  /** Text: the token of whoever changes the partitions. While it exists, no producer that knows of it adds anything. Expires. */
+  layoutChange: 'layout-change',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -103,6 +107,8 @@ export const CHANNEL = {
   strikeChanges: 'strikes',
   /** Changes of the pauses, as `<version before, 0 at first> <version> <+ or -><what> <reason>`. */
   pauseChanges: 'paused',
+  /** The version of the layout after each change, in partition 0. */
+  layoutChanges: 'layout',
 } as const;
 
 /** The consumer group of all streams. */
@@ -417,6 +423,16 @@ export const PAUSES = {
   version: 'version',
 } as const;
 
+/** Fields of the hash `layout`. Tags are separated by spaces. */
+export const LAYOUT = {
+  /** Number of the last change, from the generations of partition 0. */
+  version: 'version',
+  /** Tags of the partitions from 1 on, in order. */
+  tags: 'tags',
+  /** Tags of the partitions that were removed and may still have work. */
+  draining: 'draining',
+} as const;
+
 // Arguments of scripts, and the contents of events.
 
 /** Fields of the record that are the lines of a state event, in this order. The line of an absent field is empty. */
@@ -516,6 +532,12 @@ export const CHANGE = {
   restore: '-',
 } as const;
 
+/**
+ * Published as a change of the strikes when the partitions are about to change: the list gets a new version and stays the
+ * same. No version of docket takes it for a strike.
+ */
+export const STRIKES_CONFIRMED = '=';
+
 /** Changes of the pauses, as they are published. */
 export const PAUSE_CHANGE = {
   /** Something was paused. */
@@ -585,6 +607,9 @@ export const FAILURE_OVERHEAD_BYTES = 256;
 
 /** The maximum number of failures that one script looks at. */
 export const FAILURES_LOOKED_AT = 512;
+
+/** The maximum number of partitions. Each costs every worker a connection that reads. */
+export const MOST_PARTITIONS = 256;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;

@@ -83,8 +83,8 @@ describeOnOwnRedis('two databases of one server', (redis) => {
 
   test('that are numbered differently name different channels, and database 0 those of old', () => {
     expect(keysOf('d').cancel).toBe('{d}:cancel');
-    expect(keysOf('d', 3).cancel).toBe('{d}:@3:cancel');
-    expect(keysOf('d', 3).strikes).toBe(keysOf('d').strikes); // a key: every database has its own
-    expect(keysOf('d', 3).events('k')).toBe('{d}:@3:events:k');
+    expect(keysOf('d', { db: 3 }).cancel).toBe('{d}:@3:cancel');
+    expect(keysOf('d', { db: 3 }).strikes).toBe(keysOf('d').strikes); // a key: every database has its own
+    expect(keysOf('d', { db: 3 }).events('k')).toBe('{d}:@3:events:k');
   });
 });

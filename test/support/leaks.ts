@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { STREAM_NAMES } from './built.js';
 
 /** The keys of a docket that live as long as it does. */
-const PERMANENT_KEYS: readonly string[] = [...STREAM_NAMES, 'generation', 'workers', 'strikes'];
+const PERMANENT_KEYS: readonly string[] = [...STREAM_NAMES, 'generation', 'workers', 'strikes', 'layout'];
 
 export interface LeakCheck {
   /** Whether work may be left: its records and the schedule live until it is done. */

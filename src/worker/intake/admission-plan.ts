@@ -1,19 +1,10 @@
-/**
- * What an execution must pass before it starts: the limits of its task, each with the name under which it counts. Owns these
- * names, which are the same in every worker and version:
- *
- *   task                 the task as a whole           task:argument:value    one value of an argument
- *   @scope               the scope as a whole          @scope:value           one value, whatever its argument
- *
- * Each part is percent-encoded, so a name has no spaces, no task can pass for a scope, and no value for a part. Values
- * are told apart by type (`s=1`, `n=1`, `i=1`); long ones are hashed.
- */
-import { createHash } from 'node:crypto';
+/** What an execution must pass before it starts: the limits of its task, each with the name under which it counts. */
 import { assertNever } from '../../core/assert.js';
 import { LimitArgumentError } from '../../core/errors.js';
 import type { AdmissionCheck } from '../../redis/admission-store.js';
+import { nameOfValue, prefixOfLimit, type Scalar } from '../../tasks/limit-names.js';
 import type { LimitData } from '../../tasks/policies.js';
-import { argumentNames, type Picked, pickArguments } from '../../wire/pick.js';
+import { argumentNames, pickArguments } from '../../wire/pick.js';
 
 /**
  * The admission checks of one task, prepared once. A task that counts by no argument has the same list for all its
@@ -31,7 +22,7 @@ export class AdmissionPlan {
   constructor(task: string, limits: readonly LimitData[]) {
     this.#task = task;
     this.#steps = limits
-      .map((limit) => ({ limit, prefix: prefixOf(task, limit) }))
+      .map((limit) => ({ limit, prefix: prefixOfLimit(task, limit) }))
       .sort((a, b) => ORDER.indexOf(a.limit.kind) - ORDER.indexOf(b.limit.kind));
     this.#arguments = [...new Set(limits.flatMap(({ argument }) => argument ?? []))];
     this.#fixed = this.#arguments.length > 0 ? null : this.#checks(() => null);
@@ -58,7 +49,7 @@ export class AdmissionPlan {
     const permits: PermitCheck[] = [];
     for (const { limit, prefix } of this.#steps) {
       const value = limit.argument === null ? null : scalarFor(limit.argument);
-      const check = checkOf(limit, value === null ? prefix : `${prefix}:${tagged(value)}`);
+      const check = checkOf(limit, value === null ? prefix : `${prefix}:${nameOfValue(value)}`);
       if (check.kind === 'permit') permits.push(check);
       else checks.push(check);
     }
@@ -73,21 +64,8 @@ interface Step {
 }
 
 type PermitCheck = Extract<AdmissionCheck, { kind: 'permit' }>;
-type Scalar = Exclude<Picked, { type: 'other' }>;
 
 const ORDER: readonly LimitData['kind'][] = ['cooldown', 'debounce', 'rate', 'concurrency'];
-/** A value of more bytes is hashed. */
-const MAXIMUM_VALUE_BYTES = 64;
-/** Stands for the fallback, whose empty name the server's lists of names could not hold. No task is encoded like this. */
-const OF_FALLBACK = '%';
-/** Half a surrogate pair cannot be percent-encoded. */
-const UNSAFE = /\p{Cs}/u;
-
-function prefixOf(task: string, limit: LimitData): string {
-  if (limit.kind === 'concurrency' && limit.scope !== null) return `@${encodeURIComponent(limit.scope)}`;
-  const name = encodeURIComponent(task) || OF_FALLBACK;
-  return limit.argument === null ? name : `${name}:${encodeURIComponent(limit.argument)}`;
-}
 
 function checkOf(limit: LimitData, key: string): AdmissionCheck {
   switch (limit.kind) {
@@ -112,31 +90,4 @@ function merged(permits: readonly PermitCheck[]): PermitCheck[] {
     if (!same || permit.max < same.max) byKey.set(permit.key, permit);
   }
   return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-function tagged(scalar: Scalar): string {
-  switch (scalar.type) {
-    case 'string':
-      return part('s', scalar.value);
-    case 'number':
-      return part('n', String(scalar.value)); // -0 counts as 0, as it equals it
-    case 'bigint':
-      return part('i', scalar.value.toString(16)); // hexadecimal takes linear time, however long it is
-    case 'boolean':
-      return part('b', String(scalar.value));
-    case 'date':
-      return part('d', String(scalar.value));
-    case 'null':
-      return 'null';
-    default:
-      return assertNever(scalar);
-  }
-}
-
-function part(tag: string, text: string): string {
-  const isShort = text.length <= MAXIMUM_VALUE_BYTES && Buffer.byteLength(text) <= MAXIMUM_VALUE_BYTES;
-  if (isShort && !UNSAFE.test(text)) return `${tag}=${encodeURIComponent(text)}`;
-  return `h=${createHash('sha256')
-    .update(Buffer.from(`${tag}=${text}`, 'utf16le'))
-    .digest('base64url')}`;
 }

@@ -149,6 +149,7 @@ describe('a script', () => {
           'FAILURE_BOUNDS',
           'STRIKES',
           'PAUSES',
+          'LAYOUT',
           'HISTORY',
           'TALLY',
         ].includes(group),

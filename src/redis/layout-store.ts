@@ -1,0 +1,129 @@
+/**
+ * Reads and changes the layout of a docket: which partitions it has. The layout lies in partition 0, whose keys never change.
+ *
+ * A change goes through these steps, so that every add is routed by the layout that is in force as it is written:
+ *
+ * 1. `beginLayoutChange` in every partition of the old layout, partition 0 last: adds that were routed before are refused,
+ *    and producers wait while the mark is there.
+ * 2. `setLayout`, which needs the mark in partition 0.
+ * 3. `endLayoutChange` in every partition.
+ *
+ * A producer loads the layout after the strikes of a partition in which it has found no mark. So a version of the strikes
+ * that passes the check of an add stands for the layout, too. The mark in partition 0 is the last to be set and the first to
+ * expire: while it is there, so are the others.
+ */
+import type { Redis } from 'ioredis';
+import { isPartitionTag, type Keys } from './keys.js';
+import type { ListSource } from './list-follower.js';
+import { LAYOUT, MOST_PARTITIONS } from './schema.js';
+import { runScript } from './script.js';
+
+/** The partitions of a docket at one moment. */
+export interface Layout {
+  /** Grows with each change; '' before the first one. */
+  readonly version: string;
+  /** The tag of each partition, by its number. That of partition 0 is ''. */
+  readonly tags: readonly string[];
+  /** Tags of partitions that were removed and may still have work: nothing is added there, and workers read them. */
+  readonly draining: readonly string[];
+}
+
+/** The layout of a docket that never had another. */
+export const FIRST_LAYOUT: Layout = { version: '', tags: [''], draining: [] };
+
+/**
+ * Reads the layout of a docket.
+ * @param keys - those of partition 0
+ */
+export async function loadLayout(redis: Redis, keys: Keys): Promise<Layout> {
+  const fields = await redis.hmget(keys.layout, LAYOUT.version, LAYOUT.tags, LAYOUT.draining);
+  const [version, tags, draining] = fields.map((field) => field ?? '') as [string, string, string];
+  if (version === '') return FIRST_LAYOUT;
+  return { version, tags: ['', ...tagsIn(tags)], draining: tagsIn(draining) };
+}
+
+/**
+ * Returns the layout for a follower, as a list of one item. It is loaded again after each change.
+ * @param keys - those of partition 0
+ */
+export function layoutSource(redis: Redis, keys: Keys): ListSource<Layout> {
+  const load = async () => {
+    const layout = await loadLayout(redis, keys);
+    return { items: [layout], version: layout.version };
+  };
+  return {
+    channel: keys.layoutChanges,
+    load,
+    loadChanged: async (version) => {
+      const latest = (await redis.hget(keys.layout, LAYOUT.version)) ?? '';
+      return latest === version ? null : await load();
+    },
+    // The message has no layout: a version before that nobody has makes the follower load it.
+    parseChange: (version) => ({ versionBefore: '', version, isAdded: true, item: null }),
+  };
+}
+
+/** What a partition has as its adds stop. */
+export interface LimitsInUse {
+  /** Number of limits of which permits are taken. */
+  readonly taken: number;
+  /** Number of limits, and of lines of paused tasks, at which executions may wait. */
+  readonly waiting: number;
+}
+
+/** One change of the layout. */
+export interface LayoutChange {
+  /** Tells this change from any other. */
+  readonly token: string;
+  /** How long producers wait at most if the process that changes the layout dies. */
+  readonly expiresMs: number;
+}
+
+/**
+ * Keeps producers from adding to a partition, or keeps doing so. Returns what its limits have by then; `null` when another
+ * change is on its way.
+ */
+export async function beginLayoutChange(
+  redis: Redis,
+  keys: Keys,
+  { token, expiresMs }: LayoutChange,
+): Promise<LimitsInUse | null> {
+  const args = [keys.prefix, token, expiresMs];
+  const reply = await runScript(redis, 'begin-layout-change', [keys.strikes, keys.layoutChange], args);
+  const [taken, waiting] = reply as number[];
+  return taken === undefined || waiting === undefined ? null : { taken, waiting };
+}
+
+/**
+ * Writes a layout in place of the one there is. Returns its version; `null`, and writes nothing, when the mark of the change
+ * has expired.
+ * @param keys - those of partition 0
+ */
+export async function setLayout(
+  redis: Redis,
+  keys: Keys,
+  { tags, draining }: Pick<Layout, 'tags' | 'draining'>,
+  { token }: Pick<LayoutChange, 'token'>,
+): Promise<string | null> {
+  const args = [keys.prefix, token, tags.slice(1).join(' '), draining.join(' ')];
+  const reply = await runScript(redis, 'set-layout', [keys.layout, keys.layoutChange], args);
+  return String(reply) || null;
+}
+
+/** Lets producers add to a partition again. */
+export async function endLayoutChange(redis: Redis, keys: Keys, { token }: Pick<LayoutChange, 'token'>): Promise<void> {
+  await runScript(redis, 'end-layout-change', [keys.layoutChange], [token]);
+}
+
+/**
+ * Removes a partition without work from those that are drained. Returns whether it was one of them.
+ * @param keys - those of partition 0
+ */
+export async function forgetPartition(redis: Redis, keys: Keys, tag: string): Promise<boolean> {
+  return (await runScript(redis, 'forget-partition', [keys.layout], [keys.prefix, tag])) === 1;
+}
+
+/** Leaves out what cannot be a tag, so that the hash can name no keys but those of this docket. */
+function tagsIn(field: string): string[] {
+  return field.split(' ').filter(isPartitionTag).slice(0, MOST_PARTITIONS);
+}

@@ -1,0 +1,24 @@
+-- Keeps producers from adding to a partition while the partitions of the docket change. The strikes get a new version, so
+-- every add that was routed before is refused; its producer then finds the mark, waits, and routes again. The mark expires,
+-- so that a change whose process dies holds up nobody for long. Its owner may call again to keep it longer.
+-- KEYS  strikes, layout-change
+-- ARGV  prefix, token, how long the mark lasts (ms)
+-- Reply numbers of the limits with permits that are taken, and of the limits and lines that may have waiters; nothing when
+--       somebody else changes the partitions
+--@include now
+local prefix, token = ARGV[1], ARGV[2]
+local strikes = KEYS[1]
+--@include generation
+
+local owner = redis.call('GET', KEYS[2])
+if owner and owner ~= token then
+  return {}
+end
+if not owner then
+  local version_before = redis.call('HGET', strikes, STRIKES.version) or '0'
+  local version = digits(next_generations(1))
+  redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. STRIKES_CONFIRMED)
+  redis.call('HSET', strikes, STRIKES.version, version)
+end
+redis.call('SET', KEYS[2], token, 'PX', ARGV[3])
+return { redis.call('HLEN', prefix .. KEY.permits_taken), redis.call('HLEN', prefix .. KEY.waiting) }

@@ -1,0 +1,16 @@
+-- Writes the layout of a docket, in its partition 0. Nothing is written unless the mark of this change is still there: once
+-- it has expired, producers add by the layout that they find.
+-- KEYS  layout, layout-change
+-- ARGV  prefix, token of the change, tags of the partitions from 1 on, tags of those that are drained
+-- Reply the version of the layout, or '' when the mark is gone
+--@include now
+local prefix = ARGV[1]
+--@include generation
+
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then
+  return ''
+end
+local version = digits(next_generations(1))
+redis.call('HSET', KEYS[1], LAYOUT.version, version, LAYOUT.tags, ARGV[3], LAYOUT.draining, ARGV[4])
+redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.layout_changes, version)
+return version
