@@ -18,6 +18,7 @@ export interface WorkerFlags {
   name?: string;
   threads?: number;
   concurrency?: number;
+  partitions?: number[];
   redeliveryTimeout?: number;
   reconnectionDelay?: number;
   minimumCheckInterval?: number;
@@ -65,6 +66,14 @@ export function workerCommand(name: string): Command {
         'executions that run at once, over all threads',
         'one per thread',
       ),
+    )
+    .addOption(
+      option(
+        '--partitions <numbers>',
+        'DOCKET_WORKER_PARTITIONS',
+        'partitions that this worker reads, separated by commas, such as 0,3',
+        'all',
+      ).argParser(partitionNumbers),
     )
     .addOption(
       duration(
@@ -245,4 +254,11 @@ function duration(flags: string, variable: string, name: DurationName, descripti
       throw new InvalidArgumentError((error as Error).message.replace(`${name}: `, '')); // commander names the flag
     }
   });
+}
+
+function partitionNumbers(text: string): number[] {
+  if (!/^\d+(,\d+)*$/.test(text)) {
+    throw new InvalidArgumentError('give numbers of partitions, separated by commas, such as 0,3.');
+  }
+  return text.split(',').map(Number);
 }

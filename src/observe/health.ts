@@ -13,6 +13,14 @@ export interface Health {
   notReadyBecause(): string | null;
   /** Returns the pauses in effect. A worker is ready all the same: restarting it would not help. */
   pauses(): readonly PauseDetail[];
+  /** Returns the partitions of which the worker takes no work, if it takes work of others: it is ready all the same. */
+  partitions?(): readonly PartitionDetail[];
+}
+
+/** A partition of which the worker takes no work, as the readiness shows it. */
+export interface PartitionDetail {
+  readonly partition: string;
+  readonly reason: string;
 }
 
 /** A pause, as the readiness shows it; `task` is `null` for the whole docket. */
@@ -42,7 +50,12 @@ function readiness(health: Health): HttpReply {
   const reason = health.notReadyBecause();
   const pauses = health.pauses();
   const status = reason === null ? { status: 'ready' } : { status: 'not ready', reason };
-  return reply(reason === null, pauses.length > 0 ? { ...status, paused: pauses } : status);
+  const partitions = health.partitions?.() ?? [];
+  const details = {
+    ...(pauses.length > 0 && { paused: pauses }),
+    ...(partitions.length > 0 && { partitions }),
+  };
+  return reply(reason === null, { ...status, ...details });
 }
 
 function reply(isHealthy: boolean, body: object): HttpReply {

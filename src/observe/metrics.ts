@@ -20,6 +20,8 @@ export interface MetricsSource {
   threads(): number;
   strikes(): number;
   pauses(): number;
+  /** Returns the partitions that the worker reads, each with the reason why it takes no work of it, if there is one. */
+  partitions(): readonly { readonly partition: string; readonly reason: string | null }[];
   /** Returns how many links to Redis broke, by the role of the connection. */
   disruptions(): Readonly<Record<string, number>>;
   /** Returns the delays of the coordinator's event loop: the quantiles since the last call. */
@@ -166,6 +168,15 @@ function registryOf(source: MetricsSource): Registry {
   ]);
   gauge('docket_strikes_in_effect', 'Strikes that are in effect.', () => source.strikes());
   gauge('docket_threads', 'Threads of this worker that can run tasks.', () => source.threads());
+  const up =
+    'Whether this worker takes work of a partition: 1, or 0 while the server of the partition does not answer.';
+  register('docket_partition_up', 'gauge', up, () =>
+    source.partitions().map(({ partition, reason }) => ({
+      labels: { partition },
+      sharedLabels: common,
+      value: reason === null ? 1 : 0,
+    })),
+  );
   register('docket_redis_disruptions_total', 'counter', 'Links to Redis that broke.', () =>
     Object.entries(source.disruptions()).map(([connection, value]) => ({
       labels: { connection },

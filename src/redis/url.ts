@@ -38,6 +38,11 @@ export interface MemoryTarget {
 /** The server that a URL names. */
 export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget;
 
+/** Whether a URL names a cluster, whose masters share the partitions of a docket. */
+export function isClusterUrl(url: string): boolean {
+  return /^[a-z]+\+cluster:/i.test(url);
+}
+
 /**
  * Parses the URL of a Redis or Valkey server.
  *

@@ -6,35 +6,37 @@
  * it), so nothing a task does can stall a lease.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { aborted, pause, type Service } from '../core/service.js';
+import { aborted, pause, type Service, within } from '../core/service.js';
 import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
-import { type DocketSettings, unusable } from '../redis/docket-settings.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import type { PauseTerms } from '../redis/pause-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
-import { type Connections, closeConnections } from './connections.js';
+import type { ConnectionPool } from './connections.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
 import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import { drain } from './drain.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { isLevelEnabled, type WorkerLogger, type WorkerSettings } from './options.js';
-import { consumerOf, Partition } from './partition.js';
-import { Readiness, type WorkerState } from './readiness.js';
+import { Partitions } from './partitions.js';
+import { type PartitionHealth, Readiness, type WorkerState } from './readiness.js';
 import { requeueUnstarted, SharedParts } from './shared-parts.js';
 import { startThread } from './thread-starter.js';
-import { WaitLog } from './wait-log.js';
+import { type Remaining, WaitLog } from './wait-log.js';
 import { HistoryWriter } from './watch/history-writer.js';
 import { SummaryLogger } from './watch/summary-logger.js';
 
 /** The first and the longest pause before a check whether anything remains in the docket. */
 const FIRST_CHECK_MS = 10;
 const LONGEST_CHECK_MS = 500;
+/** How long a partition may take to be measured. A scrape waits for a second. */
+const GAUGES_MS = 800;
 
 export interface CoordinatorOptions {
   readonly docket: DocketSettings;
   readonly settings: WorkerSettings;
-  readonly connections: Connections;
+  readonly connections: ConnectionPool;
   readonly logger: WorkerLogger;
   readonly attemptBudget: AttemptBudget;
   /** `null` when nothing reads the counts. */
@@ -46,7 +48,7 @@ export interface CoordinatorOptions {
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #shared: SharedParts;
-  readonly #partition: Partition;
+  readonly #partitions: Partitions;
   readonly #supervisor: ThreadSupervisor;
   /** The services that all partitions share. */
   readonly #keepers: readonly Service[];
@@ -70,10 +72,8 @@ export class Coordinator {
       onManifest: (manifest) => this.#learn(manifest),
       onBroken,
     });
-    this.#partition = new Partition({
+    this.#partitions = new Partitions({
       ...options,
-      keys: docket.keys,
-      consumer: consumerOf(settings.name),
       shared: this.#shared,
       report: (partition) => this.#readiness.report(partition),
     });
@@ -82,15 +82,26 @@ export class Coordinator {
       heartbeatIntervalMs: docket.heartbeatIntervalMs,
       shared: this.#shared,
       supervisor: this.#supervisor,
-      partitions: () => [this.#partition],
+      partitions: () => this.#partitions.all,
       state: () => this.#state,
     });
-    this.#waitLog = new WaitLog(this.#partition.pipeline.pauseGuard, logger);
+    const pauses = () => this.pauses;
+    this.#waitLog = new WaitLog(
+      {
+        get list() {
+          return pauses();
+        },
+        get isDocketPaused() {
+          return pauses().some(({ task }) => task === null);
+        },
+      },
+      logger,
+    );
     this.#keepers = this.#sharedKeepers();
   }
 
   #sharedKeepers(): Service[] {
-    const { docket, settings, logger, counters } = this.#options;
+    const { docket, settings, connections, logger, counters } = this.#options;
     const { dispatcher, progressWriter, attemptRecorder } = this.#shared;
     const { abortGraceMs, drainTimeoutMs } = settings;
     return [
@@ -102,7 +113,11 @@ export class Coordinator {
       ...(counters && attemptRecorder && settings.writesHistory
         ? [
             new HistoryWriter({
-              ...this.#partition.context,
+              redis: connections.first.commands,
+              keys: docket.keys,
+              consumer: this.#partitions.consumer,
+              clock: { nowMs: () => this.#partitions.reached[0]?.context.clock.nowMs() ?? Date.now() },
+              logger,
               intervalMs: docket.heartbeatIntervalMs,
               counters,
               attempts: attemptRecorder,
@@ -118,17 +133,13 @@ export class Coordinator {
    * @throws RedisUnavailableError when the server refuses to create the streams
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { services } = this.#partition;
-    const groups = this.#partition.prepare().catch((error: unknown) => {
-      throw unusable(this.#options.docket, error);
-    });
-    const starting = Promise.all([this.#supervisor.start(), groups, services.startGuards()]);
+    const starting = Promise.all([this.#supervisor.start(), this.#partitions.prepare()]);
     starting.catch(() => undefined); // a worker that is told to stop does not await it
     const started = await Promise.race([starting, aborted(signal)]);
     if (!started || signal.aborted) return;
     const [manifest] = started;
     for (const keeper of this.#keepers) keeper.start();
-    services.start();
+    this.#partitions.start();
     this.#state = 'ready';
     this.#logReady(manifest);
   }
@@ -154,8 +165,9 @@ export class Coordinator {
       const fields = { held: dispatcher.size, drainTimeoutMs };
       logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
     }
+    const partitionsStopped = this.#partitions.stop();
     await drain({
-      partitions: [this.#partition],
+      partitions: this.#partitions.inHand,
       dispatcher,
       supervisor: this.#supervisor,
       failureNotifier,
@@ -167,7 +179,8 @@ export class Coordinator {
         await Promise.all(this.#keepers.map((keeper) => keeper.stop()));
       },
     });
-    await closeConnections(this.#options.connections); // what has no answer yet fails now
+    await this.#options.connections.close(); // what has no answer yet fails now
+    await partitionsStopped;
     await turn(); // and says so, before the last line
     if (wasReady) logger.info({}, `worker ${name} has stopped`);
   }
@@ -203,25 +216,38 @@ export class Coordinator {
 
   /** The number of strikes in effect. */
   get strikes(): number {
-    return this.#partition.pipeline.strikeGuard.size;
+    return this.#partitions.reached[0]?.pipeline.strikeGuard.size ?? 0;
   }
 
   /** The pauses in effect. */
   get pauses(): readonly PauseTerms[] {
-    return this.#partition.pipeline.pauseGuard.list;
+    return this.#partitions.reached[0]?.pipeline.pauseGuard.list ?? [];
   }
 
-  /** Measures the whole docket. */
+  /** Says of each partition why the worker takes no work of it; `null` where it takes work. */
+  partitionHealth(): PartitionHealth[] {
+    return this.#readiness.partitions();
+  }
+
+  /** Measures the whole docket, except for partitions that do not answer. Rejects when none does. */
   async gauges(): Promise<DocketGauges> {
-    return await this.#partition.gauges();
+    const { reached } = this.#partitions;
+    const [only] = reached;
+    if (only && reached.length === 1) return await only.gauges();
+    const asked = reached.map((partition) => within(partition.gauges(), GAUGES_MS).catch(() => undefined));
+    return sumOf((await Promise.all(asked)).filter((gauges) => gauges !== undefined));
   }
 
   /** Also `false` when Redis does not answer. */
   async #isDocketEmpty(): Promise<boolean> {
     const { dispatcher, attemptBudget } = this.#shared;
     if (dispatcher.size > 0) return false;
-    const remaining = await this.#partition.remaining(attemptBudget.spentKeys);
-    if (remaining === null) return false;
+    const { spentKeys } = attemptBudget;
+    const asked = this.#partitions.all.map(({ partition }) => partition?.remaining(spentKeys) ?? null);
+    const all = (await Promise.all(asked)).filter((remaining) => remaining !== null);
+    if (all.length === 0 || all.length < asked.length) return false;
+    const sum = (count: keyof Remaining) => all.reduce((total, remaining) => total + remaining[count], 0);
+    const remaining = { queued: sum('queued'), scheduled: sum('scheduled'), paused: sum('paused') };
     this.#waitLog.note(remaining);
     return remaining.queued + remaining.scheduled + remaining.paused === 0;
   }
@@ -236,4 +262,18 @@ export class Coordinator {
     }
     if (fallback) logger.info({}, `fallback for all other tasks: ${describePolicies(fallback)}`);
   }
+}
+
+/** Adds up what was measured of the partitions. A worker is listed in all that it reads. */
+function sumOf(gauges: readonly DocketGauges[]): DocketGauges {
+  if (gauges.length === 0) throw new Error('no partition was measured');
+  return gauges.reduce((a, b) => ({
+    queued: a.queued + b.queued,
+    scheduled: a.scheduled + b.scheduled,
+    waiting: a.waiting + b.waiting,
+    paused: a.paused + b.paused,
+    failures: a.failures + b.failures,
+    workers: Math.max(a.workers, b.workers),
+    oldestQueuedMs: Math.max(a.oldestQueuedMs, b.oldestQueuedMs),
+  }));
 }

@@ -4,7 +4,7 @@ import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError, ModuleReferenceRequiredError } from '../core/errors.js';
 import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import type { FailureBounds } from '../redis/failure-store.js';
-import { FAILURE_BYTES_KEPT, FAILURES_KEPT } from '../redis/schema.js';
+import { FAILURE_BYTES_KEPT, FAILURES_KEPT, MOST_PARTITIONS } from '../redis/schema.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { Logger } from '../tasks/context.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
@@ -41,6 +41,12 @@ export interface WorkerOptions {
    * @default one per thread
    */
   concurrency?: number;
+  /**
+   * The numbers of the partitions that this worker reads, such as `[0, 3]`. Partitions that were removed and still have work
+   * are read in any case.
+   * @default all of them
+   */
+  partitions?: readonly number[];
   /**
    * The lease: how long a worker may be silent before its executions are given to others, 100 ms or more. The worker renews
    * it after each third, from a thread that runs no tasks, so tasks may take much longer. A shorter lease finds a lost
@@ -178,6 +184,8 @@ export interface WorkerSettings {
   readonly name: string;
   readonly threads: number;
   readonly concurrency: number;
+  /** `null` for all. */
+  readonly partitions: readonly number[] | null;
   readonly leaseMs: number;
   readonly longestPauseMs: number;
   readonly longestReadMs: number;
@@ -226,6 +234,7 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
   name: true,
   threads: true,
   concurrency: true,
+  partitions: true,
   redeliveryTimeout: true,
   reconnectionDelay: true,
   minimumCheckInterval: true,
@@ -270,6 +279,7 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     name: options.name ?? `${hostname()}#${process.pid}`,
     threads: Math.min(threads, concurrency),
     concurrency,
+    partitions: partitionsOf(options.partitions),
     leaseMs: duration('redeliveryTimeout', 100),
     longestPauseMs: duration('reconnectionDelay', 1),
     longestReadMs: duration('minimumCheckInterval', 1),
@@ -291,6 +301,14 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     metricsPort: portOf(options.metricsPort, 'metricsPort'),
     httpHost: hostOf(options.httpHost ?? WORKER_DEFAULTS.httpHost),
   };
+}
+
+function partitionsOf(partitions: WorkerOptions['partitions']): readonly number[] | null {
+  if (partitions === undefined) return null;
+  const isNumber = (one: unknown) => Number.isInteger(one) && (one as number) >= 0 && (one as number) < MOST_PARTITIONS;
+  if (Array.isArray(partitions) && partitions.length > 0 && partitions.every(isNumber)) return [...new Set(partitions)];
+  const problem = `expected numbers of partitions, 0 to ${MOST_PARTITIONS - 1}, such as [0, 3]`;
+  throw new InvalidOptionError('partitions', `${problem}, got ${shown(partitions)}`);
 }
 
 function failureBounds({ failureTtl, maxFailures, maxFailureBytes }: WorkerOptions): FailureBounds | null {

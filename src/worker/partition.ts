@@ -3,6 +3,7 @@
  * partitions share is in `shared-parts.ts`.
  */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DocketGauges } from '../observe/metrics.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { ensureGroups } from '../redis/delivery-store.js';
@@ -26,6 +27,9 @@ import { Services } from './services.js';
 import type { SharedParts } from './shared-parts.js';
 import type { Remaining } from './wait-log.js';
 
+/** How often a partition that is closed is looked at, whether everything of it is settled. */
+const LOOK_EVERY_MS = 50;
+
 export interface PartitionOptions {
   readonly docket: DocketSettings;
   readonly settings: WorkerSettings;
@@ -47,9 +51,13 @@ export class Partition {
   readonly pipeline: Pipeline;
   readonly heartbeat: Heartbeat;
   readonly services: Services;
+  readonly #shared: SharedParts;
+  /** The question about the whole partition that has no answer yet. */
+  #measuring: Promise<DocketGauges> | null = null;
 
   constructor(options: PartitionOptions) {
     const { docket, settings, shared } = options;
+    this.#shared = shared;
     this.context = contextOf(options);
     const { context } = this;
     this.pipeline = new Pipeline(context, shared, settings);
@@ -85,8 +93,15 @@ export class Partition {
     await ensureGroups(redis, keys);
   }
 
-  /** Measures the whole partition. */
-  async gauges(): Promise<DocketGauges> {
+  /** Measures the whole partition. Asks the server once at a time, because commands wait while it is unreachable. */
+  gauges(): Promise<DocketGauges> {
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = null;
+    });
+    return this.#measuring;
+  }
+
+  async #measure(): Promise<DocketGauges> {
     const { redis, keys } = this.context;
     const [{ queued, scheduled, failures }, { total: waiting, paused }, { workers, oldestQueuedMs }] =
       await Promise.all([survey(redis, keys, 0), surveyWaiting(redis, keys, 0), measure(redis, keys)]);
@@ -98,6 +113,26 @@ export class Partition {
     const { redis, keys } = this.context;
     if (!this.pipeline.settler.isIdle) return null;
     return await countRemaining(redis, keys, [...spentKeys]).catch(() => null);
+  }
+
+  /**
+   * Reads it no more: requeues what has not begun, and waits until the rest is settled. Never rejects.
+   * @param stopping - when it aborts, the drain of the worker does the rest
+   */
+  async close(stopping: AbortSignal): Promise<void> {
+    await this.services.stopSuppliers();
+    this.pipeline.requeueUnstarted(this.pipeline.dispatched.takeBackUnstarted());
+    while (!stopping.aborted && !this.isIdle) await delay(LOOK_EVERY_MS);
+    if (stopping.aborted) return;
+    await this.services.stop();
+    this.#shared.leave(this.pipeline);
+    await this.leave();
+  }
+
+  /** Whether the worker has nothing of it in hand. */
+  get isIdle(): boolean {
+    for (const _ of this.pipeline.held()) return false;
+    return this.pipeline.settler.isIdle;
   }
 
   /** Takes this worker off the list of those that read the partition. Never rejects. */

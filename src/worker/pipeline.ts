@@ -134,6 +134,7 @@ export class Pipeline implements DeliveryPipeline {
       lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
       concurrency,
       dispatcher: shared.dispatcher,
+      roomShares: shared.roomShares,
       claimer: this.claimer,
       byteBudget,
       accept: (entries, claimed) => this.#accept(entries, claimed),

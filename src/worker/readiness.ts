@@ -9,6 +9,7 @@ import type { TaskManifest } from '../tasks/manifest.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { WorkerSettings } from './options.js';
 import type { Partition } from './partition.js';
+import type { OpenPartition } from './partitions.js';
 import type { SharedParts } from './shared-parts.js';
 
 /** How much longer than its block time a read may take before the worker is no longer listed. */
@@ -22,8 +23,16 @@ export interface ReadinessOptions {
   readonly shared: Pick<SharedParts, 'dispatcher' | 'catalog'>;
   readonly supervisor: Pick<ThreadSupervisor, 'threadlessMs'>;
   /** Returns the partitions that the worker reads. */
-  partitions(): readonly Pick<Partition, 'heartbeat' | 'pipeline'>[];
+  partitions(): readonly OpenPartition[];
   state(): WorkerState;
+}
+
+/** Whether the worker takes work of one partition. */
+export interface PartitionHealth {
+  /** Number of the partition. */
+  readonly partition: string;
+  /** Why the worker takes no work of it; `null` when it does. */
+  readonly reason: string | null;
 }
 
 export class Readiness {
@@ -60,10 +69,19 @@ export class Readiness {
   }
 
   #stalledBecause(): string | null {
-    const { heartbeatIntervalMs, supervisor, partitions } = this.#options;
+    const { heartbeatIntervalMs, supervisor } = this.#options;
     if (supervisor.threadlessMs > 2 * heartbeatIntervalMs) return 'no thread can run tasks';
-    const reasons = partitions().map((partition) => this.#unansweredBecause(partition));
-    return reasons.includes(null) ? null : (reasons[0] ?? null);
+    const partitions = this.partitions();
+    if (partitions.some(({ reason }) => reason === null)) return null;
+    return partitions[0]?.reason ?? 'the docket has none of the partitions that this worker reads';
+  }
+
+  /** Says of each partition why the worker takes no work of it; `null` where it takes work. */
+  partitions(): PartitionHealth[] {
+    return this.#options.partitions().map(({ tag, number, partition }) => ({
+      partition: number === null ? `removed (${tag})` : String(number),
+      reason: partition ? this.#unansweredBecause(partition) : 'its server has not been reached',
+    }));
   }
 
   /** Returns why the worker takes no work of a partition; `null` when it does. */

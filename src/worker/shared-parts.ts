@@ -15,6 +15,7 @@ import { FloodLog } from './flood-log.js';
 import type { AttemptBudget } from './intake/attempt-budget.js';
 import { ByteBudget } from './intake/byte-budget.js';
 import { Catalog } from './intake/catalog.js';
+import { RoomShares } from './intake/room-shares.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { FailureNotifier } from './settle/failure-notifier.js';
 import { ProgressWriter } from './settle/progress-writer.js';
@@ -50,6 +51,7 @@ export class SharedParts {
   readonly attemptBudget: AttemptBudget;
   readonly byteBudget = new ByteBudget(() => this.#countBytes());
   readonly dispatcher: Dispatcher;
+  readonly roomShares: RoomShares;
   readonly floodLog: FloodLog;
   readonly failureNotifier: FailureNotifier;
   readonly progressWriter: ProgressWriter;
@@ -65,6 +67,7 @@ export class SharedParts {
     this.attemptBudget = attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
+    this.roomShares = new RoomShares(dispatcher);
     const { allLanes: lanes, slots } = dispatcher;
     this.floodLog = new FloodLog(logger);
     this.failureNotifier = new FailureNotifier({ lanes: dispatcher.lanes, logger, floodLog: this.floodLog });
@@ -81,6 +84,11 @@ export class SharedParts {
   /** Lets a pipeline know of changes from now on. */
   join(member: Member): void {
     this.#members.add(member);
+  }
+
+  /** Lets a pipeline know of nothing any more. It has no deliveries. */
+  leave(member: Member): void {
+    this.#members.delete(member);
   }
 
   /** Takes over the tasks that the threads can run: before anything is read, and whenever they change. */

@@ -9,7 +9,7 @@ import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { payloadLimit } from '../redis/payload-limit.js';
-import { type Connections, closeConnections, openConnections } from './connections.js';
+import { ConnectionPool } from './connections.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
 import {
@@ -162,26 +162,26 @@ export class Worker {
   /** Opens the connections, and runs a coordinator on them. */
   async #serve(session: Session): Promise<void> {
     const { signal } = this.#stopping;
-    const { connectionWatch } = session;
-    const onUnavailable = (error: Error) => connectionWatch.logFailure(error);
-    const connections = await openConnections(this.#docketSettings, this.#settings, signal, onUnavailable).catch(
-      (error) => {
-        if (!signal.aborted) throw error; // else the worker was closed before it had begun
-      },
-    );
+    const options = {
+      docket: this.#docketSettings,
+      settings: this.#settings,
+      watcher: session.connectionWatch,
+    };
+    const connections = await ConnectionPool.open(options, signal).catch((error) => {
+      if (!signal.aborted) throw error; // else the worker was closed before it had begun
+    });
     if (!connections) return;
-    connectionWatch.watch(connections);
     try {
       await this.#coordinate(session, connections);
     } finally {
-      await closeConnections(connections);
+      await connections.close();
     }
   }
 
   /** Returns the settings of the docket, with `maxPayloadBytes` lowered to what the server takes. */
-  async #limitPayloads({ commands }: Connections): Promise<DocketSettings> {
+  async #limitPayloads({ first }: ConnectionPool): Promise<DocketSettings> {
     const settings = this.#docketSettings;
-    const asked = payloadLimit(commands, settings.maxPayloadBytes);
+    const asked = payloadLimit(first.commands, settings.maxPayloadBytes);
     const maxPayloadBytes = await Promise.race([asked, aborted(this.#stopping.signal)]);
     if (maxPayloadBytes === undefined || maxPayloadBytes === settings.maxPayloadBytes) return settings;
     const fields = { maxPayloadBytes: settings.maxPayloadBytes, limit: maxPayloadBytes };
@@ -189,7 +189,7 @@ export class Worker {
     return { ...settings, maxPayloadBytes };
   }
 
-  async #coordinate({ finished, attemptBudget, counters, ports }: Session, connections: Connections): Promise<void> {
+  async #coordinate({ finished, attemptBudget, counters, ports }: Session, connections: ConnectionPool): Promise<void> {
     const { signal } = this.#stopping;
     let broken: Error | undefined;
     const coordinator = new Coordinator({

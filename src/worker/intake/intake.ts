@@ -3,8 +3,7 @@
  * the streams.
  *
  * Owns:
- * - how much is read: the room of the dispatcher, less what is read or being claimed already, and no more than the byte
- *   budget has room for
+ * - how much is read: the room that RoomShares leaves to this partition, and no more than the byte budget has room for
  * - the pace: a read blocks while the streams are empty, so an idle worker sends one every two seconds. When the threads have
  *   enough, nothing is read until there is room. While the whole docket is paused, nothing is read either.
  * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
@@ -35,6 +34,7 @@ import type { Lookout } from './lookout.js';
 import type { PauseGuard } from './pause-guard.js';
 import { PriorityReader } from './priority-reader.js';
 import type { ReadClaim, ReadClaims } from './read-claims.js';
+import type { RoomShare, RoomShares } from './room-shares.js';
 import { Unblocker } from './unblocker.js';
 
 /** The maximum number of entries in one read. More gains nothing (measured). */
@@ -58,6 +58,8 @@ export interface IntakeOptions
   readonly lookout: Pick<Lookout, 'isHearing' | 'interruptions' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
   readonly dispatcher: Pick<Dispatcher, 'room' | 'size'>;
+  /** Divides that room among the partitions. */
+  readonly roomShares: RoomShares;
   /** Deliveries that are being claimed take room too, and the intake waits for them when it stops. */
   readonly claimer: Pick<Claimer, 'claiming' | 'lastAnswerMs' | 'idle'>;
   /** Bounds the bytes that are read. */
@@ -81,6 +83,7 @@ export class Intake extends Service {
   readonly #options: IntakeOptions;
   readonly #unblocker: Unblocker;
   readonly #reader: PriorityReader;
+  readonly #share: RoomShare;
   #unaccepted: readonly Entry[] = [];
   /** Whether the last read may have left entries. */
   #hasBacklog = false;
@@ -97,6 +100,7 @@ export class Intake extends Service {
     this.#options = options;
     this.#unblocker = new Unblocker(options);
     this.#reader = new PriorityReader(options);
+    this.#share = options.roomShares.join({ pending: () => this.#notDispatched, wake: () => this.wake() });
     options.link.onUsable(() => this.wake());
   }
 
@@ -139,6 +143,12 @@ export class Intake extends Service {
     this.wake();
     await this.#unblocker.endRead(stopped);
     await this.#options.claimer.idle();
+    this.#share.leave();
+  }
+
+  /** The number of entries that are being accepted or claimed. */
+  get #notDispatched(): number {
+    return this.#unaccepted.length + this.#options.claimer.claiming.size;
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -155,6 +165,7 @@ export class Intake extends Service {
         const read: Batch = await reading;
         reading = null;
         this.#unaccepted = read.entries;
+        this.#share.release();
         const claim = await answerOf(read);
         if (!link.isUsable) this.#unaccepted = await this.#whenUsable(read.entries, signal);
         const entries = this.#unaccepted;
@@ -169,6 +180,7 @@ export class Intake extends Service {
         accept(entries, readClaims.fresh(isNewsMissed || goesBeforeWork(entries[0]!) ? null : claim));
       } catch (error) {
         reading = null;
+        this.#share.release();
         if (!signal.aborted) await this.#recover(error, signal);
       }
     }
@@ -208,16 +220,17 @@ export class Intake extends Service {
    * could not write outcomes or the docket is paused.
    */
   #read(signal: AbortSignal): Promise<Batch> | null {
-    const { link, dispatcher, claimer, pauseGuard } = this.#options;
-    if (!link.isUsable || pauseGuard.isDocketPaused || signal.aborted) return null;
-    const notDispatched = this.#unaccepted.length + claimer.claiming.size;
-    const room = dispatcher.room - notDispatched;
-    const ahead = Math.max(0, dispatcher.size + notDispatched - this.#options.concurrency);
-    if (room <= 0 || this.#waitsForClaim) return null;
-    const bound = this.#boundOf(ahead);
-    if (bound <= 0) return null;
-    const count = Math.min(room, bound);
-    const reading = this.#isFrontFirst ? this.#readFront(count) : this.#readEntries(count, notDispatched > 0, signal);
+    const { link, pauseGuard } = this.#options;
+    if (!link.isUsable || pauseGuard.isDocketPaused || signal.aborted || this.#waitsForClaim) return null;
+    const room = this.#share.room();
+    if (room <= 0) return null;
+    const count = Math.min(room, this.#bound());
+    if (count <= 0) {
+      this.#share.wait();
+      return null;
+    }
+    this.#share.take(count);
+    const reading = this.#isFrontFirst ? this.#readFront(count) : this.#readEntries(count, signal);
     reading.catch(() => undefined); // handled where it is awaited, which may be later
     return reading;
   }
@@ -233,19 +246,23 @@ export class Intake extends Service {
    * while there is a backlog and Redis has just said that nothing in it is large, it is long: large batches cost less for
    * each execution.
    */
-  #boundOf(ahead: number): number {
-    const { byteBudget } = this.#options;
+  #bound(): number {
+    const { byteBudget, concurrency } = this.#options;
+    const ahead = this.#share.ahead(concurrency);
+    const { coming } = this.#share;
     const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
-    return areSmall ? Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead)) : byteBudget.room(ahead);
+    return areSmall ? Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead, coming)) : byteBudget.room(ahead, coming);
   }
 
   /** While anything that was read before is still to be claimed, nothing is claimed with this read: it would start first. */
-  async #readEntries(count: number, mustFollow: boolean, signal: AbortSignal): Promise<Batch> {
+  async #readEntries(count: number, signal: AbortSignal): Promise<Batch> {
+    const mustFollow = this.#notDispatched > 0;
     const { readClaims, lookout, byteBudget, pauseGuard } = this.#options;
     const { interruptions } = lookout;
     const mayGoOn = () => !signal.aborted && !pauseGuard.isDocketPaused;
     const claim = () => (mustFollow ? null : readClaims.claim());
-    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn });
+    const standBy = () => this.#share.standBy(count);
+    const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn, standBy });
     // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const { entries, claiming, hasBacklog } = await reading;

@@ -47,6 +47,8 @@ export interface PriorityRead<Claim> {
   claim(): Promise<Claim> | null;
   /** Whether another read may follow one that has brought nothing. */
   mayGoOn(): boolean;
+  /** Called before a read that waits for the first entry. Returns how many entries of each stream it may bring. */
+  standBy(): number;
 }
 
 export interface PriorityEntries<Claim> {
@@ -71,7 +73,13 @@ export class PriorityReader {
   }
 
   /** Reads entries, in the order in which they are to start. Resolves to none when the longest wait is over. */
-  async read<Claim>({ count, hasBacklog, claim, mayGoOn }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
+  async read<Claim>({
+    count,
+    hasBacklog,
+    claim,
+    mayGoOn,
+    standBy,
+  }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
     if (hasBacklog) {
       const isTogether = count >= LONG_READ && !this.#hasHigh;
       for (const streams of isTogether ? [TOGETHER] : [URGENT, NORMAL]) {
@@ -80,7 +88,7 @@ export class PriorityReader {
         if (!mayGoOn()) return { entries: [], claiming: null, hasBacklog: false };
       }
     }
-    const ofEach = Math.min(count, MOST_OF_EACH);
+    const ofEach = Math.min(standBy(), MOST_OF_EACH);
     const { longestReadMs } = this.#options;
     const [reading, claiming] = inOneWrite(this.#options.blocking, () => [
       this.#send({ streams: STREAM_NAMES, count: ofEach, blockMs: longestReadMs }),

@@ -3,6 +3,7 @@
  * begins with one line for the first link that broke and one for each new problem (a command that failed, a refused
  * connection), and ends with one line, however many links break and however often the client tries again.
  */
+import type { Redis } from 'ioredis';
 import { monotonicMs } from '../../core/clock.js';
 import { maskUrl } from '../../redis/url.js';
 import type { Logger } from '../../tasks/context.js';
@@ -11,11 +12,11 @@ import type { Connections } from '../connections.js';
 type ConnectionName = keyof Connections;
 
 export class ConnectionWatch {
-  /** How often each link broke. */
+  /** How often links broke, by the role of their connections. */
   readonly disruptions: Record<ConnectionName, number> = { commands: 0, blocking: 0, subscriber: 0 };
   readonly #url: string;
   readonly #logger: Logger;
-  readonly #broken = new Set<ConnectionName>();
+  readonly #broken = new Set<Redis>();
   #outageSinceMs = 0;
   #lastProblem = '';
 
@@ -26,12 +27,13 @@ export class ConnectionWatch {
   }
 
   /** Watches connections that are open, until they are closed on purpose. */
-  watch(connections: Connections): void {
-    for (const name of Object.keys(connections) as ConnectionName[]) {
-      connections[name].on('close', () => {
-        if (connections[name].status !== 'end') this.#onClose(name); // else it was closed on purpose
+  watch(connections: Partial<Connections>): void {
+    for (const [name, redis] of Object.entries(connections) as [ConnectionName, Redis][]) {
+      redis.on('close', () => {
+        if (redis.status !== 'end') this.#onClose(name, redis); // else it was closed on purpose
       });
-      connections[name].on('ready', () => this.#onReady(name));
+      redis.on('ready', () => this.#onReady(redis));
+      redis.on('end', () => this.#broken.delete(redis));
     }
   }
 
@@ -41,18 +43,18 @@ export class ConnectionWatch {
     this.#lastProblem = problem.message;
   }
 
-  #onClose(name: ConnectionName): void {
-    if (this.#broken.has(name)) return; // each failed attempt to connect closes it again
+  #onClose(name: ConnectionName, redis: Redis): void {
+    if (this.#broken.has(redis)) return; // each failed attempt to connect closes it again
     this.disruptions[name] += 1;
     if (this.#broken.size === 0) {
       this.#outageSinceMs = monotonicMs();
       this.#logger.warn({ connection: name }, `the link to Redis at ${this.#url} broke: trying again`);
     }
-    this.#broken.add(name);
+    this.#broken.add(redis);
   }
 
-  #onReady(name: ConnectionName): void {
-    if (!this.#broken.delete(name) || this.#broken.size > 0) return;
+  #onReady(redis: Redis): void {
+    if (!this.#broken.delete(redis) || this.#broken.size > 0) return;
     this.#lastProblem = '';
     const seconds = ((monotonicMs() - this.#outageSinceMs) / 1_000).toFixed(1);
     this.#logger.info({}, `Redis at ${this.#url} answers again, after ${seconds} s`);

@@ -19,10 +19,12 @@ import {
 } from '../../redis/history-store.js';
 import { HISTORY, HISTORY_PAGE_MS } from '../../redis/schema.js';
 import type { WorkerContext } from '../context.js';
+import type { ServerClock } from '../fleet/server-clock.js';
 import { logRetry } from '../log-retry.js';
 import type { AttemptRecorder } from './attempt-recorder.js';
 
-export interface HistoryWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'clock' | 'logger'> {
+export interface HistoryWriterOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'consumer' | 'logger'> {
+  readonly clock: Pick<ServerClock, 'nowMs'>;
   readonly intervalMs: number;
   readonly counters: TaskCounters;
   readonly attempts: Pick<AttemptRecorder, 'onThreads'>;

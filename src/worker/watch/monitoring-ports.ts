@@ -6,6 +6,7 @@
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { within } from '../../core/service.js';
+import type { PartitionDetail } from '../../observe/health.js';
 import type { HttpServer, Routes } from '../../observe/http.js';
 import type { LoopDelay, MetricsSource } from '../../observe/metrics.js';
 import type { TaskCounters } from '../../observe/task-counters.js';
@@ -110,7 +111,15 @@ export class MonitoringPorts {
       maximumLoopDelayMs: this.#options.settings.leaseMs,
       notReadyBecause: () => (this.#coordinator ? this.#coordinator.notReadyBecause() : 'the worker is starting'),
       pauses: () => this.#coordinator?.pauses ?? [],
+      partitions: () => this.#stalledPartitions(),
     });
+  }
+
+  /** Returns the partitions of which no work is taken, where there are others. */
+  #stalledPartitions(): PartitionDetail[] {
+    const health = this.#coordinator?.partitionHealth() ?? [];
+    if (health.length < 2) return [];
+    return health.flatMap(({ partition, reason }) => (reason === null ? [] : [{ partition, reason }]));
   }
 
   async #metrics(): Promise<Routes> {
@@ -127,6 +136,7 @@ export class MonitoringPorts {
       threads: () => this.#coordinator?.threads ?? 0,
       strikes: () => this.#coordinator?.strikes ?? 0,
       pauses: () => this.#coordinator?.pauses.length ?? 0,
+      partitions: () => this.#coordinator?.partitionHealth() ?? [],
       disruptions: () => connectionWatch.disruptions,
       loopDelay: () => this.#loopDelay(),
       gauges: () => this.#gauges(),

@@ -39,6 +39,7 @@ test('names with quotes, backslashes and line ends come through whole', async ()
     threads: () => 1,
     strikes: () => 0,
     pauses: () => 0,
+    partitions: () => [],
     disruptions: () => ({}),
     loopDelay: () => ({ p50Ms: 0, p99Ms: 1, maxMs: 2, totalMs: 3, count: 4 }),
     gauges: async () => null,

@@ -6,7 +6,7 @@ import { internalsOf } from '../../../src/client/internals.js';
 import { Service } from '../../../src/core/service.js';
 import { TaskCounters } from '../../../src/observe/task-counters.js';
 import { keysOf } from '../../../src/redis/keys.js';
-import { closeConnections } from '../../../src/worker/connections.js';
+import { ConnectionPool } from '../../../src/worker/connections.js';
 import { Coordinator } from '../../../src/worker/coordinator.js';
 import { AttemptBudget } from '../../../src/worker/intake/attempt-budget.js';
 import { resolveWorkerOptions } from '../../../src/worker/options.js';
@@ -48,11 +48,17 @@ async function open() {
     openConnection(url, 'subscriber'),
   ]);
   const connections = { commands, blocking, subscriber };
-  onTestFinished(() => closeConnections(connections));
+  const settings = resolveWorkerOptions({ threads: 0, tasks: {}, minimumCheckInterval: '50ms' });
+  const pool = new ConnectionPool(connections, {
+    docket: internalsOf(docket).settings,
+    settings,
+    watcher: { logFailure: () => {}, watch: () => {} },
+  });
+  onTestFinished(() => pool.close());
   const coordinator = new Coordinator({
     docket: internalsOf(docket).settings,
-    settings: resolveWorkerOptions({ threads: 0, tasks: {}, minimumCheckInterval: '50ms' }),
-    connections,
+    settings,
+    connections: pool,
     logger: recordingLogger().logger,
     attemptBudget: new AttemptBudget(),
     counters: new TaskCounters(),

@@ -25,6 +25,7 @@ test('without options there is one thread per core, each runs one at a time, and
     maxDeliveries: 5,
     maxTasksPerThread: Number.POSITIVE_INFINITY,
     maxThreadMemoryMb: null,
+    partitions: null,
     healthcheckPort: null,
     metricsPort: null,
     httpHost: '127.0.0.1',

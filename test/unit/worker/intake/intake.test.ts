@@ -10,6 +10,7 @@ import { mayHaveLarge, readEntries } from '../../../../src/redis/stream-reader.j
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { ByteBudget } from '../../../../src/worker/intake/byte-budget.js';
 import { Intake, type IntakeOptions } from '../../../../src/worker/intake/intake.js';
+import { RoomShares } from '../../../../src/worker/intake/room-shares.js';
 import { recordingLogger } from '../../../support/logger.js';
 import { deferred, waitFor } from '../../../support/wait.js';
 import { deliveryWith, entryOf } from '../deliveries.js';
@@ -56,6 +57,7 @@ function readBacklog(backlog: number, onRead = () => {}): number[] {
 
 function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
   const client = Object.assign(new EventEmitter(), { status: 'ready', client: async () => 1, disconnect: () => {} });
+  const { dispatcher = { room: 4_096, size: 10 } } = parts;
   const intake = new Intake({
     redis: client as unknown as Redis,
     link: linkOf(),
@@ -68,7 +70,8 @@ function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
     concurrency: 10,
     pauseGuard: { isDocketPaused: false },
     lookout: { isHearing: true, interruptions: 0, lookUp: async () => {} },
-    dispatcher: { room: 4_096, size: 10 },
+    dispatcher,
+    roomShares: new RoomShares(dispatcher),
     claimer: { claiming: new Set(), lastAnswerMs: 0, idle: async () => {} },
     byteBudget: smallOutcomes(),
     readClaims: { isWorthwhile: true, claim: () => null, noteRead: () => {}, fresh: () => new Set() },

@@ -1,0 +1,172 @@
+/**
+ * Divides the room of the dispatcher among the partitions of a worker.
+ *
+ * Owns the rule for it:
+ * - Room goes to whoever asks. If others wait for it, each of them gets an equal part, and what cannot be divided goes to the
+ *   one that has waited longest. So no partition with work starves, and a busy one has all the room while the others are idle.
+ * - A read of what is there takes its room until it has ended. A read that waits for the first entry takes none, because it
+ *   would keep it from others while nothing comes. In return it may bring only an equal part of the room, and one entry of each
+ *   stream while another partition has work. So the worker may have a few more deliveries than there is room for.
+ */
+import type { Dispatcher } from '../dispatch/dispatcher.js';
+
+/** The intake of one partition, as the others see it. */
+export interface Sharer {
+  /** Returns how many of its entries have been read and are not with the dispatcher yet. */
+  pending(): number;
+  /** Ends its wait for room. */
+  wake(): void;
+}
+
+export class RoomShares {
+  readonly #dispatcher: Pick<Dispatcher, 'room' | 'size'>;
+  readonly #shares = new Set<RoomShare>();
+  /** Those that wait for room, the one that has waited longest first. */
+  readonly #waiting = new Set<RoomShare>();
+
+  constructor(dispatcher: Pick<Dispatcher, 'room' | 'size'>) {
+    this.#dispatcher = dispatcher;
+  }
+
+  join(sharer: Sharer): RoomShare {
+    const share = new RoomShare(this, sharer);
+    this.#shares.add(share);
+    return share;
+  }
+
+  /** Takes a share out. What it had is there for others. */
+  remove(share: RoomShare): void {
+    this.#shares.delete(share);
+    this.#waiting.delete(share);
+    this.wakeOthers(share);
+  }
+
+  /** Returns the room for this share. If there is none, it waits from now on. */
+  roomFor(share: RoomShare): number {
+    let available = this.#dispatcher.room;
+    for (const { pending, taken } of this.#shares) available -= pending + taken;
+    const room = Math.max(0, this.#partOf(available, share));
+    if (room > 0) this.#waiting.delete(share);
+    else this.#waiting.add(share);
+    return room;
+  }
+
+  #partOf(available: number, share: RoomShare): number {
+    let before = 0;
+    let others = 0;
+    let isBehind = false;
+    for (const one of this.#waiting) {
+      if (one === share) {
+        isBehind = true;
+        continue;
+      }
+      others += 1;
+      if (!isBehind) before += 1;
+    }
+    if (others === 0 || available <= 0) return available;
+    const parts = others + 1;
+    return Math.floor(available / parts) + (before < available % parts ? 1 : 0);
+  }
+
+  /** Lets this share wait for room, although there is some. */
+  wait(share: RoomShare): void {
+    this.#waiting.add(share);
+  }
+
+  wakeOthers(share: RoomShare): void {
+    for (const one of this.#waiting) if (one !== share) one.wake();
+  }
+
+  /** Returns how many deliveries the worker has read beyond what runs at once. */
+  ahead(concurrency: number): number {
+    let size = this.#dispatcher.size - concurrency;
+    for (const { pending } of this.#shares) size += pending;
+    return Math.max(0, size);
+  }
+
+  /** Returns how many entries the reads of others may bring. */
+  coming(share: RoomShare): number {
+    let coming = 0;
+    for (const one of this.#shares) if (one !== share) coming += one.taken;
+    return coming;
+  }
+
+  /** Returns how many entries a read that waits may bring, of the room that there is. */
+  partWhileWaiting(room: number, share: RoomShare): number {
+    if (this.#shares.size === 1) return room;
+    let isBusy = this.#waiting.size > 0;
+    for (const one of this.#shares) isBusy ||= one !== share && one.pending + one.taken > 0;
+    return isBusy ? 1 : Math.ceil(room / this.#shares.size);
+  }
+}
+
+/** The part of one partition. */
+export class RoomShare {
+  readonly #all: RoomShares;
+  readonly #sharer: Sharer;
+  /** How much room its present read has taken. */
+  #taken = 0;
+
+  constructor(all: RoomShares, sharer: Sharer) {
+    this.#all = all;
+    this.#sharer = sharer;
+  }
+
+  get pending(): number {
+    return this.#sharer.pending();
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Returns the room for a read. If there is none, its intake is woken when there may be some. */
+  room(): number {
+    return this.#all.roomFor(this);
+  }
+
+  /** Takes room for a read of what is there. */
+  take(count: number): void {
+    this.#taken = count;
+  }
+
+  /** Has its intake woken when there may be room: it could not use what there was. */
+  wait(): void {
+    this.#all.wait(this);
+  }
+
+  /**
+   * Gives back what was taken, since the read waits for the first entry from now on. Returns how many it may bring.
+   * @param room - what there was for a read
+   */
+  standBy(room: number): number {
+    this.release();
+    return this.#all.partWhileWaiting(room, this);
+  }
+
+  /** Gives back what was taken: the read has ended. */
+  release(): void {
+    this.#taken = 0;
+    this.#all.wakeOthers(this);
+  }
+
+  /** How many deliveries the worker has read beyond what runs at once. */
+  ahead(concurrency: number): number {
+    return this.#all.ahead(concurrency);
+  }
+
+  /** How many entries the reads of other partitions may bring. */
+  get coming(): number {
+    return this.#all.coming(this);
+  }
+
+  /** Takes part no more. */
+  leave(): void {
+    this.#taken = 0;
+    this.#all.remove(this);
+  }
+
+  wake(): void {
+    this.#sharer.wake();
+  }
+}

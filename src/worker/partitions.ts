@@ -1,0 +1,271 @@
+/**
+ * The partitions that a worker reads. It follows the layout of the docket: new partitions are read, and those that were removed
+ * are read until nothing remains in them.
+ *
+ * Owns two rules:
+ * - A partition whose server is away, or refuses something, does not hold the others up: each is opened by itself, again and
+ *   again, and starts when its guards are ready. Only at the start of a worker a refusal by the first one ends it.
+ * - A partition is closed in order: nothing more is read, what has not begun is requeued, and what runs ends and is settled.
+ */
+import { monotonicMs } from '../core/clock.js';
+import { aborted, jittered, pause } from '../core/service.js';
+import type { TaskCounters } from '../observe/task-counters.js';
+import { type DocketSettings, unusable } from '../redis/docket-settings.js';
+import type { WorkerReport } from '../redis/fleet-store.js';
+import { keysOf } from '../redis/keys.js';
+import { FIRST_LAYOUT, forgetPartition, type Layout, layoutSource } from '../redis/layout-store.js';
+import { ListFollower } from '../redis/list-follower.js';
+import type { ConnectionPool, Connections } from './connections.js';
+import { logRetry } from './log-retry.js';
+import type { WorkerLogger, WorkerSettings } from './options.js';
+import { consumerOf, Partition } from './partition.js';
+import type { SharedParts } from './shared-parts.js';
+import type { Remaining } from './wait-log.js';
+
+const RETRY_AFTER_MS = 1_000;
+
+export interface PartitionsOptions {
+  readonly docket: DocketSettings;
+  readonly settings: WorkerSettings;
+  readonly connections: ConnectionPool;
+  readonly shared: SharedParts;
+  readonly logger: WorkerLogger;
+  /** `null` when nothing reads the counts. */
+  readonly counters: TaskCounters | null;
+  /** Returns what the next heartbeat to a partition says. */
+  report(partition: Partition): WorkerReport;
+}
+
+/** A partition that the worker reads, or is about to. */
+export interface OpenPartition {
+  readonly tag: string;
+  /** Number of the partition; `null` when it was removed from the layout. */
+  readonly number: number | null;
+  /** `null` until its server was reached. */
+  readonly partition: Partition | null;
+}
+
+class Opening implements OpenPartition {
+  number: number | null = null;
+  partition: Partition | null = null;
+  /** Whether its guards are ready. */
+  isPrepared = false;
+  readonly closing = new AbortController();
+  connections: Connections | null = null;
+  /** Since when nothing has remained in it, on the monotonic clock; `null` while something does. */
+  emptySinceMs: number | null = null;
+
+  constructor(readonly tag: string) {}
+}
+
+export class Partitions {
+  readonly #options: PartitionsOptions;
+  /** This worker as the streams know it. */
+  readonly consumer: string;
+  readonly #follower: ListFollower<Layout>;
+  readonly #open = new Map<string, Opening>();
+  /** Those that are being closed. */
+  readonly #closing = new Map<Opening, Promise<void>>();
+  readonly #stopping = new AbortController();
+  #layout: Layout = FIRST_LAYOUT;
+  #isStarted = false;
+  /** Looks at the partitions that were removed. */
+  #forgetting: Promise<void> | null = null;
+  #onFirst: { resolve(): void; reject(error: Error): void } = { resolve: () => {}, reject: () => {} };
+
+  constructor(options: PartitionsOptions) {
+    const { settings, connections, docket, logger } = options;
+    const { commands, subscriber } = connections.first;
+    this.#options = options;
+    this.consumer = consumerOf(settings.name);
+    this.#follower = new ListFollower({
+      source: layoutSource(commands, docket.keys),
+      copy: { size: 1, replaceAll: ([layout]) => this.#follow(layout!), add: () => {}, delete: () => {} },
+      subscriber,
+      onFailure: (error) => logRetry(logger, error, 'the partitions of the docket could not be loaded or followed'),
+    });
+  }
+
+  /** The partitions that the worker reads or is about to, in the order of the layout. */
+  get all(): readonly OpenPartition[] {
+    return [...this.#open.values()].sort(
+      (a, b) => (a.number ?? Number.POSITIVE_INFINITY) - (b.number ?? Number.POSITIVE_INFINITY),
+    );
+  }
+
+  /** Those whose servers were reached. */
+  get reached(): readonly Partition[] {
+    return this.all.flatMap(({ partition }) => partition ?? []);
+  }
+
+  /** Those whose deliveries the worker may have: also those that are being closed. */
+  get inHand(): readonly Partition[] {
+    return [...this.reached, ...[...this.#closing.keys()].flatMap(({ partition }) => partition ?? [])];
+  }
+
+  /** The layout, as it is known here. */
+  get layout(): Layout {
+    return this.#layout;
+  }
+
+  /**
+   * Learns the layout, and opens the partitions. Resolves when one of them can be read, or early when the worker stops.
+   * @throws RedisUnavailableError when the server refuses to create the streams of the first one
+   */
+  async prepare(): Promise<void> {
+    const first = new Promise<void>((resolve, reject) => {
+      this.#onFirst = { resolve, reject };
+    });
+    first.catch(() => undefined);
+    const { signal } = this.#stopping;
+    await Promise.race([this.#follower.open(), first, aborted(signal)]);
+    await Promise.race([first, aborted(signal)]);
+  }
+
+  /** Starts to read the partitions that can be read, and the others as soon as they can be. */
+  start(): void {
+    this.#isStarted = true;
+    for (const { partition, isPrepared } of this.#open.values()) if (isPrepared) partition!.services.start();
+  }
+
+  /** Opens and closes no more partitions. Resolves when those that were being closed are. */
+  async stop(): Promise<void> {
+    this.#follower.close();
+    this.#stopping.abort();
+    await Promise.all([this.#forgetting, ...this.#closing.values()]);
+  }
+
+  /** Takes over a layout: opens what is new in it, and closes what is gone. */
+  #follow(layout: Layout): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#layout = layout;
+    const { partitions: pinned } = this.#options.settings;
+    const read = layout.tags.filter((_, number) => pinned === null || pinned.includes(number));
+    const wanted = new Set([...read, ...layout.draining]);
+    for (const tag of wanted) if (!this.#open.has(tag)) this.#begin(tag);
+    for (const one of this.#open.values()) {
+      const number = layout.tags.indexOf(one.tag);
+      one.number = number < 0 ? null : number;
+      if (!wanted.has(one.tag)) this.#end(one);
+    }
+    if (layout.draining.length > 0) {
+      this.#forgetting ??= this.#forgetDrained().finally(() => {
+        this.#forgetting = null;
+      });
+    }
+    const fields = { partitions: layout.tags.length, reads: read.length, draining: layout.draining.length };
+    if (layout.version !== '') this.#options.logger.info(fields, 'the partitions of the docket are known');
+    for (const number of pinned ?? []) {
+      if (number < layout.tags.length) continue;
+      this.#options.logger.warn({ partition: number }, `the docket has no partition ${number} at present`);
+    }
+  }
+
+  #begin(tag: string): void {
+    const one = new Opening(tag);
+    this.#open.set(tag, one);
+    void this.#keepOpening(one);
+  }
+
+  /** Opens a partition, again and again until that succeeds. Never rejects. */
+  async #keepOpening(one: Opening): Promise<void> {
+    const signal = AbortSignal.any([one.closing.signal, this.#stopping.signal]);
+    const { docket } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#reach(one, signal);
+        if (signal.aborted) return;
+        await one.partition!.prepare();
+        await Promise.race([one.partition!.services.startGuards(), aborted(signal)]);
+        if (signal.aborted) return;
+        one.isPrepared = true;
+        if (this.#isStarted) one.partition!.services.start();
+        return this.#onFirst.resolve();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (one === this.all[0]) this.#onFirst.reject(unusable(docket, error)); // ignored once one has started
+        logRetry(this.#loggerOf(one), error, 'a partition could not be opened');
+        await pause(jittered(RETRY_AFTER_MS), signal);
+      }
+    }
+  }
+
+  /** Connects to the server of a partition, unless that was done before. */
+  async #reach(one: Opening, signal: AbortSignal): Promise<void> {
+    if (one.partition) return;
+    const { docket, connections } = this.#options;
+    const keys = keysOf(docket.name, { db: docket.keys.db, tag: one.tag });
+    one.connections = one.tag === '' ? connections.first : await connections.openFor(keys, signal);
+    one.partition = new Partition({
+      ...this.#options,
+      connections: one.connections,
+      keys,
+      consumer: this.consumer,
+      logger: this.#loggerOf(one),
+    });
+  }
+
+  #end(one: Opening): void {
+    this.#open.delete(one.tag);
+    one.closing.abort();
+    const closing = this.#close(one);
+    this.#closing.set(one, closing);
+    void closing.then(() => {
+      if (!this.#stopping.signal.aborted) this.#closing.delete(one);
+    });
+  }
+
+  /** Closes a partition that is not read any more. When the worker stops meanwhile, the drain does the rest. Never rejects. */
+  async #close(one: Opening): Promise<void> {
+    const { partition, connections } = one;
+    if (partition) await partition.close(this.#stopping.signal);
+    if (connections && !this.#stopping.signal.aborted) await this.#options.connections.closeOf(connections);
+  }
+
+  /** Looks at the partitions that were removed, and forgets those in which nothing remains. Never rejects. */
+  async #forgetDrained(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { docket, logger } = this.#options;
+    while (this.#layout.draining.length > 0 && !signal.aborted) {
+      await pause(jittered(docket.heartbeatIntervalMs), signal);
+      for (const one of this.#open.values()) {
+        if (one.number !== null || !one.isPrepared || signal.aborted) continue;
+        await this.#forgetIfEmpty(one).catch((error) => logRetry(logger, error, 'a partition could not be removed'));
+      }
+    }
+  }
+
+  /**
+   * Forgets a partition that was removed once nothing has remained in it, failures included, for as long as this docket keeps
+   * results. Until then somebody may want to read them.
+   */
+  async #forgetIfEmpty(one: Opening): Promise<void> {
+    const { docket, connections, logger } = this.#options;
+    const partition = one.partition!;
+    const [remaining, { failures }] = await Promise.all([partition.remaining([]), partition.gauges()]);
+    const isEmpty = remaining !== null && sumOf(remaining) + failures === 0 && partition.isIdle;
+    one.emptySinceMs = isEmpty ? (one.emptySinceMs ?? monotonicMs()) : null;
+    if (one.emptySinceMs === null || monotonicMs() - one.emptySinceMs < docket.executionTtlMs) return;
+    if (await forgetPartition(connections.first.commands, docket.keys, one.tag)) {
+      logger.info({ tag: one.tag }, 'nothing remains in a partition that was removed: it is forgotten');
+    }
+  }
+
+  /** Logs with the number of the partition, unless there is only one. */
+  #loggerOf(one: Opening): WorkerLogger {
+    const { logger } = this.#options;
+    const about = () => (this.#open.size > 1 ? { partition: one.number ?? `removed (${one.tag})` } : {});
+    const writer =
+      (level: 'debug' | 'info' | 'warn' | 'error') =>
+      (...args: [fields: object, message: string] | [message: string]): void => {
+        const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
+        logger[level]({ ...about(), ...fields }, message);
+      };
+    const log = { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
+    return { ...log, isLevelEnabled: (level) => logger.isLevelEnabled?.(level) ?? true };
+  }
+}
+
+function sumOf({ queued, scheduled, paused }: Remaining): number {
+  return queued + scheduled + paused;
+}
