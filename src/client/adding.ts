@@ -46,10 +46,11 @@ export interface AdderOptions {
   readonly checkOpen: () => void;
 }
 
-/** What a call came to, and where. */
+/** What calls came to, and where. */
 interface Written {
-  result: PlacementResult | FailedCall;
-  target: Target;
+  readonly results: readonly (PlacementResult | FailedCall)[];
+  /** Returns the partition of the call with this index. */
+  readonly targetOf: (index: number) => Target;
 }
 
 export class Adder {
@@ -161,14 +162,13 @@ export class Adder {
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const written = await this.#writeAll(prepared);
+    const { results, targetOf } = await this.#writeAll(prepared);
     const handles = prepared.map((call, i) => {
-      const { result, target } = written[i]!;
+      const result = results[i]!;
       if (result instanceof FailedCall) return null;
       this.#watchers.report('added', call, result);
-      return addedExecution(call, result, target.partition.source);
+      return addedExecution(call, result, targetOf(i).partition.source);
     });
-    const results = written.map(({ result }) => result);
     const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
     if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
     await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
@@ -177,21 +177,39 @@ export class Adder {
   }
 
   /** Writes calls to their partitions, all at once. */
-  async #writeAll(calls: readonly PreparedCall[]): Promise<Written[]> {
-    const { routes } = this.#partitions;
-    const written: Written[] = calls.map((call) => ({ result: UNWRITTEN, target: routes.pick(call) }));
-    let left: readonly number[] = [...written.keys()];
-    for (let failures = 1; left.length > 0; failures++) {
-      await Promise.all([...byTarget(written, left)].map((group) => writeGroup(calls, written, group)));
-      left = left.filter((i) => {
-        const { result, target: failed } = written[i]!;
-        if (!(result instanceof FailedCall)) return false;
-        const target = this.#otherTarget(result.error, { call: calls[i]!, failed, failures });
-        if (target) written[i]!.target = target;
-        return target !== null;
+  async #writeAll(calls: readonly PreparedCall[]): Promise<Written> {
+    const { only } = this.#partitions.routes;
+    if (!only) return await this.#writeToMany(calls, new Array<FailedCall>(calls.length).fill(UNROUTED), []);
+    const results = await only.writer.addMany(calls);
+    const isOutdated = results.some((one) => one instanceof FailedCall && one.error instanceof LayoutChanged);
+    if (!isOutdated) return { results, targetOf: () => only };
+    return await this.#writeToMany(calls, results, new Array<Target>(calls.length).fill(only));
+  }
+
+  /** Writes those of the calls that have failed and may be written elsewhere. */
+  async #writeToMany(
+    calls: readonly PreparedCall[],
+    results: (PlacementResult | FailedCall)[],
+    targets: Target[],
+  ): Promise<Written> {
+    for (let failures = 1; ; failures++) {
+      const groups = new Map<Target, number[]>();
+      for (const [i, result] of results.entries()) {
+        if (!(result instanceof FailedCall)) continue;
+        const target = this.#otherTarget(result.error, { call: calls[i]!, failed: targets[i]!, failures });
+        if (target === null) continue;
+        targets[i] = target;
+        const group = groups.get(target);
+        if (group) group.push(i);
+        else groups.set(target, [i]);
+      }
+      if (groups.size === 0) return { results, targetOf: (i) => targets[i]! };
+      const sent = [...groups].map(async ([target, indexes]) => {
+        const written = await target.writer.addMany(indexes.map((i) => calls[i]!));
+        for (const [at, i] of indexes.entries()) results[i] = written[at]!;
       });
+      await Promise.all(sent);
     }
-    return written;
   }
 
   /** Replaces what has the key in the partition of the call, then removes what has it in others. */
@@ -233,28 +251,8 @@ interface Failure {
   readonly failures: number;
 }
 
-const UNWRITTEN = new FailedCall(null);
-
-/** Groups calls, by their indexes. */
-function byTarget(written: readonly Written[], indexes: readonly number[]): Map<Target, number[]> {
-  const groups = new Map<Target, number[]>();
-  for (const i of indexes) {
-    const { target } = written[i]!;
-    const group = groups.get(target);
-    if (group) group.push(i);
-    else groups.set(target, [i]);
-  }
-  return groups;
-}
-
-async function writeGroup(
-  calls: readonly PreparedCall[],
-  written: readonly Written[],
-  [target, indexes]: readonly [Target, readonly number[]],
-): Promise<void> {
-  const results = await target.writer.addMany(indexes.map((i) => calls[i]!));
-  for (const [at, i] of indexes.entries()) written[i]!.result = results[at]!;
-}
+/** The result of a call that has not been sent. */
+const UNROUTED = new FailedCall(new LayoutChanged());
 
 /** Returns the error of an `addMany` in which calls failed: that of the first one if nothing can have been written. */
 function errorOfMany(
