@@ -30,7 +30,7 @@ import type { PlacementWatchers } from './placement-watchers.js';
 import type { CallPreparer, PreparedCall } from './prepare.js';
 import type { Target } from './routes.js';
 import { StruckCall } from './strike-filter.js';
-import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
+import { checkDurability, FailedCall, type PlacementResult, type Writer } from './writer.js';
 
 const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
 
@@ -135,13 +135,13 @@ export class Adder {
     const call = preparing instanceof Promise ? await preparing : preparing;
     let target = this.#partitions.routes.pick(call);
     if (call.kind === 'unique' && call.due === null) target.partition.listener.expect(call.key); // before it can end
-    let result: PlacementResult | null = null;
-    for (let failures = 1; result === null; failures++) {
-      try {
-        result = await target.writer.add(call);
-      } catch (error) {
-        target = this.#targetAfter(error, { call, failed: target, failures });
-      }
+    let result: PlacementResult;
+    try {
+      result = await target.writer.add(call);
+    } catch (error) {
+      ({ result, target } = await this.#placeAfter(error, { call, failed: target, failures: 1 }, (one) =>
+        one.add(call),
+      ));
     }
     this.#watchers.report('added', call, result);
     const handle = addedExecution(call, result, target.partition.source);
@@ -214,15 +214,12 @@ export class Adder {
 
   /** Replaces what has the key in the partition of the call, then removes what has it in others. */
   async #replace(call: PreparedCall): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
-    let target = this.#partitions.routes.pick(call);
-    let result: PlacementResult | null = null;
-    for (let failures = 1; result === null; failures++) {
-      try {
-        result = await target.writer.replace(call);
-      } catch (error) {
-        target = this.#targetAfter(error, { call, failed: target, failures });
-      }
-    }
+    const replace = (writer: Writer) => writer.replace(call);
+    const failed = this.#partitions.routes.pick(call);
+    const { result, target } = await replace(failed.writer).then(
+      (replaced) => ({ result: replaced, target: failed }),
+      (error: unknown) => this.#placeAfter(error, { call, failed, failures: 1 }, replace),
+    );
     const others = this.#partitions.known.filter((partition) => partition !== target.partition);
     if (!(result instanceof StruckCall)) {
       await Promise.all(others.map((other) => other.run((redis, keys) => vacate(redis, keys, call.key))));
@@ -230,11 +227,22 @@ export class Adder {
     return { result, target };
   }
 
-  /** @throws the error when the call cannot be written elsewhere */
-  #targetAfter(error: unknown, failure: Failure): Target {
+  /**
+   * Writes a call that has failed once, if it may be written elsewhere.
+   * @throws the last error
+   */
+  async #placeAfter(
+    error: unknown,
+    failure: Failure,
+    write: (writer: Writer) => Promise<PlacementResult>,
+  ): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
     const target = this.#otherTarget(error, failure);
     if (target === null) throw error;
-    return target;
+    try {
+      return { result: await write(target.writer), target };
+    } catch (next) {
+      return await this.#placeAfter(next, { ...failure, failed: target, failures: failure.failures + 1 }, write);
+    }
   }
 
   #otherTarget(error: unknown, { call, failed, failures }: Failure): Target | null {
