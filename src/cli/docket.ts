@@ -12,6 +12,7 @@ import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
 import { limitsCommand } from './limits.js';
 import { lsCommand } from './ls.js';
+import { partitionsCommand } from './partitions.js';
 import { pauseCommand, pausesCommand, resumeCommand } from './pauses.js';
 import { schedulesCommand } from './schedules.js';
 import { showCommand } from './show.js';
@@ -80,6 +81,7 @@ const COMMANDS = [
   cancelCommand,
   failuresCommand,
   clearCommand,
+  partitionsCommand,
   tasksCommand,
   doctorCommand,
   dashboardCommand,

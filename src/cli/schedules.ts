@@ -75,8 +75,9 @@ function runNow(key: string, command: Command): Promise<void> {
 function endSchedule(key: string, command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
     checkKey(key);
-    const redis = await docket.redis;
-    if (!(await isChain(redis, internalsOf(docket).settings.keys, key))) {
+    const { partitions } = internalsOf(docket);
+    const found = await partitions.everywhere((one) => one.run((redis, keys) => isChain(redis, keys, key)));
+    if (!found.includes(true)) {
       throw new CommandError(`there is no schedule under the key '${key}': see docket schedules`, EXIT.notFound);
     }
     await docket.cancel(key);

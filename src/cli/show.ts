@@ -38,8 +38,9 @@ type IsShown = (name: string) => boolean;
 /** Allows all arguments on request, and otherwise those that a live worker's task shows in the log. */
 async function visibleArguments(docket: Docket, { task }: ExecutionDetails, areAllShown: boolean): Promise<IsShown> {
   if (areAllShown) return () => true;
-  const logged = await loggedArguments(await docket.redis, internalsOf(docket).settings.keys, task);
-  return (name) => logged.has(name);
+  const { partitions } = internalsOf(docket);
+  const logged = await partitions.everywhere((one) => one.run((redis, keys) => loggedArguments(redis, keys, task)));
+  return (name) => logged.some((names) => names.has(name));
 }
 
 /** Returns the arguments that may be shown; whatever the arguments are when they are no object. */

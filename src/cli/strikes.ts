@@ -115,11 +115,13 @@ function showStrikes(command: Command): Promise<void> {
 }
 
 async function listStrikes(docket: Docket): Promise<Strike[]> {
-  const redis = await docket.redis;
-  const { strikes } = await loadStrikes(redis, internalsOf(docket).settings.keys).catch((error: Error) => {
-    throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
-  });
-  return strikes.toSorted((a, b) => (a.field < b.field ? -1 : 1));
+  const lists = await internalsOf(docket)
+    .partitions.everywhere((one) => one.run(loadStrikes))
+    .catch((error: Error) => {
+      throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
+    });
+  const byField = new Map(lists.flatMap(({ strikes }) => strikes.map((strike) => [strike.field, strike])));
+  return [...byField.values()].sort((a, b) => (a.field < b.field ? -1 : 1));
 }
 
 const OPERATORS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];

@@ -30,7 +30,7 @@ import type { PlacementWatchers } from './placement-watchers.js';
 import type { CallPreparer, PreparedCall } from './prepare.js';
 import type { Target } from './routes.js';
 import { StruckCall } from './strike-filter.js';
-import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
+import { checkDurability, FailedCall, type PlacementResult, type Writer } from './writer.js';
 
 const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
 
@@ -46,10 +46,11 @@ export interface AdderOptions {
   readonly checkOpen: () => void;
 }
 
-/** What a call came to, and where. */
+/** What calls came to, and where. */
 interface Written {
-  result: PlacementResult | FailedCall;
-  target: Target;
+  readonly results: readonly (PlacementResult | FailedCall)[];
+  /** Returns the partition of the call with this index. */
+  readonly targetOf: (index: number) => Target;
 }
 
 export class Adder {
@@ -134,13 +135,13 @@ export class Adder {
     const call = preparing instanceof Promise ? await preparing : preparing;
     let target = this.#partitions.routes.pick(call);
     if (call.kind === 'unique' && call.due === null) target.partition.listener.expect(call.key); // before it can end
-    let result: PlacementResult | null = null;
-    for (let failures = 1; result === null; failures++) {
-      try {
-        result = await target.writer.add(call);
-      } catch (error) {
-        target = this.#targetAfter(error, { call, failed: target, failures });
-      }
+    let result: PlacementResult;
+    try {
+      result = await target.writer.add(call);
+    } catch (error) {
+      ({ result, target } = await this.#placeAfter(error, { call, failed: target, failures: 1 }, (one) =>
+        one.add(call),
+      ));
     }
     this.#watchers.report('added', call, result);
     const handle = addedExecution(call, result, target.partition.source);
@@ -161,14 +162,13 @@ export class Adder {
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const written = await this.#writeAll(prepared);
+    const { results, targetOf } = await this.#writeAll(prepared);
     const handles = prepared.map((call, i) => {
-      const { result, target } = written[i]!;
+      const result = results[i]!;
       if (result instanceof FailedCall) return null;
       this.#watchers.report('added', call, result);
-      return addedExecution(call, result, target.partition.source);
+      return addedExecution(call, result, targetOf(i).partition.source);
     });
-    const results = written.map(({ result }) => result);
     const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
     if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
     await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
@@ -177,34 +177,49 @@ export class Adder {
   }
 
   /** Writes calls to their partitions, all at once. */
-  async #writeAll(calls: readonly PreparedCall[]): Promise<Written[]> {
-    const { routes } = this.#partitions;
-    const written: Written[] = calls.map((call) => ({ result: UNWRITTEN, target: routes.pick(call) }));
-    let left: readonly number[] = [...written.keys()];
-    for (let failures = 1; left.length > 0; failures++) {
-      await Promise.all([...byTarget(written, left)].map((group) => writeGroup(calls, written, group)));
-      left = left.filter((i) => {
-        const { result, target: failed } = written[i]!;
-        if (!(result instanceof FailedCall)) return false;
-        const target = this.#otherTarget(result.error, { call: calls[i]!, failed, failures });
-        if (target) written[i]!.target = target;
-        return target !== null;
+  async #writeAll(calls: readonly PreparedCall[]): Promise<Written> {
+    const { only } = this.#partitions.routes;
+    if (!only) return await this.#writeToMany(calls, new Array<FailedCall>(calls.length).fill(UNROUTED), []);
+    const results = await only.writer.addMany(calls);
+    const isOutdated = results.some((one) => one instanceof FailedCall && one.error instanceof LayoutChanged);
+    if (!isOutdated) return { results, targetOf: () => only };
+    return await this.#writeToMany(calls, results, new Array<Target>(calls.length).fill(only));
+  }
+
+  /** Writes those of the calls that have failed and may be written elsewhere. */
+  async #writeToMany(
+    calls: readonly PreparedCall[],
+    results: (PlacementResult | FailedCall)[],
+    targets: Target[],
+  ): Promise<Written> {
+    for (let failures = 1; ; failures++) {
+      const groups = new Map<Target, number[]>();
+      for (const [i, result] of results.entries()) {
+        if (!(result instanceof FailedCall)) continue;
+        const target = this.#otherTarget(result.error, { call: calls[i]!, failed: targets[i]!, failures });
+        if (target === null) continue;
+        targets[i] = target;
+        const group = groups.get(target);
+        if (group) group.push(i);
+        else groups.set(target, [i]);
+      }
+      if (groups.size === 0) return { results, targetOf: (i) => targets[i]! };
+      const sent = [...groups].map(async ([target, indexes]) => {
+        const written = await target.writer.addMany(indexes.map((i) => calls[i]!));
+        for (const [at, i] of indexes.entries()) results[i] = written[at]!;
       });
+      await Promise.all(sent);
     }
-    return written;
   }
 
   /** Replaces what has the key in the partition of the call, then removes what has it in others. */
   async #replace(call: PreparedCall): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
-    let target = this.#partitions.routes.pick(call);
-    let result: PlacementResult | null = null;
-    for (let failures = 1; result === null; failures++) {
-      try {
-        result = await target.writer.replace(call);
-      } catch (error) {
-        target = this.#targetAfter(error, { call, failed: target, failures });
-      }
-    }
+    const replace = (writer: Writer) => writer.replace(call);
+    const failed = this.#partitions.routes.pick(call);
+    const { result, target } = await replace(failed.writer).then(
+      (replaced) => ({ result: replaced, target: failed }),
+      (error: unknown) => this.#placeAfter(error, { call, failed, failures: 1 }, replace),
+    );
     const others = this.#partitions.known.filter((partition) => partition !== target.partition);
     if (!(result instanceof StruckCall)) {
       await Promise.all(others.map((other) => other.run((redis, keys) => vacate(redis, keys, call.key))));
@@ -212,11 +227,22 @@ export class Adder {
     return { result, target };
   }
 
-  /** @throws the error when the call cannot be written elsewhere */
-  #targetAfter(error: unknown, failure: Failure): Target {
+  /**
+   * Writes a call that has failed once, if it may be written elsewhere.
+   * @throws the last error
+   */
+  async #placeAfter(
+    error: unknown,
+    failure: Failure,
+    write: (writer: Writer) => Promise<PlacementResult>,
+  ): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
     const target = this.#otherTarget(error, failure);
     if (target === null) throw error;
-    return target;
+    try {
+      return { result: await write(target.writer), target };
+    } catch (next) {
+      return await this.#placeAfter(next, { ...failure, failed: target, failures: failure.failures + 1 }, write);
+    }
   }
 
   #otherTarget(error: unknown, { call, failed, failures }: Failure): Target | null {
@@ -233,28 +259,8 @@ interface Failure {
   readonly failures: number;
 }
 
-const UNWRITTEN = new FailedCall(null);
-
-/** Groups calls, by their indexes. */
-function byTarget(written: readonly Written[], indexes: readonly number[]): Map<Target, number[]> {
-  const groups = new Map<Target, number[]>();
-  for (const i of indexes) {
-    const { target } = written[i]!;
-    const group = groups.get(target);
-    if (group) group.push(i);
-    else groups.set(target, [i]);
-  }
-  return groups;
-}
-
-async function writeGroup(
-  calls: readonly PreparedCall[],
-  written: readonly Written[],
-  [target, indexes]: readonly [Target, readonly number[]],
-): Promise<void> {
-  const results = await target.writer.addMany(indexes.map((i) => calls[i]!));
-  for (const [at, i] of indexes.entries()) written[i]!.result = results[at]!;
-}
+/** The result of a call that has not been sent. */
+const UNROUTED = new FailedCall(new LayoutChanged());
 
 /** Returns the error of an `addMany` in which calls failed: that of the first one if nothing can have been written. */
 function errorOfMany(

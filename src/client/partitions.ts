@@ -64,6 +64,11 @@ export class Partitions {
     return this.#all.find((partition) => partition.tag === tag);
   }
 
+  /** Returns the partition with a tag, whether it is one of the docket's or not. */
+  at(tag: string): Partition {
+    return this.#partition(tag);
+  }
+
   /**
    * Reads the layout. Returns the partitions that the docket has, and those that are drained.
    * @throws RedisUnavailableError when the server of partition 0 cannot be reached

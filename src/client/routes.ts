@@ -30,7 +30,8 @@ export class Routes {
   readonly layout: Layout;
   /** In the order of the partitions. */
   readonly targets: readonly Target[];
-  readonly #only: Target | null;
+  /** The partition of all calls, if there is one only. */
+  readonly only: Target | null;
   /** Until when partitions are left out, on the monotonic clock. */
   readonly #leftOut = new Map<Target, number>();
   /** Number of the partition that gets what may go anywhere. */
@@ -42,12 +43,12 @@ export class Routes {
   constructor(layout: Layout, targets: readonly Target[]) {
     this.layout = layout;
     this.targets = targets;
-    this.#only = targets.length === 1 ? targets[0]! : null;
+    this.only = targets.length === 1 ? targets[0]! : null;
   }
 
   /** Returns the partition for a call. */
   pick(call: PreparedCall): Target {
-    if (this.#only) return this.#only;
+    if (this.only) return this.only;
     const route = routeOfCall(call);
     return route === null ? this.#next() : this.targets[partitionOf(route, this.targets.length)]!;
   }
@@ -58,7 +59,7 @@ export class Routes {
    * @param tries - how many partitions have failed for this call
    */
   pickInstead(call: PreparedCall, failed: Target, tries: number): Target | null {
-    if (this.#only || tries >= this.targets.length || routeOfCall(call) !== null) return null;
+    if (this.only || tries >= this.targets.length || routeOfCall(call) !== null) return null;
     this.#leftOut.set(failed, monotonicMs() + LEFT_OUT_MS);
     if (this.targets[this.#turn] === failed) this.#left = 0;
     const { connection } = failed.partition;

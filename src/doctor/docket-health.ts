@@ -1,6 +1,7 @@
 /** Checks the docket itself: workers, streams and their groups, scripts, and work that is stuck. */
 import type { Redis } from 'ioredis';
 import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
 import { countText, spanText } from '../core/text.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
@@ -34,7 +35,37 @@ export async function checkDocket(
     checkTasks(snapshot),
     await checkFailures(docket, snapshot),
     ...(isThorough ? [await checkLost(redis, keys, live)] : []),
+    ...(await checkPartitions(docket, isThorough)),
   ];
+}
+
+/** Makes the checks of one partition in all others, too, and tells only what is wrong there. */
+async function checkPartitions(docket: Docket, isThorough: boolean): Promise<Finding[]> {
+  const { partitions } = internalsOf(docket);
+  const [, ...others] = await partitions.load();
+  if (others.length === 0) return [];
+  const checked = await Promise.all(
+    others.map((partition) =>
+      partition
+        .run(async (redis, keys) => {
+          const live = await liveWorkers(redis, keys);
+          const groups = STREAM_NAMES.map((name) => refusalIsFinding(checkGroup(name, redis, keys[name], live)));
+          const lost = isThorough ? [checkLost(redis, keys, live)] : [];
+          const findings = [checkReaders(live), ...(await Promise.all([...groups, ...lost]))];
+          return findings.map((finding) => ({ ...finding, check: `partition ${partition.tag}: ${finding.check}` }));
+        })
+        .catch((error: Error) => [fail(`partition ${partition.tag}`, error.message, 'look at its server')]),
+    ),
+  );
+  const problems = checked.flat().filter(({ status }) => status !== 'ok');
+  return problems.length > 0 ? problems : [ok('partitions', `${others.length + 1}, and nothing is wrong with them`)];
+}
+
+/** A partition that no worker reads keeps its work, and nothing of it starts. */
+function checkReaders(live: readonly LiveWorker[]): Finding {
+  const check = 'workers';
+  if (live.length > 0) return ok(check, `${live.length} live`);
+  return warn(check, 'no live worker reads it', 'start one without --partitions, or with one that names it');
 }
 
 /** Takes a snapshot, which runs the scripts that only read. */

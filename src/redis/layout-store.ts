@@ -15,7 +15,7 @@
 import type { Redis } from 'ioredis';
 import { isPartitionTag, type Keys } from './keys.js';
 import type { ListSource } from './list-follower.js';
-import { LAYOUT, MOST_PARTITIONS } from './schema.js';
+import { LAYOUT, MOST_PARTITIONS, STREAM_NAMES } from './schema.js';
 import { runScript } from './script.js';
 
 /** The partitions of a docket at one moment. */
@@ -68,14 +68,6 @@ export async function isLayoutChanging(redis: Redis, keys: Keys): Promise<boolea
   return (await redis.exists(keys.layoutChange)) === 1;
 }
 
-/** What a partition has as its adds stop. */
-export interface LimitsInUse {
-  /** Number of limits of which permits are taken. */
-  readonly taken: number;
-  /** Number of limits, and of lines of paused tasks, at which executions may wait. */
-  readonly waiting: number;
-}
-
 /** One change of the layout. */
 export interface LayoutChange {
   /** Tells this change from any other. */
@@ -85,18 +77,16 @@ export interface LayoutChange {
 }
 
 /**
- * Keeps producers from adding to a partition, or keeps doing so. Returns what its limits have by then; `null` when another
- * change is on its way.
+ * Keeps producers from adding to a partition, or keeps doing so. Returns the number of limits of which permits are taken by
+ * then; `null` when another change is on its way.
  */
 export async function beginLayoutChange(
   redis: Redis,
   keys: Keys,
   { token, expiresMs }: LayoutChange,
-): Promise<LimitsInUse | null> {
+): Promise<number | null> {
   const args = [keys.prefix, token, expiresMs];
-  const reply = await runScript(redis, 'begin-layout-change', [keys.strikes, keys.layoutChange], args);
-  const [taken, waiting] = reply as number[];
-  return taken === undefined || waiting === undefined ? null : { taken, waiting };
+  return (await runScript(redis, 'begin-layout-change', [keys.strikes, keys.layoutChange], args)) as number | null;
 }
 
 /**
@@ -118,6 +108,20 @@ export async function setLayout(
 /** Lets producers add to a partition again. */
 export async function endLayoutChange(redis: Redis, keys: Keys, { token }: Pick<LayoutChange, 'token'>): Promise<void> {
   await runScript(redis, 'end-layout-change', [keys.layoutChange], [token]);
+}
+
+/**
+ * Whether a partition has nothing that would be lost if nobody read it: no execution that has not ended, and no failure.
+ * Nothing is added to a partition that is drained, so it stays empty.
+ */
+export async function isPartitionEmpty(redis: Redis, keys: Keys): Promise<boolean> {
+  const counts = await Promise.all([
+    ...STREAM_NAMES.map((name) => redis.xlen(keys[name])),
+    redis.zcard(keys.schedule),
+    redis.hlen(keys.waiting),
+    redis.xlen(keys.failures),
+  ]);
+  return counts.every((count) => count === 0);
 }
 
 /**

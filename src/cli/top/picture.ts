@@ -32,14 +32,14 @@ export interface Picture {
 }
 
 export async function takePicture(docket: Docket): Promise<Picture> {
-  const { keys } = internalsOf(docket).settings;
-  const redis = await docket.redis;
-  const [snapshot, minutes, tasks, { oldestQueuedMs }] = await Promise.all([
+  const { partitions } = internalsOf(docket);
+  const [snapshot, minutes, tasks, measures] = await Promise.all([
     docket.snapshot(),
     docket.history({ minutes: MINUTES }),
     docket.stats({ minutes: MINUTES }),
-    measure(redis, keys),
+    partitions.everywhere((one) => one.run(measure)),
   ]);
+  const oldestQueuedMs = Math.max(...measures.map((one) => one.oldestQueuedMs));
   const { taken, totals, workers } = snapshot;
   const running = await Promise.all(
     snapshot.running.map(async (entry, i) => {

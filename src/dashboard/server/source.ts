@@ -24,14 +24,22 @@ export interface Source {
 
 /** @throws InvalidOptionError for what is no docket of this copy of the package */
 export function sourceOf(docket: Docket): Source {
-  const { url, keys } = internalsOf(docket).settings;
+  const { settings, partitions } = internalsOf(docket);
   const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'));
   return {
     docket,
-    url: maskUrl(url),
+    url: maskUrl(settings.url),
     version: version as string,
-    progressOf: async (executions) => await readProgressOf(await docket.redis, keys, executions),
-    workers: async () => await liveWorkers(await docket.redis, keys),
+    progressOf: async (executions) => {
+      const read = await partitions.everywhere((one) =>
+        one.run((redis, keys) => readProgressOf(redis, keys, executions)),
+      );
+      return executions.map((_, i) => read.find((progress) => progress[i])?.[i] ?? null);
+    },
+    workers: async () => {
+      const lists = await partitions.everywhere((one) => one.run(liveWorkers));
+      return [...new Map(lists.flat().map((worker) => [worker.consumer, worker])).values()];
+    },
     findings: async () => await examine(docket, { isThorough: false }),
   };
 }

@@ -3,8 +3,7 @@
 -- so that a change whose process dies holds up nobody for long. Its owner may call again to keep it longer.
 -- KEYS  strikes, layout-change
 -- ARGV  prefix, token, how long the mark lasts (ms)
--- Reply numbers of the limits with permits that are taken, and of the limits and lines that may have waiters; nothing when
---       somebody else changes the partitions
+-- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions
 --@include now
 local prefix, token = ARGV[1], ARGV[2]
 local strikes = KEYS[1]
@@ -12,7 +11,7 @@ local strikes = KEYS[1]
 
 local owner = redis.call('GET', KEYS[2])
 if owner and owner ~= token then
-  return {}
+  return false
 end
 if not owner then
   local version_before = redis.call('HGET', strikes, STRIKES.version) or '0'
@@ -21,4 +20,4 @@ if not owner then
   redis.call('HSET', strikes, STRIKES.version, version)
 end
 redis.call('SET', KEYS[2], token, 'PX', ARGV[3])
-return { redis.call('HLEN', prefix .. KEY.permits_taken), redis.call('HLEN', prefix .. KEY.waiting) }
+return redis.call('HLEN', prefix .. KEY.permits_taken)

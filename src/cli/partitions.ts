@@ -1,0 +1,93 @@
+/** `docket partitions`: shows the partitions of a docket, or changes their number. */
+import { Command } from 'commander';
+import type { Docket } from '../client/docket.js';
+import { internalsOf } from '../client/internals.js';
+import type { Partition } from '../client/partition.js';
+import { changePartitions, PartitionsInUseError } from '../client/repartition.js';
+import { takeSnapshot } from '../client/snapshot.js';
+import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
+import { MOST_PARTITIONS } from '../redis/schema.js';
+import type { Snapshot } from '../tasks/snapshot.js';
+import { CommandError } from './failure.js';
+import { countText, print, printJson, printTable } from './output.js';
+import { type CommonFlags, withDocket } from './session.js';
+
+interface PartitionsFlags extends CommonFlags {
+  readonly force?: boolean;
+}
+
+/** One partition, as the command shows it. */
+interface PartitionRow {
+  /** `null` for one that was removed and is drained. */
+  readonly number: number | null;
+  readonly tag: string;
+  /** `null` when its server cannot be reached. */
+  readonly totals: Snapshot['totals'] | null;
+  /** Why it cannot be reached. */
+  readonly problem: string | null;
+}
+
+export function partitionsCommand(): Command {
+  return new Command('partitions')
+    .description('Shows the partitions of the docket, or gives it another number of them. docs/partitions.md has more.')
+    .argument('[number]', `how many partitions the docket has from now on, 1 to ${MOST_PARTITIONS}`)
+    .option('--force', 'change the number although executions that have keys, or hold permits, have not ended')
+    .option('--json', 'write JSON')
+    .action((number: string | undefined, { force = false, json = false }: PartitionsFlags, command: Command) =>
+      withDocket(command, async (docket) => {
+        if (number === undefined && force) throw new InvalidOptionError('--force', 'give a number of partitions, too');
+        if (number !== undefined) await change(docket, countIn(number), force);
+        await show(docket, json);
+      }),
+    );
+}
+
+/** @throws InvalidOptionError for anything but a number that a docket can have */
+function countIn(text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MOST_PARTITIONS) return count;
+  throw new InvalidOptionError('number', `expected a whole number from 1 to ${MOST_PARTITIONS}, got '${text}'`);
+}
+
+/** @throws CommandError when unfinished work is in the way */
+async function change(docket: Docket, count: number, force: boolean): Promise<void> {
+  try {
+    await changePartitions(internalsOf(docket).partitions, count, { force });
+  } catch (error) {
+    if (!(error instanceof PartitionsInUseError)) throw error;
+    throw new CommandError(`${error.message}: nothing was changed. Wait until such work is done, or pass --force`);
+  }
+}
+
+async function show(docket: Docket, json: boolean): Promise<void> {
+  const { partitions } = internalsOf(docket);
+  const all = await partitions.load();
+  const { version, tags } = partitions.routes.layout;
+  const rows = await Promise.all(all.map((partition, i) => rowOf(partition, i < tags.length ? i : null)));
+  if (json) return printJson({ partitions: tags.length, version: version || null, all: rows });
+  print(`${countText(tags.length, 'partition')}${version === '' ? '' : `, layout ${version}`}`);
+  const head = ['partition', 'hash tag', 'queued', 'scheduled', 'waiting', 'running', 'failures'];
+  printTable(
+    head,
+    rows.map((row, i) => cellsOf(row, all[i]!)),
+    'none',
+  );
+}
+
+async function rowOf(partition: Partition, number: number | null): Promise<PartitionRow> {
+  const { tag } = partition;
+  try {
+    const { totals } = await partition.run((redis, keys) => takeSnapshot(redis, keys, 0));
+    return { number, tag, totals, problem: null };
+  } catch (error) {
+    if (!(error instanceof RedisUnavailableError)) throw error;
+    return { number, tag, totals: null, problem: error.message };
+  }
+}
+
+function cellsOf({ number, totals, problem }: PartitionRow, { settings }: Partition): (string | number)[] {
+  const names = [number ?? 'drained', settings.keys.prefix.slice(0, -1)];
+  if (totals === null) return [...names, problem ?? '', '', '', '', ''];
+  const { queued, scheduled, waiting, paused, running, failures } = totals;
+  return [...names, queued, scheduled, waiting + paused, running, failures];
+}

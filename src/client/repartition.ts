@@ -1,0 +1,207 @@
+/**
+ * Changes the number of partitions of a docket while producers add and workers run. `redis/layout-store.ts` has the steps by
+ * which no add is routed by a layout that is not in force.
+ *
+ * Owns what happens beside them: new partitions get the strikes and the pauses, and what was removed stays in the layout as
+ * drained. The lists are copied before the layout is written, so that no worker starts there without them, and again behind
+ * it: whoever changed a list of partition 0 before that has read the old layout.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { monotonicMs } from '../core/clock.js';
+import { DocketError, RedisUnavailableError } from '../core/errors.js';
+import { readClusterMap, tagsFor } from '../redis/cluster-map.js';
+import { describeDocket } from '../redis/docket-settings.js';
+import { findKeyed } from '../redis/keyed-store.js';
+import type { Keys } from '../redis/keys.js';
+import {
+  beginLayoutChange,
+  endLayoutChange,
+  forgetPartition,
+  isPartitionEmpty,
+  type Layout,
+  setLayout,
+} from '../redis/layout-store.js';
+import type { ListSnapshot } from '../redis/list-follower.js';
+import { addPause, type PauseTerms, pauseSource, removePauses } from '../redis/pause-store.js';
+import { addStrike, loadStrikes, removeStrike } from '../redis/strike-store.js';
+import type { Partition } from './partition.js';
+import type { Partitions } from './partitions.js';
+
+/** How long the mark in partition 0 lasts; it is set again while the change goes on. */
+const MARK_MS = 10_000;
+/** Those of the others outlast it. */
+const OTHER_MARKS_MS = 30_000;
+const RENEWED_AFTER_MS = 2_000;
+/** How often lists are copied again because somebody changes them meanwhile. */
+const MOST_COPIES = 8;
+
+/** The partitions of a docket cannot be changed, because executions would not be where their key or their limit leads. */
+export class PartitionsInUseError extends DocketError {
+  readonly code = 'DOCKET_PARTITIONS_IN_USE';
+  override get name() {
+    return 'PartitionsInUseError';
+  }
+}
+
+/**
+ * Gives a docket this many partitions. Returns the layout.
+ * @param force - whether it is done even if work is unfinished that has a key or holds permits
+ * @throws PartitionsInUseError without `force`, when such work is unfinished. Nothing was changed
+ * @throws RedisUnavailableError when a partition cannot be reached, or somebody else changes the partitions
+ */
+export async function changePartitions(
+  partitions: Partitions,
+  count: number,
+  { force = false }: { readonly force?: boolean } = {},
+): Promise<Layout> {
+  await partitions.load();
+  await forgetEmpty(partitions);
+  const { layout } = partitions.routes;
+  if (layout.tags.length === count) return layout;
+  const tags = await newTags(partitions, count);
+  const draining = [...layout.draining, ...layout.tags].filter((tag) => !tags.includes(tag));
+  const added = tags.filter((tag) => !layout.tags.includes(tag)).map((tag) => partitions.at(tag));
+  await copyLists(partitions.first, added);
+  const change = new Change(partitions, [...new Set([...partitions.known, ...added])]);
+  try {
+    await change.begin();
+    if (!force) await change.checkUnused();
+    await change.write({ tags, draining: [...new Set(draining)] });
+    await copyLists(partitions.first, added);
+  } finally {
+    await change.end();
+  }
+  await partitions.load();
+  return partitions.routes.layout;
+}
+
+/** Removes partitions that were drained from the layout. */
+export async function forgetEmpty(partitions: Partitions): Promise<void> {
+  for (const tag of partitions.routes.layout.draining) {
+    if (!(await partitions.at(tag).run(isPartitionEmpty))) continue;
+    await partitions.first.run((redis, keys) => forgetPartition(redis, keys, tag));
+  }
+  await partitions.load();
+}
+
+async function newTags(partitions: Partitions, count: number): Promise<string[]> {
+  const { layout } = partitions.routes;
+  return await partitions.first.run(async (redis) => {
+    const map = await readClusterMap(redis);
+    if (map === null) return await tagsFor(layout, count, null);
+    return await tagsFor(layout, count, (tag) => map.masterOfKey(partitions.at(tag).settings.keys.work), map.masters);
+  });
+}
+
+/** The marks of one change. */
+class Change {
+  readonly #token = randomUUID();
+  readonly #first: Partition;
+  readonly #others: readonly Partition[];
+  #renewedMs = monotonicMs();
+
+  constructor({ first }: Partitions, all: readonly Partition[]) {
+    this.#first = first;
+    this.#others = all.filter((partition) => partition !== first);
+  }
+
+  /**
+   * Sets the marks, or sets them again. That in partition 0 is the last.
+   * @throws RedisUnavailableError when another change is on its way
+   */
+  async begin(): Promise<number> {
+    const others = await Promise.all(this.#others.map((one) => this.#mark(one, OTHER_MARKS_MS)));
+    const taken = [...others, await this.#mark(this.#first, MARK_MS)];
+    this.#renewedMs = monotonicMs();
+    return taken.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** @throws PartitionsInUseError when executions would not be where their key or their limit leads */
+  async checkUnused(): Promise<void> {
+    if ((await this.begin()) > 0)
+      throw new PartitionsInUseError('executions hold permits of limits, which would count anew');
+    for (const partition of [this.#first, ...this.#others]) {
+      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renew()));
+      if (key === null) continue;
+      const what = `an execution under the key '${key}' has not ended, and its key would lead elsewhere`;
+      throw new PartitionsInUseError(what);
+    }
+    await this.begin();
+  }
+
+  /** @throws RedisUnavailableError when the marks have expired, so that nothing was written */
+  async write(layout: Pick<Layout, 'tags' | 'draining'>): Promise<void> {
+    const token = this.#token;
+    const version = await this.#first.run((redis, keys) => setLayout(redis, keys, layout, { token }));
+    if (version !== null) return;
+    throw new RedisUnavailableError(
+      `${describeDocket(this.#first.settings)} was too slow to change its partitions: try again`,
+    );
+  }
+
+  /** Removes the marks. Those that cannot be removed expire. */
+  async end(): Promise<void> {
+    const token = this.#token;
+    const ends = [...this.#others, this.#first].map((one) =>
+      one.run((redis, keys) => endLayoutChange(redis, keys, { token })),
+    );
+    await Promise.allSettled(ends);
+  }
+
+  async #renew(): Promise<void> {
+    if (monotonicMs() - this.#renewedMs > RENEWED_AFTER_MS) await this.begin();
+  }
+
+  async #mark(partition: Partition, expiresMs: number): Promise<number> {
+    const token = this.#token;
+    const taken = await partition.run((redis, keys) => beginLayoutChange(redis, keys, { token, expiresMs }));
+    if (taken !== null) return taken;
+    const where = describeDocket(partition.settings);
+    throw new RedisUnavailableError(`${where} is having its partitions changed by somebody else: try again`);
+  }
+}
+
+/** Makes the strikes and the pauses of partitions those of another, until nobody has changed them meanwhile. */
+async function copyLists(from: Partition, to: readonly Partition[]): Promise<void> {
+  if (to.length === 0) return;
+  for (let copies = 0; copies < MOST_COPIES; copies++) {
+    const before = await versionsOf(from);
+    await Promise.all(to.flatMap((partition) => [copyStrikes(from, partition), copyPauses(from, partition)]));
+    if ((await versionsOf(from)) === before) return;
+  }
+}
+
+async function versionsOf(partition: Partition): Promise<string> {
+  const [strikes, pauses] = await Promise.all([partition.run(loadStrikes), partition.run(loadPauseList)]);
+  return `${strikes.version} ${pauses.version}`;
+}
+
+async function copyStrikes(from: Partition, to: Partition): Promise<void> {
+  const [wanted, present] = await Promise.all([from.run(loadStrikes), to.run(loadStrikes)]);
+  const { missing, excess } = difference(wanted.strikes, present.strikes, ({ field }) => field);
+  await to.run((redis, keys) => Promise.all(missing.map((strike) => addStrike(redis, keys, strike))));
+  await to.run((redis, keys) => Promise.all(excess.map((strike) => removeStrike(redis, keys, strike))));
+}
+
+async function copyPauses(from: Partition, to: Partition): Promise<void> {
+  const [wanted, present] = await Promise.all([from.run(loadPauseList), to.run(loadPauseList)]);
+  const nameOf = ({ task, reason }: { readonly task: string | null; readonly reason: string }) =>
+    JSON.stringify([task, reason]);
+  const { missing, excess } = difference(wanted.items, present.items, nameOf);
+  await to.run((redis, keys) => Promise.all(missing.map((terms) => addPause(redis, keys, terms))));
+  await to.run((redis, keys) => Promise.all(excess.map(({ task, reason }) => removePauses(redis, keys, task, reason))));
+}
+
+async function loadPauseList(redis: Redis, keys: Keys): Promise<ListSnapshot<PauseTerms>> {
+  return await pauseSource(redis, keys).load();
+}
+
+/** Returns what is wanted and not present, and what is present and not wanted. */
+function difference<T>(wanted: readonly T[], present: readonly T[], nameOf: (item: T) => string) {
+  const [names, presentNames] = [new Set(wanted.map(nameOf)), new Set(present.map(nameOf))];
+  return {
+    missing: wanted.filter((item) => !presentNames.has(nameOf(item))),
+    excess: present.filter((item) => !names.has(nameOf(item))),
+  };
+}

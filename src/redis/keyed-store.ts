@@ -1,0 +1,60 @@
+/** Finds executions that were given keys and have not ended. They are in the place that their key had as they were added. */
+import type { Redis } from 'ioredis';
+import { timeOfId } from '../core/ids.js';
+import type { Keys } from './keys.js';
+import { LIGHT_BATCH_ITEMS, STREAM_NAMES, TAG } from './schema.js';
+import { runScript } from './script.js';
+
+/**
+ * Looks through a partition, in bounded steps, for the key of an execution that has not ended. Returns `null` when there is
+ * none. Leaves out the chains of automatic tasks: workers start these wherever they belong.
+ *
+ * Executions move from limits and the schedule to the streams, so the streams come last.
+ * @param onStep - called between two steps
+ */
+export async function findKeyed(redis: Redis, keys: Keys, onStep: () => Promise<void>): Promise<string | null> {
+  for await (const page of pagesOf(redis, keys)) {
+    const given = page.filter((key) => timeOfId(key) === null);
+    const automatic = given.length > 0 ? await redis.hmget(keys.automatic, ...given) : [];
+    const found = given.find((_, i) => automatic[i] === null);
+    if (found !== undefined) return found;
+    await onStep();
+  }
+  return null;
+}
+
+async function* pagesOf(redis: Redis, keys: Keys): AsyncGenerator<readonly string[], void, void> {
+  for await (const names of scan((cursor) => redis.hscan(keys.waiting, cursor, 'COUNT', LIGHT_BATCH_ITEMS))) {
+    for (const name of names) yield* membersOf(redis, keys.limit(name));
+  }
+  yield* membersOf(redis, keys.schedule);
+  for (const name of STREAM_NAMES) {
+    for (let last: string | null = '-'; last !== null; ) {
+      const args: readonly [string, number] = [last, LIGHT_BATCH_ITEMS];
+      const [next, found] = (await runScript(redis, 'find-keyed', [keys[name]], args)) as [Buffer, Buffer[]];
+      yield found.map(String);
+      last = next.length > 0 ? `(${next}` : null;
+    }
+  }
+}
+
+/** Yields the keys among the members of a sorted set. */
+async function* membersOf(redis: Redis, set: string): AsyncGenerator<readonly string[], void, void> {
+  for await (const members of scan((cursor) => redis.zscan(set, cursor, 'COUNT', LIGHT_BATCH_ITEMS))) {
+    yield members
+      .filter((member) => member.startsWith(TAG.recorded))
+      .map((member) => member.slice(TAG.recorded.length));
+  }
+}
+
+/** Yields the names of pairs, page by page. */
+async function* scan(
+  read: (cursor: string) => Promise<[cursor: string, pairs: string[]]>,
+): AsyncGenerator<readonly string[], void, void> {
+  let cursor = '0';
+  do {
+    const [next, pairs] = await read(cursor);
+    yield pairs.filter((_, i) => i % 2 === 0);
+    cursor = next;
+  } while (cursor !== '0');
+}

@@ -1,0 +1,204 @@
+/** The number of partitions changes while producers add, with old views of it. */
+import { call, concurrencyLimit, type Docket, type Execution, task } from 'docket';
+import { expect, test } from 'vitest';
+import { partitionOf } from '../../../src/client/routing.js';
+import { importBuilt } from '../../support/built.js';
+import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
+import { setStage } from '../../support/stage.js';
+import { describeEachServer, describeOnRedis } from '../../support/suites.js';
+import { deferred, waitFor } from '../../support/wait.js';
+
+const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
+const { forgetEmpty } = await importBuilt<typeof import('../../../src/client/repartition.js')>('client/repartition.js');
+const { beginLayoutChange, endLayoutChange, loadLayout, setLayout } =
+  await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
+
+const note = task('note', (_args: { n?: number }) => {});
+const MINE = { token: 'mine', expiresMs: 60_000 };
+
+describeEachServer('a change of the partitions', (url) => {
+  const stage = setStage(url);
+  const layoutOf = async () => await loadLayout(await stage.redis(), keysOfAll(stage.name, 1)[0]!);
+
+  test('reaches a producer with its next add, which is placed where it belongs now', async () => {
+    const producer = stage.docket();
+    await producer.add(note, {}, { key: 'before' });
+    await divide(stage.docket(), 4, { force: true });
+    const keys = [0, 1, 2, 3].map((partition) => keyIn(partition, 4));
+    for (const key of keys) await producer.add(note, {}, { key });
+    const redis = await stage.redis();
+    for (const [i, key] of keys.entries()) expect(await placesOf(redis, stage.name, 4, key)).toEqual([i]);
+    await divide(stage.docket(), 2, { force: true });
+    const further = [0, 1].map((partition) => keyIn(partition, 2, 'later'));
+    await Promise.all(further.map((key) => producer.add(note, {}, { key })));
+    for (const [i, key] of further.entries()) expect(await placesOf(redis, stage.name, 4, key)).toEqual([i]);
+    expect(await layoutOf()).toMatchObject({ tags: ['', '1'], draining: ['2', '3'] });
+  });
+
+  test('makes adds wait while it goes on, and lets them go on by the new layout', async () => {
+    const [producer, redis] = [stage.docket(), await stage.redis()];
+    const [keys] = keysOfAll(stage.name, 1);
+    await producer.add(note, {});
+    await beginLayoutChange(redis, keys!, MINE);
+    const states = { add: 'pending', many: 'pending', replace: 'pending' };
+    const key = keyIn(3, 4, 'late');
+    const adding = [
+      producer.add(note, {}, { key }).then(() => (states.add = 'done')),
+      producer.addMany([call(note, {}, { key: keyIn(2, 4, 'many') })]).then(() => (states.many = 'done')),
+      producer.replace(note, {}, { key: keyIn(1, 4, 'new') }).then(() => (states.replace = 'done')),
+    ];
+    await waitFor(
+      async () =>
+        /cmdstat_exists:calls=([2-9]|\d\d)/.test(await redis.info('commandstats')) || url().startsWith('memory'),
+    );
+    expect(states).toEqual({ add: 'pending', many: 'pending', replace: 'pending' });
+    await setLayout(redis, keys!, { tags: ['', '1', '2', '3'], draining: [] }, MINE);
+    expect(states).toEqual({ add: 'pending', many: 'pending', replace: 'pending' });
+    await endLayoutChange(redis, keys!, MINE);
+    await Promise.all(adding);
+    expect(await entriesOfAll(redis, stage.name, 4)).toEqual([1, 1, 1, 1]);
+  });
+
+  test('that dies lets adds go on by the old layout when its mark expires', async () => {
+    const [producer, redis] = [stage.docket(), await stage.redis()];
+    const [keys] = keysOfAll(stage.name, 1);
+    await beginLayoutChange(redis, keys!, { ...MINE, expiresMs: 300 });
+    await producer.add(note, {}, { key: keyIn(3, 4) });
+    expect(await placesOf(redis, stage.name, 4, keyIn(3, 4))).toEqual([0]);
+  });
+
+  test('is refused while another goes on, and changes nothing', async () => {
+    const redis = await stage.redis();
+    const [keys] = keysOfAll(stage.name, 1);
+    await beginLayoutChange(redis, keys!, MINE);
+    await expect(divide(stage.docket(), 4)).rejects.toThrow(/somebody else/);
+    expect(await layoutOf()).toMatchObject({ version: '' });
+    await endLayoutChange(redis, keys!, MINE);
+    await divide(stage.docket(), 4);
+    expect(await layoutOf()).toMatchObject({ tags: ['', '1', '2', '3'] });
+  });
+
+  test.each([
+    ['is on a stream', {}],
+    ['is on the schedule', { when: '1h' }],
+  ] as const)('is refused while an execution under a key %s, unless it is forced', async (_, options) => {
+    await stage.docket().addMany([call(note, {}), call(note, {}, { key: 'mine', ...options }), call(note, {})]);
+    await expect(divide(stage.docket(), 2)).rejects.toThrow(/under the key 'mine'/);
+    expect(await layoutOf()).toMatchObject({ version: '' });
+    expect((await stage.docket().add(note, {})).disposition).toBe('scheduled'); // adds do not wait for the marks to expire
+    await divide(stage.docket(), 2, { force: true });
+    expect(await layoutOf()).toMatchObject({ tags: ['', '1'] });
+  });
+
+  test('does not wait for executions without keys, with and without records', async () => {
+    const redis = await stage.redis();
+    for (const docket of [stage.docket(), stage.docket({ executionTtl: 0 })]) {
+      await docket.addMany([call(note, {}), call(note, {}, { when: '1h' })]);
+    }
+    await divide(stage.docket(), 2);
+    expect((await stage.docket().snapshot()).totals).toMatchObject({ queued: 2, scheduled: 2 });
+    expect(await entriesOfAll(redis, stage.name, 2)).toEqual([2, 0]);
+  });
+
+  test('is refused while executions hold permits', async () => {
+    const [started, ending] = [deferred(), deferred()];
+    const hold = task('hold', { limits: [concurrencyLimit({ max: 1 })] }, async (_args: {}) => {
+      started.resolve();
+      await ending.promise;
+    });
+    const execution = await stage.docket().add(hold, {});
+    stage.work({ hold });
+    await started.promise;
+    await expect(divide(stage.docket(), 2)).rejects.toThrow(/permits/);
+    ending.resolve();
+    await execution.result();
+    await divide(stage.docket(), 2);
+  });
+
+  test('gives new partitions the strikes and the pauses, and takes away those of an earlier life', async () => {
+    const docket = stage.docket();
+    await divide(docket, 2);
+    await docket.strike(note);
+    await docket.pause(note, { reason: 'then' });
+    await divide(docket, 1);
+    await forgetEmpty(internalsOf(docket).partitions);
+    expect(await layoutOf()).toMatchObject({ tags: [''], draining: [] });
+    await docket.restore(note);
+    await docket.resume(note);
+    await docket.strike('other');
+    await docket.pause('other', { reason: 'now' });
+    await divide(docket, 3);
+    const redis = await stage.redis();
+    for (const keys of keysOfAll(stage.name, 3)) {
+      const [strikes, pauses] = [await redis.hkeys(keys.strikes), await redis.hkeys(keys.paused)];
+      expect(strikes.sort()).toEqual(['["other"]', 'version']);
+      expect(pauses.sort()).toEqual(['#other now', 'version']);
+    }
+    await docket.resume('other');
+  });
+
+  test('keeps a partition that was removed until nothing is left in it', async () => {
+    const docket = stage.docket();
+    await divide(docket, 2);
+    const key = keyIn(1, 2);
+    await docket.add(note, {}, { key });
+    await divide(docket, 1, { force: true });
+    expect(await layoutOf()).toMatchObject({ tags: [''], draining: ['1'] });
+    expect(await stage.docket().getExecution(key)).toMatchObject({ key, state: 'queued' });
+    await docket.strike('other');
+    expect(await (await stage.redis()).hlen(keysOfAll(stage.name, 2)[1]!.strikes)).toBe(2);
+    await forgetEmpty(internalsOf(docket).partitions);
+    expect(await layoutOf()).toMatchObject({ draining: ['1'] });
+    expect(await docket.cancel(key)).toEqual({ state: 'queued', outcome: 'removed' });
+    await forgetEmpty(internalsOf(docket).partitions);
+    expect(await layoutOf()).toMatchObject({ draining: [] });
+  });
+
+  test('to the number there is changes nothing', async () => {
+    await divide(stage.docket(), 1);
+    expect(await layoutOf()).toMatchObject({ version: '' });
+    await divide(stage.docket(), 3);
+    const { version } = await layoutOf();
+    await divide(stage.docket(), 3);
+    expect((await layoutOf()).version).toBe(version);
+  });
+});
+
+describeOnRedis('while the partitions change again and again,', (url) => {
+  const stage = setStage(url);
+
+  test('producers with old views lose nothing, place each key once, and place it where it belongs', async () => {
+    const counts = [4, 1, 3, 2];
+    const keysBy = new Map<number, string[]>();
+    const redis = await stage.redis();
+    for (const [round, count] of counts.entries()) {
+      const added: Execution<unknown>[] = [];
+      let isChanged = false;
+      const produce = async (docket: Docket, name: string) => {
+        for (let i = 0, after = 0; after < 10; i++, after += isChanged ? 1 : 0) {
+          const batch = [1, 2, 3, 4, 5].map((n) => call(note, { n }, { key: `${round}-${name}-${i}-${n}` }));
+          const adding = [docket.add(note, { n: i }), docket.addMany(batch)] as const;
+          const [one, many] = await Promise.all(adding);
+          added.push(one, ...many);
+        }
+      };
+      const producers = [produce(stage.docket(), 'a'), produce(stage.docket(), 'b')];
+      await waitFor(() => added.length > 100);
+      await divide(stage.docket(), count, { force: true });
+      isChanged = true;
+      await Promise.all(producers);
+      const last = added.slice(-10).filter(({ key }) => key.includes('-'));
+      for (const { key } of last) expect(await placesOf(redis, stage.name, 4, key)).toEqual([partitionOf(key, count)]);
+      keysBy.set(
+        round,
+        added.map(({ key }) => key),
+      );
+    }
+    const all = [...keysBy.values()].flat();
+    expect(new Set(all).size).toBe(all.length);
+    const places = await Promise.all(all.map((key) => placesOf(redis, stage.name, 4, key)));
+    expect(places.filter(({ length }) => length !== 1)).toEqual([]);
+    const entries = await entriesOfAll(redis, stage.name, 4);
+    expect(entries.reduce((sum, length) => sum + length, 0)).toBe(all.length);
+  });
+});
