@@ -12,7 +12,7 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, RECORD } from './schema.js';
+import { type ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, RECORD } from './schema.js';
 import { runScript } from './script.js';
 
 /** Names and values of fields, in turn. */

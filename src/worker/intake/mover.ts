@@ -5,10 +5,11 @@
  *
  * Owns these deliveries while it moves them. One whose partition cannot be reached is requeued here, and moved later.
  */
+
+import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
 import type { Keys } from '../../redis/keys.js';
 import { forgetMove, generationOf, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
-import type { Redis } from 'ioredis';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
@@ -85,6 +86,8 @@ export class Mover {
     await removeDeparted(redis, keys, delivery.token);
     forgetMove(to.redis, to.keys, name).catch(() => undefined); // it expires by itself in a day
     const { task } = delivery.envelope;
-    floodLog.log(MOVED, task, () => logDelivery(logger, MOVED.level, delivery, 'was moved to its partition', { to: tag }));
+    floodLog.log(MOVED, task, () =>
+      logDelivery(logger, MOVED.level, delivery, 'was moved to its partition', { to: tag }),
+    );
   }
 }

@@ -25,7 +25,14 @@ function setUp({ running = 0, isStubborn = false, partition = {}, ...rest }: Par
   };
   const { services, rerouter, settler, link } = parts;
   const options: DrainOptions = {
-    partitions: [{ services, pipeline: { rerouter, mover: { idle: async () => {} }, settler }, context: { link }, leave: record('leave') }],
+    partitions: [
+      {
+        services,
+        pipeline: { rerouter, mover: { idle: async () => {} }, settler },
+        context: { link },
+        leave: record('leave'),
+      },
+    ],
     dispatcher: {
       get size() {
         return size;
