@@ -39,6 +39,7 @@ const COMMANDS = [
   'cancel',
   'failures',
   'clear',
+  'partitions',
   'tasks',
   'doctor',
   'dashboard',
