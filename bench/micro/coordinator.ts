@@ -113,6 +113,6 @@ function deliveryNumber(index: number): Delivery {
   return deliveryOf(
     { token: `w${index}-0`, record: null, message, admissionStage: 'new', ...counts, ...flags },
     () => ({}),
-    {} as DeliveryPipeline, // the events above take what comes back
+    { tag: '' } as DeliveryPipeline, // the events above take what comes back
   );
 }

@@ -71,6 +71,8 @@ export interface ChunkItem {
   readonly record: string | null;
   /** Token of the delivery, by which writes from its body are fenced; `null` for an execution without a record. */
   readonly token: string | null;
+  /** Tag of the partition that has it; '' for partition 0. */
+  readonly partition: string;
   /** When it was due, in server milliseconds. */
   readonly dueMs: number;
   readonly isRedelivered: boolean;
@@ -210,14 +212,15 @@ export type FromThread =
 
 const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false });
-const ITEM_FIELDS = 7;
+const ITEM_FIELDS = 8;
 
-/** Builds a chunk: a flat msgpack array with seven values for each item. */
+/** Builds a chunk: a flat msgpack array with eight values for each item. */
 export class ChunkWriter {
   readonly #flat: unknown[] = [];
 
   add(item: ChunkItem): void {
-    this.#flat.push(item.row, item.epoch, item.record, item.token, item.dueMs, item.isRedelivered, item.message);
+    const { row, epoch, record, token, partition, dueMs, isRedelivered, message } = item;
+    this.#flat.push(row, epoch, record, token, partition, dueMs, isRedelivered, message);
   }
 
   /**
@@ -239,9 +242,10 @@ export function decodeChunk(bytes: Uint8Array): ChunkItem[] {
       epoch: flat[i + 1] as number,
       record: flat[i + 2] as string | null,
       token: flat[i + 3] as string | null,
-      dueMs: flat[i + 4] as number,
-      isRedelivered: flat[i + 5] as boolean,
-      message: flat[i + 6] as Uint8Array,
+      partition: flat[i + 4] as string,
+      dueMs: flat[i + 5] as number,
+      isRedelivered: flat[i + 6] as boolean,
+      message: flat[i + 7] as Uint8Array,
     });
   }
   return items;

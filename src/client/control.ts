@@ -1,5 +1,5 @@
 /** What changes the work of a docket beside adding it: cancels, strikes, pauses, clearing, failures that run again. */
-import { ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
+import { ExecutionSupersededError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
@@ -16,6 +16,7 @@ import type { Strike } from '../wire/strikes.js';
 import type { CallSpans } from './call-spans.js';
 import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
+import type { OwnExecution } from './internals.js';
 import { sumOfCancels, sumOfRetries } from './merging.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
@@ -33,18 +34,25 @@ export class Control {
     this.#spans = spans;
   }
 
-  /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
-  async cancel(key: string, token = ''): Promise<CancelResult> {
+  async cancel(key: string): Promise<CancelResult> {
     checkKey(key);
     const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
       this.#partitions.search(
-        (partition) => partition.run((redis, keys) => cancel(redis, keys, { key, token })),
+        (partition) => partition.run((redis, keys) => cancel(redis, keys, { key })),
         (one) => one !== null && one.outcome !== 'unknown',
       ),
     );
     const found = OUTCOMES.flatMap((outcome) => cancelled.find((one) => one?.outcome === outcome) ?? [])[0];
-    if (!found) throw new ExecutionSupersededError(key);
-    return cancelResult(found);
+    return cancelResult(found!); // without a token, each partition says something
+  }
+
+  /** @throws ExecutionSupersededError when the key belongs to another delivery */
+  async cancelOwn({ key, token, partition }: OwnExecution): Promise<CancelResult> {
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
+      this.#partitions.at(partition).run((redis, keys) => cancel(redis, keys, { key, token })),
+    );
+    if (!cancelled) throw new ExecutionSupersededError(key);
+    return cancelResult(cancelled);
   }
 
   /**
@@ -52,17 +60,8 @@ export class Control {
    * @throws ExecutionNotFoundError when there is no execution under the key
    * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
    */
-  async changeOwnProgress(key: string, token: string, change: ProgressChange): Promise<ProgressRecord> {
-    let refusal: unknown = new ExecutionNotFoundError(key);
-    for (const { source } of this.#partitions.known) {
-      try {
-        return await source.changeProgress(key, { token }, change);
-      } catch (error) {
-        if (!(error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError)) throw error;
-        if (error instanceof ExecutionSupersededError) refusal = error;
-      }
-    }
-    throw refusal;
+  async changeOwnProgress({ key, token, partition }: OwnExecution, change: ProgressChange): Promise<ProgressRecord> {
+    return await this.#partitions.at(partition).source.changeProgress(key, { token }, change);
   }
 
   async cancelMany(filter: CancelFilter): Promise<CancelReport> {

@@ -85,10 +85,10 @@ export class Docket<Tasks extends TasksByName = {}> {
       settings,
       partitions,
       watchPlacements: (watcher) => watchers.add(watcher),
-      changeOwnProgress: async (key, token, change) => await this.#control.changeOwnProgress(key, token, change),
-      cancelOwn: async (key, token) => {
+      changeOwnProgress: async (own, change) => await this.#control.changeOwnProgress(own, change),
+      cancelOwn: async (own) => {
         this.#checkOpen();
-        return await this.#control.cancel(key, token);
+        return await this.#control.cancelOwn(own);
       },
     });
   }

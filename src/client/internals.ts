@@ -13,6 +13,14 @@ import type { Partitions } from './partitions.js';
 /** Called for each execution that a docket adds or replaces, once the server has confirmed it. */
 export type PlacementWatcher = (placement: CountedPlacement, task: string) => void;
 
+/** The execution that runs here, as its delivery names it. */
+export interface OwnExecution {
+  readonly key: string;
+  readonly token: string;
+  /** Tag of the partition that has it; '' for partition 0. */
+  readonly partition: string;
+}
+
 export interface DocketInternals {
   readonly settings: ProducerSettings;
   readonly partitions: Partitions;
@@ -23,12 +31,12 @@ export interface DocketInternals {
    * @throws ExecutionNotFoundError when there is no execution under the key
    * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
    */
-  changeOwnProgress(key: string, token: string, change: ProgressChange): Promise<ProgressRecord>;
+  changeOwnProgress(own: OwnExecution, change: ProgressChange): Promise<ProgressRecord>;
   /**
    * Cancels the execution that runs under this key and token.
    * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
    */
-  cancelOwn(key: string, token: string): Promise<CancelResult>;
+  cancelOwn(own: OwnExecution): Promise<CancelResult>;
 }
 
 const INTERNALS = new WeakMap<object, DocketInternals>();

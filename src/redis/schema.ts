@@ -91,6 +91,8 @@ export const KEY = {
   layout: 'layout',
   /** Text: the token of whoever changes the partitions. While it exists, no producer that knows of it adds anything. Expires. */
   layoutChange: 'layout-change',
+  /** Text: exists for an execution that came from another partition, by the name of its move, so that it is placed once. Expires. */
+  arrived: 'arrived:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
 } as const;
@@ -524,6 +526,16 @@ export const RETRY = {
   missing: 'missing',
 } as const;
 
+/** What became of an execution that was moved to its partition. */
+export const ARRIVAL = {
+  /** It was placed. */
+  placed: 'placed',
+  /** It had been placed before, by an earlier try of the same move. */
+  before: 'before',
+  /** Its key has an unfinished execution. */
+  taken: 'taken',
+} as const;
+
 /** Changes of the strikes, as arguments and as they are published. */
 export const CHANGE = {
   /** Something was struck. */
@@ -610,6 +622,12 @@ export const FAILURES_LOOKED_AT = 512;
 
 /** The maximum number of partitions. Each costs every worker a connection that reads. */
 export const MOST_PARTITIONS = 256;
+
+/** How long a move to another partition is remembered until it is over: longer than it takes any worker to try it again. */
+export const ARRIVAL_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
+
+/** How long it is remembered afterwards: longer than a worker that has lost the execution may go on with it. */
+export const ARRIVAL_FORGOTTEN_MS = 10 * 60 * 1_000;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;

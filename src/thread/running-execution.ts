@@ -128,10 +128,10 @@ export class RunningExecution implements Execution<unknown> {
 
   async #changeProgress(change: ProgressChange): Promise<void> {
     this.#refuseWhenEnded('ctx.execution.progress');
-    const { token } = this.#attempt.item;
+    const { token, partition } = this.#attempt.item;
     if (!this.#keepsState || token === null) throw new ResultsDisabledError(this.key);
     const internals = internalsOf(this.#attempt.scope.docket());
-    const { updatedMs, ...values } = await internals.changeOwnProgress(this.key, token, change);
+    const { updatedMs, ...values } = await internals.changeOwnProgress({ key: this.key, token, partition }, change);
     this.#progress = { ...values, updatedAt: updatedMs === null ? null : new Date(updatedMs) };
   }
 
@@ -158,9 +158,10 @@ export class RunningExecution implements Execution<unknown> {
 
   async cancel(): Promise<CancelResult> {
     this.#refuseWhenEnded('ctx.execution.cancel()');
-    const { token } = this.#attempt.item;
+    const { token, partition } = this.#attempt.item;
     const docket = this.#attempt.scope.docket();
-    return await (token === null ? docket.cancel(this.key) : internalsOf(docket).cancelOwn(this.key, token));
+    if (token === null) return await docket.cancel(this.key);
+    return await internalsOf(docket).cancelOwn({ key: this.key, token, partition });
   }
 
   #refuseWhenEnded(use: string): void {

@@ -17,6 +17,8 @@ export interface WorkerContext {
   /** For subscriptions. */
   readonly subscriber: Redis;
   readonly keys: Keys;
+  /** Tag of the partition; '' for partition 0. */
+  readonly tag: string;
   /** This worker as the streams know it. Names of workers may repeat, consumers must not. */
   readonly consumer: string;
   /** This worker as users know it. */

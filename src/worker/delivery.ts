@@ -20,6 +20,8 @@ import type { ThreadDeath } from './threads/thread.js';
  * do with a delivery goes through this, so they need not know which partition it is.
  */
 export interface DeliveryPipeline {
+  /** Tag of the partition; '' for partition 0. */
+  readonly tag: string;
   /** Milliseconds by which the clock of its server is ahead of the monotonic clock of this process. */
   readonly serverAheadMs: number;
   /** Settles an execution by its outcome, or reroutes it if its thread does not know the task. */

@@ -12,6 +12,7 @@ import type { CommandLink } from './command-link.js';
 import type { Delivery } from './delivery.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
+import type { Mover } from './intake/mover.js';
 import type { Rerouter } from './intake/rerouter.js';
 import type { Services } from './services.js';
 import type { FailureNotifier } from './settle/failure-notifier.js';
@@ -44,6 +45,7 @@ export interface DrainedPartition {
   readonly services: Pick<Services, 'stopSuppliers' | 'stop'>;
   readonly pipeline: {
     readonly rerouter: Pick<Rerouter, 'idle'>;
+    readonly mover: Pick<Mover, 'idle'>;
     readonly settler: Pick<Settler, 'idle' | 'isIdle'>;
   };
   /** The link by which outcomes are written. */
@@ -114,10 +116,12 @@ async function settle(
   { drainTimeoutMs }: DrainOptions,
   deadlineMs: number,
 ): Promise<void> {
-  const { rerouter, settler } = partition.pipeline;
+  const { rerouter, mover, settler } = partition.pipeline;
   // Entries of a late read or claim are requeued, too.
   await untilAnswered(
-    suppliersStopped.then(() => rerouter.idle()),
+    suppliersStopped.then(async () => {
+      await Promise.all([rerouter.idle(), mover.idle()]);
+    }),
     partition,
     lastMs(deadlineMs),
   );

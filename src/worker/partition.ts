@@ -12,6 +12,7 @@ import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
+import type { TaskManifest } from '../tasks/manifest.js';
 import { CommandLink } from './command-link.js';
 import type { Connections } from './connections.js';
 import type { WorkerContext } from './context.js';
@@ -23,6 +24,7 @@ import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
+import { type Places, placeOfChain } from './places.js';
 import { Services } from './services.js';
 import type { SharedParts } from './shared-parts.js';
 import type { Remaining } from './wait-log.js';
@@ -36,9 +38,13 @@ export interface PartitionOptions {
   readonly connections: Connections;
   /** The names of its keys. */
   readonly keys: Keys;
+  /** Its tag; '' for partition 0. */
+  readonly tag: string;
   /** This worker as the streams know it, in all partitions. */
   readonly consumer: string;
   readonly shared: SharedParts;
+  /** Knows where executions belong. */
+  readonly places: Places;
   readonly logger: WorkerLogger;
   /** `null` when nothing reads the counts. */
   readonly counters: TaskCounters | null;
@@ -56,11 +62,11 @@ export class Partition {
   #measuring: Promise<DocketGauges> | null = null;
 
   constructor(options: PartitionOptions) {
-    const { docket, settings, shared } = options;
+    const { docket, settings, shared, places, tag } = options;
     this.#shared = shared;
     this.context = contextOf(options);
     const { context } = this;
-    this.pipeline = new Pipeline(context, shared, settings);
+    this.pipeline = new Pipeline(context, shared, settings, places);
     const { pipeline } = this;
     const held = () => pipeline.held();
     const scheduler = new Scheduler({ ...context, resolutionMs: settings.schedulingResolutionMs });
@@ -72,6 +78,7 @@ export class Partition {
       onSchedule: (nextInMs) => scheduler.learn(nextInMs),
     });
     const { executionTtlMs } = docket;
+    const isOwn = ({ name, policies }: TaskManifest) => placeOfChain(name, policies, places.tags) === tag;
     this.services = new Services({
       guards: [pipeline.strikeGuard, pipeline.pauseGuard, pipeline.cancelListener],
       keepers: [new Leases({ ...context, held, onLost: (tokens) => pipeline.dispatched.loseLeases(tokens) })],
@@ -80,7 +87,14 @@ export class Partition {
         new Reclaimer({ ...context, reconnectionMs: settings.longestPauseMs, held }),
         scheduler,
         ...(settings.schedulesAutomaticTasks
-          ? [new Seeder({ ...context, executionTtlMs, tasks: () => shared.catalog.tasks })]
+          ? [
+              new Seeder({
+                ...context,
+                executionTtlMs,
+                tasks: () => shared.catalog.tasks.filter(isOwn),
+                runningElsewhere: (tasks) => places.keysElsewhere(tasks, tag),
+              }),
+            ]
           : []),
       ],
       heartbeat: this.heartbeat,
@@ -149,13 +163,14 @@ export function consumerOf(workerName: string): string {
   return `${workerName}:${randomBytes(4).toString('hex')}`;
 }
 
-function contextOf({ settings, connections, keys, consumer, logger, counters }: PartitionOptions): WorkerContext {
+function contextOf({ settings, connections, keys, tag, consumer, logger, counters }: PartitionOptions): WorkerContext {
   return {
     redis: connections.commands,
     link: new CommandLink(connections.commands, settings.leaseMs),
     blocking: connections.blocking,
     subscriber: connections.subscriber,
     keys,
+    tag,
     consumer,
     workerName: settings.name,
     leaseMs: settings.leaseMs,

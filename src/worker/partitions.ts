@@ -9,18 +9,22 @@
  */
 import { monotonicMs } from '../core/clock.js';
 import { aborted, jittered, pause } from '../core/service.js';
+import { type ExecutionState, isTerminal } from '../core/states.js';
 import type { TaskCounters } from '../observe/task-counters.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import type { WorkerReport } from '../redis/fleet-store.js';
-import { keysOf } from '../redis/keys.js';
-import { FIRST_LAYOUT, forgetPartition, type Layout, layoutSource } from '../redis/layout-store.js';
+import { type Keys, keysOf } from '../redis/keys.js';
+import { FIRST_LAYOUT, forgetPartition, isPartitionEmpty, type Layout, layoutSource } from '../redis/layout-store.js';
 import { ListFollower } from '../redis/list-follower.js';
+import { RECORD } from '../redis/schema.js';
+import { isClusterUrl } from '../redis/url.js';
 import type { ConnectionPool, Connections } from './connections.js';
+import type { Destination } from './intake/mover.js';
 import { logRetry } from './log-retry.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { consumerOf, Partition } from './partition.js';
+import type { Places } from './places.js';
 import type { SharedParts } from './shared-parts.js';
-import type { Remaining } from './wait-log.js';
 
 const RETRY_AFTER_MS = 1_000;
 
@@ -58,7 +62,7 @@ class Opening implements OpenPartition {
   constructor(readonly tag: string) {}
 }
 
-export class Partitions {
+export class Partitions implements Places {
   readonly #options: PartitionsOptions;
   /** This worker as the streams know it. */
   readonly consumer: string;
@@ -103,9 +107,42 @@ export class Partitions {
     return [...this.reached, ...[...this.#closing.keys()].flatMap(({ partition }) => partition ?? [])];
   }
 
-  /** The layout, as it is known here. */
-  get layout(): Layout {
-    return this.#layout;
+  get version(): string {
+    return this.#layout.version;
+  }
+
+  get tags(): readonly string[] {
+    return this.#layout.tags;
+  }
+
+  find(tag: string): Destination | null {
+    const { docket, connections } = this.#options;
+    const partition = this.#open.get(tag)?.partition;
+    if (partition) return partition.context.link.isUsable ? partition.context : null;
+    if (isClusterUrl(docket.url)) return null; // this worker does not read it, and has no connection to its master
+    return { redis: connections.first.commands, keys: this.#keysOf(tag) };
+  }
+
+  async keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>> {
+    const found = new Set<string>();
+    const { tags, draining } = this.#layout;
+    const others = new Set([...tags, ...draining]);
+    others.delete(tag);
+    const look = async (other: string) => {
+      const to = this.find(other);
+      if (!to) throw new Error(`partition '${other}' cannot be asked whether it has the chains of automatic tasks`);
+      const states = keys.map((key) => to.redis.hget(to.keys.record(key), RECORD.state));
+      for (const [i, state] of (await Promise.all(states)).entries()) {
+        if (state !== null && !isTerminal(state as ExecutionState)) found.add(keys[i]!);
+      }
+    };
+    if (keys.length > 0) await Promise.all([...others].map(look));
+    return found;
+  }
+
+  #keysOf(tag: string): Keys {
+    const { docket } = this.#options;
+    return keysOf(docket.name, { db: docket.keys.db, tag });
   }
 
   /**
@@ -193,13 +230,15 @@ export class Partitions {
   /** Connects to the server of a partition, unless that was done before. */
   async #reach(one: Opening, signal: AbortSignal): Promise<void> {
     if (one.partition) return;
-    const { docket, connections } = this.#options;
-    const keys = keysOf(docket.name, { db: docket.keys.db, tag: one.tag });
+    const { connections } = this.#options;
+    const keys = this.#keysOf(one.tag);
     one.connections = one.tag === '' ? connections.first : await connections.openFor(keys, signal);
     one.partition = new Partition({
       ...this.#options,
       connections: one.connections,
       keys,
+      tag: one.tag,
+      places: this,
       consumer: this.consumer,
       logger: this.#loggerOf(one),
     });
@@ -242,8 +281,8 @@ export class Partitions {
   async #forgetIfEmpty(one: Opening): Promise<void> {
     const { docket, connections, logger } = this.#options;
     const partition = one.partition!;
-    const [remaining, { failures }] = await Promise.all([partition.remaining([]), partition.gauges()]);
-    const isEmpty = remaining !== null && sumOf(remaining) + failures === 0 && partition.isIdle;
+    const { redis, keys } = partition.context;
+    const isEmpty = partition.isIdle && (await isPartitionEmpty(redis, keys));
     one.emptySinceMs = isEmpty ? (one.emptySinceMs ?? monotonicMs()) : null;
     if (one.emptySinceMs === null || monotonicMs() - one.emptySinceMs < docket.executionTtlMs) return;
     if (await forgetPartition(connections.first.commands, docket.keys, one.tag)) {
@@ -264,8 +303,4 @@ export class Partitions {
     const log = { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
     return { ...log, isLevelEnabled: (level) => logger.isLevelEnabled?.(level) ?? true };
   }
-}
-
-function sumOf({ queued, scheduled, paused }: Remaining): number {
-  return queued + scheduled + paused;
 }

@@ -37,12 +37,14 @@ import { type Criteria, classify, type Limited } from './intake/classify.js';
 import { Intake } from './intake/intake.js';
 import { LateStarts } from './intake/late-starts.js';
 import { Lookout } from './intake/lookout.js';
+import { Mover } from './intake/mover.js';
 import { PauseGuard } from './intake/pause-guard.js';
 import { ReadClaims } from './intake/read-claims.js';
 import { Rerouter } from './intake/rerouter.js';
 import { type StartCriteria, startVerdictOf } from './intake/start-verdict.js';
 import { StrikeGuard } from './intake/strike-guard.js';
 import type { WorkerSettings } from './options.js';
+import { type Places, placeOf } from './places.js';
 import { type DroppingLimit, Settler } from './settle/settler.js';
 import type { SharedParts } from './shared-parts.js';
 import type { ThreadDeath } from './threads/thread.js';
@@ -65,6 +67,7 @@ export class Pipeline implements DeliveryPipeline {
   readonly pauseGuard: PauseGuard;
   readonly cancelListener: CancelListener;
   readonly rerouter: Rerouter;
+  readonly mover: Mover;
   readonly claimer: Claimer;
   readonly settler: Settler;
   readonly dispatched: OwnDeliveries;
@@ -76,7 +79,7 @@ export class Pipeline implements DeliveryPipeline {
   #isClosed = false;
   #criteria: Criteria;
 
-  constructor(context: WorkerContext, shared: SharedParts, settings: WorkerSettings) {
+  constructor(context: WorkerContext, shared: SharedParts, settings: WorkerSettings, places: Places) {
     const { concurrency, maxDeliveries, keepsArguments, failureBounds, longestReadMs } = settings;
     const { attemptBudget, byteBudget, failureNotifier, floodLog, progressWriter } = shared;
     this.#context = context;
@@ -99,6 +102,13 @@ export class Pipeline implements DeliveryPipeline {
       ...context,
       floodLog,
       reroute: (delivery, how) => this.settler.reroute(delivery, how),
+    });
+    this.mover = new Mover({
+      ...context,
+      floodLog,
+      places,
+      requeue: (delivery, delayMs) => this.settler.requeue(delivery, { delayMs, isAdmitted: false }),
+      onTaken: (delivery) => this.#endDuplicate(delivery),
     });
     this.cancelListener = new CancelListener({
       ...context,
@@ -144,7 +154,9 @@ export class Pipeline implements DeliveryPipeline {
       requeue: (deliveries) => this.requeueUnstarted(deliveries),
     });
     this.#startCriteria = { maxDeliveries, cancelListener, pauseGuard, strikeGuard };
-    this.#criteria = { catalog: shared.catalog, pauseGuard, strikeGuard, attemptBudget, pipeline: this };
+    const misplacedFor = (delivery: Delivery) => this.#misplacedFor(delivery, places.tags);
+    const guards = { pauseGuard, strikeGuard };
+    this.#criteria = { ...guards, catalog: shared.catalog, attemptBudget, pipeline: this, misplacedFor };
     shared.join(this);
   }
 
@@ -170,6 +182,7 @@ export class Pipeline implements DeliveryPipeline {
   *#undispatched(): Iterable<Delivery> {
     yield* this.claimer.claiming;
     yield* this.rerouter.deliveries;
+    yield* this.mover.deliveries;
     yield* this.settler.deliveries();
   }
 
@@ -178,6 +191,10 @@ export class Pipeline implements DeliveryPipeline {
     let bytes = bytesOf(this.intake.unaccepted) + this.settler.countBytes();
     for (const { envelope } of this.#undispatched()) bytes += envelope.bytes.length;
     return bytes;
+  }
+
+  get tag(): string {
+    return this.#context.tag;
   }
 
   get serverAheadMs(): number {
@@ -218,6 +235,8 @@ export class Pipeline implements DeliveryPipeline {
       case 'struck':
       case 'uncountable':
         return this.settler.drop(classified.delivery, classified);
+      case 'misplaced':
+        return this.#move(classified.delivery, classified.tag);
       case 'over-budget':
         return this.#requeueOverBudget(classified.delivery);
       case 'limited':
@@ -351,6 +370,25 @@ export class Pipeline implements DeliveryPipeline {
   #rerouteRefused(delivery: Delivery): void {
     this.#shared.attemptBudget.refund(delivery);
     void this.rerouter.add(delivery, true);
+  }
+
+  /** Returns the tag of the partition where a delivery belongs, if that is another one. */
+  #misplacedFor(delivery: Delivery, tags: readonly string[]): string | null {
+    if (tags.length === 1 && tags[0] === this.tag) return null;
+    const tag = placeOf(delivery, this.#shared.catalog.limitsNameOf(delivery.envelope.task), tags);
+    return tag === this.tag ? null : tag;
+  }
+
+  #move(delivery: Delivery, tag: string): void {
+    if (this.cancelListener.isBarred(delivery)) this.settler.settle(delivery, { kind: 'cancelled' });
+    else this.mover.move(delivery, tag);
+  }
+
+  /** Ends an execution whose key was taken where it belongs before it came there: the first one wins. */
+  #endDuplicate(delivery: Delivery): void {
+    const message = 'is cancelled: another execution has its key in the partition where it belongs';
+    logDelivery(this.#context.logger, 'warn', delivery, message);
+    this.settler.settle(delivery, { kind: 'cancelled' });
   }
 
   #requeueOverBudget(delivery: Delivery): void {

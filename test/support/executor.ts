@@ -58,7 +58,16 @@ export function setUp(tasks: readonly AnyTask[], setting: Setting = {}) {
   const item = (name: string, args: object = {}, ttlMs = 0): ChunkItem => {
     const row = nextRow++;
     const message = encodeEnvelope(encoderFor(args, 'args'), name, ttlMs, `id-${row}`, args);
-    return { row, epoch: slots.ship(row), record: null, token: null, dueMs: 1, isRedelivered: false, message };
+    return {
+      row,
+      epoch: slots.ship(row),
+      record: null,
+      token: null,
+      partition: '',
+      dueMs: 1,
+      isRedelivered: false,
+      message,
+    };
   };
   /** Runs one execution to its end. */
   const outcomeOf = async (name: string, args: object = {}, ttlMs = 0): Promise<Outcome> => {

@@ -21,6 +21,7 @@ export type Place = 'shipped' | 'row kept' | 'over';
 export class Shipment implements ChunkItem {
   readonly record: string | null;
   readonly token: string | null;
+  readonly partition: string;
   readonly dueMs: number;
   readonly isRedelivered: boolean;
   readonly message: Uint8Array;
@@ -41,6 +42,7 @@ export class Shipment implements ChunkItem {
   ) {
     this.record = delivery.record;
     this.token = delivery.record === null ? null : delivery.token;
+    this.partition = delivery.pipeline.tag;
     this.dueMs = delivery.dueMs;
     this.isRedelivered = delivery.deliveries > 0;
     this.message = delivery.envelope.bytes;

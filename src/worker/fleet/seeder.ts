@@ -22,6 +22,8 @@ export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'c
   readonly executionTtlMs: number;
   /** Returns the tasks that this worker can run. */
   tasks(): readonly TaskManifest[];
+  /** Returns those of these tasks whose chain is in another partition: its next run moves here. */
+  runningElsewhere(tasks: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 export class Seeder extends Service {
@@ -44,8 +46,10 @@ export class Seeder extends Service {
         }
         const askedMs = monotonicMs();
         clock.learn(await serverTimeMs(redis), askedMs); // the first heartbeat may not have been answered yet
-        const seeds = tasks()
-          .filter(isAutomatic)
+        const automatic = tasks().filter(isAutomatic);
+        const elsewhere = await this.#options.runningElsewhere(automatic.map(({ name }) => name));
+        const seeds = automatic
+          .filter(({ name }) => !elsewhere.has(name))
           .map((task) => this.#seedOf(task.name, task.policies.perpetual!, task.policies.priority));
         const { tasks: seeded, errors } = await seedChains(redis, keys, seeds, isStarting);
         if (seeded.length > 0) logger.info({ tasks: seeded }, 'automatic tasks were scheduled');

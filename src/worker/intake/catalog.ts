@@ -27,6 +27,11 @@ export class Catalog {
    */
   readonly policiesOf = (task: string): TaskPolicies | null => this.#find(task)?.policies ?? null;
 
+  /** Returns the name under which the limits of an execution count: that of its task, or of the fallback. */
+  limitsNameOf(task: string): string {
+    return this.#listings.has(task) ? task : FALLBACK;
+  }
+
   /**
    * Returns the checks that an execution must pass before it may start; `null` when there are none.
    * @throws LimitArgumentError, UndecodableValueError when its arguments cannot be counted by

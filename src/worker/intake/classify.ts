@@ -3,7 +3,7 @@
  * acts on the result.
  *
  * Owns the order of the questions. A pause comes first: what is paused stays as it is until the end of the pause, whatever else
- * would become of it. A strike comes before the limits, so that no limit counts a struck execution. The
+ * would become of it. Then it is in the right partition or moves there, before anything of it is counted. A strike comes before the limits, so that no limit counts a struck execution. The
  * attempt budget comes before the claim, so that an execution over budget is left to other workers as it was read.
  */
 import { UndecodableValueError } from '../../core/errors.js';
@@ -26,6 +26,8 @@ export type Classified =
   | { readonly kind: 'struck'; readonly delivery: Delivery; readonly reason: string }
   /** A limit of its task counts by an argument that is missing or not a scalar. */
   | { readonly kind: 'uncountable'; readonly delivery: Delivery; readonly error: Error }
+  /** Its limits count in another partition, or its chain goes on there: the one with this tag. */
+  | { readonly kind: 'misplaced'; readonly delivery: Delivery; readonly tag: string }
   /** This worker has run its key as often as it may. */
   | { readonly kind: 'over-budget'; readonly delivery: Delivery }
   | Limited
@@ -48,6 +50,8 @@ export interface Criteria {
   readonly attemptBudget: Pick<AttemptBudget, 'isSpent'>;
   /** The pipeline that has read the entry. */
   readonly pipeline: DeliveryPipeline;
+  /** Returns the tag of the partition where a delivery belongs, if that is another one. */
+  misplacedFor(delivery: Delivery): string | null;
 }
 
 /** Never throws: an entry that makes it fail is unreadable. */
@@ -60,7 +64,7 @@ export function classify(entry: Entry, criteria: Criteria): Classified {
 }
 
 function classified(entry: Entry, criteria: Criteria): Classified {
-  const { catalog, pauseGuard, strikeGuard, attemptBudget, pipeline } = criteria;
+  const { catalog, pauseGuard, strikeGuard, attemptBudget, pipeline, misplacedFor } = criteria;
   const delivery = deliveryOf(entry, catalog.policiesOf, pipeline);
   const { policies } = delivery;
   if (pauseGuard.isPaused(delivery.envelope.task)) return { kind: 'paused', delivery };
@@ -69,6 +73,8 @@ function classified(entry: Entry, criteria: Criteria): Classified {
   if (reason !== null) return { kind: 'struck', delivery, reason };
   const checks = policies.limits ? checksOf(delivery, catalog) : null;
   if (checks instanceof Error) return { kind: 'uncountable', delivery, error: checks };
+  const tag = policies.limits || policies.perpetual ? misplacedFor(delivery) : null;
+  if (tag !== null) return { kind: 'misplaced', delivery, tag };
   if (attemptBudget.isSpent(delivery)) return { kind: 'over-budget', delivery };
   if (checks !== null) return { kind: 'limited', delivery, checks };
   return { kind: entry.record === null ? 'lean' : 'recorded', delivery };

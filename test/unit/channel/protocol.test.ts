@@ -13,6 +13,7 @@ const item: ChunkItem = {
   epoch: 3,
   record: 'k',
   token: 'w1790000000123-4',
+  partition: '',
   dueMs: 1_790_000_000_123,
   isRedelivered: false,
   message: Buffer.from([0, 1, 255]),
@@ -20,7 +21,7 @@ const item: ChunkItem = {
 const items: ChunkItem[] = [
   item,
   { ...item, row: 0, record: null, token: null },
-  { ...item, row: 4_095, epoch: 2 ** 28 - 1, isRedelivered: true },
+  { ...item, partition: '2.1', row: 4_095, epoch: 2 ** 28 - 1, isRedelivered: true },
   { ...item, record: `'"\n\u0000 ключ 🔑`, dueMs: 0 },
   { ...item, record: 'x'.repeat(512), message: Buffer.alloc(70_000, 9) },
   { ...item, dueMs: 8_640_000_000_000_000, message: Buffer.alloc(0) },

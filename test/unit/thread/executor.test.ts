@@ -350,7 +350,16 @@ test('a chunk of thousands of synchronous tasks does not grow the stack', async 
   });
   const message = encodeEnvelope(encoderFor({}, 'args'), 'noop', 0, 'id', {});
   const items = Array.from({ length: 20_000 }, (_, row) => ({
-    ...{ row, epoch: slots.ship(row), record: null, token: null, dueMs: 1, isRedelivered: false, message },
+    ...{
+      row,
+      epoch: slots.ship(row),
+      record: null,
+      token: null,
+      partition: '',
+      dueMs: 1,
+      isRedelivered: false,
+      message,
+    },
   }));
   many.run(0, items);
   await over.promise;

@@ -6,7 +6,7 @@ import { encodeEnvelope } from '../../../src/wire/envelope.js';
 import { type Delivery, type DeliveryPipeline, deliveryOf } from '../../../src/worker/delivery.js';
 
 /** Where nothing is asked of the pipeline of a delivery. */
-export const NO_PIPELINE = {} as DeliveryPipeline;
+export const NO_PIPELINE = { tag: '' } as DeliveryPipeline;
 
 /** The message of the first attempt of `resize`, unless another task is named. */
 export function messageOf({

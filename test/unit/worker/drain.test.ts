@@ -25,7 +25,14 @@ function setUp({ running = 0, isStubborn = false, partition = {}, ...rest }: Par
   };
   const { services, rerouter, settler, link } = parts;
   const options: DrainOptions = {
-    partitions: [{ services, pipeline: { rerouter, settler }, context: { link }, leave: record('leave') }],
+    partitions: [
+      {
+        services,
+        pipeline: { rerouter, mover: { idle: async () => {} }, settler },
+        context: { link },
+        leave: record('leave'),
+      },
+    ],
     dispatcher: {
       get size() {
         return size;
@@ -70,7 +77,9 @@ interface Setting {
 }
 
 /** What the drain asks of the parts of one partition. */
-type PartitionParts = Pick<DrainedPartition, 'services'> & DrainedPartition['pipeline'] & DrainedPartition['context'];
+type PartitionParts = Pick<DrainedPartition, 'services'> &
+  Omit<DrainedPartition['pipeline'], 'mover'> &
+  DrainedPartition['context'];
 
 const BEFORE = ['stop suppliers', 'close dispatcher', 'requeue queued', 'wait until empty'];
 const AFTER = [

@@ -54,6 +54,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     blocking: blocking as unknown as Redis,
     subscriber: new EventEmitter() as unknown as Redis,
     keys: KEYS,
+    tag: '',
     consumer: 'w:1',
     workerName: 'w',
     leaseMs,
@@ -67,7 +68,8 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     retireThread: () => {},
     startSuspectThread: () => {},
   });
-  const pipeline = new Pipeline(context, shared, settings);
+  const places = { version: '', tags: [''], find: () => null, keysElsewhere: async () => new Set<string>() };
+  const pipeline = new Pipeline(context, shared, settings, places);
   const { dispatcher } = shared;
   shared.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
   vi.spyOn(pipeline.strikeGuard, 'reasonStruck').mockImplementation((delivery) =>

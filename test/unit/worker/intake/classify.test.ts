@@ -20,8 +20,11 @@ function classified(rest: Partial<Entry> = {}, criteria: Partial<Criteria> = {})
   const nothingStruck = { reasonStruck: () => null };
   const attemptBudget = new AttemptBudget();
   const guards = { pauseGuard: { isPaused: () => false }, strikeGuard: nothingStruck };
-  return classify(entryOf(rest), { catalog: CATALOG, ...guards, attemptBudget, pipeline: NO_PIPELINE, ...criteria });
+  return classify(entryOf(rest), { catalog: CATALOG, ...guards, attemptBudget, ...PLACED, ...criteria });
 }
+
+/** Everything is in its partition. */
+const PLACED = { pipeline: NO_PIPELINE, misplacedFor: () => null };
 
 const charge = (args: object) => messageOf({ task: 'charge', args });
 const paused = { isPaused: (task: string) => task === 'resize' || task === 'unheard-of' };

@@ -1,0 +1,51 @@
+-- Places an execution that was in another partition (`depart.lua`), once: whoever moves it again, because a reply was lost or
+-- its worker died, finds that it has arrived. It passes the limits of its task here.
+-- KEYS  work, front, schedule
+-- ARGV  prefix, name of the move, how long that is remembered (ms), number of arguments about the entry, names and values of
+--       its fields, then those of its record
+-- Reply one of ARRIVAL
+--@include now
+local prefix = ARGV[1]
+--@include events
+--@include entries
+--@include moves
+
+local arrived = prefix .. KEY.arrived .. ARGV[2]
+if redis.call('EXISTS', arrived) == 1 then
+  return ARRIVAL.before
+end
+local moving, count = {}, tonumber(ARGV[4])
+for at = 5, 4 + count, 2 do
+  moving[ARGV[at]] = ARGV[at + 1]
+end
+local key = moving[ENTRY.key]
+local record_key = key and prefix .. KEY.record .. key
+if key and is_alive(redis.call('HGET', record_key, RECORD.state)) then
+  return ARRIVAL.taken
+end
+redis.call('SET', arrived, '1', 'PX', ARGV[3])
+-- What it had at limits of the other partition stays there.
+for _, name in ipairs({ ENTRY.holds_permits, ENTRY.booking, ENTRY.debounce }) do
+  moving[name] = nil
+end
+if moving[ENTRY.stage] == STAGE.attempt_admitted then
+  moving[ENTRY.stage] = STAGE.submission_admitted
+elseif moving[ENTRY.stage] ~= STAGE.submission_admitted then
+  moving[ENTRY.stage] = nil
+end
+if key then
+  redis.call('DEL', record_key)
+  for at = 5 + count, #ARGV, 2 do
+    redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
+    if ARGV[at] == RECORD.chain then
+      redis.call('ZADD', prefix .. KEY.chains, 0, key)
+    elseif ARGV[at] == RECORD.generation then
+      -- Its handles know it by this number, and later placements must have higher ones.
+      local counter = prefix .. KEY.generation
+      local last = tonumber(redis.call('GET', counter) or 0) or 0
+      redis.call('SET', counter, digits(math.max(last, tonumber(ARGV[at + 1]) or 0)))
+    end
+  end
+end
+enqueue(STREAM.work, moving)
+return ARRIVAL.placed

@@ -1,0 +1,41 @@
+-- Reads an execution that is in the wrong partition, for the script that places it in the right one (`arrive.lua`). Writes
+-- nothing: it is here until `departed.lua` removes it.
+-- KEYS  work, front
+-- ARGV  prefix, token
+-- Reply the fields of its entry and those of its record (none without one), each list with names and values; nothing when the
+--       entry is gone, or the record names another
+--@include fields
+local prefix, token = ARGV[1], ARGV[2]
+--@include streams
+
+local id = string.sub(token, 2)
+local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
+if not entry then
+  return {}
+end
+local fields = fields_of(entry[2])
+-- What an entry has by its place alone.
+local list = { ENTRY.due, fields[ENTRY.due] or string.match(id, '^%d+') }
+if not fields[ENTRY.priority] and priority_of(token) then
+  list[#list + 1] = ENTRY.priority
+  list[#list + 1] = priority_of(token)
+end
+if not fields[ENTRY.key] then
+  list[#list + 1] = ENTRY.placed
+  list[#list + 1] = fields[ENTRY.placed] or id
+end
+for name, value in pairs(fields) do
+  if name ~= ENTRY.due and name ~= ENTRY.placed then
+    list[#list + 1] = name
+    list[#list + 1] = value
+  end
+end
+local record = {}
+if fields[ENTRY.key] then
+  record = redis.call('HGETALL', prefix .. KEY.record .. fields[ENTRY.key])
+  local known = fields_of(record)
+  if known[RECORD.entry] ~= token or known[RECORD.cancelled] == '1' then
+    return {}
+  end
+end
+return { list, record }

@@ -1,0 +1,31 @@
+-- Removes an execution that has arrived in its partition from the one that it was in, with its permits. Does nothing when the
+-- entry is gone: somebody has cancelled, cleared or moved the execution.
+-- KEYS  work, front, schedule
+-- ARGV  prefix, token
+-- Reply 1, or 0 when the entry was gone
+--@include now
+local prefix, token = ARGV[1], ARGV[2]
+--@include events
+--@include entries
+--@include moves
+--@include permits
+--@include forget
+--@include message
+
+local moving = read_entry(token)
+if not moving or not remove(token) then
+  return 0
+end
+release_permits({ token })
+write_permits()
+local key = moving[ENTRY.key]
+local record_key = key and prefix .. KEY.record .. key
+local record = key and redis.call('HMGET', record_key, RECORD.entry, RECORD.generation) or {}
+if not key then
+  forget_limits(TAG.lean .. id_of(moving[ENTRY.message]), moving[ENTRY.due], moving[ENTRY.debounce], moving[ENTRY.booking])
+elseif record[1] == token then
+  forget_limits(TAG.recorded .. key, record[2], moving[ENTRY.debounce], moving[ENTRY.booking])
+  forget_chain(key)
+  redis.call('DEL', record_key)
+end
+return 1

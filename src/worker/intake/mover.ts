@@ -1,0 +1,93 @@
+/**
+ * Moves executions that were met in the wrong partition to the one where they belong, because their limits count there or
+ * their chain goes on there. A producer that knows a task by its name only does not know of its limits, and a change of the
+ * partitions leaves executions where they were.
+ *
+ * Owns these deliveries while it moves them. One whose partition cannot be reached is requeued here, and moved later.
+ */
+
+import type { Redis } from 'ioredis';
+import { jittered, within } from '../../core/service.js';
+import type { Keys } from '../../redis/keys.js';
+import { forgetMove, generationOf, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
+import type { WorkerContext } from '../context.js';
+import { type Delivery, keyOf, logDelivery } from '../delivery.js';
+import type { FloodKind, FloodLog } from '../flood-log.js';
+import { logRetry } from '../log-retry.js';
+
+/** How long another partition may take to answer. */
+const PATIENCE_MS = 2_000;
+/** How long an execution waits here when it could not be moved. */
+const RETRY_AFTER_MS = 1_000;
+
+const MOVED: FloodKind = { level: 'info', what: 'was moved to its partition' };
+
+/** The partition to which an execution goes. */
+export interface Destination {
+  readonly redis: Redis;
+  readonly keys: Keys;
+}
+
+export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'tag' | 'logger'> {
+  readonly floodLog: FloodLog;
+  readonly places: {
+    /** Version of the layout. */
+    readonly version: string;
+    /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
+    find(tag: string): Destination | null;
+  };
+  /** Requeues a delivery that was not claimed. */
+  requeue(delivery: Delivery, delayMs: number): void;
+  /** Settles a delivery whose key has another execution where it belongs. */
+  onTaken(delivery: Delivery): void;
+}
+
+export class Mover {
+  readonly #options: MoverOptions;
+  readonly #moving = new Map<Delivery, Promise<void>>();
+
+  constructor(options: MoverOptions) {
+    this.#options = options;
+  }
+
+  /** Deliveries that are being moved. Their leases must be kept. */
+  get deliveries(): Iterable<Delivery> {
+    return this.#moving.keys();
+  }
+
+  /** Resolves when nothing is being moved. */
+  async idle(): Promise<void> {
+    while (this.#moving.size > 0) await Promise.all(this.#moving.values());
+  }
+
+  /** @param tag - of the partition where it belongs */
+  move(delivery: Delivery, tag: string): void {
+    const moving = this.#move(delivery, tag).catch((error) => {
+      const { logger, requeue } = this.#options;
+      logRetry(logger, error, 'an execution could not be moved to its partition');
+      requeue(delivery, jittered(RETRY_AFTER_MS));
+    });
+    this.#moving.set(
+      delivery,
+      moving.finally(() => this.#moving.delete(delivery)),
+    );
+  }
+
+  async #move(delivery: Delivery, tag: string): Promise<void> {
+    const { redis, keys, logger, floodLog, places, onTaken } = this.#options;
+    const to = places.find(tag);
+    if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
+    const departing = await readDeparting(redis, keys, delivery.token);
+    if (departing === null) return; // it is no longer ours
+    const name = [this.#options.tag, places.version, generationOf(departing), keyOf(delivery)].join(' ');
+    const arrival = await within(place(to.redis, to.keys, name, departing), PATIENCE_MS);
+    if (arrival === undefined) throw new Error(`partition '${tag}' did not answer`);
+    if (arrival === 'taken') return onTaken(delivery);
+    await removeDeparted(redis, keys, delivery.token);
+    forgetMove(to.redis, to.keys, name).catch(() => undefined); // it expires by itself in a day
+    const { task } = delivery.envelope;
+    floodLog.log(MOVED, task, () =>
+      logDelivery(logger, MOVED.level, delivery, 'was moved to its partition', { to: tag }),
+    );
+  }
+}

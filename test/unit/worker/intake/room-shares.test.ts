@@ -1,0 +1,107 @@
+/** How the partitions of a worker share the room of its dispatcher. */
+import { describe, expect, test } from 'vitest';
+import { RoomShares } from '../../../../src/worker/intake/room-shares.js';
+
+/** Partitions in front of a dispatcher whose room the test sets. */
+class Worker {
+  readonly dispatcher = { room: 0, size: 0 };
+  readonly #shares = new RoomShares(this.dispatcher);
+  /** Names of those that were woken, in order. */
+  readonly woken: string[] = [];
+
+  /** A partition with so many entries that are not dispatched. */
+  join(name: string, pending = 0) {
+    const sharer = { pending: () => pending, wake: () => void this.woken.push(name) };
+    return this.#shares.join(sharer);
+  }
+}
+
+describe('the room of a worker', () => {
+  test('is all there for its only partition, less what that has read and not dispatched', () => {
+    const worker = new Worker();
+    const only = worker.join('only', 3);
+    worker.dispatcher.room = 10;
+    expect(only.room()).toBe(7);
+    only.take(7);
+    expect(only.standBy(7)).toBe(7);
+  });
+
+  test('is all there for a busy partition while the others are idle', () => {
+    const worker = new Worker();
+    const busy = worker.join('busy');
+    worker.join('idle');
+    worker.dispatcher.room = 10;
+    expect(busy.room()).toBe(10);
+  });
+
+  test('is divided in equal parts among those that wait for it, and the one that has waited longest gets the rest', () => {
+    const worker = new Worker();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => worker.join(name));
+    for (const one of [a, b, c]) expect(one!.room()).toBe(0);
+    worker.dispatcher.room = 8;
+    expect(b!.room()).toBe(3);
+    b!.take(3);
+    expect(c!.room()).toBe(2);
+    c!.take(2);
+    expect(a!.room()).toBe(3);
+  });
+
+  test('goes in turn to partitions with work when only one place becomes free at a time', () => {
+    const worker = new Worker();
+    const shares = ['a', 'b', 'c'].map((name) => [name, worker.join(name)] as const);
+    for (const [, share] of shares) share.room();
+    worker.dispatcher.room = 1;
+    const served: string[] = [];
+    for (let i = 0; i < 9; i++) {
+      for (const [name, share] of shares) {
+        if (share.room() === 0) continue;
+        share.take(1);
+        served.push(name);
+      }
+      for (const [, share] of shares) share.release(); // what was read has ended, so its place is free again
+    }
+    expect(served).toEqual(['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b', 'c']);
+  });
+
+  test('is not kept from others by a read that waits for entries, and they are woken', () => {
+    const worker = new Worker();
+    const [idle, busy] = ['idle', 'busy'].map((name) => worker.join(name));
+    worker.dispatcher.room = 4;
+    expect(idle!.room()).toBe(4);
+    idle!.take(4);
+    expect(busy!.room()).toBe(0);
+    expect(idle!.standBy(4)).toBe(1); // another one waits for room
+    expect(worker.woken).toContain('busy');
+    expect(busy!.room()).toBe(4);
+  });
+
+  test('is divided among reads that wait while no partition has work', () => {
+    const worker = new Worker();
+    const shares = ['a', 'b', 'c', 'd'].map((name) => worker.join(name));
+    worker.dispatcher.room = 10;
+    for (const share of shares) {
+      const room = share.room();
+      share.take(room);
+      expect(share.standBy(room)).toBe(3);
+    }
+  });
+
+  test('is there for the others once a partition is closed', () => {
+    const worker = new Worker();
+    const [gone, left] = ['gone', 'left'].map((name) => worker.join(name));
+    worker.dispatcher.room = 5;
+    gone!.take(gone!.room());
+    expect(left!.room()).toBe(0);
+    gone!.leave();
+    expect(worker.woken).toEqual(['left']);
+    expect(left!.room()).toBe(5);
+  });
+
+  test('says how much is read ahead, and how much others may bring', () => {
+    const worker = new Worker();
+    const [a, b] = [worker.join('a', 2), worker.join('b', 1)];
+    worker.dispatcher.size = 10;
+    b.take(6);
+    expect([a.ahead(4), a.ahead(100), a.coming, b.coming]).toEqual([9, 0, 6, 0]);
+  });
+});
