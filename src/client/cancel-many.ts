@@ -22,7 +22,8 @@ import { type Cancelled, cancel } from '../redis/producer-store.js';
 import { STREAM_NAMES } from '../redis/schema.js';
 import { serverTimeMs } from '../redis/time.js';
 import type { CancelFilter, CancellableState, CancelReport, CancelResult } from '../tasks/cancelling.js';
-import { criteriaOf, type ListSource, startAfter } from './list.js';
+import { criteriaOf, startAfter } from './list.js';
+import type { Partition } from './partition.js';
 
 const OPTION_NAMES = optionNames<CancelFilter>({ task: true, state: true, where: true, all: true, signal: true });
 
@@ -55,8 +56,9 @@ export function cancelCriteria(filter: CancelFilter): Criteria {
   return criteria;
 }
 
+/** Cancels the executions of one partition. */
 export async function cancelMatching(
-  source: ListSource,
+  partition: Partition,
   criteria: Criteria,
   signal: AbortSignal | undefined,
 ): Promise<CancelReport> {
@@ -64,18 +66,17 @@ export async function cancelMatching(
   const counts = { removed: 0, stopping: 0, missed: 0 };
   /** Executions that were asked to stop stay where they are until they do. There are as many as workers have at most. */
   const asked = new Set<string>();
-  const { connection, keys } = source;
   for (let pass = 0, isNew = true; isNew && pass < MOST_PASSES; pass++) {
     isNew = false;
-    const beganMs = await connection.run(serverTimeMs);
+    const beganMs = await partition.run(serverTimeMs);
     for (let position: Position | null = startOf(places[0]!); position; ) {
       signal?.throwIfAborted();
       const from: Position = position;
-      const page: ListedPage = await connection.run((redis) => listFrom(redis, keys, from, criteria, STEP));
+      const page: ListedPage = await partition.run((redis, keys) => listFrom(redis, keys, from, criteria, STEP));
       const { found, next } = page;
       const fresh = found.filter(({ location }) => !asked.has(location));
       isNew ||= fresh.length > 0;
-      for (const [i, { outcome }] of (await cancelEach(source, fresh)).entries()) {
+      for (const [i, { outcome }] of (await cancelEach(partition, fresh)).entries()) {
         if (outcome === 'stopping') asked.add(fresh[i]!.location);
         counts[outcome === 'removed' || outcome === 'stopping' ? outcome : 'missed'] += 1;
       }
@@ -90,8 +91,8 @@ function isAddedAfter(position: Position, atMs: number): boolean {
   return 'id' in position && Number.parseInt(position.id, 10) > atMs;
 }
 
-async function cancelEach({ connection, keys }: ListSource, found: readonly Listed[]): Promise<Cancelled[]> {
-  return await connection.run(async (redis) => {
+async function cancelEach(partition: Partition, found: readonly Listed[]): Promise<Cancelled[]> {
+  return await partition.run(async (redis, keys) => {
     const cancels = found.map(({ key, hasRecord, location }) => {
       const seenAs = !hasRecord && streamNamed(location[0]) ? location : '';
       return cancel(redis, keys, { key, seenAs });

@@ -2,22 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { type InspectOptions, inspect } from 'node:util';
 import type { Redis } from 'ioredis';
-import {
-  AddUnconfirmedError,
-  DocketClosedError,
-  ExecutionNotFoundError,
-  ExecutionSupersededError,
-  InvalidOptionError,
-  PartialAddError,
-} from '../core/errors.js';
-import { checkKey } from '../core/execution-key.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
-import { runNow } from '../redis/chain-index.js';
-import { clear } from '../redis/clear-store.js';
+import { DocketClosedError, InvalidOptionError } from '../core/errors.js';
 import { runsTask } from '../redis/fleet-store.js';
-import { removePauses } from '../redis/pause-store.js';
-import { cancel } from '../redis/producer-store.js';
-import { addStrike, removeStrike } from '../redis/strike-store.js';
 import { maskUrl } from '../redis/url.js';
 import type {
   AddOptions,
@@ -38,38 +24,24 @@ import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
-import { OVERRIDE_NAMES } from '../tasks/overrides.js';
 import type { Pause, PauseOptions, ResumeOptions } from '../tasks/pause.js';
 import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import type { StrikeInfo } from '../tasks/strike-info.js';
 import { inspectSummary } from '../tasks/summary.js';
 import type { AnyTask, Task } from '../tasks/task.js';
-import type { Tracer } from '../tracing/tracing.js';
 import { type StrikeOperand, type StrikeOperator, strikeOf } from '../wire/strikes.js';
-import { addedExecution } from './added-execution.js';
-import { CallSpans, spanName } from './call-spans.js';
-import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
-import { ProducerConnection } from './connection.js';
-import { ExecutionHandle } from './execution.js';
-import { type ExecutionSource, RedisExecutionSource } from './execution-source.js';
-import { checkId, type FailureSelection, Failures, queryOf } from './failures.js';
-import { historyQuery, statsQuery, takeHistory, takeStats } from './history.js';
+import { Adder, checkCallsOnly } from './adding.js';
+import { CallSpans } from './call-spans.js';
+import { Control } from './control.js';
 import { setInternals } from './internals.js';
-import { limitBounds, listLimits } from './limits.js';
-import { type ListSource, list, listPage } from './list.js';
-import { Listener } from './listener.js';
 import { type DocketOptions, type ProducerSettings, resolveDocketOptions } from './options.js';
-import { listPauses, pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
+import { Partitions } from './partitions.js';
 import { PlacementWatchers } from './placement-watchers.js';
-import { CallPreparer, type PreparedCall } from './prepare.js';
-import { listSchedules, schedulesQuery } from './schedules.js';
+import { CallPreparer } from './prepare.js';
 import { ServerTime } from './server-time.js';
-import { showExecution } from './show.js';
-import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
-import { strikeInfos } from './strikes.js';
 import { taskNameOf } from './task-name.js';
-import { FailedCall, type PlacementResult, Writer } from './writer.js';
+import { Views } from './views.js';
 
 /**
  * A named collection of background work on Redis.
@@ -88,14 +60,10 @@ import { FailedCall, type PlacementResult, Writer } from './writer.js';
 export class Docket<Tasks extends TasksByName = {}> {
   readonly #settings: ProducerSettings;
   readonly #closing = new AbortController();
-  readonly #connection: ProducerConnection;
-  readonly #listener: Listener;
-  readonly #source: ExecutionSource;
-  readonly #preparer: CallPreparer;
-  readonly #writer: Writer;
-  readonly #failures: Failures;
-  readonly #spans: CallSpans;
-  readonly #watchers = new PlacementWatchers();
+  readonly #partitions: Partitions;
+  readonly #adder: Adder;
+  readonly #control: Control;
+  readonly #views: Views;
   #closed: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option that cannot be used */
@@ -103,22 +71,25 @@ export class Docket<Tasks extends TasksByName = {}> {
     const settings = resolveDocketOptions(options);
     const { signal: closed } = this.#closing;
     setMaxListeners(0, closed); // every call of result() adds one
-    const connection = new ProducerConnection(settings, closed);
-    const listener = new Listener(settings, () => connection.open());
+    const partitions = new Partitions({ settings, closed, cancel: (key) => this.cancel(key) });
+    const spans = new CallSpans(settings.name);
+    const watchers = new PlacementWatchers();
+    const preparer = new CallPreparer(settings, new ServerTime((commands) => partitions.first.run(commands)));
+    const checkOpen = () => this.#checkOpen();
     this.#settings = settings;
-    this.#connection = connection;
-    this.#listener = listener;
-    const cancel = (key: string) => this.cancel(key);
-    this.#source = new RedisExecutionSource({ settings, connection, listener, closed, cancel });
-    this.#preparer = new CallPreparer(settings, new ServerTime((commands) => connection.run(commands)));
-    this.#writer = new Writer(settings, connection);
-    this.#failures = new Failures(settings, connection);
-    this.#spans = new CallSpans(settings.name);
+    this.#partitions = partitions;
+    this.#adder = new Adder({ settings, partitions, preparer, spans, watchers, checkOpen });
+    this.#control = new Control(partitions, spans);
+    this.#views = new Views(partitions, checkOpen);
     setInternals(this, {
       settings,
-      watchPlacements: (watcher) => this.#watchers.add(watcher),
-      changeOwnProgress: (key, token, change) => this.#source.changeProgress(key, { token }, change),
-      cancelOwn: (key, token) => this.#cancel(key, token),
+      partitions,
+      watchPlacements: (watcher) => watchers.add(watcher),
+      changeOwnProgress: async (key, token, change) => await this.#control.changeOwnProgress(key, token, change),
+      cancelOwn: async (key, token) => {
+        this.#checkOpen();
+        return await this.#control.cancel(key, token);
+      },
     });
   }
 
@@ -168,45 +139,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   add(task: AnyTask | string, ...rest: unknown[]): Promise<Execution<unknown>> {
     const [args, options] = rest as [args?: object, options?: AddOptions];
-    const tracer = this.#spans.tracer();
-    // Thousands of calls may wait at once, so each has one asynchronous function only.
-    return tracer === null ? this.#add(task, args, options) : this.#addTraced(tracer, task, args, options);
-  }
-
-  async #addTraced(
-    loading: Tracer | Promise<Tracer | null>,
-    task: AnyTask | string,
-    args: object | undefined,
-    options: AddOptions | undefined,
-  ): Promise<Execution<unknown>> {
-    this.#checkOpen();
-    const tracer = await loading;
-    if (!tracer) return await this.#add(task, args, options);
-    const attributes = this.#spans.attributes({ task });
-    return await tracer.produce(spanName('add', task), 'producer', attributes, async (headers, span) => {
-      const handle = await this.#add(task, args, options, headers);
-      span.set({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
-      return handle;
-    });
-  }
-
-  async #add(
-    task: AnyTask | string,
-    args: object | undefined,
-    options: AddOptions | undefined,
-    headers: string | null = null,
-  ): Promise<ExecutionHandle<unknown>> {
-    this.#checkOpen();
-    const preparing = this.#preparer.prepare(task, args, options, headers);
-    const call = preparing instanceof Promise ? await preparing : preparing;
-    if (call.kind === 'unique' && call.due === null) this.#listener.expect(call.key); // before it can end
-    const result = await this.#writer.add(call);
-    this.#watchers.report('added', call, result);
-    const handle = addedExecution(call, result, this.#source);
-    const reading = readExisting(handle);
-    if (reading) await reading;
-    this.#writer.checkDurability([handle], [result]);
-    return handle;
+    return this.#adder.add(task, args, options);
   }
 
   /**
@@ -225,44 +158,8 @@ export class Docket<Tasks extends TasksByName = {}> {
     ...rest: never[]
   ): Promise<Execution<CallResult<C>>[]> {
     this.#checkOpen();
-    if (rest.length > 0) {
-      throw new InvalidOptionError('addMany', 'takes calls only: give options to each call(task, args, options)');
-    }
-    const found = this.#spans.tracer();
-    const tracer = found instanceof Promise ? await found : found;
-    if (!tracer) return await this.#addMany(calls);
-    // One span for the whole batch: thousands of spans would show nothing more.
-    const attributes = this.#spans.attributes({});
-    return await tracer.produce('docket.addMany', 'producer', attributes, async (headers, span) => {
-      const handles = await this.#addMany(calls, headers);
-      span.set({ 'docket.count': handles.length });
-      return handles;
-    });
-  }
-
-  async #addMany<C extends Call<unknown> | CallByName>(
-    calls: Iterable<C>,
-    headers: string | null = null,
-  ): Promise<Execution<CallResult<C>>[]> {
-    const prepared: PreparedCall[] = [];
-    for (const one of calls) {
-      checkOptionNames(one, CALL_PARTS, 'call.');
-      const { task, args, options } = one;
-      const preparing = this.#preparer.prepare(task, args, options, headers);
-      prepared.push(preparing instanceof Promise ? await preparing : preparing);
-    }
-    const results = await this.#writer.addMany(prepared);
-    const handles = prepared.map((call, i) => {
-      const result = results[i]!;
-      if (result instanceof FailedCall) return null;
-      this.#watchers.report('added', call, result);
-      return addedExecution(call, result, this.#source);
-    });
-    const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
-    if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
-    await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
-    this.#writer.checkDurability(handles as Execution<CallResult<C>>[], placed);
-    return handles as Execution<CallResult<C>>[];
+    checkCallsOnly(rest);
+    return (await this.#adder.addMany(calls)) as Execution<CallResult<C>>[];
   }
 
   /**
@@ -285,17 +182,7 @@ export class Docket<Tasks extends TasksByName = {}> {
   ): Promise<Execution<ResultOfName<Tasks, Name>>>;
   async replace(task: AnyTask | string, args: unknown, options: ReplaceOptions): Promise<Execution<unknown>> {
     this.#checkOpen();
-    checkKey(options?.key);
-    checkOptionNames(options, REPLACE_OPTIONS, '');
-    const { key } = options;
-    return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
-      const call = await this.#preparer.prepare(task, args, options, headers);
-      const result = await this.#writer.replace(call);
-      this.#watchers.report('replaced', call, result);
-      const handle = addedExecution(call, result, this.#source);
-      this.#writer.checkDurability([handle], [result]);
-      return handle;
-    });
+    return await this.#adder.replace(task, args, options);
   }
 
   /**
@@ -308,19 +195,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    */
   async cancel(key: string): Promise<CancelResult> {
-    return await this.#cancel(key);
-  }
-
-  /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
-  async #cancel(key: string, token = ''): Promise<CancelResult> {
     this.#checkOpen();
-    checkKey(key);
-    const { keys } = this.#settings;
-    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#connection.run((redis) => cancel(redis, keys, { key, token })),
-    );
-    if (!cancelled) throw new ExecutionSupersededError(key);
-    return cancelResult(cancelled);
+    return await this.#control.cancel(key);
   }
 
   /**
@@ -337,10 +213,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async cancelMany(filter: CancelFilter): Promise<CancelReport> {
     this.#checkOpen();
-    const criteria = cancelCriteria(filter);
-    const { task } = criteria;
-    const work = () => cancelMatching(this.#listSource, criteria, filter.signal);
-    return await this.#spans.run('cancelMany', 'client', { task: task || null }, work);
+    return await this.#control.cancelMany(filter);
   }
 
   /**
@@ -372,10 +245,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     value?: StrikeOperand,
   ): Promise<void> {
     this.#checkOpen();
-    const { keys } = this.#settings;
-    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
-    const write = () => this.#connection.run((redis) => addStrike(redis, keys, strike));
-    await this.#spans.run('strike', 'client', { task }, write);
+    await this.#control.strike(task, strikeOf(taskNameOf(task), parameter, operator, value));
   }
 
   /**
@@ -390,10 +260,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     value?: StrikeOperand,
   ): Promise<boolean> {
     this.#checkOpen();
-    const { keys } = this.#settings;
-    const strike = strikeOf(taskNameOf(task), parameter, operator, value);
-    const write = () => this.#connection.run((redis) => removeStrike(redis, keys, strike));
-    return await this.#spans.run('restore', 'client', { task }, write);
+    return await this.#control.restore(task, strikeOf(taskNameOf(task), parameter, operator, value));
   }
 
   /**
@@ -410,11 +277,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   schedules(options: SchedulesOptions = {}): AsyncIterable<Schedule> {
     this.#checkOpen();
-    const read = <T>(commands: (redis: Redis) => Promise<T>) => {
-      this.#checkOpen();
-      return this.#connection.run(commands);
-    };
-    return listSchedules(read, this.#settings.keys, schedulesQuery(options));
+    return this.#views.schedules(options);
   }
 
   /**
@@ -427,8 +290,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async runNow(key: string): Promise<boolean> {
     this.#checkOpen();
-    checkKey(key);
-    return await this.#connection.run((redis) => runNow(redis, this.#settings.keys, key));
+    return await this.#control.runNow(key);
   }
 
   /**
@@ -437,7 +299,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async strikes(): Promise<StrikeInfo[]> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => strikeInfos(redis, this.#settings.keys));
+    return await this.#views.strikes();
   }
 
   /**
@@ -457,10 +319,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async pause(task: AnyTask | string | null = null, options: PauseOptions = {}): Promise<void> {
     this.#checkOpen();
-    const { keys } = this.#settings;
-    const terms = pauseTermsOf(task, options);
-    const write = () => this.#connection.run((redis) => pause(redis, keys, terms));
-    await this.#spans.run('pause', 'client', { task }, write);
+    await this.#control.pause(task, options);
   }
 
   /**
@@ -477,10 +336,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async resume(task: AnyTask | string | null = null, options: ResumeOptions = {}): Promise<boolean> {
     this.#checkOpen();
-    const { keys } = this.#settings;
-    const { task: name, reason } = resumeTermsOf(task, options);
-    const write = () => this.#connection.run((redis) => removePauses(redis, keys, name, reason));
-    return (await this.#spans.run('resume', 'client', { task }, write)) > 0;
+    return await this.#control.resume(task, options);
   }
 
   /**
@@ -489,7 +345,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async pauses(): Promise<Pause[]> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => listPauses(redis, this.#settings.keys));
+    return await this.#views.pauses();
   }
 
   /**
@@ -502,7 +358,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async clear(): Promise<number> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => clear(redis, this.#settings.keys));
+    return await this.#control.clear();
   }
 
   /**
@@ -519,8 +375,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   failures(filter: FailureFilter = {}): AsyncIterable<Failure> {
     this.#checkOpen();
-    const { query, limit } = queryOf(filter);
-    return this.#failures.list(query, limit);
+    return this.#views.failures(filter);
   }
 
   /**
@@ -530,7 +385,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async failure(id: string): Promise<Failure | null> {
     this.#checkOpen();
-    return await this.#failures.find(checkId(id));
+    return await this.#views.failure(id);
   }
 
   /**
@@ -547,7 +402,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * ```
    */
   async retry(which: string | readonly string[] | FailureFilter): Promise<RetryReport> {
-    return await this.#withFailures('retry', which, (ids) => this.#failures.retry(ids));
+    this.#checkOpen();
+    return await this.#control.retry(which);
   }
 
   /**
@@ -557,16 +413,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws what `retry` throws
    */
   async discard(which: string | readonly string[] | FailureFilter): Promise<number> {
-    return await this.#withFailures('discard', which, (ids) => this.#failures.discard(ids));
-  }
-
-  async #withFailures<T>(
-    operation: string,
-    which: FailureSelection,
-    work: (ids: readonly string[]) => Promise<T>,
-  ): Promise<T> {
     this.#checkOpen();
-    return await this.#spans.run(operation, 'client', {}, async () => await work(await this.#failures.idsOf(which)));
+    return await this.#control.discard(which);
   }
 
   /**
@@ -584,7 +432,9 @@ export class Docket<Tasks extends TasksByName = {}> {
    * @throws DocketClosedError when the docket is closed
    */
   get redis(): Promise<Redis> {
-    return this.#closing.signal.aborted ? Promise.reject(new DocketClosedError()) : this.#connection.open();
+    return this.#closing.signal.aborted
+      ? Promise.reject(new DocketClosedError())
+      : this.#partitions.first.connection.open();
   }
 
   /**
@@ -604,12 +454,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async getExecution(key: string): Promise<Execution<unknown> | null> {
     this.#checkOpen();
-    checkKey(key);
-    const record = await this.#source.read(key);
-    if (!record) return null;
-    const { task, dueMs, state, generation } = record;
-    const init = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
-    return new ExecutionHandle(this.#source, init, record);
+    return await this.#views.getExecution(key);
   }
 
   /**
@@ -626,9 +471,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async show(key: string): Promise<ExecutionDetails | null> {
     this.#checkOpen();
-    checkKey(key);
-    const { keys, errors } = this.#settings;
-    return await this.#connection.run((redis) => showExecution(redis, keys, key, errors));
+    return await this.#views.show(key);
   }
 
   /**
@@ -645,7 +488,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   list(options: ListOptions = {}): AsyncIterable<ListedExecution> {
     this.#checkOpen();
-    return list(this.#listSource, options);
+    return this.#views.list(options);
   }
 
   /**
@@ -655,7 +498,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async listPage(options: ListPageOptions = {}): Promise<ListPage> {
     this.#checkOpen();
-    return await listPage(this.#listSource, options);
+    return await this.#views.listPage(options);
   }
 
   /**
@@ -666,8 +509,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async limits(options: LimitsOptions = {}): Promise<LimitInfo[]> {
     this.#checkOpen();
-    const bounds = limitBounds(options);
-    return await this.#connection.run((redis) => listLimits(redis, this.#settings.keys, bounds));
+    return await this.#views.limits(options);
   }
 
   /**
@@ -678,8 +520,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
     this.#checkOpen();
-    const limit = snapshotLimit(options);
-    return await this.#connection.run((redis) => takeSnapshot(redis, this.#settings.keys, limit));
+    return await this.#views.snapshot(options);
   }
 
   /**
@@ -697,8 +538,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async history(options: HistoryOptions = {}): Promise<HistoryMinute[]> {
     this.#checkOpen();
-    const query = historyQuery(options);
-    return await this.#connection.run((redis) => takeHistory(redis, this.#settings.keys, query));
+    return await this.#views.history(options);
   }
 
   /**
@@ -714,8 +554,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async stats(options: StatsOptions = {}): Promise<TaskStats[]> {
     this.#checkOpen();
-    const query = statsQuery(options);
-    return await this.#connection.run((redis) => takeStats(redis, this.#settings.keys, query));
+    return await this.#views.stats(options);
   }
 
   /**
@@ -724,7 +563,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    */
   async workers(): Promise<WorkerInfo[]> {
     this.#checkOpen();
-    return await this.#connection.run((redis) => listWorkers(redis, this.#settings.keys));
+    return await this.#views.workers();
   }
 
   /**
@@ -747,52 +586,15 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   async #close(): Promise<void> {
     this.#closing.abort(new DocketClosedError());
-    await this.#writer.idle();
-    await this.#listener.close();
-    await this.#connection.close();
+    await this.#partitions.idle();
+    await this.#partitions.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  get #listSource(): ListSource {
-    return { connection: this.#connection, keys: this.#settings.keys };
-  }
-
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new DocketClosedError();
   }
-}
-
-/** Returns the error of an `addMany` in which calls failed: that of the first one if nothing can have been written. */
-function errorOfMany(
-  calls: readonly PreparedCall[],
-  handles: readonly (Execution<unknown> | null)[],
-  results: readonly (PlacementResult | FailedCall)[],
-): unknown {
-  const unconfirmed: string[] = [];
-  const unwritten: string[] = [];
-  let cause: unknown;
-  for (const [i, result] of results.entries()) {
-    if (!(result instanceof FailedCall)) continue;
-    const { error } = result;
-    cause ??= error;
-    (error instanceof AddUnconfirmedError ? unconfirmed : unwritten).push(calls[i]!.key);
-  }
-  if (unwritten.length === calls.length) return cause;
-  return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
-}
-
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
-
-const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
-
-/** Reads the execution that an `add` found under its key: the handle shows that execution, not the call. */
-function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {
-  if (handle.disposition === 'scheduled') return null;
-  return handle.sync().catch((error: unknown) => {
-    const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
-    if (!isOver && !(error instanceof DocketClosedError)) throw error;
-  });
 }

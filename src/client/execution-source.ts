@@ -18,7 +18,7 @@ export interface ExecutionSource {
   readonly keepsState: boolean;
   /** Aborts when the docket is closed. */
   readonly closed: AbortSignal;
-  /** Reads the record of an execution; `null` when there is none. */
+  /** Reads the record of an execution; `null` when there is none. One that was moved is found in its new partition. */
   read(key: string): Promise<ExecutionRecord | null>;
   /** Looks whether a placement has ended. This is cheaper than a reading, but the record comes without its message. */
   look(placement: PlacementId): Promise<Look>;
@@ -35,12 +35,19 @@ export interface ExecutionSource {
   hasHeardAll(key: string): boolean;
 }
 
+/** The access to the executions of one partition. */
+export interface PartitionSource extends ExecutionSource {
+  /** Reads the record of an execution that is in this very partition. */
+  readHere(key: string): Promise<ExecutionRecord | null>;
+}
+
 interface SourceOptions {
   readonly settings: ProducerSettings;
   readonly connection: ProducerConnection;
   readonly listener: Listener;
   readonly closed: AbortSignal;
   readonly cancel: (key: string) => Promise<CancelResult>;
+  readonly findElsewhere: (key: string) => Promise<ExecutionRecord | null>;
 }
 
 const LOOKS: BatchLimits<PlacementId> = {
@@ -51,7 +58,7 @@ const LOOKS: BatchLimits<PlacementId> = {
 };
 
 /** Reads and changes executions over the connections of a docket. */
-export class RedisExecutionSource implements ExecutionSource {
+export class RedisExecutionSource implements PartitionSource {
   readonly errors: readonly ErrorClass[];
   readonly keepsState: boolean;
   readonly closed: AbortSignal;
@@ -74,6 +81,10 @@ export class RedisExecutionSource implements ExecutionSource {
   }
 
   async read(key: string): Promise<ExecutionRecord | null> {
+    return (await this.readHere(key)) ?? (await this.#options.findElsewhere(key));
+  }
+
+  async readHere(key: string): Promise<ExecutionRecord | null> {
     this.#checkOpen();
     const { connection, settings } = this.#options;
     return await connection.run((redis) => readExecution(redis, settings.keys, key));

@@ -1,7 +1,8 @@
 /**
- * The failures of a docket for a producer: lists them page by page, retries and discards them in bounded batches.
+ * The failures of one partition for a producer: lists them page by page, retries and discards them in bounded batches.
  *
- * Owns the order of a retry by filter: the ids are listed first, so that a failure which a retried execution leaves is not
+ * Owns the ids that users see: that of the entry, and behind it `@` and the tag of the partition, unless it is partition 0. And
+ * owns the order of a retry by filter: the ids are listed first, so that a failure which a retried execution leaves is not
  * retried in turn, and the oldest runs first.
  */
 import { InvalidOptionError, UndecodableValueError } from '../core/errors.js';
@@ -19,7 +20,7 @@ import {
   type StoredFailure,
 } from '../redis/failure-store.js';
 import { BATCH_ITEMS, RETRY } from '../redis/schema.js';
-import { loadStrikes } from '../redis/strike-store.js';
+import type { StrikeSnapshot } from '../redis/strike-store.js';
 import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
 import { isTask } from '../tasks/task.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
@@ -34,35 +35,45 @@ export type FailureSelection = string | readonly string[] | FailureFilter;
 /** How many failures are listed with one script. */
 const PAGE = 100;
 
+export interface FailuresOptions {
+  readonly tag: string;
+  readonly settings: ProducerSettings;
+  readonly connection: ProducerConnection;
+  readonly loadStrikes: () => Promise<StrikeSnapshot>;
+}
+
 export class Failures {
+  /** What the ids of this partition end with. */
+  readonly #suffix: string;
   readonly #settings: ProducerSettings;
   readonly #connection: ProducerConnection;
   readonly #strikes: StrikeFilter;
 
-  constructor(settings: ProducerSettings, connection: ProducerConnection) {
+  constructor({ tag, settings, connection, loadStrikes }: FailuresOptions) {
+    this.#suffix = tag === '' ? '' : `@${tag}`;
     this.#settings = settings;
     this.#connection = connection;
-    this.#strikes = new StrikeFilter(() => connection.run((redis) => loadStrikes(redis, settings.keys)));
+    this.#strikes = new StrikeFilter(loadStrikes);
   }
 
   /** Lists failures, the newest first. What fails meanwhile is not listed. */
   async *list(query: FailureQuery, limit: number): AsyncGenerator<Failure, void, void> {
-    const { keys, errors } = this.#settings;
+    const { keys } = this.#settings;
     let from: string | null = firstPage(query);
     for (let left = limit; from !== null && left > 0; ) {
       const page: FailurePage<StoredFailure> = await this.#connection.run((redis) =>
         listFailures(redis, keys, query, { from: from!, wanted: Math.min(PAGE, left) }),
       );
-      for (const stored of page.found) yield failureOf(stored, errors);
+      for (const stored of page.found) yield this.#failureOf(stored);
       left -= page.found.length;
       from = page.next;
     }
   }
 
   async find(id: string): Promise<Failure | null> {
-    const { keys, errors } = this.#settings;
+    const { keys } = this.#settings;
     const [stored] = await this.#connection.run((redis) => readFailures(redis, keys, [id]));
-    return stored ? failureOf(stored, errors) : null;
+    return stored ? this.#failureOf(stored) : null;
   }
 
   /** Adds the executions again, and removes their failures. */
@@ -73,7 +84,7 @@ export class Failures {
       const page = ids.slice(at, at + BATCH_ITEMS);
       const read = await this.#connection.run((redis) => readFailures(redis, keys, page));
       at += read.length;
-      for (const [i, failure] of read.entries()) if (!failure) addTo(report.missing, page[i]!);
+      for (const [i, failure] of read.entries()) if (!failure) addTo(report.missing, page[i]! + this.#suffix);
       await this.#retryRead(
         read.filter((failure) => failure !== null),
         report,
@@ -91,7 +102,8 @@ export class Failures {
         const statuses = await this.#connection.run((redis) => retryFailures(redis, keys, ids, version));
         return statuses && ids.map((_, i) => statuses[i] ?? null);
       });
-      for (const [i, outcome] of outcomes.entries()) if (outcome !== null) addOutcome(report, left[i]!, outcome);
+      for (const [i, outcome] of outcomes.entries())
+        if (outcome !== null) addOutcome(report, this.#named(left[i]!), outcome);
       left = left.filter((_, i) => outcomes[i] === null);
     }
   }
@@ -101,11 +113,8 @@ export class Failures {
     return await this.#connection.run((redis) => discardFailures(redis, this.#settings.keys, ids));
   }
 
-  /** Returns the ids that are selected, the oldest first if it is a filter. */
-  async idsOf(selection: FailureSelection): Promise<readonly string[]> {
-    if (typeof selection === 'string') return [checkId(selection)];
-    if (Array.isArray(selection)) return [...new Set(selection.map(checkId))];
-    const { query, limit } = queryOf(selection as FailureFilter);
+  /** Returns the ids of the newest failures that match, the newest first. */
+  async idsWith(query: FailureQuery, limit: number): Promise<readonly string[]> {
     const { keys } = this.#settings;
     const ids: string[] = [];
     for (let from: string | null = firstPage(query); from !== null && ids.length < limit; ) {
@@ -116,7 +125,16 @@ export class Failures {
       for (const id of page.found) ids.push(id);
       from = page.next;
     }
-    return ids.slice(0, limit).reverse();
+    return ids.slice(0, limit);
+  }
+
+  #failureOf(stored: StoredFailure): Failure {
+    return failureOf(this.#named(stored), this.#settings.errors);
+  }
+
+  /** Gives a failure the id that users see. */
+  #named(stored: StoredFailure): StoredFailure {
+    return this.#suffix === '' ? stored : { ...stored, id: stored.id + this.#suffix };
   }
 }
 
@@ -194,13 +212,19 @@ function timeOf(date: Date | undefined, option: string): number | null {
   throw new InvalidOptionError(`failures.${option}`, `expected a Date, got ${shown(date)}`);
 }
 
-const ID = /^\d{1,18}-\d{1,18}$/;
+const ID = /^\d{1,18}-\d{1,18}(@[A-Za-z0-9.]{1,32})?$/;
 
 /** @throws InvalidOptionError for what is no id of a failure */
 export function checkId(id: unknown): string {
   if (typeof id === 'string' && ID.test(id)) return id;
   const got = typeof id === 'string' ? `'${id.slice(0, 100)}'` : typeof id;
   throw new InvalidOptionError('id', `expected the id of a failure, such as '1767225600000-0', got ${got}`);
+}
+
+/** Takes an id that was checked apart: the tag of the partition, and the id of the entry there. */
+export function partsOf(id: string): { readonly tag: string; readonly entry: string } {
+  const [entry, tag = ''] = id.split('@') as [string, string?];
+  return { tag, entry };
 }
 
 function failureOf(stored: StoredFailure, classes: readonly ErrorClass[]): Failure {

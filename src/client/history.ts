@@ -1,10 +1,8 @@
 /** `docket.history()` and `docket.stats()`: what the workers of a docket counted in the last two days. */
-import type { Redis } from 'ioredis';
 import { DurationCounts } from '../core/duration-counts.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown } from '../core/options.js';
-import { MINUTE_MS, readHistory, type TaskTally } from '../redis/history-store.js';
-import type { Keys } from '../redis/keys.js';
+import { MINUTE_MS, type RecordedMinute, type TaskTally } from '../redis/history-store.js';
 import { HISTORY, HISTORY_TTL_MS } from '../redis/schema.js';
 import type {
   AttemptCounts,
@@ -54,27 +52,43 @@ function checkedName(task: NonNullable<HistoryOptions['task']>): string {
   throw new InvalidOptionError('task', `expected a task or its name, got ${shown(task)}`);
 }
 
-/** Returns every minute that was asked for, the oldest first. */
-export async function takeHistory(redis: Redis, keys: Keys, query: HistoryQuery): Promise<HistoryMinute[]> {
-  const minutes: HistoryMinute[] = [];
-  for await (const { atMs, tallies } of readHistory(redis, keys, query)) {
-    const tally = tallies.get(query.field!) ?? new Sum();
-    minutes.push({ at: new Date(atMs), ...countsOf(tally), ...timesOf(tally) });
+/** The minutes of one partition, the oldest first. */
+export type Minutes = readonly RecordedMinute[];
+
+/**
+ * Puts the minutes of all partitions together, the oldest first. Each partition has the minutes of its server: at the turn of
+ * a minute, one may be ahead.
+ */
+function minutesOf(partitions: readonly Minutes[]) {
+  const byTime = new Map<number, ReadonlyMap<string, TaskTally>[]>();
+  const count = partitions[0]?.length ?? 0;
+  for (const { atMs, tallies } of partitions.flat()) {
+    const known = byTime.get(atMs);
+    if (known) known.push(tallies);
+    else byTime.set(atMs, [tallies]);
   }
-  return minutes;
+  const minutes = [...byTime].sort(([a], [b]) => a - b).map(([atMs, tallies]) => ({ atMs, tallies }));
+  return minutes.slice(minutes.length - count);
+}
+
+/** Returns every minute that was asked for, the oldest first. */
+export function historyOf(partitions: readonly Minutes[], query: HistoryQuery): HistoryMinute[] {
+  return minutesOf(partitions).map(({ atMs, tallies }) => {
+    const sum = new Sum();
+    for (const one of tallies) sum.addCounts(one.get(query.field!));
+    return { at: new Date(atMs), ...countsOf(sum), ...timesOf(sum) };
+  });
 }
 
 /** Returns the tasks of which anything was counted, sorted by their names. */
-export async function takeStats(redis: Redis, keys: Keys, query: HistoryQuery): Promise<TaskStats[]> {
+export function statsOf(partitions: readonly Minutes[], query: HistoryQuery): TaskStats[] {
   const sums = new Map<string, Sum>();
-  let minute = 0;
-  for await (const { tallies } of readHistory(redis, keys, query)) {
-    for (const [task, tally] of tallies) {
+  for (const [minute, { tallies }] of minutesOf(partitions).entries()) {
+    for (const [task, tally] of tallies.flatMap((one) => [...one])) {
       const sum = sums.get(task) ?? new Sum(query.minutes);
       sums.set(task, sum);
       sum.add(tally, minute);
     }
-    minute += 1;
   }
   const names = [...sums.keys()].sort();
   return names.map((task) => {
@@ -101,14 +115,20 @@ class Sum implements TaskTally {
   }
 
   add(tally: TaskTally, minute: number): void {
+    this.addCounts(tally);
+    this.startedByMinute[minute]! += tally.started;
+    this.failedByMinute[minute]! += tally.failed;
+  }
+
+  /** Adds a tally without its minute; none adds nothing. */
+  addCounts(tally: TaskTally | undefined): void {
+    if (!tally) return;
     this.started += tally.started;
     this.succeeded += tally.succeeded;
     this.failed += tally.failed;
     this.retried += tally.retried;
     this.waiting.addAll(tally.waiting);
     this.duration.addAll(tally.duration);
-    this.startedByMinute[minute] = tally.started;
-    this.failedByMinute[minute] = tally.failed;
   }
 }
 

@@ -8,12 +8,14 @@ import type { ProgressRecord } from '../redis/record.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import type { ProgressChange } from '../tasks/progress.js';
 import type { ProducerSettings } from './options.js';
+import type { Partitions } from './partitions.js';
 
 /** Called for each execution that a docket adds or replaces, once the server has confirmed it. */
 export type PlacementWatcher = (placement: CountedPlacement, task: string) => void;
 
 export interface DocketInternals {
   readonly settings: ProducerSettings;
+  readonly partitions: Partitions;
   /** Calls `watcher` until the returned function is called. */
   watchPlacements(watcher: PlacementWatcher): () => void;
   /**

@@ -1,12 +1,12 @@
 /**
- * `docket.list()` and `docket.listPage()`: goes through the executions of a docket in bounded steps.
+ * `docket.list()` and `docket.listPage()`: goes through the executions of a docket in bounded steps, place by place, and through
+ * each place in all partitions.
  *
  * Owns the text of a position (`ListPage.next`), which programs keep between two pages, and checks it when it comes back.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import { type ExecutionState, STATES } from '../core/states.js';
-import type { Keys } from '../redis/keys.js';
 import {
   type Criteria,
   type Listed,
@@ -20,7 +20,7 @@ import {
 import { STREAM_NAMES } from '../redis/schema.js';
 import type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import { whereOf } from '../wire/where.js';
-import type { ProducerConnection } from './connection.js';
+import type { Partition } from './partition.js';
 import { taskNameOf } from './task-name.js';
 
 const DEFAULT_LIMIT = 100;
@@ -37,22 +37,26 @@ const FILTER_NAMES = { task: true, state: true, where: true } as const;
 const LIST_NAMES = optionNames<ListOptions>({ ...FILTER_NAMES, limit: true, signal: true });
 const PAGE_NAMES = optionNames<ListPageOptions>({ ...FILTER_NAMES, limit: true, after: true });
 
-/** The access to the executions that are listed. */
-export interface ListSource {
-  readonly connection: ProducerConnection;
-  readonly keys: Keys;
+/** Returns the partitions of the docket, by the layout that is in force. */
+export type LoadPartitions = () => Promise<readonly Partition[]>;
+
+/** Where a page of a docket begins: a position in one of its partitions. */
+interface Bookmark {
+  readonly partition: Partition;
+  readonly position: Position;
 }
 
 /** What a page lists, checked. */
 interface PageRequest {
   readonly criteria: Criteria;
   readonly places: readonly Place[];
-  readonly position: Position;
+  readonly partitions: readonly Partition[];
+  readonly from: Bookmark;
   readonly limit: number;
 }
 
 /** @throws InvalidOptionError naming the option that cannot be used */
-export async function listPage(source: ListSource, options: ListPageOptions): Promise<ListPage> {
+export async function listPage(load: LoadPartitions, options: ListPageOptions): Promise<ListPage> {
   checkOptionNames(options, PAGE_NAMES, 'listPage.');
   const { after = null, limit = DEFAULT_LIMIT } = options;
   if (wholeNumberOf(limit, 1, 'limit') > MAX_PAGE) {
@@ -60,13 +64,15 @@ export async function listPage(source: ListSource, options: ListPageOptions): Pr
   }
   const criteria = criteriaOf(options);
   const places = placesWith(criteria.states, ORDER);
-  const position = after === null ? startOf(places[0]!) : positionIn(after, places);
-  const { found, next } = await readPage(source, { criteria, places, position, limit });
+  const begin = after === null ? null : positionIn(after, places);
+  const partitions = await load();
+  const from = begin === null ? startIn(partitions, places) : bookmarkIn(partitions, begin);
+  const { found, next } = await readPage({ criteria, places, partitions, from, limit });
   return { executions: found.map(listedExecution), next: next && textOf(next) };
 }
 
 /** @throws InvalidOptionError naming the option that cannot be used */
-export function list(source: ListSource, options: ListOptions): AsyncIterable<ListedExecution> {
+export function list(load: LoadPartitions, options: ListOptions): AsyncIterable<ListedExecution> {
   checkOptionNames(options, LIST_NAMES, 'list.');
   const { limit = DEFAULT_LIMIT, signal } = options;
   wholeNumberOf(limit, 1, 'limit');
@@ -74,35 +80,54 @@ export function list(source: ListSource, options: ListOptions): AsyncIterable<Li
   const places = placesWith(criteria.states, ORDER);
   return {
     async *[Symbol.asyncIterator]() {
-      let position: Position | null = startOf(places[0]!);
-      for (let left = limit; left > 0 && position; ) {
+      signal?.throwIfAborted();
+      const partitions = await load();
+      let from: Bookmark | null = startIn(partitions, places);
+      for (let left = limit; left > 0 && from; ) {
         signal?.throwIfAborted();
-        const request = { criteria, places, position, limit: Math.min(left, DEFAULT_LIMIT) };
-        const { found, next } = await readPage(source, request);
+        const request: PageRequest = { criteria, places, partitions, from, limit: Math.min(left, DEFAULT_LIMIT) };
+        const { found, next } = await readPage(request);
         left -= found.length;
         yield* found.map(listedExecution);
-        position = next;
+        from = next;
       }
     },
   };
 }
 
 /** Reads a page in steps of one bounded script each. */
-async function readPage(
-  { connection, keys }: ListSource,
-  { criteria, places, position, limit }: PageRequest,
-): Promise<{ readonly found: readonly Listed[]; readonly next: Position | null }> {
+async function readPage({ criteria, places, partitions, from, limit }: PageRequest): Promise<{
+  readonly found: readonly Listed[];
+  readonly next: Bookmark | null;
+}> {
   const found: Listed[] = [];
-  let next: Position | null = position;
+  let next: Bookmark | null = from;
   for (let looked = 0; next && found.length < limit && looked < LOOKS_OF_A_PAGE; ) {
-    const from: Position = next;
+    const { partition, position }: Bookmark = next;
     const wanted = limit - found.length;
-    const step: ListedPage = await connection.run((redis) => listFrom(redis, keys, from, criteria, wanted));
+    const step: ListedPage = await partition.run((redis, keys) => listFrom(redis, keys, position, criteria, wanted));
     found.push(...step.found);
     looked += step.looked;
-    next = step.next ?? startAfter(places, from.place);
+    next = step.next
+      ? { partition, position: step.next }
+      : bookmarkAfter({ partitions, places }, { partition, place: position.place });
   }
   return { found, next };
+}
+
+function startIn(partitions: readonly Partition[], places: readonly Place[]): Bookmark {
+  return { partition: partitions[0]!, position: startOf(places[0]!) };
+}
+
+/** Returns the same place in the partition that follows, else the place that follows; `null` at the end. */
+function bookmarkAfter(
+  { partitions, places }: Pick<PageRequest, 'partitions' | 'places'>,
+  { partition, place }: { readonly partition: Partition; readonly place: Place },
+): Bookmark | null {
+  const following = partitions[partitions.indexOf(partition) + 1];
+  if (following) return { partition: following, position: startOf(place) };
+  const position = startAfter(places, place);
+  return position && { partition: partitions[0]!, position };
 }
 
 /** Returns the start of the place that follows; `null` when that was the last one. */
@@ -157,8 +182,18 @@ function listedExecution(listed: Listed): ListedExecution {
   };
 }
 
-function textOf(position: Position): string {
-  return Buffer.from(JSON.stringify(position)).toString('base64url');
+/** A position in partition 0 has no tag. */
+type StoredPosition = Position & { readonly tag?: string };
+
+function textOf({ partition: { tag }, position }: Bookmark): string {
+  return Buffer.from(JSON.stringify(tag === '' ? position : { ...position, tag })).toString('base64url');
+}
+
+/** @throws InvalidOptionError when the partition is gone */
+function bookmarkIn(partitions: readonly Partition[], { tag = '', ...position }: StoredPosition): Bookmark {
+  const partition = partitions.find((one) => one.tag === tag);
+  if (partition) return { partition, position };
+  throw new InvalidOptionError('after', `the partition ${tag} of that page is gone: begin again`);
 }
 
 const DIGITS = /^\d+$/;
@@ -169,22 +204,22 @@ const SCORE = /^(-?(\d+(\.\d+)?(e[+-]?\d+)?|inf))?$/;
  * Reads a position.
  * @throws InvalidOptionError when it is not one, or belongs to a listing of other states
  */
-function positionIn(text: unknown, places: readonly Place[]): Position {
+function positionIn(text: unknown, places: readonly Place[]): StoredPosition {
   const position = typeof text === 'string' && text.length <= MAX_POSITION_CHARACTERS ? parsed(text) : null;
   if (position && places.includes(position.place) && isSound(position)) return position;
   throw new InvalidOptionError('after', "expected the 'next' of the page before, for the same filter");
 }
 
-function parsed(text: string): Position | null {
+function parsed(text: string): StoredPosition | null {
   try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Position;
+    return JSON.parse(Buffer.from(text, 'base64url').toString()) as StoredPosition;
   } catch {
     return null;
   }
 }
 
 /** Whether a text from outside has all parts of a position, and nothing in them that a command would refuse. */
-function isSound(position: Position): boolean {
+function isSound(position: StoredPosition): boolean {
   const values = Object.values(position) as unknown[];
   if (!values.every((value) => typeof value === 'string')) return false;
   switch (position.place) {

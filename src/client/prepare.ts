@@ -11,7 +11,7 @@ import type { AddOptions } from '../tasks/call.js';
 import { chainText } from '../tasks/chain.js';
 import { nextCronMs } from '../tasks/cron.js';
 import { hasOverrides, OVERRIDE_NAMES, type ResolvedOverrides, resolveOverrides } from '../tasks/overrides.js';
-import type { TaskPolicies } from '../tasks/policies.js';
+import type { LimitData, TaskPolicies } from '../tasks/policies.js';
 import { validateArguments } from '../tasks/schema.js';
 import { type AnyTask, checkTaskName, definitionOf, isTask, type TaskDefinition } from '../tasks/task.js';
 import { encoderFor } from '../wire/codec.js';
@@ -32,6 +32,8 @@ export interface PreparedCall {
   /** What its record says about its chain; `null` when it is not a run of one, or has no record. */
   readonly chain: string | null;
   readonly priority: Priority;
+  /** The limits of its task, if they are known here. */
+  readonly limits: readonly LimitData[] | undefined;
 }
 
 export class CallPreparer {
@@ -112,7 +114,7 @@ export class CallPreparer {
     const message = encodeEnvelope(encoder, name, executionTtlMs, id, args, headers, overrides?.text);
     if (message.length > maxPayloadBytes) throw new PayloadTooLargeError(name, message.length, maxPayloadBytes);
     const chain = hasRecord ? chainText(overrides?.policies ?? policies) : null;
-    return { key, task: name, args, due, message, kind, chain, priority };
+    return { key, task: name, args, due, message, kind, chain, priority, limits: policies.limits };
   }
 }
 

@@ -35,14 +35,13 @@ export function schedulesQuery(options: SchedulesOptions): SchedulesQuery {
  * @param read - sends commands
  */
 export async function* listSchedules(
-  read: <T>(commands: (redis: Redis) => Promise<T>) => Promise<T>,
-  keys: Keys,
+  read: <T>(commands: (redis: Redis, keys: Keys) => Promise<T>) => Promise<T>,
   { task, limit }: SchedulesQuery,
 ): AsyncGenerator<Schedule, void> {
   let left = limit;
   let after: string | null = null;
   do {
-    const page: ChainPage = await read((redis) => listChains(redis, keys, after, task));
+    const page: ChainPage = await read((redis, keys) => listChains(redis, keys, after, task));
     const inWords = page.chains.length > 0 ? await loadCronInWords() : null;
     for (const chain of page.chains) {
       const schedule = scheduleOf(chain, page.nowMs, inWords!);

@@ -17,9 +17,10 @@ import {
 } from '../redis/producer-store.js';
 import { explainReply, isReplyError } from '../redis/reply-errors.js';
 import { BATCH_BYTES, HEAVY_ITEM_BYTES, LIGHT_BATCH_ITEMS } from '../redis/schema.js';
-import { loadStrikes } from '../redis/strike-store.js';
+import type { StrikeSnapshot } from '../redis/strike-store.js';
 import type { Execution } from '../tasks/execution.js';
 import type { ProducerConnection } from './connection.js';
+import { LayoutChanged } from './layout-changed.js';
 import type { PreparedCall } from './prepare.js';
 import { StrikeFilter, StruckCall } from './strike-filter.js';
 
@@ -45,6 +46,17 @@ export class FailedCall {
   constructor(readonly error: unknown) {}
 }
 
+export interface WriterOptions {
+  readonly settings: DocketSettings;
+  readonly connection: ProducerConnection;
+  /**
+   * Reads the strikes, after a batch was refused because they have changed.
+   * @throws LayoutChanged when no call of this writer may be written any more
+   */
+  readonly loadStrikes: () => Promise<StrikeSnapshot>;
+}
+
+/** Writes to one partition, under one layout. */
 export class Writer {
   readonly #settings: DocketSettings;
   readonly #connection: ProducerConnection;
@@ -55,10 +67,10 @@ export class Writer {
   readonly #sending = new Set<Promise<unknown>>();
   #canReplicate: Promise<boolean> | undefined;
 
-  constructor(settings: DocketSettings, connection: ProducerConnection) {
+  constructor({ settings, connection, loadStrikes }: WriterOptions) {
     this.#settings = settings;
     this.#connection = connection;
-    this.#strikes = new StrikeFilter(() => connection.run((redis) => loadStrikes(redis, settings.keys)));
+    this.#strikes = new StrikeFilter(loadStrikes);
     const failures: FailurePolicy<PreparedCall> = {
       errorOf: errorOfCall,
       errorOfWaiting: (error) => this.#errorOfWaiting(error),
@@ -103,21 +115,14 @@ export class Writer {
     return result!;
   }
 
+  /** Whether every call has its reply. */
+  get isIdle(): boolean {
+    return this.#entries.isIdle && this.#records.isIdle && this.#sending.size === 0;
+  }
+
   /** Resolves when every call has its reply. */
   async idle(): Promise<void> {
     await Promise.all([this.#entries.idle(), this.#records.idle(), ...this.#sending]);
-  }
-
-  /**
-   * Checks that enough replicas have the written calls. Struck calls were not written, so no replica needs them.
-   * @throws DurabilityError when too few replicas had one of the calls in time
-   */
-  checkDurability(handles: readonly Execution<unknown>[], results: readonly PlacementResult[]): void {
-    if (!this.#settings.durability) return;
-    const { replicas: wanted, timeoutMs } = this.#settings.durability;
-    const replicasOf = (one: PlacementResult) => (one instanceof StruckCall ? wanted : (one.replicas ?? 0));
-    const fewest = results.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
-    if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
   }
 
   #sendEntries(batch: readonly PreparedCall[]): Promise<readonly PlacementResult[]> {
@@ -170,6 +175,7 @@ export class Writer {
 
   /** What waits behind a link that broke was not sent. It would wait for one more attempt to connect after the other. */
   #errorOfWaiting(error: unknown): unknown {
+    if (error instanceof LayoutChanged) return error;
     const where = describeDocket(this.#settings);
     if (error instanceof AddUnconfirmedError) {
       const problem = `${where} could not be used: the link broke before the add was sent, so nothing was written`;
@@ -196,6 +202,22 @@ export class Writer {
     const count = await waitForReplicas(redis, replicas, timeoutMs).catch(() => 0);
     return placed.map((one) => ({ ...one, replicas: count }));
   }
+}
+
+/**
+ * Checks that enough replicas have the written calls. Struck calls were not written, so no replica needs them.
+ * @throws DurabilityError when too few replicas had one of the calls in time
+ */
+export function checkDurability(
+  { durability }: DocketSettings,
+  handles: readonly Execution<unknown>[],
+  results: readonly PlacementResult[],
+): void {
+  if (!durability) return;
+  const { replicas: wanted, timeoutMs } = durability;
+  const replicasOf = (one: PlacementResult) => (one instanceof StruckCall ? wanted : (one.replicas ?? 0));
+  const fewest = results.reduce((least, one) => Math.min(least, replicasOf(one)), wanted);
+  if (fewest < wanted) throw new DurabilityError(handles, fewest, wanted, timeoutMs);
 }
 
 /** Returns the error of one caller of a batch, who learns the key of its own execution. */

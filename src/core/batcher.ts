@@ -192,6 +192,11 @@ export class RequestBatcher<I, O> {
     return new Promise((resolve, reject) => this.#batcher.push({ item, resolve, reject }));
   }
 
+  /** Whether every item has its output. */
+  get isIdle(): boolean {
+    return this.#batcher.isIdle;
+  }
+
   /** Resolves once every item has its output. */
   async idle(): Promise<void> {
     await this.#batcher.idle();

@@ -10,7 +10,10 @@ export interface DocketSettings {
   readonly url: string;
   /** What the URL cannot say about connections to the server; `null` for nothing. */
   readonly connection: ConnectionSettings | null;
+  /** Those of one partition; of partition 0 unless it is named. */
   readonly keys: Keys;
+  /** The tag of the partition to which the keys belong, for messages. @default the docket as a whole, or partition 0 */
+  readonly partition?: string | undefined;
   readonly executionTtlMs: number;
   readonly heartbeatIntervalMs: number;
   readonly missedHeartbeats: number;
@@ -20,8 +23,9 @@ export interface DocketSettings {
 }
 
 /** Names a docket in messages for people, with the password of its URL masked. */
-export function describeDocket({ name, url }: DocketSettings): string {
-  return `docket '${name}' at ${maskUrl(url)}`;
+export function describeDocket({ name, url, partition }: Pick<DocketSettings, 'name' | 'url' | 'partition'>): string {
+  const docket = `docket '${name}' at ${maskUrl(url)}`;
+  return partition === undefined ? docket : `partition ${partition} of ${docket}`;
 }
 
 /** Makes the error of a caller whose work on a docket failed with an error of the server or of the link. */

@@ -16,7 +16,7 @@ const DOCKET_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const PARTITION_TAG = /^[A-Za-z0-9.]{1,32}$/;
 
 /** The keys and channels of one partition of a docket, by their names in the schema. A suffix that ends with a colon is a function. */
-export type Keys = { readonly prefix: string } & Named<typeof KEY> & Named<typeof CHANNEL>;
+export type Keys = { readonly prefix: string; readonly db: number } & Named<typeof KEY> & Named<typeof CHANNEL>;
 
 type Named<Suffixes> = {
   readonly [Name in keyof Suffixes]: Suffixes[Name] extends `${string}:` ? (name: string) => string : string;
@@ -39,7 +39,7 @@ export function keysOf(docket: string, { db = 0, tag = '' }: KeysOptions = {}): 
   }
   if (tag !== '' && !isPartitionTag(tag)) throw new Error(`a partition cannot have the tag '${tag}'`);
   const prefix = tag === '' ? `{${docket}}:` : `{${docket}/${tag}}:`;
-  return { prefix, ...namesBehind(prefix, KEY), ...namesBehind(channelPrefix(prefix, db), CHANNEL) } as Keys;
+  return { prefix, db, ...namesBehind(prefix, KEY), ...namesBehind(channelPrefix(prefix, db), CHANNEL) } as Keys;
 }
 
 /** Whether a text can be the tag of a partition other than 0. */

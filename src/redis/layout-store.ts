@@ -63,6 +63,11 @@ export function layoutSource(redis: Redis, keys: Keys): ListSource<Layout> {
   };
 }
 
+/** Whether a change of the layout is under way, so that nothing may be added to this partition. */
+export async function isLayoutChanging(redis: Redis, keys: Keys): Promise<boolean> {
+  return (await redis.exists(keys.layoutChange)) === 1;
+}
+
 /** What a partition has as its adds stop. */
 export interface LimitsInUse {
   /** Number of limits of which permits are taken. */

@@ -110,6 +110,11 @@ export async function replace(
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
 }
 
+/** Removes whatever is under a key, as `replace` does: it was placed in another partition. */
+export async function vacate(redis: Redis, keys: Keys, key: string): Promise<void> {
+  await runScript(redis, 'vacate', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
+}
+
 /** Finds out whether the server can wait for its replicas. The embedded server cannot. */
 export async function canWaitForReplicas(redis: Redis): Promise<boolean> {
   try {

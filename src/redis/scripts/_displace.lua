@@ -19,3 +19,16 @@ local function displace(key)
   forget_limits(TAG.recorded .. key, record[6], debounce, booking)
   return message
 end
+
+-- Makes room under a key for another execution: one that runs goes on, but nothing of it is written any more; one that has
+-- not started is removed.
+local function supersede_or_displace(key, state, token)
+  if state == 'running' then
+    redis.call('SADD', prefix .. KEY.superseded, token)
+    redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
+    -- It may be claimed and not started yet.
+    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. token)
+  elseif state == 'scheduled' or state == 'queued' then
+    displace(key)
+  end
+end

@@ -23,14 +23,7 @@ local prefix, key, task, due, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV
 -- First, since it takes memory: a full server refuses the whole.
 local generation = next_generations(1)
 local record = redis.call('HMGET', prefix .. KEY.record .. key, RECORD.state, RECORD.entry, RECORD.chain)
-if record[1] == 'running' then
-  redis.call('SADD', prefix .. KEY.superseded, record[2])
-  redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
-  -- It may be claimed and not started yet.
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. record[2])
-elseif record[1] == 'scheduled' or record[1] == 'queued' then
-  displace(key)
-end
+supersede_or_displace(key, record[1], record[2])
 write_permits()
 redis.call('HDEL', prefix .. KEY.ended, key)
 

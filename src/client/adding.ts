@@ -1,0 +1,291 @@
+/**
+ * Adds the executions of one docket: `add`, `addMany`, `replace`. A call is checked and encoded, routed to a partition, and
+ * written there. It is routed again when the partitions have changed meanwhile, and where it may be anywhere, when its partition
+ * cannot be reached.
+ */
+import {
+  AddUnconfirmedError,
+  DocketClosedError,
+  ExecutionNotFoundError,
+  ExecutionSupersededError,
+  InvalidOptionError,
+  PartialAddError,
+  RedisUnavailableError,
+} from '../core/errors.js';
+import { checkKey } from '../core/execution-key.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
+import { vacate } from '../redis/producer-store.js';
+import type { AddOptions, Call, CallByName, ReplaceOptions } from '../tasks/call.js';
+import type { Execution } from '../tasks/execution.js';
+import { OVERRIDE_NAMES } from '../tasks/overrides.js';
+import type { AnyTask } from '../tasks/task.js';
+import type { Tracer } from '../tracing/tracing.js';
+import { addedExecution } from './added-execution.js';
+import { type CallSpans, spanName } from './call-spans.js';
+import type { ExecutionHandle } from './execution.js';
+import { LayoutChanged } from './layout-changed.js';
+import type { ProducerSettings } from './options.js';
+import type { Partitions } from './partitions.js';
+import type { PlacementWatchers } from './placement-watchers.js';
+import type { CallPreparer, PreparedCall } from './prepare.js';
+import type { Target } from './routes.js';
+import { StruckCall } from './strike-filter.js';
+import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
+
+const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
+
+const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
+
+export interface AdderOptions {
+  readonly settings: ProducerSettings;
+  readonly partitions: Partitions;
+  readonly preparer: CallPreparer;
+  readonly spans: CallSpans;
+  readonly watchers: PlacementWatchers;
+  /** Throws when the docket is closed. */
+  readonly checkOpen: () => void;
+}
+
+/** What a call came to, and where. */
+interface Written {
+  result: PlacementResult | FailedCall;
+  target: Target;
+}
+
+export class Adder {
+  readonly #settings: ProducerSettings;
+  readonly #partitions: Partitions;
+  readonly #preparer: CallPreparer;
+  readonly #spans: CallSpans;
+  readonly #watchers: PlacementWatchers;
+  readonly #checkOpen: () => void;
+
+  constructor({ settings, partitions, preparer, spans, watchers, checkOpen }: AdderOptions) {
+    this.#settings = settings;
+    this.#partitions = partitions;
+    this.#preparer = preparer;
+    this.#spans = spans;
+    this.#watchers = watchers;
+    this.#checkOpen = checkOpen;
+  }
+
+  add(
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+  ): Promise<ExecutionHandle<unknown>> {
+    const tracer = this.#spans.tracer();
+    // Thousands of calls may wait at once, so each has one asynchronous function only.
+    return tracer === null ? this.#add(task, args, options) : this.#addTraced(tracer, task, args, options);
+  }
+
+  async addMany(calls: Iterable<Call<unknown> | CallByName>): Promise<Execution<unknown>[]> {
+    const found = this.#spans.tracer();
+    const tracer = found instanceof Promise ? await found : found;
+    if (!tracer) return await this.#addMany(calls);
+    // One span for the whole batch: thousands of spans would show nothing more.
+    const attributes = this.#spans.attributes({});
+    return await tracer.produce('docket.addMany', 'producer', attributes, async (headers, span) => {
+      const handles = await this.#addMany(calls, headers);
+      span.set({ 'docket.count': handles.length });
+      return handles;
+    });
+  }
+
+  async replace(task: AnyTask | string, args: unknown, options: ReplaceOptions): Promise<Execution<unknown>> {
+    checkKey(options?.key);
+    checkOptionNames(options, REPLACE_OPTIONS, '');
+    const { key } = options;
+    return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
+      const call = await this.#preparer.prepare(task, args, options, headers);
+      const { result, target } = await this.#replace(call);
+      this.#watchers.report('replaced', call, result);
+      const handle = addedExecution(call, result, target.partition.source);
+      checkDurability(this.#settings, [handle], [result]);
+      return handle;
+    });
+  }
+
+  async #addTraced(
+    loading: Tracer | Promise<Tracer | null>,
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+  ): Promise<ExecutionHandle<unknown>> {
+    this.#checkOpen();
+    const tracer = await loading;
+    if (!tracer) return await this.#add(task, args, options);
+    const attributes = this.#spans.attributes({ task });
+    return await tracer.produce(spanName('add', task), 'producer', attributes, async (headers, span) => {
+      const handle = await this.#add(task, args, options, headers);
+      span.set({ 'docket.key': handle.key, 'docket.disposition': handle.disposition });
+      return handle;
+    });
+  }
+
+  async #add(
+    task: AnyTask | string,
+    args: object | undefined,
+    options: AddOptions | undefined,
+    headers: string | null = null,
+  ): Promise<ExecutionHandle<unknown>> {
+    this.#checkOpen();
+    const preparing = this.#preparer.prepare(task, args, options, headers);
+    const call = preparing instanceof Promise ? await preparing : preparing;
+    let target = this.#partitions.routes.pick(call);
+    if (call.kind === 'unique' && call.due === null) target.partition.listener.expect(call.key); // before it can end
+    let result: PlacementResult | null = null;
+    for (let failures = 1; result === null; failures++) {
+      try {
+        result = await target.writer.add(call);
+      } catch (error) {
+        target = this.#targetAfter(error, { call, failed: target, failures });
+      }
+    }
+    this.#watchers.report('added', call, result);
+    const handle = addedExecution(call, result, target.partition.source);
+    const reading = readExisting(handle);
+    if (reading) await reading;
+    checkDurability(this.#settings, [handle], [result]);
+    return handle;
+  }
+
+  async #addMany(
+    calls: Iterable<Call<unknown> | CallByName>,
+    headers: string | null = null,
+  ): Promise<Execution<unknown>[]> {
+    const prepared: PreparedCall[] = [];
+    for (const one of calls) {
+      checkOptionNames(one, CALL_PARTS, 'call.');
+      const { task, args, options } = one;
+      const preparing = this.#preparer.prepare(task, args, options, headers);
+      prepared.push(preparing instanceof Promise ? await preparing : preparing);
+    }
+    const written = await this.#writeAll(prepared);
+    const handles = prepared.map((call, i) => {
+      const { result, target } = written[i]!;
+      if (result instanceof FailedCall) return null;
+      this.#watchers.report('added', call, result);
+      return addedExecution(call, result, target.partition.source);
+    });
+    const results = written.map(({ result }) => result);
+    const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
+    if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
+    await Promise.all(handles.map((handle) => readExisting(handle!)).filter((reading) => reading !== null));
+    checkDurability(this.#settings, handles as Execution<unknown>[], placed);
+    return handles as Execution<unknown>[];
+  }
+
+  /** Writes calls to their partitions, all at once. */
+  async #writeAll(calls: readonly PreparedCall[]): Promise<Written[]> {
+    const { routes } = this.#partitions;
+    const written: Written[] = calls.map((call) => ({ result: UNWRITTEN, target: routes.pick(call) }));
+    let left: readonly number[] = [...written.keys()];
+    for (let failures = 1; left.length > 0; failures++) {
+      await Promise.all([...byTarget(written, left)].map((group) => writeGroup(calls, written, group)));
+      left = left.filter((i) => {
+        const { result, target: failed } = written[i]!;
+        if (!(result instanceof FailedCall)) return false;
+        const target = this.#otherTarget(result.error, { call: calls[i]!, failed, failures });
+        if (target) written[i]!.target = target;
+        return target !== null;
+      });
+    }
+    return written;
+  }
+
+  /** Replaces what has the key in the partition of the call, then removes what has it in others. */
+  async #replace(call: PreparedCall): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
+    let target = this.#partitions.routes.pick(call);
+    let result: PlacementResult | null = null;
+    for (let failures = 1; result === null; failures++) {
+      try {
+        result = await target.writer.replace(call);
+      } catch (error) {
+        target = this.#targetAfter(error, { call, failed: target, failures });
+      }
+    }
+    const others = this.#partitions.known.filter((partition) => partition !== target.partition);
+    if (!(result instanceof StruckCall)) {
+      await Promise.all(others.map((other) => other.run((redis, keys) => vacate(redis, keys, call.key))));
+    }
+    return { result, target };
+  }
+
+  /** @throws the error when the call cannot be written elsewhere */
+  #targetAfter(error: unknown, failure: Failure): Target {
+    const target = this.#otherTarget(error, failure);
+    if (target === null) throw error;
+    return target;
+  }
+
+  #otherTarget(error: unknown, { call, failed, failures }: Failure): Target | null {
+    const { routes } = this.#partitions;
+    if (error instanceof LayoutChanged) return routes.pick(call);
+    return error instanceof RedisUnavailableError ? routes.pickInstead(call, failed, failures) : null;
+  }
+}
+
+interface Failure {
+  readonly call: PreparedCall;
+  readonly failed: Target;
+  /** How often the call has failed, this time included. */
+  readonly failures: number;
+}
+
+const UNWRITTEN = new FailedCall(null);
+
+/** Groups calls, by their indexes. */
+function byTarget(written: readonly Written[], indexes: readonly number[]): Map<Target, number[]> {
+  const groups = new Map<Target, number[]>();
+  for (const i of indexes) {
+    const { target } = written[i]!;
+    const group = groups.get(target);
+    if (group) group.push(i);
+    else groups.set(target, [i]);
+  }
+  return groups;
+}
+
+async function writeGroup(
+  calls: readonly PreparedCall[],
+  written: readonly Written[],
+  [target, indexes]: readonly [Target, readonly number[]],
+): Promise<void> {
+  const results = await target.writer.addMany(indexes.map((i) => calls[i]!));
+  for (const [at, i] of indexes.entries()) written[i]!.result = results[at]!;
+}
+
+/** Returns the error of an `addMany` in which calls failed: that of the first one if nothing can have been written. */
+function errorOfMany(
+  calls: readonly PreparedCall[],
+  handles: readonly (Execution<unknown> | null)[],
+  results: readonly (PlacementResult | FailedCall)[],
+): unknown {
+  const unconfirmed: string[] = [];
+  const unwritten: string[] = [];
+  let cause: unknown;
+  for (const [i, result] of results.entries()) {
+    if (!(result instanceof FailedCall)) continue;
+    const { error } = result;
+    cause ??= error;
+    (error instanceof AddUnconfirmedError ? unconfirmed : unwritten).push(calls[i]!.key);
+  }
+  if (unwritten.length === calls.length) return cause;
+  return new PartialAddError(handles, { unconfirmed, unwritten }, { cause });
+}
+
+/** Reads the execution that an `add` found under its key: the handle shows that execution, not the call. */
+function readExisting(handle: ExecutionHandle<unknown>): Promise<void> | null {
+  if (handle.disposition === 'scheduled') return null;
+  return handle.sync().catch((error: unknown) => {
+    const isOver = error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError;
+    if (!isOver && !(error instanceof DocketClosedError)) throw error;
+  });
+}
+
+/** @throws InvalidOptionError when `addMany` was given more than calls */
+export function checkCallsOnly(rest: readonly unknown[]): void {
+  if (rest.length === 0) return;
+  throw new InvalidOptionError('addMany', 'takes calls only: give options to each call(task, args, options)');
+}

@@ -1,0 +1,196 @@
+/** What changes the work of a docket beside adding it: cancels, strikes, pauses, clearing, failures that run again. */
+import { ExecutionNotFoundError, ExecutionSupersededError } from '../core/errors.js';
+import { checkKey } from '../core/execution-key.js';
+import { runNow } from '../redis/chain-index.js';
+import { clear } from '../redis/clear-store.js';
+import { removePauses } from '../redis/pause-store.js';
+import { type Cancelled, cancel } from '../redis/producer-store.js';
+import type { ProgressRecord } from '../redis/record.js';
+import { addStrike, removeStrike } from '../redis/strike-store.js';
+import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
+import type { FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { PauseOptions, ResumeOptions } from '../tasks/pause.js';
+import type { ProgressChange } from '../tasks/progress.js';
+import type { AnyTask } from '../tasks/task.js';
+import type { Strike } from '../wire/strikes.js';
+import type { CallSpans } from './call-spans.js';
+import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
+import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
+import { sumOfCancels, sumOfRetries } from './merging.js';
+import type { Partition } from './partition.js';
+import type { Partitions } from './partitions.js';
+import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
+
+/** What a cancel came to, the first that says most. */
+const OUTCOMES: readonly Cancelled['outcome'][] = ['removed', 'stopping', 'ended', 'unknown'];
+
+export class Control {
+  readonly #partitions: Partitions;
+  readonly #spans: CallSpans;
+
+  constructor(partitions: Partitions, spans: CallSpans) {
+    this.#partitions = partitions;
+    this.#spans = spans;
+  }
+
+  /** @throws ExecutionSupersededError when a token is given and the key belongs to another delivery */
+  async cancel(key: string, token = ''): Promise<CancelResult> {
+    checkKey(key);
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
+      this.#partitions.search(
+        (partition) => partition.run((redis, keys) => cancel(redis, keys, { key, token })),
+        (one) => one !== null && one.outcome !== 'unknown',
+      ),
+    );
+    const found = OUTCOMES.flatMap((outcome) => cancelled.find((one) => one?.outcome === outcome) ?? [])[0];
+    if (!found) throw new ExecutionSupersededError(key);
+    return cancelResult(found);
+  }
+
+  /**
+   * Changes the progress of the execution that runs under this key and token.
+   * @throws ExecutionNotFoundError when there is no execution under the key
+   * @throws ExecutionSupersededError when the key, or the execution, has passed to another delivery
+   */
+  async changeOwnProgress(key: string, token: string, change: ProgressChange): Promise<ProgressRecord> {
+    let refusal: unknown = new ExecutionNotFoundError(key);
+    for (const { source } of this.#partitions.known) {
+      try {
+        return await source.changeProgress(key, { token }, change);
+      } catch (error) {
+        if (!(error instanceof ExecutionNotFoundError || error instanceof ExecutionSupersededError)) throw error;
+        if (error instanceof ExecutionSupersededError) refusal = error;
+      }
+    }
+    throw refusal;
+  }
+
+  async cancelMany(filter: CancelFilter): Promise<CancelReport> {
+    const criteria = cancelCriteria(filter);
+    const { task } = criteria;
+    return await this.#spans.run('cancelMany', 'client', { task: task || null }, async () => {
+      const reports = await this.#partitions.everywhere((one) => cancelMatching(one, criteria, filter.signal));
+      return sumOfCancels(reports);
+    });
+  }
+
+  async strike(task: AnyTask | string | null, strike: Strike): Promise<void> {
+    await this.#spans.run('strike', 'client', { task }, () =>
+      this.#partitions.writeEverywhere((one) => one.run((redis, keys) => addStrike(redis, keys, strike))),
+    );
+  }
+
+  async restore(task: AnyTask | string | null, strike: Strike): Promise<boolean> {
+    const removed = await this.#spans.run('restore', 'client', { task }, () =>
+      this.#partitions.writeEverywhere((one) => one.run((redis, keys) => removeStrike(redis, keys, strike))),
+    );
+    return removed.some((wasThere) => wasThere);
+  }
+
+  async pause(task: AnyTask | string | null, options: PauseOptions): Promise<void> {
+    const terms = pauseTermsOf(task, options);
+    await this.#spans.run('pause', 'client', { task }, () =>
+      this.#partitions.writeEverywhere((one) => one.run((redis, keys) => pause(redis, keys, terms))),
+    );
+  }
+
+  async resume(task: AnyTask | string | null, options: ResumeOptions): Promise<boolean> {
+    const { task: name, reason } = resumeTermsOf(task, options);
+    const removed = await this.#spans.run('resume', 'client', { task }, () =>
+      this.#partitions.writeEverywhere((one) => one.run((redis, keys) => removePauses(redis, keys, name, reason))),
+    );
+    return removed.some((count) => count > 0);
+  }
+
+  async clear(): Promise<number> {
+    const removed = await this.#partitions.everywhere((one) => one.run(clear));
+    return removed.reduce((sum, count) => sum + count, 0);
+  }
+
+  async runNow(key: string): Promise<boolean> {
+    checkKey(key);
+    const run = await this.#partitions.search(
+      (partition) => partition.run((redis, keys) => runNow(redis, keys, key)),
+      (wasScheduled) => wasScheduled,
+    );
+    return run.some((wasScheduled) => wasScheduled);
+  }
+
+  async retry(which: FailureSelection): Promise<RetryReport> {
+    return await this.#spans.run('retry', 'client', {}, async () => {
+      const reports: RetryReport[] = [];
+      for (const { partition, ids, entries } of await this.#failuresOf(which)) {
+        if (partition) reports.push(await partition.failures.retry(entries));
+        else reports.push({ retried: [], taken: [], struck: [], unusable: [], missing: ids });
+      }
+      return sumOfRetries(reports);
+    });
+  }
+
+  async discard(which: FailureSelection): Promise<number> {
+    return await this.#spans.run('discard', 'client', {}, async () => {
+      let discarded = 0;
+      for (const { partition, entries } of await this.#failuresOf(which)) {
+        if (partition) discarded += await partition.failures.discard(entries);
+      }
+      return discarded;
+    });
+  }
+
+  /** Returns the failures that are selected, by their partitions; the oldest of each first if it is a filter. */
+  async #failuresOf(which: FailureSelection): Promise<SelectedFailures[]> {
+    if (typeof which === 'string') return await this.#byPartition([checkId(which)]);
+    if (Array.isArray(which)) return await this.#byPartition([...new Set(which.map(checkId))]);
+    const { query, limit } = queryOf(which as FailureFilter);
+    const partitions = await this.#partitions.load();
+    const found = await Promise.all(partitions.map((one) => one.failures.idsWith(query, limit)));
+    const newest = newestOf(found, limit);
+    return partitions.map((partition, i) => {
+      const entries = found[i]!.slice(0, newest[i]!).reverse();
+      return { partition, ids: entries, entries };
+    });
+  }
+
+  async #byPartition(ids: readonly string[]): Promise<SelectedFailures[]> {
+    const isElsewhere = ids.some((id) => partsOf(id).tag !== '');
+    if (isElsewhere) await this.#partitions.load();
+    const tags = [...new Set(ids.map((id) => partsOf(id).tag))];
+    return tags.map((tag) => {
+      const ofPartition = ids.filter((id) => partsOf(id).tag === tag);
+      return {
+        partition: this.#partitions.find(tag),
+        ids: ofPartition,
+        entries: ofPartition.map((id) => partsOf(id).entry),
+      };
+    });
+  }
+}
+
+/** The failures of one partition that are selected. */
+interface SelectedFailures {
+  /** `undefined` when there is no such partition, or none any more. */
+  readonly partition: Partition | undefined;
+  readonly ids: readonly string[];
+  /** Their ids without the tag of the partition. */
+  readonly entries: readonly string[];
+}
+
+/** Returns how many of each list are among the newest of all. Each list begins with its newest. */
+function newestOf(lists: readonly (readonly string[])[], limit: number): number[] {
+  const counts = lists.map(() => 0);
+  const total = lists.reduce((sum, list) => sum + list.length, 0);
+  if (total <= limit) return lists.map((list) => list.length);
+  for (let left = limit; left > 0; left--) {
+    let newest = -1;
+    for (const [i, list] of lists.entries()) {
+      const id = list[counts[i]!];
+      if (id !== undefined && (newest < 0 || timeOf(id) > timeOf(lists[newest]![counts[newest]!]!))) newest = i;
+    }
+    counts[newest]! += 1;
+  }
+  return counts;
+}
+
+function timeOf(entryId: string): number {
+  return Number.parseInt(entryId, 10);
+}

@@ -1,0 +1,238 @@
+/**
+ * The partitions of a docket, as a producer knows them. It begins with one, and learns of others as it needs to: an add that is
+ * refused loads the layout with the strikes, and whatever concerns the whole docket loads it, too. So a docket with one
+ * partition never waits for its layout, and an add sends nothing for it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicMs } from '../core/clock.js';
+import { RedisUnavailableError } from '../core/errors.js';
+import { describeDocket } from '../redis/docket-settings.js';
+import { keysOf } from '../redis/keys.js';
+import { FIRST_LAYOUT, isLayoutChanging, type Layout, loadLayout } from '../redis/layout-store.js';
+import { loadStrikes, type StrikeSnapshot } from '../redis/strike-store.js';
+import type { CancelResult } from '../tasks/cancelling.js';
+import { ProducerConnection } from './connection.js';
+import { LayoutChanged } from './layout-changed.js';
+import type { ProducerSettings } from './options.js';
+import { Partition } from './partition.js';
+import { Routes } from './routes.js';
+import { Writer } from './writer.js';
+
+/** How long an add waits for a change of the partitions. Its marks last for seconds only, unless it goes on. */
+const LONGEST_CHANGE_MS = 20_000;
+/** The shortest pause between two looks at a change. */
+const LOOK_AGAIN_MS = 20;
+
+export interface PartitionsOptions {
+  readonly settings: ProducerSettings;
+  /** Aborts when the docket is closed. */
+  readonly closed: AbortSignal;
+  /** Cancels an execution of the docket. */
+  readonly cancel: (key: string) => Promise<CancelResult>;
+}
+
+export class Partitions {
+  /** Partition 0, which every docket has. */
+  readonly first: Partition;
+  readonly #options: PartitionsOptions;
+  readonly #byTag = new Map<string, Partition>();
+  #routes: Routes;
+  /** Those of the layout, and behind them those that are drained. */
+  #all: readonly Partition[];
+  /** Writers of former layouts whose calls are not all routed again. */
+  readonly #former = new Set<Writer>();
+
+  constructor(options: PartitionsOptions) {
+    this.#options = options;
+    this.first = this.#partition('');
+    this.#all = [this.first];
+    this.#routes = this.#routesBy(FIRST_LAYOUT);
+  }
+
+  /** Where calls go by the layout that is known. */
+  get routes(): Routes {
+    return this.#routes;
+  }
+
+  /** The partitions that are known, in order, and behind them those that are drained. */
+  get known(): readonly Partition[] {
+    return this.#all;
+  }
+
+  /** Returns a partition that is known; `undefined` when there is none with this tag. */
+  find(tag: string): Partition | undefined {
+    return this.#all.find((partition) => partition.tag === tag);
+  }
+
+  /**
+   * Reads the layout. Returns the partitions that the docket has, and those that are drained.
+   * @throws RedisUnavailableError when the server of partition 0 cannot be reached
+   */
+  async load(): Promise<readonly Partition[]> {
+    this.#adopt(await this.first.run(loadLayout));
+    return this.#all;
+  }
+
+  /**
+   * Does something in every partition, at once, and returns the results in their order. Where it takes one command, a docket
+   * whose layout has not changed needs one round trip.
+   * @throws the first error; the others go on
+   */
+  async everywhere<T>(work: (partition: Partition) => Promise<T>): Promise<T[]> {
+    const asked = this.#all;
+    const [results] = await Promise.all([Promise.all(asked.map(work)), this.load()]);
+    return await this.#further(asked, results, work);
+  }
+
+  /**
+   * Does the same for a list that every partition has, such as the strikes. The layout is read after the list of partition 0
+   * was written: a change of the layout copies that list, so whatever it misses is written here.
+   */
+  async writeEverywhere<T>(write: (partition: Partition) => Promise<T>): Promise<T[]> {
+    const asked = this.#all;
+    const results = await Promise.all(asked.map(write));
+    await this.load();
+    return await this.#further(asked, results, write);
+  }
+
+  /**
+   * Looks for one thing that may be in any partition. One that cannot be reached matters only when the thing is in no other.
+   * @throws RedisUnavailableError when it was not found, and a partition could not be asked
+   */
+  async search<T>(look: (partition: Partition) => Promise<T>, isFound: (result: T) => boolean): Promise<T[]> {
+    const settled = await this.everywhere((partition) =>
+      look(partition).then(
+        (value) => ({ value }),
+        (error: unknown) => {
+          if (!(error instanceof RedisUnavailableError)) throw error;
+          return { error };
+        },
+      ),
+    );
+    const results = settled.flatMap((one) => ('value' in one ? [one.value] : []));
+    const failed = settled.find((one) => 'error' in one);
+    if (failed && !results.some(isFound)) throw failed.error;
+    return results;
+  }
+
+  /** Resolves when every call that was added is written, or has failed. */
+  async idle(): Promise<void> {
+    const isIdle = () => this.#former.size === 0 && this.#routes.targets.every(({ writer }) => writer.isIdle);
+    do {
+      await Promise.all(
+        [...this.#former, ...this.#routes.targets.map(({ writer }) => writer)].map((one) => one.idle()),
+      );
+      await new Promise((resolve) => setImmediate(resolve)); // calls that are routed again are added in this turn
+    } while (!isIdle());
+  }
+
+  /** Closes all connections. */
+  async close(): Promise<void> {
+    const partitions = [...this.#byTag.values()];
+    await Promise.all(partitions.map(({ listener }) => listener.close()));
+    await Promise.all([...new Set(partitions.map(({ connection }) => connection))].map((one) => one.close()));
+  }
+
+  async #further<T>(
+    asked: readonly Partition[],
+    results: readonly T[],
+    work: (partition: Partition) => Promise<T>,
+  ): Promise<T[]> {
+    const further = this.#all.filter((partition) => !asked.includes(partition));
+    return further.length === 0 ? [...results] : [...results, ...(await Promise.all(further.map(work)))];
+  }
+
+  #adopt(layout: Layout): void {
+    const known = this.#routes.layout.version;
+    if (layout.version === known || (layout.version !== '' && Number(layout.version) < Number(known))) return;
+    for (const { writer } of this.#routes.targets) {
+      this.#former.add(writer);
+      writer.idle().then(() => this.#former.delete(writer));
+    }
+    this.#routes = this.#routesBy(layout);
+    const drained = layout.draining.filter((tag) => !layout.tags.includes(tag));
+    this.#all = [
+      ...this.#routes.targets.map(({ partition }) => partition),
+      ...drained.map((tag) => this.#partition(tag)),
+    ];
+  }
+
+  #routesBy(layout: Layout): Routes {
+    const targets = layout.tags.map((tag) => {
+      const partition = this.#partition(tag);
+      const { settings, connection } = partition;
+      const writer = new Writer({ settings, connection, loadStrikes: () => this.#strikesFor(partition, layout) });
+      return { partition, writer };
+    });
+    return new Routes(layout, targets);
+  }
+
+  /** Returns the partition with this tag. It stays when the layout changes. */
+  #partition(tag: string): Partition {
+    const known = this.#byTag.get(tag);
+    if (known) return known;
+    const { closed, cancel } = this.#options;
+    const settings = this.#settingsOf(tag);
+    const partition = new Partition({
+      tag,
+      settings,
+      connection: tag === '' ? new ProducerConnection(settings, closed) : this.first.connection,
+      closed,
+      cancel,
+      findElsewhere: async (key) => {
+        const others = this.#all.filter((other) => other.tag !== tag);
+        const found = await Promise.all(others.map((other) => other.source.readHere(key)));
+        return found.find((record) => record !== null) ?? null;
+      },
+      loadStrikes: (of) => this.#strikesUnchanging(of),
+    });
+    this.#byTag.set(tag, partition);
+    return partition;
+  }
+
+  #settingsOf(tag: string): ProducerSettings {
+    const { settings } = this.#options;
+    if (tag === '') {
+      const isDivided = () => this.#all.length > 1;
+      return {
+        ...settings,
+        get partition() {
+          return isDivided() ? '0' : undefined;
+        },
+      };
+    }
+    return { ...settings, keys: keysOf(settings.name, { db: settings.keys.db, tag }), partition: tag };
+  }
+
+  /**
+   * Reads the strikes for a writer of this layout.
+   * @throws LayoutChanged when another layout is in force
+   */
+  async #strikesFor(partition: Partition, layout: Layout): Promise<StrikeSnapshot> {
+    const strikes = await this.#strikesUnchanging(partition);
+    await this.load();
+    if (this.#routes.layout !== layout) throw new LayoutChanged();
+    return strikes;
+  }
+
+  /**
+   * Reads the strikes of a partition while the layout does not change. The look for the mark is sent behind them: if the mark
+   * was set in between, the version of the strikes is no longer the latest.
+   */
+  async #strikesUnchanging(partition: Partition): Promise<StrikeSnapshot> {
+    const untilMs = monotonicMs() + LONGEST_CHANGE_MS;
+    for (;;) {
+      const [strikes, isChanging] = await partition.run((redis, keys) =>
+        Promise.all([loadStrikes(redis, keys), isLayoutChanging(redis, keys)]),
+      );
+      if (!isChanging) return strikes;
+      if (monotonicMs() > untilMs) {
+        const where = describeDocket(partition.settings);
+        throw new RedisUnavailableError(
+          `${where} takes no adds: its partitions are being changed, for longer than usual`,
+        );
+      }
+      await delay(LOOK_AGAIN_MS * (1 + 2 * Math.random()));
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/** What shows the work of a docket and changes nothing. Whatever concerns the whole docket is put together from all partitions. */
+import { checkKey } from '../core/execution-key.js';
+import { type RecordedMinute, readHistory } from '../redis/history-store.js';
+import type { ExecutionRecord } from '../redis/record.js';
+import type { ExecutionDetails } from '../tasks/details.js';
+import type { Execution } from '../tasks/execution.js';
+import type { Failure, FailureFilter } from '../tasks/failures.js';
+import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
+import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
+import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
+import type { Pause } from '../tasks/pause.js';
+import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
+import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
+import type { StrikeInfo } from '../tasks/strike-info.js';
+import { ExecutionHandle } from './execution.js';
+import { checkId, partsOf, queryOf } from './failures.js';
+import { type HistoryQuery, historyOf, historyQuery, type Minutes, statsOf, statsQuery } from './history.js';
+import { limitBounds, listLimits } from './limits.js';
+import { list, listPage } from './list.js';
+import {
+  mergedFailures,
+  mergedLimits,
+  mergedPauses,
+  mergedSchedules,
+  mergedSnapshot,
+  mergedStrikes,
+  mergedWorkers,
+} from './merging.js';
+import type { Partition } from './partition.js';
+import type { Partitions } from './partitions.js';
+import { listPauses } from './pauses.js';
+import { listSchedules, type SchedulesQuery, schedulesQuery } from './schedules.js';
+import { showExecution } from './show.js';
+import { listWorkers, snapshotLimit, takeSnapshot } from './snapshot.js';
+import { strikeInfos } from './strikes.js';
+
+export class Views {
+  readonly #partitions: Partitions;
+  readonly #checkOpen: () => void;
+
+  /** `checkOpen` throws when the docket is closed. */
+  constructor(partitions: Partitions, checkOpen: () => void) {
+    this.#partitions = partitions;
+    this.#checkOpen = checkOpen;
+  }
+
+  async getExecution(key: string): Promise<Execution<unknown> | null> {
+    checkKey(key);
+    const found = await this.#partitions.search(
+      async (partition) => {
+        const record = await partition.source.readHere(key);
+        return record && { record, partition };
+      },
+      (one) => one !== null,
+    );
+    const newest = bestOf(found, ({ record }) => record);
+    if (newest === null) return null;
+    const { record, partition } = newest;
+    const { task, dueMs, state, generation } = record;
+    const init = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
+    return new ExecutionHandle(partition.source, init, record);
+  }
+
+  async show(key: string): Promise<ExecutionDetails | null> {
+    checkKey(key);
+    const found = await this.#partitions.search(
+      (partition) => partition.run((redis, keys) => showExecution(redis, keys, key, partition.settings.errors)),
+      (details) => details !== null,
+    );
+    return bestOf(found, ({ completedAt, placedAt }) => ({
+      completedMs: completedAt?.getTime() ?? null,
+      generation: placedAt?.getTime() ?? 0,
+    }));
+  }
+
+  list(options: ListOptions): AsyncIterable<ListedExecution> {
+    return list(() => this.#load(), options);
+  }
+
+  async listPage(options: ListPageOptions): Promise<ListPage> {
+    return await listPage(() => this.#load(), options);
+  }
+
+  async limits(options: LimitsOptions): Promise<LimitInfo[]> {
+    const bounds = limitBounds(options);
+    const lists = await this.#partitions.everywhere((one) => one.run((redis, keys) => listLimits(redis, keys, bounds)));
+    return mergedLimits(lists, bounds.limits);
+  }
+
+  async snapshot(options: SnapshotOptions): Promise<Snapshot> {
+    const limit = snapshotLimit(options);
+    const snapshots = await this.#partitions.everywhere((one) =>
+      one.run((redis, keys) => takeSnapshot(redis, keys, limit)),
+    );
+    return mergedSnapshot(snapshots, limit);
+  }
+
+  async history(options: HistoryOptions): Promise<HistoryMinute[]> {
+    const query = historyQuery(options);
+    return historyOf(await this.#minutes(query), query);
+  }
+
+  async stats(options: StatsOptions): Promise<TaskStats[]> {
+    const query = statsQuery(options);
+    return statsOf(await this.#minutes(query), query);
+  }
+
+  async workers(): Promise<WorkerInfo[]> {
+    return mergedWorkers(await this.#partitions.everywhere((one) => one.run(listWorkers)));
+  }
+
+  async strikes(): Promise<StrikeInfo[]> {
+    return mergedStrikes(await this.#partitions.everywhere((one) => one.run(strikeInfos)));
+  }
+
+  async pauses(): Promise<Pause[]> {
+    return mergedPauses(await this.#partitions.everywhere((one) => one.run(listPauses)));
+  }
+
+  schedules(options: SchedulesOptions): AsyncIterable<Schedule> {
+    return this.#schedules(schedulesQuery(options));
+  }
+
+  failures(filter: FailureFilter): AsyncIterable<Failure> {
+    const { query, limit } = queryOf(filter);
+    const load = () => this.#load();
+    return {
+      async *[Symbol.asyncIterator]() {
+        const lists = (await load()).map(({ failures }) => failures.list(query, limit));
+        yield* mergedFailures(lists, limit);
+      },
+    };
+  }
+
+  async failure(id: string): Promise<Failure | null> {
+    const { tag, entry } = partsOf(checkId(id));
+    if (tag !== '') await this.#partitions.load();
+    return (await this.#partitions.find(tag)?.failures.find(entry)) ?? null;
+  }
+
+  async *#schedules(query: SchedulesQuery): AsyncGenerator<Schedule, void> {
+    const partitions = await this.#load();
+    const lists = partitions.map((partition) =>
+      listSchedules((commands) => {
+        this.#checkOpen();
+        return partition.run(commands);
+      }, query),
+    );
+    yield* mergedSchedules(lists, query.limit);
+  }
+
+  async #load(): Promise<readonly Partition[]> {
+    this.#checkOpen();
+    return await this.#partitions.load();
+  }
+
+  async #minutes(query: HistoryQuery): Promise<Minutes[]> {
+    return await this.#partitions.everywhere((one) =>
+      one.run((redis, keys) => minutesIn(readHistory(redis, keys, query))),
+    );
+  }
+}
+
+async function minutesIn(history: AsyncIterable<RecordedMinute>): Promise<RecordedMinute[]> {
+  const minutes: RecordedMinute[] = [];
+  for await (const minute of history) minutes.push(minute);
+  return minutes;
+}
+
+/** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */
+function bestOf<T>(
+  found: readonly (T | null)[],
+  recordOf: (one: T) => Pick<ExecutionRecord, 'completedMs' | 'generation'>,
+): T | null {
+  const isNewer = (a: T, b: T) => {
+    const [one, other] = [recordOf(a), recordOf(b)];
+    const haveEnded = [one, other].map(({ completedMs }) => completedMs !== null);
+    return haveEnded[0] === haveEnded[1] ? one.generation > other.generation : !haveEnded[0];
+  };
+  return found.reduce<T | null>(
+    (best, one) => (one !== null && (best === null || isNewer(one, best)) ? one : best),
+    null,
+  );
+}
