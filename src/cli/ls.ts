@@ -1,6 +1,6 @@
 /** `docket ls`: executions by task, state and arguments. */
 import { Command } from 'commander';
-import { limitText } from '../tasks/limit-text.js';
+import { waitText } from '../tasks/limit-text.js';
 import type { ListedExecution } from '../tasks/listing.js';
 import { type FilterFlags, filterOf, withFilterFlags } from './filter.js';
 import { countText, print, printJson, printTable } from './output.js';
@@ -35,7 +35,7 @@ export function lsCommand(): Command {
 const HEAD = ['execution', 'task', 'state', 'attempt', 'due', 'worker', 'waits for, or ended with'];
 
 function rowOf({ key, task, state, attempt, when, worker, completedAt, error, waitingFor }: ListedExecution) {
-  const wait = waitingFor === null ? '' : `limit ${limitText(waitingFor)}`;
+  const wait = waitingFor === null ? '' : waitText(waitingFor);
   const end = error ?? completedAt?.toISOString() ?? '';
   return [key, task, state, attempt, when.toISOString(), worker ?? '', wait || end];
 }
