@@ -16,10 +16,10 @@ interface ShowFlags extends CommonFlags {
 export function showCommand(): Command {
   return new Command('show')
     .description(
-      'Shows all that is known of one execution: where it is, its history, error, result, limits and worker.',
+      'Shows all that is known of one execution: where it is, its history, worker, limits, result and error.',
     )
     .argument('<key>', 'key or id of the execution')
-    .option('--show-arguments', 'show the values of its arguments, which may be private, and not only their names')
+    .option('--show-arguments', 'show the values of all arguments, which may be private, not only their names')
     .option('--json', 'write JSON')
     .action((key: string, { showArguments = false, json = false }: ShowFlags, command: Command) =>
       withDocket(command, async (docket) => {
