@@ -22,7 +22,7 @@ export function cancelCommand(): Command {
     )
     .argument('[keys...]', 'keys of executions; without keys, all executions that match the flags')
     .option('--all', 'all executions that have not ended')
-    .option('--yes', 'with flags instead of keys: do not ask for confirmation; required without a terminal')
+    .option('--yes', 'do not ask for confirmation; required without a terminal, unless keys are given')
     .option('--json', 'write JSON, one line for each key')
     .action((keys: string[], flags: CancelFlags, command: Command) => {
       const filter = filterOf(flags);
@@ -37,13 +37,14 @@ export function cancelCommand(): Command {
 function checkChoice(keys: readonly string[], filter: Filter, { all = false }: CancelFlags): void {
   const isFiltered = Object.keys(filter).length > 0;
   if (keys.length > 0 && (isFiltered || all)) {
-    throw new InvalidOptionError('keys', 'give keys, or flags that choose executions, not both');
+    throw new InvalidOptionError('keys', 'give either keys or flags that select executions, not both');
   }
   if (keys.length > 0 || isFiltered !== all) return;
-  const choices = 'keys, or --task, --state or --where, or --all';
   throw new InvalidOptionError(
-    'keys',
-    all ? `--all leaves nothing to choose: expected ${choices}` : `expected ${choices}`,
+    all ? '--all' : 'keys',
+    all
+      ? 'it cannot be combined with --task, --state or --where'
+      : 'give keys, or --task, --state or --where, or --all',
   );
 }
 
@@ -60,7 +61,7 @@ function textOf({ state, outcome }: CancelResult): string {
     case 'removed':
       return 'cancelled';
     case 'stopping':
-      return 'running, was told to stop';
+      return 'running, asked to stop';
     case 'ended already':
       return `had already ended: ${state}`;
     default:
@@ -73,8 +74,8 @@ async function cancelFiltered(docket: Docket, filter: Filter, { yes, all, json }
   await confirmUnless(yes === true, () => questionAbout(docket, filter), 'nothing was cancelled');
   const { removed, stopping, missed } = await docket.cancelMany(chosen);
   if (json) return printJson({ removed, stopping, missed });
-  print(`cancelled ${removed}, told ${stopping} to stop`);
-  if (missed > 0) print(`${missed} ended or moved on before`);
+  print(`cancelled ${removed}, asked ${stopping} to stop`);
+  if (missed > 0) print(`${missed} ended or moved on before they could be cancelled`);
 }
 
 async function questionAbout(docket: Docket, filter: Filter): Promise<string> {

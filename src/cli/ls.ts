@@ -1,9 +1,9 @@
 /** `docket ls`: executions by task, state and arguments. */
 import { Command } from 'commander';
-import { limitText } from '../tasks/limit-text.js';
+import { waitText } from '../tasks/limit-text.js';
 import type { ListedExecution } from '../tasks/listing.js';
 import { type FilterFlags, filterOf, withFilterFlags } from './filter.js';
-import { countText, print, printJson, printTable } from './output.js';
+import { print, printJson, printTable } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
 
@@ -16,7 +16,7 @@ const DEFAULT_LIMIT = 100;
 export function lsCommand(): Command {
   return withFilterFlags(new Command('ls'), 'scheduled, queued, running, completed, failed, cancelled')
     .description(
-      'Lists executions. Without --state: those that have not ended, first those that run, then those that wait, in order.',
+      'Lists executions. Without --state, it lists those that have not ended: running ones first, then the others in order.',
     )
     .option('--limit <n>', `how many at most (default: ${DEFAULT_LIMIT})`, wholeNumber)
     .option('--json', 'write JSON')
@@ -26,8 +26,8 @@ export function lsCommand(): Command {
         const listed: ListedExecution[] = [];
         for await (const one of docket.list({ ...filterOf(flags), limit })) listed.push(one);
         if (json) return printJson(listed);
-        printTable(HEAD, listed.map(rowOf), 'there are no such executions');
-        if (listed.length === limit) print(`the first ${countText(limit, 'execution')}: --limit lists more`);
+        printTable(HEAD, listed.map(rowOf), 'no executions match');
+        if (listed.length === limit) print(`these are the first ${limit}: --limit lists more`);
       }),
     );
 }
@@ -35,7 +35,7 @@ export function lsCommand(): Command {
 const HEAD = ['execution', 'task', 'state', 'attempt', 'due', 'worker', 'waits for, or ended with'];
 
 function rowOf({ key, task, state, attempt, when, worker, completedAt, error, waitingFor }: ListedExecution) {
-  const wait = waitingFor === null ? '' : `limit ${limitText(waitingFor)}`;
+  const wait = waitingFor === null ? '' : waitText(waitingFor);
   const end = error ?? completedAt?.toISOString() ?? '';
   return [key, task, state, attempt, when.toISOString(), worker ?? '', wait || end];
 }
@@ -43,5 +43,5 @@ function rowOf({ key, task, state, attempt, when, worker, completedAt, error, wa
 const EXAMPLES = `
 Examples:
   docket ls --task charge --where customerId=c-1
-  docket ls --state failed,cancelled --limit 20     looks through all keys, so it takes longer
-  docket ls --where 'orderId="42"'                  in quotes: the text, not the number`;
+  docket ls --state failed,cancelled --limit 20     searches the whole database, so it takes longer
+  docket ls --where 'orderId="42"'                  quoted: the text 42, not the number`;

@@ -67,7 +67,8 @@ function placeOf({ record, entry, reader, scheduledMs, waits }: Known): Executio
   if (record && isTerminal(record.state)) return 'ended';
   if (entry) return reader === null ? 'backlog' : 'worker';
   if (scheduledMs !== null) return 'schedule';
-  return waits?.kind === 'permit' && waits.ahead !== null ? 'line' : 'lost';
+  const isInLine = waits?.kind === 'permit' || waits?.kind === 'resume';
+  return isInLine && waits.ahead !== null ? 'line' : 'lost';
 }
 
 function historyOf({ record, placedMs, dueMs, failedAttempts }: Known): HistoryItem[] {

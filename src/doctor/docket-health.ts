@@ -12,7 +12,7 @@ import { limitText } from '../tasks/limit-text.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
-/** Makes all checks of the docket; only a thorough one looks through all keys. Only reads. */
+/** Makes all checks of the docket, and only reads. Only a thorough examination looks through all keys. */
 export async function checkDocket(
   docket: Docket,
   redis: Redis,
@@ -49,7 +49,7 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
   } catch (error) {
     const advice = isForbidden(error instanceof Error ? error.cause : error)
-      ? 'allow the user what the checks above name'
+      ? 'allow the user the commands that the checks above name'
       : 'other keys may have the names that the docket uses, or a script may block the server';
     return { finding: fail(check, (error as Error).message, advice) };
   }
@@ -61,7 +61,7 @@ const SLOW_MS = 1_000;
 function refusalIsFinding(checking: Promise<Finding>): Promise<Finding> {
   return checking.catch((error: unknown) => {
     if (!isForbidden(error)) throw error;
-    return fail('groups', (error as Error).message, 'allow the user what the checks above name');
+    return fail('groups', (error as Error).message, 'allow the user the commands that the checks above name');
   });
 }
 
@@ -110,14 +110,14 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
   return ok(check, `${able.length} live, with ${countText(threads, 'thread')}`);
 }
 
-/** What somebody paused weeks ago is easily forgotten. */
+/** A pause that somebody made weeks ago is easily forgotten. */
 function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
   const check = 'pauses';
   const first = pauses[0];
   if (!first) return ok(check, 'nothing is paused');
   const since = spanText(taken.getTime() - first.since.getTime());
-  const what = `${first.task ?? 'the whole docket'} since ${since} (${first.reason})`;
-  const detail = `${countText(pauses.length, 'pause')}, and ${countText(totals.paused, 'execution')} of paused tasks; the first: ${what}`;
+  const what = `${first.task ?? 'the whole docket'}, for ${since} (${first.reason})`;
+  const detail = `${countText(pauses.length, 'pause')}, the first: ${what}; waiting in lines of paused tasks: ${totals.paused}`;
   return warn(check, detail, 'docket pauses lists them, docket resume ends them');
 }
 
@@ -125,9 +125,10 @@ function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
   if (totals.waiting === 0 || totals.running > 0) return ok(check, `waiting for a permit: ${totals.waiting}`);
-  const first = waiting[0] ? `; the first waits for ${limitText(waiting[0].waitingFor)}` : '';
-  const detail = `waiting for a permit: ${totals.waiting}, and nothing is running that could release one${first}`;
-  return warn(check, detail, 'a live worker wakes them within its redelivery timeout: start one');
+  const waiter = waiting.find(({ isPaused }) => !isPaused);
+  const first = waiter ? `; the first waits for ${limitText(waiter.waitingFor)}` : '';
+  const detail = `waiting for a permit: ${totals.waiting}, and nothing that could release one is running${first}`;
+  return warn(check, detail, 'start a worker: it wakes them within its redelivery timeout');
 }
 
 function checkTasks({ future, waiting, workers }: Snapshot): Finding {
@@ -135,11 +136,11 @@ function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   const tasks = [...new Set([...future, ...waiting].map(({ task }) => task))];
   const unknown = tasks.filter((task) => !workers.some((worker) => runsTask(worker, task)));
   if (workers.length === 0 || unknown.length === 0) return ok(check, 'none found');
-  const detail = `no live worker has ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  return warn(check, detail, 'start a worker whose --tasks has them, or cancel the executions');
+  const detail = `no live worker has ${unknown.length === 1 ? 'the task' : 'the tasks'} ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
+  return warn(check, detail, 'start a worker with --tasks that has them, or cancel the executions');
 }
 
-/** Failures are normal. What can never run is not: somebody writes what docket would not write. */
+/** Failures are normal. Quarantined ones are not: another program writes to the docket's keys. */
 async function checkFailures(docket: Docket, { totals }: Snapshot): Promise<Finding> {
   const check = 'failures';
   if (totals.failures === 0) return ok(check, 'none are kept');
@@ -152,11 +153,11 @@ async function checkFailures(docket: Docket, { totals }: Snapshot): Promise<Find
   const line = ({ task, errorLine }: Failure) => (task === null ? errorLine : `${task}, ${errorLine}`);
   const detail = `kept: ${totals.failures}${newest ? `; the newest: ${line(newest)}` : ''}`;
   if (!quarantined) return ok(check, detail);
-  const advice = 'docket failures lists them; look for a program that writes to the keys of the docket directly';
-  return warn(check, `${detail}; among them what can never run: ${line(quarantined)}`, advice);
+  const advice = "docket failures lists them; look for a program that writes to the docket's keys";
+  return warn(check, `${detail}; one was quarantined: ${line(quarantined)}`, advice);
 }
 
-/** Of these, the doctor looks for what can never run. */
+/** The doctor looks for quarantined ones among these. */
 const NEWEST_FAILURES = 100;
 
 /** Looks for executions whose entries, or whose places on the schedule or at a limit, were deleted. */
@@ -172,18 +173,23 @@ async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]):
       cursor = page.next;
     }
   } catch (error) {
-    if (isRefusal(error)) return warn(check, 'the server takes no writes, so they are not looked for', 'ask again');
+    if (isRefusal(error))
+      return warn(
+        check,
+        'not looked for, because the server refuses writes',
+        'run the doctor again once it takes them',
+      );
     if (!isForbidden(error)) throw error;
-    return warn(check, 'the user may not use SCAN, so they are not looked for', 'allow the command: +scan');
+    return warn(check, 'not looked for, because the user may not use SCAN', 'allow the command: +scan');
   }
   const where = cursor === null ? '' : ' among the first 100,000 keys';
   if (count === 0) return ok(check, `none found${where}`);
   const detail = `executions whose entries were deleted${where}: ${count}, such as ${first}`;
-  const mend = 'schedule again those whose message is known, and fail the others';
+  const repair = 'schedule them again if their message is still there, and fail the others';
   return warn(
     check,
     detail,
-    live.length > 0 ? `live workers ${mend}, as they come across them` : `start a worker: workers ${mend}`,
+    live.length > 0 ? `live workers find them and ${repair}` : `start a worker: workers ${repair}`,
   );
 }
 

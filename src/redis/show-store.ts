@@ -7,6 +7,7 @@ import { type FailedAttemptRecord, parseFailedAttempts } from './failed-attempts
 import { workerNameOf } from './fleet-store.js';
 import type { Keys } from './keys.js';
 import { findEntry } from './listing-store.js';
+import { isLine } from './pause-store.js';
 import { type ExecutionRecord, limitOf, readRecord } from './record.js';
 import { BATCH_ITEMS, ENTRY, PARKED, PARKED_PREFIX, RECORD, type StreamLetter, type StreamName } from './schema.js';
 import { runScript } from './script.js';
@@ -47,7 +48,7 @@ export interface Known {
 /** The limit at which an execution waits. */
 export interface Wait {
   readonly limit: string;
-  readonly kind: 'permit' | 'rate' | 'debounce';
+  readonly kind: 'permit' | 'rate' | 'debounce' | 'resume';
   /** The permits it needs. */
   readonly needs: readonly Permit[];
   /** Number of executions before it; `null` when there is no line, or it has no place in it. */
@@ -145,7 +146,9 @@ function waitOf(
   const limit = limitOf(fields);
   if (limit === null) return null;
   const needs = permitsOf(fields.get(PARKED.needs)?.toString() ?? '');
-  const kind = fields.has(PARKED.limit) ? 'permit' : fields.has(PARKED.booking) ? 'rate' : 'debounce';
+  const line = fields.get(PARKED.limit)?.toString();
+  const kind =
+    line === undefined ? (fields.has(PARKED.booking) ? 'rate' : 'debounce') : isLine(line) ? 'resume' : 'permit';
   return { limit, kind, needs, ahead: rank < 0 ? null : rank, length };
 }
 

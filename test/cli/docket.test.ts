@@ -129,13 +129,17 @@ test.each<[string, string[], RegExp]>([
     /--key: expected text that is not empty/,
   ],
   ['a limit that is none', ['snapshot', '--limit', 'all'], /--limit.*'all' is invalid. Expected a whole number/],
-  ['nothing to cancel', ['cancel'], /keys: expected keys, or --task, --state or --where, or --all/],
+  ['nothing to cancel', ['cancel'], /keys: give keys, or --task, --state or --where, or --all/],
   [
     'keys and a filter',
     ['cancel', 'k', '--task', 'charge'],
-    /keys: give keys, or flags that choose executions, not both/,
+    /keys: give either keys or flags that select executions, not both/,
   ],
-  ['all and a filter', ['cancel', '--all', '--where', 'a=1'], /keys: --all leaves nothing to choose/],
+  [
+    'all and a filter',
+    ['cancel', '--all', '--where', 'a=1'],
+    /--all: it cannot be combined with --task, --state or --where/,
+  ],
   [
     'a state to cancel that has ended',
     ['cancel', '--state', 'failed', '--yes'],
@@ -354,7 +358,7 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'pauses', 'ls')).output).toMatch(/│ the whole docket │ manual +│ \S+ ago/);
     const snapshot = await runOn(fleet, 'snapshot');
     expect(snapshot.output).toMatch(/│ charge +│ the bank is down +│/);
-    expect((await runOn(fleet, 'doctor')).output).toMatch(/warn.*pauses.*3 pauses.*the whole docket since/s);
+    expect((await runOn(fleet, 'doctor')).output).toMatch(/warn.*pauses.*3 pauses.*the whole docket, for/s);
 
     expect((await runOn(fleet, 'resume', 'charge', '--reason', 'manual')).output).toBe(
       'resumed charge\nstill paused: the bank is down\n',
@@ -510,8 +514,8 @@ describeOnRedis('docket:', (url) => {
     expect(await keysIn('--state', 'queued')).toEqual(['c', 'd']);
     const table = await runOn(fleet, 'ls', '--limit', '1');
     expect(table.output).toMatch(/│ c +│ charge +│ queued +│ 1 +│/);
-    expect(table.output).toContain('the first 1 execution: --limit lists more\n');
-    expect((await runOn(fleet, 'ls', '--task', 'none')).output).toBe('there are no such executions\n');
+    expect(table.output).toContain('these are the first 1: --limit lists more\n');
+    expect((await runOn(fleet, 'ls', '--task', 'none')).output).toBe('no executions match\n');
 
     const two = await runOn(fleet, 'cancel', 'd', 'nobody', '--json');
     expect(
@@ -524,7 +528,7 @@ describeOnRedis('docket:', (url) => {
       { key: 'nobody', state: null, outcome: 'unknown' },
     ]);
     const chosen = ['cancel', '--task', 'charge', '--where', 'customerId=c-1', '--yes'];
-    expect((await runOn(fleet, ...chosen)).output).toBe('cancelled 2, told 0 to stop\n');
+    expect((await runOn(fleet, ...chosen)).output).toBe('cancelled 2, asked 0 to stop\n');
     expect(await keysIn('--state', 'cancelled')).toEqual(expect.arrayContaining(['a', 'c', 'd']));
     expect(await jsonOf(fleet, 'cancel', '--all', '--yes')).toEqual({ removed: 1, stopping: 0, missed: 0 });
   });
@@ -569,7 +573,7 @@ describeOnRedis('docket:', (url) => {
       });
 
       test.each([
-        ['y', 0, /cancelled 1, told 0 to stop/],
+        ['y', 0, /cancelled 1, asked 0 to stop/],
         ['n', 1, /docket: nothing was cancelled/],
       ])('cancel by a filter says how many, and asks first: %s', async (answer, code, said) => {
         const fleet = await openFleet(url());

@@ -44,7 +44,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(timeless.of('connection').status).toBe('ok');
     expect(timeless.of('clock')).toMatchObject({ status: 'fail', advice: 'allow the command: +time' });
     expect(timeless.of('may use scripts').status).toBe('ok');
-    expect(timeless.of('scripts').advice).toBe('allow the user what the checks above name');
+    expect(timeless.of('scripts').advice).toBe('allow the user the commands that the checks above name');
 
     const typeless = await user('-type');
     expect(typeless.of('connection').status).toBe('ok');

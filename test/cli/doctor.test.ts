@@ -147,7 +147,7 @@ describeOnOwnRedis('docket doctor:', (redis) => {
       advice: `ACL SETUSER <user> ~${fleet.key('')}* &${fleet.key('')}* +xclaim`,
     });
     expect(found.of('may subscribe')).toMatchObject({ status: 'fail', advice: expect.stringContaining('+subscribe') });
-    expect(found.of('may look around')).toMatchObject({ status: 'warn', detail: 'the user may not use CONFIG GET' });
+    expect(found.of('may inspect')).toMatchObject({ status: 'warn', detail: 'the user may not use CONFIG GET' });
     expect(found.of('may use hashes').status).toBe('ok');
     expect(found.code).toBe(1);
   });
@@ -190,10 +190,13 @@ describeOnOwnRedis('docket doctor:', (redis) => {
     await expect.poll(async () => (await fleet.docket.snapshot()).totals.failures).toBe(1);
     const found = await examine(fleet);
     expect(found.of('workers')).toMatchObject({ status: 'ok', detail: '1 live, with 1 thread' });
-    expect(found.of('unknown tasks')).toMatchObject({ status: 'warn', detail: 'no live worker has elsewhere' });
+    expect(found.of('unknown tasks')).toMatchObject({
+      status: 'warn',
+      detail: 'no live worker has the task elsewhere',
+    });
     expect(found.of('failures')).toMatchObject({
       status: 'warn',
-      detail: expect.stringMatching(/^kept: 1; .*can never run/),
+      detail: expect.stringMatching(/^kept: 1; .*was quarantined/),
     });
   });
 

@@ -33,7 +33,7 @@ describeOnRedis('docket schedules', (url) => {
     expect(json).toEqual(JSON.parse(JSON.stringify(await schedulesOf(fleet.docket))));
     const ofTask = JSON.parse((await run(fleet, 'ls', '--task', 'sweep', '--json')).output);
     expect(ofTask).toMatchObject([{ key: 'b' }]);
-    expect((await run(fleet, '--limit', '1')).output).toContain('the first 1: --limit shows more');
+    expect((await run(fleet, '--limit', '1')).output).toContain('these are the first 1: --limit lists more');
     await endAll(fleet, [{ key: 'a' }, { key: 'b' }]);
     expect(await run(fleet)).toMatchObject({ code: 0, output: 'there are no schedules\n' });
   });
@@ -49,7 +49,7 @@ describeOnRedis('docket schedules', (url) => {
     const queued = await run(fleet, 'run', 'q');
     expect([queued.code, queued.errors]).toEqual([
       5,
-      "docket: the execution is queued, not scheduled, under the key 'q'\n",
+      "docket: nothing is scheduled under the key 'q': its execution is queued\n",
     ]);
     await endAll(fleet, [{ key: 'a' }, { key: 'b' }, { key: 'q' }]);
   });
@@ -64,7 +64,7 @@ describeOnRedis('docket schedules', (url) => {
       const { code, errors } = await run(fleet, 'end', key);
       expect([code, errors]).toEqual([
         5,
-        `docket: there is no schedule under the key '${key}': see docket schedules\n`,
+        `docket: there is no schedule under the key '${key}': docket schedules lists them\n`,
       ]);
     }
     expect((await fleet.docket.getExecution('q'))!.state).toBe('scheduled');

@@ -47,7 +47,7 @@ export function draw(picture: Picture, options: DrawOptions): string {
 
 function heading({ taken, totals, oldestQueuedMs }: Picture, { title, problem }: DrawOptions): Line[] {
   const { queued, scheduled, waiting, paused, running, failures } = totals;
-  const age = queued > 0 ? ` (the next for ${spanText(oldestQueuedMs)})` : '';
+  const age = queued > 0 ? ` (oldest due for ${spanText(oldestQueuedMs)})` : '';
   const counts = [`queued ${queued}${age}`, `scheduled ${scheduled}`, `waiting ${waiting}`, `running ${running}`];
   return [
     problem === null

@@ -23,9 +23,9 @@ const PATIENCE_MS = 10_000;
 
 export function topCommand(): Command {
   return new Command('top')
-    .description('Shows what waits, runs and fails, and the workers, live until q or Ctrl-C is pressed.')
-    .option('--once', 'show it once, and end')
-    .option('--interval <duration>', 'time between two pictures (default: 1s)', durationArgument)
+    .description('Shows live what is waiting, running and failing, and the workers, until q or Ctrl-C.')
+    .option('--once', 'print one picture and exit')
+    .option('--interval <duration>', 'time between pictures (default: 1s)', durationArgument)
     .option('--json', 'write JSON, one line for each picture')
     .action(({ once = false, interval = DEFAULT_INTERVAL_MS, json = false }: TopFlags, command: Command) => {
       if (interval < SHORTEST_INTERVAL_MS) {

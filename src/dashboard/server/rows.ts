@@ -2,7 +2,7 @@
 import type { ExecutionDetails } from '../../tasks/details.js';
 import type { Failure } from '../../tasks/failures.js';
 import type { HistoryMinute } from '../../tasks/history.js';
-import { limitText } from '../../tasks/limit-text.js';
+import { waitText } from '../../tasks/limit-text.js';
 import type { ListedExecution } from '../../tasks/listing.js';
 import type { Schedule } from '../../tasks/schedules.js';
 import type { FutureEntry, QueuedEntry, RunningEntry, SnapshotEntry, WaitingEntry } from '../../tasks/snapshot.js';
@@ -33,12 +33,11 @@ export const rowOf = {
   queued: (entry: QueuedEntry) => row(entry, 'queued', { when: entry.when.getTime(), hasWorker: entry.hasWorker }),
   scheduled: (entry: FutureEntry) => {
     const { when, hasWorker, waitingFor } = entry;
-    const waitsFor = waitingFor === null ? null : `limit ${limitText(waitingFor)}`;
+    const waitsFor = waitingFor && waitText(waitingFor);
     return row(entry, 'scheduled', { when: when.getTime(), hasWorker, waitsFor });
   },
   waiting: (entry: WaitingEntry) => {
-    const waitsFor = entry.isPaused ? 'its task is paused' : `limit ${limitText(entry.waitingFor)}`;
-    return row(entry, 'queued', { waitsFor });
+    return row(entry, 'queued', { waitsFor: waitText(entry.waitingFor) });
   },
 } as const;
 
@@ -49,7 +48,7 @@ export function rowOfListed(listed: ListedExecution): ExecutionRowJson {
     worker,
     since: msOf(startedAt),
     ended: msOf(completedAt),
-    waitsFor: waitingFor === null ? null : waitingFor === 'paused' ? 'its task is paused' : limitText(waitingFor),
+    waitsFor: waitingFor && waitText(waitingFor),
     errorLine: error,
   });
 }

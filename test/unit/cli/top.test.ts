@@ -49,7 +49,7 @@ test('a picture tells the age of the queue, rates, times, tasks, progress and lo
     ],
   });
   const text = draw(picture, PLAIN);
-  expect(text).toContain('queued 3 (the next for 4.2s)   scheduled 2   waiting 1   running 2   failures kept 5');
+  expect(text).toContain('queued 3 (oldest due for 4.2s)   scheduled 2   waiting 1   running 2   failures kept 5');
   expect(text).toMatch(/^failed {4}▁{13}█▁ {2}4 a minute +4 in 15 minutes$/m);
   expect(text).toContain('waited 5ms 40ms 1.5s   took 5ms 40ms 1.5s   (p50 p95 p99)');
   expect(text).toMatch(/^resize +2 +2\.0s +60 +4 +40ms +40ms +▁{13}█▁$/m);

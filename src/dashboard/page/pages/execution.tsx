@@ -121,10 +121,15 @@ const PLACES: Readonly<Record<string, string>> = {
   backlog: 'due, not taken by a worker yet',
   worker: 'with a worker',
   ended: 'ended',
-  lost: 'nowhere: workers mend that within minutes',
+  lost: 'nowhere: workers repair that within minutes',
 };
 
 function waitText({ description, kind, ahead }: NonNullable<ExecutionJson['waitsFor']>): string {
-  const kinds: Readonly<Record<string, string>> = { permit: 'a permit', rate: 'its turn', debounce: 'the debounce' };
-  return `${kinds[kind] ?? kind} of limit ${description}${ahead === null ? '' : `, ${ahead} ahead`}`;
+  const kinds: Readonly<Record<string, string>> = {
+    permit: `a permit of limit ${description}`,
+    rate: `its turn at limit ${description}`,
+    debounce: `the end of debounce ${description}`,
+    resume: 'the resume of its task',
+  };
+  return `${kinds[kind] ?? description}${ahead === null ? '' : `, ${ahead} ahead`}`;
 }
