@@ -338,6 +338,10 @@ export class Pipeline {
       },
       markAlone: (delivery) => this.#markAlone(delivery, true),
       unmarkAlone: (delivery) => this.#markAlone(delivery, false),
+      onThreadOccupied: ({ index }, occupiedMs) => {
+        const text = `a worker thread is ended: for ${Math.round(occupiedMs / 1_000)} s, its event loop was held by code that is no execution, such as onFailed or a timer that one left behind`;
+        this.#context.logger.error({ lane: index }, text);
+      },
       onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
       onRequeue: (deliveries) => this.requeueUnstarted(deliveries),
       onCapacity: () => this.intake.wake(),

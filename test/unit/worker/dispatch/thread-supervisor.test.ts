@@ -27,6 +27,7 @@ function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): 
     onLostThreadRelieved: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
+    onThreadOccupied: ignore,
     onThreadNeeded: ignore,
     onSuspectNotAlone: () => {},
     markAlone: async () => true,
