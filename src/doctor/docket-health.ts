@@ -4,7 +4,7 @@ import type { Docket } from '../client/docket.js';
 import { countText, spanText } from '../core/text.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
-import { isForbidden, isRefusal } from '../redis/reply-errors.js';
+import { isForbidden, isRefusal, isReplyError } from '../redis/reply-errors.js';
 import { GROUP, STREAM_NAMES } from '../redis/schema.js';
 import { findLost, type LostPage } from '../redis/sweep-store.js';
 import type { Failure } from '../tasks/failures.js';
@@ -37,7 +37,7 @@ export async function checkDocket(
   ];
 }
 
-/** Takes a snapshot, which runs the scripts that only read. */
+/** Takes a snapshot, which runs the scripts that only read. Throws if the link breaks meanwhile: that says nothing about scripts. */
 async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapshot?: Snapshot }> {
   const check = 'scripts';
   const begin = performance.now();
@@ -48,7 +48,9 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     const advice = 'look at SLOWLOG, and at what else uses this server';
     return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
   } catch (error) {
-    const advice = isForbidden(error instanceof Error ? error.cause : error)
+    const cause = error instanceof Error ? error.cause : error;
+    if (!isReplyError(cause)) throw error;
+    const advice = isForbidden(cause)
       ? 'allow the user the commands that the checks above name'
       : 'other keys may have the names that the docket uses, or a script may block the server';
     return { finding: fail(check, (error as Error).message, advice) };

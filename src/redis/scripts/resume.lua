@@ -21,7 +21,17 @@ for _, field in ipairs(redis.call('HKEYS', paused)) do
     end
   end
 end
+
+-- The line may have been left behind by pauses that somebody deleted. So it is looked at even if there was nothing to end.
+local function leave_line()
+  if others == 0 and redis.call('EXISTS', prefix .. KEY.limit .. what) == 1 then
+    redis.call('ZADD', KEYS[2], 0, what)
+    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+  end
+end
+
 if #ended == 0 then
+  leave_line()
   return 0
 end
 
@@ -39,8 +49,5 @@ if all == #ended + 1 then -- only the version is left
 else
   redis.call('HSET', paused, PAUSES.version, version)
 end
-if others == 0 and redis.call('EXISTS', prefix .. KEY.limit .. what) == 1 then
-  redis.call('ZADD', KEYS[2], 0, what)
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
-end
+leave_line()
 return #ended
