@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { DurationCounts } from '../core/duration-counts.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown } from '../core/options.js';
-import { MINUTE_MS, readHistory, type TaskTally } from '../redis/history-store.js';
+import { addStored, MINUTE_MS, readHistory, type TallySum, type TaskTally } from '../redis/history-store.js';
 import type { Keys } from '../redis/keys.js';
 import { HISTORY, HISTORY_TTL_MS } from '../redis/schema.js';
 import type {
@@ -58,8 +58,9 @@ function checkedName(task: NonNullable<HistoryOptions['task']>): string {
 export async function takeHistory(redis: Redis, keys: Keys, query: HistoryQuery): Promise<HistoryMinute[]> {
   const minutes: HistoryMinute[] = [];
   for await (const { atMs, tallies } of readHistory(redis, keys, query)) {
-    const tally = tallies.get(query.field!) ?? new Sum();
-    minutes.push({ at: new Date(atMs), ...countsOf(tally), ...timesOf(tally) });
+    const sum = new Sum();
+    for (const [, text] of tallies) addStored(text, sum);
+    minutes.push({ at: new Date(atMs), ...countsOf(sum), ...timesOf(sum) });
   }
   return minutes;
 }
@@ -69,10 +70,10 @@ export async function takeStats(redis: Redis, keys: Keys, query: HistoryQuery): 
   const sums = new Map<string, Sum>();
   let minute = 0;
   for await (const { tallies } of readHistory(redis, keys, query)) {
-    for (const [task, tally] of tallies) {
+    for (const [task, text] of tallies) {
       const sum = sums.get(task) ?? new Sum(query.minutes);
       sums.set(task, sum);
-      sum.add(tally, minute);
+      sum.add(text, minute);
     }
     minute += 1;
   }
@@ -85,7 +86,7 @@ export async function takeStats(redis: Redis, keys: Keys, query: HistoryQuery): 
 }
 
 /** The tallies of some minutes together. */
-class Sum implements TaskTally {
+class Sum implements TallySum {
   started = 0;
   succeeded = 0;
   failed = 0;
@@ -100,15 +101,11 @@ class Sum implements TaskTally {
     this.failedByMinute = new Array(minutes).fill(0);
   }
 
-  add(tally: TaskTally, minute: number): void {
-    this.started += tally.started;
-    this.succeeded += tally.succeeded;
-    this.failed += tally.failed;
-    this.retried += tally.retried;
-    this.waiting.addAll(tally.waiting);
-    this.duration.addAll(tally.duration);
-    this.startedByMinute[minute] = tally.started;
-    this.failedByMinute[minute] = tally.failed;
+  add(text: string, minute: number): void {
+    const { started, failed } = this;
+    addStored(text, this);
+    this.startedByMinute[minute] = this.started - started;
+    this.failedByMinute[minute] = this.failed - failed;
   }
 }
 

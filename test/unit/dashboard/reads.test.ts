@@ -82,6 +82,24 @@ describe('answers are bounded', () => {
   });
 });
 
+test('all pages share one reading of the counts of the tasks, but none of what is paused', async () => {
+  let readings = 0;
+  let pauses: readonly { task: string; reason: string; since: Date }[] = [];
+  const stats = async () => {
+    readings += 1;
+    return [];
+  };
+  const source = fakeSource({ stats, pauses: async () => pauses, strikes: async () => [] });
+  const app = makeApp(source, fakeSettings().settings);
+  const read = async (minutes: number) => (await app.request(`/api/tasks?minutes=${minutes}`)).json();
+  await Promise.all(Array.from({ length: 20 }, () => read(1_440)));
+  pauses = [{ task: 'charge', reason: 'manual', since: new Date(1) }];
+  expect((await read(1_440)).tasks).toMatchObject([{ task: 'charge', pauses: [{ reason: 'manual' }] }]);
+  expect(readings).toBe(1);
+  await read(60);
+  expect(readings).toBe(2);
+});
+
 describe('arguments are private', () => {
   const docket = { failure: async () => failure(1) };
   const workers = async () => [{ logged: { charge: ['orderId'] } }];
