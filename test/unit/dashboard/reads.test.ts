@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { RedisUnavailableError } from '../../../src/core/errors.js';
-import type { FailuresJson, FoundJson, HistoryJson, SchedulesJson, StrikesJson } from '../../../src/dashboard/api.js';
+import type {
+  FailuresJson,
+  FoundJson,
+  HistoryJson,
+  SchedulesJson,
+  StrikesJson,
+  TasksJson,
+} from '../../../src/dashboard/api.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
 
@@ -91,7 +98,8 @@ test('all pages share one reading of the counts of the tasks, but none of what i
   };
   const source = fakeSource({ stats, pauses: async () => pauses, strikes: async () => [] });
   const app = makeApp(source, fakeSettings().settings);
-  const read = async (minutes: number) => (await app.request(`/api/tasks?minutes=${minutes}`)).json();
+  const read = async (minutes: number) =>
+    (await (await app.request(`/api/tasks?minutes=${minutes}`)).json()) as TasksJson;
   await Promise.all(Array.from({ length: 20 }, () => read(1_440)));
   pauses = [{ task: 'charge', reason: 'manual', since: new Date(1) }];
   expect((await read(1_440)).tasks).toMatchObject([{ task: 'charge', pauses: [{ reason: 'manual' }] }]);
