@@ -8,9 +8,13 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes a value as one line of JSON. */
+/** Writes a value as one line of JSON. A terminal obeys none of the characters in it, not even those that JSON lets be. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, asJson));
+  print(JSON.stringify(value, asJson).replace(/[\x7f-\x9f]/g, escaped));
+}
+
+function escaped(character: string): string {
+  return `\\u00${character.charCodeAt(0).toString(16)}`;
 }
 
 /** Writes a table; writes `empty` instead when there are no rows. */

@@ -1,6 +1,6 @@
 /** What shows the work of a docket and changes nothing. Whatever concerns the whole docket is put together from all partitions. */
 import { checkKey } from '../core/execution-key.js';
-import { type RecordedMinute, readHistory } from '../redis/history-store.js';
+import { readHistory } from '../redis/history-store.js';
 import type { ExecutionRecord } from '../redis/record.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
@@ -14,7 +14,7 @@ import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js
 import type { StrikeInfo } from '../tasks/strike-info.js';
 import { ExecutionHandle } from './execution.js';
 import { checkId, partsOf, queryOf } from './failures.js';
-import { type HistoryQuery, historyOf, historyQuery, type Minutes, statsOf, statsQuery } from './history.js';
+import { type HistoryQuery, HistorySums, historyQuery, StatsSums, statsQuery } from './history.js';
 import { limitBounds, listLimits } from './limits.js';
 import { list, listPage } from './list.js';
 import {
@@ -97,12 +97,16 @@ export class Views {
 
   async history(options: HistoryOptions): Promise<HistoryMinute[]> {
     const query = historyQuery(options);
-    return historyOf(await this.#minutes(query), query);
+    const sums = new HistorySums(query);
+    await this.#readHistory(query, sums);
+    return sums.list();
   }
 
   async stats(options: StatsOptions): Promise<TaskStats[]> {
     const query = statsQuery(options);
-    return statsOf(await this.#minutes(query), query);
+    const sums = new StatsSums(query);
+    await this.#readHistory(query, sums);
+    return sums.list();
   }
 
   async workers(): Promise<WorkerInfo[]> {
@@ -154,17 +158,9 @@ export class Views {
     return await this.#partitions.load();
   }
 
-  async #minutes(query: HistoryQuery): Promise<Minutes[]> {
-    return await this.#partitions.everywhere((one) =>
-      one.run((redis, keys) => minutesIn(readHistory(redis, keys, query))),
-    );
+  async #readHistory(query: HistoryQuery, sums: HistorySums | StatsSums): Promise<void> {
+    await this.#partitions.everywhere((one) => one.run((redis, keys) => sums.add(readHistory(redis, keys, query))));
   }
-}
-
-async function minutesIn(history: AsyncIterable<RecordedMinute>): Promise<RecordedMinute[]> {
-  const minutes: RecordedMinute[] = [];
-  for await (const minute of history) minutes.push(minute);
-  return minutes;
 }
 
 /** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */

@@ -5,6 +5,7 @@ import type { Keys } from './keys.js';
 import { msUntil } from './schedule-store.js';
 import { BATCH_ITEMS, WORKER } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 import { serverTimeMs } from './time.js';
 
 export interface WorkerReport {
@@ -135,16 +136,32 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
     consumer,
     expiresMs,
     name,
-    seenMs: Number(fields[WORKER.seen] ?? 0),
+    seenMs: storedTime(fields[WORKER.seen]) ?? 0,
     threads: Number(fields[WORKER.threads]),
     concurrency: Number(fields[WORKER.concurrency]),
     running: Number(fields[WORKER.running]),
-    tasks: JSON.parse(fields[WORKER.tasks] ?? '[]') as string[],
+    tasks: listOf(parsed(fields[WORKER.tasks])),
     leaseMs: Number(fields[WORKER.lease]),
     canClaim: fields[WORKER.claims] !== '0',
     hasFallback: fields[WORKER.fallback] === '1',
-    logged: JSON.parse(fields[WORKER.logged] ?? '{}') as Record<string, string[]>,
+    logged: Object.fromEntries(
+      Object.entries(parsed(fields[WORKER.logged])).map(([task, names]) => [task, listOf(names)]),
+    ),
   };
+}
+
+/** Reads JSON; an empty object for what is none. */
+function parsed(text: string | undefined): object {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {}; // somebody else wrote it
+  }
+}
+
+function listOf(names: unknown): string[] {
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
 }
 
 /** Returns the leases of the workers that live at this time of the server, in milliseconds, by their consumers. */

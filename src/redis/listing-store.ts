@@ -14,6 +14,7 @@ import { workerNameOf } from './fleet-store.js';
 import type { Keys } from './keys.js';
 import { BATCH_ITEMS, PARKED, SCANNED_KEYS, STREAM, type StreamName } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** Behind what a page begins. Empty texts stand for the start of a place. */
 export type Position =
@@ -309,10 +310,9 @@ function listedOf(match: readonly Buffer[]): Listed {
     needs,
     consumer,
   ] = match.map(String) as [string, string, ...string[]];
-  const number = (text: string | undefined) => (text ? Number(text) : null);
   const attemptOfMessage = attemptIn(match.at(-1)!);
   const isWaiting = state === 'scheduled' || state === 'queued';
-  const recorded = number(attempt) ?? 1;
+  const recorded = Number(attempt || 1);
   // While a retry waits, the record has the attempt before.
   const isOfEarlier = hasRecord !== '' && isWaiting && attemptOfMessage > recorded;
   return {
@@ -323,9 +323,9 @@ function listedOf(match: readonly Buffer[]): Listed {
     task: task!,
     attempt: hasRecord === '' || isOfEarlier ? Math.max(1, attemptOfMessage) : recorded,
     worker: isOfEarlier ? null : worker || (consumer && state === 'running' ? workerNameOf(consumer) : null),
-    startedMs: isOfEarlier ? null : number(started),
-    dueMs: number(due) ?? 0,
-    endedMs: number(ended),
+    startedMs: isOfEarlier ? null : storedTime(started),
+    dueMs: storedTime(due) ?? 0,
+    endedMs: storedTime(ended),
     errorLine: errorLine || null,
     limit: limit || null,
     needs: needs!,

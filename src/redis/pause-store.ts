@@ -8,6 +8,7 @@ import type { Keys } from './keys.js';
 import type { ListChange, ListSource } from './list-follower.js';
 import { MOST_PAUSES, PAUSE, PAUSE_CHANGE, PAUSES } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** What is paused, and why. */
 export interface PauseTerms {
@@ -44,7 +45,7 @@ export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[
   return Object.entries(fields)
     .flatMap(([field, sinceMs]) => {
       const terms = parseField(field);
-      return terms ? [{ ...terms, sinceMs: Number(sinceMs) }] : [];
+      return terms ? [{ ...terms, sinceMs: storedTime(sinceMs) ?? 0 }] : [];
     })
     .sort((a, b) => compared(a.task ?? '', b.task ?? '') || compared(a.reason, b.reason));
 }

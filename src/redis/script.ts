@@ -3,7 +3,7 @@
  */
 import type { Redis } from 'ioredis';
 import { channelPrefix } from './keys.js';
-import { isScriptUnknown } from './reply-errors.js';
+import { isReplyError, isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
@@ -24,7 +24,20 @@ export async function runScript(
   try {
     return await redis.callBuffer('EVALSHA', [sha, names.length, ...names, ...args]);
   } catch (error) {
-    if (!isScriptUnknown(error)) throw error;
-    return await redis.callBuffer('EVAL', [source, names.length, ...names, ...args]);
+    if (!isScriptUnknown(error)) throw withoutCommand(error);
   }
+  try {
+    return await redis.callBuffer('EVAL', [source, names.length, ...names, ...args]);
+  } catch (error) {
+    throw withoutCommand(error);
+  }
+}
+
+/**
+ * ioredis keeps the command in the error of its reply: the source of the script and all arguments, with those of tasks and their
+ * results. Errors are printed and logged, which those are not for.
+ */
+function withoutCommand(error: unknown): unknown {
+  if (isReplyError(error)) delete (error as { command?: unknown }).command;
+  return error;
 }

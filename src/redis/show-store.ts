@@ -11,6 +11,7 @@ import { isLine } from './pause-store.js';
 import { type ExecutionRecord, limitOf, readRecord } from './record.js';
 import { BATCH_ITEMS, ENTRY, PARKED, PARKED_PREFIX, RECORD, type StreamLetter, type StreamName } from './schema.js';
 import { runScript } from './script.js';
+import { placedTime, storedTime } from './stored-time.js';
 
 /** A permit of a limit. */
 export interface Permit {
@@ -102,8 +103,8 @@ async function read(redis: Redis, keys: Keys, key: string, wanted: Token | ''): 
       charges: Number(text(PARKED_PREFIX + ENTRY.charges)),
       reroutes: Number(text(PARKED_PREFIX + ENTRY.reroutes)),
     },
-    scheduledMs: score.length > 0 ? Number(score) : null,
-    dueMs: record?.dueMs ?? entry?.dueMs ?? (Number(text(PARKED.due)) || null),
+    scheduledMs: storedTime(score.toString()),
+    dueMs: record?.dueMs ?? entry?.dueMs ?? storedTime(text(PARKED.due)),
     holds: permitsOf(holds.toString()),
     waits: waitOf(fields, { rank, length }),
   };
@@ -124,15 +125,14 @@ type Reply = [
   cancelled: Buffer,
 ];
 
-/** A generation is the server's microseconds. */
 function generationMs(generation: number): number | null {
-  return generation > 0 ? Math.floor(generation / 1_000) : null;
+  return placedTime(generation) || null;
 }
 
 /** Without a record, a generation or the id of the first entry says when it was placed. The first entry itself says neither. */
 function placedMsOf(placed: string, entry: Entry | null): number | null {
   const first = placed === '' && entry !== null ? entry.token.slice(1) : placed;
-  return first.includes('-') ? Number.parseInt(first, 10) : generationMs(Number(first));
+  return first.includes('-') ? storedTime(Number.parseInt(first, 10)) : generationMs(Number(first));
 }
 
 function recordOf(fields: ReadonlyMap<string, Buffer>, nowMs: number, message: Buffer | null): ExecutionRecord {

@@ -7,6 +7,7 @@ import type { Keys } from './keys.js';
 import { isLine } from './pause-store.js';
 import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** Where an execution is: the token of its entry behind a tag, or its member of the schedule or of a limit. */
 export type Location = string;
@@ -42,7 +43,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     running,
     scheduled,
     failures,
-    future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: Number(due) })),
+    future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: storedTime(due) ?? 0 })),
     held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
   };
 }
@@ -182,7 +183,7 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
   ];
   const waitingFor = reply[7]!.toString() || null;
   if (key !== '') {
-    const startedMs = started === '' ? null : Number(started);
+    const startedMs = storedTime(started);
     return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor };
   }
   const unrecorded = { state: '', worker: '', startedMs: null, waitingFor };

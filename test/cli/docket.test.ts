@@ -378,7 +378,7 @@ describeOnRedis('docket:', (url) => {
     fleet.leavesWork();
     await fleet.worker({ threads: 1, name: 'erna' });
     await docket.add('hold', { probe }, { key: 'held' });
-    await docket.add('echo', {}, { key: 'later\u001b[2J', when: '90m' });
+    await docket.add('echo', {}, { key: 'later\u001b[2J\u009bX', when: '90m' });
     await fleet.step('start held 1');
     const plain = await runOn(fleet, 'snapshot');
     expect(plain.output).toMatch(/│ queued │ scheduled │ waiting │ paused │ running │ failures │/);
@@ -387,13 +387,14 @@ describeOnRedis('docket:', (url) => {
     expect(plain.output).not.toContain('held');
     const listed = await runOn(fleet, 'snapshot', '--tasks', '--stats');
     expect(listed.output).toMatch(/│ held +│ hold +│ 1 +│ erna +│ [\d.]+m?s ago +│/);
-    expect(listed.output).toMatch(/│ later.\[2J +│ echo +│ 1 +│ 1h (29|30)m +│/);
+    expect(listed.output).toMatch(/│ later.\[2J.X +│ echo +│ 1 +│ 1h (29|30)m +│/);
     expect(listed.output).toMatch(/│ hold +│ 1 +│ 0 +│ 0 +│ 0 +│/);
     expect(listed.output).toContain(
       'by task, counting only what is listed: 1 of 1 running, 0 of 0 queued, 1 of 1 scheduled, 0 of 0 waiting\n',
     );
     expect(listed.output).toContain('nothing is queued\n');
-    expect(listed.output).not.toContain('\u001b');
+    expect(listed.output).not.toMatch(/\p{Cc}(?<!\n)/u);
+    expect((await runOn(fleet, 'snapshot', '--json')).output).toContain('later\\u001b[2J\\u009bX');
 
     expect(await runOn(fleet, 'snapshot', '--limit', '5000')).toMatchObject({
       code: 2,

@@ -4,6 +4,7 @@ import { ExecutionNotFoundError } from '../../core/errors.js';
 import type { ExecutionState } from '../../core/states.js';
 import { STATES } from '../../core/states.js';
 import { runsTask } from '../../redis/fleet-store.js';
+import type { TaskStats } from '../../tasks/history.js';
 import type {
   ExecutionsJson,
   FindingsJson,
@@ -22,6 +23,7 @@ import { operandJson } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { shownArguments } from './private-arguments.js';
 import { numberParameter, refuse, requiredParameter, textParameter, wordParameter } from './query.js';
+import { remembered } from './remembered.js';
 import { executionJson, msOf, pointsOf, rowOf, rowOfListed, scheduleJson } from './rows.js';
 import type { Source } from './source.js';
 import { parseWhere } from './where.js';
@@ -33,6 +35,8 @@ const MOST_TASKS = 1_000;
 const MOST_POINTS = 240;
 const MINUTES = { low: 1, high: 2_880, fallback: 60 } as const;
 const FINDINGS_FOR_MS = 15_000;
+/** Counts of an hour are 1.2 s old at most, those of a day 29 s. */
+const STATS_MS_PER_MINUTE = 20;
 
 export interface ReadOptions {
   readonly settings: DashboardSettings;
@@ -58,11 +62,14 @@ export function addReads(app: Hono, source: Source, options: ReadOptions): void 
 }
 
 function addOverviewReads(app: Hono, source: Source): void {
-  const findings = remembered(FINDINGS_FOR_MS, async (): Promise<FindingsJson> => {
-    const found = await source.findings();
-    return { findings: found.filter(({ status }) => status !== 'ok') };
-  });
-  app.get('/api/findings', async (context) => context.json(await findings()));
+  const findings = remembered(
+    () => FINDINGS_FOR_MS,
+    async (): Promise<FindingsJson> => {
+      const found = await source.findings();
+      return { findings: found.filter(({ status }) => status !== 'ok') };
+    },
+  );
+  app.get('/api/findings', async (context) => context.json(await findings(0)));
   app.get('/api/history', async (context) => {
     const minutes = numberParameter(context, 'minutes', MINUTES);
     const task = textParameter(context, 'task');
@@ -124,8 +131,13 @@ function addFleetReads(app: Hono, source: Source): void {
     const isCut = schedules.length > MOST_SCHEDULES;
     return context.json({ schedules: schedules.slice(0, MOST_SCHEDULES), isCut } satisfies SchedulesJson);
   });
+  // The counts of a day are many, and the last minutes change little of them.
+  const statsOf = remembered(
+    (minutes) => minutes * STATS_MS_PER_MINUTE,
+    (minutes: number) => docket.stats({ minutes }),
+  );
   app.get('/api/tasks', async (context) =>
-    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES))),
+    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES), statsOf)),
   );
   app.get('/api/limits', async (context) => {
     const limits = await docket.limits({ limit: LISTED, each: 20 });
@@ -152,10 +164,14 @@ function addFleetReads(app: Hono, source: Source): void {
 }
 
 /** Joins what is known of each task: its rates, the workers that have it, its pauses and whether it is struck. */
-async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
+async function readTasks(
+  source: Source,
+  minutes: number,
+  statsOf: (minutes: number) => Promise<readonly TaskStats[]>,
+): Promise<TasksJson> {
   const { docket } = source;
   const [stats, pauses, strikes, workers] = await Promise.all([
-    docket.stats({ minutes }),
+    statsOf(minutes),
     docket.pauses(),
     docket.strikes(),
     readWorkers(source),
@@ -182,20 +198,5 @@ async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
         stats: 'started' in counted ? counted : null,
       };
     }),
-  };
-}
-
-/** Returns a function that reads once, and answers all callers from that until it is too old. */
-function remembered<T>(forMs: number, read: () => Promise<T>): () => Promise<T> {
-  let last: { readonly reading: Promise<T>; readonly atMs: number } | undefined;
-  return async () => {
-    if (!last || performance.now() - last.atMs > forMs) {
-      const reading = read();
-      last = { reading, atMs: performance.now() };
-      reading.catch(() => {
-        last = undefined;
-      });
-    }
-    return await last.reading;
   };
 }

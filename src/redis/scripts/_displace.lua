@@ -5,7 +5,7 @@ local function displace(key)
   local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)
   local token, limit, message, debounce, booking = record[1], record[2], record[3], record[4], record[5]
-  if token and token ~= '' then
+  if is_token(token or '') then
     local moving = read_entry(token) or {}
     remove(token)
     release_permits({ token })

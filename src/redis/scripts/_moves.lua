@@ -14,7 +14,7 @@ end
 -- Returns the fields of an entry, or nil when it is gone. An entry without a due time was due when it was added.
 local function read_entry(token)
   local id = string.sub(token, 2)
-  local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
+  local entry = is_token(token) and redis.call('XRANGE', stream_of(token), id, id)[1]
   if entry then
     local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')

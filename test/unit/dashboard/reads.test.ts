@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { RedisUnavailableError } from '../../../src/core/errors.js';
-import type { FailuresJson, FoundJson, HistoryJson, SchedulesJson, StrikesJson } from '../../../src/dashboard/api.js';
+import type {
+  FailuresJson,
+  FoundJson,
+  HistoryJson,
+  SchedulesJson,
+  StrikesJson,
+  TasksJson,
+} from '../../../src/dashboard/api.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
 
@@ -80,6 +87,25 @@ describe('answers are bounded', () => {
     const { ask } = asker({});
     expect((await ask(path)).status).toBe(400);
   });
+});
+
+test('all pages share one reading of the counts of the tasks, but none of what is paused', async () => {
+  let readings = 0;
+  let pauses: readonly { task: string; reason: string; since: Date }[] = [];
+  const stats = async () => {
+    readings += 1;
+    return [];
+  };
+  const source = fakeSource({ stats, pauses: async () => pauses, strikes: async () => [] });
+  const app = makeApp(source, fakeSettings().settings);
+  const read = async (minutes: number) =>
+    (await (await app.request(`/api/tasks?minutes=${minutes}`)).json()) as TasksJson;
+  await Promise.all(Array.from({ length: 20 }, () => read(1_440)));
+  pauses = [{ task: 'charge', reason: 'manual', since: new Date(1) }];
+  expect((await read(1_440)).tasks).toMatchObject([{ task: 'charge', pauses: [{ reason: 'manual' }] }]);
+  expect(readings).toBe(1);
+  await read(60);
+  expect(readings).toBe(2);
 });
 
 describe('arguments are private', () => {
