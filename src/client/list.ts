@@ -31,7 +31,7 @@ const LOOKS_OF_A_PAGE = 10_000;
 const MAX_POSITION_CHARACTERS = 8_192;
 
 /** What is running comes first. */
-const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
+export const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
 
 const FILTER_NAMES = { task: true, state: true, where: true } as const;
 const LIST_NAMES = optionNames<ListOptions>({ ...FILTER_NAMES, limit: true, signal: true });

@@ -41,8 +41,7 @@ export async function checkBacklog(redis: Redis, keys: Keys, { totals, pauses, w
   const detail = `${countText(totals.queued, 'execution')} queued`;
   const isPaused = pauses.some(({ task }) => task === null);
   if (oldestQueuedMs < LATE_MS || totals.queued === 0 || isPaused || workers.length === 0) return ok(check, detail);
-  const advice =
-    'docket ls --count-by task says of what, docket top what the threads do: add workers, or take work out';
+  const advice = 'docket ls --count says of which tasks, docket top what the threads do: add workers, or take work out';
   return warn(check, `${detail}, the next of them due for ${spanText(oldestQueuedMs)}`, advice);
 }
 
