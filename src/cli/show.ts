@@ -5,8 +5,9 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { ExecutionNotFoundError } from '../core/errors.js';
 import { loggedArguments } from '../redis/fleet-store.js';
+import { WAITS_FOR_RESUME } from '../redis/pause-store.js';
 import type { ExecutionDetails, HistoryItem } from '../tasks/details.js';
-import { print, printable, printJson, printTable, spanText } from './output.js';
+import { countText, print, printable, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 
 interface ShowFlags extends CommonFlags {
@@ -106,17 +107,22 @@ const PLACE_TEXT = {
 
 /** Returns what is known, as pairs of a name and a text. */
 function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][] {
-  const { key, task, state, place, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const { key, task, state, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
   const facts: [string, string | null][] = [
     ['key', key],
     ['task', task],
-    ['state', `${state}${isCancelled ? ', asked to stop' : ''}${place === 'ended' ? '' : `, ${PLACE_TEXT[place]}`}`],
+    ['state', `${state}${isCancelled ? ', asked to stop' : ''}${placeText(details)}`],
     ['attempt', String(attempt)],
     ['worker', worker],
     ['waits for', waitText(details)],
     ['holds', details.holds.map(({ description, max }) => `${description} (${max} at once)`).join(', ') || null],
-    ['lost', deliveries > 0 ? `${deliveries} times with its worker or thread, charged for ${charges} of them` : null],
-    ['rerouted', reroutes > 0 ? `${reroutes} times, because workers could not run it` : null],
+    [
+      'lost',
+      deliveries > 0
+        ? `${countText(deliveries, 'time')} with its worker or thread, charged for ${charges} of them`
+        : null,
+    ],
+    ['rerouted', reroutes > 0 ? `${countText(reroutes, 'time')}, because workers could not run it` : null],
     ['progress', progressText(details)],
     ['arguments', argumentsText(details, isShown)],
     ['result', resultText(details)],
@@ -127,7 +133,13 @@ function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
-function waitText({ waitsFor, scheduledFor, when, readAt }: ExecutionDetails): string | null {
+function placeText({ place, waitsFor }: ExecutionDetails): string {
+  if (place === 'ended') return '';
+  return waitsFor?.name === WAITS_FOR_RESUME ? ', in the line of its paused task' : `, ${PLACE_TEXT[place]}`;
+}
+
+function waitText({ task, waitsFor, scheduledFor, when, readAt }: ExecutionDetails): string | null {
+  if (waitsFor?.name === WAITS_FOR_RESUME) return `the end of a pause: docket resume ${task} (docket pauses says why)`;
   const left = scheduledFor && `${spanText(scheduledFor.getTime() - readAt.getTime())} more`;
   if (waitsFor) {
     const ahead = waitsFor.ahead === null ? '' : `, ${waitsFor.ahead} ahead of it`;
