@@ -1,6 +1,7 @@
 /** `docket ls --count`: whose executions there are. Owns the rule that the values of arguments are private. */
 import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
+import { InvalidOptionError } from '../core/errors.js';
 import { loggedArguments } from '../redis/fleet-store.js';
 import type { ExecutionCount, ExecutionCounts } from '../tasks/counting.js';
 import type { StrikeValue } from '../wire/strikes.js';
@@ -19,10 +20,11 @@ interface CountFlags {
 
 export async function printCounts(docket: Docket, flags: CountFlags): Promise<void> {
   const { filter, by, limit, showsArguments, isJson } = flags;
+  if (limit === 0) throw new InvalidOptionError('limit', 'expected a whole number of 1 or more');
   const result = await docket.count({
     ...filter,
     ...(by !== null && { by }),
-    ...(limit !== undefined && { limit }),
+    ...(limit !== undefined && { lookAt: limit }),
   });
   const rows = await visibleRows(docket, result, by !== null && !showsArguments ? by : null);
   if (isJson) return printJson({ ...result, counts: rows });
@@ -71,10 +73,10 @@ function argumentText(value: StrikeValue): string {
   return value instanceof Date ? value.toISOString() : String(value);
 }
 
-function printRemarks({ looked, others, isWhole }: ExecutionCounts, rows: readonly Row[]): void {
+function printRemarks({ lookedAt, others, isWhole }: ExecutionCounts, rows: readonly Row[]): void {
   if (rows.length > MAX_ROWS) print(`and ${rows.length - MAX_ROWS} more rows: --json has them`);
   if (others > 0) print(`and ${countText(others, 'execution')} of more values than are counted apart`);
-  if (!isWhole) print(`counted among the first ${countText(looked, 'execution')}: --limit looks at more`);
+  if (!isWhole) print(`counted among the first ${countText(lookedAt, 'execution')}: --limit looks at more`);
   if (rows.some(({ hiddenValues }) => hiddenValues !== undefined)) {
     print('the task does not show this argument in the log, so it may be private: --show-arguments shows it');
   }

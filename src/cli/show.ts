@@ -99,19 +99,21 @@ const SHOWN_VALUES = { depth: 6, colors: false, maxStringLength: 1_000, maxArray
 const PLACE_TEXT = {
   schedule: 'on the schedule',
   line: 'in line for a permit',
+  pause: 'in the line of its paused task',
   backlog: 'due, not taken by a worker yet',
   worker: 'with a worker',
   ended: 'ended',
   lost: 'nowhere: its place was deleted by hand; workers mend that within minutes',
-} as const satisfies Record<ExecutionDetails['place'], string>;
+} as const satisfies Record<ExecutionDetails['place'] | 'pause', string>;
 
 /** Returns what is known, as pairs of a name and a text. */
 function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][] {
   const { key, task, state, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const place = isPaused(details) ? 'pause' : details.place;
   const facts: [string, string | null][] = [
     ['key', key],
     ['task', task],
-    ['state', `${state}${isCancelled ? ', asked to stop' : ''}${placeText(details)}`],
+    ['state', `${state}${isCancelled ? ', asked to stop' : ''}${place === 'ended' ? '' : `, ${PLACE_TEXT[place]}`}`],
     ['attempt', String(attempt)],
     ['worker', worker],
     ['waits for', waitText(details)],
@@ -133,13 +135,13 @@ function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
-function placeText({ place, waitsFor }: ExecutionDetails): string {
-  if (place === 'ended') return '';
-  return waitsFor?.name === WAITS_FOR_RESUME ? ', in the line of its paused task' : `, ${PLACE_TEXT[place]}`;
+function isPaused({ waitsFor }: ExecutionDetails): boolean {
+  return waitsFor?.name === WAITS_FOR_RESUME;
 }
 
-function waitText({ task, waitsFor, scheduledFor, when, readAt }: ExecutionDetails): string | null {
-  if (waitsFor?.name === WAITS_FOR_RESUME) return `the end of a pause: docket resume ${task} (docket pauses says why)`;
+function waitText(details: ExecutionDetails): string | null {
+  const { task, waitsFor, scheduledFor, when, readAt } = details;
+  if (isPaused(details)) return `the end of a pause: docket resume ${task} (docket pauses says why)`;
   const left = scheduledFor && `${spanText(scheduledFor.getTime() - readAt.getTime())} more`;
   if (waitsFor) {
     const ahead = waitsFor.ahead === null ? '' : `, ${waitsFor.ahead} ahead of it`;

@@ -15,7 +15,7 @@ import { Envelope } from '../wire/envelope.js';
 import { type Picked, pickArguments } from '../wire/pick.js';
 import { criteriaOf, type ListSource, ORDER, startAfter } from './list.js';
 
-const DEFAULT_LIMIT = 100_000;
+const DEFAULT_LOOKS = 100_000;
 /** Somebody may count by an argument that is different each time. */
 const MAX_COUNTS = 10_000;
 
@@ -24,15 +24,15 @@ const COUNT_NAMES = optionNames<CountOptions>({
   state: true,
   where: true,
   by: true,
-  limit: true,
+  lookAt: true,
   signal: true,
 });
 
 /** @throws InvalidOptionError naming the option that cannot be used */
 export async function countExecutions(source: ListSource, options: CountOptions): Promise<ExecutionCounts> {
   checkOptionNames(options, COUNT_NAMES, 'count.');
-  const { by, limit = DEFAULT_LIMIT, signal } = options;
-  wholeNumberOf(limit, 1, 'limit');
+  const { by, lookAt = DEFAULT_LOOKS, signal } = options;
+  wholeNumberOf(lookAt, 1, 'lookAt');
   if (by !== undefined && (typeof by !== 'string' || by === '')) {
     throw new InvalidOptionError('by', `expected the name of an argument, got ${shown(by)}`);
   }
@@ -41,17 +41,17 @@ export async function countExecutions(source: ListSource, options: CountOptions)
   const tally = new Tally();
   const counting = by === undefined ? criteria : countingBy(by, criteria, tally);
   const { connection, keys } = source;
-  let looked = 0;
+  let lookedAt = 0;
   let next: Position | null = startOf(places[0]!);
-  while (next && looked < limit) {
+  while (next && lookedAt < lookAt) {
     signal?.throwIfAborted();
     const from: Position = next;
     const page: ListedPage = await connection.run((redis) => listFrom(redis, keys, from, counting, BATCH_ITEMS));
     for (const { task } of page.found) tally.add(task);
-    looked += page.looked;
+    lookedAt += page.looked;
     next = page.next ?? startAfter(places, from.place);
   }
-  return { ...tally.result(), looked, isWhole: next === null };
+  return { ...tally.result(), lookedAt, isWhole: next === null };
 }
 
 /** Counts what matches as it is looked at, and lets nothing through: only the messages have the arguments. */

@@ -13,7 +13,7 @@ export interface CountOptions extends ListFilter {
    * How many executions are looked at, 1 or more. To look at 100,000 takes about a second, and twice as long with arguments.
    * @default 100_000
    */
-  limit?: number;
+  lookAt?: number;
   /** Ends the count with its reason when it aborts. */
   signal?: AbortSignal;
 }
@@ -25,8 +25,8 @@ export interface ExecutionCounts {
   /** How many were counted that are of none of these. */
   readonly others: number;
   /** How many executions were looked at. */
-  readonly looked: number;
-  /** Whether these were all. Otherwise the limit ended the count. */
+  readonly lookedAt: number;
+  /** Whether these were all. Otherwise `lookAt` ended the count. */
   readonly isWhole: boolean;
 }
 

@@ -12,20 +12,20 @@ describeEachServer('a count', (url) => {
   const stage = setStage(url);
 
   test('of an unused docket has nothing, and looked at nothing', async () => {
-    expect(await stage.docket().count()).toEqual({ counts: [], others: 0, looked: 0, isWhole: true });
+    expect(await stage.docket().count()).toEqual({ counts: [], others: 0, lookedAt: 0, isWhole: true });
   });
 
   test('has the executions of each task in all places, the largest count first', async () => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 300 }, () => call(note, {})));
     await docket.addMany([call(other, {}), call(other, {}, { priority: 'low' }), call(other, {}, { when: '1h' })]);
-    const { counts, looked, isWhole } = await docket.count();
+    const { counts, lookedAt, isWhole } = await docket.count();
     const found = [
       { task: 'note', count: 300 },
       { task: 'other', count: 3 },
     ];
     expect(counts).toEqual(found);
-    expect([looked, isWhole]).toEqual([303, true]);
+    expect([lookedAt, isWhole]).toEqual([303, true]);
     expect((await docket.count({ task: other, state: 'queued' })).counts).toEqual([{ task: 'other', count: 2 }]);
     expect((await docket.count({ state: 'completed' })).counts).toEqual([]);
   });
@@ -66,7 +66,7 @@ describeEachServer('a count', (url) => {
 
   test('refuses what it cannot use', async () => {
     const docket = stage.docket();
-    for (const options of [{ by: '' }, { by: 3 }, { limit: 0 }, { state: 'lost' }, { each: 1 }]) {
+    for (const options of [{ by: '' }, { by: 3 }, { lookAt: 0 }, { state: 'lost' }, { each: 1 }]) {
       await expect(docket.count(options as CountOptions)).rejects.toThrow(InvalidOptionError);
     }
   });
@@ -75,14 +75,14 @@ describeEachServer('a count', (url) => {
 describeOnRedis('a count', (url) => {
   const stage = setStage(url);
 
-  test('ends with its limit, and says that it did', async () => {
+  test('ends when it has looked at enough, and says that it did', async () => {
     const docket = stage.docket();
     await docket.addMany(Array.from({ length: 1_000 }, () => call(note, {})));
-    const { counts, looked, isWhole } = await docket.count({ limit: 300 });
+    const { counts, lookedAt, isWhole } = await docket.count({ lookAt: 300 });
     expect(isWhole).toBe(false);
-    expect(looked).toBeGreaterThanOrEqual(300);
-    expect(looked).toBeLessThan(1_000);
-    expect(counts).toEqual([{ task: 'note', count: looked }]);
+    expect(lookedAt).toBeGreaterThanOrEqual(300);
+    expect(lookedAt).toBeLessThan(1_000);
+    expect(counts).toEqual([{ task: 'note', count: lookedAt }]);
   });
 
   test('keeps a bounded number of values apart, and counts the others together', async () => {
@@ -99,7 +99,7 @@ describeOnRedis('a count', (url) => {
     });
     stage.work({ narrow }, { concurrency: 4 });
     await docket.addMany([0, 1, 2].map((n) => call(narrow, { n }, { key: `n-${n}` })));
-    await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 2);
+    await waitFor(async () => (await docket.snapshot({ lookAt: 0 })).totals.waiting === 2);
     expect((await docket.count()).counts).toEqual([{ task: 'narrow', count: 3 }]);
     await expect(docket.count({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
     await docket.cancelMany({ task: 'narrow' });
