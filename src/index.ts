@@ -37,6 +37,7 @@ export type {
   ThreadContext,
   TimeoutControl,
 } from './tasks/context.js';
+export type { CountOptions, ExecutionCount, ExecutionCounts } from './tasks/counting.js';
 export {
   type Dependencies,
   type Dependency,

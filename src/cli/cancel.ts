@@ -18,7 +18,7 @@ interface CancelFlags extends CommonFlags, FilterFlags {
 export function cancelCommand(): Command {
   return withFilterFlags(new Command('cancel'), 'scheduled, queued, running')
     .description(
-      'Cancels executions: removes them, or tells them to stop when they are running. An unknown key is not an error.',
+      'Cancels executions: removes them, or tells them to stop when they are running. A schedule, or the chain of a perpetual task, ends with its run. An unknown key is not an error.',
     )
     .argument('[keys...]', 'keys of executions; without keys, all executions that match the flags')
     .option('--all', 'all executions that have not ended')
@@ -80,9 +80,22 @@ async function cancelFiltered(docket: Docket, filter: Filter, { yes, all, json }
 
 async function questionAbout(docket: Docket, filter: Filter): Promise<string> {
   const count = await countOf(docket, filter);
+  const schedules = await countSchedules(docket, filter);
   const where = describeDocket(internalsOf(docket).settings);
-  return `Cancel ${countText(count, 'execution')} in ${where}?`;
+  const end = schedules === 0 ? '' : ` and end ${countText(schedules, 'schedule')}`;
+  return `Cancel ${countText(count, 'execution')}${end} in ${where}?`;
 }
+
+/** Counts the chains that end. A listing of schedules has no arguments, so with `where` it is not known. */
+async function countSchedules(docket: Docket, { task, state, where }: Filter): Promise<number> {
+  if (where || (state && !state.includes('scheduled'))) return 0;
+  let count = 0;
+  for await (const _ of docket.schedules({ ...(task !== undefined && { task }), limit: MOST_SCHEDULES })) count += 1;
+  return count;
+}
+
+/** More than these are not counted. */
+const MOST_SCHEDULES = 10_000;
 
 async function countOf(docket: Docket, filter: Filter): Promise<number> {
   let count = 0;

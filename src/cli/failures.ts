@@ -1,6 +1,7 @@
 /** `docket failures`: lists, shows, retries and discards failures. */
 import { inspect } from 'node:util';
 import { Command, Option } from 'commander';
+import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { describeDocket } from '../redis/docket-settings.js';
@@ -117,6 +118,7 @@ function listFailures(command: Command): Promise<void> {
       kept > 0 ? 'no failures match' : 'no failures',
     );
     if (kept > failures.length) print(`these are ${failures.length} of ${countText(kept, 'failure')}`);
+    if (failures.length > 0) print('docket failures show ID shows the arguments and the stack of one');
   });
 }
 
@@ -198,9 +200,21 @@ function retryFailures(ids: readonly string[], command: Command): Promise<void> 
   return withDocket(command, async (docket) => {
     const report = await docket.retry(selection);
     if (flags.json) printJson(report);
-    else printReport(report);
+    else {
+      printReport(report);
+      if (report.retried.length > 0) await printPauses(docket, flags.task);
+    }
     return exitCodeOf(report);
   });
+}
+
+/** Says why what was added again does not start. Without a task it is not known whether a paused one is among them. */
+async function printPauses(docket: Docket, task: string | undefined): Promise<void> {
+  const pauses = (await docket.pauses()).filter((pause) => pause.task === null || (task ?? pause.task) === pause.task);
+  const names = [...new Set(pauses.map((pause) => pause.task))];
+  if (names.includes(null)) return print('the docket is paused: they start after docket resume');
+  const named = names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ', …' : '');
+  if (names.length > 0) print(printable(`paused: ${named}; its executions start after docket resume ${names[0]}`));
 }
 
 const MAX_NAMED = 20;

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { waitText } from '../tasks/limit-text.js';
 import type { ListedExecution } from '../tasks/listing.js';
+import { printCounts } from './count.js';
 import { type FilterFlags, filterOf, withFilterFlags } from './filter.js';
 import { print, printJson, printTable } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
@@ -9,6 +10,9 @@ import { wholeNumber } from './values.js';
 
 interface LsFlags extends CommonFlags, FilterFlags {
   readonly limit?: number;
+  /** Name of an argument, or `true` without one. */
+  readonly count?: string | true;
+  readonly showArguments?: boolean;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -18,11 +22,22 @@ export function lsCommand(): Command {
     .description(
       'Lists executions. Without --state, it lists those that have not ended: running ones first, then the others in order.',
     )
-    .option('--limit <n>', `how many at most (default: ${DEFAULT_LIMIT})`, wholeNumber)
+    .option(
+      '--limit <n>',
+      `how many at most (default: ${DEFAULT_LIMIT}); with --count, how many are looked at (default: 100000)`,
+      wholeNumber,
+    )
+    .option('--count [argument]', 'count them by task, and by the value of an argument, instead')
+    .option('--show-arguments', 'with --count: show values that may be private')
     .option('--json', 'write JSON')
     .addHelpText('after', EXAMPLES)
-    .action(({ limit = DEFAULT_LIMIT, json = false, ...flags }: LsFlags, command: Command) =>
+    .action(({ limit: given, json = false, count, showArguments = false, ...flags }: LsFlags, command: Command) =>
       withDocket(command, async (docket) => {
+        if (count !== undefined) {
+          const shared = { filter: filterOf(flags), limit: given, showsArguments: showArguments, isJson: json };
+          return await printCounts(docket, { ...shared, by: count === true ? null : count });
+        }
+        const limit = given ?? DEFAULT_LIMIT;
         const listed: ListedExecution[] = [];
         for await (const one of docket.list({ ...filterOf(flags), limit })) listed.push(one);
         if (json) return printJson(listed);
@@ -43,5 +58,7 @@ function rowOf({ key, task, state, attempt, when, worker, completedAt, error, wa
 const EXAMPLES = `
 Examples:
   docket ls --task charge --where customerId=c-1
+  docket ls --count                                 which tasks fill the queue
+  docket ls --task sync --count customerId          whose work that is: one line for each value
   docket ls --state failed,cancelled --limit 20     searches the whole database, so it takes longer
   docket ls --where 'orderId="42"'                  quoted: the text 42, not the number`;

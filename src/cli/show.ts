@@ -97,16 +97,18 @@ const SHOWN_VALUES = { depth: 6, colors: false, maxStringLength: 1_000, maxArray
 
 const PLACE_TEXT = {
   schedule: 'on the schedule',
-  line: 'in line',
+  line: 'in line for a permit',
+  pause: 'in the line of its paused task',
   backlog: 'due, not taken by a worker yet',
   worker: 'with a worker',
   ended: 'ended',
   lost: 'nowhere, because its place was deleted by hand; workers repair that within minutes',
-} as const satisfies Record<ExecutionDetails['place'], string>;
+} as const satisfies Record<ExecutionDetails['place'] | 'pause', string>;
 
 /** Returns what is known, as pairs of a name and a text. */
 function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][] {
-  const { key, task, state, place, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const { key, task, state, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const place = isPaused(details) ? 'pause' : details.place;
   const facts: [string, string | null][] = [
     ['key', key],
     ['task', task],
@@ -137,7 +139,13 @@ const WAIT_TEXT = {
   resume: () => 'the resume of its task',
 } as const satisfies Record<LimitWait['kind'], (limit: string) => string>;
 
-function waitText({ waitsFor, scheduledFor, when, readAt }: ExecutionDetails): string | null {
+function isPaused({ waitsFor }: ExecutionDetails): boolean {
+  return waitsFor?.kind === 'resume';
+}
+
+function waitText(details: ExecutionDetails): string | null {
+  const { task, waitsFor, scheduledFor, when, readAt } = details;
+  if (isPaused(details)) return `the end of a pause: docket resume ${task} (docket pauses says why)`;
   const left = scheduledFor && `${spanText(scheduledFor.getTime() - readAt.getTime())} more`;
   if (waitsFor) {
     const ahead = waitsFor.ahead === null ? '' : `, ${waitsFor.ahead} ahead of it`;

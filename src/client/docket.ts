@@ -18,6 +18,7 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
+import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
@@ -499,6 +500,22 @@ export class Docket<Tasks extends TasksByName = {}> {
   async listPage(options: ListPageOptions = {}): Promise<ListPage> {
     this.#checkOpen();
     return await this.#views.listPage(options);
+  }
+
+  /**
+   * Counts executions by task, and by the value of an argument if one is named. It says whose work fills the backlog. It looks at
+   * them in the order of `list`, in small steps that leave the server free for others.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * const { counts } = await docket.count({ task: sync, by: 'customerId' });
+   * for (const { task, value, count } of counts.slice(0, 10)) console.log(task, value, count);
+   * ```
+   */
+  async count(options: CountOptions = {}): Promise<ExecutionCounts> {
+    this.#checkOpen();
+    return await this.#views.count(options);
   }
 
   /**

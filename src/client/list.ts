@@ -32,7 +32,7 @@ const LOOKS_OF_A_PAGE = 10_000;
 const MAX_POSITION_CHARACTERS = 8_192;
 
 /** What is running comes first. */
-const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
+export const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
 
 const FILTER_NAMES = { task: true, state: true, where: true } as const;
 const LIST_NAMES = optionNames<ListOptions>({ ...FILTER_NAMES, limit: true, signal: true });
@@ -42,7 +42,7 @@ const PAGE_NAMES = optionNames<ListPageOptions>({ ...FILTER_NAMES, limit: true, 
 export type LoadPartitions = () => Promise<readonly Partition[]>;
 
 /** Where a page of a docket begins: a position in one of its partitions. */
-interface Bookmark {
+export interface Bookmark {
   readonly partition: Partition;
   readonly position: Position;
 }
@@ -116,12 +116,12 @@ async function readPage({ criteria, places, partitions, from, limit }: PageReque
   return { found, next };
 }
 
-function startIn(partitions: readonly Partition[], places: readonly Place[]): Bookmark {
+export function startIn(partitions: readonly Partition[], places: readonly Place[]): Bookmark {
   return { partition: partitions[0]!, position: startOf(places[0]!) };
 }
 
 /** Returns the same place in the partition that follows, else the place that follows; `null` at the end. */
-function bookmarkAfter(
+export function bookmarkAfter(
   { partitions, places }: Pick<PageRequest, 'partitions' | 'places'>,
   { partition, place }: { readonly partition: Partition; readonly place: Place },
 ): Bookmark | null {

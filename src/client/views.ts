@@ -2,6 +2,7 @@
 import { checkKey } from '../core/execution-key.js';
 import { readHistory } from '../redis/history-store.js';
 import type { ExecutionRecord } from '../redis/record.js';
+import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
 import type { Failure, FailureFilter } from '../tasks/failures.js';
@@ -12,6 +13,7 @@ import type { Pause } from '../tasks/pause.js';
 import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import type { StrikeInfo } from '../tasks/strike-info.js';
+import { countExecutions } from './count.js';
 import { ExecutionHandle } from './execution.js';
 import { checkId, partsOf, queryOf } from './failures.js';
 import { type HistoryQuery, HistorySums, historyQuery, StatsSums, statsQuery } from './history.js';
@@ -79,6 +81,10 @@ export class Views {
 
   async listPage(options: ListPageOptions): Promise<ListPage> {
     return await listPage(() => this.#load(), options);
+  }
+
+  async count(options: CountOptions): Promise<ExecutionCounts> {
+    return await countExecutions(() => this.#load(), options);
   }
 
   async limits(options: LimitsOptions): Promise<LimitInfo[]> {

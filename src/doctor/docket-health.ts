@@ -11,6 +11,7 @@ import type { Failure } from '../tasks/failures.js';
 import { limitText } from '../tasks/limit-text.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, fail, ok, warn } from './finding.js';
+import { checkBacklog, checkFailing, checkSilent, type SilentConsumer } from './troubles.js';
 
 /** Makes all checks of the docket, and only reads. Only a thorough examination looks through all keys. */
 export async function checkDocket(
@@ -27,11 +28,17 @@ export async function checkDocket(
   const { snapshot } = scripts;
   return [
     scripts.finding,
-    ...groups,
+    ...groups.map(({ finding }) => finding),
     checkWorkers(live, snapshot),
+    checkSilent(
+      groups.flatMap(({ silent }) => silent),
+      live.length > 0,
+    ),
     checkPauses(snapshot),
+    await checkBacklog(redis, keys, snapshot),
     checkWaiting(snapshot),
     checkTasks(snapshot),
+    await checkFailing(docket),
     await checkFailures(docket, snapshot),
     ...(isThorough ? [await checkLost(redis, keys, live)] : []),
   ];
@@ -60,34 +67,51 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
 const SLOW_MS = 1_000;
 
 /** Turns a command that the user may not use into the finding of its check, so that the other checks go on. */
-function refusalIsFinding(checking: Promise<Finding>): Promise<Finding> {
+function refusalIsFinding(checking: Promise<GroupCheck>): Promise<GroupCheck> {
   return checking.catch((error: unknown) => {
     if (!isForbidden(error)) throw error;
-    return fail('groups', (error as Error).message, 'allow the user the commands that the checks above name');
+    return findingOnly(fail('groups', (error as Error).message, 'allow the user the commands that the checks above name'));
   });
 }
 
-async function checkGroup(name: string, redis: Redis, stream: string, live: readonly LiveWorker[]): Promise<Finding> {
+interface GroupCheck {
+  readonly finding: Finding;
+  readonly silent: readonly SilentConsumer[];
+}
+
+function findingOnly(finding: Finding): GroupCheck {
+  return { finding, silent: [] };
+}
+
+async function checkGroup(
+  name: string,
+  redis: Redis,
+  stream: string,
+  live: readonly LiveWorker[],
+): Promise<GroupCheck> {
   const check = `group of ${name}`;
   const kind = await redis.type(stream);
-  if (kind === 'none') return ok(check, 'no stream yet: it is created when it is needed');
+  if (kind === 'none') return findingOnly(ok(check, 'no stream yet: it is created when it is needed'));
   if (kind !== 'stream')
-    return fail(check, `${stream} is a ${kind}, not a stream`, 'remove it, or give the docket another name');
+    return findingOnly(
+      fail(check, `${stream} is a ${kind}, not a stream`, 'remove it, or give the docket another name'),
+    );
   const groups = ((await redis.xinfo('GROUPS', stream)) as unknown[][]).map(fieldsOf);
   const group = groups.find((one) => one.name === GROUP);
   if (!group) {
     const detail = `no group '${GROUP}' yet, and ${await redis.xlen(stream)} in the stream`;
-    return live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail);
+    return findingOnly(
+      live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail),
+    );
   }
   const consumers = ((await redis.xinfo('CONSUMERS', stream, GROUP)) as unknown[][]).map(fieldsOf);
   const names = new Set(live.map(({ consumer }) => consumer));
-  const lost = consumers.filter((consumer) => Number(consumer.pending) > 0 && !names.has(String(consumer.name)));
-  const count = lost.reduce((sum, consumer) => sum + Number(consumer.pending), 0);
-  const detail = `${countText(Number(group.pending), 'execution')} in the hands of ${countText(consumers.length, 'worker')}`;
-  if (count === 0) return ok(check, detail);
-  const advice =
-    live.length > 0 ? 'live workers redeliver them when their leases end' : 'start a worker: it redelivers them';
-  return warn(check, `${detail}; workers that are gone have ${count} of them`, advice);
+  const silent = consumers
+    .map(({ name, pending, idle }) => ({ consumer: String(name), pending: Number(pending), idleMs: Number(idle) }))
+    .filter(({ consumer, pending }) => pending > 0 && !names.has(consumer));
+  const having = consumers.filter(({ pending }) => Number(pending) > 0).length;
+  const detail = `${countText(Number(group.pending), 'execution')} in the hands of ${countText(having, 'worker')}`;
+  return { finding: ok(check, detail), silent };
 }
 
 function fieldsOf(info: readonly unknown[]): Record<string, unknown> {

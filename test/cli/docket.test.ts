@@ -316,9 +316,10 @@ describeOnRedis('docket:', (url) => {
     }
     const listed = await jsonOf(fleet, 'strikes');
     expect(listed).toHaveLength(made.length);
-    expect(listed).toEqual(expect.arrayContaining(made.map(([, fields]) => fields)));
+    const since = expect.stringMatching(/^\d{4}-.*Z$/);
+    expect(listed).toEqual(expect.arrayContaining(made.map(([, fields]) => ({ ...fields, since }))));
     const table = await runOn(fleet, 'strikes', 'ls');
-    expect(table.output).toMatch(/│ any +│ customerId +│ == +│ "c-1" +│/);
+    expect(table.output).toMatch(/│ any +│ customerId +│ == +│ "c-1" +│ \S+ ago +│/);
 
     const struck = await runOn(fleet, 'add', 'anything', '{"customerId": "c-1"}', '--force', '--key', 'k');
     expect(struck).toEqual({ code: 4, output: "k  not added: struck: customerId == 'c-1'\n", errors: '' });
@@ -336,7 +337,10 @@ describeOnRedis('docket:', (url) => {
     expect(await jsonOf(fleet, 'restore', 'charge')).toEqual({ restored: null, remaining: [] });
     expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
     const errors = `docket: ${nobody}: it is struck anyway\n`;
-    expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: "struck task 'charge'\n", errors });
+    const cancels =
+      'what was added before is cancelled when a worker comes to it; docket restore does not bring it back';
+    const said = `struck task 'charge'\n${cancels}\n`;
+    expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: said, errors });
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");
   });
 

@@ -9,6 +9,9 @@ import type { ProgressSummary } from '../../tasks/summary.js';
 /** Over how many minutes rates and times are taken. */
 export const MINUTES = 15;
 
+/** How many running executions are read. */
+export const LISTED_EXECUTIONS = 100;
+
 /** The longest running executions of which the progress is read. */
 const SHOWN_EXECUTIONS = 20;
 
@@ -35,7 +38,7 @@ export async function takePicture(docket: Docket): Promise<Picture> {
   const { keys } = internalsOf(docket).settings;
   const redis = await docket.redis;
   const [snapshot, minutes, tasks, { oldestQueuedMs }] = await Promise.all([
-    docket.snapshot(),
+    docket.snapshot({ limit: LISTED_EXECUTIONS }),
     docket.history({ minutes: MINUTES }),
     docket.stats({ minutes: MINUTES }),
     measure(redis, keys),

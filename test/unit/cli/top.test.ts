@@ -84,7 +84,7 @@ test('what does not fit is counted, and so is what was not read', () => {
 
 test('the first line says why a picture is an old one', () => {
   const [first] = draw(pictureOf(), { ...PLAIN, problem: 'Redis does not answer' }).split('\n');
-  expect(first).toBe('docket  Redis does not answer');
+  expect(first).toBe('Redis does not answer; this is of 2030-01-31T12:00:00Z  docket');
 });
 
 test('a terminal obeys nothing that is in a key, a message or the name of a task', () => {
@@ -93,4 +93,15 @@ test('a terminal obeys nothing that is in a key, a message or the name of a task
   const text = draw(pictureOf({ running: running(1, { key: evil, task: evil, worker: evil, progress }) }), PLAIN);
   expect(text).not.toMatch(/[^\P{Cc}\n]/u);
   expect(text.match(/evil/g)).toHaveLength(5);
+});
+
+test('the rate counts the minute that goes on, so that a flood is seen at once', () => {
+  const minutes = pictureOf().minutes.map((minute, i) => (i === 14 ? { ...minute, failed: 2_000 } : minute));
+  const taken = new Date(minutes[14]!.at.getTime() + 20_000);
+  expect(draw(pictureOf({ minutes, taken }), PLAIN)).toMatch(/^failed .* {2}1500 a minute +2000 in 15 minutes$/m);
+});
+
+test('the running executions of a task are called running when all of them were read, even if one has just ended', () => {
+  const totals = { queued: 0, scheduled: 0, waiting: 0, paused: 0, running: 3, failures: 0 };
+  expect(draw(pictureOf({ totals, running: running(2) }), PLAIN)).toMatch(/^task +running /m);
 });
