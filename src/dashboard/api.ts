@@ -135,6 +135,7 @@ export interface ExecutionRowJson {
 /** `GET api/find?task&state&where&after`: a page of a listing. */
 export interface FoundJson {
   readonly executions: readonly ExecutionRowJson[];
+  readonly lookedAt: number;
   readonly next: string | null;
 }
 

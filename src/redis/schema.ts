@@ -584,7 +584,7 @@ export const FAILURE_BYTES_KEPT = 256 * 1024 * 1024;
 export const FAILURE_OVERHEAD_BYTES = 256;
 
 /** The maximum number of failures that one script looks at. */
-export const FAILURES_LOOKED_AT = 512;
+export const FAILURES_LOOKED_AT = 256;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;
@@ -592,8 +592,8 @@ export const MOST_PAUSES = 1_000;
 /** Attempts that failed and were retried which a record keeps; the newest are kept. */
 export const FAILED_ATTEMPTS = 20;
 
-/** Keys that one script looks at to list executions that have ended. Most need one call each. */
-export const SCANNED_KEYS = 512;
+/** Keys that one script looks at to list executions that have ended. Each may be a record that is read. */
+export const SCANNED_KEYS = BATCH_ITEMS;
 
 /** The maximum number of fields that a minute of the history has for tasks. */
 export const HISTORY_TASKS = 300;

@@ -1,4 +1,4 @@
--- Lists failures, the newest first: one page, which ends with the number that is wanted, after 512 failures that were looked
+-- Lists failures, the newest first: one page, which ends with the number that is wanted, after 256 failures that were looked
 -- at, or after 1 MiB.
 -- KEYS  failures
 -- ARGV  the last and the first id that may be listed (as XREVRANGE takes them), number that is wanted, task, error name (each

@@ -117,16 +117,17 @@ test('executions are looked for by task, state and arguments, page by page', asy
   const asked: unknown[] = [];
   const listPage = async (options: unknown) => {
     asked.push(options);
-    return { executions: [], next: 'n' };
+    return { executions: [], lookedAt: 2_000, next: 'n' };
   };
   const { read, ask } = asker({ listPage });
   const where = encodeURIComponent('customerId=c-1 rows=3 name="two words" big=12345678901234567890');
   expect(await read<FoundJson>(`find?task=charge&state=queued&after=p&where=${where}`)).toEqual({
     executions: [],
+    lookedAt: 2_000,
     next: 'n',
   });
   const values = { customerId: 'c-1', rows: 3, name: 'two words', big: 12345678901234567890n };
-  expect(asked).toEqual([{ limit: 200, after: 'p', task: 'charge', state: 'queued', where: values }]);
+  expect(asked).toEqual([{ limit: 200, lookAt: 2_000, after: 'p', task: 'charge', state: 'queued', where: values }]);
   expect((await ask('find?where=customerId')).status).toBe(400);
 });
 
