@@ -9,7 +9,7 @@ import { confirmUnless } from './confirm.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
-import { countText, print, printable, printJson, printTable, spanText } from './output.js';
+import { countText, print, printable, printJson, printTable, spanText, taskText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseSince, wholeNumber } from './values.js';
 
@@ -111,8 +111,15 @@ function listFailures(command: Command): Promise<void> {
     for await (const failure of docket.failures({ limit: LISTED, ...filterOf(flags) })) failures.push(failure);
     if (flags.json) return printJson(failures);
     const now = Date.now();
-    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine }) => {
-      return [id, `${spanText(now - failedAt.getTime())} ago`, task ?? '', key ?? '', attempts, errorLine];
+    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine, priority }) => {
+      return [
+        id,
+        `${spanText(now - failedAt.getTime())} ago`,
+        taskText(task ?? '', priority),
+        key ?? '',
+        attempts,
+        errorLine,
+      ];
     });
     printTable(['id', 'failed', 'task', 'key', 'attempts', 'error'], rows, 'no failures');
     const { failures: kept } = (await docket.snapshot({ limit: 0 })).totals;
@@ -147,7 +154,8 @@ const SHOWN = { depth: 6, maxArrayLength: 50, maxStringLength: 1_000, breakLengt
 const SHOWN_CHARACTERS = 8_000;
 
 function linesOf(failure: Failure): [name: string, value: string][] {
-  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt } = failure;
+  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt, priority } =
+    failure;
   const now = Date.now();
   const time = (at: Date) => `${at.toISOString()}, ${spanText(now - at.getTime())} ago`;
   const lost = deliveries > 0 ? `, the last after lost deliveries: ${deliveries}` : '';
@@ -156,6 +164,7 @@ function linesOf(failure: Failure): [name: string, value: string][] {
     ['kind', kind],
     ['task', task ?? 'unknown'],
     ['key', key ?? 'unknown'],
+    ['priority', priority],
     ['error', errorLine],
     ['attempts', `${attempts}${lost}`],
     ...(worker === null

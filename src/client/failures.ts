@@ -204,10 +204,10 @@ export function checkId(id: unknown): string {
 }
 
 function failureOf(stored: StoredFailure, classes: readonly ErrorClass[]): Failure {
-  const { id, key, task, kind, errorName, line, attempts, deliveries, worker, thread } = stored;
+  const { id, key, task, kind, errorName, line, attempts, deliveries, worker, thread, priority } = stored;
   const [addedAt, startedAt] = [stored.addedMs, stored.startedMs].map((ms) => (ms === null ? null : new Date(ms)));
   const shared = { id, key, task, kind, errorName, errorLine: line, reason: kind === 'quarantined' ? line : null };
-  const counts = { attempts, deliveries, worker, thread };
+  const counts = { attempts, deliveries, worker, thread, priority };
   const times = { addedAt: addedAt ?? null, startedAt: startedAt ?? null, failedAt: new Date(stored.failedMs) };
   const parts = { ...shared, ...counts, ...times };
   return {

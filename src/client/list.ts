@@ -150,7 +150,8 @@ function statesOf(state: ListFilter['state']): readonly ExecutionState[] {
 }
 
 function listedExecution(listed: Listed): ListedExecution {
-  const { key, task, state, hasRecord, attempt, dueMs, worker, startedMs, endedMs, errorLine, limit } = listed;
+  const { key, task, state, hasRecord, attempt, dueMs, worker, startedMs, endedMs, errorLine, limit, priority } =
+    listed;
   const date = (ms: number | null) => (ms === null ? null : new Date(ms));
   return {
     key,
@@ -158,6 +159,7 @@ function listedExecution(listed: Listed): ListedExecution {
     state,
     hasRecord,
     attempt,
+    priority,
     when: new Date(dueMs),
     worker,
     startedAt: date(startedMs),

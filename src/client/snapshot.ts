@@ -78,6 +78,6 @@ function infoOf(worker: LiveWorker): WorkerInfo {
   return { name, id: consumer, threads, concurrency, running, tasks, hasFallback, lastSeen, expiresAt };
 }
 
-function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
-  return { key, task, attempt };
+function entryFor({ key, task, attempt, priority }: Identity): SnapshotEntry {
+  return { key, task, attempt, priority };
 }

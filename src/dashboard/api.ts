@@ -37,10 +37,13 @@ export interface ProgressJson {
   readonly message: string | null;
 }
 
+export type PriorityJson = 'high' | 'normal' | 'low';
+
 export interface RunningJson {
   readonly key: string;
   readonly task: string;
   readonly attempt: number;
+  readonly priority: PriorityJson;
   readonly worker: string;
   /** `null` when a worker has read it ahead and it has not begun. */
   readonly since: number | null;
@@ -121,6 +124,8 @@ export interface ExecutionRowJson {
   readonly task: string;
   readonly state: string;
   readonly attempt: number;
+  /** `null` once it has ended. */
+  readonly priority: PriorityJson | null;
   readonly when: number | null;
   readonly worker: string | null;
   readonly since: number | null;
@@ -154,6 +159,8 @@ export interface ExecutionJson {
   readonly completedAt: number | null;
   readonly expiresAt: number | null;
   readonly attempt: number;
+  /** `null` once it has ended. */
+  readonly priority: PriorityJson | null;
   readonly worker: string | null;
   readonly deliveries: number;
   readonly progress: ProgressJson | null;
@@ -203,6 +210,7 @@ export interface FailureRowJson {
   readonly errorName: string | null;
   readonly errorLine: string;
   readonly attempts: number;
+  readonly priority: PriorityJson;
   readonly worker: string | null;
   readonly failedAt: number;
 }

@@ -1,7 +1,9 @@
 /** Lists, reads, retries and discards failures, in bounded scripts: cheap, however many there are. */
 import type { Redis } from 'ioredis';
+import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
 import type { Keys } from './keys.js';
+import { priorityOf } from './priority-argument.js';
 import { BATCH_ITEMS, FAILURE, FAILURE_KIND } from './schema.js';
 import { runScript } from './script.js';
 
@@ -32,6 +34,7 @@ export interface StoredFailure {
   readonly addedMs: number | null;
   readonly startedMs: number | null;
   readonly failedMs: number;
+  readonly priority: Priority;
 }
 
 /** Which failures are listed. */
@@ -160,6 +163,7 @@ function readFailure(id: string, list: readonly Buffer[]): StoredFailure {
     addedMs: number(FAILURE.added),
     startedMs: number(FAILURE.started),
     failedMs: Number.parseInt(id, 10),
+    priority: priorityOf(text(FAILURE.priority) ?? ''),
   };
 }
 

@@ -8,10 +8,12 @@
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
 import { UndecodableValueError } from '../core/errors.js';
+import type { Priority } from '../core/priority.js';
 import { type ExecutionState, isTerminal } from '../core/states.js';
 import { Envelope } from '../wire/envelope.js';
 import { workerNameOf } from './fleet-store.js';
 import type { Keys } from './keys.js';
+import { priorityOf } from './priority-argument.js';
 import { BATCH_ITEMS, PARKED, STREAM, type StreamName } from './schema.js';
 import { runScript } from './script.js';
 
@@ -60,6 +62,8 @@ export interface Listed {
   readonly dueMs: number;
   readonly endedMs: number | null;
   readonly errorLine: string | null;
+  /** `null` once it has ended. */
+  readonly priority: Priority | null;
   /** Name of the limit at which it waits. */
   readonly limit: string | null;
   /** While it waits for permits: those it needs, as `<name> <max> <name> <max> ...`. */
@@ -320,6 +324,7 @@ function listedOf(match: readonly Buffer[]): Listed {
     limit,
     needs,
     consumer,
+    priority,
   ] = match.map(String) as [string, string, ...string[]];
   const number = (text: string | undefined) => (text ? Number(text) : null);
   const attemptOfMessage = attemptIn(match.at(-1)!);
@@ -339,6 +344,7 @@ function listedOf(match: readonly Buffer[]): Listed {
     dueMs: number(due) ?? 0,
     endedMs: number(ended),
     errorLine: errorLine || null,
+    priority: isTerminal(state as ExecutionState) ? null : priorityOf(priority!),
     limit: limit || null,
     needs: needs!,
   };

@@ -1,4 +1,5 @@
 /** What `failures()`, `failure()`, `retry()` and `discard()` of a docket take and return. */
+import type { Priority } from '../core/priority.js';
 import type { AnyTask } from './declared-task.js';
 
 /** An execution that failed for good, or a message that can never run. */
@@ -30,6 +31,8 @@ export interface Failure {
   readonly worker: string | null;
   /** Node's id of the thread on which it failed; `null` when it did not end there by itself. */
   readonly thread: number | null;
+  /** The priority with which a retry adds it again. */
+  readonly priority: Priority;
   /** When the execution was added; in a chain, when this run was placed. `null` when it is not known. */
   readonly addedAt: Date | null;
   /** When the last attempt started; `null` when it is not known, or none did. */

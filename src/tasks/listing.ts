@@ -1,4 +1,5 @@
 /** What `list` and `listPage` of a docket take and return. */
+import type { Priority } from '../core/priority.js';
 import type { ExecutionState } from '../core/states.js';
 import type { StrikeValue } from '../wire/strikes.js';
 import type { AnyTask } from './declared-task.js';
@@ -71,6 +72,8 @@ export interface ListedExecution {
   readonly hasRecord: boolean;
   /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
+  /** `null` once it has ended: it is not kept. */
+  readonly priority: Priority | null;
   /** When it is or was due. */
   readonly when: Date;
   /** Name of the worker that has it or started it last; `null` before its first start. */

@@ -1,4 +1,5 @@
 /** What `snapshot()` and `workers()` of a docket return. */
+import type { Priority } from '../core/priority.js';
 import type { Pause } from './pause.js';
 
 /** An execution, as every list of a snapshot shows it. */
@@ -7,6 +8,7 @@ export interface SnapshotEntry {
   readonly task: string;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
+  readonly priority: Priority;
 }
 
 /** An execution that is due and that no worker has taken. */

@@ -105,10 +105,10 @@ async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
   return {
     taken: taken.getTime(),
     totals,
-    running: running.map(({ key, task, attempt, worker, since }, i): RunningJson => {
+    running: running.map(({ key, task, attempt, priority, worker, since }, i): RunningJson => {
       const { current, total, message } = progress[i] ?? {};
       const shown = current === undefined ? null : { current, total: total!, message: message ?? null };
-      return { key, task, attempt, worker, since: since?.getTime() ?? null, progress: shown };
+      return { key, task, attempt, priority, worker, since: since?.getTime() ?? null, progress: shown };
     }),
     pauses: pauses.map(({ task, reason, since }) => ({ task, reason, since: since.getTime() })),
     // Heartbeats change nothing that is worth an event.

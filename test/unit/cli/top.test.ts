@@ -16,7 +16,7 @@ function pictureOf(change: Partial<Picture> = {}): Picture {
 
 function running(count: number, change: Partial<RunningExecution> = {}): RunningExecution[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...{ key: `key-${i}`, task: 'resize', attempt: 1, worker: 'w1', progress: null },
+    ...{ key: `key-${i}`, task: 'resize', attempt: 1, priority: 'normal' as const, worker: 'w1', progress: null },
     since: new Date(TAKEN.getTime() - 1_000 * (count - i)),
     ...change,
   }));
