@@ -38,8 +38,14 @@ export function failuresCommand(): Command {
   const group = new Command('failures')
     .description('Lists what failed for good, shows it, and runs it again.')
     .helpCommand(false);
-  for (const command of [list, show, retryCommand(), discardCommand()]) group.addCommand(command);
+  for (const command of [list, groupsCommand(), show, retryCommand(), discardCommand()]) group.addCommand(command);
   return withFilter(refuseUnknownCommands(group, listFailures));
+}
+
+function groupsCommand(): Command {
+  return withFilter(new Command('groups'))
+    .description('Counts failures by task and error, the largest group first.')
+    .action((_flags: object, command: Command) => groupFailures(command));
 }
 
 function retryCommand(): Command {
@@ -103,6 +109,20 @@ function selectionOf(ids: readonly string[], flags: SelectionFlags): readonly st
 
 /** How many are listed unless a flag says otherwise. */
 const LISTED = 100;
+
+function groupFailures(command: Command): Promise<void> {
+  return withDocket(command, async (docket) => {
+    const { limit = LISTED, json, ...flags } = command.optsWithGlobals<FilterFlags>();
+    const groups = await docket.failureGroups(filterOf(flags));
+    if (json) return printJson(groups.slice(0, limit));
+    const now = Date.now();
+    const rows = groups.slice(0, limit).map(({ task, errorName, count, newestAt }) => {
+      return [count, task ?? '', errorName ?? '', `${spanText(now - newestAt.getTime())} ago`];
+    });
+    printTable(['failures', 'task', 'error', 'newest'], rows, 'no failures');
+    if (groups.length > limit) print(`${limit} of ${countText(groups.length, 'group')}`);
+  });
+}
 
 function listFailures(command: Command): Promise<void> {
   return withDocket(command, async (docket) => {

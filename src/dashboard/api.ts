@@ -188,18 +188,11 @@ export interface ArgumentsJson {
   readonly hidden: readonly string[];
 }
 
-/** `GET api/failures?task&error&sinceMs&untilMs` */
+/** `GET api/failures?task&error&since&until&before`: a page of failures, the newest first. */
 export interface FailuresJson {
   readonly failures: readonly FailureRowJson[];
-  /** Groups among the newest failures that match. */
-  readonly groups: readonly FailureGroupJson[];
-  /** How many failures the groups count. */
-  readonly counted: number;
-  /** Whether fewer are listed than counted. */
-  readonly isCut: boolean;
-  /** Whether more may match than were counted. */
-  readonly mayBeMore: boolean;
-  readonly total: number;
+  /** What `before` is for the next page; `null` when this is the last one. */
+  readonly next: string | null;
 }
 
 export interface FailureRowJson {
@@ -213,6 +206,13 @@ export interface FailureRowJson {
   readonly priority: PriorityJson;
   readonly worker: string | null;
   readonly failedAt: number;
+}
+
+/** `GET api/failure-groups?task&error&since&until&before`: some thousand failures, counted by task and error. */
+export interface FailureGroupsJson {
+  readonly groups: readonly FailureGroupJson[];
+  /** What `before` is for the next page, to be added to this one; `null` when all were counted. */
+  readonly next: string | null;
 }
 
 export interface FailureGroupJson {

@@ -44,6 +44,8 @@ export interface FailureQuery {
   /** Server milliseconds, both included; `null` for no bound. */
   readonly sinceMs: number | null;
   readonly untilMs: number | null;
+  /** Only those that were added before the failure with this id; `null` for no bound. */
+  readonly beforeId: string | null;
 }
 
 export interface FailurePage<T> {
@@ -53,7 +55,8 @@ export interface FailurePage<T> {
 }
 
 /** Where the list begins: with the newest that the query lets through. */
-export function firstPage({ untilMs }: FailureQuery): string {
+export function firstPage({ untilMs, beforeId }: FailureQuery): string {
+  if (beforeId !== null && (untilMs === null || Number.parseInt(beforeId, 10) <= untilMs)) return `(${beforeId}`;
   return untilMs === null ? '+' : String(untilMs);
 }
 
@@ -77,6 +80,33 @@ export async function listFailureIds(
 ): Promise<FailurePage<string>> {
   const { found, next } = await list(redis, keys, query, { from, wanted: Number.MAX_SAFE_INTEGER, idsOnly: true });
   return { found: found.map(([id]) => String(id)), next };
+}
+
+/** Failures of one task with errors of one name. */
+export interface StoredFailureGroup {
+  /** `null` when it could not be read. */
+  readonly task: string | null;
+  readonly errorName: string | null;
+  readonly count: number;
+  readonly newestId: string;
+}
+
+/** Counts one page of failures by task and error name, as `listFailures` goes through them. */
+export async function groupFailures(
+  redis: Redis,
+  keys: Keys,
+  { task, errorName, sinceMs }: FailureQuery,
+  from: string,
+): Promise<FailurePage<StoredFailureGroup>> {
+  const args = [from, sinceMs === null ? '-' : sinceMs, task ?? '', errorName ?? ''];
+  const [next, ...groups] = (await runScript(redis, 'group-failures', [keys.failures], args)) as [
+    Buffer,
+    ...[task: Buffer, errorName: Buffer, count: number, newestId: Buffer][],
+  ];
+  const found = groups.map(([task, errorName, count, newestId]) => {
+    return { task: String(task) || null, errorName: String(errorName) || null, count, newestId: String(newestId) };
+  });
+  return { found, next: String(next) || null };
 }
 
 type RawFailure = [id: Buffer, fields: Buffer[]];

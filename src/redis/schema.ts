@@ -593,7 +593,7 @@ export const MOST_PAUSES = 1_000;
 export const FAILED_ATTEMPTS = 20;
 
 /** Keys that one script looks at to list executions that have ended. Each may be a record that is read. */
-export const SCANNED_KEYS = BATCH_ITEMS;
+export const SCANNED_KEYS = 256;
 
 /** The maximum number of fields that a minute of the history has for tasks. */
 export const HISTORY_TASKS = 300;

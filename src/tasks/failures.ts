@@ -58,11 +58,27 @@ export interface FailureFilter {
   readonly since?: Date;
   /** Only those that failed at this time or earlier. */
   readonly until?: Date;
+  /** Only those that were kept before the failure with this id: where a page goes on behind the last one of the page before. */
+  readonly before?: string;
   /**
    * At most this many, the newest.
    * @default no bound
    */
   readonly limit?: number;
+}
+
+/** Which failures `failureGroups` counts: all that match. */
+export type FailureGroupFilter = Omit<FailureFilter, 'limit'>;
+
+/** Failures of one task with errors of one name. */
+export interface FailureGroup {
+  /** Name of the task; `null` when the messages cannot be read. */
+  readonly task: string | null;
+  /** Name of the errors, such as `TypeError`; `null` when there are none. */
+  readonly errorName: string | null;
+  readonly count: number;
+  /** When the newest of them failed. */
+  readonly newestAt: Date;
 }
 
 /** A failure in the report of a retry. */
