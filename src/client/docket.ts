@@ -339,7 +339,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const criteria = cancelCriteria(filter);
     const { task } = criteria;
-    const work = () => cancelMatching(this.#listSource, criteria, filter.signal);
+    const work = () => cancelMatching(this.#listSource, criteria, filter);
     return await this.#spans.run('cancelMany', 'client', { task: task || null }, work);
   }
 

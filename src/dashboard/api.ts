@@ -67,6 +67,11 @@ export interface WorkerJson {
   readonly hasFallback: boolean;
   /** Whether it takes work: not while it drains, or when its connection does not answer. */
   readonly takesWork: boolean;
+  /** Whether it is about to end; `false` also when its version does not say so. */
+  readonly isDraining: boolean;
+  /** Version of docket; `null` when it is older than this field. */
+  readonly version: string | null;
+  readonly nodeVersion: string | null;
   readonly lastSeen: number;
 }
 
@@ -140,6 +145,13 @@ export interface ExecutionRowJson {
 /** `GET api/find?task&state&where&after`: a page of a listing. */
 export interface FoundJson {
   readonly executions: readonly ExecutionRowJson[];
+  readonly lookedAt: number;
+  readonly next: string | null;
+}
+
+/** `GET api/count?task&state&where&after`: how many there are on a page of what `api/find` goes through. */
+export interface CountJson {
+  readonly count: number;
   readonly lookedAt: number;
   readonly next: string | null;
 }
@@ -261,6 +273,10 @@ export interface TasksJson {
 export interface TaskJson {
   readonly task: string;
   readonly workers: number;
+  /** In words, none for a task without policies; `null` when no worker has told them. */
+  readonly policies: readonly string[] | null;
+  /** Whether live workers have told different ones, as during a deploy. */
+  readonly doPoliciesDiffer: boolean;
   readonly pauses: readonly PauseJson[];
   /** Whether the whole task is struck. */
   readonly isStruck: boolean;
@@ -335,4 +351,15 @@ export interface FindingsJson {
 /** What a change did, in words for the person who made it. */
 export interface ChangedJson {
   readonly message: string;
+  /** How many executions were cancelled by a filter. */
+  readonly cancelled?: number;
+  /** Whether more may match, because it ended at its bound. */
+  readonly isMore?: boolean;
+}
+
+/** What a filter of executions says, as it is sent with `POST api/cancel-many`. */
+export interface ExecutionFilterJson {
+  readonly task?: string;
+  readonly state?: string;
+  readonly where?: string;
 }

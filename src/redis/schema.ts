@@ -320,6 +320,14 @@ export const WORKER = {
   fallback: 'fallback',
   /** Names of the arguments that its tasks show in the log, by task, as JSON. Absent for none. */
   logged: 'logged',
+  /** The policies of its tasks in words, by task, as JSON. Written with one heartbeat a minute. */
+  policies: 'policies',
+  /** Version of docket. Absent in older versions. */
+  version: 'version',
+  /** Version of Node. Absent in older versions. */
+  node: 'node',
+  /** `1` while it drains. Absent in older versions. */
+  draining: 'draining',
   /** Time of its last heartbeat, in server milliseconds. */
   seen: 'seen',
 } as const;

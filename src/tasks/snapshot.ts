@@ -61,6 +61,10 @@ export interface WorkerInfo {
   readonly tasks: readonly string[];
   /** Whether it has a fallback, so that it runs tasks of any name. */
   readonly hasFallback: boolean;
+  /** Version of docket that it runs; `null` when it is older than this field. */
+  readonly version: string | null;
+  /** Version of Node that it runs on; `null` when it is older than this field. */
+  readonly nodeVersion: string | null;
   /** Time of its last heartbeat. */
   readonly lastSeen: Date;
   /** When it is no longer listed unless another heartbeat comes. */

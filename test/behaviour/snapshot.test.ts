@@ -222,6 +222,7 @@ describeEachServer('a snapshot', (url) => {
     expect(workers.map(({ name }) => name)).toEqual(['both', one.name]);
     expect(workers[1]).toMatchObject({ threads: 0, concurrency: 3, running: 0 });
     expect(workers[1]!.tasks).toContain('note');
+    expect(workers[1]).toMatchObject({ version: expect.stringMatching(/^\d+\./), nodeVersion: process.version });
     expect(workers[1]!.id).toContain(`${one.name}:`);
     expect(workers[1]!.expiresAt.getTime() - workers[1]!.lastSeen.getTime()).toBe(500);
     expect((await docket.snapshot()).workers).toHaveLength(2);

@@ -120,9 +120,11 @@ async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
 export async function readWorkers(source: Source): Promise<WorkerJson[]> {
   const workers = await source.workers();
   return workers
-    .map(({ name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs }) => {
+    .map((worker) => {
+      const { name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs } = worker;
+      const { version = null, nodeVersion = null, isDraining = false } = worker;
       const shared = { name, id: consumer, threads, concurrency, running, tasks, hasFallback };
-      return { ...shared, takesWork: canClaim, lastSeen: seenMs };
+      return { ...shared, takesWork: canClaim, isDraining, version, nodeVersion, lastSeen: seenMs };
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .slice(0, MOST_WORKERS);

@@ -6,7 +6,7 @@ import { internalsOf } from '../../client/internals.js';
 import { examine } from '../../doctor/examine.js';
 import type { Finding } from '../../doctor/finding.js';
 import { type FailurePage, firstPage, groupFailures, type StoredFailureGroup } from '../../redis/failure-store.js';
-import { type LiveWorker, liveWorkers } from '../../redis/fleet-store.js';
+import { type LiveWorker, liveWorkers, type PolicyTexts, readPolicies } from '../../redis/fleet-store.js';
 import { readProgressOf } from '../../redis/progress-store.js';
 import type { ProgressRecord } from '../../redis/record.js';
 import { maskUrl } from '../../redis/url.js';
@@ -21,6 +21,8 @@ export interface Source {
   progressOf(executions: readonly string[]): Promise<(ProgressRecord | null)[]>;
   /** Lists the live workers, also those that take no work. */
   workers(): Promise<LiveWorker[]>;
+  /** Reads what some workers announced of the policies of their tasks; `null` for those that did not. */
+  policies(consumers: readonly string[]): Promise<readonly (PolicyTexts | null)[]>;
   /** Counts some thousand failures by task and error name, the newest first, from where the page before ended. */
   failureGroups(filter: FailureFilter): Promise<FailureGroupsPage>;
   /** Makes the checks of `docket doctor` that are cheap enough to be made while somebody looks. */
@@ -46,6 +48,7 @@ export function sourceOf(docket: Docket): Source {
     version: version as string,
     progressOf: async (executions) => await readProgressOf(await docket.redis, keys, executions),
     workers: async () => await liveWorkers(await docket.redis, keys),
+    policies: async (consumers) => await readPolicies(await docket.redis, keys, consumers),
     failureGroups: async (filter) => {
       const { query } = queryOf(filter);
       const groups: StoredFailureGroup[] = [];

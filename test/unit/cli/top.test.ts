@@ -44,6 +44,7 @@ test('a picture tells the age of the queue, rates, times, tasks, progress and lo
     workers: [
       {
         ...{ name: 'w1', id: 'w1:1', threads: 4, concurrency: 8, running: 2, tasks: [], hasFallback: false },
+        ...{ version: '1.0.0', nodeVersion: 'v20.19.0' },
         ...{ lastSeen: new Date(TAKEN.getTime() - 500), expiresAt: TAKEN },
       },
     ],

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { RedisUnavailableError } from '../../../src/core/errors.js';
-import type { FailureGroupsJson, FailuresJson, FoundJson, HistoryJson, SchedulesJson, StrikesJson } from '../../../src/dashboard/api.js';
+import type {
+  FailureGroupsJson,
+  FailuresJson,
+  FoundJson,
+  HistoryJson,
+  SchedulesJson,
+  StrikesJson,
+  TasksJson,
+} from '../../../src/dashboard/api.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
 
@@ -150,6 +158,30 @@ test('executions are looked for by task, state and arguments, page by page', asy
   const values = { customerId: 'c-1', rows: 3, name: 'two words', big: 12345678901234567890n };
   expect(asked).toEqual([{ limit: 200, lookAt: 2_000, after: 'p', task: 'charge', state: 'queued', where: values }]);
   expect((await ask('find?where=customerId')).status).toBe(400);
+});
+
+test('executions are counted page by page, looking at no more than a search does', async () => {
+  const asked: unknown[] = [];
+  const listPage = async (options: unknown) => {
+    asked.push(options);
+    return { executions: [{}, {}], lookedAt: 2_000, next: null };
+  };
+  const { read } = asker({ listPage });
+  expect(await read('count?task=charge')).toEqual({ count: 2, lookedAt: 2_000, next: null });
+  expect(asked).toEqual([{ limit: 1_000, lookAt: 2_000, after: null, task: 'charge' }]);
+});
+
+test('a task has the policies that a worker announces, and it is told when workers differ', async () => {
+  const worker = (consumer: string) => ({ consumer, name: consumer, tasks: ['a', 'b', 'c'], canClaim: true });
+  const workers = async () => [worker('new'), worker('old'), worker('silent')] as never;
+  const policies = async () => [{ a: ['3 attempts'], b: [] }, { a: ['5 attempts'], b: [] }, null];
+  const nothing = { stats: async () => [], pauses: async () => [], strikes: async () => [] };
+  const { tasks } = await asker(nothing, {}, { workers, policies }).read<TasksJson>('tasks');
+  expect(tasks.map(({ policies, doPoliciesDiffer }) => [policies, doPoliciesDiffer])).toEqual([
+    [['3 attempts'], true],
+    [[], false],
+    [null, false],
+  ]);
 });
 
 test('the values of strikes travel with what JSON lacks', async () => {
