@@ -1,11 +1,12 @@
 /** What shows the work of a docket and changes nothing. Whatever concerns the whole docket is put together from all partitions. */
 import { checkKey } from '../core/execution-key.js';
+import type { FailureQuery } from '../redis/failure-store.js';
 import { readHistory } from '../redis/history-store.js';
 import type { ExecutionRecord } from '../redis/record.js';
 import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
-import type { Failure, FailureFilter } from '../tasks/failures.js';
+import type { Failure, FailureFilter, FailureGroup, FailureGroupFilter } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
@@ -21,6 +22,7 @@ import { limitBounds, listLimits } from './limits.js';
 import { list, listPage } from './list.js';
 import {
   mergedFailures,
+  mergedGroups,
   mergedLimits,
   mergedPauses,
   mergedSchedules,
@@ -136,10 +138,16 @@ export class Views {
     const load = () => this.#load();
     return {
       async *[Symbol.asyncIterator]() {
-        const lists = (await load()).map(({ failures }) => failures.list(query, limit));
+        const partitions = await load();
+        const lists = queriesFor(partitions, query).map((one, i) => partitions[i]!.failures.list(one, limit));
         yield* mergedFailures(lists, limit);
       },
     };
+  }
+
+  async failureGroups(filter: FailureGroupFilter): Promise<FailureGroup[]> {
+    const { query } = queryOf(filter);
+    return mergedGroups(await this.#partitions.everywhere(({ failures }) => failures.groups(query)));
   }
 
   async failure(id: string): Promise<Failure | null> {
@@ -167,6 +175,23 @@ export class Views {
   async #readHistory(query: HistoryQuery, sums: HistorySums | StatsSums): Promise<void> {
     await this.#partitions.everywhere((one) => one.run((redis, keys) => sums.add(readHistory(redis, keys, query))));
   }
+}
+
+/**
+ * Returns what is read of each partition. Failures of one millisecond are listed partition by partition, so the partitions
+ * behind that of `beforeId` have theirs still to list.
+ */
+function queriesFor(partitions: readonly Partition[], query: FailureQuery): FailureQuery[] {
+  const { beforeId, untilMs } = query;
+  if (beforeId === null) return partitions.map(() => query);
+  const { tag, entry } = partsOf(beforeId);
+  const at = partitions.findIndex((one) => one.tag === tag);
+  const beforeMs = Number.parseInt(entry, 10);
+  return partitions.map((_, i) => {
+    if (i === at) return { ...query, beforeId: entry };
+    if (i < at) return { ...query, beforeId: `${beforeMs}-0` };
+    return { ...query, beforeId: null, untilMs: untilMs === null ? beforeMs : Math.min(untilMs, beforeMs) };
+  });
 }
 
 /** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */

@@ -70,7 +70,9 @@ const SLOW_MS = 1_000;
 function refusalIsFinding(checking: Promise<GroupCheck>): Promise<GroupCheck> {
   return checking.catch((error: unknown) => {
     if (!isForbidden(error)) throw error;
-    return findingOnly(fail('groups', (error as Error).message, 'allow the user the commands that the checks above name'));
+    return findingOnly(
+      fail('groups', (error as Error).message, 'allow the user the commands that the checks above name'),
+    );
   });
 }
 
