@@ -86,9 +86,9 @@ export class ProducerConnection {
   }
 
   async #connect(signal: AbortSignal | undefined): Promise<Redis> {
-    const { url, name, durability } = this.#docket;
+    const { name, durability } = this.#docket;
     const longestBlockMs = durability?.timeoutMs ?? 0;
-    const redis = await openConnection(url, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    const redis = await openConnection(this.#docket, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
     this.#opened = redis;
     this.#closes = 0;
     redis.on('close', () => {

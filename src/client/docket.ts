@@ -104,7 +104,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     const { signal: closed } = this.#closing;
     setMaxListeners(0, closed); // every call of result() adds one
     const connection = new ProducerConnection(settings, closed);
-    const listener = new Listener(settings.url, settings.keys, () => connection.open());
+    const listener = new Listener(settings, () => connection.open());
     this.#settings = settings;
     this.#connection = connection;
     this.#listener = listener;

@@ -22,8 +22,8 @@ import type { Redis } from 'ioredis';
 import { type BatchLimits, RequestBatcher } from '../core/batcher.js';
 import { monotonicMs } from '../core/clock.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import { parseEvent, type RecordEvent } from '../redis/events.js';
-import type { Keys } from '../redis/keys.js';
 import { LISTENER_RENEWAL_MS, type ListenedFor, markListening } from '../redis/producer-store.js';
 import { isRefusal } from '../redis/reply-errors.js';
 import { BATCH_ITEMS, LISTENER_TTL_MS } from '../redis/schema.js';
@@ -65,8 +65,7 @@ interface Channel {
 }
 
 export class Listener {
-  readonly #url: string;
-  readonly #keys: Keys;
+  readonly #docket: Pick<DocketSettings, 'url' | 'connection' | 'keys'>;
   readonly #commands: () => Promise<Redis>;
   readonly #channels = new Map<string, Channel>();
   /** The channels without watchers. */
@@ -90,9 +89,8 @@ export class Listener {
   #needAll = 0;
 
   /** `commands` opens the connection that sets the marker. */
-  constructor(url: string, keys: Keys, commands: () => Promise<Redis>) {
-    this.#url = url;
-    this.#keys = keys;
+  constructor(docket: Pick<DocketSettings, 'url' | 'connection' | 'keys'>, commands: () => Promise<Redis>) {
+    this.#docket = docket;
     this.#commands = commands;
     this.#subscriptions = new RequestBatcher<string, unknown>(async (channels) => {
       const subscriber = this.#connected ?? (await this.#connect()); // at once, so that it is sent before an `add` of this tick
@@ -107,7 +105,7 @@ export class Listener {
    */
   async watch(key: string, onEvent: EventCallback, events: ListenedFor = 'all'): Promise<() => void> {
     this.#closing.signal.throwIfAborted();
-    const channel = this.#channel(this.#keys.events(key));
+    const channel = this.#channel(this.#docket.keys.events(key));
     channel.watchers.add(onEvent);
     this.#idle.delete(channel);
     this.#expected.delete(channel);
@@ -135,7 +133,7 @@ export class Listener {
   expect(key: string): void {
     if (this.#mayExpect === 0 || monotonicMs() >= this.#markedUntilMs.ends) return;
     this.#mayExpect -= 1;
-    const channel = this.#channel(this.#keys.events(key));
+    const channel = this.#channel(this.#docket.keys.events(key));
     channel.expectedMs = monotonicMs();
     this.#expected.add(channel);
     this.#leaveLater();
@@ -146,7 +144,7 @@ export class Listener {
    * the execution was added, and there was no event before the watch. False for any later watch.
    */
   hasHeardAll(key: string): boolean {
-    const channel = this.#channels.get(this.#keys.events(key));
+    const channel = this.#channels.get(this.#docket.keys.events(key));
     if (!channel || channel.expectedMs === null || channel.subscribedMs === null) return false;
     const { expectedMs, subscribedMs } = channel;
     channel.expectedMs = null;
@@ -227,7 +225,7 @@ export class Listener {
   }
 
   #connect(): Promise<Redis> {
-    this.#subscriber ??= openConnection(this.#url, 'subscriber', { signal: this.#closing.signal }).then(
+    this.#subscriber ??= openConnection(this.#docket, 'subscriber', { signal: this.#closing.signal }).then(
       (redis) => {
         redis.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#dispatch(channel.toString(), message));
         redis.on('ready', () => void this.#catchUp(redis));
@@ -279,7 +277,7 @@ export class Listener {
     try {
       const redis = await this.#commands();
       const untilMs = monotonicMs() + MARKER_SERVES_MS;
-      await markListening(redis, this.#keys, events);
+      await markListening(redis, this.#docket.keys, events);
       this.#markedUntilMs[events] = untilMs;
       if (events === 'all') this.#markedUntilMs.ends = untilMs;
     } catch (error) {

@@ -109,6 +109,7 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
   return {
     name,
     url,
+    connection: null,
     keys: keysOf(name, target.kind === 'memory' ? 0 : target.db),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
     heartbeatIntervalMs: wholeNumberOf(

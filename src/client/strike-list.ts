@@ -168,10 +168,10 @@ export class StrikeList {
 
   async #open(docket: DocketSettings): Promise<Link> {
     const { signal } = this.#closing;
-    const { url, name, keys } = docket;
+    const { name, keys } = docket;
     const commands = new ProducerConnection(docket, signal);
     const redis = await commands.open(signal);
-    const subscriber = await openConnection(url, 'subscriber', { name, signal }).catch(async (error: unknown) => {
+    const subscriber = await openConnection(docket, 'subscriber', { name, signal }).catch(async (error: unknown) => {
       await commands.close();
       throw error;
     });

@@ -21,7 +21,8 @@ export interface Examination {
 
 /** Makes all checks in order, except those that an earlier failure makes pointless. */
 export async function examine(docket: Docket, { isThorough = true }: Examination = {}): Promise<Finding[]> {
-  const { url, keys } = internalsOf(docket).settings;
+  const { settings } = internalsOf(docket);
+  const { keys } = settings;
   const findings: Finding[] = [];
   try {
     const redis = await docket.redis;
@@ -29,7 +30,7 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
     await redis.ping().catch((error: unknown) => {
       if (!isReplyError(error)) throw error; // the user may not use PING, but the server answers
     });
-    const answer = `${describeDocket(internalsOf(docket).settings)} answers in ${spanText(performance.now() - begin)}`;
+    const answer = `${describeDocket(settings)} answers in ${spanText(performance.now() - begin)}`;
     findings.push(ok('connection', answer));
     const facts = await readFacts(redis);
     const unread = warn(
@@ -40,7 +41,7 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
     findings.push(...(facts ? checkServer(facts) : [unread]));
     if (facts && isReplica(facts)) return findings; // it refuses every write, for which all other checks would fail
     findings.push(...(await group('clock', async () => [await checkClock(redis)])));
-    if (isThorough) findings.push(...(await group('permissions', () => checkPermissions(redis, url, keys))));
+    if (isThorough) findings.push(...(await group('permissions', () => checkPermissions(redis, settings))));
     findings.push(...(await group('docket', () => checkDocket(docket, redis, { keys, isThorough }))));
   } catch (error) {
     // Only failures on the way to the server come here; all others are findings of their checks.

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
 import type { Keys } from '../redis/keys.js';
 import { isForbidden, isRefusal, isScriptUnknown, meaningOf } from '../redis/reply-errors.js';
 import { type Finding, fail, ok, warn } from './finding.js';
@@ -13,7 +14,8 @@ import { type Finding, fail, ok, warn } from './finding.js';
 type Trial = readonly string[];
 
 /** Tries all commands, kind by kind. */
-export async function checkPermissions(redis: Redis, url: string, keys: Keys): Promise<Finding[]> {
+export async function checkPermissions(redis: Redis, docket: DocketSettings): Promise<Finding[]> {
+  const { keys } = docket;
   const key = keys.user(`doctor:${randomBytes(6).toString('hex')}`);
   const kinds = kindsOf(key, keys.events('doctor'));
   const findings: Finding[] = [];
@@ -27,7 +29,7 @@ export async function checkPermissions(redis: Redis, url: string, keys: Keys): P
     const used = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`);
     await Promise.all(used.map((one) => redis.del(one).catch(() => 0)));
   }
-  return [...findings, await checkSubscribe(url, keys), await checkOptional(redis)];
+  return [...findings, await checkSubscribe(docket), await checkOptional(redis)];
 }
 
 /** Finds out whether the server refuses all writes at the moment, whoever sends them. */
@@ -140,9 +142,10 @@ async function checkKind(
   return ok(check, `${what} allowed`);
 }
 
-async function checkSubscribe(url: string, keys: Keys): Promise<Finding> {
+async function checkSubscribe(docket: DocketSettings): Promise<Finding> {
+  const { keys } = docket;
   const check = 'may subscribe';
-  const subscriber = await openConnection(url, 'subscriber');
+  const subscriber = await openConnection(docket, 'subscriber');
   try {
     await subscriber.subscribe(keys.events('doctor'));
     return ok(check, `SUBSCRIBE to ${keys.prefix}* is allowed`);

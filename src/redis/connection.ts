@@ -6,6 +6,7 @@
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { RedisUnavailableError } from '../core/errors.js';
 import { writeScriptsFast } from './command-bytes.js';
+import type { ConnectionSettings } from './connection-settings.js';
 import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
 import { isDemoted, isForbidden } from './reply-errors.js';
@@ -20,6 +21,15 @@ import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
  * - `subscriber`: subscriptions come back by themselves after a reconnect. Messages published meanwhile are lost.
  */
 export type ConnectionRole = 'producer' | 'commands' | 'blocking' | 'subscriber';
+
+/** Where a connection leads. A `DocketSettings` is one. */
+export interface Server {
+  readonly url: string;
+  /** What the URL cannot say. */
+  readonly connection?: ConnectionSettings | null;
+  /** The keys for which the connection is made: in a cluster it leads to the master that has them. */
+  readonly keys?: { readonly prefix: string };
+}
 
 /** Details of one connection. */
 export interface ConnectionOptions {
@@ -51,14 +61,17 @@ export interface ConnectionOptions {
  * reject only when trying again cannot help: wrong credentials, a missing database, a certificate that is not trusted.
  * Close it with {@link closeConnection}.
  *
+ * @param server - the server, or its URL where that says everything
+ *
  * @throws {@link InvalidOptionError} when the URL cannot be read.
  * @throws {@link RedisUnavailableError} when the server cannot be used, with the masked URL and the reason.
  */
 export async function openConnection(
-  url: string,
+  server: Server | string,
   role: ConnectionRole,
   options: ConnectionOptions = {},
 ): Promise<Redis> {
+  const { url } = typeof server === 'string' ? { url: server } : server;
   const target = parseRedisUrl(url);
   const { silenceMs = DEFAULT_SILENCE_MS, longestPauseMs = DEFAULT_PAUSE_MS } = options;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.

@@ -20,17 +20,17 @@ export interface Connections {
  * @throws RedisUnavailableError when the server cannot be reached: at the start a wrong URL is likelier than an outage
  */
 export async function openConnections(
-  { url }: DocketSettings,
+  docket: DocketSettings,
   { name, longestReadMs, longestPauseMs }: WorkerSettings,
   signal: AbortSignal,
   onUnavailable: (error: Error) => void,
 ): Promise<Connections> {
-  await closeConnection(await openConnection(url, 'producer', { name, signal })); // a producer fails fast; the others keep trying
+  await closeConnection(await openConnection(docket, 'producer', { name, signal })); // a producer fails fast; the others keep trying
   const options = { name, signal, longestPauseMs, onUnavailable };
   const opened = await Promise.allSettled([
-    openConnection(url, 'commands', options),
-    openConnection(url, 'blocking', { ...options, longestBlockMs: longestReadMs }),
-    openConnection(url, 'subscriber', options),
+    openConnection(docket, 'commands', options),
+    openConnection(docket, 'blocking', { ...options, longestBlockMs: longestReadMs }),
+    openConnection(docket, 'subscriber', options),
   ]);
   const [commands, blocking, subscriber] = opened.map((one) => (one.status === 'fulfilled' ? one.value : null));
   if (commands && blocking && subscriber) return { commands, blocking, subscriber };

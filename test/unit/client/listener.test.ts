@@ -41,7 +41,7 @@ function setUp() {
     return wait(marking);
   };
   const commands = { set, pexpire: async () => 1 } as unknown as Redis;
-  const listener = new Listener('redis://x', keysOf('d'), async () => commands);
+  const listener = new Listener({ url: 'redis://x', connection: null, keys: keysOf('d') }, async () => commands);
   onTestFinished(() => listener.close());
   return { listener, subscriber, subscribing, marking, marked, unsubscribed };
 }
