@@ -5,6 +5,7 @@
 --       priority
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
+--@include publish
 --@include strikes
 if have_strikes_changed(KEYS[4], ARGV[6]) then
   return {}
@@ -27,7 +28,7 @@ if record[1] == 'running' then
   redis.call('SADD', prefix .. KEY.superseded, record[2])
   redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
   -- It may be claimed and not started yet.
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. record[2])
+  redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. record[2])
 elseif record[1] == 'scheduled' or record[1] == 'queued' then
   displace(key)
 end
