@@ -1,6 +1,7 @@
 -- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
+--@include publish
 --@include fields
 --@include large
 --@include chains
@@ -101,7 +102,7 @@ end
 -- Schedulers sleep until the head of the schedule is due. A new head wakes them.
 local function wake_if_head(schedule, score)
   if tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == score then
-    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(score))
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(score))
   end
 end
 

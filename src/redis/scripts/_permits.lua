@@ -13,6 +13,7 @@ local limits, permits_taken = prefix .. KEY.limit, prefix .. KEY.permits_taken
 local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
+--@include publish
 --@include pauses
 
 -- How much this script may still do for waiters: moves, moves in vain, and bytes. The rest is left to a scheduler.
@@ -138,7 +139,7 @@ local function serve_waiters(name)
     end
     if wakes_left <= 0 or vain_wakes_left <= 0 or wake_bytes_left <= 0 then
       redis.call('ZADD', prefix .. KEY.wakes, 0, name)
-      redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+      redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(now))
       return
     end
     redis.call('ZREM', limit, member)

@@ -6,6 +6,7 @@
 -- Reply numbers of the limits with permits that are taken, and of the limits and lines that may have waiters; nothing when
 --       somebody else changes the partitions
 --@include now
+--@include publish
 local prefix, token = ARGV[1], ARGV[2]
 local strikes = KEYS[1]
 --@include generation
@@ -17,7 +18,7 @@ end
 if not owner then
   local version_before = redis.call('HGET', strikes, STRIKES.version) or '0'
   local version = digits(next_generations(1))
-  redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. STRIKES_CONFIRMED)
+  redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. STRIKES_CONFIRMED)
   redis.call('HSET', strikes, STRIKES.version, version)
 end
 redis.call('SET', KEYS[2], token, 'PX', ARGV[3])

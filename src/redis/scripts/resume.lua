@@ -5,6 +5,7 @@
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason ('' for all)
 -- Reply how many pauses were ended
 --@include now
+--@include publish
 redis.call('HDEL', KEYS[1], '') -- a write that takes no memory comes first: a full server then allows the rest
 local prefix, what, reason = ARGV[1], ARGV[2], ARGV[3]
 local paused = KEYS[1]
@@ -26,7 +27,7 @@ end
 local function leave_line()
   if others == 0 and redis.call('EXISTS', prefix .. KEY.limit .. what) == 1 then
     redis.call('ZADD', KEYS[2], 0, what)
-    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(now))
   end
 end
 
@@ -41,7 +42,7 @@ for _, field in ipairs(ended) do
   local before = version
   version = digits(next_version)
   next_version = next_version + 1
-  redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.pause_changes, before .. ' ' .. version .. ' ' .. PAUSE_CHANGE.resume .. field)
+  redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.pause_changes, before .. ' ' .. version .. ' ' .. PAUSE_CHANGE.resume .. field)
 end
 redis.call('HDEL', paused, unpack(ended))
 if all == #ended + 1 then -- only the version is left
