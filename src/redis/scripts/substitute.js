@@ -24,8 +24,9 @@ const TOKEN =
 const INCLUDE = /^--@include (\w+)$/;
 
 /**
- * Returns the source of `file`, read by `read`. A file that is included again is there already. Names that the schema does not
- * have are left as they are and added to `problems`, with file and line.
+ * Returns the source of `file`, read by `read`. A file that is included again is there already, unless it was included in a
+ * block, on an indented line: its names are known in that block only. Names that the schema does not have are left as they are
+ * and added to `problems`, with file and line.
  */
 export function substitute(file, read, names, problems, inserted = new Set()) {
   const source = read(file);
@@ -33,8 +34,10 @@ export function substitute(file, read, names, problems, inserted = new Set()) {
     if (token.startsWith('--')) {
       const [, included] = INCLUDE.exec(token) ?? [];
       if (included === undefined || inserted.has(included)) return '';
-      inserted.add(included);
-      return substitute(`_${included}.lua`, read, names, problems, inserted);
+      const isInBlock = offset > 0 && source[offset - 1] !== '\n';
+      const scope = isInBlock ? new Set(inserted) : inserted;
+      scope.add(included);
+      return substitute(`_${included}.lua`, read, names, problems, scope);
     }
     if (token.startsWith("'")) return token;
     const value = names.get(token);
