@@ -437,7 +437,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    * The docket's own connection for your commands: an ioredis client. Connects when it is first asked for, closes with the
    * docket, and fails fast: commands that are sent while the link is down reject. Adds travel on it too, so do not block or
    * subscribe on it: use `(await docket.redis).duplicate()` for that, and close it yourself. Keep what you store under
-   * `docket.key(suffix)`.
+   * `docket.key(suffix)`. In a docket with several partitions it leads to the server of partition 0, and so do these keys.
    *
    * @example
    * ```ts
