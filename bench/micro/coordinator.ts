@@ -63,6 +63,7 @@ function dispatch(): Micro {
     onRequeue: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
+    onThreadOccupied: ignore,
     onThreadNeeded: ignore,
     onProgressMessage: ignore,
     onLeavingRow: ignore,

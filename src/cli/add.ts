@@ -9,10 +9,11 @@ import { CommandError } from './failure.js';
 import { follow } from './follow.js';
 import { unknownTask } from './live-tasks.js';
 import { print, printable, printJson } from './output.js';
+import { type ScheduleFlags, scheduleOf, withScheduleFlags } from './schedule-flags.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseArguments, parseWhen } from './values.js';
 
-export interface AddFlags extends CommonFlags {
+export interface AddFlags extends CommonFlags, ScheduleFlags {
   readonly key?: string;
   readonly when?: Date | number;
   readonly wait?: boolean;
@@ -21,13 +22,14 @@ export interface AddFlags extends CommonFlags {
 }
 
 export function addCommand(): Command {
-  return withAddFlags(new Command('add'))
+  return withScheduleFlags(withAddFlags(new Command('add')))
     .description('Adds an execution of a task.')
     .argument('<task>', 'name of the task, which a live worker must have')
     .argument('[json]', 'arguments of the task: one JSON object', parseArguments)
     .option('--force', 'add it even if no live worker has the task')
     .action((task: string, args: object | undefined, flags: AddFlags, command: Command) =>
       withDocket(command, async (docket) => {
+        scheduleOf(flags); // a flag that cannot be used is named before anything is asked
         if (!flags.force) await checkTask(docket, task);
         return await addAndReport(docket, task, args ?? {}, flags);
       }),
@@ -60,6 +62,7 @@ export async function addAndReport(
     ...(key !== undefined && { key }),
     ...(when !== undefined && { when }),
     ...(priority !== undefined && { priority }),
+    ...scheduleOf(flags),
   };
   const execution = await (docket as Docket<Untyped>).add(task as string, args, options);
   const { state, disposition, error } = execution;

@@ -18,11 +18,11 @@ interface CancelFlags extends CommonFlags, FilterFlags {
 export function cancelCommand(): Command {
   return withFilterFlags(new Command('cancel'), 'scheduled, queued, running')
     .description(
-      'Cancels executions: removes them, or tells them to stop when they are running. An unknown key is not an error.',
+      'Cancels executions: removes them, or tells them to stop when they are running. A schedule, or the chain of a perpetual task, ends with its run. An unknown key is not an error.',
     )
     .argument('[keys...]', 'keys of executions; without keys, all executions that match the flags')
     .option('--all', 'all executions that have not ended')
-    .option('--yes', 'with flags instead of keys: do not ask for confirmation; required without a terminal')
+    .option('--yes', 'do not ask for confirmation; required without a terminal, unless keys are given')
     .option('--json', 'write JSON, one line for each key')
     .action((keys: string[], flags: CancelFlags, command: Command) => {
       const filter = filterOf(flags);
@@ -37,13 +37,14 @@ export function cancelCommand(): Command {
 function checkChoice(keys: readonly string[], filter: Filter, { all = false }: CancelFlags): void {
   const isFiltered = Object.keys(filter).length > 0;
   if (keys.length > 0 && (isFiltered || all)) {
-    throw new InvalidOptionError('keys', 'give keys, or flags that choose executions, not both');
+    throw new InvalidOptionError('keys', 'give either keys or flags that select executions, not both');
   }
   if (keys.length > 0 || isFiltered !== all) return;
-  const choices = 'keys, or --task, --state or --where, or --all';
   throw new InvalidOptionError(
-    'keys',
-    all ? `--all leaves nothing to choose: expected ${choices}` : `expected ${choices}`,
+    all ? '--all' : 'keys',
+    all
+      ? 'it cannot be combined with --task, --state or --where'
+      : 'give keys, or --task, --state or --where, or --all',
   );
 }
 
@@ -60,7 +61,7 @@ function textOf({ state, outcome }: CancelResult): string {
     case 'removed':
       return 'cancelled';
     case 'stopping':
-      return 'running, was told to stop';
+      return 'running, asked to stop';
     case 'ended already':
       return `had already ended: ${state}`;
     default:
@@ -73,15 +74,28 @@ async function cancelFiltered(docket: Docket, filter: Filter, { yes, all, json }
   await confirmUnless(yes === true, () => questionAbout(docket, filter), 'nothing was cancelled');
   const { removed, stopping, missed } = await docket.cancelMany(chosen);
   if (json) return printJson({ removed, stopping, missed });
-  print(`cancelled ${removed}, told ${stopping} to stop`);
-  if (missed > 0) print(`${missed} ended or moved on before`);
+  print(`cancelled ${removed}, asked ${stopping} to stop`);
+  if (missed > 0) print(`${missed} ended or moved on before they could be cancelled`);
 }
 
 async function questionAbout(docket: Docket, filter: Filter): Promise<string> {
   const count = await countOf(docket, filter);
+  const schedules = await countSchedules(docket, filter);
   const where = describeDocket(internalsOf(docket).settings);
-  return `Cancel ${countText(count, 'execution')} in ${where}?`;
+  const end = schedules === 0 ? '' : ` and end ${countText(schedules, 'schedule')}`;
+  return `Cancel ${countText(count, 'execution')}${end} in ${where}?`;
 }
+
+/** Counts the chains that end. A listing of schedules has no arguments, so with `where` it is not known. */
+async function countSchedules(docket: Docket, { task, state, where }: Filter): Promise<number> {
+  if (where || (state && !state.includes('scheduled'))) return 0;
+  let count = 0;
+  for await (const _ of docket.schedules({ ...(task !== undefined && { task }), limit: MOST_SCHEDULES })) count += 1;
+  return count;
+}
+
+/** More than these are not counted. */
+const MOST_SCHEDULES = 10_000;
 
 async function countOf(docket: Docket, filter: Filter): Promise<number> {
   let count = 0;

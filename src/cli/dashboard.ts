@@ -1,4 +1,4 @@
-/** `docket dashboard`: serves the dashboard until a signal ends it. Owns the rule that nobody else can reach it by accident. */
+/** `docket dashboard`: serves the dashboard until a signal ends it. Owns the rule that other machines cannot reach it without a password. */
 import { isIP } from 'node:net';
 import type { ServerType } from '@hono/node-server';
 import { Command, Option } from 'commander';
@@ -20,21 +20,22 @@ interface DashboardFlags extends CommonFlags {
 
 export function dashboardCommand(): Command {
   return new Command('dashboard')
-    .description('Serves a web page on which people operate the docket, until SIGINT or SIGTERM.')
+    .description('Serves a web page for operating the docket, until SIGINT or SIGTERM.')
     .addOption(
-      new Option('--port <n>', 'port of the page; 0 for any that is free')
+      new Option('--port <n>', 'port of the page; 0 for any free port')
         .env('DOCKET_DASHBOARD_PORT')
         .default(8081)
         .argParser(wholeNumber),
     )
     .addOption(new Option('--host <address>', 'address to listen on').env('DOCKET_DASHBOARD_HOST').default('127.0.0.1'))
     .addOption(
-      new Option('--token <secret>', 'password that the page asks for; required unless --host is of this machine').env(
-        'DOCKET_DASHBOARD_TOKEN',
-      ),
+      new Option(
+        '--token <secret>',
+        'password that the page asks for; required unless --host is a loopback address',
+      ).env('DOCKET_DASHBOARD_TOKEN'),
     )
     .option('--read-only', 'refuse every change')
-    .option('--show-arguments', 'show all arguments, and not only those that tasks name in `logged`')
+    .option('--show-arguments', 'show all arguments, not only those that tasks name in `logged`')
     .action((flags: DashboardFlags, command: Command) => {
       checkReach(flags);
       return withDocket(command, async (docket) => {
@@ -49,7 +50,7 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'] as const;
 /** @throws InvalidOptionError when others could reach a page that asks for no password */
 function checkReach({ host, token }: DashboardFlags): void {
   if (token !== undefined || isLoopback(host)) return;
-  const problem = `others can reach ${host}: give a password with --token (DOCKET_DASHBOARD_TOKEN)`;
+  const problem = `other machines can reach ${host}: give a password with --token (DOCKET_DASHBOARD_TOKEN)`;
   throw new InvalidOptionError('--host', problem);
 }
 

@@ -1,5 +1,5 @@
 /** `docket`: everything an operator does from a shell. Each command has a file in this folder. */
-import { Command, Option } from 'commander';
+import { Command, Help, Option } from 'commander';
 import { versionOfPackage } from '../worker/version.js';
 import { addCommand } from './add.js';
 import { cancelCommand } from './cancel.js';
@@ -51,13 +51,19 @@ function docketCommand(): Command {
     .version(versionOfPackage())
     .addOption(new Option('--url <url>', 'where Redis is (default: redis://localhost:6379/0)').env('DOCKET_URL'))
     .addOption(new Option('--docket <name>', 'name of the docket (default: docket)').env('DOCKET_NAME'))
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions })
     .configureOutput({ outputError: (text, write) => write(failureLine('docket', text)) })
     .exitOverride()
     .hook('preAction', (_program, command) => refuseEmptyFlags(command))
     .addHelpText('after', `\n${DURATIONS_HELP}${EXIT_CODES_HELP}`);
   for (const command of COMMANDS.map((make) => make())) program.addCommand(withInherited(command, program));
   return program;
+}
+
+/** Lists the flags of the groups and of `docket`. One that a subcommand takes, too, is listed with that subcommand only. */
+function visibleGlobalOptions(this: Help, command: Command): Option[] {
+  const own = new Set(command.options.map(({ long }) => long));
+  return Help.prototype.visibleGlobalOptions.call(this, command).filter(({ long }) => !own.has(long));
 }
 
 const COMMANDS = [

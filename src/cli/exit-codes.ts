@@ -29,9 +29,9 @@ export const EXIT_OF_STATE = {
 
 /** For the help of every command but the worker. */
 export const EXIT_CODES_HELP = `
-Exit codes: 0 done, 1 failed (Redis cannot be reached, for example), 2 wrong usage. When a command waits for an execution:
-0 it completed, 3 it failed, 4 it was cancelled or struck, 5 its key is unknown or was taken by a newer execution. Also 5
-when no live worker has the task. 130 after SIGINT, 143 after SIGTERM, 141 when nothing reads the output any more.`;
+Exit codes: 0 done, 1 failed (for example, Redis cannot be reached), 2 wrong usage, 5 not found (an execution, a failure, a
+schedule, or a live worker that has the task). After waiting for an execution: 0 it completed, 3 it failed, 4 it was cancelled
+or struck, 5 a newer execution took its key. 130 after SIGINT, 143 after SIGTERM, 141 when nothing reads the output any more.`;
 
 /** For the help of the worker. */
 export const WORKER_EXIT_CODES_HELP = `

@@ -1,6 +1,7 @@
-/** `docket failures`: lists what failed for good, shows one, runs them again, and discards them. */
+/** `docket failures`: lists, shows, retries and discards failures. */
 import { inspect } from 'node:util';
 import { Command, Option } from 'commander';
+import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { describeDocket } from '../redis/docket-settings.js';
@@ -8,8 +9,8 @@ import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
 import { confirmUnless } from './confirm.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
-import { refuseUnknownCommands } from './group.js';
-import { countText, print, printable, printJson, printTable, spanText } from './output.js';
+import { groupCommand } from './group.js';
+import { countText, print, printable, printJson, printTable, spanText, taskText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseSince, wholeNumber } from './values.js';
 
@@ -32,21 +33,29 @@ export function failuresCommand(): Command {
     .action((_flags: object, command: Command) => listFailures(command));
   const show = new Command('show')
     .description('Shows one failure: its arguments, its error with the stack, and where and when it failed.')
-    .argument('<id>', 'id of the failure, as listed')
+    .argument('<id>', 'id of the failure, from docket failures')
     .option('--json', 'write JSON')
     .action((id: string, _flags: object, command: Command) => showFailure(id, command));
-  const group = new Command('failures')
-    .description('Lists what failed for good, shows it, and runs it again.')
-    .helpCommand(false);
-  for (const command of [list, show, retryCommand(), discardCommand()]) group.addCommand(command);
-  return withFilter(refuseUnknownCommands(group, listFailures));
+  const description = 'Lists executions that failed for good, shows one, retries them, or discards them.';
+  return withFilter(
+    groupCommand(
+      'failures',
+      description,
+      [list, groupsCommand(), show, retryCommand(), discardCommand()],
+      listFailures,
+    ),
+  );
+}
+
+function groupsCommand(): Command {
+  return withFilter(new Command('groups'))
+    .description('Counts failures by task and error, the largest group first.')
+    .action((_flags: object, command: Command) => groupFailures(command));
 }
 
 function retryCommand(): Command {
   return withSelection(new Command('retry'))
-    .description(
-      'Adds executions again: same key, same arguments, first attempt. Those that were added are no failures any more.',
-    )
+    .description('Adds executions again, with the same keys and arguments, and removes their failures.')
     .action((ids: string[], _flags: object, command: Command) => retryFailures(ids, command));
 }
 
@@ -60,19 +69,18 @@ function discardCommand(): Command {
 function withFilter(command: Command): Command {
   const time = (flags: string, description: string) => new Option(flags, description).argParser(parseSince);
   return command
-    .option('--task <name>', 'only those of this task')
-    .option('--error <name>', 'only those with an error of this name, such as TypeError')
-    .addOption(time('--since <when>', 'only those that failed since: a duration ago, or a date'))
-    .addOption(time('--until <when>', 'only those that failed until then: a duration ago, or a date'))
-    .option('--limit <n>', 'at most this many, the newest', wholeNumber)
+    .option('--task <name>', 'only failures of this task')
+    .option('--error <name>', 'only failures with an error of this name, such as TypeError')
+    .addOption(time('--since <when>', 'only failures since then: a duration such as 2h (ago), or a date'))
+    .addOption(time('--until <when>', 'only failures until then: a duration such as 2h (ago), or a date'))
+    .option('--limit <n>', 'how many at most, the newest (ls: 100 by default)', wholeNumber)
     .option('--json', 'write JSON');
 }
 
 function withSelection(command: Command): Command {
-  return withFilter(command.argument('[id...]', 'ids of failures, as listed; or select them by flags')).option(
-    '--all',
-    'all failures',
-  );
+  return withFilter(
+    command.argument('[id...]', 'ids of failures; without ids, all failures that match the flags'),
+  ).option('--all', 'all failures');
 }
 
 function filterOf({ task, error, since, until, limit }: FilterFlags): FailureFilter {
@@ -85,7 +93,7 @@ function filterOf({ task, error, since, until, limit }: FilterFlags): FailureFil
   };
 }
 
-/** @throws InvalidOptionError unless exactly one way of selecting was used: nobody must retry or discard all by mistake */
+/** @throws InvalidOptionError unless exactly one way of selecting was used: so that no one retries or discards everything by mistake */
 function selectionOf(ids: readonly string[], flags: SelectionFlags): readonly string[] | FailureFilter {
   const filter = filterOf(flags);
   const isFiltered = Object.keys(filter).length > 0;
@@ -104,6 +112,20 @@ function selectionOf(ids: readonly string[], flags: SelectionFlags): readonly st
 /** How many are listed unless a flag says otherwise. */
 const LISTED = 100;
 
+function groupFailures(command: Command): Promise<void> {
+  return withDocket(command, async (docket) => {
+    const { limit = LISTED, json, ...flags } = command.optsWithGlobals<FilterFlags>();
+    const groups = await docket.failureGroups(filterOf(flags));
+    if (json) return printJson(groups.slice(0, limit));
+    const now = Date.now();
+    const rows = groups.slice(0, limit).map(({ task, errorName, count, newestAt }) => {
+      return [count, task ?? '', errorName ?? '', `${spanText(now - newestAt.getTime())} ago`];
+    });
+    printTable(['failures', 'task', 'error', 'newest'], rows, 'no failures');
+    if (groups.length > limit) print(`${limit} of ${countText(groups.length, 'group')}`);
+  });
+}
+
 function listFailures(command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
     const flags = command.optsWithGlobals<FilterFlags>();
@@ -111,12 +133,24 @@ function listFailures(command: Command): Promise<void> {
     for await (const failure of docket.failures({ limit: LISTED, ...filterOf(flags) })) failures.push(failure);
     if (flags.json) return printJson(failures);
     const now = Date.now();
-    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine }) => {
-      return [id, `${spanText(now - failedAt.getTime())} ago`, task ?? '', key ?? '', attempts, errorLine];
+    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine, priority }) => {
+      return [
+        id,
+        `${spanText(now - failedAt.getTime())} ago`,
+        taskText(task ?? '', priority),
+        key ?? '',
+        attempts,
+        errorLine,
+      ];
     });
-    printTable(['id', 'failed', 'task', 'key', 'attempts', 'error'], rows, 'no failures');
     const { failures: kept } = (await docket.snapshot({ limit: 0 })).totals;
-    if (kept > failures.length) print(`${failures.length} of ${countText(kept, 'failure')}`);
+    printTable(
+      ['id', 'failed', 'task', 'key', 'attempts', 'error'],
+      rows,
+      kept > 0 ? 'no failures match' : 'no failures',
+    );
+    if (kept > failures.length) print(`these are ${failures.length} of ${countText(kept, 'failure')}`);
+    if (failures.length > 0) print('docket failures show ID shows the arguments and the stack of one');
   });
 }
 
@@ -147,15 +181,18 @@ const SHOWN = { depth: 6, maxArrayLength: 50, maxStringLength: 1_000, breakLengt
 const SHOWN_CHARACTERS = 8_000;
 
 function linesOf(failure: Failure): [name: string, value: string][] {
-  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt } = failure;
+  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt, priority } =
+    failure;
   const now = Date.now();
   const time = (at: Date) => `${at.toISOString()}, ${spanText(now - at.getTime())} ago`;
-  const lost = deliveries > 0 ? `, the last after lost deliveries: ${deliveries}` : '';
+  const lost =
+    deliveries > 0 ? `; the last was delivered ${countText(deliveries, 'time')} without an outcome before` : '';
   return [
     ['failure', failure.id],
     ['kind', kind],
     ['task', task ?? 'unknown'],
     ['key', key ?? 'unknown'],
+    ['priority', priority],
     ['error', errorLine],
     ['attempts', `${attempts}${lost}`],
     ...(worker === null
@@ -171,7 +208,7 @@ function argumentsOf(failure: Failure): { readonly args: unknown } | { readonly 
   try {
     return { args: failure.args() };
   } catch (error) {
-    return { argsError: `they cannot be decoded: ${(error as Error).message}` };
+    return { argsError: `(cannot be read: ${(error as Error).message})` };
   }
 }
 
@@ -197,9 +234,21 @@ function retryFailures(ids: readonly string[], command: Command): Promise<void> 
   return withDocket(command, async (docket) => {
     const report = await docket.retry(selection);
     if (flags.json) printJson(report);
-    else printReport(report);
+    else {
+      printReport(report);
+      if (report.retried.length > 0) await printPauses(docket, flags.task);
+    }
     return exitCodeOf(report);
   });
+}
+
+/** Says why what was added again does not start. Without a task it is not known whether a paused one is among them. */
+async function printPauses(docket: Docket, task: string | undefined): Promise<void> {
+  const pauses = (await docket.pauses()).filter((pause) => pause.task === null || (task ?? pause.task) === pause.task);
+  const names = [...new Set(pauses.map((pause) => pause.task))];
+  if (names.includes(null)) return print('the docket is paused: they start after docket resume');
+  const named = names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ', …' : '');
+  if (names.length > 0) print(printable(`paused: ${named}; its executions start after docket resume ${names[0]}`));
 }
 
 const MAX_NAMED = 20;
@@ -210,7 +259,7 @@ function printReport({ retried, taken, struck, unusable, missing }: RetryReport)
     ...taken.map(({ id, key }) => `${id} stays: another execution has its key ${key}`),
     ...struck.map(({ id, reason }) => `${id} stays: ${reason}`),
     ...unusable.map(({ id, reason }) => `${id} stays: ${reason}`),
-    ...missing.map((id) => `${id} is no failure: it was retried, discarded, or is no longer kept`),
+    ...missing.map((id) => `there is no failure ${id}: it was retried, discarded, or is no longer kept`),
   ];
   for (const line of stay.slice(0, MAX_NAMED)) print(printable(line));
   if (stay.length > MAX_NAMED) print(`and ${stay.length - MAX_NAMED} more, see --json`);

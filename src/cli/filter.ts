@@ -23,10 +23,10 @@ export interface Filter {
 export function withFilterFlags(command: Command, states: string): Command {
   return command
     .option('--task <name>', 'only executions of this task')
-    .option('--state <state>', `only in this state: ${states}; several are separated by commas`, parseStates)
+    .option('--state <state>', `only in these states, separated by commas: ${states}`, parseStates)
     .option(
       '--where <arg=value>',
-      'only with this value of an argument, JSON or else text; may be given several times, and all must hold',
+      'only with this value of an argument, as JSON or text; if given several times, all must match',
       addWhere,
     );
 }

@@ -1,5 +1,6 @@
 /** How commands write: lines and tables for people, JSON for programs. */
 import Table from 'cli-table3';
+import type { Priority } from '../core/priority.js';
 
 export { countText, spanText } from '../core/text.js';
 
@@ -8,9 +9,13 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes a value as one line of JSON. */
+/** Writes a value as one line of JSON. A terminal obeys none of the characters in it, not even those that JSON lets be. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, asJson));
+  print(JSON.stringify(value, asJson).replace(/[\x7f-\x9f]/g, escaped));
+}
+
+function escaped(character: string): string {
+  return `\\u00${character.charCodeAt(0).toString(16)}`;
 }
 
 /** Writes a table; writes `empty` instead when there are no rows. */
@@ -24,6 +29,11 @@ export function printTable(
   const table = new Table({ head: [...head], style });
   for (const row of rows) table.push(row.map((cell) => shortened(printable(String(cell)))));
   print(table.toString());
+}
+
+/** Returns the name of a task, with the priority of its execution unless that is normal or not known. */
+export function taskText(task: string, priority: Priority | null): string {
+  return priority === null || priority === 'normal' ? task : `${task} (${priority})`;
 }
 
 /** Whether the text written to a stream may have colours. */

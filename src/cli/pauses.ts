@@ -15,9 +15,11 @@ interface ReasonFlags extends CommonFlags {
 
 export function pauseCommand(): Command {
   return new Command('pause')
-    .description('Lets nothing new of a task start, or of the whole docket. Nothing is lost, and what runs goes on.')
+    .description(
+      'Pauses a task, or the whole docket: nothing more of it starts until it is resumed. Running executions continue.',
+    )
     .argument('[task]', 'name of the task (default: the whole docket)')
-    .option('--reason <text>', 'why; pauses with different reasons are independent of each other (default: manual)')
+    .option('--reason <text>', 'why; pauses with different reasons are ended independently (default: manual)')
     .option('--json', 'write JSON')
     .action((task: string | undefined, { reason, json }: ReasonFlags, command: Command) => {
       const terms = pauseTermsOf(task ?? null, reasonOf(reason)); // wrong usage comes before anything else
@@ -34,9 +36,9 @@ export function pauseCommand(): Command {
 
 export function resumeCommand(): Command {
   return new Command('resume')
-    .description('Ends the pause of a task, or of the whole docket. What waited starts in its old order.')
+    .description('Ends the pauses of a task, or of the whole docket. The waiting executions start in their old order.')
     .argument('[task]', 'name of the task (default: the whole docket)')
-    .option('--reason <text>', 'end only the pause with this reason (default: all of them)')
+    .option('--reason <text>', 'end only the pause with this reason (default: all)')
     .option('--json', 'write JSON')
     .action((task: string | undefined, { reason, json }: ReasonFlags, command: Command) =>
       withDocket(command, async (docket) => {

@@ -18,14 +18,14 @@ interface ListFlags extends CommonFlags {
 
 export function schedulesCommand(): Command {
   const list = new Command('ls')
-    .description('Lists the schedules: what they run, when, how the last run ended, and when the next ones are due.')
+    .description('Lists the schedules: their tasks, their next three runs, and how the last run ended.')
     .action((_flags: object, command: Command) => showSchedules(command));
   const run = new Command('run')
     .description('Makes the pending run of a schedule, or any scheduled execution, due now.')
     .argument('<key>', 'key of the schedule or execution')
     .action((key: string, _flags: object, command: Command) => runNow(key, command));
   const end = new Command('end')
-    .description('Ends a schedule: its pending run is removed, and a run that goes on is told to stop.')
+    .description('Ends a schedule: removes its pending run, and asks a running one to stop.')
     .argument('<key>', 'key of the schedule')
     .action((key: string, _flags: object, command: Command) => endSchedule(key, command));
   return groupCommand('schedules', 'Lists the schedules, runs one now, or ends one.', [list, run, end], showSchedules)
@@ -56,7 +56,7 @@ function showSchedules(command: Command): Promise<void> {
       rows,
       'there are no schedules',
     );
-    if (listed.length === limit) print(`the first ${limit}: --limit shows more`);
+    if (listed.length === limit) print(`these are the first ${limit}: --limit lists more`);
   });
 }
 
@@ -64,8 +64,11 @@ function runNow(key: string, command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
     if (!(await docket.runNow(key))) {
       const state = (await docket.getExecution(key))?.state;
-      const problem = state === undefined ? 'there is no execution' : `the execution is ${state}, not scheduled,`;
-      throw new CommandError(`${problem} under the key '${key}'`, EXIT.notFound);
+      const problem =
+        state === undefined
+          ? `there is no execution under the key '${key}'`
+          : `nothing is scheduled under the key '${key}': its execution is ${state}`;
+      throw new CommandError(problem, EXIT.notFound);
     }
     if (command.optsWithGlobals<CommonFlags>().json) printJson({ key, due: true });
     else print(`${printable(key)}  due now`);
@@ -78,7 +81,7 @@ function endSchedule(key: string, command: Command): Promise<void> {
     const { partitions } = internalsOf(docket);
     const found = await partitions.everywhere((one) => one.run((redis, keys) => isChain(redis, keys, key)));
     if (!found.includes(true)) {
-      throw new CommandError(`there is no schedule under the key '${key}': see docket schedules`, EXIT.notFound);
+      throw new CommandError(`there is no schedule under the key '${key}': docket schedules lists them`, EXIT.notFound);
     }
     await docket.cancel(key);
     if (command.optsWithGlobals<CommonFlags>().json) printJson({ key, ended: true });

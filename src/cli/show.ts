@@ -5,8 +5,8 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { ExecutionNotFoundError } from '../core/errors.js';
 import { loggedArguments } from '../redis/fleet-store.js';
-import type { ExecutionDetails, HistoryItem } from '../tasks/details.js';
-import { print, printable, printJson, printTable, spanText } from './output.js';
+import type { ExecutionDetails, HistoryItem, LimitWait } from '../tasks/details.js';
+import { countText, print, printable, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 
 interface ShowFlags extends CommonFlags {
@@ -16,10 +16,10 @@ interface ShowFlags extends CommonFlags {
 export function showCommand(): Command {
   return new Command('show')
     .description(
-      'Shows all that is known of one execution: where it is, its history, error, result, limits and worker.',
+      'Shows all that is known of one execution: where it is, its history, worker, limits, result and error.',
     )
     .argument('<key>', 'key or id of the execution')
-    .option('--show-arguments', 'show the values of its arguments, which may be private, and not only their names')
+    .option('--show-arguments', 'show the values of all arguments, which may be private, not only their names')
     .option('--json', 'write JSON')
     .action((key: string, { showArguments = false, json = false }: ShowFlags, command: Command) =>
       withDocket(command, async (docket) => {
@@ -99,25 +99,31 @@ const SHOWN_VALUES = { depth: 6, colors: false, maxStringLength: 1_000, maxArray
 const PLACE_TEXT = {
   schedule: 'on the schedule',
   line: 'in line for a permit',
+  pause: 'in the line of its paused task',
   backlog: 'due, not taken by a worker yet',
   worker: 'with a worker',
   ended: 'ended',
-  lost: 'nowhere: its place was deleted by hand; workers mend that within minutes',
-} as const satisfies Record<ExecutionDetails['place'], string>;
+  lost: 'nowhere, because its place was deleted by hand; workers repair that within minutes',
+} as const satisfies Record<ExecutionDetails['place'] | 'pause', string>;
 
 /** Returns what is known, as pairs of a name and a text. */
 function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][] {
-  const { key, task, state, place, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const { key, task, state, attempt, worker, isCancelled, deliveries, charges, reroutes } = details;
+  const place = isPaused(details) ? 'pause' : details.place;
   const facts: [string, string | null][] = [
     ['key', key],
     ['task', task],
     ['state', `${state}${isCancelled ? ', asked to stop' : ''}${place === 'ended' ? '' : `, ${PLACE_TEXT[place]}`}`],
+    ['priority', details.priority],
     ['attempt', String(attempt)],
     ['worker', worker],
     ['waits for', waitText(details)],
     ['holds', details.holds.map(({ description, max }) => `${description} (${max} at once)`).join(', ') || null],
-    ['lost', deliveries > 0 ? `${deliveries} times with its worker or thread, charged for ${charges} of them` : null],
-    ['rerouted', reroutes > 0 ? `${reroutes} times, because workers could not run it` : null],
+    [
+      'lost',
+      deliveries > 0 ? `${countText(deliveries, 'time')} with its worker or thread, charged for ${charges}` : null,
+    ],
+    ['rerouted', reroutes > 0 ? `${countText(reroutes, 'time')}, because workers could not run it` : null],
     ['progress', progressText(details)],
     ['arguments', argumentsText(details, isShown)],
     ['result', resultText(details)],
@@ -128,15 +134,28 @@ function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
-function waitText({ waitsFor, scheduledFor, when, readAt }: ExecutionDetails): string | null {
+const WAIT_TEXT = {
+  permit: (limit) => `a permit of limit ${limit}`,
+  rate: (limit) => `its turn at limit ${limit}`,
+  debounce: (limit) => `the end of debounce ${limit}`,
+  resume: () => 'the resume of its task',
+} as const satisfies Record<LimitWait['kind'], (limit: string) => string>;
+
+function isPaused({ waitsFor }: ExecutionDetails): boolean {
+  return waitsFor?.kind === 'resume';
+}
+
+function waitText(details: ExecutionDetails): string | null {
+  const { task, waitsFor, scheduledFor, when, readAt } = details;
+  if (isPaused(details)) return `the end of a pause: docket resume ${task} (docket pauses says why)`;
   const left = scheduledFor && `${spanText(scheduledFor.getTime() - readAt.getTime())} more`;
   if (waitsFor) {
     const ahead = waitsFor.ahead === null ? '' : `, ${waitsFor.ahead} ahead of it`;
-    return `limit ${waitsFor.description} (${waitsFor.kind})${ahead}${left ? `, ${left}` : ''}`;
+    return `${WAIT_TEXT[waitsFor.kind](waitsFor.description)}${ahead}${left ? `, ${left}` : ''}`;
   }
   if (!left) return null;
   const isPutOff = when !== null && scheduledFor!.getTime() > when.getTime();
-  return `${isPutOff ? 'a worker that can run it, looked for again' : 'its due time'}: ${left}`;
+  return `${isPutOff ? 'a worker that can run it, next try' : 'its due time'}: ${left}`;
 }
 
 function progressText({ progress }: ExecutionDetails): string | null {

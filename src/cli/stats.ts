@@ -19,9 +19,7 @@ const SPARKLINE_WIDTH = 30;
 
 export function statsCommand(): Command {
   return new Command('stats')
-    .description(
-      'Shows what ran in the last minutes: how many attempts, how they ended, how long they waited and took.',
-    )
+    .description('Shows the attempts of the last minutes: how many, how they ended, how long they waited and took.')
     .option('--task <name>', 'only this task, minute by minute')
     .option('--minutes <n>', `how far to look back, up to 2880 (default: ${DEFAULT_MINUTES})`, wholeNumber)
     .option('--json', 'write JSON')

@@ -3,24 +3,25 @@ import { Command } from 'commander';
 import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
-import { loadStrikes } from '../redis/strike-store.js';
+import { type DatedStrike, listStrikes as readStrikes } from '../redis/strike-store.js';
 import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { failureLine } from './failure.js';
 import { groupCommand } from './group.js';
 import { unknownTask } from './live-tasks.js';
-import { print, printable, printJson, printTable } from './output.js';
+import { print, printable, printJson, printTable, spanText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseStrikeValue } from './values.js';
 
 export function strikeCommand(): Command {
   return changeCommand(
     'strike',
-    'Keeps work from running: a task, a value of an argument in any task, or both together.',
+    'Keeps work from running: a task, a value of an argument in any task, or both together. What was added before is cancelled; docket pause keeps it.',
     async (docket, { strike, terms }, isJson) => {
       const warning = strike.task === null ? null : await unknownTask(docket, strike.task);
       await docket.strike(...terms);
       if (isJson) return printJson({ struck: fieldsOf(strike), warning });
       print(`struck ${printable(describeStrike(strike))}`);
+      print('what was added before is cancelled when a worker comes to it; docket restore does not bring it back');
       if (warning !== null) process.stderr.write(failureLine('docket', `${warning}: it is struck anyway`));
     },
   );
@@ -102,26 +103,32 @@ export function strikesCommand(): Command {
 
 function showStrikes(command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
-    const listed = (await listStrikes(docket)).map(fieldsOf);
-    if (command.optsWithGlobals<CommonFlags>().json) return printJson(listed);
-    const cells = listed.map(({ task, parameter, operator, value }) => [
-      task ?? 'any',
-      parameter ?? 'any',
-      operator ?? '',
-      value === undefined ? '' : JSON.stringify(value),
-    ]);
-    printTable(['task', 'parameter', 'operator', 'value'], cells, 'nothing is struck');
+    const listed = await datedStrikes(docket);
+    if (command.optsWithGlobals<CommonFlags>().json) {
+      return printJson(listed.map(({ strike, sinceMs }) => ({ ...fieldsOf(strike), since: new Date(sinceMs) })));
+    }
+    const now = Date.now();
+    const cells = listed.map(({ strike, sinceMs }) => {
+      const { task, parameter, operator, value } = fieldsOf(strike);
+      const shown = value === undefined ? '' : JSON.stringify(value);
+      return [task ?? 'any', parameter ?? 'any', operator ?? '', shown, `${spanText(now - sinceMs)} ago`];
+    });
+    printTable(['task', 'parameter', 'operator', 'value', 'since'], cells, 'nothing is struck');
   });
 }
 
 async function listStrikes(docket: Docket): Promise<Strike[]> {
+  return (await datedStrikes(docket)).map(({ strike }) => strike);
+}
+
+async function datedStrikes(docket: Docket): Promise<DatedStrike[]> {
   const lists = await internalsOf(docket)
-    .partitions.everywhere((one) => one.run(loadStrikes))
+    .partitions.everywhere((one) => one.run(readStrikes))
     .catch((error: Error) => {
       throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
     });
-  const byField = new Map(lists.flatMap(({ strikes }) => strikes.map((strike) => [strike.field, strike])));
-  return [...byField.values()].sort((a, b) => (a.field < b.field ? -1 : 1));
+  const byField = new Map(lists.flat().map((dated) => [dated.strike.field, dated]));
+  return [...byField.values()].sort((a, b) => (a.strike.field < b.strike.field ? -1 : 1));
 }
 
 const OPERATORS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', 'between'] satisfies StrikeOperator[];

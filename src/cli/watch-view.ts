@@ -1,9 +1,8 @@
 /** How `docket watch` shows an execution: a live bar on a terminal, lines elsewhere, JSON for programs. */
 import cliProgress from 'cli-progress';
-import { isTerminal } from '../core/states.js';
-import { WAITS_FOR_RESUME } from '../redis/pause-store.js';
+import { isTerminal, WAITS_FOR_RESUME } from '../core/states.js';
 import type { ProgressEvent, StateEvent } from '../tasks/events.js';
-import { limitText } from '../tasks/limit-text.js';
+import { waitText } from '../tasks/limit-text.js';
 import { failureLine } from './failure.js';
 import { NO_WORKER } from './live-tasks.js';
 import { print, printable, printJson, spanText } from './output.js';
@@ -121,8 +120,8 @@ function stateText(event: ShownState, nowMs: number): string {
   const parts: string[] = [state];
   const time = timeText(event, nowMs);
   if (time !== null) parts.push(time);
-  if (waitingFor === WAITS_FOR_RESUME) parts.push('its task is paused');
-  else if (waitingFor !== null) parts.push(`waits for limit ${printable(limitText(waitingFor))}`);
+  if (waitingFor === WAITS_FOR_RESUME) parts.push(waitText(waitingFor));
+  else if (waitingFor !== null) parts.push(`waits for ${printable(waitText(waitingFor))}`);
   if (hasWorker === false) parts.push(NO_WORKER);
   if (worker !== null) parts.push(`on ${printable(worker)}`);
   if (attempt > 1) parts.push(`attempt ${attempt}`);

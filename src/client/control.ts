@@ -3,6 +3,7 @@ import { ExecutionSupersededError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
+import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
 import { type Cancelled, cancel } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
@@ -68,9 +69,21 @@ export class Control {
     const criteria = cancelCriteria(filter);
     const { task } = criteria;
     return await this.#spans.run('cancelMany', 'client', { task: task || null }, async () => {
-      const reports = await this.#partitions.everywhere((one) => cancelMatching(one, criteria, filter.signal));
-      return sumOfCancels(reports);
+      if (filter.limit !== undefined) return await this.#cancelSome(criteria, filter, filter.limit);
+      return sumOfCancels(await this.#partitions.everywhere((one) => cancelMatching(one, criteria, filter)));
     });
+  }
+
+  /** Cancels so many, in one partition after the other. */
+  async #cancelSome(criteria: Criteria, { signal }: CancelFilter, limit: number): Promise<CancelReport> {
+    let sum: CancelReport = { removed: 0, stopping: 0, missed: 0 };
+    for (const partition of await this.#partitions.load()) {
+      const left = limit - sum.removed - sum.stopping - sum.missed;
+      if (left <= 0) break;
+      const report = await cancelMatching(partition, criteria, { limit: left, ...(signal && { signal }) });
+      sum = sumOfCancels([sum, report]);
+    }
+    return sum;
   }
 
   async strike(task: AnyTask | string | null, strike: Strike): Promise<void> {

@@ -18,9 +18,10 @@ import type {
   TasksByName,
 } from '../tasks/call.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
+import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
-import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { Failure, FailureFilter, FailureGroup, FailureGroupFilter, RetryReport } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
@@ -379,6 +380,21 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
+   * Counts failures by task and name of the error, the largest group first. Goes through all that match, in bounded pages, and
+   * reads no more of them than that. Those that are added meanwhile are not counted.
+   * @throws InvalidOptionError when a part of the filter cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * for (const { task, errorName, count } of await docket.failureGroups()) console.log(count, task, errorName);
+   * ```
+   */
+  async failureGroups(filter: FailureGroupFilter = {}): Promise<FailureGroup[]> {
+    this.#checkOpen();
+    return await this.#views.failureGroups(filter);
+  }
+
+  /**
    * Finds a failure by its id; `null` when it was retried or discarded, or is no longer kept.
    * @throws InvalidOptionError when the id cannot be one
    * @throws RedisUnavailableError when the server cannot be reached
@@ -421,7 +437,7 @@ export class Docket<Tasks extends TasksByName = {}> {
    * The docket's own connection for your commands: an ioredis client. Connects when it is first asked for, closes with the
    * docket, and fails fast: commands that are sent while the link is down reject. Adds travel on it too, so do not block or
    * subscribe on it: use `(await docket.redis).duplicate()` for that, and close it yourself. Keep what you store under
-   * `docket.key(suffix)`.
+   * `docket.key(suffix)`. In a docket with several partitions it leads to the server of partition 0, and so do these keys.
    *
    * @example
    * ```ts
@@ -499,6 +515,22 @@ export class Docket<Tasks extends TasksByName = {}> {
   async listPage(options: ListPageOptions = {}): Promise<ListPage> {
     this.#checkOpen();
     return await this.#views.listPage(options);
+  }
+
+  /**
+   * Counts executions by task, and by the value of an argument if one is named. It says whose work fills the backlog. It looks at
+   * them in the order of `list`, in small steps that leave the server free for others.
+   * @throws InvalidOptionError naming the option that cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * const { counts } = await docket.count({ task: sync, by: 'customerId' });
+   * for (const { task, value, count } of counts.slice(0, 10)) console.log(task, value, count);
+   * ```
+   */
+  async count(options: CountOptions = {}): Promise<ExecutionCounts> {
+    this.#checkOpen();
+    return await this.#views.count(options);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { DurationCounts } from '../core/duration-counts.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown } from '../core/options.js';
-import { MINUTE_MS, type RecordedMinute, type TaskTally } from '../redis/history-store.js';
+import { addStored, MINUTE_MS, type RecordedMinute, type TallySum, type TaskTally } from '../redis/history-store.js';
 import { HISTORY, HISTORY_TTL_MS } from '../redis/schema.js';
 import type {
   AttemptCounts,
@@ -52,54 +52,73 @@ function checkedName(task: NonNullable<HistoryOptions['task']>): string {
   throw new InvalidOptionError('task', `expected a task or its name, got ${shown(task)}`);
 }
 
-/** The minutes of one partition, the oldest first. */
-export type Minutes = readonly RecordedMinute[];
-
 /**
- * Puts the minutes of all partitions together, the oldest first. Each partition has the minutes of its server: at the turn of
- * a minute, one may be ahead.
+ * Reads the minutes of one partition, the oldest first. Each partition has the minutes of its server: at the turn of a minute,
+ * one may be ahead of the others.
  */
-function minutesOf(partitions: readonly Minutes[]) {
-  const byTime = new Map<number, ReadonlyMap<string, TaskTally>[]>();
-  const count = partitions[0]?.length ?? 0;
-  for (const { atMs, tallies } of partitions.flat()) {
-    const known = byTime.get(atMs);
-    if (known) known.push(tallies);
-    else byTime.set(atMs, [tallies]);
+export type Minutes = AsyncIterable<RecordedMinute>;
+
+/** The counts of all partitions, minute by minute. */
+export class HistorySums {
+  readonly #minutes: number;
+  readonly #sums = new Map<number, Sum>();
+
+  constructor({ minutes }: HistoryQuery) {
+    this.#minutes = minutes;
   }
-  const minutes = [...byTime].sort(([a], [b]) => a - b).map(([atMs, tallies]) => ({ atMs, tallies }));
-  return minutes.slice(minutes.length - count);
-}
 
-/** Returns every minute that was asked for, the oldest first. */
-export function historyOf(partitions: readonly Minutes[], query: HistoryQuery): HistoryMinute[] {
-  return minutesOf(partitions).map(({ atMs, tallies }) => {
-    const sum = new Sum();
-    for (const one of tallies) sum.addCounts(one.get(query.field!));
-    return { at: new Date(atMs), ...countsOf(sum), ...timesOf(sum) };
-  });
-}
-
-/** Returns the tasks of which anything was counted, sorted by their names. */
-export function statsOf(partitions: readonly Minutes[], query: HistoryQuery): TaskStats[] {
-  const sums = new Map<string, Sum>();
-  for (const [minute, { tallies }] of minutesOf(partitions).entries()) {
-    for (const [task, tally] of tallies.flatMap((one) => [...one])) {
-      const sum = sums.get(task) ?? new Sum(query.minutes);
-      sums.set(task, sum);
-      sum.add(tally, minute);
+  /** Adds those of a partition. */
+  async add(minutes: Minutes): Promise<void> {
+    for await (const { atMs, tallies } of minutes) {
+      const sum = this.#sums.get(atMs) ?? new Sum();
+      this.#sums.set(atMs, sum);
+      for (const [, text] of tallies) addStored(text, sum);
     }
   }
-  const names = [...sums.keys()].sort();
-  return names.map((task) => {
-    const sum = sums.get(task)!;
-    const { startedByMinute, failedByMinute } = sum;
-    return { task, ...countsOf(sum), ...timesOf(sum), startedByMinute, failedByMinute };
-  });
+
+  /** Returns every minute that was asked for, the oldest first. */
+  list(): HistoryMinute[] {
+    const minutes = [...this.#sums].sort(([a], [b]) => a - b).slice(-this.#minutes);
+    return minutes.map(([atMs, sum]) => ({ at: new Date(atMs), ...countsOf(sum), ...timesOf(sum) }));
+  }
+}
+
+/** The counts of all partitions, task by task. */
+export class StatsSums {
+  readonly #minutes: number;
+  readonly #sums = new Map<string, Sum>();
+  #firstMs: number | null = null;
+
+  constructor({ minutes }: HistoryQuery) {
+    this.#minutes = minutes;
+  }
+
+  /** Adds those of a partition. */
+  async add(minutes: Minutes): Promise<void> {
+    for await (const { atMs, tallies } of minutes) {
+      this.#firstMs ??= atMs;
+      const minute = (atMs - this.#firstMs) / MINUTE_MS;
+      for (const [task, text] of tallies) {
+        const sum = this.#sums.get(task) ?? new Sum(this.#minutes);
+        this.#sums.set(task, sum);
+        sum.add(text, Math.min(Math.max(minute, 0), this.#minutes - 1));
+      }
+    }
+  }
+
+  /** Returns the tasks of which anything was counted, sorted by their names. */
+  list(): TaskStats[] {
+    const names = [...this.#sums.keys()].sort();
+    return names.map((task) => {
+      const sum = this.#sums.get(task)!;
+      const { startedByMinute, failedByMinute } = sum;
+      return { task, ...countsOf(sum), ...timesOf(sum), startedByMinute, failedByMinute };
+    });
+  }
 }
 
 /** The tallies of some minutes together. */
-class Sum implements TaskTally {
+class Sum implements TallySum {
   started = 0;
   succeeded = 0;
   failed = 0;
@@ -114,21 +133,11 @@ class Sum implements TaskTally {
     this.failedByMinute = new Array(minutes).fill(0);
   }
 
-  add(tally: TaskTally, minute: number): void {
-    this.addCounts(tally);
-    this.startedByMinute[minute]! += tally.started;
-    this.failedByMinute[minute]! += tally.failed;
-  }
-
-  /** Adds a tally without its minute; none adds nothing. */
-  addCounts(tally: TaskTally | undefined): void {
-    if (!tally) return;
-    this.started += tally.started;
-    this.succeeded += tally.succeeded;
-    this.failed += tally.failed;
-    this.retried += tally.retried;
-    this.waiting.addAll(tally.waiting);
-    this.duration.addAll(tally.duration);
+  add(text: string, minute: number): void {
+    const { started, failed } = this;
+    addStored(text, this);
+    this.startedByMinute[minute]! += this.started - started;
+    this.failedByMinute[minute]! += this.failed - failed;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Makes one answer out of those of all partitions. One answer stays as it is. */
 import type { CancelReport } from '../tasks/cancelling.js';
-import type { Failure, RetryReport } from '../tasks/failures.js';
+import type { Failure, FailureGroup, RetryReport } from '../tasks/failures.js';
 import type { LimitInfo } from '../tasks/limit-info.js';
 import type { Pause } from '../tasks/pause.js';
 import type { Schedule } from '../tasks/schedules.js';
@@ -107,6 +107,19 @@ function sumOfLimits(a: LimitInfo, b: LimitInfo): LimitInfo {
 /** Merges lists of failures, the newest first. */
 export function mergedFailures(lists: readonly AsyncIterable<Failure>[], most: number): AsyncIterable<Failure> {
   return merged(lists, most, (a, b) => b.failedAt.getTime() - a.failedAt.getTime());
+}
+
+/** Adds up the groups of failures, the largest first. */
+export function mergedGroups(lists: readonly (readonly FailureGroup[])[]): FailureGroup[] {
+  if (lists.length === 1) return [...lists[0]!];
+  const byName = new Map<string, FailureGroup>();
+  for (const group of lists.flat()) {
+    const name = JSON.stringify([group.task, group.errorName]);
+    const known = byName.get(name);
+    const newestAt = known && known.newestAt > group.newestAt ? known.newestAt : group.newestAt;
+    byName.set(name, { ...group, count: group.count + (known?.count ?? 0), newestAt });
+  }
+  return [...byName.values()].sort((a, b) => b.count - a.count);
 }
 
 /** Merges lists of schedules, in the order of the bytes of their keys. */

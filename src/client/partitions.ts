@@ -10,6 +10,7 @@ import { describeDocket } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { FIRST_LAYOUT, isLayoutChanging, type Layout, loadLayout } from '../redis/layout-store.js';
 import { loadStrikes, type StrikeSnapshot } from '../redis/strike-store.js';
+import { parseRedisUrl } from '../redis/url.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import { ProducerConnection } from './connection.js';
 import { LayoutChanged } from './layout-changed.js';
@@ -35,6 +36,8 @@ export class Partitions {
   /** Partition 0, which every docket has. */
   readonly first: Partition;
   readonly #options: PartitionsOptions;
+  /** Whether partitions can be on different servers, so that each needs a connection of its own. */
+  readonly #isSpread: boolean;
   readonly #byTag = new Map<string, Partition>();
   #routes: Routes;
   /** Those of the layout, and behind them those that are drained. */
@@ -44,6 +47,7 @@ export class Partitions {
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
+    this.#isSpread = parseRedisUrl(options.settings.url).kind === 'cluster';
     this.first = this.#partition('');
     this.#all = [this.first];
     this.#routes = this.#routesBy(FIRST_LAYOUT);
@@ -181,7 +185,7 @@ export class Partitions {
     const partition = new Partition({
       tag,
       settings,
-      connection: tag === '' ? new ProducerConnection(settings, closed) : this.first.connection,
+      connection: tag === '' || this.#isSpread ? new ProducerConnection(settings, closed) : this.first.connection,
       closed,
       cancel,
       findElsewhere: async (key) => {

@@ -77,7 +77,7 @@ export async function changePartitions(
 }
 
 /** Removes partitions that were drained from the layout. */
-export async function forgetEmpty(partitions: Partitions): Promise<void> {
+async function forgetEmpty(partitions: Partitions): Promise<void> {
   for (const tag of partitions.routes.layout.draining) {
     if (!(await partitions.at(tag).run(isPartitionEmpty))) continue;
     await partitions.first.run((redis, keys) => forgetPartition(redis, keys, tag));

@@ -1,7 +1,6 @@
 /** `docket.schedules()`: reads the chains of a docket page by page, and works out when they run next. */
 import type { Redis } from 'ioredis';
 import { checkOptionNames, optionNames, wholeNumberOf } from '../core/options.js';
-import type { TerminalState } from '../core/states.js';
 import { type ChainPage, type ChainRecord, listChains } from '../redis/chain-index.js';
 import type { Keys } from '../redis/keys.js';
 import { parseChainText, upcomingRuns } from '../tasks/chain.js';
@@ -82,7 +81,7 @@ function scheduleOf(record: ChainRecord, nowMs: number, inWords: CronInWords): S
     description: policy.kind === 'cron' ? inWords(policy.expression) : describeInterval(policy.everyMs),
     nextRuns: upcoming.map((ms) => new Date(ms)),
     lastOutcome: lastRun && {
-      state: lastRun.state as TerminalState,
+      state: lastRun.state,
       at: new Date(lastRun.endedMs),
       errorLine: lastRun.errorLine,
     },

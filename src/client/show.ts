@@ -34,6 +34,7 @@ function detailsOf(key: string, known: Known, errors: readonly ErrorClass[]): Ex
     state,
     hasRecord: record !== null,
     place,
+    priority: known.priority,
     readAt: new Date(known.nowMs),
     placedAt: dateOrNull(known.placedMs),
     when: dateOrNull(known.dueMs),
@@ -67,7 +68,8 @@ function placeOf({ record, entry, reader, scheduledMs, waits }: Known): Executio
   if (record && isTerminal(record.state)) return 'ended';
   if (entry) return reader === null ? 'backlog' : 'worker';
   if (scheduledMs !== null) return 'schedule';
-  return waits?.kind === 'permit' && waits.ahead !== null ? 'line' : 'lost';
+  const isInLine = waits?.kind === 'permit' || waits?.kind === 'resume';
+  return isInLine && waits.ahead !== null ? 'line' : 'lost';
 }
 
 function historyOf({ record, placedMs, dueMs, failedAttempts }: Known): HistoryItem[] {

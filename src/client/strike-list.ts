@@ -3,13 +3,12 @@ import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
-import type { DocketSettings } from '../redis/docket-settings.js';
 import { ListFollower } from '../redis/list-follower.js';
 import { addStrike, removeStrike, strikeSource } from '../redis/strike-store.js';
 import { type AnyTask, isTask } from '../tasks/task.js';
 import { type Strike, type StrikeOperand, type StrikeOperator, Strikes, strikeOf } from '../wire/strikes.js';
-import { ProducerConnection } from './connection.js';
-import { resolveDocketOptions } from './options.js';
+import { type ProducerSettings, resolveDocketOptions } from './options.js';
+import { Partitions } from './partitions.js';
 import { warnOfStrike } from './strike-filter.js';
 import { taskNameOf } from './task-name.js';
 
@@ -53,7 +52,7 @@ const OPTION_NAMES = optionNames<StrikeListOptions>({ name: true, url: true, onW
 export class StrikeList {
   readonly #strikes: Strikes;
   /** The docket it follows; `null` for a separate list. */
-  readonly #docket: DocketSettings | null;
+  readonly #docket: ProducerSettings | null;
   readonly #closing = new AbortController();
   #link: Promise<Link> | undefined;
   #isLoaded: boolean;
@@ -112,12 +111,9 @@ export class StrikeList {
     this.#checkOpen();
     const strike = strikeOf(taskNameOf(task), parameter, operator, value);
     if (!this.#docket) return this.#strikes.add(strike);
-    const { keys } = this.#docket;
-    const { commands, follower } = await this.#connect(this.#docket);
-    await commands.run(async (redis) => {
-      await addStrike(redis, keys, strike);
-      await follower.lookUp(); // the push may come later than the reply
-    });
+    const { partitions, follower } = await this.#connect(this.#docket);
+    await partitions.writeEverywhere((one) => one.run((redis, keys) => addStrike(redis, keys, strike)));
+    await partitions.first.run(() => follower.lookUp()); // the push may come later than the reply
   }
 
   /**
@@ -138,13 +134,12 @@ export class StrikeList {
       this.#strikes.delete(strike);
       return wasStruck;
     }
-    const { keys } = this.#docket;
-    const { commands, follower } = await this.#connect(this.#docket);
-    return await commands.run(async (redis) => {
-      const wasStruck = await removeStrike(redis, keys, strike);
-      await follower.lookUp();
-      return wasStruck;
-    });
+    const { partitions, follower } = await this.#connect(this.#docket);
+    const removed = await partitions.writeEverywhere((one) =>
+      one.run((redis, keys) => removeStrike(redis, keys, strike)),
+    );
+    await partitions.first.run(() => follower.lookUp());
+    return removed.includes(true);
   }
 
   /** Stops following the docket, and closes the connections. Idempotent. */
@@ -158,7 +153,7 @@ export class StrikeList {
     await this.close();
   }
 
-  #connect(docket: DocketSettings): Promise<Link> {
+  #connect(docket: ProducerSettings): Promise<Link> {
     this.#link ??= this.#open(docket).catch((error: unknown) => {
       this.#link = undefined; // the next call tries again
       throw error;
@@ -166,17 +161,17 @@ export class StrikeList {
     return this.#link;
   }
 
-  async #open(docket: DocketSettings): Promise<Link> {
+  async #open(docket: ProducerSettings): Promise<Link> {
     const { signal } = this.#closing;
     const { name, keys } = docket;
-    const commands = new ProducerConnection(docket, signal);
-    const redis = await commands.open(signal);
+    const partitions = new Partitions({ settings: docket, closed: signal, cancel: noExecutions });
+    const redis = await partitions.first.connection.open(signal);
     const subscriber = await openConnection(docket, 'subscriber', { name, signal }).catch(async (error: unknown) => {
-      await commands.close();
+      await partitions.close();
       throw error;
     });
     const follower = new ListFollower({ source: strikeSource(redis, keys), copy: this.#strikes, subscriber });
-    const link = { commands, subscriber, follower };
+    const link = { partitions, subscriber, follower };
     const closed = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     if (signal.aborted) {
       await closeLink(link);
@@ -193,12 +188,17 @@ export class StrikeList {
 }
 
 interface Link {
-  readonly commands: ProducerConnection;
+  readonly partitions: Partitions;
   readonly subscriber: Redis;
   readonly follower: ListFollower<Strike>;
 }
 
-async function closeLink({ follower, subscriber, commands }: Link): Promise<void> {
+async function closeLink({ follower, subscriber, partitions }: Link): Promise<void> {
   follower.close();
-  await Promise.all([closeConnection(subscriber), commands.close()]);
+  await Promise.all([closeConnection(subscriber), partitions.close()]);
+}
+
+/** A list of strikes makes no handles, through which executions are cancelled. */
+function noExecutions(): Promise<never> {
+  return Promise.reject(new DocketClosedError());
 }

@@ -1,10 +1,12 @@
 /** What shows the work of a docket and changes nothing. Whatever concerns the whole docket is put together from all partitions. */
 import { checkKey } from '../core/execution-key.js';
-import { type RecordedMinute, readHistory } from '../redis/history-store.js';
+import type { FailureQuery } from '../redis/failure-store.js';
+import { readHistory } from '../redis/history-store.js';
 import type { ExecutionRecord } from '../redis/record.js';
+import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
-import type { Failure, FailureFilter } from '../tasks/failures.js';
+import type { Failure, FailureFilter, FailureGroup, FailureGroupFilter } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
@@ -12,13 +14,15 @@ import type { Pause } from '../tasks/pause.js';
 import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from '../tasks/snapshot.js';
 import type { StrikeInfo } from '../tasks/strike-info.js';
+import { countExecutions } from './count.js';
 import { ExecutionHandle } from './execution.js';
 import { checkId, partsOf, queryOf } from './failures.js';
-import { type HistoryQuery, historyOf, historyQuery, type Minutes, statsOf, statsQuery } from './history.js';
+import { type HistoryQuery, HistorySums, historyQuery, StatsSums, statsQuery } from './history.js';
 import { limitBounds, listLimits } from './limits.js';
 import { list, listPage } from './list.js';
 import {
   mergedFailures,
+  mergedGroups,
   mergedLimits,
   mergedPauses,
   mergedSchedules,
@@ -81,6 +85,10 @@ export class Views {
     return await listPage(() => this.#load(), options);
   }
 
+  async count(options: CountOptions): Promise<ExecutionCounts> {
+    return await countExecutions(() => this.#load(), options);
+  }
+
   async limits(options: LimitsOptions): Promise<LimitInfo[]> {
     const bounds = limitBounds(options);
     const lists = await this.#partitions.everywhere((one) => one.run((redis, keys) => listLimits(redis, keys, bounds)));
@@ -97,12 +105,16 @@ export class Views {
 
   async history(options: HistoryOptions): Promise<HistoryMinute[]> {
     const query = historyQuery(options);
-    return historyOf(await this.#minutes(query), query);
+    const sums = new HistorySums(query);
+    await this.#readHistory(query, sums);
+    return sums.list();
   }
 
   async stats(options: StatsOptions): Promise<TaskStats[]> {
     const query = statsQuery(options);
-    return statsOf(await this.#minutes(query), query);
+    const sums = new StatsSums(query);
+    await this.#readHistory(query, sums);
+    return sums.list();
   }
 
   async workers(): Promise<WorkerInfo[]> {
@@ -126,10 +138,16 @@ export class Views {
     const load = () => this.#load();
     return {
       async *[Symbol.asyncIterator]() {
-        const lists = (await load()).map(({ failures }) => failures.list(query, limit));
+        const partitions = await load();
+        const lists = queriesFor(partitions, query).map((one, i) => partitions[i]!.failures.list(one, limit));
         yield* mergedFailures(lists, limit);
       },
     };
+  }
+
+  async failureGroups(filter: FailureGroupFilter): Promise<FailureGroup[]> {
+    const { query } = queryOf(filter);
+    return mergedGroups(await this.#partitions.everywhere(({ failures }) => failures.groups(query)));
   }
 
   async failure(id: string): Promise<Failure | null> {
@@ -154,17 +172,26 @@ export class Views {
     return await this.#partitions.load();
   }
 
-  async #minutes(query: HistoryQuery): Promise<Minutes[]> {
-    return await this.#partitions.everywhere((one) =>
-      one.run((redis, keys) => minutesIn(readHistory(redis, keys, query))),
-    );
+  async #readHistory(query: HistoryQuery, sums: HistorySums | StatsSums): Promise<void> {
+    await this.#partitions.everywhere((one) => one.run((redis, keys) => sums.add(readHistory(redis, keys, query))));
   }
 }
 
-async function minutesIn(history: AsyncIterable<RecordedMinute>): Promise<RecordedMinute[]> {
-  const minutes: RecordedMinute[] = [];
-  for await (const minute of history) minutes.push(minute);
-  return minutes;
+/**
+ * Returns what is read of each partition. Failures of one millisecond are listed partition by partition, so the partitions
+ * behind that of `beforeId` have theirs still to list.
+ */
+function queriesFor(partitions: readonly Partition[], query: FailureQuery): FailureQuery[] {
+  const { beforeId, untilMs } = query;
+  if (beforeId === null) return partitions.map(() => query);
+  const { tag, entry } = partsOf(beforeId);
+  const at = partitions.findIndex((one) => one.tag === tag);
+  const beforeMs = Number.parseInt(entry, 10);
+  return partitions.map((_, i) => {
+    if (i === at) return { ...query, beforeId: entry };
+    if (i < at) return { ...query, beforeId: `${beforeMs}-0` };
+    return { ...query, beforeId: null, untilMs: untilMs === null ? beforeMs : Math.min(untilMs, beforeMs) };
+  });
 }
 
 /** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */

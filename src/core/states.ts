@@ -53,6 +53,9 @@ export type TerminalState = 'completed' | 'failed' | 'cancelled';
  */
 export type Disposition = 'scheduled' | 'already_scheduled' | 'struck';
 
+/** What the public API says a queued execution waits for while its task is paused. */
+export const WAITS_FOR_RESUME = 'paused';
+
 /** Tells whether an execution in this state has ended. */
 export function isTerminal(state: ExecutionState): state is TerminalState {
   return state === 'completed' || state === 'failed' || state === 'cancelled';

@@ -5,15 +5,16 @@ import { internalsOf } from '../client/internals.js';
 import { countText, spanText } from '../core/text.js';
 import { type LiveWorker, liveWorkers, runsTask } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
-import { isForbidden, isRefusal } from '../redis/reply-errors.js';
+import { isForbidden, isRefusal, isReplyError } from '../redis/reply-errors.js';
 import { GROUP, STREAM_NAMES } from '../redis/schema.js';
 import { findLost, type LostPage } from '../redis/sweep-store.js';
 import type { Failure } from '../tasks/failures.js';
 import { limitText } from '../tasks/limit-text.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, fail, ok, warn } from './finding.js';
+import { checkBacklog, checkFailing, checkSilent, type SilentConsumer } from './troubles.js';
 
-/** Makes all checks of the docket; only a thorough one looks through all keys. Only reads. */
+/** Makes all checks of the docket, and only reads. Only a thorough examination looks through all keys. */
 export async function checkDocket(
   docket: Docket,
   redis: Redis,
@@ -28,11 +29,17 @@ export async function checkDocket(
   const { snapshot } = scripts;
   return [
     scripts.finding,
-    ...groups,
+    ...groups.map(({ finding }) => finding),
     checkWorkers(live, snapshot),
+    checkSilent(
+      groups.flatMap(({ silent }) => silent),
+      live.length > 0,
+    ),
     checkPauses(snapshot),
+    await checkBacklog(redis, keys, snapshot),
     checkWaiting(snapshot),
     checkTasks(snapshot),
+    await checkFailing(docket),
     await checkFailures(docket, snapshot),
     ...(isThorough ? [await checkLost(redis, keys, live)] : []),
     ...(await checkPartitions(docket, isThorough)),
@@ -49,7 +56,7 @@ async function checkPartitions(docket: Docket, isThorough: boolean): Promise<Fin
       partition
         .run(async (redis, keys) => {
           const live = await liveWorkers(redis, keys);
-          const groups = STREAM_NAMES.map((name) => refusalIsFinding(checkGroup(name, redis, keys[name], live)));
+          const groups = STREAM_NAMES.map(async (name) => (await checkGroup(name, redis, keys[name], live)).finding);
           const lost = isThorough ? [checkLost(redis, keys, live)] : [];
           const findings = [checkReaders(live), ...(await Promise.all([...groups, ...lost]))];
           return findings.map((finding) => ({ ...finding, check: `partition ${partition.tag}: ${finding.check}` }));
@@ -68,7 +75,7 @@ function checkReaders(live: readonly LiveWorker[]): Finding {
   return warn(check, 'no live worker reads it', 'start one without --partitions, or with one that names it');
 }
 
-/** Takes a snapshot, which runs the scripts that only read. */
+/** Takes a snapshot, which runs the scripts that only read. Throws if the link breaks meanwhile: that says nothing about scripts. */
 async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapshot?: Snapshot }> {
   const check = 'scripts';
   const begin = performance.now();
@@ -79,8 +86,10 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
     const advice = 'look at SLOWLOG, and at what else uses this server';
     return { finding: tookMs > SLOW_MS ? warn(check, detail, advice) : ok(check, detail), snapshot };
   } catch (error) {
-    const advice = isForbidden(error instanceof Error ? error.cause : error)
-      ? 'allow the user what the checks above name'
+    const cause = error instanceof Error ? error.cause : error;
+    if (!isReplyError(cause)) throw error;
+    const advice = isForbidden(cause)
+      ? 'allow the user the commands that the checks above name'
       : 'other keys may have the names that the docket uses, or a script may block the server';
     return { finding: fail(check, (error as Error).message, advice) };
   }
@@ -89,34 +98,53 @@ async function checkScripts(docket: Docket): Promise<{ finding: Finding; snapsho
 const SLOW_MS = 1_000;
 
 /** Turns a command that the user may not use into the finding of its check, so that the other checks go on. */
-function refusalIsFinding(checking: Promise<Finding>): Promise<Finding> {
+function refusalIsFinding(checking: Promise<GroupCheck>): Promise<GroupCheck> {
   return checking.catch((error: unknown) => {
     if (!isForbidden(error)) throw error;
-    return fail('groups', (error as Error).message, 'allow the user what the checks above name');
+    return findingOnly(
+      fail('groups', (error as Error).message, 'allow the user the commands that the checks above name'),
+    );
   });
 }
 
-async function checkGroup(name: string, redis: Redis, stream: string, live: readonly LiveWorker[]): Promise<Finding> {
+interface GroupCheck {
+  readonly finding: Finding;
+  readonly silent: readonly SilentConsumer[];
+}
+
+function findingOnly(finding: Finding): GroupCheck {
+  return { finding, silent: [] };
+}
+
+async function checkGroup(
+  name: string,
+  redis: Redis,
+  stream: string,
+  live: readonly LiveWorker[],
+): Promise<GroupCheck> {
   const check = `group of ${name}`;
   const kind = await redis.type(stream);
-  if (kind === 'none') return ok(check, 'no stream yet: it is created when it is needed');
+  if (kind === 'none') return findingOnly(ok(check, 'no stream yet: it is created when it is needed'));
   if (kind !== 'stream')
-    return fail(check, `${stream} is a ${kind}, not a stream`, 'remove it, or give the docket another name');
+    return findingOnly(
+      fail(check, `${stream} is a ${kind}, not a stream`, 'remove it, or give the docket another name'),
+    );
   const groups = ((await redis.xinfo('GROUPS', stream)) as unknown[][]).map(fieldsOf);
   const group = groups.find((one) => one.name === GROUP);
   if (!group) {
     const detail = `no group '${GROUP}' yet, and ${await redis.xlen(stream)} in the stream`;
-    return live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail);
+    return findingOnly(
+      live.length > 0 ? warn(check, detail, 'workers create it with their next read') : ok(check, detail),
+    );
   }
   const consumers = ((await redis.xinfo('CONSUMERS', stream, GROUP)) as unknown[][]).map(fieldsOf);
   const names = new Set(live.map(({ consumer }) => consumer));
-  const lost = consumers.filter((consumer) => Number(consumer.pending) > 0 && !names.has(String(consumer.name)));
-  const count = lost.reduce((sum, consumer) => sum + Number(consumer.pending), 0);
-  const detail = `${countText(Number(group.pending), 'execution')} in the hands of ${countText(consumers.length, 'worker')}`;
-  if (count === 0) return ok(check, detail);
-  const advice =
-    live.length > 0 ? 'live workers redeliver them when their leases end' : 'start a worker: it redelivers them';
-  return warn(check, `${detail}; workers that are gone have ${count} of them`, advice);
+  const silent = consumers
+    .map(({ name, pending, idle }) => ({ consumer: String(name), pending: Number(pending), idleMs: Number(idle) }))
+    .filter(({ consumer, pending }) => pending > 0 && !names.has(consumer));
+  const having = consumers.filter(({ pending }) => Number(pending) > 0).length;
+  const detail = `${countText(Number(group.pending), 'execution')} in the hands of ${countText(having, 'worker')}`;
+  return { finding: ok(check, detail), silent };
 }
 
 function fieldsOf(info: readonly unknown[]): Record<string, unknown> {
@@ -141,14 +169,14 @@ function checkWorkers(live: readonly LiveWorker[], { totals }: Snapshot): Findin
   return ok(check, `${able.length} live, with ${countText(threads, 'thread')}`);
 }
 
-/** What somebody paused weeks ago is easily forgotten. */
+/** A pause that somebody made weeks ago is easily forgotten. */
 function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
   const check = 'pauses';
   const first = pauses[0];
   if (!first) return ok(check, 'nothing is paused');
   const since = spanText(taken.getTime() - first.since.getTime());
-  const what = `${first.task ?? 'the whole docket'} since ${since} (${first.reason})`;
-  const detail = `${countText(pauses.length, 'pause')}, and ${countText(totals.paused, 'execution')} of paused tasks; the first: ${what}`;
+  const what = `${first.task ?? 'the whole docket'}, for ${since} (${first.reason})`;
+  const detail = `${countText(pauses.length, 'pause')}, the first: ${what}; waiting in lines of paused tasks: ${totals.paused}`;
   return warn(check, detail, 'docket pauses lists them, docket resume ends them');
 }
 
@@ -156,9 +184,10 @@ function checkPauses({ pauses, totals, taken }: Snapshot): Finding {
 function checkWaiting({ totals, waiting }: Snapshot): Finding {
   const check = 'waiting';
   if (totals.waiting === 0 || totals.running > 0) return ok(check, `waiting for a permit: ${totals.waiting}`);
-  const first = waiting[0] ? `; the first waits for ${limitText(waiting[0].waitingFor)}` : '';
-  const detail = `waiting for a permit: ${totals.waiting}, and nothing is running that could release one${first}`;
-  return warn(check, detail, 'a live worker wakes them within its redelivery timeout: start one');
+  const waiter = waiting.find(({ isPaused }) => !isPaused);
+  const first = waiter ? `; the first waits for ${limitText(waiter.waitingFor)}` : '';
+  const detail = `waiting for a permit: ${totals.waiting}, and nothing that could release one is running${first}`;
+  return warn(check, detail, 'start a worker: it wakes them within its redelivery timeout');
 }
 
 function checkTasks({ future, waiting, workers }: Snapshot): Finding {
@@ -166,11 +195,11 @@ function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   const tasks = [...new Set([...future, ...waiting].map(({ task }) => task))];
   const unknown = tasks.filter((task) => !workers.some((worker) => runsTask(worker, task)));
   if (workers.length === 0 || unknown.length === 0) return ok(check, 'none found');
-  const detail = `no live worker has ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  return warn(check, detail, 'start a worker whose --tasks has them, or cancel the executions');
+  const detail = `no live worker has ${unknown.length === 1 ? 'the task' : 'the tasks'} ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
+  return warn(check, detail, 'start a worker with --tasks that has them, or cancel the executions');
 }
 
-/** Failures are normal. What can never run is not: somebody writes what docket would not write. */
+/** Failures are normal. Quarantined ones are not: another program writes to the docket's keys. */
 async function checkFailures(docket: Docket, { totals }: Snapshot): Promise<Finding> {
   const check = 'failures';
   if (totals.failures === 0) return ok(check, 'none are kept');
@@ -183,11 +212,11 @@ async function checkFailures(docket: Docket, { totals }: Snapshot): Promise<Find
   const line = ({ task, errorLine }: Failure) => (task === null ? errorLine : `${task}, ${errorLine}`);
   const detail = `kept: ${totals.failures}${newest ? `; the newest: ${line(newest)}` : ''}`;
   if (!quarantined) return ok(check, detail);
-  const advice = 'docket failures lists them; look for a program that writes to the keys of the docket directly';
-  return warn(check, `${detail}; among them what can never run: ${line(quarantined)}`, advice);
+  const advice = "docket failures lists them; look for a program that writes to the docket's keys";
+  return warn(check, `${detail}; one was quarantined: ${line(quarantined)}`, advice);
 }
 
-/** Of these, the doctor looks for what can never run. */
+/** The doctor looks for quarantined ones among these. */
 const NEWEST_FAILURES = 100;
 
 /** Looks for executions whose entries, or whose places on the schedule or at a limit, were deleted. */
@@ -203,18 +232,23 @@ async function checkLost(redis: Redis, keys: Keys, live: readonly LiveWorker[]):
       cursor = page.next;
     }
   } catch (error) {
-    if (isRefusal(error)) return warn(check, 'the server takes no writes, so they are not looked for', 'ask again');
+    if (isRefusal(error))
+      return warn(
+        check,
+        'not looked for, because the server refuses writes',
+        'run the doctor again once it takes them',
+      );
     if (!isForbidden(error)) throw error;
-    return warn(check, 'the user may not use SCAN, so they are not looked for', 'allow the command: +scan');
+    return warn(check, 'not looked for, because the user may not use SCAN', 'allow the command: +scan');
   }
   const where = cursor === null ? '' : ' among the first 100,000 keys';
   if (count === 0) return ok(check, `none found${where}`);
   const detail = `executions whose entries were deleted${where}: ${count}, such as ${first}`;
-  const mend = 'schedule again those whose message is known, and fail the others';
+  const repair = 'schedule them again if their message is still there, and fail the others';
   return warn(
     check,
     detail,
-    live.length > 0 ? `live workers ${mend}, as they come across them` : `start a worker: workers ${mend}`,
+    live.length > 0 ? `live workers find them and ${repair}` : `start a worker: workers ${repair}`,
   );
 }
 

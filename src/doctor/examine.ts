@@ -45,14 +45,19 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
     findings.push(...(await group('docket', () => checkDocket(docket, redis, { keys, isThorough }))));
   } catch (error) {
     // Only failures on the way to the server come here; all others are findings of their checks.
-    const advice =
-      'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
-    const isUnreached = error instanceof RedisUnavailableError;
-    findings.push(
-      fail('connection', (error as Error).message, isUnreached ? advice : 'the error is the reply of the server'),
-    );
+    findings.push(connectionFinding(error, describeDocket(internalsOf(docket).settings)));
   }
   return findings;
+}
+
+/** Says why the server was not reached. What the client says of a link that broke is about its own settings. */
+function connectionFinding(error: unknown, where: string): Finding {
+  const check = 'connection';
+  if (isReplyError(error)) return fail(check, error.message, 'the error is the reply of the server');
+  const advice = 'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
+  const detail =
+    error instanceof RedisUnavailableError ? error.message : `${where} cannot be reached: the link is down`;
+  return fail(check, detail, advice);
 }
 
 /** Makes a group of checks. A command that the server refuses is a finding, and the checks of other groups go on. */

@@ -158,7 +158,7 @@ async function checkSubscribe(docket: DocketSettings): Promise<Finding> {
 
 /** Tries commands that docket can do without, at a price. */
 async function checkOptional(redis: Redis): Promise<Finding> {
-  const check = 'may look around';
+  const check = 'may inspect';
   const refused: string[] = [];
   for (const { trial } of OPTIONAL) {
     await redis.call(...(trial as [string, ...string[]])).catch(() => refused.push(nameOf(trial)));

@@ -1,9 +1,10 @@
 /** Lists the chains that have records, and makes executions due that are scheduled. */
 import type { Redis } from 'ioredis';
-import type { ExecutionState } from '../core/states.js';
+import type { ExecutionState, TerminalState } from '../core/states.js';
 import type { Keys } from './keys.js';
 import { BATCH_ITEMS } from './schema.js';
 import { runScript } from './script.js';
+import { placedTime, storedTime } from './stored-time.js';
 
 /** The present run of a chain, as its record shows it. */
 export interface ChainRecord {
@@ -19,7 +20,7 @@ export interface ChainRecord {
 }
 
 export interface LastRun {
-  readonly state: string;
+  readonly state: TerminalState;
   /** Server milliseconds. */
   readonly endedMs: number;
   /** Its error, or the reason why it ended without one; `null` for none. */
@@ -76,12 +77,12 @@ type Fields = [
 ];
 
 function chainOf([key, state, task, due, generation, chain, lastRun]: Fields): ChainRecord {
-  const dueMs = due === '' ? Math.floor(Number(generation) / 1_000) : Number(due); // a generation is the server's microseconds
+  const dueMs = storedTime(due) ?? placedTime(generation);
   return { key, state: state as ExecutionState, task, dueMs, chain, lastRun: lastRunOf(lastRun) };
 }
 
 function lastRunOf(text: string): LastRun | null {
-  const [, state, ended, errorLine] = /^(\w+) (\d+) (.*)$/s.exec(text) ?? [];
-  if (state === undefined) return null;
-  return { state, endedMs: Number(ended), errorLine: errorLine || null };
+  const [, state, ended, errorLine] = /^(completed|failed|cancelled) (\d+) (.*)$/s.exec(text) ?? [];
+  const endedMs = storedTime(ended);
+  return endedMs === null ? null : { state: state as TerminalState, endedMs, errorLine: errorLine || null };
 }

@@ -4,18 +4,26 @@
  */
 
 import type { Command, Redis, RedisOptions } from 'ioredis';
+import { assertNever } from '../core/assert.js';
 import { RedisUnavailableError } from '../core/errors.js';
 import { writeScriptsFast } from './command-bytes.js';
 import type { ConnectionSettings } from './connection-settings.js';
+import { connectorFor } from './connector.js';
 import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
-import { isDemoted, isForbidden } from './reply-errors.js';
+import { MasterNotFoundError } from './master-search.js';
+import { explainReply, isForbidden, isMoved } from './reply-errors.js';
+import { resendRefused } from './resend.js';
+import { type Login, type Route, routeTo } from './route.js';
+import { Secrets } from './secrets.js';
+import { isClusterNode, learnShardChannels, subscribeBySlot } from './shard-channels.js';
 import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
  * The purpose of a connection. It decides the fate of commands when the link breaks.
  *
- * - `producer`: fails fast. A command that was sent but not answered is rejected at once and never sent twice.
+ * - `producer`: fails fast. A command that was sent but not answered is rejected at once and never sent twice. One that the
+ *   server refused to do was not done, so it is sent again for two seconds (`resend.ts`).
  * - `commands`: a worker's reads and writes. Waits for ever and sends them again: they are fenced or idempotent.
  * - `blocking`: the same, for a loop of blocking reads; nothing else belongs on it.
  * - `subscriber`: subscriptions come back by themselves after a reconnect. Messages published meanwhile are lost.
@@ -71,33 +79,47 @@ export async function openConnection(
   role: ConnectionRole,
   options: ConnectionOptions = {},
 ): Promise<Redis> {
-  const { url } = typeof server === 'string' ? { url: server } : server;
+  const { url, connection, keys }: Server = typeof server === 'string' ? { url: server } : server;
+  const settings = connection ?? {};
   const target = parseRedisUrl(url);
   const { silenceMs = DEFAULT_SILENCE_MS, longestPauseMs = DEFAULT_PAUSE_MS } = options;
   // Loaded here, since most task threads never open a connection: loading it would take half of their start.
   // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
   const { default: ioredis } = await import('ioredis');
+  const secrets = new Secrets();
+  const route = target.kind === 'memory' ? null : routeTo(target, settings, { key: keys?.prefix ?? '', secrets });
+  const isSearched = route?.leadsToMaster === true;
+  const onLogin = (login: Login) => authenticate(redis, login);
   const redis = new ioredis.Redis({
-    ...(await addressOf(target)),
+    ...(await addressOf(target, route)),
+    ...(route &&
+      (isSearched || !route.hasFixedLogin) && { Connector: connectorFor(ioredis.AbstractConnector, route, onLogin) }),
+    ...(settings.keepAliveMs !== undefined && { keepAlive: settings.keepAliveMs }),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
-    connectTimeout: silenceMs,
+    connectTimeout: settings.connectTimeoutMs ?? silenceMs,
     retryStrategy: retryingUpTo(longestPauseMs),
-    reconnectOnError: demotionIn(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });
   // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
-  redis.on('error', (error: Error) => removeSecrets(error, target));
+  redis.on('error', (error: Error) => secrets.removeFrom(error));
   redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
-  answerReadyCheck(redis);
+  const found = answerReadyCheck(redis, target.kind === 'cluster');
   const traffic = settleAtEnd(redis);
+  resendRefused(redis, {
+    resends: role !== 'blocking', // a read and the claim behind it would change places
+    isSearched,
+    keptForMs: isSearched ? SEARCHED_AGAIN_AFTER_MS : longestPauseMs,
+    learn: (address) => route?.learn(address),
+  });
   writeScriptsFast(redis);
   const patienceMs = silenceMs + (options.longestBlockMs ?? 0);
   // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
   if (target.kind !== 'memory') watchLink(redis, { traffic, patienceMs, alwaysAsks: role === 'subscriber' });
-  if (role === 'subscriber') handleRejections(redis);
+  if (role === 'subscriber') subscribeBySlot(redis);
   try {
     await firstReady(redis, url, role, options.signal);
+    if (keys && !isSearched && found.isClusterNode) await checkOwner(redis, url, keys.prefix);
     return redis;
   } catch (error) {
     await closeConnection(redis);
@@ -126,6 +148,9 @@ export async function closeConnection(redis: Redis): Promise<void> {
 const DEFAULT_SILENCE_MS = 6_000;
 const DEFAULT_PAUSE_MS = 2_000;
 
+/** A master that was found is not looked for again sooner: the others may have an old view still. */
+const SEARCHED_AGAIN_AFTER_MS = 200;
+
 /** The error text of ioredis for commands on a connection that has ended. */
 const CLOSED = 'Connection is closed.';
 
@@ -142,19 +167,6 @@ const COMMON_OPTIONS = {
 const retryingUpTo = (longestPauseMs: number) => (attempt: number) =>
   Math.min(50 * 2 ** (attempt - 1), longestPauseMs) * (1 - Math.random() / 2);
 
-/**
- * Tells when an error means that only a new link finds the master. Where the address still leads to the replica, the next
- * link is no better: then the client reconnects once in `pauseMs`, not with each command.
- */
-function demotionIn(pauseMs: number): (error: Error) => boolean {
-  let nextMs = 0;
-  return (error) => {
-    if (!isDemoted(error) || performance.now() < nextMs) return false;
-    nextMs = performance.now() + pauseMs;
-    return true;
-  };
-}
-
 const ROLE_OPTIONS = {
   // With resends off and any limit but 0, ioredis drops commands in flight without ever settling them. 0 rejects them
   // when the link closes.
@@ -163,13 +175,48 @@ const ROLE_OPTIONS = {
   // No blockingTimeout: it resolves the read with null but leaves it in the queue of the dead link. The reader then
   // loops on "nothing to do" for ever, and after a reconnect the stale reads swallow the entries. See watchLink.
   blocking: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null },
-  subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: true },
+  subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: false }, // see subscribeBySlot
 } satisfies Record<ConnectionRole, RedisOptions>;
 
-async function addressOf(target: RedisTarget): Promise<Omit<RedisOptions, 'replyMapping'>> {
+/** Where a connection begins. A server that is searched for has no address yet, and a login that is asked for no text. */
+async function addressOf(target: RedisTarget, route: Route | null): Promise<Omit<RedisOptions, 'replyMapping'>> {
   if (target.kind === 'memory') return { path: await embeddedSocket(target.name) };
-  const { kind: _, ...options } = target;
-  return options;
+  const { tls, family, hasFixedLogin, login } = route!;
+  const common = {
+    db: target.db,
+    ...(tls && { tls }),
+    ...(family && { family }),
+    ...(hasFixedLogin && (await login())),
+  };
+  switch (target.kind) {
+    case 'server':
+      return { host: target.host, port: target.port, ...common };
+    case 'socket':
+      return { path: target.path, ...common };
+    case 'sentinel':
+    case 'cluster':
+      return common;
+    default:
+      return assertNever(target);
+  }
+}
+
+/** Gives an attempt to connect its user name and password. ioredis reads its options too early for that (6.0). */
+function authenticate(redis: Redis, { username, password }: Login): void {
+  if (password === undefined && username === undefined) return;
+  const condition = (redis as unknown as { condition: { auth?: unknown } }).condition;
+  condition.auth = username ? [username, password ?? ''] : password;
+  // What `duplicate()` copies.
+  Object.assign(redis.options, { username, password });
+}
+
+/** A node of a cluster that does not have the keys of the docket would refuse every command. */
+async function checkOwner(redis: Redis, url: string, key: string): Promise<void> {
+  const error = await redis.exists(key).then(
+    () => null,
+    (refusal: Error) => refusal,
+  );
+  if (isMoved(error)) throw unavailable(url, new Error(explainReply(error as Error)));
 }
 
 /**
@@ -198,24 +245,11 @@ function settleAtEnd(redis: Redis): Traffic {
 }
 
 /**
- * Handles the rejections of subscriptions. After a reconnect ioredis subscribes again and drops the promise (6.0).
- * If the link breaks or is closed before the answer, that promise is rejected, and since nobody handles the rejection
- * it would end the process. Callers still see the rejections of their own calls.
- */
-function handleRejections(redis: Redis): void {
-  const subscribe = redis.subscribe.bind(redis) as (...channels: unknown[]) => Promise<unknown>;
-  redis.subscribe = ((...channels: unknown[]) => {
-    const subscribing = subscribe(...channels);
-    subscribing.catch(() => {});
-    return subscribing;
-  }) as typeof redis.subscribe;
-}
-
-/**
  * Lets a user without INFO pass the check that the server is ready. ioredis lets such a user pass, too, but then writes
- * to the console (6.0). Only the check calls `info` with a callback.
+ * to the console (6.0). Only the check calls `info` with a callback. Returns what the check has found.
  */
-function answerReadyCheck(redis: Redis): void {
+function answerReadyCheck(redis: Redis, isCluster: boolean): { readonly isClusterNode: boolean } {
+  const found = { isClusterNode: isCluster };
   const info = redis.info.bind(redis) as (...args: unknown[]) => Promise<string>;
   redis.info = ((...args: unknown[]) => {
     const [callback] = args;
@@ -225,11 +259,16 @@ function answerReadyCheck(redis: Redis): void {
       throw error;
     });
     answered.then(
-      (text) => callback(null, text),
+      (text) => {
+        if (text !== '') found.isClusterNode = isClusterNode(text);
+        learnShardChannels(redis, text, isCluster);
+        callback(null, text);
+      },
       (error) => callback(error),
     );
     return answered;
   }) as typeof redis.info;
+  return found;
 }
 
 /** CLIENT SETNAME takes printable ASCII without spaces. */
@@ -274,6 +313,7 @@ function unavailable(url: string, cause: Error | undefined): RedisUnavailableErr
 
 function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
   if (error === undefined) return 'the server closed the connection, or was silent for too long';
+  if (error instanceof MasterNotFoundError) return error.message;
   if (isCertificateProblem(error)) return `TLS failed (${error.message})`;
   switch (error.code) {
     case 'ECONNREFUSED':
@@ -298,23 +338,11 @@ function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
 
 /** Whether the next attempt would be refused as well. A wrong database is: the client would otherwise go on in 0. */
 function isPermanent(error: Error): boolean {
+  if (error instanceof MasterNotFoundError) return error.isPermanent;
   const isRefusal = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR (DB index|invalid DB))/.test(error.message);
   return isRefusal || isCertificateProblem(error);
 }
 
 function isCertificateProblem({ code }: Error & { code?: unknown }): boolean {
   return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
-}
-
-/**
- * ioredis keeps the arguments of AUTH and HELLO in errors, and old servers repeat them in the text. A user name without a
- * password may be a misplaced password.
- */
-function removeSecrets(error: Error & { command?: unknown }, target: RedisTarget): void {
-  if (target.kind === 'memory') return;
-  const secret = target.password || target.username;
-  if (!secret) return;
-  delete error.command;
-  error.message = error.message.replaceAll(secret, '***');
-  if (error.stack !== undefined) error.stack = error.stack.replaceAll(secret, '***');
 }

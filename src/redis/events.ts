@@ -6,7 +6,8 @@
  */
 import { type ExecutionState, STATES } from '../core/states.js';
 import { type ProgressRecord, readProgressLines, readState, type StateChange } from './record.js';
-import { EVENT_FIELDS, EVENT_OUTCOME } from './schema.js';
+import { EVENT_FIELDS, EVENT_OUTCOME, RECORD } from './schema.js';
+import { storedTime } from './stored-time.js';
 
 /** A change of one execution. By its time a reader can tell whether the event or a reading of the record is newer. */
 export type RecordEvent = { readonly generation: number; readonly timeUs: number } & (
@@ -39,13 +40,15 @@ export function parseEvent(bytes: Buffer): RecordEvent | null {
   const fields = new Map<string, string>();
   for (const field of EVENT_FIELDS) {
     const line = lines.next();
+    if (TIMES.has(field) && line && storedTime(line) === null) return null;
     if (line) fields.set(field, line);
   }
   const change = readState(kind, generation, fields);
-  const times = [change.dueMs, change.startedMs ?? 0, change.completedMs ?? 0, change.attempt];
-  if (!times.every((time) => Number.isFinite(time))) return null;
+  if (!Number.isFinite(change.attempt)) return null;
   return { kind: 'state', generation, timeUs, outcome: readOutcome(lines), ...change };
 }
+
+const TIMES: ReadonlySet<string> = new Set([RECORD.due, RECORD.started, RECORD.ended]);
 
 function readOutcome(lines: Lines): EventOutcome | null {
   switch (lines.next()) {

@@ -1,5 +1,7 @@
 /** Reads and writes the attempts that failed and were retried, as the record keeps them: `RECORD.failedAttempts`. */
 
+import { storedTime } from './stored-time.js';
+
 /** One attempt that failed and was retried. Times are server milliseconds. */
 export interface FailedAttemptRecord {
   readonly attempt: number;
@@ -27,11 +29,12 @@ export function parseFailedAttempts(text: string): FailedAttemptRecord[] {
     .split('\n')
     .flatMap((line) => {
       const [attempt, started, failed, worker, ...rest] = line.split('\t');
-      if (worker === undefined || Number.isNaN(Number(attempt)) || Number.isNaN(Number(failed))) return [];
+      const failedMs = storedTime(failed);
+      if (worker === undefined || Number.isNaN(Number(attempt)) || failedMs === null) return [];
       return {
         attempt: Number(attempt),
-        startedMs: started ? Number(started) : null,
-        failedMs: Number(failed),
+        startedMs: storedTime(started),
+        failedMs,
         worker: worker || null,
         errorLine: rest.join('\t'),
       };

@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis';
 import { workerNameOf } from './fleet-store.js';
 import { type Keys, streamNamed } from './keys.js';
 import { type Listed, listParked } from './listing-store.js';
+import { isLine } from './pause-store.js';
 import { BATCH_ITEMS, GROUP, TAG } from './schema.js';
 import { permitsOf } from './show-store.js';
 import { type Identity, identify } from './snapshot-store.js';
@@ -70,7 +71,7 @@ async function limitNames(redis: Redis, keys: Keys, count: number): Promise<stri
     let cursor = '0';
     do {
       const [next, page] = await redis.hscan(hash, cursor, 'COUNT', BATCH_ITEMS);
-      for (let i = 0; i < page.length && names.size < count; i += 2) names.add(page[i]!);
+      for (let i = 0; i < page.length && names.size < count; i += 2) if (!isLine(page[i]!)) names.add(page[i]!);
       cursor = next;
     } while (cursor !== '0' && names.size < count);
   }

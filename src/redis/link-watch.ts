@@ -2,6 +2,9 @@
 import type { Command, Redis } from 'ioredis';
 import { isReplyError } from './reply-errors.js';
 
+/** The number of turns of the timer in `patienceMs`. */
+const TURNS = 3;
+
 /** The commands of a connection. */
 export interface Traffic {
   readonly unanswered: Set<Command>;
@@ -20,8 +23,9 @@ export interface LinkWatchOptions {
  * Replaces a link that no longer answers. A lost route or a silent proxy sends no event, and TCP takes a quarter of an
  * hour to give up. So at each turn of the timer, every third of `patienceMs`, either a command is in flight, or one was
  * answered since the turn before, or a PING is sent. With `alwaysAsks`, answers do not replace the PING: a link without other
- * commands can be found silent after two turns. When commands or the handshake have had no answer for `patienceMs`, the link
- * is cut at the next turn, and the client reconnects. Any answer is a sign of life, also that the user may not use PING, and
+ * commands can be found silent after two turns. When commands or the handshake have had no answer for three turns in a row, the
+ * link is cut, and the client reconnects. Turns are counted, not time: while this process stood still, the server on the same
+ * machine may have stood still as well, and has yet to be given its time. Any answer is a sign of life, also that the user may not use PING, and
  * so is any part of one: a large reply takes its time on a slow link.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
@@ -29,15 +33,15 @@ export interface LinkWatchOptions {
  */
 export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: LinkWatchOptions): void {
   redis.on('connect', () => {
-    /** The time of the last sign of life, or of the last turn at which no answer was owed. The handshake is owed first. */
-    let owedAt = performance.now();
+    /** The number of turns at which an answer was owed, since the last sign of life. The handshake is owed first. */
+    let silentTurns = 0;
     let wasOwed = true;
     /** The count of answers at the last turn. If a PING was sent then, its answer is counted already. */
     let answered = traffic.answered;
     const isOwed = () => traffic.unanswered.size > 0 || redis.status !== 'ready';
     const ask = async () => {
       wasOwed = true;
-      owedAt = performance.now();
+      silentTurns = 0;
       answered += 1;
       await redis.ping().catch((error: unknown) => {
         if (!isReplyError(error)) throw error;
@@ -49,7 +53,7 @@ export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: Lin
     const takeHeard = () => {
       if (stream.bytesRead === bytesRead) return false;
       bytesRead = stream.bytesRead;
-      owedAt = performance.now();
+      silentTurns = 0;
       return true;
     };
     const cutIfSilent = () => {
@@ -64,13 +68,14 @@ export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: Lin
       if (!wasOwed) {
         if (alwaysAsks || !isAnswered) ask().catch(() => {}); // the link broke: 'close' ends this watch
       } else if (isNewlyOwed) {
-        owedAt = performance.now();
+        silentTurns = 0;
       } else if (!isHeard) {
+        silentTurns += 1;
         redis.emit('silent');
-        if (performance.now() - owedAt >= patienceMs) setImmediate(cutIfSilent);
+        if (silentTurns >= TURNS) setImmediate(cutIfSilent);
       }
     };
-    const timer = setInterval(turn, patienceMs / 3).unref();
+    const timer = setInterval(turn, patienceMs / TURNS).unref();
     redis.once('close', () => clearInterval(timer));
   });
 }

@@ -3,10 +3,12 @@
  * number of the last change, by which followers notice that they have missed one.
  */
 import type { Redis } from 'ioredis';
+import { WAITS_FOR_RESUME } from '../core/states.js';
 import type { Keys } from './keys.js';
 import type { ListChange, ListSource } from './list-follower.js';
 import { MOST_PAUSES, PAUSE, PAUSE_CHANGE, PAUSES } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** What is paused, and why. */
 export interface PauseTerms {
@@ -32,13 +34,10 @@ export function isLine(limit: string): boolean {
   return limit.startsWith(PAUSE.task);
 }
 
-/** Returns what the public API says an execution waits for: the name of its limit, or that it is paused. */
+/** Returns what the public API says an execution waits for: the name of its limit, or that its task is paused. */
 export function waitingForOf(limit: string): string {
   return isLine(limit) ? WAITS_FOR_RESUME : limit;
 }
-
-/** What an execution of a paused task waits for, in the public API. */
-export const WAITS_FOR_RESUME = 'paused';
 
 /** Reads all pauses: that of the whole docket first, then by task and reason. */
 export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[]> {
@@ -46,7 +45,7 @@ export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[
   return Object.entries(fields)
     .flatMap(([field, sinceMs]) => {
       const terms = parseField(field);
-      return terms ? [{ ...terms, sinceMs: Number(sinceMs) }] : [];
+      return terms ? [{ ...terms, sinceMs: storedTime(sinceMs) ?? 0 }] : [];
     })
     .sort((a, b) => compared(a.task ?? '', b.task ?? '') || compared(a.reason, b.reason));
 }

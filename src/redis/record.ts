@@ -4,6 +4,7 @@ import type { ExecutionState } from '../core/states.js';
 import { Envelope } from '../wire/envelope.js';
 import { waitingForOf } from './pause-store.js';
 import { PARKED, PROGRESS, RECORD, STAGE } from './schema.js';
+import { placedTime, storedTime } from './stored-time.js';
 
 /** The fields of an execution that change during its life. Times are server milliseconds. */
 export interface StateChange {
@@ -50,7 +51,7 @@ export function readRecord(
   fields: ReadonlyMap<string, Buffer>,
   read: { readonly timeUs: number; readonly message: Buffer },
 ): ExecutionRecord {
-  const generation = Number(fields.get(RECORD.generation) ?? 0);
+  const generation = Number(fields.get(RECORD.generation)) || 0;
   const bytes = fields.get(PARKED.message) ?? read.message;
   const message = bytes.length > 0 ? bytes : null;
   const state = readState(fields.get(RECORD.state)!.toString(), generation, fields);
@@ -97,13 +98,13 @@ function attemptOf(message: Buffer): number {
 
 /** Reads the fields that a record and its events share. */
 export function readState(state: string, generation: number, fields: RecordFields): StateChange {
-  const number = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null);
+  const time = (field: string) => storedTime(fields.get(field));
   return {
     state: state as ExecutionState,
-    dueMs: number(RECORD.due) ?? Math.floor(generation / 1_000), // a generation is the server's microseconds
-    startedMs: number(RECORD.started),
-    completedMs: number(RECORD.ended),
-    attempt: number(RECORD.attempt) ?? 1,
+    dueMs: time(RECORD.due) ?? placedTime(generation),
+    startedMs: time(RECORD.started),
+    completedMs: time(RECORD.ended),
+    attempt: fields.has(RECORD.attempt) ? Number(fields.get(RECORD.attempt)) : 1,
     worker: fields.get(RECORD.worker)?.toString() ?? null,
     errorLine: fields.get(RECORD.errorLine)?.toString() ?? null,
   };
@@ -126,6 +127,6 @@ export function readProgress(fields: RecordFields): ProgressRecord {
     current: Number(fields.get(PROGRESS.counted) ?? 0) + Number(fields.get(PROGRESS.added) ?? 0),
     total: Number(fields.get(PROGRESS.total) ?? DEFAULT_TOTAL),
     message: fields.get(PROGRESS.message)?.toString() || null,
-    updatedMs: Number(fields.get(PROGRESS.updated)),
+    updatedMs: storedTime(fields.get(PROGRESS.updated)),
   };
 }

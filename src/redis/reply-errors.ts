@@ -23,20 +23,46 @@ export function isScriptUnknown(error: unknown): boolean {
   return isOf(error, 'NOSCRIPT');
 }
 
-/** The master has become a replica behind the same address: only a new connection finds the new master. */
-export function isDemoted(error: unknown): boolean {
-  return names(error, 'READONLY');
+/**
+ * Tells whether the server refused a command without doing any of it, because the master is `elsewhere`, or because it will
+ * do it `later`; `null` for all other errors. READONLY and MASTERDOWN may come from within a script, as its first write.
+ */
+export function refusalOf(error: Error): 'elsewhere' | 'later' | null {
+  if (/^(?:MOVED|UNBLOCKED)\b|\b(?:READONLY|MASTERDOWN)\b/.test(error.message)) return 'elsewhere';
+  return /^(?:ASK|TRYAGAIN|CLUSTERDOWN|LOADING)\b/.test(error.message) ? 'later' : null;
+}
+
+/** The node that has the slot, as the reply of another one names it; its host is '' when it is the same. */
+export function movedTo(error: Error): { readonly host: string; readonly port: number } | null {
+  const [, host, port] = /^MOVED \d+ (.*):(\d+)$/.exec(error.message) ?? [];
+  return port === undefined ? null : { host: host === '?' ? '' : host!, port: Number(port) };
+}
+
+/** The keys are on another node of the cluster. */
+export function isMoved(error: unknown): boolean {
+  return isOf(error, 'MOVED');
+}
+
+/** The server is no node of a cluster. */
+export function isClusterDisabled(error: unknown): boolean {
+  return names(error, 'cluster support disabled') || isCommandUnknown(error);
+}
+
+/** The server has no such command. */
+export function isCommandUnknown(error: unknown): boolean {
+  return isOf(error, 'ERR unknown command');
 }
 
 /**
  * Whether the server refuses all writes at the moment, whoever sends them: it lacks replicas, cannot save, is full, became a
- * replica, loads its data, or is busy with a script.
+ * replica, loads its data, is busy with a script, or is the wrong node of a cluster at the moment.
  */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && REFUSALS.test(error.message);
 }
 
-const REFUSALS = /\b(NOREPLICAS|MISCONF|OOM|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY)\b/;
+const REFUSALS =
+  /^(?:MOVED|ASK|TRYAGAIN|UNBLOCKED)\b|\b(?:NOREPLICAS|MISCONF|OOM|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY)\b/;
 
 /** The user may not run the command, or one that a script runs, or not on this key or channel. */
 export function isForbidden(error: unknown): boolean {
@@ -67,6 +93,11 @@ export function withoutPosition(text: string): string {
   return text.replace(/,? *script: [0-9a-f]{40}, on @user_script:\d+\.?/g, '');
 }
 
+const MOVING: ReplyMeaning = {
+  problem: 'the keys of this docket are on their way to another node of the cluster',
+  advice: 'it goes on when all of them have arrived',
+};
+
 const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
   NOREPLICAS: {
     problem: 'the server has too few good replicas to take writes',
@@ -84,6 +115,24 @@ const MEANINGS: Readonly<Record<string, ReplyMeaning>> = {
     problem: 'the server is a replica, which takes no writes',
     advice: 'give the URL of the master',
   },
+  MASTERDOWN: {
+    problem: 'the server is a replica whose master is down',
+    advice: 'give the URL of the master',
+  },
+  LOADING: {
+    problem: 'the server is loading its data',
+    advice: 'it answers when that is done',
+  },
+  CLUSTERDOWN: {
+    problem: 'no node of the cluster serves the keys of this docket at the moment',
+    advice: 'look at CLUSTER INFO on its nodes',
+  },
+  MOVED: {
+    problem: 'the keys of this docket are on another node of the cluster',
+    advice: 'give the URL as redis+cluster://, which finds it',
+  },
+  ASK: MOVING,
+  TRYAGAIN: MOVING,
   NOPERM: {
     problem: 'the user lacks a right',
     advice: 'run docket doctor, which names it',

@@ -1,15 +1,20 @@
 /** Reads all that Redis knows of one execution, in one script, and finds the entry of one without a record. */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
+import type { Priority } from '../core/priority.js';
+import { isTerminal } from '../core/states.js';
 import type { Token } from './delivery-store.js';
 import { type Entry, readEntry } from './entry.js';
 import { type FailedAttemptRecord, parseFailedAttempts } from './failed-attempts.js';
 import { workerNameOf } from './fleet-store.js';
 import type { Keys } from './keys.js';
 import { findEntry } from './listing-store.js';
+import { isLine } from './pause-store.js';
+import { priorityOf } from './priority-argument.js';
 import { type ExecutionRecord, limitOf, readRecord } from './record.js';
 import { BATCH_ITEMS, ENTRY, PARKED, PARKED_PREFIX, RECORD, type StreamLetter, type StreamName } from './schema.js';
 import { runScript } from './script.js';
+import { placedTime, storedTime } from './stored-time.js';
 
 /** A permit of a limit. */
 export interface Permit {
@@ -31,6 +36,8 @@ export interface Known {
   /** Name of the worker that has the entry; `null` when none has. */
   readonly reader: string | null;
   readonly message: Buffer | null;
+  /** `null` once it has ended. */
+  readonly priority: Priority | null;
   /** When it was placed; `null` when that is not known. */
   readonly placedMs: number | null;
   /** Deliveries without an outcome, those it is charged with, and how often it was rerouted. */
@@ -47,7 +54,7 @@ export interface Known {
 /** The limit at which an execution waits. */
 export interface Wait {
   readonly limit: string;
-  readonly kind: 'permit' | 'rate' | 'debounce';
+  readonly kind: 'permit' | 'rate' | 'debounce' | 'resume';
   /** The permits it needs. */
   readonly needs: readonly Permit[];
   /** Number of executions before it; `null` when there is no line, or it has no place in it. */
@@ -95,14 +102,15 @@ async function read(redis: Redis, keys: Keys, key: string, wanted: Token | ''): 
     entry,
     reader: consumer.length > 0 ? workerNameOf(consumer.toString()) : null,
     message,
+    priority: record && isTerminal(record.state) ? null : (entry?.priority ?? priorityOf(text(PARKED.priority))),
     placedMs: record ? generationMs(record.generation) : placedMsOf(placed ?? text(PARKED.placed), entry),
     counts: entry ?? {
       deliveries: Number(text(PARKED_PREFIX + ENTRY.deliveries)),
       charges: Number(text(PARKED_PREFIX + ENTRY.charges)),
       reroutes: Number(text(PARKED_PREFIX + ENTRY.reroutes)),
     },
-    scheduledMs: score.length > 0 ? Number(score) : null,
-    dueMs: record?.dueMs ?? entry?.dueMs ?? (Number(text(PARKED.due)) || null),
+    scheduledMs: storedTime(score.toString()),
+    dueMs: record?.dueMs ?? entry?.dueMs ?? storedTime(text(PARKED.due)),
     holds: permitsOf(holds.toString()),
     waits: waitOf(fields, { rank, length }),
   };
@@ -123,15 +131,14 @@ type Reply = [
   cancelled: Buffer,
 ];
 
-/** A generation is the server's microseconds. */
 function generationMs(generation: number): number | null {
-  return generation > 0 ? Math.floor(generation / 1_000) : null;
+  return placedTime(generation) || null;
 }
 
 /** Without a record, a generation or the id of the first entry says when it was placed. The first entry itself says neither. */
 function placedMsOf(placed: string, entry: Entry | null): number | null {
   const first = placed === '' && entry !== null ? entry.token.slice(1) : placed;
-  return first.includes('-') ? Number.parseInt(first, 10) : generationMs(Number(first));
+  return first.includes('-') ? storedTime(Number.parseInt(first, 10)) : generationMs(Number(first));
 }
 
 function recordOf(fields: ReadonlyMap<string, Buffer>, nowMs: number, message: Buffer | null): ExecutionRecord {
@@ -145,7 +152,9 @@ function waitOf(
   const limit = limitOf(fields);
   if (limit === null) return null;
   const needs = permitsOf(fields.get(PARKED.needs)?.toString() ?? '');
-  const kind = fields.has(PARKED.limit) ? 'permit' : fields.has(PARKED.booking) ? 'rate' : 'debounce';
+  const line = fields.get(PARKED.limit)?.toString();
+  const kind =
+    line === undefined ? (fields.has(PARKED.booking) ? 'rate' : 'debounce') : isLine(line) ? 'resume' : 'permit';
   return { limit, kind, needs, ahead: rank < 0 ? null : rank, length };
 }
 

@@ -1,12 +1,15 @@
 /** Counts and lists the executions of a docket in bounded scripts: cheap, however long the backlog is. */
 import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../core/errors.js';
+import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
 import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
 import { isLine } from './pause-store.js';
+import { priorityOf } from './priority-argument.js';
 import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** Where an execution is: the token of its entry behind a tag, or its member of the schedule or of a limit. */
 export type Location = string;
@@ -42,7 +45,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
     running,
     scheduled,
     failures,
-    future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: Number(due) })),
+    future: groupsOf(2, future).map(([location, due]) => ({ location: location!, dueMs: storedTime(due) ?? 0 })),
     held: groupsOf(2, held).map(([token, consumer]) => ({ location: `${TAG.entry}${token}`, consumer: consumer! })),
   };
 }
@@ -154,6 +157,7 @@ export interface Identity {
   readonly startedMs: number | null;
   /** While it is scheduled: name of the limit whose rate or debounce it waits for. */
   readonly waitingFor: string | null;
+  readonly priority: Priority;
 }
 
 /** Identifies the executions in these places. Returns `null` for those that have gone elsewhere. */
@@ -181,11 +185,12 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
     string,
   ];
   const waitingFor = reply[7]!.toString() || null;
+  const priority = priorityOf(reply[8]!.toString());
   if (key !== '') {
-    const startedMs = started === '' ? null : Number(started);
-    return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor };
+    const startedMs = storedTime(started);
+    return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor, priority };
   }
-  const unrecorded = { state: '', worker: '', startedMs: null, waitingFor };
+  const unrecorded = { state: '', worker: '', startedMs: null, waitingFor, priority };
   try {
     const envelope = new Envelope(reply[6]!);
     return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...unrecorded };

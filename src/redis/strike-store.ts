@@ -8,6 +8,7 @@ import type { Keys } from './keys.js';
 import type { ListChange, ListSource } from './list-follower.js';
 import { CHANGE, STRIKES } from './schema.js';
 import { runScript } from './script.js';
+import { storedTime } from './stored-time.js';
 
 /** The list at one moment. */
 export interface StrikeSnapshot {
@@ -51,7 +52,7 @@ export async function listStrikes(redis: Redis, keys: Keys): Promise<DatedStrike
   const fields = Object.entries(await redis.hgetall(keys.strikes)).sort(([a], [b]) => (a < b ? -1 : 1));
   return fields.flatMap(([field, since]) => {
     const strike = field === STRIKES.version ? null : parseStrike(field);
-    return strike ? [{ strike, sinceMs: Number(since) }] : [];
+    return strike ? [{ strike, sinceMs: storedTime(since) ?? 0 }] : [];
   });
 }
 

@@ -35,8 +35,31 @@ export interface MemoryTarget {
   readonly name: string;
 }
 
+/** The host and port of one process. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A master that sentinels know by a name. `tls` is present when it, and they, are reached with TLS. */
+export interface SentinelTarget extends RedisCredentials {
+  readonly kind: 'sentinel';
+  readonly sentinels: readonly Address[];
+  readonly master: string;
+  readonly db: number;
+  readonly tls?: {};
+}
+
+/** A cluster, by some of its nodes. It has database 0 only. */
+export interface ClusterTarget extends RedisCredentials {
+  readonly kind: 'cluster';
+  readonly seeds: readonly Address[];
+  readonly db: 0;
+  readonly tls?: {};
+}
+
 /** The server that a URL names. */
-export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget;
+export type RedisTarget = ServerTarget | SocketTarget | MemoryTarget | SentinelTarget | ClusterTarget;
 
 /** Whether a URL names a cluster, whose masters share the partitions of a docket. */
 export function isClusterUrl(url: string): boolean {
@@ -47,8 +70,9 @@ export function isClusterUrl(url: string): boolean {
  * Parses the URL of a Redis or Valkey server.
  *
  * Accepted are `redis://user:password@host:6379/0`, `valkey://` (the same), `rediss://` and `valkeys://` (with TLS, as
- * `redis://host?ssl=true` is), `unix:///path/to.sock?db=0` and `memory://name`. User names, passwords and socket paths
- * may be percent-encoded.
+ * `redis://host?ssl=true` is), `unix:///path/to.sock?db=0` and `memory://name`, as well as
+ * `redis+sentinel://user:password@host1:26379,host2:26379/master/0` and `redis+cluster://user:password@host1:7000,host2:7001`
+ * with each of the four schemes. User names, passwords, names of masters and socket paths may be percent-encoded.
  *
  * @throws {@link InvalidOptionError} for anything else; the message shows the URL with its password masked.
  * @example
@@ -59,24 +83,26 @@ export function isClusterUrl(url: string): boolean {
  */
 export function parseRedisUrl(url: string): RedisTarget {
   const parts = split(url);
-  switch (parts.scheme) {
+  const [protocol, plus, topology] = parts.scheme.split(/(\+)(.*)/s);
+  switch (protocol) {
     case 'redis':
     case 'valkey':
-      return server(parts, sslOf(parts) ?? false);
     case 'rediss':
     case 'valkeys':
-      if (sslOf(parts) === false) throw invalid(url, `${parts.scheme}:// asks for TLS, and ssl=false for none`);
-      return server(parts, true);
+      if (plus === undefined) return server(parts);
+      if (topology === 'sentinel') return sentinel(parts);
+      if (topology === 'cluster') return cluster(parts);
+      break;
     case 'unix':
-      return socket(parts);
+      if (plus === undefined) return socket(parts);
+      break;
     case 'memory':
-      return memory(parts);
-    case 'redis+sentinel':
-    case 'redis+cluster':
-      throw invalid(url, `${parts.scheme}:// is not supported yet: give the redis:// URL of one server`);
-    default:
-      throw invalid(url, 'unknown scheme, use redis://, rediss://, valkey://, valkeys://, unix:// or memory://');
+      if (plus === undefined) return memory(parts);
   }
+  throw invalid(
+    url,
+    'unknown scheme, use redis://, rediss://, valkey://, valkeys://, unix:// or memory://, or redis+sentinel:// or redis+cluster://',
+  );
 }
 
 /**
@@ -92,7 +118,8 @@ export function maskUrl(url: string): string {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(url) ?? [];
   // The last '@' ends the credentials, even when the password contains '/', '?', '#' or another '@' without encoding.
   const credentials = /^(.*)(@|%40)/is.exec(rest);
-  if (credentials === null) return scheme + maskPort(maskQuery(rest));
+  const hasList = /\+(?:sentinel|cluster):/i.test(scheme);
+  if (credentials === null) return scheme + maskPort(maskQuery(rest), hasList);
   const [whole, login = '', at] = credentials;
   const address = rest.slice(whole.length);
   const user = /^(.*?):/s.exec(login)?.[0];
@@ -100,12 +127,18 @@ export function maskUrl(url: string): string {
   // encoded colon is a part of that word.
   const isPath = login.startsWith('/') && /^unix:/i.test(scheme);
   const shown = user !== undefined ? `${user}***` : isPath ? maskQuery(login) : '***';
-  return `${scheme}${shown}${at}${maskPort(maskQuery(address))}`;
+  return `${scheme}${shown}${at}${maskPort(maskQuery(address), hasList)}`;
 }
 
-/** `redis://app:secret`, where the host was forgotten, reads as host and port: so a port is shown only if it is digits. */
-function maskPort(address: string): string {
-  return /^(?:\[[^\]]*\]|[^:/?]*)(?::\d{0,5})?(?:[/?]|$)/.test(address) ? address : address.replace(/:.*$/s, ':***');
+/**
+ * `redis://app:secret`, where the host was forgotten, reads as host and port: so a port is shown only if it is digits. Of a
+ * list all members must have one: the second member of `app:12,secret` may be the end of a password.
+ */
+function maskPort(address: string, hasList: boolean): string {
+  const isShown =
+    /^(?:\[[^\]]*\]|[^:/?]*)(?::\d{0,5})?(?:[/?]|$)/.test(address) ||
+    (hasList && /^(?:\[[^\]]*\]|[^:/?,]*):\d{1,5}(?:,(?:\[[^\]]*\]|[^:/?,]*):\d{1,5})*(?:[/?]|$)/.test(address));
+  return isShown ? address : address.replace(/:.*$/s, ':***');
 }
 
 /** Masks the query. Some tools accept `?password=`. Docket does not, but its error must not show the password. */
@@ -153,23 +186,70 @@ function credentialsOf(url: string, login: string): RedisCredentials {
   return username === '' ? { password } : { username, password };
 }
 
-function server(parts: UrlParts, isEncrypted: boolean): ServerTarget {
-  const host = hostOf(parts);
+function server(parts: UrlParts): ServerTarget {
+  const host = hostOf(parts.url, parts.host);
   return {
     kind: 'server',
     host,
-    port: portOf(parts),
+    port: portOf(parts.url, parts.port, 6379),
     db: dbOf(parts.url, parts.path.slice(1)),
     ...loginOf(parts),
-    ...(isEncrypted && { tls: isIP(host) === 0 ? { servername: host } : {} }),
+    ...(isEncrypted(parts) && { tls: isIP(host) === 0 ? { servername: host } : {} }),
   };
 }
 
-/** Whether the query asks for TLS; `null` when it does not say. Some providers give out such URLs. */
-function sslOf({ url, query }: UrlParts): boolean | null {
-  if (query === '') return null;
-  if (query === 'ssl=true' || query === 'ssl=false') return query === 'ssl=true';
-  throw invalid(url, 'the only parameter after "?" is ssl, which is true or false');
+function sentinel(parts: UrlParts): SentinelTarget {
+  const [, name = '', db = '', ...more] = parts.path.split('/');
+  const form = `${parts.scheme}://host1:26379,host2:26379/mymaster/0`;
+  if (name === '') throw invalid(parts.url, `the name of the master is missing, as the sentinels know it: ${form}`);
+  if (more.length > 0) throw invalid(parts.url, `only the master and a database may follow the sentinels: ${form}`);
+  return {
+    kind: 'sentinel',
+    sentinels: addressesOf(parts, 26379),
+    master: decode(parts.url, name, 'the name of the master'),
+    db: dbOf(parts.url, db),
+    ...loginOf(parts),
+    ...(isEncrypted(parts) && { tls: {} }),
+  };
+}
+
+function cluster(parts: UrlParts): ClusterTarget {
+  if (!/^\/?0?$/.test(parts.path)) {
+    throw invalid(
+      parts.url,
+      'a cluster has database 0 only: leave the database out, and use another name of the docket',
+    );
+  }
+  return {
+    kind: 'cluster',
+    seeds: addressesOf(parts, 6379),
+    db: 0,
+    ...loginOf(parts),
+    ...(isEncrypted(parts) && { tls: {} }),
+  };
+}
+
+/** Reads `host1:port1,host2:port2`. */
+function addressesOf({ url, host, port }: UrlParts, defaultPort: number): Address[] {
+  const list = port === undefined ? host : `${host}:${port}`;
+  return list.split(',').map((address) => {
+    const found = /^(?<host>\[[^\]]*\]|[^:]*)(?::(?<port>.*))?$/s.exec(address)?.groups;
+    if (!found || (address === '' && list !== '')) {
+      throw invalid(url, 'the hosts are written host1:port1,host2:port2, an IPv6 address as [::1]:port');
+    }
+    return { host: hostOf(url, found.host!), port: portOf(url, found.port, defaultPort) };
+  });
+}
+
+/** Whether the scheme or the query asks for TLS. Some providers give out URLs with `?ssl=true`. */
+function isEncrypted({ url, scheme, query }: UrlParts): boolean {
+  const isAskedFor = /^(?:rediss|valkeys)\b/.test(scheme);
+  if (query === '') return isAskedFor;
+  if (query !== 'ssl=true' && query !== 'ssl=false') {
+    throw invalid(url, 'the only parameter after "?" is ssl, which is true or false');
+  }
+  if (isAskedFor && query === 'ssl=false') throw invalid(url, `${scheme}:// asks for TLS, and ssl=false for none`);
+  return query === 'ssl=true';
 }
 
 function socket(parts: UrlParts): SocketTarget {
@@ -194,7 +274,7 @@ function memory(parts: UrlParts): MemoryTarget {
   return { kind: 'memory', name: parts.host === '' ? 'default' : parts.host };
 }
 
-function hostOf({ url, host }: UrlParts): string {
+function hostOf(url: string, host: string): string {
   if (host === '') return 'localhost';
   if (host.startsWith('[')) {
     const address = host.slice(1, -1);
@@ -205,8 +285,8 @@ function hostOf({ url, host }: UrlParts): string {
   throw invalid(url, 'the host must be a name or an address');
 }
 
-function portOf({ url, port }: UrlParts): number {
-  if (port === undefined || port === '') return 6379;
+function portOf(url: string, port: string | undefined, defaultPort: number): number {
+  if (port === undefined || port === '') return defaultPort;
   const value = /^\d{1,5}$/.test(port) ? Number(port) : 0;
   if (value >= 1 && value <= 65_535) return value;
   throw invalid(url, 'the port must be a whole number from 1 to 65535');

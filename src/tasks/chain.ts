@@ -39,10 +39,29 @@ export function parseChainText(text: string): Chain | null {
       expression === undefined
         ? { kind: 'perpetual', everyMs, isAutomatic }
         : { kind: 'cron', expression, timezone, isAutomatic };
-    return { policy, untilMs, runsLeft };
+    const chain = { policy, untilMs, runsLeft };
+    return isSound(chain) ? chain : null;
   } catch {
     return null; // somebody else wrote it
   }
+}
+
+function isSound({ policy, untilMs, runsLeft }: Chain): boolean {
+  const hasTiming =
+    policy.kind === 'perpetual'
+      ? Number.isFinite(policy.everyMs) && policy.everyMs >= 0
+      : typeof policy.expression === 'string' && typeof policy.timezone === 'string';
+  return (
+    hasTiming &&
+    typeof policy.isAutomatic === 'boolean' &&
+    (untilMs === null || isTime(untilMs)) &&
+    (runsLeft === null || Number.isSafeInteger(runsLeft))
+  );
+}
+
+/** Whether a Date can have this time. A long interval leads farther. */
+function isTime(ms: unknown): boolean {
+  return typeof ms === 'number' && !Number.isNaN(new Date(ms).getTime());
 }
 
 /** The run that a record is about. */
@@ -78,7 +97,7 @@ export function upcomingRuns(chain: Chain, run: PresentRun, nowMs: number, count
 function nextMs(policy: PerpetualData, dueMs: number, nowMs: number): number | null {
   try {
     const next = nextRun(policy, { dueMs }, undefined, nowMs);
-    return next !== null && 'atMs' in next ? next.atMs : null;
+    return next !== null && 'atMs' in next && isTime(next.atMs) ? next.atMs : null;
   } catch {
     return null;
   }

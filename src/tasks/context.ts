@@ -3,13 +3,19 @@ import type { Redis } from 'ioredis';
 import type { Duration } from '../core/duration.js';
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 import type { AddOptions, AddRest, Call, CallByName, CallResult, ReplaceOptions } from './call.js';
-import type { CancelResult } from './cancelling.js';
+import type { CancelFilter, CancelReport, CancelResult } from './cancelling.js';
 import type { AnyTask, Task } from './declared-task.js';
+import type { ExecutionDetails } from './details.js';
 import type { Execution } from './execution.js';
 import type { Failure, FailureFilter, RetryReport } from './failures.js';
+import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from './history.js';
+import type { LimitInfo, LimitsOptions } from './limit-info.js';
+import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from './listing.js';
 import type { Pause, PauseOptions, ResumeOptions } from './pause.js';
 import type { Progress } from './progress.js';
+import type { Schedule, SchedulesOptions } from './schedules.js';
 import type { Snapshot, SnapshotOptions, WorkerInfo } from './snapshot.js';
+import type { StrikeInfo } from './strike-info.js';
 
 /** The context of all code in a worker thread. */
 export interface ThreadContext {
@@ -158,6 +164,12 @@ export interface TaskDocket {
   replace(name: string, args: object, options: ReplaceOptions): Promise<Execution<unknown>>;
   /** Cancels an execution wherever it is in the fleet, and returns what became of it. */
   cancel(key: string): Promise<CancelResult>;
+  /** Cancels all executions that match a filter, see `Docket.cancelMany`. */
+  cancelMany(filter: CancelFilter): Promise<CancelReport>;
+  /** Lists the schedules, in the order of their keys, see `Docket.schedules`. */
+  schedules(options?: SchedulesOptions): AsyncIterable<Schedule>;
+  /** Makes a scheduled execution due now, see `Docket.runNow`. Returns whether there was one. */
+  runNow(key: string): Promise<boolean>;
   /** Keeps a task or the values of a parameter from running until they are restored, see `Docket.strike`. */
   strike(
     task?: AnyTask | string | null,
@@ -172,6 +184,8 @@ export interface TaskDocket {
     operator?: StrikeOperator,
     value?: StrikeOperand,
   ): Promise<boolean>;
+  /** Lists the strikes that are in force. */
+  strikes(): Promise<StrikeInfo[]>;
   /** Keeps executions of a task, or of the whole docket, from starting until it is resumed, see `Docket.pause`. */
   pause(task?: AnyTask | string | null, options?: PauseOptions): Promise<void>;
   /** Ends pauses, see `Docket.resume`. Returns whether there was one. */
@@ -180,6 +194,14 @@ export interface TaskDocket {
   pauses(): Promise<Pause[]>;
   /** Finds an execution by its key; `null` when there is none. */
   getExecution(key: string): Promise<Execution<unknown> | null>;
+  /** Tells all that is known of one execution; `null` when nothing is, see `Docket.show`. */
+  show(key: string): Promise<ExecutionDetails | null>;
+  /** Lists executions by task, state and arguments, see `Docket.list`. */
+  list(options?: ListOptions): AsyncIterable<ListedExecution>;
+  /** Lists one page of them. */
+  listPage(options?: ListPageOptions): Promise<ListPage>;
+  /** Lists the limits that are in use, who holds their permits and who waits, see `Docket.limits`. */
+  limits(options?: LimitsOptions): Promise<LimitInfo[]>;
   /** Lists what failed for good, the newest first, see `Docket.failures`. */
   failures(filter?: FailureFilter): AsyncIterable<Failure>;
   /** Finds a failure by its id; `null` when there is none. */
@@ -190,6 +212,10 @@ export interface TaskDocket {
   discard(which: string | readonly string[] | FailureFilter): Promise<number>;
   /** Takes a snapshot of what waits and what runs, see `Docket.snapshot`. */
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;
+  /** Returns what the attempts of the last minutes came to, minute by minute, see `Docket.history`. */
+  history(options?: HistoryOptions): Promise<HistoryMinute[]>;
+  /** Returns what the attempts of the last minutes came to, task by task, see `Docket.stats`. */
+  stats(options?: StatsOptions): Promise<TaskStats[]>;
   /** Lists the live workers that can take work. */
   workers(): Promise<WorkerInfo[]>;
   /** Lists the live workers that can run a task, which is given itself or by name: they have it, or a fallback. */

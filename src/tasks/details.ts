@@ -1,4 +1,5 @@
 /** What `docket.show()` returns: all that is known of one execution. */
+import type { Priority } from '../core/priority.js';
 import type { ExecutionState, TerminalState } from '../core/states.js';
 import type { ProgressSummary } from './summary.js';
 
@@ -11,10 +12,13 @@ export interface ExecutionDetails {
   /** Whether docket keeps a record of it. An execution without a key and with `executionTtl: 0` has none. */
   readonly hasRecord: boolean;
   /**
-   * Where it is: on the `schedule`; in `line` for a permit; in the `backlog`, due and not taken; with a `worker`; nowhere, because
-   * it has `ended`; or `lost`, because its place was deleted by hand: workers mend that within minutes.
+   * Where it is: on the `schedule`; in `line` for a permit or for the resume of its task; in the `backlog`, due and not taken; with
+   * a `worker`; nowhere, because it has `ended`; or `lost`, because its place was deleted by hand. Workers repair that within
+   * minutes.
    */
   readonly place: 'schedule' | 'line' | 'backlog' | 'worker' | 'ended' | 'lost';
+  /** `null` once it has ended: it is not kept. */
+  readonly priority: Priority | null;
   /** When this was read. */
   readonly readAt: Date;
   /** When it was placed: by `add` or `replace`, or as the next run of its chain. */
@@ -50,7 +54,7 @@ export interface ExecutionDetails {
   readonly progress: ProgressSummary | null;
   /** The permits of limits that it holds. */
   readonly holds: readonly HeldPermit[];
-  /** The limit that makes it wait; otherwise `null`. */
+  /** The limit or the pause that makes it wait; otherwise `null`. */
   readonly waitsFor: LimitWait | null;
   /** Names of its arguments; `null` when they are not kept. */
   readonly argumentNames: readonly string[] | null;
@@ -106,14 +110,14 @@ export interface HeldPermit {
   readonly max: number;
 }
 
-/** A limit that makes an execution wait. */
+/** A limit or a pause that makes an execution wait. */
 export interface LimitWait {
   /** Name of the limit, as in `LimitInfo`. */
   readonly name: string;
   /** The name in words. */
   readonly description: string;
-  /** What it waits for: a permit, its turn at a rate, or the end of a debounce. */
-  readonly kind: 'permit' | 'rate' | 'debounce';
+  /** What it waits for: a permit, its turn at a rate, the end of a debounce, or the resume of its task. */
+  readonly kind: 'permit' | 'rate' | 'debounce' | 'resume';
   /** How many wait before it; `null` when there is no line. */
   readonly ahead: number | null;
   /** All permits that it needs. */

@@ -1,5 +1,5 @@
 /** What `history()` and `stats()` of a docket return. */
-import type { AnyTask } from './task.js';
+import type { AnyTask } from './declared-task.js';
 
 /** How many attempts began, and how they ended. */
 export interface AttemptCounts {

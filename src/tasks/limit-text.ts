@@ -1,4 +1,10 @@
-/** The names of limits as text for people. */
+/** What executions wait for, and the names of limits, as text for people. */
+import { WAITS_FOR_RESUME } from '../core/states.js';
+
+/** Says what an execution waits for, as `waitingFor` names it. */
+export function waitText(waitingFor: string): string {
+  return waitingFor === WAITS_FOR_RESUME ? 'its task is paused' : `limit ${limitText(waitingFor)}`;
+}
 
 /**
  * Makes the name of a limit readable. A name is `task`, `task:argument:value`, `@scope` or `@scope:value`, with each part

@@ -75,6 +75,7 @@ export class Partition {
       intervalMs: docket.heartbeatIntervalMs,
       missed: docket.missedHeartbeats,
       report: () => options.report(this),
+      tasks: () => shared.catalog.tasks,
       onSchedule: (nextInMs) => scheduler.learn(nextInMs),
     });
     const { executionTtlMs } = docket;

@@ -11,6 +11,9 @@ import type { WorkerSettings } from './options.js';
 import type { Partition } from './partition.js';
 import type { OpenPartition } from './partitions.js';
 import type { SharedParts } from './shared-parts.js';
+import { versionOfPackage } from './version.js';
+
+const VERSION = versionOfPackage();
 
 /** How much longer than its block time a read may take before the worker is no longer listed. */
 const READ_MARGIN_MS = 1_000;
@@ -65,7 +68,10 @@ export class Readiness {
     const tasks = catalog.tasks.map((task) => task.name);
     const canClaim = this.#canClaim(partition);
     const logged = loggedBy(catalog.tasks);
-    return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged };
+    return {
+      ...{ name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged },
+      ...{ version: VERSION, nodeVersion: process.version, isDraining: this.#options.state() === 'draining' },
+    };
   }
 
   #stalledBecause(): string | null {

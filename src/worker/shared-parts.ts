@@ -137,6 +137,10 @@ export class SharedParts {
       onSuspectNotAlone: (delivery) => delivery.pipeline.rerouteSuspect(delivery),
       markAlone: (delivery) => delivery.pipeline.markAlone(delivery, true),
       unmarkAlone: (delivery) => delivery.pipeline.markAlone(delivery, false),
+      onThreadOccupied: ({ index }, occupiedMs) => {
+        const text = `a worker thread is ended: for ${Math.round(occupiedMs / 1_000)} s, its event loop was held by code that is no execution, such as onFailed or a timer that one left behind`;
+        this.#options.logger.error({ lane: index }, text);
+      },
       onThreadNeeded: (lane) => this.#options.startSuspectThread(lane),
       onRequeue: (deliveries) => requeueUnstarted(deliveries),
       onCapacity: () => this.wakeIntakes(),

@@ -192,8 +192,7 @@ describeOnRedis('a connection to a real server:', () => {
     let closes = 0;
     redis.on('close', () => closes++);
     const refused = () => expect(redis.set('key', 'value')).rejects.toThrow('READONLY');
-    await refused();
-    await once(redis, 'ready');
+    await Promise.all([once(redis, 'ready'), refused()]);
     for (let round = 0; round < 5; round++) await Promise.all([refused(), refused(), refused()]);
     expect(redis.status).toBe('ready');
     expect(closes).toBe(1);

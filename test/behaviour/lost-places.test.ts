@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { Keys } from '../../src/redis/keys.js';
 import { importBuilt } from '../support/built.js';
+import { collect } from '../support/collect.js';
 import { openFleet } from '../support/fleet.js';
 import { runDocket } from '../support/shell.js';
 import { setStage } from '../support/stage.js';
@@ -148,6 +149,49 @@ describeEachServer('an execution', (url) => {
     ending.resolve();
     expect(await Promise.all([first.result(), second.result()])).toEqual(['1', '2']);
   });
+
+  test.each([
+    ['its message', 'message'],
+    ['all that was parked of it', 'all'],
+    ['its place to another program', 'taken'],
+  ])(
+    'that waits for a permit and has lost %s is kept as a failure, and the next one gets the permit',
+    async (_, how) => {
+      const ending = deferred();
+      const limited = task('limited', { limits: [concurrencyLimit({ max: 1 })] }, async (_args: {}, { key }) => {
+        await ending.promise;
+        return key;
+      });
+      const docket = stage.docket();
+      const redis = await stage.redis();
+      const keys = keysOf(stage.name);
+      stage.work({ limited }, { concurrency: 4 });
+      const first = await docket.add(limited, {}, { key: 'first' });
+      await waitFor(async () => (await docket.snapshot()).totals.running === 1);
+      const recorded = await docket.add(limited, {}, { key: 'lost' });
+      const lean = await stage.docket({ executionTtl: 0 }).add(limited);
+      await waitFor(async () => (await docket.snapshot()).totals.waiting === 2);
+      const last = await docket.add(limited, {}, { key: 'last' });
+      await waitFor(async () => (await docket.snapshot()).totals.waiting === 3);
+      for (const parked of [keys.record(recorded.key), keys.parked(lean.key)]) {
+        if (how === 'message') await redis.hdel(parked, 'm');
+        else await redis.del(parked);
+        if (how === 'taken') await redis.set(parked, 'of another program');
+      }
+      ending.resolve();
+      expect(await Promise.all([first.result(), last.result()])).toEqual(['first', 'last']);
+      await waitFor(async () => (await collect(docket.failures())).length === 2);
+      const lost = await collect(docket.failures());
+      expect(lost.map(({ key, kind }) => [key, kind]).toSorted()).toEqual(
+        [
+          ['lost', 'quarantined'],
+          [lean.key, 'quarantined'],
+        ].toSorted(),
+      );
+      if (how === 'message') expect((await stage.record('lost')).s).toBe('failed');
+      await redis.del(keys.record(recorded.key), keys.parked(lean.key));
+    },
+  );
 
   test('that was cancelled and has lost its entry ends as cancelled', async () => {
     const docket = stage.docket();

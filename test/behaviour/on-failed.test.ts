@@ -79,6 +79,22 @@ describeEachMode('onFailed', (url, threads) => {
 });
 
 describeOnRedis('onFailed', (url) => {
+  test('that holds its thread keeps no execution from another thread, or from another worker', async () => {
+    const { fleet, file } = await start(url(), { threads: 2, drainTimeout: '1s', abortGrace: '100ms' });
+    await fleet.docket.add('decline', { hook: 'hold', file, amount: 1 });
+    await waitFor(() => notesIn(file).includes('hook holds the thread'));
+    for (const amount of [1, 2, 3]) await (await fleet.docket.add('refund', { file, amount })).result();
+    await fleet.docket.add('decline', { hook: 'hold', file, amount: 2 });
+    await waitFor(() => notesIn(file).filter((note) => note === 'hook holds the thread').length === 2);
+    const left = await Promise.all([4, 5].map((amount) => fleet.docket.add('refund', { file, amount })));
+    await fleet.worker({ tasks: MODULE });
+    for (const execution of left) await execution.result();
+    writeFileSync(`${file}.released`, '');
+    for (const amount of [6, 7, 8]) await (await fleet.docket.add('refund', { file, amount })).result();
+    const refunded = notesIn(file).filter((note) => note.startsWith('refunded'));
+    expect(refunded.toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((amount) => `refunded ${amount}`));
+  });
+
   test('is called by another thread for what has ended its own', async () => {
     const { fleet, file } = await start(url(), { threads: 1, maxDeliveries: 1, abortGrace: '100ms' });
     await fleet.docket.add('spin', { hook: 'tell', file }, { key: 'spins' });

@@ -54,6 +54,17 @@ describeOnAnyServer('a handle', (url) => {
     expect(inspect({ a: { b: { handle } } })).toContain('handle: [Execution]');
     expect(inspect(handle.progress)).toMatch(/^ExecutionProgress \{ current: 0, total: 100/);
   });
+  test('that could not be had tells why, but neither arguments nor the script', async () => {
+    await (await stage.redis()).set(stage.key('run:c-2'), 'no record', 'EX', 60);
+    const refused = await stage
+      .docket()
+      .add(charge, { card: 'secret' }, { key: 'c-2' })
+      .catch((error: unknown) => error);
+    const shown = inspect(refused, { depth: 20 });
+    expect(shown).toMatch(/ReplyError.*WRONGTYPE/);
+    expect(shown).not.toContain('secret');
+    expect(shown).not.toContain('redis.call');
+  });
   test('of the running execution shows the same fields, and ctx.docket can look in', async () => {
     const look = task('look', async (_args: { card: string }, ctx) => {
       const { running, workers } = await ctx.docket.snapshot({ limit: 5 });

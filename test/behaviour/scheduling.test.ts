@@ -152,7 +152,7 @@ describeEachServer('scheduling:', (url) => {
     expect(execution.state).toBe('completed');
     const failures = await collect(docket.failures());
     expect(failures.map(({ key, kind, reason }) => [key, kind, reason])).toEqual(
-      ['another', 'orphan'].map((key) => [key, 'quarantined', 'on the schedule without a message']),
+      ['another', 'orphan'].map((key) => [key, 'quarantined', 'its message was lost']),
     );
   });
 

@@ -8,7 +8,9 @@ import { describeOnRedis } from '../support/suites.js';
 test('it refuses to listen for others without a token, and a token that is too short', async () => {
   const open = await runDocket(['dashboard', '--host', '0.0.0.0']);
   expect([open.code, open.output]).toEqual([2, '']);
-  expect(open.errors).toMatch(/^docket: --host: others can reach 0\.0\.0\.0: give a password with --token[^\n]*\n$/);
+  expect(open.errors).toMatch(
+    /^docket: --host: other machines can reach 0\.0\.0\.0: give a password with --token[^\n]*\n$/,
+  );
 });
 
 describeOnRedis('docket dashboard', (url) => {

@@ -1,4 +1,6 @@
 /** `docket doctor` on servers and for users that let docket do only a part of what it needs. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { openFleet } from '../support/fleet.js';
 import { startRedis } from '../support/servers.js';
@@ -33,6 +35,34 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(checks.filter(({ status }) => status === 'fail')).toHaveLength(1);
   });
 
+  test('says that the connection broke, and blames no scripts, when it breaks during the checks', async () => {
+    const fleet = await openFleet(redis().url);
+    const server = createServer((socket) => {
+      const upstream = dial(redis().socket);
+      for (const end of [socket, upstream]) {
+        end.on('error', () => {});
+        end.on('close', () => {
+          socket.destroy();
+          upstream.destroy();
+        });
+      }
+      upstream.pipe(socket);
+      socket.on('data', (data) => {
+        const text = data.toString('latin1');
+        if (/evalsha/i.test(text) && !text.includes('0'.repeat(40)))
+          socket.destroy(); // no trial, but a script of a snapshot
+        else upstream.write(data);
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const { checks, of } = await examine(`redis://127.0.0.1:${port}`, fleet.name);
+    expect(of('may use scripts').status).toBe('ok');
+    expect(checks.filter(({ status }) => status === 'fail').map(({ check }) => check)).toEqual(['connection']);
+    expect(checks.at(-1)!.advice).toContain('make sure that Redis runs there');
+  });
+
   test('names the one command that a user lacks, and does not blame scripts or the connection for it', async () => {
     const fleet = await openFleet(redis().url);
     const user = async (...rules: string[]) => {
@@ -44,7 +74,7 @@ describeOnOwnRedis('docket doctor', (redis) => {
     expect(timeless.of('connection').status).toBe('ok');
     expect(timeless.of('clock')).toMatchObject({ status: 'fail', advice: 'allow the command: +time' });
     expect(timeless.of('may use scripts').status).toBe('ok');
-    expect(timeless.of('scripts').advice).toBe('allow the user what the checks above name');
+    expect(timeless.of('scripts').advice).toBe('allow the user the commands that the checks above name');
 
     const typeless = await user('-type');
     expect(typeless.of('connection').status).toBe('ok');

@@ -43,11 +43,14 @@ describeOnRedis('docket failures', (url) => {
     expect(all.output).toMatch(/│ id +│ failed +│ task +│ key +│ attempts │ error +│/);
     expect(all.output).toMatch(new RegExp(`│ ${ids[2]} │ .* ago +│ decline │ c-3 │ 2 +│ Declined: 3 was declined │`));
     expect(all.output.indexOf('c-3')).toBeLessThan(all.output.indexOf('c-1'));
-    expect((await runOn(fleet, '--limit', '2')).output).toMatch(/\n2 of 3 failures\n$/);
+    expect((await runOn(fleet, '--limit', '2')).output).toMatch(/\nthese are 2 of 3 failures\n/);
     expect((await jsonOf(fleet, '--limit', '2')).map(({ key }: { key: string }) => key)).toEqual(['c-3', 'c-2']);
     expect(await jsonOf(fleet, 'ls', '--task', 'other')).toEqual([]);
     expect(await jsonOf(fleet, 'ls', '--error', 'Declined', '--since', '1h')).toHaveLength(3);
     expect(await jsonOf(fleet, 'ls', '--until', '1h')).toEqual([]);
+    expect((await runOn(fleet, 'groups')).output).toMatch(/│ 3 +│ decline │ Declined │ .* ago +│/);
+    expect(await jsonOf(fleet, 'groups', '--task', 'decline')).toMatchObject([{ errorName: 'Declined', count: 3 }]);
+    expect((await runOn(fleet, 'groups', '--task', 'other')).output).toBe('no failures\n');
   });
 
   describe('show', () => {
@@ -97,7 +100,7 @@ describeOnRedis('docket failures', (url) => {
       await waitFor(async () => (await fleet.docket.snapshot({ limit: 0 })).totals.failures === 1);
       await running.stop();
       const [{ id } = { id: '' }] = await collect(fleet.docket.failures());
-      expect((await runOn(fleet, 'show', id)).output).toMatch(/^kind +quarantined$[\s\S]*they cannot be decoded/m);
+      expect((await runOn(fleet, 'show', id)).output).toMatch(/^kind +quarantined$[\s\S]*cannot be read/m);
       expect(await runOn(fleet, 'retry', id)).toMatchObject({
         code: 1,
         output: `retried 0\n${id} stays: its message cannot be read\n`,
@@ -123,7 +126,7 @@ describeOnRedis('docket failures', (url) => {
     expect(await runOn(fleet, 'retry', ids[0]!)).toEqual({ code: 0, output: 'retried 1\n', errors: '' });
     expect(await runOn(fleet, 'retry', ids[0]!)).toMatchObject({
       code: 5,
-      output: expect.stringContaining('is no failure'),
+      output: expect.stringContaining('there is no failure'),
     });
     const rest = await runOn(fleet, 'retry', '--task', 'decline');
     expect(rest).toEqual({

@@ -33,9 +33,38 @@ describeOnRedis('docket schedules', (url) => {
     expect(json).toEqual(JSON.parse(JSON.stringify(await schedulesOf(fleet.docket))));
     const ofTask = JSON.parse((await run(fleet, 'ls', '--task', 'sweep', '--json')).output);
     expect(ofTask).toMatchObject([{ key: 'b' }]);
-    expect((await run(fleet, '--limit', '1')).output).toContain('the first 1: --limit shows more');
+    expect((await run(fleet, '--limit', '1')).output).toContain('these are the first 1: --limit lists more');
     await endAll(fleet, [{ key: 'a' }, { key: 'b' }]);
     expect(await run(fleet)).toMatchObject({ code: 0, output: 'there are no schedules\n' });
+  });
+
+  test('are made on the command line, with what ends them, and each mistake is one line', async () => {
+    const fleet = await openFleet(url());
+    const add = (...args: string[]) =>
+      runDocket(['add', 'report', '{"n":1}', '--force', ...args, '--url', fleet.url, '--docket', fleet.name]);
+    const zone = ['--cron', '0 9 * * MON-FRI', '--timezone', 'Europe/Berlin'];
+    expect(await add('--key', 'a', ...zone, '--times', '3')).toMatchObject({ code: 0, output: 'a  scheduled\n' });
+    await add('--key', 'b', '--every', '5m', '--when', '1h', '--until', '2199-01-01T00:00:00Z');
+    expect(await schedulesOf(fleet.docket)).toMatchObject([
+      { key: 'a', policy: { expression: '0 9 * * MON-FRI', timezone: 'Europe/Berlin' }, runsLeft: 3, until: null },
+      { key: 'b', policy: { everyMs: 300_000 }, runsLeft: null, until: new Date('2199-01-01T00:00:00Z') },
+    ]);
+    const mistakes = [
+      [['--cron', 'x'], /cron.expression: expected five or six fields/],
+      [['--cron', '* * * * *', '--timezone', 'No/Where'], /cron.timezone: expected an IANA name/],
+      [['--timezone', 'UTC'], /--timezone: it is that of --cron: give both/],
+      [['--cron', '* * * * *', '--every', '5m'], /--every: give it or --cron, not both/],
+      [['--every', '5'], /duration/],
+      [['--every', '5m', '--times', '0'], /times: expected a whole number >= 1/],
+      [['--every', '5m', '--until', 'tomorrow'], /--until: 'tomorrow' is not a date/],
+      [['--every', '5m', '--until', '2000-01-01'], /until: expected a time after the first run/],
+    ] as const;
+    for (const [args, said] of mistakes) {
+      const { code, output, errors } = await add(...args);
+      expect([args, code, output, errors]).toEqual([args, 2, '', expect.stringMatching(ONE_LINE)]);
+      expect(errors).toMatch(said);
+    }
+    await endAll(fleet, [{ key: 'a' }, { key: 'b' }]);
   });
 
   test('makes one due now, and says in one line why it cannot', async () => {
@@ -49,7 +78,7 @@ describeOnRedis('docket schedules', (url) => {
     const queued = await run(fleet, 'run', 'q');
     expect([queued.code, queued.errors]).toEqual([
       5,
-      "docket: the execution is queued, not scheduled, under the key 'q'\n",
+      "docket: nothing is scheduled under the key 'q': its execution is queued\n",
     ]);
     await endAll(fleet, [{ key: 'a' }, { key: 'b' }, { key: 'q' }]);
   });
@@ -64,7 +93,7 @@ describeOnRedis('docket schedules', (url) => {
       const { code, errors } = await run(fleet, 'end', key);
       expect([code, errors]).toEqual([
         5,
-        `docket: there is no schedule under the key '${key}': see docket schedules\n`,
+        `docket: there is no schedule under the key '${key}': docket schedules lists them\n`,
       ]);
     }
     expect((await fleet.docket.getExecution('q'))!.state).toBe('scheduled');

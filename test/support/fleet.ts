@@ -158,7 +158,7 @@ export async function assembleFleet(
   leakCheck: LeakCheck = {},
 ): Promise<Assembled> {
   const name = `t-${randomUUID()}`;
-  const redis = await openConnection(url, 'commands', { name });
+  const redis = await openConnection({ url, keys: { prefix: `{${name}}:` } }, 'commands', { name });
   const docket = new Docket<Tasks>({ name, url, ...options });
   const dockets: { close(): Promise<void> }[] = [docket];
   const open = <Of extends Record<string, AnyTask>>(more: DocketOptions<Of> = {}) => {

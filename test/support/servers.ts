@@ -59,18 +59,7 @@ export async function startRestartableRedis(isDurable: boolean): Promise<Restart
   const persistence = isDurable ? { appendonly: 'yes', appendfsync: 'always' } : { appendonly: 'no' };
   const settings = { port: '0', unixsocket: socket, unixsocketperm: '700', dir: folder, save: '', ...persistence };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  let running: ChildProcess | undefined;
-
-  const start = async () => {
-    running = guarded(REDIS_BINARY!, args);
-    await ready(running);
-  };
-  const kill = async () => {
-    if (!running || running.exitCode !== null || running.signalCode !== null) return;
-    const exited = once(running, 'exit');
-    running.stdin!.end();
-    await exited;
-  };
+  const { start, kill } = redisProcess(args);
   const stop = async () => {
     await kill();
     await rm(folder, { recursive: true, force: true });
@@ -84,6 +73,30 @@ export async function startRestartableRedis(isDurable: boolean): Promise<Restart
   return { url: `unix://${socket}`, kind: 'redis', socket, kill, start, stop };
 }
 
+/** A process of `redis-server` that can be ended and started again with the same arguments. */
+export interface RedisProcess {
+  /** Starts it, and waits until it has written a line that matches. */
+  start(isReady?: RegExp): Promise<void>;
+  /** Ends it at once, as a crash does. */
+  kill(): Promise<void>;
+}
+
+export function redisProcess(args: readonly string[]): RedisProcess {
+  let running: ChildProcess | undefined;
+  return {
+    async start(isReady = /ready to accept connections/i) {
+      running = guarded(REDIS_BINARY!, args);
+      await ready(running, isReady);
+    },
+    async kill() {
+      if (!running || running.exitCode !== null || running.signalCode !== null) return;
+      const exited = once(running, 'exit');
+      running.stdin!.end();
+      await exited;
+    },
+  };
+}
+
 /** Kills the command when its standard input ends, which it does when the process at the other end has gone. */
 const GUARD = '"$@" & child=$!; read -r _; kill -9 $child; wait $child 2>/dev/null';
 
@@ -92,11 +105,11 @@ function guarded(command: string, args: readonly string[]): ChildProcess {
   return spawn('sh', ['-c', GUARD, 'sh', command, ...args], { stdio: ['pipe', 'pipe', 'ignore'] });
 }
 
-async function ready(server: ChildProcess): Promise<void> {
+async function ready(server: ChildProcess, isReady: RegExp): Promise<void> {
   const lines: string[] = [];
   for await (const line of createInterface({ input: server.stdout! })) {
     lines.push(line);
-    if (/ready to accept connections/i.test(line)) {
+    if (isReady.test(line)) {
       server.stdout!.resume(); // a full pipe would stop the server
       return;
     }

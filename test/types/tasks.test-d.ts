@@ -108,6 +108,12 @@ const execution = await docket.add(charge, { orderId: 1, region: 'eu' }, { key: 
 expectType<Execution<{ charged: number }>>()(execution);
 expectType<{ charged: number }>()(await execution.result({ timeout: '5s' }));
 await docket.add(sweep);
+expectType<boolean>()(await docket.runNow('k'));
+for await (const { nextRuns } of docket.schedules({ task: sweep })) expectType<readonly Date[]>()(nextRuns);
+expectType<number>()((await docket.history({ task: 'charge', minutes: 15 }))[0]!.started);
+expectType<string>()((await docket.stats())[0]!.task);
+expectType<number>()((await docket.cancelMany({ task: charge })).removed);
+for await (const { key } of docket.list({ task: charge, where: { orderId: 1 } })) expectType<string>()(key);
 await docket.add(sweep, {}, { when: new Date() });
 await docket.add(page);
 await docket.add(page, { size: 3 });

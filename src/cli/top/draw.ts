@@ -5,12 +5,12 @@ import type { HistoryMinute, Percentiles } from '../../tasks/history.js';
 import type { ProgressSummary } from '../../tasks/summary.js';
 import { countText, printable, spanText } from '../output.js';
 import { sparkline } from '../sparkline.js';
-import { MINUTES, type Picture } from './picture.js';
+import { LISTED_EXECUTIONS, MINUTES, type Picture } from './picture.js';
 
 export interface DrawOptions {
   /** Which docket it is, for the first line. */
   readonly title: string;
-  /** Said in the first line instead of the time: why the picture is not of now. */
+  /** Said at the beginning of the first line: why the picture is not of now. */
   readonly problem: string | null;
   readonly columns: number;
   /** The lines there is room for; infinite when nobody counts them. */
@@ -47,12 +47,12 @@ export function draw(picture: Picture, options: DrawOptions): string {
 
 function heading({ taken, totals, oldestQueuedMs }: Picture, { title, problem }: DrawOptions): Line[] {
   const { queued, scheduled, waiting, paused, running, failures } = totals;
-  const age = queued > 0 ? ` (the next for ${spanText(oldestQueuedMs)})` : '';
+  const age = queued > 0 ? ` (oldest due for ${spanText(oldestQueuedMs)})` : '';
   const counts = [`queued ${queued}${age}`, `scheduled ${scheduled}`, `waiting ${waiting}`, `running ${running}`];
   return [
     problem === null
       ? { text: `${title}  ${taken.toISOString().slice(0, 19)}Z`, style: 'bold' }
-      : { text: `${title}  ${printable(problem)}`, style: 'red' },
+      : { text: `${printable(problem)}; this is of ${taken.toISOString().slice(0, 19)}Z  ${title}`, style: 'red' },
     {
       text: [
         ...counts,
@@ -66,20 +66,22 @@ function heading({ taken, totals, oldestQueuedMs }: Picture, { title, problem }:
 const COUNTS = ['started', 'succeeded', 'retried', 'failed'] as const;
 
 /** The last minutes, minute by minute, and the times of the last one in which an attempt ended. */
-function rates({ minutes }: Picture): Line[] {
+function rates({ taken, minutes }: Picture): Line[] {
   const lines = COUNTS.map((count): Line => {
     const values = minutes.map((minute) => minute[count]);
     const sum = values.reduce((total, value) => total + value, 0);
-    const text = `${count.padEnd(10)}${sparkline(values)}  ${rateText(values)}  ${sum} in ${MINUTES} minutes`;
+    const text = `${count.padEnd(10)}${sparkline(values)}  ${rateText(values, taken.getTime() - minutes.at(-1)!.at.getTime())}  ${sum} in ${MINUTES} minutes`;
     return count === 'failed' && sum > 0 ? { text, style: 'red' } : { text };
   });
   const last = minutes.findLast(({ duration }) => duration !== null);
   return [{ text: '' }, ...lines, ...(last ? [timesLine(last)] : [])];
 }
 
-/** The rate of the last whole minute: the one that goes on would show too few. */
-function rateText(values: readonly number[]): string {
-  return `${values.at(-2) ?? 0} a minute`.padEnd(14);
+/** The rate of the last whole minute and of the one that goes on, so that what has just begun is seen at once. */
+function rateText(values: readonly number[], goingOnMs: number): string {
+  const minutes = 1 + Math.min(Math.max(goingOnMs / 60_000, 0), 1);
+  const count = (values.at(-2) ?? 0) + (values.at(-1) ?? 0);
+  return `${Math.round(count / minutes)} a minute`.padEnd(14);
 }
 
 function timesLine({ waiting, duration }: HistoryMinute): Line {
@@ -103,7 +105,8 @@ function taskList({ taken, tasks, running, totals }: Picture): List {
   const names = [...new Set([...since.keys(), ...stats.keys()])];
   const order = (name: string) => [since.get(name)?.length ?? 0, stats.get(name)?.started ?? 0] as const;
   names.sort((a, b) => order(b)[0] - order(a)[0] || order(b)[1] - order(a)[1]);
-  const isWhole = running.length >= totals.running;
+  // What started or ended while the picture was taken is no reason to doubt the list.
+  const isWhole = running.length >= totals.running || running.length < LISTED_EXECUTIONS;
   return {
     head: [
       'task',

@@ -9,6 +9,9 @@ import type { ProgressSummary } from '../../tasks/summary.js';
 /** Over how many minutes rates and times are taken. */
 export const MINUTES = 15;
 
+/** How many running executions are read. */
+export const LISTED_EXECUTIONS = 100;
+
 /** The longest running executions of which the progress is read. */
 const SHOWN_EXECUTIONS = 20;
 
@@ -34,7 +37,7 @@ export interface Picture {
 export async function takePicture(docket: Docket): Promise<Picture> {
   const { partitions } = internalsOf(docket);
   const [snapshot, minutes, tasks, measures] = await Promise.all([
-    docket.snapshot(),
+    docket.snapshot({ limit: LISTED_EXECUTIONS }),
     docket.history({ minutes: MINUTES }),
     docket.stats({ minutes: MINUTES }),
     partitions.everywhere((one) => one.run(measure)),

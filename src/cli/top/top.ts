@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Docket } from '../../client/docket.js';
 import { internalsOf } from '../../client/internals.js';
-import { InvalidOptionError } from '../../core/errors.js';
+import { InvalidOptionError, RedisUnavailableError } from '../../core/errors.js';
 import { aborted, pause, within } from '../../core/service.js';
 import { describeDocket } from '../../redis/docket-settings.js';
 import { EXIT } from '../exit-codes.js';
@@ -23,9 +23,9 @@ const PATIENCE_MS = 10_000;
 
 export function topCommand(): Command {
   return new Command('top')
-    .description('Shows what waits, runs and fails, and the workers, live until q or Ctrl-C is pressed.')
-    .option('--once', 'show it once, and end')
-    .option('--interval <duration>', 'time between two pictures (default: 1s)', durationArgument)
+    .description('Shows live what is waiting, running and failing, and the workers, until q or Ctrl-C.')
+    .option('--once', 'print one picture and exit')
+    .option('--interval <duration>', 'time between pictures (default: 1s)', durationArgument)
     .option('--json', 'write JSON, one line for each picture')
     .action(({ once = false, interval = DEFAULT_INTERVAL_MS, json = false }: TopFlags, command: Command) => {
       if (interval < SHORTEST_INTERVAL_MS) {
@@ -72,19 +72,24 @@ async function repeat(docket: Docket, first: Picture, { ending, intervalMs, show
     if (ending.aborted) return;
     const picture = within(takePicture(docket), PATIENCE_MS);
     const problem = await Promise.race([
-      picture.then(
-        (taken) => {
-          if (taken === undefined) return 'Redis does not answer';
-          last = taken;
-          return null;
-        },
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      ),
+      picture.then((taken) => {
+        if (taken === undefined) return NO_ANSWER;
+        last = taken;
+        return null;
+      }, problemOf),
       aborted(ending).then(() => null),
     ]);
     if (ending.aborted) return;
     show(last, problem);
   }
+}
+
+const NO_ANSWER = 'Redis does not answer';
+
+/** Returns a text that is short enough for the first line. */
+function problemOf(error: unknown): string {
+  if (error instanceof RedisUnavailableError) return NO_ANSWER;
+  return error instanceof Error ? error.message : String(error);
 }
 
 interface Ending {

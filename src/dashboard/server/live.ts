@@ -3,34 +3,26 @@
  * and only while a page is open; an event is sent when something has changed.
  */
 import type { Hono } from 'hono';
-import { streamSSE } from 'hono/streaming';
 import type { LiveJson, RunningJson, WorkerJson } from '../api.js';
+import { eventStream, type Listener, type StreamEvent } from './event-stream.js';
 import { Refusal } from './refusal.js';
 import type { Source } from './source.js';
 
 const LOOK_EVERY_MS = 1_000;
-/** Proxies end connections on which nothing is sent. */
-const COMMENT_EVERY_MS = 15_000;
 const MOST_PAGES = 200;
 const LISTED = 100;
 
-type Listener = (event: { readonly event: 'live' | 'down'; readonly data: string }) => void;
+const HEADERS = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' } as const;
 
 export function addLive(app: Hono, source: Source): void {
   const feed = new LiveFeed(source);
-  app.get('/api/live', (context) => {
+  app.get('/api/live', ({ req }) => {
     if (feed.size >= MOST_PAGES) {
       throw new Refusal(503, 'DASHBOARD_BUSY', `${MOST_PAGES} pages are open, which is the most: close some`);
     }
-    return streamSSE(context, async (stream) => {
-      const closed = new Promise<void>((resolve) => stream.onAbort(resolve));
-      const leave = feed.join((event) => void stream.writeSSE(event).catch(() => {}));
-      const timer = setInterval(() => void stream.write(': still here\n\n').catch(() => {}), COMMENT_EVERY_MS);
-      timer.unref();
-      await closed;
-      clearInterval(timer);
-      leave();
-    });
+    // The body of an answer to HEAD is dropped unread, so nothing would ever end it.
+    const body = req.method === 'HEAD' ? null : eventStream((listener) => feed.join(listener), req.raw.signal);
+    return new Response(body, { headers: HEADERS });
   });
 }
 
@@ -93,7 +85,7 @@ class LiveFeed {
     }
   }
 
-  #tell(event: Parameters<Listener>[0]): void {
+  #tell(event: StreamEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 }
@@ -105,10 +97,10 @@ async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
   return {
     taken: taken.getTime(),
     totals,
-    running: running.map(({ key, task, attempt, worker, since }, i): RunningJson => {
+    running: running.map(({ key, task, attempt, priority, worker, since }, i): RunningJson => {
       const { current, total, message } = progress[i] ?? {};
       const shown = current === undefined ? null : { current, total: total!, message: message ?? null };
-      return { key, task, attempt, worker, since: since?.getTime() ?? null, progress: shown };
+      return { key, task, attempt, priority, worker, since: since?.getTime() ?? null, progress: shown };
     }),
     pauses: pauses.map(({ task, reason, since }) => ({ task, reason, since: since.getTime() })),
     // Heartbeats change nothing that is worth an event.
@@ -120,9 +112,11 @@ async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
 export async function readWorkers(source: Source): Promise<WorkerJson[]> {
   const workers = await source.workers();
   return workers
-    .map(({ name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs }) => {
+    .map((worker) => {
+      const { name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs } = worker;
+      const { version = null, nodeVersion = null, isDraining = false } = worker;
       const shared = { name, id: consumer, threads, concurrency, running, tasks, hasFallback };
-      return { ...shared, takesWork: canClaim, lastSeen: seenMs };
+      return { ...shared, takesWork: canClaim, isDraining, version, nodeVersion, lastSeen: seenMs };
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .slice(0, MOST_WORKERS);

@@ -1,10 +1,9 @@
 /** The reads of the API: each does a bounded amount of work, and each answer is bounded. */
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { ExecutionNotFoundError } from '../../core/errors.js';
-import type { ExecutionState } from '../../core/states.js';
-import { STATES } from '../../core/states.js';
-import { runsTask } from '../../redis/fleet-store.js';
+import type { ListPageOptions } from '../../tasks/listing.js';
 import type {
+  CountJson,
   ExecutionsJson,
   FindingsJson,
   FoundJson,
@@ -13,26 +12,31 @@ import type {
   SchedulesJson,
   SessionJson,
   StrikesJson,
-  TaskJson,
-  TasksJson,
 } from '../api.js';
+import { executionFilter } from './execution-filter.js';
 import { addFailureReads } from './failure-reads.js';
 import { readWorkers } from './live.js';
 import { operandJson } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { shownArguments } from './private-arguments.js';
-import { numberParameter, refuse, requiredParameter, textParameter, wordParameter } from './query.js';
+import { numberParameter, requiredParameter, textParameter, wordParameter } from './query.js';
+import { remembered } from './remembered.js';
 import { executionJson, msOf, pointsOf, rowOf, rowOfListed, scheduleJson } from './rows.js';
 import type { Source } from './source.js';
-import { parseWhere } from './where.js';
+import { readTasks } from './task-reads.js';
 
 const LISTED = 200;
+/** How many executions a search looks at for one answer, which takes some 50 ms. The page asks for the next ones. */
+const LOOKED_AT = 2_000;
+/** The most that one answer counts. */
+const COUNTED = 1_000;
 const MOST_SCHEDULES = 500;
 const MOST_STRIKES = 1_000;
-const MOST_TASKS = 1_000;
 const MOST_POINTS = 240;
 const MINUTES = { low: 1, high: 2_880, fallback: 60 } as const;
 const FINDINGS_FOR_MS = 15_000;
+/** Counts of an hour are 1.2 s old at most, those of a day 29 s. */
+const STATS_MS_PER_MINUTE = 20;
 
 export interface ReadOptions {
   readonly settings: DashboardSettings;
@@ -58,11 +62,14 @@ export function addReads(app: Hono, source: Source, options: ReadOptions): void 
 }
 
 function addOverviewReads(app: Hono, source: Source): void {
-  const findings = remembered(FINDINGS_FOR_MS, async (): Promise<FindingsJson> => {
-    const found = await source.findings();
-    return { findings: found.filter(({ status }) => status !== 'ok') };
-  });
-  app.get('/api/findings', async (context) => context.json(await findings()));
+  const findings = remembered(
+    () => FINDINGS_FOR_MS,
+    async (): Promise<FindingsJson> => {
+      const found = await source.findings();
+      return { findings: found.filter(({ status }) => status !== 'ok') };
+    },
+  );
+  app.get('/api/findings', async (context) => context.json(await findings(0)));
   app.get('/api/history', async (context) => {
     const minutes = numberParameter(context, 'minutes', MINUTES);
     const task = textParameter(context, 'task');
@@ -88,17 +95,12 @@ function addExecutionReads(app: Hono, source: Source, settings: DashboardSetting
     return context.json({ total, executions } satisfies ExecutionsJson);
   });
   app.get('/api/find', async (context) => {
-    const task = textParameter(context, 'task');
-    const state = stateOf(textParameter(context, 'state'));
-    const where = textParameter(context, 'where');
-    const { executions, next } = await source.docket.listPage({
-      limit: LISTED,
-      after: textParameter(context, 'after') ?? null,
-      ...(task !== undefined && { task }),
-      ...(state !== undefined && { state }),
-      ...(where !== undefined && { where: parseWhere(where) }),
-    });
-    return context.json({ executions: executions.map(rowOfListed), next } satisfies FoundJson);
+    const { executions, lookedAt, next } = await source.docket.listPage({ ...pageIn(context), limit: LISTED });
+    return context.json({ executions: executions.map(rowOfListed), lookedAt, next } satisfies FoundJson);
+  });
+  app.get('/api/count', async (context) => {
+    const { executions, lookedAt, next } = await source.docket.listPage({ ...pageIn(context), limit: COUNTED });
+    return context.json({ count: executions.length, lookedAt, next } satisfies CountJson);
   });
   app.get('/api/execution', async (context) => {
     const key = requiredParameter(context, 'key');
@@ -108,9 +110,10 @@ function addExecutionReads(app: Hono, source: Source, settings: DashboardSetting
   });
 }
 
-function stateOf(text: string | undefined): ExecutionState | undefined {
-  if (text === undefined) return undefined;
-  return STATES.find((state) => state === text) ?? refuse(`state: expected one of ${STATES.join(', ')}`);
+function pageIn(context: Context): ListPageOptions {
+  const [task, state, where] = ['task', 'state', 'where'].map((name) => textParameter(context, name));
+  const after = textParameter(context, 'after') ?? null;
+  return { ...executionFilter({ task, state, where }), after, lookAt: LOOKED_AT };
 }
 
 function addFleetReads(app: Hono, source: Source): void {
@@ -124,8 +127,13 @@ function addFleetReads(app: Hono, source: Source): void {
     const isCut = schedules.length > MOST_SCHEDULES;
     return context.json({ schedules: schedules.slice(0, MOST_SCHEDULES), isCut } satisfies SchedulesJson);
   });
+  // The counts of a day are many, and the last minutes change little of them.
+  const statsOf = remembered(
+    (minutes) => minutes * STATS_MS_PER_MINUTE,
+    (minutes: number) => docket.stats({ minutes }),
+  );
   app.get('/api/tasks', async (context) =>
-    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES))),
+    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES), statsOf)),
   );
   app.get('/api/limits', async (context) => {
     const limits = await docket.limits({ limit: LISTED, each: 20 });
@@ -149,53 +157,4 @@ function addFleetReads(app: Hono, source: Source): void {
     } satisfies StrikesJson);
   });
   app.get('/api/workers', async (context) => context.json({ workers: await readWorkers(source) }));
-}
-
-/** Joins what is known of each task: its rates, the workers that have it, its pauses and whether it is struck. */
-async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
-  const { docket } = source;
-  const [stats, pauses, strikes, workers] = await Promise.all([
-    docket.stats({ minutes }),
-    docket.pauses(),
-    docket.strikes(),
-    readWorkers(source),
-  ]);
-  const struck = new Set(strikes.flatMap(({ task, parameter }) => (parameter === null && task !== null ? [task] : [])));
-  const paused = pauses.flatMap(({ task }) => (task === null ? [] : [task]));
-  const names = new Set([
-    ...stats.map(({ task }) => task),
-    ...workers.flatMap(({ tasks }) => tasks),
-    ...struck,
-    ...paused,
-  ]);
-  const byTask = new Map(stats.map((one) => [one.task, one]));
-  const tasks = [...names].sort().slice(0, MOST_TASKS);
-  return {
-    minutes,
-    tasks: tasks.map((task): TaskJson => {
-      const { task: _, failedByMinute: __, ...counted } = byTask.get(task) ?? { task, failedByMinute: [] };
-      return {
-        task,
-        workers: workers.filter((worker) => worker.takesWork && runsTask(worker, task)).length,
-        pauses: pauses.filter((pause) => pause.task === task).map((one) => ({ ...one, since: one.since.getTime() })),
-        isStruck: struck.has(task),
-        stats: 'started' in counted ? counted : null,
-      };
-    }),
-  };
-}
-
-/** Returns a function that reads once, and answers all callers from that until it is too old. */
-function remembered<T>(forMs: number, read: () => Promise<T>): () => Promise<T> {
-  let last: { readonly reading: Promise<T>; readonly atMs: number } | undefined;
-  return async () => {
-    if (!last || performance.now() - last.atMs > forMs) {
-      const reading = read();
-      last = { reading, atMs: performance.now() };
-      reading.catch(() => {
-        last = undefined;
-      });
-    }
-    return await last.reading;
-  };
 }

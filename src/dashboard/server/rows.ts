@@ -2,7 +2,7 @@
 import type { ExecutionDetails } from '../../tasks/details.js';
 import type { Failure } from '../../tasks/failures.js';
 import type { HistoryMinute } from '../../tasks/history.js';
-import { limitText } from '../../tasks/limit-text.js';
+import { waitText } from '../../tasks/limit-text.js';
 import type { ListedExecution } from '../../tasks/listing.js';
 import type { Schedule } from '../../tasks/schedules.js';
 import type { FutureEntry, QueuedEntry, RunningEntry, SnapshotEntry, WaitingEntry } from '../../tasks/snapshot.js';
@@ -24,8 +24,12 @@ export function msOf(date: Date | null): number | null {
 
 const ROW = { when: null, worker: null, since: null, ended: null, waitsFor: null, hasWorker: null, errorLine: null };
 
-function row({ key, task, attempt }: SnapshotEntry, state: string, more: Partial<ExecutionRowJson>): ExecutionRowJson {
-  return { ...ROW, key, task, attempt, state, ...more };
+function row(
+  { key, task, attempt, priority }: Pick<ListedExecution, keyof SnapshotEntry>,
+  state: string,
+  more: Partial<ExecutionRowJson>,
+): ExecutionRowJson {
+  return { ...ROW, key, task, attempt, priority, state, ...more };
 }
 
 export const rowOf = {
@@ -33,12 +37,11 @@ export const rowOf = {
   queued: (entry: QueuedEntry) => row(entry, 'queued', { when: entry.when.getTime(), hasWorker: entry.hasWorker }),
   scheduled: (entry: FutureEntry) => {
     const { when, hasWorker, waitingFor } = entry;
-    const waitsFor = waitingFor === null ? null : `limit ${limitText(waitingFor)}`;
+    const waitsFor = waitingFor && waitText(waitingFor);
     return row(entry, 'scheduled', { when: when.getTime(), hasWorker, waitsFor });
   },
   waiting: (entry: WaitingEntry) => {
-    const waitsFor = entry.isPaused ? 'its task is paused' : `limit ${limitText(entry.waitingFor)}`;
-    return row(entry, 'queued', { waitsFor });
+    return row(entry, 'queued', { waitsFor: waitText(entry.waitingFor) });
   },
 } as const;
 
@@ -49,16 +52,16 @@ export function rowOfListed(listed: ListedExecution): ExecutionRowJson {
     worker,
     since: msOf(startedAt),
     ended: msOf(completedAt),
-    waitsFor: waitingFor === null ? null : waitingFor === 'paused' ? 'its task is paused' : limitText(waitingFor),
+    waitsFor: waitingFor && waitText(waitingFor),
     errorLine: error,
   });
 }
 
 export function executionJson(details: ExecutionDetails, isShown: IsShown): ExecutionJson {
   const { key, task, state, place, hasRecord, isCancelled, attempt, worker, deliveries, progress } = details;
-  const { history, holds, waitsFor, unknown } = details;
+  const { history, holds, waitsFor, unknown, priority } = details;
   return {
-    ...{ key, task, state, place, hasRecord, isCancelled, attempt, worker, deliveries },
+    ...{ key, task, state, place, hasRecord, isCancelled, attempt, priority, worker, deliveries },
     placedAt: msOf(details.placedAt),
     when: msOf(details.when),
     scheduledFor: msOf(details.scheduledFor),
@@ -77,9 +80,9 @@ export function executionJson(details: ExecutionDetails, isShown: IsShown): Exec
 }
 
 export function failureRow(failure: Failure): FailureRowJson {
-  const { id, key, task, kind, errorName, errorLine, attempts, worker, failedAt } = failure;
+  const { id, key, task, kind, errorName, errorLine, attempts, priority, worker, failedAt } = failure;
   const line = shortened(errorLine, 500);
-  return { id, key, task, kind, errorName, errorLine: line, attempts, worker, failedAt: failedAt.getTime() };
+  return { id, key, task, kind, errorName, errorLine: line, attempts, priority, worker, failedAt: failedAt.getTime() };
 }
 
 export function failureJson(failure: Failure, isShown: IsShown): FailureJson {

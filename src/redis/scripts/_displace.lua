@@ -1,11 +1,12 @@
 -- Removes an execution that has a record and has not started from where it is: its entry with its permits, its place
 -- in line at a limit, or its place on the schedule, and what it has at its other limits. The record stays, for the
 -- caller to end or to overwrite. Returns the message.
+--@include publish
 local function displace(key)
   local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)
   local token, limit, message, debounce, booking = record[1], record[2], record[3], record[4], record[5]
-  if token and token ~= '' then
+  if is_token(token or '') then
     local moving = read_entry(token) or {}
     remove(token)
     release_permits({ token })
@@ -27,7 +28,7 @@ local function supersede_or_displace(key, state, token)
     redis.call('SADD', prefix .. KEY.superseded, token)
     redis.call('PEXPIRE', prefix .. KEY.superseded, SUPERSEDED_TTL_MS)
     -- It may be claimed and not started yet.
-    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. token)
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, TAG.superseded .. token)
   elseif state == 'scheduled' or state == 'queued' then
     displace(key)
   end

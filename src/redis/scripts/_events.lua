@@ -2,6 +2,7 @@
 local listened_for = redis.call('GET', prefix .. KEY.listeners)
 local has_listeners = listened_for ~= false
 local are_all_heard = has_listeners and listened_for ~= LISTENED_FOR.ends
+--@include publish
 --@include states
 --@include attempts
 
@@ -10,7 +11,7 @@ local are_all_heard = has_listeners and listened_for ~= LISTENED_FOR.ends
 -- half a script, and listeners also look at the record by themselves.
 local function publish(key, generation, kind, lines)
   local head = digits(tonumber(generation) or 0) .. ' ' .. kind .. ' ' .. digits(time[1] * 1000000 + time[2])
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
+  redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.events .. key, head .. '\n' .. table.concat(lines, '\n'))
 end
 
 -- Returns the lines of an event that tell the outcome of an execution whose record gets these fields and values; nil when

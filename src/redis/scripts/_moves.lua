@@ -1,6 +1,7 @@
 -- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
+--@include publish
 --@include fields
 --@include large
 --@include chains
@@ -14,7 +15,7 @@ end
 -- Returns the fields of an entry, or nil when it is gone. An entry without a due time was due when it was added.
 local function read_entry(token)
   local id = string.sub(token, 2)
-  local entry = redis.call('XRANGE', stream_of(token), id, id)[1]
+  local entry = is_token(token) and redis.call('XRANGE', stream_of(token), id, id)[1]
   if entry then
     local moving = fields_of(entry[2])
     moving[ENTRY.due] = moving[ENTRY.due] or string.match(id, '^%d+')
@@ -101,7 +102,7 @@ end
 -- Schedulers sleep until the head of the schedule is due. A new head wakes them.
 local function wake_if_head(schedule, score)
   if tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == score then
-    redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(score))
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(score))
   end
 end
 

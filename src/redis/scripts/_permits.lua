@@ -13,6 +13,7 @@ local limits, permits_taken = prefix .. KEY.limit, prefix .. KEY.permits_taken
 local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
+--@include publish
 --@include pauses
 
 -- How much this script may still do for waiters: moves, moves in vain, and bytes. The rest is left to a scheduler.
@@ -108,6 +109,12 @@ local function wait_at(name, ticket, member, needs)
   redis.call('HSET', parked_at(member), PARKED.limit, name, PARKED.needs, needs)
 end
 
+-- Hands a waiter that has lost its message, or all that was parked, to a scheduler: move-due.lua ends it, and keeps a failure.
+local function leave_lost(member)
+  vain_wakes_left = vain_wakes_left - 1
+  schedule_at(prefix .. KEY.schedule, now, member)
+end
+
 -- Gives the free permits of a limit to its waiters. In the line of a pause, everybody is served once the pause is over: they
 -- need no permits yet, and pass their limits when they are claimed.
 local function serve_waiters(name)
@@ -122,8 +129,8 @@ local function serve_waiters(name)
       redis.call('HDEL', waiting, name)
       return
     end
-    local needs = redis.pcall('HGET', parked_at(member), PARKED.needs)
-    needs = type(needs) == 'string' and needs -- an error if a key of another type is in its place
+    local found = redis.pcall('HGET', parked_at(member), PARKED.needs)
+    local needs = type(found) == 'string' and found -- an error if a key of another type is in its place
     local list = pairs_of(needs or '')
     for i = 1, #list, 2 do
       if list[i] == name and taken_at(name) >= list[i + 1] then
@@ -132,7 +139,7 @@ local function serve_waiters(name)
     end
     if wakes_left <= 0 or vain_wakes_left <= 0 or wake_bytes_left <= 0 then
       redis.call('ZADD', prefix .. KEY.wakes, 0, name)
-      redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+      redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(now))
       return
     end
     redis.call('ZREM', limit, member)
@@ -141,7 +148,7 @@ local function serve_waiters(name)
       vain_wakes_left = vain_wakes_left - 1
       wait_at(next_limit, ticket, member, needs)
     elseif needs then
-      local moving, generation = unpark(member)
+      local moving = unpark(member)
       if moving[ENTRY.message] then
         wakes_left = wakes_left - 1
         wake_bytes_left = wake_bytes_left - string.len(moving[ENTRY.message])
@@ -152,13 +159,12 @@ local function serve_waiters(name)
           take_permits(enqueue(STREAM.front, moving), needs)
         end
       else
-        vain_wakes_left = vain_wakes_left - 1
-        if generation then
-          end_lost(moving[ENTRY.key])
-        end
+        leave_lost(member)
       end
+    elseif found or redis.call('EXISTS', (parked_at(member))) == 0 then
+      leave_lost(member)
     else
-      vain_wakes_left = vain_wakes_left - 1 -- the waiter is gone without a trace
+      vain_wakes_left = vain_wakes_left - 1 -- it waits here no more; a sweep finds it if it has no other place
     end
   end
 end

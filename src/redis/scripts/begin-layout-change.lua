@@ -5,6 +5,7 @@
 -- ARGV  prefix, token, how long the mark lasts (ms)
 -- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions
 --@include now
+--@include publish
 local prefix, token = ARGV[1], ARGV[2]
 local strikes = KEYS[1]
 --@include generation
@@ -16,7 +17,7 @@ end
 if not owner then
   local version_before = redis.call('HGET', strikes, STRIKES.version) or '0'
   local version = digits(next_generations(1))
-  redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. STRIKES_CONFIRMED)
+  redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.strike_changes, version_before .. ' ' .. version .. ' ' .. STRIKES_CONFIRMED)
   redis.call('HSET', strikes, STRIKES.version, version)
 end
 redis.call('SET', KEYS[2], token, 'PX', ARGV[3])

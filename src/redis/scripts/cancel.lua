@@ -8,6 +8,7 @@
 -- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
 --       the token is no longer that of the record
 --@include now
+--@include publish
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --@include events
@@ -65,7 +66,7 @@ elseif state == 'running' and not ((record[2] or '') ~= '' and read_entry(record
   outcome = 'removed'
 elseif state == 'running' then
   redis.call('HSET', record_key, RECORD.cancelled, '1')
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, record[2])
+  redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, record[2])
   outcome = 'stopping'
 elseif not state then
   local parked, member = prefix .. KEY.parked .. key, TAG.lean .. key
@@ -95,7 +96,7 @@ elseif not state then
       if excess > 0 then
         redis.call('ZREM', cancelled, unpack(redis.call('ZRANGE', cancelled, 0, math.min(excess, BATCH_ITEMS) - 1)))
       end
-      redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.cancel, member)
+      redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.cancel, member)
     end
   end
 end

@@ -13,6 +13,7 @@ local prefix, mends = ARGV[1], ARGV[3] == '1'
 --@include entries
 --@include moves
 --@include presence
+--@include pauses
 
 local records, parked = prefix .. KEY.record, prefix .. KEY.parked
 local opened_failures
@@ -34,6 +35,13 @@ local function has_place(member, token, limit)
   end
   return redis.call('ZSCORE', KEYS[3], member)
     or limit and redis.call('ZSCORE', prefix .. KEY.limit .. limit, member)
+end
+
+-- The pauses may have been deleted by hand. Then nothing has left the line of a task that is no longer paused to a scheduler.
+local function serve_resumed_line(line)
+  if is_line_of_pause(line) and not is_paused(line) then
+    redis.call('ZADD', prefix .. KEY.wakes, 0, line)
+  end
 end
 
 local function put_back(key, member, due, generation)
@@ -69,8 +77,10 @@ local function look_at(key)
   end
   local state, token, limit, due, generation, cancelled = unpack(redis.call('HMGET', key,
     RECORD.state, RECORD.entry, PARKED.limit, PARKED.due, RECORD.generation, RECORD.cancelled))
-  if string.sub(member, 1, 1) == TAG.recorded and not is_alive(state) or has_place(member, token, limit) then
+  if string.sub(member, 1, 1) == TAG.recorded and not is_alive(state) then
     return
+  elseif has_place(member, token, limit) then
+    return mends and limit and serve_resumed_line(limit)
   end
   first = first == '' and string.sub(member, 2) or first
   local has_message = redis.call('HEXISTS', key, PARKED.message) == 1

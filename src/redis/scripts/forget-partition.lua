@@ -4,6 +4,7 @@
 -- ARGV  prefix, tag
 -- Reply 1, or 0 when it is not drained any more
 --@include now
+--@include publish
 local prefix = ARGV[1]
 --@include generation
 
@@ -20,5 +21,5 @@ if not was_there then
 end
 local version = digits(next_generations(1))
 redis.call('HSET', KEYS[1], LAYOUT.version, version, LAYOUT.draining, table.concat(kept, ' '))
-redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.layout_changes, version)
+redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.layout_changes, version)
 return 1

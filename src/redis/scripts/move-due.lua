@@ -29,7 +29,7 @@ local function move(member)
       publish_state(moving[ENTRY.key], generation, 'queued')
     end
   else
-    quarantine(string.sub(member, 2), 'on the schedule without a message')
+    quarantine(string.sub(member, 2), 'its message was lost')
     if generation then
       end_lost(moving[ENTRY.key])
     end

@@ -13,7 +13,7 @@ if #record == 0 then
 end
 local token = redis.call('HGET', KEYS[3], RECORD.entry)
 local message = ''
-if token and token ~= '' then
+if is_token(token or '') then
   local entry = redis.call('XRANGE', stream_of(token), string.sub(token, 2), string.sub(token, 2))[1]
   message = entry and fields_of(entry[2])[ENTRY.message] or ''
 end

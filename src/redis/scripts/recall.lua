@@ -4,6 +4,7 @@
 -- ARGV  prefix, limit, names of tasks
 -- Reply how many it looked at: `limit` when there may be more
 --@include now
+--@include publish
 local prefix, limit = ARGV[1], tonumber(ARGV[2])
 local schedule = KEYS[1]
 local seen, recalled = 0, 0
@@ -29,6 +30,6 @@ for i = 3, #ARGV do
   end
 end
 if recalled > 0 then
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+  redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(now))
 end
 return seen

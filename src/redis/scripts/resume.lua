@@ -5,6 +5,7 @@
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason ('' for all)
 -- Reply how many pauses were ended
 --@include now
+--@include publish
 redis.call('HDEL', KEYS[1], '') -- a write that takes no memory comes first: a full server then allows the rest
 local prefix, what, reason = ARGV[1], ARGV[2], ARGV[3]
 local paused = KEYS[1]
@@ -21,7 +22,17 @@ for _, field in ipairs(redis.call('HKEYS', paused)) do
     end
   end
 end
+
+-- The line may have been left behind by pauses that somebody deleted. So it is looked at even if there was nothing to end.
+local function leave_line()
+  if others == 0 and redis.call('EXISTS', prefix .. KEY.limit .. what) == 1 then
+    redis.call('ZADD', KEYS[2], 0, what)
+    redis.pcall(publish_command(), KEYS[#KEYS] .. CHANNEL.wake, digits(now))
+  end
+end
+
 if #ended == 0 then
+  leave_line()
   return 0
 end
 
@@ -31,7 +42,7 @@ for _, field in ipairs(ended) do
   local before = version
   version = digits(next_version)
   next_version = next_version + 1
-  redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.pause_changes, before .. ' ' .. version .. ' ' .. PAUSE_CHANGE.resume .. field)
+  redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.pause_changes, before .. ' ' .. version .. ' ' .. PAUSE_CHANGE.resume .. field)
 end
 redis.call('HDEL', paused, unpack(ended))
 if all == #ended + 1 then -- only the version is left
@@ -39,8 +50,5 @@ if all == #ended + 1 then -- only the version is left
 else
   redis.call('HSET', paused, PAUSES.version, version)
 end
-if others == 0 and redis.call('EXISTS', prefix .. KEY.limit .. what) == 1 then
-  redis.call('ZADD', KEYS[2], 0, what)
-  redis.pcall('PUBLISH', KEYS[#KEYS] .. CHANNEL.wake, digits(now))
-end
+leave_line()
 return #ended

@@ -4,6 +4,7 @@
 -- ARGV  prefix, token of the change, tags of the partitions from 1 on, tags of those that are drained
 -- Reply the version of the layout, or '' when the mark is gone
 --@include now
+--@include publish
 local prefix = ARGV[1]
 --@include generation
 
@@ -12,5 +13,5 @@ if redis.call('GET', KEYS[2]) ~= ARGV[2] then
 end
 local version = digits(next_generations(1))
 redis.call('HSET', KEYS[1], LAYOUT.version, version, LAYOUT.tags, ARGV[3], LAYOUT.draining, ARGV[4])
-redis.call('PUBLISH', KEYS[#KEYS] .. CHANNEL.layout_changes, version)
+redis.call(publish_command(), KEYS[#KEYS] .. CHANNEL.layout_changes, version)
 return version

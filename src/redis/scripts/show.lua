@@ -18,7 +18,7 @@ local member = (#record > 0 and TAG.recorded or TAG.lean) .. key
 token = token ~= '' and token or #record > 0 and known[RECORD.entry] or ''
 
 local entry, consumer, permits = {}, '', ''
-if token ~= '' then
+if is_token(token) then
   local id = string.sub(token, 2)
   local found = redis.call('XRANGE', stream_of(token), id, id)[1]
   entry = found and found[2] or {}

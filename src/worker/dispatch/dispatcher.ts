@@ -66,6 +66,8 @@ export interface DispatcherEvents {
   onCapacity(): void;
   /** A thread has no shipments and gets no more, so it must be ended. */
   onThreadSpent(thread: Thread): void;
+  /** The thread of this lane is about to be ended: code that is no attempt has held its event loop for so long. */
+  onThreadOccupied(lane: Lane, occupiedMs: number): void;
   /** A suspect waits for a thread on this lane, which has one only while it is needed. */
   onThreadNeeded(lane: Lane): void;
   /** The execution set the message of its progress; `null` clears it. */
@@ -121,6 +123,7 @@ export class Dispatcher {
       harvest: (lane) => this.#harvest(lane, 'keep'),
       putBack: (delivery) => this.#putBack(delivery),
       requeue: (deliveries) => events.onRequeue(deliveries),
+      onOccupied: (lane, occupiedMs) => events.onThreadOccupied(lane, occupiedMs),
     });
   }
 
@@ -446,8 +449,9 @@ export class Dispatcher {
 
   #look(): void {
     this.#timer = undefined;
-    // The suspect may have held others until now, and rows may have been missing.
-    const mayHaveMoreRoom = this.#suspect.isPresent || !this.#shipments.hasFreeRow;
+    // The suspect may have held others until now, rows may have been missing, and a thread may turn again.
+    const wasOccupied = this.#lanes.some((lane) => lane.wasOccupied);
+    const mayHaveMoreRoom = this.#suspect.isPresent || !this.#shipments.hasFreeRow || wasOccupied;
     this.#stuckLanes.relieve(monotonicMs());
     this.#dispatch();
     if (mayHaveMoreRoom) this.#events.onCapacity();

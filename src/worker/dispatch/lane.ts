@@ -19,8 +19,10 @@
  *   spent      add and refund count, renew resets    the thread has run as many as it may: nothing more is shipped
  *   blocked    block, until an attempt ends          an attempt holds the thread's event loop: nothing would start
  *              or the thread attends
+ *   occupied   occupy, until the thread attends      the same while nothing has begun there: code that is no attempt
+ *                                                    holds the event loop, such as `onFailed`
  *
- * DeadlineEnforcer begins an ending and terminates, SoleSuspect borrows places, Shipments adds and removes, and the
+ * DeadlineEnforcer and StuckLanes begin an ending and terminate, SoleSuspect borrows places, Shipments adds and removes, and the
  * Dispatcher does everything else. A transition that is not drawn here throws.
  */
 import { REPORT_AFTER_MS } from '../../channel/protocol.js';
@@ -46,6 +48,19 @@ export interface Ending {
   readonly request: number;
 }
 
+/** How long the event loop of a thread has been held on which nothing has begun. */
+interface Occupation {
+  /** The request that asked the thread to attend. */
+  readonly request: number;
+  /** When it was looked at last, on the monotonic clock. */
+  lookedMs: number;
+  /** For how long, in the time in which somebody looked. */
+  occupiedMs: number;
+}
+
+/** A pause between two looks that is longer than this may be one of the whole process, and does not count. */
+const LONGEST_LOOK_MS = 250;
+
 type LaneState =
   | { readonly kind: 'unstaffed' }
   | { readonly kind: 'serving'; readonly thread: Thread }
@@ -64,6 +79,7 @@ export class Lane {
   #shipped = 0;
   /** The request that asked the thread to attend, while an attempt may hold the event loop. */
   #blockedSince: number | null = null;
+  #occupation: Occupation | null = null;
   #lastShippedMs = 0;
   #expectedMs = 0;
   #progressedMs = 0;
@@ -105,6 +121,7 @@ export class Lane {
     this.#state = { kind: 'serving', thread };
     this.#remaining = this.tasksPerThread;
     this.#shipped = 0;
+    this.#occupation = null;
   }
 
   /** Begins to end the thread of an overdue attempt: nothing more is shipped, and the thread is asked to attend. */
@@ -168,9 +185,9 @@ export class Lane {
     return this.#isLending ? this.concurrency - 1 : this.concurrency;
   }
 
-  /** Whether the lane has a thread that is neither about to be ended nor spent. */
+  /** Whether the lane has a thread that is neither about to be ended, nor spent, nor occupied. */
   get isServing(): boolean {
-    return this.#state.kind === 'serving' && this.#remaining > 0;
+    return this.#state.kind === 'serving' && this.#remaining > 0 && !this.isOccupied;
   }
 
   /** Whether anything may be shipped to it. While it lends a place, nothing waits there, or it would start too early. */
@@ -304,6 +321,39 @@ export class Lane {
   get isBlocked(): boolean {
     if (this.#blockedSince === null) return false;
     return !this.thread?.hasAttended(this.#blockedSince);
+  }
+
+  /**
+   * Notes that something else than an attempt holds the event loop: nothing of what was shipped has begun, and all of it was
+   * taken back. Nothing more is shipped until the thread attends.
+   */
+  occupy(nowMs: number): void {
+    const { thread } = this;
+    if (!thread || this.#shipments.size > 0) return this.#refuse('be occupied');
+    this.#occupation ??= { request: thread.attend(), lookedMs: nowMs, occupiedMs: 0 };
+  }
+
+  /** Whether it is occupied still. */
+  get isOccupied(): boolean {
+    const { thread } = this;
+    return this.#occupation !== null && thread !== null && !thread.hasAttended(this.#occupation.request);
+  }
+
+  /** Looks at a lane that was occupied. Returns for how long it has been, in milliseconds; `null` when it is not any more. */
+  lookOccupied(nowMs: number): number | null {
+    if (!this.isOccupied) {
+      this.#occupation = null;
+      return null;
+    }
+    const occupation = this.#occupation!;
+    occupation.occupiedMs += Math.min(LONGEST_LOOK_MS, nowMs - occupation.lookedMs);
+    occupation.lookedMs = nowMs;
+    return occupation.occupiedMs;
+  }
+
+  /** Whether it was occupied when it was looked at last. */
+  get wasOccupied(): boolean {
+    return this.#occupation !== null;
   }
 
   #refuse(action: string): never {

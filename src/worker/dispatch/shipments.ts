@@ -102,6 +102,11 @@ export class Shipments {
     return shipment?.epoch === epochOfShipment(shipmentId) ? shipment : undefined;
   }
 
+  /** Whether its thread has not begun a shipment. */
+  isUnstarted({ row }: Shipment): boolean {
+    return this.slots.state(row) === SlotState.shipped;
+  }
+
   /** Takes back the right to run a shipment. Returns false when the thread has begun it. */
   revoke({ row, epoch }: Shipment): boolean {
     return this.slots.revoke(row, epoch);

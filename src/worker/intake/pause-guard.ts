@@ -16,8 +16,8 @@ import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { logRetry } from '../log-retry.js';
 
 /**
- * How often the pauses are looked up while the whole docket is paused. Nothing is read then, so nothing else would notice a
- * resume that was not heard.
+ * How often the pauses are looked up while there are any. A resume that was not heard would not be noticed otherwise: nothing is
+ * read while the whole docket is paused, and executions of a task would be given back and read again for ever.
  */
 const LOOK_UP_MS = 5_000;
 
@@ -102,7 +102,7 @@ export class PauseGuard extends Service {
     void follower.open().then(this.#ready.resolve);
     while (!signal.aborted) {
       await pause(jittered(LOOK_UP_MS), signal);
-      if (signal.aborted || !this.isDocketPaused) continue;
+      if (signal.aborted || this.size === 0) continue;
       await follower.lookUp().catch((error) => logRetry(logger, error, 'pauses could not be looked up'));
     }
     follower.close();

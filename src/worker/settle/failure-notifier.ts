@@ -103,7 +103,7 @@ export class FailureNotifier {
     const untilMs = monotonicMs() + THREAD_WAIT_MS;
     const { signal } = this.#closing;
     for (;;) {
-      const able = lanes.filter(({ thread, ending }) => thread !== null && ending === null);
+      const able = lanes.filter(({ thread, ending, isOccupied }) => thread !== null && ending === null && !isOccupied);
       const [first] = able.sort((a, b) => a.shipments.size - b.shipments.size);
       if (first) return first;
       if (signal.aborted || monotonicMs() >= untilMs) return null;

@@ -8,8 +8,6 @@ import { setStage } from '../../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
-const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
-const { forgetEmpty } = await importBuilt<typeof import('../../../src/client/repartition.js')>('client/repartition.js');
 const { beginLayoutChange, endLayoutChange, loadLayout, setLayout } =
   await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
 
@@ -121,7 +119,7 @@ describeEachServer('a change of the partitions', (url) => {
     await docket.strike(note);
     await docket.pause(note, { reason: 'then' });
     await divide(docket, 1);
-    await forgetEmpty(internalsOf(docket).partitions);
+    await divide(docket, 1);
     expect(await layoutOf()).toMatchObject({ tags: [''], draining: [] });
     await docket.restore(note);
     await docket.resume(note);
@@ -147,10 +145,10 @@ describeEachServer('a change of the partitions', (url) => {
     expect(await stage.docket().getExecution(key)).toMatchObject({ key, state: 'queued' });
     await docket.strike('other');
     expect(await (await stage.redis()).hlen(keysOfAll(stage.name, 2)[1]!.strikes)).toBe(2);
-    await forgetEmpty(internalsOf(docket).partitions);
+    await divide(docket, 1);
     expect(await layoutOf()).toMatchObject({ draining: ['1'] });
     expect(await docket.cancel(key)).toEqual({ state: 'queued', outcome: 'removed' });
-    await forgetEmpty(internalsOf(docket).partitions);
+    await divide(docket, 1);
     expect(await layoutOf()).toMatchObject({ draining: [] });
   });
 

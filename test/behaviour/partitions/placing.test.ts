@@ -1,5 +1,5 @@
 /** Where the executions of a docket with four partitions are, and how they are found again. */
-import { call, concurrencyLimit, ExecutionSupersededError, perpetual, rateLimit, task } from 'docket';
+import { call, concurrencyLimit, ExecutionSupersededError, perpetual, rateLimit, StrikeList, task } from 'docket';
 import { expect, test } from 'vitest';
 import { partitionOf } from '../../../src/client/routing.js';
 import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
@@ -168,6 +168,22 @@ describeEachServer('in a docket with four partitions,', (url) => {
     for (const partition of ALL) {
       const key = keyIn(partition, COUNT);
       expect((await docket.add(note, { customer: 'c-1' }, { key })).disposition).toBe('scheduled');
+    }
+  });
+
+  test('a StrikeList strikes in every partition, too', async () => {
+    const { docket, redis, name } = await divided();
+    const list = new StrikeList({ name, url: stage.url });
+    try {
+      await list.connect();
+      await list.strike(note);
+      for (const keys of keysOfAll(name, COUNT)) expect(await redis.hlen(keys.strikes)).toBe(2);
+      expect(list.isStricken(note)).toBe(true);
+      expect((await docket.add(note, {}, { key: keyIn(3, COUNT) })).disposition).toBe('struck');
+      expect([await list.restore(note), await list.restore(note), list.isStricken(note)]).toEqual([true, false, false]);
+      for (const keys of keysOfAll(name, COUNT)) expect(await redis.hlen(keys.strikes)).toBe(1);
+    } finally {
+      await list.close();
     }
   });
 });

@@ -11,6 +11,7 @@ import {
   task,
 } from 'docket';
 import { describe, expect, test } from 'vitest';
+import { collect } from '../../support/collect.js';
 import { nextMillisecond } from '../../support/next-millisecond.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
@@ -44,6 +45,23 @@ describeEachServer('a paused task', (url) => {
     expect(await docket.resume(note)).toBe(true);
     await waitFor(() => ran.length === 13);
     expect(ran.slice(1)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+    await untilNothingIsLeft(place);
+  });
+
+  test('is what its executions wait for, and not a limit, wherever they are listed', async () => {
+    const { note, tasks } = setUp();
+    const place = await placeOf(stage);
+    const docket = stage.docket();
+    await docket.pause(note);
+    stage.work(tasks, { concurrency: 1 });
+    for (let n = 1; n <= 2; n++) await docket.add(note, { n }, { key: `note-${n}` });
+    await untilInLine(place, 'note', 2);
+    const listed = await collect(docket.list({ task: note }));
+    expect(listed).toMatchObject([{ waitingFor: 'paused' }, { waitingFor: 'paused' }]);
+    const details = await docket.show('note-2');
+    expect(details).toMatchObject({ place: 'line', waitsFor: { name: 'paused', kind: 'resume', ahead: 1 } });
+    expect(await docket.limits()).toEqual([]);
+    await docket.resume(note);
     await untilNothingIsLeft(place);
   });
 

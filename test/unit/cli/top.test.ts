@@ -16,7 +16,7 @@ function pictureOf(change: Partial<Picture> = {}): Picture {
 
 function running(count: number, change: Partial<RunningExecution> = {}): RunningExecution[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...{ key: `key-${i}`, task: 'resize', attempt: 1, worker: 'w1', progress: null },
+    ...{ key: `key-${i}`, task: 'resize', attempt: 1, priority: 'normal' as const, worker: 'w1', progress: null },
     since: new Date(TAKEN.getTime() - 1_000 * (count - i)),
     ...change,
   }));
@@ -44,12 +44,13 @@ test('a picture tells the age of the queue, rates, times, tasks, progress and lo
     workers: [
       {
         ...{ name: 'w1', id: 'w1:1', threads: 4, concurrency: 8, running: 2, tasks: [], hasFallback: false },
+        ...{ version: '1.0.0', nodeVersion: 'v20.19.0' },
         ...{ lastSeen: new Date(TAKEN.getTime() - 500), expiresAt: TAKEN },
       },
     ],
   });
   const text = draw(picture, PLAIN);
-  expect(text).toContain('queued 3 (the next for 4.2s)   scheduled 2   waiting 1   running 2   failures kept 5');
+  expect(text).toContain('queued 3 (oldest due for 4.2s)   scheduled 2   waiting 1   running 2   failures kept 5');
   expect(text).toMatch(/^failed {4}▁{13}█▁ {2}4 a minute +4 in 15 minutes$/m);
   expect(text).toContain('waited 5ms 40ms 1.5s   took 5ms 40ms 1.5s   (p50 p95 p99)');
   expect(text).toMatch(/^resize +2 +2\.0s +60 +4 +40ms +40ms +▁{13}█▁$/m);
@@ -84,7 +85,7 @@ test('what does not fit is counted, and so is what was not read', () => {
 
 test('the first line says why a picture is an old one', () => {
   const [first] = draw(pictureOf(), { ...PLAIN, problem: 'Redis does not answer' }).split('\n');
-  expect(first).toBe('docket  Redis does not answer');
+  expect(first).toBe('Redis does not answer; this is of 2030-01-31T12:00:00Z  docket');
 });
 
 test('a terminal obeys nothing that is in a key, a message or the name of a task', () => {
@@ -93,4 +94,15 @@ test('a terminal obeys nothing that is in a key, a message or the name of a task
   const text = draw(pictureOf({ running: running(1, { key: evil, task: evil, worker: evil, progress }) }), PLAIN);
   expect(text).not.toMatch(/[^\P{Cc}\n]/u);
   expect(text.match(/evil/g)).toHaveLength(5);
+});
+
+test('the rate counts the minute that goes on, so that a flood is seen at once', () => {
+  const minutes = pictureOf().minutes.map((minute, i) => (i === 14 ? { ...minute, failed: 2_000 } : minute));
+  const taken = new Date(minutes[14]!.at.getTime() + 20_000);
+  expect(draw(pictureOf({ minutes, taken }), PLAIN)).toMatch(/^failed .* {2}1500 a minute +2000 in 15 minutes$/m);
+});
+
+test('the running executions of a task are called running when all of them were read, even if one has just ended', () => {
+  const totals = { queued: 0, scheduled: 0, waiting: 0, paused: 0, running: 3, failures: 0 };
+  expect(draw(pictureOf({ totals, running: running(2) }), PLAIN)).toMatch(/^task +running /m);
 });

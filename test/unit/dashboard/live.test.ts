@@ -81,3 +81,69 @@ test('no more than two hundred pages are followed', async () => {
   expect((await app.request('/api/live')).status).toBe(503);
   await Promise.all(open.map(({ close }) => close()));
 });
+
+test('a request without a body to answer with follows nothing', async () => {
+  let looks = 0;
+  const snapshot = async () => {
+    looks += 1;
+    return EMPTY_SNAPSHOT;
+  };
+  const app = makeApp(fakeSource({ snapshot }), fakeSettings().settings);
+  for (let i = 0; i < 201; i++) {
+    expect((await app.request('/api/live', { method: 'HEAD' })).status).toBe(200);
+  }
+  expect(looks).toBe(0);
+  const page = await openLive(app);
+  expect((await page.next()).event).toBe('live');
+  await page.close();
+});
+
+test('a page that does not read gets the newest state once it does, and none of those in between', async () => {
+  let count = 0;
+  const snapshot = async () => {
+    count += 1;
+    return { ...EMPTY_SNAPSHOT, running: running(count) };
+  };
+  const app = makeApp(fakeSource({ snapshot }), fakeSettings().settings);
+  const page = await openLive(app);
+  const response = await app.request('/api/live'); // the loop goes on while nobody reads this one
+  const slow = response.body!.getReader();
+  await vi.waitUntil(() => count >= 4, { timeout: 20_000 });
+  const first = new TextDecoder().decode((await slow.read()).value);
+  const second = new TextDecoder().decode((await slow.read()).value);
+  const revisionOf = (text: string) => JSON.parse(/^data: (.*)$/m.exec(text)![1]!).revision as number;
+  expect(first.match(/^data:/gm)).toHaveLength(1);
+  expect(revisionOf(first)).toBe(1);
+  expect(revisionOf(second)).toBeGreaterThanOrEqual(3);
+  await slow.cancel();
+  await page.close();
+});
+
+test('a page that takes nothing for a minute, or whose request is aborted, is not followed any more', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    let looks = 0;
+    const snapshot = async () => {
+      looks += 1;
+      return { ...EMPTY_SNAPSHOT, running: running(looks) };
+    };
+    const app = makeApp(fakeSource({ snapshot }), fakeSettings().settings);
+    const aborting = new AbortController();
+    await app.request(new Request('http://localhost/api/live', { signal: aborting.signal }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    aborting.abort();
+    const before = looks;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(looks).toBe(before);
+
+    const stuck = (await app.request('/api/live')).body!;
+    await vi.advanceTimersByTimeAsync(65_000);
+    const after = looks;
+    expect(after).toBeGreaterThan(before + 10);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(looks).toBe(after);
+    await expect(stuck.getReader().read()).rejects.toThrow('the page takes no events');
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -56,6 +56,42 @@ describe('a URL of a socket', () => {
   });
 });
 
+describe('a URL of several hosts', () => {
+  const hosts = [
+    { host: 'a', port: 7000 },
+    { host: '::1', port: 7001 },
+  ];
+  const sentinel = { kind: 'sentinel', sentinels: hosts, master: 'main', db: 0 };
+  const cluster = { kind: 'cluster', seeds: hosts, db: 0 };
+  test.each([
+    ['redis+sentinel://a:7000,[::1]:7001/main', sentinel],
+    ['valkey+sentinel://a:7000,[::1]:7001/main/', sentinel],
+    [
+      'redis+sentinel://u:p@a:7000,[::1]:7001/my%2Fmain/3',
+      { ...sentinel, master: 'my/main', db: 3, username: 'u', password: 'p' },
+    ],
+    ['rediss+sentinel://a:7000,[::1]:7001/main', { ...sentinel, tls: {} }],
+    ['redis+sentinel://a/main', { ...sentinel, sentinels: [{ host: 'a', port: 26379 }] }],
+    ['redis+cluster://a:7000,[::1]:7001', cluster],
+    ['valkey+cluster://a:7000,[::1]:7001/0', cluster],
+    ['valkeys+cluster://:p@a:7000,[::1]:7001/', { ...cluster, password: 'p', tls: {} }],
+    ['redis+cluster://a:7000,[::1]:7001?ssl=true', { ...cluster, tls: {} }],
+    ['redis+cluster://', { ...cluster, seeds: [{ host: 'localhost', port: 6379 }] }],
+    [
+      'redis+cluster://a,b',
+      {
+        ...cluster,
+        seeds: [
+          { host: 'a', port: 6379 },
+          { host: 'b', port: 6379 },
+        ],
+      },
+    ],
+  ])('%s', (url, target) => {
+    expect(parseRedisUrl(url)).toStrictEqual(target);
+  });
+});
+
 test('a URL of an embedded server holds its name', () => {
   expect(parseRedisUrl('memory://')).toStrictEqual({ kind: 'memory', name: 'default' });
   expect(parseRedisUrl('memory://tests_1.a-b')).toStrictEqual({ kind: 'memory', name: 'tests_1.a-b' });
@@ -64,11 +100,23 @@ test('a URL of an embedded server holds its name', () => {
 describe('what cannot be used is refused with the reason and the masked URL', () => {
   test.each([
     ['http://localhost', "url: 'http://localhost': unknown scheme"],
+    ['redis+sentinel://:secret@a:1,b:2', "url: 'redis+sentinel://:***@a:1,b:2': the name of the master is missing"],
     [
-      'redis+sentinel://:secret@a:1,b:2/main/0',
-      "url: 'redis+sentinel://:***@a:***': redis+sentinel:// is not supported yet",
+      'redis+sentinel://a:1,b:2/',
+      'the name of the master is missing, as the sentinels know it: redis+sentinel://host1',
     ],
-    ['redis+cluster://a:1,b:2', "url: 'redis+cluster://a:***': redis+cluster:// is not supported yet"],
+    ['redis+sentinel://a:1/main/0/1', 'only the master and a database may follow the sentinels'],
+    ['redis+sentinel://a:1/main/x', 'the database must be'],
+    ['redis+sentinel://a:1,b:x/main', 'the port must be'],
+    ['redis+sentinel://a:1,,b:2/main', 'the hosts are written host1:port1,host2:port2'],
+    ['redis+cluster://a:1,b:2,', 'the hosts are written host1:port1,host2:port2'],
+    ['redis+cluster://a:1,b c:2', 'the host must be'],
+    ['redis+cluster://[::1]:1,::2', 'the port must be'],
+    ['redis+cluster://a:1,b:2/3', "url: 'redis+cluster://a:1,b:2/3': a cluster has database 0 only"],
+    ['redis+cluster://a:1?db=1', 'the only parameter after "?" is ssl'],
+    ['rediss+cluster://a:1?ssl=false', 'rediss+cluster:// asks for TLS'],
+    ['redis+sharded://a:1', 'unknown scheme'],
+    ['unix+cluster:///a', 'unknown scheme'],
     ['localhost:6379', "url: 'localhost:6379': not a URL"],
     ['', "url: '': not a URL"],
     ['redis:localhost', "url: 'redis:***': not a URL"],
@@ -128,8 +176,11 @@ describe('no error text holds the password', () => {
     'redis:app:s3cret@host',
     'app:s3cret@host:6379',
     ':s3cret@host',
-    'redis+sentinel://app:s3cret@a:1,b:2/main',
-    'redis+cluster://:s3cret@a:1',
+    'redis+sentinel://app:s3cret@a:1,b:2',
+    'redis+sentinel://app:s3cret/main/0/1',
+    'redis+sentinel://app:12,s3cret/main/0/1',
+    'redis+cluster://:s3cret@a:1/1',
+    'redis+cluster://app:s3cret,a:1',
     'unix://app:s3cret@run/redis.sock',
     'unix://app:s3cret@/run/redis.sock?timeout=s3cret',
     'memory://app:s3cret@name',

@@ -93,6 +93,7 @@ function ExecutionFacts({ of }: { of: ExecutionJson }) {
     ['Task', <TaskName of={of.task} />],
     ['Place', `${PLACES[of.place] ?? of.place}${of.isCancelled ? ', asked to stop' : ''}`],
     ['Progress', progress && <ProgressBar of={progress} />],
+    ['Priority', of.priority],
     ['Attempt', of.attempt],
     ['Worker', of.worker],
     ['Due', of.when !== null && <Time at={of.when} both={true} />],
@@ -121,10 +122,15 @@ const PLACES: Readonly<Record<string, string>> = {
   backlog: 'due, not taken by a worker yet',
   worker: 'with a worker',
   ended: 'ended',
-  lost: 'nowhere: workers mend that within minutes',
+  lost: 'nowhere: workers repair that within minutes',
 };
 
 function waitText({ description, kind, ahead }: NonNullable<ExecutionJson['waitsFor']>): string {
-  const kinds: Readonly<Record<string, string>> = { permit: 'a permit', rate: 'its turn', debounce: 'the debounce' };
-  return `${kinds[kind] ?? kind} of limit ${description}${ahead === null ? '' : `, ${ahead} ahead`}`;
+  const kinds: Readonly<Record<string, string>> = {
+    permit: `a permit of limit ${description}`,
+    rate: `its turn at limit ${description}`,
+    debounce: `the end of debounce ${description}`,
+    resume: 'the resume of its task',
+  };
+  return `${kinds[kind] ?? description}${ahead === null ? '' : `, ${ahead} ahead`}`;
 }

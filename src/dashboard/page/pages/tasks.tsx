@@ -81,28 +81,47 @@ const COLUMNS: readonly Column<TaskJson>[] = [
         {isStruck && <span class="chip bad">struck</span>}
       </>
     ),
+    sortBy: ({ task }) => task,
   },
-  { name: 'Started', cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–') },
-  { name: 'Succeeded', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.succeeded) : '–') },
+  { name: 'Policies', kind: 'wide', cell: (task) => <Policies of={task} /> },
+  {
+    name: 'Started',
+    cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–'),
+    sortBy: ({ stats }) => stats?.started ?? null,
+  },
+  {
+    name: 'Succeeded',
+    kind: 'number',
+    cell: ({ stats }) => (stats ? countText(stats.succeeded) : '–'),
+    sortBy: ({ stats }) => stats?.succeeded ?? null,
+  },
   {
     name: 'Failed',
     kind: 'number',
     cell: ({ stats }) => (
       <span class={stats && stats.failed > 0 ? 'text-bad' : ''}>{stats ? countText(stats.failed) : '–'}</span>
     ),
+    sortBy: ({ stats }) => stats?.failed ?? null,
   },
-  { name: 'Retried', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.retried) : '–') },
+  {
+    name: 'Retried',
+    kind: 'number',
+    cell: ({ stats }) => (stats ? countText(stats.retried) : '–'),
+    sortBy: ({ stats }) => stats?.retried ?? null,
+  },
   {
     name: 'Waiting',
     note: 'p50 / p95 / p99',
     kind: 'number',
     cell: ({ stats }) => <Percentiles of={stats?.waiting ?? null} />,
+    sortBy: ({ stats }) => stats?.waiting?.p95Ms ?? null,
   },
   {
     name: 'Duration',
     note: 'p50 / p95 / p99',
     kind: 'number',
     cell: ({ stats }) => <Percentiles of={stats?.duration ?? null} />,
+    sortBy: ({ stats }) => stats?.duration?.p95Ms ?? null,
   },
   {
     name: 'Workers',
@@ -110,6 +129,20 @@ const COLUMNS: readonly Column<TaskJson>[] = [
     cell: ({ workers }) => (workers === 0 ? <span class="text-warn">none</span> : workers),
   },
 ];
+
+function Policies({ of: { policies, doPoliciesDiffer } }: { of: TaskJson }) {
+  if (policies === null) return <span class="muted">–</span>;
+  return (
+    <>
+      {policies.length === 0 ? <span class="muted">runs once</span> : policies.join(' · ')}
+      {doPoliciesDiffer && (
+        <span class="chip warn" title="Live workers have different policies for it, as during a deploy">
+          differ
+        </span>
+      )}
+    </>
+  );
+}
 
 function Percentiles({ of }: { of: PercentilesJson | null }) {
   if (!of) return <>–</>;

@@ -1,6 +1,6 @@
 /** The small parts that all pages are made of. */
 import type { ComponentChildren } from 'preact';
-import type { ProgressJson } from '../../api.js';
+import type { PriorityJson, ProgressJson } from '../../api.js';
 import { absoluteText, countText, relativeText } from '../lib/format.js';
 import { clock, nowMs } from '../lib/live.js';
 import { href } from '../lib/router.js';
@@ -21,6 +21,16 @@ export function Time({ at, both = false }: { at: number | null; both?: boolean }
 
 export function State({ of }: { of: string }) {
   return <span class={`state state-${of}`}>{of}</span>;
+}
+
+/** A priority, unless it is normal or not known. */
+export function Priority({ of }: { of: PriorityJson | null }) {
+  if (of === null || of === 'normal') return null;
+  return (
+    <span class={`chip priority-${of}`} title={`${of} priority`}>
+      {of}
+    </span>
+  );
 }
 
 export function KeyLink({ of }: { of: string | null }) {

@@ -102,6 +102,7 @@ class Fleet {
       onLostThreadRelieved: () => {},
       onCapacity: () => {},
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadOccupied: () => {},
       onThreadNeeded: () => {},
       onSuspectNotAlone: () => {},
       markAlone: async () => true,

@@ -172,6 +172,8 @@ class Fleet {
   mark = async () => true;
   unmark = async () => {};
   readonly spent: FakeThread[] = [];
+  /** Lanes whose threads were ended because they were occupied. */
+  readonly occupiedLanes: number[] = [];
   /** Lanes that were without the thread they needed. */
   readonly needed: Lane[] = [];
   readonly messages: [record: string, message: string | null][] = [];
@@ -199,6 +201,7 @@ class Fleet {
         this.rooms += 1;
       },
       onThreadSpent: (thread) => this.spent.push(thread as FakeThread),
+      onThreadOccupied: ({ index }) => this.occupiedLanes.push(index),
       onThreadNeeded: (lane) => this.needed.push(lane),
       onSuspectNotAlone: (delivery) => this.rerouted.push(delivery.record!),
       markAlone: async ({ record }) => {
@@ -298,6 +301,82 @@ function chunkSizes(fleet: Fleet): number[][] {
 async function pass(ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
 }
+
+describe('a thread that is held by code that is no execution', () => {
+  /** Holds the event loop of a thread before it begins what it is sent. */
+  function hold(thread: FakeThread): FakeThread {
+    thread.isUnresponsive = true;
+    return thread;
+  }
+
+  test('keeps no execution from an idle thread, also if there is one only', async () => {
+    const fleet = new Fleet(2);
+    const [held, free] = [hold(fleet.threads[0]!), fleet.threads[1]!];
+    const [only] = fleet.add('new');
+    expect(held.shipped).toEqual([[only]]);
+    await pass(240);
+    expect(free.shipped).toEqual([]);
+    await pass(20);
+    expect(free.shipped).toEqual([[only]]);
+    await free.work();
+    expect(fleet.ended).toEqual([only]);
+    const [next] = fleet.add('new');
+    expect([held.shipped, free.shipped.at(-1)]).toEqual([[[only]], [next]]);
+  });
+
+  test('has its only execution given back where no other thread is free, and is sent nothing until it attends', async () => {
+    const fleet = new Fleet(1);
+    const thread = hold(fleet.threads[0]!);
+    const [only] = fleet.add('new');
+    await pass(260);
+    expect([fleet.requeued, fleet.dispatcher.room]).toEqual([[only], 0]);
+    const [next] = fleet.add('new');
+    await pass(60);
+    expect([thread.shipped, fleet.requeued]).toEqual([[[only]], [only, next]]);
+    const before = fleet.rooms;
+    thread.isUnresponsive = false;
+    await pass(60);
+    expect(fleet.dispatcher.room).toBeGreaterThan(0);
+    expect(fleet.rooms).toBeGreaterThan(before);
+    const [last] = fleet.add('new');
+    expect(thread.shipped.at(-1)).toEqual([last]);
+  });
+
+  test('is ended after 30 s in which the worker has looked at it, and replaced', async () => {
+    const fleet = new Fleet(1);
+    const thread = hold(fleet.threads[0]!);
+    fleet.add('new');
+    await pass(30_000);
+    expect([thread.isEnded, fleet.occupiedLanes]).toEqual([false, []]);
+    await pass(500);
+    expect([thread.isEnded, fleet.occupiedLanes]).toEqual([true, [0]]);
+    thread.die();
+    fleet.dispatcher.detach(fleet.dispatcher.lanes[0]!);
+    fleet.replace(0);
+    const [next] = fleet.add('new');
+    expect(fleet.threads[0]!.shipped).toEqual([[next]]);
+  });
+
+  test('is not ended for the time in which the whole process stood still', async () => {
+    const fleet = new Fleet(1);
+    const thread = hold(fleet.threads[0]!);
+    fleet.add('new');
+    await pass(1_000);
+    vi.setSystemTime(Date.now() + 60_000);
+    vi.advanceTimersToNextTimer();
+    await pass(10_000);
+    expect(thread.isEnded).toBe(false);
+  });
+
+  test('costs an execution that has begun nothing', async () => {
+    const fleet = new Fleet(2);
+    const [only] = fleet.add('new');
+    expect(fleet.threads[0]!.begin()).toBe(only);
+    hold(fleet.threads[0]!);
+    await pass(60_000);
+    expect([fleet.requeued, fleet.threads[1]!.shipped, fleet.occupiedLanes]).toEqual([[], [], []]);
+  });
+});
 
 describe('shipping', () => {
   test('a task of unknown duration travels alone, to a thread that can start it at once', () => {
@@ -966,6 +1045,7 @@ describe('a suspect that lost its process again and again', () => {
   test('does not start beside others: it goes where it can be alone', async () => {
     const fleet = new Fleet(1, 4);
     fleet.add('long');
+    fleet.threads[0]!.begin();
     const suspect = fleet.delivery('bad', 6);
     fleet.dispatcher.add([suspect]);
     const own = fleet.startSuspectThread();

@@ -28,6 +28,7 @@ function dispatcherOf(threads: number, events: Partial<DispatcherEvents> = {}): 
     onLostThreadRelieved: ignore,
     onCapacity: ignore,
     onThreadSpent: ignore,
+    onThreadOccupied: ignore,
     onThreadNeeded: ignore,
     onSuspectNotAlone: () => {},
     markAlone: async () => true,

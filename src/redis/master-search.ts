@@ -1,0 +1,201 @@
+/**
+ * Finds the master that has the keys of a docket: by sentinels, or among the nodes of a cluster.
+ *
+ * Owns the rule that an old view of one sentinel or node cannot keep a connection from the master: they are asked in a new
+ * order each time, and those that an answer names are asked as well as those of the URL.
+ */
+import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
+import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
+import type { Address } from './url.js';
+
+/** Finds the address of a master, as it is reached from here. */
+export interface MasterSearch {
+  /**
+   * @throws MasterNotFoundError when nobody could tell
+   * @throws the reason of `signal` when that aborts
+   */
+  find(access: Access, signal: AbortSignal): Promise<Address>;
+  /** Learns from a reply who has the keys now. */
+  learn(address: Address): void;
+}
+
+/** Translates an address that a sentinel or a node has named. */
+export type Translate = (address: Address) => Address;
+
+/** Thrown when the master cannot be found. */
+export class MasterNotFoundError extends Error {
+  /** @param isPermanent - whether the answer will be the same the next time */
+  constructor(
+    message: string,
+    readonly isPermanent: boolean,
+  ) {
+    super(message);
+  }
+}
+
+/** The most sentinels or nodes that are remembered beside those of the URL. */
+const MOST_KNOWN = 64;
+/** How many of those that gave no answer an error names. */
+const MOST_NAMED = 3;
+
+export class SentinelSearch implements MasterSearch {
+  readonly #sentinels: readonly Address[];
+  readonly #master: string;
+  readonly #translate: Translate;
+  #known: readonly Address[] = [];
+
+  constructor(sentinels: readonly Address[], master: string, translate: Translate) {
+    this.#sentinels = sentinels;
+    this.#master = master;
+    this.#translate = translate;
+  }
+
+  async find(access: Access, signal: AbortSignal): Promise<Address> {
+    try {
+      const asked = inTurn([...this.#sentinels, ...this.#known]);
+      return await firstAnswer(asked, (sentinel, over) => this.#ask(sentinel, access, over), signal);
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      throw this.#notFound(error.problems);
+    }
+  }
+
+  learn(): void {
+    // No sentinel is named by a reply of the master.
+  }
+
+  async #ask(sentinel: Address, access: Access, signal: AbortSignal): Promise<Address> {
+    const [master, others] = await askServer(sentinel, access, {
+      signal,
+      ask: (redis) =>
+        Promise.all([
+          redis.call('SENTINEL', 'get-master-addr-by-name', this.#master),
+          redis.call('SENTINEL', 'sentinels', this.#master).catch(() => []), // the user may not, or there is no such master
+        ]),
+    });
+    const found = Array.isArray(master) ? addressOf(master[0], master[1]) : null;
+    if (found === null) throw new UnknownMaster();
+    this.#known = (Array.isArray(others) ? others : [])
+      .map((fields: unknown) => addressOf(fieldOf(fields, 'ip'), fieldOf(fields, 'port')))
+      .filter((address) => address !== null)
+      .slice(0, MOST_KNOWN)
+      .map(this.#translate);
+    return this.#translate(found);
+  }
+
+  #notFound(problems: readonly Problem[]): MasterNotFoundError {
+    if (problems.some(({ error }) => error instanceof UnknownMaster)) {
+      return new MasterNotFoundError(`the sentinels know no master named '${this.#master}'`, true);
+    }
+    const mistaken = problems.find(({ error }) => isCommandUnknown(error));
+    if (mistaken) {
+      return new MasterNotFoundError(
+        `${textOf(mistaken.address)} is no sentinel: give the addresses of sentinels, or the redis:// URL of one server`,
+        true,
+      );
+    }
+    return nobody('no sentinel answers', problems);
+  }
+}
+
+/** The sentinel does not know the master. */
+class UnknownMaster extends Error {}
+
+export class ClusterSearch implements MasterSearch {
+  readonly #seeds: readonly Address[];
+  readonly #key: string;
+  readonly #translate: Translate;
+  #known: readonly Address[] = [];
+  /** The node that should have the keys, as another one has said. */
+  #named: Address | null = null;
+
+  /** @param key - a key of the docket; all others are in the same slot */
+  constructor(seeds: readonly Address[], key: string, translate: Translate) {
+    this.#seeds = seeds;
+    this.#key = key;
+    this.#translate = translate;
+  }
+
+  async find(access: Access, signal: AbortSignal): Promise<Address> {
+    const { default: slotOf } = await import('cluster-key-slot');
+    const slot = slotOf(this.#key);
+    const first = this.#named === null ? [] : [this.#named];
+    this.#named = null;
+    const asked = unique([...first, ...inTurn([...this.#known, ...this.#seeds])]);
+    try {
+      const master = await firstAnswer(asked, (node, over) => this.#ask(node, { access, slot, signal: over }), signal);
+      if (master !== null) return master;
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      const mistaken = error.problems.find((problem) => isClusterDisabled(problem.error));
+      if (!mistaken) throw nobody('no node of the cluster answers', error.problems);
+      throw new MasterNotFoundError(`${textOf(mistaken.address)} is no cluster: give its URL as redis://`, true);
+    }
+    throw new MasterNotFoundError(
+      `no node of the cluster has slot ${slot}, in which the keys of this docket are`,
+      false,
+    );
+  }
+
+  learn(address: Address): void {
+    this.#named = this.#translate(address);
+  }
+
+  /** Returns the master of the slot; `null` when no node has it. */
+  async #ask(
+    node: Address,
+    { access, slot, signal }: { readonly access: Access; readonly slot: number; readonly signal: AbortSignal },
+  ): Promise<Address | null> {
+    const reply = await askServer(node, access, { signal, ask: (redis) => redis.call('CLUSTER', 'SLOTS') });
+    const nodes: Address[] = [];
+    let master: Address | null = null;
+    for (const range of Array.isArray(reply) ? reply : []) {
+      if (!Array.isArray(range)) continue;
+      const [first, last, ...named] = range as unknown[];
+      // A node that does not know its own host, or that has no preferred one, is the one that was asked.
+      const addresses = named.map((one) => (Array.isArray(one) ? addressOf(one[0] || node.host, one[1]) : null));
+      if (Number(first) <= slot && slot <= Number(last)) master = addresses[0] ?? null;
+      nodes.push(...addresses.filter((address) => address !== null));
+    }
+    this.#known = unique(nodes.map(this.#translate)).slice(0, MOST_KNOWN);
+    return master && this.#translate(master);
+  }
+}
+
+/** Whether two addresses are the same is told by their text. */
+function textOf({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function addressOf(host: unknown, port: unknown): Address | null {
+  const number = Number(port);
+  const isSound = typeof host === 'string' && host !== '' && host !== '?' && Number.isInteger(number) && number > 0;
+  return isSound && number <= 65_535 ? { host, port: number } : null;
+}
+
+/** Returns the value of a field in a flat list of names and values. */
+function fieldOf(fields: unknown, name: string): unknown {
+  return Array.isArray(fields) ? fields[fields.indexOf(name) + 1] : undefined;
+}
+
+/** Returns them once each, in a random order, so that no two searches of a fleet ask the same one first. */
+function inTurn(addresses: readonly Address[]): Address[] {
+  return unique(addresses)
+    .map((address) => ({ address, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ address }) => address);
+}
+
+function unique(addresses: readonly Address[]): Address[] {
+  return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
+}
+
+/** The error when nobody has an answer. Credentials that are refused will be refused the next time, too. */
+function nobody(what: string, problems: readonly Problem[]): MasterNotFoundError {
+  const named = problems.slice(0, MOST_NAMED).map(({ address, error }) => `${textOf(address)}: ${error.message}`);
+  const more = problems.length > MOST_NAMED ? `, and ${problems.length - MOST_NAMED} more` : '';
+  const isRefused = problems.every(({ error }) =>
+    /^(?:WRONGPASS|NOAUTH|NOPERM|ERR invalid password)/.test(error.message),
+  );
+  return new MasterNotFoundError(`${what} (${named.join('; ')}${more})`, isRefused);
+}

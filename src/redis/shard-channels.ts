@@ -1,0 +1,61 @@
+/**
+ * Subscribes in the way that the server has: in a cluster to shard channels, which only the nodes of their slot know, and
+ * elsewhere to plain ones. Their names are the same, and callers hear of both by the same events.
+ *
+ * Owns the rule that subscriptions come back with every new link, also those that a cluster took back because their slot
+ * has moved. ioredis forgets these (6.0), so the channels are remembered here.
+ */
+import type { Redis } from 'ioredis';
+
+/** The connections to servers with shard channels. */
+const sharded = new WeakSet<Redis>();
+
+/** Tells whether the server publishes for each slot of a cluster apart: a node of a cluster, from Redis 7 on. */
+export function hasShardChannels(redis: Redis): boolean {
+  return sharded.has(redis);
+}
+
+/**
+ * Learns from the server's INFO whether it has shard channels.
+ * @param isAssumed - what to take for true when the user may not read INFO, which is empty then
+ */
+export function learnShardChannels(redis: Redis, info: string, isAssumed: boolean): void {
+  const version = /^redis_version:(\d+)/m.exec(info)?.[1];
+  const isSharded = info === '' ? isAssumed : isClusterNode(info) && Number(version) >= 7;
+  if (isSharded) sharded.add(redis);
+  else sharded.delete(redis);
+}
+
+/** Tells by the server's INFO whether it is a node of a cluster. */
+export function isClusterNode(info: string): boolean {
+  return /^cluster_enabled:1/m.test(info);
+}
+
+type Subscribe = (...channels: string[]) => Promise<unknown>;
+
+/** Replaces `subscribe` and `unsubscribe` of a connection. */
+export function subscribeBySlot(redis: Redis): void {
+  const plain = { subscribe: redis.subscribe.bind(redis), unsubscribe: redis.unsubscribe.bind(redis) };
+  const shard = { subscribe: redis.ssubscribe.bind(redis), unsubscribe: redis.sunsubscribe.bind(redis) };
+  const kind = () => (hasShardChannels(redis) ? shard : plain) as { subscribe: Subscribe; unsubscribe: Subscribe };
+  const channels = new Set<string>();
+  const subscribe: Subscribe = (...names) => {
+    for (const name of names) channels.add(name);
+    const subscribing = kind().subscribe(...names);
+    // Handled here, because nobody awaits those that are restored. Callers still see the rejections of their own calls.
+    subscribing.catch(() => undefined);
+    return subscribing;
+  };
+  redis.subscribe = subscribe as typeof redis.subscribe;
+  redis.unsubscribe = ((...names: string[]) => {
+    for (const name of names) channels.delete(name);
+    return kind().unsubscribe(...names);
+  }) as typeof redis.unsubscribe;
+  redis.on('ready', () => {
+    if (channels.size > 0) void subscribe(...channels);
+  });
+  redis.on('smessageBuffer', (channel: Buffer, message: Buffer) => {
+    if (redis.listenerCount('message') > 0) redis.emit('message', channel.toString(), message.toString());
+    redis.emit('messageBuffer', channel, message);
+  });
+}

@@ -1,0 +1,115 @@
+/** A docket with a partition on each master of a cluster, also while one of them is down. */
+import { randomUUID } from 'node:crypto';
+import { call, Docket, RedisUnavailableError, task } from 'docket';
+import { Worker } from 'docket/worker';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { importBuilt } from '../../support/built.js';
+import { divide, keyIn } from '../../support/partitions.js';
+import { REDIS_BINARY } from '../../support/redis-binary.js';
+import { startCluster, type TestCluster } from '../../support/replicated.js';
+import { silent } from '../../support/stage.js';
+import { waitFor } from '../../support/wait.js';
+
+const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
+
+const COUNT = 3;
+const note = task('note', (_args: { n?: number }) => {});
+
+describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three partitions on three masters', () => {
+  let cluster: TestCluster;
+  beforeAll(async () => {
+    cluster = await startCluster();
+    for (const node of cluster.nodes) await node.ask('CONFIG', 'SET', 'cluster-require-full-coverage', 'no');
+  }, 120_000);
+  afterAll(() => cluster?.stop());
+
+  async function divided() {
+    const name = `t-${randomUUID().slice(0, 8)}`;
+    const open = () => {
+      const docket = new Docket({ name, url: cluster.url });
+      onTestFinished(() => docket.close());
+      return docket;
+    };
+    await divide(open(), COUNT);
+    const docket = open();
+    await docket.snapshot(); // it knows the layout
+    const { known } = internalsOf(docket).partitions;
+    return { docket, open, keysOfAll: known.map(({ settings }) => settings.keys) };
+  }
+
+  test('has one on each of them, and all of them take their share', async () => {
+    const { docket, keysOfAll } = await divided();
+    const owners = await Promise.all(keysOfAll.map(({ work }) => cluster.owner(work)));
+    expect(new Set(owners.map(({ port }) => port)).size).toBe(3);
+    await docket.addMany(Array.from({ length: 768 }, (_, n) => call(note, { n })));
+    const keys = [0, 1, 2].map((partition) => keyIn(partition, COUNT));
+    await Promise.all(keys.map((key) => docket.add(note, {}, { key })));
+    const lengths = await Promise.all(keysOfAll.map(({ work }, i) => owners[i]!.ask('XLEN', work)));
+    expect(lengths).toEqual([257, 257, 257]);
+    expect((await docket.snapshot()).totals.queued).toBe(771);
+    await docket.strike(note);
+    expect((await docket.add(note, {}, { key: keyIn(2, COUNT, 'x') })).disposition).toBe('struck');
+    for (const key of keys) expect(await docket.cancel(key)).toEqual({ state: 'queued', outcome: 'removed' });
+    expect(await docket.clear()).toBe(768);
+  });
+
+  test('is run by one worker, which follows a master that moves', async () => {
+    const { docket, open, keysOfAll } = await divided();
+    const double = task('double', ({ n }: { n: number }) => 2 * n);
+    const worker = new Worker(open(), { tasks: { double }, threads: 0, logger: silent, drainTimeout: '2s' });
+    const running = worker.runForever();
+    running.catch(() => {}); // reported when it is closed
+    onTestFinished(async () => {
+      await worker.close();
+      await running;
+    });
+    const results = async (prefix: string) => {
+      const calls = [0, 1, 2].map((partition) =>
+        call(double, { n: partition }, { key: keyIn(partition, COUNT, prefix) }),
+      );
+      const handles = await docket.addMany(calls);
+      return await Promise.all(handles.map((handle) => handle.result({ timeout: '60s' })));
+    };
+    expect(await results('a')).toEqual([0, 2, 4]);
+    const { from, moveKeys, end } = await cluster.beginMove(
+      keysOfAll[2]!.work,
+      await cluster.stranger(keysOfAll[2]!.work),
+    );
+    while ((await moveKeys(10)) > 0);
+    await end();
+    expect(await cluster.owner(keysOfAll[2]!.work)).not.toBe(from);
+    await waitFor(async () => (await results(`b${randomUUID()}`).catch(() => [])).length === 3, { timeoutMs: 60_000 });
+  }, 180_000);
+
+  test('works on without the one that is down: what leads there fails and names it, all else goes to the others', async () => {
+    const { docket, keysOfAll } = await divided();
+    const down = await cluster.owner(keysOfAll[1]!.work);
+    const replica = await cluster.replicaOf(down);
+    await docket.add(note, {}, { key: keyIn(1, COUNT) });
+    await Promise.all([replica.kill(), down.kill()]);
+    try {
+      const adding = waitFor(async () => {
+        const error = await docket.add(note, {}, { key: keyIn(1, COUNT, 'y') }).then(
+          () => null,
+          (reason: unknown) => reason,
+        );
+        return error instanceof RedisUnavailableError ? error : null;
+      });
+      const { tag } = internalsOf(docket).partitions.known[1]!;
+      expect((await adding)!.message).toMatch(new RegExp(`^partition ${tag} of docket`));
+      const many = await docket.addMany(Array.from({ length: 600 }, (_, n) => call(note, { n })));
+      expect(many).toHaveLength(600);
+      for (let n = 0; n < 6; n++) expect((await docket.add(note, { n })).disposition).toBe('scheduled');
+      for (const partition of [0, 2]) await docket.add(note, {}, { key: keyIn(partition, COUNT, 'z') });
+      expect(await docket.getExecution(keyIn(2, COUNT, 'z'))).toMatchObject({ state: 'queued' });
+      await expect(docket.getExecution('nobody')).rejects.toThrow(RedisUnavailableError);
+      await expect(docket.snapshot()).rejects.toThrow(new RegExp(`^partition ${tag} of docket`));
+    } finally {
+      await down.start();
+      await replica.start();
+    }
+    await waitFor(async () => (await docket.add(note, {}, { key: keyIn(1, COUNT, 'w') }).catch(() => null)) !== null, {
+      timeoutMs: 60_000,
+    });
+  }, 180_000);
+});
