@@ -13,7 +13,7 @@ import type { DocketSettings } from '../redis/docket-settings.js';
 import type { PauseTerms } from '../redis/pause-store.js';
 import { describePolicies } from '../tasks/describe.js';
 import type { Manifest } from '../tasks/manifest.js';
-import type { ConnectionPool } from './connections.js';
+import type { ConnectionPool } from './connection-pool.js';
 import { DeadlineEnforcer } from './dispatch/deadline-enforcer.js';
 import { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import { drain } from './drain.js';

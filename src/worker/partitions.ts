@@ -18,7 +18,8 @@ import { FIRST_LAYOUT, forgetPartition, isPartitionEmpty, type Layout, layoutSou
 import { ListFollower } from '../redis/list-follower.js';
 import { RECORD } from '../redis/schema.js';
 import { isClusterUrl } from '../redis/url.js';
-import type { ConnectionPool, Connections } from './connections.js';
+import type { ConnectionPool } from './connection-pool.js';
+import type { Connections } from './connections.js';
 import type { Destination } from './intake/mover.js';
 import { logRetry } from './log-retry.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';

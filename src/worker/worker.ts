@@ -9,7 +9,7 @@ import { defaultLogger } from '../observe/log.js';
 import { TaskCounters } from '../observe/task-counters.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { payloadLimit } from '../redis/payload-limit.js';
-import { ConnectionPool } from './connections.js';
+import { ConnectionPool } from './connection-pool.js';
 import { Coordinator } from './coordinator.js';
 import { AttemptBudget } from './intake/attempt-budget.js';
 import {
@@ -165,7 +165,7 @@ export class Worker {
     const options = {
       docket: this.#docketSettings,
       settings: this.#settings,
-      watcher: session.connectionWatch,
+      watch: session.connectionWatch,
     };
     const connections = await ConnectionPool.open(options, signal).catch((error) => {
       if (!signal.aborted) throw error; // else the worker was closed before it had begun

@@ -6,7 +6,7 @@ import { internalsOf } from '../../../src/client/internals.js';
 import { Service } from '../../../src/core/service.js';
 import { TaskCounters } from '../../../src/observe/task-counters.js';
 import { keysOf } from '../../../src/redis/keys.js';
-import { ConnectionPool } from '../../../src/worker/connections.js';
+import { ConnectionPool } from '../../../src/worker/connection-pool.js';
 import { Coordinator } from '../../../src/worker/coordinator.js';
 import { AttemptBudget } from '../../../src/worker/intake/attempt-budget.js';
 import { resolveWorkerOptions } from '../../../src/worker/options.js';
@@ -52,7 +52,7 @@ async function open() {
   const pool = new ConnectionPool(connections, {
     docket: internalsOf(docket).settings,
     settings,
-    watcher: { logFailure: () => {}, watch: () => {} },
+    watch: { logFailure: () => {}, watch: () => {} },
   });
   onTestFinished(() => pool.close());
   const coordinator = new Coordinator({

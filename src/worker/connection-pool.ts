@@ -1,0 +1,79 @@
+/**
+ * The connections of a worker: those of partition 0, which it has from its start to its end, and what each further partition needs
+ * beside them. That is a connection for blocking reads. In a cluster it is all three, since the master may be another one.
+ */
+import { closeConnection, openConnection } from '../redis/connection.js';
+import type { DocketSettings } from '../redis/docket-settings.js';
+import type { Keys } from '../redis/keys.js';
+import { isClusterUrl } from '../redis/url.js';
+import { type Connections, closeConnections, openConnections } from './connections.js';
+import type { WorkerSettings } from './options.js';
+import type { ConnectionWatch } from './watch/connection-watch.js';
+
+export interface ConnectionPoolOptions {
+  readonly docket: DocketSettings;
+  readonly settings: WorkerSettings;
+  readonly watch: Pick<ConnectionWatch, 'logFailure' | 'watch'>;
+}
+
+export class ConnectionPool {
+  /** Those of partition 0. */
+  readonly first: Connections;
+  readonly #options: ConnectionPoolOptions;
+  /** What was opened for one partition alone, by its connections. */
+  readonly #own = new Map<Connections, Partial<Connections>>();
+  #isClosed = false;
+
+  constructor(first: Connections, options: ConnectionPoolOptions) {
+    this.first = first;
+    this.#options = options;
+  }
+
+  /**
+   * Opens the connections of partition 0.
+   * @throws what `openConnections` throws
+   */
+  static async open(options: ConnectionPoolOptions, signal: AbortSignal): Promise<ConnectionPool> {
+    const { docket, settings, watch } = options;
+    const first = await openConnections(docket, settings, signal, (error) => watch.logFailure(error));
+    watch.watch(first);
+    return new ConnectionPool(first, options);
+  }
+
+  /**
+   * Opens the connections of another partition. Keeps trying until `signal` aborts.
+   * @throws RedisUnavailableError when trying again cannot help
+   */
+  async openFor(keys: Keys, signal: AbortSignal): Promise<Connections> {
+    for (const shared of Object.values(this.first)) shared.setMaxListeners(0); // each partition adds a few
+    const own = await this.#openOwn(keys, signal);
+    const connections = { ...this.first, ...own };
+    this.#own.set(connections, own);
+    if (this.#isClosed) await this.closeOf(connections);
+    else this.#options.watch.watch(own);
+    return connections;
+  }
+
+  async #openOwn(keys: Keys, signal: AbortSignal): Promise<Partial<Connections>> {
+    const { docket, settings, watch } = this.#options;
+    const onUnavailable = (error: Error) => watch.logFailure(error);
+    const partition = { ...docket, keys };
+    if (isClusterUrl(docket.url)) return await openConnections(partition, settings, signal, onUnavailable);
+    const { name, longestPauseMs, longestReadMs } = settings;
+    const options = { name, signal, longestPauseMs, longestBlockMs: longestReadMs, onUnavailable };
+    return { blocking: await openConnection(partition, 'blocking', options) };
+  }
+
+  /** Closes the connections that only this partition has used. Those of partition 0 stay open for the layout. */
+  async closeOf(connections: Connections): Promise<void> {
+    const own = this.#own.get(connections) ?? {};
+    this.#own.delete(connections);
+    await Promise.all(Object.values(own).map(closeConnection));
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([closeConnections(this.first), ...[...this.#own.keys()].map((one) => this.closeOf(one))]);
+  }
+}
