@@ -12,7 +12,7 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { type ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, RECORD } from './schema.js';
+import { type ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, ENTRY, RECORD } from './schema.js';
 import { runScript } from './script.js';
 
 /** Names and values of fields, in turn. */
@@ -34,12 +34,21 @@ export async function readDeparting(redis: Redis, keys: Keys, token: Token): Pro
   return entry && record ? { entry, record } : null;
 }
 
-/** Returns the generation of an execution; '' when it has no record. */
-export function generationOf({ record }: Departing): string {
-  for (let i = 0; i + 1 < record.length; i += 2) {
-    if (String(record[i]) === RECORD.generation) return String(record[i + 1]);
-  }
-  return '';
+/**
+ * Names a move. The name is the same for whoever tries this move, and differs from that of any other move of the execution: it
+ * may come back to the same partition, because workers of two versions disagree about where it belongs.
+ * @param from - tag of the partition where it is
+ * @param id - key or id of the execution
+ */
+export function nameOfMove(from: string, id: string, { entry, record }: Departing): string {
+  const moves = valueOf(entry, ENTRY.moves) ?? '0';
+  const generation = valueOf(record, RECORD.generation) ?? '';
+  return [from, moves, generation, id].join(' ');
+}
+
+function valueOf(fields: Fields, name: string): string | null {
+  for (let i = 0; i + 1 < fields.length; i += 2) if (String(fields[i]) === name) return String(fields[i + 1]);
+  return null;
 }
 
 /**

@@ -256,6 +256,8 @@ export const ENTRY = {
   placed: 'g',
   /** Its priority (`PRIORITY`). Absent for a normal one, and where the stream says it. */
   priority: 'y',
+  /** How often it was moved from another partition. Absent for never. */
+  moves: 'v',
 } as const;
 
 /** Put before the name of an entry's field while the execution is parked, in its record or under `parked:<id>`. */

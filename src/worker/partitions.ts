@@ -115,10 +115,6 @@ export class Partitions implements Places {
     return [...this.reached, ...[...this.#closing.keys()].flatMap(({ partition }) => partition ?? [])];
   }
 
-  get version(): string {
-    return this.#layout.version;
-  }
-
   get tags(): readonly string[] {
     return this.#layout.tags;
   }

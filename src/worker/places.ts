@@ -11,8 +11,6 @@ import type { Destination } from './intake/mover.js';
 
 /** The layout, as the pipelines of a worker ask about it. */
 export interface Places {
-  /** Version of the layout; '' for that of a docket which never had another. */
-  readonly version: string;
   /** The tag of each partition, by its number. */
   readonly tags: readonly string[];
   /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */

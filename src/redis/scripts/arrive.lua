@@ -47,5 +47,6 @@ if key then
     end
   end
 end
+moving[ENTRY.moves] = digits((tonumber(moving[ENTRY.moves] or 0) or 0) + 1)
 enqueue(STREAM.work, moving)
 return ARRIVAL.placed

@@ -9,7 +9,7 @@
 import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
 import type { Keys } from '../../redis/keys.js';
-import { forgetMove, generationOf, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
+import { forgetMove, nameOfMove, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
@@ -31,8 +31,6 @@ export interface Destination {
 export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'tag' | 'logger'> {
   readonly floodLog: FloodLog;
   readonly places: {
-    /** Version of the layout. */
-    readonly version: string;
     /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
     find(tag: string): Destination | null;
   };
@@ -79,7 +77,7 @@ export class Mover {
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
     const departing = await readDeparting(redis, keys, delivery.token);
     if (departing === null) return; // it is no longer ours
-    const name = [this.#options.tag, places.version, generationOf(departing), keyOf(delivery)].join(' ');
+    const name = nameOfMove(this.#options.tag, keyOf(delivery), departing);
     const arrival = await within(place(to.redis, to.keys, name, departing), PATIENCE_MS);
     if (arrival === undefined) throw new Error(`partition '${tag}' did not answer`);
     if (arrival === 'taken') return onTaken(delivery);

@@ -7,9 +7,8 @@ import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
-const { placeAsMoved, readDeparting } = await importBuilt<typeof import('../../../src/redis/move-store.js')>(
-  'redis/move-store.js',
-).then(({ place, readDeparting }) => ({ placeAsMoved: place, readDeparting }));
+const { nameOfMove, place, readDeparting, removeDeparted } =
+  await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
 
 const COUNT = 4;
 const ALL = [0, 1, 2, 3];
@@ -72,8 +71,8 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const charge = task('charge', limit, (_args: { customer: string }) => {
       runs += 1;
     });
-    const place = (await stage.docket().add(charge, { customer: 'c' }, { key: 'probe' })).key;
-    const [right] = await placesOf(redis, name, COUNT, place);
+    await stage.docket().add(charge, { customer: 'c' }, { key: 'probe' });
+    const [right] = await placesOf(redis, name, COUNT, 'probe');
     const wrong = (right! + 1) % COUNT;
     const key = keyIn(wrong, COUNT, 'k');
     await stage.docket().add('charge', { customer: 'c' }, { key });
@@ -81,16 +80,37 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const [from, to] = [wrong, right!].map((number) => keysOfAll(name, COUNT)[number]!);
     const token = await redis.hget(from!.record(key), 'e');
     const departing = await readDeparting(redis, from!, token as `w${string}`);
-    const layout = await redis.hget(`{${name}}:layout`, 'version');
-    const generation = await redis.hget(from!.record(key), 'g');
-    const move = [wrong === 0 ? '' : wrong, layout, generation, key].join(' ');
-    expect(await placeAsMoved(redis, to!, move, departing!)).toBe('placed');
+    const move = nameOfMove(wrong === 0 ? '' : String(wrong), key, departing!);
+    expect(await place(redis, to!, move, departing!)).toBe('placed');
+    expect(await place(redis, to!, move, departing!)).toBe('before');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong, right!].sort());
     await stage.finish({ charge });
     expect(runs).toBe(2); // the probe, and the one that was moved
     expect(await placesOf(redis, name, COUNT, key)).toEqual([right]);
     const record = await stage.docket().getExecution(key);
     expect(record?.state).toBe('completed');
+  });
+
+  test('moves an execution as often as workers disagree about its place, and loses it on none of the ways', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const keys = keysOfAll(name, COUNT);
+    for (const [from, to] of [
+      [0, 1],
+      [1, 0],
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const token = (await redis.hget(keys[from]!.record(key), 'e')) as `w${string}`;
+      const departing = await readDeparting(redis, keys[from]!, token);
+      const move = nameOfMove(from === 0 ? '' : String(from), key, departing!);
+      expect(await place(redis, keys[to]!, move, departing!)).toBe('placed');
+      expect(await removeDeparted(redis, keys[from]!, token)).toBe(true);
+      expect(await placesOf(redis, name, COUNT, key)).toEqual([to]);
+    }
+    await stage.finish({ note: task('note', () => null) });
+    expect((await stage.docket().getExecution(key))?.state).toBe('completed');
   });
 
   test('cancels what comes to its partition when the key is taken there', async () => {
