@@ -47,19 +47,22 @@ export interface OpenPartition {
   readonly number: number | null;
   /** `null` until its server was reached. */
   readonly partition: Partition | null;
+  /** Whether its guards are ready, so that it can be read. */
+  readonly isPrepared: boolean;
 }
 
 class Opening implements OpenPartition {
-  number: number | null = null;
   partition: Partition | null = null;
-  /** Whether its guards are ready. */
   isPrepared = false;
   readonly closing = new AbortController();
   connections: Connections | null = null;
   /** Since when nothing has remained in it, on the monotonic clock; `null` while something does. */
   emptySinceMs: number | null = null;
 
-  constructor(readonly tag: string) {}
+  constructor(
+    readonly tag: string,
+    public number: number | null,
+  ) {}
 }
 
 export class Partitions implements Places {
@@ -72,6 +75,7 @@ export class Partitions implements Places {
   readonly #closing = new Map<Opening, Promise<void>>();
   readonly #stopping = new AbortController();
   #layout: Layout = FIRST_LAYOUT;
+  #isLayoutKnown = false;
   #isStarted = false;
   /** Looks at the partitions that were removed. */
   #forgetting: Promise<void> | null = null;
@@ -86,7 +90,10 @@ export class Partitions implements Places {
       source: layoutSource(commands, docket.keys),
       copy: { size: 1, replaceAll: ([layout]) => this.#follow(layout!), add: () => {}, delete: () => {} },
       subscriber,
-      onFailure: (error) => logRetry(logger, error, 'the partitions of the docket could not be loaded or followed'),
+      onFailure: (error) => {
+        if (!this.#isLayoutKnown) this.#onFirst.reject(unusable(docket, error));
+        logRetry(logger, error, 'the partitions of the docket could not be loaded or followed');
+      },
     });
   }
 
@@ -146,17 +153,17 @@ export class Partitions implements Places {
   }
 
   /**
-   * Learns the layout, and opens the partitions. Resolves when one of them can be read, or early when the worker stops.
-   * @throws RedisUnavailableError when the server refuses to create the streams of the first one
+   * Learns the layout, and opens the partitions. Resolves when the layout is known and one of them can be read, or early when
+   * the worker stops.
+   * @throws RedisUnavailableError when the server refuses to tell the layout, or to create the streams of the first one
    */
   async prepare(): Promise<void> {
     const first = new Promise<void>((resolve, reject) => {
       this.#onFirst = { resolve, reject };
     });
-    first.catch(() => undefined);
-    const { signal } = this.#stopping;
-    await Promise.race([this.#follower.open(), first, aborted(signal)]);
-    await Promise.race([first, aborted(signal)]);
+    const { partitions: pinned } = this.#options.settings;
+    if (pinned === null || pinned.includes(0)) this.#begin('', 0); // it is there, whatever the layout
+    await Promise.race([Promise.all([this.#follower.open(), first]), aborted(this.#stopping.signal)]);
   }
 
   /** Starts to read the partitions that can be read, and the others as soon as they can be. */
@@ -176,10 +183,11 @@ export class Partitions implements Places {
   #follow(layout: Layout): void {
     if (this.#stopping.signal.aborted) return;
     this.#layout = layout;
+    this.#isLayoutKnown = true;
     const { partitions: pinned } = this.#options.settings;
     const read = layout.tags.filter((_, number) => pinned === null || pinned.includes(number));
     const wanted = new Set([...read, ...layout.draining]);
-    for (const tag of wanted) if (!this.#open.has(tag)) this.#begin(tag);
+    for (const tag of wanted) if (!this.#open.has(tag)) this.#begin(tag, layout.tags.indexOf(tag));
     for (const one of this.#open.values()) {
       const number = layout.tags.indexOf(one.tag);
       one.number = number < 0 ? null : number;
@@ -198,8 +206,8 @@ export class Partitions implements Places {
     }
   }
 
-  #begin(tag: string): void {
-    const one = new Opening(tag);
+  #begin(tag: string, number: number): void {
+    const one = new Opening(tag, number < 0 ? null : number);
     this.#open.set(tag, one);
     void this.#keepOpening(one);
   }

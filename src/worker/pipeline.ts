@@ -80,7 +80,7 @@ export class Pipeline implements DeliveryPipeline {
   #criteria: Criteria;
 
   constructor(context: WorkerContext, shared: SharedParts, settings: WorkerSettings, places: Places) {
-    const { concurrency, maxDeliveries, keepsArguments, failureBounds, longestReadMs } = settings;
+    const { maxDeliveries, keepsArguments, failureBounds, longestReadMs } = settings;
     const { attemptBudget, byteBudget, failureNotifier, floodLog, progressWriter } = shared;
     this.#context = context;
     this.#shared = shared;
@@ -142,7 +142,6 @@ export class Pipeline implements DeliveryPipeline {
       longestReadMs,
       pauseGuard,
       lookout: new Lookout({ ...context, strikeGuard, pauseGuard, cancelListener }),
-      concurrency,
       dispatcher: shared.dispatcher,
       roomShares: shared.roomShares,
       claimer: this.claimer,

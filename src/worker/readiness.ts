@@ -84,9 +84,9 @@ export class Readiness {
 
   /** Says of each partition why the worker takes no work of it; `null` where it takes work. */
   partitions(): PartitionHealth[] {
-    return this.#options.partitions().map(({ tag, number, partition }) => ({
+    return this.#options.partitions().map(({ tag, number, partition, isPrepared }) => ({
       partition: number === null ? `removed (${tag})` : String(number),
-      reason: partition ? this.#unansweredBecause(partition) : 'its server has not been reached',
+      reason: partition && isPrepared ? this.#unansweredBecause(partition) : 'it could not be opened yet',
     }));
   }
 

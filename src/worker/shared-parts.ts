@@ -67,7 +67,7 @@ export class SharedParts {
     this.attemptBudget = attemptBudget;
     this.dispatcher = new Dispatcher(threads, concurrency, this.#dispatcherEvents(), maxTasksPerThread);
     const { dispatcher } = this;
-    this.roomShares = new RoomShares(dispatcher);
+    this.roomShares = new RoomShares(dispatcher, concurrency);
     const { allLanes: lanes, slots } = dispatcher;
     this.floodLog = new FloodLog(logger);
     this.failureNotifier = new FailureNotifier({ lanes: dispatcher.lanes, logger, floodLog: this.floodLog });

@@ -57,21 +57,21 @@ export class ByteBudget {
    * Returns how many messages of unknown size may be read.
    * @param ahead - executions that were read ahead, whose outcomes are to come. Those that run at once do not count, since
    *   the user chose their number.
-   * @param coming - messages that other reads may bring. @default none
+   * @param coming - messages that reads of other partitions may bring. @default none
    */
   room(ahead: number, coming = 0): number {
-    return Math.min(READ_ITEMS, this.#roomFor(UNKNOWN_BYTES, ahead, coming));
+    return Math.min(READ_ITEMS, this.#roomFor(UNKNOWN_BYTES, ahead, coming * UNKNOWN_BYTES));
   }
 
-  /** Returns how many messages may be read of which none is large. */
+  /** Returns how many messages may be read of which none is large. All that are coming then have 64 MiB at most. */
   roomForSmall(ahead: number, coming = 0): number {
-    return this.#roomFor(LARGE_BYTES, ahead, coming);
+    return this.#roomFor(LARGE_BYTES, ahead, coming * this.#messageBytes);
   }
 
-  #roomFor(mostBytes: number, ahead: number, coming: number): number {
-    const toCome = (ahead + coming) * this.#outcomeBytes + coming * mostBytes;
+  #roomFor(mostBytes: number, ahead: number, comingBytes: number): number {
+    const toCome = ahead * this.#outcomeBytes;
     if (this.#mostInHand + toCome > IN_HAND_BYTES / 2) this.#mostInHand = this.#countInHand();
-    const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome);
+    const left = Math.max(0, IN_HAND_BYTES - this.#mostInHand - toCome - comingBytes);
     return Math.min(Math.ceil(READ_BYTES / this.#messageBytes), Math.ceil(left / (mostBytes + this.#outcomeBytes)));
   }
 }

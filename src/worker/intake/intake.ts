@@ -52,8 +52,6 @@ const FRONT: readonly StreamName[] = ['front'];
 export interface IntakeOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
-  /** The number of executions that run at once. */
-  readonly concurrency: number;
   readonly pauseGuard: Pick<PauseGuard, 'isDocketPaused'>;
   readonly lookout: Pick<Lookout, 'isHearing' | 'interruptions' | 'lookUp'>;
   /** Says how many deliveries it has room for, and how many it has. */
@@ -247,9 +245,8 @@ export class Intake extends Service {
    * each execution.
    */
   #bound(): number {
-    const { byteBudget, concurrency } = this.#options;
-    const ahead = this.#share.ahead(concurrency);
-    const { coming } = this.#share;
+    const { byteBudget } = this.#options;
+    const { ahead, coming } = this.#share;
     const areSmall = this.#hasBacklog && monotonicMs() - this.#wasSmallMs < SMALL_FOR_MS;
     return areSmall ? Math.min(MOST_ENTRIES, byteBudget.roomForSmall(ahead, coming)) : byteBudget.room(ahead, coming);
   }

@@ -4,6 +4,8 @@
  * Owns the rule for it:
  * - Room goes to whoever asks. If others wait for it, each of them gets an equal part, and what cannot be divided goes to the
  *   one that has waited longest. So no partition with work starves, and a busy one has all the room while the others are idle.
+ * - Room for more than runs at once is for short executions: what is read ahead takes 50 ms. It is not divided. Those that wait
+ *   take turns, because many small batches cost the worker more than a few large ones.
  * - A read of what is there takes its room until it has ended. A read that waits for the first entry takes none, because it
  *   would keep it from others while nothing comes. In return it may bring only an equal part of the room, and one entry of each
  *   stream while another partition has work. So the worker may have a few more deliveries than there is room for.
@@ -18,14 +20,20 @@ export interface Sharer {
   wake(): void;
 }
 
+/** The room of one turn: as many entries as one read brings. */
+const TURN = 1_024;
+
 export class RoomShares {
   readonly #dispatcher: Pick<Dispatcher, 'room' | 'size'>;
+  /** The number of executions that run at once. */
+  readonly #concurrency: number;
   readonly #shares = new Set<RoomShare>();
   /** Those that wait for room, the one that has waited longest first. */
   readonly #waiting = new Set<RoomShare>();
 
-  constructor(dispatcher: Pick<Dispatcher, 'room' | 'size'>) {
+  constructor(dispatcher: Pick<Dispatcher, 'room' | 'size'>, concurrency: number) {
     this.#dispatcher = dispatcher;
+    this.#concurrency = concurrency;
   }
 
   join(sharer: Sharer): RoomShare {
@@ -64,6 +72,7 @@ export class RoomShares {
       if (!isBehind) before += 1;
     }
     if (others === 0 || available <= 0) return available;
+    if (available > this.#concurrency) return Math.min(available - before * TURN, TURN);
     const parts = others + 1;
     return Math.floor(available / parts) + (before < available % parts ? 1 : 0);
   }
@@ -78,8 +87,8 @@ export class RoomShares {
   }
 
   /** Returns how many deliveries the worker has read beyond what runs at once. */
-  ahead(concurrency: number): number {
-    let size = this.#dispatcher.size - concurrency;
+  get ahead(): number {
+    let size = this.#dispatcher.size - this.#concurrency;
     for (const { pending } of this.#shares) size += pending;
     return Math.max(0, size);
   }
@@ -151,8 +160,8 @@ export class RoomShare {
   }
 
   /** How many deliveries the worker has read beyond what runs at once. */
-  ahead(concurrency: number): number {
-    return this.#all.ahead(concurrency);
+  get ahead(): number {
+    return this.#all.ahead;
   }
 
   /** How many entries the reads of other partitions may bring. */

@@ -5,9 +5,14 @@ import { RoomShares } from '../../../../src/worker/intake/room-shares.js';
 /** Partitions in front of a dispatcher whose room the test sets. */
 class Worker {
   readonly dispatcher = { room: 0, size: 0 };
-  readonly #shares = new RoomShares(this.dispatcher);
+  readonly #shares: RoomShares;
   /** Names of those that were woken, in order. */
   readonly woken: string[] = [];
+
+  /** @param concurrency - how many executions run at once */
+  constructor(concurrency = 100) {
+    this.#shares = new RoomShares(this.dispatcher, concurrency);
+  }
 
   /** A partition with so many entries that are not dispatched. */
   join(name: string, pending = 0) {
@@ -44,6 +49,18 @@ describe('the room of a worker', () => {
     expect(c!.room()).toBe(2);
     c!.take(2);
     expect(a!.room()).toBe(3);
+  });
+
+  test('goes to one after the other in whole reads while it is for more than runs at once', () => {
+    const worker = new Worker(10);
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => worker.join(name));
+    for (const one of [a, b, c]) expect(one!.room()).toBe(0);
+    worker.dispatcher.room = 1_500;
+    expect(c!.room()).toBe(0); // two others have waited longer
+    expect(b!.room()).toBe(476);
+    expect(a!.room()).toBe(1_024);
+    a!.take(1_024);
+    expect(a!.room()).toBe(0);
   });
 
   test('goes in turn to partitions with work when only one place becomes free at a time', () => {
@@ -98,10 +115,11 @@ describe('the room of a worker', () => {
   });
 
   test('says how much is read ahead, and how much others may bring', () => {
-    const worker = new Worker();
+    const worker = new Worker(4);
     const [a, b] = [worker.join('a', 2), worker.join('b', 1)];
-    worker.dispatcher.size = 10;
     b.take(6);
-    expect([a.ahead(4), a.ahead(100), a.coming, b.coming]).toEqual([9, 0, 6, 0]);
+    expect([a.ahead, a.coming, b.coming]).toEqual([0, 6, 0]);
+    worker.dispatcher.size = 10;
+    expect([a.ahead, b.ahead]).toEqual([9, 9]);
   });
 });

@@ -1,0 +1,83 @@
+/** What a worker does while one partition cannot be used: here the server refuses every command about its keys. */
+import { call, task } from 'docket';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordingLogger } from '../../support/logger.js';
+import { divide, keyIn } from '../../support/partitions.js';
+import { setStage } from '../../support/stage.js';
+import { describeOnOwnRedis } from '../../support/suites.js';
+import { waitFor } from '../../support/wait.js';
+
+const COUNT = 4;
+const echo = task('echo', () => 'echo');
+
+describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
+  const stage = setStage(() => redis().url);
+  let admin: Redis;
+
+  beforeAll(async () => {
+    admin = new Redis(redis().socket);
+    await allow('~*');
+  });
+  afterAll(() => admin.disconnect());
+
+  async function allow(...patterns: string[]): Promise<void> {
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>pw', '&*', '+@all', 'resetkeys', ...patterns);
+  }
+
+  /** Starts a worker whose user can be kept from keys. Returns what its pages say. */
+  async function start() {
+    const { logger, lines } = recordingLogger();
+    const url = redis().url.replace('unix://', 'unix://app:pw@');
+    const docket = stage.docket({ url, heartbeatInterval: '200ms' });
+    stage.work({ echo }, { healthcheckPort: 0, metricsPort: 0, redeliveryTimeout: '1s', logger }, docket);
+    const pages = () => lines.flatMap(({ fields }) => (fields.pages as string[] | undefined) ?? []);
+    await waitFor(() => pages().length >= 4 && lines.some(({ message }) => /is ready$/.test(message)));
+    const page = async (path: string) => {
+      const answer = await fetch(pages().find((one) => one.endsWith(path))!);
+      return { status: answer.status, text: await answer.text() };
+    };
+    return { lines, page };
+  }
+
+  test('the others are served, readiness, metrics and log name it, and it is served again afterwards', async () => {
+    await divide(stage.docket(), COUNT);
+    const { lines, page } = await start();
+    const producer = stage.docket();
+    await waitFor(async () => (await page('/readyz')).status === 200);
+    expect((await page('/readyz')).text).not.toContain('partitions');
+
+    await allow(`~{${stage.name}}:*`, `~{${stage.name}/1}:*`, `~{${stage.name}/3}:*`);
+    await waitFor(async () => (await page('/readyz')).text.includes('"partition":"2"'));
+    const { status, text } = await page('/readyz');
+    expect([status, JSON.parse(text)]).toEqual([
+      200,
+      { status: 'ready', partitions: [{ partition: '2', reason: expect.stringContaining('Redis has answered no') }] },
+    ]);
+    const up = (await page('/metrics')).text.split('\n').filter((line) => line.startsWith('docket_partition_up'));
+    expect(up.map((line) => line.slice(-1))).toEqual(['1', '1', '0', '1']);
+    expect(lines.some(({ level, fields }) => level === 'warn' && fields.partition === 2)).toBe(true);
+    const handles = await producer.addMany(
+      [0, 1, 2, 3].map((partition) => call(echo, {}, { key: keyIn(partition, COUNT) })),
+    );
+    expect(await Promise.all([0, 1, 3].map((i) => handles[i]!.result()))).toEqual(['echo', 'echo', 'echo']);
+
+    await allow('~*');
+    expect(await handles[2]!.result()).toBe('echo');
+    await waitFor(async () => !(await page('/readyz')).text.includes('partitions'));
+  });
+
+  test('a worker starts with the others, and reads it as soon as it can', async () => {
+    await divide(stage.docket(), COUNT);
+    await allow(`~{${stage.name}}:*`, `~{${stage.name}/1}:*`, `~{${stage.name}/3}:*`);
+    const { page } = await start();
+    const producer = stage.docket();
+    const handles = await producer.addMany(
+      [0, 1, 2, 3].map((partition) => call(echo, {}, { key: keyIn(partition, COUNT) })),
+    );
+    await Promise.all([0, 1, 3].map((i) => handles[i]!.result()));
+    expect((await page('/readyz')).text).toContain('"partition":"2","reason":"it could not be opened yet"');
+    await allow('~*');
+    expect(await handles[2]!.result()).toBe('echo');
+  });
+});
