@@ -1,7 +1,6 @@
 -- Removes an execution that has a record and has not started from where it is: its entry with its permits, its place
 -- in line at a limit, or its place on the schedule, and what it has at its other limits. The record stays, for the
 -- caller to end or to overwrite. Returns the message.
---@include publish
 local function displace(key)
   local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.entry, PARKED.limit, PARKED.message, PARKED.debounce, PARKED.booking, RECORD.generation)

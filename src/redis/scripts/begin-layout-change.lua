@@ -5,7 +5,6 @@
 -- ARGV  prefix, token, how long the mark lasts (ms)
 -- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions
 --@include now
---@include publish
 local prefix, token = ARGV[1], ARGV[2]
 local strikes = KEYS[1]
 --@include generation

@@ -4,7 +4,6 @@
 -- ARGV  prefix, tag
 -- Reply 1, or 0 when it is not drained any more
 --@include now
---@include publish
 local prefix = ARGV[1]
 --@include generation
 

@@ -4,7 +4,6 @@
 -- ARGV  prefix, token of the change, tags of the partitions from 1 on, tags of those that are drained
 -- Reply the version of the layout, or '' when the mark is gone
 --@include now
---@include publish
 local prefix = ARGV[1]
 --@include generation
 

@@ -117,15 +117,6 @@ describe('a script', () => {
     ]);
   });
 
-  test('is included once, but again where it was included in a block, which keeps its names to itself', () => {
-    const { text } = embed({
-      'main.lua': '--@include a\nif x then\n  --@include b\nend\n--@include a\n--@include b\n--@include b',
-      '_a.lua': 'local a = 1',
-      '_b.lua': '--@include a\nlocal b = a',
-    });
-    expect(text.split('\n')).toEqual(['local a = 1', 'if x then', '  local b = a', 'end', 'local b = a']);
-  });
-
   test('with a name that the schema does not have is reported, with file and line', () => {
     const { problems } = embed({
       'main.lua': '\n--@include other\nreturn RECORD.colour, NO_SUCH_LIMIT',
