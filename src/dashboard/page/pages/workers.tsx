@@ -13,7 +13,7 @@ export function Workers() {
       <Heading title="Workers" />
       {state.workers.length === 0 ? (
         <Empty title="There are no live workers">
-          Start one: <code>docket worker --tasks ./tasks.js</code>. What is added waits until then.
+          Start one: <code>docket worker --tasks ./tasks.js</code>. New executions wait until then.
         </Empty>
       ) : (
         <Table label="Workers" columns={COLUMNS} rows={state.workers} keyOf={({ id }) => id} />
@@ -32,7 +32,7 @@ const COLUMNS: readonly Column<WorkerJson>[] = [
           {name}
         </span>{' '}
         {!takesWork && (
-          <span class="chip warn" title="It drains, or its connection does not answer">
+          <span class="chip warn" title="It is draining, or its connection does not answer">
             takes no work
           </span>
         )}
