@@ -133,7 +133,7 @@ export class PauseGuard extends Service {
     this.#logged = text;
     const { logger } = this.#options;
     if (text === '') logger.info({}, 'nothing is paused any more');
-    else logger.info({ paused: this.list.slice(0, MAX_NAMED) }, `nothing new starts of what is paused: ${text}`);
+    else logger.info({ paused: this.list.slice(0, MAX_NAMED) }, `paused, so nothing more of it starts: ${text}`);
   }
 }
 
