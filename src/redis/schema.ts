@@ -498,9 +498,9 @@ export const SETTLEMENT_WIDTH = {
   failures: 7,
 } as const;
 
-/** What a retry says of each failure. Any other text is the reason why it cannot run again. */
+/** The reply of a retry for each failure. Any other text is the reason why it cannot run again. */
 export const RETRY = {
-  /** It was placed again, and is no failure any more. */
+  /** Its execution was placed again, and the failure was removed. */
   retried: 'retried',
   /** Its key has an unfinished execution. */
   taken: 'taken',

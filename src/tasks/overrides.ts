@@ -103,7 +103,10 @@ export function hasOverrides({ retry, timeout, perpetual, until, times }: Policy
 export function resolveOverrides(overrides: PolicyOverrides, declared: TaskPolicies | null): ResolvedOverrides {
   const { retry, timeout, perpetual, until, times } = overrides;
   if (perpetual?.isAutomatic) {
-    throw new InvalidOptionError('perpetual', 'leave `automatic` out: only a task that declares it is started by workers');
+    throw new InvalidOptionError(
+      'perpetual',
+      'leave `automatic` out: only a task that declares it is started by workers',
+    );
   }
   const given: PolicyOptions = { retry, timeout, perpetual };
   const { retry: retryData, timeoutMs, perpetual: perpetualData } = resolvePolicies(given);

@@ -10,7 +10,7 @@ import { MINUTES, type Picture } from './picture.js';
 export interface DrawOptions {
   /** Which docket it is, for the first line. */
   readonly title: string;
-  /** Said in the first line instead of the time: why the picture is not of now. */
+  /** Shown in the first line instead of the time: why the picture is old. */
   readonly problem: string | null;
   readonly columns: number;
   /** The lines there is room for; infinite when nobody counts them. */
@@ -28,7 +28,7 @@ interface Line {
 interface List {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** Rows that are there and are not listed, even with room. */
+  /** How many rows are never listed, even with room for them. */
   readonly unlisted: number;
   readonly noun: string;
 }
@@ -77,7 +77,7 @@ function rates({ minutes }: Picture): Line[] {
   return [{ text: '' }, ...lines, ...(last ? [timesLine(last)] : [])];
 }
 
-/** The rate of the last whole minute: the one that goes on would show too few. */
+/** The rate of the last whole minute: the present minute has too few counts yet. */
 function rateText(values: readonly number[]): string {
   return `${values.at(-2) ?? 0} a minute`.padEnd(14);
 }

@@ -22,7 +22,11 @@ export function checkHost({ hosts }: Pick<DashboardSettings, 'hosts'>): Middlewa
   return async (context, next) => {
     const name = hostNameOf(context.req.raw);
     if (hosts && !hosts.has(name)) {
-      throw new Refusal(421, 'DASHBOARD_HOST', `this dashboard does not answer to the host name '${name}': open it by the address that it printed`);
+      throw new Refusal(
+        421,
+        'DASHBOARD_HOST',
+        `this dashboard does not answer to the host name '${name}': open it by the address that it printed`,
+      );
     }
     await next();
   };
@@ -71,7 +75,11 @@ export function checkChange({ isReadOnly }: Pick<DashboardSettings, 'isReadOnly'
   return async (context, next) => {
     if (isReadOnly) throw new Refusal(403, 'DASHBOARD_READ_ONLY', 'this dashboard is read-only');
     if (!isSameOrigin(context.req.raw)) {
-      throw new Refusal(403, 'DASHBOARD_ORIGIN', 'only the page of the dashboard may send changes: reload it and try again');
+      throw new Refusal(
+        403,
+        'DASHBOARD_ORIGIN',
+        'only the page of the dashboard may send changes: reload it and try again',
+      );
     }
     if (!isSame(context.req.header(CSRF_HEADER) ?? '', csrf)) {
       throw new Refusal(403, 'DASHBOARD_CSRF', 'the page is out of date: reload it');

@@ -34,7 +34,7 @@ export function addChanges(app: Hono, source: Source, { logger }: Pick<Dashboard
   }
 }
 
-/** Who sent a request, as far as it says so. */
+/** Returns the sender of a request: the user name and the forwarded address, where it has them. */
 function senderOf({ req }: Context): { readonly user: string | null; readonly address: string | null } {
   const address = req.header('x-forwarded-for')?.slice(0, 200) ?? null;
   return { user: userOf(req.header('authorization')), address };

@@ -22,7 +22,7 @@ export interface Source {
   findings(): Promise<readonly Finding[]>;
 }
 
-/** @throws InvalidOptionError for what is no docket of this copy of the package */
+/** @throws InvalidOptionError when it is not a docket of this copy of the package */
 export function sourceOf(docket: Docket): Source {
   const { url, keys } = internalsOf(docket).settings;
   const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'));
