@@ -25,7 +25,7 @@ export function checkHost({ hosts }: Pick<DashboardSettings, 'hosts'>): Middlewa
       throw new Refusal(
         421,
         'DASHBOARD_HOST',
-        `this dashboard does not answer to the host name '${name}': open it by the address that it printed`,
+        `this dashboard does not answer to the host name '${name}': open it by its own address, or name the host in \`hosts\``,
       );
     }
     await next();
