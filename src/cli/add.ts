@@ -41,7 +41,7 @@ export function withAddFlags(command: Command): Command {
   return command
     .option('--key <key>', 'key of the execution; while another one has it, nothing is added')
     .option('--when <when>', 'when it is due: a duration from now, or a date such as 2030-01-31T12:00:00Z', parseWhen)
-    .option('--priority <priority>', 'high starts before others, low behind them; normal is the default', parsePriority)
+    .option('--priority <priority>', 'high starts before others, low after them (default: normal)', parsePriority)
     .option('--wait', 'follow the execution to its end, as watch does, and show its result')
     .option('--json', 'write JSON; with --wait, one event per line and then the result');
 }

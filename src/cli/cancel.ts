@@ -18,7 +18,7 @@ interface CancelFlags extends CommonFlags, FilterFlags {
 export function cancelCommand(): Command {
   return withFilterFlags(new Command('cancel'), 'scheduled, queued, running')
     .description(
-      'Cancels executions: removes them, or tells them to stop when they are running. A schedule, or the chain of a perpetual task, ends with its run. An unknown key is not an error.',
+      'Cancels executions: removes those that have not started, and asks running ones to stop. A schedule, or the chain of a perpetual task, ends with its run. An unknown key is not an error.',
     )
     .argument('[keys...]', 'keys of executions; without keys, all executions that match the flags')
     .option('--all', 'all executions that have not ended')

@@ -13,7 +13,7 @@ interface ClearFlags extends CommonFlags {
 
 export function clearCommand(): Command {
   return new Command('clear')
-    .description('Removes all queued, scheduled and waiting executions. Running ones go on, and strikes stay.')
+    .description('Removes all queued, scheduled and waiting executions. Running ones continue, and strikes stay.')
     .option('--yes', 'do not ask for confirmation; required without a terminal')
     .option('--json', 'write JSON')
     .action(({ yes = false, json = false }: ClearFlags, command: Command) =>

@@ -4,7 +4,7 @@ import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 
 /**
- * Asks whether to go on, on stderr, so that stdout has only the result of the command.
+ * Asks for confirmation, on stderr, so that stdout has only the result of the command.
  * @param question - makes the question, which ends with a question mark
  * @param refusal - what is said when the answer is no
  * @throws CommandError when the answer is no, or when there is no terminal to ask

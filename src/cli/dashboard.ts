@@ -76,9 +76,7 @@ async function serveUntilSignal(fetch: DashboardHandler, { port, host }: Dashboa
   const { serve } = await import('@hono/node-server');
   const server = await new Promise<ServerType>((resolve, reject) => {
     const started = serve({ fetch, port, hostname: host }, () => resolve(started));
-    started.once('error', (error: Error) =>
-      reject(new PortUnavailableError('--port', host, port, error.message, { cause: error })),
-    );
+    started.once('error', (error: Error) => reject(new PortUnavailableError('--port', host, port, error)));
   });
   const address = server.address();
   const shownPort = typeof address === 'object' && address !== null ? address.port : port;

@@ -1,9 +1,9 @@
 /**
  * `docket.cancelMany()`: cancels all executions that match a filter, in bounded steps.
  *
- * Owns the order of the places. Executions move from limits and the schedule to the streams, so the places are gone through in
- * that order, as `clear` does, and once more while anything was found. What was there before the call and does not run is
- * found, wherever it moves; what is added meanwhile may be found, too.
+ * Owns the order of the places. Executions move from limits and the schedule to the streams, so it walks through the places in that
+ * order, as `clear` does, and repeats the walk until one finds nothing. So it finds every execution that existed before the call
+ * and is not running, wherever it moves. Executions that are added during the call may be found, too.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
@@ -95,7 +95,7 @@ export async function cancelMatching(
   return counts;
 }
 
-/** Whether a stream goes on with entries of a later time: producers may add faster than this cancels. */
+/** Whether the stream continues with entries of a later time: producers may add faster than this cancels. */
 function isAddedAfter(position: Position, atMs: number): boolean {
   return 'id' in position && Number.parseInt(position.id, 10) > atMs;
 }

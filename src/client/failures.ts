@@ -1,9 +1,9 @@
 /**
  * The failures of one partition for a producer: lists them page by page, retries and discards them in bounded batches.
  *
- * Owns the ids that users see: that of the entry, and behind it `@` and the tag of the partition, unless it is partition 0. And
- * owns the order of a retry by filter: the ids are listed first, so that a failure which a retried execution leaves is not
- * retried in turn, and the oldest runs first.
+ * Owns the ids that users see: the id of the entry, followed by `@` and the tag of the partition unless it is partition 0. It also
+ * owns the order of a retry by filter: all ids are listed first, so that an execution that fails again is not retried again, and the
+ * oldest is retried first.
  */
 import { InvalidOptionError, UndecodableValueError } from '../core/errors.js';
 import { checkOptionNames, optionNames, shown, wholeNumberOf } from '../core/options.js';
@@ -58,7 +58,7 @@ export class Failures {
     this.#strikes = new StrikeFilter(loadStrikes);
   }
 
-  /** Lists failures, the newest first. What fails meanwhile is not listed. */
+  /** Lists failures, the newest first. Failures that are added during the listing are left out. */
   async *list(query: FailureQuery, limit: number): AsyncGenerator<Failure, void, void> {
     const { keys } = this.#settings;
     let from: string | null = firstPage(query);
@@ -117,7 +117,7 @@ export class Failures {
     return report;
   }
 
-  /** Retries failures that were read together. A script may stop before the last one; the next one goes on there. */
+  /** Retries failures that were read together. A script may stop before the last one; the next script continues there. */
   async #retryRead(failures: readonly StoredFailure[], report: RetryReport): Promise<void> {
     for (let left = failures; left.length > 0; ) {
       const outcomes = await this.#strikes.place(left.map(retryOf), async (calls, version) => {
@@ -162,12 +162,12 @@ export class Failures {
   }
 }
 
-/** A retry as the strikes look at it: like a call. */
+/** Makes a call of a failure, for the comparison with strikes. */
 function retryOf(failure: StoredFailure) {
   return {
     failure,
     task: failure.task ?? '',
-    /** Arguments that cannot be read meet no strike of an argument. The attempt fails then. */
+    /** No strike of an argument matches arguments that cannot be read. The attempt fails then. */
     get args(): object {
       const args = argumentsOrNull(failure);
       return typeof args === 'object' && args !== null ? args : {};
@@ -240,7 +240,7 @@ function timeOf(date: Date | undefined, option: string): number | null {
 
 const ID = /^\d{1,18}-\d{1,18}(@[A-Za-z0-9.]{1,32})?$/;
 
-/** @throws InvalidOptionError for what is no id of a failure */
+/** @throws InvalidOptionError when it is not the id of a failure */
 export function checkId(id: unknown): string {
   if (typeof id === 'string' && ID.test(id)) return id;
   const got = typeof id === 'string' ? `'${id.slice(0, 100)}'` : typeof id;

@@ -447,9 +447,16 @@ export class PortUnavailableError extends DocketError {
     readonly option: string,
     readonly host: string,
     readonly port: number,
-    reason: string,
-    options?: ErrorOptions,
+    cause: NodeJS.ErrnoException,
   ) {
-    super(`${option}: cannot listen on ${host}:${port}, ${reason}: choose another one, or 0 for any`, options);
+    const problem = listenProblem(cause);
+    super(`${option}: cannot listen on ${host}:${port}, ${problem}: choose another one, or 0 for any`, { cause });
   }
+}
+
+function listenProblem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EADDRINUSE') return 'the port is in use';
+  if (code === 'EACCES') return 'this user may not listen on it';
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'no network interface of this machine has this address';
+  return message;
 }

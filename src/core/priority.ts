@@ -2,7 +2,8 @@
 import { InvalidOptionError } from './errors.js';
 
 /**
- * The priority of an execution. `high` starts before all others, `low` behind them: when nothing else waits, or as one in 32.
+ * The priority of an execution. `high` starts before all others. `low` starts after them: when nothing else waits, and as one
+ * execution in 32 while other work does.
  */
 export type Priority = 'high' | 'normal' | 'low';
 

@@ -196,7 +196,7 @@ function checkTasks({ future, waiting, workers }: Snapshot): Finding {
   const unknown = tasks.filter((task) => !workers.some((worker) => runsTask(worker, task)));
   if (workers.length === 0 || unknown.length === 0) return ok(check, 'none found');
   const detail = `no live worker has ${unknown.length === 1 ? 'the task' : 'the tasks'} ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  return warn(check, detail, 'start a worker with --tasks that has them, or cancel the executions');
+  return warn(check, detail, 'start a worker that has them in --tasks, or cancel the executions');
 }
 
 /** Failures are normal. Quarantined ones are not: another program writes to the docket's keys. */

@@ -34,7 +34,7 @@ export async function serve(routes: Routes, host: string, port: number, option: 
     },
   );
   await listen(server, host, port).catch((error: NodeJS.ErrnoException) => {
-    throw new PortUnavailableError(option, host, port, reasonOf(error), { cause: error });
+    throw new PortUnavailableError(option, host, port, error);
   });
   const { address, family, port: bound } = server.address() as AddressInfo;
   return {
@@ -78,11 +78,4 @@ async function replyTo(routes: Routes, { method, url = '' }: IncomingMessage): P
 
 function text(status: number, body: string): HttpReply {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
-}
-
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'EADDRINUSE') return 'the port is in use';
-  if (code === 'EACCES') return 'this user may not listen on it';
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'no network interface of this machine has this address';
-  return message;
 }

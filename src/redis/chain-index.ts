@@ -1,4 +1,4 @@
-/** Lists the chains that have records, and makes executions due that are scheduled. */
+/** Lists the chains that have records, and makes scheduled executions due. */
 import type { Redis } from 'ioredis';
 import type { ExecutionState, TerminalState } from '../core/states.js';
 import type { Keys } from './keys.js';
@@ -54,7 +54,7 @@ export async function listChains(
   return { nowMs: Number(now), chains, next: next === '' ? null : next };
 }
 
-/** Makes an execution due that is on the schedule. Returns whether it was. */
+/** Makes an execution on the schedule due. Returns whether it was there. */
 export async function runNow(redis: Redis, keys: Keys, key: string): Promise<boolean> {
   return (await runScript(redis, 'run-now', [keys.work, keys.front, keys.schedule], [keys.prefix, key])) === 1;
 }

@@ -1,4 +1,4 @@
-/** Lists, reads, retries and discards failures, in bounded scripts: cheap, however many there are. */
+/** Lists, reads, retries and discards failures, in bounded scripts whose cost does not grow with their number. */
 import type { Redis } from 'ioredis';
 import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
@@ -54,7 +54,7 @@ export interface FailurePage<T> {
   readonly next: string | null;
 }
 
-/** Where the list begins: with the newest that the query lets through. */
+/** Returns the start of the list: the newest failure that the query selects. */
 export function firstPage({ untilMs, beforeId }: FailureQuery): string {
   if (beforeId !== null && (untilMs === null || Number.parseInt(beforeId, 10) <= untilMs)) return `(${beforeId}`;
   return untilMs === null ? '+' : String(untilMs);
@@ -126,8 +126,7 @@ async function list(
 }
 
 /**
- * Reads failures by their ids; `null` for those that there are not. It ends behind 1 MiB, and then returns fewer than it was
- * given.
+ * Reads failures by their ids; `null` for ids without one. It stops after 1 MiB, and then returns fewer than it was asked for.
  */
 export async function readFailures(
   redis: Redis,
@@ -140,7 +139,7 @@ export async function readFailures(
 
 /**
  * Places the executions of failures again, and removes these failures. Returns what became of each (`RETRY`, or the reason why
- * it cannot run again): fewer than there are ids, behind 1 MiB.
+ * it cannot run again). It stops after 1 MiB, and then returns fewer than there are ids.
  * @param strikes - version of the strikes they were checked against. When it is not the latest, nothing is written and
  *   `null` is returned
  */

@@ -11,7 +11,7 @@ export const MINUTE_MS = 60_000;
 /** The maximum number of tasks of one page. Each takes the server up to 25 us (measured), more than other items of scripts. */
 export const HISTORY_PAGE_TASKS = BATCH_ITEMS / 2;
 
-/** What the attempts of a task, or of all, came to in some time. */
+/** Counts and times of the attempts of one task, or of all tasks, in some time. */
 export interface TaskTally {
   readonly started: number;
   readonly succeeded: number;
@@ -23,7 +23,7 @@ export interface TaskTally {
   readonly duration: DurationCounts;
 }
 
-/** Some of what a worker has counted. A page never changes, so that it can be sent again. */
+/** Some of a worker's counts. A page never changes, so that it can be sent again. */
 export interface HistoryPage {
   /** Counted from 1, in the order of sending. */
   readonly number: number;
@@ -33,7 +33,7 @@ export interface HistoryPage {
   readonly tallies: readonly (readonly [task: string, TaskTally])[];
 }
 
-/** Adds a page to the history, unless that was done before. Send the pages of a worker one after the other. */
+/** Adds a page to the history, unless it was added before. Send the pages of a worker one after the other. */
 export async function recordHistory(redis: Redis, keys: Keys, consumer: string, page: HistoryPage): Promise<void> {
   const args: ScriptArgument[] = [page.number];
   for (const [task, tally] of page.tallies) args.push(task, encoded(tally));
@@ -57,7 +57,7 @@ function encoded({ started, succeeded, failed, retried, waiting, duration }: Tas
 /** The stored counts of one task in one minute, or of all tasks. */
 export type StoredTally = readonly [task: string, text: string];
 
-/** One minute of the history, with what is stored of each field that was asked for and that it has. */
+/** One minute of the history, with the tallies that were asked for and that it has. */
 export interface RecordedMinute {
   /** When it begins, in server milliseconds. */
   readonly atMs: number;
@@ -69,8 +69,8 @@ const PAGE_OF_TASKS = 16;
 const PAGE_OF_ONE = BATCH_ITEMS;
 
 /**
- * Reads the last minutes, the oldest first, up to the one that has begun; one without counts has no tallies.
- * @param field - the name of a task, or `HISTORY.all`; `null` for every task that was counted apart, and `other`
+ * Reads the last minutes, the oldest first, including the one that has not ended. A minute without counts has no tallies.
+ * @param field - the name of a task, or `HISTORY.all`; `null` for every task that was counted separately, and `other`
  */
 export async function* readHistory(
   redis: Redis,
@@ -105,8 +105,8 @@ export interface TallySum extends TaskTally {
 }
 
 /**
- * Adds the counts of a stored tally. What this version does not know, or what is no count, is left out. Two days of many tasks
- * have a million of them, so nothing is made of them on the way.
+ * Adds the counts of a stored tally. Leaves out fields that this version does not know, and values that are not counts. Two days
+ * of many tasks have a million of them, so no object is made on the way.
  */
 export function addStored(text: string, sum: TallySum): void {
   const counts = parsed(text);

@@ -1,8 +1,8 @@
 /**
- * Reads the limits that are in use: how many permits of each are taken, and by whom, and who waits.
+ * Reads the limits that are in use: how many permits of each are taken, which executions hold them, and which wait.
  *
- * Owns the bounds. There may be a limit for each of a million customers, so only some are read: those at which something waits
- * come first. The entries that hold permits are looked through up to a maximum, too.
+ * Owns the bounds. There may be a limit for each of a million customers, so only some are read, those at which executions wait
+ * first. The entries that hold permits are searched up to a maximum, too.
  */
 import type { Redis } from 'ioredis';
 import { workerNameOf } from './fleet-store.js';
@@ -15,7 +15,7 @@ import { type Identity, identify } from './snapshot-store.js';
 
 export interface LimitRecord {
   readonly limit: string;
-  /** `null` when nothing that holds or wants its permits was found. */
+  /** `null` when no execution that holds or needs its permits was found. */
   readonly max: number | null;
   readonly taken: number;
   readonly waiting: number;
@@ -24,7 +24,7 @@ export interface LimitRecord {
 }
 
 export interface Holder extends Identity {
-  /** Name of the worker that has it; `null` when none has: it was woken, and waits to be read. */
+  /** Name of the worker that has it; `null` while it has a permit and waits to be read. */
   readonly reader: string | null;
 }
 

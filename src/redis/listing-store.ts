@@ -2,8 +2,8 @@
  * Lists executions by where they are, a bounded page at a time: on the streams, in line at limits, on the schedule, and the
  * records of those that have ended.
  *
- * Owns positions. Each says exactly behind which entry, member or key its page ended, so that a listing goes on there, however
- * many executions were added or removed meanwhile. An execution that moves may still be met twice or not at all.
+ * Owns positions. Each names the entry, member or key at which its page ended, so that the listing continues there, however many
+ * executions are added or removed in the meantime. An execution that moves may still be listed twice or not at all.
  */
 import type { Redis } from 'ioredis';
 import { assertNever } from '../core/assert.js';
@@ -18,7 +18,7 @@ import { BATCH_ITEMS, PARKED, STREAM, type StreamName } from './schema.js';
 import { runScript } from './script.js';
 import { storedTime } from './stored-time.js';
 
-/** Behind what a page begins. Empty texts stand for the start of a place. */
+/** The entry, member or key after which a page begins. Empty texts stand for the start of a place. */
 export type Position =
   | { readonly place: StreamName; readonly id: string }
   | {
@@ -44,7 +44,7 @@ export interface Criteria {
   /** Name of the task; '' for any. */
   readonly task: string;
   readonly states: readonly ExecutionState[];
-  /** Whether they are listed with their messages, and only if this holds for them. */
+  /** Lists only executions whose message passes this test, with their messages; `null` for all, without messages. */
   readonly test: ((message: Uint8Array) => boolean) | null;
 }
 
@@ -74,7 +74,7 @@ export interface Listed {
 /** A page of a place. */
 export interface Page<Next> {
   readonly found: readonly Listed[];
-  /** Where the place goes on; `null` at its end. */
+  /** Where the next page of the place begins; `null` at its end. */
   readonly next: Next | null;
   /** How many executions were looked at. */
   readonly looked: number;
@@ -101,7 +101,7 @@ export function startOf(place: Place): Position {
   }
 }
 
-/** Returns those of the places that can have executions in these states, in the same order. */
+/** Returns the places that can have executions in these states, in the same order. */
 export function placesWith(states: readonly ExecutionState[], order: readonly Place[]): Place[] {
   const has = (state: ExecutionState) => states.includes(state);
   const isOnStream = has('running') || has('queued');
@@ -202,8 +202,8 @@ export async function listParked(
 }
 
 /**
- * Reads a page of what a script finds and keeps what passes the test, which the script cannot make. When more pass than are
- * wanted, it reads again, up to the last one wanted, so that the next page begins behind that.
+ * Reads a page of a script's matches and keeps those that pass the test, which the script cannot make. When more pass than are
+ * wanted, it reads again, up to the last one wanted, so that the next page begins after that one.
  */
 async function matching<Next>(
   { test }: Criteria,

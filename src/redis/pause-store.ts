@@ -39,7 +39,7 @@ export function waitingForOf(limit: string): string {
   return isLine(limit) ? WAITS_FOR_RESUME : limit;
 }
 
-/** Reads all pauses: that of the whole docket first, then by task and reason. */
+/** Reads all pauses: those of the whole docket first, then by task and reason. */
 export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[]> {
   const { [PAUSES.version]: _version, ...fields } = await redis.hgetall(keys.paused);
   return Object.entries(fields)
@@ -50,12 +50,12 @@ export async function loadPauses(redis: Redis, keys: Keys): Promise<StoredPause[
     .sort((a, b) => compared(a.task ?? '', b.task ?? '') || compared(a.reason, b.reason));
 }
 
-/** Adds a pause. Returns false when there are too many. Does nothing when there was the same one. */
+/** Adds a pause. Returns false when there are too many. Changes nothing when the same pause exists. */
 export async function addPause(redis: Redis, keys: Keys, { task, reason }: PauseTerms): Promise<boolean> {
   return (await runScript(redis, 'pause', [keys.paused], [keys.prefix, subjectOf(task), reason])) !== -1;
 }
 
-/** Ends the pause with this reason, or all of this task (or of the docket) when it is `null`. Returns their number. */
+/** Ends the pause of a task (or of the docket) with this reason, or all of its pauses when it is `null`. Returns how many. */
 export async function removePauses(
   redis: Redis,
   keys: Keys,

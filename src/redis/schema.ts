@@ -37,9 +37,9 @@ export const KEY = {
   generation: 'generation',
   /** Set: tokens of running executions whose key was replaced. Nothing of them may be written. Expires. */
   superseded: 'superseded',
-  /** Stream of the failures: what failed for good, and what can never run. Bounded, and expires. */
+  /** Stream of the failures: executions that failed for good, or can never run. Bounded, and expires. */
   failures: 'failures',
-  /** Hash: how many bytes the failures have, and the bounds with which a worker last kept one. Expires with the failures. */
+  /** Hash: how many bytes the failures have, and the bounds of the worker that kept one last. Expires with the failures. */
   failureBounds: 'failure-bounds',
   /** Hash: how many permits of each limit are taken, by the limit's name. */
   permitsTaken: 'held',
@@ -149,8 +149,8 @@ export const STREAM_KEYS: Readonly<Record<string, string>> = Object.fromEntries(
 export const PRIORITY = { high: STREAM.high, normal: '', low: STREAM.low } as const;
 
 /**
- * What the priority adds to the ticket of a waiter, in microseconds. One of high priority goes before all others. One of low
- * priority lets pass what was added within the next hour, and no more, so that it is served in the end.
+ * What the priority adds to the ticket of a waiter, in microseconds. A waiter of high priority goes before all others. A waiter of
+ * low priority goes after those that were added within the next hour, and no later, so that it never starves.
  */
 export const TICKET_SHIFT: Readonly<Record<string, number>> = {
   [STREAM.high]: -4_000_000_000_000_000,
@@ -170,8 +170,8 @@ export const TAG = {
 } as const;
 
 /**
- * What a pause is about. The line of a paused task is named in the same way, among those of limits (`KEY.limit`). No limit has
- * such a name, since the names of limits are percent-encoded behind their first letter, which is `@` or encoded, too.
+ * What a pause applies to. The line of a paused task has the same name, among those of limits (`KEY.limit`). No limit has such a
+ * name, since the names of limits are percent-encoded after their first letter, which is `@` or encoded, too.
  */
 export const PAUSE = {
   /** The whole docket. */
@@ -210,7 +210,7 @@ export const RECORD = {
   errorLine: 'y',
   /** Its last attempts that failed and were retried, a line each, the newest first (`failed-attempts.ts`). Absent for none. */
   failedAttempts: 'h',
-  /** What its chain is, when it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
+  /** Its chain, if it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
   chain: 'ch',
   /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
   lastRun: 'cl',
@@ -526,9 +526,9 @@ export const SETTLEMENT_WIDTH = {
   failures: 7,
 } as const;
 
-/** What a retry says of each failure. Any other text is the reason why it cannot run again. */
+/** The reply of a retry for each failure. Any other text is the reason why it cannot run again. */
 export const RETRY = {
-  /** It was placed again, and is no failure any more. */
+  /** Its execution was placed again, and the failure was removed. */
   retried: 'retried',
   /** Its key has an unfinished execution. */
   taken: 'taken',

@@ -1,4 +1,4 @@
-/** Reads all that Redis knows of one execution, in one script, and finds the entry of one without a record. */
+/** Reads all that Redis knows of one execution, in one script, and finds the entry of an execution without a record. */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
 import type { Priority } from '../core/priority.js';
@@ -31,7 +31,7 @@ export interface Known {
   readonly expiresMs: number | null;
   readonly isCancelled: boolean;
   readonly failedAttempts: readonly FailedAttemptRecord[];
-  /** Its entry; `null` when it is parked, or has ended. */
+  /** Its entry; `null` when it is parked or has ended. */
   readonly entry: Entry | null;
   /** Name of the worker that has the entry; `null` when none has. */
   readonly reader: string | null;
@@ -63,9 +63,9 @@ export interface Wait {
   readonly length: number;
 }
 
-/** Entries that are looked at from each of these points to find an execution without a record. */
+/** How many entries are searched for an execution without a record, from each point in time. */
 const MOST_ENTRIES = 50_000;
-/** How much earlier than by its producer's clock an execution may have been added by the server's. Most clocks agree. */
+/** How far the producer's clock may be ahead of the server's. Tried in turn, since most clocks agree. */
 const CLOCK_TOLERANCES_MS = [20, 1_000, 60_000] as const;
 /** The streams that executions are added to, the likeliest first. */
 const BY_ARRIVAL: readonly StreamName[] = ['work', 'high', 'low'];

@@ -1,4 +1,4 @@
-/** Counts and lists the executions of a docket in bounded scripts: cheap, however long the backlog is. */
+/** Counts and lists the executions of a docket in bounded scripts whose cost does not grow with the backlog. */
 import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../core/errors.js';
 import type { Priority } from '../core/priority.js';
@@ -54,7 +54,7 @@ export async function survey(redis: Redis, keys: Keys, count: number): Promise<S
 export interface Measures {
   /** Workers whose heartbeats have not expired. */
   readonly workers: number;
-  /** For how long the execution has been due that is read next, in milliseconds; 0 when nothing is queued. */
+  /** How long the execution that is read next has been due, in milliseconds; 0 when nothing is queued. */
   readonly oldestQueuedMs: number;
 }
 

@@ -27,7 +27,7 @@ export interface AddOptions extends PolicyOverrides {
    */
   once?: boolean;
   /**
-   * Whether the execution starts before others (`'high'`) or behind them (`'low'`) when there are more than the threads can take.
+   * Whether the execution starts before others (`'high'`) or after them (`'low'`) when there is more work than free threads.
    * It keeps its priority through retries, redeliveries and the runs of its chain.
    * @default the `priority` of the task; `'normal'` when it has none, or when only its name is known here
    */

@@ -6,13 +6,12 @@ import type { AnyTask } from './declared-task.js';
 /** What became of an execution that was cancelled. */
 export interface CancelResult {
   /**
-   * The state in which it was found. `null` when that is not known: there is no such execution, or it has no record and is on
-   * a stream.
+   * The state in which it was found. `null` when that is not known: there is no such execution, or it has no record and is due.
    */
   readonly state: ExecutionState | null;
   /**
    * - `removed`: it had not started, and never will.
-   * - `stopping`: a worker has it. It was asked to stop; if it has not begun, it ends without a run.
+   * - `stopping`: a worker has it and was asked to stop it. If its body has not begun, it never will.
    * - `ended already`: it had ended before.
    * - `unknown`: there is no record of it. If an execution without a record (no key, `executionTtl: 0`) is queued under this
    *   id, it will not start, and one that runs is asked to stop.
@@ -20,12 +19,12 @@ export interface CancelResult {
   readonly outcome: 'removed' | 'stopping' | 'ended already' | 'unknown';
 }
 
-/** Which executions `cancelMany` cancels: those that match all that is given. */
+/** Selects the executions that `cancelMany` cancels: those that match all given parts. */
 export interface CancelFilter {
-  /** Task, or its name. */
+  /** The task, or its name. */
   task?: AnyTask | string;
   /**
-   * State, or several.
+   * One or more states.
    * @default all states of executions that have not ended
    */
   state?: CancellableState | readonly CancellableState[];
@@ -36,9 +35,9 @@ export interface CancelFilter {
    * @default no bound
    */
   limit?: number;
-  /** Whether all executions are meant when neither task, state nor arguments are given. */
+  /** Selects all executions. Required if neither task, state nor arguments are given. */
   all?: boolean;
-  /** Ends the work when it aborts; what was cancelled stays so. */
+  /** Stops cancelling when it aborts. Executions that were cancelled stay cancelled. */
   signal?: AbortSignal;
 }
 

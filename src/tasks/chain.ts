@@ -1,12 +1,12 @@
 /**
- * Chains as their records describe them, for those who list them. Owns the text of the record (`RECORD.chain` in the schema),
- * and decides which runs are still to come.
+ * Chains as their records describe them, for `docket.schedules()`. Owns the text in the record (`RECORD.chain` in the schema), and
+ * works out the next runs.
  */
 import { nextRun } from './next-run.js';
 import type { ExecutionPolicies } from './overrides.js';
 import type { PerpetualData } from './policies.js';
 
-/** What a record says about the chain whose run it is. */
+/** The chain that a record describes. */
 export interface Chain {
   readonly policy: PerpetualData;
   /** No run is due later than this; `null` when the chain does not end by itself. */
@@ -73,8 +73,8 @@ export interface PresentRun {
 }
 
 /**
- * Returns when the next runs of a chain are due, `count` at most, if nobody changes it: that for which the present run waits, and
- * those that its policy lets follow. Runs without an interval follow at an unknown time, so they are left out.
+ * Returns when the next runs of a chain are due, at most `count`: the present run if it is still pending, and those that follow by
+ * the policy. Runs without an interval follow at an unknown time, so they are left out.
  * @param nowMs - the server's time
  */
 export function upcomingRuns(chain: Chain, run: PresentRun, nowMs: number, count: number): number[] {

@@ -53,11 +53,10 @@ export interface ConfigureOptions {
    */
   readonly limits?: readonly LimitPolicy<never>[];
   /**
-   * Called for each execution that has failed for good on a worker with this module, once that is written: by its last attempt,
-   * its timeout, poison, or an argument that a limit lacks. For alerts and compensation. It runs in a thread of that worker, and
-   * may take as long as the task's timeout, or 30 s for a task without one: then `ctx.signal` aborts, and it is no longer waited
-   * for. What it throws is logged. It is called once at most: a worker or thread that dies meanwhile takes it along. What must
-   * not be missed belongs in `docket.failures()`.
+   * Called for each execution that failed for good on a worker with this module, after the failure has been written. Use it for
+   * alerts and compensation. It runs in a thread of that worker, and may take as long as the task's timeout, or 30 s if the task
+   * has none. Then `ctx.signal` aborts, and the worker stops waiting for it. Errors that it throws are logged. It is called at most
+   * once: the call is lost if the worker or thread dies first. If no failure may be missed, read `docket.failures()`.
    * @default none
    */
   readonly onFailed?: OnFailed;
@@ -70,7 +69,7 @@ export interface FailedExecution {
   readonly key: string;
   /** Its arguments; `undefined` when they cannot be decoded. */
   readonly args: unknown;
-  /** Its error, as `result()` rejects with. Classes among the `errors` of the configuration are revived. */
+  /** The error that `result()` rejects with. Classes among the `errors` of the configuration are revived. */
   readonly error: unknown;
   /** Number of the last attempt. */
   readonly attempt: number;
@@ -82,7 +81,7 @@ export interface FailedContext extends ThreadContext {
   readonly signal: AbortSignal;
 }
 
-/** Is told of each execution that has failed for good. */
+/** Handles an execution that failed for good. */
 export type OnFailed = (failed: FailedExecution, ctx: FailedContext) => unknown;
 
 /** The part of a configuration that a thread uses. */

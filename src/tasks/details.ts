@@ -3,7 +3,7 @@ import type { Priority } from '../core/priority.js';
 import type { ExecutionState, TerminalState } from '../core/states.js';
 import type { ProgressSummary } from './summary.js';
 
-/** One execution, in whatever state it is. All times are by the clock of the Redis server. */
+/** Everything that is known of one execution. All times are on the clock of the Redis server. */
 export interface ExecutionDetails {
   /** Its key, or its id. */
   readonly key: string;
@@ -25,12 +25,12 @@ export interface ExecutionDetails {
   readonly placedAt: Date | null;
   /** When it is or was due. */
   readonly when: Date | null;
-  /** While it is on the schedule: when it leaves it. That is later than `when` if a limit or a missing worker put it off. */
+  /** When it leaves the schedule, while it is there. Later than `when` if a limit or a missing worker has delayed it. */
   readonly scheduledFor: Date | null;
-  /** When this attempt was started last; `null` before, and when it has no record. */
+  /** When this attempt last started; `null` before that, and when it has no record. */
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
-  /** When its record is forgotten; `null` before it has ended. */
+  /** When its record expires; `null` before it has ended. */
   readonly expiresAt: Date | null;
   /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
@@ -42,9 +42,9 @@ export interface ExecutionDetails {
   readonly deliveries: number;
   /** How many of those it is charged with. */
   readonly charges: number;
-  /** How often it was passed on because a worker could not run it. */
+  /** How often it was rerouted because a worker could not run it. */
   readonly reroutes: number;
-  /** What has happened to it and what is to come, in the order of time. */
+  /** What has happened to it and when it is due, in order of time. */
   readonly history: readonly HistoryItem[];
   /** The last 20 of its attempts that failed and were retried, the oldest first. */
   readonly failedAttempts: readonly FailedAttempt[];
@@ -52,13 +52,13 @@ export interface ExecutionDetails {
   readonly errorLine: string | null;
   /** Its progress; `null` when none was reported. */
   readonly progress: ProgressSummary | null;
-  /** The permits of limits that it holds. */
+  /** The permits that it holds. */
   readonly holds: readonly HeldPermit[];
   /** The limit or the pause that makes it wait; otherwise `null`. */
   readonly waitsFor: LimitWait | null;
   /** Names of its arguments; `null` when they are not kept. */
   readonly argumentNames: readonly string[] | null;
-  /** What cannot be known of it, each with the reason. */
+  /** What is not known of it, each with the reason. */
   readonly unknown: readonly string[];
 
   /**
@@ -118,7 +118,7 @@ export interface LimitWait {
   readonly description: string;
   /** What it waits for: a permit, its turn at a rate, the end of a debounce, or the resume of its task. */
   readonly kind: 'permit' | 'rate' | 'debounce' | 'resume';
-  /** How many wait before it; `null` when there is no line. */
+  /** How many executions are ahead of it; `null` when there is no line. */
   readonly ahead: number | null;
   /** All permits that it needs. */
   readonly needs: readonly HeldPermit[];

@@ -90,7 +90,7 @@ export interface Execution<R> {
 
 /** Options of `execution.subscribe()`. */
 export interface SubscribeOptions {
-  /** Ends the subscription when it aborts, also while nothing happens. The execution runs on. */
+  /** Ends the subscription when it aborts, even while nothing happens. The execution continues. */
   signal?: AbortSignal;
 }
 

@@ -2,34 +2,34 @@
 import type { Priority } from '../core/priority.js';
 import type { AnyTask } from './declared-task.js';
 
-/** An execution that failed for good, or a message that can never run. */
+/** An execution that failed for good, or one that can never run because its message or record cannot be used. */
 export interface Failure {
-  /** Names this failure: the same key may fail many times. */
+  /** Id of this failure. A key can have many failures. */
   readonly id: string;
   /** Key of the execution, or its id if it had none; `null` when its message cannot be read. */
   readonly key: string | null;
   /** Name of the task; `null` when its message cannot be read. */
   readonly task: string | null;
-  /** `failed` when its last attempt failed or none could be made; `quarantined` when its message or record cannot be used. */
+  /** `failed` if its last attempt failed or it could not start; `quarantined` if its message or record cannot be used. */
   readonly kind: 'failed' | 'quarantined';
   /** Name of the error, such as `TypeError`; `null` when there is none. */
   readonly errorName: string | null;
   /** The error as one line, or the reason why it can never run. */
   readonly errorLine: string;
   /**
-   * The error with its stack, its fields and its causes, as `result()` rejects with; the value, when something else was thrown.
-   * `null` for what was quarantined. Its class is revived if the docket has it among its `errors`.
+   * The error that `result()` rejects with, with its stack, fields and causes; or the thrown value, if it was not an error.
+   * `null` if it was quarantined. Its class is revived if the docket has it among its `errors`.
    */
   readonly error: unknown;
-  /** Why it can never run as it is; `null` when it failed. */
+  /** Why it was quarantined; `null` when it failed. */
   readonly reason: string | null;
   /** How many attempts there were. */
   readonly attempts: number;
-  /** How many deliveries of the last attempt ended without an outcome before that. */
+  /** How many times the last attempt had been delivered before without an outcome. */
   readonly deliveries: number;
   /** Name of the worker on which it failed; `null` when it is not known. */
   readonly worker: string | null;
-  /** Node's id of the thread on which it failed; `null` when it did not end there by itself. */
+  /** Node's id of the thread on which it failed; `null` when the thread was ended, or is not known. */
   readonly thread: number | null;
   /** The priority with which a retry adds it again. */
   readonly priority: Priority;
@@ -37,26 +37,26 @@ export interface Failure {
   readonly addedAt: Date | null;
   /** When the last attempt started; `null` when it is not known, or none did. */
   readonly startedAt: Date | null;
-  /** When it failed, by the clock of the Redis server. */
+  /** When it failed, on the clock of the Redis server. */
   readonly failedAt: Date;
   /**
    * Decodes its arguments.
    * @throws UndecodableValueError when its message cannot be read
    */
   args(): unknown;
-  /** Returns what `JSON.stringify` shows: everything but the arguments. */
+  /** Returns everything but the arguments and the error object, for `JSON.stringify`. */
   toJSON(): object;
 }
 
 /** Selects failures. Without any of these it selects all. */
 export interface FailureFilter {
-  /** Only those of this task, which is given itself or by name. */
+  /** Only failures of this task, given as the task or its name. */
   readonly task?: AnyTask | string;
-  /** Only those with an error of this name, such as `TypeError`. */
+  /** Only failures with an error of this name, such as `TypeError`. */
   readonly errorName?: string;
-  /** Only those that failed at this time or later. */
+  /** Only failures at this time or later. */
   readonly since?: Date;
-  /** Only those that failed at this time or earlier. */
+  /** Only failures at this time or earlier. */
   readonly until?: Date;
   /** Only those that were kept before the failure with this id: where a page goes on behind the last one of the page before. */
   readonly before?: string;
@@ -87,15 +87,15 @@ export interface RetriedFailure {
   readonly key: string | null;
 }
 
-/** What a retry did. Only those in `retried` run again; all others are as they were. */
+/** What `docket.retry()` did. Only the failures in `retried` were removed and run again; all others stay as they are. */
 export interface RetryReport {
-  /** They were added again, and are no failures any more. */
+  /** Their executions were added again, and the failures are removed. */
   readonly retried: readonly RetriedFailure[];
-  /** Another execution has their key and has not ended. */
+  /** Their keys are taken by executions that have not ended. */
   readonly taken: readonly RetriedFailure[];
-  /** A strike meets them. */
+  /** A strike matches them. */
   readonly struck: readonly (RetriedFailure & { readonly reason: string })[];
-  /** They cannot run, for this reason: their message is lost or cannot be read, or another program's data is under their key. */
+  /** They cannot run, for the given reason: the message is lost or cannot be read, or another program wrote to the key. */
   readonly unusable: readonly (RetriedFailure & { readonly reason: string })[];
   /** There are no failures with these ids: they were retried or discarded before, or are no longer kept. */
   readonly missing: readonly string[];

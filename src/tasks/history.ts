@@ -13,7 +13,7 @@ export interface AttemptCounts {
   readonly retried: number;
 }
 
-/** Milliseconds that half, 95 % and 99 % of some attempts did not exceed, to within 9 %. */
+/** Percentiles of times, in milliseconds, accurate within 9 %. */
 export interface Percentiles {
   readonly p50Ms: number;
   readonly p95Ms: number;
@@ -30,13 +30,13 @@ export interface AttemptTimes {
 
 /** One minute of the history of a docket or a task. */
 export interface HistoryMinute extends AttemptCounts, AttemptTimes {
-  /** When the minute begins, by the clock of the Redis server. */
+  /** When the minute begins, on the clock of the Redis server. */
   readonly at: Date;
 }
 
-/** What the attempts of one task came to in the last minutes. */
+/** The attempts of one task in the last minutes. */
 export interface TaskStats extends AttemptCounts, AttemptTimes {
-  /** Name of the task; `other` for all tasks that are not counted apart. */
+  /** Name of the task; `other` for all tasks that are not counted separately. */
   readonly task: string;
   /** How many attempts began in each minute, the oldest first. */
   readonly startedByMinute: readonly number[];

@@ -3,12 +3,12 @@
 /** Options of `docket.limits()`. */
 export interface LimitsOptions {
   /**
-   * How many limits are listed at most, 1 to 1000. Those at which something waits come first.
+   * Maximum number of limits, 1 to 1000. Those at which executions wait come first.
    * @default 100
    */
   limit?: number;
   /**
-   * How many holders, and how many waiters, each limit is listed with at most, 0 to 100.
+   * Maximum number of holders, and of waiters, that each limit is listed with, 0 to 100.
    * @default 10
    */
   each?: number;
@@ -20,11 +20,11 @@ export interface LimitInfo {
   readonly name: string;
   /** Its name in words, such as `charge customerId 'c-1'`. */
   readonly description: string;
-  /** How many executions it lets run at once; `null` when that could not be found out. */
+  /** How many executions it lets run at once; `null` when that is not known. */
   readonly max: number | null;
   /** How many of its permits are taken. */
   readonly taken: number;
-  /** How many executions wait for one. */
+  /** How many executions wait for a permit. */
   readonly waiting: number;
   /** Some of those that hold its permits. */
   readonly holders: readonly LimitHolder[];
@@ -36,7 +36,7 @@ export interface LimitInfo {
 export interface LimitHolder {
   readonly key: string;
   readonly task: string;
-  /** Name of the worker that has it; `null` while it waits to be read, woken by a permit that was released. */
+  /** Name of the worker that has it; `null` while it has a permit and waits for a worker to read it. */
   readonly worker: string | null;
   /** When it was started; `null` before that, and when it has no record. */
   readonly since: Date | null;
@@ -46,6 +46,6 @@ export interface LimitHolder {
 export interface LimitWaiter {
   readonly key: string;
   readonly task: string;
-  /** When it was due: it has waited since then at most. */
+  /** When it was due. It began to wait then, or later. */
   readonly since: Date;
 }

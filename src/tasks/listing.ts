@@ -4,19 +4,19 @@ import type { ExecutionState } from '../core/states.js';
 import type { StrikeValue } from '../wire/strikes.js';
 import type { AnyTask } from './declared-task.js';
 
-/** Which executions are listed: those that match all that is given. */
+/** Selects executions: those that match all given parts. */
 export interface ListFilter {
-  /** Task, or its name. */
+  /** The task, or its name. */
   task?: AnyTask | string;
   /**
-   * State, or several. To find executions that have ended, all keys of the database are looked through, so it takes longer the
-   * more there are.
+   * One or more states. Executions that have ended are found by searching all keys of the database, so that takes longer the
+   * more keys there are.
    * @default 'scheduled', 'queued' and 'running'
    */
   state?: ExecutionState | readonly ExecutionState[];
   /**
-   * Values of arguments. They are compared as strikes with `==` do: values of one kind only, where numbers and bigints are one
-   * kind. An execution that has ended matches only if its arguments were kept (`WorkerOptions.keepArguments`).
+   * Values of arguments. They are compared as strikes with `==` compare them: only with values of the same kind, where numbers and
+   * bigints are one kind. An execution that has ended matches only if its arguments were kept (`WorkerOptions.keepArguments`).
    */
   where?: Readonly<Record<string, StrikeValue>>;
 }
@@ -24,7 +24,7 @@ export interface ListFilter {
 /** Options of `docket.list()`. */
 export interface ListOptions extends ListFilter {
   /**
-   * How many executions are listed at most, 1 or more.
+   * Maximum number of executions, at least 1.
    * @default 100
    */
   limit?: number;
@@ -35,7 +35,7 @@ export interface ListOptions extends ListFilter {
 /** Options of `docket.listPage()`. */
 export interface ListPageOptions extends ListFilter {
   /**
-   * How many executions a page has at most, 1 to 1000.
+   * Maximum number of executions on the page, 1 to 1000.
    * @default 100
    */
   limit?: number;
@@ -62,13 +62,13 @@ export interface ListPage {
   readonly next: string | null;
 }
 
-/** An execution as a listing shows it. Times are by the clock of the Redis server. */
+/** An execution in a list. Times are on the clock of the Redis server. */
 export interface ListedExecution {
   /** Its key, or its id. */
   readonly key: string;
   readonly task: string;
   readonly state: ExecutionState;
-  /** Whether docket keeps a record of it. Without one, little is known of it, and nothing once it has ended. */
+  /** Whether docket keeps a record of it. Without a record, little is known of it, and nothing once it has ended. */
   readonly hasRecord: boolean;
   /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
@@ -84,6 +84,6 @@ export interface ListedExecution {
   readonly completedAt: Date | null;
   /** Its error as one line, or the reason why it ended without one; shortened to 1 KiB. */
   readonly error: string | null;
-  /** Name of the limit that makes it wait, as in `Docket.snapshot`; otherwise `null`. */
+  /** Name of the limit that it waits for, `paused` while its task is paused, or `null`. */
   readonly waitingFor: string | null;
 }

@@ -1,7 +1,6 @@
 /**
- * Overrides: policies that one execution has in place of its task's. Owns how they are checked when they are given, how they
- * travel in the message (as JSON text, `wire/envelope.ts`), and how they are merged with the policies of the task, for
- * coordinator and thread alike.
+ * Overrides: policies that one execution has in place of its task's. Owns how they are checked, how they travel in the message
+ * (as JSON text, `wire/envelope.ts`), and how coordinator and thread merge them with the policies of the task.
  */
 import type { Duration } from '../core/duration.js';
 import { InvalidOptionError, UndecodableValueError } from '../core/errors.js';
@@ -12,8 +11,8 @@ import { checkCombination, type PolicyOptions, resolvePolicies, type TaskPolicie
 import type { RetryData, RetryPolicy } from './retry.js';
 
 /**
- * Policies that one execution has in place of those that its task declares. They travel with it, through all its attempts and
- * all runs of its chain, and are gone with it. Workers of a version that does not know them leave the execution to others.
+ * Policies of one execution, which override those that its task declares. They apply to all its attempts and all runs of its
+ * chain. Workers of a version that does not know them leave the execution to others.
  */
 export interface PolicyOverrides {
   /**
@@ -34,13 +33,13 @@ export interface PolicyOverrides {
    */
   readonly perpetual?: PerpetualPolicy;
   /**
-   * Ends the chain: there is no run that would be due later than this. Needs a perpetual policy, here or of the task.
+   * Ends the chain: no run is due later than this. Requires a perpetual policy, here or of the task.
    * @default the chain does not end by itself
    */
   readonly until?: Date;
   /**
-   * How many runs the chain has, at least 1. A run counts whether it completes or fails. One that a limit or a strike skips
-   * does not count. Needs a perpetual policy, here or of the task.
+   * How many runs the chain has, at least 1. A run counts whether it completes or fails. A run that a limit or a strike skips
+   * does not count. Requires a perpetual policy, here or of the task.
    * @default the chain does not end by itself
    */
   readonly times?: number;
@@ -104,7 +103,10 @@ export function hasOverrides({ retry, timeout, perpetual, until, times }: Policy
 export function resolveOverrides(overrides: PolicyOverrides, declared: TaskPolicies | null): ResolvedOverrides {
   const { retry, timeout, perpetual, until, times } = overrides;
   if (perpetual?.isAutomatic) {
-    throw new InvalidOptionError('perpetual', 'automatic chains are started by workers: leave `automatic` out here');
+    throw new InvalidOptionError(
+      'perpetual',
+      'leave `automatic` out: only a task that declares it is started by workers',
+    );
   }
   const given: PolicyOptions = { retry, timeout, perpetual };
   const { retry: retryData, timeoutMs, perpetual: perpetualData } = resolvePolicies(given);
@@ -147,7 +149,7 @@ function merged(declared: TaskPolicies, data: OverrideData): ExecutionPolicies {
 function checkChain({ perpetual }: ExecutionPolicies, { until, times }: PolicyOverrides, isTaskKnown: boolean): void {
   if (perpetual || !isTaskKnown || (until === undefined && times === undefined)) return;
   const option = until === undefined ? 'times' : 'until';
-  throw new InvalidOptionError(option, 'ends a chain, and the task runs once: give it `perpetual`, too');
+  throw new InvalidOptionError(option, 'it ends a chain, but the task runs once: pass `perpetual`, too');
 }
 
 function untilMsOf(until: Date): number {
@@ -160,7 +162,7 @@ function textOf(data: OverrideData): string {
   const text = JSON.stringify(data);
   const bytes = Buffer.byteLength(text);
   if (bytes <= MAXIMUM_OVERRIDES_BYTES) return text;
-  const problem = `the overrides take ${bytes} bytes, and may take ${MAXIMUM_OVERRIDES_BYTES}: use a shorter expression`;
+  const problem = `the overrides take ${bytes} bytes, more than ${MAXIMUM_OVERRIDES_BYTES}: use a shorter expression`;
   throw new InvalidOptionError('perpetual', problem);
 }
 

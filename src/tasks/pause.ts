@@ -4,7 +4,7 @@
 export interface PauseOptions {
   /**
    * Why it is paused: text of at most 200 characters, without control characters. Pauses with different reasons are
-   * independent of each other: a task is paused as long as there is one.
+   * independent of each other: a task is paused until all of them are ended.
    * @default 'manual'
    */
   reason?: string;
@@ -13,8 +13,8 @@ export interface PauseOptions {
 /** Options of `docket.resume()`. */
 export interface ResumeOptions {
   /**
-   * Ends the pause with this reason only.
-   * @default all of them
+   * Ends only the pause with this reason.
+   * @default all reasons
    */
   reason?: string;
 }
@@ -24,6 +24,6 @@ export interface Pause {
   /** Name of the task; `null` for the whole docket. */
   readonly task: string | null;
   readonly reason: string;
-  /** When it was made, by the clock of the Redis server. */
+  /** When it was made, on the clock of the Redis server. */
   readonly since: Date;
 }

@@ -1,11 +1,11 @@
 /** What `docket.strikes()` returns. */
 import type { StrikeOperand, StrikeOperator } from '../wire/strikes.js';
 
-/** A strike that is in force. `docket.restore(task, parameter, operator, value)` takes it back. */
+/** A strike in effect. `docket.restore(task, parameter, operator, value)` takes it back. */
 export interface StrikeInfo {
-  /** Name of the task; `null` for any. */
+  /** Name of the task; `null` for all tasks. */
   readonly task: string | null;
-  /** Name of the argument; `null` when the task is struck whatever its arguments are. */
+  /** Name of the argument; `null` when the whole task is struck. */
   readonly parameter: string | null;
   readonly operator: StrikeOperator | null;
   /** What the argument is compared with; absent without a parameter. */

@@ -52,8 +52,8 @@ export interface TaskOptions<
    */
   readonly limits?: readonly LimitPolicy<N>[];
   /**
-   * Which executions of the docket start first when there are more than the threads can take. An `add` can say something else
-   * for its execution. A producer that adds the task by its name alone does not know this, and adds with normal priority.
+   * Which executions of the docket start first when there is more work than free threads. An `add` can override it. A producer
+   * that knows only the name of the task does not know its priority, and adds with normal priority.
    * @default 'normal'
    */
   readonly priority?: Priority;

@@ -83,25 +83,26 @@ export interface WorkerOptions {
    */
   keepArguments?: boolean;
   /**
-   * How long executions that fail for good here are kept as failures, with arguments and error, for `docket.failures()` and
-   * `docket.retry()`. 0 keeps none. Messages that can never run are kept in any case.
+   * How long executions that fail for good on this worker are kept as failures, with arguments and error, for `docket.failures()`
+   * and `docket.retry()`. 0 keeps none, except quarantined ones.
    * @default '7d'
    */
   failureTtl?: Duration;
   /**
-   * The number of failures that are kept, 1 or more; the oldest go first. The bounds of the worker that kept a failure last
-   * hold for the whole docket, so give all of its workers the same.
+   * Maximum number of failures that are kept, at least 1. The oldest are removed first. Give all workers of a docket the same
+   * bounds: each worker applies its own to the whole docket whenever it keeps a failure.
    * @default 10_000
    */
   maxFailures?: number;
   /**
-   * The bytes of failures that are kept, with their arguments and errors, 1 or more; the oldest go first.
+   * Maximum size of the failures that are kept, with their arguments and errors, in bytes, at least 1. The oldest are removed
+   * first.
    * @default 268_435_456 (256 MiB)
    */
   maxFailureBytes?: number;
   /**
-   * Whether this worker writes what it counts to the history, which `docket.history()` and `docket stats` read: one command
-   * for each heartbeat in which anything was counted. Redis keeps it for two days.
+   * Whether this worker writes its counts to the history, which `docket.history()` and `docket stats` read. That takes one command
+   * per heartbeat while it runs work. Redis keeps the history for two days.
    * @default true
    */
   history?: boolean;

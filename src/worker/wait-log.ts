@@ -28,7 +28,7 @@ export class WaitLog {
     const text = isWaiting ? describePauses(list) : '';
     if (text !== '' && text !== this.#lastText) {
       const fields = { paused: waits, scheduled };
-      this.#logger.info(fields, `waits for what is paused until it is resumed (executions: ${waits}): ${text}`);
+      this.#logger.info(fields, `waiting for paused executions to be resumed (${waits}): ${text}`);
     }
     this.#lastText = text;
   }

@@ -217,7 +217,7 @@ describeOnRedis('what a worker has counted', (url) => {
     loseNext();
     ran(3);
     await write();
-    expect(lines.map(({ message }) => message)).toEqual(['the history lacks what this worker has counted last']);
+    expect(lines.map(({ message }) => message)).toEqual(['the last counts of this worker could not be written: they are missing from the history']);
     ran(4);
     await write();
     await write();

@@ -41,7 +41,7 @@ describeOnRedis('docket dashboard', (url) => {
     const common = ['--url', fleet.url, '--docket', fleet.name];
     const taken = await runDocket(['dashboard', '--port', String(port), ...common]);
     expect([taken.code, taken.output]).toEqual([1, '']);
-    expect(taken.errors).toMatch(/^docket: --port: cannot listen on 127\.0\.0\.1:\d+, [^\n]*\n$/);
+    expect(taken.errors).toMatch(/^docket: --port: cannot listen on 127\.0\.0\.1:\d+, the port is in use: [^\n]*\n$/);
     const short = await runDocket(['dashboard', '--port', '0', '--token', 'short', ...common]);
     expect([short.code, short.errors]).toEqual([2, 'docket: --token: expected text of at least 8 characters\n']);
   });

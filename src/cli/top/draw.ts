@@ -10,7 +10,7 @@ import { LISTED_EXECUTIONS, MINUTES, type Picture } from './picture.js';
 export interface DrawOptions {
   /** Which docket it is, for the first line. */
   readonly title: string;
-  /** Said at the beginning of the first line: why the picture is not of now. */
+  /** Shown in the first line instead of the time: why the picture is old. */
   readonly problem: string | null;
   readonly columns: number;
   /** The lines there is room for; infinite when nobody counts them. */
@@ -28,7 +28,7 @@ interface Line {
 interface List {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** Rows that are there and are not listed, even with room. */
+  /** How many rows are never listed, even with room for them. */
   readonly unlisted: number;
   readonly noun: string;
 }
@@ -77,9 +77,9 @@ function rates({ taken, minutes }: Picture): Line[] {
   return [{ text: '' }, ...lines, ...(last ? [timesLine(last)] : [])];
 }
 
-/** The rate of the last whole minute and of the one that goes on, so that what has just begun is seen at once. */
-function rateText(values: readonly number[], goingOnMs: number): string {
-  const minutes = 1 + Math.min(Math.max(goingOnMs / 60_000, 0), 1);
+/** The rate of the last whole minute and the present one together, so that a change shows at once. */
+function rateText(values: readonly number[], presentMs: number): string {
+  const minutes = 1 + Math.min(Math.max(presentMs / 60_000, 0), 1);
   const count = (values.at(-2) ?? 0) + (values.at(-1) ?? 0);
   return `${Math.round(count / minutes)} a minute`.padEnd(14);
 }

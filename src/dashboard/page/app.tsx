@@ -169,7 +169,7 @@ function Banner() {
       {pauses.map(({ reason, since }) => (
         <div key={reason} class="callout warn">
           <span>
-            The whole docket is paused ({reason}), <Time at={since} />. Nothing new starts.
+            The whole docket is paused ({reason}), <Time at={since} />. Nothing more starts.
           </span>
           {mayChange && <Button onClick={() => void act('resume', { task: null, reason })}>Resume</Button>}
         </div>

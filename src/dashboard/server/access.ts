@@ -1,6 +1,6 @@
 /**
- * Who may use the dashboard, and for what. Owns three rules: without the token nothing is answered; a change must come from the
- * page itself (same origin, and a CSRF token that no other site can read); and a page that is read-only changes nothing.
+ * Checks who may use the dashboard, and for what. Owns three rules: a request without the token gets no answer; a change must come
+ * from the page itself (same origin, and a CSRF token that no other site can read); and a read-only page changes nothing.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
@@ -10,19 +10,23 @@ import { Refusal } from './refusal.js';
 /** The header that has the CSRF token. */
 const CSRF_HEADER = 'x-docket-csrf';
 
-/** Makes the CSRF token: the same in all processes that have the same secret, so that a load balancer may stand before them. */
+/** Makes the CSRF token. Processes with the same secret make the same one, so they can share a load balancer. */
 export function csrfTokenOf({ token }: Pick<DashboardSettings, 'token'>): string {
   return createHmac('sha256', token ?? randomBytes(32))
     .update('docket dashboard csrf')
     .digest('base64url');
 }
 
-/** Refuses requests for another host: that a foreign name leads to this page is how web sites reach into a machine. */
+/** Refuses requests for other host names. A web site could let a name of its own lead to this page, to reach into this machine. */
 export function checkHost({ hosts }: Pick<DashboardSettings, 'hosts'>): MiddlewareHandler {
   return async (context, next) => {
     const name = hostNameOf(context.req.raw);
     if (hosts && !hosts.has(name)) {
-      throw new Refusal(421, 'DASHBOARD_HOST', `this dashboard is not to be asked for as '${name}'`);
+      throw new Refusal(
+        421,
+        'DASHBOARD_HOST',
+        `this dashboard does not answer to the host name '${name}': open it by its own address, or name the host in \`hosts\``,
+      );
     }
     await next();
   };
@@ -60,24 +64,28 @@ export function userOf(authorization = ''): string | null {
   return text.slice(0, Math.max(0, text.indexOf(':'))) || null;
 }
 
-/** Compares secrets in a time that tells nothing of them. */
+/** Compares secrets in a time that reveals nothing about them. */
 function isSame(given: string, secret: string): boolean {
   const [a, b] = [given, secret].map((text) => createHash('sha256').update(text).digest());
   return timingSafeEqual(a!, b!);
 }
 
-/** Refuses changes that do not come from the page, or that nobody may make. */
+/** Refuses all changes of a read-only page, and changes that do not come from the page. */
 export function checkChange({ isReadOnly }: Pick<DashboardSettings, 'isReadOnly'>, csrf: string): MiddlewareHandler {
   return async (context, next) => {
     if (isReadOnly) throw new Refusal(403, 'DASHBOARD_READ_ONLY', 'this dashboard is read-only');
     if (!isSameOrigin(context.req.raw)) {
-      throw new Refusal(403, 'DASHBOARD_ORIGIN', 'changes are taken from the page of the dashboard only');
+      throw new Refusal(
+        403,
+        'DASHBOARD_ORIGIN',
+        'only the page of the dashboard may send changes: reload it and try again',
+      );
     }
     if (!isSame(context.req.header(CSRF_HEADER) ?? '', csrf)) {
-      throw new Refusal(403, 'DASHBOARD_CSRF', 'the page is out of date: load it again');
+      throw new Refusal(403, 'DASHBOARD_CSRF', 'the page is out of date: reload it');
     }
     if (!/^application\/json\b/i.test(context.req.header('content-type') ?? '')) {
-      throw new Refusal(415, 'DASHBOARD_CONTENT_TYPE', 'a change is sent as application/json');
+      throw new Refusal(415, 'DASHBOARD_CONTENT_TYPE', 'send the change as application/json');
     }
     await next();
   };

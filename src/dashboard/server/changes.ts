@@ -1,5 +1,6 @@
-/** The changes of the API. Each leaves one line in the log that says what was done, by whom, and what came of it. */
+/** The changes of the API. Each is logged in one line, with what was done, by whom, and its outcome. */
 import type { Context, Hono } from 'hono';
+import { countText } from '../../core/text.js';
 import type { FailureFilter, RetryReport } from '../../tasks/failures.js';
 import type { StrikeOperator } from '../../wire/strikes.js';
 import type { ChangedJson } from '../api.js';
@@ -12,7 +13,7 @@ import type { Source } from './source.js';
 /** How many failures can be chosen one by one. */
 const MOST_IDS = 1_000;
 
-/** Makes a change, and says what came of it. */
+/** Makes a change, and returns its outcome in words. */
 type Change = (docket: Source['docket'], body: Body) => Promise<string>;
 
 export function addChanges(app: Hono, source: Source, { logger }: Pick<DashboardSettings, 'logger'>): void {
@@ -33,7 +34,7 @@ export function addChanges(app: Hono, source: Source, { logger }: Pick<Dashboard
   }
 }
 
-/** Who sent a request, as far as it says so. */
+/** Returns the sender of a request: the user name and the forwarded address, where it has them. */
 export function senderOf({ req }: Context): { readonly user: string | null; readonly address: string | null } {
   const address = req.header('x-forwarded-for')?.slice(0, 200) ?? null;
   return { user: userOf(req.header('authorization')), address };
@@ -46,7 +47,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
   'run-now': async (docket, body) => {
     if (await docket.runNow(textIn(body, 'key'))) return 'It is due now.';
-    return 'It is not scheduled: it waits or runs already, has ended or is unknown.';
+    return 'It is not scheduled: it is already queued or running, has ended, or is unknown.';
   },
   retry: async (docket, body) => retriedText(await docket.retry(failuresIn(body))),
   discard: async (docket, body) => {
@@ -74,10 +75,10 @@ const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 const CANCELLED = {
-  removed: 'Cancelled: it had not started.',
+  removed: 'Cancelled before it started.',
   stopping: 'It was asked to stop.',
-  'ended already': 'It had ended already.',
-  unknown: 'It is not known. If it is queued without a record, it will not start.',
+  'ended already': 'It had already ended.',
+  unknown: 'It has no record. If it is queued under this id, it will not start.',
 } as const;
 
 /** @throws Refusal for anything but some ids or a filter */
@@ -103,14 +104,10 @@ function retriedText({ retried, taken, struck, unusable, missing }: RetryReport)
     [taken, 'not added, because their keys are taken'],
     [struck, 'not added, because they are struck'],
     [unusable, 'cannot run'],
-    [missing, 'not there any more'],
+    [missing, 'no longer kept'],
   ] as const;
   const texts = others.flatMap(([list, text]) => (list.length > 0 ? [`${list.length} ${text}`] : []));
   return `${[`Retried ${countText(retried.length, 'failure')}`, ...texts].join('; ')}.`;
-}
-
-function countText(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function strikeIn(body: Body): Parameters<Source['docket']['strike']> {

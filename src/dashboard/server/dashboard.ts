@@ -10,10 +10,10 @@ export type { DashboardOptions } from './options.js';
 export type DashboardHandler = (request: Request) => Promise<Response>;
 
 /**
- * Makes a web page on which people operate a docket: a handler of requests that fits wherever there is a `Request` and a
- * `Response`. It holds nothing open while nobody looks at the page. The docket stays yours to close.
+ * Makes a web page for operating a docket: a function from a `Request` to a `Response`, for any server that uses these types. It
+ * does nothing while no page is open. It does not close the docket.
  *
- * Without a `token`, whoever reaches the handler may use it: mount it behind a login of your own, or give it one.
+ * Without a `token`, everyone who can reach the handler can use it: mount it behind your own login, or pass a token.
  *
  * @throws InvalidOptionError naming the option that cannot be used
  * @example

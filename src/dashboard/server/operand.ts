@@ -15,7 +15,7 @@ function valueJson(value: StrikeValue): ValueJson {
   return typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;
 }
 
-/** @throws Refusal for what is no value of a strike */
+/** @throws Refusal when it is not a value of a strike */
 export function operandOf(json: unknown): StrikeOperand {
   if (Array.isArray(json) && json.length === 2) return [strikeValueOf(json[0]), strikeValueOf(json[1])];
   return strikeValueOf(json);

@@ -7,14 +7,14 @@ import type { Logger } from '../../tasks/context.js';
 /** Options of `dashboard()`. */
 export interface DashboardOptions {
   /**
-   * Path under which the handler is mounted, such as `/ops/docket`, if the requests it gets still have it.
-   * @default '' (the requests begin at the dashboard)
+   * Path under which the handler is mounted, such as `/ops/docket`, unless the server has removed it from the requests.
+   * @default '' (paths begin at the dashboard)
    */
   basePath?: string;
   /**
-   * Secret that every request must have: as the password of basic authentication, for which browsers ask, with any user name;
-   * or as a bearer token. At least 8 characters.
-   * @default none: whoever reaches the handler may use it
+   * Secret that every request must have, of at least 8 characters: as the password of basic authentication, with any user name,
+   * for which browsers ask; or as a bearer token.
+   * @default none: everyone who can reach the handler can use it
    */
   token?: string | undefined;
   /**
@@ -23,18 +23,18 @@ export interface DashboardOptions {
    */
   readOnly?: boolean;
   /**
-   * Shows all arguments. They may be private, so otherwise only those are shown that the task names in `logged`.
+   * Shows all arguments. Without it, only those that the task names in `logged` are shown, because arguments may be private.
    * @default false
    */
   showArguments?: boolean;
   /**
-   * Host names by which the page may be asked for, without ports. A page without a token that only this machine can reach
-   * should name them: otherwise a web site that is open in a browser here can have its own name lead to this page.
+   * Host names to which the page answers, without ports. Set them for a page without a token that only this machine can reach:
+   * otherwise a web site that is open in a browser here can let a name of its own lead to this page.
    * @default any
    */
   hosts?: readonly string[] | undefined;
   /**
-   * Where log lines go: one for each change, with what was done and by whom; and problems.
+   * Takes the log lines: one for each change, with what was done and by whom, and problems.
    * @default JSON lines on stderr
    */
   logger?: Logger;

@@ -1,4 +1,4 @@
-/** The errors of the API: what the server refuses, and the status and JSON with which errors are answered. */
+/** The errors of the API: refusals, and the status and JSON that answer each error. */
 import type { Context } from 'hono';
 import { DocketError, ExecutionNotFoundError, InvalidOptionError, RedisUnavailableError } from '../../core/errors.js';
 import type { Logger } from '../../tasks/context.js';
@@ -18,7 +18,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Answers with an error. What the dashboard did not expect is logged, and the answer does not tell it. */
+/** Answers with an error. An unexpected one is logged, and its message stays out of the answer. */
 export function answerError(context: Context, error: unknown, logger: Logger): Response {
   const [status, json] = errorAnswer(error);
   if (status === 500) logger.error({ err: error, path: context.req.path }, 'the dashboard could not answer');

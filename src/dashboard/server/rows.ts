@@ -2,7 +2,7 @@
 import type { ExecutionDetails } from '../../tasks/details.js';
 import type { Failure } from '../../tasks/failures.js';
 import type { HistoryMinute } from '../../tasks/history.js';
-import { waitText } from '../../tasks/limit-text.js';
+import { limitText, waitText } from '../../tasks/limit-text.js';
 import type { ListedExecution } from '../../tasks/listing.js';
 import type { Schedule } from '../../tasks/schedules.js';
 import type { FutureEntry, QueuedEntry, RunningEntry, SnapshotEntry, WaitingEntry } from '../../tasks/snapshot.js';
@@ -41,7 +41,8 @@ export const rowOf = {
     return row(entry, 'scheduled', { when: when.getTime(), hasWorker, waitsFor });
   },
   waiting: (entry: WaitingEntry) => {
-    return row(entry, 'queued', { waitsFor: waitText(entry.waitingFor) });
+    const waitsFor = entry.isPaused ? 'its task is paused' : `limit ${limitText(entry.waitingFor)}`;
+    return row(entry, 'queued', { waitsFor });
   },
 } as const;
 

@@ -39,7 +39,7 @@ export interface FailureGroupsPage {
 /** Scripts that one page of failure groups takes, each of which looks at 256 failures or 1 MiB: some 40 ms together. */
 const SCRIPTS_OF_A_PAGE = 16;
 
-/** @throws InvalidOptionError for what is no docket of this copy of the package */
+/** @throws InvalidOptionError when it is not a docket of this copy of the package */
 export function sourceOf(docket: Docket): Source {
   const { settings, partitions } = internalsOf(docket);
   const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'));

@@ -1,4 +1,4 @@
-/** Values of others as text for the page: bounded, and only as far as they may be shown. */
+/** Formats values of tasks as text for the page: bounded, and only those that may be shown. */
 import { inspect } from 'node:util';
 import type { ArgumentsJson } from '../api.js';
 
@@ -15,7 +15,7 @@ export function shortened(text: string, longest = LONGEST_TEXT): string {
   return text.length > longest ? `${text.slice(0, longest)}… (${text.length - longest} more characters)` : text;
 }
 
-/** Decodes a value, as text; `null` for `undefined`. What cannot be decoded is the problem instead. */
+/** Decodes a value to text; `null` for `undefined`. If it cannot be decoded, the text is the problem. */
 export function decodedText(decode: () => unknown): string | null {
   try {
     const value = decode();
@@ -25,7 +25,7 @@ export function decodedText(decode: () => unknown): string | null {
   }
 }
 
-/** Formats arguments as far as they may be shown; `null` when they are not kept. */
+/** Formats the arguments that may be shown; `null` when none are kept. */
 export function argumentsJson(decode: () => unknown, isShown: (name: string) => boolean): ArgumentsJson | null {
   let args: unknown;
   try {

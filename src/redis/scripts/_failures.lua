@@ -1,6 +1,6 @@
--- Keeps failures, the newest of them: the oldest go by age, by number and by bytes, as others are added. The bounds are those
--- with which a worker last kept one, and the defaults before that. A script declares `opened_failures` before it includes this,
--- and includes it where a failure is met: making these functions would cost each run something, and few runs meet one.
+-- Keeps failures. As failures are added, the oldest are removed beyond the bounds on age, number and bytes. The bounds are those
+-- of the worker that kept a failure last, or the defaults. A script declares `opened_failures` before it includes this, and
+-- includes it where it has a failure to keep: making these functions costs every run something, and few runs have one.
 
 -- Returns the functions that keep and remove failures. A worker gives its bounds: ttl (ms), number, bytes.
 local function failures(bounds)

@@ -13,7 +13,7 @@ local function is_wanted(state, name)
   return state and string.find(states, ',' .. state .. ',', 1, true) and (task == '' or task == name)
 end
 
--- Looks at one item. One whose record cannot be used is left out; where this user lacks a right, the script fails instead.
+-- Looks at one item. Leaves out an item whose record cannot be used. If the user lacks a right, the script fails instead.
 local function look(apply, ...)
   local is_done, problem = pcall(apply, ...)
   if not is_done then

@@ -1,6 +1,6 @@
--- Pauses. While a task is paused, its executions wait in a line of its own. The line is a limit in all but two things: it is
--- named `PAUSE.task` and the task, and nobody in it is served before the task is resumed. So whatever knows a waiter by its
--- limit (cancel, replace, clear, the search for lost executions) treats one in this line right without knowing of pauses.
+-- Pauses. While a task is paused, its executions wait in a line of its own. The line is like that of a limit, except for its name
+-- (`PAUSE.task` and the task), and that no waiter is served before the task is resumed. So code that finds a waiter by its limit
+-- (cancel, replace, clear, the search for lost executions) works for this line, too, without knowing of pauses.
 local lines_paused
 
 -- Returns what is paused, as keys of a table. Reads it once in a script.

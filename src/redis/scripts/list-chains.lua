@@ -1,7 +1,7 @@
 -- Lists one page of the chains that have records, in the order of their keys.
 -- KEYS  chains
--- ARGV  prefix, the key behind which it begins ('' at the start), number of keys to look at, task ('' for all)
--- Reply now, the key behind which it goes on ('' when all were looked at), then for each chain: key, state, task, due time
+-- ARGV  prefix, the key after which it begins ('' at the start), number of keys to look at, task ('' for all)
+-- Reply now, the key after which the next page begins ('' when all were looked at), then for each chain: key, state, task, due time
 --       ('' when it was due as it was placed), generation, chain, last run ('' for none)
 --@include now
 local prefix, after, count, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]

@@ -1,5 +1,5 @@
--- Reads the numbers of the whole docket that take one look each: how many workers live, and when the executions became due
--- that are read next.
+-- Reads numbers of the whole docket that take one look each: how many workers are alive, and when the executions that are read
+-- next became due.
 -- KEYS  work, front, workers
 -- ARGV  prefix
 -- Reply now (ms), live workers, due time of the next entry of each stream that has one

@@ -1,5 +1,5 @@
--- Adds a pause. Adding it again changes nothing. The change is published before it is written: where this user may not
--- publish, no worker would hear of the pause, so nothing is written.
+-- Adds a pause. Adding it again changes nothing. The change is published before it is written: if this user may not publish, no
+-- worker would hear of the pause, so nothing must be written.
 -- KEYS  paused
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason
 -- Reply 1, 0 when it was there already, -1 when there are too many

@@ -1,6 +1,6 @@
--- Adds one page of what a worker has counted to a minute of the history. A page that was added before is not added again: its
--- reply was lost, or it comes late over a connection that broke. Begins with what may be refused, on a key of another type or
--- when memory is full: then nothing is written.
+-- Adds one page of a worker's counts to a minute of the history. A page that was added before is not added again: its reply was
+-- lost, or it comes late over a connection that broke. Begins with the command that may be refused (a key of another type, full
+-- memory), so that a refusal leaves nothing written.
 -- KEYS  history:<minute>, history-page:<consumer>
 -- ARGV  number of the page, from 1, name of a task, its counts as JSON, ...
 -- Reply 1 when it was added; 0 when it had been added before

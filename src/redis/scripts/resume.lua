@@ -1,6 +1,6 @@
 -- Ends the pause of a task or of the docket with one reason, or all of them. When a task has no pause left, the line of its
 -- executions is left to a scheduler, which moves it to `front` page by page. The changes are published before they are
--- written: where this user may not publish, no worker would hear of them, so nothing is written.
+-- written: if this user may not publish, no worker would hear of them, so nothing must be written.
 -- KEYS  paused, wakes
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason ('' for all)
 -- Reply how many pauses were ended

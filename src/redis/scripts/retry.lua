@@ -1,5 +1,5 @@
--- Runs failures again: places each execution anew, with its arguments, as its first attempt, and removes the failure. Both
--- happen here, so a retry whose reply was lost finds no failure and places nothing. An execution without a record goes to the
+-- Retries failures: places each execution again, with its arguments, as its first attempt, and removes the failure. Both happen
+-- here, so a retry that is sent again because its reply was lost finds no failure and places nothing. An execution without a record goes to the
 -- work stream under its id; one with a record only when no unfinished execution has its key.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, version of the strikes they were checked against, then ids
@@ -27,7 +27,7 @@ local function as_first_attempt(message)
   return behind and string.sub(message, 1, at - 1) .. string.char(1) .. string.sub(message, behind)
 end
 
--- First, since it takes memory: a full server refuses the whole.
+-- This comes first, because it takes memory: a full server refuses it, and with it the whole script.
 local generation = next_generations(#ARGV - 2)
 local kept = failures()
 

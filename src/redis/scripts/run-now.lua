@@ -1,5 +1,5 @@
--- Makes an execution due that is on the schedule. The scheduler moves it, as all that are due. A run of a chain with an interval
--- keeps its grid: it counts as due at the last point of the grid before now, so the next run is due when this one was to be.
+-- Makes an execution on the schedule due. The scheduler moves it, as it moves all that are due. A run of a chain with an interval
+-- keeps its grid: it counts as due at the last point of the grid before now, so the next run is due when this one would have been.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key or id
 -- Reply 1 when it was on the schedule, else 0

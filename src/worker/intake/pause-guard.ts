@@ -1,10 +1,10 @@
 /**
- * Knows what is paused: the whole docket, or tasks. It is asked about each execution that is read, before anything of it is
- * counted or claimed, and again before it starts. A new pause also takes back unstarted shipments. Running attempts go on.
+ * Knows which tasks are paused, and whether the docket is. It is asked about each execution that is read, before it is counted or
+ * claimed, and again before it starts. A new pause also takes back unstarted shipments. Running attempts continue.
  *
- * Owns this worker's copy of the pauses: loaded before the worker reads anything, and kept up to date by push. Where it is
- * outdated, an execution may still start, or be given back in vain. It never waits for a pause that is over, because the script
- * that would let it wait looks at the pauses in Redis.
+ * Owns this worker's copy of the pauses: loaded before the worker reads anything, and kept up to date by push. While it is
+ * outdated, an execution may still start, or be given back in vain. No execution waits for a pause that has ended, because the
+ * script that would park it looks at the pauses in Redis.
  */
 import { deferred } from '../../core/deferred.js';
 import { jittered, pause, Service } from '../../core/service.js';
@@ -133,7 +133,7 @@ export class PauseGuard extends Service {
     this.#logged = text;
     const { logger } = this.#options;
     if (text === '') logger.info({}, 'nothing is paused any more');
-    else logger.info({ paused: this.list.slice(0, MAX_NAMED) }, `nothing new starts of what is paused: ${text}`);
+    else logger.info({ paused: this.list.slice(0, MAX_NAMED) }, `paused, so nothing more of it starts: ${text}`);
   }
 }
 

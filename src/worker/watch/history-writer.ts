@@ -1,10 +1,10 @@
 /**
- * Writes what the worker has counted to the history of the docket, once for each heartbeat. What it costs does not grow with
- * the number of executions.
+ * Writes the worker's counts to the history of the docket, once for each heartbeat. The cost does not grow with the number of
+ * executions.
  *
- * Owns two rules. What was taken from the counters is sent, in the same pages again and again, until the server answers; the
- * server adds a page once. So nothing counts twice. While pages are unsent no more are made, and pages that are an hour old
- * are dropped. So memory is bounded, and no page is sent after the server has forgotten its number.
+ * Owns two rules. Counts that were taken from the counters are sent in the same pages until the server answers, and the server
+ * adds each page once. So nothing counts twice. While pages are unsent, no more are made, and pages that are an hour old are
+ * dropped. So memory is bounded, and no page is sent after the server has forgotten its number.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { DurationCounts } from '../../core/duration-counts.js';
@@ -45,7 +45,7 @@ export class HistoryWriter extends Service {
     this.#options = options;
   }
 
-  /** Writes the rest when it is stopped, which happens once everything has been settled. */
+  /** Writes the rest when it is stopped, which happens after everything has been settled. */
   protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(this.#options.intervalMs, signal);
@@ -63,7 +63,7 @@ export class HistoryWriter extends Service {
     } catch (error) {
       const { logger } = this.#options;
       if (!signal.aborted) logRetry(logger, error, 'writing the history failed');
-      else logger.warn({ error: String(error) }, 'the history lacks what this worker has counted last');
+      else logger.warn({ error: String(error) }, 'the last counts of this worker could not be written: they are missing from the history');
     }
   }
 

@@ -153,7 +153,7 @@ describeEachServer('a worker that runs until everything is finished', (url) => {
       minimumCheckInterval: '50ms',
       logger,
     });
-    const waits = () => lines.filter(({ message }) => message.startsWith('waits for what is paused'));
+    const waits = () => lines.filter(({ message }) => message.startsWith('waiting for paused executions'));
     return { worker, waits };
   }
 
@@ -178,7 +178,7 @@ describeEachServer('a worker that runs until everything is finished', (url) => {
     await docket.resume(paused);
     await finished;
     expect(ran).toEqual([1, 2]);
-    const line = `waits for what is paused until it is resumed (executions: 2): ${what}`;
+    const line = `waiting for paused executions to be resumed (2): ${what}`;
     expect(waits().map(({ message }) => message)).toEqual([line]);
     await untilNothingIsLeft(await placeOf(stage));
   });

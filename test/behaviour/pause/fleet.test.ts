@@ -301,7 +301,7 @@ describeOnRedis('under load,', (url) => {
   /** Resolves when a worker has heard of the pause of all these tasks and has taken back what had not begun. */
   async function heard(command: Command): Promise<void> {
     await waitFor(() => {
-      const line = command.lines.findLast(({ message }) => message.startsWith('nothing new starts of what is paused'));
+      const line = command.lines.findLast(({ message }) => message.startsWith('paused, so nothing more of it starts'));
       return line !== undefined && PAUSED.every((name) => line.message.includes(`${name} (`));
     });
   }

@@ -40,7 +40,7 @@ test('failures are retried by a filter, up to the time at which they were seen, 
   const report = { retried: taken, taken, struck: [], unusable: [], missing: ['9-0'] };
   const { message, calls } = await change('retry', { filter: { task: 't', errorName: 'E', until: 5 } }, report);
   expect(calls).toEqual([[{ task: 't', errorName: 'E', until: new Date(5) }]]);
-  expect(message).toBe('Retried 1 failure; 1 not added, because their keys are taken; 1 not there any more.');
+  expect(message).toBe('Retried 1 failure; 1 not added, because their keys are taken; 1 no longer kept.');
 });
 
 test.each([

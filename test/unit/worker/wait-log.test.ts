@@ -17,7 +17,7 @@ const DOCKET = [{ task: null, reason: 'deploy' }];
 
 test('what is paused is named once, as long as it is the same', () => {
   expect(linesFor(TASK, [{ paused: 2 }, { paused: 2 }, { paused: 1 }])).toEqual([
-    'waits for what is paused until it is resumed (executions: 2): charge (deploy)',
+    'waiting for paused executions to be resumed (2): charge (deploy)',
   ]);
 });
 
@@ -27,7 +27,7 @@ test('it is named again after there was something else to wait for', () => {
 
 test('while the docket is paused, what is queued waits for the resume, too', () => {
   expect(linesFor(DOCKET, [{ queued: 2, paused: 1, scheduled: 7 }])).toEqual([
-    'waits for what is paused until it is resumed (executions: 3): the docket (deploy)',
+    'waiting for paused executions to be resumed (3): the docket (deploy)',
   ]);
 });
 

@@ -43,7 +43,7 @@ function Details({ of }: { of: ExecutionJson }) {
         {mayChange && !hasEnded && <CancelButton of={of.key} isRunning={of.state === 'running'} />}
       </Heading>
       <div class="columns">
-        <Panel title="What is known">
+        <Panel title="Details">
           <ExecutionFacts of={of} />
         </Panel>
         <Panel title="History">

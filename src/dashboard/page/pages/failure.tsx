@@ -44,7 +44,7 @@ function Details({ of }: { of: FailureJson }) {
           </>
         )}
       </Heading>
-      <Panel title={of.kind === 'quarantined' ? 'It can never run as it is' : 'Failure'}>
+      <Panel title={of.kind === 'quarantined' ? 'Quarantined: it cannot run as it is' : 'Failure'}>
         <Facts>
           <Fact name="Execution" value={<KeyLink of={of.key} />} />
           <Fact name="Task" value={<TaskName of={of.task} />} />

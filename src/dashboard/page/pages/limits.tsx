@@ -13,7 +13,7 @@ export function Limits() {
       <Problem error={error} />
       {data.limits.length === 0 && (
         <Empty title="No limit is in use">
-          Give a task one with <code>concurrencyLimit(…)</code>: it appears here while executions hold its permits.
+          A limit that a task declares with <code>concurrencyLimit(…)</code> appears here while executions hold its permits.
         </Empty>
       )}
       {data.limits.map((limit) => (
@@ -58,7 +58,7 @@ function Limit({ of }: { of: LimitJson }) {
         </div>
         <div>
           <h3>Next in line</h3>
-          {waiters.length === 0 && <p class="muted">Nobody waits.</p>}
+          {waiters.length === 0 && <p class="muted">No execution waits.</p>}
           <ol class="plain-list">
             {waiters.map(({ key, since }) => (
               <li key={key}>

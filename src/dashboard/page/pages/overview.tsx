@@ -36,7 +36,7 @@ export function Overview() {
   );
 }
 
-const PAUSE_TEXT = 'Nothing new starts until it is resumed. What runs goes on, and nothing is lost.';
+const PAUSE_TEXT = 'Nothing more starts until it is resumed. Running executions continue, and nothing is lost.';
 
 function nextStep({ workers, totals }: LiveJson) {
   if (workers.length === 0) {
@@ -46,10 +46,10 @@ function nextStep({ workers, totals }: LiveJson) {
       </>
     );
   }
-  if (totals.queued + totals.scheduled > 0) return <>There is work, but nothing is due or may run now.</>;
+  if (totals.queued + totals.scheduled > 0) return <>There is work, but none of it is due or allowed to run now.</>;
   return (
     <>
-      {plural(workers.length, 'worker')} wait for work. Try one: <code>docket tasks sleep 10s</code>
+      {plural(workers.length, 'worker')} waiting for work. Try one: <code>docket tasks sleep 10s</code>
     </>
   );
 }

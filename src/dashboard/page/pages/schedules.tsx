@@ -17,7 +17,7 @@ export function Schedules() {
       <Problem error={error} />
       {data.schedules.length === 0 ? (
         <Empty title="There are no schedules">
-          Give a task one with <code>cron(…)</code> or <code>perpetual(…)</code>, or add an execution with the option{' '}
+          Declare one for a task with <code>cron(…)</code> or <code>perpetual(…)</code>, or add an execution with the option{' '}
           <code>perpetual</code>.
         </Empty>
       ) : (
@@ -108,7 +108,7 @@ const ACTIONS: Column<ScheduleJson> = {
 
 function EndButton({ of, isAutomatic }: { of: string; isAutomatic: boolean }) {
   const note = isAutomatic ? ' Workers do not start it again by themselves.' : '';
-  const text = `'${of}' has no further run. A run that goes on is asked to stop.${note}`;
+  const text = `'${of}' will not run again. If it is running, it is asked to stop.${note}`;
   const question = { title: 'End this schedule?', text, action: 'End it', isDangerous: true };
   return (
     <Button kind="small" label={`End ${of}`} onClick={() => void act('cancel', { key: of }, question)}>

@@ -1,4 +1,4 @@
-/** The strikes: what is kept from running; to be made and taken back. */
+/** The strikes: lists them, adds one, restores one. */
 import { useState } from 'preact/hooks';
 import type { OperandJson, StrikeJson, StrikesJson, StrikeTermsJson, ValueJson } from '../../api.js';
 import { act, useMayChange } from '../lib/act.js';
@@ -60,7 +60,7 @@ function StrikeForm() {
     const given = Object.fromEntries(new FormData(form)) as Record<'task' | 'parameter' | 'operator' | 'value', string>;
     try {
       setProblem(null);
-      const text = 'What is struck is not added, and what waits is cancelled when a worker takes it.';
+      const text = 'Executions that match are not added any more, and waiting ones are cancelled when a worker reads them.';
       const question = { title: 'Strike this?', text, action: 'Strike', isDangerous: true };
       if (await act('strike', termsOf(given), question)) form.reset();
     } catch (error) {

@@ -159,7 +159,7 @@ function TaskActions({ of: { task, pauses, isStruck } }: { of: TaskJson }) {
   const terms = { task, parameter: null, operator: null };
   const question = {
     title: `Strike ${task}?`,
-    text: 'What is added is not written, and what waits is cancelled when a worker takes it. To hold it instead, pause it.',
+    text: 'New executions are not added, and waiting ones are cancelled when a worker reads them. To keep them, pause the task instead.',
     action: 'Strike',
     isDangerous: true,
   };

@@ -13,7 +13,7 @@ export function Workers() {
       <Heading title="Workers" />
       {state.workers.length === 0 ? (
         <Empty title="There are no live workers">
-          Start one: <code>docket worker --tasks ./tasks.js</code>. What is added waits until then.
+          Start one: <code>docket worker --tasks ./tasks.js</code>. New executions wait until then.
         </Empty>
       ) : (
         <Table label="Workers" columns={COLUMNS} rows={state.workers} keyOf={({ id }) => id} />
@@ -41,12 +41,12 @@ const COLUMNS: readonly Column<WorkerJson>[] = [
           {name}
         </span>{' '}
         {isDraining && (
-          <span class="chip" title="It is about to end: it takes nothing more, and lets finish what it has">
+          <span class="chip" title="It is stopping: it takes no new work and lets running work finish">
             draining
           </span>
         )}
         {!takesWork && !isDraining && (
-          <span class="chip warn" title="Its connection does not answer, or it drains and its version does not say so">
+          <span class="chip warn" title="Its connection does not answer, or it is an older version that is draining">
             takes no work
           </span>
         )}

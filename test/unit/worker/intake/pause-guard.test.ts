@@ -105,8 +105,8 @@ test('what is paused is logged once for each change', async () => {
   await publish('5 6 +* b', '6 7 +#other c');
   await publish('7 8 -#resize a', '8 9 -* b', '9 10 -#other c');
   expect(messages()).toEqual([
-    'nothing new starts of what is paused: resize (a)',
-    'nothing new starts of what is paused: resize (a), the docket (b), other (c)',
+    'paused, so nothing more of it starts: resize (a)',
+    'paused, so nothing more of it starts: resize (a), the docket (b), other (c)',
     'nothing is paused any more',
   ]);
 });
