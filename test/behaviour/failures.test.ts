@@ -496,6 +496,10 @@ describeEachServer('a failure', (url) => {
     const executions = await Promise.all([1, 2].map((amount) => docket.add(charge, { amount }, { key: randomUUID() })));
     stage.work({ charge });
     for (const execution of executions) await expect(execution.result()).rejects.toThrow('was declined');
+    await redis.zadd(stage.key('schedule'), 1, 'korphan'); // what can never run stops nothing either
+    await expect((await docket.add(charge, { amount: 3 }, { when: '20ms' })).result()).rejects.toThrow('was declined');
+    await expect((await docket.add(charge, { amount: 4 }, { when: '20ms' })).result()).rejects.toThrow('was declined');
+    expect(await redis.zcard(stage.key('schedule'))).toBe(0);
   });
 });
 
