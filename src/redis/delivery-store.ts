@@ -219,9 +219,14 @@ export async function settle(
   bounds: FailureBounds | null = null,
 ): Promise<Settled> {
   const groups = new Map<string, { head: ScriptArgument[]; items: Settlement[]; args: ScriptArgument[] }>();
+  let [requeuedTtl, turns] = [0, 0]; // what is requeued keeps its order: another TTL begins another group
   for (const settlement of settlements) {
     const [kind, ttl, ...args] = argumentsOf(settlement);
-    const name = `${kind} ${ttl}`;
+    if (isRequeue(settlement) && settlement.ttlMs !== requeuedTtl) {
+      requeuedTtl = settlement.ttlMs;
+      turns += 1;
+    }
+    const name = isRequeue(settlement) ? `${kind} ${ttl} ${turns}` : `${kind} ${ttl}`;
     const group = groups.get(name) ?? { head: [kind, ttl], items: [], args: [] };
     groups.set(name, group);
     group.items.push(settlement);
@@ -234,6 +239,11 @@ export async function settle(
   const reply = await runScript(redis, 'settle', [keys.work, keys.front, keys.schedule], args);
   const [fenced, errors] = reply as [number[], Buffer[]];
   return { fenced: fenced.map((index) => ordered[index]!), errors: errors.map(String) };
+}
+
+/** Whether the execution goes to the head of all work, in the order in which it was given back. */
+function isRequeue(settlement: Settlement): settlement is Extract<Settlement, { kind: 'moved' }> {
+  return settlement.kind === 'moved' && 'stream' in settlement.to && settlement.to.stream === 'front';
 }
 
 /**

@@ -167,13 +167,16 @@ export async function discardFailures(redis: Redis, keys: Keys, ids: readonly st
   return removed;
 }
 
+/** The latest time that a Date can have. Another program may have written what lies behind it. */
+const LATEST_MS = 8.64e15;
+
 function readFailure(id: string, list: readonly Buffer[]): StoredFailure {
   const fields = new Map<string, Buffer>();
   for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i]!.toString(), list[i + 1]!);
   const text = (name: string) => fields.get(name)?.toString() || null;
   const number = (name: string) => {
     const value = Number(text(name) ?? Number.NaN);
-    return Number.isFinite(value) ? value : null;
+    return Number.isFinite(value) && value >= 0 ? Math.min(value, LATEST_MS) : null;
   };
   const error = fields.get(FAILURE.error);
   return {
@@ -191,7 +194,7 @@ function readFailure(id: string, list: readonly Buffer[]): StoredFailure {
     thread: number(FAILURE.thread),
     addedMs: number(FAILURE.added),
     startedMs: number(FAILURE.started),
-    failedMs: Number.parseInt(id, 10),
+    failedMs: Math.min(Number.parseInt(id, 10), LATEST_MS),
     priority: priorityOf(text(FAILURE.priority) ?? ''),
   };
 }

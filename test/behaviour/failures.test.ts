@@ -135,6 +135,20 @@ describeEachServer('a failure', (url) => {
       await docket.cancel('clock');
     });
 
+    test('of each run of a chain without a record, too, and is not retried beside the run that follows', async () => {
+      const docket = stage.docket({ executionTtl: 0 });
+      const tick = task('tick', { perpetual: perpetual({ every: '1h' }) }, () => {
+        throw new Error('no');
+      });
+      const { key } = await docket.add(tick);
+      stage.work({ tick });
+      await keptCount(docket, 1);
+      const [failure] = await kept(docket);
+      expect(await docket.retry(failure!.id)).toMatchObject({ retried: [], taken: [{ key }] });
+      await keptCount(docket, 1);
+      await docket.cancel(key);
+    });
+
     test('of an execution that lacks the argument by which a limit counts', async () => {
       const limited = task('limited', { limits: [concurrencyLimit('who', { max: 1 })] }, (_: { who: string }) => {});
       for (const docket of [stage.docket(), stage.docket({ executionTtl: 0 })]) await docket.add('limited', {});
@@ -520,6 +534,10 @@ describeEachServer('a failure', (url) => {
     const executions = await Promise.all([1, 2].map((amount) => docket.add(charge, { amount }, { key: randomUUID() })));
     stage.work({ charge });
     for (const execution of executions) await expect(execution.result()).rejects.toThrow('was declined');
+    await redis.zadd(stage.key('schedule'), 1, 'korphan'); // what can never run stops nothing either
+    await expect((await docket.add(charge, { amount: 3 }, { when: '20ms' })).result()).rejects.toThrow('was declined');
+    await expect((await docket.add(charge, { amount: 4 }, { when: '20ms' })).result()).rejects.toThrow('was declined');
+    expect(await redis.zcard(stage.key('schedule'))).toBe(0);
   });
 });
 

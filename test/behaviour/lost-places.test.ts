@@ -193,6 +193,26 @@ describeEachServer('an execution', (url) => {
     },
   );
 
+  test('that has lost its message and its place is kept as a failure, also without a record', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    const recorded = await docket.add(note, {}, { key: 'recorded', when: '1h' });
+    const lean = await stage.docket({ executionTtl: 0 }).add(note, {}, { when: '1h' });
+    await redis.hdel(keys.record(recorded.key), 'm');
+    await redis.hdel(keys.parked(lean.key), 'm');
+    await redis.del(keys.schedule);
+    expect(await mendAll(redis, keys)).toEqual({ known: 0, unknown: 2 });
+    const failures = await collect(docket.failures());
+    expect(failures.map(({ key, task, reason }) => [key, task, reason]).toSorted()).toEqual(
+      [
+        ['recorded', 'note', LOST],
+        [lean.key, null, LOST],
+      ].toSorted(),
+    );
+    expect(await redis.exists(keys.parked(lean.key))).toBe(0);
+  });
+
   test('that was cancelled and has lost its entry ends as cancelled', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();

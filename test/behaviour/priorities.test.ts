@@ -1,6 +1,7 @@
 /** Which executions start first, and that each keeps its priority wherever it goes. */
 import { Agenda, call, concurrencyLimit, type Execution, perpetual, type Task, task } from 'docket';
 import { expect, test } from 'vitest';
+import type { Entry } from '../../src/redis/entry.js';
 import { importBuilt } from '../support/built.js';
 import { setStage } from '../support/stage.js';
 import { describeEachServer } from '../support/suites.js';
@@ -10,6 +11,9 @@ const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('
 const { ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { moveDue } = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+const { PriorityReader } = await importBuilt<typeof import('../../src/worker/intake/priority-reader.js')>(
+  'worker/intake/priority-reader.js',
+);
 const { readEntries } = await importBuilt<typeof import('../../src/redis/stream-reader.js')>('redis/stream-reader.js');
 
 type Priority = 'high' | 'normal' | 'low';
@@ -65,6 +69,43 @@ describeEachServer('priorities', (url) => {
     await waitFor(() => order.includes('low'));
     expect(order.indexOf('low')).toBeGreaterThan(15);
     expect(order.length).toBeLessThan(1_002);
+  });
+
+  /** Reads what is there as a worker does that has room for `count`, until so many entries were read; returns the reads. */
+  async function readAll(count: number, total: number): Promise<Entry[][]> {
+    const [redis, keys] = [await stage.redis(), keysOf(stage.name)];
+    await ensureGroups(redis, keys);
+    const reader = new PriorityReader({ blocking: redis, keys, consumer: 'reader', longestReadMs: 50 });
+    const reads: Entry[][] = [];
+    let [hasBacklog, left] = [true, total];
+    while (left > 0) {
+      const read = await reader.read({ count, hasBacklog, claim: () => null, mayGoOn: () => true });
+      reads.push([...read.entries]);
+      left -= read.entries.length;
+      hasBacklog = read.hasBacklog;
+    }
+    return reads;
+  }
+
+  test.each([1, 20, 60, 100])('low ones are one in 32 of what is read in a backlog, %d at a time', async (count) => {
+    const note = task('note', () => {});
+    const docket = stage.docket({ executionTtl: 0 });
+    await docket.addMany(Array.from({ length: 1_200 }, () => call(note)));
+    await docket.addMany(Array.from({ length: 100 }, () => call(note, {}, { priority: 'low' })));
+    const read = (await readAll(count, 900)).flat();
+    const low = read.filter(({ token }) => token.startsWith(LETTER.low)).length;
+    expect(low).toBeGreaterThanOrEqual(Math.floor((read.length - count) / 32) - 1); // none with the first read
+    expect(low).toBeLessThanOrEqual(Math.ceil(read.length / 32) + 1);
+    await docket.clear();
+  });
+
+  test('a backlog of low ones alone is read in as few reads as any other', async () => {
+    const note = task('note', () => {});
+    const docket = stage.docket({ executionTtl: 0 });
+    await docket.addMany(Array.from({ length: 1_000 }, () => call(note, {}, { priority: 'low' })));
+    const reads = await readAll(100, 1_000);
+    expect(reads.filter((entries) => entries.length > 0).length).toBeLessThanOrEqual(11);
+    await docket.clear();
   });
 
   test('a task has a priority, and an add can say something else', async () => {

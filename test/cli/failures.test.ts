@@ -107,6 +107,18 @@ describeOnRedis('docket failures', (url) => {
       });
     });
 
+    test('shows what another program wrote among the failures, whatever its times are', async () => {
+      const fleet = await openFleet(url());
+      const written = ['kind', 'failed', 'key', 'k', 'message', 'rubbish', 'attempts', '-5', 'started', 'never'];
+      const last = '9999999999999999-1'; // behind the last date that there is
+      await fleet.redis.xadd(fleet.key('failures'), last, ...written, 'added', '1e300');
+      await fleet.redis.pexpire(fleet.key('failures'), 60_000);
+      expect((await runOn(fleet, 'show', last)).output).toMatch(/^attempts +1$[\s\S]*they cannot be decoded/m);
+      expect(await jsonOf(fleet)).toMatchObject([{ id: last, key: 'k', attempts: 1, startedAt: null }]);
+      expect((await runOn(fleet)).output).not.toContain('NaN');
+      expect(await runOn(fleet, 'discard', last)).toMatchObject({ code: 0, output: 'discarded 1\n' });
+    });
+
     test('tells of an id that there is not, and of one that is none', async () => {
       const fleet = await openFleet(url());
       expect(await runOn(fleet, 'show', '1-1')).toMatchObject({

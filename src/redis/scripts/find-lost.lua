@@ -14,9 +14,9 @@ local prefix, mends = ARGV[1], ARGV[3] == '1'
 --@include moves
 --@include presence
 --@include pauses
+--@include quarantine
 
 local records, parked = prefix .. KEY.record, prefix .. KEY.parked
-local opened_failures
 local known, unknown, first, bytes = 0, 0, '', 0
 
 local function member_of(key)
@@ -54,19 +54,16 @@ local function put_back(key, member, due, generation)
 end
 
 local function give_up(key, member, is_cancelled)
-  if string.sub(member, 1, 1) == TAG.lean then
+  local name, is_lean = string.sub(member, 2), string.sub(member, 1, 1) == TAG.lean
+  if not is_cancelled then
+    quarantine(name, 'its message was lost', nil, is_lean, nil, not is_lean and redis.call('HGET', key, RECORD.task) or nil)
+  end
+  if is_lean then
     redis.call('DEL', key)
   elseif is_cancelled then
-    end_execution(string.sub(member, 2), DEFAULT_TTL_MS, 'cancelled')
+    end_execution(name, DEFAULT_TTL_MS, 'cancelled')
   else
-    --@include failures
-    failures().keep({
-      [FAILURE.kind] = FAILURE_KIND.quarantined,
-      [FAILURE.key] = string.sub(member, 2),
-      [FAILURE.task] = redis.call('HGET', key, RECORD.task) or nil,
-      [FAILURE.line] = 'its message was lost',
-    })
-    end_lost(string.sub(member, 2))
+    end_lost(name)
   end
 end
 

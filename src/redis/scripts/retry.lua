@@ -1,6 +1,6 @@
 -- Retries failures: places each execution again, with its arguments, as its first attempt, and removes the failure. Both happen
--- here, so a retry that is sent again because its reply was lost finds no failure and places nothing. An execution without a record goes to the
--- work stream under its id; one with a record only when no unfinished execution has its key.
+-- here, so a retry that is sent again because its reply was lost finds no failure and places nothing. An execution without a record goes to
+-- the work stream under its id, unless the id is parked, because then the next run of its chain waits; one with a record only when no unfinished execution has its key.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, version of the strikes they were checked against, then ids
 -- Reply for each id in order what became of it (RETRY), or the reason why it cannot run: fewer than there are ids, after
@@ -33,7 +33,9 @@ local kept = failures()
 
 local function retry(fields, message)
   local key, task, priority = fields[FAILURE.key], fields[FAILURE.task], fields[FAILURE.priority] or PRIORITY.normal
-  if fields[FAILURE.is_lean] == '1' then
+  if fields[FAILURE.is_lean] == '1' and redis.call('EXISTS', prefix .. KEY.parked .. key) == 1 then
+    return RETRY.taken
+  elseif fields[FAILURE.is_lean] == '1' then
     redis.call('ZREM', prefix .. KEY.cancelled, key) -- a cancel from before was for the run that failed
     enqueue(STREAM.work, { [ENTRY.message] = message, [ENTRY.priority] = priority ~= PRIORITY.normal and priority or nil })
   elseif is_alive(redis.call('HGET', prefix .. KEY.record .. key, RECORD.state)) then

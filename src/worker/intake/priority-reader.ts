@@ -1,7 +1,7 @@
 /**
  * Decides which streams are asked for entries, one after the other, so that what is taken follows the priorities:
  *
- *   while there is a backlog   front and high ─none─> work ─none─> all, until one has entries
+ *   while there is a backlog   front and high ─none─> work ─none─> low, if it had any ─none─> all, until one has entries
  *                              front, high and work together, where a read is long and the last one found nothing on high
  *   otherwise                  all, until one has entries
  *
@@ -67,6 +67,8 @@ export class PriorityReader {
   #wasEmptyMs = Number.NEGATIVE_INFINITY;
   /** Whether the last read found anything on `high`. */
   #hasHigh = false;
+  /** Whether the last read of `low` found anything there. */
+  #hasLow = false;
 
   constructor(options: PriorityReaderOptions) {
     this.#options = options;
@@ -82,8 +84,9 @@ export class PriorityReader {
   }: PriorityRead<Claim>): Promise<PriorityEntries<Claim>> {
     if (hasBacklog) {
       const isTogether = count >= LONG_READ && !this.#hasHigh;
-      for (const streams of isTogether ? [TOGETHER] : [URGENT, NORMAL]) {
-        const read = await this.#take(streams, count, streams === URGENT ? none : claim);
+      for (const streams of isTogether ? [TOGETHER, LOW] : [URGENT, NORMAL, LOW]) {
+        if (streams === LOW && !this.#hasLow) break;
+        const read = await this.#take(streams, count, streams === URGENT || streams === LOW ? none : claim);
         if (read) return read;
         if (!mayGoOn()) return { entries: [], claiming: null, hasBacklog: false };
       }
@@ -109,7 +112,7 @@ export class PriorityReader {
     count: number,
     claim: () => Promise<Claim> | null,
   ): Promise<PriorityEntries<Claim> | null> {
-    const share = this.#shareOfLow(count);
+    const share = streams === LOW ? 0 : this.#shareOfLow(count);
     const [reading, claiming, readingLow] = inOneWrite(this.#options.blocking, () => [
       this.#send({ streams, count, blockMs: null }),
       claim(),
@@ -128,18 +131,25 @@ export class PriorityReader {
     const entries = first.status === 'fulfilled' ? first.value : [];
     const lowEntries = low.status === 'fulfilled' ? low.value : [];
     this.#note(entries, streams);
-    if (lowEntries.length === 0) this.#wasEmptyMs = monotonicMs();
+    this.#noteLow(lowEntries.length, share);
     if (entries.length + lowEntries.length === 0) return null;
     const hasBacklog = streams === URGENT || entries.length >= count || lowEntries.length > 0;
     return { entries: [...entries, ...lowEntries], claiming, hasBacklog };
   }
 
-  /** Returns how many entries of `low` are to be taken with the next ones, and counts anew if there are any. */
+  /** Returns how many entries of `low` are to be taken with the next ones. What is left over counts for the next share. */
   #shareOfLow(count: number): number {
     const share = Math.min(count, Math.floor(this.#sinceLow / (LOW_SHARE - 1)));
     if (share === 0 || monotonicMs() - this.#wasEmptyMs < LOOK_AGAIN_MS) return 0;
-    this.#sinceLow = 0;
+    this.#sinceLow %= LOW_SHARE - 1;
     return share;
+  }
+
+  /** Takes note of how many entries `low` has brought, of so many that were wanted. */
+  #noteLow(found: number, wanted: number): void {
+    this.#hasLow = found >= wanted;
+    if (!this.#hasLow) this.#sinceLow = 0;
+    if (found === 0) this.#wasEmptyMs = monotonicMs();
   }
 
   #send(read: StreamRead): Promise<Entry[]> {
@@ -149,7 +159,9 @@ export class PriorityReader {
 
   /** Takes note of what these streams have brought. */
   #note(entries: readonly Entry[], streams: readonly StreamName[]): void {
-    if (streams !== NORMAL) {
+    if (streams === LOW || streams === STREAM_NAMES)
+      this.#hasLow = entries.at(-1)?.token.startsWith(STREAM.low) ?? false;
+    if (streams !== NORMAL && streams !== LOW) {
       const first = entries.find(({ token }) => !token.startsWith(STREAM.front));
       this.#hasHigh = first?.token.startsWith(STREAM.high) ?? false;
     }

@@ -56,6 +56,28 @@ describeEachServer('a paused docket', (url) => {
     await untilNothingIsLeft(place);
   });
 
+  test('keeps the order of executions whose results are kept for different times', async () => {
+    const { ran, begun, ending, step, tasks } = setUp();
+    const place = await placeOf(stage);
+    const dockets = [stage.docket(), stage.docket({ executionTtl: '1h' })] as const;
+    stage.work(tasks, { concurrency: 1 });
+    for (let i = 0; i < 3; i++) await dockets[0].add(step, { n: -1 });
+    await waitFor(async () => (await onStreams(place)) === 0);
+    const numbers = Array.from({ length: 20 }, (_, i) => i + 1);
+    await dockets[0].pause();
+    for (const n of numbers) await dockets[n % 2]!.add(step, { n });
+    await dockets[0].resume(); // so that they are read together
+    await begun.promise;
+    await waitFor(async () => (await inHand(place)) === 20);
+    await dockets[0].pause();
+    await waitFor(async () => (await inHand(place)) === 1);
+    ending.resolve();
+    await untilGivenBack(place, 19);
+    await dockets[0].resume();
+    await waitFor(() => ran.length === 20);
+    expect(ran).toEqual(numbers);
+  });
+
   test('starts nothing in a worker that starts meanwhile', async () => {
     const { ran, step, tasks } = setUp();
     const place = await placeOf(stage);
