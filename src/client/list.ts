@@ -21,7 +21,7 @@ import { STREAM_NAMES } from '../redis/schema.js';
 import type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import { whereOf } from '../wire/where.js';
 import type { ProducerConnection } from './connection.js';
-import { taskNameOf } from './task-name.js';
+import { checkedTaskName } from './task-name.js';
 
 const DEFAULT_LIMIT = 100;
 const MAX_PAGE = 1_000;
@@ -117,15 +117,10 @@ export function startAfter(places: readonly Place[], place: Place): Position | n
  */
 export function criteriaOf({ task, state, where }: ListFilter): Criteria {
   return {
-    task: task === undefined ? '' : checkedTask(taskNameOf(task)),
+    task: task === undefined ? '' : checkedTaskName(task),
     states: statesOf(state),
     test: whereOf(where),
   };
-}
-
-function checkedTask(name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name;
-  throw new InvalidOptionError('task', `expected a task or its name, got ${shown(name)}`);
 }
 
 const NOT_ENDED: readonly ExecutionState[] = ['scheduled', 'queued', 'running'];
@@ -161,8 +156,10 @@ function textOf(position: Position): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-const DIGITS = /^\d+$/;
-const ENTRY_ID = /^(\d+-\d+)?$/;
+const DIGITS = /^\d{1,20}$/;
+const ENTRY_ID = /^(\d{1,20}-\d{1,20})?$/;
+/** Cursors and the two parts of an entry's id are below this. */
+const TWO_TO_THE_64 = 1n << 64n;
 const SCORE = /^(-?(\d+(\.\d+)?(e[+-]?\d+)?|inf))?$/;
 
 /**
@@ -192,16 +189,24 @@ function isSound(position: Position): boolean {
     case 'high':
     case 'work':
     case 'low':
-      return ENTRY_ID.test(position.id);
+      return ENTRY_ID.test(position.id) && position.id.split('-').every(isSmallEnough);
     case 'limits':
-      return DIGITS.test(position.scan) && typeof position.limit === 'string' && isPair(position);
+      return isCursor(position.scan) && typeof position.limit === 'string' && isPair(position);
     case 'schedule':
       return isPair(position);
     case 'ended':
-      return DIGITS.test(position.scan) && typeof position.key === 'string';
+      return isCursor(position.scan) && typeof position.key === 'string';
     default:
       return false;
   }
+}
+
+function isCursor(scan: string): boolean {
+  return DIGITS.test(scan) && isSmallEnough(scan);
+}
+
+function isSmallEnough(digits: string): boolean {
+  return BigInt(digits) < TWO_TO_THE_64;
 }
 
 function isPair({ score, member }: { readonly score: string; readonly member: string }): boolean {
