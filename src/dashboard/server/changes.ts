@@ -87,15 +87,21 @@ function failuresIn(body: Body): readonly string[] | { task?: string; errorName?
     if (ids.length > 0 && ids.length <= MOST_IDS) return ids.map((id) => textIn({ id }, 'id'));
     return refuse(`ids: expected 1 to ${MOST_IDS}`);
   }
-  if (typeof filter !== 'object' || filter === null) return refuse('give ids or a filter');
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return refuse('give ids or a filter');
+  // What is not understood must not be left out: the filter would select more.
+  const unknown = Object.keys(filter).find((name) => !FILTER_NAMES.includes(name));
+  if (unknown !== undefined) return refuse(`filter: it has ${FILTER_NAMES.join(', ')} only`);
   const [task, errorName] = ['task', 'errorName'].map((name) => textOrNullIn(filter as Body, name));
   const { until } = filter as Body;
+  if (until !== undefined && typeof until !== 'number') return refuse('until: expected a time in milliseconds');
   return {
     ...(task && { task }),
     ...(errorName && { errorName }),
-    ...(typeof until === 'number' && { until: new Date(until) }),
+    ...(until !== undefined && { until: new Date(until) }),
   };
 }
+
+const FILTER_NAMES: readonly string[] = ['task', 'errorName', 'until'];
 
 function retriedText({ retried, taken, struck, unusable, missing }: RetryReport): string {
   const others = [
