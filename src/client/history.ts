@@ -13,7 +13,7 @@ import type {
   StatsOptions,
   TaskStats,
 } from '../tasks/history.js';
-import { taskNameOf } from './task-name.js';
+import { checkedTaskName } from './task-name.js';
 
 const DEFAULT_MINUTES = 60;
 const MAX_MINUTES = HISTORY_TTL_MS / MINUTE_MS;
@@ -32,7 +32,7 @@ export interface HistoryQuery {
 export function historyQuery(options: HistoryOptions): HistoryQuery {
   checkOptionNames(options, HISTORY_OPTIONS, 'history.');
   const { task, minutes = DEFAULT_MINUTES } = options;
-  return { minutes: checkedMinutes(minutes), field: task === undefined ? HISTORY.all : checkedName(task) };
+  return { minutes: checkedMinutes(minutes), field: task === undefined ? HISTORY.all : checkedTaskName(task) };
 }
 
 /** @throws InvalidOptionError when `minutes` is out of range */
@@ -44,12 +44,6 @@ export function statsQuery(options: StatsOptions): HistoryQuery {
 function checkedMinutes(minutes: number): number {
   if (Number.isSafeInteger(minutes) && minutes >= 1 && minutes <= MAX_MINUTES) return minutes;
   throw new InvalidOptionError('minutes', `expected a whole number from 1 to ${MAX_MINUTES}, got ${shown(minutes)}`);
-}
-
-function checkedName(task: NonNullable<HistoryOptions['task']>): string {
-  const name: unknown = taskNameOf(task);
-  if (typeof name === 'string' && name !== '') return name;
-  throw new InvalidOptionError('task', `expected a task or its name, got ${shown(task)}`);
 }
 
 /**

@@ -22,7 +22,7 @@ import { STREAM_NAMES } from '../redis/schema.js';
 import type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import { whereOf } from '../wire/where.js';
 import type { Partition } from './partition.js';
-import { taskNameOf } from './task-name.js';
+import { checkedTaskName } from './task-name.js';
 
 const DEFAULT_LIMIT = 100;
 const MAX_PAGE = 1_000;
@@ -154,15 +154,10 @@ export function startAfter(places: readonly Place[], place: Place): Position | n
  */
 export function criteriaOf({ task, state, where }: ListFilter): Criteria {
   return {
-    task: task === undefined ? '' : checkedTask(taskNameOf(task)),
+    task: task === undefined ? '' : checkedTaskName(task),
     states: statesOf(state),
     test: whereOf(where),
   };
-}
-
-function checkedTask(name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name;
-  throw new InvalidOptionError('task', `expected a task or its name, got ${shown(name)}`);
 }
 
 const NOT_ENDED: readonly ExecutionState[] = ['scheduled', 'queued', 'running'];
@@ -210,8 +205,10 @@ function bookmarkIn(partitions: readonly Partition[], { tag = '', ...position }:
   throw new InvalidOptionError('after', `the partition ${tag} of that page is gone: begin again`);
 }
 
-const DIGITS = /^\d+$/;
-const ENTRY_ID = /^(\d+-\d+)?$/;
+const DIGITS = /^\d{1,20}$/;
+const ENTRY_ID = /^(\d{1,20}-\d{1,20})?$/;
+/** Cursors and the two parts of an entry's id are below this. */
+const TWO_TO_THE_64 = 1n << 64n;
 const SCORE = /^(-?(\d+(\.\d+)?(e[+-]?\d+)?|inf))?$/;
 
 /**
@@ -241,16 +238,24 @@ function isSound(position: StoredPosition): boolean {
     case 'high':
     case 'work':
     case 'low':
-      return ENTRY_ID.test(position.id);
+      return ENTRY_ID.test(position.id) && position.id.split('-').every(isSmallEnough);
     case 'limits':
-      return DIGITS.test(position.scan) && typeof position.limit === 'string' && isPair(position);
+      return isCursor(position.scan) && typeof position.limit === 'string' && isPair(position);
     case 'schedule':
       return isPair(position);
     case 'ended':
-      return DIGITS.test(position.scan) && typeof position.key === 'string';
+      return isCursor(position.scan) && typeof position.key === 'string';
     default:
       return false;
   }
+}
+
+function isCursor(scan: string): boolean {
+  return DIGITS.test(scan) && isSmallEnough(scan);
+}
+
+function isSmallEnough(digits: string): boolean {
+  return BigInt(digits) < TWO_TO_THE_64;
 }
 
 function isPair({ score, member }: { readonly score: string; readonly member: string }): boolean {

@@ -48,7 +48,7 @@ export class CallPreparer {
 
   /**
    * Checks a call and encodes it. Returns a promise only when an asynchronous schema checks the task's `input`, or when a
-   * schedule begins at the first match of its cron expression, by the server's clock.
+   * schedule begins at the first match of its cron expression or has an end, by the server's clock.
    * @param headers - the producer's trace context, which travels beside the arguments; `null` for none
    * @throws InvalidOptionError when the task, key, date or arguments cannot be used
    * @throws TaskNotFoundError for a name that is not in the docket's collection
@@ -86,14 +86,12 @@ export class CallPreparer {
     const { options, overrides } = call;
     const due = dueOf(options.when);
     if (overrides === null) return this.#encode(call, due);
-    const { perpetual } = overrides.policies;
+    const { perpetual, untilMs } = overrides.policies;
     // A task with an expression of its own runs when it is added for, and then by the expression.
-    if (!options.perpetual || perpetual?.kind !== 'cron' || options.when !== undefined) {
-      checkUntil(overrides, due, Date.now());
-      return this.#encode(call, due);
-    }
+    const beginsAtMatch = options.perpetual !== undefined && options.when === undefined && perpetual?.kind === 'cron';
+    if (!beginsAtMatch && untilMs === undefined) return this.#encode(call, due);
     return this.#serverTime.nowMs().then((nowMs) => {
-      const first = { atMs: nextCronMs(perpetual.expression, perpetual.timezone, nowMs) };
+      const first = beginsAtMatch ? { atMs: nextCronMs(perpetual.expression, perpetual.timezone, nowMs) } : due;
       checkUntil(overrides, first, nowMs);
       return this.#encode(call, first);
     });

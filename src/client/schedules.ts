@@ -7,7 +7,7 @@ import { parseChainText, upcomingRuns } from '../tasks/chain.js';
 import { describeInterval } from '../tasks/describe.js';
 import type { PerpetualData } from '../tasks/policies.js';
 import type { Schedule, SchedulesOptions } from '../tasks/schedules.js';
-import { taskNameOf } from './task-name.js';
+import { checkedTaskName } from './task-name.js';
 
 const OPTION_NAMES = optionNames<SchedulesOptions>({ task: true, limit: true });
 const NEXT_RUNS = 3;
@@ -24,7 +24,7 @@ export function schedulesQuery(options: SchedulesOptions): SchedulesQuery {
   checkOptionNames(options, OPTION_NAMES, 'schedules.');
   const { task, limit } = options;
   return {
-    task: task === undefined ? null : taskNameOf(task),
+    task: task === undefined ? null : checkedTaskName(task),
     limit: limit === undefined ? Number.POSITIVE_INFINITY : wholeNumberOf(limit, 1, 'limit'),
   };
 }

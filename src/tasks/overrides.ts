@@ -117,6 +117,7 @@ export function resolveOverrides(overrides: PolicyOverrides, declared: TaskPolic
     ...(until !== undefined && { untilMs: untilMsOf(until) }),
     ...(times !== undefined && { runsLeft: wholeNumberOf(times, 1, 'times') }),
   };
+  checkMade(data);
   const policies = merged(declared ?? {}, data);
   checkCombination(policies);
   checkChain(policies, overrides, declared !== null);
@@ -144,6 +145,16 @@ function merged(declared: TaskPolicies, data: OverrideData): ExecutionPolicies {
   // An automatic task's chain stays one, so that it is not started again once somebody has ended it.
   const isAutomatic = declared.perpetual?.isAutomatic ?? false;
   return { ...declared, ...others, perpetual: { ...perpetual, isAutomatic }, isOwnSchedule: true };
+}
+
+/** Policies that were not made by their functions may have anything in them, which workers would refuse. */
+function checkMade({ retry, perpetual }: OverrideData): void {
+  if (retry && !isRetryData(retry)) {
+    throw new InvalidOptionError('retry', 'expected a policy made with retry() or exponentialRetry()');
+  }
+  if (perpetual && !isPerpetualData(perpetual)) {
+    throw new InvalidOptionError('perpetual', 'expected a policy made with perpetual() or cron()');
+  }
 }
 
 function checkChain({ perpetual }: ExecutionPolicies, { until, times }: PolicyOverrides, isTaskKnown: boolean): void {

@@ -243,6 +243,8 @@ describeEachServer('a listing', (url) => {
       { place: 'work', id: 'x' },
       { place: 'work' },
       { place: 'ended', scan: '0', key: '' },
+      { place: 'work', id: `${2n ** 64n}-0` },
+      { place: 'limits', scan: `${2n ** 64n}`, limit: '', score: '', member: '' },
       { place: 'schedule', score: '', member: 'ka' },
       { place: 'schedule', score: '1 2', member: 'ka' },
       { place: 'limits', scan: '-1', limit: '', score: '', member: '' },

@@ -1,6 +1,6 @@
 /** Policies that one execution has in place of its task's: they hold wherever it goes, and for nothing else. */
 import { Agenda, call, cron, perpetual, retry, TimeoutError } from 'docket';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { addEachWay, CHAINS, endAll, left, pendingMs, ran, runsOf, scheduled, schedulesOf } from '../support/chains.js';
 import { collect } from '../support/collect.js';
 import { type Fleet, fixture, openFleet } from '../support/fleet.js';
@@ -197,6 +197,21 @@ describeEachServer('the first run of a schedule', (url) => {
     const yearly = { perpetual: cron('0 0 1 1 *'), until: new Date() };
     await expect(fleet.docket.add('once', {}, yearly)).rejects.toThrow(/^until: expected a time after the first run/);
     expect(await left(fleet)).toBe(0);
+  });
+
+  test('is compared with its end by the clock of the server, whatever that of the producer says', async () => {
+    const fleet = await openFleet(url());
+    const nowMs = Date.now();
+    const every = { perpetual: perpetual({ every: '1h' }) };
+    vi.useFakeTimers({ toFake: ['Date'], now: nowMs + HOUR });
+    onTestFinished(() => void vi.useRealTimers());
+    const soon = await fleet.docket.add('once', {}, { ...every, key: 'k', until: new Date(nowMs + HOUR / 2) });
+    expect(soon.disposition).toBe('scheduled');
+    vi.setSystemTime(nowMs - HOUR);
+    const past = fleet.docket.add('once', {}, { ...every, until: new Date(nowMs - HOUR / 2) });
+    await expect(past).rejects.toMatchObject({ option: 'until' });
+    vi.useRealTimers();
+    await endAll(fleet, [soon]);
   });
 
   test('of an agenda is scattered with the others', async () => {

@@ -88,15 +88,22 @@ function failuresIn(body: Body): readonly string[] | FailureFilter {
     if (ids.length > 0 && ids.length <= MOST_IDS) return ids.map((id) => textIn({ id }, 'id'));
     return refuse(`ids: expected 1 to ${MOST_IDS}`);
   }
-  if (typeof filter !== 'object' || filter === null) return refuse('give ids or a filter');
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return refuse('give ids or a filter');
+  // What is not understood must not be left out: the filter would select more.
+  const unknown = Object.keys(filter).find((name) => !FILTER_NAMES.includes(name));
+  if (unknown !== undefined) return refuse(`filter: it has ${FILTER_NAMES.join(', ')} only`);
   const [task, errorName] = ['task', 'errorName'].map((name) => textOrNullIn(filter as Body, name));
-  const { since, until } = filter as Body;
-  return {
-    ...(task && { task }),
-    ...(errorName && { errorName }),
-    ...(typeof since === 'number' && { since: new Date(since) }),
-    ...(typeof until === 'number' && { until: new Date(until) }),
+  const [since, until] = ['since', 'until'].map((name) => timeIn(filter as Body, name));
+  return { ...(task && { task }), ...(errorName && { errorName }), ...(since && { since }), ...(until && { until }) };
   };
+}
+
+const FILTER_NAMES: readonly string[] = ['task', 'errorName', 'since', 'until'];
+
+function timeIn(filter: Body, name: string): Date | undefined {
+  const value = filter[name];
+  if (value === undefined) return undefined;
+  return typeof value === 'number' ? new Date(value) : refuse(`${name}: expected a time in milliseconds`);
 }
 
 function retriedText({ retried, taken, struck, unusable, missing }: RetryReport): string {

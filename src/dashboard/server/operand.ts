@@ -23,7 +23,7 @@ export function operandOf(json: unknown): StrikeOperand {
 
 function strikeValueOf(json: unknown): StrikeValue {
   if (json === null || ['string', 'number', 'boolean'].includes(typeof json)) return json as StrikeValue;
-  const { bigint, date, number } = json as Record<string, unknown>;
+  const { bigint, date, number } = (json ?? {}) as Record<string, unknown>;
   if (typeof bigint === 'string' && /^-?\d{1,400}$/.test(bigint)) return BigInt(bigint);
   if (typeof date === 'number') return new Date(date);
   if (typeof number === 'string') return Number(number);

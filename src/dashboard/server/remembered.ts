@@ -2,7 +2,8 @@
 
 interface Reading<T> {
   readonly value: Promise<T>;
-  readonly atMs: number;
+  /** When it was complete; until then it is new. */
+  atMs: number;
 }
 
 /** More than the page offers. Whoever asks for others has them read anew. */
@@ -17,13 +18,17 @@ export function remembered<A extends number, T>(forMs: (of: A) => number, read: 
   return async (of: A): Promise<T> => {
     const known = readings.get(of);
     if (known && performance.now() - known.atMs <= forMs(of)) return await known.value;
-    const reading = { value: read(of), atMs: performance.now() };
+    const reading: Reading<T> = { value: read(of), atMs: Number.POSITIVE_INFINITY };
     readings.delete(of); // so that it is the newest
     readings.set(of, reading);
     if (readings.size > MOST_READINGS) readings.delete(readings.keys().next().value!);
-    reading.value.catch(() => {
+    const complete = () => {
+      reading.atMs = performance.now();
+    };
+    const forget = () => {
       if (readings.get(of) === reading) readings.delete(of);
-    });
+    };
+    reading.value.then(complete, forget);
     return await reading.value;
   };
 }

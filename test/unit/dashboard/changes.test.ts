@@ -52,7 +52,11 @@ test.each([
   ['retry', { ids: Array.from({ length: 1_001 }, () => '1-0') }],
   ['retry', { ids: [7] }],
   ['discard', { filter: 'all' }],
+  ['discard', { filter: [] }],
+  ['discard', { filter: { errorname: 'TypeError' } }],
+  ['retry', { filter: { until: 'now' } }],
   ['strike', {}],
+  ['strike', { parameter: 'p' }],
   ['strike', { parameter: 'p', value: { odd: true } }],
   ['strike', { parameter: 'p', value: [1, 2, 3] }],
 ])('%s refuses %j', async (name, body) => {

@@ -63,6 +63,8 @@ describe('overrides', () => {
     ['a retry that was not made by its function', { retry: js({ attempts: 3 }) }, 'retry'],
     ['a timeout of 0', { timeout: 0 }, 'timeout'],
     ['a perpetual policy that was not made by its function', { perpetual: js('* * * * *') }, 'perpetual'],
+    ['a retry with no number of attempts', { retry: js({ kind: 'retry', attempts: Number.NaN }) }, 'retry'],
+    ['an interval that is none', { perpetual: js({ kind: 'perpetual', everyMs: Number.NaN }) }, 'perpetual'],
     ['an automatic one', { perpetual: perpetual({ automatic: true }) }, 'perpetual'],
     ['an end that is no date', { perpetual: HOURLY, until: js('2030') }, 'until'],
     ['an invalid date', { perpetual: HOURLY, until: new Date('x') }, 'until'],
