@@ -138,6 +138,25 @@ export interface FoundJson {
   readonly next: string | null;
 }
 
+/** `GET api/counts?task&state&where&by`: how many executions there are, by task and by the value of an argument. */
+export interface CountsJson {
+  readonly counts: readonly CountJson[];
+  /** How many more counts there are than are listed. */
+  readonly more: number;
+  readonly lookedAt: number;
+  /** Whether all executions were looked at. */
+  readonly isWhole: boolean;
+}
+
+export interface CountJson {
+  readonly task: string;
+  readonly count: number;
+  /** Value of the argument, with the text by which executions are found; `null` when they have none, or it may be private. */
+  readonly value: { readonly json: ValueJson; readonly text: string } | null;
+  /** How many values are counted together, because they may be private. */
+  readonly hiddenValues: number;
+}
+
 /** `GET api/execution?key` */
 export interface ExecutionJson {
   readonly key: string;

@@ -99,7 +99,7 @@ describeOnRedis('a count', (url) => {
     });
     stage.work({ narrow }, { concurrency: 4 });
     await docket.addMany([0, 1, 2].map((n) => call(narrow, { n }, { key: `n-${n}` })));
-    await waitFor(async () => (await docket.snapshot({ lookAt: 0 })).totals.waiting === 2);
+    await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 2);
     expect((await docket.count()).counts).toEqual([{ task: 'narrow', count: 3 }]);
     await expect(docket.count({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
     await docket.cancelMany({ task: 'narrow' });

@@ -5,7 +5,7 @@ import type { LiveJson } from '../api.js';
 import { act, Dialog, Notices, useMayChange } from './lib/act.js';
 import { loadSession, session } from './lib/api.js';
 import { countText } from './lib/format.js';
-import { link, live, problem, startLive } from './lib/live.js';
+import { type Link, link, live, problem, startLive } from './lib/live.js';
 import { go, href, type Route, route } from './lib/router.js';
 import { useStore } from './lib/store.js';
 import { theme, toggleTheme } from './lib/theme.js';
@@ -119,11 +119,12 @@ function Main() {
   const at = useStore(route);
   const main = useRef<HTMLElement>(null);
   const place = at.path.join('/');
+  const isCut = ['down', 'offline'].includes(useStore(link));
   useEffect(() => {
     window.scrollTo(0, 0);
   }, [place]);
   return (
-    <main id="main" ref={main} tabIndex={-1}>
+    <main id="main" ref={main} tabIndex={-1} class={isCut ? 'is-cut' : undefined}>
       <Banner />
       {pageOf(at)}
     </main>
@@ -160,12 +161,23 @@ function pageOf({ path, query }: Route): ComponentChild {
 function Banner() {
   const state = useStore(live);
   const mayChange = useMayChange();
-  const isDown = useStore(link) === 'down';
-  const text = useStore(problem);
+  const text = outageText(useStore(link), useStore(problem));
   const pauses = state?.pauses.filter(({ task }) => task === null) ?? [];
   return (
     <>
-      {isDown && <Problem error={new Error(text)} />}
+      {text !== null && (
+        <p class="callout fail outage" role="alert">
+          <span>
+            {text}{' '}
+            {state && (
+              <>
+                What is shown is from <Time at={state.taken} />.{' '}
+              </>
+            )}
+            It goes on by itself.
+          </span>
+        </p>
+      )}
       {pauses.map(({ reason, since }) => (
         <div key={reason} class="callout warn">
           <span>
@@ -176,6 +188,19 @@ function Banner() {
       ))}
     </>
   );
+}
+
+/** Says why what is shown is old; `null` when it is not. Work is safe meanwhile, which is what people want to know first. */
+function outageText(state: Link, text: string): string | null {
+  switch (state) {
+    case 'down':
+      return `${text.replace(', and nothing was written', '')}. Workers keep what they have finished and write it when Redis answers again.`;
+    case 'offline':
+      return 'The server of this page does not answer.';
+    case 'connecting':
+    case 'live':
+      return null;
+  }
 }
 
 /** `g` and the key of a page goes there, `/` to the field that finds an execution. */

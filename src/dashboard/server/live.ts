@@ -5,7 +5,7 @@
 import type { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { LiveJson, RunningJson, WorkerJson } from '../api.js';
-import { Refusal } from './refusal.js';
+import { problemText, Refusal } from './refusal.js';
 import type { Source } from './source.js';
 
 const LOOK_EVERY_MS = 1_000;
@@ -87,7 +87,7 @@ class LiveFeed {
     } catch (error) {
       this.#sent = '';
       this.#last = null;
-      this.#tell({ event: 'down', data: JSON.stringify({ message: (error as Error).message }) });
+      this.#tell({ event: 'down', data: JSON.stringify({ message: problemText(error) }) });
     } finally {
       this.#isLooking = false;
     }

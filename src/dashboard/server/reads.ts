@@ -1,8 +1,6 @@
 /** The reads of the API: each does a bounded amount of work, and each answer is bounded. */
 import type { Hono } from 'hono';
 import { ExecutionNotFoundError } from '../../core/errors.js';
-import type { ExecutionState } from '../../core/states.js';
-import { STATES } from '../../core/states.js';
 import { runsTask } from '../../redis/fleet-store.js';
 import type {
   ExecutionsJson,
@@ -16,12 +14,13 @@ import type {
   TaskJson,
   TasksJson,
 } from '../api.js';
+import { addCountReads } from './count-reads.js';
 import { addFailureReads } from './failure-reads.js';
 import { readWorkers } from './live.js';
 import { operandJson } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { shownArguments } from './private-arguments.js';
-import { numberParameter, refuse, requiredParameter, textParameter, wordParameter } from './query.js';
+import { numberParameter, requiredParameter, stateOf, textParameter, wordParameter } from './query.js';
 import { executionJson, msOf, pointsOf, rowOf, rowOfListed, scheduleJson } from './rows.js';
 import type { Source } from './source.js';
 import { parseWhere } from './where.js';
@@ -53,15 +52,20 @@ export function addReads(app: Hono, source: Source, options: ReadOptions): void 
   );
   addOverviewReads(app, source);
   addExecutionReads(app, source, settings);
+  addCountReads(app, source, settings);
   addFailureReads(app, source, settings);
   addFleetReads(app, source);
 }
 
 function addOverviewReads(app: Hono, source: Source): void {
-  const findings = remembered(FINDINGS_FOR_MS, async (): Promise<FindingsJson> => {
-    const found = await source.findings();
-    return { findings: found.filter(({ status }) => status !== 'ok') };
-  });
+  const findings = remembered(
+    FINDINGS_FOR_MS,
+    async (): Promise<FindingsJson> => {
+      const found = await source.findings();
+      return { findings: found.filter(({ status }) => status !== 'ok') };
+    },
+    areOfReachedServer,
+  );
   app.get('/api/findings', async (context) => context.json(await findings()));
   app.get('/api/history', async (context) => {
     const minutes = numberParameter(context, 'minutes', MINUTES);
@@ -69,6 +73,11 @@ function addOverviewReads(app: Hono, source: Source): void {
     const history = await source.docket.history({ minutes, ...(task !== undefined && { task }) });
     return context.json({ points: pointsOf(history, MOST_POINTS) } satisfies HistoryJson);
   });
+}
+
+/** An outage that is over must not be told of for a while longer. */
+function areOfReachedServer({ findings }: FindingsJson): boolean {
+  return findings.every(({ check, status }) => check !== 'connection' || status !== 'fail');
 }
 
 /** The lists of a snapshot. */
@@ -106,11 +115,6 @@ function addExecutionReads(app: Hono, source: Source, settings: DashboardSetting
     if (!details) throw new ExecutionNotFoundError(key);
     return context.json(executionJson(details, await shownArguments(source, settings, details.task)));
   });
-}
-
-function stateOf(text: string | undefined): ExecutionState | undefined {
-  if (text === undefined) return undefined;
-  return STATES.find((state) => state === text) ?? refuse(`state: expected one of ${STATES.join(', ')}`);
 }
 
 function addFleetReads(app: Hono, source: Source): void {
@@ -185,16 +189,17 @@ async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
   };
 }
 
-/** Returns a function that reads once, and answers all callers from that until it is too old. */
-function remembered<T>(forMs: number, read: () => Promise<T>): () => Promise<T> {
+/** Returns a function that reads once, and answers all callers from that until it is too old, or if it may not be kept. */
+function remembered<T>(forMs: number, read: () => Promise<T>, mayBeKept: (value: T) => boolean): () => Promise<T> {
   let last: { readonly reading: Promise<T>; readonly atMs: number } | undefined;
+  const forget = () => {
+    last = undefined;
+  };
   return async () => {
     if (!last || performance.now() - last.atMs > forMs) {
       const reading = read();
       last = { reading, atMs: performance.now() };
-      reading.catch(() => {
-        last = undefined;
-      });
+      reading.then((value) => mayBeKept(value) || forget(), forget);
     }
     return await last.reading;
   };

@@ -81,3 +81,15 @@ test('no more than two hundred pages are followed', async () => {
   expect((await app.request('/api/live')).status).toBe(503);
   await Promise.all(open.map(({ close }) => close()));
 });
+
+test('pages hear of an outage in words that are not about the client of Redis', async () => {
+  const snapshot = async () => {
+    throw Object.assign(new Error('Reached the max retries per request limit'), { name: 'MaxRetriesPerRequestError' });
+  };
+  const page = await openLive(makeApp(fakeSource({ snapshot }), fakeSettings().settings));
+  expect(await page.next()).toEqual({
+    event: 'down',
+    data: { message: 'Redis cannot be reached: the link is down' },
+  });
+  await page.close();
+});

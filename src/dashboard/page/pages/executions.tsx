@@ -11,6 +11,7 @@ import { useData } from '../lib/use-data.js';
 import { CancelButton, RunNowButton, RunningTable } from '../parts/running.js';
 import { type Column, Table } from '../parts/table.js';
 import { Button, Empty, Heading, KeyLink, Loading, Problem, State, TaskName, Time } from '../parts/ui.js';
+import { Counts } from './counts.js';
 
 const LISTS = ['running', 'queued', 'scheduled', 'waiting'] as const;
 type List = (typeof LISTS)[number];
@@ -31,8 +32,18 @@ export function Executions({ list, query }: { list: string; query: URLSearchPara
         <a href={href(['executions', 'find'])} aria-current={list === 'find' ? 'page' : undefined}>
           find
         </a>
+        <a href={href(['executions', 'count'])} aria-current={list === 'count' ? 'page' : undefined}>
+          count
+        </a>
       </nav>
-      {list === 'find' ? <Find query={query} /> : list === 'running' ? <Running /> : <Listed list={list as List} />}
+      {list === 'count' && <Counts query={query} />}
+      {list === 'count' ? null : list === 'find' ? (
+        <Find query={query} />
+      ) : list === 'running' ? (
+        <Running />
+      ) : (
+        <Listed list={list as List} />
+      )}
     </>
   );
 }

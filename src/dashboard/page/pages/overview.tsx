@@ -3,7 +3,7 @@ import { useMemo, useState } from 'preact/hooks';
 import type { FindingsJson, HistoryJson, LiveJson } from '../../api.js';
 import { act, useMayChange } from '../lib/act.js';
 import { countText, plural, spanText } from '../lib/format.js';
-import { live } from '../lib/live.js';
+import { link, live } from '../lib/live.js';
 import { href } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { useData } from '../lib/use-data.js';
@@ -13,6 +13,7 @@ import { Button, Choice, Empty, Heading, Loading, Panel, Problem } from '../part
 
 export function Overview() {
   const state = useStore(live);
+  const isLive = useStore(link) === 'live'; // while it is not, they are of before; then they are read again
   const mayChange = useMayChange();
   const isPaused = state?.pauses.some(({ task }) => task === null) ?? false;
   const pause = () =>
@@ -20,7 +21,7 @@ export function Overview() {
   return (
     <>
       <Heading title="Overview">{mayChange && !isPaused && <Button onClick={pause}>Pause the docket</Button>}</Heading>
-      <Findings />
+      {isLive && <Findings />}
       {state ? <Totals state={state} /> : <Loading />}
       <History />
       {state && (
@@ -62,7 +63,7 @@ function Findings() {
       {data.findings.map(({ check, status, detail, advice }) => (
         <li key={check} class={`callout ${status}`}>
           <span>
-            <strong>{check}</strong>: {detail}
+            <CheckName of={check} />: {detail}
             {advice && <span class="muted"> → {advice}</span>}
           </span>
         </li>
@@ -71,13 +72,31 @@ function Findings() {
   );
 }
 
+/** Where an operator looks further, by the check of the doctor. */
+const PAGE_OF: Readonly<Record<string, readonly string[]>> = {
+  'failing tasks': ['failures'],
+  failures: ['failures'],
+  backlog: ['executions', 'count'],
+  pauses: ['tasks'],
+  waiting: ['limits'],
+  workers: ['workers'],
+  'silent workers': ['executions', 'running'],
+  'unknown tasks': ['executions', 'scheduled'],
+};
+
+function CheckName({ of }: { of: string }) {
+  const path = PAGE_OF[of];
+  return <strong>{path ? <a href={href(path)}>{of}</a> : of}</strong>;
+}
+
 function Totals({ state: { totals, workers } }: { state: LiveJson }) {
   const able = workers.filter(({ takesWork }) => takesWork);
   const tiles: readonly (readonly [string, number, readonly string[], string?])[] = [
     ['Running', totals.running, ['executions']],
     ['Queued', totals.queued, ['executions', 'queued']],
     ['Scheduled', totals.scheduled, ['executions', 'scheduled']],
-    ['Waiting', totals.waiting + totals.paused, ['executions', 'waiting']],
+    ['Waiting', totals.waiting, ['executions', 'waiting']],
+    ...(totals.paused > 0 ? [['Paused', totals.paused, ['executions', 'waiting']] as const] : []),
     ['Failures', totals.failures, ['failures'], totals.failures > 0 ? 'bad' : ''],
     ['Workers', able.length, ['workers'], able.length === 0 ? 'bad' : ''],
   ];
