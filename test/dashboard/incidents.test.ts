@@ -3,7 +3,7 @@ import type { Docket } from 'docket';
 import { dashboard } from 'docket/dashboard';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, launchBrowser, NO_CHROMIUM } from '../support/browser.js';
+import { accessibilityProblems, CHROMIUM, launchBrowser, NO_CHROMIUM } from '../support/browser.js';
 import { type Served, serveHandler } from '../support/dashboard.js';
 import { type Assembled, assembleFleet, fixture } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
@@ -56,6 +56,7 @@ function suite(redis: () => RestartableRedis): void {
     await page.getByLabel('Count by the argument').fill('orderId');
     await page.getByRole('button', { name: 'Count', exact: true }).click();
     await row('o-7').getByText('3', { exact: true }).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
     await row('o-7').getByRole('button', { name: 'Strike charge where orderId == o-7' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('Strike charge where orderId == o-7?').waitFor();
@@ -75,6 +76,7 @@ function suite(redis: () => RestartableRedis): void {
     await page.locator('.tile', { hasText: 'Paused' }).filter({ hasText: '1' }).waitFor();
     await page.locator('.findings').getByRole('link', { name: 'pauses' }).click();
     await page.getByRole('heading', { name: 'Tasks' }).waitFor();
+    expect(page.url()).toMatch(/#\/tasks$/);
     await docket.resume('charge');
   });
 
@@ -91,13 +93,15 @@ function suite(redis: () => RestartableRedis): void {
     await redis().start();
     await page.locator('.link-live').waitFor();
     await banner.waitFor({ state: 'detached' });
-    expect(await page.locator('.callout.fail:visible').count()).toBe(0);
+    await expect.poll(() => page.locator('.callout.fail:visible').count(), { timeout: 20_000 }).toBe(0);
   });
 
   test('a page whose server is gone says that it is', async () => {
     await open('');
     await page.locator('.link-live').waitFor();
     await served.close();
-    await page.getByRole('alert').filter({ hasText: 'The server of this page does not answer.' }).waitFor();
+    const banner = page.getByRole('alert').filter({ hasText: 'The server of this page does not answer.' });
+    await banner.waitFor();
+    expect(await banner.innerText()).toMatch(/What is shown is from .+ It goes on by itself\.$/);
   });
 }
