@@ -29,9 +29,10 @@ export function dashboardCommand(): Command {
     )
     .addOption(new Option('--host <address>', 'address to listen on').env('DOCKET_DASHBOARD_HOST').default('127.0.0.1'))
     .addOption(
-      new Option('--token <secret>', 'password that the page asks for; required unless --host is of this machine').env(
-        'DOCKET_DASHBOARD_TOKEN',
-      ),
+      new Option(
+        '--token <secret>',
+        'password that the page asks for, of at least 8 characters; required unless --host is of this machine',
+      ).env('DOCKET_DASHBOARD_TOKEN'),
     )
     .option('--read-only', 'refuse every change')
     .option('--show-arguments', 'show all arguments, and not only those that tasks name in `logged`')
