@@ -66,7 +66,11 @@ function addOverviewReads(app: Hono, source: Source): void {
     },
     areOfReachedServer,
   );
-  app.get('/api/findings', async (context) => context.json(await findings()));
+  app.get('/api/findings', async (context) => context.json(await findings.read()));
+  app.post('/api/*', async (_context, next) => {
+    await next();
+    findings.forget(); // a person who has just paused a task expects to see that
+  });
   app.get('/api/history', async (context) => {
     const minutes = numberParameter(context, 'minutes', MINUTES);
     const task = textParameter(context, 'task');
@@ -189,18 +193,26 @@ async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
   };
 }
 
-/** Returns a function that reads once, and answers all callers from that until it is too old, or if it may not be kept. */
-function remembered<T>(forMs: number, read: () => Promise<T>, mayBeKept: (value: T) => boolean): () => Promise<T> {
+interface Remembered<T> {
+  read(): Promise<T>;
+  forget(): void;
+}
+
+/** Reads once, and answers all callers from that until it is too old, is forgotten, or if it may not be kept. */
+function remembered<T>(forMs: number, read: () => Promise<T>, mayBeKept: (value: T) => boolean): Remembered<T> {
   let last: { readonly reading: Promise<T>; readonly atMs: number } | undefined;
   const forget = () => {
     last = undefined;
   };
-  return async () => {
-    if (!last || performance.now() - last.atMs > forMs) {
-      const reading = read();
-      last = { reading, atMs: performance.now() };
-      reading.then((value) => mayBeKept(value) || forget(), forget);
-    }
-    return await last.reading;
+  return {
+    forget,
+    read: async () => {
+      if (!last || performance.now() - last.atMs > forMs) {
+        const reading = read();
+        last = { reading, atMs: performance.now() };
+        reading.then((value) => mayBeKept(value) || forget(), forget);
+      }
+      return await last.reading;
+    },
   };
 }
