@@ -81,6 +81,8 @@ export interface LiveJson {
   readonly revision: number;
   readonly taken: number;
   readonly totals: TotalsJson;
+  /** Since when the execution has been due that is read next; `null` when nothing is queued. */
+  readonly oldestDue: number | null;
   readonly running: readonly RunningJson[];
   readonly pauses: readonly PauseJson[];
   readonly workers: readonly WorkerJson[];

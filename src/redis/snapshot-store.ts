@@ -55,6 +55,8 @@ export interface Measures {
   readonly workers: number;
   /** For how long the execution has been due that is read next, in milliseconds; 0 when nothing is queued. */
   readonly oldestQueuedMs: number;
+  /** Since when it has been due, in server milliseconds; `null` when nothing is queued. */
+  readonly oldestDueMs: number | null;
 }
 
 /** Measures a docket. Costs the same whatever is in it. */
@@ -64,7 +66,8 @@ export async function measure(redis: Redis, keys: Keys): Promise<Measures> {
     | number
   )[];
   const [nowMs, workers, ...dueMs] = reply.map(Number) as [number, number, ...number[]];
-  return { workers, oldestQueuedMs: Math.max(0, ...dueMs.map((due) => nowMs - due)) };
+  const oldestDueMs = dueMs.length > 0 ? Math.min(...dueMs) : null;
+  return { workers, oldestQueuedMs: oldestDueMs === null ? 0 : Math.max(0, nowMs - oldestDueMs), oldestDueMs };
 }
 
 export interface Queued {

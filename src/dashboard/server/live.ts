@@ -99,12 +99,17 @@ class LiveFeed {
 }
 
 async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
-  const [snapshot, workers] = await Promise.all([source.docket.snapshot({ limit: LISTED }), readWorkers(source)]);
+  const [snapshot, workers, oldestDue] = await Promise.all([
+    source.docket.snapshot({ limit: LISTED }),
+    readWorkers(source),
+    source.oldestDueMs(),
+  ]);
   const { taken, totals, running, pauses } = snapshot;
   const progress = await source.progressOf(running.map(({ key }) => key));
   return {
     taken: taken.getTime(),
     totals,
+    oldestDue,
     running: running.map(({ key, task, attempt, priority, worker, since }, i): RunningJson => {
       const { current, total, message } = progress[i] ?? {};
       const shown = current === undefined ? null : { current, total: total!, message: message ?? null };

@@ -9,6 +9,7 @@ import { type FailurePage, firstPage, groupFailures, type StoredFailureGroup } f
 import { type LiveWorker, liveWorkers, type PolicyTexts, readPolicies } from '../../redis/fleet-store.js';
 import { readProgressOf } from '../../redis/progress-store.js';
 import type { ProgressRecord } from '../../redis/record.js';
+import { measure } from '../../redis/snapshot-store.js';
 import { maskUrl } from '../../redis/url.js';
 import type { FailureFilter } from '../../tasks/failures.js';
 
@@ -21,6 +22,8 @@ export interface Source {
   progressOf(executions: readonly string[]): Promise<(ProgressRecord | null)[]>;
   /** Lists the live workers, also those that take no work. */
   workers(): Promise<LiveWorker[]>;
+  /** Returns since when the execution that is read next has been due, in server milliseconds; `null` when nothing is queued. */
+  oldestDueMs(): Promise<number | null>;
   /** Reads what some workers announced of the policies of their tasks; `null` for those that did not. */
   policies(consumers: readonly string[]): Promise<readonly (PolicyTexts | null)[]>;
   /** Counts some thousand failures by task and error name, the newest first, from where the page before ended. */
@@ -48,6 +51,7 @@ export function sourceOf(docket: Docket): Source {
     version: version as string,
     progressOf: async (executions) => await readProgressOf(await docket.redis, keys, executions),
     workers: async () => await liveWorkers(await docket.redis, keys),
+    oldestDueMs: async () => (await measure(await docket.redis, keys)).oldestDueMs,
     policies: async (consumers) => await readPolicies(await docket.redis, keys, consumers),
     failureGroups: async (filter) => {
       const { query } = queryOf(filter);

@@ -2,8 +2,8 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { FindingsJson, HistoryJson, LiveJson } from '../../api.js';
 import { act, useMayChange } from '../lib/act.js';
-import { countText, plural, spanText } from '../lib/format.js';
-import { live } from '../lib/live.js';
+import { countText, plural, relativeText, spanText } from '../lib/format.js';
+import { clock, live, nowMs } from '../lib/live.js';
 import { href } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { useData } from '../lib/use-data.js';
@@ -71,25 +71,50 @@ function Findings() {
   );
 }
 
-function Totals({ state: { totals, workers } }: { state: LiveJson }) {
-  const able = workers.filter(({ takesWork }) => takesWork);
-  const tiles: readonly (readonly [string, number, readonly string[], string?])[] = [
-    ['Running', totals.running, ['executions']],
-    ['Queued', totals.queued, ['executions', 'queued']],
-    ['Scheduled', totals.scheduled, ['executions', 'scheduled']],
-    ['Waiting', totals.waiting + totals.paused, ['executions', 'waiting']],
-    ['Failures', totals.failures, ['failures'], totals.failures > 0 ? 'bad' : ''],
-    ['Workers', able.length, ['workers'], able.length === 0 ? 'bad' : ''],
-  ];
+function Totals({ state: { totals, workers, oldestDue } }: { state: LiveJson }) {
+  useStore(clock);
+  const able = workers.filter(({ takesWork }) => takesWork).length;
+  const draining = workers.filter(({ isDraining }) => isDraining).length;
+  const { running, queued, scheduled, waiting, paused, failures } = totals;
+  const age = oldestDue === null ? null : `oldest due ${relativeText(oldestDue, nowMs())}`;
   return (
     <div class="tiles">
-      {tiles.map(([name, count, path, kind = '']) => (
-        <a key={name} class={`tile ${kind}`} href={href(path)}>
-          <span class="tile-name">{name}</span>
-          <span class="tile-count">{countText(count)}</span>
-        </a>
-      ))}
+      <Tile name="Running" count={running} path={['executions']} />
+      <Tile name="Queued" count={queued} path={['executions', 'queued']} note={age} />
+      <Tile name="Scheduled" count={scheduled} path={['executions', 'scheduled']} />
+      <Tile
+        name="Waiting"
+        count={waiting + paused}
+        path={['executions', 'waiting']}
+        note={paused > 0 && `${countText(paused)} paused`}
+      />
+      <Tile name="Failures" count={failures} path={['failures']} isBad={failures > 0} />
+      <Tile
+        name="Workers"
+        count={able}
+        path={['workers']}
+        isBad={able === 0}
+        note={draining > 0 && `${draining} draining`}
+      />
     </div>
+  );
+}
+
+interface TileProps {
+  readonly name: string;
+  readonly count: number;
+  readonly path: readonly string[];
+  readonly isBad?: boolean;
+  readonly note?: string | false | null;
+}
+
+function Tile({ name, count, path, isBad = false, note = null }: TileProps) {
+  return (
+    <a class={isBad ? 'tile bad' : 'tile'} href={href(path)}>
+      <span class="tile-name">{name}</span>
+      <span class="tile-count">{countText(count)}</span>
+      {note && <span class="tile-name">{note}</span>}
+    </a>
   );
 }
 
