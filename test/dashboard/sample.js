@@ -56,6 +56,12 @@ function minuteOf(i, minutes) {
   };
 }
 
+const stats = TASKS.map((task, i) => {
+  const counts = { started: 4_100 - 300 * i, succeeded: 4_000 - 300 * i, failed: [61, 0, 0, 0, 17, 0][i], retried: 12 };
+  const minutes = Array.from({ length: 15 }, (_, j) => wave(j + i, 300));
+  return { task, ...counts, waiting: times(9), duration: times(70), startedByMinute: minutes, failedByMinute: [] };
+});
+
 const details = {
   key: 'charge-4200',
   task: 'charge',
@@ -106,6 +112,9 @@ const docket = {
   history: async ({ minutes }) => Array.from({ length: minutes }, (_, i) => minuteOf(i, minutes)),
   failures: ({ limit }) => eachOf(failures.slice(0, limit)),
   show: async () => details,
+  stats: async () => stats,
+  pauses: async () => [],
+  strikes: async () => [],
 };
 
 /** The source of which the dashboard is made. */

@@ -169,7 +169,18 @@ function Banner() {
   const pauses = state?.pauses.filter(({ task }) => task === null) ?? [];
   return (
     <>
-      {isDown && <Problem error={new Error(text)} />}
+      {isDown && (
+        <div class="callout fail" role="alert">
+          <span>
+            {text}
+            {state && (
+              <>
+                . What is shown is from <Time at={state.taken} />.
+              </>
+            )}
+          </span>
+        </div>
+      )}
       {pauses.map(({ reason, since }) => (
         <div key={reason} class="callout warn">
           <span>

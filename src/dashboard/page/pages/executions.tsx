@@ -54,11 +54,11 @@ const EMPTY = {
 
 function Listed({ list }: { list: List }) {
   const { data, error } = useData<ExecutionsJson>('executions', { list });
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   if (data.executions.length === 0) return <Empty title={`Nothing is ${list}`}>{EMPTY[list]}</Empty>;
   return (
     <>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       <RowTable rows={data.executions} list={list} />
       <Cut shown={data.executions.length} total={data.total} />
     </>
