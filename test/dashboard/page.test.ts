@@ -270,6 +270,7 @@ function suite(url: () => string): void {
     await notice('Discarded 30 failures.');
     await page.getByRole('link', { name: 'Newest' }).click();
     await page.getByRole('button', { name: '1 h' }).click();
+    await page.getByRole('button', { name: 'Discard all of these' }).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     await page.getByRole('button', { name: 'Discard all of these' }).click();
     await page.locator('dialog', { hasText: 'Discard 200 failures?' }).getByRole('button', { name: 'Discard' }).click();

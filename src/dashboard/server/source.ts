@@ -38,7 +38,7 @@ export interface FailureGroupsPage {
   readonly next: string | null;
 }
 
-/** Scripts that one page of failure groups takes, each of which looks at 256 failures or 1 MiB: some 40 ms together. */
+/** Scripts that one page of failure groups takes, each of which looks at 128 failures or 1 MiB: some 40 ms together. */
 const SCRIPTS_OF_A_PAGE = 16;
 
 /** @throws InvalidOptionError for what is no docket of this copy of the package */
