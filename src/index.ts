@@ -56,7 +56,14 @@ export type {
 } from './tasks/details.js';
 export type { ExecutionEvent, ProgressEvent, StateEvent } from './tasks/events.js';
 export type { Execution, ResultOptions, SubscribeOptions } from './tasks/execution.js';
-export type { Failure, FailureFilter, RetriedFailure, RetryReport } from './tasks/failures.js';
+export type {
+  Failure,
+  FailureFilter,
+  FailureGroup,
+  FailureGroupFilter,
+  RetriedFailure,
+  RetryReport,
+} from './tasks/failures.js';
 export type {
   AttemptCounts,
   AttemptTimes,

@@ -10,7 +10,7 @@ import { confirmUnless } from './confirm.js';
 import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { refuseUnknownCommands } from './group.js';
-import { countText, print, printable, printJson, printTable, spanText } from './output.js';
+import { countText, print, printable, printJson, printTable, spanText, taskText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { parseSince, wholeNumber } from './values.js';
 
@@ -39,8 +39,14 @@ export function failuresCommand(): Command {
   const group = new Command('failures')
     .description('Lists what failed for good, shows it, and runs it again.')
     .helpCommand(false);
-  for (const command of [list, show, retryCommand(), discardCommand()]) group.addCommand(command);
+  for (const command of [list, groupsCommand(), show, retryCommand(), discardCommand()]) group.addCommand(command);
   return withFilter(refuseUnknownCommands(group, listFailures));
+}
+
+function groupsCommand(): Command {
+  return withFilter(new Command('groups'))
+    .description('Counts failures by task and error, the largest group first.')
+    .action((_flags: object, command: Command) => groupFailures(command));
 }
 
 function retryCommand(): Command {
@@ -105,6 +111,20 @@ function selectionOf(ids: readonly string[], flags: SelectionFlags): readonly st
 /** How many are listed unless a flag says otherwise. */
 const LISTED = 100;
 
+function groupFailures(command: Command): Promise<void> {
+  return withDocket(command, async (docket) => {
+    const { limit = LISTED, json, ...flags } = command.optsWithGlobals<FilterFlags>();
+    const groups = await docket.failureGroups(filterOf(flags));
+    if (json) return printJson(groups.slice(0, limit));
+    const now = Date.now();
+    const rows = groups.slice(0, limit).map(({ task, errorName, count, newestAt }) => {
+      return [count, task ?? '', errorName ?? '', `${spanText(now - newestAt.getTime())} ago`];
+    });
+    printTable(['failures', 'task', 'error', 'newest'], rows, 'no failures');
+    if (groups.length > limit) print(`${limit} of ${countText(groups.length, 'group')}`);
+  });
+}
+
 function listFailures(command: Command): Promise<void> {
   return withDocket(command, async (docket) => {
     const flags = command.optsWithGlobals<FilterFlags>();
@@ -112,8 +132,15 @@ function listFailures(command: Command): Promise<void> {
     for await (const failure of docket.failures({ limit: LISTED, ...filterOf(flags) })) failures.push(failure);
     if (flags.json) return printJson(failures);
     const now = Date.now();
-    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine }) => {
-      return [id, `${spanText(now - failedAt.getTime())} ago`, task ?? '', key ?? '', attempts, errorLine];
+    const rows = failures.map(({ id, failedAt, task, key, attempts, errorLine, priority }) => {
+      return [
+        id,
+        `${spanText(now - failedAt.getTime())} ago`,
+        taskText(task ?? '', priority),
+        key ?? '',
+        attempts,
+        errorLine,
+      ];
     });
     printTable(['id', 'failed', 'task', 'key', 'attempts', 'error'], rows, 'no failures');
     const { failures: kept } = (await docket.snapshot({ limit: 0 })).totals;
@@ -149,7 +176,8 @@ const SHOWN = { depth: 6, maxArrayLength: 50, maxStringLength: 1_000, breakLengt
 const SHOWN_CHARACTERS = 8_000;
 
 function linesOf(failure: Failure): [name: string, value: string][] {
-  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt } = failure;
+  const { kind, task, key, errorLine, attempts, deliveries, worker, thread, addedAt, startedAt, failedAt, priority } =
+    failure;
   const now = Date.now();
   const time = (at: Date) => `${at.toISOString()}, ${spanText(now - at.getTime())} ago`;
   const lost = deliveries > 0 ? `, the last after lost deliveries: ${deliveries}` : '';
@@ -158,6 +186,7 @@ function linesOf(failure: Failure): [name: string, value: string][] {
     ['kind', kind],
     ['task', task ?? 'unknown'],
     ['key', key ?? 'unknown'],
+    ['priority', priority],
     ['error', errorLine],
     ['attempts', `${attempts}${lost}`],
     ...(worker === null

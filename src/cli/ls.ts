@@ -4,7 +4,7 @@ import { limitText } from '../tasks/limit-text.js';
 import type { ListedExecution } from '../tasks/listing.js';
 import { printCounts } from './count.js';
 import { type FilterFlags, filterOf, withFilterFlags } from './filter.js';
-import { countText, print, printJson, printTable } from './output.js';
+import { countText, print, printJson, printTable, taskText } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
 
@@ -49,10 +49,11 @@ export function lsCommand(): Command {
 
 const HEAD = ['execution', 'task', 'state', 'attempt', 'due', 'worker', 'waits for, or ended with'];
 
-function rowOf({ key, task, state, attempt, when, worker, completedAt, error, waitingFor }: ListedExecution) {
+function rowOf(listed: ListedExecution) {
+  const { key, task, state, attempt, priority, when, worker, completedAt, error, waitingFor } = listed;
   const wait = waitingFor === null ? '' : `limit ${limitText(waitingFor)}`;
   const end = error ?? completedAt?.toISOString() ?? '';
-  return [key, task, state, attempt, when.toISOString(), worker ?? '', wait || end];
+  return [key, taskText(task, priority), state, attempt, when.toISOString(), worker ?? '', wait || end];
 }
 
 const EXAMPLES = `

@@ -1,5 +1,6 @@
 /** How commands write: lines and tables for people, JSON for programs. */
 import Table from 'cli-table3';
+import type { Priority } from '../core/priority.js';
 
 export { countText, spanText } from '../core/text.js';
 
@@ -24,6 +25,11 @@ export function printTable(
   const table = new Table({ head: [...head], style });
   for (const row of rows) table.push(row.map((cell) => shortened(printable(String(cell)))));
   print(table.toString());
+}
+
+/** Returns the name of a task, with the priority of its execution unless that is normal or not known. */
+export function taskText(task: string, priority: Priority | null): string {
+  return priority === null || priority === 'normal' ? task : `${task} (${priority})`;
 }
 
 /** Whether the text written to a stream may have colours. */

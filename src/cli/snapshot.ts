@@ -5,7 +5,7 @@ import { describeDocket } from '../redis/docket-settings.js';
 import { limitText } from '../tasks/limit-text.js';
 import type { FutureEntry, QueuedEntry, Snapshot } from '../tasks/snapshot.js';
 import { NO_WORKER } from './live-tasks.js';
-import { print, printJson, printTable, spanText } from './output.js';
+import { print, printJson, printTable, spanText, taskText } from './output.js';
 import { printPauses } from './pauses.js';
 import { type CommonFlags, withDocket } from './session.js';
 import { wholeNumber } from './values.js';
@@ -80,14 +80,14 @@ function totalOf({ totals }: Snapshot, state: CountedState): number {
 function printTasks({ running, queued, future, waiting, taken, workers }: Snapshot): void {
   const now = taken.getTime();
   // When there is no worker at all, the line about workers says so once.
-  const dueRow = ({ key, task, attempt, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
-    return [key, task, attempt, hasWorker || workers.length === 0 ? due : `${due}, ${NO_WORKER}`];
+  const dueRow = ({ key, task, attempt, priority, hasWorker }: QueuedEntry | FutureEntry, due: string) => {
+    return [key, taskText(task, priority), attempt, hasWorker || workers.length === 0 ? due : `${due}, ${NO_WORKER}`];
   };
   printTable(
     ['running', 'task', 'attempt', 'worker', 'since'],
-    running.map(({ key, task, attempt, worker, since }) => [
+    running.map(({ key, task, attempt, priority, worker, since }) => [
       key,
-      task,
+      taskText(task, priority),
       attempt,
       worker,
       since ? `${spanText(now - since.getTime())} ago` : '',
@@ -108,8 +108,8 @@ function printTasks({ running, queued, future, waiting, taken, workers }: Snapsh
     'nothing is scheduled',
   );
   if (waiting.length > 0) {
-    const rows = waiting.map(({ key, task, attempt, waitingFor, isPaused }) => {
-      return [key, task, attempt, isPaused ? 'the resume of its task' : limitText(waitingFor)];
+    const rows = waiting.map(({ key, task, attempt, priority, waitingFor, isPaused }) => {
+      return [key, taskText(task, priority), attempt, isPaused ? 'the resume of its task' : limitText(waitingFor)];
     });
     printTable(['waiting', 'task', 'attempt', 'for'], rows, '');
   }

@@ -6,7 +6,7 @@
  * found, wherever it moves; what is added meanwhile may be found, too.
  */
 import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, flagOf, optionNames, shown } from '../core/options.js';
+import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import { streamNamed } from '../redis/keys.js';
 import {
   type Criteria,
@@ -24,7 +24,14 @@ import { serverTimeMs } from '../redis/time.js';
 import type { CancelFilter, CancellableState, CancelReport, CancelResult } from '../tasks/cancelling.js';
 import { criteriaOf, type ListSource, startAfter } from './list.js';
 
-const OPTION_NAMES = optionNames<CancelFilter>({ task: true, state: true, where: true, all: true, signal: true });
+const OPTION_NAMES = optionNames<CancelFilter>({
+  task: true,
+  state: true,
+  where: true,
+  all: true,
+  limit: true,
+  signal: true,
+});
 
 const ORDER: readonly Place[] = ['limits', 'schedule', ...STREAM_NAMES];
 /** Passes through all places. Executions that workers read and park move back, so one is not enough. */
@@ -39,7 +46,8 @@ const CANCELLABLE: readonly unknown[] = ['scheduled', 'queued', 'running'] satis
  */
 export function cancelCriteria(filter: CancelFilter): Criteria {
   checkOptionNames(filter, OPTION_NAMES, 'cancelMany.');
-  const { task, state, where, all = false } = filter;
+  const { task, state, where, all = false, limit } = filter;
+  if (limit !== undefined) wholeNumberOf(limit, 1, 'cancelMany.limit');
   const isAll = flagOf(all, 'all');
   const given = { ...(task !== undefined && { task }), ...(state !== undefined && { state }), ...(where && { where }) };
   const criteria = criteriaOf(given);
@@ -58,22 +66,23 @@ export function cancelCriteria(filter: CancelFilter): Criteria {
 export async function cancelMatching(
   source: ListSource,
   criteria: Criteria,
-  signal: AbortSignal | undefined,
+  { limit = Number.POSITIVE_INFINITY, signal }: Pick<CancelFilter, 'limit' | 'signal'>,
 ): Promise<CancelReport> {
   const places = placesWith(criteria.states, ORDER);
   const counts = { removed: 0, stopping: 0, missed: 0 };
   /** Executions that were asked to stop stay where they are until they do. There are as many as workers have at most. */
   const asked = new Set<string>();
   const { connection, keys } = source;
-  for (let pass = 0, isNew = true; isNew && pass < MOST_PASSES; pass++) {
+  const left = () => limit - counts.removed - counts.stopping - counts.missed;
+  for (let pass = 0, isNew = true; isNew && left() > 0 && pass < MOST_PASSES; pass++) {
     isNew = false;
     const beganMs = await connection.run(serverTimeMs);
-    for (let position: Position | null = startOf(places[0]!); position; ) {
+    for (let position: Position | null = startOf(places[0]!); position && left() > 0; ) {
       signal?.throwIfAborted();
       const from: Position = position;
       const page: ListedPage = await connection.run((redis) => listFrom(redis, keys, from, criteria, STEP));
       const { found, next } = page;
-      const fresh = found.filter(({ location }) => !asked.has(location));
+      const fresh = found.filter(({ location }) => !asked.has(location)).slice(0, left());
       isNew ||= fresh.length > 0;
       for (const [i, { outcome }] of (await cancelEach(source, fresh)).entries()) {
         if (outcome === 'stopping') asked.add(fresh[i]!.location);

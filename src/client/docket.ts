@@ -35,7 +35,7 @@ import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelli
 import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
-import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { Failure, FailureFilter, FailureGroup, FailureGroupFilter, RetryReport } from '../tasks/failures.js';
 import type { HistoryMinute, HistoryOptions, StatsOptions, TaskStats } from '../tasks/history.js';
 import type { LimitInfo, LimitsOptions } from '../tasks/limit-info.js';
 import type { ListedExecution, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
@@ -341,7 +341,7 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const criteria = cancelCriteria(filter);
     const { task } = criteria;
-    const work = () => cancelMatching(this.#listSource, criteria, filter.signal);
+    const work = () => cancelMatching(this.#listSource, criteria, filter);
     return await this.#spans.run('cancelMany', 'client', { task: task || null }, work);
   }
 
@@ -523,6 +523,21 @@ export class Docket<Tasks extends TasksByName = {}> {
     this.#checkOpen();
     const { query, limit } = queryOf(filter);
     return this.#failures.list(query, limit);
+  }
+
+  /**
+   * Counts failures by task and name of the error, the largest group first. Goes through all that match, in bounded pages, and
+   * reads no more of them than that. Those that are added meanwhile are not counted.
+   * @throws InvalidOptionError when a part of the filter cannot be used
+   * @throws RedisUnavailableError when the server cannot be reached
+   * @example
+   * ```ts
+   * for (const { task, errorName, count } of await docket.failureGroups()) console.log(count, task, errorName);
+   * ```
+   */
+  async failureGroups(filter: FailureGroupFilter = {}): Promise<FailureGroup[]> {
+    this.#checkOpen();
+    return await this.#failures.groups(queryOf(filter).query);
   }
 
   /**

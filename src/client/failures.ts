@@ -12,15 +12,17 @@ import {
   type FailurePage,
   type FailureQuery,
   firstPage,
+  groupFailures,
   listFailureIds,
   listFailures,
   readFailures,
   retryFailures,
   type StoredFailure,
+  type StoredFailureGroup,
 } from '../redis/failure-store.js';
 import { BATCH_ITEMS, RETRY } from '../redis/schema.js';
 import { loadStrikes } from '../redis/strike-store.js';
-import type { Failure, FailureFilter, RetryReport } from '../tasks/failures.js';
+import type { Failure, FailureFilter, FailureGroup, RetryReport } from '../tasks/failures.js';
 import { isTask } from '../tasks/task.js';
 import { decodeError, decodeValue } from '../wire/codec.js';
 import type { ProducerConnection } from './connection.js';
@@ -57,6 +59,28 @@ export class Failures {
       left -= page.found.length;
       from = page.next;
     }
+  }
+
+  /** Counts failures by task and error name: the largest group first. */
+  async groups(query: FailureQuery): Promise<FailureGroup[]> {
+    const { keys } = this.#settings;
+    const groups = new Map<string, StoredFailureGroup>();
+    for (let from: string | null = firstPage(query); from !== null; ) {
+      const begin = from;
+      const page: FailurePage<StoredFailureGroup> = await this.#connection.run((redis) =>
+        groupFailures(redis, keys, query, begin),
+      );
+      for (const group of page.found) {
+        const name = JSON.stringify([group.task, group.errorName]);
+        const known = groups.get(name);
+        groups.set(name, known ? { ...known, count: known.count + group.count } : group);
+      }
+      from = page.next;
+    }
+    const largestFirst = [...groups.values()].sort((a, b) => b.count - a.count);
+    return largestFirst.map(({ newestId, ...group }) => {
+      return { ...group, newestAt: new Date(Number.parseInt(newestId, 10)) };
+    });
   }
 
   async find(id: string): Promise<Failure | null> {
@@ -159,6 +183,7 @@ const FILTER_OPTIONS = optionNames<FailureFilter>({
   errorName: true,
   since: true,
   until: true,
+  before: true,
   limit: true,
 });
 
@@ -168,7 +193,7 @@ const FILTER_OPTIONS = optionNames<FailureFilter>({
  */
 export function queryOf(filter: FailureFilter): { readonly query: FailureQuery; readonly limit: number } {
   checkOptionNames(filter, FILTER_OPTIONS, 'failures.');
-  const { task, errorName, since, until, limit } = filter;
+  const { task, errorName, since, until, before, limit } = filter;
   const name = task === undefined ? null : taskNameOf(task);
   if (task !== undefined && !isTask(task)) checkText(name, 'task');
   if (errorName !== undefined) checkText(errorName, 'errorName');
@@ -178,6 +203,7 @@ export function queryOf(filter: FailureFilter): { readonly query: FailureQuery; 
       errorName: errorName ?? null,
       sinceMs: timeOf(since, 'since'),
       untilMs: timeOf(until, 'until'),
+      beforeId: before === undefined ? null : checkId(before),
     },
     limit: limit === undefined ? Number.POSITIVE_INFINITY : wholeNumberOf(limit, 0, 'failures.limit'),
   };
@@ -204,10 +230,10 @@ export function checkId(id: unknown): string {
 }
 
 function failureOf(stored: StoredFailure, classes: readonly ErrorClass[]): Failure {
-  const { id, key, task, kind, errorName, line, attempts, deliveries, worker, thread } = stored;
+  const { id, key, task, kind, errorName, line, attempts, deliveries, worker, thread, priority } = stored;
   const [addedAt, startedAt] = [stored.addedMs, stored.startedMs].map((ms) => (ms === null ? null : new Date(ms)));
   const shared = { id, key, task, kind, errorName, errorLine: line, reason: kind === 'quarantined' ? line : null };
-  const counts = { attempts, deliveries, worker, thread };
+  const counts = { attempts, deliveries, worker, thread, priority };
   const times = { addedAt: addedAt ?? null, startedAt: startedAt ?? null, failedAt: new Date(stored.failedMs) };
   const parts = { ...shared, ...counts, ...times };
   return {

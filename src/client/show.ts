@@ -34,6 +34,7 @@ function detailsOf(key: string, known: Known, errors: readonly ErrorClass[]): Ex
     state,
     hasRecord: record !== null,
     place,
+    priority: known.priority,
     readAt: new Date(known.nowMs),
     placedAt: dateOrNull(known.placedMs),
     when: dateOrNull(known.dueMs),

@@ -74,10 +74,12 @@ export async function listWorkers(redis: Redis, keys: Keys): Promise<WorkerInfo[
 
 function infoOf(worker: LiveWorker): WorkerInfo {
   const { name, consumer, threads, concurrency, running, tasks, hasFallback, seenMs, expiresMs } = worker;
+  const { version = null, nodeVersion = null } = worker;
   const [lastSeen, expiresAt] = [new Date(seenMs), new Date(expiresMs)];
-  return { name, id: consumer, threads, concurrency, running, tasks, hasFallback, lastSeen, expiresAt };
+  const counts = { threads, concurrency, running };
+  return { name, id: consumer, ...counts, tasks, hasFallback, version, nodeVersion, lastSeen, expiresAt };
 }
 
-function entryFor({ key, task, attempt }: Identity): SnapshotEntry {
-  return { key, task, attempt };
+function entryFor({ key, task, attempt, priority }: Identity): SnapshotEntry {
+  return { key, task, attempt, priority };
 }

@@ -37,10 +37,13 @@ export interface ProgressJson {
   readonly message: string | null;
 }
 
+export type PriorityJson = 'high' | 'normal' | 'low';
+
 export interface RunningJson {
   readonly key: string;
   readonly task: string;
   readonly attempt: number;
+  readonly priority: PriorityJson;
   readonly worker: string;
   /** `null` when a worker has read it ahead and it has not begun. */
   readonly since: number | null;
@@ -64,6 +67,11 @@ export interface WorkerJson {
   readonly hasFallback: boolean;
   /** Whether it takes work: not while it drains, or when its connection does not answer. */
   readonly takesWork: boolean;
+  /** Whether it is about to end; `false` also when its version does not say so. */
+  readonly isDraining: boolean;
+  /** Version of docket; `null` when it is older than this field. */
+  readonly version: string | null;
+  readonly nodeVersion: string | null;
   readonly lastSeen: number;
 }
 
@@ -73,6 +81,8 @@ export interface LiveJson {
   readonly revision: number;
   readonly taken: number;
   readonly totals: TotalsJson;
+  /** Since when the execution has been due that is read next; `null` when nothing is queued. */
+  readonly oldestDue: number | null;
   readonly running: readonly RunningJson[];
   readonly pauses: readonly PauseJson[];
   readonly workers: readonly WorkerJson[];
@@ -121,6 +131,8 @@ export interface ExecutionRowJson {
   readonly task: string;
   readonly state: string;
   readonly attempt: number;
+  /** `null` once it has ended. */
+  readonly priority: PriorityJson | null;
   readonly when: number | null;
   readonly worker: string | null;
   readonly since: number | null;
@@ -135,12 +147,20 @@ export interface ExecutionRowJson {
 /** `GET api/find?task&state&where&after`: a page of a listing. */
 export interface FoundJson {
   readonly executions: readonly ExecutionRowJson[];
+  readonly lookedAt: number;
   readonly next: string | null;
 }
 
-/** `GET api/counts?task&state&where&by`: how many executions there are, by task and by the value of an argument. */
-export interface CountsJson {
-  readonly counts: readonly CountJson[];
+/** `GET api/count?task&state&where&after`: how many there are on a page of what `api/find` goes through. */
+export interface CountJson {
+  readonly count: number;
+  readonly lookedAt: number;
+  readonly next: string | null;
+}
+
+/** `GET api/value-counts?task&state&where&by`: how many executions there are, by task and by the value of an argument. */
+export interface ValueCountsJson {
+  readonly counts: readonly ValueCountJson[];
   /** How many more counts there are than are listed. */
   readonly more: number;
   readonly lookedAt: number;
@@ -148,7 +168,7 @@ export interface CountsJson {
   readonly isWhole: boolean;
 }
 
-export interface CountJson {
+export interface ValueCountJson {
   readonly task: string;
   readonly count: number;
   /** Value of the argument, with the text by which executions are found; `null` when they have none, or it may be private. */
@@ -172,6 +192,8 @@ export interface ExecutionJson {
   readonly completedAt: number | null;
   readonly expiresAt: number | null;
   readonly attempt: number;
+  /** `null` once it has ended. */
+  readonly priority: PriorityJson | null;
   readonly worker: string | null;
   readonly deliveries: number;
   readonly progress: ProgressJson | null;
@@ -199,18 +221,11 @@ export interface ArgumentsJson {
   readonly hidden: readonly string[];
 }
 
-/** `GET api/failures?task&error&sinceMs&untilMs` */
+/** `GET api/failures?task&error&since&until&before`: a page of failures, the newest first. */
 export interface FailuresJson {
   readonly failures: readonly FailureRowJson[];
-  /** Groups among the newest failures that match. */
-  readonly groups: readonly FailureGroupJson[];
-  /** How many failures the groups count. */
-  readonly counted: number;
-  /** Whether fewer are listed than counted. */
-  readonly isCut: boolean;
-  /** Whether more may match than were counted. */
-  readonly mayBeMore: boolean;
-  readonly total: number;
+  /** What `before` is for the next page; `null` when this is the last one. */
+  readonly next: string | null;
 }
 
 export interface FailureRowJson {
@@ -221,8 +236,16 @@ export interface FailureRowJson {
   readonly errorName: string | null;
   readonly errorLine: string;
   readonly attempts: number;
+  readonly priority: PriorityJson;
   readonly worker: string | null;
   readonly failedAt: number;
+}
+
+/** `GET api/failure-groups?task&error&since&until&before`: some thousand failures, counted by task and error. */
+export interface FailureGroupsJson {
+  readonly groups: readonly FailureGroupJson[];
+  /** What `before` is for the next page, to be added to this one; `null` when all were counted. */
+  readonly next: string | null;
 }
 
 export interface FailureGroupJson {
@@ -271,6 +294,10 @@ export interface TasksJson {
 export interface TaskJson {
   readonly task: string;
   readonly workers: number;
+  /** In words, none for a task without policies; `null` when no worker has told them. */
+  readonly policies: readonly string[] | null;
+  /** Whether live workers have told different ones, as during a deploy. */
+  readonly doPoliciesDiffer: boolean;
   readonly pauses: readonly PauseJson[];
   /** Whether the whole task is struck. */
   readonly isStruck: boolean;
@@ -345,4 +372,15 @@ export interface FindingsJson {
 /** What a change did, in words for the person who made it. */
 export interface ChangedJson {
   readonly message: string;
+  /** How many executions were cancelled by a filter. */
+  readonly cancelled?: number;
+  /** Whether more may match, because it ended at its bound. */
+  readonly isMore?: boolean;
+}
+
+/** What a filter of executions says, as it is sent with `POST api/cancel-many`. */
+export interface ExecutionFilterJson {
+  readonly task?: string;
+  readonly state?: string;
+  readonly where?: string;
 }

@@ -1,7 +1,8 @@
 /** Reads the entries of the streams: the fields that `ENTRY` names in the schema. Every execution passes here. */
 import type { Priority } from '../core/priority.js';
 import type { Token } from './delivery-store.js';
-import { type AdmissionStage, ENTRY, STAGE, STREAM, type StreamLetter } from './schema.js';
+import { priorityOf } from './priority-argument.js';
+import { type AdmissionStage, ENTRY, STAGE, type StreamLetter } from './schema.js';
 
 /** One entry, decoded. */
 export interface Entry {
@@ -107,11 +108,6 @@ export function readEntry(letter: StreamLetter, [id, fields]: RawEntry): Entry {
     hasBooking,
     priority,
   };
-}
-
-/** Returns the priority that a letter stands for, of a stream or in a field. */
-function priorityOf(letter: string): Priority {
-  return letter === STREAM.high ? 'high' : letter === STREAM.low ? 'low' : 'normal';
 }
 
 const STAGE_OF_CODE = new Map<string, AdmissionStage>(

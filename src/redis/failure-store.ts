@@ -1,7 +1,9 @@
 /** Lists, reads, retries and discards failures, in bounded scripts: cheap, however many there are. */
 import type { Redis } from 'ioredis';
+import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
 import type { Keys } from './keys.js';
+import { priorityOf } from './priority-argument.js';
 import { BATCH_ITEMS, FAILURE, FAILURE_KIND } from './schema.js';
 import { runScript } from './script.js';
 
@@ -32,6 +34,7 @@ export interface StoredFailure {
   readonly addedMs: number | null;
   readonly startedMs: number | null;
   readonly failedMs: number;
+  readonly priority: Priority;
 }
 
 /** Which failures are listed. */
@@ -41,6 +44,8 @@ export interface FailureQuery {
   /** Server milliseconds, both included; `null` for no bound. */
   readonly sinceMs: number | null;
   readonly untilMs: number | null;
+  /** Only those that were added before the failure with this id; `null` for no bound. */
+  readonly beforeId: string | null;
 }
 
 export interface FailurePage<T> {
@@ -50,7 +55,8 @@ export interface FailurePage<T> {
 }
 
 /** Where the list begins: with the newest that the query lets through. */
-export function firstPage({ untilMs }: FailureQuery): string {
+export function firstPage({ untilMs, beforeId }: FailureQuery): string {
+  if (beforeId !== null && (untilMs === null || Number.parseInt(beforeId, 10) <= untilMs)) return `(${beforeId}`;
   return untilMs === null ? '+' : String(untilMs);
 }
 
@@ -74,6 +80,33 @@ export async function listFailureIds(
 ): Promise<FailurePage<string>> {
   const { found, next } = await list(redis, keys, query, { from, wanted: Number.MAX_SAFE_INTEGER, idsOnly: true });
   return { found: found.map(([id]) => String(id)), next };
+}
+
+/** Failures of one task with errors of one name. */
+export interface StoredFailureGroup {
+  /** `null` when it could not be read. */
+  readonly task: string | null;
+  readonly errorName: string | null;
+  readonly count: number;
+  readonly newestId: string;
+}
+
+/** Counts one page of failures by task and error name, as `listFailures` goes through them. */
+export async function groupFailures(
+  redis: Redis,
+  keys: Keys,
+  { task, errorName, sinceMs }: FailureQuery,
+  from: string,
+): Promise<FailurePage<StoredFailureGroup>> {
+  const args = [from, sinceMs === null ? '-' : sinceMs, task ?? '', errorName ?? ''];
+  const [next, ...groups] = (await runScript(redis, 'group-failures', [keys.failures], args)) as [
+    Buffer,
+    ...[task: Buffer, errorName: Buffer, count: number, newestId: Buffer][],
+  ];
+  const found = groups.map(([task, errorName, count, newestId]) => {
+    return { task: String(task) || null, errorName: String(errorName) || null, count, newestId: String(newestId) };
+  });
+  return { found, next: String(next) || null };
 }
 
 type RawFailure = [id: Buffer, fields: Buffer[]];
@@ -160,6 +193,7 @@ function readFailure(id: string, list: readonly Buffer[]): StoredFailure {
     addedMs: number(FAILURE.added),
     startedMs: number(FAILURE.started),
     failedMs: Number.parseInt(id, 10),
+    priority: priorityOf(text(FAILURE.priority) ?? ''),
   };
 }
 

@@ -21,7 +21,16 @@ export interface WorkerReport {
   readonly hasFallback: boolean;
   /** Names of the arguments that its tasks show in the log, by task. @default none */
   readonly logged?: Readonly<Record<string, readonly string[]>>;
+  /** Version of docket; `null` when it is not known. */
+  readonly version?: string | null;
+  /** Version of Node; `null` when it is not known. */
+  readonly nodeVersion?: string | null;
+  /** Whether it is about to end: it takes nothing more, and lets finish what it has. @default false */
+  readonly isDraining?: boolean;
 }
+
+/** Policies of tasks in words, by task: none for a task that has none. */
+export type PolicyTexts = Readonly<Record<string, readonly string[]>>;
 
 /** A worker whose heartbeat has not expired. Times are server milliseconds. */
 export interface LiveWorker extends WorkerReport {
@@ -40,13 +49,20 @@ export interface HeartbeatReply {
   readonly nextInMs: number | null;
 }
 
+export interface HeartbeatTerms {
+  readonly consumer: string;
+  readonly ttlMs: number;
+  /** What is announced of the policies of its tasks; left out where nothing of them is to be written. */
+  readonly policies?: PolicyTexts | undefined;
+}
+
 /**
  * Lists the worker as alive for `ttlMs` from now on the server's clock, so that readers need not know its interval.
  */
 export async function heartbeat(
   redis: Redis,
   keys: Keys,
-  { consumer, ttlMs }: { readonly consumer: string; readonly ttlMs: number },
+  { consumer, ttlMs, policies }: HeartbeatTerms,
   report: WorkerReport,
 ): Promise<HeartbeatReply> {
   const [now, recallable, due] = (await runScript(
@@ -72,7 +88,12 @@ export async function heartbeat(
       report.canClaim ? 1 : 0,
       WORKER.fallback,
       report.hasFallback ? 1 : 0,
+      WORKER.draining,
+      report.isDraining ? 1 : 0,
       ...loggedFields(report.logged),
+      ...textField(WORKER.version, report.version),
+      ...textField(WORKER.node, report.nodeVersion),
+      ...(policies ? [WORKER.policies, JSON.stringify(policies)] : []),
     ],
   )) as [now: Buffer, recallable: number, due: Buffer];
   const nowMs = Number(now);
@@ -81,6 +102,10 @@ export async function heartbeat(
 
 function loggedFields(logged: WorkerReport['logged']): string[] {
   return logged && Object.keys(logged).length > 0 ? [WORKER.logged, JSON.stringify(logged)] : [];
+}
+
+function textField(field: string, text: string | null | undefined): string[] {
+  return text ? [field, text] : [];
 }
 
 /** Returns the names of the arguments that a task shows in the log, as the live workers that have it say. */
@@ -123,9 +148,38 @@ export async function liveWorkers(redis: Redis, keys: Keys): Promise<LiveWorker[
   const workers: Promise<LiveWorker | null>[] = [];
   for (let i = 0; i + 1 < live.length; i += 2) {
     const [consumer, expiresMs] = [live[i]!, Number(live[i + 1])];
-    workers.push(redis.hgetall(keys.worker(consumer)).then((fields) => liveWorker(consumer, expiresMs, fields)));
+    workers.push(readReport(redis, keys.worker(consumer)).then((fields) => liveWorker(consumer, expiresMs, fields)));
   }
   return (await Promise.all(workers)).filter((worker) => worker !== null);
+}
+
+/** All fields but the policies, which may be long, and which few readers want. */
+const REPORTED = Object.values(WORKER).filter((field) => field !== WORKER.policies);
+
+async function readReport(redis: Redis, key: string): Promise<Partial<Record<string, string>>> {
+  const values = await redis.hmget(key, ...REPORTED);
+  return Object.fromEntries(REPORTED.flatMap((field, i) => (values[i] === null ? [] : [[field, values[i]]])));
+}
+
+/** Reads what some workers announced of the policies of their tasks; `null` for those that did not, as older versions do. */
+export async function readPolicies(
+  redis: Redis,
+  keys: Keys,
+  consumers: readonly string[],
+): Promise<(PolicyTexts | null)[]> {
+  const texts = await Promise.all(consumers.map((consumer) => redis.hget(keys.worker(consumer), WORKER.policies)));
+  return texts.map((text) => (text === null ? null : policiesIn(text)));
+}
+
+/** Keeps what has the shape that is expected. */
+function policiesIn(text: string): PolicyTexts | null {
+  try {
+    const entries = Object.entries(JSON.parse(text) as object);
+    const isTexts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+    return Object.fromEntries(entries.filter(([, value]) => isTexts(value)));
+  } catch {
+    return null;
+  }
 }
 
 function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<string, string>>): LiveWorker | null {
@@ -144,6 +198,9 @@ function liveWorker(consumer: string, expiresMs: number, fields: Partial<Record<
     canClaim: fields[WORKER.claims] !== '0',
     hasFallback: fields[WORKER.fallback] === '1',
     logged: JSON.parse(fields[WORKER.logged] ?? '{}') as Record<string, string[]>,
+    version: fields[WORKER.version] ?? null,
+    nodeVersion: fields[WORKER.node] ?? null,
+    isDraining: fields[WORKER.draining] === '1',
   };
 }
 

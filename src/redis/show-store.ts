@@ -1,12 +1,15 @@
 /** Reads all that Redis knows of one execution, in one script, and finds the entry of one without a record. */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
+import type { Priority } from '../core/priority.js';
+import { isTerminal } from '../core/states.js';
 import type { Token } from './delivery-store.js';
 import { type Entry, readEntry } from './entry.js';
 import { type FailedAttemptRecord, parseFailedAttempts } from './failed-attempts.js';
 import { workerNameOf } from './fleet-store.js';
 import type { Keys } from './keys.js';
 import { findEntry } from './listing-store.js';
+import { priorityOf } from './priority-argument.js';
 import { type ExecutionRecord, limitOf, readRecord } from './record.js';
 import { BATCH_ITEMS, ENTRY, PARKED, PARKED_PREFIX, RECORD, type StreamLetter, type StreamName } from './schema.js';
 import { runScript } from './script.js';
@@ -31,6 +34,8 @@ export interface Known {
   /** Name of the worker that has the entry; `null` when none has. */
   readonly reader: string | null;
   readonly message: Buffer | null;
+  /** `null` once it has ended. */
+  readonly priority: Priority | null;
   /** When it was placed; `null` when that is not known. */
   readonly placedMs: number | null;
   /** Deliveries without an outcome, those it is charged with, and how often it was rerouted. */
@@ -95,6 +100,7 @@ async function read(redis: Redis, keys: Keys, key: string, wanted: Token | ''): 
     entry,
     reader: consumer.length > 0 ? workerNameOf(consumer.toString()) : null,
     message,
+    priority: record && isTerminal(record.state) ? null : (entry?.priority ?? priorityOf(text(PARKED.priority))),
     placedMs: record ? generationMs(record.generation) : placedMsOf(placed ?? text(PARKED.placed), entry),
     counts: entry ?? {
       deliveries: Number(text(PARKED_PREFIX + ENTRY.deliveries)),

@@ -1,10 +1,12 @@
 /** Counts and lists the executions of a docket in bounded scripts: cheap, however long the backlog is. */
 import type { Redis } from 'ioredis';
 import { UndecodableValueError } from '../core/errors.js';
+import type { Priority } from '../core/priority.js';
 import { Envelope } from '../wire/envelope.js';
 import { type RawEntry, readEntry } from './entry.js';
 import type { Keys } from './keys.js';
 import { isLine } from './pause-store.js';
+import { priorityOf } from './priority-argument.js';
 import { BATCH_BYTES, BATCH_ITEMS, GROUP, STREAM, STREAM_NAMES, TAG } from './schema.js';
 import { runScript } from './script.js';
 
@@ -53,6 +55,8 @@ export interface Measures {
   readonly workers: number;
   /** For how long the execution has been due that is read next, in milliseconds; 0 when nothing is queued. */
   readonly oldestQueuedMs: number;
+  /** Since when it has been due, in server milliseconds; `null` when nothing is queued. */
+  readonly oldestDueMs: number | null;
 }
 
 /** Measures a docket. Costs the same whatever is in it. */
@@ -62,7 +66,8 @@ export async function measure(redis: Redis, keys: Keys): Promise<Measures> {
     | number
   )[];
   const [nowMs, workers, ...dueMs] = reply.map(Number) as [number, number, ...number[]];
-  return { workers, oldestQueuedMs: Math.max(0, ...dueMs.map((due) => nowMs - due)) };
+  const oldestDueMs = dueMs.length > 0 ? Math.min(...dueMs) : null;
+  return { workers, oldestQueuedMs: oldestDueMs === null ? 0 : Math.max(0, nowMs - oldestDueMs), oldestDueMs };
 }
 
 export interface Queued {
@@ -154,6 +159,7 @@ export interface Identity {
   readonly startedMs: number | null;
   /** While it is scheduled: name of the limit whose rate or debounce it waits for. */
   readonly waitingFor: string | null;
+  readonly priority: Priority;
 }
 
 /** Identifies the executions in these places. Returns `null` for those that have gone elsewhere. */
@@ -181,11 +187,12 @@ function identityOf(reply: readonly Buffer[], place: string): Identity | null {
     string,
   ];
   const waitingFor = reply[7]!.toString() || null;
+  const priority = priorityOf(reply[8]!.toString());
   if (key !== '') {
     const startedMs = started === '' ? null : Number(started);
-    return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor };
+    return { key, task, attempt: Number(attempt), state, worker, startedMs, waitingFor, priority };
   }
-  const unrecorded = { state: '', worker: '', startedMs: null, waitingFor };
+  const unrecorded = { state: '', worker: '', startedMs: null, waitingFor, priority };
   try {
     const envelope = new Envelope(reply[6]!);
     return { key: envelope.id ?? place, task: envelope.task, attempt: envelope.attempt, ...unrecorded };

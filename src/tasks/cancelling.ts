@@ -31,6 +31,11 @@ export interface CancelFilter {
   state?: CancellableState | readonly CancellableState[];
   /** Values of arguments, compared as `ListFilter.where` says. */
   where?: Readonly<Record<string, StrikeValue>>;
+  /**
+   * How many executions are cancelled at most, 1 or more. If the counts of the report add up to this, there may be more.
+   * @default no bound
+   */
+  limit?: number;
   /** Whether all executions are meant when neither task, state nor arguments are given. */
   all?: boolean;
   /** Ends the work when it aborts; what was cancelled stays so. */

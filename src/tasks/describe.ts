@@ -3,14 +3,20 @@ import { assertNever } from '../core/assert.js';
 import type { LimitData, PerpetualData, RetryData, TaskPolicies } from './policies.js';
 
 /** Describes all policies of a task in one line; `runs once` for a task without policies. */
-export function describePolicies({ retry, perpetual, timeoutMs, limits = [] }: TaskPolicies): string {
-  const parts = [
+export function describePolicies(policies: TaskPolicies): string {
+  return policyTexts(policies).join(', ') || 'runs once';
+}
+
+/** Describes each policy of a task in a few words. */
+export function policyTexts({ retry, perpetual, timeoutMs, limits = [], priority = 'normal' }: TaskPolicies): string[] {
+  const texts = [
     retry && describeRetry(retry),
     perpetual && describePerpetual(perpetual),
     timeoutMs !== undefined && `timeout ${duration(timeoutMs)}`,
     ...limits.map(describeLimit),
-  ].filter((part) => typeof part === 'string');
-  return parts.length > 0 ? parts.join(', ') : 'runs once';
+    priority !== 'normal' && `${priority} priority`,
+  ];
+  return texts.filter((text) => typeof text === 'string');
 }
 
 function describeRetry({ attempts, minimumDelayMs, maximumDelayMs, factor, jitter }: RetryData): string {

@@ -1,4 +1,5 @@
 /** What `docket.show()` returns: all that is known of one execution. */
+import type { Priority } from '../core/priority.js';
 import type { ExecutionState, TerminalState } from '../core/states.js';
 import type { ProgressSummary } from './summary.js';
 
@@ -15,6 +16,8 @@ export interface ExecutionDetails {
    * it has `ended`; or `lost`, because its place was deleted by hand: workers mend that within minutes.
    */
   readonly place: 'schedule' | 'line' | 'backlog' | 'worker' | 'ended' | 'lost';
+  /** `null` once it has ended: it is not kept. */
+  readonly priority: Priority | null;
   /** When this was read. */
   readonly readAt: Date;
   /** When it was placed: by `add` or `replace`, or as the next run of its chain. */

@@ -1,4 +1,5 @@
 /** What `failures()`, `failure()`, `retry()` and `discard()` of a docket take and return. */
+import type { Priority } from '../core/priority.js';
 import type { AnyTask } from './declared-task.js';
 
 /** An execution that failed for good, or a message that can never run. */
@@ -30,6 +31,8 @@ export interface Failure {
   readonly worker: string | null;
   /** Node's id of the thread on which it failed; `null` when it did not end there by itself. */
   readonly thread: number | null;
+  /** The priority with which a retry adds it again. */
+  readonly priority: Priority;
   /** When the execution was added; in a chain, when this run was placed. `null` when it is not known. */
   readonly addedAt: Date | null;
   /** When the last attempt started; `null` when it is not known, or none did. */
@@ -55,11 +58,27 @@ export interface FailureFilter {
   readonly since?: Date;
   /** Only those that failed at this time or earlier. */
   readonly until?: Date;
+  /** Only those that were kept before the failure with this id: where a page goes on behind the last one of the page before. */
+  readonly before?: string;
   /**
    * At most this many, the newest.
    * @default no bound
    */
   readonly limit?: number;
+}
+
+/** Which failures `failureGroups` counts: all that match. */
+export type FailureGroupFilter = Omit<FailureFilter, 'limit'>;
+
+/** Failures of one task with errors of one name. */
+export interface FailureGroup {
+  /** Name of the task; `null` when the messages cannot be read. */
+  readonly task: string | null;
+  /** Name of the errors, such as `TypeError`; `null` when there are none. */
+  readonly errorName: string | null;
+  readonly count: number;
+  /** When the newest of them failed. */
+  readonly newestAt: Date;
 }
 
 /** A failure in the report of a retry. */

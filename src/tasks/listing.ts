@@ -1,4 +1,5 @@
 /** What `list` and `listPage` of a docket take and return. */
+import type { Priority } from '../core/priority.js';
 import type { ExecutionState } from '../core/states.js';
 import type { StrikeValue } from '../wire/strikes.js';
 import type { AnyTask } from './declared-task.js';
@@ -43,12 +44,20 @@ export interface ListPageOptions extends ListFilter {
    * @default the beginning
    */
   after?: string | null;
+  /**
+   * How many executions are looked at for this page, 1 to 10,000, when fewer than `limit` of them match. Fewer bring the page
+   * sooner, and then its end is further from that of the listing. It may be exceeded by what the last command looked at.
+   * @default 10000
+   */
+  lookAt?: number;
 }
 
 /** A page of a listing. */
 export interface ListPage {
-  /** May be fewer than `limit`, even none, and not be the last ones: each page looks at some ten thousand at most. */
+  /** May be fewer than `limit`, even none, and not be the last ones: see `lookAt`. */
   readonly executions: readonly ListedExecution[];
+  /** How many executions were looked at; where those that have ended are listed, how many records. */
+  readonly lookedAt: number;
   /** Where the next page begins; `null` when this is the last one. */
   readonly next: string | null;
 }
@@ -63,6 +72,8 @@ export interface ListedExecution {
   readonly hasRecord: boolean;
   /** Number of the attempt, from 1. While a retry waits, it is that of the attempt to come. */
   readonly attempt: number;
+  /** `null` once it has ended: it is not kept. */
+  readonly priority: Priority | null;
   /** When it is or was due. */
   readonly when: Date;
   /** Name of the worker that has it or started it last; `null` before its first start. */

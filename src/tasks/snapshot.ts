@@ -1,4 +1,5 @@
 /** What `snapshot()` and `workers()` of a docket return. */
+import type { Priority } from '../core/priority.js';
 import type { Pause } from './pause.js';
 
 /** An execution, as every list of a snapshot shows it. */
@@ -7,6 +8,7 @@ export interface SnapshotEntry {
   readonly task: string;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
+  readonly priority: Priority;
 }
 
 /** An execution that is due and that no worker has taken. */
@@ -59,6 +61,10 @@ export interface WorkerInfo {
   readonly tasks: readonly string[];
   /** Whether it has a fallback, so that it runs tasks of any name. */
   readonly hasFallback: boolean;
+  /** Version of docket that it runs; `null` when it is older than this field. */
+  readonly version: string | null;
+  /** Version of Node that it runs on; `null` when it is older than this field. */
+  readonly nodeVersion: string | null;
   /** Time of its last heartbeat. */
   readonly lastSeen: Date;
   /** When it is no longer listed unless another heartbeat comes. */

@@ -91,6 +91,7 @@ export class Coordinator {
       intervalMs: docket.heartbeatIntervalMs,
       missed: docket.missedHeartbeats,
       report: () => this.#readiness.report(),
+      tasks: () => this.#pipeline.catalog.tasks,
       onSchedule: (nextInMs) => this.#scheduler.learn(nextInMs),
     });
     this.#readiness = new Readiness({

@@ -10,6 +10,9 @@ import type { ThreadSupervisor } from './dispatch/thread-supervisor.js';
 import type { Heartbeat } from './fleet/heartbeat.js';
 import type { WorkerSettings } from './options.js';
 import type { Pipeline } from './pipeline.js';
+import { versionOfPackage } from './version.js';
+
+const VERSION = versionOfPackage();
 
 /** How much longer than its block time a read may take before the worker is no longer listed. */
 const READ_MARGIN_MS = 1_000;
@@ -55,7 +58,10 @@ export class Readiness {
     const tasks = catalog.tasks.map((task) => task.name);
     const canClaim = this.#canClaim();
     const logged = loggedBy(catalog.tasks);
-    return { name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged };
+    return {
+      ...{ name, threads, concurrency, leaseMs, tasks, hasFallback, running: dispatcher.size, canClaim, logged },
+      ...{ version: VERSION, nodeVersion: process.version, isDraining: this.#options.state() === 'draining' },
+    };
   }
 
   #stalledBecause(): string | null {

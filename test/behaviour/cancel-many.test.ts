@@ -97,6 +97,17 @@ describeEachServer('cancelling by a filter', (url) => {
     await docket.clear();
   });
 
+  test('ends at its limit, and goes on when it is called again', async () => {
+    const docket = stage.docket();
+    await docket.addMany(Array.from({ length: 300 }, (_, n) => call(n < 200 ? note : other, { n })));
+    await docket.addMany(Array.from({ length: 50 }, (_, n) => call(note, { n }, { when: '1h' })));
+    expect(await docket.cancelMany({ task: note, limit: 70 })).toEqual({ removed: 70, stopping: 0, missed: 0 });
+    expect(await totals(docket)).toBe(280);
+    expect(await docket.cancelMany({ task: note, limit: 1_000 })).toEqual({ removed: 180, stopping: 0, missed: 0 });
+    await expect(docket.cancelMany({ task: note, limit: 0 })).rejects.toThrow(InvalidOptionError);
+    await docket.clear();
+  });
+
   test('frees the keys of what it removes, and its handles learn of it', async () => {
     const docket = stage.docket();
     const executions = await docket.addMany(

@@ -8,6 +8,7 @@ import {
   concurrencyLimit,
   type Docket,
   type Failure,
+  type FailureGroupFilter,
   InvalidOptionError,
   perpetual,
   RedisUnavailableError,
@@ -408,6 +409,43 @@ describeEachServer('a failure', (url) => {
       expect(await docket.retry(['1-1', '1-1'])).toMatchObject({ retried: [], missing: ['1-1'] });
       expect(await docket.discard(['1-1'])).toBe(0);
     });
+  });
+
+  test('is counted with those of its task and error, whatever their number, and listed behind a newer one', async () => {
+    const docket = stage.docket();
+    const fail = task('fail', ({ n }: { n: number }) => {
+      throw n % 3 === 0 ? new CardDeclined(n) : new RangeError('no');
+    });
+    const other = task('other', () => {
+      throw new RangeError('no');
+    });
+    await docket.addMany([...Array.from({ length: 600 }, (_, n) => call(fail, { n })), call(other)]);
+    await stage.finish({ fail, other }, { concurrency: 64 });
+    const groups = await docket.failureGroups();
+    expect(groups.map(({ task, errorName, count }) => [task, errorName, count])).toEqual([
+      ['fail', 'RangeError', 400],
+      ['fail', 'CardDeclined', 200],
+      ['other', 'RangeError', 1],
+    ]);
+    const [newest] = await collect(docket.failures({ task: 'fail', errorName: 'CardDeclined', limit: 1 }));
+    expect(groups[1]!.newestAt).toEqual(newest!.failedAt);
+    const counts = async (filter: FailureGroupFilter) => (await docket.failureGroups(filter)).map(({ count }) => count);
+    expect(await counts({ task: other })).toEqual([1]);
+    expect(await counts({ errorName: 'RangeError' })).toEqual([400, 1]);
+    expect(await counts({ task: 'fail', since: new Date(newest!.failedAt.getTime() + 60_000) })).toEqual([]);
+    const seen: string[] = [];
+    let before: string | undefined;
+    do {
+      const page = await collect(docket.failures({ limit: 250, ...(before !== undefined && { before }) }));
+      seen.push(...page.map(({ id }) => id));
+      before = page.at(-1)?.id;
+    } while (before !== undefined);
+    expect([seen.length, new Set(seen).size]).toEqual([601, 601]);
+    expect(seen).toEqual((await collect(docket.failures())).map(({ id }) => id));
+    const until = new Date(Number.parseInt(seen[0]!, 10) - 60_000);
+    expect(await collect(docket.failures({ before: seen[0]!, until }))).toEqual([]);
+    await expect(docket.failureGroups({ before: 'x' })).rejects.toThrow(InvalidOptionError);
+    await docket.discard({});
   });
 
   test('is discarded by id and by filter', async () => {

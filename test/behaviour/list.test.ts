@@ -30,7 +30,7 @@ describeEachServer('a listing', (url) => {
   test('of an unused docket is empty, in every state', async () => {
     const state = ['scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled'] as const;
     expect([await listed(), await listed({ state })]).toEqual([[], []]);
-    expect(await stage.docket().listPage()).toEqual({ executions: [], next: null });
+    expect(await stage.docket().listPage()).toEqual({ executions: [], lookedAt: 0, next: null });
   });
 
   test.each([{ executionTtl: '1m' }, { executionTtl: 0 }] as const)(
@@ -171,10 +171,57 @@ describeEachServer('a listing', (url) => {
     const docket = stage.docket({ executionTtl: 0 });
     await docket.addMany(Array.from({ length: 12_000 }, (_, n) => call(note, { n })));
     const first = await docket.listPage({ where: { n: 11_999 } });
-    expect(first).toEqual({ executions: [], next: expect.any(String) });
+    expect(first).toEqual({ executions: [], lookedAt: expect.any(Number), next: expect.any(String) });
     const second = await docket.listPage({ where: { n: 11_999 }, after: first.next });
     expect(second).toMatchObject({ executions: [{ task: 'note' }], next: null });
     await docket.clear();
+  });
+
+  test('looks at no more for one page than it is told, and says at how many', async () => {
+    const docket = stage.docket();
+    await docket.addMany(Array.from({ length: 300 }, (_, n) => call(note, { n })));
+    await docket.addMany(Array.from({ length: 300 }, (_, n) => call(note, { n }, { when: '1h' })));
+    const filters = [{ task: 'other' }, { where: { n: -1 } }, { where: { n: -1 }, state: 'scheduled' }] as const;
+    for (const filter of filters) {
+      const looks: number[] = [];
+      let after: string | null = null;
+      do {
+        const page: ListPage = await docket.listPage({ ...filter, lookAt: 100, after });
+        looks.push(page.lookedAt);
+        after = page.next;
+      } while (after !== null);
+      expect(Math.max(...looks)).toBeLessThanOrEqual(128 + 100); // the last script looks at 128 at most
+      expect(looks.reduce((sum, count) => sum + count, 0)).toBe('state' in filter ? 300 : 600);
+    }
+    await docket.clear();
+  });
+
+  test('of many limits looks at a few for one page, however little waits at each', async () => {
+    const docket = stage.docket();
+    const [ending, hold] = [deferred(), deferred()];
+    let started = 0;
+    const each = task('each', { limits: [concurrencyLimit('n', { max: 1 })] }, async (_args: { n: number }) => {
+      started += 1;
+      if (started === 200) hold.resolve();
+      await ending.promise;
+    });
+    const many = Array.from({ length: 200 }, (_, n) => call(each, { n }));
+    await docket.addMany([...many, ...many]);
+    stage.work({ each }, { concurrency: 500 });
+    await hold.promise;
+    await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 200);
+    const onStreams = (await docket.listPage({ state: 'running', limit: 1_000 })).next;
+    expect(onStreams).toBeNull();
+    let [after, most, sum]: [string | null, number, number] = [null, 0, 0];
+    do {
+      const page: ListPage = await docket.listPage({ state: 'queued', where: { n: -1 }, lookAt: 64, after });
+      after = page.next;
+      if (page.lookedAt < 64) most = Math.max(most, page.lookedAt);
+      sum += page.lookedAt;
+    } while (after !== null);
+    expect([most, sum]).toEqual([16, 400]);
+    ending.resolve();
+    await waitFor(async () => (await docket.snapshot({ limit: 0 })).totals.waiting === 0);
   });
 
   test('refuses what it cannot use', async () => {
@@ -184,6 +231,8 @@ describeEachServer('a listing', (url) => {
       await expect(docket.listPage(options)).rejects.toThrow(message);
     };
     await refused({ limit: 0 }, /limit/);
+    await refused({ lookAt: 0 }, /lookAt/);
+    await refused({ lookAt: 10_001 }, /lookAt: expected a whole number from 1 to 10000/);
     await refused({ limit: 1_001 }, /limit: expected a whole number from 1 to 1000/);
     await refused({ state: 'waiting' }, /state: expected one or more of scheduled, .* got 'waiting'/);
     await refused({ state: [] }, /state/);

@@ -18,7 +18,7 @@ import { waitFor } from '../support/wait.js';
 const { admit } = await importBuilt<typeof import('../../src/redis/admission-store.js')>('redis/admission-store.js');
 const { acknowledge, claim, ensureGroups, redeliver, settle } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
-const { discardFailures, listFailureIds, listFailures, retryFailures } =
+const { discardFailures, groupFailures, listFailureIds, listFailures, retryFailures } =
   await importBuilt<typeof import('../../src/redis/failure-store.js')>('redis/failure-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 const { listFrom, startOf } =
@@ -134,7 +134,7 @@ async function failureIds(place: Place, count: number): Promise<string[]> {
   return [...found];
 }
 
-const ALL_FAILURES = { task: null, errorName: null, sinceMs: null, untilMs: null };
+const ALL_FAILURES = { task: null, errorName: null, sinceMs: null, untilMs: null, beforeId: null };
 
 const admission = ({ token, record }: Entry, limits: number, max = 100_000): AdmissionRequest => ({
   ...{ record, token, attempt: 1, ticket: 0, id: '', ttlMs: 60_000, admissionStage: 'new', holdsPermits: false },
@@ -279,6 +279,15 @@ const SCRIPTS: [name: string, callsPerItem: number, items: number, prepare: Prep
     async (place, count) => {
       await failureIds(place, count);
       return () => listFailures(place.redis, place.keys, ALL_FAILURES, { from: '+', wanted: count });
+    },
+  ],
+  [
+    'that counts what failed',
+    0,
+    BATCH_ITEMS,
+    async (place, count) => {
+      await failureIds(place, count);
+      return () => groupFailures(place.redis, place.keys, ALL_FAILURES, '+');
     },
   ],
   ['that schedules their next attempts', 7, BATCH_ITEMS, settleAll(retried)],

@@ -44,8 +44,24 @@ describeEachServer('a snapshot', (url) => {
     const { totals, future } = await careful.snapshot();
     expect(totals).toEqual({ ...EMPTY, queued: 3, scheduled: 2 });
     expect(future).toEqual([
-      { key: first.key, task: 'note', attempt: 1, when: first.when, hasWorker: false, waitingFor: null },
-      { key: 'second', task: 'note', attempt: 1, when: future[1]!.when, hasWorker: false, waitingFor: null },
+      {
+        key: first.key,
+        task: 'note',
+        attempt: 1,
+        priority: 'normal',
+        when: first.when,
+        hasWorker: false,
+        waitingFor: null,
+      },
+      {
+        key: 'second',
+        task: 'note',
+        attempt: 1,
+        priority: 'normal',
+        when: future[1]!.when,
+        hasWorker: false,
+        waitingFor: null,
+      },
     ]);
     await careful.clear();
     expect((await careful.snapshot()).totals).toEqual(EMPTY);
@@ -72,8 +88,8 @@ describeEachServer('a snapshot', (url) => {
     expect(totals).toEqual({ ...EMPTY, queued: 2, running: 1 });
     expect(running).toMatchObject([{ key: 'read', worker: 'erna' }]);
     expect(queued).toEqual([
-      { key: nameless.key, task: 'note', attempt: 1, when: new Date(86_400_000), hasWorker: false },
-      { key: 'next', task: 'note', attempt: 1, when: expect.any(Date), hasWorker: false },
+      { key: nameless.key, task: 'note', attempt: 1, priority: 'normal', when: new Date(86_400_000), hasWorker: false },
+      { key: 'next', task: 'note', attempt: 1, priority: 'normal', when: expect.any(Date), hasWorker: false },
     ]);
     expect(Math.abs(queued[1]!.when.getTime() - Date.now())).toBeLessThan(20_000);
     expect([await keysOf(1), await keysOf(0)]).toEqual([[nameless.key], []]);
@@ -105,10 +121,12 @@ describeEachServer('a snapshot', (url) => {
       const snapshot = await docket.snapshot();
       expect(snapshot.totals).toEqual({ ...EMPTY, running: 1, waiting: 1 });
       expect(snapshot.running).toEqual([
-        { key: 'runs', task: 'hold', attempt: 1, worker: worker.name, since: expect.any(Date) },
+        { key: 'runs', task: 'hold', attempt: 1, priority: 'normal', worker: worker.name, since: expect.any(Date) },
       ]);
       const waitingFor = 'hold:who:s=ada';
-      expect(snapshot.waiting).toEqual([{ key: second.key, task: 'hold', attempt: 1, waitingFor, isPaused: false }]);
+      expect(snapshot.waiting).toEqual([
+        { key: second.key, task: 'hold', attempt: 1, priority: 'normal', waitingFor, isPaused: false },
+      ]);
       await running.sync();
       expect(running.waitingFor).toBeNull();
       expect(snapshot.running[0]!.since).toEqual(running.startedAt);
@@ -165,7 +183,7 @@ describeEachServer('a snapshot', (url) => {
     const worker = stage.work({ hold }, { name: 'host:with:colons#1' });
     await started.promise;
     const { running } = await docket.snapshot();
-    expect(running).toEqual([{ key, task: 'hold', attempt: 1, worker: worker.name, since: null }]);
+    expect(running).toEqual([{ key, task: 'hold', attempt: 1, priority: 'normal', worker: worker.name, since: null }]);
     ending.resolve();
     await waitFor(async () => (await docket.snapshot()).totals.running === 0);
   });
@@ -204,6 +222,7 @@ describeEachServer('a snapshot', (url) => {
     expect(workers.map(({ name }) => name)).toEqual(['both', one.name]);
     expect(workers[1]).toMatchObject({ threads: 0, concurrency: 3, running: 0 });
     expect(workers[1]!.tasks).toContain('note');
+    expect(workers[1]).toMatchObject({ version: expect.stringMatching(/^\d+\./), nodeVersion: process.version });
     expect(workers[1]!.id).toContain(`${one.name}:`);
     expect(workers[1]!.expiresAt.getTime() - workers[1]!.lastSeen.getTime()).toBe(500);
     expect((await docket.snapshot()).workers).toHaveLength(2);

@@ -48,6 +48,9 @@ describeOnRedis('docket failures', (url) => {
     expect(await jsonOf(fleet, 'ls', '--task', 'other')).toEqual([]);
     expect(await jsonOf(fleet, 'ls', '--error', 'Declined', '--since', '1h')).toHaveLength(3);
     expect(await jsonOf(fleet, 'ls', '--until', '1h')).toEqual([]);
+    expect((await runOn(fleet, 'groups')).output).toMatch(/│ 3 +│ decline │ Declined │ .* ago +│/);
+    expect(await jsonOf(fleet, 'groups', '--task', 'decline')).toMatchObject([{ errorName: 'Declined', count: 3 }]);
+    expect((await runOn(fleet, 'groups', '--task', 'other')).output).toBe('no failures\n');
   });
 
   describe('show', () => {

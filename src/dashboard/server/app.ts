@@ -7,6 +7,7 @@ import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { checkChange, checkHost, checkToken, csrfTokenOf } from './access.js';
 import { assetOf, CONTENT_SECURITY_POLICY } from './assets.js';
+import { addCancelMany } from './cancel-many.js';
 import { addChanges } from './changes.js';
 import { addLive } from './live.js';
 import type { DashboardSettings } from './options.js';
@@ -61,6 +62,7 @@ function pages(source: Source, settings: DashboardSettings, csrf: string): Hono 
   addReads(app, source, { settings, csrf });
   addLive(app, source);
   addChanges(app, source, settings);
+  addCancelMany(app, source, settings);
   app.get('/assets/:name', async (context) => await assetAnswer(`assets/${context.req.param('name')}`));
   return app;
 }

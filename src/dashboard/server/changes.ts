@@ -1,6 +1,6 @@
 /** The changes of the API. Each leaves one line in the log that says what was done, by whom, and what came of it. */
 import type { Context, Hono } from 'hono';
-import type { RetryReport } from '../../tasks/failures.js';
+import type { FailureFilter, RetryReport } from '../../tasks/failures.js';
 import type { StrikeOperator } from '../../wire/strikes.js';
 import type { ChangedJson } from '../api.js';
 import { userOf } from './access.js';
@@ -34,7 +34,7 @@ export function addChanges(app: Hono, source: Source, { logger }: Pick<Dashboard
 }
 
 /** Who sent a request, as far as it says so. */
-function senderOf({ req }: Context): { readonly user: string | null; readonly address: string | null } {
+export function senderOf({ req }: Context): { readonly user: string | null; readonly address: string | null } {
   const address = req.header('x-forwarded-for')?.slice(0, 200) ?? null;
   return { user: userOf(req.header('authorization')), address };
 }
@@ -81,7 +81,7 @@ const CANCELLED = {
 } as const;
 
 /** @throws Refusal for anything but some ids or a filter */
-function failuresIn(body: Body): readonly string[] | { task?: string; errorName?: string; until?: Date } {
+function failuresIn(body: Body): readonly string[] | FailureFilter {
   const { ids, filter } = body;
   if (Array.isArray(ids)) {
     if (ids.length > 0 && ids.length <= MOST_IDS) return ids.map((id) => textIn({ id }, 'id'));
@@ -89,10 +89,11 @@ function failuresIn(body: Body): readonly string[] | { task?: string; errorName?
   }
   if (typeof filter !== 'object' || filter === null) return refuse('give ids or a filter');
   const [task, errorName] = ['task', 'errorName'].map((name) => textOrNullIn(filter as Body, name));
-  const { until } = filter as Body;
+  const { since, until } = filter as Body;
   return {
     ...(task && { task }),
     ...(errorName && { errorName }),
+    ...(typeof since === 'number' && { since: new Date(since) }),
     ...(typeof until === 'number' && { until: new Date(until) }),
   };
 }

@@ -1,41 +1,42 @@
-/** `api/counts`: whose executions there are. Values of arguments that may be private are counted together. */
+/** `api/value-counts`: whose executions there are. Values of arguments that may be private are counted together. */
 import type { Hono } from 'hono';
 import { argumentText } from '../../tasks/argument-text.js';
 import type { ExecutionCount } from '../../tasks/counting.js';
-import type { CountJson, CountsJson } from '../api.js';
+import type { ValueCountJson, ValueCountsJson } from '../api.js';
+import { executionFilter } from './execution-filter.js';
 import { valueJson } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { shownArguments } from './private-arguments.js';
-import { stateOf, textParameter } from './query.js';
+import { textParameter } from './query.js';
 import type { Source } from './source.js';
-import { parseWhere } from './where.js';
 
 const LISTED = 100;
 const LOOK_AT = 100_000;
 
 export function addCountReads(app: Hono, source: Source, settings: DashboardSettings): void {
-  app.get('/api/counts', async (context) => {
-    const [task, by, where] = ['task', 'by', 'where'].map((name) => textParameter(context, name));
-    const state = stateOf(textParameter(context, 'state'));
+  app.get('/api/value-counts', async (context) => {
+    const [task, state, where, by] = ['task', 'state', 'where', 'by'].map((name) => textParameter(context, name));
     const { counts, lookedAt, isWhole } = await source.docket.count({
+      ...executionFilter({ task, state, where }),
+      ...(by !== undefined && { by }),
       lookAt: LOOK_AT,
       signal: context.req.raw.signal,
-      ...(task !== undefined && { task }),
-      ...(state !== undefined && { state }),
-      ...(by !== undefined && { by }),
-      ...(where !== undefined && { where: parseWhere(where) }),
     });
     const rows = await rowsOf(counts, by, async (name) => await shownArguments(source, settings, name));
     const more = Math.max(0, rows.length - LISTED);
-    return context.json({ counts: rows.slice(0, LISTED), more, lookedAt, isWhole } satisfies CountsJson);
+    return context.json({ counts: rows.slice(0, LISTED), more, lookedAt, isWhole } satisfies ValueCountsJson);
   });
 }
 
 /** Tells of a task which of its arguments may be shown. */
 type Shown = (task: string) => Promise<(name: string) => boolean>;
 
-async function rowsOf(counts: readonly ExecutionCount[], by: string | undefined, shown: Shown): Promise<CountJson[]> {
-  const rows: CountJson[] = [];
+async function rowsOf(
+  counts: readonly ExecutionCount[],
+  by: string | undefined,
+  shown: Shown,
+): Promise<ValueCountJson[]> {
+  const rows: ValueCountJson[] = [];
   const hidden = new Map<string, { count: number; hiddenValues: number }>();
   const isShown = new Map<string, boolean>();
   for (const { task, value, count } of counts) {

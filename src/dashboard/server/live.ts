@@ -99,16 +99,21 @@ class LiveFeed {
 }
 
 async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
-  const [snapshot, workers] = await Promise.all([source.docket.snapshot({ limit: LISTED }), readWorkers(source)]);
+  const [snapshot, workers, oldestDue] = await Promise.all([
+    source.docket.snapshot({ limit: LISTED }),
+    readWorkers(source),
+    source.oldestDueMs(),
+  ]);
   const { taken, totals, running, pauses } = snapshot;
   const progress = await source.progressOf(running.map(({ key }) => key));
   return {
     taken: taken.getTime(),
     totals,
-    running: running.map(({ key, task, attempt, worker, since }, i): RunningJson => {
+    oldestDue,
+    running: running.map(({ key, task, attempt, priority, worker, since }, i): RunningJson => {
       const { current, total, message } = progress[i] ?? {};
       const shown = current === undefined ? null : { current, total: total!, message: message ?? null };
-      return { key, task, attempt, worker, since: since?.getTime() ?? null, progress: shown };
+      return { key, task, attempt, priority, worker, since: since?.getTime() ?? null, progress: shown };
     }),
     pauses: pauses.map(({ task, reason, since }) => ({ task, reason, since: since.getTime() })),
     // Heartbeats change nothing that is worth an event.
@@ -120,9 +125,11 @@ async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
 export async function readWorkers(source: Source): Promise<WorkerJson[]> {
   const workers = await source.workers();
   return workers
-    .map(({ name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs }) => {
+    .map((worker) => {
+      const { name, consumer, threads, concurrency, running, tasks, hasFallback, canClaim, seenMs } = worker;
+      const { version = null, nodeVersion = null, isDraining = false } = worker;
       const shared = { name, id: consumer, threads, concurrency, running, tasks, hasFallback };
-      return { ...shared, takesWork: canClaim, lastSeen: seenMs };
+      return { ...shared, takesWork: canClaim, isDraining, version, nodeVersion, lastSeen: seenMs };
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .slice(0, MOST_WORKERS);

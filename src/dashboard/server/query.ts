@@ -1,6 +1,5 @@
 /** Reads and checks what a request asks for: nothing from outside goes further unchecked. */
 import type { Context } from 'hono';
-import { type ExecutionState, STATES } from '../../core/states.js';
 import { Refusal } from './refusal.js';
 
 const LONGEST_VALUE = 4_096;
@@ -32,12 +31,6 @@ export function numberParameter(
 export function wordParameter<W extends string>(context: Context, name: string, words: readonly W[]): W {
   const text = context.req.query(name) ?? '';
   return words.find((word) => word === text) ?? refuse(`${name}: expected one of ${words.join(', ')}`);
-}
-
-/** Reads the name of a state. */
-export function stateOf(text: string | undefined): ExecutionState | undefined {
-  if (text === undefined) return undefined;
-  return STATES.find((state) => state === text) ?? refuse(`state: expected one of ${STATES.join(', ')}`);
 }
 
 /** The body of a change: an object, whose parts are read one by one. */

@@ -1,8 +1,9 @@
 /** The reads of the API: each does a bounded amount of work, and each answer is bounded. */
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { ExecutionNotFoundError } from '../../core/errors.js';
-import { runsTask } from '../../redis/fleet-store.js';
+import type { ListPageOptions } from '../../tasks/listing.js';
 import type {
+  CountJson,
   ExecutionsJson,
   FindingsJson,
   FoundJson,
@@ -11,24 +12,26 @@ import type {
   SchedulesJson,
   SessionJson,
   StrikesJson,
-  TaskJson,
-  TasksJson,
 } from '../api.js';
 import { addCountReads } from './count-reads.js';
+import { executionFilter } from './execution-filter.js';
 import { addFailureReads } from './failure-reads.js';
 import { readWorkers } from './live.js';
 import { operandJson } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { shownArguments } from './private-arguments.js';
-import { numberParameter, requiredParameter, stateOf, textParameter, wordParameter } from './query.js';
+import { numberParameter, requiredParameter, textParameter, wordParameter } from './query.js';
 import { executionJson, msOf, pointsOf, rowOf, rowOfListed, scheduleJson } from './rows.js';
 import type { Source } from './source.js';
-import { parseWhere } from './where.js';
+import { readTasks } from './task-reads.js';
 
 const LISTED = 200;
+/** How many executions a search looks at for one answer, which takes some 50 ms. The page asks for the next ones. */
+const LOOKED_AT = 2_000;
+/** The most that one answer counts. */
+const COUNTED = 1_000;
 const MOST_SCHEDULES = 500;
 const MOST_STRIKES = 1_000;
-const MOST_TASKS = 1_000;
 const MOST_POINTS = 240;
 const MINUTES = { low: 1, high: 2_880, fallback: 60 } as const;
 const FINDINGS_FOR_MS = 15_000;
@@ -101,17 +104,12 @@ function addExecutionReads(app: Hono, source: Source, settings: DashboardSetting
     return context.json({ total, executions } satisfies ExecutionsJson);
   });
   app.get('/api/find', async (context) => {
-    const task = textParameter(context, 'task');
-    const state = stateOf(textParameter(context, 'state'));
-    const where = textParameter(context, 'where');
-    const { executions, next } = await source.docket.listPage({
-      limit: LISTED,
-      after: textParameter(context, 'after') ?? null,
-      ...(task !== undefined && { task }),
-      ...(state !== undefined && { state }),
-      ...(where !== undefined && { where: parseWhere(where) }),
-    });
-    return context.json({ executions: executions.map(rowOfListed), next } satisfies FoundJson);
+    const { executions, lookedAt, next } = await source.docket.listPage({ ...pageIn(context), limit: LISTED });
+    return context.json({ executions: executions.map(rowOfListed), lookedAt, next } satisfies FoundJson);
+  });
+  app.get('/api/count', async (context) => {
+    const { executions, lookedAt, next } = await source.docket.listPage({ ...pageIn(context), limit: COUNTED });
+    return context.json({ count: executions.length, lookedAt, next } satisfies CountJson);
   });
   app.get('/api/execution', async (context) => {
     const key = requiredParameter(context, 'key');
@@ -119,6 +117,12 @@ function addExecutionReads(app: Hono, source: Source, settings: DashboardSetting
     if (!details) throw new ExecutionNotFoundError(key);
     return context.json(executionJson(details, await shownArguments(source, settings, details.task)));
   });
+}
+
+function pageIn(context: Context): ListPageOptions {
+  const [task, state, where] = ['task', 'state', 'where'].map((name) => textParameter(context, name));
+  const after = textParameter(context, 'after') ?? null;
+  return { ...executionFilter({ task, state, where }), after, lookAt: LOOKED_AT };
 }
 
 function addFleetReads(app: Hono, source: Source): void {
@@ -157,40 +161,6 @@ function addFleetReads(app: Hono, source: Source): void {
     } satisfies StrikesJson);
   });
   app.get('/api/workers', async (context) => context.json({ workers: await readWorkers(source) }));
-}
-
-/** Joins what is known of each task: its rates, the workers that have it, its pauses and whether it is struck. */
-async function readTasks(source: Source, minutes: number): Promise<TasksJson> {
-  const { docket } = source;
-  const [stats, pauses, strikes, workers] = await Promise.all([
-    docket.stats({ minutes }),
-    docket.pauses(),
-    docket.strikes(),
-    readWorkers(source),
-  ]);
-  const struck = new Set(strikes.flatMap(({ task, parameter }) => (parameter === null && task !== null ? [task] : [])));
-  const paused = pauses.flatMap(({ task }) => (task === null ? [] : [task]));
-  const names = new Set([
-    ...stats.map(({ task }) => task),
-    ...workers.flatMap(({ tasks }) => tasks),
-    ...struck,
-    ...paused,
-  ]);
-  const byTask = new Map(stats.map((one) => [one.task, one]));
-  const tasks = [...names].sort().slice(0, MOST_TASKS);
-  return {
-    minutes,
-    tasks: tasks.map((task): TaskJson => {
-      const { task: _, failedByMinute: __, ...counted } = byTask.get(task) ?? { task, failedByMinute: [] };
-      return {
-        task,
-        workers: workers.filter((worker) => worker.takesWork && runsTask(worker, task)).length,
-        pauses: pauses.filter((pause) => pause.task === task).map((one) => ({ ...one, since: one.since.getTime() })),
-        isStruck: struck.has(task),
-        stats: 'started' in counted ? counted : null,
-      };
-    }),
-  };
 }
 
 interface Remembered<T> {

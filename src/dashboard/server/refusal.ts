@@ -27,7 +27,8 @@ export function answerError(context: Context, error: unknown, logger: Logger): R
   return context.json(json, status);
 }
 
-function errorAnswer(error: unknown): [Status, ErrorJson] {
+/** Returns the status and the JSON with which an error is answered. */
+export function errorAnswer(error: unknown): [Status, ErrorJson] {
   if (error instanceof Refusal) return [error.status, { code: error.code, message: error.message }];
   if (isLinkError(error)) return errorAnswer(new RedisUnavailableError(problemText(error)));
   if (!(error instanceof DocketError)) {

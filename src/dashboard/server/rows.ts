@@ -24,8 +24,12 @@ export function msOf(date: Date | null): number | null {
 
 const ROW = { when: null, worker: null, since: null, ended: null, waitsFor: null, hasWorker: null, errorLine: null };
 
-function row({ key, task, attempt }: SnapshotEntry, state: string, more: Partial<ExecutionRowJson>): ExecutionRowJson {
-  return { ...ROW, key, task, attempt, state, ...more };
+function row(
+  { key, task, attempt, priority }: Pick<ListedExecution, keyof SnapshotEntry>,
+  state: string,
+  more: Partial<ExecutionRowJson>,
+): ExecutionRowJson {
+  return { ...ROW, key, task, attempt, priority, state, ...more };
 }
 
 export const rowOf = {
@@ -56,9 +60,9 @@ export function rowOfListed(listed: ListedExecution): ExecutionRowJson {
 
 export function executionJson(details: ExecutionDetails, isShown: IsShown): ExecutionJson {
   const { key, task, state, place, hasRecord, isCancelled, attempt, worker, deliveries, progress } = details;
-  const { history, holds, waitsFor, unknown } = details;
+  const { history, holds, waitsFor, unknown, priority } = details;
   return {
-    ...{ key, task, state, place, hasRecord, isCancelled, attempt, worker, deliveries },
+    ...{ key, task, state, place, hasRecord, isCancelled, attempt, priority, worker, deliveries },
     placedAt: msOf(details.placedAt),
     when: msOf(details.when),
     scheduledFor: msOf(details.scheduledFor),
@@ -77,9 +81,9 @@ export function executionJson(details: ExecutionDetails, isShown: IsShown): Exec
 }
 
 export function failureRow(failure: Failure): FailureRowJson {
-  const { id, key, task, kind, errorName, errorLine, attempts, worker, failedAt } = failure;
+  const { id, key, task, kind, errorName, errorLine, attempts, priority, worker, failedAt } = failure;
   const line = shortened(errorLine, 500);
-  return { id, key, task, kind, errorName, errorLine: line, attempts, worker, failedAt: failedAt.getTime() };
+  return { id, key, task, kind, errorName, errorLine: line, attempts, priority, worker, failedAt: failedAt.getTime() };
 }
 
 export function failureJson(failure: Failure, isShown: IsShown): FailureJson {

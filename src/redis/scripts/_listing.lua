@@ -25,7 +25,7 @@ local function look(apply, ...)
 end
 
 -- Adds a match to the reply: where it is, key or id, '1' when it has a record, state, name of the task, number of the attempt,
--- worker, started, due, ended, error line, limit at which it waits, needs of permits, consumer that has it, and the message,
+-- worker, started, due, ended, error line, limit at which it waits, needs of permits, consumer that has it, priority, and the message,
 -- or its head. All but the first four may be ''.
 local function add_match(place, name, is_recorded, state, fields, message)
   message = message or ''
@@ -34,7 +34,7 @@ local function add_match(place, name, is_recorded, state, fields, message)
   end
   matches[#matches + 1] = { place, name, is_recorded and '1' or '', state, fields.task or '', fields.attempt or '',
     fields.worker or '', fields.started or '', fields.due or '', fields.ended or '',
-    string.sub(fields.error_line or '', 1, MESSAGE_HEAD_BYTES), fields.limit or '', fields.needs or '', fields.consumer or '', message }
+    string.sub(fields.error_line or '', 1, MESSAGE_HEAD_BYTES), fields.limit or '', fields.needs or '', fields.consumer or '', fields.priority or '', message }
 end
 
 -- Returns the limit at which an execution waits for its turn at a rate, or for a debounce.
@@ -46,11 +46,12 @@ end
 local function read_listed(key)
   local record = redis.call('HMGET', prefix .. KEY.record .. key,
     RECORD.state, RECORD.task, RECORD.attempt, RECORD.worker, RECORD.started, RECORD.due, RECORD.generation, RECORD.ended,
-    RECORD.error_line, RECORD.entry, PARKED.limit, PARKED.needs, PARKED.booking, PARKED.debounce, PARKED.stage)
+    RECORD.error_line, RECORD.entry, PARKED.limit, PARKED.needs, PARKED.booking, PARKED.debounce, PARKED.stage,
+    PARKED.priority)
   local generation = tonumber(record[7] or '') or 0
   return {
     task = record[2], attempt = record[3], worker = record[4], started = record[5],
     due = record[6] or digits(math.floor(generation / 1000)), ended = record[8], error_line = record[9], entry = record[10],
-    limit = record[11] or limit_of(record[13], record[14], record[15]), needs = record[12],
+    limit = record[11] or limit_of(record[13], record[14], record[15]), needs = record[12], priority = record[16],
   }, record[1]
 end

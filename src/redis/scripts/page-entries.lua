@@ -28,10 +28,12 @@ local function look_at(id, fields, is_read)
   local token, message, name = letter .. id, fields[ENTRY.message] or '', fields[ENTRY.key]
   if task ~= '' and task_in(message) ~= task or wanted_id ~= '' and (name or id_of(message)) ~= wanted_id then
     return
-  elseif name then
+  end
+  local priority = priority_of(token) or fields[ENTRY.priority]
+  if name then
     local listed, state = read_listed(name)
     if listed.entry == token and is_wanted(state, listed.task) then
-      listed.consumer = is_read and consumer_of(id)
+      listed.consumer, listed.priority = is_read and consumer_of(id), priority
       add_match(token, name, true, state, listed, message)
     end
   else
@@ -39,7 +41,7 @@ local function look_at(id, fields, is_read)
     if is_wanted(state, task) then
       local due = fields[ENTRY.due] or string.match(id, '^%d+')
       add_match(token, id_of(message), false, state,
-        { task = task_in(message), due = due, consumer = is_read and consumer_of(id) }, message)
+        { task = task_in(message), due = due, consumer = is_read and consumer_of(id), priority = priority }, message)
     end
   end
 end

@@ -61,12 +61,13 @@ local function look_at(member)
     return
   end
   local state = limit == '' and 'scheduled' or 'queued'
-  local message, due, needs, booking, debounce, stage = unpack(redis.call('HMGET', parked,
-    PARKED.message, PARKED.due, PARKED.needs, PARKED.booking, PARKED.debounce, PARKED.stage))
+  local message, due, needs, booking, debounce, stage, priority = unpack(redis.call('HMGET', parked,
+    PARKED.message, PARKED.due, PARKED.needs, PARKED.booking, PARKED.debounce, PARKED.stage, PARKED.priority))
   bytes = bytes + #(message or '')
   if message and is_wanted(state, task == '' and '' or task_in(message)) then
     local at = limit ~= '' and limit or limit_of(booking, debounce, stage)
-    add_match(member, name, false, state, { task = task_in(message), due = due, limit = at, needs = needs }, message)
+    add_match(member, name, false, state,
+      { task = task_in(message), due = due, limit = at, needs = needs, priority = priority }, message)
   end
 end
 

@@ -16,7 +16,7 @@ function pictureOf(change: Partial<Picture> = {}): Picture {
 
 function running(count: number, change: Partial<RunningExecution> = {}): RunningExecution[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...{ key: `key-${i}`, task: 'resize', attempt: 1, worker: 'w1', progress: null },
+    ...{ key: `key-${i}`, task: 'resize', attempt: 1, priority: 'normal' as const, worker: 'w1', progress: null },
     since: new Date(TAKEN.getTime() - 1_000 * (count - i)),
     ...change,
   }));
@@ -44,6 +44,7 @@ test('a picture tells the age of the queue, rates, times, tasks, progress and lo
     workers: [
       {
         ...{ name: 'w1', id: 'w1:1', threads: 4, concurrency: 8, running: 2, tasks: [], hasFallback: false },
+        ...{ version: '1.0.0', nodeVersion: 'v20.19.0' },
         ...{ lastSeen: new Date(TAKEN.getTime() - 500), expiresAt: TAKEN },
       },
     ],

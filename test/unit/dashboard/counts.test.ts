@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CountsJson, FindingsJson } from '../../../src/dashboard/api.js';
+import type { FindingsJson, ValueCountsJson } from '../../../src/dashboard/api.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
 
@@ -24,7 +24,7 @@ test('counts show the values that a task names in logged, and count the others t
     return { counts, others: 0, lookedAt: 54, isWhole: true };
   };
   const { ask } = asker({ count }, { workers });
-  const text = await (await ask('counts?by=customerId&task=&state=queued')).text();
+  const text = await (await ask('value-counts?by=customerId&task=&state=queued')).text();
   expect(text).not.toContain('secret');
   expect(JSON.parse(text)).toEqual({
     counts: [
@@ -34,14 +34,14 @@ test('counts show the values that a task names in logged, and count the others t
       { task: 'sync', count: 1, value: null, hiddenValues: 0 },
     ],
     ...{ more: 0, lookedAt: 54, isWhole: true },
-  } satisfies CountsJson);
+  } satisfies ValueCountsJson);
   expect(asked).toEqual([{ lookAt: 100_000, state: 'queued', by: 'customerId' }]);
 });
 
 test('at most a hundred counts are listed, and it says how many more there are', async () => {
   const counts = Array.from({ length: 10_000 }, (_, i) => ({ task: `task-${i}`, count: 10_000 - i }));
   const { ask } = asker({ count: async () => ({ counts, others: 0, lookedAt: 1, isWhole: false }) });
-  const { counts: listed, more } = (await (await ask('counts')).json()) as CountsJson;
+  const { counts: listed, more } = (await (await ask('value-counts')).json()) as ValueCountsJson;
   expect([listed.length, more]).toEqual([100, 9_900]);
 });
 
@@ -71,5 +71,22 @@ test('a finding that the server cannot be reached is not kept, others are for a 
   expect(await checks()).toEqual(['memory']);
   isDown = true;
   expect(await checks()).toEqual(['memory']);
+  expect(examined).toBe(2);
+});
+
+test('the findings are made again after a change', async () => {
+  let examined = 0;
+  const findings = async () => {
+    examined += 1;
+    return [];
+  };
+  const app = makeApp(fakeSource({ pause: async () => {} }, { findings }), fakeSettings().settings);
+  await app.request('/api/findings');
+  await app.request('/api/findings');
+  expect(examined).toBe(1);
+  const { csrf } = (await (await app.request('/api/session')).json()) as { csrf: string };
+  const headers = { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin', 'x-docket-csrf': csrf };
+  await app.request('/api/pause', { method: 'POST', headers, body: JSON.stringify({ task: 'charge' }) });
+  await app.request('/api/findings');
   expect(examined).toBe(2);
 });

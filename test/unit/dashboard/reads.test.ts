@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { RedisUnavailableError } from '../../../src/core/errors.js';
-import type { FailuresJson, FoundJson, HistoryJson, SchedulesJson, StrikesJson } from '../../../src/dashboard/api.js';
+import type {
+  FailureGroupsJson,
+  FailuresJson,
+  FoundJson,
+  HistoryJson,
+  SchedulesJson,
+  StrikesJson,
+  TasksJson,
+} from '../../../src/dashboard/api.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
 
@@ -38,15 +46,36 @@ async function* endless<T>(make: (i: number) => T, limit = Number.POSITIVE_INFIN
 }
 
 describe('answers are bounded', () => {
-  test('failures: a hundred are listed, five hundred are grouped, and texts are cut off', async () => {
-    const groupOf = (i: number) => ({ task: `task-${i % 300}`, errorName: `E${i}` });
-    const failures = ({ limit }: { limit: number }) => endless((i) => failure(i, groupOf(i)), limit);
+  test('failures: a hundred are listed, texts are cut off, and it says where the next page begins', async () => {
+    const asked: object[] = [];
+    const failures = (filter: { limit: number }) => {
+      asked.push(filter);
+      return endless((i) => failure(i), filter.limit);
+    };
     const { ask } = asker({ failures, failure: async () => failure(1) });
-    const text = await (await ask('failures')).text();
-    const { failures: listed, groups, counted, isCut } = JSON.parse(text) as FailuresJson;
-    expect([listed.length, groups.length, counted, isCut]).toEqual([100, 100, 500, true]);
+    const text = await (await ask('failures?task=t&error=E&since=5&before=7-1')).text();
+    const { failures: listed, next } = JSON.parse(text) as FailuresJson;
+    expect([listed.length, next]).toEqual([100, '100-0']);
+    expect(asked).toEqual([{ task: 't', errorName: 'E', since: new Date(5), before: '7-1', limit: 101 }]);
     expect(text.length).toBeLessThan(100_000);
     expect((await (await ask('failure?id=1-0')).text()).length).toBeLessThan(40_000);
+  });
+
+  test('groups of failures: one page is counted, whose parts are joined', async () => {
+    const group = { task: 't', errorName: 'E', count: 2 };
+    const groups = [
+      { ...group, newestId: '9-0' },
+      { ...group, errorName: null, newestId: '8-0' },
+      { ...group, newestId: '5-0' },
+    ];
+    const { read } = asker({}, {}, { failureGroups: async () => ({ groups, next: '4-0' }) });
+    expect(await read<FailureGroupsJson>('failure-groups')).toEqual({
+      groups: [
+        { task: 't', errorName: 'E', count: 4, newest: 9 },
+        { task: 't', errorName: null, count: 2, newest: 8 },
+      ],
+      next: '4-0',
+    });
   });
 
   test('schedules: five hundred are listed, and it says that there are more', async () => {
@@ -117,17 +146,42 @@ test('executions are looked for by task, state and arguments, page by page', asy
   const asked: unknown[] = [];
   const listPage = async (options: unknown) => {
     asked.push(options);
-    return { executions: [], next: 'n' };
+    return { executions: [], lookedAt: 2_000, next: 'n' };
   };
   const { read, ask } = asker({ listPage });
   const where = encodeURIComponent('customerId=c-1 rows=3 name="two words" big=12345678901234567890');
   expect(await read<FoundJson>(`find?task=charge&state=queued&after=p&where=${where}`)).toEqual({
     executions: [],
+    lookedAt: 2_000,
     next: 'n',
   });
   const values = { customerId: 'c-1', rows: 3, name: 'two words', big: 12345678901234567890n };
-  expect(asked).toEqual([{ limit: 200, after: 'p', task: 'charge', state: 'queued', where: values }]);
+  expect(asked).toEqual([{ limit: 200, lookAt: 2_000, after: 'p', task: 'charge', state: 'queued', where: values }]);
   expect((await ask('find?where=customerId')).status).toBe(400);
+});
+
+test('executions are counted page by page, looking at no more than a search does', async () => {
+  const asked: unknown[] = [];
+  const listPage = async (options: unknown) => {
+    asked.push(options);
+    return { executions: [{}, {}], lookedAt: 2_000, next: null };
+  };
+  const { read } = asker({ listPage });
+  expect(await read('count?task=charge')).toEqual({ count: 2, lookedAt: 2_000, next: null });
+  expect(asked).toEqual([{ limit: 1_000, lookAt: 2_000, after: null, task: 'charge' }]);
+});
+
+test('a task has the policies that a worker announces, and it is told when workers differ', async () => {
+  const worker = (consumer: string) => ({ consumer, name: consumer, tasks: ['a', 'b', 'c'], canClaim: true });
+  const workers = async () => [worker('new'), worker('old'), worker('silent')] as never;
+  const policies = async () => [{ a: ['3 attempts'], b: [] }, { a: ['5 attempts'], b: [] }, null];
+  const nothing = { stats: async () => [], pauses: async () => [], strikes: async () => [] };
+  const { tasks } = await asker(nothing, {}, { workers, policies }).read<TasksJson>('tasks');
+  expect(tasks.map(({ policies, doPoliciesDiffer }) => [policies, doPoliciesDiffer])).toEqual([
+    [['3 attempts'], true],
+    [[], false],
+    [null, false],
+  ]);
 });
 
 test('the values of strikes travel with what JSON lacks', async () => {

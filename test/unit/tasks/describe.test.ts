@@ -16,6 +16,8 @@ test.each<[string, PolicyOptions]>([
   ["4 at once in scope 'crawl'", { limits: [concurrencyLimit({ max: 4, scope: 'crawl' })] }],
   ['100 per 1m, the rest dropped', { limits: [rateLimit({ max: 100, per: '1m', onExceeded: 'drop' })] }],
   ['cooldown 10m for each userId', { limits: [cooldown('userId', { window: '10m' })] }],
+  ['1 attempt, high priority', { retry: retry({ attempts: 1 }), priority: 'high' }],
+  ['runs once', { priority: 'normal' }],
   ['debounce 5s', { limits: [debounce({ settle: '5s' })] }],
 ])('policies are described as: %s', (text, policies) => {
   expect(describePolicies(resolvePolicies(policies))).toBe(text);

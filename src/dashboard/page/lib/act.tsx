@@ -29,7 +29,7 @@ const SHOWN_FOR_MS = 6_000;
 export async function act(name: string, body: object, question?: Question): Promise<boolean> {
   if (question && !(await isConfirmed(question))) return false;
   try {
-    notify(await change(name, body), false);
+    notify((await change(name, body)).message, false);
     return true;
   } catch (error) {
     notify((error as Error).message, true);
@@ -42,7 +42,8 @@ export function useMayChange(): boolean {
   return useStore(session)?.isReadOnly === false;
 }
 
-function isConfirmed(question: Question): Promise<boolean> {
+/** Asks a person whether to go on. */
+export function isConfirmed(question: Question): Promise<boolean> {
   return new Promise((resolve) => {
     asked.set({
       ...question,
@@ -54,7 +55,7 @@ function isConfirmed(question: Question): Promise<boolean> {
   });
 }
 
-function notify(text: string, isError: boolean): void {
+export function notify(text: string, isError: boolean): void {
   lastId += 1;
   const id = lastId;
   notices.set([...notices.value.slice(-3), { id, text, isError }]);

@@ -30,8 +30,8 @@ export async function loadSession(): Promise<void> {
   session.set(await get<SessionJson>('session'));
 }
 
-/** Makes a change, and returns what came of it in words. The CSRF token may be of a server that was started again since. */
-export async function change(name: string, body: object): Promise<string> {
+/** Makes a change, and returns what came of it. The CSRF token may be of a server that was started again since. */
+export async function change(name: string, body: object): Promise<ChangedJson> {
   try {
     return await send(name, body);
   } catch (error) {
@@ -41,12 +41,12 @@ export async function change(name: string, body: object): Promise<string> {
   }
 }
 
-async function send(name: string, body: object): Promise<string> {
+async function send(name: string, body: object): Promise<ChangedJson> {
   const headers = { 'content-type': 'application/json', 'x-docket-csrf': session.value?.csrf ?? '' };
   const sent = fetch(`./api/${name}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  const { message } = await answer<ChangedJson>(sent);
+  const changed = await answer<ChangedJson>(sent);
   changes.set(changes.value + 1);
-  return message;
+  return changed;
 }
 
 async function answer<T>(sent: Promise<Response>): Promise<T> {
@@ -55,6 +55,7 @@ async function answer<T>(sent: Promise<Response>): Promise<T> {
     throw new ApiError({ code: 'OFFLINE', message: 'The dashboard does not answer.' });
   });
   const body = await response.json().catch(() => null);
-  if (response.ok && body !== null) return body as T;
+  // An answer that took long had begun before it was known whether it is an error.
+  if (response.ok && body !== null && !('code' in (body as object))) return body as T;
   throw new ApiError((body as ErrorJson | null) ?? { code: String(response.status), message: response.statusText });
 }

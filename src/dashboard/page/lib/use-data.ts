@@ -13,37 +13,42 @@ export interface Data<T> {
 
 /** @param everyMs - the shortest time between two readings; 0 for one reading only */
 export function useData<T>(name: string, parameters: Parameters = {}, everyMs = EVERY_MS): Data<T> {
-  const [state, setState] = useState<Data<T> & { readonly id: string }>(NONE);
   const id = JSON.stringify([name, parameters]);
+  return useReading<T>(id, (signal) => get<T>(name, parameters, signal), everyMs);
+}
+
+/** The same for what takes several requests: whatever `read` returns, which depends on nothing but `id`. */
+export function useReading<T>(id: string, read: (signal: AbortSignal) => Promise<T>, everyMs: number): Data<T> {
+  const [state, setState] = useState<Data<T> & { readonly id: string }>(NONE);
   useEffect(() => {
     const ending = new AbortController();
     let readMs = 0;
     let reading = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async () => {
+    const readNow = async () => {
       readMs = performance.now();
       reading += 1;
       const mine = reading;
       const isLate = () => ending.signal.aborted || mine < reading; // a newer reading is on its way
       try {
-        const data = await get<T>(name, parameters, ending.signal);
+        const data = await read(ending.signal);
         if (!isLate()) setState({ id, data, error: null });
       } catch (error) {
         if (!isLate()) setState((last) => ({ id, data: last.id === id ? last.data : null, error: error as Error }));
       }
     };
-    void read();
+    void readNow();
     const readLater = () => {
       timer ??= setTimeout(
         () => {
           timer = undefined;
-          void read();
+          void readNow();
         },
         Math.max(0, readMs + everyMs - performance.now()),
       );
     };
     // What was changed here is shown at once.
-    const stops = everyMs > 0 ? [live.subscribe(readLater), changes.subscribe(() => void read())] : [];
+    const stops = everyMs > 0 ? [live.subscribe(readLater), changes.subscribe(() => void readNow())] : [];
     return () => {
       ending.abort();
       clearTimeout(timer);

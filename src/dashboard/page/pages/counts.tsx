@@ -1,5 +1,5 @@
 /** Whose work fills the docket: executions counted by task and by the value of an argument; to be found, or struck. */
-import type { CountJson, CountsJson } from '../../api.js';
+import type { ValueCountJson, ValueCountsJson } from '../../api.js';
 import { useMayChange } from '../lib/act.js';
 import { countText, plural } from '../lib/format.js';
 import { go, href } from '../lib/router.js';
@@ -42,11 +42,11 @@ export function Counts({ query }: { query: URLSearchParams }) {
 
 function Counted({ task, by }: { task: string; by: string }) {
   const mayChange = useMayChange();
-  const { data, error } = useData<CountsJson>('counts', { task, by }, EVERY_MS);
+  const { data, error } = useData<ValueCountsJson>('value-counts', { task, by }, EVERY_MS);
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   if (data.counts.length === 0) return <Empty title="There is nothing to count">No execution waits or runs.</Empty>;
-  const value: Column<CountJson> = { name: by, kind: 'main', cell: (row) => <Value of={row} by={by} /> };
-  const strike: Column<CountJson> = {
+  const value: Column<ValueCountJson> = { name: by, kind: 'main', cell: (row) => <Value of={row} by={by} /> };
+  const strike: Column<ValueCountJson> = {
     name: 'Strike',
     kind: 'actions',
     cell: ({ task, value }) =>
@@ -67,18 +67,18 @@ function Counted({ task, by }: { task: string; by: string }) {
   );
 }
 
-const NUMBER: Column<CountJson> = { name: 'Executions', kind: 'number', cell: ({ count }) => countText(count) };
-const TASK: Column<CountJson> = { name: 'Task', cell: ({ task }) => <TaskName of={task} /> };
+const NUMBER: Column<ValueCountJson> = { name: 'Executions', kind: 'number', cell: ({ count }) => countText(count) };
+const TASK: Column<ValueCountJson> = { name: 'Task', cell: ({ task }) => <TaskName of={task} /> };
 
 /** A value leads to its executions. */
-function Value({ of: { task, value, hiddenValues }, by }: { of: CountJson; by: string }) {
+function Value({ of: { task, value, hiddenValues }, by }: { of: ValueCountJson; by: string }) {
   if (value)
     return <a href={href(['executions', 'find'], { task, where: `${by}=${value.text}`, q: '1' })}>{value.text}</a>;
   if (hiddenValues === 0) return <span class="muted">none</span>;
   return <span class="muted">{plural(hiddenValues, 'value')}, not shown: the task does not name it in logged</span>;
 }
 
-function Note({ of: { counts, more, lookedAt, isWhole } }: { of: CountsJson }) {
+function Note({ of: { counts, more, lookedAt, isWhole } }: { of: ValueCountsJson }) {
   if (more === 0 && isWhole) return null;
   return (
     <p class="muted note">

@@ -93,6 +93,7 @@ function ExecutionFacts({ of }: { of: ExecutionJson }) {
     ['Task', <TaskName of={of.task} />],
     ['Place', `${PLACES[of.place] ?? of.place}${of.isCancelled ? ', asked to stop' : ''}`],
     ['Progress', progress && <ProgressBar of={progress} />],
+    ['Priority', of.priority],
     ['Attempt', of.attempt],
     ['Worker', of.worker],
     ['Due', of.when !== null && <Time at={of.when} both={true} />],

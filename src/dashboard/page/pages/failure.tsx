@@ -48,6 +48,7 @@ function Details({ of }: { of: FailureJson }) {
         <Facts>
           <Fact name="Execution" value={<KeyLink of={of.key} />} />
           <Fact name="Task" value={<TaskName of={of.task} />} />
+          <Fact name="Priority" value={of.priority} />
           <Fact name="Attempts" value={of.attempts} />
           <Fact name="Deliveries lost" value={of.deliveries > 0 && of.deliveries} />
           <Fact name="Worker" value={of.worker} />

@@ -6,11 +6,11 @@ import { Empty, Heading, KeyLink, Loading, Problem, Time } from '../parts/ui.js'
 
 export function Limits() {
   const { data, error } = useData<LimitsJson>('limits');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   return (
     <>
       <Heading title="Limits" />
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {data.limits.length === 0 && (
         <Empty title="No limit is in use">
           Give a task one with <code>concurrencyLimit(…)</code>: it appears here while executions hold its permits.

@@ -10,7 +10,7 @@ import { Button, Empty, Heading, Loading, Panel, Problem, Time } from '../parts/
 export function Strikes() {
   const mayChange = useMayChange();
   const { data, error } = useData<StrikesJson>('strikes');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   const columns: readonly Column<StrikeJson>[] = [
     { name: 'Strike', kind: 'main', cell: ({ description }) => description },
     { name: 'Since', cell: ({ since }) => <Time at={since} /> },
@@ -27,7 +27,7 @@ export function Strikes() {
   return (
     <>
       <Heading title="Strikes" />
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {mayChange && <StrikeForm />}
       {data.strikes.length === 0 ? (
         <Empty title="Nothing is struck">
@@ -123,7 +123,7 @@ function StrikeForm() {
           Strike
         </button>
       </form>
-      <Problem error={problem} />
+      <Problem error={problem} isMinor={true} />
     </Panel>
   );
 }

@@ -21,13 +21,13 @@ export function Tasks({ query }: { query: URLSearchParams }) {
   const mayChange = useMayChange();
   const { data, error } = useData<TasksJson>('tasks', { minutes }, 3_000);
   const chosen = query.get('task');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   return (
     <>
       <Heading title="Tasks">
         <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={setMinutes} />
       </Heading>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {chosen !== null && <OneTask name={chosen} minutes={minutes} />}
       {data.tasks.length === 0 ? (
         <Empty title="No task is known">
@@ -58,7 +58,7 @@ function OneTask({ name, minutes }: { name: string; minutes: number }) {
   );
   return (
     <Panel title={name} aside={links}>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {data && <Charts points={data.points} />}
     </Panel>
   );
@@ -68,41 +68,60 @@ const COLUMNS: readonly Column<TaskJson>[] = [
   {
     name: 'Task',
     kind: 'main',
-    cell: ({ task, pauses, isStruck }) => (
+    cell: (of) => (
       <>
-        <a class="task" href={href(['tasks'], { task })}>
-          {task}
+        <a class="task" href={href(['tasks'], { task: of.task })}>
+          {of.task}
         </a>{' '}
-        {pauses.length > 0 && (
-          <span class="chip warn" title={pauses.map(({ reason }) => reason).join(', ')}>
+        {of.pauses.length > 0 && (
+          <span class="chip warn" title={of.pauses.map(({ reason }) => reason).join(', ')}>
             paused
           </span>
         )}
-        {isStruck && <span class="chip bad">struck</span>}
+        {of.isStruck && <span class="chip bad">struck</span>}
+        <Policies of={of} />
       </>
     ),
+    sortBy: ({ task }) => task,
   },
-  { name: 'Started', cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–') },
-  { name: 'Succeeded', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.succeeded) : '–') },
+  {
+    name: 'Started',
+    cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–'),
+    sortBy: ({ stats }) => stats?.started ?? null,
+  },
+  {
+    name: 'Succeeded',
+    kind: 'number',
+    cell: ({ stats }) => (stats ? countText(stats.succeeded) : '–'),
+    sortBy: ({ stats }) => stats?.succeeded ?? null,
+  },
   {
     name: 'Failed',
     kind: 'number',
     cell: ({ stats }) => (
       <span class={stats && stats.failed > 0 ? 'text-bad' : ''}>{stats ? countText(stats.failed) : '–'}</span>
     ),
+    sortBy: ({ stats }) => stats?.failed ?? null,
   },
-  { name: 'Retried', kind: 'number', cell: ({ stats }) => (stats ? countText(stats.retried) : '–') },
+  {
+    name: 'Retried',
+    kind: 'number',
+    cell: ({ stats }) => (stats ? countText(stats.retried) : '–'),
+    sortBy: ({ stats }) => stats?.retried ?? null,
+  },
   {
     name: 'Waiting',
     note: 'p50 / p95 / p99',
     kind: 'number',
     cell: ({ stats }) => <Percentiles of={stats?.waiting ?? null} />,
+    sortBy: ({ stats }) => stats?.waiting?.p95Ms ?? null,
   },
   {
     name: 'Duration',
     note: 'p50 / p95 / p99',
     kind: 'number',
     cell: ({ stats }) => <Percentiles of={stats?.duration ?? null} />,
+    sortBy: ({ stats }) => stats?.duration?.p95Ms ?? null,
   },
   {
     name: 'Workers',
@@ -110,6 +129,20 @@ const COLUMNS: readonly Column<TaskJson>[] = [
     cell: ({ workers }) => (workers === 0 ? <span class="text-warn">none</span> : workers),
   },
 ];
+
+function Policies({ of: { policies, doPoliciesDiffer } }: { of: TaskJson }) {
+  if (policies === null) return null;
+  return (
+    <div class="policies muted">
+      {policies.length === 0 ? 'runs once' : policies.join(' · ')}{' '}
+      {doPoliciesDiffer && (
+        <span class="chip warn" title="Live workers have different policies for it, as during a deploy">
+          workers differ
+        </span>
+      )}
+    </div>
+  );
+}
 
 function Percentiles({ of }: { of: PercentilesJson | null }) {
   if (!of) return <>–</>;

@@ -22,17 +22,31 @@ export function Workers() {
   );
 }
 
+function Unknown() {
+  return (
+    <span class="muted" title="Its version does not say">
+      –
+    </span>
+  );
+}
+
 const COLUMNS: readonly Column<WorkerJson>[] = [
   {
     name: 'Worker',
     kind: 'main',
-    cell: ({ name, id, takesWork }) => (
+    sortBy: ({ name }) => name,
+    cell: ({ name, id, takesWork, isDraining }) => (
       <>
         <span class="key" title={id}>
           {name}
         </span>{' '}
-        {!takesWork && (
-          <span class="chip warn" title="It drains, or its connection does not answer">
+        {isDraining && (
+          <span class="chip" title="It is about to end: it takes nothing more, and lets finish what it has">
+            draining
+          </span>
+        )}
+        {!takesWork && !isDraining && (
+          <span class="chip warn" title="Its connection does not answer, or it drains and its version does not say so">
             takes no work
           </span>
         )}
@@ -42,6 +56,7 @@ const COLUMNS: readonly Column<WorkerJson>[] = [
   {
     name: 'Load',
     kind: 'wide',
+    sortBy: ({ running, concurrency }) => running / Math.max(1, concurrency),
     cell: ({ running, concurrency }) => (
       <div class="progress">
         <progress
@@ -55,7 +70,9 @@ const COLUMNS: readonly Column<WorkerJson>[] = [
       </div>
     ),
   },
-  { name: 'Threads', kind: 'number', cell: ({ threads }) => threads },
+  { name: 'Threads', kind: 'number', cell: ({ threads }) => threads, sortBy: ({ threads }) => threads },
+  { name: 'docket', cell: ({ version }) => version ?? <Unknown />, sortBy: ({ version }) => version },
+  { name: 'Node', cell: ({ nodeVersion }) => nodeVersion ?? <Unknown />, sortBy: ({ nodeVersion }) => nodeVersion },
   { name: 'Last seen', cell: ({ lastSeen }) => <Time at={lastSeen} /> },
   {
     name: 'Tasks',

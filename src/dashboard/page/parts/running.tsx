@@ -2,10 +2,18 @@
 import type { RunningJson } from '../../api.js';
 import { act, useMayChange } from '../lib/act.js';
 import { type Column, Table } from './table.js';
-import { Button, KeyLink, ProgressBar, TaskName, Time } from './ui.js';
+import { Button, KeyLink, Priority, ProgressBar, TaskName, Time } from './ui.js';
 
 const COLUMNS: readonly Column<RunningJson>[] = [
-  { name: 'Execution', kind: 'main', cell: ({ key }) => <KeyLink of={key} /> },
+  {
+    name: 'Execution',
+    kind: 'main',
+    cell: ({ key, priority }) => (
+      <>
+        <KeyLink of={key} /> <Priority of={priority} />
+      </>
+    ),
+  },
   { name: 'Task', cell: ({ task }) => <TaskName of={task} /> },
   { name: 'Progress', kind: 'wide', cell: ({ progress }) => <ProgressBar of={progress} /> },
   { name: 'Attempt', kind: 'number', cell: ({ attempt }) => attempt },

@@ -1,8 +1,8 @@
 /** The small parts that all pages are made of. */
 import type { ComponentChildren } from 'preact';
-import type { ProgressJson } from '../../api.js';
+import type { PriorityJson, ProgressJson } from '../../api.js';
 import { absoluteText, countText, relativeText } from '../lib/format.js';
-import { clock, nowMs } from '../lib/live.js';
+import { clock, link, nowMs } from '../lib/live.js';
 import { href } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 
@@ -21,6 +21,16 @@ export function Time({ at, both = false }: { at: number | null; both?: boolean }
 
 export function State({ of }: { of: string }) {
   return <span class={`state state-${of}`}>{of}</span>;
+}
+
+/** A priority, unless it is normal or not known. */
+export function Priority({ of }: { of: PriorityJson | null }) {
+  if (of === null || of === 'normal') return null;
+  return (
+    <span class={`chip priority-${of}`} title={`${of} priority`}>
+      {of}
+    </span>
+  );
 }
 
 export function KeyLink({ of }: { of: string | null }) {
@@ -67,8 +77,10 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-export function Problem({ error }: { error: Error | null }) {
-  if (!error) return null;
+/** A problem; with `isMinor`, only if it is not the one that the whole page tells already, that Redis or the server is away. */
+export function Problem({ error, isMinor = false }: { error: Error | null; isMinor?: boolean }) {
+  const isTold = ['down', 'offline'].includes(useStore(link)) && isMinor;
+  if (!error || isTold) return null;
   return (
     <p class="callout fail" role="alert">
       {error.message}
