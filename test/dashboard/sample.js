@@ -32,7 +32,7 @@ const ERRORS = [
 const failures = Array.from({ length: 1_140 }, (_, i) => {
   const [task, errorName, message] = ERRORS[((i * i + i) % 7) % 5];
   const id = `${now - i * 3 * MINUTE}-0`;
-  const times = { addedAt: null, startedAt: null, failedAt: later(-i * 3 * MINUTE - 9_000) };
+  const times = { addedAt: null, startedAt: null, failedAt: later(-i * 3 * MINUTE) };
   const who = { worker: workers[i % 2].name, thread: 7, attempts: 1 + (i % 5), deliveries: 0, priority: 'normal' };
   const what = { kind: 'failed', errorName, errorLine: `${errorName}: ${message}`, error: null, reason: null };
   return { id, key: `${task}-${9_000 + i}`, task, ...what, ...who, ...times, args: () => ({}) };
