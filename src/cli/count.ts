@@ -3,11 +3,10 @@ import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { loggedArguments } from '../redis/fleet-store.js';
+import { argumentText } from '../tasks/argument-text.js';
 import type { ExecutionCount, ExecutionCounts } from '../tasks/counting.js';
-import type { StrikeValue } from '../wire/strikes.js';
 import type { Filter } from './filter.js';
 import { countText, print, printJson, printTable } from './output.js';
-import { parseStrikeValue } from './values.js';
 
 interface CountFlags {
   readonly filter: Filter;
@@ -66,12 +65,6 @@ async function visibleRows(docket: Docket, { counts }: ExecutionCounts, hidden: 
 function textOf({ value, hiddenValues }: Row): string {
   if (hiddenValues !== undefined) return `(${countText(hiddenValues, 'value')}, not shown)`;
   return value === undefined ? '(none)' : argumentText(value);
-}
-
-/** Returns a value as `--where` and `docket strike` take it. */
-function argumentText(value: StrikeValue): string {
-  if (typeof value === 'string') return parseStrikeValue(value) === value ? value : JSON.stringify(value);
-  return value instanceof Date ? value.toISOString() : String(value);
 }
 
 function printRemarks({ lookedAt, others, isWhole }: ExecutionCounts, rows: readonly Row[]): void {

@@ -31,7 +31,7 @@ export function dashboardCommand(): Command {
     .addOption(
       new Option(
         '--token <secret>',
-        'password that the page asks for; required unless --host is a loopback address',
+        'password that the page asks for, at least 8 characters; required unless --host is a loopback address',
       ).env('DOCKET_DASHBOARD_TOKEN'),
     )
     .option('--read-only', 'refuse every change')

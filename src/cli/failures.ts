@@ -192,7 +192,7 @@ function linesOf(failure: Failure): [name: string, value: string][] {
     ['kind', kind],
     ['task', task ?? 'unknown'],
     ['key', key ?? 'unknown'],
-    ['priority', priority],
+    ...(priority === 'normal' ? [] : [['priority', priority] as [string, string]]),
     ['error', errorLine],
     ['attempts', `${attempts}${lost}`],
     ...(worker === null

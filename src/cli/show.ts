@@ -114,7 +114,7 @@ function factsOf(details: ExecutionDetails, isShown: IsShown): [string, string][
     ['key', key],
     ['task', task],
     ['state', `${state}${isCancelled ? ', asked to stop' : ''}${place === 'ended' ? '' : `, ${PLACE_TEXT[place]}`}`],
-    ['priority', details.priority],
+    ['priority', details.priority === 'normal' ? null : details.priority],
     ['attempt', String(attempt)],
     ['worker', worker],
     ['waits for', waitText(details)],

@@ -39,10 +39,10 @@ function show(workers: readonly WorkerInfo[], command: Command): void {
 /** Writes a table of workers. Times are by the clock of the server, so ages are counted from the latest of them. */
 export function printWorkers(workers: readonly WorkerInfo[], takenMs = latest(workers)): void {
   printTable(
-    ['worker', 'docket', 'node', 'threads', 'running', 'at once', 'last seen', 'tasks'],
+    ['worker', 'threads', 'running', 'at once', 'last seen', 'docket', 'node', 'tasks'],
     workers.map(({ name, version, nodeVersion, threads, running, concurrency, lastSeen, tasks }) => {
       const seen = `${spanText(takenMs - lastSeen.getTime())} ago`;
-      return [name, version ?? '-', nodeVersion ?? '-', threads, running, concurrency, seen, tasks.join(', ')];
+      return [name, threads, running, concurrency, seen, version ?? '-', nodeVersion ?? '-', tasks.join(', ')];
     }),
     'there are no live workers',
   );

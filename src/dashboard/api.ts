@@ -81,6 +81,8 @@ export interface LiveJson {
   readonly revision: number;
   readonly taken: number;
   readonly totals: TotalsJson;
+  /** Since when the execution has been due that is read next; `null` when nothing is queued. */
+  readonly oldestDue: number | null;
   readonly running: readonly RunningJson[];
   readonly pauses: readonly PauseJson[];
   readonly workers: readonly WorkerJson[];
@@ -154,6 +156,25 @@ export interface CountJson {
   readonly count: number;
   readonly lookedAt: number;
   readonly next: string | null;
+}
+
+/** `GET api/value-counts?task&state&where&by`: how many executions there are, by task and by the value of an argument. */
+export interface ValueCountsJson {
+  readonly counts: readonly ValueCountJson[];
+  /** How many more counts there are than are listed. */
+  readonly more: number;
+  readonly lookedAt: number;
+  /** Whether all executions were looked at. */
+  readonly isWhole: boolean;
+}
+
+export interface ValueCountJson {
+  readonly task: string;
+  readonly count: number;
+  /** Value of the argument, with the text by which executions are found; `null` when they have none, or it may be private. */
+  readonly value: { readonly json: ValueJson; readonly text: string } | null;
+  /** How many values are counted together, because they may be private. */
+  readonly hiddenValues: number;
 }
 
 /** `GET api/execution?key` */

@@ -4,6 +4,7 @@ import { internalsOf } from '../client/internals.js';
 import { RedisUnavailableError } from '../core/errors.js';
 import { spanText } from '../core/text.js';
 import { describeDocket } from '../redis/docket-settings.js';
+import { isLinkError, LINK_IS_DOWN } from '../redis/link-errors.js';
 import { isReplyError } from '../redis/reply-errors.js';
 import { checkDocket } from './docket-health.js';
 import { type Finding, fail, ok, warn } from './finding.js';
@@ -50,14 +51,13 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
   return findings;
 }
 
-/** Says why the server was not reached. What the client says of a link that broke is about its own settings. */
+/** Says why the server was not reached. */
 function connectionFinding(error: unknown, where: string): Finding {
   const check = 'connection';
-  if (isReplyError(error)) return fail(check, error.message, 'the error is the reply of the server');
+  const detail = isLinkError(error) ? `${where} cannot be reached: ${LINK_IS_DOWN}` : (error as Error).message;
+  const isUnreached = isLinkError(error) || error instanceof RedisUnavailableError;
   const advice = 'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
-  const detail =
-    error instanceof RedisUnavailableError ? error.message : `${where} cannot be reached: the link is down`;
-  return fail(check, detail, advice);
+  return fail(check, detail, isUnreached ? advice : 'the error is the reply of the server');
 }
 
 /** Makes a group of checks. A command that the server refuses is a finding, and the checks of other groups go on. */

@@ -8,8 +8,9 @@ import { measure } from '../redis/snapshot-store.js';
 import type { Snapshot } from '../tasks/snapshot.js';
 import { type Finding, ok, warn } from './finding.js';
 
-/** So short that a task which was repaired is soon well again. */
 const FAILING_MINUTES = 5;
+/** A task that has not failed in these was repaired. The last of them has just begun. */
+const LAST_MINUTES = 2;
 /** Fewer failures than these say little. */
 const MANY_FAILURES = 5;
 const LARGE_SHARE = 0.05;
@@ -20,6 +21,7 @@ export async function checkFailing(docket: Docket): Promise<Finding> {
   const check = 'failing tasks';
   const within = `in the last ${FAILING_MINUTES} minutes`;
   const failing = (await docket.stats({ minutes: FAILING_MINUTES }))
+    .filter(({ failedByMinute }) => failedByMinute.slice(-LAST_MINUTES).some((failed) => failed > 0))
     .map(({ task, failed, succeeded }) => ({ task, failed, ended: failed + succeeded }))
     .filter(({ failed, ended }) => failed >= MANY_FAILURES && failed >= LARGE_SHARE * ended)
     .toSorted((a, b) => b.failed - a.failed);

@@ -2,6 +2,7 @@
 import { RedisUnavailableError } from '../core/errors.js';
 import type { ConnectionSettings } from './connection-settings.js';
 import type { Keys } from './keys.js';
+import { isLinkError, LINK_IS_DOWN } from './link-errors.js';
 import { explainReply } from './reply-errors.js';
 import { maskUrl } from './url.js';
 
@@ -30,6 +31,10 @@ export function describeDocket({ name, url, partition }: Pick<DocketSettings, 'n
 
 /** Makes the error of a caller whose work on a docket failed with an error of the server or of the link. */
 export function unusable(docket: DocketSettings, cause: unknown): RedisUnavailableError {
-  const reason = cause instanceof Error ? explainReply(cause) : String(cause);
-  return new RedisUnavailableError(`${describeDocket(docket)} could not be used: ${reason}`, { cause });
+  return new RedisUnavailableError(`${describeDocket(docket)} could not be used: ${reasonOf(cause)}`, { cause });
+}
+
+function reasonOf(cause: unknown): string {
+  if (isLinkError(cause)) return LINK_IS_DOWN;
+  return cause instanceof Error ? explainReply(cause) : String(cause);
 }

@@ -56,6 +56,8 @@ export interface Measures {
   readonly workers: number;
   /** How long the execution that is read next has been due, in milliseconds; 0 when nothing is queued. */
   readonly oldestQueuedMs: number;
+  /** Since when it has been due, in server milliseconds; `null` when nothing is queued. */
+  readonly oldestDueMs: number | null;
 }
 
 /** Measures a docket. Costs the same whatever is in it. */
@@ -65,7 +67,8 @@ export async function measure(redis: Redis, keys: Keys): Promise<Measures> {
     | number
   )[];
   const [nowMs, workers, ...dueMs] = reply.map(Number) as [number, number, ...number[]];
-  return { workers, oldestQueuedMs: Math.max(0, ...dueMs.map((due) => nowMs - due)) };
+  const oldestDueMs = dueMs.length > 0 ? Math.min(...dueMs) : null;
+  return { workers, oldestQueuedMs: oldestDueMs === null ? 0 : Math.max(0, nowMs - oldestDueMs), oldestDueMs };
 }
 
 export interface Queued {

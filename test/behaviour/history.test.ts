@@ -217,7 +217,9 @@ describeOnRedis('what a worker has counted', (url) => {
     loseNext();
     ran(3);
     await write();
-    expect(lines.map(({ message }) => message)).toEqual(['the last counts of this worker could not be written: they are missing from the history']);
+    expect(lines.map(({ message }) => message)).toEqual([
+      'the last counts of this worker could not be written: they are missing from the history',
+    ]);
     ran(4);
     await write();
     await write();

@@ -52,7 +52,7 @@ describeEachServer('a listing', (url) => {
         const found = await listed();
         return found.some(({ waitingFor }) => waitingFor === 'hold') ? found : null;
       });
-      const common = { hasRecord, attempt: 1, completedAt: null, error: null };
+      const common = { hasRecord, attempt: 1, priority: 'normal', completedAt: null, error: null };
       expect(all).toEqual([
         {
           ...{ key: runs.key, task: 'hold', state: 'running', ...common, when: expect.any(Date), worker: worker.name },

@@ -303,7 +303,7 @@ describeEachServer('the age of the next queued execution', (url) => {
   test('is that of the older of the heads of both streams, without what was read', async () => {
     const [docket, redis] = [stage.docket({ executionTtl: 0 }), await stage.redis()];
     const keys = keysOf(stage.name);
-    expect(await measure(redis, keys)).toEqual({ workers: 0, oldestQueuedMs: 0 });
+    expect(await measure(redis, keys)).toEqual({ workers: 0, oldestQueuedMs: 0, oldestDueMs: null });
     await docket.addMany([call(note), call(note)]);
     const age = async () => (await measure(redis, keys)).oldestQueuedMs;
     await waitFor(async () => (await age()) > 0);

@@ -79,7 +79,13 @@ describeEachServer('priorities', (url) => {
     const reads: Entry[][] = [];
     let [hasBacklog, left] = [true, total];
     while (left > 0) {
-      const read = await reader.read({ count, hasBacklog, claim: () => null, mayGoOn: () => true, standBy: () => count });
+      const read = await reader.read({
+        count,
+        hasBacklog,
+        claim: () => null,
+        mayGoOn: () => true,
+        standBy: () => count,
+      });
       reads.push([...read.entries]);
       left -= read.entries.length;
       hasBacklog = read.hasBacklog;

@@ -454,6 +454,9 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'show', 'k', '--show-arguments')).output).toContain(
       "customerId: 'c-1', secret: 'geheim'",
     );
+    await fleet.docket.add('charge', {}, { key: 'urgent', when: '90m', priority: 'high' });
+    expect((await runOn(fleet, 'show', 'urgent')).output).toMatch(/^priority: +high$/m);
+    expect((await runOn(fleet, 'ls', '--task', 'charge')).output).toMatch(/│ urgent +│ charge \(high\) │/);
     const json = await jsonOf(fleet, 'show', 'k');
     expect(json).toMatchObject({
       key: 'k',

@@ -1,7 +1,7 @@
 /** The dashboard as a person meets it: in a real browser, on a real fleet. */
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { cron, Docket } from 'docket';
+import { call, cron, Docket } from 'docket';
 import { type DashboardOptions, dashboard } from 'docket/dashboard';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { accessibilityProblems, CHROMIUM, launchBrowser, NO_CHROMIUM, notesOfPro
 import { type Served, serveHandler } from '../support/dashboard.js';
 import { type Assembled, assembleFleet, fixture } from '../support/fleet.js';
 import { recordingLogger } from '../support/logger.js';
+import { startRestartableRedis } from '../support/servers.js';
 import { describeOnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
@@ -166,6 +167,47 @@ function suite(url: () => string): void {
     problems.length = 0; // the browser tells of the 404
   });
 
+  test('a search tells how far it has looked, goes on in steps, and offers to look further', async () => {
+    const { docket } = assembled.fleet;
+    await docket.pause('report'); // so that they stay where they are
+    const many = Array.from({ length: 600 }, (_, n) => call('report', { customerId: `c-${n % 2}` }, { when: '1h' }));
+    await docket.addMany(many);
+    await open('executions/find?task=report&state=scheduled&q=1');
+    await page.getByText('200 found; looked through 200 of').waitFor();
+    await page.getByRole('button', { name: 'Look further' }).click();
+    await page.getByText('400 found; looked through 400 of').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.getByLabel('Arguments').fill('customerId=c-1');
+    await page.getByRole('button', { name: 'Find' }).click();
+    await page.getByText(/^2\d\d found; looked through/).waitFor();
+    await open('executions/find?task=report&state=scheduled&where=customerId%3Dnobody&q=1');
+    await page.getByText(/^0 found; looked through all 60\d/).waitFor();
+    await page.getByText('Nothing is found').waitFor();
+    for (const customerId of ['c-0', 'c-1']) await docket.cancelMany({ where: { customerId } });
+    await docket.resume('report');
+  });
+
+  test('all that match are cancelled, once a person has seen how many there are', async () => {
+    const { docket } = assembled.fleet;
+    const many = Array.from({ length: 300 }, (_, n) => call('report', { customerId: 'c-7', n }, { when: '1h' }));
+    await docket.addMany(many);
+    await docket.add('report', { customerId: 'c-8' }, { key: 'of-another', when: '1h' });
+    await open('executions/find?task=report&where=customerId%3Dc-7&q=1');
+    await page.getByRole('button', { name: 'Cancel all that match' }).click();
+    await page.locator('dialog', { hasText: 'Cancel 300 executions?' }).waitFor();
+    await page.getByText('(not ended, task report, customerId=c-7)').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.locator('dialog').getByRole('button', { name: 'Keep as it is' }).click();
+    expect((await docket.snapshot()).totals.scheduled).toBeGreaterThan(300);
+    await page.getByRole('button', { name: 'Cancel all that match' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Cancel all' }).click();
+    await notice('Cancelled 300 executions: 300 had not started.');
+    expect(lines.map(({ message }) => message)).toContain('dashboard: cancel-many');
+    await page.getByText('Nothing is found').waitFor();
+    await page.getByRole('button', { name: 'Cancel all that match' }).waitFor({ state: 'detached' });
+    expect(await docket.cancel('of-another')).toMatchObject({ outcome: 'removed' });
+  });
+
   test('a failure is shown with its stack, and with the arguments that may be shown, and runs again', async () => {
     await open('failures');
     await page.locator('tbody tr', { hasText: 'TypeError' }).first().waitFor();
@@ -207,6 +249,41 @@ function suite(url: () => string): void {
     expect((await docket.snapshot()).totals.failures).toBe(0);
   });
 
+  test('of many failures all are counted, and they are listed page by page, newest first', async () => {
+    const { docket } = assembled.fleet;
+    const probe = { file: `/nowhere/${randomUUID()}` };
+    await docket.discard({});
+    const many = Array.from({ length: 230 }, (_, n) =>
+      call('charge', { probe, orderId: `o-${n}` }, { key: `many-${n}` }),
+    );
+    await docket.addMany(many);
+    await waitFor(async () => (await docket.snapshot()).totals.failures === 230);
+    await open('');
+    await page.locator('.panel', { hasText: 'Failing' }).getByRole('link', { name: 'charge' }).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await open('failures');
+    await row('TypeError').filter({ hasText: '230' }).first().waitFor();
+    const list = page.getByRole('table', { name: 'Failures', exact: true });
+    expect(await list.locator('tbody tr').count()).toBe(100);
+    await page.getByRole('link', { name: 'Older' }).click();
+    await page.getByRole('heading', { name: 'Older' }).waitFor();
+    await page.getByRole('link', { name: 'Older' }).click();
+    await page.getByRole('link', { name: 'Older' }).waitFor({ state: 'detached' });
+    await waitFor(async () => (await list.locator('tbody tr').count()) === 30);
+    await page.getByLabel('Choose all on this page').check();
+    await page.getByRole('button', { name: 'Discard 30 chosen' }).click();
+    await page.locator('dialog').getByRole('button', { name: 'Discard' }).click();
+    await notice('Discarded 30 failures.');
+    await page.getByRole('link', { name: 'Newest' }).click();
+    await page.getByRole('button', { name: '1 h' }).click();
+    await page.getByRole('button', { name: 'Discard all of these' }).waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Discard all of these' }).click();
+    await page.locator('dialog', { hasText: 'Discard 200 failures?' }).getByRole('button', { name: 'Discard' }).click();
+    await page.getByText('Nothing failed like this').waitFor();
+    expect((await docket.snapshot()).totals.failures).toBe(0);
+  });
+
   test('schedules are told in words, and end by a button', async () => {
     await open('schedules');
     await row('report-1').getByText('09:00').waitFor();
@@ -226,6 +303,14 @@ function suite(url: () => string): void {
     expect(await accessibilityProblems(page)).toEqual([]);
     await row('report').getByRole('button', { name: 'Resume' }).click();
     await row('report').getByText('paused').waitFor({ state: 'detached' });
+    await row('charge').getByText('timeout 30s').waitFor();
+    await row('crawl').getByText('1 at once').waitFor();
+    const names = async () => await page.locator('tbody .task').allTextContents();
+    await page.getByRole('button', { name: 'Task', exact: true }).click();
+    await page.locator('th[aria-sort=descending]', { hasText: 'Task' }).waitFor();
+    const descending = await names();
+    expect(descending).toEqual(descending.toSorted().reverse());
+    expect(await accessibilityProblems(page)).toEqual([]);
     await row('charge').getByRole('link', { name: 'charge' }).click();
     await page.locator('canvas').first().waitFor();
     expect(await docket.pauses()).toEqual([]);
@@ -273,13 +358,69 @@ function suite(url: () => string): void {
 
   test('workers are listed with their load', async () => {
     await open('workers');
-    await row('of 8 at once').waitFor();
+    await row('of 8 at once').getByText(process.version).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  test('a worker that is about to end is shown as draining, and an older one with dashes for what it does not tell', async () => {
+    const { docket, name } = assembled.fleet;
+    const redis = await docket.redis;
+    const report = {
+      name: 'aged',
+      threads: '2',
+      concurrency: '2',
+      running: '0',
+      tasks: '[]',
+      lease: '30000',
+      claims: '0',
+    };
+    const age = { ...report, seen: String(Date.now()) };
+    await redis.hset(`{${name}}:worker:aged:1`, age);
+    await redis.hset(`{${name}}:worker:leaving:1`, { ...age, name: 'leaving', draining: '1', version: '9.9.9' });
+    for (const consumer of ['aged:1', 'leaving:1']) {
+      await redis.zadd(`{${name}}:workers`, Date.now() + 600_000, consumer);
+    }
+    await open('workers');
+    await row('leaving').getByText('draining').waitFor();
+    await row('leaving').getByText('9.9.9').waitFor();
+    await row('aged').getByText('takes no work').waitFor();
+    await row('aged').getByText('–').first().waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await open('');
+    await page.locator('.tile', { hasText: 'Workers' }).getByText('1 draining').waitFor();
+    for (const consumer of ['aged:1', 'leaving:1']) {
+      await redis.zrem(`{${name}}:workers`, consumer);
+      await redis.del(`{${name}}:worker:${consumer}`);
+    }
+  });
+
+  test('a question mark tells the keys, and they lead to the pages', async () => {
+    await open('');
+    await page.keyboard.press('?');
+    await page.locator('dialog', { hasText: 'Keys' }).getByText('Failures').waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    await page.keyboard.press('g');
+    await page.keyboard.press('w');
+    await page.locator('h1', { hasText: 'Workers' }).waitFor();
+  });
+
+  test('the priority of an execution is shown where it is listed, and on its own page', async () => {
+    const { docket } = assembled.fleet;
+    await docket.add('report', {}, { key: 'urgent', when: '1h', priority: 'high' });
+    await open('executions/scheduled');
+    await row('urgent').locator('.chip', { hasText: 'high' }).waitFor();
+    await row('urgent').getByRole('link', { name: 'urgent' }).click();
+    await page.locator('.facts', { hasText: 'Priority' }).getByText('high').waitFor();
+    await open('');
+    expect(await docket.cancel('urgent')).toMatchObject({ outcome: 'removed' });
   });
 
   const PLACES = [
     '',
     'executions',
+    'executions/find?task=crunch&q=1',
     'execution/crunch-1',
     'failures',
     'schedules',
@@ -303,11 +444,31 @@ function suite(url: () => string): void {
     expect(noted).toEqual([]);
   });
 
+  test('an outage of Redis is told once, with the age of what is shown, and ends without a reload', async () => {
+    const redis = await startRestartableRedis(true);
+    const docket = new Docket({ name: `t-${randomUUID()}`, url: redis.url });
+    closing.push(() => docket.close().then(() => redis.stop()));
+    await docket.add('report', {}, { key: 'kept', when: '1h' });
+    const failing = await serve(docket);
+    await open('executions/scheduled', failing);
+    await row('kept').waitFor();
+    await redis.kill();
+    await page.locator('.link-down').waitFor();
+    await page.locator('.callout.fail').getByText('What is shown is from').waitFor();
+    expect(await page.locator('.callout.fail').count()).toBe(1);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await row('kept').waitFor();
+    await redis.start();
+    await page.locator('.link-live').waitFor();
+    await page.locator('.callout.fail').waitFor({ state: 'detached' });
+    problems.length = 0; // the browser tells of answers with 503
+  });
+
   test('an empty docket says on every page what to do next', async () => {
     const docket = new Docket({ name: `t-${randomUUID()}`, url: url() });
     closing.push(() => docket.close());
     const empty = await serve(docket);
-    for (const place of ['', ...PLACES.slice(3), 'executions/queued', 'executions/scheduled', 'executions/waiting']) {
+    for (const place of ['', ...PLACES.slice(4), 'executions/queued', 'executions/scheduled', 'executions/waiting']) {
       await open(place, empty);
       await page.locator('.empty-title').first().waitFor();
     }

@@ -8,13 +8,15 @@ const workers = [8, 5].map((running, i) => {
   const name = `worker-${i + 1}`;
   const counts = { threads: 8, concurrency: 8, running };
   const rest = { tasks: TASKS, hasFallback: false, canClaim: true, seenMs: now - 900, logged: { charge: ['orderId'] } };
-  return { name, consumer: `${name}:1a2b`, ...counts, ...rest };
+  const versions = { version: '0.1.0', nodeVersion: 'v22.14.0', isDraining: false };
+  return { name, consumer: `${name}:1a2b`, ...counts, ...rest, ...versions };
 });
 
 const running = Array.from({ length: 13 }, (_, i) => ({
   key: `${TASKS[i % 6]}-${4_200 + i * 37}`,
   task: TASKS[i % 6],
   attempt: i % 5 === 4 ? 2 : 1,
+  priority: i === 1 ? 'high' : 'normal',
   worker: workers[i % 2].name,
   since: later(-i * 7_700 - 800),
 }));
@@ -27,11 +29,11 @@ const ERRORS = [
   ['compress-video', 'Error', 'ffmpeg ended with code 1'],
 ];
 
-const failures = Array.from({ length: 140 }, (_, i) => {
+const failures = Array.from({ length: 1_140 }, (_, i) => {
   const [task, errorName, message] = ERRORS[((i * i + i) % 7) % 5];
   const id = `${now - i * 3 * MINUTE}-0`;
-  const times = { addedAt: null, startedAt: null, failedAt: later(-i * 3 * MINUTE - 9_000) };
-  const who = { worker: workers[i % 2].name, thread: 7, attempts: 1 + (i % 5), deliveries: 0 };
+  const times = { addedAt: null, startedAt: null, failedAt: later(-i * 3 * MINUTE) };
+  const who = { worker: workers[i % 2].name, thread: 7, attempts: 1 + (i % 5), deliveries: 0, priority: 'normal' };
   const what = { kind: 'failed', errorName, errorLine: `${errorName}: ${message}`, error: null, reason: null };
   return { id, key: `${task}-${9_000 + i}`, task, ...what, ...who, ...times, args: () => ({}) };
 });
@@ -54,6 +56,12 @@ function minuteOf(i, minutes) {
   };
 }
 
+const stats = TASKS.map((task, i) => {
+  const counts = { started: 4_100 - 300 * i, succeeded: 4_000 - 300 * i, failed: [61, 0, 0, 0, 17, 0][i], retried: 12 };
+  const minutes = Array.from({ length: 15 }, (_, j) => wave(j + i, 300));
+  return { task, ...counts, waiting: times(9), duration: times(70), startedByMinute: minutes, failedByMinute: [] };
+});
+
 const details = {
   key: 'charge-4200',
   task: 'charge',
@@ -61,6 +69,7 @@ const details = {
   place: 'worker',
   hasRecord: true,
   isCancelled: false,
+  priority: 'high',
   placedAt: later(-MINUTE),
   when: later(-MINUTE),
   scheduledFor: null,
@@ -86,11 +95,15 @@ const details = {
   error: () => undefined,
 };
 
+function groups() {
+  return failures.map(({ task, errorName, id }) => ({ task, errorName, count: 1, newestId: id }));
+}
+
 async function* eachOf(list) {
   yield* list;
 }
 
-const totals = { queued: 48_213, scheduled: 1_204, waiting: 17, paused: 0, running: 13, failures: 140 };
+const totals = { queued: 48_213, scheduled: 1_204, waiting: 17, paused: 0, running: 13, failures: failures.length };
 const lists = { queued: [], future: [], waiting: [], workers: [] };
 
 const docket = {
@@ -99,6 +112,9 @@ const docket = {
   history: async ({ minutes }) => Array.from({ length: minutes }, (_, i) => minuteOf(i, minutes)),
   failures: ({ limit }) => eachOf(failures.slice(0, limit)),
   show: async () => details,
+  stats: async () => stats,
+  pauses: async () => [],
+  strikes: async () => [],
 };
 
 /** The source of which the dashboard is made. */
@@ -110,6 +126,9 @@ export function sampleSource() {
     url: 'redis://redis.internal:6379/0',
     version: '0.1.0',
     workers: async () => workers,
+    oldestDueMs: async () => now - 42_000,
+    policies: async () => [],
+    failureGroups: async () => ({ groups: groups(), next: null }),
     progressOf: async (keys) => keys.map((_, i) => progress(i)),
     findings: async () => [],
   };

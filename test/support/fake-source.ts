@@ -24,6 +24,7 @@ export function fakeSource(docket: object, more: Partial<Source> = {}): Source {
     version: '0.0.0',
     progressOf: async (executions) => executions.map(() => null),
     workers: async () => [],
+    oldestDueMs: async () => null,
     policies: async (consumers) => consumers.map(() => null),
     failureGroups: async () => ({ groups: [], next: null }),
     findings: async () => [],

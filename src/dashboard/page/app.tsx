@@ -5,8 +5,8 @@ import type { LiveJson } from '../api.js';
 import { act, Dialog, Notices, useMayChange } from './lib/act.js';
 import { loadSession, session } from './lib/api.js';
 import { countText } from './lib/format.js';
-import { link, live, problem, startLive } from './lib/live.js';
-import { go, href, type Route, route } from './lib/router.js';
+import { type Link, link, live, problem, startLive } from './lib/live.js';
+import { href, type Route, route } from './lib/router.js';
 import { useStore } from './lib/store.js';
 import { theme, toggleTheme } from './lib/theme.js';
 import { Execution } from './pages/execution.js';
@@ -19,13 +19,10 @@ import { Schedules } from './pages/schedules.js';
 import { Strikes } from './pages/strikes.js';
 import { Tasks } from './pages/tasks.js';
 import { Workers } from './pages/workers.js';
+import { followKeys, type KeyedPage, Keys, showKeys } from './parts/keys.js';
 import { Button, Loading, Problem, Time } from './parts/ui.js';
 
-interface Page {
-  readonly path: string;
-  readonly name: string;
-  /** The key that goes there, after `g`. */
-  readonly key: string;
+interface Page extends KeyedPage {
   readonly count?: (state: LiveJson) => number;
 }
 
@@ -46,7 +43,7 @@ export function App() {
   useEffect(() => {
     loadSession().then(startLive, setError);
   }, []);
-  useEffect(followKeys, []);
+  useEffect(() => followKeys(PAGES), []);
   useEffect(() => {
     if (known) document.title = `${known.docket} · docket`;
   }, [known]);
@@ -57,9 +54,12 @@ export function App() {
       <Main />
       <Notices />
       <Dialog />
+      <Keys pages={PAGES} />
     </>
   );
 }
+
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 function skipToMain(): void {
   document.getElementById('main')?.focus();
@@ -99,10 +99,14 @@ function Side() {
         <button type="button" class="plain" onClick={toggleTheme}>
           {colours === 'dark' ? 'Light colours' : 'Dark colours'}
         </button>
+        <button type="button" class="plain wide-only" onClick={showKeys}>
+          Keys <kbd>?</kbd>
+        </button>
         <span class="muted">
           docket {version}
           {isReadOnly && ' · read-only'}
         </span>
+        <span class="muted wide-only">Times: {ZONE}</span>
       </footer>
     </div>
   );
@@ -160,12 +164,23 @@ function pageOf({ path, query }: Route): ComponentChild {
 function Banner() {
   const state = useStore(live);
   const mayChange = useMayChange();
-  const isDown = useStore(link) === 'down';
-  const text = useStore(problem);
+  const text = outageText(useStore(link), useStore(problem));
   const pauses = state?.pauses.filter(({ task }) => task === null) ?? [];
   return (
     <>
-      {isDown && <Problem error={new Error(text)} />}
+      {text !== null && (
+        <p class="callout fail" role="alert">
+          <span>
+            {text}{' '}
+            {state && (
+              <>
+                What is shown is from <Time at={state.taken} />.{' '}
+              </>
+            )}
+            It goes on by itself.
+          </span>
+        </p>
+      )}
       {pauses.map(({ reason, since }) => (
         <div key={reason} class="callout warn">
           <span>
@@ -178,22 +193,15 @@ function Banner() {
   );
 }
 
-/** `g` and the key of a page goes there, `/` to the field that finds an execution. */
-function followKeys(): () => void {
-  let isGoing = false;
-  const onKey = (event: KeyboardEvent) => {
-    const isTyping = event.target instanceof HTMLElement && event.target.matches('input, select, textarea, dialog *');
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (isGoing) {
-      const page = PAGES.find(({ key }) => key === event.key);
-      if (page) go([page.path].filter(Boolean));
-    } else if (event.key === '/') {
-      event.preventDefault();
-      go(['executions', 'find']);
-      setTimeout(() => document.getElementById('find-key')?.focus(), 50);
-    }
-    isGoing = !isGoing && event.key === 'g';
-  };
-  addEventListener('keydown', onKey);
-  return () => removeEventListener('keydown', onKey);
+/** Says why what is shown is old; `null` when it is not. Work is safe meanwhile, which is what people want to know first. */
+function outageText(state: Link, text: string): string | null {
+  switch (state) {
+    case 'down':
+      return `${text.replace(', and nothing was written', '')}. Workers keep what they have finished and write it when Redis answers again.`;
+    case 'offline':
+      return 'The server of this page does not answer.';
+    case 'connecting':
+    case 'live':
+      return null;
+  }
 }

@@ -95,7 +95,6 @@ function failuresIn(body: Body): readonly string[] | FailureFilter {
   const [task, errorName] = ['task', 'errorName'].map((name) => textOrNullIn(filter as Body, name));
   const [since, until] = ['since', 'until'].map((name) => timeIn(filter as Body, name));
   return { ...(task && { task }), ...(errorName && { errorName }), ...(since && { since }), ...(until && { until }) };
-  };
 }
 
 const FILTER_NAMES: readonly string[] = ['task', 'errorName', 'since', 'until'];

@@ -5,7 +5,7 @@
 import type { Hono } from 'hono';
 import type { LiveJson, RunningJson, WorkerJson } from '../api.js';
 import { eventStream, type Listener, type StreamEvent } from './event-stream.js';
-import { Refusal } from './refusal.js';
+import { problemText, Refusal } from './refusal.js';
 import type { Source } from './source.js';
 
 const LOOK_EVERY_MS = 1_000;
@@ -79,7 +79,7 @@ class LiveFeed {
     } catch (error) {
       this.#sent = '';
       this.#last = null;
-      this.#tell({ event: 'down', data: JSON.stringify({ message: (error as Error).message }) });
+      this.#tell({ event: 'down', data: JSON.stringify({ message: problemText(error) }) });
     } finally {
       this.#isLooking = false;
     }
@@ -91,12 +91,17 @@ class LiveFeed {
 }
 
 async function readState(source: Source): Promise<Omit<LiveJson, 'revision'>> {
-  const [snapshot, workers] = await Promise.all([source.docket.snapshot({ limit: LISTED }), readWorkers(source)]);
+  const [snapshot, workers, oldestDue] = await Promise.all([
+    source.docket.snapshot({ limit: LISTED }),
+    readWorkers(source),
+    source.oldestDueMs(),
+  ]);
   const { taken, totals, running, pauses } = snapshot;
   const progress = await source.progressOf(running.map(({ key }) => key));
   return {
     taken: taken.getTime(),
     totals,
+    oldestDue,
     running: running.map(({ key, task, attempt, priority, worker, since }, i): RunningJson => {
       const { current, total, message } = progress[i] ?? {};
       const shown = current === undefined ? null : { current, total: total!, message: message ?? null };

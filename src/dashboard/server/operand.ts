@@ -9,7 +9,8 @@ export function operandJson(operand: StrikeOperand): OperandJson {
     : valueJson(operand as StrikeValue);
 }
 
-function valueJson(value: StrikeValue): ValueJson {
+/** Returns a single value. */
+export function valueJson(value: StrikeValue): ValueJson {
   if (typeof value === 'bigint') return { bigint: String(value) };
   if (value instanceof Date) return { date: value.getTime() };
   return typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;

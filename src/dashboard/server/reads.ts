@@ -13,6 +13,7 @@ import type {
   SessionJson,
   StrikesJson,
 } from '../api.js';
+import { addCountReads } from './count-reads.js';
 import { executionFilter } from './execution-filter.js';
 import { addFailureReads } from './failure-reads.js';
 import { readWorkers } from './live.js';
@@ -57,6 +58,7 @@ export function addReads(app: Hono, source: Source, options: ReadOptions): void 
   );
   addOverviewReads(app, source);
   addExecutionReads(app, source, settings);
+  addCountReads(app, source, settings);
   addFailureReads(app, source, settings);
   addFleetReads(app, source);
 }
@@ -68,14 +70,24 @@ function addOverviewReads(app: Hono, source: Source): void {
       const found = await source.findings();
       return { findings: found.filter(({ status }) => status !== 'ok') };
     },
+    areOfReachedServer,
   );
-  app.get('/api/findings', async (context) => context.json(await findings(0)));
+  app.get('/api/findings', async (context) => context.json(await findings.read(0)));
+  app.post('/api/*', async (_context, next) => {
+    await next();
+    findings.forget(); // a person who has just paused a task expects to see that
+  });
   app.get('/api/history', async (context) => {
     const minutes = numberParameter(context, 'minutes', MINUTES);
     const task = textParameter(context, 'task');
     const history = await source.docket.history({ minutes, ...(task !== undefined && { task }) });
     return context.json({ points: pointsOf(history, MOST_POINTS) } satisfies HistoryJson);
   });
+}
+
+/** An outage that is over must not be told of for a while longer. */
+function areOfReachedServer({ findings }: FindingsJson): boolean {
+  return findings.every(({ check, status }) => check !== 'connection' || status !== 'fail');
 }
 
 /** The lists of a snapshot. */
@@ -128,12 +140,12 @@ function addFleetReads(app: Hono, source: Source): void {
     return context.json({ schedules: schedules.slice(0, MOST_SCHEDULES), isCut } satisfies SchedulesJson);
   });
   // The counts of a day are many, and the last minutes change little of them.
-  const statsOf = remembered(
+  const stats = remembered(
     (minutes) => minutes * STATS_MS_PER_MINUTE,
     (minutes: number) => docket.stats({ minutes }),
   );
   app.get('/api/tasks', async (context) =>
-    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES), statsOf)),
+    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES), stats.read)),
   );
   app.get('/api/limits', async (context) => {
     const limits = await docket.limits({ limit: LISTED, each: 20 });

@@ -1,6 +1,7 @@
 /** The errors of the API: refusals, and the status and JSON that answer each error. */
 import type { Context } from 'hono';
 import { DocketError, ExecutionNotFoundError, InvalidOptionError, RedisUnavailableError } from '../../core/errors.js';
+import { isLinkError, LINK_IS_DOWN } from '../../redis/link-errors.js';
 import type { Logger } from '../../tasks/context.js';
 import type { ErrorJson } from '../api.js';
 
@@ -29,10 +30,16 @@ export function answerError(context: Context, error: unknown, logger: Logger): R
 /** Returns the status and the JSON with which an error is answered. */
 export function errorAnswer(error: unknown): [Status, ErrorJson] {
   if (error instanceof Refusal) return [error.status, { code: error.code, message: error.message }];
+  if (isLinkError(error)) return errorAnswer(new RedisUnavailableError(problemText(error)));
   if (!(error instanceof DocketError)) {
     return [500, { code: 'DASHBOARD_ERROR', message: 'the dashboard could not answer: see its log' }];
   }
   return [statusOf(error), { code: error.code, message: error.message }];
+}
+
+/** Says why the docket cannot be read. */
+export function problemText(error: unknown): string {
+  return isLinkError(error) ? `Redis cannot be reached: ${LINK_IS_DOWN}` : (error as Error).message;
 }
 
 function statusOf(error: DocketError): Status {

@@ -10,6 +10,7 @@ import { type FailurePage, firstPage, groupFailures, type StoredFailureGroup } f
 import { type LiveWorker, liveWorkers, type PolicyTexts, readPolicies } from '../../redis/fleet-store.js';
 import { readProgressOf } from '../../redis/progress-store.js';
 import type { ProgressRecord } from '../../redis/record.js';
+import { measure } from '../../redis/snapshot-store.js';
 import { maskUrl } from '../../redis/url.js';
 import type { FailureFilter } from '../../tasks/failures.js';
 
@@ -22,6 +23,8 @@ export interface Source {
   progressOf(executions: readonly string[]): Promise<(ProgressRecord | null)[]>;
   /** Lists the live workers, also those that take no work. */
   workers(): Promise<LiveWorker[]>;
+  /** Returns since when the execution that is read next has been due, in server milliseconds; `null` when nothing is queued. */
+  oldestDueMs(): Promise<number | null>;
   /** Reads what some workers announced of the policies of their tasks; `null` for those that did not. */
   policies(consumers: readonly string[]): Promise<readonly (PolicyTexts | null)[]>;
   /** Counts some thousand failures by task and error name, the newest first, from where the page before ended. */
@@ -36,7 +39,7 @@ export interface FailureGroupsPage {
   readonly next: string | null;
 }
 
-/** Scripts that one page of failure groups takes, each of which looks at 256 failures or 1 MiB: some 40 ms together. */
+/** Scripts that one page of failure groups takes, each of which looks at 128 failures or 1 MiB: some 40 ms together. */
 const SCRIPTS_OF_A_PAGE = 16;
 
 /** @throws InvalidOptionError when it is not a docket of this copy of the package */
@@ -56,6 +59,11 @@ export function sourceOf(docket: Docket): Source {
     workers: async () => {
       const lists = await partitions.everywhere((one) => one.run(liveWorkers));
       return [...new Map(lists.flat().map((worker) => [worker.consumer, worker])).values()];
+    },
+    oldestDueMs: async () => {
+      const read = await partitions.everywhere((one) => one.run(measure));
+      const dueMs = read.flatMap(({ oldestDueMs }) => (oldestDueMs === null ? [] : [oldestDueMs]));
+      return dueMs.length > 0 ? Math.min(...dueMs) : null;
     },
     policies: async (consumers) => {
       const lists = await partitions.everywhere((one) =>

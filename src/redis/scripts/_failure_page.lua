@@ -1,4 +1,4 @@
--- How scripts go through failures: the newest first, up to 256 of them (FAILURES_LOOKED_AT) or 1 MiB.
+-- How scripts go through failures: the newest first, up to 128 of them (FAILURES_LOOKED_AT) or 1 MiB.
 --@include fields
 
 -- Calls `take` with the id, the fields by name and the list of the fields of each failure from id `last` to id `first` (as

@@ -63,7 +63,11 @@ export class HistoryWriter extends Service {
     } catch (error) {
       const { logger } = this.#options;
       if (!signal.aborted) logRetry(logger, error, 'writing the history failed');
-      else logger.warn({ error: String(error) }, 'the last counts of this worker could not be written: they are missing from the history');
+      else
+        logger.warn(
+          { error: String(error) },
+          'the last counts of this worker could not be written: they are missing from the history',
+        );
     }
   }
 

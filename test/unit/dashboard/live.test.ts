@@ -147,3 +147,15 @@ test('a page that takes nothing for a minute, or whose request is aborted, is no
     vi.useRealTimers();
   }
 });
+
+test('pages hear of an outage in words that are not about the client of Redis', async () => {
+  const snapshot = async () => {
+    throw Object.assign(new Error('Reached the max retries per request limit'), { name: 'MaxRetriesPerRequestError' });
+  };
+  const page = await openLive(makeApp(fakeSource({ snapshot }), fakeSettings().settings));
+  expect(await page.next()).toEqual({
+    event: 'down',
+    data: { message: 'Redis cannot be reached: the link is down' },
+  });
+  await page.close();
+});

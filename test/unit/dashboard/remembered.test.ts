@@ -4,7 +4,7 @@ import { remembered } from '../../../src/dashboard/server/remembered.js';
 test('a reading is shared for as long as it takes, is as old as its end, and a failed one is made again', async () => {
   const ends: ((value: number | PromiseLike<number>) => void)[] = [];
   const read = () => new Promise<number>((resolve) => ends.push(resolve));
-  const ask = remembered((forMs: number) => forMs, read);
+  const { read: ask } = remembered((forMs: number) => forMs, read);
   const slow = [ask(0), ask(0)];
   await new Promise((resolve) => setTimeout(resolve, 5)); // longer than it is kept
   slow.push(ask(0));
@@ -25,7 +25,7 @@ test('a reading is shared for as long as it takes, is as old as its end, and a f
 
 test('no more than a few readings are kept', async () => {
   let readings = 0;
-  const ask = remembered(
+  const { read: ask } = remembered(
     () => 1e9,
     async (of: number) => {
       readings += 1;

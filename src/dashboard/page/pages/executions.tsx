@@ -8,6 +8,7 @@ import { useData } from '../lib/use-data.js';
 import { LISTS, type List, RowTable } from '../parts/execution-rows.js';
 import { RunningTable } from '../parts/running.js';
 import { Empty, Heading, Loading, Problem } from '../parts/ui.js';
+import { Counts } from './counts.js';
 import { Find } from './find.js';
 
 export function Executions({ list, query }: { list: string; query: URLSearchParams }) {
@@ -26,8 +27,18 @@ export function Executions({ list, query }: { list: string; query: URLSearchPara
         <a href={href(['executions', 'find'])} aria-current={list === 'find' ? 'page' : undefined}>
           find
         </a>
+        <a href={href(['executions', 'count'])} aria-current={list === 'count' ? 'page' : undefined}>
+          count
+        </a>
       </nav>
-      {list === 'find' ? <Find query={query} /> : list === 'running' ? <Running /> : <Listed list={list as List} />}
+      {list === 'count' && <Counts query={query} />}
+      {list === 'count' ? null : list === 'find' ? (
+        <Find query={query} />
+      ) : list === 'running' ? (
+        <Running />
+      ) : (
+        <Listed list={list as List} />
+      )}
     </>
   );
 }
@@ -54,11 +65,11 @@ const EMPTY = {
 
 function Listed({ list }: { list: List }) {
   const { data, error } = useData<ExecutionsJson>('executions', { list });
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   if (data.executions.length === 0) return <Empty title={`Nothing is ${list}`}>{EMPTY[list]}</Empty>;
   return (
     <>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       <RowTable rows={data.executions} list={list} />
       <Cut shown={data.executions.length} total={data.total} />
     </>

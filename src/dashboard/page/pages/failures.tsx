@@ -25,7 +25,7 @@ export function Failures({ query }: { query: URLSearchParams }) {
   const since = useMemo(() => (minutes > 0 ? nowMs() - minutes * 60_000 : null), [minutes]);
   const { data, error: problem } = useData<FailuresJson>('failures', { task, error, since, before }, 5_000);
   const groups = useGroups({ task, error, since });
-  if (!data) return problem ? <Problem error={problem} /> : <Loading />;
+  if (!data) return problem ? <Problem error={problem} isMinor={true} /> : <Loading />;
   const isFiltered = task !== null || error !== null || since !== null;
   const filter = { ...(task && { task }), ...(error && { errorName: error }), ...(since !== null && { since }) };
   const choose = (value: number) => go(['failures'], { task, error, minutes: value > 0 ? String(value) : null });
@@ -36,7 +36,7 @@ export function Failures({ query }: { query: URLSearchParams }) {
         <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={choose} />
         {!isEmpty && <AllButtons filter={filter} count={countOf(groups)} isFiltered={isFiltered} />}
       </Heading>
-      <Problem error={problem} />
+      <Problem error={problem} isMinor={true} />
       {(task !== null || error !== null) && (
         <p class="filter">
           {task && <span class="chip">task {task}</span>}

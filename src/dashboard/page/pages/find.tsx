@@ -1,7 +1,7 @@
 /** Finds one execution by its key, or some by task, state and arguments. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ExecutionFilterJson, ExecutionRowJson, FoundJson, TotalsJson } from '../../api.js';
-import { get } from '../lib/api.js';
+import { changes, get } from '../lib/api.js';
 import { countText } from '../lib/format.js';
 import { live } from '../lib/live.js';
 import { go } from '../lib/router.js';
@@ -115,17 +115,17 @@ function Found(sought: Sought) {
       going.current.abort();
       going.current = new AbortController();
     };
-  }, [id]);
+  }, [id, useStore(changes)]);
   const { rows, next, isLooking, error } = search;
   const isNothing = rows.length === 0 && !isLooking && !error;
   return (
     <>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       <div class="found">
         <Progress of={search} sought={sought} />
         {isLooking && <Button onClick={() => going.current.abort()}>Stop</Button>}
         {!isLooking && next !== null && <Button onClick={() => void look(search)}>Look further</Button>}
-        <CancelAll key={id} of={sought} />
+        {(rows.length > 0 || next !== null || isLooking) && <CancelAll key={id} of={sought} />}
       </div>
       {rows.length > 0 && <RowTable rows={rows} list="found" />}
       {isNothing && (

@@ -6,14 +6,15 @@ import { Empty, Heading, KeyLink, Loading, Problem, Time } from '../parts/ui.js'
 
 export function Limits() {
   const { data, error } = useData<LimitsJson>('limits');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   return (
     <>
       <Heading title="Limits" />
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {data.limits.length === 0 && (
         <Empty title="No limit is in use">
-          A limit that a task declares with <code>concurrencyLimit(…)</code> appears here while executions hold its permits.
+          A limit that a task declares with <code>concurrencyLimit(…)</code> appears here while executions hold its
+          permits.
         </Empty>
       )}
       {data.limits.map((limit) => (

@@ -10,15 +10,15 @@ import { Button, Empty, Heading, KeyLink, Loading, Problem, State, TaskName, Tim
 export function Schedules() {
   const mayChange = useMayChange();
   const { data, error } = useData<SchedulesJson>('schedules');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   return (
     <>
       <Heading title="Schedules" />
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {data.schedules.length === 0 ? (
         <Empty title="There are no schedules">
-          Declare one for a task with <code>cron(…)</code> or <code>perpetual(…)</code>, or add an execution with the option{' '}
-          <code>perpetual</code>.
+          Declare one for a task with <code>cron(…)</code> or <code>perpetual(…)</code>, or add an execution with the
+          option <code>perpetual</code>.
         </Empty>
       ) : (
         <Table

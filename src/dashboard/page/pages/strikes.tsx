@@ -10,7 +10,7 @@ import { Button, Empty, Heading, Loading, Panel, Problem, Time } from '../parts/
 export function Strikes() {
   const mayChange = useMayChange();
   const { data, error } = useData<StrikesJson>('strikes');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   const columns: readonly Column<StrikeJson>[] = [
     { name: 'Strike', kind: 'main', cell: ({ description }) => description },
     { name: 'Since', cell: ({ since }) => <Time at={since} /> },
@@ -27,11 +27,12 @@ export function Strikes() {
   return (
     <>
       <Heading title="Strikes" />
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {mayChange && <StrikeForm />}
       {data.strikes.length === 0 ? (
         <Empty title="Nothing is struck">
-          A strike keeps work from running until it is restored: a task, a value of an argument, or both together.
+          A strike keeps work from running until it is restored: a task, a value of an argument, or both together. What
+          was added before is cancelled when a worker comes to it. To keep it for later, pause its task instead.
         </Empty>
       ) : (
         <Table
@@ -50,26 +51,54 @@ export function Strikes() {
   );
 }
 
+const STRIKE_TEXT =
+  'What is struck is not added, and what waits is cancelled when a worker takes it. To restore it does not bring that back.';
+
+/** Makes a strike, after asking. Returns whether it was made. */
+async function strike(terms: StrikeTermsJson, what: string): Promise<boolean> {
+  return await act('strike', terms, {
+    title: `Strike ${what}?`,
+    text: STRIKE_TEXT,
+    action: 'Strike',
+    isDangerous: true,
+  });
+}
+
+/** Strikes one value of an argument of a task. */
+export function StrikeButton({ terms, text }: { terms: StrikeTermsJson; text: string }) {
+  const what = strikeText(terms, text);
+  return (
+    <Button kind="small" label={`Strike ${what}`} onClick={() => void strike(terms, what)}>
+      Strike
+    </Button>
+  );
+}
+
+/** Names what is struck, with the value as it was typed. */
+function strikeText({ task, parameter, operator }: StrikeTermsJson, value: string): string {
+  const whose = task === null ? 'any task' : task;
+  return parameter === null ? `all of ${whose}` : `${whose} where ${parameter} ${operator} ${value}`;
+}
+
 const OPERATORS = ['==', '!=', '<', '<=', '>', '>=', 'between'] as const;
 
 function StrikeForm() {
   const [problem, setProblem] = useState<Error | null>(null);
-  const strike = async (event: SubmitEvent) => {
+  const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.target as HTMLFormElement;
     const given = Object.fromEntries(new FormData(form)) as Record<'task' | 'parameter' | 'operator' | 'value', string>;
     try {
       setProblem(null);
-      const text = 'Executions that match are not added any more, and waiting ones are cancelled when a worker reads them.';
-      const question = { title: 'Strike this?', text, action: 'Strike', isDangerous: true };
-      if (await act('strike', termsOf(given), question)) form.reset();
+      const terms = termsOf(given);
+      if (await strike(terms, strikeText(terms, given.value.trim()))) form.reset();
     } catch (error) {
       setProblem(error as Error);
     }
   };
   return (
     <Panel title="Strike">
-      <form class="bar" onSubmit={(event) => void strike(event)}>
+      <form class="bar" onSubmit={(event) => void submit(event)}>
         <label>
           Task
           <input name="task" autoComplete="off" placeholder="any" />
@@ -94,7 +123,7 @@ function StrikeForm() {
           Strike
         </button>
       </form>
-      <Problem error={problem} />
+      <Problem error={problem} isMinor={true} />
     </Panel>
   );
 }

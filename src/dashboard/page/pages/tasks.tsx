@@ -21,13 +21,13 @@ export function Tasks({ query }: { query: URLSearchParams }) {
   const mayChange = useMayChange();
   const { data, error } = useData<TasksJson>('tasks', { minutes }, 3_000);
   const chosen = query.get('task');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return error ? <Problem error={error} isMinor={true} /> : <Loading />;
   return (
     <>
       <Heading title="Tasks">
         <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={setMinutes} />
       </Heading>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {chosen !== null && <OneTask name={chosen} minutes={minutes} />}
       {data.tasks.length === 0 ? (
         <Empty title="No task is known">
@@ -58,7 +58,7 @@ function OneTask({ name, minutes }: { name: string; minutes: number }) {
   );
   return (
     <Panel title={name} aside={links}>
-      <Problem error={error} />
+      <Problem error={error} isMinor={true} />
       {data && <Charts points={data.points} />}
     </Panel>
   );
@@ -68,22 +68,22 @@ const COLUMNS: readonly Column<TaskJson>[] = [
   {
     name: 'Task',
     kind: 'main',
-    cell: ({ task, pauses, isStruck }) => (
+    cell: (of) => (
       <>
-        <a class="task" href={href(['tasks'], { task })}>
-          {task}
+        <a class="task" href={href(['tasks'], { task: of.task })}>
+          {of.task}
         </a>{' '}
-        {pauses.length > 0 && (
-          <span class="chip warn" title={pauses.map(({ reason }) => reason).join(', ')}>
+        {of.pauses.length > 0 && (
+          <span class="chip warn" title={of.pauses.map(({ reason }) => reason).join(', ')}>
             paused
           </span>
         )}
-        {isStruck && <span class="chip bad">struck</span>}
+        {of.isStruck && <span class="chip bad">struck</span>}
+        <Policies of={of} />
       </>
     ),
     sortBy: ({ task }) => task,
   },
-  { name: 'Policies', kind: 'wide', cell: (task) => <Policies of={task} /> },
   {
     name: 'Started',
     cell: ({ stats }) => (stats ? <Sparkline values={stats.startedByMinute} /> : '–'),
@@ -131,16 +131,16 @@ const COLUMNS: readonly Column<TaskJson>[] = [
 ];
 
 function Policies({ of: { policies, doPoliciesDiffer } }: { of: TaskJson }) {
-  if (policies === null) return <span class="muted">–</span>;
+  if (policies === null) return null;
   return (
-    <>
-      {policies.length === 0 ? <span class="muted">runs once</span> : policies.join(' · ')}
+    <div class="policies muted">
+      {policies.length === 0 ? 'runs once' : policies.join(' · ')}{' '}
       {doPoliciesDiffer && (
         <span class="chip warn" title="Live workers have different policies for it, as during a deploy">
-          differ
+          workers differ
         </span>
       )}
-    </>
+    </div>
   );
 }
 

@@ -76,6 +76,10 @@ function dataOf(times: readonly number[], series: readonly Series[]): uPlot.Alig
   return [[...times], ...series.map(({ values }) => [...values])];
 }
 
+function isSinglePoint(plot: uPlot, at: number): boolean {
+  return Array.from(plot.data[at]!).filter((value) => value !== null).length < 2;
+}
+
 function optionsOf(series: readonly Series[], format: (value: number) => string, width: number): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
@@ -90,7 +94,7 @@ function optionsOf(series: readonly Series[], format: (value: number) => string,
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: { y: { range: (_, __, high) => [0, Math.max(high || 0, 1) * 1.1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 60, size: 28, values: (_, times) => times.map(timeText) },
@@ -102,7 +106,8 @@ function optionsOf(series: readonly Series[], format: (value: number) => string,
         label: name,
         stroke: colour(of),
         width: 1.75,
-        points: { show: false },
+        // A line needs two points: a single one would not be seen.
+        points: { show: isSinglePoint, size: 5 },
         ...(isFilled && { fill: `${colour(of)}22` }),
       })),
     ],

@@ -33,8 +33,8 @@ export function Arguments({ of: { text, hidden } }: { of: ArgumentsJson }) {
       {text !== null && <Text of={text} label="Arguments as text" />}
       {hidden.length > 0 && (
         <p class="muted note">
-          Not shown: <code>{hidden.join(', ')}</code>. Arguments may be private. The page shows those that the task names in{' '}
-          <code>logged</code>; <code>docket dashboard --show-arguments</code> shows all.
+          Not shown: <code>{hidden.join(', ')}</code>. Arguments may be private. The page shows those that the task
+          names in <code>logged</code>; <code>docket dashboard --show-arguments</code> shows all.
         </p>
       )}
     </>

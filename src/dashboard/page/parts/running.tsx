@@ -37,7 +37,9 @@ const CANCEL: Column<RunningJson> = {
 };
 
 export function CancelButton({ of, isRunning }: { of: string; isRunning: boolean }) {
-  const text = isRunning ? `'${of}' is asked to stop. If it is the run of a schedule, the schedule ends.` : `'${of}' is removed. If it is the run of a schedule, the schedule ends.`;
+  const text = isRunning
+    ? `'${of}' is asked to stop. If it is the run of a schedule, the schedule ends.`
+    : `'${of}' is removed. If it is the run of a schedule, the schedule ends.`;
   const question = { title: 'Cancel this execution?', text, action: 'Cancel it', isDangerous: true };
   return (
     <Button kind="small" label={`Cancel: ${of}`} onClick={() => void act('cancel', { key: of }, question)}>

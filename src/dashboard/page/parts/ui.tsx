@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { PriorityJson, ProgressJson } from '../../api.js';
 import { absoluteText, countText, relativeText } from '../lib/format.js';
-import { clock, nowMs } from '../lib/live.js';
+import { clock, link, nowMs } from '../lib/live.js';
 import { href } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 
@@ -77,8 +77,10 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-export function Problem({ error }: { error: Error | null }) {
-  if (!error) return null;
+/** A problem; with `isMinor`, only if it is not the one that the whole page tells already, that Redis or the server is away. */
+export function Problem({ error, isMinor = false }: { error: Error | null; isMinor?: boolean }) {
+  const isTold = ['down', 'offline'].includes(useStore(link)) && isMinor;
+  if (!error || isTold) return null;
   return (
     <p class="callout fail" role="alert">
       {error.message}

@@ -44,9 +44,10 @@ class FakeRedis {
     return live.flatMap(([key, { untilMs }]) => [key.slice(KEYS.worker('').length), String(untilMs)]);
   }
 
-  async hgetall(key: string): Promise<Record<string, string>> {
+  async hmget(key: string, ...fields: readonly string[]): Promise<(string | null)[]> {
     const { tasks, fallback = '0' } = this.workers.get(key) ?? {};
-    return tasks === undefined ? {} : { name: 'other', tasks, fallback };
+    const report: Record<string, string> = tasks === undefined ? {} : { name: 'other', tasks, fallback };
+    return fields.map((field) => report[field] ?? null);
   }
 }
 

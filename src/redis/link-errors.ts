@@ -1,0 +1,12 @@
+/** Recognises the errors of a link that is down. The client words them in terms of its own settings, which says nothing to people. */
+
+/** Whether a command failed because the link broke or could not be opened. The server has then refused nothing. */
+export function isLinkError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'MaxRetriesPerRequestError' || 'syscall' in error || CLIENT_TEXTS.test(error.message);
+}
+
+const CLIENT_TEXTS = /^(Connection is closed|Stream isn't writeable)/;
+
+/** What is told in place of the text of such an error. */
+export const LINK_IS_DOWN = 'the link is down';
