@@ -2,7 +2,6 @@
 local listened_for = redis.call('GET', prefix .. KEY.listeners)
 local has_listeners = listened_for ~= false
 local are_all_heard = has_listeners and listened_for ~= LISTENED_FOR.ends
---@include publish
 --@include states
 --@include attempts
 

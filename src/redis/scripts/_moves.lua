@@ -1,7 +1,6 @@
 -- Moves executions from one place to another. On the way an execution is a table of its entry's fields, including those
 -- that this version does not know. Where it is parked, its fields lie in its record, or apart from all records when it
 -- has none: message and due time under their own names, the others with a prefix.
---@include publish
 --@include fields
 --@include large
 --@include chains

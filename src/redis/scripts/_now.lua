@@ -14,3 +14,6 @@ local function digits(number)
   end
   return text
 end
+
+-- Whatever changes something at a time may have to publish it.
+--@include publish

@@ -13,7 +13,6 @@ local limits, permits_taken = prefix .. KEY.limit, prefix .. KEY.permits_taken
 local permits, waiting = prefix .. KEY.permits, prefix .. KEY.waiting
 local taken, changed_limits, acquired = {}, {}, {}
 local may_have_waiters = redis.call('EXISTS', waiting) == 1
---@include publish
 --@include pauses
 
 -- How much this script may still do for waiters: moves, moves in vain, and bytes. The rest is left to a scheduler.

@@ -8,7 +8,6 @@
 -- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
 --       the token is no longer that of the record
 --@include now
---@include publish
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --@include events

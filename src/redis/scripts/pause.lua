@@ -4,7 +4,6 @@
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason
 -- Reply 1, 0 when it was there already, -1 when there are too many
 --@include now
---@include publish
 redis.call('HDEL', KEYS[1], '') -- a write that takes no memory comes first: a full server then allows the rest
 local prefix, field = ARGV[1], ARGV[2] .. ' ' .. ARGV[3]
 local paused = KEYS[1]

@@ -4,7 +4,6 @@
 -- ARGV  prefix, limit, names of tasks
 -- Reply how many it looked at: `limit` when there may be more
 --@include now
---@include publish
 local prefix, limit = ARGV[1], tonumber(ARGV[2])
 local schedule = KEYS[1]
 local seen, recalled = 0, 0

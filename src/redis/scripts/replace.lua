@@ -5,7 +5,6 @@
 --       priority
 -- Reply now, generation; nothing when the strikes have changed, and nothing was written
 --@include now
---@include publish
 --@include strikes
 if have_strikes_changed(KEYS[4], ARGV[6]) then
   return {}

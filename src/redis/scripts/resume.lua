@@ -5,7 +5,6 @@
 -- ARGV  prefix, what is paused (PAUSE.docket, or the line of a task), reason ('' for all)
 -- Reply how many pauses were ended
 --@include now
---@include publish
 redis.call('HDEL', KEYS[1], '') -- a write that takes no memory comes first: a full server then allows the rest
 local prefix, what, reason = ARGV[1], ARGV[2], ARGV[3]
 local paused = KEYS[1]

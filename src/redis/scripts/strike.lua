@@ -4,7 +4,6 @@
 -- ARGV  prefix, change, canonical text of the strike
 -- Reply 1, or 0 when there was nothing to change
 --@include now
---@include publish
 redis.call('HDEL', KEYS[1], '') -- a write that takes no memory comes first: a full server then allows the rest
 local prefix, change, strike = ARGV[1], ARGV[2], ARGV[3]
 local strikes = KEYS[1]

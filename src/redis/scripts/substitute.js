@@ -24,17 +24,15 @@ const TOKEN =
 const INCLUDE = /^--@include (\w+)$/;
 
 /**
- * Returns the source of `file`, read by `read`. A file that is included again is there already. Names that the schema does not
- * have are left as they are and added to `problems`, with file and line.
+ * Returns the source of `file`, read by `read`. Names that the schema does not have are left as they are and added to
+ * `problems`, with file and line.
  */
-export function substitute(file, read, names, problems, inserted = new Set()) {
+export function substitute(file, read, names, problems) {
   const source = read(file);
   const replaced = source.replace(TOKEN, (token, offset) => {
     if (token.startsWith('--')) {
       const [, included] = INCLUDE.exec(token) ?? [];
-      if (included === undefined || inserted.has(included)) return '';
-      inserted.add(included);
-      return substitute(`_${included}.lua`, read, names, problems, inserted);
+      return included === undefined ? '' : substitute(`_${included}.lua`, read, names, problems);
     }
     if (token.startsWith("'")) return token;
     const value = names.get(token);
