@@ -5,9 +5,10 @@
 
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { assertNever } from '../core/assert.js';
+import { toMs } from '../core/duration.js';
 import { RedisUnavailableError } from '../core/errors.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import { writeScriptsFast } from './command-bytes.js';
-import type { ConnectionSettings } from './connection-settings.js';
 import { connectorFor } from './connector.js';
 import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
@@ -34,7 +35,7 @@ export type ConnectionRole = 'producer' | 'commands' | 'blocking' | 'subscriber'
 export interface Server {
   readonly url: string;
   /** What the URL cannot say. */
-  readonly connection?: ConnectionSettings | null;
+  readonly connection?: ServerConnectionOptions | null;
   /** The keys for which the connection is made: in a cluster it leads to the master that has them. */
   readonly keys?: { readonly prefix: string };
 }
@@ -94,10 +95,10 @@ export async function openConnection(
     ...(await addressOf(target, route)),
     ...(route &&
       (isSearched || !route.hasFixedLogin) && { Connector: connectorFor(ioredis.AbstractConnector, route, onLogin) }),
-    ...(settings.keepAliveMs !== undefined && { keepAlive: settings.keepAliveMs }),
+    ...(settings.keepAlive !== undefined && { keepAlive: toMs(settings.keepAlive, 'keepAlive') }),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
-    connectTimeout: settings.connectTimeoutMs ?? silenceMs,
+    connectTimeout: settings.connectTimeout === undefined ? silenceMs : toMs(settings.connectTimeout, 'connectTimeout'),
     retryStrategy: retryingUpTo(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });

@@ -1,6 +1,7 @@
 /** The settings of a docket, as its producers and its workers use them. */
+
 import { RedisUnavailableError } from '../core/errors.js';
-import type { ConnectionSettings } from './connection-settings.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import type { Keys } from './keys.js';
 import { explainReply } from './reply-errors.js';
 import { maskUrl } from './url.js';
@@ -9,7 +10,7 @@ export interface DocketSettings {
   readonly name: string;
   readonly url: string;
   /** What the URL cannot say about connections to the server; `null` for nothing. */
-  readonly connection: ConnectionSettings | null;
+  readonly connection: ServerConnectionOptions | null;
   readonly keys: Keys;
   readonly executionTtlMs: number;
   readonly heartbeatIntervalMs: number;
