@@ -18,6 +18,7 @@ export class ConnectionWatch {
   readonly #broken = new Set<ConnectionName>();
   #outageSinceMs = 0;
   #lastProblem = '';
+  #isOpen = false;
 
   /** `url` is masked before it is logged. */
   constructor(url: string, logger: Logger) {
@@ -27,6 +28,9 @@ export class ConnectionWatch {
 
   /** Watches connections that are open, until they are closed on purpose. */
   watch(connections: Connections): void {
+    if (this.#lastProblem !== '') this.#logger.info({}, `Redis at ${this.#url} answers now`);
+    this.#lastProblem = '';
+    this.#isOpen = true;
     for (const name of Object.keys(connections) as ConnectionName[]) {
       connections[name].on('close', () => {
         if (connections[name].status !== 'end') this.#onClose(name); // else it was closed on purpose
@@ -37,7 +41,8 @@ export class ConnectionWatch {
 
   /** Logs an attempt to connect that failed, unless the one before failed in the same way. */
   logFailure(problem: Error): void {
-    if (problem.message !== this.#lastProblem) this.#logger.warn({}, problem.message);
+    const consequence = this.#isOpen ? '' : ': waiting for it'; // else its outage was announced
+    if (problem.message !== this.#lastProblem) this.#logger.warn({}, `${problem.message}${consequence}`);
     this.#lastProblem = problem.message;
   }
 
