@@ -2,7 +2,7 @@
 import { Docket, RedisUnavailableError } from 'docket';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Fleet, openFleet } from '../../support/fleet.js';
-import { REDIS_BINARY } from '../../support/redis-binary.js';
+import { NO_REDIS, REDIS_BINARY } from '../../support/redis-binary.js';
 import { REDIS_CLI, redisCli, startCluster, type TestCluster } from '../../support/replicated.js';
 import { runDocket } from '../../support/shell.js';
 import { type Adds, runsOf, streamOfAdds } from '../../support/stream-of-adds.js';
@@ -13,7 +13,7 @@ import { waitFor } from '../../support/wait.js';
 const PATIENT = { timeout: 120_000 };
 const WITHIN = { timeoutMs: 60_000 };
 
-describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket in a cluster', () => {
+describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket in a cluster (left out if ${NO_REDIS})`, () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await startCluster();
@@ -132,6 +132,13 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket in a cluster
     expect(errors).toMatch(/^docket: cannot use Redis at [^\n]*redis\+cluster:[^\n]*\n$/);
     expect(code).toBe(1);
     const owner = await cluster.owner(`{${name}}:work`);
+    const doctor = ['doctor', '--docket', name, '--url'];
+    expect((await runDocket([...doctor, `redis://${owner.address}`])).output).toMatch(
+      /^warn +topology +.* -> give the URL as redis\+cluster/m,
+    );
+    const found = (await runDocket([...doctor, cluster.url])).output;
+    expect(found).toMatch(/^ok +topology +the master was found in the cluster/m);
+    expect(found).not.toMatch(/^fail/m);
     expect((await runDocket(['ls', '--docket', name, '--url', `redis://${owner.address}`])).code).toBe(0);
   });
 
@@ -177,7 +184,10 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket in a cluster
       await cluster.healthy();
     });
 
-    test('is not stopped by redis-cli --cluster reshard', { ...PATIENT, skip: REDIS_CLI === null }, async () => {
+    test('is not stopped by redis-cli --cluster reshard (left out if redis-cli is not installed)', {
+      ...PATIENT,
+      skip: REDIS_CLI === null,
+    }, async () => {
       const fleet = await startFleet();
       const adds = streamOfAdds(fleet.docket, fleet.probe, 100);
       await waitFor(() => adds.acknowledged.size > 50, WITHIN);

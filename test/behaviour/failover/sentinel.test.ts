@@ -4,7 +4,7 @@ import { dashboard } from 'docket/dashboard';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { serveHandler } from '../../support/dashboard.js';
 import { type Command, openFleet } from '../../support/fleet.js';
-import { REDIS_BINARY } from '../../support/redis-binary.js';
+import { NO_REDIS, REDIS_BINARY } from '../../support/redis-binary.js';
 import { startSentinels, type TestNode, type TestSentinels } from '../../support/replicated.js';
 import { runDocket } from '../../support/shell.js';
 import { type Adds, runsOf, streamOfAdds } from '../../support/stream-of-adds.js';
@@ -15,7 +15,7 @@ import { waitFor } from '../../support/wait.js';
 const PATIENT = { timeout: 120_000 };
 const WITHIN = { timeoutMs: 60_000 };
 
-describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket behind Sentinel', () => {
+describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket behind Sentinel (left out if ${NO_REDIS})`, () => {
   let servers: TestSentinels;
   beforeAll(async () => {
     servers = await startSentinels();
