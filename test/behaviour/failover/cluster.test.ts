@@ -177,9 +177,12 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket in a cluster
       expect(message).toMatch(
         /no node of the cluster serves the keys of this docket|another node of the cluster|cannot be reached/,
       );
-      const adding = fleet.docket.add('echo', { value: 1 }).catch(() => fleet.docket.add('echo', { value: 1 }));
+      const late = fleet.command(['--threads', '1']);
+      await waitFor(() => late.lines.some(({ message }) => /: waiting for it$/.test(message)), WITHIN);
       await master.ask('CLUSTER', 'ADDSLOTS', slot);
-      expect(await (await adding).result()).toBe(1);
+      await late.ready();
+      const added = await waitFor(() => fleet.docket.add('echo', { value: 1 }), WITHIN);
+      expect(await added.result()).toBe(1);
       await master.ask('CONFIG', 'SET', 'cluster-require-full-coverage', 'yes');
       await cluster.healthy();
     });

@@ -134,7 +134,7 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket behind Senti
     await (await servers.master()).kill();
     await waitFor(async () => (await page()) !== 200, WITHIN);
     await waitFor(async () => (await page()) === 200, WITHIN);
-    const command = await runDocket(['add', 'noop', '--url', servers.url, '--docket', fleet.name]);
+    const command = await runDocket(['add', 'noop', '--force', '--url', servers.url, '--docket', fleet.name]);
     expect([command.code, command.errors]).toEqual([0, '']);
     await servers.healthy();
   });
