@@ -5,6 +5,7 @@ export { StrikeList, type StrikeListOptions } from './client/strike-list.js';
 export type { Duration } from './core/duration.js';
 export * from './core/errors.js';
 export type { Priority } from './core/priority.js';
+export type { Credential, ServerConnectionOptions, TlsOptions } from './core/server-connection.js';
 export type { Disposition, ExecutionState, TerminalState } from './core/states.js';
 export { Agenda, type AgendaAddOptions, type ScatterOptions } from './tasks/agenda.js';
 export { fail, sleep, trace } from './tasks/builtin.js';

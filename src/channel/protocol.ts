@@ -20,8 +20,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import { Packr, Unpackr } from 'msgpackr';
 import type { Due } from '../core/due.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import type { CountedPlacement } from '../core/states.js';
 import type { NextRunOverride } from '../tasks/next-run.js';
+import type { SentConnection } from './credentials.js';
 
 /** The data a thread starts with. */
 export interface ThreadConfig {
@@ -44,6 +46,8 @@ export interface ThreadConfig {
   readonly docket: {
     readonly name: string;
     readonly url: string;
+    /** As the coordinator has it: functions in it are sent as questions (`credentials.ts`). */
+    readonly connection: ServerConnectionOptions | null;
     readonly executionTtlMs: number;
     readonly maxPayloadBytes: number;
     readonly durability: { readonly replicas: number; readonly timeoutMs: number } | null;
@@ -87,6 +91,8 @@ export type ToThread =
       readonly kind: 'boot';
       readonly config: ThreadConfig;
       readonly port: MessagePort;
+      /** The options of the connections of the thread's docket, and the port over which it asks for credentials. */
+      readonly connection: { readonly sent: SentConnection; readonly port: MessagePort } | null;
       /** The memory of the log window. */
       readonly logWindow: SharedArrayBuffer;
       readonly outputWindow: SharedArrayBuffer;

@@ -21,6 +21,7 @@ export interface WorkerFlags {
   partitions?: number[];
   redeliveryTimeout?: number;
   reconnectionDelay?: number;
+  connectTimeout?: number;
   minimumCheckInterval?: number;
   schedulingResolution?: number;
   drainTimeout?: number;
@@ -90,6 +91,14 @@ export function workerCommand(name: string): Command {
         'reconnectionDelay',
         'longest pause between two attempts to reconnect to Redis',
       ),
+    )
+    .addOption(
+      option(
+        '--connect-timeout <duration>',
+        'DOCKET_WORKER_CONNECT_TIMEOUT',
+        'how long to wait for Redis at the start',
+        'for ever',
+      ).argParser(durationParser('connectTimeout')),
     )
     .addOption(
       duration(
@@ -247,13 +256,17 @@ type DurationName = Exclude<
 >;
 
 function duration(flags: string, variable: string, name: DurationName, description: string): Option {
-  return option(flags, variable, description, String(WORKER_DEFAULTS[name])).argParser((text) => {
+  return option(flags, variable, description, String(WORKER_DEFAULTS[name])).argParser(durationParser(name));
+}
+
+function durationParser(name: string): (text: string) => number {
+  return (text) => {
     try {
       return parseDuration(text, name);
     } catch (error) {
       throw new InvalidArgumentError((error as Error).message.replace(`${name}: `, '')); // commander names the flag
     }
-  });
+  };
 }
 
 function partitionNumbers(text: string): number[] {

@@ -2,12 +2,14 @@
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkOptionNames, optionNames, wholeNumberOf } from '../core/options.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { LARGEST_PAYLOAD_BYTES } from '../redis/payload-limit.js';
 import { parseRedisUrl } from '../redis/url.js';
 import { collectTasks } from '../tasks/collection.js';
 import type { AnyTask } from '../tasks/task.js';
+import { resolveConnection } from './connection-options.js';
 
 /** An error class that `result()` revives: an error of this class arrives as an instance of it. */
 // biome-ignore lint/suspicious/noExplicitAny: constructors are contravariant in their parameters; any error class must fit
@@ -23,10 +25,17 @@ export interface DocketOptions<Tasks extends Record<string, AnyTask>> {
   name?: string;
   /**
    * URL of the Redis or Valkey server: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` (TLS), `unix://`, or
-   * `memory://name` for a server inside this process.
+   * `memory://name` for a server inside this process. A master that sentinels know is
+   * `redis+sentinel://host1:26379,host2:26379/mymaster`, and a cluster is `redis+cluster://host1:7000,host2:7001`; with TLS they
+   * begin with `rediss+`.
    * @default the environment variable DOCKET_URL, else 'redis://localhost:6379/0'
    */
   url?: string;
+  /**
+   * What the URL cannot say: TLS certificates, passwords that change, credentials of sentinels, addresses behind a NAT.
+   * @default what is in the JSON file that the environment variable DOCKET_CONNECTION names, if it is set
+   */
+  connection?: ServerConnectionOptions;
   /**
    * How long the state and result of an execution are kept after it ends. It travels with each execution, so workers do not
    * need the same setting. 0 keeps nothing (fire-and-forget): several times faster, but there is no `result()`.
@@ -89,6 +98,7 @@ const DEFAULTS = {
 const OPTION_NAMES = optionNames<DocketOptions<Record<string, never>>>({
   name: true,
   url: true,
+  connection: true,
   executionTtl: true,
   heartbeatInterval: true,
   missedHeartbeats: true,
@@ -109,7 +119,7 @@ export function resolveDocketOptions(options: DocketOptions<Record<string, AnyTa
   return {
     name,
     url,
-    connection: null,
+    connection: resolveConnection(options.connection, target),
     keys: keysOf(name, { db: target.kind === 'memory' ? 0 : target.db }),
     executionTtlMs: toMs(options.executionTtl ?? DEFAULTS.executionTtl, 'executionTtl'),
     heartbeatIntervalMs: wholeNumberOf(

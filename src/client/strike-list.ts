@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { DocketClosedError, StrikesNotLoadedError } from '../core/errors.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import { ListFollower } from '../redis/list-follower.js';
 import { addStrike, removeStrike, strikeSource } from '../redis/strike-store.js';
@@ -24,6 +25,8 @@ export interface StrikeListOptions {
    * @default the environment variable DOCKET_URL, else 'redis://localhost:6379/0', if `name` is given
    */
   url?: string;
+  /** See `DocketOptions.connection`. */
+  connection?: ServerConnectionOptions;
   /**
    * Called once for each strike that met a value it cannot be compared with, which therefore is not struck.
    * @default emits a warning of the process
@@ -31,7 +34,7 @@ export interface StrikeListOptions {
   onWarning?: (problem: string) => void;
 }
 
-const OPTION_NAMES = optionNames<StrikeListOptions>({ name: true, url: true, onWarning: true });
+const OPTION_NAMES = optionNames<StrikeListOptions>({ name: true, url: true, connection: true, onWarning: true });
 
 /**
  * A list of strikes that your code can query. With `name` or `url` it is the list of that docket: once `connect()` has
@@ -60,12 +63,16 @@ export class StrikeList {
   /** @throws InvalidOptionError naming the option that cannot be used */
   constructor(options: StrikeListOptions = {}) {
     checkOptionNames(options, OPTION_NAMES, '');
-    const { name, url, onWarning = warnOfStrike } = options;
+    const { name, url, connection, onWarning = warnOfStrike } = options;
     const isSeparate = name === undefined && url === undefined;
     this.#strikes = new Strikes(onWarning);
     this.#docket = isSeparate
       ? null
-      : resolveDocketOptions({ ...(name !== undefined && { name }), ...(url && { url }) });
+      : resolveDocketOptions({
+          ...(name !== undefined && { name }),
+          ...(url && { url }),
+          ...(connection && { connection }),
+        });
     this.#isLoaded = isSeparate;
   }
 

@@ -9,7 +9,7 @@ import { isReplyError } from '../redis/reply-errors.js';
 import { checkDocket } from './docket-health.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 import { checkPermissions } from './permissions.js';
-import { checkClock, checkServer, isReplica, readFacts } from './server.js';
+import { checkClock, checkServer, checkTopology, isReplica, readFacts } from './server.js';
 
 /** Which checks are made. */
 export interface Examination {
@@ -40,6 +40,8 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
       'allow the command: +info',
     );
     findings.push(...(facts ? checkServer(facts) : [unread]));
+    const topology = facts && checkTopology(facts, settings.url);
+    if (topology) findings.push(topology);
     if (facts && isReplica(facts)) return findings; // it refuses every write, for which all other checks would fail
     findings.push(...(await group('clock', async () => [await checkClock(redis)])));
     if (isThorough) findings.push(...(await group('permissions', () => checkPermissions(redis, settings))));

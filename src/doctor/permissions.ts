@@ -8,6 +8,7 @@ import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import type { Keys } from '../redis/keys.js';
 import { isForbidden, isRefusal, isScriptUnknown, meaningOf } from '../redis/reply-errors.js';
+import { hasShardChannels } from '../redis/shard-channels.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** A command that is tried, with its arguments. */
@@ -17,7 +18,7 @@ type Trial = readonly string[];
 export async function checkPermissions(redis: Redis, docket: DocketSettings): Promise<Finding[]> {
   const { keys } = docket;
   const key = keys.user(`doctor:${randomBytes(6).toString('hex')}`);
-  const kinds = kindsOf(key, keys.events('doctor'));
+  const kinds = kindsOf(key, [hasShardChannels(redis) ? 'SPUBLISH' : 'PUBLISH', keys.events('doctor'), 'doctor']);
   const findings: Finding[] = [];
   const refusal = await findRefusal(redis, `${key}:k`);
   if (refusal) return [refusal]; // it says nothing about the user
@@ -43,7 +44,7 @@ async function findRefusal(redis: Redis, key: string): Promise<Finding | null> {
   return fail('writes', `${problem}, so the permissions are not checked`, advice);
 }
 
-function kindsOf(key: string, channel: string): Record<string, readonly Trial[]> {
+function kindsOf(key: string, publish: Trial): Record<string, readonly Trial[]> {
   const [hash, zset, stream, text, set] = ['h', 'z', 's', 'k', 'm'].map((suffix) => `${key}:${suffix}`) as Five;
   return {
     'may use keys': [
@@ -107,7 +108,7 @@ function kindsOf(key: string, channel: string): Record<string, readonly Trial[]>
       ['EVAL', "return redis.call('GET', KEYS[1])", '1', text],
       ['EVALSHA', '0'.repeat(40), '1', text],
     ],
-    'may publish': [['PUBLISH', channel, 'doctor']],
+    'may publish': [publish],
   };
 }
 
@@ -146,11 +147,12 @@ async function checkSubscribe(docket: DocketSettings): Promise<Finding> {
   const { keys } = docket;
   const check = 'may subscribe';
   const subscriber = await openConnection(docket, 'subscriber');
+  const subscribe = hasShardChannels(subscriber) ? 'SSUBSCRIBE' : 'SUBSCRIBE';
   try {
     await subscriber.subscribe(keys.events('doctor'));
-    return ok(check, `SUBSCRIBE to ${keys.prefix}* is allowed`);
+    return ok(check, `${subscribe} to ${keys.prefix}* is allowed`);
   } catch (error) {
-    return fail(check, (error as Error).message, adviceFor(['SUBSCRIBE'], keys));
+    return fail(check, (error as Error).message, adviceFor([subscribe], keys));
   } finally {
     await closeConnection(subscriber);
   }

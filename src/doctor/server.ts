@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { spanText } from '../core/text.js';
 import { isForbidden } from '../redis/reply-errors.js';
+import { parseRedisUrl } from '../redis/url.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** The fields of INFO, and settings as `config.<name>` if the user may read them. */
@@ -29,6 +30,19 @@ async function readSettings(redis: Redis): Promise<[string, string][]> {
 /** Makes all checks that need only the facts. */
 export function checkServer(facts: ServerFacts): Finding[] {
   return [checkVersion(facts), checkRole(facts), checkEviction(facts), checkMemory(facts), checkPersistence(facts)];
+}
+
+/** Whether the URL leads to the master after a failover, where the server has what it takes; `null` for one server. */
+export function checkTopology(facts: ServerFacts, url: string): Finding | null {
+  const { kind } = parseRedisUrl(url);
+  if (kind === 'sentinel') return ok('topology', 'the master was found by Sentinel');
+  if (kind === 'cluster') return ok('topology', 'the master was found in the cluster');
+  if (facts.get('cluster_enabled') !== '1') return null;
+  return warn(
+    'topology',
+    'the server is a node of a cluster, and its redis:// URL is not followed when the keys of this docket move',
+    'give the URL as redis+cluster:// to all producers and workers',
+  );
 }
 
 function checkVersion(facts: ServerFacts): Finding {

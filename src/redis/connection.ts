@@ -5,19 +5,20 @@
 
 import type { Command, Redis, RedisOptions } from 'ioredis';
 import { assertNever } from '../core/assert.js';
-import { RedisUnavailableError } from '../core/errors.js';
+import { toMs } from '../core/duration.js';
+import type { RedisUnavailableError } from '../core/errors.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import { writeScriptsFast } from './command-bytes.js';
-import type { ConnectionSettings } from './connection-settings.js';
 import { connectorFor } from './connector.js';
 import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
-import { MasterNotFoundError } from './master-search.js';
 import { explainReply, isForbidden, isMoved } from './reply-errors.js';
 import { resendRefused } from './resend.js';
 import { type Login, type Route, routeTo } from './route.js';
 import { Secrets } from './secrets.js';
 import { isClusterNode, learnShardChannels, subscribeBySlot } from './shard-channels.js';
-import { maskUrl, parseRedisUrl, type RedisTarget } from './url.js';
+import { isPermanent, unavailable } from './unavailable.js';
+import { parseRedisUrl, type RedisTarget } from './url.js';
 
 /**
  * The purpose of a connection. It decides the fate of commands when the link breaks.
@@ -34,7 +35,7 @@ export type ConnectionRole = 'producer' | 'commands' | 'blocking' | 'subscriber'
 export interface Server {
   readonly url: string;
   /** What the URL cannot say. */
-  readonly connection?: ConnectionSettings | null;
+  readonly connection?: ServerConnectionOptions | null;
   /** The keys for which the connection is made: in a cluster it leads to the master that has them. */
   readonly keys?: { readonly prefix: string };
 }
@@ -94,10 +95,10 @@ export async function openConnection(
     ...(await addressOf(target, route)),
     ...(route &&
       (isSearched || !route.hasFixedLogin) && { Connector: connectorFor(ioredis.AbstractConnector, route, onLogin) }),
-    ...(settings.keepAliveMs !== undefined && { keepAlive: settings.keepAliveMs }),
+    ...(settings.keepAlive !== undefined && { keepAlive: toMs(settings.keepAlive, 'keepAlive') }),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
-    connectTimeout: settings.connectTimeoutMs ?? silenceMs,
+    connectTimeout: settings.connectTimeout === undefined ? silenceMs : toMs(settings.connectTimeout, 'connectTimeout'),
     retryStrategy: retryingUpTo(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });
@@ -305,44 +306,4 @@ async function firstReady(
   } finally {
     settled.abort();
   }
-}
-
-function unavailable(url: string, cause: Error | undefined): RedisUnavailableError {
-  return new RedisUnavailableError(`cannot use Redis at ${maskUrl(url)}: ${reasonOf(cause)}`, cause && { cause });
-}
-
-function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
-  if (error === undefined) return 'the server closed the connection, or was silent for too long';
-  if (error instanceof MasterNotFoundError) return error.message;
-  if (isCertificateProblem(error)) return `TLS failed (${error.message})`;
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'the connection was refused: nothing listens there';
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return 'the server closed the connection';
-    case 'ENOENT':
-      return 'there is no socket at this path';
-    case 'EACCES':
-      return 'this user may not open the socket';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'the host name is not known';
-    case 'ETIMEDOUT':
-      return 'the host did not answer in time';
-  }
-  if (/^(WRONGPASS|ERR invalid password)/.test(error.message)) return `wrong user name or password (${error.message})`;
-  if (/^NOAUTH/.test(error.message)) return `the server asks for a password (${error.message})`;
-  return error.message || String(error.code ?? error.name);
-}
-
-/** Whether the next attempt would be refused as well. A wrong database is: the client would otherwise go on in 0. */
-function isPermanent(error: Error): boolean {
-  if (error instanceof MasterNotFoundError) return error.isPermanent;
-  const isRefusal = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR (DB index|invalid DB))/.test(error.message);
-  return isRefusal || isCertificateProblem(error);
-}
-
-function isCertificateProblem({ code }: Error & { code?: unknown }): boolean {
-  return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
 }

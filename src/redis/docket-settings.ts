@@ -1,6 +1,7 @@
 /** The settings of a docket, as its producers and its workers use them. */
+
 import { RedisUnavailableError } from '../core/errors.js';
-import type { ConnectionSettings } from './connection-settings.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import type { Keys } from './keys.js';
 import { isLinkError, LINK_IS_DOWN } from './link-errors.js';
 import { explainReply } from './reply-errors.js';
@@ -10,7 +11,7 @@ export interface DocketSettings {
   readonly name: string;
   readonly url: string;
   /** What the URL cannot say about connections to the server; `null` for nothing. */
-  readonly connection: ConnectionSettings | null;
+  readonly connection: ServerConnectionOptions | null;
   /** Those of one partition; of partition 0 unless it is named. */
   readonly keys: Keys;
   /** The tag of the partition to which the keys belong, for messages. @default the docket as a whole, or partition 0 */

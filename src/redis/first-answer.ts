@@ -5,8 +5,8 @@
  * before has failed, or has said nothing for a quarter of a second.
  */
 import { isIP } from 'node:net';
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Redis } from 'ioredis';
+import type { TlsOptions } from '../core/server-connection.js';
 import type { Address } from './url.js';
 
 /** How long a server may say nothing before the next one is asked, too. */

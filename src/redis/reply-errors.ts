@@ -28,7 +28,8 @@ export function isScriptUnknown(error: unknown): boolean {
  * do it `later`; `null` for all other errors. READONLY and MASTERDOWN may come from within a script, as its first write.
  */
 export function refusalOf(error: Error): 'elsewhere' | 'later' | null {
-  if (/^(?:MOVED|UNBLOCKED)\b|\b(?:READONLY|MASTERDOWN)\b/.test(error.message)) return 'elsewhere';
+  if (/^MOVED\b|^UNBLOCKED .*instance state changed|\b(?:READONLY|MASTERDOWN)\b/.test(error.message))
+    return 'elsewhere';
   return /^(?:ASK|TRYAGAIN|CLUSTERDOWN|LOADING)\b/.test(error.message) ? 'later' : null;
 }
 
@@ -62,7 +63,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 const REFUSALS =
-  /^(?:MOVED|ASK|TRYAGAIN|UNBLOCKED)\b|\b(?:NOREPLICAS|MISCONF|OOM|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY)\b/;
+  /^(?:MOVED|ASK|TRYAGAIN)\b|\b(?:NOREPLICAS|MISCONF|OOM|READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY)\b/;
 
 /** The user may not run the command, or one that a script runs, or not on this key or channel. */
 export function isForbidden(error: unknown): boolean {

@@ -5,7 +5,7 @@
  * Owns the rule that only what was refused is sent again. Redis refuses a command before it does any of it, a script before
  * its first line. So it is safe on every role, unlike a command whose answer was lost with its link.
  *
- * MOVED, READONLY, UNBLOCKED and MASTERDOWN mean that the master is elsewhere: the link is replaced, and the connector finds
+ * MOVED, READONLY, MASTERDOWN and the UNBLOCKED of a master that becomes a replica mean that the master is elsewhere: the link is replaced, and the connector finds
  * the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that it takes a while. A slot on its way to another node is never
  * followed by ASKING: our scripts name a key that never exists (`runScript`), so neither node would run them before the
  * whole slot has moved. Single commands meet ASK for keys that have gone, and could otherwise make a second one.
@@ -15,7 +15,7 @@ import { movedTo, refusalOf } from './reply-errors.js';
 import type { Address } from './url.js';
 
 /** How long a command is sent again and again before its caller hears of the refusal. */
-export const RESENT_FOR_MS = 2_000;
+const RESENT_FOR_MS = 2_000;
 /** How long to wait before a command is sent again, at least; twice as much at most, at random. */
 const PAUSE_MS = 50;
 /** The longest that a link which is to be replaced is kept for the answers that are under way. */

@@ -1,7 +1,7 @@
 /** The way to the server of a target: where it is, as which user, and with which TLS. */
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
+
 import { assertNever } from '../core/assert.js';
-import type { ConnectionSettings, Credential } from './connection-settings.js';
+import type { Credential, ServerConnectionOptions, TlsOptions } from '../core/server-connection.js';
 import type { Access } from './first-answer.js';
 import { ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
 import type { Secrets } from './secrets.js';
@@ -38,7 +38,7 @@ export interface Route {
  */
 export function routeTo(
   target: RemoteTarget,
-  settings: ConnectionSettings,
+  settings: ServerConnectionOptions,
   { key, secrets }: { readonly key: string; readonly secrets: Secrets },
 ): Route {
   const username = settings.username ?? target.username;
@@ -67,7 +67,7 @@ export function routeTo(
   };
 }
 
-function searchFor(target: RemoteTarget, { natMap = {} }: ConnectionSettings, key: string): MasterSearch | null {
+function searchFor(target: RemoteTarget, { natMap = {} }: ServerConnectionOptions, key: string): MasterSearch | null {
   const translate = (address: Address) => natMap[`${address.host}:${address.port}`] ?? address;
   switch (target.kind) {
     case 'server':
@@ -82,7 +82,7 @@ function searchFor(target: RemoteTarget, { natMap = {} }: ConnectionSettings, ke
   }
 }
 
-function tlsOf(target: RemoteTarget, settings: ConnectionSettings): TlsOptions | null {
+function tlsOf(target: RemoteTarget, settings: ServerConnectionOptions): TlsOptions | null {
   const ofTarget = target.kind === 'socket' ? undefined : target.tls;
   return ofTarget === undefined ? null : { ...ofTarget, ...settings.tls };
 }

@@ -1,5 +1,6 @@
 /** The entry of a worker thread, started by piscina: loads the task modules once, then runs the chunks that come over its port. */
 import { isMainThread, threadId } from 'node:worker_threads';
+import { receivedConnection } from '../channel/credentials.js';
 import { LogWindow } from '../channel/log-window.js';
 import {
   ASKED,
@@ -11,10 +12,12 @@ import {
   type LogLine,
   type PlacementCounts,
   type ProgressMessage,
+  type ThreadConfig,
   type ToThread,
 } from '../channel/protocol.js';
 import { SlotTable } from '../channel/slots.js';
 import { assertNever } from '../core/assert.js';
+import type { ServerConnectionOptions } from '../core/server-connection.js';
 import { loadTasks } from '../tasks/loader.js';
 import { type Manifest, manifestOf } from '../tasks/manifest.js';
 import { encodeError } from '../wire/codec.js';
@@ -52,8 +55,15 @@ export default async function receive(message: ToThread): Promise<Booted<Manifes
   }
 }
 
-async function boot({ config, port, logWindow, outputWindow }: BootMessage): Promise<Booted<Manifest>> {
+async function boot({
+  config: sent,
+  port,
+  connection,
+  logWindow,
+  outputWindow,
+}: BootMessage): Promise<Booted<Manifest>> {
   if (isMainThread) throw new Error('the thread entry runs in worker threads only');
+  const config = connection ? withConnection(sent, receivedConnection(connection.sent, connection.port)) : sent;
   const send = (message: FromThread) => port.postMessage(message);
   const where = { docket: config.docket.name, worker: config.workerName, thread: threadId };
   output = new OutputSender(new LogWindow(outputWindow), send, where);
@@ -91,6 +101,10 @@ async function boot({ config, port, logWindow, outputWindow }: BootMessage): Pro
   });
   void attendForever(running, new Int32Array(config.attention));
   return { kind: 'ready', manifest: manifestOf(loaded) };
+}
+
+function withConnection(config: ThreadConfig, connection: ServerConnectionOptions): ThreadConfig {
+  return { ...config, docket: { ...config.docket, connection } };
 }
 
 /** Encodes the error, which would lose its class and code if it were thrown across the border of threads. */

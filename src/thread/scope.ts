@@ -61,11 +61,12 @@ export class Scope implements ThreadScope {
 
   docket(): TaskDocket {
     if (this.#docket) return this.#docket;
-    const { name, url, executionTtlMs, maxPayloadBytes, durability } = this.#config.docket;
+    const { name, url, connection, executionTtlMs, maxPayloadBytes, durability } = this.#config.docket;
     const errors = this.#errors as readonly DocketErrorClass[]; // constructors are never called, whatever they take
     this.#docket = new Docket({
       name,
       url,
+      ...(connection && { connection }),
       executionTtl: executionTtlMs,
       maxPayloadBytes,
       errors,

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import type { WorkerSettings } from './options.js';
+import { Patience, untilServed } from './patience.js';
 
 export interface Connections {
   /** For every command that does not block. */
@@ -16,26 +17,42 @@ export interface Connections {
 /**
  * Opens all three, or none. Once open, they survive any outage.
  *
+ * Waits for a server that is not there yet, or that does not take commands yet.
+ *
  * @param onUnavailable - called with each failed attempt to connect, and each broken link
- * @throws RedisUnavailableError when the server cannot be reached: at the start a wrong URL is likelier than an outage
+ * @throws RedisUnavailableError when waiting cannot help, or has taken longer than `connectTimeoutMs`
  */
 export async function openConnections(
   docket: DocketSettings,
-  { name, longestReadMs, longestPauseMs }: WorkerSettings,
+  { name, longestReadMs, longestPauseMs, connectTimeoutMs }: WorkerSettings,
   signal: AbortSignal,
   onUnavailable: (error: Error) => void,
 ): Promise<Connections> {
-  await closeConnection(await openConnection(docket, 'producer', { name, signal })); // a producer fails fast; the others keep trying
-  const options = { name, signal, longestPauseMs, onUnavailable };
-  const opened = await Promise.allSettled([
-    openConnection(docket, 'commands', options),
-    openConnection(docket, 'blocking', { ...options, longestBlockMs: longestReadMs }),
-    openConnection(docket, 'subscriber', options),
-  ]);
-  const [commands, blocking, subscriber] = opened.map((one) => (one.status === 'fulfilled' ? one.value : null));
-  if (commands && blocking && subscriber) return { commands, blocking, subscriber };
-  await Promise.all([commands, blocking, subscriber].map((one) => one && closeConnection(one)));
-  throw (opened.find((one) => one.status === 'rejected') as PromiseRejectedResult).reason;
+  const patience = new Patience(signal, connectTimeoutMs, onUnavailable);
+  const options = { name, signal: patience.signal, longestPauseMs, onUnavailable: patience.onUnavailable };
+  const opened: Redis[] = [];
+  const open = async (role: 'commands' | 'blocking' | 'subscriber', longestBlockMs = 0) => {
+    const redis = await openConnection(docket, role, { ...options, longestBlockMs });
+    opened.push(redis);
+    return redis;
+  };
+  try {
+    const commands = await open('commands'); // alone, so that nothing is logged three times
+    await untilServed(commands, docket, options);
+    const [blocking, subscriber] = await settledAll([open('blocking', longestReadMs), open('subscriber')]);
+    return { commands, blocking, subscriber };
+  } catch (error) {
+    await Promise.all(opened.map(closeConnection));
+    throw patience.isOver ? patience.reason : error;
+  } finally {
+    patience.end();
+  }
+}
+
+/** Waits for both, whatever becomes of the other. */
+async function settledAll<A, B>([a, b]: readonly [Promise<A>, Promise<B>]): Promise<readonly [A, B]> {
+  await Promise.allSettled([a, b]);
+  return [await a, await b];
 }
 
 export async function closeConnections(connections: Connections): Promise<void> {

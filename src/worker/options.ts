@@ -60,6 +60,12 @@ export interface WorkerOptions {
    */
   reconnectionDelay?: Duration;
   /**
+   * How long a worker waits for its server at the start. What waiting cannot change, such as a wrong password, ends it at once.
+   * Once it has been connected, a worker waits out any outage.
+   * @default for ever
+   */
+  connectTimeout?: Duration;
+  /**
    * The longest blocking read, 1 ms or more. An idle worker sends one read in this time. It bounds how late a worker notices
    * that it should stop, on a server that cannot cut a read short.
    * @default '2s'
@@ -189,6 +195,8 @@ export interface WorkerSettings {
   readonly partitions: readonly number[] | null;
   readonly leaseMs: number;
   readonly longestPauseMs: number;
+  /** How long to wait for the server at the start; `null` for ever. */
+  readonly connectTimeoutMs: number | null;
   readonly longestReadMs: number;
   readonly schedulingResolutionMs: number;
   readonly schedulesAutomaticTasks: boolean;
@@ -238,6 +246,7 @@ const OPTION_NAMES = optionNames<WorkerOptions>({
   partitions: true,
   redeliveryTimeout: true,
   reconnectionDelay: true,
+  connectTimeout: true,
   minimumCheckInterval: true,
   schedulingResolution: true,
   scheduleAutomaticTasks: true,
@@ -283,6 +292,10 @@ export function resolveWorkerOptions(options: WorkerOptions): WorkerSettings {
     partitions: partitionsOf(options.partitions),
     leaseMs: duration('redeliveryTimeout', 100),
     longestPauseMs: duration('reconnectionDelay', 1),
+    connectTimeoutMs:
+      options.connectTimeout === undefined
+        ? null
+        : wholeNumberOf(toMs(options.connectTimeout, 'connectTimeout'), 1, 'connectTimeout'),
     longestReadMs: duration('minimumCheckInterval', 1),
     schedulingResolutionMs: duration('schedulingResolution', 1),
     schedulesAutomaticTasks: flag('scheduleAutomaticTasks'),

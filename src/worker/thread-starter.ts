@@ -33,7 +33,7 @@ export function startThread(lane: Lane, signal: AbortSignal, options: ThreadStar
 
 function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadStartOptions): ThreadConfig {
   const { tasks, fallback } = settings;
-  const { name, url, executionTtlMs, maxPayloadBytes, durability } = docket;
+  const { name, url, connection, executionTtlMs, maxPayloadBytes, durability } = docket;
   return {
     slots: dispatcher.slots.buffer,
     attention: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
@@ -43,7 +43,7 @@ function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadSt
     countsPlacements: settings.metricsPort !== null,
     concurrency: lane.concurrency,
     workerName: settings.name,
-    docket: { name, url, executionTtlMs, maxPayloadBytes, durability },
+    docket: { name, url, connection, executionTtlMs, maxPayloadBytes, durability },
   };
 }
 

@@ -62,7 +62,8 @@ export class Worker {
   /**
    * Runs until `close()` is called or `signal` aborts, and resolves when the worker has drained.
    * @throws PortUnavailableError when `metricsPort` or `healthcheckPort` cannot be listened on
-   * @throws RedisUnavailableError when the server cannot be reached at the start; a later outage is waited out
+   * @throws RedisUnavailableError when the server cannot be used at the start, and waiting does not help or took longer than
+   *   `connectTimeout`; a later outage is waited out
    * @throws TaskModuleError, DuplicateTaskError when the tasks cannot be loaded
    * @throws ThreadBootError when threads fail to start again and again
    */

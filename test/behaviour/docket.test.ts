@@ -65,7 +65,7 @@ describe('the options of a docket', () => {
     'redis://app:s3cret@localhost/first',
     'http://app:s3cret@localhost',
     'redis://app:s3cret@local host',
-    'redis+cluster://app:s3cret@localhost',
+    'redis+cluster://app:s3cret@localhost/1',
     'redis://:s3cret@@localhost#',
     'app:s3cret@localhost',
   ])('never show a password in an error: %s', (url) => {

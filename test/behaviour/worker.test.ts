@@ -272,13 +272,18 @@ describeBothModes('a worker', (url, threads) => {
     expect(await fleet.consumers()).toEqual([]);
   });
 
-  test('reports at once that Redis cannot be reached', async () => {
+  test('waits for its Redis at the start, and says so once, for as long as it may', async () => {
     await using docket = new Docket({ url: 'redis://:geheim@127.0.0.1:1' });
-    const error = await new Worker(docket, { threads, logger: recordingLogger().logger })
+    const { logger, lines } = recordingLogger();
+    const error = await new Worker(docket, { threads, logger, connectTimeout: '2s' })
       .runForever()
       .catch((reason) => reason);
     expect(error).toMatchObject({ code: 'DOCKET_REDIS_UNAVAILABLE' });
-    expect(String(error)).not.toContain('geheim');
+    expect(String(error)).toContain('nothing listens there');
+    expect(lines.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/nothing listens there: waiting for it$/),
+    ]);
+    expect(String(error) + JSON.stringify(lines)).not.toContain('geheim');
   });
 });
 

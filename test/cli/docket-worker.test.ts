@@ -55,7 +55,7 @@ test('the executable passes on arguments, variables, both streams and the exit c
     spawnToEnd(['--version']),
     spawnToEnd([], { DOCKET_URL: NOWHERE, DOCKET_WORKER_THREADS: 'many' }),
     spawnToEnd(['--url', 'memory://cli', '--tasks', fixture('throws.js'), '--threads', '1']),
-    spawnToEnd(['--url', 'redis://app:geheim@127.0.0.1:1']),
+    spawnToEnd(['--url', 'redis://app:geheim@127.0.0.1:1', '--connect-timeout', '3s', '--logging-level', 'error']),
   ]);
   expect(version).toMatchObject({ code: 0, output: [expect.stringMatching(/^\d+\.\d+\.\d+/)], errors: [] });
   expect(wrong).toMatchObject({ code: 2, output: [], errors: [expect.stringContaining('DOCKET_WORKER_THREADS')] });
@@ -76,6 +76,7 @@ const FLAGS = [
   ['--concurrency', 'DOCKET_WORKER_CONCURRENCY'],
   ['--partitions', 'DOCKET_WORKER_PARTITIONS'],
   ['--redelivery-timeout', 'DOCKET_WORKER_REDELIVERY_TIMEOUT'],
+  ['--connect-timeout', 'DOCKET_WORKER_CONNECT_TIMEOUT'],
   ['--minimum-check-interval', 'DOCKET_WORKER_MINIMUM_CHECK_INTERVAL'],
   ['--scheduling-resolution', 'DOCKET_WORKER_SCHEDULING_RESOLUTION'],
   ['--drain-timeout', 'DOCKET_WORKER_DRAIN_TIMEOUT'],

@@ -69,7 +69,7 @@ test('the help of each command says what it does and lists its exit codes', asyn
 test('the executable passes on arguments, variables, both streams and the exit code', async () => {
   const [version, worker, wrong] = await Promise.all([
     spawnDocket(['version']),
-    spawnDocket(['worker', '--url', NOWHERE]),
+    spawnDocket(['worker', '--url', NOWHERE, '--connect-timeout', '3s', '--logging-level', 'error']),
     spawnDocket(['snapshot', '--limit', 'all'], { DOCKET_URL: NOWHERE }),
   ]);
   expect(version).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), errors: '' });

@@ -27,7 +27,7 @@ export interface TestNode {
   readonly address: string;
   /** Ends it at once, as a crash does. */
   kill(): Promise<void>;
-  /** Starts it again on the same port. */
+  /** Starts it again on the same port, if it was killed. */
   start(): Promise<void>;
   /** Sends it a command. */
   ask(...command: (string | number)[]): Promise<unknown>;
@@ -96,14 +96,20 @@ function nodeOf(
     opening = undefined;
     await opened?.then(closeConnection, () => undefined);
   };
+  let isKilled = false;
   const node: TestNode = {
     port,
     address: `127.0.0.1:${port}`,
     async kill() {
+      isKilled = true;
       await close();
       await process.kill();
     },
-    start: () => process.start(isReady),
+    async start() {
+      if (!isKilled) return;
+      isKilled = false;
+      await process.start(isReady);
+    },
     async ask(...command) {
       opening ??= openConnection(`redis://127.0.0.1:${port}`, 'producer');
       const redis = await opening.catch(async (error: unknown) => {
@@ -124,7 +130,7 @@ export interface TestSentinels {
   readonly sentinels: readonly TestNode[];
   /** The server that is the master now. */
   master(): Promise<TestNode>;
-  /** Waits until there is one master, all others replicate it, and all sentinels know that. */
+  /** Starts what was killed, and waits until there is one master, all others replicate it, and all sentinels know that. */
   healthy(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -163,6 +169,7 @@ export async function startSentinels(): Promise<TestSentinels> {
     throw new Error('no sentinel names a master');
   };
   const healthy = async () => {
+    await Promise.all(all.map((one) => one.start()));
     await waitFor(
       async () => {
         const { port, ask } = await master();
@@ -202,7 +209,7 @@ export interface TestCluster {
   replicaOf(node: TestNode): Promise<TestNode>;
   slotOf(key: string): Promise<number>;
   idOf(node: TestNode): Promise<string>;
-  /** Waits until all slots are served, each master has its replica, and all nodes agree on that. */
+  /** Starts what was killed, and waits until all slots are served, each master has its replica, and all nodes agree on that. */
   healthy(): Promise<void>;
   /** Begins to move the slot of a key: the old owner is migrating, the new one importing. */
   beginMove(
@@ -321,6 +328,7 @@ async function joinNodes(nodes: readonly TestNode[]): Promise<void> {
 }
 
 async function healthyCluster(nodes: readonly TestNode[]): Promise<void> {
+  await Promise.all(nodes.map((one) => one.start()));
   await waitFor(
     async () => {
       const views = await Promise.all(

@@ -17,6 +17,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { answerCredentials, sentConnection } from '../../channel/credentials.js';
 import { LogWindow } from '../../channel/log-window.js';
 import {
   ASKED,
@@ -97,8 +98,10 @@ class PiscinaThread implements Thread {
     port1.on('message', (message) => this.#receive(message));
     port1.unref();
     const windows = { logWindow: this.#logWindow.buffer, outputWindow: this.#outputWindow.buffer };
-    const boot = { kind: 'boot', config, port: port2, ...windows } as const;
-    this.#booting = this.#pool.run(boot, { transferList: [port2] });
+    const { connection, transferred } = connectionOf(config);
+    const sent = { ...config, docket: { ...config.docket, connection: null } };
+    const boot = { kind: 'boot', config: sent, port: port2, connection, ...windows } as const;
+    this.#booting = this.#pool.run(boot, { transferList: [port2, ...transferred] });
     this.#booting.catch(() => {}); // boot() deals with it
     this.#worker = this.#pool.threads[0]!;
     this.#worker.once('error', (error: unknown) => this.#die(error));
@@ -200,6 +203,14 @@ class PiscinaThread implements Thread {
     this.#chunks.fail(this.#death?.error);
     setImmediate(() => void this.#pool.destroy().then(gone)); // the promises of its chunks settle first
   }
+}
+
+/** What a thread gets to know about connections, and the port over which it asks for the rest. It closes with the thread. */
+function connectionOf({ docket }: ThreadConfig) {
+  if (docket.connection === null) return { connection: null, transferred: [] };
+  const { port1, port2 } = new MessageChannel();
+  answerCredentials(port1, docket.connection);
+  return { connection: { sent: sentConnection(docket.connection), port: port2 }, transferred: [port2] };
 }
 
 /** Makes room in a window once per turn of the event loop, so later lines of the thread wait for the next turn. */

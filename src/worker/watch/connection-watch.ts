@@ -19,6 +19,7 @@ export class ConnectionWatch {
   readonly #broken = new Set<Redis>();
   #outageSinceMs = 0;
   #lastProblem = '';
+  #isOpen = false;
 
   /** `url` is masked before it is logged. */
   constructor(url: string, logger: Logger) {
@@ -28,6 +29,9 @@ export class ConnectionWatch {
 
   /** Watches connections that are open, until they are closed on purpose. */
   watch(connections: Partial<Connections>): void {
+    if (!this.#isOpen && this.#lastProblem !== '') this.#logger.info({}, `Redis at ${this.#url} answers now`);
+    if (!this.#isOpen) this.#lastProblem = '';
+    this.#isOpen = true;
     for (const [name, redis] of Object.entries(connections) as [ConnectionName, Redis][]) {
       redis.on('close', () => {
         if (redis.status !== 'end') this.#onClose(name, redis); // else it was closed on purpose
@@ -39,7 +43,8 @@ export class ConnectionWatch {
 
   /** Logs an attempt to connect that failed, unless the one before failed in the same way. */
   logFailure(problem: Error): void {
-    if (problem.message !== this.#lastProblem) this.#logger.warn({}, problem.message);
+    const consequence = this.#isOpen ? '' : ': waiting for it'; // else its outage was announced
+    if (problem.message !== this.#lastProblem) this.#logger.warn({}, `${problem.message}${consequence}`);
     this.#lastProblem = problem.message;
   }
 

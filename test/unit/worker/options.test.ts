@@ -14,6 +14,7 @@ test('without options there is one thread per core, each runs one at a time, and
     concurrency: availableParallelism(),
     leaseMs: 30_000,
     longestPauseMs: 2_000,
+    connectTimeoutMs: null,
     longestReadMs: 2_000,
     schedulingResolutionMs: 5_000,
     schedulesAutomaticTasks: true,
