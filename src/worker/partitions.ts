@@ -188,6 +188,7 @@ export class Partitions implements Places {
     for (const one of this.#open.values()) {
       const number = layout.tags.indexOf(one.tag);
       one.number = number < 0 ? null : number;
+      if (one.number !== null) one.emptySinceMs = null;
       if (!wanted.has(one.tag)) this.#end(one);
     }
     if (layout.draining.length > 0) {

@@ -219,7 +219,10 @@ export class Intake extends Service {
    */
   #read(signal: AbortSignal): Promise<Batch> | null {
     const { link, pauseGuard } = this.#options;
-    if (!link.isUsable || pauseGuard.isDocketPaused || signal.aborted || this.#waitsForClaim) return null;
+    if (!link.isUsable || pauseGuard.isDocketPaused || signal.aborted || this.#waitsForClaim) {
+      this.#share.withdraw();
+      return null;
+    }
     const room = this.#share.room();
     if (room <= 0) return null;
     const count = Math.min(room, this.#bound());

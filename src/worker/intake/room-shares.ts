@@ -82,6 +82,11 @@ export class RoomShares {
     this.#waiting.add(share);
   }
 
+  /** Lets this share wait no longer, so that nobody waits behind it. */
+  withdraw(share: RoomShare): void {
+    if (this.#waiting.delete(share)) this.wakeOthers(share);
+  }
+
   wakeOthers(share: RoomShare): void {
     for (const one of this.#waiting) if (one !== share) one.wake();
   }
@@ -142,6 +147,11 @@ export class RoomShare {
   /** Has its intake woken when there may be room: it could not use what there was. */
   wait(): void {
     this.#all.wait(this);
+  }
+
+  /** Waits for room no longer, since it could not read now. Otherwise others would wait behind it. */
+  withdraw(): void {
+    this.#all.withdraw(this);
   }
 
   /**

@@ -92,6 +92,17 @@ describe('the room of a worker', () => {
     expect(busy!.room()).toBe(4);
   });
 
+  test('is not kept from others by a partition that waited for it and cannot read any more', () => {
+    const worker = new Worker(10);
+    const [down, up] = ['down', 'up'].map((name) => worker.join(name));
+    for (const one of [down, up]) expect(one!.room()).toBe(0);
+    worker.dispatcher.room = 100;
+    expect(up!.room()).toBe(0); // the other one has waited longer, and its turn takes all
+    down!.withdraw();
+    expect(worker.woken).toEqual(['up']);
+    expect(up!.room()).toBe(100);
+  });
+
   test('is divided among reads that wait while no partition has work', () => {
     const worker = new Worker();
     const shares = ['a', 'b', 'c', 'd'].map((name) => worker.join(name));
