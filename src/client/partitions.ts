@@ -10,7 +10,7 @@ import { describeDocket } from '../redis/docket-settings.js';
 import { keysOf } from '../redis/keys.js';
 import { FIRST_LAYOUT, isLayoutChanging, type Layout, loadLayout } from '../redis/layout-store.js';
 import { loadStrikes, type StrikeSnapshot } from '../redis/strike-store.js';
-import { parseRedisUrl } from '../redis/url.js';
+import { isClusterUrl } from '../redis/url.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import { ProducerConnection } from './connection.js';
 import { LayoutChanged } from './layout-changed.js';
@@ -47,7 +47,7 @@ export class Partitions {
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
-    this.#isSpread = parseRedisUrl(options.settings.url).kind === 'cluster';
+    this.#isSpread = isClusterUrl(options.settings.url);
     this.first = this.#partition('');
     this.#all = [this.first];
     this.#routes = this.#routesBy(FIRST_LAYOUT);

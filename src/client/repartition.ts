@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { monotonicMs } from '../core/clock.js';
-import { DocketError, RedisUnavailableError } from '../core/errors.js';
+import { DocketError, InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
 import { readClusterMap, tagsFor } from '../redis/cluster-map.js';
 import { describeDocket } from '../redis/docket-settings.js';
 import { findKeyed } from '../redis/keyed-store.js';
@@ -25,6 +25,7 @@ import {
 import type { ListSnapshot } from '../redis/list-follower.js';
 import { addPause, type PauseTerms, pauseSource, removePauses } from '../redis/pause-store.js';
 import { addStrike, loadStrikes, removeStrike } from '../redis/strike-store.js';
+import { isClusterUrl } from '../redis/url.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 
@@ -85,11 +86,16 @@ async function forgetEmpty(partitions: Partitions): Promise<void> {
   await partitions.load();
 }
 
+/** @throws InvalidOptionError when the partitions would be on masters that the URL does not lead to */
 async function newTags(partitions: Partitions, count: number): Promise<string[]> {
   const { layout } = partitions.routes;
   return await partitions.first.run(async (redis) => {
     const map = await readClusterMap(redis);
     if (map === null) return await tagsFor(layout, count, null);
+    if (!isClusterUrl(partitions.first.settings.url)) {
+      const problem = 'it leads to one node of a cluster: name the cluster, as in redis+cluster://host:port,host:port';
+      throw new InvalidOptionError('url', problem);
+    }
     return await tagsFor(layout, count, (tag) => map.masterOfKey(partitions.at(tag).settings.keys.work), map.masters);
   });
 }

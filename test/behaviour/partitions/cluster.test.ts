@@ -53,6 +53,15 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
     expect(await docket.clear()).toBe(768);
   });
 
+  test('is not divided through the URL of one node, which leads to no other master', async () => {
+    const name = `t-${randomUUID().slice(0, 8)}`;
+    const { port } = await cluster.owner(`{${name}}:work`);
+    const docket = new Docket({ name, url: `redis://127.0.0.1:${port}` });
+    onTestFinished(() => docket.close());
+    await expect(divide(docket, 2)).rejects.toThrow(/redis\+cluster:/);
+    await docket.add(note, {});
+  });
+
   test('is run by one worker, which follows a master that moves', async () => {
     const { docket, open, keysOfAll } = await divided();
     const double = task('double', ({ n }: { n: number }) => 2 * n);

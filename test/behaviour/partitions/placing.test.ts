@@ -2,9 +2,13 @@
 import { call, concurrencyLimit, ExecutionSupersededError, perpetual, rateLimit, StrikeList, task } from 'docket';
 import { expect, test } from 'vitest';
 import { partitionOf } from '../../../src/client/routing.js';
+import { importBuilt } from '../../support/built.js';
 import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
+import { waitFor } from '../../support/wait.js';
+
+const { examine } = await importBuilt<typeof import('../../../src/doctor/examine.js')>('doctor/examine.js');
 
 const COUNT = 4;
 const ALL = [0, 1, 2, 3];
@@ -185,5 +189,17 @@ describeEachServer('in a docket with four partitions,', (url) => {
     } finally {
       await list.close();
     }
+  });
+
+  test('the doctor looks at every partition, and names those in which something is wrong', async () => {
+    const { docket } = await divided();
+    const worker = stage.work({ note });
+    await waitFor(async () => (await docket.workers()).length === 1);
+    const findings = async () => (await examine(docket)).filter(({ check }) => check.includes('partition'));
+    await waitFor(async () => (await findings()).every(({ status }) => status === 'ok'));
+    expect(await findings()).toMatchObject([{ check: 'partitions', status: 'ok' }]);
+    await worker.close();
+    const wrong = (await findings()).map(({ check, status }) => [check, status]);
+    expect(wrong).toEqual([1, 2, 3].map((tag) => [`partition ${tag}: workers`, 'warn']));
   });
 });
