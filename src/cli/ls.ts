@@ -1,5 +1,6 @@
 /** `docket ls`: executions by task, state and arguments. */
 import { Command } from 'commander';
+import { WAITS_FOR_RESUME } from '../redis/pause-store.js';
 import { limitText } from '../tasks/limit-text.js';
 import type { ListedExecution } from '../tasks/listing.js';
 import { printCounts } from './count.js';
@@ -51,9 +52,13 @@ const HEAD = ['execution', 'task', 'state', 'attempt', 'due', 'worker', 'waits f
 
 function rowOf(listed: ListedExecution) {
   const { key, task, state, attempt, priority, when, worker, completedAt, error, waitingFor } = listed;
-  const wait = waitingFor === null ? '' : `limit ${limitText(waitingFor)}`;
+  const wait = waitingFor === null ? '' : waitText(waitingFor);
   const end = error ?? completedAt?.toISOString() ?? '';
   return [key, taskText(task, priority), state, attempt, when.toISOString(), worker ?? '', wait || end];
+}
+
+function waitText(limit: string): string {
+  return limit === WAITS_FOR_RESUME ? 'the resume of its task' : `limit ${limitText(limit)}`;
 }
 
 const EXAMPLES = `

@@ -17,6 +17,7 @@ import {
   placesWith,
   startOf,
 } from '../redis/listing-store.js';
+import { waitingForOf } from '../redis/pause-store.js';
 import { STREAM_NAMES } from '../redis/schema.js';
 import type { ListedExecution, ListFilter, ListOptions, ListPage, ListPageOptions } from '../tasks/listing.js';
 import { whereOf } from '../wire/where.js';
@@ -165,7 +166,7 @@ function listedExecution(listed: Listed): ListedExecution {
     startedAt: date(startedMs),
     completedAt: date(endedMs),
     error: errorLine,
-    waitingFor: limit,
+    waitingFor: limit === null ? null : waitingForOf(limit),
   };
 }
 

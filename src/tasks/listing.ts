@@ -84,6 +84,6 @@ export interface ListedExecution {
   readonly completedAt: Date | null;
   /** Its error as one line, or the reason why it ended without one; shortened to 1 KiB. */
   readonly error: string | null;
-  /** Name of the limit that makes it wait, as in `Docket.snapshot`; otherwise `null`. */
+  /** Name of the limit that makes it wait, as in `Docket.snapshot`; `paused` while its task is; otherwise `null`. */
   readonly waitingFor: string | null;
 }
