@@ -13,7 +13,7 @@ describeOnRedis('in an incident', (url) => {
     return output;
   };
 
-  test('show says that an execution waits for the end of a pause, and how to end it', async () => {
+  test('show and ls say that an execution waits for the end of a pause, and how to end it', async () => {
     const fleet = await openFleet(url());
     fleet.leavesWork();
     await fleet.worker({ threads: 1 });
@@ -23,6 +23,7 @@ describeOnRedis('in an incident', (url) => {
     const shown = await runOn(fleet, 'show', 'k');
     expect(shown).toMatch(/^state: +queued, in the line of its paused task$/m);
     expect(shown).toMatch(/^waits for: +the end of a pause: docket resume noop \(docket pauses says why\)$/m);
+    expect(await runOn(fleet, 'ls')).toMatch(/│ k +│ noop +│ queued .*│ the resume of its task +│/);
   });
 
   test('retry says that what it added waits for the end of a pause', async () => {
