@@ -56,10 +56,6 @@ function rowOf(listed: ListedExecution) {
   return [key, taskText(task, priority), state, attempt, when.toISOString(), worker ?? '', wait || end];
 }
 
-function waitText(limit: string): string {
-  return limit === WAITS_FOR_RESUME ? 'the resume of its task' : `limit ${limitText(limit)}`;
-}
-
 const EXAMPLES = `
 Examples:
   docket ls --task charge --where customerId=c-1

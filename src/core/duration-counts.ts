@@ -31,7 +31,9 @@ export class DurationCounts {
   }
 
   addAll(others: DurationCounts): void {
-    for (const [bucket, count] of others.buckets()) this.addTo(bucket, count);
+    if (others.isEmpty) return;
+    for (let i = 0; i < this.#counts.length; i++) this.#counts[i]! += others.#counts[i]!;
+    this.#total += others.#total;
   }
 
   get isEmpty(): boolean {

@@ -111,8 +111,8 @@ export interface TallySum extends TaskTally {
 export function addStored(text: string, sum: TallySum): void {
   const counts = parsed(text);
   for (const member of Object.keys(counts)) {
-    const count = counts[member]!;
-    if (Number.isFinite(count) && count > 0) addCount(member, count, sum);
+    const count = counts[member];
+    if (isCount(count)) addCount(member, count, sum);
   }
 }
 
@@ -135,6 +135,10 @@ function addCount(member: string, count: number, sum: TallySum): void {
   if (member.length < 2 || !Number.isInteger(bucket)) return;
   if (member[0] === TALLY.waiting) sum.waiting.addTo(bucket, count);
   else if (member[0] === TALLY.duration) sum.duration.addTo(bucket, count);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isFinite(value) && (value as number) > 0;
 }
 
 function parsed(text: string): Record<string, number> {

@@ -23,7 +23,7 @@ describeOnRedis('in an incident', (url) => {
     const shown = await runOn(fleet, 'show', 'k');
     expect(shown).toMatch(/^state: +queued, in the line of its paused task$/m);
     expect(shown).toMatch(/^waits for: +the end of a pause: docket resume noop \(docket pauses says why\)$/m);
-    expect(await runOn(fleet, 'ls')).toMatch(/│ k +│ noop +│ queued .*│ the resume of its task +│/);
+    expect(await runOn(fleet, 'ls')).toMatch(/│ k +│ noop +│ queued .*│ its task is paused +│/);
   });
 
   test('retry says that what it added waits for the end of a pause', async () => {

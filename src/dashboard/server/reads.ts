@@ -27,14 +27,16 @@ import type { Source } from './source.js';
 import { readTasks } from './task-reads.js';
 
 const LISTED = 200;
-/** How many executions a search looks at for one answer, which takes some 50 ms. The page asks for the next ones. */
-const LOOKED_AT = 2_000;
+/** How many executions a search looks at for one answer, which takes some 30 ms. The page asks for the next ones. */
+const LOOKED_AT = 1_000;
 /** The most that one answer counts. */
 const COUNTED = 1_000;
 const MOST_SCHEDULES = 500;
 const MOST_STRIKES = 1_000;
 const MOST_POINTS = 240;
 const MINUTES = { low: 1, high: 2_880, fallback: 60 } as const;
+/** Those of all tasks are many times as much to read as those of one, or of all together. */
+const MINUTES_OF_TASKS = { ...MINUTES, high: 60 } as const;
 const FINDINGS_FOR_MS = 15_000;
 /** Counts of an hour are 1.2 s old at most, those of a day 29 s. */
 const STATS_MS_PER_MINUTE = 20;
@@ -145,7 +147,7 @@ function addFleetReads(app: Hono, source: Source): void {
     (minutes: number) => docket.stats({ minutes }),
   );
   app.get('/api/tasks', async (context) =>
-    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES), stats.read)),
+    context.json(await readTasks(source, numberParameter(context, 'minutes', MINUTES_OF_TASKS), stats.read)),
   );
   app.get('/api/limits', async (context) => {
     const limits = await docket.limits({ limit: LISTED, each: 20 });

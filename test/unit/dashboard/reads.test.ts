@@ -102,6 +102,7 @@ describe('answers are bounded', () => {
   test.each([
     'history?minutes=2881',
     'history?minutes=0',
+    'tasks?minutes=61',
     'history?minutes=x',
     'executions?list=ended',
     'find?state=odd',
@@ -165,17 +166,17 @@ test('executions are looked for by task, state and arguments, page by page', asy
   const asked: unknown[] = [];
   const listPage = async (options: unknown) => {
     asked.push(options);
-    return { executions: [], lookedAt: 2_000, next: 'n' };
+    return { executions: [], lookedAt: 1_000, next: 'n' };
   };
   const { read, ask } = asker({ listPage });
   const where = encodeURIComponent('customerId=c-1 rows=3 name="two words" big=12345678901234567890');
   expect(await read<FoundJson>(`find?task=charge&state=queued&after=p&where=${where}`)).toEqual({
     executions: [],
-    lookedAt: 2_000,
+    lookedAt: 1_000,
     next: 'n',
   });
   const values = { customerId: 'c-1', rows: 3, name: 'two words', big: 12345678901234567890n };
-  expect(asked).toEqual([{ limit: 200, lookAt: 2_000, after: 'p', task: 'charge', state: 'queued', where: values }]);
+  expect(asked).toEqual([{ limit: 200, lookAt: 1_000, after: 'p', task: 'charge', state: 'queued', where: values }]);
   expect((await ask('find?where=customerId')).status).toBe(400);
 });
 
@@ -183,11 +184,11 @@ test('executions are counted page by page, looking at no more than a search does
   const asked: unknown[] = [];
   const listPage = async (options: unknown) => {
     asked.push(options);
-    return { executions: [{}, {}], lookedAt: 2_000, next: null };
+    return { executions: [{}, {}], lookedAt: 1_000, next: null };
   };
   const { read } = asker({ listPage });
-  expect(await read('count?task=charge')).toEqual({ count: 2, lookedAt: 2_000, next: null });
-  expect(asked).toEqual([{ limit: 1_000, lookAt: 2_000, after: null, task: 'charge' }]);
+  expect(await read('count?task=charge')).toEqual({ count: 2, lookedAt: 1_000, next: null });
+  expect(asked).toEqual([{ limit: 1_000, lookAt: 1_000, after: null, task: 'charge' }]);
 });
 
 test('a task has the policies that a worker announces, and it is told when workers differ', async () => {

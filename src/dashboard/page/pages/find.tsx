@@ -77,9 +77,9 @@ interface Search {
 }
 
 const BEGINNING: Search = { rows: [], lookedAt: 0, next: null, isLooking: true, error: null };
-/** How many rows are looked for in one go, and for how many answers at most: the server looks at 2,000 executions for each. */
+/** How many rows are looked for in one go, and for how many answers at most: the server looks at 1,000 executions for each. */
 const ROWS = 200;
-const ANSWERS = 25;
+const ANSWERS = 50;
 
 /** Looks through the executions answer by answer. It stops when there is enough to see, and offers to go on. */
 function Found(sought: Sought) {

@@ -189,7 +189,7 @@ function Tile({ name, count, path, isBad = false, note = null }: TileProps) {
   );
 }
 
-const SPANS = [
+export const CHART_SPANS = [
   ['1 h', 60],
   ['6 h', 360],
   ['24 h', 1_440],
@@ -198,7 +198,7 @@ const SPANS = [
 function History() {
   const [minutes, setMinutes] = useState<number>(60);
   const { data, error } = useData<HistoryJson>('history', { minutes }, 5_000);
-  const buttons = <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={setMinutes} />;
+  const buttons = <Choice label="How far back" options={CHART_SPANS} chosen={minutes} onChoose={setMinutes} />;
   return (
     <Panel title="History" aside={buttons}>
       <Problem error={error} isMinor={true} />

@@ -8,12 +8,12 @@ import { useData } from '../lib/use-data.js';
 import { Sparkline } from '../parts/sparkline.js';
 import { type Column, Table } from '../parts/table.js';
 import { Button, Choice, Empty, Heading, Loading, Panel, Problem } from '../parts/ui.js';
-import { Charts } from './overview.js';
+import { CHART_SPANS, Charts } from './overview.js';
 
+/** Of all tasks, a day is too much to be read at once. */
 const SPANS = [
   ['15 min', 15],
   ['1 h', 60],
-  ['24 h', 1_440],
 ] as const;
 
 export function Tasks({ query }: { query: URLSearchParams }) {
@@ -28,7 +28,7 @@ export function Tasks({ query }: { query: URLSearchParams }) {
         <Choice label="How far back" options={SPANS} chosen={minutes} onChoose={setMinutes} />
       </Heading>
       <Problem error={error} isMinor={true} />
-      {chosen !== null && <OneTask name={chosen} minutes={minutes} />}
+      {chosen !== null && <OneTask name={chosen} />}
       {data.tasks.length === 0 ? (
         <Empty title="No task is known">
           Start a worker that has some: <code>docket worker --tasks ./tasks.js</code>
@@ -45,14 +45,14 @@ export function Tasks({ query }: { query: URLSearchParams }) {
   );
 }
 
-function OneTask({ name, minutes }: { name: string; minutes: number }) {
+function OneTask({ name }: { name: string }) {
+  const [minutes, setMinutes] = useState<number>(60);
   const { data, error } = useData<HistoryJson>('history', { task: name, minutes }, 5_000);
   const links = (
-    <span>
+    <span class="buttons">
+      <Choice label="How far back the charts go" options={CHART_SPANS} chosen={minutes} onChoose={setMinutes} />
       <a href={href(['failures'], { task: name })}>failures</a>
-      {' · '}
       <a href={href(['executions', 'find'], { task: name, q: '1' })}>executions</a>
-      {' · '}
       <a href={href(['tasks'])}>close</a>
     </span>
   );
