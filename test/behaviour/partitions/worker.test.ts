@@ -116,9 +116,13 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
   test('cancels what comes to its partition when the key is taken there', async () => {
     const { redis, name } = await divided();
     const ran: number[] = [];
-    const charge = task('charge', { limits: [concurrencyLimit('customer')] }, ({ n }: { customer: string; n: number }) => {
-      ran.push(n);
-    });
+    const charge = task(
+      'charge',
+      { limits: [concurrencyLimit('customer')] },
+      ({ n }: { customer: string; n: number }) => {
+        ran.push(n);
+      },
+    );
     const probe = await stage.docket().add(charge, { customer: 'c', n: 0 }, { key: 'probe' });
     const [right] = await placesOf(redis, name, COUNT, probe.key);
     const key = keyIn((right! + 1) % COUNT, COUNT, 'k');
@@ -301,4 +305,3 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     for (const key of others) expect(order.indexOf(key)).toBeLessThan(90);
   });
 });
-
