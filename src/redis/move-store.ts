@@ -41,12 +41,12 @@ export async function readDeparting(redis: Redis, keys: Keys, token: Token): Pro
  * @param id - key or id of the execution
  */
 export function nameOfMove(from: string, id: string, { entry, record }: Departing): string {
-  const moves = textOf(entry, ENTRY.moves) ?? '0';
-  const generation = textOf(record, RECORD.generation) ?? '';
+  const moves = valueIn(entry, ENTRY.moves) ?? '0';
+  const generation = valueIn(record, RECORD.generation) ?? '';
   return [from, moves, generation, id].join(' ');
 }
 
-function textOf(fields: Fields, name: string): string | null {
+function valueIn(fields: Fields, name: string): string | null {
   for (let i = 0; i + 1 < fields.length; i += 2) if (String(fields[i]) === name) return String(fields[i + 1]);
   return null;
 }

@@ -45,18 +45,21 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
     const { lines, page } = await start();
     const producer = stage.docket();
     await waitFor(async () => (await page('/readyz')).status === 200);
-    expect((await page('/readyz')).text).not.toContain('partitions');
+    await waitFor(async () => !(await page('/readyz')).text.includes('partitions'));
 
     await allow(`~{${stage.name}}:*`, `~{${stage.name}/1}:*`, `~{${stage.name}/3}:*`);
-    await waitFor(async () => (await page('/readyz')).text.includes('"partition":"2"'));
-    const { status, text } = await page('/readyz');
-    expect([status, JSON.parse(text)]).toEqual([
-      200,
-      { status: 'ready', partitions: [{ partition: '2', reason: expect.stringContaining('Redis has answered no') }] },
-    ]);
-    const up = (await page('/metrics')).text.split('\n').filter((line) => line.startsWith('docket_partition_up'));
-    expect(up.map((line) => line.slice(-1))).toEqual(['1', '1', '0', '1']);
-    expect(lines.some(({ level, fields }) => level === 'warn' && fields.partition === 2)).toBe(true);
+    // On a busy machine the answers of the others may be late, too, for a moment.
+    await waitFor(async () => {
+      const { status, text } = await page('/readyz');
+      const { partitions = [] } = JSON.parse(text) as { partitions?: { partition: string; reason: string }[] };
+      const [down] = partitions;
+      return status === 200 && partitions.length === 1 && down!.partition === '2' && /no (heartbeat|read)/.test(down!.reason);
+    });
+    await waitFor(async () => {
+      const up = (await page('/metrics')).text.split('\n').filter((line) => line.startsWith('docket_partition_up'));
+      return up.map((line) => line.slice(-1)).join('') === '1101';
+    });
+    await waitFor(() => lines.some(({ level, fields }) => level === 'warn' && fields.partition === 2));
     const handles = await producer.addMany(
       [0, 1, 2, 3].map((partition) => call(echo, {}, { key: keyIn(partition, COUNT) })),
     );

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../../src/worker/delivery.js';
 import { Shipment } from '../../../../src/worker/dispatch/shipment.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 function shipmentOf(deliveries = 0, record: string | null = 'key'): Shipment {
-  const delivery = { record, token: 'w1-0', dueMs: 7, deliveries, envelope: { bytes: new Uint8Array(3) } };
+  const envelope = { bytes: new Uint8Array(3) };
+  const delivery = { record, token: 'w1-0', dueMs: 7, deliveries, envelope, pipeline: NO_PIPELINE };
   return new Shipment(delivery as Partial<Delivery> as Delivery, 2, 5, 9);
 }
 

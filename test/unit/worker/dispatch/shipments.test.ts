@@ -6,6 +6,7 @@ import { Lane } from '../../../../src/worker/dispatch/lane.js';
 import type { Shipment } from '../../../../src/worker/dispatch/shipment.js';
 import { Shipments } from '../../../../src/worker/dispatch/shipments.js';
 import type { Thread } from '../../../../src/worker/threads/thread.js';
+import { NO_PIPELINE } from '../deliveries.js';
 
 function setUp() {
   const leaving: [shipment: Shipment, state: SlotState][] = [];
@@ -17,7 +18,8 @@ function setUp() {
   const attend = () => ++attended;
   lane.attach({ attend } as Partial<Thread> as Thread);
   const ship = (name = 'a', policies: TaskPolicies = {}) => {
-    const delivery = { record: name, policies, dueMs: 0, deliveries: 0, envelope: { bytes: new Uint8Array() } };
+    const envelope = { bytes: new Uint8Array() };
+    const delivery = { record: name, policies, dueMs: 0, deliveries: 0, envelope, pipeline: NO_PIPELINE };
     return shipments.ship(delivery as Partial<Delivery> as Delivery, lane, 1, 0);
   };
   return { shipments, lane, ship, leaving, attended: () => attended };
