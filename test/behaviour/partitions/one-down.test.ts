@@ -53,7 +53,9 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
       const { status, text } = await page('/readyz');
       const { partitions = [] } = JSON.parse(text) as { partitions?: { partition: string; reason: string }[] };
       const [down] = partitions;
-      return status === 200 && partitions.length === 1 && down!.partition === '2' && /no (heartbeat|read)/.test(down!.reason);
+      return (
+        status === 200 && partitions.length === 1 && down!.partition === '2' && /no (heartbeat|read)/.test(down!.reason)
+      );
     });
     await waitFor(async () => {
       const up = (await page('/metrics')).text.split('\n').filter((line) => line.startsWith('docket_partition_up'));
