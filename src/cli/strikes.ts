@@ -122,11 +122,7 @@ async function listStrikes(docket: Docket): Promise<Strike[]> {
 }
 
 async function datedStrikes(docket: Docket): Promise<DatedStrike[]> {
-  const lists = await internalsOf(docket)
-    .partitions.everywhere((one) => one.run(readStrikes))
-    .catch((error: Error) => {
-      throw new RedisUnavailableError(`the strikes could not be read: ${error.message}`, { cause: error });
-    });
+  const lists = await internalsOf(docket).partitions.everywhere((one) => one.run(readStrikes));
   const byField = new Map(lists.flat().map((dated) => [dated.strike.field, dated]));
   return [...byField.values()].sort((a, b) => (a.strike.field < b.strike.field ? -1 : 1));
 }

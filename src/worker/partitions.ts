@@ -7,6 +7,7 @@
  *   again, and starts when its guards are ready. Only at the start of a worker a refusal by the first one ends it.
  * - A partition is closed in order: nothing more is read, what has not begun is requeued, and what runs ends and is settled.
  */
+import { onAbort } from '../core/abort.js';
 import { monotonicMs } from '../core/clock.js';
 import { aborted, jittered, pause } from '../core/service.js';
 import { type ExecutionState, isTerminal } from '../core/states.js';
@@ -207,12 +208,14 @@ export class Partitions implements Places {
   #begin(tag: string, number: number): void {
     const one = new Opening(tag, number < 0 ? null : number);
     this.#open.set(tag, one);
-    void this.#keepOpening(one);
+    if (this.#stopping.signal.aborted) return;
+    const forget = onAbort(this.#stopping.signal, () => one.closing.abort());
+    void this.#keepOpening(one).then(forget);
   }
 
   /** Opens a partition, again and again until that succeeds. Never rejects. */
   async #keepOpening(one: Opening): Promise<void> {
-    const signal = AbortSignal.any([one.closing.signal, this.#stopping.signal]);
+    const { signal } = one.closing;
     const { docket } = this.#options;
     while (!signal.aborted) {
       try {

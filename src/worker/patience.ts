@@ -1,5 +1,6 @@
 /** Waits for the server of a worker that starts before it. Once a worker was connected, it waits out any outage by itself. */
 import type { Redis } from 'ioredis';
+import { onAbort } from '../core/abort.js';
 import { RedisUnavailableError } from '../core/errors.js';
 import { aborted, jittered, LONGEST_TIMER_MS, pause } from '../core/service.js';
 import { type DocketSettings, unusable } from '../redis/docket-settings.js';
@@ -11,21 +12,27 @@ export class Patience {
   readonly signal: AbortSignal;
   /** Remembers what is wrong with the server. */
   readonly onUnavailable: (error: Error) => void;
-  readonly #over = new AbortController();
+  readonly #ending = new AbortController();
+  readonly #forget: () => void;
   readonly #timer: NodeJS.Timeout | undefined;
+  /** Whether the time is over. */
+  isOver = false;
   #problem: Error | null = null;
 
   constructor(signal: AbortSignal, limitMs: number | null, onUnavailable: (error: Error) => void) {
-    this.signal = AbortSignal.any([signal, this.#over.signal]);
+    this.signal = this.#ending.signal;
+    if (signal.aborted) this.#ending.abort(signal.reason);
+    this.#forget = onAbort(signal, () => this.#ending.abort(signal.reason));
     this.onUnavailable = (error) => {
       this.#problem = error;
       onUnavailable(error);
     };
-    if (limitMs !== null) this.#timer = setTimeout(() => this.#over.abort(), Math.min(limitMs, LONGEST_TIMER_MS));
-  }
-
-  get isOver(): boolean {
-    return this.#over.signal.aborted;
+    if (limitMs === null) return;
+    const giveUp = () => {
+      this.isOver = true;
+      this.#ending.abort();
+    };
+    this.#timer = setTimeout(giveUp, Math.min(limitMs, LONGEST_TIMER_MS));
   }
 
   /** Why the server could not be used in time. */
@@ -35,6 +42,7 @@ export class Patience {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#forget();
   }
 }
 

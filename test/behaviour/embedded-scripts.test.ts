@@ -19,11 +19,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importBuilt } from '../support/built.js';
 import { schedulesOf } from '../support/chains.js';
 import { collect } from '../support/collect.js';
+import { divide, keyIn } from '../support/partitions.js';
 import { setStage } from '../support/stage.js';
 import { describeOnEmbedded } from '../support/suites.js';
 import { deferred, waitFor } from '../support/wait.js';
 
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
+const { loadLayout } = await importBuilt<typeof import('../../src/redis/layout-store.js')>('redis/layout-store.js');
+const { partitionOf } = await importBuilt<typeof import('../../src/client/routing.js')>('client/routing.js');
 const { measure } = await importBuilt<typeof import('../../src/redis/snapshot-store.js')>('redis/snapshot-store.js');
 const { SCRIPTS } =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
@@ -299,6 +302,45 @@ describeOnEmbedded('a docket', (url) => {
     expect(await docket.runNow('monthly')).toBe(true);
     await expect.poll(listed).toBe(undefined);
     expect(runs).toBe(2);
+  });
+
+  test('counts failures by their errors', async () => {
+    const boom = task('boom', () => {
+      throw new RangeError('boom');
+    });
+    const docket = stage.docket();
+    await docket.addMany([call(boom), call(boom)]);
+    await stage.finish({ boom });
+    expect(await docket.failureGroups()).toMatchObject([{ task: 'boom', errorName: 'RangeError', count: 2 }]);
+    expect(await docket.discard({})).toBe(2);
+  });
+
+  test('is divided, moves what is in the wrong partition, and is made whole again', async () => {
+    const charge = task('charge', { limits: [concurrencyLimit('customer')] }, (_args: { customer: string }) => {});
+    const docket = stage.docket({ executionTtl: '1s' });
+    await divide(docket, 2);
+    const keys = [keyIn(0, 2), keyIn(1, 2)];
+    // The producer knows only the name of the task, so it goes by the keys.
+    const added = await docket.addMany(keys.map((key) => call('charge', { customer: 'c' }, { key })));
+    await stage.finish({ charge });
+    expect((await Promise.all(added.map(({ key }) => docket.getExecution(key)))).map((one) => one?.state)).toEqual([
+      'completed',
+      'completed',
+    ]);
+
+    const isLimitIn = partitionOf('charge:s=d', 2);
+    const key = keyIn(1 - isLimitIn, 2, 'replaced');
+    const old = await docket.add(charge, { customer: 'd' }, { key, when: '1h' });
+    await docket.replace(note, {}, { key });
+    await expect(old.sync()).rejects.toThrow(ExecutionSupersededError);
+    await stage.finish({ note });
+
+    await divide(docket, 1, { force: true });
+    const redis = await stage.redis();
+    await expect.poll(async () => (await redis.keys(stage.key('run:*'))).length).toBe(0);
+    await expect.poll(async () => (await redis.keys(`{${stage.name}/*}:run:*`)).length).toBe(0);
+    await divide(docket, 1);
+    expect((await loadLayout(redis, keysOf(stage.name))).draining).toEqual([]);
   });
 
   test('has run each of its scripts by now', async () => {

@@ -40,7 +40,7 @@ describeOnOwnRedis('metrics', (redis) => {
     ];
     const own = [
       ...['docket_strikes_in_effect', 'docket_paused', 'docket_threads', 'docket_build_info'],
-      ...['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds'],
+      ...['docket_redis_disruptions_total', 'docket_coordinator_loop_delay_seconds', 'docket_partition_up'],
     ];
     const families = [...exposition.families.keys()];
     const [ofDocket, ofProcess] = [/^docket_/, /^(process|nodejs)_/].map((prefix) =>
@@ -83,7 +83,17 @@ describeOnOwnRedis('metrics', (redis) => {
     const samples = [...exposition.families.values()].flatMap((family) => family.samples);
     const labels = samples.filter(({ name }) => name.startsWith('docket_')).map((one) => one.labels);
     expect(labels.flatMap((one) => Object.values(one)).join()).not.toContain(key);
-    const allowed = new Set(['docket', 'worker', 'task', 'le', 'connection', 'quantile', 'version', 'node']);
+    const allowed = new Set([
+      'docket',
+      'worker',
+      'task',
+      'le',
+      'connection',
+      'quantile',
+      'version',
+      'node',
+      'partition',
+    ]);
     expect(labels.flatMap((one) => Object.keys(one)).filter((name) => !allowed.has(name))).toEqual([]);
   });
 

@@ -113,7 +113,7 @@ describeOnRedis('docket failures', (url) => {
       const last = '9999999999999999-1'; // behind the last date that there is
       await fleet.redis.xadd(fleet.key('failures'), last, ...written, 'added', '1e300');
       await fleet.redis.pexpire(fleet.key('failures'), 60_000);
-      expect((await runOn(fleet, 'show', last)).output).toMatch(/^attempts +1$[\s\S]*they cannot be decoded/m);
+      expect((await runOn(fleet, 'show', last)).output).toMatch(/^attempts +1$[\s\S]*\(cannot be read/m);
       expect(await jsonOf(fleet)).toMatchObject([{ id: last, key: 'k', attempts: 1, startedAt: null }]);
       expect((await runOn(fleet)).output).not.toContain('NaN');
       expect(await runOn(fleet, 'discard', last)).toMatchObject({ code: 0, output: 'discarded 1\n' });

@@ -9,14 +9,16 @@ test.each(CLASSES)('%s carries its name as text, which a minifier leaves alone',
   expect(errorClass.prototype.name).toBe(name);
 });
 
-test('every error class is a DocketError with a code, except for what the command line and the dashboard show', () => {
+test('every error class is a DocketError with a code, except for what the command line and the dashboard show, and causes', () => {
   const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => /\.ts$/.test(name));
   const others = sources.flatMap((name) =>
     [...readFileSync(`src/${name}`, 'utf8').matchAll(/class (\w+)(?:<.*>)? extends \w*Error\b/g)].flatMap(
       ([text, own]) => (text.endsWith('extends DocketError') ? [] : [own]),
     ),
   );
-  expect(others.sort()).toEqual(['ApiError', 'CommandError', 'DocketError', 'Refusal']);
+  // What a search for a master fails with becomes the cause of a RedisUnavailableError.
+  const causes = ['MasterNotFoundError', 'NoAnswerError', 'UnknownMaster'];
+  expect(others.sort()).toEqual(['ApiError', 'CommandError', 'DocketError', 'Refusal', ...causes].sort());
 });
 
 test('errors keep their identity on their way when a minifier has renamed their classes', async () => {

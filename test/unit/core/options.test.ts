@@ -31,11 +31,21 @@ const add = (options: unknown) => preparer.prepare(hello, { name: 'ada' }, js(op
 test.each<[string, () => unknown, string, string]>([
   ['new Docket', () => new Docket(js({ redis: 'redis://other' })), 'redis', "did you mean 'url'?"],
   ['new Docket', () => new Docket(js({ executionTTL: '1m' })), 'executionTTL', "did you mean 'executionTtl'?"],
-  ['new Docket', () => new Docket(js({ prefix: 'x' })), 'prefix', 'the options are name, url, executionTtl'],
+  [
+    'new Docket',
+    () => new Docket(js({ prefix: 'x' })),
+    'prefix',
+    'the options are name, url, connection, executionTtl',
+  ],
   ['durability', () => new Docket(js({ durability: { replica: 1 } })), 'durability.replica', "mean 'replicas'?"],
   ['new Worker', () => resolveWorkerOptions(js({ thread: 4 })), 'thread', "did you mean 'threads'?"],
   ['new Worker', () => resolveWorkerOptions(js({ workers: 4 })), 'workers', "did you mean 'threads'?"],
-  ['new StrikeList', () => new StrikeList(js({ docket: 'x' })), 'docket', 'the options are name, url, onWarning'],
+  [
+    'new StrikeList',
+    () => new StrikeList(js({ docket: 'x' })),
+    'docket',
+    'the options are name, url, connection, onWarning',
+  ],
   ['add', () => add({ delay: '5m' }), 'delay', "did you mean 'when'?"],
   ['add', () => add({ id: 'a' }), 'id', "did you mean 'key'?"],
   ['task', () => task('t', js({ retries: retry() }), () => {}), 'retries', "did you mean 'retry'?"],
