@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
-import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
+import { InvalidOptionError } from '../core/errors.js';
 import { type DatedStrike, listStrikes as readStrikes } from '../redis/strike-store.js';
 import { describeStrike, type Strike, type StrikeOperator, strikeOf } from '../wire/strikes.js';
 import { failureLine } from './failure.js';
