@@ -173,7 +173,7 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     const execution = await stage.docket().add(note, {}, { when: '1h' });
     stage.work({ note }, RARE_LOOKS, stage.docket({ heartbeatInterval: '50ms' }));
-    await waitFor(async () => (await subscriptions(redis)).join() === '4');
+    await waitFor(async () => (await subscriptions(redis)).join() === '5');
     await redis.zadd(stage.key('schedule'), 1, `k${execution.key}`); // nothing is published
     await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();
   });
@@ -182,7 +182,7 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     await stage.docket().add(note, {}, { when: '1h' });
     stage.work({ note }, { schedulingResolution: '2s' }, stage.docket({ heartbeatInterval: '20ms' }));
-    await waitFor(async () => (await subscriptions(redis)).join() === '4');
+    await waitFor(async () => (await subscriptions(redis)).join() === '5');
     const ran = { heartbeats: 0, moves: 0 };
     const stop = await monitor(stage.url, ({ args: [command, sha] }) => {
       if (command?.toUpperCase() !== 'EVALSHA') return;
@@ -215,7 +215,7 @@ describeOnRedis('scheduling:', (url) => {
     const redis = await stage.redis();
     const docket = stage.docket();
     stage.work({ note }, RARE_LOOKS, stage.docket(RARE_HEARTBEATS));
-    await waitFor(async () => (await subscriptions(redis)).join() === '4'); // wake-ups, cancels, strikes and pauses
+    await waitFor(async () => (await subscriptions(redis)).join() === '5'); // wake-ups, cancels, strikes and pauses
     await killClients(redis, 'pubsub');
     const execution = await docket.add(note, {}, { when: '50ms' });
     await expect(execution.result({ timeout: '20s' })).resolves.toBeUndefined();
