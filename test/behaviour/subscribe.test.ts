@@ -194,6 +194,7 @@ describeEachServer('a subscription', (url) => {
     const token = (await stage.record('k')).e as Token;
     const redis = await stage.redis();
     await waitFor(async () => (await redeliver(redis, keysOf(stage.name), 1, [token])) === 1);
+    await waitFor(() => shownOf(events).at(-1) === '0');
     await execution.progress.increment(3);
     ending.resolve();
     await ended;

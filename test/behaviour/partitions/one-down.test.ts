@@ -29,7 +29,7 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
   async function start() {
     const { logger, lines } = recordingLogger();
     const url = redis().url.replace('unix://', 'unix://app:pw@');
-    const docket = stage.docket({ url, heartbeatInterval: '200ms' });
+    const docket = stage.docket({ url, heartbeatInterval: '500ms' });
     stage.work({ echo }, { healthcheckPort: 0, metricsPort: 0, redeliveryTimeout: '1s', logger }, docket);
     const pages = () => lines.flatMap(({ fields }) => (fields.pages as string[] | undefined) ?? []);
     await waitFor(() => pages().length >= 4 && lines.some(({ message }) => /is ready$/.test(message)));

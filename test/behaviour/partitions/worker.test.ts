@@ -289,18 +289,26 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
   });
 
   test('gives each partition with work its turn, although another one has a long backlog', async () => {
-    const { docket } = await divided();
+    const { docket, redis, name } = await divided();
     const order: string[] = [];
+    const release = deferred();
+    const hold = task('hold', () => release.promise);
     const note = task('note', async (_args: {}, ctx) => {
       order.push(ctx.key);
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setImmediate(resolve));
     });
+    stage.work({ hold, note }, { concurrency: 1 });
+    const readers = async () =>
+      Promise.all(keysOfAll(name, COUNT).map(async (keys) => await redis.zcard(keys.workers)));
+    await waitFor(async () => (await readers()).join() === '1,1,1,1');
+    const held = await docket.add(hold, {}, { key: keyIn(0, COUNT, 'hold') });
+    await waitFor(async () => (await docket.snapshot()).totals.running === 1);
     const busy: string[] = [];
     for (let i = 0; busy.length < 100; i++) busy.push(keyIn(0, COUNT, `busy${i}-`));
     const others = [1, 2, 3].map((partition) => keyIn(partition, COUNT, 'other'));
-    await docket.addMany(busy.map((key) => call(note, {}, { key })));
-    await docket.addMany(others.map((key) => call(note, {}, { key })));
-    await stage.finish({ note }, { concurrency: 1 });
+    const added = await docket.addMany([...busy, ...others].map((key) => call(note, {}, { key })));
+    release.resolve();
+    await Promise.all([held, ...added].map((handle) => handle.result({ timeout: '20s' })));
     expect(order).toHaveLength(103);
     for (const key of others) expect(order.indexOf(key)).toBeLessThan(90);
   });
