@@ -6,10 +6,13 @@ import { defineConfig } from 'vitest/config';
 /** The built package: tests meet it as its users do, loaded by Node itself. Threads and child processes need it built. */
 const built = (file: string) => fileURLToPath(new URL(`./dist/src/${file}`, import.meta.url));
 
-/** Tests that replace modules: they need a process that has not loaded these before. */
+/**
+ * Tests that replace modules, or change the scripts that a process sends: they need a process of their own. In a shared one, the
+ * files behind them would run with what they left.
+ */
 const replacing = readdirSync(built('../../test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
-  .filter((file) => /\bvi\.(?:do)?[mM]ock\(/.test(readFileSync(join(built('../../test'), file), 'utf8')))
+  .filter((file) => /\bvi\.(?:do)?[mM]ock\(|fixtures\/shifted-clock\.js/.test(readFileSync(join(built('../../test'), file), 'utf8')))
   .map((file) => `test/${file.replaceAll('\\', '/')}`);
 
 export default defineConfig({

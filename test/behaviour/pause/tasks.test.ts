@@ -201,7 +201,9 @@ describeEachServer('a paused task', (url) => {
     const [late, next, afterNext] = dueTimes.slice(before) as [number, number, number];
     expect(late).toBe(waitingMs); // the run that waited
     expect(next).toBeGreaterThan(waitingMs + 4 * EVERY_MS); // no run for each that was missed
-    for (const due of [late, next, afterNext]) expect((due - dueTimes[0]!) % EVERY_MS).toBe(0);
+    expect(afterNext).toBeGreaterThan(next);
+    const offGrid = dueTimes.map((due) => due - dueTimes[0]!).filter((ms) => ms % EVERY_MS !== 0);
+    expect(offGrid).toEqual([]);
     await docket.cancel('chain');
   });
 
