@@ -9,7 +9,6 @@
  * - the order: in a backlog the next read is sent before a batch is accepted, so that the server collects the next batch
  *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once. If it must be claimed, the next
  *   read waits for that: what it brings can then be claimed with it, which saves a round trip.
- *   meanwhile. Otherwise a batch is accepted first, since what it brings can start at once.
  * - the order after a pause of the docket: what was given back is on `front`, and older than all that is on `work`. One read
  *   brings entries of both, so `front` is read alone until nothing more is there.
  * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. What has been read is kept
