@@ -222,8 +222,8 @@ export interface TestCluster {
 const SLOTS = 16_384;
 const MASTERS = 3;
 
-/** Starts three masters and three replicas. */
-export async function startCluster(): Promise<TestCluster> {
+/** Starts three masters, each with a replica unless `hasReplicas` is false. */
+export async function startCluster({ hasReplicas = true } = {}): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
   const settings = async () => {
     const busPort = await freePort();
@@ -236,7 +236,8 @@ export async function startCluster(): Promise<TestCluster> {
       'cluster-allow-replica-migration': 'no',
     });
   };
-  const { nodes, stop } = await startNodes(folder, await Promise.all(Array.from({ length: 2 * MASTERS }, settings)));
+  const count = hasReplicas ? 2 * MASTERS : MASTERS;
+  const { nodes, stop } = await startNodes(folder, await Promise.all(Array.from({ length: count }, settings)));
   try {
     await joinNodes(nodes);
   } catch (error) {
@@ -329,6 +330,7 @@ async function joinNodes(nodes: readonly TestNode[]): Promise<void> {
 
 async function healthyCluster(nodes: readonly TestNode[]): Promise<void> {
   await Promise.all(nodes.map((one) => one.start()));
+  const hasReplicas = nodes.length > MASTERS;
   await waitFor(
     async () => {
       const views = await Promise.all(
@@ -337,12 +339,12 @@ async function healthyCluster(nodes: readonly TestNode[]): Promise<void> {
           const isOk = String(await node.ask('CLUSTER', 'INFO')).includes('cluster_state:ok');
           const role = String(await node.ask('INFO', 'replication'));
           const isLinked = role.includes('role:master')
-            ? role.includes('state=online')
+            ? !hasReplicas || role.includes('state=online')
             : role.includes('master_link_status:up');
           const covered = ranges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
-          const hasReplicas = ranges.every((range) => range.length === 4);
+          const isReplicated = !hasReplicas || ranges.every((range) => range.length === 4);
           const view = JSON.stringify(ranges.map(([first, last, master]) => [first, last, master![1]]).sort());
-          return isOk && isLinked && covered === SLOTS && hasReplicas ? view : null;
+          return isOk && isLinked && covered === SLOTS && isReplicated ? view : null;
         }),
       );
       return views[0] !== null && views.every((view) => view === views[0]);
