@@ -135,6 +135,8 @@ export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs:
 export interface Cancelled {
   readonly state: ExecutionState | '';
   readonly outcome: 'removed' | 'stopping' | 'ended' | 'unknown';
+  /** Entries of this partition, if the key has no record there; else 0. */
+  readonly entries: number;
 }
 
 /** Which execution is cancelled. */
@@ -144,6 +146,10 @@ export interface CancelTarget {
   readonly token?: string;
   /** The token of the entry as which an execution without a record was seen. @default '' */
   readonly seenAs?: string;
+  /** Whether the partition remembers the key where it has no record, for the worker that may meet it. @default true */
+  readonly isRemembered?: boolean;
+  /** Entries of the whole docket: so many keys are remembered at least. @default those of this partition */
+  readonly docketEntries?: number;
 }
 
 /**
@@ -153,13 +159,13 @@ export interface CancelTarget {
 export async function cancel(
   redis: Redis,
   keys: Keys,
-  { key, token = '', seenAs = '' }: CancelTarget,
+  { key, token = '', seenAs = '', isRemembered = true, docketEntries = 0 }: CancelTarget,
 ): Promise<Cancelled | null> {
-  const args = [keys.prefix, key, token, seenAs];
+  const args = [keys.prefix, key, token, seenAs, isRemembered ? '1' : '0', docketEntries];
   const reply = (await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], args)) as Buffer[] | null;
   if (reply === null) return null;
-  const [state, outcome] = reply.map(String) as [Cancelled['state'], Cancelled['outcome']];
-  return { state, outcome };
+  const [state, outcome, entries] = reply.map(String) as [Cancelled['state'], Cancelled['outcome'], string];
+  return { state, outcome, entries: Number(entries) };
 }
 
 /** Reads one execution. Returns `null` when there is no record. */

@@ -1,15 +1,17 @@
 -- Cancels an execution wherever it is. One that has not started ends at once. One that runs is stopped by its worker;
 -- if the worker dies first, the execution is not run again. An id without a record may be on a stream or unknown. While
 -- anything is on the streams, it is remembered for a day, for the worker that meets it: of the latest ids, as many are kept
--- as there are entries, and some thousands in any case.
+-- as the docket has entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside), token of the entry as which an execution without a record
---       was seen on a stream ('' unless it was)
--- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
---       the token is no longer that of the record
+--       was seen on a stream ('' unless it was), whether an id without a record is remembered ('1' or '0'), entries of the
+--       whole docket as far as the caller knows
+-- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown', then the entries
+--       of this partition if the id has no record; nothing when the token is no longer that of the record
 --@include now
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local is_remembered, docket_entries = ARGV[5] == '1', tonumber(ARGV[6])
 --@include events
 --@include entries
 --@include moves
@@ -29,6 +31,7 @@ local record_key = prefix .. KEY.record .. key
 local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry, RECORD.chain)
 local state = record[1]
 local outcome = state and 'ended' or 'unknown'
+local entries = 0
 
 -- Whether a worker has the entry.
 local function is_read(entry)
@@ -85,13 +88,13 @@ elseif not state then
     if seen ~= '' then
       find_seen(seen)
     end
-    local entries = count_entries()
-    if entries > 0 and outcome ~= 'removed' then
+    entries = count_entries()
+    if is_remembered and entries > 0 and outcome ~= 'removed' then
       local cancelled = prefix .. KEY.cancelled
       trim(cancelled, now)
       redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
       redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
-      local excess = redis.call('ZCARD', cancelled) - math.max(entries, CANCELS_REMEMBERED)
+      local excess = redis.call('ZCARD', cancelled) - math.max(entries, docket_entries, CANCELS_REMEMBERED)
       if excess > 0 then
         redis.call('ZREM', cancelled, unpack(redis.call('ZRANGE', cancelled, 0, math.min(excess, BATCH_ITEMS) - 1)))
       end
@@ -100,4 +103,4 @@ elseif not state then
   end
 end
 write_permits()
-return { state or '', outcome }
+return { state or '', outcome, entries }
