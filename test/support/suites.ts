@@ -8,7 +8,6 @@
 
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { NO_REDIS, REDIS_BINARY } from './redis-binary.js';
-import { sharedCluster } from './shared-cluster.js';
 import {
   type RestartableRedis,
   sharedRedis,
@@ -16,6 +15,7 @@ import {
   startRestartableRedis,
   type TestServer,
 } from './servers.js';
+import { sharedCluster } from './shared-cluster.js';
 import { TARGET } from './target.js';
 
 /** Whether this run covers all variants of each suite. */
@@ -48,7 +48,8 @@ export function describeOnRedis(name: string, suite: (url: () => string) => void
 /** Runs a suite on a Redis of its own, which it may end, start again, configure and pause. */
 export function describeOnOwnRedis(name: string, suite: (redis: () => RestartableRedis) => void): void {
   if (REDIS_BINARY === null) return leaveOut(name, () => suite(() => undefined as never));
-  if (TARGET !== 'plain') return void describe.skip(`${name} [left out: it is about one server]`, () => suite(() => undefined as never));
+  if (TARGET !== 'plain')
+    return void describe.skip(`${name} [left out: it is about one server]`, () => suite(() => undefined as never));
   describe(name, () => {
     let redis: RestartableRedis;
     beforeAll(async () => {
