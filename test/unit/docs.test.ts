@@ -16,7 +16,10 @@ const DOCUMENTS = [
 /** Files of the walkthroughs, which a newcomer would write. */
 const IMAGINED = new Set(['src/cli/drain.ts', 'src/redis/scripts/touch.lua']);
 /** Names of others. */
-const FOREIGN = new Set(['OpenTelemetry', 'TypeScript', 'ElastiCache']);
+const FOREIGN = new Set([
+  ...['OpenTelemetry', 'TypeScript', 'ElastiCache', 'AmazonElastiCache', 'RedisConfiguration', 'NoEviction'],
+  ...['PodDisruptionBudget'],
+]);
 
 test('documents link to files that exist', () => {
   const missing = inEach(/\]\(([^)#]+)(?:#[^)]*)?\)/g, (target, document) => {

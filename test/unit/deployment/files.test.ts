@@ -46,6 +46,8 @@ const variables = new Set([
   ...Array.from(help.replace(/\s+/g, ' ').matchAll(/env: (DOCKET_\w+)/g), ([, name]) => name!),
 ]);
 
+const drainSeconds = Number(/longest drain.*?\(default: (\d+)s\)/.exec(help.replace(/\s+/g, ' '))![1]);
+
 const kinds: Readonly<
   Record<string, { readonly model: new (data: never) => { validate(): void }; readonly type: string }>
 > = {
@@ -126,10 +128,9 @@ describe('a compose file', () => {
   });
 
   test('allows a worker more time to stop than its drain takes', () => {
-    const drain = Number(/longest drain[^(]*\(default:\s*(\d+)s\)/.exec(help)![1]);
     for (const file of composeFiles) {
       const grace = /stop_grace_period: (\d+)s/.exec(read(file))![1];
-      expect(Number(grace)).toBeGreaterThanOrEqual(drain + 3);
+      expect(Number(grace)).toBeGreaterThanOrEqual(drainSeconds + 3);
     }
   });
 
@@ -259,6 +260,14 @@ describe('a Dockerfile', () => {
     const named = files.flatMap((file) => read(file).match(/\bDOCKET_\w+(?==)/g)!);
     expect(named.filter((name) => name !== 'DOCKET_URL' && !variables.has(name))).toEqual([]);
   });
+});
+
+test('the unit of systemd sets nothing that docket-worker does not read, and waits longer than its drain takes', () => {
+  const unit = read('systemd/docket-worker.service');
+  const named = unit.match(/^Environment=.*$/gm)!.flatMap((line) => line.match(/\bDOCKET_\w+/g) ?? []);
+  expect(named.length).toBeGreaterThan(2);
+  expect(named.filter((name) => !variables.has(name))).toEqual([]);
+  expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)![1])).toBeGreaterThan(drainSeconds + 3);
 });
 
 function withFault(manifest: unknown, field: string, value: unknown): Manifest {
