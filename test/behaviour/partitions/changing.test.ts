@@ -149,6 +149,32 @@ describeEachServer('a change of the partitions', (url) => {
     expect(await layoutOf()).toMatchObject({ draining: [] });
   });
 
+  test('lets an execution with `once` run no second time, wherever the record of the first one is', async () => {
+    const echo = task('echo', ({ n }: { n: number }) => n);
+    const keys = [0, 1, 2, 3].map((partition) => keyIn(partition, 4));
+    const addAll = async (docket: Docket, n: number) => [
+      await docket.add(echo, { n }, { key: keys[0]!, once: true }),
+      ...(await docket.addMany(keys.slice(1).map((key) => call(echo, { n }, { key, once: true })))),
+    ];
+    const [producer, before] = [stage.docket(), stage.docket()];
+    await addAll(before, 0);
+    await stage.finish({ echo });
+    await divide(producer, 4);
+    const check = async (docket: Docket) => {
+      const again = await addAll(docket, 1);
+      expect(again.map(({ disposition }) => disposition)).toEqual(keys.map(() => 'already_scheduled'));
+      expect(await Promise.all(again.map((handle) => handle.result()))).toEqual([0, 0, 0, 0]);
+    };
+    await check(producer);
+    await check(before); // learns of the partitions with this add
+    const fresh = keyIn(3, 4, 'fresh');
+    expect((await producer.add(echo, { n: 2 }, { key: fresh, once: true })).disposition).toBe('scheduled');
+    await stage.finish({ echo });
+    await divide(producer, 1); // what is in drained partitions counts, too
+    expect((await producer.add(echo, { n: 3 }, { key: fresh, once: true })).disposition).toBe('already_scheduled');
+    await check(producer);
+  });
+
   test('is refused when another one was made since it has read the partitions, so that none of them is lost', async () => {
     const [slow, redis] = [stage.docket(), await stage.redis()];
     await stage.docket().add(note, {});
