@@ -540,9 +540,11 @@ export const RETRY = {
 export const ARRIVAL = {
   /** It was placed. */
   placed: 'placed',
-  /** It had been placed before, by an earlier try of the same move. */
+  /** It had been placed before, by an earlier try of the same move, or has ended there. */
   before: 'before',
-  /** Its key has an unfinished execution. */
+  /** It is still there itself, because the move by which it came from there is not over. */
+  leaving: 'leaving',
+  /** Its key has another unfinished execution. */
   taken: 'taken',
 } as const;
 

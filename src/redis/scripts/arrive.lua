@@ -20,7 +20,16 @@ for at = 5, 4 + count, 2 do
 end
 local key = moving[ENTRY.key]
 local record_key = key and prefix .. KEY.record .. key
-if key and is_alive(redis.call('HGET', record_key, RECORD.state)) then
+local there = key and redis.call('HMGET', record_key, RECORD.state, RECORD.generation) or {}
+local generation
+for at = 5 + count, #ARGV, 2 do
+  generation = ARGV[at] == RECORD.generation and ARGV[at + 1] or generation
+end
+if there[1] and there[2] == generation then
+  -- It comes back, and has not been removed from here yet. Whoever moves it away from here does that, or has died: then it is
+  -- redelivered here, and moved again or run.
+  return is_alive(there[1]) and ARRIVAL.leaving or ARRIVAL.before
+elseif is_alive(there[1]) then
   return ARRIVAL.taken
 end
 redis.call('SET', arrived, '1', 'PX', ARGV[3])

@@ -72,7 +72,7 @@ export class Mover {
   }
 
   async #move(delivery: Delivery, tag: string): Promise<void> {
-    const { redis, keys, logger, floodLog, places, onTaken } = this.#options;
+    const { redis, keys, logger, floodLog, places, onTaken, requeue } = this.#options;
     const to = places.find(tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
     const departing = await readDeparting(redis, keys, delivery.token);
@@ -81,6 +81,7 @@ export class Mover {
     const arrival = await within(place(to.redis, to.keys, name, departing), PATIENCE_MS);
     if (arrival === undefined) throw new Error(`partition '${tag}' did not answer`);
     if (arrival === 'taken') return onTaken(delivery);
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // workers with two views have it
     await removeDeparted(redis, keys, delivery.token);
     forgetMove(to.redis, to.keys, name).catch(() => undefined); // it expires by itself in a day
     const { task } = delivery.envelope;

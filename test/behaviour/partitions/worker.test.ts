@@ -113,6 +113,44 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     expect((await stage.docket().getExecution(key))?.state).toBe('completed');
   });
 
+  test('loses nothing that comes back before it was removed from where it came', async () => {
+    const { redis, name } = await divided();
+    let runs = 0;
+    const charge = task('charge', { limits: [concurrencyLimit('customer')] }, (_args: { customer: string }) => {
+      runs += 1;
+    });
+    const { key } = await stage.docket().add(charge, { customer: 'c' });
+    const [right] = await placesOf(redis, name, COUNT, key);
+    const wrong = (right! + 1) % COUNT;
+    const [here, there] = [right!, wrong].map((number) => keysOfAll(name, COUNT)[number]!);
+    const token = (await redis.hget(here!.record(key), 'e')) as `w${string}`;
+    // A worker with an old view moves it away, and stands still before it has removed it.
+    const departing = await readDeparting(redis, here!, token);
+    const move = nameOfMove(right === 0 ? '' : String(right), key, departing!);
+    expect(await place(redis, there!, move, departing!)).toBe('placed');
+    const back = await readDeparting(redis, there!, (await redis.hget(there!.record(key), 'e')) as `w${string}`);
+    const moveBack = nameOfMove(wrong === 0 ? '' : String(wrong), key, back!);
+    expect(await place(redis, here!, moveBack, back!)).toBe('leaving');
+    expect(await removeDeparted(redis, here!, token)).toBe(true);
+    await stage.finish({ charge });
+    expect(runs).toBe(1);
+    expect((await stage.docket().getExecution(key))?.state).toBe('completed');
+  });
+
+  test('does not run again what comes back to where it has ended', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    const keys = keysOfAll(name, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const token = (await redis.hget(keys[0]!.record(key), 'e')) as `w${string}`;
+    const departing = await readDeparting(redis, keys[0]!, token);
+    expect(await place(redis, keys[1]!, nameOfMove('', key, departing!), departing!)).toBe('placed');
+    const back = await readDeparting(redis, keys[1]!, (await redis.hget(keys[1]!.record(key), 'e')) as `w${string}`);
+    await stage.finish({ note: task('note', () => null) }, { partitions: [0] });
+    expect(await place(redis, keys[0]!, nameOfMove('1', key, back!), back!)).toBe('before');
+    expect((await redis.hgetall(keys[0]!.record(key))).s).toBe('completed');
+  });
+
   test('cancels what comes to its partition when the key is taken there', async () => {
     const { redis, name } = await divided();
     const ran: number[] = [];
