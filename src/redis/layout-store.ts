@@ -117,13 +117,9 @@ export async function endLayoutChange(redis: Redis, keys: Keys, { token }: Pick<
  * Nothing is added to a partition that is drained, so it stays empty.
  */
 export async function isPartitionEmpty(redis: Redis, keys: Keys): Promise<boolean> {
-  const counts = await Promise.all([
-    ...STREAM_NAMES.map((name) => redis.xlen(keys[name])),
-    redis.zcard(keys.schedule),
-    redis.hlen(keys.waiting),
-    redis.xlen(keys.failures),
-  ]);
-  return counts.every((count) => count === 0);
+  const names = [...STREAM_NAMES.map((name) => keys[name]), keys.schedule, keys.waiting, keys.failures, keys.wakes];
+  // Counted in one script: work moves from one place to another meanwhile, and would be missed in both.
+  return (await runScript(redis, 'is-empty', names, [])) === 1;
 }
 
 /**

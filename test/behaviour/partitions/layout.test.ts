@@ -7,7 +7,7 @@ import { describeEachServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')>('redis/keys.js');
-const { beginLayoutChange, endLayoutChange, forgetPartition, layoutSource, loadLayout, setLayout } =
+const { beginLayoutChange, endLayoutChange, forgetPartition, isPartitionEmpty, layoutSource, loadLayout, setLayout } =
   await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
 const { loadStrikes } = await importBuilt<typeof import('../../../src/redis/strike-store.js')>('redis/strike-store.js');
 const { ListFollower } =
@@ -104,6 +104,32 @@ describeEachServer('the layout of a docket', (url) => {
     expect((await loadStrikes(redis, keys)).version).toBe(after.version);
     await endLayoutChange(redis, keys, MINE);
     expect(await redis.exists(keys.layoutChange)).toBe(0);
+  });
+
+  test('is told by one command whether a partition is empty, because work moves between its places', async () => {
+    const { redis, keys } = await open();
+    const isEmpty = async () => {
+      const send = redis.sendCommand;
+      let sent = 0;
+      redis.sendCommand = function (...args) {
+        sent += 1;
+        return send.apply(this, args);
+      };
+      const empty = await isPartitionEmpty(redis, keys).finally(() => {
+        redis.sendCommand = send;
+      });
+      expect(sent).toBe(1);
+      return empty;
+    };
+    await isPartitionEmpty(redis, keys); // teaches the server the script
+    expect(await isEmpty()).toBe(true);
+    const docket = stage.docket();
+    await docket.add(echo, {}, { key: 'later', when: '1h' });
+    expect(await isEmpty()).toBe(false);
+    await docket.cancel('later');
+    expect(await isEmpty()).toBe(true);
+    await docket.add(echo, {}, { key: 'now', priority: 'low' });
+    expect(await isEmpty()).toBe(false);
   });
 
   test('forgets a partition that was drained, once', async () => {
