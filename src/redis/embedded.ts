@@ -54,6 +54,9 @@ export async function stopEmbeddedServer(name: string): Promise<void> {
   if (server === undefined) return;
   await server.thread.terminate();
   rmSync(server.path, { force: true });
+  if (servers.size > 0 || folder === undefined) return;
+  rmSync(folder, { recursive: true, force: true }); // a thread that is terminated has no time for it at its end
+  folder = undefined;
 }
 
 function start(name: string, clock: ManualClock | null): Promise<EmbeddedServer> {

@@ -239,7 +239,9 @@ const MOST_LISTED = 20;
 
 function listOf(ofTask: readonly AddedExecution[], task: string | null): string {
   if (ofTask.length === 0) return task === null ? 'There is no execution.' : 'There is no execution of it.';
-  const lines = ofTask.slice(0, MOST_LISTED).map((one) => `  ${inspect(shownOf(one), { depth: 6, breakLength: 120 })}`);
+  const lines = ofTask
+    .slice(0, MOST_LISTED)
+    .map((one) => `  ${inspect(shownOf(one), { depth: 6, breakLength: Number.POSITIVE_INFINITY, compact: true })}`);
   const more = ofTask.length > MOST_LISTED ? [`  and ${ofTask.length - MOST_LISTED} more`] : [];
   return ['There are:', ...lines, ...more].join('\n');
 }
