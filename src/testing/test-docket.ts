@@ -204,7 +204,7 @@ export class TestDocket<Tasks extends TasksByName = {}> {
     const { clock } = this.#settings;
     const standing = await this.#standing();
     const hasWork = standing.queued > 0 || isDue(standing, untilMs) || !this.#hasSeeded;
-    if (hasWork) await this.#work(untilMs);
+    if (hasWork && !(await this.#isPaused())) await this.#work(untilMs);
     if (Number.isFinite(untilMs)) clock.set(untilMs);
   }
 
@@ -277,6 +277,11 @@ export class TestDocket<Tasks extends TasksByName = {}> {
     }
   }
 
+  /** Whether the whole docket is paused, so that nothing starts. */
+  async #isPaused(): Promise<boolean> {
+    return (await this.docket.pauses()).some(({ task }) => task === null);
+  }
+
   async #standing(): Promise<Standing> {
     return await standingOf(await this.docket.redis, this.#keys);
   }
@@ -287,6 +292,7 @@ export class TestDocket<Tasks extends TasksByName = {}> {
     for await (const { task, key, state, when } of this.docket.list({ limit: 5 })) {
       found.push(`${task} (${key}) is ${state}${state === 'scheduled' ? ` for ${when.toISOString()}` : ''}`);
     }
+    if (await this.#isPaused()) found.push('the docket is paused');
     const clock = `the clock stands at ${this.now().toISOString()}`;
     return found.length === 0 ? clock : `${found.join(', ')}, and ${clock}`;
   }

@@ -1,4 +1,5 @@
 /** The entry point `docket/testing`: what its test dockets promise. */
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   call,
   concurrencyLimit,
@@ -165,6 +166,38 @@ describe('the clock', () => {
     await kit.docket.add(cool);
     await kit.runDue();
     expect(notes.filter((one) => one.startsWith('cool'))).toHaveLength(2);
+  });
+
+  test('does not go on while a body takes longer than the time to its next run', async () => {
+    const { notes, note } = noting();
+    const slow = task('slow', { perpetual: perpetual({ every: '40ms' }) }, async (_args: {}, ctx) => {
+      const endMs = performance.now() + 100;
+      while (performance.now() < endMs) await turn();
+      note('slow', ctx);
+    });
+    const kit = await open({ slow });
+    await kit.docket.add(slow, {}, { key: 's' });
+    await kit.advance('200ms');
+    expect(notes).toHaveLength(6);
+  });
+
+  test('passes over what is paused, which starts when it is resumed', async () => {
+    const { notes, note } = noting();
+    const later = task('later', (_args: {}, ctx) => note('later', ctx));
+    const other = task('other', (_args: {}, ctx) => note('other', ctx));
+    const kit = await open({ later, other });
+    await kit.docket.pause(later);
+    await kit.docket.addMany([call(later, {}, { when: '1m' }), call(other, {}, { when: '2m' })]);
+    await kit.advance('1h');
+    expect(notes).toEqual(['other 00:02:00']);
+    await kit.docket.pause();
+    await kit.docket.resume(later);
+    await kit.docket.add(other);
+    await kit.advance('1h');
+    expect(notes).toHaveLength(1);
+    await kit.docket.resume();
+    await kit.runDue();
+    expect(notes.slice(1).sort()).toEqual(['later 00:01:00', 'other 01:00:00']);
   });
 
   test('ends what is kept of an execution', async () => {
