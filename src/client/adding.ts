@@ -34,9 +34,14 @@ import type { Target } from './routes.js';
 import { StruckCall } from './strike-filter.js';
 import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
+export const REPLACE_OPTIONS = optionNames<ReplaceOptions>({
+  key: true,
+  when: true,
+  priority: true,
+  ...OVERRIDE_NAMES,
+});
 
-const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
+export const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 
 export interface AdderOptions {
   readonly settings: ProducerSettings;

@@ -436,6 +436,37 @@ export class LimitArgumentError extends DocketError {
   }
 }
 
+/** A recording docket, or the docket of a task that is run alone, was asked for something that only a server can answer. */
+export class NoServerError extends DocketError {
+  readonly code = 'DOCKET_NO_SERVER';
+  override get name() {
+    return 'NoServerError';
+  }
+  constructor(
+    /** What was asked for, such as `snapshot()`. */
+    readonly use: string,
+  ) {
+    super(`${use} needs a server, and this docket only records what is added to it: test it with openTestDocket()`);
+  }
+}
+
+/** The work of a test docket did not end in time. */
+export class TestTimeoutError extends DocketError {
+  readonly code = 'DOCKET_TEST_TIMEOUT';
+  override get name() {
+    return 'TestTimeoutError';
+  }
+  constructor(
+    readonly timeoutMs: number,
+    /** What was left to do, in words. */
+    readonly left: string,
+  ) {
+    super(
+      `the work of the test docket did not end within ${timeoutMs} ms: ${left}. Advance the clock by less, end the chains that never end, or raise the option 'timeout'`,
+    );
+  }
+}
+
 /** The worker, or the dashboard, cannot listen on its port. It has not started. */
 export class PortUnavailableError extends DocketError {
   readonly code = 'DOCKET_PORT_UNAVAILABLE';
