@@ -2,6 +2,7 @@
 import { call, task } from 'docket';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { STREAM_NAMES } from '../../support/built.js';
 import { recordingLogger } from '../../support/logger.js';
 import { divide, keyIn } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
@@ -84,5 +85,25 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
     expect((await page('/readyz')).text).toContain('"partition":"2","reason":"it could not be opened yet"');
     await allow('~*');
     expect(await handles[2]!.result()).toBe('echo');
+  });
+
+  test('the others are served although a thread has room for nothing but what was read of it', async () => {
+    await divide(stage.docket(), COUNT);
+    await start();
+    const producer = stage.docket();
+    await producer.add(echo, {}, { key: keyIn(2, COUNT, 'before') }).then((execution) => execution.result());
+
+    const streams = STREAM_NAMES.map((stream) => `~{${stage.name}/2}:${stream}`); // reads go on, claims are refused
+    await allow(`~{${stage.name}}:*`, `~{${stage.name}/1}:*`, `~{${stage.name}/3}:*`, ...streams);
+    const lost = await producer.addMany(
+      Array.from({ length: 50 }, (_, i) => call(echo, {}, { key: keyIn(2, COUNT, `lost-${i}-`) })),
+    );
+    await waitFor(async () => ((await admin.xpending(`{${stage.name}/2}:work`, 'workers')) as [number])[0] > 0);
+    const keys = [0, 1, 3].map((partition) => keyIn(partition, COUNT, 'served'));
+    const served = await producer.addMany(keys.map((key) => call(echo, {}, { key })));
+    expect(await Promise.all(served.map((execution) => execution.result()))).toEqual(['echo', 'echo', 'echo']);
+
+    await allow('~*');
+    await Promise.all(lost.map((execution) => execution.result()));
   });
 });
