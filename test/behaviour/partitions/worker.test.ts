@@ -7,7 +7,7 @@ import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
-const { nameOfMove, place, readDeparting, removeDeparted } =
+const { place, readDeparting, removeDeparted } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
 
 const COUNT = 4;
@@ -79,10 +79,11 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong]);
     const [from, to] = [wrong, right!].map((number) => keysOfAll(name, COUNT)[number]!);
     const token = await redis.hget(from!.record(key), 'e');
-    const departing = await readDeparting(redis, from!, token as `w${string}`);
-    const move = nameOfMove(wrong === 0 ? '' : String(wrong), key, departing!);
-    expect(await place(redis, to!, move, departing!)).toBe('placed');
-    expect(await place(redis, to!, move, departing!)).toBe('before');
+    const [tag, tagThere] = [wrong, right!].map((number) => (number === 0 ? '' : String(number))) as [string, string];
+    const delivery = { token: token as `w${string}`, key, from: tag, to: tagThere };
+    const departing = await readDeparting(redis, from!, delivery);
+    expect(await place(redis, to!, departing!)).toBe('placed');
+    expect(await place(redis, to!, departing!)).toBe('before');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong, right!].sort());
     await stage.finish({ charge });
     expect(runs).toBe(2); // the probe, and the one that was moved
@@ -103,10 +104,10 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
       [1, 0],
     ] as const) {
       const token = (await redis.hget(keys[from]!.record(key), 'e')) as `w${string}`;
-      const departing = await readDeparting(redis, keys[from]!, token);
-      const move = nameOfMove(from === 0 ? '' : String(from), key, departing!);
-      expect(await place(redis, keys[to]!, move, departing!)).toBe('placed');
-      expect(await removeDeparted(redis, keys[from]!, token)).toBe(true);
+      const [tag, tagThere] = [from, to].map((number) => (number === 0 ? '' : String(number))) as [string, string];
+      const departing = await readDeparting(redis, keys[from]!, { token, key, from: tag, to: tagThere });
+      expect(await place(redis, keys[to]!, departing!)).toBe('placed');
+      expect(await removeDeparted(redis, keys[from]!, token)).toBe('removed');
       expect(await placesOf(redis, name, COUNT, key)).toEqual([to]);
     }
     await stage.finish({ note: task('note', () => null) });
