@@ -225,21 +225,29 @@ export class Partitions {
    */
   async #strikesFor(partition: Partition, layout: Layout): Promise<StrikeSnapshot> {
     const strikes = await this.#strikesUnchanging(partition);
-    await this.load();
+    if (partition.connection !== this.first.connection) await this.load();
     if (this.#routes.layout !== layout) throw new LayoutChanged();
     return strikes;
   }
 
   /**
    * Reads the strikes of a partition while the layout does not change. The look for the mark is sent behind them: if the mark
-   * was set in between, the version of the strikes is no longer the latest.
+   * was set in between, the version of the strikes is no longer the latest. The layout is read last, with the same round trip if its
+   * server is the same: the longer the strikes are known, the more often they have changed.
    */
   async #strikesUnchanging(partition: Partition): Promise<StrikeSnapshot> {
     const untilMs = monotonicMs() + LONGEST_CHANGE_MS;
     for (;;) {
-      const [strikes, isChanging] = await partition.run((redis, keys) =>
-        Promise.all([loadStrikes(redis, keys), isLayoutChanging(redis, keys)]),
+      const { first } = this;
+      const isSame = partition.connection === first.connection;
+      const [strikes, isChanging, layout] = await partition.run((redis, keys) =>
+        Promise.all([
+          loadStrikes(redis, keys),
+          isLayoutChanging(redis, keys),
+          isSame ? loadLayout(redis, first.settings.keys) : null,
+        ]),
       );
+      if (layout && !isChanging) this.#adopt(layout);
       if (!isChanging) return strikes;
       await waitForChange(partition, untilMs, 'takes no adds');
     }
