@@ -15,8 +15,15 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { type ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, type DEPARTURE } from './schema.js';
+import {
+  type ARRIVAL,
+  ARRIVAL_FORGOTTEN_MS,
+  ARRIVAL_REMEMBERED_MS,
+  ARRIVES_WITHIN_MS,
+  type DEPARTURE,
+} from './schema.js';
 import { runScript } from './script.js';
+import { serverTimeMs } from './time.js';
 
 /** Names and values of fields, in turn. */
 type Fields = readonly Buffer[];
@@ -56,10 +63,26 @@ export async function readDeparting(
   return entry && record && move ? { entry, record, move: String(move) } : null;
 }
 
-/** Places an execution in the partition where it belongs, unless it was before or the move was stopped. */
-export async function place(redis: Redis, keys: Keys, { entry, record, move }: Departing): Promise<Arrival> {
+/**
+ * Returns until when an execution that is read after this may arrive in a partition. A command can be held up for any time: by its
+ * link, or because this process stands still. Meanwhile another worker may make the move, and what has arrived may run and end.
+ */
+export async function lastArrivalMs(redis: Redis): Promise<number> {
+  return (await serverTimeMs(redis)) + ARRIVES_WITHIN_MS;
+}
+
+/**
+ * Places an execution in the partition where it belongs, unless it was before or the move was stopped.
+ * @param untilMs - until when it may be placed, on the clock of the server where it arrives
+ */
+export async function place(
+  redis: Redis,
+  keys: Keys,
+  { entry, record, move }: Departing,
+  untilMs: number,
+): Promise<Arrival> {
   const names = [keys.work, keys.front, keys.schedule];
-  const args = [keys.prefix, move, ARRIVAL_REMEMBERED_MS, entry.length, ...entry, ...record];
+  const args = [keys.prefix, move, ARRIVAL_REMEMBERED_MS, untilMs, entry.length, ...entry, ...record];
   return String(await runScript(redis, 'arrive', names, args)) as Arrival;
 }
 

@@ -10,7 +10,14 @@
 import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
 import type { Keys } from '../../redis/keys.js';
-import { type Departing, forgetMove, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
+import {
+  type Departing,
+  forgetMove,
+  lastArrivalMs,
+  place,
+  readDeparting,
+  removeDeparted,
+} from '../../redis/move-store.js';
 import { cancel } from '../../redis/producer-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
@@ -78,18 +85,21 @@ export class Mover {
   }
 
   async #move(delivery: Delivery, tag: string): Promise<void> {
-    const { redis, keys, tag: from, logger, floodLog, places, onTaken, onCancelled } = this.#options;
+    const { redis, keys, tag: from, logger, floodLog, places, onTaken, onCancelled, requeue } = this.#options;
     const to = places.find(tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
+    const untilMs = await answered(lastArrivalMs(to.redis), tag);
     const { token } = delivery;
     const departing = await readDeparting(redis, keys, { token, key: keyOf(delivery), from, to: tag });
     if (departing === null) return; // it is no longer ours
     if (delivery.record === null && this.#options.isCancelled(delivery)) {
       return await this.#cancel(delivery, departing, to, tag);
     }
-    const arrival = await answered(place(to.redis, to.keys, departing), tag);
+    const arrival = await answered(place(to.redis, to.keys, departing, untilMs), tag);
+    if (arrival === 'late') throw new Error(`partition '${tag}' did not answer in time`);
     if (arrival === 'taken') return onTaken(delivery);
     if (arrival === 'stopped') return onCancelled(delivery);
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // workers with two views have it
     const departure = await removeDeparted(redis, keys, token);
     if (departure === 'cancelled') return await this.#cancel(delivery, departing, to, tag);
     forgetMove(to.redis, to.keys, departing.move).catch(() => undefined); // it expires by itself in a day

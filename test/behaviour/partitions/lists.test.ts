@@ -80,7 +80,7 @@ describeEachServer('while the partitions change,', (url) => {
     await waitFor(async () => (await lists())[0]!.length === 2);
     for (let i = 0; i < 10; i++) await docket.strikes();
     expect(isDone).toBe(false);
-    await setLayout(redis, keys!, { tags: ['', '1'], draining: [] }, MINE);
+    await setLayout(redis, keys!, { tags: ['', '1'], draining: [] }, { ...MINE, versionBefore: '' });
     await endLayoutChange(redis, keys!, MINE); // as if the mark had expired
     await Promise.all([striking, pausing]);
     expect((await lists())[1]).toEqual(['["note"]', '#note manual'].sort());

@@ -12,6 +12,9 @@ const { place, readDeparting, removeDeparted } =
 const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
 type Departing = import('../../../src/redis/move-store.js').Departing;
 
+/** A move may arrive at any time. */
+const ALWAYS = Number.MAX_SAFE_INTEGER;
+
 const COUNT = 2;
 /** It counts in partition 1, and a producer that knows only its name leaves it in partition 0. */
 const RIGHT = 1;
@@ -39,7 +42,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       docket,
       handle,
       read: async () => (await readDeparting(redis, from, delivery))!,
-      arrive: (departing) => place(redis, to, departing),
+      arrive: (departing) => place(redis, to, departing, ALWAYS),
       depart: () => removeDeparted(redis, from, token),
     };
   }
@@ -121,7 +124,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const delivery = { token: `w${id}` as const, key: handle.key, from: '', to: '1' };
       const departing = (await readDeparting(redis, keys[0]!, delivery))!;
       await docket.cancel(handle.key);
-      expect(await place(redis, keys[1]!, departing)).toBe('placed');
+      expect(await place(redis, keys[1]!, departing, ALWAYS)).toBe('placed');
       expect(await removeDeparted(redis, keys[0]!, delivery.token)).toBe('cancelled');
       await stage.finish({ charge }, { partitions: [0] });
       expect(await entriesOfAll(redis, stage.name, COUNT)).toEqual([0, 1]);
@@ -152,7 +155,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const [from, to] = keysOfAll(stage.name, COUNT);
       const token = (await redis.hget(from!.record(KEY), 'e')) as `w${string}`;
       const again = await readDeparting(redis, from!, { token, key: KEY, from: '', to: '1' });
-      expect(await place(redis, to!, again!)).toBe('placed');
+      expect(await place(redis, to!, again!, ALWAYS)).toBe('placed');
       await replace(docket);
       await removeDeparted(redis, from!, token);
       await stage.finish({ charge, note });
@@ -170,7 +173,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const token = (await redis.hget(keys[2]!.record(key), 'e')) as `w${string}`;
       const departing = (await readDeparting(redis, keys[2]!, { token, key, from: '2', to: '1' }))!;
       betweenPartitions(docket, { asked: 1, later: 2 }, async () => {
-        expect(await place(redis, keys[1]!, departing)).toBe('placed');
+        expect(await place(redis, keys[1]!, departing, ALWAYS)).toBe('placed');
         expect(await removeDeparted(redis, keys[2]!, token)).toBe('removed');
       });
       const limit = concurrencyLimit('customer');
