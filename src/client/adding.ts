@@ -14,7 +14,7 @@ import {
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { vacate } from '../redis/producer-store.js';
+import type { Placed } from '../redis/producer-store.js';
 import type { AddOptions, Call, CallByName, ReplaceOptions } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import { OVERRIDE_NAMES } from '../tasks/overrides.js';
@@ -25,6 +25,7 @@ import { type CallSpans, spanName } from './call-spans.js';
 import type { ExecutionHandle } from './execution.js';
 import { type Held, heldElsewhere } from './held-elsewhere.js';
 import { LayoutChanged } from './layout-changed.js';
+import { stopMove, vacateIn } from './moves.js';
 import type { ProducerSettings } from './options.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
@@ -264,12 +265,22 @@ export class Adder {
     const placed = await replace(failed).catch((error: unknown) =>
       this.#placeAfter(error, { call, failed, failures: 1 }, replace),
     );
-    const { result } = placed;
-    const others = this.#partitions.known.filter((partition) => partition !== placed.partition);
-    if (!(result instanceof StruckCall)) {
-      await Promise.all(others.map((other) => other.run((redis, keys) => vacate(redis, keys, call.key))));
-    }
+    const { result, partition } = placed;
+    if (!(result instanceof StruckCall)) await this.#vacateOthers(call.key, result, partition);
     return placed;
+  }
+
+  /** Removes what else has the key of an execution that was placed in `partition`. */
+  async #vacateOthers(key: string, { generation, move }: Placed, partition: Partition): Promise<void> {
+    const at = (tag: string) => this.#partitions.at(tag);
+    if (move) await stopMove(at, key, move);
+    const others = this.#partitions.known.filter((other) => other !== partition);
+    if (others.length === 0) return;
+    const vacate = () => Promise.all(others.map((other) => vacateIn(at, other, { key })));
+    const wasThere = await vacate();
+    if (wasThere.includes(true)) return;
+    // A worker may have moved it to a partition that was asked before from one that was asked afterwards.
+    await Promise.all([vacate(), vacateIn(at, partition, { key, before: generation })]);
   }
 
   /**

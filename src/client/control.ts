@@ -5,7 +5,7 @@ import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
-import { type Cancelled, cancel } from '../redis/producer-store.js';
+import type { Cancelled } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
@@ -19,6 +19,7 @@ import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
 import type { OwnExecution } from './internals.js';
 import { sumOfCancels, sumOfRetries } from './merging.js';
+import { cancelIn } from './moves.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
@@ -30,6 +31,8 @@ export class Control {
   readonly #partitions: Partitions;
   readonly #spans: CallSpans;
 
+  readonly #at = (tag: string): Partition => this.#partitions.at(tag);
+
   constructor(partitions: Partitions, spans: CallSpans) {
     this.#partitions = partitions;
     this.#spans = spans;
@@ -37,12 +40,13 @@ export class Control {
 
   async cancel(key: string): Promise<CancelResult> {
     checkKey(key);
-    const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#partitions.search(
-        (partition) => partition.run((redis, keys) => cancel(redis, keys, { key })),
-        (one) => one !== null && one.outcome !== 'unknown',
-      ),
-    );
+    const isFound = (one: Cancelled | null) => one !== null && one.outcome !== 'unknown';
+    const look = () => this.#partitions.search((partition) => cancelIn(this.#at, partition, { key }), isFound);
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, async () => {
+      const first = await look();
+      // A worker may have moved it to a partition that was asked before from one that was asked afterwards.
+      return first.length === 1 || first.some(isFound) ? first : await look();
+    });
     const found = OUTCOMES.flatMap((outcome) => cancelled.find((one) => one?.outcome === outcome) ?? [])[0];
     return cancelResult(found!); // without a token, each partition says something
   }
@@ -50,7 +54,7 @@ export class Control {
   /** @throws ExecutionSupersededError when the key belongs to another delivery */
   async cancelOwn({ key, token, partition }: OwnExecution): Promise<CancelResult> {
     const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#partitions.at(partition).run((redis, keys) => cancel(redis, keys, { key, token })),
+      cancelIn(this.#at, this.#at(partition), { key, token }),
     );
     if (!cancelled) throw new ExecutionSupersededError(key);
     return cancelResult(cancelled);
@@ -70,7 +74,7 @@ export class Control {
     const { task } = criteria;
     return await this.#spans.run('cancelMany', 'client', { task: task || null }, async () => {
       if (filter.limit !== undefined) return await this.#cancelSome(criteria, filter, filter.limit);
-      return sumOfCancels(await this.#partitions.everywhere((one) => cancelMatching(one, criteria, filter)));
+      return sumOfCancels(await this.#partitions.everywhere((one) => cancelMatching(this.#at, one, criteria, filter)));
     });
   }
 
@@ -80,7 +84,7 @@ export class Control {
     for (const partition of await this.#partitions.load()) {
       const left = limit - sum.removed - sum.stopping - sum.missed;
       if (left <= 0) break;
-      const report = await cancelMatching(partition, criteria, { limit: left, ...(signal && { signal }) });
+      const report = await cancelMatching(this.#at, partition, criteria, { limit: left, ...(signal && { signal }) });
       sum = sumOfCancels([sum, report]);
     }
     return sum;

@@ -3,8 +3,9 @@
  * which no add is routed by a layout that is not in force.
  *
  * Owns what happens beside them: new partitions get the strikes and the pauses, and what was removed stays in the layout as
- * drained. The lists are copied before the layout is written, so that no worker starts there without them, and again behind
- * it: whoever changed a list of partition 0 before that has read the old layout.
+ * drained. The lists are copied between the marks and the layout. So no worker starts there without them, and one copy is enough:
+ * whoever changes a list of partition 0 behind it meets the mark, and writes once more when the change is over
+ * (`Partitions.writeEverywhere`).
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
@@ -34,8 +35,6 @@ const MARK_MS = 10_000;
 /** Those of the others outlast it. */
 const OTHER_MARKS_MS = 30_000;
 const RENEWED_AFTER_MS = 2_000;
-/** How often lists are copied again because somebody changes them meanwhile. */
-const MOST_COPIES = 8;
 
 /** The partitions of a docket cannot be changed, because executions would not be where their key or their limit leads. */
 export class PartitionsInUseError extends DocketError {
@@ -63,13 +62,13 @@ export async function changePartitions(
   const tags = await newTags(partitions, count);
   const draining = [...layout.draining, ...layout.tags].filter((tag) => !tags.includes(tag));
   const added = tags.filter((tag) => !layout.tags.includes(tag)).map((tag) => partitions.at(tag));
-  await copyLists(partitions.first, added);
   const change = new Change(partitions, [...new Set([...partitions.known, ...added])]);
   try {
     await change.begin();
     if (!force) await change.checkUnused();
-    await change.write({ tags, draining: [...new Set(draining)] }, layout);
     await copyLists(partitions.first, added);
+    await change.renew(); // if a mark has expired, somebody may have changed a list behind the copy
+    await change.write({ tags, draining: [...new Set(draining)] }, layout);
   } finally {
     await change.end();
   }
@@ -195,19 +194,9 @@ class Change {
   }
 }
 
-/** Makes the strikes and the pauses of partitions those of another, until nobody has changed them meanwhile. */
+/** Makes the strikes and the pauses of partitions those of another. */
 async function copyLists(from: Partition, to: readonly Partition[]): Promise<void> {
-  if (to.length === 0) return;
-  for (let copies = 0; copies < MOST_COPIES; copies++) {
-    const before = await versionsOf(from);
-    await Promise.all(to.flatMap((partition) => [copyStrikes(from, partition), copyPauses(from, partition)]));
-    if ((await versionsOf(from)) === before) return;
-  }
-}
-
-async function versionsOf(partition: Partition): Promise<string> {
-  const [strikes, pauses] = await Promise.all([partition.run(loadStrikes), partition.run(loadPauseList)]);
-  return `${strikes.version} ${pauses.version}`;
+  await Promise.all(to.flatMap((partition) => [copyStrikes(from, partition), copyPauses(from, partition)]));
 }
 
 async function copyStrikes(from: Partition, to: Partition): Promise<void> {

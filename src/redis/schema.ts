@@ -91,7 +91,7 @@ export const KEY = {
   layout: 'layout',
   /** Text: the token of whoever changes the partitions. While it exists, no producer that knows of it adds anything. Expires. */
   layoutChange: 'layout-change',
-  /** Text: exists for an execution that came from another partition, by the name of its move, so that it is placed once. Expires. */
+  /** Text: whether a move from another partition was made or stopped (`ARRIVED`), by its name, so that it is made once. Expires. */
   arrived: 'arrived:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
@@ -212,6 +212,8 @@ export const RECORD = {
   failedAttempts: 'h',
   /** Its chain, if it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
   chain: 'ch',
+  /** While a worker moves it to another partition: the tag of that, a space, and the name of the move (`depart.lua`). */
+  departing: 'd',
   /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
   lastRun: 'cl',
 } as const;
@@ -546,8 +548,28 @@ export const ARRIVAL = {
   leaving: 'leaving',
   /** Its key has another unfinished execution. */
   taken: 'taken',
+  /** Somebody has cancelled or replaced it meanwhile, and stopped the move. */
+  stopped: 'stopped',
   /** It came so late that the same move may have been over and forgotten. It was not placed. */
   late: 'late',
+} as const;
+
+/** What the text `arrived:<name>` says about a move. */
+export const ARRIVED = {
+  /** The execution was placed. */
+  placed: '1',
+  /** It must not be placed. */
+  stopped: '0',
+} as const;
+
+/** What became of an execution, in the partition that it leaves. */
+export const DEPARTURE = {
+  /** It was removed. */
+  removed: 'removed',
+  /** It was no longer there. */
+  gone: 'gone',
+  /** It has no record and was cancelled meanwhile. It is still there. */
+  cancelled: 'cancelled',
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */

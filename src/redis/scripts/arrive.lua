@@ -11,8 +11,9 @@ local prefix = ARGV[1]
 --@include moves
 
 local arrived = prefix .. KEY.arrived .. ARGV[2]
-if redis.call('EXISTS', arrived) == 1 then
-  return ARRIVAL.before
+local was = redis.call('GET', arrived)
+if was then
+  return was == ARRIVED.stopped and ARRIVAL.stopped or ARRIVAL.before
 end
 -- Later the name of a move that is over may be forgotten, and what has arrived may have run.
 if now > tonumber(ARGV[4]) then
@@ -36,7 +37,7 @@ if there[1] and there[2] == generation then
 elseif is_alive(there[1]) then
   return ARRIVAL.taken
 end
-redis.call('SET', arrived, '1', 'PX', ARGV[3])
+redis.call('SET', arrived, ARRIVED.placed, 'PX', ARGV[3])
 -- What it had at limits of the other partition stays there.
 for _, name in ipairs({ ENTRY.holds_permits, ENTRY.booking, ENTRY.debounce }) do
   moving[name] = nil
@@ -49,7 +50,9 @@ end
 if key then
   redis.call('DEL', record_key)
   for at = 6 + count, #ARGV, 2 do
-    redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
+    if ARGV[at] ~= RECORD.departing then -- of an earlier try: it has arrived
+      redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
+    end
     if ARGV[at] == RECORD.chain then
       redis.call('ZADD', prefix .. KEY.chains, 0, key)
     elseif ARGV[at] == RECORD.generation then

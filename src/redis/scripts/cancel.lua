@@ -4,9 +4,11 @@
 -- as there are entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside), token of the entry as which an execution without a record
---       was seen on a stream ('' unless it was)
+--       was seen on a stream ('' unless it was), where it goes by the move that was stopped there (RECORD.departing; '' for
+--       none), name of a move by which it may come here, and the generation that it has then ('' for none)
 -- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
---       the token is no longer that of the record
+--       the token is no longer that of the record. While a worker moves it to another partition: its state, 'departing', where it
+--       goes, its generation. Nothing is written then
 --@include now
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -18,6 +20,14 @@ local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --@include forget
 --@include displace
 --@include trim
+--@include stop_move
+
+local move, generation = ARGV[6], ARGV[7]
+if move ~= '' and stop_move(move) then
+  return { 'queued', 'removed' }
+elseif generation ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.generation) ~= generation then
+  return { '', 'unknown' } -- it came, and has ended or was replaced
+end
 
 if token ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) ~= token then
   return false
@@ -26,8 +36,12 @@ if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end
 local record_key = prefix .. KEY.record .. key
-local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry, RECORD.chain)
+local record = redis.call('HMGET', record_key,
+  RECORD.state, RECORD.entry, RECORD.chain, RECORD.departing, RECORD.generation)
 local state = record[1]
+if record[4] and record[4] ~= ARGV[5] and (state == 'scheduled' or state == 'queued') then
+  return { state, 'departing', record[4], record[5] or '' }
+end
 local outcome = state and 'ended' or 'unknown'
 
 -- Whether a worker has the entry.

@@ -104,9 +104,11 @@ describeOnOwnRedis('while one of four partitions cannot be used', (redis) => {
       Array.from({ length: 5 }, (_, i) => call(slow, {}, { key: keyIn(2, COUNT, `lost-${i}-`) })),
     );
     await waitFor(async () => ((await admin.xpending(`{${stage.name}/2}:work`, 'workers')) as [number])[0] > 0);
-    const keys = [0, 1, 3].map((partition) => keyIn(partition, COUNT, 'served'));
+    // The first of each comes with the read that waits already; each further one needs room.
+    const keys = [0, 1, 3].flatMap((partition) => ['a', 'b', 'c'].map((letter) => keyIn(partition, COUNT, letter)));
     const served = await producer.addMany(keys.map((key) => call(slow, {}, { key })));
-    expect(await Promise.all(served.map((execution) => execution.result()))).toEqual(['slow', 'slow', 'slow']);
+    await Promise.all(served.map((execution) => execution.result()));
+    expect(((await admin.xpending(`{${stage.name}/2}:work`, 'workers')) as [number])[0]).toBeGreaterThan(0);
 
     await allow('~*');
     await Promise.all(lost.map((execution) => execution.result()));
