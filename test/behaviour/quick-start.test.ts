@@ -41,7 +41,8 @@ describeOnRedis('a quick start:', (url) => {
     const folder = folderWith(named(blocks), url());
     writeFileSync(join(folder, 'tsconfig.json'), blocks.find(({ language }) => language === 'json')!.code);
     await mkdir(join(folder, 'node_modules/@types'));
-    for (const name of ['typescript', '@types/node']) symlinkSync(join(MODULES, name), join(folder, 'node_modules', name));
+    for (const name of ['typescript', '@types/node'])
+      symlinkSync(join(MODULES, name), join(folder, 'node_modules', name));
     const [commands] = blocks.filter(({ code }) => code.startsWith('npx tsc'));
     expect(await follow(commands!, folder, url())).toMatch(DIGEST);
   });
