@@ -14,7 +14,9 @@ export default defineConfig({
   description: 'Distributed background tasks on Redis for CPU-heavy fleets, in TypeScript.',
   cleanUrls: true,
   rewrites: { 'decisions/README.md': 'decisions/index.md' },
+  vite: { build: { chunkSizeWarningLimit: 2_000 } }, // the index of the search
   markdown: {
+    languageAlias: { promql: 'txt' },
     anchor: { slugify: slugOnForge },
     config: (markdown) => markdown.core.ruler.push('links-out', linkToRepository),
   },
@@ -29,10 +31,40 @@ export default defineConfig({
       { text: 'Troubleshooting', link: '/troubleshooting' },
     ],
     sidebar: [
-      group('Begin', { 'getting-started': 'Getting started', 'migrating-from-bullmq': 'From BullMQ', 'migrating-from-python': 'From Celery or Python docket' }),
-      group('Write', { tasks: 'Tasks and policies', adding: 'Adding work', dependencies: 'Dependencies', limits: 'Limits', schedules: 'Schedules', results: 'Results, progress, events', priorities: 'Priorities', testing: 'Testing' }),
-      group('Run', { workers: 'Workers', connecting: 'Connecting to Redis', production: 'Production', scaling: 'Scaling', partitions: 'Partitions', guarantees: 'Guarantees' }),
-      group('Operate', { cli: 'Command line', dashboard: 'Dashboard', observability: 'Observability', inspecting: 'Inspecting', failures: 'Failures', pause: 'Pauses', strikes: 'Strikes', incidents: 'Incidents', troubleshooting: 'Troubleshooting' }),
+      group('Begin', {
+        'getting-started': 'Getting started',
+        'migrating-from-bullmq': 'From BullMQ',
+        'migrating-from-python': 'From Celery or Python docket',
+      }),
+      group('Write', {
+        tasks: 'Tasks and policies',
+        adding: 'Adding work',
+        dependencies: 'Dependencies',
+        limits: 'Limits',
+        schedules: 'Schedules',
+        results: 'Results, progress, events',
+        priorities: 'Priorities',
+        testing: 'Testing',
+      }),
+      group('Run', {
+        workers: 'Workers',
+        connecting: 'Connecting to Redis',
+        production: 'Production',
+        scaling: 'Scaling',
+        partitions: 'Partitions',
+        guarantees: 'Guarantees',
+      }),
+      group('Operate', {
+        cli: 'Command line',
+        dashboard: 'Dashboard',
+        observability: 'Observability',
+        inspecting: 'Inspecting',
+        failures: 'Failures',
+        pause: 'Pauses',
+        strikes: 'Strikes',
+        incidents: 'Incidents',
+        troubleshooting: 'Troubleshooting',
+      }),
       group('Inside', { 'how-it-works': 'How it works', glossary: 'Glossary', 'decisions/': 'Decisions' }),
       { text: 'API', collapsed: true, items: api },
     ],
@@ -41,7 +73,9 @@ export default defineConfig({
 
 /** The pages of a group that exist, by their titles. */
 function group(text, pages) {
-  const items = Object.entries(pages).filter(([page]) => existsSync(join(DOCS, page.endsWith('/') ? `${page}README.md` : `${page}.md`)));
+  const items = Object.entries(pages).filter(([page]) =>
+    existsSync(join(DOCS, page.endsWith('/') ? `${page}README.md` : `${page}.md`)),
+  );
   return { text, items: items.map(([page, title]) => ({ text: title, link: `/${page}` })) };
 }
 
