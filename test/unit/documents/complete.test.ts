@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { docketCommand } from '../../../src/cli/docket.js';
 import { metricsRoutes } from '../../../src/observe/metrics.js';
 import { TaskCounters } from '../../../src/observe/task-counters.js';
-import { readDocument, USER_DOCUMENTS } from '../../support/documents.js';
+import { blocksOf, readDocument, USER_DOCUMENTS } from '../../support/documents.js';
 import { Exposition } from '../../support/exposition.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -28,6 +28,26 @@ function sources(): string[] {
 
 function isDocumented(name: string): boolean {
   return new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(CODE);
+}
+
+/** Whether a line calls a command of docket that exists, with flags that it has. */
+function isCommand(line: string): boolean {
+  const [name, ...words] = line
+    .replace(/^\$ /, '')
+    .replace(/^npx /, '')
+    .replace(/\s#.*$/, '')
+    .split(/\s+/);
+  const program = docketCommand() as unknown as Command;
+  let command = name === 'docket-worker' ? program.commands.find((one) => one.name() === 'worker')! : program;
+  const flags = new Set(program.options.map(({ long }) => long));
+  for (const word of words) {
+    const subcommand = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (subcommand) command = subcommand;
+    for (const { long } of command.options) flags.add(long);
+    if (command === program && !word.startsWith('-')) return false;
+    if (word.startsWith('--') && word !== '--help' && !flags.has(word.split('=')[0])) return false;
+  }
+  return true;
 }
 
 test('every error code and every code of a warning has a section, and no section is about another one', () => {
@@ -66,6 +86,15 @@ test('every flag, variable and command is documented', () => {
   all.delete('--version');
   expect(all.size).toBeGreaterThan(60);
   expect([...all].filter((name) => !isDocumented(name))).toEqual([]);
+});
+
+test('the commands that the documents show exist, with their flags', () => {
+  const lines = USER_DOCUMENTS.flatMap(blocksOf)
+    .filter(({ language }) => language === 'sh' || language === 'console')
+    .flatMap(({ document, code }) => code.split('\n').map((line) => ({ document, line })))
+    .filter(({ line }) => /^(?:\$ )?(?:npx )?docket(?:-worker)? /.test(line) && !line.includes('[options]'));
+  expect(lines.length).toBeGreaterThan(40);
+  expect(lines.filter(({ line }) => !isCommand(line))).toEqual([]);
 });
 
 test('every metric is documented', async () => {
