@@ -142,10 +142,11 @@ describeOnOwnRedis('metrics', (redis) => {
     expect(await age()).toBe(0);
     await docket.add('hold', { probe }, { key: 'held' });
     await fleet.step('start held 1');
-    await docket.addMany([1, 2, 3].map((n) => call('hold', { probe }, { key: `queued-${n}` })));
+    const queued = await docket.addMany([1, 2, 3].map((n) => call('hold', { probe }, { key: `queued-${n}` })));
     await waitFor(async () => (await age()) > 0.001); // of those that were not read ahead
     await fleet.release();
     await waitFor(async () => (await age()) === 0);
+    await Promise.all(queued.map((execution) => execution.result()));
   });
 
   test('count the live workers of the docket, and the executions that wait for a permit', async () => {
