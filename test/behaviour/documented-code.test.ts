@@ -22,7 +22,7 @@ function isRun({ language, code, document }: Block): boolean {
 const PAGES = USER_DOCUMENTS.filter((document) => blocksOf(document).some(isRun));
 
 describeOnRedis('the code of the documents:', (url) => {
-  test.each(PAGES)('%s runs', { timeout: 120_000 }, async (document) => {
+  test.each(PAGES)('%s runs', { timeout: 180_000 }, async (document) => {
     const folder = mkdtempSync(join(tmpdir(), 'documented-'));
     installInto(folder);
     cpSync(RUNTIME, join(folder, 'runtime.js'));
