@@ -43,7 +43,8 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
   }
 }
 
-function docketCommand(): Command {
+/** Makes the whole command, with all subcommands. */
+export function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
     .description(
       'Operates a docket: adds, watches, pauses, cancels, strikes and retries work, and shows the state of the docket.',

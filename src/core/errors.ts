@@ -4,10 +4,17 @@
  * Each class spells out its `name`: a minifier renames classes, and errors travel by their names.
  */
 
+/** The page that has a section for each code. A test checks that it has. */
+const TROUBLESHOOTING = 'https://github.com/docket-ts/docket/blob/main/docs/troubleshooting.md';
+
 /** The base class of all errors that docket throws. */
 export abstract class DocketError extends Error {
   /** Stable across versions, such as `DOCKET_TIMEOUT`. */
   abstract readonly code: string;
+  /** Link to the section of the documents about this code: what it means, why it happens, and what to do. */
+  get url(): string {
+    return `${TROUBLESHOOTING}#${this.code.toLowerCase()}`;
+  }
   override get name(): string {
     return this.constructor.name;
   }

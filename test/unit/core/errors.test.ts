@@ -38,3 +38,9 @@ test('errors keep their identity on their way when a minifier has renamed their 
   const { PoisonedError } = await import('../../../src/core/errors.js');
   expect(plain.decodeError(bytes)).toBeInstanceOf(PoisonedError); // a process that runs another bundle, or none
 });
+
+test('an error has the link to the section of its code, which is no field of its own and does not travel', () => {
+  const error = new errors.DocketClosedError();
+  expect(error.url).toMatch(/\/docs\/troubleshooting\.md#docket_closed$/);
+  expect(Object.keys(error)).not.toContain('url');
+});
