@@ -23,8 +23,7 @@ export interface Project {
  */
 export function inspectProject(path: string, wanted: { name?: string; language?: Language }): Project {
   const folder = resolve(path);
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found && !found.isDirectory()) throw new CommandError(`${path} is not a folder`);
+  if (isTaken(folder)) throw new CommandError(`${path} is not a folder`);
   const text = readManifest(folder);
   const manifest = text === null ? newManifest(folder, wanted.name) : parseManifest(text);
   const isTyped = existsSync(join(folder, 'tsconfig.json')) || dependsOn(manifest, 'typescript');
@@ -39,11 +38,21 @@ export function inspectProject(path: string, wanted: { name?: string; language?:
   };
 }
 
+/** Whether something else than a folder is there, or on the way there. */
+function isTaken(folder: string): boolean {
+  try {
+    return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return true;
+    throw new CommandError(`${folder} cannot be looked at (${(error as Error).message})`);
+  }
+}
+
 function readManifest(folder: string): string | null {
   try {
     return readFileSync(join(folder, 'package.json'), 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new CommandError(`package.json cannot be read (${(error as Error).message})`);
   }
 }
