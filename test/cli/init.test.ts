@@ -167,3 +167,11 @@ test('a folder that cannot be made is refused with one line', async () => {
   expect(code).toBe(1);
   expect(errors).toMatch(/^docket: \/proc\/none\/project cannot be written to \([^\n]+\)\n$/);
 });
+
+test('a file where a folder of init would be is refused with one line', async () => {
+  const folder = emptyFolder({ 'package.json': '{"name":"mine"}', docket: 'mine' });
+  const { code, errors } = await runDocket(['init', folder, '--force']);
+  expect(code).toBe(1);
+  expect(errors).toMatch(/^docket: [^\n]+ cannot be written to \(ENOTDIR[^\n]+\n$/);
+  expect(readdirSync(folder).sort()).toEqual(['docket', 'package.json']);
+});

@@ -13,12 +13,12 @@ import type { Plan } from './plan.js';
  */
 export function writePlan(folder: string, plan: Plan, force: boolean): void {
   const paths = Object.keys(plan.files);
-  const taken = paths.filter((path) => lstatSync(join(folder, path), { throwIfNoEntry: false }));
-  if (taken.length > 0 && !force) {
-    throw new CommandError(`nothing was written: --force overwrites ${taken.join(', ')}`);
-  }
   try {
-    mkdirSync(folder, { recursive: true });
+    const taken = paths.filter((path) => lstatSync(join(folder, path), { throwIfNoEntry: false }));
+    if (taken.length > 0 && !force) {
+      throw new CommandError(`nothing was written: --force overwrites ${taken.join(', ')}`);
+    }
+    makeFolder(folder);
     for (const path of paths) checkInside(folder, path);
     for (const path of paths) writeNew(join(folder, path), plan.files[path]!);
     writeFileSync(join(folder, 'package.json'), plan.manifest);
@@ -41,7 +41,14 @@ function checkInside(folder: string, path: string): void {
 
 /** Writes a file anew. A link in its place is removed, and what it led to stays as it is. */
 function writeNew(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   rmSync(file, { force: true });
   writeFileSync(file, text, { flag: 'wx' });
+}
+
+/** Makes a folder and those above it. `mkdirSync` with `recursive` never returns where a file system has no new folders. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder);
 }
