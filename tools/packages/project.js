@@ -8,7 +8,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** All projects are below this folder, which is removed at the end. */
 export const AREA = mkdtempSync(join(tmpdir(), 'docket-packages-'));
 process.on('exit', () => rmSync(AREA, { recursive: true, force: true }));
