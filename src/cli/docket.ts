@@ -10,6 +10,7 @@ import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
+import { initCommand } from './init.js';
 import { limitsCommand } from './limits.js';
 import { lsCommand } from './ls.js';
 import { partitionsCommand } from './partitions.js';
@@ -92,6 +93,7 @@ const COMMANDS = [
   tasksCommand,
   doctorCommand,
   dashboardCommand,
+  initCommand,
   versionCommand,
 ] as const satisfies readonly (() => Command)[];
 
