@@ -28,7 +28,7 @@ const MASTERS = [1, 2, 3] as const;
 const MANY = 6;
 /** The target: M times the share of a master is what the only one needs, with a tenth for smaller batches. */
 const AT_MOST = { kind: 'at most', value: 1.1 } as const;
-/** Reading the counters costs a master CPU time, so this is rare. */
+/** To ask costs a master CPU time, so this is rare. */
 const POLL_MS = 50;
 const STUCK_MS = 60_000;
 const IDLE_MS = 1_000;
@@ -74,12 +74,13 @@ export async function masters(redis: BenchRedis, { rounds, tasks, audited }: Mas
   try {
     for (const size of MASTERS) clusters.set(size, await startCluster(size));
     const clusterOf = (contender: Contender) => clusters.get(contender.masters)!;
-    const runs = await interleave('masters', CONTENDERS, rounds, (contender) =>
-      measure(clusterOf(contender), contender, tasks),
-    );
+    // First, so that every master has the scripts before anything is measured.
     const counts = await interleave('audit', CONTENDERS, 1, async (contender) => ({
       problems: await countEach(redis, clusterOf(contender), contender, audited),
     }));
+    const runs = await interleave('masters', CONTENDERS, rounds, (contender) =>
+      measure(clusterOf(contender), contender, tasks),
+    );
     return reportOf(runs, { tasks, audited, problems: [...problemsOf(runs), ...problemsOf(counts)] });
   } finally {
     for (const cluster of clusters.values()) await cluster[Symbol.asyncDispose]();
