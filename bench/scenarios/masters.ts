@@ -44,7 +44,7 @@ interface Contender {
 interface MasterRun {
   /** What a task costs each master: of all tasks, not of its own. */
   readonly shares: readonly CostPerTask[];
-  /** What each master costs in a second in which nothing happens. */
+  /** What each master costs in the second after the last task. */
   readonly idle: readonly CostPerTask[];
   readonly problems: readonly string[];
 }
@@ -99,7 +99,7 @@ function reportOf(
         rows: CONTENDERS.flatMap((contender) => rowsOf(contender, runs.get(contender.name)!)),
         notes: [
           'each figure is for one task of the docket, so that the masters of a cluster add up',
-          'idle: what the master costs in a second in which nothing happens, with one worker',
+          'idle: what the master costs in the second after the last task, with one worker',
           `audit: every single execution was counted in further runs of ${audited} tasks each`,
         ],
       },
