@@ -68,7 +68,7 @@ export async function changePartitions(
   try {
     await change.begin();
     if (!force) await change.checkUnused();
-    await change.write({ tags, draining: [...new Set(draining)] });
+    await change.write({ tags, draining: [...new Set(draining)] }, layout);
     await copyLists(partitions.first, added);
   } finally {
     await change.end();
@@ -100,6 +100,9 @@ async function newTags(partitions: Partitions, count: number): Promise<string[]>
   });
 }
 
+/** Whether marks are set, or are there and must stay for longer. */
+type MarkAction = 'set' | 'renew';
+
 /** The marks of one change. */
 class Change {
   readonly #token = randomUUID();
@@ -113,37 +116,52 @@ class Change {
   }
 
   /**
-   * Sets the marks, or sets them again. That in partition 0 is the last.
+   * Sets the marks. That in partition 0 is the last.
    * @throws RedisUnavailableError when another change is on its way
    */
-  async begin(): Promise<number> {
-    const others = await Promise.all(this.#others.map((one) => this.#mark(one, OTHER_MARKS_MS)));
-    const taken = [...others, await this.#mark(this.#first, MARK_MS)];
+  async begin(): Promise<void> {
+    await this.#markAll('set');
+  }
+
+  /**
+   * Keeps the marks for longer. Returns the number of limits of which permits are taken.
+   * @throws RedisUnavailableError when one of them has expired: what was looked at may have changed since
+   */
+  async renew(): Promise<number> {
+    return await this.#markAll('renew');
+  }
+
+  async #markAll(action: MarkAction): Promise<number> {
+    const startedMs = monotonicMs();
+    const others = await Promise.all(this.#others.map((one) => this.#mark(one, action, OTHER_MARKS_MS)));
+    const taken = [...others, await this.#mark(this.#first, action, MARK_MS)];
     this.#renewedMs = monotonicMs();
+    // The mark in partition 0 must be the first to expire, also if this process stood still in between.
+    if (this.#renewedMs - startedMs >= OTHER_MARKS_MS - MARK_MS) throw this.#tooSlow();
     return taken.reduce((sum, count) => sum + count, 0);
   }
 
   /** @throws PartitionsInUseError when executions would not be where their key or their limit leads */
   async checkUnused(): Promise<void> {
-    if ((await this.begin()) > 0)
+    if ((await this.renew()) > 0)
       throw new PartitionsInUseError('executions hold permits of limits, which would count anew');
     for (const partition of [this.#first, ...this.#others]) {
-      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renew()));
+      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renewInTime()));
       if (key === null) continue;
       const what = `an execution under the key '${key}' has not ended, and its key would lead elsewhere`;
       throw new PartitionsInUseError(what);
     }
-    await this.begin();
+    await this.renew();
   }
 
-  /** @throws RedisUnavailableError when the marks have expired, so that nothing was written */
-  async write(layout: Pick<Layout, 'tags' | 'draining'>): Promise<void> {
+  /**
+   * @param before - the layout that the new one was made from
+   * @throws RedisUnavailableError when the marks have expired, or that layout is not in force any more: nothing was written
+   */
+  async write(layout: Pick<Layout, 'tags' | 'draining'>, { version: versionBefore }: Layout): Promise<void> {
     const token = this.#token;
-    const version = await this.#first.run((redis, keys) => setLayout(redis, keys, layout, { token }));
-    if (version !== null) return;
-    throw new RedisUnavailableError(
-      `${describeDocket(this.#first.settings)} was too slow to change its partitions: try again`,
-    );
+    const version = await this.#first.run((redis, keys) => setLayout(redis, keys, layout, { token, versionBefore }));
+    if (version === null) throw this.#tooSlow();
   }
 
   /** Removes the marks. Those that cannot be removed expire. */
@@ -155,14 +173,23 @@ class Change {
     await Promise.allSettled(ends);
   }
 
-  async #renew(): Promise<void> {
-    if (monotonicMs() - this.#renewedMs > RENEWED_AFTER_MS) await this.begin();
+  async #renewInTime(): Promise<void> {
+    if (monotonicMs() - this.#renewedMs > RENEWED_AFTER_MS) await this.renew();
   }
 
-  async #mark(partition: Partition, expiresMs: number): Promise<number> {
+  #tooSlow(): RedisUnavailableError {
+    const where = describeDocket(this.#first.settings);
+    return new RedisUnavailableError(
+      `${where} was too slow to change its partitions, or they were changed meanwhile: nothing was written, try again`,
+    );
+  }
+
+  async #mark(partition: Partition, action: MarkAction, expiresMs: number): Promise<number> {
     const token = this.#token;
-    const taken = await partition.run((redis, keys) => beginLayoutChange(redis, keys, { token, expiresMs }));
+    const isRenewal = action === 'renew';
+    const taken = await partition.run((redis, keys) => beginLayoutChange(redis, keys, { token, expiresMs, isRenewal }));
     if (taken !== null) return taken;
+    if (isRenewal) throw this.#tooSlow();
     const where = describeDocket(partition.settings);
     throw new RedisUnavailableError(`${where} is having its partitions changed by somebody else: try again`);
   }

@@ -12,8 +12,16 @@
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
 import type { Keys } from './keys.js';
-import { type ARRIVAL, ARRIVAL_FORGOTTEN_MS, ARRIVAL_REMEMBERED_MS, ENTRY, RECORD } from './schema.js';
+import {
+  type ARRIVAL,
+  ARRIVAL_FORGOTTEN_MS,
+  ARRIVAL_REMEMBERED_MS,
+  ARRIVES_WITHIN_MS,
+  ENTRY,
+  RECORD,
+} from './schema.js';
 import { runScript } from './script.js';
+import { serverTimeMs } from './time.js';
 
 /** Names and values of fields, in turn. */
 type Fields = readonly Buffer[];
@@ -51,13 +59,31 @@ function valueIn(fields: Fields, name: string): string | null {
   return null;
 }
 
+/** A try to place an execution that is being moved. */
+export interface Placing {
+  /** The name of the move, the same for every try. */
+  readonly name: string;
+  /** Until when it may be placed, on the clock of the server where it arrives. */
+  readonly untilMs: number;
+}
+
 /**
- * Places an execution in the partition where it belongs, unless it was before.
- * @param name - the name of the move, the same for every try
+ * Returns until when an execution that is read after this may arrive in a partition. A command can be held up for any time: by its
+ * link, or because this process stands still. Meanwhile another worker may make the move, and what has arrived may run and end.
  */
-export async function place(redis: Redis, keys: Keys, name: string, { entry, record }: Departing): Promise<Arrival> {
+export async function lastArrivalMs(redis: Redis): Promise<number> {
+  return (await serverTimeMs(redis)) + ARRIVES_WITHIN_MS;
+}
+
+/** Places an execution in the partition where it belongs, unless it was before. */
+export async function place(
+  redis: Redis,
+  keys: Keys,
+  { name, untilMs }: Placing,
+  { entry, record }: Departing,
+): Promise<Arrival> {
   const names = [keys.work, keys.front, keys.schedule];
-  const args = [keys.prefix, name, ARRIVAL_REMEMBERED_MS, entry.length, ...entry, ...record];
+  const args = [keys.prefix, name, ARRIVAL_REMEMBERED_MS, untilMs, entry.length, ...entry, ...record];
   return String(await runScript(redis, 'arrive', names, args)) as Arrival;
 }
 

@@ -540,10 +540,14 @@ export const RETRY = {
 export const ARRIVAL = {
   /** It was placed. */
   placed: 'placed',
-  /** It had been placed before, by an earlier try of the same move. */
+  /** It had been placed before, by an earlier try of the same move, or has ended there. */
   before: 'before',
-  /** Its key has an unfinished execution. */
+  /** It is still there itself, because the move by which it came from there is not over. */
+  leaving: 'leaving',
+  /** Its key has another unfinished execution. */
   taken: 'taken',
+  /** It came so late that the same move may have been over and forgotten. It was not placed. */
+  late: 'late',
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */
@@ -638,6 +642,9 @@ export const ARRIVAL_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
 
 /** How long it is remembered afterwards: longer than a worker that has lost the execution may go on with it. */
 export const ARRIVAL_FORGOTTEN_MS = 10 * 60 * 1_000;
+
+/** How long after its beginning a move may arrive: less than it is remembered, since it may be over by another worker. */
+export const ARRIVES_WITHIN_MS = ARRIVAL_FORGOTTEN_MS / 2;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;

@@ -33,7 +33,7 @@ export interface TestNode {
   ask(...command: (string | number)[]): Promise<unknown>;
 }
 
-interface Started {
+export interface Started {
   readonly nodes: TestNode[];
   stop(): Promise<void>;
 }
@@ -222,10 +222,8 @@ export interface TestCluster {
 const SLOTS = 16_384;
 const MASTERS = 3;
 
-/** Starts three masters and three replicas. */
-export async function startCluster(): Promise<TestCluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
-  const settings = async () => {
+async function settingsOfNodes(count: number): Promise<(() => Record<string, string>)[]> {
+  const one = async () => {
     const busPort = await freePort();
     return () => ({
       ...REPLICATED,
@@ -234,9 +232,21 @@ export async function startCluster(): Promise<TestCluster> {
       'cluster-node-timeout': '2000',
       'cluster-replica-validity-factor': '0',
       'cluster-allow-replica-migration': 'no',
+      'cluster-require-full-coverage': 'yes',
     });
   };
-  const { nodes, stop } = await startNodes(folder, await Promise.all(Array.from({ length: 2 * MASTERS }, settings)));
+  return await Promise.all(Array.from({ length: count }, one));
+}
+
+/** Starts nodes that do not know each other and have no slots. */
+export async function startLoneNodes(count: number): Promise<Started> {
+  return await startNodes(await mkdtemp(join(tmpdir(), 'docket-nodes-')), await settingsOfNodes(count));
+}
+
+/** Starts three masters and three replicas. */
+export async function startCluster(): Promise<TestCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
+  const { nodes, stop } = await startNodes(folder, await settingsOfNodes(2 * MASTERS));
   try {
     await joinNodes(nodes);
   } catch (error) {

@@ -9,7 +9,7 @@
 import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
 import type { Keys } from '../../redis/keys.js';
-import { forgetMove, nameOfMove, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
+import { forgetMove, lastArrivalMs, nameOfMove, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
@@ -72,15 +72,18 @@ export class Mover {
   }
 
   async #move(delivery: Delivery, tag: string): Promise<void> {
-    const { redis, keys, logger, floodLog, places, onTaken } = this.#options;
+    const { redis, keys, logger, floodLog, places, onTaken, requeue } = this.#options;
     const to = places.find(tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
+    const untilMs = await within(lastArrivalMs(to.redis), PATIENCE_MS);
+    if (untilMs === undefined) throw new Error(`partition '${tag}' did not answer`);
     const departing = await readDeparting(redis, keys, delivery.token);
     if (departing === null) return; // it is no longer ours
     const name = nameOfMove(this.#options.tag, keyOf(delivery), departing);
-    const arrival = await within(place(to.redis, to.keys, name, departing), PATIENCE_MS);
-    if (arrival === undefined) throw new Error(`partition '${tag}' did not answer`);
+    const arrival = await within(place(to.redis, to.keys, { name, untilMs }, departing), PATIENCE_MS);
+    if (arrival === undefined || arrival === 'late') throw new Error(`partition '${tag}' did not answer`);
     if (arrival === 'taken') return onTaken(delivery);
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // workers with two views have it
     await removeDeparted(redis, keys, delivery.token);
     forgetMove(to.redis, to.keys, name).catch(() => undefined); // it expires by itself in a day
     const { task } = delivery.envelope;

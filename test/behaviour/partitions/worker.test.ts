@@ -7,8 +7,12 @@ import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
-const { nameOfMove, place, readDeparting, removeDeparted } =
+const { ARRIVAL_FORGOTTEN_MS } = await importBuilt<typeof import('../../../src/redis/schema.js')>('redis/schema.js');
+const { lastArrivalMs, nameOfMove, place, readDeparting, removeDeparted } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
+
+/** A move that may arrive at any time. */
+const inTime = (name: string) => ({ name, untilMs: Number.MAX_SAFE_INTEGER });
 
 const COUNT = 4;
 const ALL = [0, 1, 2, 3];
@@ -81,8 +85,8 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const token = await redis.hget(from!.record(key), 'e');
     const departing = await readDeparting(redis, from!, token as `w${string}`);
     const move = nameOfMove(wrong === 0 ? '' : String(wrong), key, departing!);
-    expect(await place(redis, to!, move, departing!)).toBe('placed');
-    expect(await place(redis, to!, move, departing!)).toBe('before');
+    expect(await place(redis, to!, inTime(move), departing!)).toBe('placed');
+    expect(await place(redis, to!, inTime(move), departing!)).toBe('before');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong, right!].sort());
     await stage.finish({ charge });
     expect(runs).toBe(2); // the probe, and the one that was moved
@@ -105,12 +109,64 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
       const token = (await redis.hget(keys[from]!.record(key), 'e')) as `w${string}`;
       const departing = await readDeparting(redis, keys[from]!, token);
       const move = nameOfMove(from === 0 ? '' : String(from), key, departing!);
-      expect(await place(redis, keys[to]!, move, departing!)).toBe('placed');
+      expect(await place(redis, keys[to]!, inTime(move), departing!)).toBe('placed');
       expect(await removeDeparted(redis, keys[from]!, token)).toBe(true);
       expect(await placesOf(redis, name, COUNT, key)).toEqual([to]);
     }
     await stage.finish({ note: task('note', () => null) });
     expect((await stage.docket().getExecution(key))?.state).toBe('completed');
+  });
+
+  test('places nothing that arrives so late that it may have been there, and run', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    const [here, there] = keysOfAll(name, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const departing = await readDeparting(redis, here!, (await redis.hget(here!.record(key), 'e')) as `w${string}`);
+    const untilMs = await lastArrivalMs(redis);
+    expect(untilMs).toBeLessThan(Date.now() + ARRIVAL_FORGOTTEN_MS);
+    const late = { name: nameOfMove('', key, departing!), untilMs: untilMs - ARRIVAL_FORGOTTEN_MS };
+    expect(await place(redis, there!, late, departing!)).toBe('late');
+    expect(await placesOf(redis, name, COUNT, key)).toEqual([0]);
+    expect(await place(redis, there!, { ...late, untilMs }, departing!)).toBe('placed');
+  });
+
+  test('loses nothing that comes back before it was removed from where it came', async () => {
+    const { redis, name } = await divided();
+    let runs = 0;
+    const charge = task('charge', { limits: [concurrencyLimit('customer')] }, (_args: { customer: string }) => {
+      runs += 1;
+    });
+    const { key } = await stage.docket().add(charge, { customer: 'c' });
+    const [right] = await placesOf(redis, name, COUNT, key);
+    const wrong = (right! + 1) % COUNT;
+    const [here, there] = [right!, wrong].map((number) => keysOfAll(name, COUNT)[number]!);
+    const token = (await redis.hget(here!.record(key), 'e')) as `w${string}`;
+    // A worker with an old view moves it away, and stands still before it has removed it.
+    const departing = await readDeparting(redis, here!, token);
+    const move = nameOfMove(right === 0 ? '' : String(right), key, departing!);
+    expect(await place(redis, there!, inTime(move), departing!)).toBe('placed');
+    const back = await readDeparting(redis, there!, (await redis.hget(there!.record(key), 'e')) as `w${string}`);
+    const moveBack = nameOfMove(wrong === 0 ? '' : String(wrong), key, back!);
+    expect(await place(redis, here!, inTime(moveBack), back!)).toBe('leaving');
+    expect(await removeDeparted(redis, here!, token)).toBe(true);
+    await stage.finish({ charge });
+    expect(runs).toBe(1);
+    expect((await stage.docket().getExecution(key))?.state).toBe('completed');
+  });
+
+  test('does not run again what comes back to where it has ended', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    const keys = keysOfAll(name, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const token = (await redis.hget(keys[0]!.record(key), 'e')) as `w${string}`;
+    const departing = await readDeparting(redis, keys[0]!, token);
+    expect(await place(redis, keys[1]!, inTime(nameOfMove('', key, departing!)), departing!)).toBe('placed');
+    const back = await readDeparting(redis, keys[1]!, (await redis.hget(keys[1]!.record(key), 'e')) as `w${string}`);
+    await stage.finish({ note: task('note', () => null) }, { partitions: [0] });
+    expect(await place(redis, keys[0]!, inTime(nameOfMove('1', key, back!)), back!)).toBe('before');
+    expect((await redis.hgetall(keys[0]!.record(key))).s).toBe('completed');
   });
 
   test('cancels what comes to its partition when the key is taken there', async () => {
