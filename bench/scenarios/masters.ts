@@ -3,7 +3,8 @@
  * batches of 500 to a docket that is divided, and one worker process empties it. Each master counts.
  *
  * A master of M is to need 1/M of what the only one needs for a task, from the add to the end. So M times its share is
- * compared with that. A heartbeat or an idle read costs the same however many tasks there are; it is shown apart.
+ * compared with that. Heartbeats, and a server by itself, cost CPU time however few tasks there are, and the more of it the longer
+ * a run takes. So that is measured behind each run, and taken off.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DocketWorkerSettings } from '../peers/docket-worker.js';
@@ -31,7 +32,9 @@ const AT_MOST = { kind: 'at most', value: 1.1 } as const;
 /** To ask costs a master CPU time, so this is rare. */
 const POLL_MS = 50;
 const STUCK_MS = 60_000;
-const IDLE_MS = 1_000;
+/** How long the last work of a run may take to end, and how long an idle master is measured. */
+const SETTLE_MS = 500;
+const IDLE_MS = 1_500;
 
 interface Contender {
   readonly name: string;
@@ -42,9 +45,9 @@ interface Contender {
 }
 
 interface MasterRun {
-  /** What a task costs each master: of all tasks, not of its own. */
+  /** What a task costs each master: of all tasks, not of its own. CPU time without what it costs when nothing happens. */
   readonly shares: readonly CostPerTask[];
-  /** What each master costs in the second after the last task. */
+  /** What each master costs in a second in which nothing happens. */
   readonly idle: readonly CostPerTask[];
   readonly problems: readonly string[];
 }
@@ -99,7 +102,7 @@ function reportOf(
         rows: CONTENDERS.flatMap((contender) => rowsOf(contender, runs.get(contender.name)!)),
         notes: [
           'each figure is for one task of the docket, so that the masters of a cluster add up',
-          'idle: what the master costs in the second after the last task, with one worker',
+          'idle: what the master costs in a second in which nothing happens, with one worker; it is not in the CPU time of a task',
           `audit: every single execution was counted in further runs of ${audited} tasks each`,
         ],
       },
@@ -149,19 +152,34 @@ function rowsOf({ name, masters }: Contender, runs: readonly MasterRun[]) {
 /** Adds the tasks, lets them run, and returns what each master needed for one of them. */
 async function measure(cluster: BenchCluster, contender: Contender, tasks: number): Promise<MasterRun> {
   const places = await prepare(cluster, contender);
-  const start = await readAll(cluster);
+  const [startMs, start] = [performance.now(), await readAll(cluster)];
   await produce(cluster, contender, 'noop', tasks);
   const worker = await startWorker(cluster);
   await drained(contender, places);
-  const end = await readAll(cluster);
-  await sleep(IDLE_MS);
-  const later = await readAll(cluster);
+  const [endMs, end] = [performance.now(), await readAll(cluster)];
+  const idle = await measureIdle(cluster, places);
   await worker.stop();
+  const seconds = (endMs - startMs) / 1e3;
   return {
-    shares: end.map((reading, i) => costPerTask(start[i]!, reading, tasks)),
-    idle: later.map((reading, i) => costPerTask(end[i]!, reading, IDLE_MS / 1e3)),
+    shares: end.map((reading, i) => {
+      const cost = costPerTask(start[i]!, reading, tasks);
+      return { ...cost, redisCpuUs: cost.redisCpuUs - (idle[i]!.redisCpuUs * seconds) / tasks };
+    }),
+    idle,
     problems: await auditDocket(places, tasks, contender.keptMs > 0 ? tasks : 0),
   };
+}
+
+/** Returns what each master costs in a second in which nothing happens. The bench asks as often as while it waits. */
+async function measureIdle(cluster: BenchCluster, places: readonly Place[]): Promise<CostPerTask[]> {
+  await sleep(SETTLE_MS);
+  const [startMs, start] = [performance.now(), await readAll(cluster)];
+  while (performance.now() < startMs + IDLE_MS) {
+    await leftIn(places);
+    await sleep(POLL_MS);
+  }
+  const [endMs, end] = [performance.now(), await readAll(cluster)];
+  return end.map((reading, i) => costPerTask(start[i]!, reading, (endMs - startMs) / 1e3));
 }
 
 /** Counts every single execution: none may be lost, and none may run twice. They are counted on another server. */
