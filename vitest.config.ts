@@ -23,6 +23,7 @@ export default defineConfig({
       { find: /^docket$/, replacement: built('index.js') },
       { find: /^docket\/worker$/, replacement: built('worker/index.js') },
       { find: /^docket\/dashboard$/, replacement: built('dashboard/index.js') },
+      { find: /^docket\/testing$/, replacement: built('testing/index.js') },
     ],
   },
   test: {

@@ -8,10 +8,12 @@ import { io } from './scenarios/io.js';
 import { latency } from './scenarios/latency.js';
 import { lateness } from './scenarios/lateness.js';
 import { limits } from './scenarios/limits.js';
+import { masters } from './scenarios/masters.js';
 import { memory } from './scenarios/memory.js';
 import { memoryServer } from './scenarios/memory-server.js';
 import { metrics } from './scenarios/metrics.js';
 import { micro } from './scenarios/micro.js';
+import { partitions } from './scenarios/partitions.js';
 import { priorities } from './scenarios/priorities.js';
 import { publicBullmq } from './scenarios/public-bullmq.js';
 import { roundTrips } from './scenarios/round-trips.js';
@@ -150,6 +152,22 @@ export const SCENARIOS: readonly Scenario[] = [
     question: 'What do metrics cost?',
     run: metrics,
     sizes: { rounds: rounds(5), tasks: tasks(60_000, 30_000) },
+  }),
+  scenario({
+    name: 'partitions',
+    question: 'What do partitions cost a worker and a producer?',
+    run: partitions,
+    sizes: { rounds: rounds(9), tasks: tasks(60_000, 20_000) },
+  }),
+  scenario({
+    name: 'masters',
+    question: 'Does each master of a cluster do its share of the work only?',
+    run: masters,
+    sizes: {
+      rounds: rounds(3),
+      tasks: tasks(60_000, 20_000),
+      audited: { full: 5_000, quick: 1_000, meaning: 'tasks that are counted one by one' },
+    },
   }),
   scenario({
     name: 'public-bullmq',

@@ -19,6 +19,8 @@ export interface Drainer {
   readonly ledger: Ledger;
   /** How long the record of a completed task is kept, in milliseconds; 0 keeps none. */
   readonly keptMs: number;
+  /** Prepares the empty server, before anything is added. */
+  prepare?(redis: BenchRedis): Promise<void>;
   /** Returns the settings of the worker program. `concurrency` is given for the audit, whose tasks wait for Redis. */
   worker(redis: BenchRedis, concurrency?: number): object;
 }
@@ -71,6 +73,7 @@ export async function preload(
   task: ProducerSettings['task'],
 ): Promise<CostPerTask> {
   await redis.reset();
+  await contender.prepare?.(redis);
   const mode = { kind: 'batch', size: 500 } as const;
   const settings: ProducerSettings = { path: redis.path, url: redis.url, mode, task, executionTtl: contender.keptMs };
   const producer = await Peer.start(`${contender.system}-producer`, settings);

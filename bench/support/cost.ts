@@ -10,6 +10,7 @@ export interface CostReading {
   readonly redisCpuUs: number;
   readonly commands: number;
   readonly trips: number;
+  readonly bytes: number;
   readonly processCpuUs: number | null;
   readonly mainThreadCpuUs: number | null;
 }
@@ -21,6 +22,8 @@ export interface CostPerTask {
   readonly commands: number;
   /** Upper bound of the round trips: socket reads by Redis, several for a long request. */
   readonly trips: number;
+  /** Bytes that Redis received from clients and sent to them. */
+  readonly bytes: number;
   readonly processCpuUs: number | null;
   /** The main thread alone: docket's coordinator, or BullMQ's only thread. */
   readonly mainThreadCpuUs: number | null;
@@ -28,7 +31,7 @@ export interface CostPerTask {
 
 /** Reads all counters at once; costs Redis well under a millisecond. */
 export async function readCost(admin: AdminConnection, pid: number): Promise<CostReading> {
-  const { commandsSent, tripsMade } = admin;
+  const { commandsSent, tripsMade, bytesMoved } = admin;
   const replies = await admin.pipeline().info('cpu').info('commandstats').info('stats').exec();
   const [cpu, commandStats, stats] = (replies ?? []).map(([, text]) => String(text)) as [string, string, string];
   const seconds = field(cpu, 'used_cpu_user') + field(cpu, 'used_cpu_sys');
@@ -37,6 +40,7 @@ export async function readCost(admin: AdminConnection, pid: number): Promise<Cos
     redisCpuUs: seconds * 1e6,
     commands: calls - commandsSent,
     trips: field(stats, 'total_reads_processed') - tripsMade,
+    bytes: field(stats, 'total_net_input_bytes') + field(stats, 'total_net_output_bytes') - bytesMoved,
     ...readProcess(pid),
   };
 }
@@ -50,6 +54,7 @@ export function costPerTask(from: CostReading, to: CostReading, tasks: number): 
     redisCpuUs: between('redisCpuUs')!,
     commands: between('commands')!,
     trips: between('trips')!,
+    bytes: between('bytes')!,
     processCpuUs: between('processCpuUs'),
     mainThreadCpuUs: between('mainThreadCpuUs'),
   };

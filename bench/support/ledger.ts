@@ -13,26 +13,62 @@ export interface Ledger {
   audit(admin: Redis, added: number, kept: number): Promise<string[]>;
 }
 
-const DOCKET_STREAMS = [`{${DOCKET}}:work`, `{${DOCKET}}:front`] as const;
+/** One partition of docket: its hash tag, with the braces, and a connection to the server that has it. */
+export interface Place {
+  readonly admin: Redis;
+  readonly hashTag: string;
+}
+
+const DOCKET_STREAMS = ['work', 'front'] as const;
+
+/** docket with one partition. */
+export const docketLedger = docketLedgerOf([`{${DOCKET}}`]);
+
+/** docket with partitions of these hash tags on one server. */
+export function docketLedgerOf(hashTags: readonly string[]): Ledger {
+  const places = (admin: Redis) => hashTags.map((hashTag) => ({ admin, hashTag }));
+  return {
+    async left(admin) {
+      const keys = hashTags.flatMap((hashTag) => DOCKET_STREAMS.map((stream) => `${hashTag}:${stream}`));
+      return await total(keys.reduce((pipeline, key) => pipeline.xlen(key), admin.pipeline()));
+    },
+    audit: (admin, added, kept) => auditDocket(places(admin), added, kept),
+  };
+}
+
+/** Counts what is queued or running in all these partitions. */
+export async function leftIn(places: readonly Place[]): Promise<number> {
+  const counts = places.map(({ admin, hashTag }) => docketLedgerOf([hashTag]).left(admin));
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
 
 /** One script acknowledges an entry and removes it from its stream, so the length of the streams is what is left. */
-export const docketLedger: Ledger = {
-  left: (admin) => total(DOCKET_STREAMS.reduce((pipeline, stream) => pipeline.xlen(stream), admin.pipeline())),
-  async audit(admin, added, kept) {
-    const [work, front] = await Promise.all(DOCKET_STREAMS.map((stream) => streamState(admin, stream)));
-    return mismatches({
-      'tasks left': [work!.length + front!.length + (await admin.zcard(`{${DOCKET}}:schedule`)), 0],
-      'deliveries pending': [work!.pending + front!.pending, 0],
-      'entries added': [work!.added, added],
-      failures: [await admin.xlen(`{${DOCKET}}:failures`), 0],
-      'completed records': [await countCompleted(admin, `{${DOCKET}}:run:*`), kept],
-    });
-  },
-};
+export async function auditDocket(places: readonly Place[], added: number, kept: number): Promise<string[]> {
+  const counts = await Promise.all(places.map(countPlace));
+  const sum = (of: (count: (typeof counts)[number]) => number) => counts.reduce((total, count) => total + of(count), 0);
+  return mismatches({
+    'tasks left': [sum(({ left }) => left), 0],
+    'deliveries pending': [sum(({ pending }) => pending), 0],
+    'entries added': [sum(({ added }) => added), added],
+    failures: [sum(({ failures }) => failures), 0],
+    'completed records': [sum(({ completed }) => completed), kept],
+  });
+}
+
+async function countPlace({ admin, hashTag }: Place) {
+  const [work, front] = await Promise.all(DOCKET_STREAMS.map((stream) => streamState(admin, `${hashTag}:${stream}`)));
+  return {
+    left: work!.length + front!.length + (await admin.zcard(`${hashTag}:schedule`)),
+    pending: work!.pending + front!.pending,
+    added: work!.added,
+    failures: await admin.xlen(`${hashTag}:failures`),
+    completed: await countCompleted(admin, `${hashTag}:run:*`),
+  };
+}
 
 /** Counts the entries that went to the stream `front`: requeued by a worker before they started, or redelivered. */
 export async function countReturned(admin: Redis): Promise<number> {
-  return (await streamState(admin, DOCKET_STREAMS[1])).added;
+  return (await streamState(admin, `{${DOCKET}}:front`)).added;
 }
 
 /** A job leaves `active` in the script that completes it. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Command, Redis } from 'ioredis';
+import { type Command, Redis, type RedisOptions } from 'ioredis';
 
 const START_TIMEOUT_MS = 10_000;
 
@@ -26,6 +26,11 @@ export class AdminConnection extends Redis {
   tripsMade = 0;
   #pipeline: unknown;
 
+  /** Bytes that it sent and received. */
+  get bytesMoved(): number {
+    return this.stream.bytesWritten + this.stream.bytesRead;
+  }
+
   override sendCommand(command: Command, pipeline?: Parameters<Redis['sendCommand']>[1]): unknown {
     this.commandsSent++;
     if (!pipeline || pipeline !== this.#pipeline) this.tripsMade++;
@@ -36,10 +41,38 @@ export class AdminConnection extends Redis {
 
 /** Starts `redis-server` without persistence on a unix socket in a temporary folder. */
 export async function startRedis(): Promise<BenchRedis> {
-  const folder = mkdtempSync(join(tmpdir(), 'docket-bench-'));
+  const folder = makeFolder();
   const path = join(folder, 'redis.sock');
-  const settings = ['--port', '0', '--unixsocket', path, '--dir', folder, '--save', '', '--appendonly', 'no'];
-  const server = spawn('redis-server', settings, { stdio: 'ignore' });
+  const server = await startServer(folder, ['--port', '0', '--unixsocket', path], { path });
+  const { admin } = server;
+  return {
+    ...server,
+    path,
+    url: `unix://${path}`,
+    async reset() {
+      await admin.flushall('SYNC');
+      await admin.config('RESETSTAT');
+    },
+  };
+}
+
+/** Makes the temporary folder of one server. */
+export function makeFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'docket-bench-'));
+}
+
+/** A redis-server with the bench's connection to it. */
+export type Server = Pick<BenchRedis, 'admin'> & AsyncDisposable;
+
+/** Starts one `redis-server` without persistence, and removes its folder with it. */
+export async function startServer(
+  folder: string,
+  settings: readonly string[],
+  address: Pick<RedisOptions, 'path' | 'host' | 'port'>,
+): Promise<Server> {
+  const server = spawn('redis-server', [...settings, '--dir', folder, '--save', '', '--appendonly', 'no'], {
+    stdio: 'ignore',
+  });
   // Also when the bench is interrupted, so that no server and no folder stay behind.
   const remove = () => {
     server.kill('SIGKILL');
@@ -47,7 +80,7 @@ export async function startRedis(): Promise<BenchRedis> {
   };
   process.once('exit', remove);
 
-  const admin = new AdminConnection({ path, retryStrategy: () => 20, maxRetriesPerRequest: null });
+  const admin = new AdminConnection({ ...address, retryStrategy: () => 20, maxRetriesPerRequest: null });
   admin.on('error', () => {}); // refused until the server listens
   try {
     await Promise.race([admin.ping(), failure(server), expiry()]);
@@ -57,13 +90,7 @@ export async function startRedis(): Promise<BenchRedis> {
     throw error;
   }
   return {
-    path,
-    url: `unix://${path}`,
     admin,
-    async reset() {
-      await admin.flushall('SYNC');
-      await admin.config('RESETSTAT');
-    },
     async [Symbol.asyncDispose]() {
       admin.disconnect();
       process.removeListener('exit', remove);

@@ -33,7 +33,9 @@ export function answerCredentials(port: MessagePort, options: ServerConnectionOp
     const ask = CREDENTIALS.includes(name!) ? options[name!] : undefined;
     if (typeof ask !== 'function' || typeof number !== 'number') return;
     try {
-      port.postMessage({ number, value: String(await ask()), problem: '' } satisfies Answer);
+      const value: unknown = await ask();
+      if (typeof value !== 'string') throw new Error(`it must return text, and returned ${typeof value}`);
+      port.postMessage({ number, value, problem: '' } satisfies Answer);
     } catch (error) {
       port.postMessage({
         number,

@@ -10,6 +10,7 @@ import { EXIT, EXIT_CODES_HELP } from './exit-codes.js';
 import { failureLine, reportFailure } from './failure.js';
 import { failuresCommand } from './failures.js';
 import { refuseUnknownCommands } from './group.js';
+import { initCommand } from './init.js';
 import { limitsCommand } from './limits.js';
 import { lsCommand } from './ls.js';
 import { partitionsCommand } from './partitions.js';
@@ -43,7 +44,8 @@ export async function runDocketCommand(argv: readonly string[]): Promise<void> {
   }
 }
 
-function docketCommand(): Command {
+/** Makes the whole command, with all subcommands. */
+export function docketCommand(): Command {
   const program = refuseUnknownCommands(new Command('docket'))
     .description(
       'Operates a docket: adds, watches, pauses, cancels, strikes and retries work, and shows the state of the docket.',
@@ -91,6 +93,7 @@ const COMMANDS = [
   tasksCommand,
   doctorCommand,
   dashboardCommand,
+  initCommand,
   versionCommand,
 ] as const satisfies readonly (() => Command)[];
 

@@ -1,9 +1,10 @@
 /**
- * How a command fails: one line on stderr and an exit code. Owns two promises: no stack trace is printed, and no password,
- * wherever on the command line or in the environment it was.
+ * How a command fails: one line on stderr, a link for people, and an exit code. Owns two promises: no stack trace is printed, and
+ * no password, wherever on the command line or in the environment it was.
  */
 import { type Command, CommanderError } from 'commander';
 import {
+  DocketError,
   ExecutionNotFoundError,
   ExecutionSupersededError,
   InvalidOptionError,
@@ -31,8 +32,13 @@ export class CommandError extends Error {
 export function reportFailure(name: string, error: unknown, command?: Command): number {
   // commander has printed its line, or the help
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  process.stderr.write(failureLine(name, problemOf(error, command)));
+  process.stderr.write(failureLine(name, problemOf(error, command)) + linkLine(error, process.stderr.isTTY));
   return exitCodeOf(error);
+}
+
+/** Makes the line with the link to the section about an error. People get it; what is no terminal gets one line only. */
+export function linkLine(error: unknown, isTerminal: boolean): string {
+  return isTerminal && error instanceof DocketError ? `see ${error.url}\n` : '';
 }
 
 /**

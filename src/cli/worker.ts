@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { InvalidOptionError, TaskModuleError } from '../core/errors.js';
 import { endProcess } from './end-process.js';
 import { EXIT } from './exit-codes.js';
-import { problemOf } from './failure.js';
+import { linkLine, problemOf } from './failure.js';
 import { forgetEmptyVariables, refuseEmptyFlags } from './values.js';
 import { type WorkerFlags, workerCommand } from './worker-flags.js';
 
@@ -30,6 +30,7 @@ export async function runWorkerCommand(argv: readonly string[], end = endProcess
 async function execute(name: string, command: Command, flags: WorkerFlags, end = endProcess): Promise<void> {
   const fail = (error: unknown): number => {
     console.error(`${name}: ${problemOf(error, command)}`);
+    process.stderr.write(linkLine(error, process.stderr.isTTY));
     const cause = error instanceof TaskModuleError ? error.cause : undefined;
     if (cause instanceof Error && cause.stack) console.error(cause.stack); // the error of the user's module, with its place
     return error instanceof InvalidOptionError ? EXIT.usage : EXIT.failed;

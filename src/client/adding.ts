@@ -14,7 +14,7 @@ import {
 } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { checkOptionNames, optionNames } from '../core/options.js';
-import { vacate } from '../redis/producer-store.js';
+import type { Placed } from '../redis/producer-store.js';
 import type { AddOptions, Call, CallByName, ReplaceOptions } from '../tasks/call.js';
 import type { Execution } from '../tasks/execution.js';
 import { OVERRIDE_NAMES } from '../tasks/overrides.js';
@@ -23,18 +23,26 @@ import type { Tracer } from '../tracing/tracing.js';
 import { addedExecution } from './added-execution.js';
 import { type CallSpans, spanName } from './call-spans.js';
 import type { ExecutionHandle } from './execution.js';
+import { type Held, heldElsewhere } from './held-elsewhere.js';
 import { LayoutChanged } from './layout-changed.js';
+import { stopMove, vacateIn } from './moves.js';
 import type { ProducerSettings } from './options.js';
+import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import type { PlacementWatchers } from './placement-watchers.js';
 import type { CallPreparer, PreparedCall } from './prepare.js';
 import type { Target } from './routes.js';
 import { StruckCall } from './strike-filter.js';
-import { checkDurability, FailedCall, type PlacementResult, type Writer } from './writer.js';
+import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
 
-const REPLACE_OPTIONS = optionNames<ReplaceOptions>({ key: true, when: true, priority: true, ...OVERRIDE_NAMES });
+export const REPLACE_OPTIONS = optionNames<ReplaceOptions>({
+  key: true,
+  when: true,
+  priority: true,
+  ...OVERRIDE_NAMES,
+});
 
-const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
+export const CALL_PARTS = optionNames<Call<unknown>>({ task: true, args: true, options: true });
 
 export interface AdderOptions {
   readonly settings: ProducerSettings;
@@ -50,7 +58,13 @@ export interface AdderOptions {
 interface Written {
   readonly results: readonly (PlacementResult | FailedCall)[];
   /** Returns the partition of the call with this index. */
-  readonly targetOf: (index: number) => Target;
+  readonly partitionOf: (index: number) => Partition;
+}
+
+/** The result of one call, and where it is. */
+interface PlacedAt {
+  readonly result: PlacementResult;
+  readonly partition: Partition;
 }
 
 export class Adder {
@@ -99,9 +113,9 @@ export class Adder {
     const { key } = options;
     return await this.#spans.run('replace', 'producer', { task, key }, async (headers) => {
       const call = await this.#preparer.prepare(task, args, options, headers);
-      const { result, target } = await this.#replace(call);
+      const { result, partition } = await this.#replace(call);
       this.#watchers.report('replaced', call, result);
-      const handle = addedExecution(call, result, target.partition.source);
+      const handle = addedExecution(call, result, partition.source);
       checkDurability(this.#settings, [handle], [result]);
       return handle;
     });
@@ -133,18 +147,20 @@ export class Adder {
     this.#checkOpen();
     const preparing = this.#preparer.prepare(task, args, options, headers);
     const call = preparing instanceof Promise ? await preparing : preparing;
-    let target = this.#partitions.routes.pick(call);
-    if (call.kind === 'unique' && call.due === null) target.partition.listener.expect(call.key); // before it can end
+    const target = this.#partitions.routes.pick(call);
+    let { partition } = target;
+    if (call.kind === 'unique' && call.due === null) partition.listener.expect(call.key); // before it can end
     let result: PlacementResult;
     try {
-      result = await target.writer.add(call);
+      if (call.kind === 'once') ({ result, partition } = await this.#addTo(target, call));
+      else result = await target.writer.add(call);
     } catch (error) {
-      ({ result, target } = await this.#placeAfter(error, { call, failed: target, failures: 1 }, (one) =>
-        one.add(call),
+      ({ result, partition } = await this.#placeAfter(error, { call, failed: target, failures: 1 }, (other) =>
+        this.#addTo(other, call),
       ));
     }
     this.#watchers.report('added', call, result);
-    const handle = addedExecution(call, result, target.partition.source);
+    const handle = addedExecution(call, result, partition.source);
     const reading = readExisting(handle);
     if (reading) await reading;
     checkDurability(this.#settings, [handle], [result]);
@@ -162,12 +178,12 @@ export class Adder {
       const preparing = this.#preparer.prepare(task, args, options, headers);
       prepared.push(preparing instanceof Promise ? await preparing : preparing);
     }
-    const { results, targetOf } = await this.#writeAll(prepared);
+    const { results, partitionOf } = await this.#writeAll(prepared);
     const handles = prepared.map((call, i) => {
       const result = results[i]!;
       if (result instanceof FailedCall) return null;
       this.#watchers.report('added', call, result);
-      return addedExecution(call, result, targetOf(i).partition.source);
+      return addedExecution(call, result, partitionOf(i).source);
     });
     const placed = results.filter((result): result is PlacementResult => !(result instanceof FailedCall));
     if (placed.length < results.length) throw errorOfMany(prepared, handles, results);
@@ -176,13 +192,21 @@ export class Adder {
     return handles as Execution<unknown>[];
   }
 
+  /** Adds a call, unless it is a `once` call whose key has an execution in another partition. */
+  async #addTo(target: Target, call: PreparedCall): Promise<PlacedAt> {
+    const { partition, writer } = target;
+    const held = await heldElsewhere(call, partition, this.#partitions.known);
+    return held ?? { result: await writer.add(call), partition };
+  }
+
   /** Writes calls to their partitions, all at once. */
   async #writeAll(calls: readonly PreparedCall[]): Promise<Written> {
-    const { only } = this.#partitions.routes;
+    const { routes, known } = this.#partitions;
+    const only = known.length === 1 ? routes.only : null;
     if (!only) return await this.#writeToMany(calls, new Array<FailedCall>(calls.length).fill(UNROUTED), []);
     const results = await only.writer.addMany(calls);
     const isOutdated = results.some((one) => one instanceof FailedCall && one.error instanceof LayoutChanged);
-    if (!isOutdated) return { results, targetOf: () => only };
+    if (!isOutdated) return { results, partitionOf: () => only.partition };
     return await this.#writeToMany(calls, results, new Array<Target>(calls.length).fill(only));
   }
 
@@ -192,6 +216,7 @@ export class Adder {
     results: (PlacementResult | FailedCall)[],
     targets: Target[],
   ): Promise<Written> {
+    const found = new Map<number, Held>();
     for (let failures = 1; ; failures++) {
       const groups = new Map<Target, number[]>();
       for (const [i, result] of results.entries()) {
@@ -203,43 +228,70 @@ export class Adder {
         if (group) group.push(i);
         else groups.set(target, [i]);
       }
-      if (groups.size === 0) return { results, targetOf: (i) => targets[i]! };
+      if (groups.size === 0) {
+        return { results, partitionOf: (i) => found.get(i)?.partition ?? targets[i]!.partition };
+      }
       const sent = [...groups].map(async ([target, indexes]) => {
-        const written = await target.writer.addMany(indexes.map((i) => calls[i]!));
-        for (const [at, i] of indexes.entries()) results[i] = written[at]!;
+        const unheld = calls.some(isOnce) ? await this.#takeHeld({ calls, results, found }, indexes, target) : indexes;
+        const written = await target.writer.addMany(unheld.map((i) => calls[i]!));
+        for (const [at, i] of unheld.entries()) results[i] = written[at]!;
       });
       await Promise.all(sent);
     }
   }
 
+  /** Gives calls whose keys have executions in other partitions their results. Returns the indexes of those that may be written. */
+  async #takeHeld({ calls, results, found }: Taking, indexes: readonly number[], target: Target): Promise<number[]> {
+    const all = this.#partitions.known;
+    const look = async (i: number) => {
+      try {
+        const held = await heldElsewhere(calls[i]!, target.partition, all);
+        if (held === null) return true;
+        found.set(i, held);
+        results[i] = held.result;
+      } catch (error) {
+        results[i] = new FailedCall(error);
+      }
+      return false;
+    };
+    const mayBeWritten = await Promise.all(indexes.map(look));
+    return indexes.filter((_, at) => mayBeWritten[at]);
+  }
+
   /** Replaces what has the key in the partition of the call, then removes what has it in others. */
-  async #replace(call: PreparedCall): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
-    const replace = (writer: Writer) => writer.replace(call);
+  async #replace(call: PreparedCall): Promise<PlacedAt> {
+    const replace = async ({ writer, partition }: Target) => ({ result: await writer.replace(call), partition });
     const failed = this.#partitions.routes.pick(call);
-    const { result, target } = await replace(failed.writer).then(
-      (replaced) => ({ result: replaced, target: failed }),
-      (error: unknown) => this.#placeAfter(error, { call, failed, failures: 1 }, replace),
+    const placed = await replace(failed).catch((error: unknown) =>
+      this.#placeAfter(error, { call, failed, failures: 1 }, replace),
     );
-    const others = this.#partitions.known.filter((partition) => partition !== target.partition);
-    if (!(result instanceof StruckCall)) {
-      await Promise.all(others.map((other) => other.run((redis, keys) => vacate(redis, keys, call.key))));
-    }
-    return { result, target };
+    const { result, partition } = placed;
+    if (!(result instanceof StruckCall)) await this.#vacateOthers(call.key, result, partition);
+    return placed;
+  }
+
+  /** Removes what else has the key of an execution that was placed in `partition`. */
+  async #vacateOthers(key: string, { generation, move }: Placed, partition: Partition): Promise<void> {
+    const at = (tag: string) => this.#partitions.at(tag);
+    if (move) await stopMove(at, key, move);
+    const others = this.#partitions.known.filter((other) => other !== partition);
+    if (others.length === 0) return;
+    const vacate = () => Promise.all(others.map((other) => vacateIn(at, other, { key })));
+    const wasThere = await vacate();
+    if (wasThere.includes(true)) return;
+    // A worker may have moved it to a partition that was asked before from one that was asked afterwards.
+    await Promise.all([vacate(), vacateIn(at, partition, { key, before: generation })]);
   }
 
   /**
    * Writes a call that has failed once, if it may be written elsewhere.
    * @throws the last error
    */
-  async #placeAfter(
-    error: unknown,
-    failure: Failure,
-    write: (writer: Writer) => Promise<PlacementResult>,
-  ): Promise<{ readonly result: PlacementResult; readonly target: Target }> {
+  async #placeAfter(error: unknown, failure: Failure, write: (target: Target) => Promise<PlacedAt>): Promise<PlacedAt> {
     const target = this.#otherTarget(error, failure);
     if (target === null) throw error;
     try {
-      return { result: await write(target.writer), target };
+      return await write(target);
     } catch (next) {
       return await this.#placeAfter(next, { ...failure, failed: target, failures: failure.failures + 1 }, write);
     }
@@ -258,6 +310,15 @@ interface Failure {
   /** How often the call has failed, this time included. */
   readonly failures: number;
 }
+
+/** Calls, and what was found out about those that need not be written. */
+interface Taking {
+  readonly calls: readonly PreparedCall[];
+  readonly results: (PlacementResult | FailedCall)[];
+  readonly found: Map<number, Held>;
+}
+
+const isOnce = ({ kind }: PreparedCall) => kind === 'once';
 
 /** The result of a call that has not been sent. */
 const UNROUTED = new FailedCall(new LayoutChanged());

@@ -18,11 +18,12 @@ import {
   placesWith,
   startOf,
 } from '../redis/listing-store.js';
-import { type Cancelled, cancel } from '../redis/producer-store.js';
+import type { Cancelled } from '../redis/producer-store.js';
 import { STREAM_NAMES } from '../redis/schema.js';
 import { serverTimeMs } from '../redis/time.js';
 import type { CancelFilter, CancellableState, CancelReport, CancelResult } from '../tasks/cancelling.js';
 import { criteriaOf, startAfter } from './list.js';
+import { cancelIn, type PartitionAt } from './moves.js';
 import type { Partition } from './partition.js';
 
 const OPTION_NAMES = optionNames<CancelFilter>({
@@ -66,6 +67,7 @@ export function cancelCriteria(filter: CancelFilter): Criteria {
 
 /** Cancels the executions of one partition. */
 export async function cancelMatching(
+  at: PartitionAt,
   partition: Partition,
   criteria: Criteria,
   { limit = Number.POSITIVE_INFINITY, signal }: Pick<CancelFilter, 'limit' | 'signal'>,
@@ -85,7 +87,7 @@ export async function cancelMatching(
       const { found, next } = page;
       const fresh = found.filter(({ location }) => !asked.has(location)).slice(0, left());
       isNew ||= fresh.length > 0;
-      for (const [i, { outcome }] of (await cancelEach(partition, fresh)).entries()) {
+      for (const [i, { outcome }] of (await cancelEach(at, partition, fresh)).entries()) {
         if (outcome === 'stopping') asked.add(fresh[i]!.location);
         counts[outcome === 'removed' || outcome === 'stopping' ? outcome : 'missed'] += 1;
       }
@@ -100,14 +102,12 @@ function isAddedAfter(position: Position, atMs: number): boolean {
   return 'id' in position && Number.parseInt(position.id, 10) > atMs;
 }
 
-async function cancelEach(partition: Partition, found: readonly Listed[]): Promise<Cancelled[]> {
-  return await partition.run(async (redis, keys) => {
-    const cancels = found.map(({ key, hasRecord, location }) => {
-      const seenAs = !hasRecord && streamNamed(location[0]) ? location : '';
-      return cancel(redis, keys, { key, seenAs });
-    });
-    return (await Promise.all(cancels)).map((cancelled) => cancelled!); // none is given a token that could be outdated
+async function cancelEach(at: PartitionAt, partition: Partition, found: readonly Listed[]): Promise<Cancelled[]> {
+  const cancels = found.map(({ key, hasRecord, location }) => {
+    const seenAs = !hasRecord && streamNamed(location[0]) ? location : '';
+    return cancelIn(at, partition, { key, seenAs });
   });
+  return (await Promise.all(cancels)).map((cancelled) => cancelled!); // none is given a token that could be outdated
 }
 
 /** Tells what became of one execution. */

@@ -5,7 +5,7 @@ import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
-import { type Cancelled, type CancelTarget, cancel } from '../redis/producer-store.js';
+import type { Cancelled, CancelTarget } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
@@ -19,6 +19,7 @@ import { cancelCriteria, cancelMatching, cancelResult } from './cancel-many.js';
 import { checkId, type FailureSelection, partsOf, queryOf } from './failures.js';
 import type { OwnExecution } from './internals.js';
 import { sumOfCancels, sumOfRetries } from './merging.js';
+import { cancelIn } from './moves.js';
 import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
@@ -29,6 +30,8 @@ const OUTCOMES: readonly Cancelled['outcome'][] = ['removed', 'stopping', 'ended
 export class Control {
   readonly #partitions: Partitions;
   readonly #spans: CallSpans;
+
+  readonly #at = (tag: string): Partition => this.#partitions.at(tag);
 
   constructor(partitions: Partitions, spans: CallSpans) {
     this.#partitions = partitions;
@@ -43,7 +46,8 @@ export class Control {
 
   /**
    * Cancels an execution in whichever partition it is. Only what none of them knows is remembered, by all of them: each for as
-   * many keys as the docket has entries, since it is told of those that are meant for the others, too.
+   * many keys as the docket has entries, since it is told of those that are meant for the others, too. They look once more then,
+   * since a worker may have moved it to a partition that was asked before from one that was asked afterwards.
    */
   async #cancelAnywhere(key: string): Promise<Cancelled> {
     const wasAlone = this.#partitions.known.length === 1;
@@ -58,7 +62,7 @@ export class Control {
 
   async #cancelEverywhere(target: CancelTarget): Promise<Cancelled[]> {
     const cancelled = await this.#partitions.search(
-      (partition) => partition.run((redis, keys) => cancel(redis, keys, target)),
+      (partition) => cancelIn(this.#at, partition, target),
       (one) => one !== null && isKnown(one),
     );
     return cancelled.map((one) => one!); // without a token, each partition says something
@@ -67,7 +71,7 @@ export class Control {
   /** @throws ExecutionSupersededError when the key belongs to another delivery */
   async cancelOwn({ key, token, partition }: OwnExecution): Promise<CancelResult> {
     const cancelled = await this.#spans.run('cancel', 'client', { key }, () =>
-      this.#partitions.at(partition).run((redis, keys) => cancel(redis, keys, { key, token })),
+      cancelIn(this.#at, this.#at(partition), { key, token }),
     );
     if (!cancelled) throw new ExecutionSupersededError(key);
     return cancelResult(cancelled);
@@ -87,7 +91,7 @@ export class Control {
     const { task } = criteria;
     return await this.#spans.run('cancelMany', 'client', { task: task || null }, async () => {
       if (filter.limit !== undefined) return await this.#cancelSome(criteria, filter, filter.limit);
-      return sumOfCancels(await this.#partitions.everywhere((one) => cancelMatching(one, criteria, filter)));
+      return sumOfCancels(await this.#partitions.everywhere((one) => cancelMatching(this.#at, one, criteria, filter)));
     });
   }
 
@@ -97,7 +101,7 @@ export class Control {
     for (const partition of await this.#partitions.load()) {
       const left = limit - sum.removed - sum.stopping - sum.missed;
       if (left <= 0) break;
-      const report = await cancelMatching(partition, criteria, { limit: left, ...(signal && { signal }) });
+      const report = await cancelMatching(this.#at, partition, criteria, { limit: left, ...(signal && { signal }) });
       sum = sumOfCancels([sum, report]);
     }
     return sum;

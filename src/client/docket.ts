@@ -4,6 +4,7 @@ import { type InspectOptions, inspect } from 'node:util';
 import type { Redis } from 'ioredis';
 import { DocketClosedError, InvalidOptionError } from '../core/errors.js';
 import { runsTask } from '../redis/fleet-store.js';
+import { manualClockAt } from '../redis/manual-clock.js';
 import { maskUrl } from '../redis/url.js';
 import type {
   AddOptions,
@@ -75,7 +76,11 @@ export class Docket<Tasks extends TasksByName = {}> {
     const partitions = new Partitions({ settings, closed, cancel: (key) => this.cancel(key) });
     const spans = new CallSpans(settings.name);
     const watchers = new PlacementWatchers();
-    const preparer = new CallPreparer(settings, new ServerTime((commands) => partitions.first.run(commands)));
+    const serverTime = new ServerTime(
+      (commands) => partitions.first.run(commands),
+      () => manualClockAt(settings.url),
+    );
+    const preparer = new CallPreparer(settings, serverTime);
     const checkOpen = () => this.#checkOpen();
     this.#settings = settings;
     this.#partitions = partitions;

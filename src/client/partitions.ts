@@ -94,14 +94,20 @@ export class Partitions {
   }
 
   /**
-   * Does the same for a list that every partition has, such as the strikes. The layout is read after the list of partition 0
-   * was written: a change of the layout copies that list, so whatever it misses is written here.
+   * Writes to a list that every partition has, such as the strikes, and returns the results. Writing twice must change nothing.
+   *
+   * A change of the partitions copies the list of partition 0 while its mark is there. So that list is written first. Whoever finds
+   * no mark afterwards can rely on the copy. Whoever finds one waits until the change is over, and writes to all once more.
+   * @throws RedisUnavailableError when a partition cannot be reached, or is being changed for too long
    */
   async writeEverywhere<T>(write: (partition: Partition) => Promise<T>): Promise<T[]> {
     const asked = this.#all;
-    const results = await Promise.all(asked.map(write));
+    const results = [await write(this.first)];
+    results.push(...(await Promise.all(asked.filter((one) => one !== this.first).map(write))));
+    const hasWaited = await this.#afterChange();
     await this.load();
-    return await this.#further(asked, results, write);
+    if (!hasWaited) return await this.#further(asked, results, write);
+    return [...results, ...(await Promise.all(this.#all.map(write)))];
   }
 
   /**
@@ -219,29 +225,49 @@ export class Partitions {
    */
   async #strikesFor(partition: Partition, layout: Layout): Promise<StrikeSnapshot> {
     const strikes = await this.#strikesUnchanging(partition);
-    await this.load();
+    if (partition.connection !== this.first.connection) await this.load();
     if (this.#routes.layout !== layout) throw new LayoutChanged();
     return strikes;
   }
 
   /**
    * Reads the strikes of a partition while the layout does not change. The look for the mark is sent behind them: if the mark
-   * was set in between, the version of the strikes is no longer the latest.
+   * was set in between, the version of the strikes is no longer the latest. The layout is read last, with the same round trip if its
+   * server is the same: the longer the strikes are known, the more often they have changed.
    */
   async #strikesUnchanging(partition: Partition): Promise<StrikeSnapshot> {
     const untilMs = monotonicMs() + LONGEST_CHANGE_MS;
     for (;;) {
-      const [strikes, isChanging] = await partition.run((redis, keys) =>
-        Promise.all([loadStrikes(redis, keys), isLayoutChanging(redis, keys)]),
+      const { first } = this;
+      const isSame = partition.connection === first.connection;
+      const [strikes, isChanging, layout] = await partition.run((redis, keys) =>
+        Promise.all([
+          loadStrikes(redis, keys),
+          isLayoutChanging(redis, keys),
+          isSame ? loadLayout(redis, first.settings.keys) : null,
+        ]),
       );
+      if (layout && !isChanging) this.#adopt(layout);
       if (!isChanging) return strikes;
-      if (monotonicMs() > untilMs) {
-        const where = describeDocket(partition.settings);
-        throw new RedisUnavailableError(
-          `${where} takes no adds: its partitions are being changed, for longer than usual`,
-        );
-      }
-      await delay(LOOK_AGAIN_MS * (1 + 2 * Math.random()));
+      await waitForChange(partition, untilMs, 'takes no adds');
     }
   }
+
+  /** Waits until no change is under way. Returns whether there was one. */
+  async #afterChange(): Promise<boolean> {
+    const untilMs = monotonicMs() + LONGEST_CHANGE_MS;
+    for (let hasWaited = false; ; hasWaited = true) {
+      if (!(await this.first.run(isLayoutChanging))) return hasWaited;
+      await waitForChange(this.first, untilMs, 'may not have this in all its partitions, so do it again');
+    }
+  }
+}
+
+/** Pauses between two looks at a change. Throws RedisUnavailableError, with what that means, once it has gone on for too long. */
+async function waitForChange({ settings }: Partition, untilMs: number, consequence: string): Promise<void> {
+  if (monotonicMs() > untilMs) {
+    const problem = 'its partitions are being changed, for longer than usual';
+    throw new RedisUnavailableError(`${describeDocket(settings)} ${consequence}: ${problem}`);
+  }
+  await delay(LOOK_AGAIN_MS * (1 + 2 * Math.random()));
 }

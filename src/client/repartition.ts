@@ -3,8 +3,9 @@
  * which no add is routed by a layout that is not in force.
  *
  * Owns what happens beside them: new partitions get the strikes and the pauses, and what was removed stays in the layout as
- * drained. The lists are copied before the layout is written, so that no worker starts there without them, and again behind
- * it: whoever changed a list of partition 0 before that has read the old layout.
+ * drained. The lists are copied between the marks and the layout. So no worker starts there without them, and one copy is enough:
+ * whoever changes a list of partition 0 behind it meets the mark, and writes once more when the change is over
+ * (`Partitions.writeEverywhere`).
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
@@ -34,8 +35,6 @@ const MARK_MS = 10_000;
 /** Those of the others outlast it. */
 const OTHER_MARKS_MS = 30_000;
 const RENEWED_AFTER_MS = 2_000;
-/** How often lists are copied again because somebody changes them meanwhile. */
-const MOST_COPIES = 8;
 
 /** The partitions of a docket cannot be changed, because executions would not be where their key or their limit leads. */
 export class PartitionsInUseError extends DocketError {
@@ -63,13 +62,13 @@ export async function changePartitions(
   const tags = await newTags(partitions, count);
   const draining = [...layout.draining, ...layout.tags].filter((tag) => !tags.includes(tag));
   const added = tags.filter((tag) => !layout.tags.includes(tag)).map((tag) => partitions.at(tag));
-  await copyLists(partitions.first, added);
   const change = new Change(partitions, [...new Set([...partitions.known, ...added])]);
   try {
     await change.begin();
     if (!force) await change.checkUnused();
-    await change.write({ tags, draining: [...new Set(draining)] });
     await copyLists(partitions.first, added);
+    await change.renew(); // if a mark has expired, somebody may have changed a list behind the copy
+    await change.write({ tags, draining: [...new Set(draining)] }, layout);
   } finally {
     await change.end();
   }
@@ -100,6 +99,9 @@ async function newTags(partitions: Partitions, count: number): Promise<string[]>
   });
 }
 
+/** Whether marks are set, or are there and must stay for longer. */
+type MarkAction = 'set' | 'renew';
+
 /** The marks of one change. */
 class Change {
   readonly #token = randomUUID();
@@ -113,37 +115,52 @@ class Change {
   }
 
   /**
-   * Sets the marks, or sets them again. That in partition 0 is the last.
+   * Sets the marks. That in partition 0 is the last.
    * @throws RedisUnavailableError when another change is on its way
    */
-  async begin(): Promise<number> {
-    const others = await Promise.all(this.#others.map((one) => this.#mark(one, OTHER_MARKS_MS)));
-    const taken = [...others, await this.#mark(this.#first, MARK_MS)];
+  async begin(): Promise<void> {
+    await this.#markAll('set');
+  }
+
+  /**
+   * Keeps the marks for longer. Returns the number of limits of which permits are taken.
+   * @throws RedisUnavailableError when one of them has expired: what was looked at may have changed since
+   */
+  async renew(): Promise<number> {
+    return await this.#markAll('renew');
+  }
+
+  async #markAll(action: MarkAction): Promise<number> {
+    const startedMs = monotonicMs();
+    const others = await Promise.all(this.#others.map((one) => this.#mark(one, action, OTHER_MARKS_MS)));
+    const taken = [...others, await this.#mark(this.#first, action, MARK_MS)];
     this.#renewedMs = monotonicMs();
+    // The mark in partition 0 must be the first to expire, also if this process stood still in between.
+    if (this.#renewedMs - startedMs >= OTHER_MARKS_MS - MARK_MS) throw this.#tooSlow();
     return taken.reduce((sum, count) => sum + count, 0);
   }
 
   /** @throws PartitionsInUseError when executions would not be where their key or their limit leads */
   async checkUnused(): Promise<void> {
-    if ((await this.begin()) > 0)
+    if ((await this.renew()) > 0)
       throw new PartitionsInUseError('executions hold permits of limits, which would count anew');
     for (const partition of [this.#first, ...this.#others]) {
-      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renew()));
+      const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renewInTime()));
       if (key === null) continue;
       const what = `an execution under the key '${key}' has not ended, and its key would lead elsewhere`;
       throw new PartitionsInUseError(what);
     }
-    await this.begin();
+    await this.renew();
   }
 
-  /** @throws RedisUnavailableError when the marks have expired, so that nothing was written */
-  async write(layout: Pick<Layout, 'tags' | 'draining'>): Promise<void> {
+  /**
+   * @param before - the layout that the new one was made from
+   * @throws RedisUnavailableError when the marks have expired, or that layout is not in force any more: nothing was written
+   */
+  async write(layout: Pick<Layout, 'tags' | 'draining'>, { version: versionBefore }: Layout): Promise<void> {
     const token = this.#token;
-    const version = await this.#first.run((redis, keys) => setLayout(redis, keys, layout, { token }));
-    if (version !== null) return;
-    throw new RedisUnavailableError(
-      `${describeDocket(this.#first.settings)} was too slow to change its partitions: try again`,
-    );
+    const version = await this.#first.run((redis, keys) => setLayout(redis, keys, layout, { token, versionBefore }));
+    if (version === null) throw this.#tooSlow();
   }
 
   /** Removes the marks. Those that cannot be removed expire. */
@@ -155,32 +172,31 @@ class Change {
     await Promise.allSettled(ends);
   }
 
-  async #renew(): Promise<void> {
-    if (monotonicMs() - this.#renewedMs > RENEWED_AFTER_MS) await this.begin();
+  async #renewInTime(): Promise<void> {
+    if (monotonicMs() - this.#renewedMs > RENEWED_AFTER_MS) await this.renew();
   }
 
-  async #mark(partition: Partition, expiresMs: number): Promise<number> {
+  #tooSlow(): RedisUnavailableError {
+    const where = describeDocket(this.#first.settings);
+    return new RedisUnavailableError(
+      `${where} was too slow to change its partitions, or they were changed meanwhile: nothing was written, try again`,
+    );
+  }
+
+  async #mark(partition: Partition, action: MarkAction, expiresMs: number): Promise<number> {
     const token = this.#token;
-    const taken = await partition.run((redis, keys) => beginLayoutChange(redis, keys, { token, expiresMs }));
+    const isRenewal = action === 'renew';
+    const taken = await partition.run((redis, keys) => beginLayoutChange(redis, keys, { token, expiresMs, isRenewal }));
     if (taken !== null) return taken;
+    if (isRenewal) throw this.#tooSlow();
     const where = describeDocket(partition.settings);
     throw new RedisUnavailableError(`${where} is having its partitions changed by somebody else: try again`);
   }
 }
 
-/** Makes the strikes and the pauses of partitions those of another, until nobody has changed them meanwhile. */
+/** Makes the strikes and the pauses of partitions those of another. */
 async function copyLists(from: Partition, to: readonly Partition[]): Promise<void> {
-  if (to.length === 0) return;
-  for (let copies = 0; copies < MOST_COPIES; copies++) {
-    const before = await versionsOf(from);
-    await Promise.all(to.flatMap((partition) => [copyStrikes(from, partition), copyPauses(from, partition)]));
-    if ((await versionsOf(from)) === before) return;
-  }
-}
-
-async function versionsOf(partition: Partition): Promise<string> {
-  const [strikes, pauses] = await Promise.all([partition.run(loadStrikes), partition.run(loadPauseList)]);
-  return `${strikes.version} ${pauses.version}`;
+  await Promise.all(to.flatMap((partition) => [copyStrikes(from, partition), copyPauses(from, partition)]));
 }
 
 async function copyStrikes(from: Partition, to: Partition): Promise<void> {

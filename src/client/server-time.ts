@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { monotonicMs } from '../core/clock.js';
+import type { ManualClock } from '../redis/manual-clock.js';
 import { serverTimeMs } from '../redis/time.js';
 
 /** How long an answer is used. The server's clock may have been set since. */
@@ -14,9 +15,18 @@ export class ServerTime {
   #asked: Promise<number> | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
 
-  /** @param read - sends commands */
-  constructor(read: <T>(commands: (redis: Redis) => Promise<T>) => Promise<T>) {
+  readonly #manualClock: () => ManualClock | null;
+
+  /**
+   * @param read - sends commands
+   * @param manualClock - returns the clock of the server, if it stands still until it is set
+   */
+  constructor(
+    read: <T>(commands: (redis: Redis) => Promise<T>) => Promise<T>,
+    manualClock: () => ManualClock | null = () => null,
+  ) {
     this.#read = read;
+    this.#manualClock = manualClock;
   }
 
   /**
@@ -24,6 +34,8 @@ export class ServerTime {
    * @throws RedisUnavailableError when the server cannot be reached
    */
   async nowMs(): Promise<number> {
+    const manual = this.#manualClock();
+    if (manual) return manual.nowMs;
     if (monotonicMs() - this.#askedMs > USED_FOR_MS) {
       this.#askedMs = monotonicMs();
       this.#asked = this.#ask();

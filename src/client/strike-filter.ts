@@ -8,16 +8,16 @@
  * producer anywhere writes a struck call. The server confirms struck calls in the same way, so a restore holds at once too.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
+import { RedisUnavailableError } from '../core/errors.js';
 import type { StrikeSnapshot } from '../redis/strike-store.js';
 import { type Strike, Strikes, struckBy } from '../wire/strikes.js';
 
-/**
- * Where strikes change all the time, a batch is written in the end although its check may be outdated by a moment: workers
- * check again.
- */
-const MAX_CHECKED_TRIES = 8;
-/** Stands for any version of the list: the script writes without comparing. */
-const ANY_VERSION = '*';
+/** How often a batch is checked and sent again while strikes change all the time: for some seconds. */
+const MOST_TRIES = 100;
+/** The first tries follow at once. The pause before each further one is random, so that it does not keep step with the changes. */
+const TRIES_AT_ONCE = 2;
+const LONGEST_PAUSE_MS = 50;
 
 /** A call that was not written because it is struck. */
 export class StruckCall {
@@ -49,20 +49,25 @@ export class StrikeFilter {
    * Writes the calls of a batch that are not struck; returns the results in the order of the batch.
    * @param write - writes calls that were checked against a version of the list, or returns `null` when that is outdated;
    *   it is called with no calls when all are struck
+   * @throws RedisUnavailableError when the strikes change so often that no check holds. Nothing was written
    * @throws the errors of `write` and `load`
    */
   async place<C extends { readonly task: string; readonly args: object }, P>(
     batch: readonly C[],
     write: (calls: readonly C[], version: string) => Promise<readonly P[] | null>,
   ): Promise<readonly (P | StruckCall)[]> {
-    for (let tries = 0; ; tries++) {
-      const version = tries < MAX_CHECKED_TRIES ? this.#version : ANY_VERSION;
+    for (let tries = 1; tries <= MOST_TRIES; tries++) {
+      const version = this.#version;
       const struck = this.#strikes.size > 0 ? batch.map((call) => this.#struckCall(call)) : null;
       const calls = struck ? batch.filter((_, i) => struck[i] === null) : batch;
       const placed = await write(calls, version);
       if (placed) return struck ? mergeInto(struck, placed) : placed;
+      // Before the list is loaded, since what was loaded soon changes again.
+      if (tries > TRIES_AT_ONCE) await delay(Math.random() * Math.min(tries, LONGEST_PAUSE_MS));
       await this.#reload();
     }
+    const problem = `the strikes of the docket have changed ${MOST_TRIES} times while it was checked against them`;
+    throw new RedisUnavailableError(`nothing was added, because ${problem}: try again once they change less often`);
   }
 
   #struckCall({ task, args }: { readonly task: string; readonly args: object }): StruckCall | null {

@@ -4,10 +4,17 @@
  * Each class spells out its `name`: a minifier renames classes, and errors travel by their names.
  */
 
+/** The page that has a section for each code. A test checks that it has. */
+const TROUBLESHOOTING = 'https://github.com/docket-ts/docket/blob/main/docs/troubleshooting.md';
+
 /** The base class of all errors that docket throws. */
 export abstract class DocketError extends Error {
   /** Stable across versions, such as `DOCKET_TIMEOUT`. */
   abstract readonly code: string;
+  /** Link to the section of the documents about this code: what it means, why it happens, and what to do. */
+  get url(): string {
+    return `${TROUBLESHOOTING}#${this.code.toLowerCase()}`;
+  }
   override get name(): string {
     return this.constructor.name;
   }
@@ -432,6 +439,37 @@ export class LimitArgumentError extends DocketError {
     const has = known.length > 0 ? `its arguments are ${known.join(', ')}` : 'it has no arguments';
     super(
       `task '${task}' is limited by its argument '${argument}', which ${problem}; ${has}: pass a string, number, bigint, boolean, null or Date, or limit the task by another argument`,
+    );
+  }
+}
+
+/** A recording docket, or the docket of a task that is run alone, was asked for something that only a server can answer. */
+export class NoServerError extends DocketError {
+  readonly code = 'DOCKET_NO_SERVER';
+  override get name() {
+    return 'NoServerError';
+  }
+  constructor(
+    /** What was asked for, such as `snapshot()`. */
+    readonly use: string,
+  ) {
+    super(`${use} needs a server, and this docket only records what is added to it: test it with openTestDocket()`);
+  }
+}
+
+/** The work of a test docket did not end in time. */
+export class TestTimeoutError extends DocketError {
+  readonly code = 'DOCKET_TEST_TIMEOUT';
+  override get name() {
+    return 'TestTimeoutError';
+  }
+  constructor(
+    readonly timeoutMs: number,
+    /** What was left to do, in words. */
+    readonly left: string,
+  ) {
+    super(
+      `the work of the test docket did not end within ${timeoutMs} ms: ${left}. Advance the clock by less, end the chains that never end, or raise the option 'timeout'`,
     );
   }
 }

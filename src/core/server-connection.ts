@@ -30,7 +30,7 @@ export interface ServerConnectionOptions {
   readonly family?: 4 | 6;
   /** How long a connection may be silent before TCP looks whether the other end is there. @default '30s' */
   readonly keepAlive?: Duration;
-  /** How long one attempt to connect may take. @default '6s' */
+  /** How long one attempt to connect may take, and how long a function of a credential. @default '6s' */
   readonly connectTimeout?: Duration;
 }
 

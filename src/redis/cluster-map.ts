@@ -62,7 +62,7 @@ export async function readClusterMap(redis: Redis): Promise<ClusterMap | null> {
   });
   if (!/^cluster_enabled:1\r?$/m.test(info)) return null;
   const ranges = (await redis.cluster('SLOTS')).map(([first, last, master]) => {
-    return { first, last, master: master ? `${master[0]}:${master[1]}` : '' };
+    return { first, last, master: master ? String(master[2]) : '' }; // by its id: nodes need not know their hosts
   });
   return {
     masters: [...new Set(ranges.map(({ master }) => master))],

@@ -88,7 +88,10 @@ export async function openConnection(
   // By its default export: bundlers find no other names in a CommonJS package that is imported on demand.
   const { default: ioredis } = await import('ioredis');
   const secrets = new Secrets();
-  const route = target.kind === 'memory' ? null : routeTo(target, settings, { key: keys?.prefix ?? '', secrets });
+  const connectTimeout =
+    settings.connectTimeout === undefined ? silenceMs : toMs(settings.connectTimeout, 'connectTimeout');
+  const routeOptions = { key: keys?.prefix ?? '', secrets, patienceMs: connectTimeout };
+  const route = target.kind === 'memory' ? null : routeTo(target, settings, routeOptions);
   const isSearched = route?.leadsToMaster === true;
   const onLogin = (login: Login) => authenticate(redis, login);
   const redis = new ioredis.Redis({
@@ -98,7 +101,7 @@ export async function openConnection(
     ...(settings.keepAlive !== undefined && { keepAlive: toMs(settings.keepAlive, 'keepAlive') }),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
-    connectTimeout: settings.connectTimeout === undefined ? silenceMs : toMs(settings.connectTimeout, 'connectTimeout'),
+    connectTimeout,
     retryStrategy: retryingUpTo(longestPauseMs),
     connectionName: connectionName(role, options.name),
   });
@@ -179,6 +182,9 @@ const ROLE_OPTIONS = {
   subscriber: { autoResendUnfulfilledCommands: true, maxRetriesPerRequest: null, autoResubscribe: false }, // see subscribeBySlot
 } satisfies Record<ConnectionRole, RedisOptions>;
 
+/** For credentials that are text, which nothing waits for. */
+const NEVER = new AbortController().signal;
+
 /** Where a connection begins. A server that is searched for has no address yet, and a login that is asked for no text. */
 async function addressOf(target: RedisTarget, route: Route | null): Promise<Omit<RedisOptions, 'replyMapping'>> {
   if (target.kind === 'memory') return { path: await embeddedSocket(target.name) };
@@ -187,7 +193,7 @@ async function addressOf(target: RedisTarget, route: Route | null): Promise<Omit
     db: target.db,
     ...(tls && { tls }),
     ...(family && { family }),
-    ...(hasFixedLogin && (await login())),
+    ...(hasFixedLogin && (await login(NEVER))),
   };
   switch (target.kind) {
     case 'server':

@@ -36,7 +36,7 @@ export function connectorFor(Base: typeof Connector, route: Route, onLogin: (log
       this.#search = new AbortController();
       const { signal } = this.#search;
       try {
-        onLogin(await route.login());
+        onLogin(await route.login(signal));
         const address = await route.find(signal);
         signal.throwIfAborted();
         const stream = streamTo(address, route);

@@ -16,8 +16,14 @@ import { keepDataInPlace } from './embedded-data.js';
 import { shortcutPolicy } from './embedded-shortcuts.js';
 import { SORTED_SET_SHORTCUTS } from './embedded-sorted-sets.js';
 import { STREAM_SHORTCUTS } from './embedded-streams.js';
+import { ManualClock } from './manual-clock.js';
 
-const { path } = workerData as { path: string };
+const { path, clock } = workerData as { path: string; clock: SharedArrayBuffer | null };
+// The server has no other clock than this one: for TIME, for the ids of streams and for what expires. Its timers stay real.
+if (clock) {
+  const manual = new ManualClock(clock);
+  Date.now = () => manual.nowMs;
+}
 // The server throws and catches an error for each optional argument that is not there. Nobody reads their stacks.
 Error.stackTraceLimit = 0;
 // A key that has expired is removed when it is next asked for; looking through all keys only frees their memory.

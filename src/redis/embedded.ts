@@ -1,6 +1,7 @@
 /**
  * Runs the Redis servers embedded in this process, for `memory://`. Owns the rule that a process has one server per
- * name, which lives until the process ends: a Docket finds what an earlier one in the same process wrote.
+ * name, which lives until the process ends: a Docket finds what an earlier one in the same process wrote. Only a server that
+ * was started for a test, with a clock of its own, is stopped before that.
  *
  * The servers listen on unix sockets in a folder that only this user can enter. The folder is removed when the process
  * exits. A process that is ended by a signal it does not handle runs no more code, and leaves the folder behind.
@@ -13,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'node:worker_threads';
 import { RedisUnavailableError } from '../core/errors.js';
+import { type ManualClock, setManualClock } from './manual-clock.js';
 
 /**
  * Returns the path of the embedded server's socket, and starts the server on first use. The server never keeps the
@@ -30,31 +32,64 @@ export async function embeddedSocket(name: string): Promise<string> {
       `memory://${name} is not known in this thread: connect to it in the main thread before the thread is started`,
     );
   }
-  const starting = servers.get(name);
-  if (starting !== undefined) return starting;
-  const started = startServer(name);
+  const { path } = await (servers.get(name) ?? start(name, null));
+  return path;
+}
+
+/**
+ * Starts an embedded server that goes by a manual clock, also in a thread. The name must be new in this process.
+ * @throws {@link RedisUnavailableError} when the server cannot start
+ */
+export async function startWithClock(name: string, clock: ManualClock): Promise<void> {
+  await start(name, clock);
+  setManualClock(name, clock);
+}
+
+/** Ends the server that `startWithClock` has started under this name, and forgets what it held. */
+export async function stopEmbeddedServer(name: string): Promise<void> {
+  const server = await servers.get(name);
+  servers.delete(name);
+  setManualClock(name, null);
+  setEnvironmentData(environmentKey(name), undefined);
+  if (server === undefined) return;
+  await server.thread.terminate();
+  rmSync(server.path, { force: true });
+  if (servers.size > 0 || folder === undefined) return;
+  rmSync(folder, { recursive: true, force: true }); // a thread that is terminated has no time for it at its end
+  folder = undefined;
+}
+
+function start(name: string, clock: ManualClock | null): Promise<EmbeddedServer> {
+  const started = startServer(name, clock);
   servers.set(name, started);
   started.catch(() => servers.delete(name)); // the next use tries again
   return started;
 }
 
+interface EmbeddedServer {
+  /** Path of its socket. */
+  readonly path: string;
+  readonly thread: Worker;
+}
+
 /**
  * One promise per name, so that two first uses at the same time share one server. Belongs to the process, as they do.
  */
-const servers = new Map<string, Promise<string>>();
+const servers = new Map<string, Promise<EmbeddedServer>>();
 let folder: string | undefined;
 
-async function startServer(name: string): Promise<string> {
+async function startServer(name: string, clock: ManualClock | null): Promise<EmbeddedServer> {
   try {
     // The file does not have the server's name: a socket path has at most about 100 bytes.
     const path = join(socketFolder(), `${randomBytes(4).toString('hex')}.sock`);
     // No execArgv: the loaders and flags of the host must not reach this thread.
-    const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData: { path }, execArgv: [] });
+    const workerData = { path, clock: clock?.memory ?? null };
+    const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData, execArgv: [] });
     await once(thread, 'message');
     thread.on('error', () => {}); // its clients see their connections end; it must not end the host
     thread.unref();
     setEnvironmentData(environmentKey(name), path);
-    return path;
+    return { path, thread };
   } catch (cause) {
     const problem = isServerMissing(cause)
       ? `memory://${name} needs a package that docket does not install: npm install --save-dev ${SERVER_PACKAGE}@${SERVER_VERSION}`

@@ -5,7 +5,7 @@
  *
  * 1. `beginLayoutChange` in every partition of the old layout, partition 0 last: adds that were routed before are refused,
  *    and producers wait while the mark is there.
- * 2. `setLayout`, which needs the mark in partition 0.
+ * 2. `setLayout`, which needs the mark in partition 0, and the layout that the new one was made from.
  * 3. `endLayoutChange` in every partition.
  *
  * A producer loads the layout after the strikes of a partition in which it has found no mark. So a version of the strikes
@@ -74,33 +74,35 @@ export interface LayoutChange {
   readonly token: string;
   /** How long producers wait at most if the process that changes the layout dies. */
   readonly expiresMs: number;
+  /** Whether the mark must be there: adds may have been written since it expired. */
+  readonly isRenewal?: boolean;
 }
 
 /**
  * Keeps producers from adding to a partition, or keeps doing so. Returns the number of limits of which permits are taken by
- * then; `null` when another change is on its way.
+ * then; `null` when another change is on its way, or the mark that is to be renewed has expired.
  */
 export async function beginLayoutChange(
   redis: Redis,
   keys: Keys,
-  { token, expiresMs }: LayoutChange,
+  { token, expiresMs, isRenewal = false }: LayoutChange,
 ): Promise<number | null> {
-  const args = [keys.prefix, token, expiresMs];
+  const args = [keys.prefix, token, expiresMs, isRenewal ? '1' : ''];
   return (await runScript(redis, 'begin-layout-change', [keys.strikes, keys.layoutChange], args)) as number | null;
 }
 
 /**
  * Writes a layout in place of the one there is. Returns its version; `null`, and writes nothing, when the mark of the change
- * has expired.
+ * has expired, or another layout is in force than the one it was made from.
  * @param keys - those of partition 0
  */
 export async function setLayout(
   redis: Redis,
   keys: Keys,
   { tags, draining }: Pick<Layout, 'tags' | 'draining'>,
-  { token }: Pick<LayoutChange, 'token'>,
+  { token, versionBefore }: Pick<LayoutChange, 'token'> & { readonly versionBefore: string },
 ): Promise<string | null> {
-  const args = [keys.prefix, token, tags.slice(1).join(' '), draining.join(' ')];
+  const args = [keys.prefix, token, versionBefore, tags.slice(1).join(' '), draining.join(' ')];
   const reply = await runScript(redis, 'set-layout', [keys.layout, keys.layoutChange], args);
   return String(reply) || null;
 }
@@ -115,13 +117,9 @@ export async function endLayoutChange(redis: Redis, keys: Keys, { token }: Pick<
  * Nothing is added to a partition that is drained, so it stays empty.
  */
 export async function isPartitionEmpty(redis: Redis, keys: Keys): Promise<boolean> {
-  const counts = await Promise.all([
-    ...STREAM_NAMES.map((name) => redis.xlen(keys[name])),
-    redis.zcard(keys.schedule),
-    redis.hlen(keys.waiting),
-    redis.xlen(keys.failures),
-  ]);
-  return counts.every((count) => count === 0);
+  const names = [...STREAM_NAMES.map((name) => keys[name]), keys.schedule, keys.waiting, keys.failures, keys.wakes];
+  // Counted in one script: work moves from one place to another meanwhile, and would be missed in both.
+  return (await runScript(redis, 'is-empty', names, [])) === 1;
 }
 
 /**

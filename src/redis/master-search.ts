@@ -123,43 +123,59 @@ export class ClusterSearch implements MasterSearch {
     this.#named = null;
     const asked = unique([...first, ...inTurn([...this.#known, ...this.#seeds])]);
     try {
-      const master = await firstAnswer(asked, (node, over) => this.#ask(node, { access, slot, signal: over }), signal);
-      if (master !== null) return master;
+      return await firstAnswer(asked, (node, over) => this.#ask(node, { access, slot, signal: over }), signal);
     } catch (error) {
       if (!(error instanceof NoAnswerError)) throw error;
-      const mistaken = error.problems.find((problem) => isClusterDisabled(problem.error));
-      if (!mistaken) throw nobody('no node of the cluster answers', error.problems);
-      throw new MasterNotFoundError(`${textOf(mistaken.address)} is no cluster: give its URL as redis://`, true);
+      const { problems } = error;
+      const mistaken = problems.find((problem) => isClusterDisabled(problem.error));
+      if (mistaken) {
+        throw new MasterNotFoundError(`${textOf(mistaken.address)} is no cluster: give its URL as redis://`, true);
+      }
+      if (!problems.some((problem) => problem.error instanceof SlotUnserved)) {
+        throw nobody('no node of the cluster answers', problems);
+      }
+      const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are`;
+      throw new MasterNotFoundError(problem, false);
     }
-    throw new MasterNotFoundError(
-      `no node of the cluster has slot ${slot}, in which the keys of this docket are`,
-      false,
-    );
   }
 
   learn(address: Address): void {
     this.#named = this.#translate(address);
   }
 
-  /** Returns the master of the slot; `null` when no node has it. */
+  /**
+   * Returns the master of the slot.
+   * @throws SlotUnserved when this node knows of none: another one may know more, since this one may have left the cluster
+   */
   async #ask(
     node: Address,
     { access, slot, signal }: { readonly access: Access; readonly slot: number; readonly signal: AbortSignal },
-  ): Promise<Address | null> {
+  ): Promise<Address> {
     const reply = await askServer(node, access, { signal, ask: (redis) => redis.call('CLUSTER', 'SLOTS') });
     const nodes: Address[] = [];
     let master: Address | null = null;
     for (const range of Array.isArray(reply) ? reply : []) {
       if (!Array.isArray(range)) continue;
       const [first, last, ...named] = range as unknown[];
-      // A node that does not know its own host, or that has no preferred one, is the one that was asked.
-      const addresses = named.map((one) => (Array.isArray(one) ? addressOf(one[0] || node.host, one[1]) : null));
+      const addresses = named.map((one) => (Array.isArray(one) ? addressOf(hostIn(one) || node.host, one[1]) : null));
       if (Number(first) <= slot && slot <= Number(last)) master = addresses[0] ?? null;
       nodes.push(...addresses.filter((address) => address !== null));
     }
+    if (master === null) throw new SlotUnserved();
     this.#known = unique(nodes.map(this.#translate)).slice(0, MOST_KNOWN);
-    return master && this.#translate(master);
+    return this.#translate(master);
   }
+}
+
+/** A node knows of no master that has the slot. */
+class SlotUnserved extends Error {}
+
+/**
+ * Returns the host of a node in a reply to CLUSTER SLOTS: '' when the node does not know it, so that it is the one that was asked.
+ * A '?' stands for a host name that the node should announce and does not have. Then its address is among what follows.
+ */
+function hostIn([host, , , more]: readonly unknown[]): unknown {
+  return host === '?' ? fieldOf(more, 'ip') : host;
 }
 
 /** Whether two addresses are the same is told by their text. */
@@ -175,7 +191,8 @@ function addressOf(host: unknown, port: unknown): Address | null {
 
 /** Returns the value of a field in a flat list of names and values. */
 function fieldOf(fields: unknown, name: string): unknown {
-  return Array.isArray(fields) ? fields[fields.indexOf(name) + 1] : undefined;
+  const at = Array.isArray(fields) ? fields.indexOf(name) : -1;
+  return at < 0 ? undefined : (fields as unknown[])[at + 1];
 }
 
 /** Returns them once each, in a random order, so that no two searches of a fleet ask the same one first. */

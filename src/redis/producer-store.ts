@@ -39,6 +39,8 @@ export interface Placed {
   readonly nowMs: number;
   /** Number of replicas that had it in time. Absent without `durability`. */
   readonly replicas?: number;
+  /** After `replace`: the move by which a worker takes what had the key to another partition, if one does. */
+  readonly move?: Move | null;
 }
 
 /**
@@ -95,6 +97,27 @@ export async function schedule(
   return placed;
 }
 
+/** A move of an execution to another partition that is under way (`move-store.ts`). */
+export interface Move {
+  /** Tag of the partition to which it leads. */
+  readonly to: string;
+  readonly name: string;
+  /** The generation of the execution, in either partition. */
+  readonly generation: string;
+}
+
+/** Returns the move that a record names; `null` when it names none. */
+function moveIn(departing: unknown, generation: unknown): Move | null {
+  const text = String(departing ?? '');
+  const at = text.indexOf(' ');
+  return at < 0 ? null : { to: text.slice(0, at), name: text.slice(at + 1), generation: String(generation ?? '') };
+}
+
+/** Returns what the record says about a move; '' for none. */
+function departingBy(move: Move | null): string {
+  return move === null ? '' : `${move.to} ${move.name}`;
+}
+
 /** Places an execution under a key, whatever holds the key. */
 export async function replace(
   redis: Redis,
@@ -107,12 +130,30 @@ export async function replace(
   const args = [keys.prefix, key, task, dueArgument(due), message, strikes, chain ?? '', priorityArgument(priority)];
   const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
   if (reply.length === 0) return null;
-  return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]) };
+  return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]), move: moveIn(reply[2], reply[3]) };
+}
+
+/** What is removed from under a key. */
+export interface VacateTarget {
+  readonly key: string;
+  /** Generation from which on what is there stays. @default nothing stays */
+  readonly before?: number;
+  /** A move that leads here: it is stopped, or what it brought is removed, and nothing else. @default none */
+  readonly move?: Move;
+}
+
+/** What was removed from under a key. */
+export interface Vacated {
+  readonly wasThere: boolean;
+  /** The move by which a worker takes it to another partition, if one does. */
+  readonly move: Move | null;
 }
 
 /** Removes whatever is under a key, as `replace` does: it was placed in another partition. */
-export async function vacate(redis: Redis, keys: Keys, key: string): Promise<void> {
-  await runScript(redis, 'vacate', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
+export async function vacate(redis: Redis, keys: Keys, { key, before, move }: VacateTarget): Promise<Vacated> {
+  const args = [keys.prefix, key, before ?? '', move?.name ?? '', move?.generation ?? ''];
+  const reply = (await runScript(redis, 'vacate', [keys.work, keys.front, keys.schedule], args)) as unknown[];
+  return { wasThere: reply[0] === 1, move: moveIn(reply[1], reply[2]) };
 }
 
 /** Finds out whether the server can wait for its replicas. The embedded server cannot. */
@@ -139,6 +180,13 @@ export interface Cancelled {
   readonly entries: number;
 }
 
+/** An execution that a worker moves to another partition. It is cancelled there first. */
+export interface CancelDeparting {
+  readonly state: ExecutionState;
+  readonly outcome: 'departing';
+  readonly move: Move;
+}
+
 /** Which execution is cancelled. */
 export interface CancelTarget {
   readonly key: string;
@@ -146,6 +194,10 @@ export interface CancelTarget {
   readonly token?: string;
   /** The token of the entry as which an execution without a record was seen. @default '' */
   readonly seenAs?: string;
+  /** The move that was stopped where it leads, so that the execution is cancelled here. @default none */
+  readonly stopped?: Move | null;
+  /** A move that leads here: it is stopped, or what it brought is cancelled, and nothing else. @default none */
+  readonly move?: Move | null;
   /** Whether the partition remembers the key where it has no record, for the worker that may meet it. @default true */
   readonly isRemembered?: boolean;
   /** Entries of the whole docket: so many keys are remembered at least. @default those of this partition */
@@ -159,13 +211,16 @@ export interface CancelTarget {
 export async function cancel(
   redis: Redis,
   keys: Keys,
-  { key, token = '', seenAs = '', isRemembered = true, docketEntries = 0 }: CancelTarget,
-): Promise<Cancelled | null> {
-  const args = [keys.prefix, key, token, seenAs, isRemembered ? '1' : '0', docketEntries];
+  { key, token = '', seenAs = '', stopped = null, move = null, isRemembered = true, docketEntries = 0 }: CancelTarget,
+): Promise<Cancelled | CancelDeparting | null> {
+  const about = [departingBy(stopped), move?.name ?? '', move?.generation ?? ''];
+  const args = [keys.prefix, key, token, seenAs, ...about, isRemembered ? '1' : '0', docketEntries];
   const reply = (await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], args)) as Buffer[] | null;
   if (reply === null) return null;
-  const [state, outcome, entries] = reply.map(String) as [Cancelled['state'], Cancelled['outcome'], string];
-  return { state, outcome, entries: Number(entries) };
+  const [state, outcome, more, generation] = reply.map(String);
+  const departure = outcome === 'departing' ? moveIn(more, generation) : null;
+  if (departure !== null) return { state: state as ExecutionState, outcome: 'departing', move: departure };
+  return { state, outcome, entries: Number(more ?? 0) } as Cancelled;
 }
 
 /** Reads one execution. Returns `null` when there is no record. */

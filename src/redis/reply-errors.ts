@@ -44,6 +44,11 @@ export function isMoved(error: unknown): boolean {
   return isOf(error, 'MOVED');
 }
 
+/** No node serves the keys, as far as this one knows. */
+export function isClusterDown(error: unknown): boolean {
+  return isOf(error, 'CLUSTERDOWN');
+}
+
 /** The server is no node of a cluster. */
 export function isClusterDisabled(error: unknown): boolean {
   return names(error, 'cluster support disabled') || isCommandUnknown(error);

@@ -6,18 +6,21 @@
  * its first line. So it is safe on every role, unlike a command whose answer was lost with its link.
  *
  * MOVED, READONLY, MASTERDOWN and the UNBLOCKED of a master that becomes a replica mean that the master is elsewhere: the link is replaced, and the connector finds
- * the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that it takes a while. A slot on its way to another node is never
+ * the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that it takes a while. But CLUSTERDOWN may as well come from a node that
+ * is no longer part of the cluster, and that will never lead anywhere else. So when it goes on for a second, the link is replaced, too. A slot on its way to another node is never
  * followed by ASKING: our scripts name a key that never exists (`runScript`), so neither node would run them before the
  * whole slot has moved. Single commands meet ASK for keys that have gone, and could otherwise make a second one.
  */
 import type { Command, Redis } from 'ioredis';
-import { movedTo, refusalOf } from './reply-errors.js';
+import { isClusterDown, movedTo, refusalOf } from './reply-errors.js';
 import type { Address } from './url.js';
 
 /** How long a command is sent again and again before its caller hears of the refusal. */
 const RESENT_FOR_MS = 2_000;
 /** How long to wait before a command is sent again, at least; twice as much at most, at random. */
 const PAUSE_MS = 50;
+/** How long a node may say that the cluster is down before it is looked for another one that serves the keys. */
+const DOWN_FOR_MS = 1_000;
 /** The longest that a link which is to be replaced is kept for the answers that are under way. */
 const LEAVING_MS = 100;
 /** How often it is looked whether they are all there. */
@@ -52,6 +55,11 @@ export function resendRefused(redis: Redis, options: ResendOptions): void {
   const passOn = internals.handleReconnection.bind(redis);
   const waiting = new WaitingCommands(redis);
   const replaceLink = linkReplacer(redis, options);
+  /** Since when this link has led to a node that says the cluster is down, on the monotonic clock. */
+  let downSinceMs: number | null = null;
+  redis.on('ready', () => {
+    downSinceMs = null;
+  });
   // The cluster took back a subscription, because its slot has moved. A new link brings it back (`shard-channels.ts`).
   redis.on('moved', () => {
     if (!replaceLink()) setTimeout(replaceLink, options.keptForMs).unref();
@@ -67,6 +75,10 @@ export function resendRefused(redis: Redis, options: ResendOptions): void {
         options.learn({ host: address.host || redis.stream.remoteAddress || '', port: address.port });
       }
       mayHelp = replaceLink() || options.isSearched;
+    }
+    if (options.isSearched && isClusterDown(error)) {
+      downSinceMs ??= performance.now();
+      if (performance.now() - downSinceMs >= DOWN_FOR_MS) replaceLink();
     }
     const { command } = item;
     const isPart = command.pipelineIndex !== undefined || command.inTransaction === true;

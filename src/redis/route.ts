@@ -2,6 +2,7 @@
 
 import { assertNever } from '../core/assert.js';
 import type { Credential, ServerConnectionOptions, TlsOptions } from '../core/server-connection.js';
+import { aborted, within } from '../core/service.js';
 import type { Access } from './first-answer.js';
 import { ClusterSearch, type MasterSearch, SentinelSearch } from './master-search.js';
 import type { Secrets } from './secrets.js';
@@ -24,33 +25,47 @@ export interface Route {
   readonly leadsToMaster: boolean;
   /** Whether user name and password are the same each time. */
   readonly hasFixedLogin: boolean;
-  /** Asks for user name and password. Rejects as their functions do. */
-  login(): Promise<Login>;
+  /**
+   * Asks for user name and password.
+   * @throws an error that names the function which fails, or does not answer in time
+   * @throws the reason of `signal` when that aborts
+   */
+  login(signal: AbortSignal): Promise<Login>;
   /** Finds out where the server is now. */
   find(signal: AbortSignal): Promise<Address | { readonly path: string }>;
   /** Learns from a reply where the server is now. */
   learn(address: Address): void;
 }
 
-/**
- * @param key - a key of the docket, by which a cluster finds the master; '' where there is no docket
- * @param secrets - learns what must not be shown
- */
+export interface RouteOptions {
+  /** A key of the docket, by which a cluster finds the master; '' where there is no docket. */
+  readonly key: string;
+  /** Learns what must not be shown. */
+  readonly secrets: Secrets;
+  /** How long the functions of credentials may take. */
+  readonly patienceMs: number;
+}
+
 export function routeTo(
   target: RemoteTarget,
   settings: ServerConnectionOptions,
-  { key, secrets }: { readonly key: string; readonly secrets: Secrets },
+  { key, secrets, patienceMs }: RouteOptions,
 ): Route {
   const username = settings.username ?? target.username;
   const password = settings.password ?? target.password;
   const tls = tlsOf(target, settings);
   const { family } = settings;
   const search = searchFor(target, settings, key);
-  const login = () => loginOf({ username, password, secrets });
-  const askAs = async (): Promise<Access> => {
-    if (target.kind !== 'sentinel') return { tls, family, ...(await login()) };
+  const ask = async (source: LoginSource, signal: AbortSignal) => {
+    const asked = await loginOf(source, { signal, patienceMs });
+    secrets.learn(asked);
+    return asked;
+  };
+  const login = (signal: AbortSignal) => ask({ username, password }, signal);
+  const askAs = async (signal: AbortSignal): Promise<Access> => {
+    if (target.kind !== 'sentinel') return { tls, family, ...(await login(signal)) };
     const { sentinelUsername, sentinelPassword, sentinelTls = tls !== null } = settings;
-    const asSentinelUser = await loginOf({ username: sentinelUsername, password: sentinelPassword, secrets });
+    const asSentinelUser = await ask({ username: sentinelUsername, password: sentinelPassword }, signal);
     return { tls: sentinelTls ? (tls ?? settings.tls ?? {}) : null, family, ...asSentinelUser };
   };
   return {
@@ -60,7 +75,7 @@ export function routeTo(
     hasFixedLogin: typeof username !== 'function' && typeof password !== 'function',
     login,
     async find(signal) {
-      if (search !== null) return await search.find(await askAs(), signal);
+      if (search !== null) return await search.find(await askAs(signal), signal);
       return target.kind === 'socket' ? { path: target.path } : (target as ServerTarget);
     },
     learn: (address) => search?.learn(address),
@@ -90,20 +105,32 @@ function tlsOf(target: RemoteTarget, settings: ServerConnectionOptions): TlsOpti
 interface LoginSource {
   readonly username: Credential | undefined;
   readonly password: Credential | undefined;
-  readonly secrets: Secrets;
 }
 
-async function loginOf({ username, password, secrets }: LoginSource): Promise<Login> {
-  const login = {
-    ...(username !== undefined && { username: await textOf(username, 'username') }),
-    ...(password !== undefined && { password: await textOf(password, 'password') }),
+interface Patience {
+  readonly signal: AbortSignal;
+  readonly patienceMs: number;
+}
+
+async function loginOf({ username, password }: LoginSource, patience: Patience): Promise<Login> {
+  return {
+    ...(username !== undefined && { username: await textOf(username, 'username', patience) }),
+    ...(password !== undefined && { password: await textOf(password, 'password', patience) }),
   };
-  secrets.learn(login);
-  return login;
 }
 
-async function textOf(credential: Credential, name: string): Promise<string> {
-  const value: unknown = typeof credential === 'function' ? await credential() : credential;
-  if (typeof value === 'string') return value;
-  throw new Error(`the function connection.${name} must return text, and returned ${typeof value}`);
+async function textOf(credential: Credential, name: string, { signal, patienceMs }: Patience): Promise<string> {
+  if (typeof credential === 'string') return credential;
+  try {
+    const answering = Promise.resolve(credential()).then((value: unknown) => ({ value }));
+    const answer = await Promise.race([within(answering, patienceMs), aborted(signal)]);
+    signal.throwIfAborted();
+    if (!answer) throw new Error(`it has not answered within ${patienceMs} ms`);
+    if (typeof answer.value === 'string') return answer.value;
+    throw new Error(`it must return text, and returned ${typeof answer.value}`);
+  } catch (error) {
+    signal.throwIfAborted();
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new Error(`the function connection.${name} failed: ${problem}`);
+  }
 }

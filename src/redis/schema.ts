@@ -91,7 +91,7 @@ export const KEY = {
   layout: 'layout',
   /** Text: the token of whoever changes the partitions. While it exists, no producer that knows of it adds anything. Expires. */
   layoutChange: 'layout-change',
-  /** Text: exists for an execution that came from another partition, by the name of its move, so that it is placed once. Expires. */
+  /** Text: whether a move from another partition was made or stopped (`ARRIVED`), by its name, so that it is made once. Expires. */
   arrived: 'arrived:',
   /** Keys that users keep beside a docket. */
   user: 'user:',
@@ -212,6 +212,8 @@ export const RECORD = {
   failedAttempts: 'h',
   /** Its chain, if it is a run of one: JSON (`tasks/chain.ts`). Absent in a chain of older versions until a run ends. */
   chain: 'ch',
+  /** While a worker moves it to another partition: the tag of that, a space, and the name of the move (`depart.lua`). */
+  departing: 'd',
   /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
   lastRun: 'cl',
 } as const;
@@ -540,10 +542,34 @@ export const RETRY = {
 export const ARRIVAL = {
   /** It was placed. */
   placed: 'placed',
-  /** It had been placed before, by an earlier try of the same move. */
+  /** It had been placed before, by an earlier try of the same move, or has ended there. */
   before: 'before',
-  /** Its key has an unfinished execution. */
+  /** It is still there itself, because the move by which it came from there is not over. */
+  leaving: 'leaving',
+  /** Its key has another unfinished execution. */
   taken: 'taken',
+  /** Somebody has cancelled or replaced it meanwhile, and stopped the move. */
+  stopped: 'stopped',
+  /** It came so late that the same move may have been over and forgotten. It was not placed. */
+  late: 'late',
+} as const;
+
+/** What the text `arrived:<name>` says about a move. */
+export const ARRIVED = {
+  /** The execution was placed. */
+  placed: '1',
+  /** It must not be placed. */
+  stopped: '0',
+} as const;
+
+/** What became of an execution, in the partition that it leaves. */
+export const DEPARTURE = {
+  /** It was removed. */
+  removed: 'removed',
+  /** It was no longer there. */
+  gone: 'gone',
+  /** It has no record and was cancelled meanwhile. It is still there. */
+  cancelled: 'cancelled',
 } as const;
 
 /** Changes of the strikes, as arguments and as they are published. */
@@ -638,6 +664,9 @@ export const ARRIVAL_REMEMBERED_MS = 24 * 60 * 60 * 1_000;
 
 /** How long it is remembered afterwards: longer than a worker that has lost the execution may go on with it. */
 export const ARRIVAL_FORGOTTEN_MS = 10 * 60 * 1_000;
+
+/** How long after its beginning a move may arrive: less than it is remembered, since it may be over by another worker. */
+export const ARRIVES_WITHIN_MS = ARRIVAL_FORGOTTEN_MS / 2;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;

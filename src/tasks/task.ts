@@ -197,6 +197,15 @@ export function withDefaultPolicies(task: AnyTask, defaults: TaskPolicies): AnyT
   return Object.freeze(defaulted) as unknown as AnyTask;
 }
 
+/** Returns a copy of a task that uses these dependencies in place of its own. */
+export function withUses(task: AnyTask, uses: Dependencies): AnyTask {
+  const copy = {
+    name: task.name,
+    [DEFINITION]: Object.freeze({ ...definitionOf(task), uses: checkUses(uses, 'uses') }),
+  };
+  return Object.freeze(copy) as unknown as AnyTask;
+}
+
 /**
  * Returns the options that only the thread needs. Those that are not declared are absent, so that a check for them is
  * cheap.

@@ -203,7 +203,7 @@ export class Executor {
 }
 
 /** The context of the factory of a shared dependency. The docket is opened by the first one that uses it. */
-class SharedContext implements ThreadContext {
+export class SharedContext implements ThreadContext {
   readonly worker: ThreadContext['worker'];
   readonly #scope: ThreadScope;
   #logger: TaskLogger | undefined;

@@ -4,7 +4,26 @@
  */
 import { format, inspect } from 'node:util';
 import type { LogLine } from '../channel/protocol.js';
+import type { TaskLogger } from '../tasks/context.js';
 import { describe, isError } from '../wire/error-codec.js';
+
+/**
+ * Returns a logger that hands on the lines it is given.
+ * @param fields - what each line carries beside its own fields, and in place of those of the same names
+ */
+export function loggerInto(log: (line: LogLine) => void, fields: Readonly<Record<string, unknown>>): TaskLogger {
+  const write =
+    (level: LogLine['level']) =>
+    (...args: unknown[]) => {
+      const { message, fields: own } = readLogCall(args);
+      try {
+        log({ level, message, fields: { ...own, ...fields } });
+      } catch {
+        // With `threads: 0` a logger of the embedding program may throw. No task fails for that.
+      }
+    };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
 
 type Read = Pick<LogLine, 'message' | 'fields'>;
 

@@ -9,7 +9,7 @@ import type { ErrorClass as DocketErrorClass } from '../client/options.js';
 import type { TaskDocket, TaskLogger } from '../tasks/context.js';
 import { Tracing } from '../tracing/tracing.js';
 import type { ErrorClass } from '../wire/codec.js';
-import { readLogCall } from './log-call.js';
+import { loggerInto } from './log-call.js';
 import { PlacementCounter } from './placement-counter.js';
 
 /** The scope of a thread as attempts see it. */
@@ -82,17 +82,7 @@ export class Scope implements ThreadScope {
 
   logger(context: Readonly<Record<string, unknown>>): TaskLogger {
     const where = { docket: this.#config.docket.name, worker: this.#config.workerName, thread: threadId };
-    const write =
-      (level: LogLine['level']) =>
-      (...args: unknown[]) => {
-        const { message, fields } = readLogCall(args);
-        try {
-          this.#reports.log({ level, message, fields: { ...fields, ...where, ...context } });
-        } catch {
-          // With `threads: 0` a logger of the embedding program may throw. No task fails for that.
-        }
-      };
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+    return loggerInto((line) => this.#reports.log(line), { ...where, ...context });
   }
 
   report(message: ProgressMessage): void {

@@ -10,6 +10,7 @@ import { ensureGroups } from '../redis/delivery-store.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import { leave, type WorkerReport } from '../redis/fleet-store.js';
 import type { Keys } from '../redis/keys.js';
+import { manualClockAt } from '../redis/manual-clock.js';
 import { countRemaining } from '../redis/schedule-store.js';
 import { measure, survey, surveyWaiting } from '../redis/snapshot-store.js';
 import type { TaskManifest } from '../tasks/manifest.js';
@@ -164,7 +165,9 @@ export function consumerOf(workerName: string): string {
   return `${workerName}:${randomBytes(4).toString('hex')}`;
 }
 
-function contextOf({ settings, connections, keys, tag, consumer, logger, counters }: PartitionOptions): WorkerContext {
+function contextOf(options: PartitionOptions): WorkerContext {
+  const { docket, settings, connections, keys, tag, consumer, logger, counters } = options;
+  const leapMs = settings.leaseMs / 3; // what was renewed on time outlasts less
   return {
     redis: connections.commands,
     link: new CommandLink(connections.commands, settings.leaseMs),
@@ -175,7 +178,7 @@ function contextOf({ settings, connections, keys, tag, consumer, logger, counter
     consumer,
     workerName: settings.name,
     leaseMs: settings.leaseMs,
-    clock: new ServerClock(settings.leaseMs / 3), // what was renewed on time outlasts less
+    clock: new ServerClock(leapMs, manualClockAt(docket.url)),
     logger,
     counters,
   };

@@ -109,6 +109,8 @@ export class Pipeline implements DeliveryPipeline {
       places,
       requeue: (delivery, delayMs) => this.settler.requeue(delivery, { delayMs, isAdmitted: false }),
       onTaken: (delivery) => this.#endDuplicate(delivery),
+      isCancelled: (delivery) => this.cancelListener.isCancelled(delivery),
+      onCancelled: (delivery) => this.settler.settle(delivery, { kind: 'cancelled' }),
     });
     this.cancelListener = new CancelListener({
       ...context,
@@ -379,7 +381,8 @@ export class Pipeline implements DeliveryPipeline {
   }
 
   #move(delivery: Delivery, tag: string): void {
-    if (this.cancelListener.isBarred(delivery)) this.settler.settle(delivery, { kind: 'cancelled' });
+    if (delivery.record !== null && this.cancelListener.isBarred(delivery))
+      this.settler.settle(delivery, { kind: 'cancelled' });
     else this.mover.move(delivery, tag);
   }
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BULLMQ_QUEUE, DOCKET, RAW_GROUP, RAW_STREAM } from '../../bench/peers/names.js';
 import { readCost } from '../../bench/support/cost.js';
-import { bullmqLedger, docketLedger, rawLedger } from '../../bench/support/ledger.js';
+import { auditDocket, bullmqLedger, docketLedger, leftIn, rawLedger } from '../../bench/support/ledger.js';
 import { type BenchRedis, startRedis } from '../../bench/support/redis-server.js';
 import { NO_REDIS, REDIS_BINARY } from '../support/redis-binary.js';
 
@@ -50,6 +50,17 @@ describe.skipIf(REDIS_BINARY === null)(`audits of the bench (skipped if ${NO_RED
     await redis.admin.hset(`{${DOCKET}}:run:a`, 's', 'completed');
     await redis.admin.hset(`{${DOCKET}}:run:b`, 's', 'running');
     expect(await docketLedger.audit(redis.admin, 2, 2)).toEqual(['completed records: 1 instead of 2']);
+  });
+
+  test('the work of all partitions counts together, and what one of them has left is found', async () => {
+    const places = [`{${DOCKET}}`, `{${DOCKET}/1}`].map((hashTag) => ({ admin: redis.admin, hashTag }));
+    await runThrough(WORK, 'workers', 3, 3);
+    await runThrough(`{${DOCKET}/1}:work`, 'workers', 2, 1);
+    expect(await leftIn(places)).toBe(1);
+    expect(await auditDocket(places, 5, 0)).toEqual([
+      'tasks left: 1 instead of 0',
+      'deliveries pending: 1 instead of 0',
+    ]);
   });
 
   test('a job of BullMQ that failed or was lost is found', async () => {

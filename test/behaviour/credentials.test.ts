@@ -62,6 +62,31 @@ describeOnOwnRedis('a password that changes', (redis) => {
     await expect(broken.add('noop' as never)).rejects.toThrow(/cannot use Redis at .*: no token/);
   });
 
+  test('holds up nobody for longer than an attempt to connect when its function does not answer', async () => {
+    const connection = { password: () => new Promise<string>(() => {}), connectTimeout: 100 };
+    const docket = new Docket({ name: 'd', url: redis().url, connection });
+    await expect(docket.add('noop' as never)).rejects.toThrow(
+      /connection\.password failed: it has not answered within 100 ms/,
+    );
+    const adding = docket.add('noop' as never).catch(() => 'rejected');
+    await docket.close();
+    expect(await adding).toBe('rejected');
+  });
+
+  test('must be text, whatever its function throws or returns', async () => {
+    const errorWith = async (password: () => never) => {
+      const docket = new Docket({ name: 'd', url: redis().url, connection: { password } });
+      onTestFinished(() => docket.close());
+      return await docket.add('noop' as never).catch(String);
+    };
+    expect(await errorWith(() => 5 as never)).toContain('must return text, and returned number');
+    expect(
+      await errorWith(() => {
+        throw 'no vault';
+      }),
+    ).toContain('connection.password failed: no vault');
+  });
+
   test('is read from a file by every command', async () => {
     const admin = await openConnection(redis().url, 'commands');
     onTestFinished(() => closeConnection(admin));

@@ -48,7 +48,9 @@ test('importing docket loads nothing that only workers need, nor the client for 
   const packages = packagesOf(urls);
   expect([...packages]).toEqual(expect.arrayContaining(['croner']));
   expect([...packages].filter((name) => [...FOR_WORKERS, 'ioredis'].includes(name))).toEqual([]);
-  expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe|dashboard|doctor)\//.test(url))).toEqual([]);
+  expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe|dashboard|doctor|testing)\//.test(url))).toEqual(
+    [],
+  );
 });
 
 test('using an embedded server loads it only in its own thread', async () => {
@@ -64,7 +66,7 @@ test('using an embedded server loads it only in its own thread', async () => {
 test('importing docket/worker loads the thread pool, but no command line', async () => {
   const urls = await loadedBy(`await import('docket/worker');`);
   const packages = packagesOf(urls);
-  expect(urls.filter((url) => /\/dist\/src\/(cli|dashboard|doctor)\//.test(url))).toEqual([]);
+  expect(urls.filter((url) => /\/dist\/src\/(cli|dashboard|doctor|testing)\//.test(url))).toEqual([]);
   expect([...packages]).toEqual(expect.arrayContaining(['piscina', 'pino']));
   const later = [
     'commander',
@@ -86,6 +88,13 @@ test('importing docket/dashboard loads no server, and nothing that only workers 
   const others = ['@hono/node-server', 'commander', 'piscina', 'prom-client', 'pino-pretty', 'ioredis'];
   expect([...packages].filter((name) => others.includes(name))).toEqual([]);
   expect(urls.filter((url) => /\/dist\/src\/(worker|thread|cli|observe)\//.test(url))).toEqual([]);
+});
+
+test('importing docket/testing loads no worker, no server and no client for Redis until a test docket is used', async () => {
+  const urls = await loadedBy(`await import('docket/testing');`);
+  const packages = packagesOf(urls);
+  expect([...packages].filter((name) => [...FOR_WORKERS, 'ioredis'].includes(name))).toEqual([]);
+  expect(urls.filter((url) => /\/dist\/src\/(worker|cli|observe|dashboard|doctor)\//.test(url))).toEqual([]);
 });
 
 test('importing docket connects to nothing and keeps no process alive', async () => {

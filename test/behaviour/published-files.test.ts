@@ -1,4 +1,5 @@
 /** What is in `dist`, for those who compile against it, bundle it or debug it. */
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
@@ -45,4 +46,26 @@ test('the page of the dashboard is small, and refers to nothing outside it', () 
   expect(links.length).toBeGreaterThan(2);
   expect(links.filter((link) => !link!.startsWith('./assets/'))).toEqual([]);
   expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\bon\w+=|\bstyle=/);
+});
+
+test('the tarball stays within its budget, and has what the commands read', () => {
+  const written = execFileSync('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], { encoding: 'utf8' });
+  const [packed] = Object.values(JSON.parse(written)) as {
+    size: number;
+    unpackedSize: number;
+    files: { path: string }[];
+  }[];
+  const paths = packed!.files.map(({ path }) => path);
+  expect(packed!.size).toBeLessThan(2_200_000);
+  expect(packed!.unpackedSize).toBeLessThan(9_000_000);
+  for (const path of ['bin/docket.js', 'templates/init/shared/gitignore', 'templates/init/typescript/tasks.test.ts']) {
+    expect(paths).toContain(path);
+  }
+  expect(paths.filter((path) => /^(?:src|test|tools|bench|examples)\/|\.tsbuildinfo$|\.tgz$/.test(path))).toEqual([]);
+});
+
+test('each source map that is published belongs to a file that is published, and each file names its own', () => {
+  const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' });
+  const maps = files.filter((name) => name.endsWith('.map'));
+  expect(maps.filter((name) => !files.includes(name.replace(/\.map$/, '')))).toEqual([]);
 });

@@ -10,9 +10,12 @@ const { changePartitions } =
 const { partitionOf } = await importBuilt<typeof import('../../src/client/routing.js')>('client/routing.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
 
+/** The partitions of a docket, as its producer knows them. */
+export const partitionsOf = (docket: Docket) => internalsOf(docket).partitions;
+
 /** Gives a docket this many partitions. */
 export async function divide(docket: Docket, count: number, options: { readonly force?: boolean } = {}): Promise<void> {
-  await changePartitions(internalsOf(docket).partitions, count, options);
+  await changePartitions(partitionsOf(docket), count, options);
 }
 
 /** Returns what the names of keys begin with, in each partition that the docket knows. */

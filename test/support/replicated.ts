@@ -33,7 +33,7 @@ export interface TestNode {
   ask(...command: (string | number)[]): Promise<unknown>;
 }
 
-interface Started {
+export interface Started {
   readonly nodes: TestNode[];
   stop(): Promise<void>;
 }
@@ -222,10 +222,8 @@ export interface TestCluster {
 const SLOTS = 16_384;
 const MASTERS = 3;
 
-/** Starts three masters, each with a replica unless `hasReplicas` is false. */
-export async function startCluster({ hasReplicas = true } = {}): Promise<TestCluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
-  const settings = async () => {
+async function settingsOfNodes(count: number): Promise<(() => Record<string, string>)[]> {
+  const one = async () => {
     const busPort = await freePort();
     return () => ({
       ...REPLICATED,
@@ -234,10 +232,21 @@ export async function startCluster({ hasReplicas = true } = {}): Promise<TestClu
       'cluster-node-timeout': '2000',
       'cluster-replica-validity-factor': '0',
       'cluster-allow-replica-migration': 'no',
+      'cluster-require-full-coverage': 'yes',
     });
   };
-  const count = hasReplicas ? 2 * MASTERS : MASTERS;
-  const { nodes, stop } = await startNodes(folder, await Promise.all(Array.from({ length: count }, settings)));
+  return await Promise.all(Array.from({ length: count }, one));
+}
+
+/** Starts nodes that do not know each other and have no slots. */
+export async function startLoneNodes(count: number): Promise<Started> {
+  return await startNodes(await mkdtemp(join(tmpdir(), 'docket-nodes-')), await settingsOfNodes(count));
+}
+
+/** Starts three masters, each with a replica unless `hasReplicas` is false. */
+export async function startCluster({ hasReplicas = true } = {}): Promise<TestCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
+  const { nodes, stop } = await startNodes(folder, await settingsOfNodes(hasReplicas ? 2 * MASTERS : MASTERS));
   try {
     await joinNodes(nodes);
   } catch (error) {

@@ -1,8 +1,8 @@
 -- Places an execution that was in another partition (`depart.lua`), once: whoever moves it again, because a reply was lost or
 -- its worker died, finds that it has arrived. It passes the limits of its task here.
 -- KEYS  work, front, schedule
--- ARGV  prefix, name of the move, how long that is remembered (ms), number of arguments about the entry, names and values of
---       its fields, then those of its record
+-- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), number of arguments about
+--       the entry, names and values of its fields, then those of its record
 -- Reply one of ARRIVAL
 --@include now
 local prefix = ARGV[1]
@@ -11,19 +11,33 @@ local prefix = ARGV[1]
 --@include moves
 
 local arrived = prefix .. KEY.arrived .. ARGV[2]
-if redis.call('EXISTS', arrived) == 1 then
-  return ARRIVAL.before
+local was = redis.call('GET', arrived)
+if was then
+  return was == ARRIVED.stopped and ARRIVAL.stopped or ARRIVAL.before
 end
-local moving, count = {}, tonumber(ARGV[4])
-for at = 5, 4 + count, 2 do
+-- Later the name of a move that is over may be forgotten, and what has arrived may have run.
+if now > tonumber(ARGV[4]) then
+  return ARRIVAL.late
+end
+local moving, count = {}, tonumber(ARGV[5])
+for at = 6, 5 + count, 2 do
   moving[ARGV[at]] = ARGV[at + 1]
 end
 local key = moving[ENTRY.key]
 local record_key = key and prefix .. KEY.record .. key
-if key and is_alive(redis.call('HGET', record_key, RECORD.state)) then
+local there = key and redis.call('HMGET', record_key, RECORD.state, RECORD.generation) or {}
+local generation
+for at = 6 + count, #ARGV, 2 do
+  generation = ARGV[at] == RECORD.generation and ARGV[at + 1] or generation
+end
+if there[1] and there[2] == generation then
+  -- It comes back, and has not been removed from here yet. Whoever moves it away from here does that, or has died: then it is
+  -- redelivered here, and moved again or run.
+  return is_alive(there[1]) and ARRIVAL.leaving or ARRIVAL.before
+elseif is_alive(there[1]) then
   return ARRIVAL.taken
 end
-redis.call('SET', arrived, '1', 'PX', ARGV[3])
+redis.call('SET', arrived, ARRIVED.placed, 'PX', ARGV[3])
 -- What it had at limits of the other partition stays there.
 for _, name in ipairs({ ENTRY.holds_permits, ENTRY.booking, ENTRY.debounce }) do
   moving[name] = nil
@@ -35,8 +49,10 @@ elseif moving[ENTRY.stage] ~= STAGE.submission_admitted then
 end
 if key then
   redis.call('DEL', record_key)
-  for at = 5 + count, #ARGV, 2 do
-    redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
+  for at = 6 + count, #ARGV, 2 do
+    if ARGV[at] ~= RECORD.departing then -- of an earlier try: it has arrived
+      redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
+    end
     if ARGV[at] == RECORD.chain then
       redis.call('ZADD', prefix .. KEY.chains, 0, key)
     elseif ARGV[at] == RECORD.generation then

@@ -2,15 +2,16 @@
 -- every add that was routed before is refused; its producer then finds the mark, waits, and routes again. The mark expires,
 -- so that a change whose process dies holds up nobody for long. Its owner may call again to keep it longer.
 -- KEYS  strikes, layout-change
--- ARGV  prefix, token, how long the mark lasts (ms)
--- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions
+-- ARGV  prefix, token, how long the mark lasts (ms), '1' when it must be there
+-- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions, or the mark
+--       that must be there has expired: adds may have been written since
 --@include now
 local prefix, token = ARGV[1], ARGV[2]
 local strikes = KEYS[1]
 --@include generation
 
 local owner = redis.call('GET', KEYS[2])
-if owner and owner ~= token then
+if owner and owner ~= token or not owner and ARGV[4] == '1' then
   return false
 end
 if not owner then

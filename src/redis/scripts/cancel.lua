@@ -4,14 +4,16 @@
 -- as the docket has entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside), token of the entry as which an execution without a record
---       was seen on a stream ('' unless it was), whether an id without a record is remembered ('1' or '0'), entries of the
---       whole docket as far as the caller knows
+--       was seen on a stream ('' unless it was), where it goes by the move that was stopped there (RECORD.departing; '' for
+--       none), name of a move by which it may come here, and the generation that it has then ('' for none), whether an id without
+--       a record is remembered ('1' or '0'), entries of the whole docket as far as the caller knows
 -- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown', then the entries
---       of this partition if the id has no record; nothing when the token is no longer that of the record
+--       of this partition if the id has no record; nothing when the token is no longer that of the record. While a worker moves it
+--       to another partition: its state, 'departing', where it goes, its generation. Nothing is written then
 --@include now
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local is_remembered, docket_entries = ARGV[5] == '1', tonumber(ARGV[6])
+local is_remembered, docket_entries = ARGV[8] == '1', tonumber(ARGV[9])
 --@include events
 --@include entries
 --@include moves
@@ -20,6 +22,14 @@ local is_remembered, docket_entries = ARGV[5] == '1', tonumber(ARGV[6])
 --@include forget
 --@include displace
 --@include trim
+--@include stop_move
+
+local move, generation = ARGV[6], ARGV[7]
+if move ~= '' and stop_move(move) then
+  return { 'queued', 'removed', 0 }
+elseif generation ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.generation) ~= generation then
+  return { '', 'unknown', 0 } -- it came, and has ended or was replaced
+end
 
 if token ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) ~= token then
   return false
@@ -28,8 +38,12 @@ if redis.call('HEXISTS', prefix .. KEY.automatic, key) == 1 then
   redis.call('HSET', prefix .. KEY.ended, key, '1')
 end
 local record_key = prefix .. KEY.record .. key
-local record = redis.call('HMGET', record_key, RECORD.state, RECORD.entry, RECORD.chain)
+local record = redis.call('HMGET', record_key,
+  RECORD.state, RECORD.entry, RECORD.chain, RECORD.departing, RECORD.generation)
 local state = record[1]
+if record[4] and record[4] ~= ARGV[5] and (state == 'scheduled' or state == 'queued') then
+  return { state, 'departing', record[4], record[5] or '' }
+end
 local outcome = state and 'ended' or 'unknown'
 local entries = 0
 

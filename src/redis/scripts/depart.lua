@@ -1,9 +1,13 @@
--- Reads an execution that is in the wrong partition, for the script that places it in the right one (`arrive.lua`). Writes
--- nothing: it is here until `departed.lua` removes it.
+-- Reads an execution that is in the wrong partition, for the script that places it in the right one (`arrive.lua`). It is here
+-- until `departed.lua` removes it. Meanwhile its record says where it goes and by which move, so that whoever cancels or
+-- replaces it here stops the move there.
+--
+-- The name of the move is the same for whoever tries it, and differs from that of any other move of the execution: it may come
+-- back to this partition, because workers of two versions disagree about where it belongs.
 -- KEYS  work, front
--- ARGV  prefix, token
--- Reply the fields of its entry and those of its record (none without one), each list with names and values; nothing when the
---       entry is gone, or the record names another
+-- ARGV  prefix, token, tag of this partition, tag of the one where it belongs, its key or id
+-- Reply the fields of its entry and those of its record (none without one), each list with names and values, and the name of
+--       the move; nothing when the entry is gone, or the record names another
 --@include fields
 local prefix, token = ARGV[1], ARGV[2]
 --@include streams
@@ -30,12 +34,17 @@ for name, value in pairs(fields) do
     list[#list + 1] = value
   end
 end
-local record = {}
+local record, generation = {}, ''
 if fields[ENTRY.key] then
   record = redis.call('HGETALL', prefix .. KEY.record .. fields[ENTRY.key])
   local known = fields_of(record)
   if known[RECORD.entry] ~= token or known[RECORD.cancelled] == '1' then
     return {}
   end
+  generation = known[RECORD.generation] or ''
 end
-return { list, record }
+local name = ARGV[3] .. ' ' .. (fields[ENTRY.moves] or '0') .. ' ' .. generation .. ' ' .. ARGV[5]
+if fields[ENTRY.key] then
+  redis.call('HSET', prefix .. KEY.record .. fields[ENTRY.key], RECORD.departing, ARGV[4] .. ' ' .. name)
+end
+return { list, record, name }

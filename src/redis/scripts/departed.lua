@@ -1,8 +1,9 @@
 -- Removes an execution that has arrived in its partition from the one that it was in, with its permits. Does nothing when the
--- entry is gone: somebody has cancelled, cleared or moved the execution.
+-- entry is gone: somebody has cancelled, cleared or moved the execution. One without a record stays if it was cancelled here, so
+-- that it is cancelled where it has arrived first.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, token
--- Reply 1, or 0 when the entry was gone
+-- Reply one of DEPARTURE
 --@include now
 local prefix, token = ARGV[1], ARGV[2]
 --@include events
@@ -13,8 +14,11 @@ local prefix, token = ARGV[1], ARGV[2]
 --@include message
 
 local moving = read_entry(token)
+if moving and not moving[ENTRY.key] and redis.call('ZSCORE', prefix .. KEY.cancelled, id_of(moving[ENTRY.message])) then
+  return DEPARTURE.cancelled
+end
 if not moving or not remove(token) then
-  return 0
+  return DEPARTURE.gone
 end
 release_permits({ token })
 write_permits()
@@ -28,4 +32,4 @@ elseif record[1] == token then
   forget_chain(key)
   redis.call('DEL', record_key)
 end
-return 1
+return DEPARTURE.removed

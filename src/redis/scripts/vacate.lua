@@ -1,6 +1,9 @@
 -- Removes whatever is under a key, as `replace` does, for an execution that was placed under it in another partition.
 -- KEYS  work, front, schedule
--- ARGV  prefix, key
+-- ARGV  prefix, key, generation from which on what is there stays ('' for none), name of a move by which an execution may come
+--       here, and the generation that it has then ('' for none: then nothing else is removed)
+-- Reply 1 when something was removed, else 0, then where it goes if a worker moves it to another partition (RECORD.departing, ''
+--       if none does), and its generation
 --@include now
 --@include memory
 local prefix, key = ARGV[1], ARGV[2]
@@ -10,12 +13,21 @@ local prefix, key = ARGV[1], ARGV[2]
 --@include permits
 --@include forget
 --@include displace
+--@include stop_move
 
-local record = redis.call('HMGET', prefix .. KEY.record .. key, RECORD.state, RECORD.entry)
-if not record[1] then
-  return
+local move = ARGV[4]
+if move ~= '' and stop_move(move) then
+  return { 1, '', '' }
+end
+local record = redis.call('HMGET', prefix .. KEY.record .. key,
+  RECORD.state, RECORD.entry, RECORD.generation, RECORD.departing)
+local generation = record[3] or ''
+if not record[1] or (move ~= '' and generation ~= ARGV[5])
+  or (ARGV[3] ~= '' and (tonumber(generation) or 0) >= tonumber(ARGV[3])) then
+  return { 0, '', '' }
 end
 supersede_or_displace(key, record[1], record[2])
 write_permits()
 forget_chain(key)
 redis.call('DEL', prefix .. KEY.record .. key)
+return { 1, record[4] or '', generation }

@@ -5,6 +5,7 @@
  * local clock, such as one by NTP, moves no due time.
  */
 import { monotonicMs } from '../../core/clock.js';
+import type { ManualClock } from '../../redis/manual-clock.js';
 
 export class ServerClock {
   readonly #leapMs: number;
@@ -14,9 +15,13 @@ export class ServerClock {
   #tookMs = 0;
   #lastLeapMs = Number.NEGATIVE_INFINITY;
 
+  /** The clock of the server, if it stands still until it is set: it is read, and never continued. */
+  readonly #manual: Pick<ManualClock, 'nowMs'> | null;
+
   /** @param leapMs - how far it must be set forward at once to count as a leap. @default never */
-  constructor(leapMs = Number.POSITIVE_INFINITY) {
+  constructor(leapMs = Number.POSITIVE_INFINITY, manual: Pick<ManualClock, 'nowMs'> | null = null) {
     this.#leapMs = leapMs;
+    this.#manual = manual;
   }
 
   /**
@@ -38,11 +43,13 @@ export class ServerClock {
 
   /** How far the server's clock is ahead of the monotonic one, in milliseconds. */
   get aheadMs(): number {
+    if (this.#manual) return this.#manual.nowMs - monotonicMs();
     return this.#aheadMs ?? Date.now() - monotonicMs();
   }
 
   /** Returns the server's time in whole milliseconds; it lags by the time that the last answer took to arrive. */
   nowMs(): number {
+    if (this.#manual) return this.#manual.nowMs;
     return this.#aheadMs === null ? Date.now() : Math.round(monotonicMs() + this.#aheadMs);
   }
 

@@ -97,7 +97,11 @@ export class Intake extends Service {
     this.#options = options;
     this.#unblocker = new Unblocker(options);
     this.#reader = new PriorityReader(options);
-    this.#share = options.roomShares.join({ pending: () => this.#notDispatched, wake: () => this.wake() });
+    this.#share = options.roomShares.join({
+      pending: () => this.#notDispatched,
+      isReachable: () => options.link.isUsable,
+      wake: () => this.wake(),
+    });
     options.link.onUsable(() => this.wake());
   }
 

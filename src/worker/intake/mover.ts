@@ -3,13 +3,22 @@
  * their chain goes on there. A producer that knows a task by its name only does not know of its limits, and a change of the
  * partitions leaves executions where they were.
  *
- * Owns these deliveries while it moves them. One whose partition cannot be reached is requeued here, and moved later.
+ * Owns these deliveries while it moves them. One whose partition cannot be reached is requeued here, and moved later. One without a
+ * record whose id was cancelled may have arrived before, so it is cancelled there first, and then here.
  */
 
 import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
 import type { Keys } from '../../redis/keys.js';
-import { forgetMove, nameOfMove, place, readDeparting, removeDeparted } from '../../redis/move-store.js';
+import {
+  type Departing,
+  forgetMove,
+  lastArrivalMs,
+  place,
+  readDeparting,
+  removeDeparted,
+} from '../../redis/move-store.js';
+import { cancel } from '../../redis/producer-store.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
@@ -38,6 +47,10 @@ export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'ta
   requeue(delivery: Delivery, delayMs: number): void;
   /** Settles a delivery whose key has another execution where it belongs. */
   onTaken(delivery: Delivery): void;
+  /** Whether an execution was cancelled, as far as this worker knows. */
+  isCancelled(delivery: Delivery): boolean;
+  /** Settles a delivery that was cancelled or replaced, and is not where it belongs. */
+  onCancelled(delivery: Delivery): void;
 }
 
 export class Mover {
@@ -72,20 +85,41 @@ export class Mover {
   }
 
   async #move(delivery: Delivery, tag: string): Promise<void> {
-    const { redis, keys, logger, floodLog, places, onTaken } = this.#options;
+    const { redis, keys, tag: from, logger, floodLog, places, onTaken, onCancelled, requeue } = this.#options;
     const to = places.find(tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
-    const departing = await readDeparting(redis, keys, delivery.token);
+    const untilMs = await answered(lastArrivalMs(to.redis), tag);
+    const { token } = delivery;
+    const departing = await readDeparting(redis, keys, { token, key: keyOf(delivery), from, to: tag });
     if (departing === null) return; // it is no longer ours
-    const name = nameOfMove(this.#options.tag, keyOf(delivery), departing);
-    const arrival = await within(place(to.redis, to.keys, name, departing), PATIENCE_MS);
-    if (arrival === undefined) throw new Error(`partition '${tag}' did not answer`);
+    if (delivery.record === null && this.#options.isCancelled(delivery)) {
+      return await this.#cancel(delivery, departing, to, tag);
+    }
+    const arrival = await answered(place(to.redis, to.keys, departing, untilMs), tag);
+    if (arrival === 'late') throw new Error(`partition '${tag}' did not answer in time`);
     if (arrival === 'taken') return onTaken(delivery);
-    await removeDeparted(redis, keys, delivery.token);
-    forgetMove(to.redis, to.keys, name).catch(() => undefined); // it expires by itself in a day
+    if (arrival === 'stopped') return onCancelled(delivery);
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // workers with two views have it
+    const departure = await removeDeparted(redis, keys, token);
+    if (departure === 'cancelled') return await this.#cancel(delivery, departing, to, tag);
+    forgetMove(to.redis, to.keys, departing.move).catch(() => undefined); // it expires by itself in a day
     const { task } = delivery.envelope;
     floodLog.log(MOVED, task, () =>
       logDelivery(logger, MOVED.level, delivery, 'was moved to its partition', { to: tag }),
     );
   }
+
+  /** Ends an execution without a record that was cancelled here, also where it may have arrived. */
+  async #cancel(delivery: Delivery, { move }: Departing, to: Destination, tag: string): Promise<void> {
+    const target = { key: keyOf(delivery), move: { to: tag, name: move, generation: '' } };
+    await answered(cancel(to.redis, to.keys, target), tag);
+    this.#options.onCancelled(delivery);
+  }
+}
+
+/** Waits for the answer of another partition for a while. */
+async function answered<T>(answer: Promise<T>, tag: string): Promise<T> {
+  const reply = await within(answer, PATIENCE_MS);
+  if (reply === undefined) throw new Error(`partition '${tag}' did not answer`);
+  return reply;
 }

@@ -9,6 +9,9 @@
  * - A read of what is there takes its room until it has ended. A read that waits for the first entry takes none, because it
  *   would keep it from others while nothing comes. In return it may bring only an equal part of the room, and one entry of each
  *   stream while another partition has work. So the worker may have a few more deliveries than there is room for.
+ * - What a partition has read while its server cannot be reached takes no room: it can be neither claimed nor started, so it would
+ *   keep the others from working. Once the server can be reached, the worker may have more deliveries than there is room for, by
+ *   one read of each partition.
  */
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 
@@ -16,6 +19,8 @@ import type { Dispatcher } from '../dispatch/dispatcher.js';
 export interface Sharer {
   /** Returns how many of its entries have been read and are not with the dispatcher yet. */
   pending(): number;
+  /** Whether its server can be reached, as far as is known. */
+  isReachable(): boolean;
   /** Ends its wait for room. */
   wake(): void;
 }
@@ -127,11 +132,11 @@ export class RoomShare {
   }
 
   get pending(): number {
-    return this.#sharer.pending();
+    return this.#sharer.isReachable() ? this.#sharer.pending() : 0;
   }
 
   get taken(): number {
-    return this.#taken;
+    return this.#sharer.isReachable() ? this.#taken : 0;
   }
 
   /** Returns the room for a read. If there is none, its intake is woken when there may be some. */

@@ -3,7 +3,7 @@ import { call, concurrencyLimit, type Docket, type Execution, task } from 'docke
 import { expect, test } from 'vitest';
 import { partitionOf } from '../../../src/client/routing.js';
 import { importBuilt } from '../../support/built.js';
-import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
+import { divide, entriesOfAll, keyIn, keysOfAll, partitionsOf, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer, describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
@@ -47,7 +47,7 @@ describeEachServer('a change of the partitions', (url) => {
     ];
     for (let i = 0; i < 10; i++) await producer.strikes(); // on the same connection: more round trips than an add takes
     expect(states).toEqual({ add: 'pending', many: 'pending', replace: 'pending' });
-    await setLayout(redis, keys!, { tags: ['', '1', '2', '3'], draining: [] }, MINE);
+    await setLayout(redis, keys!, { tags: ['', '1', '2', '3'], draining: [] }, { ...MINE, versionBefore: '' });
     expect(states).toEqual({ add: 'pending', many: 'pending', replace: 'pending' });
     await endLayoutChange(redis, keys!, MINE);
     await Promise.all(adding);
@@ -147,6 +147,69 @@ describeEachServer('a change of the partitions', (url) => {
     expect(await docket.cancel(key)).toEqual({ state: 'queued', outcome: 'removed' });
     await divide(docket, 1);
     expect(await layoutOf()).toMatchObject({ draining: [] });
+  });
+
+  test('lets an execution with `once` run no second time, wherever the record of the first one is', async () => {
+    const echo = task('echo', ({ n }: { n: number }) => n);
+    const keys = [0, 1, 2, 3].map((partition) => keyIn(partition, 4));
+    const addAll = async (docket: Docket, n: number) => [
+      await docket.add(echo, { n }, { key: keys[0]!, once: true }),
+      ...(await docket.addMany(keys.slice(1).map((key) => call(echo, { n }, { key, once: true })))),
+    ];
+    const [producer, before] = [stage.docket(), stage.docket()];
+    await addAll(before, 0);
+    await stage.finish({ echo });
+    await divide(producer, 4);
+    const check = async (docket: Docket) => {
+      const again = await addAll(docket, 1);
+      expect(again.map(({ disposition }) => disposition)).toEqual(keys.map(() => 'already_scheduled'));
+      expect(await Promise.all(again.map((handle) => handle.result()))).toEqual([0, 0, 0, 0]);
+    };
+    await check(producer);
+    await check(before); // learns of the partitions with this add
+    const fresh = keyIn(3, 4, 'fresh');
+    expect((await producer.add(echo, { n: 2 }, { key: fresh, once: true })).disposition).toBe('scheduled');
+    await stage.finish({ echo });
+    await divide(producer, 1); // what is in drained partitions counts, too
+    expect((await producer.add(echo, { n: 3 }, { key: fresh, once: true })).disposition).toBe('already_scheduled');
+    await check(producer);
+  });
+
+  test('is refused when another one was made since it has read the partitions, so that none of them is lost', async () => {
+    const [slow, redis] = [stage.docket(), await stage.redis()];
+    await stage.docket().add(note, {});
+    const partitions = partitionsOf(slow);
+    const load = partitions.load.bind(partitions);
+    let loads = 0;
+    partitions.load = async () => {
+      const loaded = await load();
+      loads += 1;
+      if (loads === 2) await divide(stage.docket(), 4); // while this one stands still
+      return loaded;
+    };
+    await expect(divide(slow, 2)).rejects.toThrow(/changed meanwhile/);
+    expect(await layoutOf()).toMatchObject({ tags: ['', '1', '2', '3'], draining: [] });
+    for (const keys of keysOfAll(stage.name, 4)) expect(await redis.exists(keys.layoutChange)).toBe(0);
+  });
+
+  test('is refused when its marks have expired while it looked for keys, so that it misses none', async () => {
+    const [slow, redis] = [stage.docket(), await stage.redis()];
+    const [keys] = keysOfAll(stage.name, 1);
+    const key = keyIn(1, 2);
+    await slow.add(note, {});
+    const { first } = partitionsOf(slow);
+    const run = first.run.bind(first);
+    first.run = async (commands) => {
+      const result = await run(commands);
+      if (result === null && (await redis.exists(keys!.layoutChange)) === 1) {
+        await redis.del(keys!.layoutChange); // it has looked through all, and stands still until the marks expire
+        await stage.docket().add(note, {}, { key });
+      }
+      return result;
+    };
+    await expect(divide(slow, 2)).rejects.toThrow(/too slow/);
+    expect((await layoutOf()).tags).toEqual(['']);
+    expect(await placesOf(redis, stage.name, 2, key)).toEqual([0]);
   });
 
   test('to the number there is changes nothing', async () => {

@@ -7,7 +7,7 @@ import { describeEachServer } from '../../support/suites.js';
 import { waitFor } from '../../support/wait.js';
 
 const { keysOf } = await importBuilt<typeof import('../../../src/redis/keys.js')>('redis/keys.js');
-const { beginLayoutChange, endLayoutChange, forgetPartition, layoutSource, loadLayout, setLayout } =
+const { beginLayoutChange, endLayoutChange, forgetPartition, isPartitionEmpty, layoutSource, loadLayout, setLayout } =
   await importBuilt<typeof import('../../../src/redis/layout-store.js')>('redis/layout-store.js');
 const { loadStrikes } = await importBuilt<typeof import('../../../src/redis/strike-store.js')>('redis/strike-store.js');
 const { ListFollower } =
@@ -16,6 +16,7 @@ type Layout = import('../../../src/redis/layout-store.js').Layout;
 
 const echo = task('echo', (_args: {}) => null);
 const MINE = { token: 'mine', expiresMs: 60_000 };
+const FIRST = { ...MINE, versionBefore: '' };
 
 test('the keys of a partition have a hash tag of their own, and partition 0 has that of its docket', () => {
   expect(keysOf('d').work).toBe('{d}:work');
@@ -32,7 +33,8 @@ describeEachServer('the layout of a docket', (url) => {
   async function lay(tags: readonly string[], draining: readonly string[] = []): Promise<string | null> {
     const { redis, keys } = await open();
     await beginLayoutChange(redis, keys, MINE);
-    const version = await setLayout(redis, keys, { tags: ['', ...tags], draining }, MINE);
+    const { version: versionBefore } = await loadLayout(redis, keys);
+    const version = await setLayout(redis, keys, { tags: ['', ...tags], draining }, { ...MINE, versionBefore });
     await endLayoutChange(redis, keys, MINE);
     return version;
   }
@@ -56,9 +58,9 @@ describeEachServer('the layout of a docket', (url) => {
   test('is written only while the mark of that change is there', async () => {
     const { redis, keys } = await open();
     const layout = { tags: ['', '1'], draining: [] };
-    expect(await setLayout(redis, keys, layout, MINE)).toBe(null);
+    expect(await setLayout(redis, keys, layout, FIRST)).toBe(null);
     await beginLayoutChange(redis, keys, { ...MINE, token: 'other' });
-    expect(await setLayout(redis, keys, layout, MINE)).toBe(null);
+    expect(await setLayout(redis, keys, layout, FIRST)).toBe(null);
     expect(await beginLayoutChange(redis, keys, MINE)).toBe(null);
     await endLayoutChange(redis, keys, MINE); // not its own
     expect(await redis.get(keys.layoutChange)).toBe('other');
@@ -69,7 +71,25 @@ describeEachServer('the layout of a docket', (url) => {
     const { redis, keys } = await open();
     await beginLayoutChange(redis, keys, { ...MINE, expiresMs: 1 });
     await waitFor(async () => (await redis.exists(keys.layoutChange)) === 0);
-    expect(await setLayout(redis, keys, { tags: ['', '1'], draining: [] }, MINE)).toBe(null);
+    expect(await setLayout(redis, keys, { tags: ['', '1'], draining: [] }, FIRST)).toBe(null);
+  });
+
+  test('cannot be written in place of another one than it was made from: partitions would be lost', async () => {
+    const { redis, keys } = await open();
+    await lay(['1', '2', '3']);
+    await beginLayoutChange(redis, keys, MINE);
+    expect(await setLayout(redis, keys, { tags: ['', '1'], draining: [] }, FIRST)).toBe(null);
+    expect((await loadLayout(redis, keys)).tags).toEqual(['', '1', '2', '3']);
+  });
+
+  test('lets a mark be renewed while it is there, and not once it has expired: adds may have been written since', async () => {
+    const { redis, keys } = await open();
+    const renewed = { ...MINE, isRenewal: true };
+    await beginLayoutChange(redis, keys, MINE);
+    expect(await beginLayoutChange(redis, keys, renewed)).toBe(0);
+    await redis.del(keys.layoutChange); // as it expires
+    expect(await beginLayoutChange(redis, keys, renewed)).toBe(null);
+    expect(await redis.exists(keys.layoutChange)).toBe(0);
   });
 
   test('changes with a new version of the strikes, so that an add that was checked against the old one is refused', async () => {
@@ -84,6 +104,32 @@ describeEachServer('the layout of a docket', (url) => {
     expect((await loadStrikes(redis, keys)).version).toBe(after.version);
     await endLayoutChange(redis, keys, MINE);
     expect(await redis.exists(keys.layoutChange)).toBe(0);
+  });
+
+  test('is told by one command whether a partition is empty, because work moves between its places', async () => {
+    const { redis, keys } = await open();
+    const isEmpty = async () => {
+      const send = redis.sendCommand;
+      let sent = 0;
+      redis.sendCommand = function (...args) {
+        sent += 1;
+        return send.apply(this, args);
+      };
+      const empty = await isPartitionEmpty(redis, keys).finally(() => {
+        redis.sendCommand = send;
+      });
+      expect(sent).toBe(1);
+      return empty;
+    };
+    await isPartitionEmpty(redis, keys); // teaches the server the script
+    expect(await isEmpty()).toBe(true);
+    const docket = stage.docket();
+    await docket.add(echo, {}, { key: 'later', when: '1h' });
+    expect(await isEmpty()).toBe(false);
+    await docket.cancel('later');
+    expect(await isEmpty()).toBe(true);
+    await docket.add(echo, {}, { key: 'now', priority: 'low' });
+    expect(await isEmpty()).toBe(false);
   });
 
   test('forgets a partition that was drained, once', async () => {

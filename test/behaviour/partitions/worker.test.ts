@@ -1,14 +1,20 @@
 /** What a worker does with a docket of four partitions: it reads all of them, and each execution ends where it belongs. */
 import { call, concurrencyLimit, perpetual, task } from 'docket';
+import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
+import type { Keys } from '../../../src/redis/keys.js';
 import { importBuilt } from '../../support/built.js';
 import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
 
-const { nameOfMove, place, readDeparting, removeDeparted } =
+const { ARRIVAL_FORGOTTEN_MS } = await importBuilt<typeof import('../../../src/redis/schema.js')>('redis/schema.js');
+const { lastArrivalMs, place, readDeparting, removeDeparted } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
+
+/** A move may arrive at any time. */
+const ALWAYS = Number.MAX_SAFE_INTEGER;
 
 const COUNT = 4;
 const ALL = [0, 1, 2, 3];
@@ -79,10 +85,11 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong]);
     const [from, to] = [wrong, right!].map((number) => keysOfAll(name, COUNT)[number]!);
     const token = await redis.hget(from!.record(key), 'e');
-    const departing = await readDeparting(redis, from!, token as `w${string}`);
-    const move = nameOfMove(wrong === 0 ? '' : String(wrong), key, departing!);
-    expect(await place(redis, to!, move, departing!)).toBe('placed');
-    expect(await place(redis, to!, move, departing!)).toBe('before');
+    const [tag, tagThere] = [wrong, right!].map((number) => (number === 0 ? '' : String(number))) as [string, string];
+    const delivery = { token: token as `w${string}`, key, from: tag, to: tagThere };
+    const departing = await readDeparting(redis, from!, delivery);
+    expect(await place(redis, to!, departing!, ALWAYS)).toBe('placed');
+    expect(await place(redis, to!, departing!, ALWAYS)).toBe('before');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong, right!].sort());
     await stage.finish({ charge });
     expect(runs).toBe(2); // the probe, and the one that was moved
@@ -103,14 +110,71 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
       [1, 0],
     ] as const) {
       const token = (await redis.hget(keys[from]!.record(key), 'e')) as `w${string}`;
-      const departing = await readDeparting(redis, keys[from]!, token);
-      const move = nameOfMove(from === 0 ? '' : String(from), key, departing!);
-      expect(await place(redis, keys[to]!, move, departing!)).toBe('placed');
-      expect(await removeDeparted(redis, keys[from]!, token)).toBe(true);
+      const [tag, tagThere] = [from, to].map((number) => (number === 0 ? '' : String(number))) as [string, string];
+      const departing = await readDeparting(redis, keys[from]!, { token, key, from: tag, to: tagThere });
+      expect(await place(redis, keys[to]!, departing!, ALWAYS)).toBe('placed');
+      expect(await removeDeparted(redis, keys[from]!, token)).toBe('removed');
       expect(await placesOf(redis, name, COUNT, key)).toEqual([to]);
     }
     await stage.finish({ note: task('note', () => null) });
     expect((await stage.docket().getExecution(key))?.state).toBe('completed');
+  });
+
+  test('places nothing that arrives so late that it may have been there, and run', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    const [here, there] = keysOfAll(name, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const departing = await readDeparting(redis, here!, {
+      token: await tokenOf(redis, here!, key),
+      key,
+      from: '',
+      to: '1',
+    });
+    const untilMs = await lastArrivalMs(redis);
+    expect(untilMs).toBeLessThan(Date.now() + ARRIVAL_FORGOTTEN_MS);
+    expect(await place(redis, there!, departing!, untilMs - ARRIVAL_FORGOTTEN_MS)).toBe('late');
+    expect(await placesOf(redis, name, COUNT, key)).toEqual([0]);
+    expect(await place(redis, there!, departing!, untilMs)).toBe('placed');
+  });
+
+  test('loses nothing that comes back before it was removed from where it came', async () => {
+    const { redis, name } = await divided();
+    let runs = 0;
+    const charge = task('charge', { limits: [concurrencyLimit('customer')] }, (_args: { customer: string }) => {
+      runs += 1;
+    });
+    const { key } = await stage.docket().add(charge, { customer: 'c' });
+    const [right] = await placesOf(redis, name, COUNT, key);
+    const wrong = (right! + 1) % COUNT;
+    const [here, there] = [right!, wrong].map((number) => keysOfAll(name, COUNT)[number]!);
+    const [tag, tagThere] = [right!, wrong].map((number) => (number === 0 ? '' : String(number))) as [string, string];
+    const token = await tokenOf(redis, here!, key);
+    // A worker with an old view moves it away, and stands still before it has removed it.
+    const departing = await readDeparting(redis, here!, { token, key, from: tag, to: tagThere });
+    expect(await place(redis, there!, departing!, ALWAYS)).toBe('placed');
+    const tokenThere = await tokenOf(redis, there!, key);
+    const back = await readDeparting(redis, there!, { token: tokenThere, key, from: tagThere, to: tag });
+    expect(await place(redis, here!, back!, ALWAYS)).toBe('leaving');
+    expect(await removeDeparted(redis, here!, token)).toBe('removed');
+    await stage.finish({ charge });
+    expect(runs).toBe(1);
+    expect((await stage.docket().getExecution(key))?.state).toBe('completed');
+  });
+
+  test('does not run again what comes back to where it has ended', async () => {
+    const { redis, name } = await divided();
+    const key = keyIn(0, COUNT);
+    const keys = keysOfAll(name, COUNT);
+    await stage.docket().add('note', {}, { key });
+    const token = await tokenOf(redis, keys[0]!, key);
+    const departing = await readDeparting(redis, keys[0]!, { token, key, from: '', to: '1' });
+    expect(await place(redis, keys[1]!, departing!, ALWAYS)).toBe('placed');
+    const tokenThere = await tokenOf(redis, keys[1]!, key);
+    const back = await readDeparting(redis, keys[1]!, { token: tokenThere, key, from: '1', to: '' });
+    await stage.finish({ note: task('note', () => null) }, { partitions: [0] });
+    expect(await place(redis, keys[0]!, back!, ALWAYS)).toBe('before');
+    expect((await redis.hgetall(keys[0]!.record(key))).s).toBe('completed');
   });
 
   test('cancels what comes to its partition when the key is taken there', async () => {
@@ -313,3 +377,8 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     for (const key of others) expect(order.indexOf(key)).toBeLessThan(90);
   });
 });
+
+/** Returns the token of the entry that stands for the execution under a key. */
+async function tokenOf(redis: Redis, keys: Keys, key: string): Promise<`w${string}`> {
+  return (await redis.hget(keys.record(key), 'e')) as `w${string}`;
+}

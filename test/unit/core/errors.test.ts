@@ -17,7 +17,7 @@ test('every error class is a DocketError with a code, except for what the comman
     ),
   );
   // What a search for a master fails with becomes the cause of a RedisUnavailableError.
-  const causes = ['MasterNotFoundError', 'NoAnswerError', 'UnknownMaster'];
+  const causes = ['MasterNotFoundError', 'NoAnswerError', 'SlotUnserved', 'UnknownMaster'];
   expect(others.sort()).toEqual(['ApiError', 'CommandError', 'DocketError', 'Refusal', ...causes].sort());
 });
 
@@ -37,4 +37,10 @@ test('errors keep their identity on their way when a minifier has renamed their 
   const plain: typeof import('../../../src/wire/codec.js') = await import('../../../src/wire/codec.js');
   const { PoisonedError } = await import('../../../src/core/errors.js');
   expect(plain.decodeError(bytes)).toBeInstanceOf(PoisonedError); // a process that runs another bundle, or none
+});
+
+test('an error has the link to the section of its code, which is no field of its own and does not travel', () => {
+  const error = new errors.DocketClosedError();
+  expect(error.url).toMatch(/\/docs\/troubleshooting\.md#docket_closed$/);
+  expect(Object.keys(error)).not.toContain('url');
 });

@@ -15,9 +15,8 @@ class Worker {
   }
 
   /** A partition with so many entries that are not dispatched. */
-  join(name: string, pending = 0) {
-    const sharer = { pending: () => pending, wake: () => void this.woken.push(name) };
-    return this.#shares.join(sharer);
+  join(name: string, pending = 0, isReachable = () => true) {
+    return this.#shares.join({ pending: () => pending, isReachable, wake: () => void this.woken.push(name) });
   }
 }
 
@@ -37,6 +36,18 @@ describe('the room of a worker', () => {
     worker.join('idle');
     worker.dispatcher.room = 10;
     expect(busy.room()).toBe(10);
+  });
+
+  test('is not taken by what a partition has read, or is reading, while its server cannot be reached', () => {
+    const worker = new Worker(10);
+    let isReachable = true;
+    const lost = worker.join('lost', 40, () => isReachable);
+    const healthy = worker.join('healthy');
+    worker.dispatcher.room = 50;
+    lost.take(10);
+    expect([healthy.room(), healthy.ahead, healthy.coming]).toEqual([0, 30, 10]);
+    isReachable = false;
+    expect([healthy.room(), healthy.ahead, healthy.coming]).toEqual([50, 0, 0]);
   });
 
   test('is divided in equal parts among those that wait for it, and the one that has waited longest gets the rest', () => {

@@ -1,0 +1,69 @@
+/** The folder that gets docket, as it is found: its language, its kind of modules, and how its packages are installed. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { CommandError } from '../failure.js';
+import { checkName, dependsOn, type Manifest, parseManifest } from './manifest.js';
+
+export type Language = 'typescript' | 'javascript';
+
+export interface Project {
+  /** Absolute path. It may not exist yet. */
+  readonly folder: string;
+  readonly language: Language;
+  readonly modules: 'module' | 'commonjs';
+  readonly manifest: Manifest;
+  readonly hasManifest: boolean;
+  readonly hasSources: boolean;
+  readonly packageManager: 'npm' | 'pnpm' | 'yarn';
+}
+
+/**
+ * Looks at a folder, and changes nothing.
+ * @throws CommandError when no project can be made there
+ */
+export function inspectProject(path: string, wanted: { name?: string; language?: Language }): Project {
+  const folder = resolve(path);
+  if (isTaken(folder)) throw new CommandError(`${path} is not a folder`);
+  const text = readManifest(folder);
+  const manifest = text === null ? newManifest(folder, wanted.name) : parseManifest(text);
+  const isTyped = existsSync(join(folder, 'tsconfig.json')) || dependsOn(manifest, 'typescript');
+  return {
+    folder,
+    language: wanted.language ?? (isTyped || text === null ? 'typescript' : 'javascript'),
+    modules: manifest.content.type === 'module' ? 'module' : 'commonjs',
+    manifest,
+    hasManifest: text !== null,
+    hasSources: existsSync(join(folder, 'src')),
+    packageManager: packageManagerOf(folder),
+  };
+}
+
+/** Whether something else than a folder is there, or on the way there. */
+function isTaken(folder: string): boolean {
+  try {
+    return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return true;
+    throw new CommandError(`${folder} cannot be looked at (${(error as Error).message})`);
+  }
+}
+
+function readManifest(folder: string): string | null {
+  try {
+    return readFileSync(join(folder, 'package.json'), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new CommandError(`package.json cannot be read (${(error as Error).message})`);
+  }
+}
+
+function newManifest(folder: string, given: string | undefined): Manifest {
+  const name = given ?? basename(folder);
+  checkName(name, given === undefined ? 'the name of the folder (--name gives another one),' : '--name,');
+  return { content: { name, version: '0.0.0', private: true, type: 'module' }, indent: '  ' };
+}
+
+function packageManagerOf(folder: string): Project['packageManager'] {
+  if (existsSync(join(folder, 'pnpm-lock.yaml'))) return 'pnpm';
+  return existsSync(join(folder, 'yarn.lock')) ? 'yarn' : 'npm';
+}

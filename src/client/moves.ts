@@ -1,0 +1,69 @@
+/**
+ * Cancels and replaces executions that a worker is moving from one partition to another.
+ *
+ * Owns the rule that neither is lost between the steps of a move: where the execution is, its record names the move. So the move
+ * is stopped where it leads, or what it has brought there is cancelled or removed. Whichever comes first there, the arrival or
+ * the stop, decides.
+ */
+import { RedisUnavailableError } from '../core/errors.js';
+import { describeDocket } from '../redis/docket-settings.js';
+import {
+  type Cancelled,
+  type CancelTarget,
+  cancel,
+  type Move,
+  type VacateTarget,
+  vacate,
+} from '../redis/producer-store.js';
+import type { Partition } from './partition.js';
+
+/** Returns the partition with a tag. */
+export type PartitionAt = (tag: string) => Partition;
+
+/** How often an execution is followed while workers move it on. Workers of one version move it once. */
+const MOST_MOVES = 8;
+
+/**
+ * Cancels an execution in one partition, or where a worker moves it from there.
+ * @returns `null` when its token is no longer that of the record
+ * @throws RedisUnavailableError when a partition cannot be reached
+ */
+export async function cancelIn(at: PartitionAt, partition: Partition, target: CancelTarget): Promise<Cancelled | null> {
+  return await follow(at, partition, target, MOST_MOVES);
+}
+
+async function follow(
+  at: PartitionAt,
+  partition: Partition,
+  target: CancelTarget,
+  movesLeft: number,
+): Promise<Cancelled | null> {
+  const found = await partition.run((redis, keys) => cancel(redis, keys, target));
+  if (found === null || found.outcome !== 'departing') return found;
+  const { state, move } = found;
+  if (movesLeft === 0) {
+    const where = describeDocket(partition.settings);
+    throw new RedisUnavailableError(`${where} moves '${target.key}' again and again: try again`);
+  }
+  const { key } = target;
+  const there = await follow(at, at(move.to), { key, move }, movesLeft - 1);
+  if (there?.outcome !== 'removed') return there; // it has arrived, and the worker removes it here
+  await follow(at, partition, { ...target, stopped: move }, movesLeft - 1);
+  return { state, outcome: 'removed', entries: 0 };
+}
+
+/** Removes what is under a key in one partition, or where a worker moves it from there. Returns whether there was anything. */
+export async function vacateIn(at: PartitionAt, partition: Partition, target: VacateTarget): Promise<boolean> {
+  const { wasThere, move } = await partition.run((redis, keys) => vacate(redis, keys, target));
+  if (move !== null) await stopMove(at, target.key, move);
+  return wasThere;
+}
+
+/** Keeps an execution that was replaced from arriving where a worker moves it, or removes it there. */
+export async function stopMove(at: PartitionAt, key: string, stopped: Move): Promise<void> {
+  let move: Move | null = stopped;
+  for (let moves = 0; move !== null && moves < MOST_MOVES; moves++) {
+    const target: VacateTarget = { key, move };
+    ({ move } = await at(move.to).run((redis, keys) => vacate(redis, keys, target)));
+  }
+}
