@@ -92,8 +92,8 @@ export async function beginLayoutChange(
 }
 
 /**
- * Writes a layout in place of the one there is. Returns its version; `null`, and writes nothing, when the mark of the change
- * has expired, or another layout is in force than the one it was made from.
+ * Writes a new layout. Returns its version. Writes nothing and returns `null` when the mark of the change has expired, or when the
+ * layout that the new one was made from is no longer in force.
  * @param keys - those of partition 0
  */
 export async function setLayout(
