@@ -28,6 +28,7 @@ import type { WorkerLogger, WorkerSettings } from './options.js';
 import { consumerOf, Partition } from './partition.js';
 import type { Places } from './places.js';
 import type { SharedParts } from './shared-parts.js';
+import { loggerWith } from './worker-log.js';
 
 const RETRY_AFTER_MS = 1_000;
 
@@ -306,16 +307,4 @@ export class Partitions implements Places {
     const fields = () => (this.#open.size > 1 ? { partition: one.number ?? `removed (${one.tag})` } : {});
     return loggerWith(this.#options.logger, fields);
   }
-}
-
-/** Returns a logger that adds fields to each line. */
-function loggerWith(logger: WorkerLogger, fieldsOfLine: () => object): WorkerLogger {
-  const writer =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (...args: [fields: object, message: string] | [message: string]): void => {
-      const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
-      logger[level]({ ...fieldsOfLine(), ...fields }, message);
-    };
-  const log = { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
-  return { ...log, isLevelEnabled: (level) => logger.isLevelEnabled?.(level) ?? true };
 }
