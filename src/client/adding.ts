@@ -1,7 +1,7 @@
 /**
  * Adds the executions of one docket: `add`, `addMany`, `replace`. A call is checked and encoded, routed to a partition, and
- * written there. It is routed again when the partitions have changed meanwhile, and where it may be anywhere, when its partition
- * cannot be reached.
+ * written there. It is routed again when the partitions have changed meanwhile. A call that may go to any partition is also routed
+ * again when its partition cannot be reached.
  */
 import {
   AddUnconfirmedError,
@@ -23,7 +23,7 @@ import type { Tracer } from '../tracing/tracing.js';
 import { addedExecution } from './added-execution.js';
 import { type CallSpans, spanName } from './call-spans.js';
 import type { ExecutionHandle } from './execution.js';
-import { type Held, heldElsewhere } from './held-elsewhere.js';
+import { type Existing, findExisting } from './existing-elsewhere.js';
 import { LayoutChanged } from './layout-changed.js';
 import { stopMove, vacateIn } from './moves.js';
 import type { ProducerSettings } from './options.js';
@@ -31,7 +31,7 @@ import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import type { PlacementWatchers } from './placement-watchers.js';
 import type { CallPreparer, PreparedCall } from './prepare.js';
-import type { Target } from './routes.js';
+import type { Destination } from './routes.js';
 import { StruckCall } from './strike-filter.js';
 import { checkDurability, FailedCall, type PlacementResult } from './writer.js';
 
@@ -54,14 +54,14 @@ export interface AdderOptions {
   readonly checkOpen: () => void;
 }
 
-/** What calls came to, and where. */
+/** The results of calls, and the partitions where they were written. */
 interface Written {
   readonly results: readonly (PlacementResult | FailedCall)[];
   /** Returns the partition of the call with this index. */
   readonly partitionOf: (index: number) => Partition;
 }
 
-/** The result of one call, and where it is. */
+/** The result of one call, and the partition where its execution is. */
 interface PlacedAt {
   readonly result: PlacementResult;
   readonly partition: Partition;
@@ -147,15 +147,15 @@ export class Adder {
     this.#checkOpen();
     const preparing = this.#preparer.prepare(task, args, options, headers);
     const call = preparing instanceof Promise ? await preparing : preparing;
-    const target = this.#partitions.routes.pick(call);
-    let { partition } = target;
+    const destination = this.#partitions.routes.pick(call);
+    let { partition } = destination;
     if (call.kind === 'unique' && call.due === null) partition.listener.expect(call.key); // before it can end
     let result: PlacementResult;
     try {
-      if (call.kind === 'once') ({ result, partition } = await this.#addTo(target, call));
-      else result = await target.writer.add(call);
+      if (call.kind === 'once') ({ result, partition } = await this.#addTo(destination, call));
+      else result = await destination.writer.add(call);
     } catch (error) {
-      ({ result, partition } = await this.#placeAfter(error, { call, failed: target, failures: 1 }, (other) =>
+      ({ result, partition } = await this.#placeAfter(error, { call, failed: destination, failures: 1 }, (other) =>
         this.#addTo(other, call),
       ));
     }
@@ -193,10 +193,10 @@ export class Adder {
   }
 
   /** Adds a call, unless it is a `once` call whose key has an execution in another partition. */
-  async #addTo(target: Target, call: PreparedCall): Promise<PlacedAt> {
-    const { partition, writer } = target;
-    const held = await heldElsewhere(call, partition, this.#partitions.known);
-    return held ?? { result: await writer.add(call), partition };
+  async #addTo(destination: Destination, call: PreparedCall): Promise<PlacedAt> {
+    const { partition, writer } = destination;
+    const existing = await findExisting(call, partition, this.#partitions.known);
+    return existing ?? { result: await writer.add(call), partition };
   }
 
   /** Writes calls to their partitions, all at once. */
@@ -207,48 +207,58 @@ export class Adder {
     const results = await only.writer.addMany(calls);
     const isOutdated = results.some((one) => one instanceof FailedCall && one.error instanceof LayoutChanged);
     if (!isOutdated) return { results, partitionOf: () => only.partition };
-    return await this.#writeToMany(calls, results, new Array<Target>(calls.length).fill(only));
+    return await this.#writeToMany(calls, results, new Array<Destination>(calls.length).fill(only));
   }
 
-  /** Writes those of the calls that have failed and may be written elsewhere. */
+  /** Writes the calls that have failed, as long as they may be written to some partition. */
   async #writeToMany(
     calls: readonly PreparedCall[],
     results: (PlacementResult | FailedCall)[],
-    targets: Target[],
+    destinations: Destination[],
   ): Promise<Written> {
-    const found = new Map<number, Held>();
+    const found = new Map<number, Existing>();
     for (let failures = 1; ; failures++) {
-      const groups = new Map<Target, number[]>();
+      const groups = new Map<Destination, number[]>();
       for (const [i, result] of results.entries()) {
         if (!(result instanceof FailedCall)) continue;
-        const target = this.#otherTarget(result.error, { call: calls[i]!, failed: targets[i]!, failures });
-        if (target === null) continue;
-        targets[i] = target;
-        const group = groups.get(target);
+        const destination = this.#otherDestination(result.error, {
+          call: calls[i]!,
+          failed: destinations[i]!,
+          failures,
+        });
+        if (destination === null) continue;
+        destinations[i] = destination;
+        const group = groups.get(destination);
         if (group) group.push(i);
-        else groups.set(target, [i]);
+        else groups.set(destination, [i]);
       }
       if (groups.size === 0) {
-        return { results, partitionOf: (i) => found.get(i)?.partition ?? targets[i]!.partition };
+        return { results, partitionOf: (i) => found.get(i)?.partition ?? destinations[i]!.partition };
       }
-      const sent = [...groups].map(async ([target, indexes]) => {
-        const unheld = calls.some(isOnce) ? await this.#takeHeld({ calls, results, found }, indexes, target) : indexes;
-        const written = await target.writer.addMany(unheld.map((i) => calls[i]!));
-        for (const [at, i] of unheld.entries()) results[i] = written[at]!;
+      const sent = [...groups].map(async ([destination, indexes]) => {
+        const unwritten = calls.some(isOnce)
+          ? await this.#takeExisting({ calls, results, found }, indexes, destination)
+          : indexes;
+        const written = await destination.writer.addMany(unwritten.map((i) => calls[i]!));
+        for (const [at, i] of unwritten.entries()) results[i] = written[at]!;
       });
       await Promise.all(sent);
     }
   }
 
-  /** Gives calls whose keys have executions in other partitions their results. Returns the indexes of those that may be written. */
-  async #takeHeld({ calls, results, found }: Taking, indexes: readonly number[], target: Target): Promise<number[]> {
+  /** Sets the results of calls whose keys have executions in other partitions. Returns the indexes of the calls that are left. */
+  async #takeExisting(
+    { calls, results, found }: Search,
+    indexes: readonly number[],
+    destination: Destination,
+  ): Promise<number[]> {
     const all = this.#partitions.known;
     const look = async (i: number) => {
       try {
-        const held = await heldElsewhere(calls[i]!, target.partition, all);
-        if (held === null) return true;
-        found.set(i, held);
-        results[i] = held.result;
+        const existing = await findExisting(calls[i]!, destination.partition, all);
+        if (existing === null) return true;
+        found.set(i, existing);
+        results[i] = existing.result;
       } catch (error) {
         results[i] = new FailedCall(error);
       }
@@ -258,9 +268,9 @@ export class Adder {
     return indexes.filter((_, at) => mayBeWritten[at]);
   }
 
-  /** Replaces what has the key in the partition of the call, then removes what has it in others. */
+  /** Replaces the execution under the key in the partition of the call, then removes those under the key in other partitions. */
   async #replace(call: PreparedCall): Promise<PlacedAt> {
-    const replace = async ({ writer, partition }: Target) => ({ result: await writer.replace(call), partition });
+    const replace = async ({ writer, partition }: Destination) => ({ result: await writer.replace(call), partition });
     const failed = this.#partitions.routes.pick(call);
     const placed = await replace(failed).catch((error: unknown) =>
       this.#placeAfter(error, { call, failed, failures: 1 }, replace),
@@ -270,7 +280,7 @@ export class Adder {
     return placed;
   }
 
-  /** Removes what else has the key of an execution that was placed in `partition`. */
+  /** Removes all other executions under the key of one that was placed in `partition`. */
   async #vacateOthers(key: string, { generation, move }: Placed, partition: Partition): Promise<void> {
     const at = (tag: string) => this.#partitions.at(tag);
     if (move) await stopMove(at, key, move);
@@ -284,20 +294,24 @@ export class Adder {
   }
 
   /**
-   * Writes a call that has failed once, if it may be written elsewhere.
+   * Writes a call again that has failed, if it may be written to another partition.
    * @throws the last error
    */
-  async #placeAfter(error: unknown, failure: Failure, write: (target: Target) => Promise<PlacedAt>): Promise<PlacedAt> {
-    const target = this.#otherTarget(error, failure);
-    if (target === null) throw error;
+  async #placeAfter(
+    error: unknown,
+    failure: Failure,
+    write: (destination: Destination) => Promise<PlacedAt>,
+  ): Promise<PlacedAt> {
+    const destination = this.#otherDestination(error, failure);
+    if (destination === null) throw error;
     try {
-      return await write(target);
+      return await write(destination);
     } catch (next) {
-      return await this.#placeAfter(next, { ...failure, failed: target, failures: failure.failures + 1 }, write);
+      return await this.#placeAfter(next, { ...failure, failed: destination, failures: failure.failures + 1 }, write);
     }
   }
 
-  #otherTarget(error: unknown, { call, failed, failures }: Failure): Target | null {
+  #otherDestination(error: unknown, { call, failed, failures }: Failure): Destination | null {
     const { routes } = this.#partitions;
     if (error instanceof LayoutChanged) return routes.pick(call);
     return error instanceof RedisUnavailableError ? routes.pickInstead(call, failed, failures) : null;
@@ -306,16 +320,16 @@ export class Adder {
 
 interface Failure {
   readonly call: PreparedCall;
-  readonly failed: Target;
+  readonly failed: Destination;
   /** How often the call has failed, this time included. */
   readonly failures: number;
 }
 
-/** Calls, and what was found out about those that need not be written. */
-interface Taking {
+/** The calls of one `addMany`, their results so far, and the executions that exist already. */
+interface Search {
   readonly calls: readonly PreparedCall[];
   readonly results: (PlacementResult | FailedCall)[];
-  readonly found: Map<number, Held>;
+  readonly found: Map<number, Existing>;
 }
 
 const isOnce = ({ kind }: PreparedCall) => kind === 'once';

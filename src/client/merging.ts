@@ -1,4 +1,4 @@
-/** Makes one answer out of those of all partitions. One answer stays as it is. */
+/** Merges the answers of all partitions into one. The answer of a single partition is returned as it is. */
 import type { CancelReport } from '../tasks/cancelling.js';
 import type { Failure, FailureGroup, RetryReport } from '../tasks/failures.js';
 import type { LimitInfo } from '../tasks/limit-info.js';
@@ -25,7 +25,7 @@ export function sumOfRetries(reports: readonly RetryReport[]): RetryReport {
   };
 }
 
-/** Merges snapshots. Each list keeps its order, and is as long as that of one snapshot may be. */
+/** Merges snapshots. Each list keeps its order, and has at most `limit` items. */
 export function mergedSnapshot(snapshots: readonly Snapshot[], limit: number): Snapshot {
   if (snapshots.length === 1) return snapshots[0]!;
   const total = (of: keyof Snapshot['totals']) => snapshots.reduce((sum, { totals }) => sum + totals[of], 0);
@@ -58,7 +58,7 @@ export function mergedSnapshot(snapshots: readonly Snapshot[], limit: number): S
   };
 }
 
-/** A worker reports to every partition that it reads. It is listed once, as of its last heartbeat. */
+/** Merges lists of workers. A worker reports to every partition that it reads, so only its last heartbeat counts. */
 export function mergedWorkers(lists: readonly (readonly WorkerInfo[])[]): WorkerInfo[] {
   const byId = new Map<string, WorkerInfo>();
   for (const worker of lists.flat()) {
@@ -68,20 +68,20 @@ export function mergedWorkers(lists: readonly (readonly WorkerInfo[])[]): Worker
   return [...byId.values()];
 }
 
-/** A pause is written to every partition. It is listed once, since the first of them has it. */
+/** Merges lists of pauses. A pause is written to every partition, and is listed once, with the earliest of its times. */
 export function mergedPauses(lists: readonly (readonly Pause[])[]): Pause[] {
   if (lists.length === 1) return [...lists[0]!];
   const pauses = oldestOfEach(lists.flat(), ({ task, reason }) => JSON.stringify([task, reason]));
   return pauses.sort((a, b) => compared(a.task ?? '', b.task ?? '') || compared(a.reason, b.reason));
 }
 
-/** A strike is written to every partition, too. */
+/** Merges lists of strikes in the same way. */
 export function mergedStrikes(lists: readonly (readonly StrikeInfo[])[]): StrikeInfo[] {
   if (lists.length === 1) return [...lists[0]!];
   return oldestOfEach(lists.flat(), ({ description }) => description);
 }
 
-/** A limit counts in one partition, unless tasks with other limits share its scope. Then its numbers are the sums. */
+/** Merges lists of limits. A limit counts in one partition, unless tasks with other limits share its scope: then it has the sums. */
 export function mergedLimits(lists: readonly (readonly LimitInfo[])[], most: number): LimitInfo[] {
   if (lists.length === 1) return [...lists[0]!];
   const byName = new Map<string, LimitInfo>();
@@ -127,7 +127,7 @@ export function mergedSchedules(lists: readonly AsyncIterable<Schedule>[], most:
   return merged(lists, most, (a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
 }
 
-/** Merges lists that are in order, and reads no further than it must. */
+/** Merges ordered lists, and reads from each only what it needs. */
 async function* merged<T>(
   lists: readonly AsyncIterable<T>[],
   most: number,
@@ -150,7 +150,7 @@ async function* merged<T>(
   }
 }
 
-/** Takes one item of each list after the other. */
+/** Takes the first item of each list, then the second of each, and so on. */
 function interleaved<T>(lists: readonly (readonly T[])[]): T[] {
   const longest = Math.max(...lists.map((list) => list.length));
   return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => (i < list.length ? [list[i]!] : []))).flat();

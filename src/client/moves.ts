@@ -1,9 +1,9 @@
 /**
  * Cancels and replaces executions that a worker is moving from one partition to another.
  *
- * Owns the rule that neither is lost between the steps of a move: where the execution is, its record names the move. So the move
- * is stopped where it leads, or what it has brought there is cancelled or removed. Whichever comes first there, the arrival or
- * the stop, decides.
+ * Owns the rule that neither a cancel nor a replace is lost between the steps of a move. The record of the execution names the move,
+ * so the move is stopped in the partition to which it leads. If the execution has arrived there before, it is cancelled or removed
+ * there instead.
  */
 import { RedisUnavailableError } from '../core/errors.js';
 import { describeDocket } from '../redis/docket-settings.js';
@@ -20,11 +20,11 @@ import type { Partition } from './partition.js';
 /** Returns the partition with a tag. */
 export type PartitionAt = (tag: string) => Partition;
 
-/** How often an execution is followed while workers move it on. Workers of one version move it once. */
+/** How many moves of one execution are followed. Workers of the same version move it only once. */
 const MOST_MOVES = 8;
 
 /**
- * Cancels an execution in one partition, or where a worker moves it from there.
+ * Cancels an execution in one partition, or in the partition to which a worker moves it.
  * @returns `null` when its token is no longer that of the record
  * @throws RedisUnavailableError when a partition cannot be reached
  */
@@ -52,14 +52,14 @@ async function follow(
   return { state, outcome: 'removed', entries: 0 };
 }
 
-/** Removes what is under a key in one partition, or where a worker moves it from there. Returns whether there was anything. */
+/** Removes the execution under a key in one partition, also if a worker moves it to another. Returns whether there was one. */
 export async function vacateIn(at: PartitionAt, partition: Partition, target: VacateTarget): Promise<boolean> {
   const { wasThere, move } = await partition.run((redis, keys) => vacate(redis, keys, target));
   if (move !== null) await stopMove(at, target.key, move);
   return wasThere;
 }
 
-/** Keeps an execution that was replaced from arriving where a worker moves it, or removes it there. */
+/** Stops the move of an execution that was replaced, or removes the execution where it has arrived. */
 export async function stopMove(at: PartitionAt, key: string, stopped: Move): Promise<void> {
   let move: Move | null = stopped;
   for (let moves = 0; move !== null && moves < MOST_MOVES; moves++) {

@@ -1,4 +1,4 @@
-/** One partition of a docket as a producer uses it: its keys, and everything that talks to Redis about them. */
+/** One partition of a docket as a producer uses it: its keys, its connection and the objects that use both. */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.js';
 import type { ExecutionRecord } from '../redis/record.js';

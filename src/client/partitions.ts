@@ -1,7 +1,7 @@
 /**
- * The partitions of a docket, as a producer knows them. It begins with one, and learns of others as it needs to: an add that is
- * refused loads the layout with the strikes, and whatever concerns the whole docket loads it, too. So a docket with one
- * partition never waits for its layout, and an add sends nothing for it.
+ * The partitions of a docket, as a producer knows them. The producer starts with partition 0 alone, and loads the layout when it
+ * needs it: with the strikes, after an add was refused, and with every operation on the whole docket. So a docket with one partition
+ * never waits for its layout, and adds send nothing for it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicMs } from '../core/clock.js';
@@ -40,9 +40,9 @@ export class Partitions {
   readonly #isSpread: boolean;
   readonly #byTag = new Map<string, Partition>();
   #routes: Routes;
-  /** Those of the layout, and behind them those that are drained. */
+  /** The partitions of the layout, followed by those that are drained. */
   #all: readonly Partition[];
-  /** Writers of former layouts whose calls are not all routed again. */
+  /** Writers of former layouts that still have calls. */
   readonly #former = new Set<Writer>();
 
   constructor(options: PartitionsOptions) {
@@ -58,17 +58,17 @@ export class Partitions {
     return this.#routes;
   }
 
-  /** The partitions that are known, in order, and behind them those that are drained. */
+  /** The partitions of the layout, followed by those that are drained. */
   get known(): readonly Partition[] {
     return this.#all;
   }
 
-  /** Returns a partition that is known; `undefined` when there is none with this tag. */
+  /** Returns the known partition with this tag, if there is one. */
   find(tag: string): Partition | undefined {
     return this.#all.find((partition) => partition.tag === tag);
   }
 
-  /** Returns the partition with a tag, whether it is one of the docket's or not. */
+  /** Returns a partition for any tag, even for one that the layout does not have. */
   at(tag: string): Partition {
     return this.#partition(tag);
   }
@@ -96,8 +96,9 @@ export class Partitions {
   /**
    * Writes to a list that every partition has, such as the strikes, and returns the results. Writing twice must change nothing.
    *
-   * A change of the partitions copies the list of partition 0 while its mark is there. So that list is written first. Whoever finds
-   * no mark afterwards can rely on the copy. Whoever finds one waits until the change is over, and writes to all once more.
+   * A change of the partitions copies the list of partition 0 while its mark is there. So that list is written first. If there is
+   * no mark afterwards, the copy has what was written. If there is one, this waits until the change is over, and writes to all
+   * partitions once more.
    * @throws RedisUnavailableError when a partition cannot be reached, or is being changed for too long
    */
   async writeEverywhere<T>(write: (partition: Partition) => Promise<T>): Promise<T[]> {
@@ -111,7 +112,7 @@ export class Partitions {
   }
 
   /**
-   * Looks for one thing that may be in any partition. One that cannot be reached matters only when the thing is in no other.
+   * Looks for one thing that may be in any partition. A partition that cannot be reached only matters when no other one has it.
    * @throws RedisUnavailableError when it was not found, and a partition could not be asked
    */
   async search<T>(look: (partition: Partition) => Promise<T>, isFound: (result: T) => boolean): Promise<T[]> {
@@ -132,12 +133,12 @@ export class Partitions {
 
   /** Resolves when every call that was added is written, or has failed. */
   async idle(): Promise<void> {
-    const isIdle = () => this.#former.size === 0 && this.#routes.targets.every(({ writer }) => writer.isIdle);
+    const isIdle = () => this.#former.size === 0 && this.#routes.destinations.every(({ writer }) => writer.isIdle);
     do {
       await Promise.all(
-        [...this.#former, ...this.#routes.targets.map(({ writer }) => writer)].map((one) => one.idle()),
+        [...this.#former, ...this.#routes.destinations.map(({ writer }) => writer)].map((one) => one.idle()),
       );
-      await new Promise((resolve) => setImmediate(resolve)); // calls that are routed again are added in this turn
+      await new Promise((resolve) => setImmediate(resolve)); // calls that are routed again are added in this turn of the event loop
     } while (!isIdle());
   }
 
@@ -160,26 +161,26 @@ export class Partitions {
   #adopt(layout: Layout): void {
     const known = this.#routes.layout.version;
     if (layout.version === known || (layout.version !== '' && Number(layout.version) < Number(known))) return;
-    for (const { writer } of this.#routes.targets) {
+    for (const { writer } of this.#routes.destinations) {
       this.#former.add(writer);
       writer.idle().then(() => this.#former.delete(writer));
     }
     this.#routes = this.#routesBy(layout);
     const drained = layout.draining.filter((tag) => !layout.tags.includes(tag));
     this.#all = [
-      ...this.#routes.targets.map(({ partition }) => partition),
+      ...this.#routes.destinations.map(({ partition }) => partition),
       ...drained.map((tag) => this.#partition(tag)),
     ];
   }
 
   #routesBy(layout: Layout): Routes {
-    const targets = layout.tags.map((tag) => {
+    const destinations = layout.tags.map((tag) => {
       const partition = this.#partition(tag);
       const { settings, connection } = partition;
       const writer = new Writer({ settings, connection, loadStrikes: () => this.#strikesFor(partition, layout) });
       return { partition, writer };
     });
-    return new Routes(layout, targets);
+    return new Routes(layout, destinations);
   }
 
   /** Returns the partition with this tag. It stays when the layout changes. */
@@ -231,9 +232,9 @@ export class Partitions {
   }
 
   /**
-   * Reads the strikes of a partition while the layout does not change. The look for the mark is sent behind them: if the mark
-   * was set in between, the version of the strikes is no longer the latest. The layout is read last, with the same round trip if its
-   * server is the same: the longer the strikes are known, the more often they have changed.
+   * Reads the strikes of a partition at a time when the layout does not change. The mark is read after the strikes: if it was set
+   * in between, the version of the strikes is outdated, so adds with it are refused. The layout is read last, in the same round trip
+   * if it is on the same server: an extra round trip would give the strikes more time to change.
    */
   async #strikesUnchanging(partition: Partition): Promise<StrikeSnapshot> {
     const untilMs = monotonicMs() + LONGEST_CHANGE_MS;
@@ -263,7 +264,11 @@ export class Partitions {
   }
 }
 
-/** Pauses between two looks at a change. Throws RedisUnavailableError, with what that means, once it has gone on for too long. */
+/**
+ * Waits before the next look at a change.
+ * @param consequence - for the error: what this means for the caller
+ * @throws RedisUnavailableError when the change has taken too long
+ */
 async function waitForChange({ settings }: Partition, untilMs: number, consequence: string): Promise<void> {
   if (monotonicMs() > untilMs) {
     const problem = 'its partitions are being changed, for longer than usual';

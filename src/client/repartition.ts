@@ -2,10 +2,10 @@
  * Changes the number of partitions of a docket while producers add and workers run. `redis/layout-store.ts` has the steps by
  * which no add is routed by a layout that is not in force.
  *
- * Owns what happens beside them: new partitions get the strikes and the pauses, and what was removed stays in the layout as
- * drained. The lists are copied between the marks and the layout. So no worker starts there without them, and one copy is enough:
- * whoever changes a list of partition 0 behind it meets the mark, and writes once more when the change is over
- * (`Partitions.writeEverywhere`).
+ * Owns two more rules: new partitions get the strikes and the pauses, and partitions that were removed stay in the layout as drained.
+ * The lists are copied after the marks were set and before the layout is written. So no worker reads a new partition without its
+ * lists. One copy is enough: a producer that changes a list of partition 0 after the copy finds the mark, and writes once more when
+ * the change is over (`Partitions.writeEverywhere`).
  */
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
@@ -32,7 +32,7 @@ import type { Partitions } from './partitions.js';
 
 /** How long the mark in partition 0 lasts; it is set again while the change goes on. */
 const MARK_MS = 10_000;
-/** Those of the others outlast it. */
+/** How long the marks in the other partitions last. They must outlast the mark in partition 0. */
 const OTHER_MARKS_MS = 30_000;
 const RENEWED_AFTER_MS = 2_000;
 
@@ -46,9 +46,9 @@ export class PartitionsInUseError extends DocketError {
 
 /**
  * Gives a docket this many partitions. Returns the layout.
- * @param force - whether it is done even if work is unfinished that has a key or holds permits
- * @throws PartitionsInUseError without `force`, when such work is unfinished. Nothing was changed
- * @throws RedisUnavailableError when a partition cannot be reached, or somebody else changes the partitions
+ * @param force - whether to change it although executions under keys have not ended, or executions hold permits
+ * @throws PartitionsInUseError without `force`, when there are such executions. Nothing was changed
+ * @throws RedisUnavailableError when a partition cannot be reached, or another process changes the partitions
  */
 export async function changePartitions(
   partitions: Partitions,
@@ -62,21 +62,21 @@ export async function changePartitions(
   const tags = await newTags(partitions, count);
   const draining = [...layout.draining, ...layout.tags].filter((tag) => !tags.includes(tag));
   const added = tags.filter((tag) => !layout.tags.includes(tag)).map((tag) => partitions.at(tag));
-  const change = new Change(partitions, [...new Set([...partitions.known, ...added])]);
+  const marks = new ChangeMarks(partitions, [...new Set([...partitions.known, ...added])]);
   try {
-    await change.begin();
-    if (!force) await change.checkUnused();
+    await marks.begin();
+    if (!force) await marks.checkUnused();
     await copyLists(partitions.first, added);
-    await change.renew(); // if a mark has expired, somebody may have changed a list behind the copy
-    await change.write({ tags, draining: [...new Set(draining)] }, layout);
+    await marks.renew(); // if a mark has expired, a list may have changed after it was copied
+    await marks.write({ tags, draining: [...new Set(draining)] }, layout);
   } finally {
-    await change.end();
+    await marks.end();
   }
   await partitions.load();
   return partitions.routes.layout;
 }
 
-/** Removes partitions that were drained from the layout. */
+/** Removes drained partitions from the layout, if they are empty. */
 async function forgetEmpty(partitions: Partitions): Promise<void> {
   for (const tag of partitions.routes.layout.draining) {
     if (!(await partitions.at(tag).run(isPartitionEmpty))) continue;
@@ -99,11 +99,11 @@ async function newTags(partitions: Partitions, count: number): Promise<string[]>
   });
 }
 
-/** Whether marks are set, or are there and must stay for longer. */
+/** Sets new marks, or keeps those that are there for longer. */
 type MarkAction = 'set' | 'renew';
 
 /** The marks of one change. */
-class Change {
+class ChangeMarks {
   readonly #token = randomUUID();
   readonly #first: Partition;
   readonly #others: readonly Partition[];
@@ -115,7 +115,7 @@ class Change {
   }
 
   /**
-   * Sets the marks. That in partition 0 is the last.
+   * Sets the marks, the one in partition 0 last.
    * @throws RedisUnavailableError when another change is on its way
    */
   async begin(): Promise<void> {
@@ -124,7 +124,7 @@ class Change {
 
   /**
    * Keeps the marks for longer. Returns the number of limits of which permits are taken.
-   * @throws RedisUnavailableError when one of them has expired: what was looked at may have changed since
+   * @throws RedisUnavailableError when a mark has expired: the partitions may have changed since they were checked
    */
   async renew(): Promise<number> {
     return await this.#markAll('renew');
@@ -142,8 +142,9 @@ class Change {
 
   /** @throws PartitionsInUseError when executions would not be where their key or their limit leads */
   async checkUnused(): Promise<void> {
-    if ((await this.renew()) > 0)
+    if ((await this.renew()) > 0) {
       throw new PartitionsInUseError('executions hold permits of limits, which would count anew');
+    }
     for (const partition of [this.#first, ...this.#others]) {
       const key = await partition.run((redis, keys) => findKeyed(redis, keys, () => this.#renewInTime()));
       if (key === null) continue;

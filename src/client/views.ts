@@ -1,4 +1,4 @@
-/** What shows the work of a docket and changes nothing. Whatever concerns the whole docket is put together from all partitions. */
+/** Reads the work of a docket and changes nothing. Answers about the whole docket are merged from all partitions. */
 import { checkKey } from '../core/execution-key.js';
 import type { FailureQuery } from '../redis/failure-store.js';
 import { readHistory } from '../redis/history-store.js';

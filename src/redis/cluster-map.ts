@@ -3,16 +3,16 @@ import type { Redis } from 'ioredis';
 import type { Layout } from './layout-store.js';
 import { isReplyError } from './reply-errors.js';
 
-/** How many tags are tried for one partition: with a hundred masters, one in a hundred lies on each. */
+/** How many tags are tried for one partition. With a hundred masters, about one tag in a hundred lies on each. */
 const MOST_TRIES = 1_000;
 
-/** Tells which master has a tag; any text that names it. */
+/** Returns the name of the master that has the keys of a tag. */
 export type MasterOf = (tag: string) => Promise<string>;
 
 /**
- * Returns the tags for a number of partitions. Those of the layout stay, so that their keys stay where they are. On one
- * server a new partition has its number for a tag; in a cluster the first of `2`, `2.1`, `2.2` … whose slot lies on a master
- * that has the fewest partitions.
+ * Returns the tags for a number of partitions. The tags of the layout stay, so that their keys stay where they are. On one server,
+ * the tag of a new partition is its number. In a cluster, it is the first of `2`, `2.1`, `2.2` … whose slot lies on a master with the
+ * fewest partitions.
  * @param masterOf - `null` for one server
  */
 export async function tagsFor(
@@ -57,12 +57,12 @@ export interface ClusterMap {
 /** Reads which master has which slots; `null` for a server that is not part of a cluster. */
 export async function readClusterMap(redis: Redis): Promise<ClusterMap | null> {
   const info = await redis.info('cluster').catch((error: unknown) => {
-    if (isReplyError(error)) return ''; // this user may not ask: the partitions lie where chance has it
+    if (isReplyError(error)) return ''; // this user may not read INFO, so the masters of the partitions are not balanced
     throw error;
   });
   if (!/^cluster_enabled:1\r?$/m.test(info)) return null;
   const ranges = (await redis.cluster('SLOTS')).map(([first, last, master]) => {
-    return { first, last, master: master ? String(master[2]) : '' }; // by its id: nodes need not know their hosts
+    return { first, last, master: master ? String(master[2]) : '' }; // by its id, since nodes may not know their hosts
   });
   return {
     masters: [...new Set(ranges.map(({ master }) => master))],

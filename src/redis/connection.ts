@@ -14,8 +14,8 @@ import { embeddedSocket } from './embedded.js';
 import { type Traffic, watchLink } from './link-watch.js';
 import { explainReply, isForbidden, isMoved } from './reply-errors.js';
 import { resendRefused } from './resend.js';
-import { type Login, type Route, routeTo } from './route.js';
 import { Secrets } from './secrets.js';
+import { type Login, locatorFor, type ServerLocator } from './server-locator.js';
 import { isClusterNode, learnShardChannels, subscribeBySlot } from './shard-channels.js';
 import { isPermanent, unavailable } from './unavailable.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
@@ -90,14 +90,16 @@ export async function openConnection(
   const secrets = new Secrets();
   const connectTimeout =
     settings.connectTimeout === undefined ? silenceMs : toMs(settings.connectTimeout, 'connectTimeout');
-  const routeOptions = { key: keys?.prefix ?? '', secrets, patienceMs: connectTimeout };
-  const route = target.kind === 'memory' ? null : routeTo(target, settings, routeOptions);
-  const isSearched = route?.leadsToMaster === true;
+  const locatorOptions = { key: keys?.prefix ?? '', secrets, timeoutMs: connectTimeout };
+  const locator = target.kind === 'memory' ? null : locatorFor(target, settings, locatorOptions);
+  const isSearched = locator?.findsMaster === true;
   const onLogin = (login: Login) => authenticate(redis, login);
   const redis = new ioredis.Redis({
-    ...(await addressOf(target, route)),
-    ...(route &&
-      (isSearched || !route.hasFixedLogin) && { Connector: connectorFor(ioredis.AbstractConnector, route, onLogin) }),
+    ...(await addressOf(target, locator)),
+    ...(locator &&
+      (isSearched || !locator.hasFixedLogin) && {
+        Connector: connectorFor(ioredis.AbstractConnector, locator, onLogin),
+      }),
     ...(settings.keepAlive !== undefined && { keepAlive: toMs(settings.keepAlive, 'keepAlive') }),
     ...COMMON_OPTIONS,
     ...ROLE_OPTIONS[role],
@@ -114,11 +116,11 @@ export async function openConnection(
     resends: role !== 'blocking', // a read and the claim behind it would change places
     isSearched,
     keptForMs: isSearched ? SEARCHED_AGAIN_AFTER_MS : longestPauseMs,
-    learn: (address) => route?.learn(address),
+    learn: (address) => locator?.learn(address),
   });
   writeScriptsFast(redis);
   const patienceMs = silenceMs + (options.longestBlockMs ?? 0);
-  // Within the process no route gets lost. A silent embedded server is busy, and when it ends it closes the link.
+  // Within one process no network fails. A silent embedded server is busy, and when it ends it closes the link.
   if (target.kind !== 'memory') watchLink(redis, { traffic, patienceMs, alwaysAsks: role === 'subscriber' });
   if (role === 'subscriber') subscribeBySlot(redis);
   try {
@@ -186,9 +188,12 @@ const ROLE_OPTIONS = {
 const NEVER = new AbortController().signal;
 
 /** Where a connection begins. A server that is searched for has no address yet, and a login that is asked for no text. */
-async function addressOf(target: RedisTarget, route: Route | null): Promise<Omit<RedisOptions, 'replyMapping'>> {
+async function addressOf(
+  target: RedisTarget,
+  locator: ServerLocator | null,
+): Promise<Omit<RedisOptions, 'replyMapping'>> {
   if (target.kind === 'memory') return { path: await embeddedSocket(target.name) };
-  const { tls, family, hasFixedLogin, login } = route!;
+  const { tls, family, hasFixedLogin, login } = locator!;
   const common = {
     db: target.db,
     ...(tls && { tls }),

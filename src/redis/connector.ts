@@ -1,14 +1,13 @@
 /**
- * Opens the streams of a connection whose server has to be found, or whose credentials have to be asked for, before each
- * attempt to connect.
+ * Connects to servers that have to be found, or whose credentials have to be asked for, before each attempt.
  *
- * Owns the rule that an attempt that fails is a link that broke: ioredis gives a connection up when its connector rejects.
+ * Owns the rule that a failed attempt looks like a broken link: ioredis gives up a connection for good when its connector rejects.
  */
 import { createConnection, Socket } from 'node:net';
 import { connect as connectWithTls } from 'node:tls';
 import type { AbstractConnector as Connector, RedisOptions } from 'ioredis';
 import { tlsFor } from './first-answer.js';
-import type { Login, Route } from './route.js';
+import type { Login, ServerLocator } from './server-locator.js';
 import type { Address } from './url.js';
 
 type ConnectorClass = NonNullable<RedisOptions['Connector']>;
@@ -17,7 +16,11 @@ type ConnectorClass = NonNullable<RedisOptions['Connector']>;
  * Returns the class of a connector for one connection.
  * @param onLogin - called with the credentials of each attempt, before it begins
  */
-export function connectorFor(Base: typeof Connector, route: Route, onLogin: (login: Login) => void): ConnectorClass {
+export function connectorFor(
+  Base: typeof Connector,
+  locator: ServerLocator,
+  onLogin: (login: Login) => void,
+): ConnectorClass {
   return class extends Base {
     #search = new AbortController();
     readonly #disconnectTimeoutMs: number;
@@ -36,17 +39,17 @@ export function connectorFor(Base: typeof Connector, route: Route, onLogin: (log
       this.#search = new AbortController();
       const { signal } = this.#search;
       try {
-        onLogin(await route.login(signal));
-        const address = await route.find(signal);
+        onLogin(await locator.login(signal));
+        const address = await locator.find(signal);
         signal.throwIfAborted();
-        const stream = streamTo(address, route);
+        const stream = streamTo(address, locator);
         this.stream = stream;
         stream.once('error', (error) => {
           this.firstError = error;
         });
         return stream;
       } catch (error) {
-        if (signal.aborted) throw new Error('Connection is closed.'); // it was closed on purpose, so the client ends
+        if (signal.aborted) throw new Error('Connection is closed.'); // it was closed on purpose, so ioredis must give up
         this.firstError = error as Error;
         const failed = new Socket();
         failed.destroy();
@@ -55,9 +58,9 @@ export function connectorFor(Base: typeof Connector, route: Route, onLogin: (log
       }
     }
 
-    /** A master that has become a replica since it was named. */
+    /** Refuses a master that has become a replica since it was found. */
     override check({ role }: { readonly role?: string }): boolean {
-      const isRight = !route.leadsToMaster || role === undefined || role === 'master';
+      const isRight = !locator.findsMaster || role === undefined || role === 'master';
       if (!isRight) this.#report(new Error('it is a replica now: its master is looked for again'));
       return isRight;
     }
@@ -74,7 +77,7 @@ export function connectorFor(Base: typeof Connector, route: Route, onLogin: (log
   };
 }
 
-function streamTo(target: Address | { readonly path: string }, { family, tls }: Route): Socket {
+function streamTo(target: Address | { readonly path: string }, { family, tls }: ServerLocator): Socket {
   if ('path' in target) return createConnection(target);
   const address = { ...target, ...(family && { family }) };
   return tls ? connectWithTls({ ...address, ...tlsFor(target, tls) }) : createConnection(address);

@@ -1,17 +1,17 @@
 /**
  * Asks several servers the same question, and returns the first answer.
  *
- * Owns the rule that one server that is lost in silence delays nobody for long: the next one is asked as soon as the one
- * before has failed, or has said nothing for a quarter of a second.
+ * Owns the rule that a server which does not answer causes no long delay: the next server is asked as soon as the one before has
+ * failed, or has not answered for a quarter of a second.
  */
 import { isIP } from 'node:net';
 import type { Redis } from 'ioredis';
 import type { TlsOptions } from '../core/server-connection.js';
 import type { Address } from './url.js';
 
-/** How long a server may say nothing before the next one is asked, too. */
-const HEDGE_MS = 250;
-/** How long one server may take for its answer. */
+/** How long to wait for an answer before the next server is asked, too. */
+const ASK_NEXT_AFTER_MS = 250;
+/** How long a server may take to answer. */
 const ANSWER_MS = 3_000;
 
 /** How servers are reached, and as which user. */
@@ -59,7 +59,7 @@ export async function firstAnswer<T>(
         const address = addresses[asked];
         if (address === undefined) return;
         asked += 1;
-        timer = setTimeout(askNext, HEDGE_MS);
+        timer = setTimeout(askNext, ASK_NEXT_AFTER_MS);
         ask(address, over.signal).then(resolve, (error: Error) => {
           problems.push({ address, error });
           if (problems.length === addresses.length) reject(new NoAnswerError(problems));
@@ -116,7 +116,7 @@ export async function askServer<T>(
   }
 }
 
-/** The TLS options for one server: unless they name it, by its host. An address is no name to ask for. */
+/** Returns the TLS options for one server. Its host is the server name, unless the options have one or the host is an address. */
 export function tlsFor({ host }: Address, tls: TlsOptions): TlsOptions {
   return tls.servername === undefined && isIP(host) === 0 ? { ...tls, servername: host } : tls;
 }

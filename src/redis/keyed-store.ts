@@ -1,4 +1,4 @@
-/** Finds executions that were given keys and have not ended. They are in the place that their key had as they were added. */
+/** Finds executions that were given keys and have not ended. A change of the partitions could make their keys lead elsewhere. */
 import type { Redis } from 'ioredis';
 import { timeOfId } from '../core/ids.js';
 import type { Keys } from './keys.js';
@@ -7,7 +7,7 @@ import { runScript } from './script.js';
 
 /**
  * Looks through a partition, in bounded steps, for the key of an execution that has not ended. Returns `null` when there is
- * none. Leaves out the chains of automatic tasks: workers start these wherever they belong.
+ * none. Leaves out the chains of automatic tasks: workers move these to where they belong.
  *
  * Executions move from limits and the schedule to the streams, so the streams come last.
  * @param onStep - called between two steps
@@ -47,7 +47,7 @@ async function* membersOf(redis: Redis, set: string): AsyncGenerator<readonly st
   }
 }
 
-/** Yields the names of pairs, page by page. */
+/** Yields the names in the pages of an HSCAN or a ZSCAN. */
 async function* scan(
   read: (cursor: string) => Promise<[cursor: string, pairs: string[]]>,
 ): AsyncGenerator<readonly string[], void, void> {

@@ -8,9 +8,9 @@
  * 2. `setLayout`, which needs the mark in partition 0, and the layout that the new one was made from.
  * 3. `endLayoutChange` in every partition.
  *
- * A producer loads the layout after the strikes of a partition in which it has found no mark. So a version of the strikes
- * that passes the check of an add stands for the layout, too. The mark in partition 0 is the last to be set and the first to
- * expire: while it is there, so are the others.
+ * A producer loads the strikes of a partition, finds no mark there, and then loads the layout. So if an add passes the check of its
+ * version of the strikes, its layout is in force, too. The mark in partition 0 is the last to be set and the first to expire: while
+ * it is there, so are the others.
  */
 import type { Redis } from 'ioredis';
 import { isPartitionTag, type Keys } from './keys.js';
@@ -24,7 +24,7 @@ export interface Layout {
   readonly version: string;
   /** The tag of each partition, by its number. That of partition 0 is ''. */
   readonly tags: readonly string[];
-  /** Tags of partitions that were removed and may still have work: nothing is added there, and workers read them. */
+  /** Tags of partitions that were removed and may still have work. Nothing is added to them, and workers still read them. */
   readonly draining: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export function layoutSource(redis: Redis, keys: Keys): ListSource<Layout> {
       const latest = (await redis.hget(keys.layout, LAYOUT.version)) ?? '';
       return latest === version ? null : await load();
     },
-    // The message has no layout: a version before that nobody has makes the follower load it.
+    // The message does not have the layout. No follower has the version '' here, so each loads the layout.
     parseChange: (version) => ({ versionBefore: '', version, isAdded: true, item: null }),
   };
 }
@@ -74,13 +74,13 @@ export interface LayoutChange {
   readonly token: string;
   /** How long producers wait at most if the process that changes the layout dies. */
   readonly expiresMs: number;
-  /** Whether the mark must be there: adds may have been written since it expired. */
+  /** Whether the mark must be there already. If it has expired, adds may have been written since. */
   readonly isRenewal?: boolean;
 }
 
 /**
- * Keeps producers from adding to a partition, or keeps doing so. Returns the number of limits of which permits are taken by
- * then; `null` when another change is on its way, or the mark that is to be renewed has expired.
+ * Sets or renews the mark that keeps producers from adding to a partition. Returns the number of limits whose permits are taken;
+ * `null` when another change is under way, or when the mark to renew has expired.
  */
 export async function beginLayoutChange(
   redis: Redis,
@@ -92,8 +92,8 @@ export async function beginLayoutChange(
 }
 
 /**
- * Writes a layout in place of the one there is. Returns its version; `null`, and writes nothing, when the mark of the change
- * has expired, or another layout is in force than the one it was made from.
+ * Writes a new layout. Returns its version. Writes nothing and returns `null` when the mark of the change has expired, or when the
+ * layout that the new one was made from is no longer in force.
  * @param keys - those of partition 0
  */
 export async function setLayout(
@@ -113,24 +113,24 @@ export async function endLayoutChange(redis: Redis, keys: Keys, { token }: Pick<
 }
 
 /**
- * Whether a partition has nothing that would be lost if nobody read it: no execution that has not ended, and no failure.
- * Nothing is added to a partition that is drained, so it stays empty.
+ * Returns whether a partition has no failures and no executions that have not ended. Nothing is added to a drained partition, so it
+ * stays empty.
  */
 export async function isPartitionEmpty(redis: Redis, keys: Keys): Promise<boolean> {
   const names = [...STREAM_NAMES.map((name) => keys[name]), keys.schedule, keys.waiting, keys.failures, keys.wakes];
-  // Counted in one script: work moves from one place to another meanwhile, and would be missed in both.
+  // One script looks at all places: between two commands, an execution could move from a place not yet seen to one already seen.
   return (await runScript(redis, 'is-empty', names, [])) === 1;
 }
 
 /**
- * Removes a partition without work from those that are drained. Returns whether it was one of them.
+ * Removes an empty partition from the drained ones in the layout. Returns whether it was one of them.
  * @param keys - those of partition 0
  */
 export async function forgetPartition(redis: Redis, keys: Keys, tag: string): Promise<boolean> {
   return (await runScript(redis, 'forget-partition', [keys.layout], [keys.prefix, tag])) === 1;
 }
 
-/** Leaves out what cannot be a tag, so that the hash can name no keys but those of this docket. */
+/** Reads a list of tags. Leaves out text that cannot be a tag, so that the layout never leads to keys of another docket. */
 function tagsIn(field: string): string[] {
   return field.split(' ').filter(isPartitionTag).slice(0, MOST_PARTITIONS);
 }

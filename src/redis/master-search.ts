@@ -1,21 +1,21 @@
 /**
  * Finds the master that has the keys of a docket: by sentinels, or among the nodes of a cluster.
  *
- * Owns the rule that an old view of one sentinel or node cannot keep a connection from the master: they are asked in a new
- * order each time, and those that an answer names are asked as well as those of the URL.
+ * Owns the rule that one sentinel or node with an outdated view cannot keep a connection from the master: they are asked in a new
+ * order each time. Besides those in the URL, those that were named in answers are asked.
  */
 import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
 import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
 import type { Address } from './url.js';
 
-/** Finds the address of a master, as it is reached from here. */
+/** Finds the address of a master. `natMap` has been applied to it. */
 export interface MasterSearch {
   /**
-   * @throws MasterNotFoundError when nobody could tell
+   * @throws MasterNotFoundError when no sentinel or node knows the master
    * @throws the reason of `signal` when that aborts
    */
   find(access: Access, signal: AbortSignal): Promise<Address>;
-  /** Learns from a reply who has the keys now. */
+  /** Remembers the node that has the keys now, as a reply has told. */
   learn(address: Address): void;
 }
 
@@ -33,9 +33,9 @@ export class MasterNotFoundError extends Error {
   }
 }
 
-/** The most sentinels or nodes that are remembered beside those of the URL. */
+/** How many sentinels or nodes are remembered besides those in the URL. */
 const MOST_KNOWN = 64;
-/** How many of those that gave no answer an error names. */
+/** How many sentinels or nodes without an answer are named in an error. */
 const MOST_NAMED = 3;
 
 export class SentinelSearch implements MasterSearch {
@@ -52,7 +52,7 @@ export class SentinelSearch implements MasterSearch {
 
   async find(access: Access, signal: AbortSignal): Promise<Address> {
     try {
-      const asked = inTurn([...this.#sentinels, ...this.#known]);
+      const asked = shuffled([...this.#sentinels, ...this.#known]);
       return await firstAnswer(asked, (sentinel, over) => this.#ask(sentinel, access, over), signal);
     } catch (error) {
       if (!(error instanceof NoAnswerError)) throw error;
@@ -94,7 +94,7 @@ export class SentinelSearch implements MasterSearch {
         true,
       );
     }
-    return nobody('no sentinel answers', problems);
+    return notAnswered('no sentinel answers', problems);
   }
 }
 
@@ -106,7 +106,7 @@ export class ClusterSearch implements MasterSearch {
   readonly #key: string;
   readonly #translate: Translate;
   #known: readonly Address[] = [];
-  /** The node that should have the keys, as another one has said. */
+  /** The node that has the keys, according to another node. */
   #named: Address | null = null;
 
   /** @param key - a key of the docket; all others are in the same slot */
@@ -121,7 +121,7 @@ export class ClusterSearch implements MasterSearch {
     const slot = slotOf(this.#key);
     const first = this.#named === null ? [] : [this.#named];
     this.#named = null;
-    const asked = unique([...first, ...inTurn([...this.#known, ...this.#seeds])]);
+    const asked = unique([...first, ...shuffled([...this.#known, ...this.#seeds])]);
     try {
       return await firstAnswer(asked, (node, over) => this.#ask(node, { access, slot, signal: over }), signal);
     } catch (error) {
@@ -132,7 +132,7 @@ export class ClusterSearch implements MasterSearch {
         throw new MasterNotFoundError(`${textOf(mistaken.address)} is no cluster: give its URL as redis://`, true);
       }
       if (!problems.some((problem) => problem.error instanceof SlotUnserved)) {
-        throw nobody('no node of the cluster answers', problems);
+        throw notAnswered('no node of the cluster answers', problems);
       }
       const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are`;
       throw new MasterNotFoundError(problem, false);
@@ -145,7 +145,7 @@ export class ClusterSearch implements MasterSearch {
 
   /**
    * Returns the master of the slot.
-   * @throws SlotUnserved when this node knows of none: another one may know more, since this one may have left the cluster
+   * @throws SlotUnserved when this node knows of none. It may have left the cluster, so other nodes are asked
    */
   async #ask(
     node: Address,
@@ -171,14 +171,14 @@ export class ClusterSearch implements MasterSearch {
 class SlotUnserved extends Error {}
 
 /**
- * Returns the host of a node in a reply to CLUSTER SLOTS: '' when the node does not know it, so that it is the one that was asked.
- * A '?' stands for a host name that the node should announce and does not have. Then its address is among what follows.
+ * Returns the host of a node in a reply to CLUSTER SLOTS. It is '' when the node does not know its own host: then it is the node that
+ * was asked. It is '?' when the node should announce a host name and has none: then the IP address is in the metadata.
  */
 function hostIn([host, , , more]: readonly unknown[]): unknown {
   return host === '?' ? fieldOf(more, 'ip') : host;
 }
 
-/** Whether two addresses are the same is told by their text. */
+/** Returns an address as text. Two addresses are the same when their texts are. */
 function textOf({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -195,8 +195,8 @@ function fieldOf(fields: unknown, name: string): unknown {
   return at < 0 ? undefined : (fields as unknown[])[at + 1];
 }
 
-/** Returns them once each, in a random order, so that no two searches of a fleet ask the same one first. */
-function inTurn(addresses: readonly Address[]): Address[] {
+/** Returns each address once, in a random order, so that the searches of a fleet do not all ask the same one first. */
+function shuffled(addresses: readonly Address[]): Address[] {
   return unique(addresses)
     .map((address) => ({ address, at: Math.random() }))
     .sort((a, b) => a.at - b.at)
@@ -207,8 +207,8 @@ function unique(addresses: readonly Address[]): Address[] {
   return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
 }
 
-/** The error when nobody has an answer. Credentials that are refused will be refused the next time, too. */
-function nobody(what: string, problems: readonly Problem[]): MasterNotFoundError {
+/** Returns the error for the case that there was no answer. It is permanent when all have refused the credentials. */
+function notAnswered(what: string, problems: readonly Problem[]): MasterNotFoundError {
   const named = problems.slice(0, MOST_NAMED).map(({ address, error }) => `${textOf(address)}: ${error.message}`);
   const more = problems.length > MOST_NAMED ? `, and ${problems.length - MOST_NAMED} more` : '';
   const isRefused = problems.every(({ error }) =>

@@ -1,16 +1,16 @@
 /**
- * Moves an execution from the partition in which a worker has met it to the one where it belongs. The two may be on different
- * servers, so it takes three steps:
+ * Moves an execution from the partition in which a worker has read it to the one where it belongs. The two may be on different
+ * servers, so a move has three steps:
  *
  *   readDeparting   reads it, from the partition where it is
  *   place           places it where it belongs, under the name of the move, which is accepted once
  *   removeDeparted  removes it from where it was
  *
- * Whoever dies in between leaves the entry pending. The next one that has it moves it again: under the same name, so it is not
- * placed twice.
+ * If a worker dies between two steps, the entry stays pending. The next worker that gets it moves the execution again, under the same
+ * name. So the execution is not placed twice.
  *
- * Whoever cancels or replaces the execution meanwhile learns of the move from its record, and stops it where it leads. If it has
- * arrived there, it is cancelled or replaced there instead.
+ * A producer that cancels or replaces the execution meanwhile learns of the move from the record, and stops it in the partition to
+ * which it leads. If the execution has arrived there, it is cancelled or replaced there instead.
  */
 import type { Redis } from 'ioredis';
 import type { Token } from './delivery-store.js';
@@ -33,7 +33,7 @@ export interface Departing {
   readonly entry: Fields;
   /** Empty when it has no record. */
   readonly record: Fields;
-  /** The name of the move, the same for whoever tries it. */
+  /** The name of the move. Each worker that tries the move uses the same name. */
   readonly move: string;
 }
 
@@ -64,15 +64,16 @@ export async function readDeparting(
 }
 
 /**
- * Returns until when an execution that is read after this may arrive in a partition. A command can be held up for any time: by its
- * link, or because this process stands still. Meanwhile another worker may make the move, and what has arrived may run and end.
+ * Returns the time until which an execution may arrive in a partition. Call this before the execution is read. A command can be
+ * delayed for any time, by its link or because this process stands still. Meanwhile another worker may make the move, and the
+ * execution may run and end.
  */
 export async function lastArrivalMs(redis: Redis): Promise<number> {
   return (await serverTimeMs(redis)) + ARRIVES_WITHIN_MS;
 }
 
 /**
- * Places an execution in the partition where it belongs, unless it was before or the move was stopped.
+ * Places an execution in the partition where it belongs, unless it has arrived before or the move was stopped.
  * @param untilMs - until when it may be placed, on the clock of the server where it arrives
  */
 export async function place(
@@ -92,7 +93,7 @@ export async function removeDeparted(redis: Redis, keys: Keys, token: Token): Pr
   return String(await runScript(redis, 'departed', names, [keys.prefix, token])) as Departure;
 }
 
-/** Lets a move that is over be forgotten soon. */
+/** Shortens the time for which a move that is over is remembered. */
 export async function forgetMove(redis: Redis, keys: Keys, move: string): Promise<void> {
   await redis.pexpire(keys.arrived(move), ARRIVAL_FORGOTTEN_MS);
 }

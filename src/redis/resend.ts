@@ -1,15 +1,17 @@
 /**
- * Sends commands again that the server refused because it is not the one, or not yet: during a failover, while a slot moves
- * to another node, while data is loaded. All redirections and errors of a failover are understood here.
+ * Sends commands again that a server refused: during a failover, while a slot moves to another node, and while data is loaded. All
+ * redirections and errors of a failover are handled here.
  *
- * Owns the rule that only what was refused is sent again. Redis refuses a command before it does any of it, a script before
- * its first line. So it is safe on every role, unlike a command whose answer was lost with its link.
+ * Owns the rule that only refused commands are sent again. Redis refuses a command before it does any of it, and a script before
+ * its first line. So sending it again is safe for every role, unlike sending a command whose answer was lost with its link.
  *
- * MOVED, READONLY, MASTERDOWN and the UNBLOCKED of a master that becomes a replica mean that the master is elsewhere: the link is replaced, and the connector finds
- * the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that it takes a while. But CLUSTERDOWN may as well come from a node that
- * is no longer part of the cluster, and that will never lead anywhere else. So when it goes on for a second, the link is replaced, too. A slot on its way to another node is never
- * followed by ASKING: our scripts name a key that never exists (`runScript`), so neither node would run them before the
- * whole slot has moved. Single commands meet ASK for keys that have gone, and could otherwise make a second one.
+ * MOVED, READONLY, MASTERDOWN, and the UNBLOCKED of a master that becomes a replica, mean that the master is elsewhere: the link is
+ * replaced, and the connector finds the master. ASK, TRYAGAIN, CLUSTERDOWN and LOADING mean that the server takes the command later.
+ * But CLUSTERDOWN may also come from a node that is no longer part of the cluster, and that node will never take the command. So the
+ * link is also replaced when CLUSTERDOWN goes on for a second.
+ *
+ * ASKING is never sent. While a slot moves, neither node runs our scripts, since they name a key that never exists (`runScript`). A
+ * single command gets ASK for a key that has left the node; after ASKING, it could create a second key on the other node.
  */
 import type { Command, Redis } from 'ioredis';
 import { isClusterDown, movedTo, refusalOf } from './reply-errors.js';
@@ -17,23 +19,23 @@ import type { Address } from './url.js';
 
 /** How long a command is sent again and again before its caller hears of the refusal. */
 const RESENT_FOR_MS = 2_000;
-/** How long to wait before a command is sent again, at least; twice as much at most, at random. */
+/** The shortest pause before a command is sent again. The longest is twice that; the length is random. */
 const PAUSE_MS = 50;
-/** How long a node may say that the cluster is down before it is looked for another one that serves the keys. */
+/** How long a node may say that the cluster is down before the master is looked for again. */
 const DOWN_FOR_MS = 1_000;
-/** The longest that a link which is to be replaced is kept for the answers that are under way. */
-const LEAVING_MS = 100;
-/** How often it is looked whether they are all there. */
-const LOOK_MS = 5;
+/** How long a link that is to be replaced is kept at most, for the answers that are under way. */
+const ANSWERS_AWAITED_MS = 100;
+/** How often to look whether all answers are there. */
+const LOOK_EVERY_MS = 5;
 
 export interface ResendOptions {
   /** Whether refused commands are sent again. Otherwise only the link is replaced. */
   readonly resends: boolean;
-  /** Whether a new link may lead to another server at once; else the address says where the server is. */
+  /** Whether each new link searches for the master. Otherwise it leads to the address in the URL. */
   readonly isSearched: boolean;
-  /** How long a link is kept that was opened because the one before led to the wrong server. */
+  /** How long a new link is kept before it may be replaced again. */
   readonly keptForMs: number;
-  /** Learns from a reply which node has the keys. */
+  /** Remembers the node that has the keys, as a reply has told. */
   learn(address: Address): void;
 }
 
@@ -42,14 +44,14 @@ interface SentCommand {
   readonly command: Command & { readonly pipelineIndex?: number; readonly inTransaction?: boolean };
 }
 
-/** What ioredis has beside its public interface (6.0). */
+/** Parts of ioredis (6.0) that are not in its public interface. */
 interface Internals {
   handleReconnection(error: Error, item: SentCommand): void;
   readonly commandQueue: { readonly length: number };
   readonly condition: { readonly handshake?: boolean } | null;
 }
 
-/** Watches the error replies on a connection. Nothing is done for any other reply. */
+/** Handles the error replies of a connection. Other replies do not pass through here. */
 export function resendRefused(redis: Redis, options: ResendOptions): void {
   const internals = redis as unknown as Internals;
   const passOn = internals.handleReconnection.bind(redis);
@@ -88,12 +90,13 @@ export function resendRefused(redis: Redis, options: ResendOptions): void {
 }
 
 /**
- * Returns what replaces the link, unless that was done a short while ago, and tells whether it is being replaced. A client
- * that rejects what is in flight waits for the answers first: these commands are refused as well, but nobody would know.
+ * Returns a function that replaces the link, unless it was replaced a short while ago. The function returns whether the link is being
+ * replaced. If the client would reject the commands in flight, it waits for their answers first: they are refused as well, and their
+ * callers should learn that.
  */
 function linkReplacer(redis: Redis, { keptForMs }: ResendOptions): () => boolean {
   const internals = redis as unknown as Internals;
-  const isLeft = redis.options.autoResendUnfulfilledCommands === true;
+  const keepsCommands = redis.options.autoResendUnfulfilledCommands === true;
   let nextMs = 0;
   let leaving: NodeJS.Timeout | undefined;
   redis.on('close', () => {
@@ -106,10 +109,10 @@ function linkReplacer(redis: Redis, { keptForMs }: ResendOptions): () => boolean
     if (nowMs < nextMs) return false;
     nextMs = nowMs + keptForMs;
     leaving = setInterval(() => {
-      if (!isLeft && internals.commandQueue.length > 0 && performance.now() < nowMs + LEAVING_MS) return;
+      if (!keepsCommands && internals.commandQueue.length > 0 && performance.now() < nowMs + ANSWERS_AWAITED_MS) return;
       clearInterval(leaving);
       if (redis.status === 'ready') redis.disconnect(true);
-    }, LOOK_MS);
+    }, LOOK_EVERY_MS);
     return true;
   };
 }
@@ -123,17 +126,17 @@ interface Waiting {
   nextMs: number;
 }
 
-/** The commands that were refused, until they are sent again. They are not ioredis', which would reject them with the link. */
+/** The commands that wait to be sent again. They are kept apart from ioredis, which would reject them when the link breaks. */
 class WaitingCommands {
   readonly #redis: Redis;
   readonly #waiting = new Set<Waiting>();
-  /** Until when a command that was sent again may be refused once more. */
+  /** Until when each command is sent again after a refusal. */
   readonly #untilMs = new WeakMap<Command, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(redis: Redis) {
     this.#redis = redis;
-    redis.on('end', () => this.#clear()); // whatever has no answer then is rejected
+    redis.on('end', () => this.#clear()); // `connection.ts` rejects every command without an answer
   }
 
   add(command: Command, error: Error): void {

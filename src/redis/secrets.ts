@@ -5,20 +5,20 @@
  * password may be a misplaced password.
  */
 
-/** Rotating passwords are remembered up to this number: an older one can be in no new error. */
+/** How many rotating passwords are remembered. Older ones cannot be in new errors. */
 const MOST_REMEMBERED = 8;
 
 export class Secrets {
   #known: readonly string[] = [];
 
-  /** Remembers what must not be shown. */
+  /** Remembers a password, or a user name without one. */
   learn({ username, password }: { readonly username?: string; readonly password?: string }): void {
     const secret = password || username;
     if (!secret || this.#known.includes(secret)) return;
     this.#known = [secret, ...this.#known].slice(0, MOST_REMEMBERED);
   }
 
-  /** Removes everything secret from an error. */
+  /** Removes all secrets from an error. */
   removeFrom(error: Error & { command?: unknown }): void {
     if (this.#known.length === 0) return;
     delete error.command;

@@ -1,9 +1,9 @@
 /**
- * Subscribes in the way that the server has: in a cluster to shard channels, which only the nodes of their slot know, and
- * elsewhere to plain ones. Their names are the same, and callers hear of both by the same events.
+ * Subscribes to shard channels in a cluster and to plain channels elsewhere. Messages on a shard channel stay among the nodes of its
+ * slot. The names of the channels are the same, and callers receive both kinds of messages by the same events.
  *
- * Owns the rule that subscriptions come back with every new link, also those that a cluster took back because their slot
- * has moved. ioredis forgets these (6.0), so the channels are remembered here.
+ * Owns the rule that subscriptions come back with every new link. That includes those that a cluster cancelled because their slot has
+ * moved. ioredis (6.0) forgets these, so the channels are remembered here.
  */
 import type { Redis } from 'ioredis';
 
@@ -17,7 +17,7 @@ export function hasShardChannels(redis: Redis): boolean {
 
 /**
  * Learns from the server's INFO whether it has shard channels.
- * @param isAssumed - what to take for true when the user may not read INFO, which is empty then
+ * @param isAssumed - the answer to assume when INFO is empty because the user may not read it
  */
 export function learnShardChannels(redis: Redis, info: string, isAssumed: boolean): void {
   const version = /^redis_version:(\d+)/m.exec(info)?.[1];
@@ -33,7 +33,7 @@ export function isClusterNode(info: string): boolean {
 
 type Subscribe = (...channels: string[]) => Promise<unknown>;
 
-/** Replaces `subscribe` and `unsubscribe` of a connection. */
+/** Replaces `subscribe` and `unsubscribe` of a connection, so that they choose the kind of channel. */
 export function subscribeBySlot(redis: Redis): void {
   const plain = { subscribe: redis.subscribe.bind(redis), unsubscribe: redis.unsubscribe.bind(redis) };
   const shard = { subscribe: redis.ssubscribe.bind(redis), unsubscribe: redis.sunsubscribe.bind(redis) };

@@ -41,7 +41,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** A master that sentinels know by a name. `tls` is present when it, and they, are reached with TLS. */
+/** A master that sentinels know by a name. `tls` is present when the servers and the sentinels are reached with TLS. */
 export interface SentinelTarget extends RedisCredentials {
   readonly kind: 'sentinel';
   readonly sentinels: readonly Address[];
@@ -50,7 +50,7 @@ export interface SentinelTarget extends RedisCredentials {
   readonly tls?: {};
 }
 
-/** A cluster, by some of its nodes. It has database 0 only. */
+/** A cluster, named by some of its nodes. It has database 0 only. */
 export interface ClusterTarget extends RedisCredentials {
   readonly kind: 'cluster';
   readonly seeds: readonly Address[];
@@ -107,7 +107,7 @@ export function parseRedisUrl(url: string): RedisTarget {
 
 /**
  * Hides the secrets of a URL so that it can be shown. Works on any text, since the URLs that end up in errors are those
- * that cannot be parsed. Masks everything that could be a password: rather too much than too little.
+ * that cannot be parsed. When in doubt, masks too much rather than too little.
  *
  * @example
  * ```ts
@@ -131,8 +131,8 @@ export function maskUrl(url: string): string {
 }
 
 /**
- * `redis://app:secret`, where the host was forgotten, reads as host and port: so a port is shown only if it is digits. Of a
- * list all members must have one: the second member of `app:12,secret` may be the end of a password.
+ * Masks a port that may be a password. A port is shown only if it is digits: in `redis://app:secret` the host was forgotten, so the
+ * password is where the port should be. In a list every member must have a port: in `app:12,secret` the end may be a password.
  */
 function maskPort(address: string, hasList: boolean): string {
   const isShown =

@@ -1,6 +1,6 @@
 /**
- * The connections of a worker: those of partition 0, which it has from its start to its end, and what each further partition needs
- * beside them. That is a connection for blocking reads. In a cluster it is all three, since the master may be another one.
+ * The connections of a worker. Those of partition 0 are open from its start to its end. On one server, each further partition has one
+ * more connection, for blocking reads. In a cluster each has three of its own, since it may be on another master.
  */
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
@@ -17,10 +17,10 @@ export interface ConnectionPoolOptions {
 }
 
 export class ConnectionPool {
-  /** Those of partition 0. */
+  /** The connections of partition 0. */
   readonly first: Connections;
   readonly #options: ConnectionPoolOptions;
-  /** What was opened for one partition alone, by its connections. */
+  /** For the connections of each further partition: those that were opened for it alone. */
   readonly #own = new Map<Connections, Partial<Connections>>();
   #isClosed = false;
 
@@ -64,7 +64,7 @@ export class ConnectionPool {
     return { blocking: await openConnection(partition, 'blocking', options) };
   }
 
-  /** Closes the connections that only this partition has used. Those of partition 0 stay open for the layout. */
+  /** Closes the connections that were opened for one partition alone. Those of partition 0 stay open. */
   async closeOf(connections: Connections): Promise<void> {
     const own = this.#own.get(connections) ?? {};
     this.#own.delete(connections);

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
 import type { WorkerSettings } from './options.js';
-import { Patience, untilServed } from './patience.js';
+import { ServerWait, untilServed } from './server-wait.js';
 
 export interface Connections {
   /** For every command that does not block. */
@@ -28,8 +28,8 @@ export async function openConnections(
   signal: AbortSignal,
   onUnavailable: (error: Error) => void,
 ): Promise<Connections> {
-  const patience = new Patience(signal, connectTimeoutMs, onUnavailable);
-  const options = { name, signal: patience.signal, longestPauseMs, onUnavailable: patience.onUnavailable };
+  const wait = new ServerWait(signal, connectTimeoutMs, onUnavailable);
+  const options = { name, signal: wait.signal, longestPauseMs, onUnavailable: wait.onUnavailable };
   const opened: Redis[] = [];
   const open = async (role: 'commands' | 'blocking' | 'subscriber', longestBlockMs = 0) => {
     const redis = await openConnection(docket, role, { ...options, longestBlockMs });
@@ -43,9 +43,9 @@ export async function openConnections(
     return { commands, blocking, subscriber };
   } catch (error) {
     await Promise.all(opened.map(closeConnection));
-    throw patience.isOver ? patience.reason : error;
+    throw wait.isOver ? wait.reason : error;
   } finally {
-    patience.end();
+    wait.end();
   }
 }
 

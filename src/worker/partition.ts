@@ -30,7 +30,7 @@ import { Services } from './services.js';
 import type { SharedParts } from './shared-parts.js';
 import type { Remaining } from './wait-log.js';
 
-/** How often a partition that is closed is looked at, whether everything of it is settled. */
+/** How often to look whether everything of a partition that is being closed is settled. */
 const LOOK_EVERY_MS = 50;
 
 export interface PartitionOptions {
@@ -49,7 +49,7 @@ export interface PartitionOptions {
   readonly logger: WorkerLogger;
   /** `null` when nothing reads the counts. */
   readonly counters: TaskCounters | null;
-  /** Returns what the next heartbeat to this partition says. */
+  /** Returns the report for the next heartbeat to this partition. */
   report(partition: Partition): WorkerReport;
 }
 
@@ -59,7 +59,7 @@ export class Partition {
   readonly heartbeat: Heartbeat;
   readonly services: Services;
   readonly #shared: SharedParts;
-  /** The question about the whole partition that has no answer yet. */
+  /** The measurement that is under way. */
   #measuring: Promise<DocketGauges> | null = null;
 
   constructor(options: PartitionOptions) {
@@ -132,7 +132,7 @@ export class Partition {
   }
 
   /**
-   * Reads it no more: requeues what has not begun, and waits until the rest is settled. Never rejects.
+   * Stops reading, requeues deliveries that have not begun, and waits until the rest is settled. Never rejects.
    * @param stopping - when it aborts, the drain of the worker does the rest
    */
   async close(stopping: AbortSignal): Promise<void> {
@@ -145,7 +145,7 @@ export class Partition {
     await this.leave();
   }
 
-  /** Whether the worker has nothing of it in hand. */
+  /** Whether the worker has no deliveries of this partition in hand. */
   get isIdle(): boolean {
     for (const _ of this.pipeline.held()) return false;
     return this.pipeline.settler.isIdle;
@@ -167,7 +167,7 @@ export function consumerOf(workerName: string): string {
 
 function contextOf(options: PartitionOptions): WorkerContext {
   const { docket, settings, connections, keys, tag, consumer, logger, counters } = options;
-  const leapMs = settings.leaseMs / 3; // what was renewed on time outlasts less
+  const leapMs = settings.leaseMs / 3; // a lease that was renewed on time outlasts a shorter leap
   return {
     redis: connections.commands,
     link: new CommandLink(connections.commands, settings.leaseMs),

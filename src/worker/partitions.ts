@@ -3,9 +3,10 @@
  * are read until nothing remains in them.
  *
  * Owns two rules:
- * - A partition whose server is away, or refuses something, does not hold the others up: each is opened by itself, again and
- *   again, and starts when its guards are ready. Only at the start of a worker a refusal by the first one ends it.
- * - A partition is closed in order: nothing more is read, what has not begun is requeued, and what runs ends and is settled.
+ * - A partition whose server is away or refuses commands does not delay the others. Each is opened by itself, again and again, and
+ *   starts when its guards are ready. A refusal ends the worker only at its start, and only when it comes from the first partition.
+ * - A partition is closed in order: nothing more is read, deliveries that have not begun are requeued, and those that run end and are
+ *   settled.
  */
 import { onAbort } from '../core/abort.js';
 import { monotonicMs } from '../core/clock.js';
@@ -27,6 +28,7 @@ import type { WorkerLogger, WorkerSettings } from './options.js';
 import { consumerOf, Partition } from './partition.js';
 import type { Places } from './places.js';
 import type { SharedParts } from './shared-parts.js';
+import { loggerWith } from './worker-log.js';
 
 const RETRY_AFTER_MS = 1_000;
 
@@ -53,12 +55,13 @@ export interface OpenPartition {
   readonly isPrepared: boolean;
 }
 
-class Opening implements OpenPartition {
+/** The state of an open partition. Only `Partitions` changes it. */
+class PartitionState implements OpenPartition {
   partition: Partition | null = null;
   isPrepared = false;
   readonly closing = new AbortController();
   connections: Connections | null = null;
-  /** Since when nothing has remained in it, on the monotonic clock; `null` while something does. */
+  /** When it was first found empty, on the monotonic clock; `null` while it is not. */
   emptySinceMs: number | null = null;
 
   constructor(
@@ -72,14 +75,14 @@ export class Partitions implements Places {
   /** This worker as the streams know it. */
   readonly consumer: string;
   readonly #follower: ListFollower<Layout>;
-  readonly #open = new Map<string, Opening>();
-  /** Those that are being closed. */
-  readonly #closing = new Map<Opening, Promise<void>>();
+  readonly #open = new Map<string, PartitionState>();
+  /** Partitions that are being closed. */
+  readonly #closing = new Map<PartitionState, Promise<void>>();
   readonly #stopping = new AbortController();
   #layout: Layout = FIRST_LAYOUT;
   #isLayoutKnown = false;
   #isStarted = false;
-  /** Looks at the partitions that were removed. */
+  /** The loop that forgets drained partitions, while there are any. */
   #forgetting: Promise<void> | null = null;
   #onFirst: { resolve(): void; reject(error: Error): void } = { resolve: () => {}, reject: () => {} };
 
@@ -106,12 +109,12 @@ export class Partitions implements Places {
     );
   }
 
-  /** Those whose servers were reached. */
+  /** The open partitions whose servers were reached. */
   get reached(): readonly Partition[] {
     return this.all.flatMap(({ partition }) => partition ?? []);
   }
 
-  /** Those whose deliveries the worker may have: also those that are being closed. */
+  /** All partitions whose deliveries the worker may have, including those that are being closed. */
   get inHand(): readonly Partition[] {
     return [...this.reached, ...[...this.#closing.keys()].flatMap(({ partition }) => partition ?? [])];
   }
@@ -160,7 +163,7 @@ export class Partitions implements Places {
       this.#onFirst = { resolve, reject };
     });
     const { partitions: pinned } = this.#options.settings;
-    if (pinned === null || pinned.includes(0)) this.#begin('', 0); // it is there, whatever the layout
+    if (pinned === null || pinned.includes(0)) this.#begin('', 0); // every layout has it
     await Promise.race([Promise.all([this.#follower.open(), first]), aborted(this.#stopping.signal)]);
   }
 
@@ -170,14 +173,14 @@ export class Partitions implements Places {
     for (const { partition, isPrepared } of this.#open.values()) if (isPrepared) partition!.services.start();
   }
 
-  /** Opens and closes no more partitions. Resolves when those that were being closed are. */
+  /** Stops opening and closing partitions. Resolves when those that were being closed are closed. */
   async stop(): Promise<void> {
     this.#follower.close();
     this.#stopping.abort();
     await Promise.all([this.#forgetting, ...this.#closing.values()]);
   }
 
-  /** Takes over a layout: opens what is new in it, and closes what is gone. */
+  /** Adopts a layout: opens partitions that are new in it, and closes those that it no longer has. */
   #follow(layout: Layout): void {
     if (this.#stopping.signal.aborted) return;
     this.#layout = layout;
@@ -206,7 +209,7 @@ export class Partitions implements Places {
   }
 
   #begin(tag: string, number: number): void {
-    const one = new Opening(tag, number < 0 ? null : number);
+    const one = new PartitionState(tag, number < 0 ? null : number);
     this.#open.set(tag, one);
     if (this.#stopping.signal.aborted) return;
     const forget = onAbort(this.#stopping.signal, () => one.closing.abort());
@@ -214,7 +217,7 @@ export class Partitions implements Places {
   }
 
   /** Opens a partition, again and again until that succeeds. Never rejects. */
-  async #keepOpening(one: Opening): Promise<void> {
+  async #keepOpening(one: PartitionState): Promise<void> {
     const { signal } = one.closing;
     const { docket } = this.#options;
     while (!signal.aborted) {
@@ -237,7 +240,7 @@ export class Partitions implements Places {
   }
 
   /** Connects to the server of a partition, unless that was done before. */
-  async #reach(one: Opening, signal: AbortSignal): Promise<void> {
+  async #reach(one: PartitionState, signal: AbortSignal): Promise<void> {
     if (one.partition) return;
     const { connections } = this.#options;
     const keys = this.#keysOf(one.tag);
@@ -253,7 +256,7 @@ export class Partitions implements Places {
     });
   }
 
-  #end(one: Opening): void {
+  #end(one: PartitionState): void {
     this.#open.delete(one.tag);
     one.closing.abort();
     const closing = this.#close(one);
@@ -263,14 +266,14 @@ export class Partitions implements Places {
     });
   }
 
-  /** Closes a partition that is not read any more. When the worker stops meanwhile, the drain does the rest. Never rejects. */
-  async #close(one: Opening): Promise<void> {
+  /** Closes a partition. If the worker stops meanwhile, the drain of the worker does the rest. Never rejects. */
+  async #close(one: PartitionState): Promise<void> {
     const { partition, connections } = one;
     if (partition) await partition.close(this.#stopping.signal);
     if (connections && !this.#stopping.signal.aborted) await this.#options.connections.closeOf(connections);
   }
 
-  /** Looks at the partitions that were removed, and forgets those in which nothing remains. Never rejects. */
+  /** Forgets partitions that were removed, once they are empty. Never rejects. */
   async #forgetDrained(): Promise<void> {
     const { signal } = this.#stopping;
     const { docket, logger } = this.#options;
@@ -284,10 +287,10 @@ export class Partitions implements Places {
   }
 
   /**
-   * Forgets a partition that was removed once nothing has remained in it, failures included, for as long as this docket keeps
-   * results. Until then somebody may want to read them.
+   * Forgets a partition that was removed once it has been empty, without failures too, for as long as this docket keeps results. Until
+   * then its results can be read.
    */
-  async #forgetIfEmpty(one: Opening): Promise<void> {
+  async #forgetIfEmpty(one: PartitionState): Promise<void> {
     const { docket, connections, logger } = this.#options;
     const partition = one.partition!;
     const { redis, keys } = partition.context;
@@ -300,16 +303,8 @@ export class Partitions implements Places {
   }
 
   /** Logs with the number of the partition, unless there is only one. */
-  #loggerOf(one: Opening): WorkerLogger {
-    const { logger } = this.#options;
-    const about = () => (this.#open.size > 1 ? { partition: one.number ?? `removed (${one.tag})` } : {});
-    const writer =
-      (level: 'debug' | 'info' | 'warn' | 'error') =>
-      (...args: [fields: object, message: string] | [message: string]): void => {
-        const [fields, message] = args.length === 1 ? [{}, args[0]] : args;
-        logger[level]({ ...about(), ...fields }, message);
-      };
-    const log = { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
-    return { ...log, isLevelEnabled: (level) => logger.isLevelEnabled?.(level) ?? true };
+  #loggerOf(one: PartitionState): WorkerLogger {
+    const fields = () => (this.#open.size > 1 ? { partition: one.number ?? `removed (${one.tag})` } : {});
+    return loggerWith(this.#options.logger, fields);
   }
 }

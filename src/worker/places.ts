@@ -1,7 +1,8 @@
 /**
- * Says where executions belong, by the layout that this worker knows. Owns the rule which of them are moved: those with limits,
- * because a limit counts in one partition only, and the runs of chains, because they would go on in the wrong one for ever. Any
- * other execution runs where it is.
+ * Decides where executions belong, by the layout that this worker knows.
+ *
+ * Owns the rule that two kinds of executions are moved: those with limits, because a limit counts in one partition only, and the runs
+ * of chains, because their chain would stay in the wrong partition for ever. Any other execution runs where it is.
  */
 import { partitionOf, routeOf } from '../client/routing.js';
 import { timeOfId } from '../core/ids.js';
@@ -15,11 +16,11 @@ export interface Places {
   readonly tags: readonly string[];
   /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
   find(tag: string): Destination | null;
-  /** Returns those of these keys that have an unfinished execution in another partition than that with this tag. */
+  /** Returns the keys that have an unfinished execution in a partition other than the one with this tag. */
   keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>>;
 }
 
-/** Encoded: an object without members. */
+/** An empty object, encoded. */
 const NO_ARGUMENTS = Uint8Array.of(0x80);
 
 /** Returns the tag of the partition where a delivery belongs; `null` when it may be anywhere. */

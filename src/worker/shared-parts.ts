@@ -1,6 +1,6 @@
 /**
- * What the partitions of a worker share: the dispatcher with its threads, the budgets, the tasks that the threads can run, and
- * whatever counts or tells about all of that.
+ * Holds the parts that the partitions of a worker share: the dispatcher with its threads, the budgets, the tasks that the threads can
+ * run, and the parts that count and log.
  *
  * Owns the rule that a delivery which comes back from the dispatcher goes to the pipeline that it came from. It holds by
  * construction: the delivery names its pipeline.
@@ -81,12 +81,12 @@ export class SharedParts {
     return this.#catalog;
   }
 
-  /** Lets a pipeline know of changes from now on. */
+  /** Adds a pipeline, which learns of changes from now on. */
   join(member: Member): void {
     this.#members.add(member);
   }
 
-  /** Lets a pipeline know of nothing any more. It has no deliveries. */
+  /** Removes a pipeline, which must have no deliveries. */
   leave(member: Member): void {
     this.#members.delete(member);
   }
@@ -98,7 +98,7 @@ export class SharedParts {
     for (const member of this.#members) member.open(this.#catalog);
   }
 
-  /** Has all pipelines accept nothing more, because the worker drains. */
+  /** Closes all pipelines, because the worker drains: they accept nothing more. */
   close(): void {
     for (const member of this.#members) member.close();
   }
@@ -116,7 +116,7 @@ export class SharedParts {
     return bytes;
   }
 
-  /** Passes on what comes back from the dispatcher: deliveries to their pipelines. */
+  /** Returns the handlers of the dispatcher's events. They pass deliveries back to their pipelines. */
   #dispatcherEvents(): DispatcherEvents {
     return {
       onOutcome: (delivery, outcome) => {

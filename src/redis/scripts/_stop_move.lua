@@ -1,5 +1,5 @@
--- Keeps an execution from arriving here by the move of this name, unless it has arrived. Whichever comes first counts, the arrival
--- or this. Returns whether it will not arrive.
+-- Stops the move of this name, so that its execution cannot arrive here, unless it has arrived before. Returns whether the move is
+-- stopped.
 local function stop_move(name)
   local arrived = prefix .. KEY.arrived .. name
   if redis.call('GET', arrived) == ARRIVED.placed then

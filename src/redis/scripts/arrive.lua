@@ -1,5 +1,5 @@
--- Places an execution that was in another partition (`depart.lua`), once: whoever moves it again, because a reply was lost or
--- its worker died, finds that it has arrived. It passes the limits of its task here.
+-- Places an execution that was in another partition (`depart.lua`). It is placed once: a worker that tries the move again, because a
+-- reply was lost or another worker died, finds that it has arrived. It passes the limits of its task here.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), number of arguments about
 --       the entry, names and values of its fields, then those of its record
@@ -31,14 +31,14 @@ for at = 6 + count, #ARGV, 2 do
   generation = ARGV[at] == RECORD.generation and ARGV[at + 1] or generation
 end
 if there[1] and there[2] == generation then
-  -- It comes back, and has not been removed from here yet. Whoever moves it away from here does that, or has died: then it is
-  -- redelivered here, and moved again or run.
+  -- It comes back before it was removed from here. The worker that moves it away from here will remove it. If that worker has died,
+  -- the execution is redelivered here, and moved again or run.
   return is_alive(there[1]) and ARRIVAL.leaving or ARRIVAL.before
 elseif is_alive(there[1]) then
   return ARRIVAL.taken
 end
 redis.call('SET', arrived, ARRIVED.placed, 'PX', ARGV[3])
--- What it had at limits of the other partition stays there.
+-- Its permits and places at limits stay in the other partition.
 for _, name in ipairs({ ENTRY.holds_permits, ENTRY.booking, ENTRY.debounce }) do
   moving[name] = nil
 end
@@ -50,13 +50,13 @@ end
 if key then
   redis.call('DEL', record_key)
   for at = 6 + count, #ARGV, 2 do
-    if ARGV[at] ~= RECORD.departing then -- of an earlier try: it has arrived
+    if ARGV[at] ~= RECORD.departing then -- it belongs to the move that ends here
       redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
     end
     if ARGV[at] == RECORD.chain then
       redis.call('ZADD', prefix .. KEY.chains, 0, key)
     elseif ARGV[at] == RECORD.generation then
-      -- Its handles know it by this number, and later placements must have higher ones.
+      -- It keeps its generation, since its handles know it by that. Later placements must have higher ones.
       local counter = prefix .. KEY.generation
       local last = tonumber(redis.call('GET', counter) or 0) or 0
       redis.call('SET', counter, digits(math.max(last, tonumber(ARGV[at + 1]) or 0)))

@@ -1,9 +1,9 @@
 -- Keeps producers from adding to a partition while the partitions of the docket change. The strikes get a new version, so
 -- every add that was routed before is refused; its producer then finds the mark, waits, and routes again. The mark expires,
--- so that a change whose process dies holds up nobody for long. Its owner may call again to keep it longer.
+-- so that producers do not wait for long if the process of the change dies. Its owner may call again to keep it longer.
 -- KEYS  strikes, layout-change
 -- ARGV  prefix, token, how long the mark lasts (ms), '1' when it must be there
--- Reply number of the limits of which permits are taken; nothing when somebody else changes the partitions, or the mark
+-- Reply number of the limits of which permits are taken; nothing when another process changes the partitions, or when the mark
 --       that must be there has expired: adds may have been written since
 --@include now
 local prefix, token = ARGV[1], ARGV[2]

@@ -1,9 +1,9 @@
--- Reads an execution that is in the wrong partition, for the script that places it in the right one (`arrive.lua`). It is here
--- until `departed.lua` removes it. Meanwhile its record says where it goes and by which move, so that whoever cancels or
--- replaces it here stops the move there.
+-- Reads an execution that is in the wrong partition, for the script that places it in the right one (`arrive.lua`). It stays here
+-- until `departed.lua` removes it. Meanwhile its record says where it goes and by which move, so that a producer that cancels or
+-- replaces it here can stop the move there.
 --
--- The name of the move is the same for whoever tries it, and differs from that of any other move of the execution: it may come
--- back to this partition, because workers of two versions disagree about where it belongs.
+-- Each worker that tries the move gives it the same name. Every other move of the execution has another name: the execution may
+-- come back to this partition, when workers of two versions disagree about where it belongs.
 -- KEYS  work, front
 -- ARGV  prefix, token, tag of this partition, tag of the one where it belongs, its key or id
 -- Reply the fields of its entry and those of its record (none without one), each list with names and values, and the name of
@@ -18,7 +18,7 @@ if not entry then
   return {}
 end
 local fields = fields_of(entry[2])
--- What an entry has by its place alone.
+-- An entry may have these by its id or its stream alone.
 local list = { ENTRY.due, fields[ENTRY.due] or string.match(id, '^%d+') }
 if not fields[ENTRY.priority] and priority_of(token) then
   list[#list + 1] = ENTRY.priority

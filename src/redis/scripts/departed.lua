@@ -1,5 +1,5 @@
 -- Removes an execution that has arrived in its partition from the one that it was in, with its permits. Does nothing when the
--- entry is gone: somebody has cancelled, cleared or moved the execution. One without a record stays if it was cancelled here, so
+-- entry is gone because the execution was cancelled, cleared or moved. One without a record stays if it was cancelled here, so
 -- that it is cancelled where it has arrived first.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, token

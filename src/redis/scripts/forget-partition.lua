@@ -1,5 +1,5 @@
--- Removes a partition that was drained from the layout. No add is routed by the partitions that are drained, so this needs no
--- mark, and goes on beside a change unless that has made the partition one of the docket's again.
+-- Removes a drained partition from the layout. Adds do not depend on the drained partitions, so this needs no mark and may happen
+-- during a change. Does nothing when a change has added the partition to the docket again.
 -- KEYS  layout
 -- ARGV  prefix, tag
 -- Reply 1, or 0 when it is not drained any more

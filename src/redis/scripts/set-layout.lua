@@ -1,9 +1,9 @@
--- Writes the layout of a docket, in its partition 0. Nothing is written unless the mark of this change is still there: once
--- it has expired, producers add by the layout that they find. Nor is it when another layout is in force than the one that
--- this one was made from: partitions that only the other one has would be lost.
+-- Writes the layout of a docket, in its partition 0. Writes nothing when the mark of this change has expired: producers have
+-- added by the old layout since then. Writes nothing either when the layout that this one was made from is no longer in force:
+-- partitions that only the newer layout has would be lost.
 -- KEYS  layout, layout-change
 -- ARGV  prefix, token of the change, version of the layout that it was made from ('' for the first), tags of the partitions from 1 on, tags of those that are drained
--- Reply the version of the layout, or '' when the mark is gone or that layout is
+-- Reply the version of the layout, or '' when nothing was written
 --@include now
 local prefix = ARGV[1]
 --@include generation

@@ -1,4 +1,4 @@
--- Removes whatever is under a key, as `replace` does, for an execution that was placed under it in another partition.
+-- Removes the execution under a key, as `replace` does, because another one was placed under the key in another partition.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, generation from which on what is there stays ('' for none), name of a move by which an execution may come
 --       here, and the generation that it has then ('' for none: then nothing else is removed)

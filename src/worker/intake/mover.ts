@@ -1,10 +1,10 @@
 /**
- * Moves executions that were met in the wrong partition to the one where they belong, because their limits count there or
- * their chain goes on there. A producer that knows a task by its name only does not know of its limits, and a change of the
- * partitions leaves executions where they were.
+ * Moves executions from the wrong partition to the one where they belong, because their limits count there or their chain goes on
+ * there. They are in the wrong one when the producer knew only the name of the task, and not its limits, or when the partitions have
+ * changed since.
  *
- * Owns these deliveries while it moves them. One whose partition cannot be reached is requeued here, and moved later. One without a
- * record whose id was cancelled may have arrived before, so it is cancelled there first, and then here.
+ * Owns these deliveries while it moves them. If the other partition cannot be reached, the delivery is requeued here, and moved
+ * later. An execution without a record that was cancelled may have arrived before, so it is cancelled there first, and then here.
  */
 
 import type { Redis } from 'ioredis';
@@ -25,8 +25,8 @@ import type { FloodKind, FloodLog } from '../flood-log.js';
 import { logRetry } from '../log-retry.js';
 
 /** How long another partition may take to answer. */
-const PATIENCE_MS = 2_000;
-/** How long an execution waits here when it could not be moved. */
+const ANSWER_MS = 2_000;
+/** How long an execution waits here before it is moved again. */
 const RETRY_AFTER_MS = 1_000;
 
 const MOVED: FloodKind = { level: 'info', what: 'was moved to its partition' };
@@ -49,7 +49,7 @@ export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'ta
   onTaken(delivery: Delivery): void;
   /** Whether an execution was cancelled, as far as this worker knows. */
   isCancelled(delivery: Delivery): boolean;
-  /** Settles a delivery that was cancelled or replaced, and is not where it belongs. */
+  /** Settles a delivery that was cancelled or replaced, and has not arrived in the other partition. */
   onCancelled(delivery: Delivery): void;
 }
 
@@ -99,7 +99,7 @@ export class Mover {
     if (arrival === 'late') throw new Error(`partition '${tag}' did not answer in time`);
     if (arrival === 'taken') return onTaken(delivery);
     if (arrival === 'stopped') return onCancelled(delivery);
-    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // workers with two views have it
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // another worker, with another layout, is moving it to here
     const departure = await removeDeparted(redis, keys, token);
     if (departure === 'cancelled') return await this.#cancel(delivery, departing, to, tag);
     forgetMove(to.redis, to.keys, departing.move).catch(() => undefined); // it expires by itself in a day
@@ -119,7 +119,7 @@ export class Mover {
 
 /** Waits for the answer of another partition for a while. */
 async function answered<T>(answer: Promise<T>, tag: string): Promise<T> {
-  const reply = await within(answer, PATIENCE_MS);
+  const reply = await within(answer, ANSWER_MS);
   if (reply === undefined) throw new Error(`partition '${tag}' did not answer`);
   return reply;
 }

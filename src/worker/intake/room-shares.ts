@@ -1,17 +1,17 @@
 /**
  * Divides the room of the dispatcher among the partitions of a worker.
  *
- * Owns the rule for it:
- * - Room goes to whoever asks. If others wait for it, each of them gets an equal part, and what cannot be divided goes to the
- *   one that has waited longest. So no partition with work starves, and a busy one has all the room while the others are idle.
- * - Room for more than runs at once is for short executions: what is read ahead takes 50 ms. It is not divided. Those that wait
- *   take turns, because many small batches cost the worker more than a few large ones.
- * - A read of what is there takes its room until it has ended. A read that waits for the first entry takes none, because it
- *   would keep it from others while nothing comes. In return it may bring only an equal part of the room, and one entry of each
- *   stream while another partition has work. So the worker may have a few more deliveries than there is room for.
- * - What a partition has read while its server cannot be reached takes no room: it can be neither claimed nor started, so it would
- *   keep the others from working. Once the server can be reached, the worker may have more deliveries than there is room for, by
- *   one read of each partition.
+ * Owns these rules:
+ * - A partition gets room when it asks. If others wait for room, each gets an equal part, and the remainder goes to the partition that
+ *   has waited longest. So no partition with work starves, and a busy one has all the room while the others are idle.
+ * - Room beyond the number of executions that run at once exists for short executions, which are read about 50 ms ahead. This room is
+ *   not divided. The partitions that wait take turns, because many small batches cost the worker more than a few large ones.
+ * - A read of entries that are there takes room until it has ended. A read that waits for its first entry takes none, since the others
+ *   could not use that room meanwhile. In return it may bring only an equal part of the room, and one entry of each stream while
+ *   another partition has work. So the worker may have a few more deliveries than there is room for.
+ * - Entries of a partition whose server cannot be reached take no room. They can be neither claimed nor started, so they would keep the
+ *   others from working. When the server can be reached again, the worker may have more deliveries than there is room for, by one
+ *   read of each partition.
  */
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 
@@ -47,7 +47,7 @@ export class RoomShares {
     return share;
   }
 
-  /** Takes a share out. What it had is there for others. */
+  /** Removes a share. Others may use its room. */
   remove(share: RoomShare): void {
     this.#shares.delete(share);
     this.#waiting.delete(share);
@@ -82,12 +82,12 @@ export class RoomShares {
     return Math.floor(available / parts) + (before < available % parts ? 1 : 0);
   }
 
-  /** Lets this share wait for room, although there is some. */
+  /** Makes this share wait for room, although there is some. */
   wait(share: RoomShare): void {
     this.#waiting.add(share);
   }
 
-  /** Lets this share wait no longer, so that nobody waits behind it. */
+  /** Ends the wait of this share, so that no other share waits behind it. */
   withdraw(share: RoomShare): void {
     if (this.#waiting.delete(share)) this.wakeOthers(share);
   }
@@ -149,12 +149,12 @@ export class RoomShare {
     this.#taken = count;
   }
 
-  /** Has its intake woken when there may be room: it could not use what there was. */
+  /** Waits for room, because its intake could not use the room that there was. The intake is woken when there may be more. */
   wait(): void {
     this.#all.wait(this);
   }
 
-  /** Waits for room no longer, since it could not read now. Otherwise others would wait behind it. */
+  /** Ends the wait for room, because its intake could not read now. Otherwise others would wait behind it. */
   withdraw(): void {
     this.#all.withdraw(this);
   }
@@ -168,7 +168,7 @@ export class RoomShare {
     return this.#all.partWhileWaiting(room, this);
   }
 
-  /** Gives back what was taken: the read has ended. */
+  /** Gives back the room that a read had taken. */
   release(): void {
     this.#taken = 0;
     this.#all.wakeOthers(this);
@@ -184,7 +184,7 @@ export class RoomShare {
     return this.#all.coming(this);
   }
 
-  /** Takes part no more. */
+  /** Leaves the division of room for good. */
   leave(): void {
     this.#taken = 0;
     this.#all.remove(this);

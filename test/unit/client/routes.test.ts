@@ -2,18 +2,18 @@
 import { expect, test, vi } from 'vitest';
 import type { Partition } from '../../../src/client/partition.js';
 import type { PreparedCall } from '../../../src/client/prepare.js';
-import { Routes, type Target } from '../../../src/client/routes.js';
+import { type Destination, Routes } from '../../../src/client/routes.js';
 import { partitionOf } from '../../../src/client/routing.js';
 import type { Writer } from '../../../src/client/writer.js';
 
 /** Partitions of a cluster: each has a connection of its own. */
 function routesTo(count: number, { isShared = false } = {}): Routes {
   const shared = {};
-  const targets = Array.from({ length: count }, (_, i): Target => {
+  const destinations = Array.from({ length: count }, (_, i): Destination => {
     const connection = isShared ? shared : {};
     return { partition: { tag: String(i), connection } as unknown as Partition, writer: {} as Writer };
   });
-  return new Routes({ version: '1', tags: targets.map((_, i) => String(i)), draining: [] }, targets);
+  return new Routes({ version: '1', tags: destinations.map((_, i) => String(i)), draining: [] }, destinations);
 }
 
 function callWith(key: string | null): PreparedCall {
@@ -29,7 +29,7 @@ function callWith(key: string | null): PreparedCall {
 }
 
 const anywhere = callWith(null);
-const numberOf = (target: Target | null) => target && Number(target.partition.tag);
+const numberOf = (destination: Destination | null) => destination && Number(destination.partition.tag);
 
 test('a call with a key goes where its key leads', () => {
   const routes = routesTo(5);

@@ -1,4 +1,4 @@
-/** The way to the server of a target: where it is, as which user, and with which TLS. */
+/** Finds the server of a target, and asks for the credentials to use there. */
 
 import { assertNever } from '../core/assert.js';
 import type { Credential, ServerConnectionOptions, TlsOptions } from '../core/server-connection.js';
@@ -17,13 +17,13 @@ export interface Login {
   readonly password?: string;
 }
 
-export interface Route {
+export interface ServerLocator {
   /** `null` for no TLS. */
   readonly tls: TlsOptions | null;
   readonly family: 4 | 6 | undefined;
-  /** Whether a server that is no master is the wrong one, so that it is looked for again. */
-  readonly leadsToMaster: boolean;
-  /** Whether user name and password are the same each time. */
+  /** Whether it finds a master. If the server turns out to be a replica, the master is looked for again. */
+  readonly findsMaster: boolean;
+  /** Whether user name and password never change. */
   readonly hasFixedLogin: boolean;
   /**
    * Asks for user name and password.
@@ -37,27 +37,27 @@ export interface Route {
   learn(address: Address): void;
 }
 
-export interface RouteOptions {
-  /** A key of the docket, by which a cluster finds the master; '' where there is no docket. */
+export interface LocatorOptions {
+  /** A key of the docket, which tells its master in a cluster; '' where there is no docket. */
   readonly key: string;
-  /** Learns what must not be shown. */
+  /** Remembers the credentials, so that no error shows them. */
   readonly secrets: Secrets;
-  /** How long the functions of credentials may take. */
-  readonly patienceMs: number;
+  /** How long a function that returns a credential may take. */
+  readonly timeoutMs: number;
 }
 
-export function routeTo(
+export function locatorFor(
   target: RemoteTarget,
   settings: ServerConnectionOptions,
-  { key, secrets, patienceMs }: RouteOptions,
-): Route {
+  { key, secrets, timeoutMs }: LocatorOptions,
+): ServerLocator {
   const username = settings.username ?? target.username;
   const password = settings.password ?? target.password;
   const tls = tlsOf(target, settings);
   const { family } = settings;
   const search = searchFor(target, settings, key);
   const ask = async (source: LoginSource, signal: AbortSignal) => {
-    const asked = await loginOf(source, { signal, patienceMs });
+    const asked = await loginOf(source, { signal, timeoutMs });
     secrets.learn(asked);
     return asked;
   };
@@ -71,7 +71,7 @@ export function routeTo(
   return {
     tls,
     family,
-    leadsToMaster: search !== null,
+    findsMaster: search !== null,
     hasFixedLogin: typeof username !== 'function' && typeof password !== 'function',
     login,
     async find(signal) {
@@ -107,25 +107,25 @@ interface LoginSource {
   readonly password: Credential | undefined;
 }
 
-interface Patience {
+interface AnswerLimits {
   readonly signal: AbortSignal;
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
 }
 
-async function loginOf({ username, password }: LoginSource, patience: Patience): Promise<Login> {
+async function loginOf({ username, password }: LoginSource, limits: AnswerLimits): Promise<Login> {
   return {
-    ...(username !== undefined && { username: await textOf(username, 'username', patience) }),
-    ...(password !== undefined && { password: await textOf(password, 'password', patience) }),
+    ...(username !== undefined && { username: await textOf(username, 'username', limits) }),
+    ...(password !== undefined && { password: await textOf(password, 'password', limits) }),
   };
 }
 
-async function textOf(credential: Credential, name: string, { signal, patienceMs }: Patience): Promise<string> {
+async function textOf(credential: Credential, name: string, { signal, timeoutMs }: AnswerLimits): Promise<string> {
   if (typeof credential === 'string') return credential;
   try {
     const answering = Promise.resolve(credential()).then((value: unknown) => ({ value }));
-    const answer = await Promise.race([within(answering, patienceMs), aborted(signal)]);
+    const answer = await Promise.race([within(answering, timeoutMs), aborted(signal)]);
     signal.throwIfAborted();
-    if (!answer) throw new Error(`it has not answered within ${patienceMs} ms`);
+    if (!answer) throw new Error(`it has not answered within ${timeoutMs} ms`);
     if (typeof answer.value === 'string') return answer.value;
     throw new Error(`it must return text, and returned ${typeof answer.value}`);
   } catch (error) {

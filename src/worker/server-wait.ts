@@ -1,4 +1,4 @@
-/** Waits for the server of a worker that starts before it. Once a worker was connected, it waits out any outage by itself. */
+/** Waits for the server when a worker starts before it. Later outages are not handled here. */
 import type { Redis } from 'ioredis';
 import { onAbort } from '../core/abort.js';
 import { RedisUnavailableError } from '../core/errors.js';
@@ -7,15 +7,15 @@ import { type DocketSettings, unusable } from '../redis/docket-settings.js';
 import { refusalOf } from '../redis/reply-errors.js';
 import { parseRedisUrl } from '../redis/url.js';
 
-/** How long to wait for a server that is not there yet. */
-export class Patience {
+/** Bounds the wait for a server that is not there yet, and remembers what was wrong with it. */
+export class ServerWait {
   readonly signal: AbortSignal;
   /** Remembers what is wrong with the server. */
   readonly onUnavailable: (error: Error) => void;
   readonly #ending = new AbortController();
   readonly #forget: () => void;
   readonly #timer: NodeJS.Timeout | undefined;
-  /** Whether the time is over. */
+  /** Whether the wait has taken too long. */
   isOver = false;
   #problem: Error | null = null;
 
@@ -46,12 +46,12 @@ export class Patience {
   }
 }
 
-/** How long to wait until a server that refuses commands is asked again, spread by a fifth either way. */
+/** How long to wait before a server that refuses commands is asked again (plus or minus a fifth). */
 const ASK_AGAIN_MS = 500;
 
 /**
- * Waits until the server takes a write on the keys of the docket. This one has nothing to do. Any error that waiting does not
- * mend is met, and explained, where it matters: also that the URL of one server leads to a replica.
+ * Waits until the server takes a write on the keys of the docket. The write deletes a key that never exists. Returns on any error
+ * that waiting does not cure, such as a URL that leads to a replica: the command that needs the server will report it.
  */
 export async function untilServed(
   redis: Redis,

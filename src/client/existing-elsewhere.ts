@@ -1,37 +1,38 @@
 /**
- * Looks whether the key of a `once` call has an execution in another partition than the one to which it leads. After a change of
- * the partitions the record of one that has ended is still where the key led before, and it must not run again.
+ * Looks in the other partitions for an execution under the key of a `once` call. After a change of the partitions, the record of
+ * an execution that has ended stays where its key led before, and the execution must not run again.
  *
- * No other call needs that: a change waits for the end of what has a key, and the other calls are placed behind that.
+ * No other call needs this: without `--force`, the partitions change only when every execution
+ * under a key has ended.
  */
 import type { Placed } from '../redis/producer-store.js';
 import type { Partition } from './partition.js';
 import type { PreparedCall } from './prepare.js';
 
-/** The execution that has the key of a call, as the answer to its add. */
-export interface Held {
+/** An execution that has the key of a call already, as the result of adding that call. */
+export interface Existing {
   readonly result: Placed;
   readonly partition: Partition;
 }
 
 /**
- * Returns what has the key of a call in a partition beside the one where the call is about to be placed; `null` when nothing has
- * it, or the call is not to be compared with what has ended.
+ * Returns the execution under the key of a call in a partition other than `place`, where the call is about to be written. Returns
+ * `null` when there is none, or when the call is not a `once` call.
  * @param all - the partitions of the layout by which the call was routed, and those that are drained
  * @throws RedisUnavailableError when one of them cannot be asked
  */
-export async function heldElsewhere(
+export async function findExisting(
   { kind, key }: PreparedCall,
   place: Partition,
   all: readonly Partition[],
-): Promise<Held | null> {
+): Promise<Existing | null> {
   if (kind !== 'once' || all.length === 1) return null;
-  const look = async (partition: Partition): Promise<Held | null> => {
+  const look = async (partition: Partition): Promise<Existing | null> => {
     const record = await partition.source.readHere(key);
     if (record === null) return null;
     const { generation, readUs } = record;
     return { result: { isNew: false, generation, nowMs: Math.floor(readUs / 1_000) }, partition };
   };
   const found = await Promise.all(all.filter((partition) => partition !== place).map(look));
-  return found.find((held) => held !== null) ?? null;
+  return found.find((existing) => existing !== null) ?? null;
 }
