@@ -93,10 +93,11 @@ export class ListFollower<Item> {
 
   /**
    * Resolves when the list is loaded and every later change will arrive (within 5 s where this user may not subscribe),
-   * or when this was closed. Never rejects.
+   * or when this was closed. Never rejects. Does nothing after `close()`.
    */
   open(): Promise<void> {
     const { subscriber } = this.#options;
+    if (this.#closing.signal.aborted) return this.#opened.promise;
     subscriber.on('message', this.#onMessage).on('close', this.#onClose).on('ready', this.#reload);
     this.#reload();
     return this.#opened.promise;

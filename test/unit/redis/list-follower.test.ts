@@ -134,6 +134,13 @@ test('one that is closed hears of nothing, and its opening resolves', async () =
   expect([list(), subscriber.listenerCount('message'), subscriber.listenerCount('ready')]).toEqual([[], 0, 0]);
 });
 
+test('one that was closed before it is opened follows nothing', async () => {
+  const { follower, subscriber, loads } = setUp();
+  follower.close();
+  await follower.open();
+  expect([loads(), subscriber.listenerCount('message'), subscriber.listenerCount('ready')]).toEqual([0, 0, 0]);
+});
+
 test('a strike of a newer version is passed over, and what follows is not', async () => {
   const { follower, load, publish, list, loads } = setUp();
   const opened = follower.open();

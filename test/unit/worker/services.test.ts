@@ -81,3 +81,16 @@ test('whatever stops is waited for', async () => {
   stopping.resolve();
   await services.stop();
 });
+
+test.each([
+  ['the suppliers', (services: Services) => services.stopSuppliers()],
+  ['the others', (services: Services) => services.stop()],
+])('nothing starts once %s are being stopped: nobody would stop it', async (_, stop) => {
+  const { services, calls } = setUp();
+  const stopping = stop(services);
+  calls.splice(0);
+  await services.startGuards();
+  services.start();
+  await stopping;
+  expect(calls).toEqual([]);
+});
