@@ -1,11 +1,11 @@
 /** What changes the work of a docket beside adding it: cancels, strikes, pauses, clearing, failures that run again. */
-import { ExecutionSupersededError } from '../core/errors.js';
+import { ExecutionSupersededError, RedisUnavailableError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { runNow } from '../redis/chain-index.js';
 import { clear } from '../redis/clear-store.js';
 import type { Criteria } from '../redis/listing-store.js';
 import { removePauses } from '../redis/pause-store.js';
-import type { Cancelled } from '../redis/producer-store.js';
+import type { Cancelled, CancelTarget } from '../redis/producer-store.js';
 import type { ProgressRecord } from '../redis/record.js';
 import { addStrike, removeStrike } from '../redis/strike-store.js';
 import type { CancelFilter, CancelReport, CancelResult } from '../tasks/cancelling.js';
@@ -40,15 +40,32 @@ export class Control {
 
   async cancel(key: string): Promise<CancelResult> {
     checkKey(key);
-    const isFound = (one: Cancelled | null) => one !== null && one.outcome !== 'unknown';
-    const look = () => this.#partitions.search((partition) => cancelIn(this.#at, partition, { key }), isFound);
-    const cancelled = await this.#spans.run('cancel', 'client', { key }, async () => {
-      const first = await look();
-      // A worker may have moved it to a partition that was asked before from one that was asked afterwards.
-      return first.length === 1 || first.some(isFound) ? first : await look();
+    const cancelled = await this.#spans.run('cancel', 'client', { key }, () => this.#cancelAnywhere(key));
+    return cancelResult(cancelled);
+  }
+
+  /**
+   * Cancels an execution in whichever partition it is. Only what none of them knows is remembered, by all of them: each for as
+   * many keys as the docket has entries, since it is told of those that are meant for the others, too. They look once more then,
+   * since a worker may have moved it to a partition that was asked before from one that was asked afterwards.
+   */
+  async #cancelAnywhere(key: string): Promise<Cancelled> {
+    const wasAlone = this.#partitions.known.length === 1;
+    const first = await this.#cancelEverywhere({ key, isRemembered: wasAlone }).catch((error: unknown) => {
+      if (wasAlone || !(error instanceof RedisUnavailableError)) throw error;
+      return []; // those that can be reached remember it
     });
-    const found = OUTCOMES.flatMap((outcome) => cancelled.find((one) => one?.outcome === outcome) ?? [])[0];
-    return cancelResult(found!); // without a token, each partition says something
+    if (first.some(isKnown) || first.length === 1) return mostTelling(first);
+    const docketEntries = first.reduce((sum, { entries }) => sum + entries, 0);
+    return mostTelling(await this.#cancelEverywhere({ key, docketEntries }));
+  }
+
+  async #cancelEverywhere(target: CancelTarget): Promise<Cancelled[]> {
+    const cancelled = await this.#partitions.search(
+      (partition) => cancelIn(this.#at, partition, target),
+      (one) => one !== null && isKnown(one),
+    );
+    return cancelled.map((one) => one!); // without a token, each partition says something
   }
 
   /** @throws ExecutionSupersededError when the key belongs to another delivery */
@@ -209,4 +226,12 @@ function newestOf(lists: readonly (readonly string[])[], limit: number): number[
 
 function timeOf(entryId: string): number {
   return Number.parseInt(entryId, 10);
+}
+
+function isKnown({ outcome }: Cancelled): boolean {
+  return outcome !== 'unknown';
+}
+
+function mostTelling(cancelled: readonly Cancelled[]): Cancelled {
+  return OUTCOMES.flatMap((outcome) => cancelled.find((one) => one.outcome === outcome) ?? [])[0]!;
 }

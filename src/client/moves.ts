@@ -49,7 +49,7 @@ async function follow(
   const there = await follow(at, at(move.to), { key, move }, movesLeft - 1);
   if (there?.outcome !== 'removed') return there; // it has arrived, and the worker removes it here
   await follow(at, partition, { ...target, stopped: move }, movesLeft - 1);
-  return { state, outcome: 'removed' };
+  return { state, outcome: 'removed', entries: 0 };
 }
 
 /** Removes the execution under a key in one partition, also if a worker moves it to another. Returns whether there was one. */

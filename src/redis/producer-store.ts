@@ -176,6 +176,8 @@ export async function waitForReplicas(redis: Redis, replicas: number, timeoutMs:
 export interface Cancelled {
   readonly state: ExecutionState | '';
   readonly outcome: 'removed' | 'stopping' | 'ended' | 'unknown';
+  /** Entries of this partition, if the key has no record there; else 0. */
+  readonly entries: number;
 }
 
 /** An execution that a worker moves to another partition. It is cancelled there first. */
@@ -196,6 +198,10 @@ export interface CancelTarget {
   readonly stopped?: Move | null;
   /** A move that leads here: it is stopped, or what it brought is cancelled, and nothing else. @default none */
   readonly move?: Move | null;
+  /** Whether the partition remembers the key where it has no record, for the worker that may meet it. @default true */
+  readonly isRemembered?: boolean;
+  /** Entries of the whole docket: so many keys are remembered at least. @default those of this partition */
+  readonly docketEntries?: number;
 }
 
 /**
@@ -205,15 +211,16 @@ export interface CancelTarget {
 export async function cancel(
   redis: Redis,
   keys: Keys,
-  { key, token = '', seenAs = '', stopped = null, move = null }: CancelTarget,
+  { key, token = '', seenAs = '', stopped = null, move = null, isRemembered = true, docketEntries = 0 }: CancelTarget,
 ): Promise<Cancelled | CancelDeparting | null> {
-  const args = [keys.prefix, key, token, seenAs, departingBy(stopped), move?.name ?? '', move?.generation ?? ''];
+  const about = [departingBy(stopped), move?.name ?? '', move?.generation ?? ''];
+  const args = [keys.prefix, key, token, seenAs, ...about, isRemembered ? '1' : '0', docketEntries];
   const reply = (await runScript(redis, 'cancel', [keys.work, keys.front, keys.schedule], args)) as Buffer[] | null;
   if (reply === null) return null;
-  const [state, outcome, departing, generation] = reply.map(String);
-  const departure = outcome === 'departing' ? moveIn(departing, generation) : null;
+  const [state, outcome, more, generation] = reply.map(String);
+  const departure = outcome === 'departing' ? moveIn(more, generation) : null;
   if (departure !== null) return { state: state as ExecutionState, outcome: 'departing', move: departure };
-  return { state, outcome } as Cancelled;
+  return { state, outcome, entries: Number(more ?? 0) } as Cancelled;
 }
 
 /** Reads one execution. Returns `null` when there is no record. */

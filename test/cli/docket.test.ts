@@ -597,9 +597,9 @@ describeOnRedis('docket:', (url) => {
         expect(shell.output()).toMatch(said);
       });
 
-      test('an error is one line', async () => {
+      test('an error is one line, with a link behind it', async () => {
         const { code, output } = await finished(startOnTerminal(['watch', 'k', '--url', NOWHERE]));
-        expect(output).toMatch(/^docket: cannot use Redis at redis:\/\/app:\*\*\*@[^\n]*\r?\n$/);
+        expect(output).toMatch(/^docket: cannot use Redis at redis:\/\/app:\*\*\*@[^\n]*\r?\nsee https:[^\n]*\r?\n$/);
         expect(code).toBe(1);
       });
     },

@@ -25,9 +25,12 @@ import { type AnyTask, Docket, type DocketOptions, type Task } from 'docket';
 import { Worker, type WorkerOptions } from 'docket/worker';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest';
+import { allPartitions, type PartitionKeys } from './all-partitions.js';
 import { closeConnection, openConnection, STREAM_NAMES } from './built.js';
 import { assertNoLeaks, type LeakCheck } from './leaks.js';
 import { type Line, recordingLogger } from './logger.js';
+import { divide, prefixesOf } from './partitions.js';
+import { PARTITION_COUNT } from './target.js';
 import { deferred, waitFor } from './wait.js';
 
 /** A module of tasks under `test/fixtures/worker`. */
@@ -158,7 +161,8 @@ export async function assembleFleet(
   leakCheck: LeakCheck = {},
 ): Promise<Assembled> {
   const name = `t-${randomUUID()}`;
-  const redis = await openConnection({ url, keys: { prefix: `{${name}}:` } }, 'commands', { name });
+  const partitions = await openPartitions(name, url, PARTITION_COUNT);
+  const redis = partitions.length === 1 ? partitions[0]!.redis : allPartitions(partitions);
   const docket = new Docket<Tasks>({ name, url, ...options });
   const dockets: { close(): Promise<void> }[] = [docket];
   const open = <Of extends Record<string, AnyTask>>(more: DocketOptions<Of> = {}) => {
@@ -214,14 +218,18 @@ export async function assembleFleet(
       isLookingForLeaks = false;
     },
     async consumers() {
-      const streams = await Promise.all(STREAM_NAMES.map((stream) => consumersOf(redis, key(stream))));
-      return [...new Set(streams.flat())];
+      const streams = partitions.flatMap(({ redis, prefix }) =>
+        STREAM_NAMES.map((stream) => consumersOf(redis, prefix + stream)),
+      );
+      return [...new Set((await Promise.all(streams)).flat())];
     },
     async pending() {
-      const counts = STREAM_NAMES.map(async (stream) => {
-        const [count] = (await redis.xpending(key(stream), 'workers')) as [number];
-        return count;
-      });
+      const counts = partitions.flatMap(({ redis, prefix }) =>
+        STREAM_NAMES.map(async (stream) => {
+          const [count] = (await redis.xpending(prefix + stream, 'workers')) as [number];
+          return count;
+        }),
+      );
       return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
   };
@@ -238,12 +246,12 @@ export async function assembleFleet(
         const consumers = signedOff.length > 0 ? await fleet.consumers() : [];
         const left = consumers.filter((consumer) => signedOff.includes(consumer.split(':')[0]!));
         if (left.length > 0) throw new Error(`consumers left behind: ${left.join(', ')}`);
-        await assertNoLeaks(redis, name, leakCheck);
+        await Promise.all(partitions.map(({ redis, prefix }) => assertNoLeaks(redis, prefix, leakCheck)));
       }
       await waitFor(() => threads.alive() === 0);
     } finally {
       threads.unwatch();
-      await closeConnection(redis);
+      await closePartitions(partitions);
     }
   };
   const beginProbe = () => {
@@ -256,6 +264,32 @@ export async function assembleFleet(
     return left.every((count) => count === 0);
   };
   return { fleet, open, close, beginProbe, isAtRest, endFirst: (end) => void ends.push(end) };
+}
+
+/** Divides a docket, and opens a connection to each of its partitions; one for all where they are on one server. */
+async function openPartitions(name: string, url: string, count: number): Promise<PartitionKeys[]> {
+  const first = `{${name}}:`;
+  const prefixes = count === 1 ? [first] : await divideNew(name, url, count);
+  const open = (prefix: string) => openConnection({ url, keys: { prefix } }, 'commands', { name });
+  if (/[+]cluster:/.test(url)) {
+    return await Promise.all(prefixes.map(async (prefix) => ({ prefix, redis: await open(prefix) })));
+  }
+  const redis = await open(first);
+  return prefixes.map((prefix) => ({ prefix, redis }));
+}
+
+async function divideNew(name: string, url: string, count: number): Promise<string[]> {
+  const docket = new Docket({ name, url });
+  try {
+    await divide(docket, count);
+    return prefixesOf(docket);
+  } finally {
+    await docket.close();
+  }
+}
+
+async function closePartitions(partitions: readonly PartitionKeys[]): Promise<void> {
+  await Promise.all([...new Set(partitions.map(({ redis }) => redis))].map(closeConnection));
 }
 
 function start(docket: Docket<Tasks>, options: WorkerOptions): Running {

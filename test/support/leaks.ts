@@ -14,11 +14,10 @@ export interface LeakCheck {
 }
 
 /**
- * Fails when a key of this docket has no TTL, unless the docket keeps it for ever. It reads the keys as they are: let the
+ * Fails when a key with this prefix has no TTL, unless a docket keeps it for ever. It reads the keys as they are: let the
  * docket come to rest first.
  */
-export async function assertNoLeaks(redis: Redis, docketName: string, check: LeakCheck = {}): Promise<void> {
-  const prefix = `{${docketName}}:`;
+export async function assertNoLeaks(redis: Redis, prefix: string, check: LeakCheck = {}): Promise<void> {
   const permanent = new Set([...PERMANENT_KEYS, ...(check.permanent ?? [])]);
   const keys = new Set<string>();
   for await (const page of redis.scanStream({ match: `${prefix}*`, count: 1_000 })) {
@@ -32,7 +31,7 @@ export async function assertNoLeaks(redis: Redis, docketName: string, check: Lea
     if (error !== null) throw error;
     return answer;
   });
-  const pending = new Set(check.mayLeaveWork ? await pendingKeys(redis, docketName) : []);
+  const pending = new Set(check.mayLeaveWork ? await pendingKeys(redis, prefix) : []);
   // -1: no TTL; -2: gone since the scan.
   const leaks = suspects.flatMap((key, i) => {
     const isLeak = answers[2 * i] === -1 && !pending.has(key.slice(prefix.length));
@@ -42,11 +41,11 @@ export async function assertNoLeaks(redis: Redis, docketName: string, check: Lea
 }
 
 /** Suffixes of the keys that are there for work that is still to be done. */
-async function pendingKeys(redis: Redis, name: string): Promise<string[]> {
-  const scheduled = await redis.zrange(`{${name}}:schedule`, '0', '-1');
+async function pendingKeys(redis: Redis, prefix: string): Promise<string[]> {
+  const scheduled = await redis.zrange(`${prefix}schedule`, '0', '-1');
   const queued: string[] = [];
   for (const stream of STREAM_NAMES) {
-    for (const [, fields] of await redis.xrange(`{${name}}:${stream}`, '-', '+')) {
+    for (const [, fields] of await redis.xrange(`${prefix}${stream}`, '-', '+')) {
       const at = fields.findIndex((field, i) => i % 2 === 0 && field === 'k');
       if (at >= 0) queued.push(fields[at + 1]!);
     }

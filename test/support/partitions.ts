@@ -18,6 +18,11 @@ export async function divide(docket: Docket, count: number, options: { readonly 
   await changePartitions(partitionsOf(docket), count, options);
 }
 
+/** Returns what the names of keys begin with, in each partition that the docket knows. */
+export function prefixesOf(docket: Docket): string[] {
+  return internalsOf(docket).partitions.known.map(({ settings }) => settings.keys.prefix);
+}
+
 /** The keys of each partition of a docket that was divided on one server. */
 export function keysOfAll(name: string, count: number): Keys[] {
   return Array.from({ length: count }, (_, i) => keysOf(name, { tag: i === 0 ? '' : String(i) }));

@@ -243,10 +243,10 @@ export async function startLoneNodes(count: number): Promise<Started> {
   return await startNodes(await mkdtemp(join(tmpdir(), 'docket-nodes-')), await settingsOfNodes(count));
 }
 
-/** Starts three masters and three replicas. */
-export async function startCluster(): Promise<TestCluster> {
+/** Starts three masters, each with a replica unless `hasReplicas` is false. */
+export async function startCluster({ hasReplicas = true } = {}): Promise<TestCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'docket-cluster-'));
-  const { nodes, stop } = await startNodes(folder, await settingsOfNodes(2 * MASTERS));
+  const { nodes, stop } = await startNodes(folder, await settingsOfNodes(hasReplicas ? 2 * MASTERS : MASTERS));
   try {
     await joinNodes(nodes);
   } catch (error) {
@@ -339,6 +339,7 @@ async function joinNodes(nodes: readonly TestNode[]): Promise<void> {
 
 async function healthyCluster(nodes: readonly TestNode[]): Promise<void> {
   await Promise.all(nodes.map((one) => one.start()));
+  const hasReplicas = nodes.length > MASTERS;
   await waitFor(
     async () => {
       const views = await Promise.all(
@@ -347,12 +348,12 @@ async function healthyCluster(nodes: readonly TestNode[]): Promise<void> {
           const isOk = String(await node.ask('CLUSTER', 'INFO')).includes('cluster_state:ok');
           const role = String(await node.ask('INFO', 'replication'));
           const isLinked = role.includes('role:master')
-            ? role.includes('state=online')
+            ? !hasReplicas || role.includes('state=online')
             : role.includes('master_link_status:up');
           const covered = ranges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
-          const hasReplicas = ranges.every((range) => range.length === 4);
+          const isReplicated = !hasReplicas || ranges.every((range) => range.length === 4);
           const view = JSON.stringify(ranges.map(([first, last, master]) => [first, last, master![1]]).sort());
-          return isOk && isLinked && covered === SLOTS && hasReplicas ? view : null;
+          return isOk && isLinked && covered === SLOTS && isReplicated ? view : null;
         }),
       );
       return views[0] !== null && views.every((view) => view === views[0]);

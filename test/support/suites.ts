@@ -15,6 +15,8 @@ import {
   startRestartableRedis,
   type TestServer,
 } from './servers.js';
+import { sharedCluster } from './shared-cluster.js';
+import { TARGET } from './target.js';
 
 /** Whether this run covers all variants of each suite. */
 export const isEveryVariant = process.env.DOCKET_TEST_VARIANTS === 'all';
@@ -46,6 +48,8 @@ export function describeOnRedis(name: string, suite: (url: () => string) => void
 /** Runs a suite on a Redis of its own, which it may end, start again, configure and pause. */
 export function describeOnOwnRedis(name: string, suite: (redis: () => RestartableRedis) => void): void {
   if (REDIS_BINARY === null) return leaveOut(name, () => suite(() => undefined as never));
+  if (TARGET !== 'plain')
+    return void describe.skip(`${name} [left out: it is about one server]`, () => suite(() => undefined as never));
   describe(name, () => {
     let redis: RestartableRedis;
     beforeAll(async () => {
@@ -84,10 +88,14 @@ function describeOn(kind: Kind, name: string, suite: (url: () => string) => void
   describe(kind === 'redis' ? name : labelled(name, 'embedded'), () => {
     let server: TestServer;
     beforeAll(async () => {
-      server = kind === 'redis' ? await sharedRedis() : startEmbedded();
-    });
+      server = kind === 'redis' ? await sharedTarget() : startEmbedded();
+    }, 60_000);
     suite(() => server.url);
   });
+}
+
+async function sharedTarget(): Promise<TestServer> {
+  return TARGET === 'cluster' ? await sharedCluster() : await sharedRedis();
 }
 
 /** A name with a label, put before the mark at its end if there is one. */

@@ -1,17 +1,19 @@
 -- Cancels an execution wherever it is. One that has not started ends at once. One that runs is stopped by its worker;
 -- if the worker dies first, the execution is not run again. An id without a record may be on a stream or unknown. While
 -- anything is on the streams, it is remembered for a day, for the worker that meets it: of the latest ids, as many are kept
--- as there are entries, and some thousands in any case.
+-- as the docket has entries, and some thousands in any case.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, key, token (from its own body; '' from outside), token of the entry as which an execution without a record
 --       was seen on a stream ('' unless it was), where it goes by the move that was stopped there (RECORD.departing; '' for
---       none), name of a move by which it may come here, and the generation that it has then ('' for none)
--- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown'; nothing when
---       the token is no longer that of the record. While a worker moves it to another partition: its state, 'departing', where it
---       goes, its generation. Nothing is written then
+--       none), name of a move by which it may come here, and the generation that it has then ('' for none), whether an id without
+--       a record is remembered ('1' or '0'), entries of the whole docket as far as the caller knows
+-- Reply the state it was found in ('' when that is not known), then 'removed', 'stopping', 'ended' or 'unknown', then the entries
+--       of this partition if the id has no record; nothing when the token is no longer that of the record. While a worker moves it
+--       to another partition: its state, 'departing', where it goes, its generation. Nothing is written then
 --@include now
 --@include memory
 local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local is_remembered, docket_entries = ARGV[8] == '1', tonumber(ARGV[9])
 --@include events
 --@include entries
 --@include moves
@@ -24,9 +26,9 @@ local prefix, key, token, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local move, generation = ARGV[6], ARGV[7]
 if move ~= '' and stop_move(move) then
-  return { 'queued', 'removed' }
+  return { 'queued', 'removed', 0 }
 elseif generation ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.generation) ~= generation then
-  return { '', 'unknown' } -- it came, and has ended or was replaced
+  return { '', 'unknown', 0 } -- it came, and has ended or was replaced
 end
 
 if token ~= '' and redis.call('HGET', prefix .. KEY.record .. key, RECORD.entry) ~= token then
@@ -43,6 +45,7 @@ if record[4] and record[4] ~= ARGV[5] and (state == 'scheduled' or state == 'que
   return { state, 'departing', record[4], record[5] or '' }
 end
 local outcome = state and 'ended' or 'unknown'
+local entries = 0
 
 -- Whether a worker has the entry.
 local function is_read(entry)
@@ -99,13 +102,13 @@ elseif not state then
     if seen ~= '' then
       find_seen(seen)
     end
-    local entries = count_entries()
-    if entries > 0 and outcome ~= 'removed' then
+    entries = count_entries()
+    if is_remembered and entries > 0 and outcome ~= 'removed' then
       local cancelled = prefix .. KEY.cancelled
       trim(cancelled, now)
       redis.call('ZADD', cancelled, digits(now + CANCEL_REMEMBERED_MS), key)
       redis.call('PEXPIRE', cancelled, CANCEL_REMEMBERED_MS)
-      local excess = redis.call('ZCARD', cancelled) - math.max(entries, CANCELS_REMEMBERED)
+      local excess = redis.call('ZCARD', cancelled) - math.max(entries, docket_entries, CANCELS_REMEMBERED)
       if excess > 0 then
         redis.call('ZREM', cancelled, unpack(redis.call('ZRANGE', cancelled, 0, math.min(excess, BATCH_ITEMS) - 1)))
       end
@@ -114,4 +117,4 @@ elseif not state then
   end
 end
 write_permits()
-return { state or '', outcome }
+return { state or '', outcome, entries }

@@ -17,7 +17,7 @@ test('every error class is a DocketError with a code, except for what the comman
     ),
   );
   // What a search for a master fails with becomes the cause of a RedisUnavailableError.
-  const causes = ['MasterNotFoundError', 'NoAnswerError', 'UnknownMaster'];
+  const causes = ['MasterNotFoundError', 'NoAnswerError', 'SlotUnserved', 'UnknownMaster'];
   expect(others.sort()).toEqual(['ApiError', 'CommandError', 'DocketError', 'Refusal', ...causes].sort());
 });
 
