@@ -107,7 +107,7 @@ export interface Move {
 }
 
 /** Returns the move that a record names; `null` when it names none. */
-function moveIn(departing: unknown, generation: unknown): Move | null {
+export function moveIn(departing: unknown, generation: unknown): Move | null {
   const text = String(departing ?? '');
   const at = text.indexOf(' ');
   return at < 0 ? null : { to: text.slice(0, at), name: text.slice(at + 1), generation: String(generation ?? '') };

@@ -4,7 +4,8 @@
 -- KEYS  work, front, schedule
 -- ARGV  prefix, watermark, last ids on the streams, limit ('' for the schedule), members to look at, the last member that
 --       stayed ('' at first), number of members that stayed so far
--- Reply removed, the last member that stayed, number of members that stayed so far ('' when all were looked at)
+-- Reply removed, the last member that stayed, number of members that stayed so far ('' when all were looked at), the departures of
+--       those that were removed
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -30,7 +31,7 @@ local function clear(member)
   local is_recorded = string.sub(member, 1, 1) == TAG.recorded
   local parked = parked_at(member)
   local record = redis.call('HMGET', parked,
-    is_recorded and RECORD.generation or PARKED.placed, RECORD.chain, PARKED.priority)
+    is_recorded and RECORD.generation or PARKED.placed, RECORD.chain, PARKED.priority, RECORD.departing)
   local placed, chain = record[1], is_recorded and record[2]
   if not is_older(placed, record[3]) or redis.call('HEXISTS', parked, PARKED.message) == 0 then
     return false
@@ -38,6 +39,9 @@ local function clear(member)
   local moving = unpark(member)
   bytes = bytes + string.len(moving[ENTRY.message])
   redis.call('ZREM', set, member)
+  if is_recorded then
+    note_departure(string.sub(member, 2), record[4], placed)
+  end
   end_cleared(moving, is_recorded and placed or moving[ENTRY.due], chain)
   removed = removed + 1
   return true
@@ -59,4 +63,4 @@ if limit ~= '' and removed > 0 then
 end
 write_permits()
 local is_more = looked_at < #members or #members == count
-return { removed, last, is_more and digits(stayed) or '' }
+return { removed, last, is_more and digits(stayed) or '', departures }

@@ -2,7 +2,7 @@
 -- hands and stays, unless the worker has not claimed it: that claim is refused, as if the execution had been cancelled.
 -- KEYS  work, front, schedule
 -- ARGV  prefix, watermark, last ids on the streams, letter of the stream, first id to look at, last id, entries to look at
--- Reply removed, the id after which it goes on ('' when all were looked at)
+-- Reply removed, the id after which it goes on ('' when all were looked at), the departures of those that were removed
 --@include now
 --@include memory
 local prefix = ARGV[1]
@@ -24,10 +24,11 @@ local looked_at, bytes, tokens, last = 0, 0, {}, nil
 
 local function look_at(id, moving)
   local token, is_cleared, placed, chain = letter .. id, false, moving[ENTRY.due], nil
+  local departing
   if moving[ENTRY.key] then
     local record = redis.call('HMGET', prefix .. KEY.record .. moving[ENTRY.key],
-      RECORD.state, RECORD.entry, RECORD.generation, RECORD.chain)
-    placed, chain = record[3], record[4]
+      RECORD.state, RECORD.entry, RECORD.generation, RECORD.chain, RECORD.departing)
+    placed, chain, departing = record[3], record[4], record[5]
     is_cleared = record[2] == token and record[1] == 'queued' and is_older(placed)
   elseif is_after(id, read_up_to) then
     is_cleared = is_older(moving[ENTRY.placed] or letter ~= STREAM.front and id or nil, moving[ENTRY.priority] or letter)
@@ -35,6 +36,7 @@ local function look_at(id, moving)
   if is_cleared then
     remove(token)
     tokens[#tokens + 1] = token
+    note_departure(moving[ENTRY.key], departing, placed)
     end_cleared(moving, placed, chain)
   end
 end
@@ -58,4 +60,4 @@ while is_more and looked_at < count and bytes < BATCH_BYTES do
 end
 release_permits(tokens)
 write_permits()
-return { #tokens, is_more and last or '' }
+return { #tokens, is_more and last or '', departures }

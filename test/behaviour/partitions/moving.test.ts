@@ -132,6 +132,28 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
     });
   });
 
+  describe('is cleared', () => {
+    test('before it is placed there: the move places nothing', async () => {
+      const { docket, handle, read, arrive, depart } = await misplaced();
+      const departing = await read();
+      expect(await docket.clear()).toBe(1);
+      expect(await arrive(departing)).toBe('stopped');
+      expect(await depart()).toBe('gone');
+      expect(await runRest()).toEqual([]);
+      await expect(handle.result()).rejects.toThrow(/cancelled/);
+    });
+
+    test('while the partition where it belongs was cleared before it came', async () => {
+      const { docket, read, arrive } = await misplaced();
+      const departing = await read();
+      betweenPartitions(docket, { asked: RIGHT, later: 0 }, async () => {
+        expect(await arrive(departing)).toBe('placed');
+      });
+      expect(await docket.clear()).toBe(1);
+      expect(await runRest()).toEqual([]);
+    });
+  });
+
   describe('is replaced', () => {
     const note = task('note', (_args: {}) => void ran.push(9));
     test.each([

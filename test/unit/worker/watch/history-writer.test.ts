@@ -99,6 +99,8 @@ test('what could not be sent for an hour is dropped: the server may have forgott
   server.isAway = false;
   counters.of('t').started += 4;
   await vi.advanceTimersByTimeAsync(4_000);
-  expect(sent).toEqual([page(2, '{"b":6}')]);
+  // When the hour is over, and so which page has the 2 and which the 4, depends on the varied times between the tries.
+  expect(sent[0]![0]).toBe('2');
+  expect(sent.reduce((sum, [, , counts]) => sum + JSON.parse(counts as string).b, 0)).toBe(6);
   await writer.stop();
 });
