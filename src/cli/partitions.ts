@@ -72,6 +72,10 @@ async function show(docket: Docket, json: boolean): Promise<void> {
     rows.map((row, i) => cellsOf(row, all[i]!)),
     'none',
   );
+  // The reason is too long for a cell, and its end says most.
+  for (const { number, tag, problem } of rows) {
+    if (problem !== null) print(`${number === null ? `drained partition '${tag}'` : `partition ${number}`} is down: ${problem}`);
+  }
 }
 
 async function rowOf(partition: Partition, number: number | null): Promise<PartitionRow> {
@@ -85,9 +89,9 @@ async function rowOf(partition: Partition, number: number | null): Promise<Parti
   }
 }
 
-function cellsOf({ number, totals, problem }: PartitionRow, { settings }: Partition): (string | number)[] {
+function cellsOf({ number, totals }: PartitionRow, { settings }: Partition): (string | number)[] {
   const names = [number ?? 'drained', settings.keys.prefix.slice(0, -1)];
-  if (totals === null) return [...names, problem ?? '', '', '', '', ''];
+  if (totals === null) return [...names, 'down', '', '', '', ''];
   const { queued, scheduled, waiting, paused, running, failures } = totals;
   return [...names, queued, scheduled, waiting + paused, running, failures];
 }
