@@ -74,7 +74,8 @@ async function show(docket: Docket, json: boolean): Promise<void> {
   );
   // The reason is too long for a cell, and its end says most.
   for (const { number, tag, problem } of rows) {
-    if (problem !== null) print(`${number === null ? `drained partition '${tag}'` : `partition ${number}`} is down: ${problem}`);
+    if (problem !== null)
+      print(`${number === null ? `drained partition '${tag}'` : `partition ${number}`} is down: ${problem}`);
   }
 }
 
