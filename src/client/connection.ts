@@ -88,7 +88,10 @@ export class ProducerConnection {
   async #connect(signal: AbortSignal | undefined): Promise<Redis> {
     const { name, durability } = this.#docket;
     const longestBlockMs = durability?.timeoutMs ?? 0;
-    const redis = await openConnection(this.#docket, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    const opening = openConnection(this.#docket, 'producer', { name, longestBlockMs, ...(signal && { signal }) });
+    const redis = await opening.catch((error: unknown) => {
+      throw this.#withPartition(error);
+    });
     this.#opened = redis;
     this.#closes = 0;
     redis.on('close', () => {
@@ -98,6 +101,15 @@ export class ProducerConnection {
       this.#closes = 0;
     });
     return redis;
+  }
+
+  /** Says of which partition the server could not be reached, if there are several. */
+  #withPartition(error: unknown): unknown {
+    const { name, partition } = this.#docket;
+    if (partition === undefined || !(error instanceof RedisUnavailableError)) return error;
+    return new RedisUnavailableError(`partition ${partition} of docket '${name}': ${error.message}`, {
+      cause: error.cause,
+    });
   }
 
   async #reconnected(redis: Redis): Promise<void> {

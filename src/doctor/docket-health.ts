@@ -20,6 +20,8 @@ export async function checkDocket(
   redis: Redis,
   { keys, isThorough }: { readonly keys: Keys; readonly isThorough: boolean },
 ): Promise<Finding[]> {
+  const partitions = await checkPartitions(docket, isThorough);
+  if (partitions.some(({ check }) => UNREACHED.test(check))) return partitions; // all checks below ask every partition
   const scripts = await checkScripts(docket);
   if (!scripts.snapshot) return [scripts.finding];
   const live = await liveWorkers(redis, keys);
@@ -42,9 +44,12 @@ export async function checkDocket(
     await checkFailing(docket),
     await checkFailures(docket, snapshot),
     ...(isThorough ? [await checkLost(redis, keys, live)] : []),
-    ...(await checkPartitions(docket, isThorough)),
+    ...partitions,
   ];
 }
+
+/** The name of the finding about a partition that cannot be reached. */
+const UNREACHED = /^partition [\w.]+$/;
 
 /** Makes the checks of one partition in all others, too, and tells only what is wrong there. */
 async function checkPartitions(docket: Docket, isThorough: boolean): Promise<Finding[]> {

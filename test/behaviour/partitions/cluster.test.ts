@@ -12,6 +12,8 @@ import { waitFor } from '../../support/wait.js';
 
 const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
 
+const { examine } = await importBuilt<typeof import('../../../src/doctor/examine.js')>('doctor/examine.js');
+
 const COUNT = 3;
 const note = task('note', (_args: { n?: number }) => {});
 
@@ -91,7 +93,7 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
   }, 180_000);
 
   test('works on without the one that is down: what leads there fails and names it, all else goes to the others', async () => {
-    const { docket, keysOfAll } = await divided();
+    const { docket, open, keysOfAll } = await divided();
     const down = await cluster.owner(keysOfAll[1]!.work);
     const replica = await cluster.replicaOf(down);
     await docket.add(note, {}, { key: keyIn(1, COUNT) });
@@ -112,7 +114,10 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
       for (const partition of [0, 2]) await docket.add(note, {}, { key: keyIn(partition, COUNT, 'z') });
       expect(await docket.getExecution(keyIn(2, COUNT, 'z'))).toMatchObject({ state: 'queued' });
       await expect(docket.getExecution('nobody')).rejects.toThrow(RedisUnavailableError);
-      await expect(docket.snapshot()).rejects.toThrow(new RegExp(`^partition ${tag} of docket`));
+      for (const one of [docket, open()])
+        await expect(one.snapshot()).rejects.toThrow(new RegExp(`^partition ${tag} of docket`));
+      const failed = (await examine(open())).filter(({ status }) => status === 'fail');
+      expect(failed.map(({ check }) => check)).toEqual([`partition ${tag}`]);
     } finally {
       await down.start();
       await replica.start();
