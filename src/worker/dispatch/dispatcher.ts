@@ -419,15 +419,14 @@ export class Dispatcher {
   }
 
   #takeBack(matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
-    // Those on the threads were first in the queue. They stay first, so that work which is paused goes on in its old order.
-    const taken = this.#allLanes.flatMap((lane) => this.#shipments.revokeUnstarted(lane, matches));
-    taken.push(...[...this.#queue].filter(matches));
+    const taken = [...this.#queue].filter(matches);
     this.#queue.removeIf(matches);
     const { waiting } = this.#suspect;
     if (waiting && matches(waiting)) {
       taken.push(waiting);
       this.#suspect.leave(waiting);
     }
+    for (const lane of this.#allLanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
     return taken;
   }
 

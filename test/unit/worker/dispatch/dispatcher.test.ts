@@ -1132,16 +1132,6 @@ describe('stopping', () => {
     expect([...fleet.ended].sort()).toEqual([...running].sort());
   });
 
-  test('takes back what has not started in the order in which it was added', async () => {
-    const fleet = new Fleet(1);
-    await fleet.learn('quick', 0.5);
-    const [first, ...others] = fleet.add(...Array(80).fill('quick'));
-    expect(fleet.threads[0]!.begin()).toBe(first);
-    const shipped = fleet.threads[0]!.items().length; // these wait on the thread, the others in the queue
-    expect([shipped > 1, shipped < 80]).toEqual([true, true]);
-    expect(fleet.dispatcher.takeBackUnstarted().map(({ record }) => record)).toEqual(others);
-  });
-
   test('deliveries that are added to a closed dispatcher are requeued, and no timer runs', async () => {
     const fleet = new Fleet(1, 3);
     fleet.add('a', 'b');
