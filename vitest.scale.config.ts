@@ -7,6 +7,7 @@
  * - priorities, kept-priorities, pause/tasks, pause/docket, pause/fleet, add, add-many: order in all of the docket, and streams of
  *   one partition. `test/behaviour/partitions` has tests of its own for priorities and pauses.
  * - limits/admission, fencing, unknown-tasks, cancel-memory, lost-places: they go to the scripts of one partition.
+ * - automatic: a worker is ready with its first partition, and these tests take it that it has seen to the chains of all by then.
  * - progress, timeouts, threads and whatever else is about one execution, thread, connection or server.
  */
 import { readFileSync } from 'node:fs';
@@ -14,6 +15,8 @@ import { defineConfig } from 'vitest/config';
 import suite from './vitest.config.js';
 
 const ORDER = 'executions keep their order within a partition only';
+const MOVED =
+  'it adds by name; workers move that to the partition of its limit, where it has the order in which it arrives';
 const ONE_PARTITION = 'it writes to the keys of one partition, or acts as the worker of one';
 const EMPTY = 'it expects that a docket has no keys, or one partition of them; four have more';
 const COUNTED = 'it counts commands, connections or steps, of which four partitions need more';
@@ -23,10 +26,6 @@ const ONE_SERVER = 'it breaks, holds up or watches the link to one server';
 type LeftOut = Readonly<Record<string, string>>;
 
 const FILES: Readonly<Record<string, LeftOut>> = {
-  'automatic.test.ts': {
-    'stays ended until it is added or has another policy':
-      'a worker is ready with its first partition, and this one is stopped before it has seen to the chains of the others',
-  },
   'cancel.test.ts': {
     'a queued execution keeps later workers from running it, and nothing else':
       'each partition with entries remembers an id that none knows, and only the one that meets it forgets it before it expires',
@@ -53,6 +52,7 @@ const FILES: Readonly<Record<string, LeftOut>> = {
     'by age': ONE_PARTITION,
     'also when what can never run comes, within the bounds that the last worker gave': ONE_PARTITION,
     'whose place in Redis is taken by another program costs the others nothing': ONE_PARTITION,
+    'is discarded by id and by filter': ORDER,
     'has placed the execution and removed the failure: repeated, it runs nothing twice': ONE_PARTITION,
     'are ten thousand in the end, the newest, whose bytes are counted': ONE_PARTITION,
   },
@@ -64,10 +64,15 @@ const FILES: Readonly<Record<string, LeftOut>> = {
   },
   'limits/concurrency.test.ts': {},
   'limits/holders.test.ts': {},
-  'limits/once.test.ts': {},
-  'limits/rate.test.ts': { 'still limits the starts, in order, after': ORDER },
+  'limits/once.test.ts': {
+    'runs the last submission of each value, once, when things have settled': MOVED,
+  },
+  'limits/rate.test.ts': {
+    'each at its place, in order of arrival for each value': MOVED,
+    'still limits the starts, in order, after': MOVED,
+  },
   'limits/together.test.ts': {},
-  'limits/waiting.test.ts': {},
+  'limits/waiting.test.ts': { 'that is replaced is gone, and its successor stands at the end of the line': MOVED },
   'on-failed.test.ts': {},
   'overrides.test.ts': { 'and cannot be read put it into quarantine': ONE_PARTITION },
   'pause/deleted.test.ts': {},
@@ -94,6 +99,7 @@ const FILES: Readonly<Record<string, LeftOut>> = {
     'executions run in the order of their due times, whatever the order of the adds': ORDER,
     'a member of the schedule without a record is kept as a failure, and executions behind it run': ONE_PARTITION,
     'an execution whose wake-up was lost is moved by what the next heartbeat sees': ONE_PARTITION,
+    'nothing but heartbeats looks at a schedule on which nothing is due': COUNTED,
     'an execution that becomes due while a worker has lost its subscription wakes it once it is back': COUNTED,
   },
   'show.test.ts': {},
@@ -130,7 +136,6 @@ const ON_CLUSTER: Readonly<Record<string, LeftOut>> = {
     'an outcome that is published between a reconnection and the subscription is found at once': ONE_SERVER,
   },
   'scheduling.test.ts': {
-    'nothing but heartbeats looks at a schedule on which nothing is due': ONE_SERVER,
     'an execution that becomes due before a worker has subscribed wakes it once it has': ONE_SERVER,
   },
   'strike-list.test.ts': {

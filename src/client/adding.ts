@@ -270,7 +270,10 @@ export class Adder {
 
   /** Replaces the execution under the key in the partition of the call, then removes those under the key in other partitions. */
   async #replace(call: PreparedCall): Promise<PlacedAt> {
-    const replace = async ({ writer, partition }: Destination) => ({ result: await writer.replace(call), partition });
+    const replace = async ({ writer, partition }: Destination) => {
+      const isElsewhere = this.#partitions.known.length > 1;
+      return { result: await writer.replace(call, isElsewhere), partition };
+    };
     const failed = this.#partitions.routes.pick(call);
     const placed = await replace(failed).catch((error: unknown) =>
       this.#placeAfter(error, { call, failed, failures: 1 }, replace),
@@ -286,7 +289,7 @@ export class Adder {
     if (move) await stopMove(at, key, move);
     const others = this.#partitions.known.filter((other) => other !== partition);
     if (others.length === 0) return;
-    const vacate = () => Promise.all(others.map((other) => vacateIn(at, other, { key })));
+    const vacate = () => Promise.all(others.map((other) => vacateIn(at, other, { key, except: generation })));
     const wasThere = await vacate();
     if (wasThere.includes(true)) return;
     // A worker may have moved it to a partition that was asked before from one that was asked afterwards.

@@ -103,12 +103,15 @@ export class Writer {
     return calls.map((call) => (call.kind === 'entry' ? ofEntries![entry++]! : ofRecords![record++]!));
   }
 
-  /** Puts a call under its key in place of whatever is there. */
-  async replace(call: PreparedCall): Promise<PlacementResult> {
+  /**
+   * Puts a call under its key in place of whatever is there.
+   * @param isElsewhere - whether other partitions may have the key, too
+   */
+  async replace(call: PreparedCall, isElsewhere: boolean): Promise<PlacementResult> {
     const [result] = await this.#strikes.place([call], (calls, version) =>
       this.#send([call], async (redis) => {
         if (calls.length === 0) return await this.#confirmVersion(redis, version);
-        const replaced = await replace(redis, this.#settings.keys, call, version);
+        const replaced = await replace(redis, this.#settings.keys, call, { strikes: version, isElsewhere });
         return replaced && [replaced];
       }),
     );

@@ -118,16 +118,25 @@ function departingBy(move: Move | null): string {
   return move === null ? '' : `${move.to} ${move.name}`;
 }
 
+/** How a key is replaced. */
+export interface ReplaceTerms {
+  /** The version of the strikes against which the call was checked. */
+  readonly strikes: string;
+  /** Whether other partitions may have the key, so that the caller removes what they have (`vacate`). */
+  readonly isElsewhere: boolean;
+}
+
 /** Places an execution under a key, whatever holds the key. */
 export async function replace(
   redis: Redis,
   keys: Keys,
   placement: Omit<Placement, 'kind'>,
-  strikes: string,
+  { strikes, isElsewhere }: ReplaceTerms,
 ): Promise<Placed | null> {
   const { key, task, due, message, chain, priority } = placement;
   const names = [keys.work, keys.front, keys.schedule, keys.strikes];
-  const args = [keys.prefix, key, task, dueArgument(due), message, strikes, chain ?? '', priorityArgument(priority)];
+  const about = [dueArgument(due), message, strikes, chain ?? '', priorityArgument(priority)];
+  const args = [keys.prefix, key, task, ...about, isElsewhere ? '1' : ''];
   const reply = (await runScript(redis, 'replace', names, args)) as Buffer[];
   if (reply.length === 0) return null;
   return { isNew: true, generation: Number(reply[1]), nowMs: Number(reply[0]), move: moveIn(reply[2], reply[3]) };
@@ -140,6 +149,8 @@ export interface VacateTarget {
   readonly before?: number;
   /** A move that leads here: it is stopped, or what it brought is removed, and nothing else. @default none */
   readonly move?: Move;
+  /** Generation that stays: of the execution for which the rest is removed, which may have been moved here. @default none */
+  readonly except?: number;
 }
 
 /** What was removed from under a key. */
@@ -150,8 +161,9 @@ export interface Vacated {
 }
 
 /** Removes whatever is under a key, as `replace` does: it was placed in another partition. */
-export async function vacate(redis: Redis, keys: Keys, { key, before, move }: VacateTarget): Promise<Vacated> {
-  const args = [keys.prefix, key, before ?? '', move?.name ?? '', move?.generation ?? ''];
+export async function vacate(redis: Redis, keys: Keys, target: VacateTarget): Promise<Vacated> {
+  const { key, before, move, except } = target;
+  const args = [keys.prefix, key, before ?? '', move?.name ?? '', move?.generation ?? '', except ?? ''];
   const reply = (await runScript(redis, 'vacate', [keys.work, keys.front, keys.schedule], args)) as unknown[];
   return { wasThere: reply[0] === 1, move: moveIn(reply[1], reply[2]) };
 }

@@ -214,6 +214,8 @@ export const RECORD = {
   chain: 'ch',
   /** While a worker moves it to another partition: the tag of that, a space, and the name of the move (`depart.lua`). */
   departing: 'd',
+  /** After a `replace`: until when, in server milliseconds, it waits to arrive where its key is taken (`arrive.lua`). */
+  replacing: 'f',
   /** How the run before it ended: state, time in server milliseconds, and its error line, with spaces in between. */
   lastRun: 'cl',
 } as const;
@@ -544,7 +546,7 @@ export const ARRIVAL = {
   placed: 'placed',
   /** It had been placed before, by an earlier try of the same move, or has ended there. */
   before: 'before',
-  /** It is still there itself, because the move by which it came from there is not over. */
+  /** It is still there itself, because the move by which it came from there is not over; or what it replaces is still there. */
   leaving: 'leaving',
   /** Its key has another unfinished execution. */
   taken: 'taken',
@@ -667,6 +669,9 @@ export const ARRIVAL_FORGOTTEN_MS = 10 * 60 * 1_000;
 
 /** How long after its beginning a move may arrive: less than it is remembered, since it may be over by another worker. */
 export const ARRIVES_WITHIN_MS = ARRIVAL_FORGOTTEN_MS / 2;
+
+/** How long an execution that replaces others waits to be moved until they are removed: longer than a producer takes for it. */
+export const REPLACING_MS = 60_000;
 
 /** The maximum number of pauses. Workers load all of them, and some scripts read them. */
 export const MOST_PAUSES = 1_000;

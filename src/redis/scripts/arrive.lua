@@ -27,15 +27,18 @@ local key = moving[ENTRY.key]
 local record_key = key and prefix .. KEY.record .. key
 local there = key and redis.call('HMGET', record_key, RECORD.state, RECORD.generation) or {}
 local generation
+local replacing_until = 0
 for at = 6 + count, #ARGV, 2 do
   generation = ARGV[at] == RECORD.generation and ARGV[at + 1] or generation
+  replacing_until = ARGV[at] == RECORD.replacing and tonumber(ARGV[at + 1]) or replacing_until
 end
 if there[1] and there[2] == generation then
   -- It comes back before it was removed from here. The worker that moves it away from here will remove it. If that worker has died,
   -- the execution is redelivered here, and moved again or run.
   return is_alive(there[1]) and ARRIVAL.leaving or ARRIVAL.before
 elseif is_alive(there[1]) then
-  return ARRIVAL.taken
+  -- Whoever replaced this execution by it is about to remove it.
+  return now < replacing_until and ARRIVAL.leaving or ARRIVAL.taken
 end
 redis.call('SET', arrived, ARRIVED.placed, 'PX', ARGV[3])
 -- Its permits and places at limits stay in the other partition.

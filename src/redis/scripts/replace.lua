@@ -2,7 +2,7 @@
 -- removed. A running one goes on, but nothing of it is written any more.
 -- KEYS  work, front, schedule, strikes
 -- ARGV  prefix, key, task, due (see _due.lua), message, version of the strikes it was checked against, chain ('' for none),
---       priority
+--       priority, '1' when other partitions may have the key
 -- Reply now, generation, then where a worker moves what had the key (RECORD.departing, '' if none does), and the generation of that;
 --       nothing when the strikes have changed, and nothing was written
 --@include now
@@ -33,4 +33,7 @@ if record[3] then
   forget_chain(key)
 end
 place(key, task, generation, math.max(now, due_time(due)), message, ARGV[7], ARGV[8])
+if ARGV[9] == '1' then
+  redis.call('HSET', prefix .. KEY.record .. key, RECORD.replacing, digits(now + REPLACING_MS))
+end
 return { digits(now), digits(generation), record[4] or '', record[5] or '' }

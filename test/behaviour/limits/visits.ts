@@ -1,11 +1,18 @@
 /** What the tasks of `fixtures/worker/limits.js` tell of themselves, and what limits keep in Redis meanwhile. */
 
-import type { AddOptions, Call, Execution } from 'docket';
+import type { AddOptions, AnyTask, Call, Execution } from 'docket';
 import { type Fleet, fixture } from '../../support/fleet.js';
 import { describeEachServer, isEveryVariant, labelled } from '../../support/suites.js';
+import { PARTITION_COUNT } from '../../support/target.js';
 import { waitFor } from '../../support/wait.js';
 
 export const LIMITED = fixture('limits.js');
+
+/**
+ * With several partitions, the tasks themselves: what is added by name is moved to the partition of its limit, and has the order
+ * in which it arrives there.
+ */
+const KNOWN: Readonly<Record<string, AnyTask>> = PARTITION_COUNT > 1 ? (await import(LIMITED)).tasks : {};
 
 /** A start or an end, in the order in which the server heard of them. */
 export interface Visit {
@@ -69,7 +76,8 @@ export async function twoWorkers(fleet: Fleet, threads: number, threadsEach = Ma
 /** Adds executions one after the other, so that they stand in line as they are listed; answers with their keys. */
 export async function addInOrder(fleet: Fleet, task: string, list: readonly object[]): Promise<string[]> {
   const keys: string[] = [];
-  for (const args of list) keys.push((await fleet.docket.add(task, { probe: fleet.probe, ...args })).key);
+  const added = (KNOWN[task] ?? task) as string;
+  for (const args of list) keys.push((await fleet.docket.add(added, { probe: fleet.probe, ...args })).key);
   return keys;
 }
 
