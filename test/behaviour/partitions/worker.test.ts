@@ -1,5 +1,5 @@
 /** What a worker does with a docket of four partitions: it reads all of them, and each execution ends where it belongs. */
-import { call, concurrencyLimit, perpetual, task } from 'docket';
+import { call, concurrencyLimit, ExecutionCancelledError, perpetual, task } from 'docket';
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { Keys } from '../../../src/redis/keys.js';
@@ -180,11 +180,14 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
   test('cancels what comes to its partition when the key is taken there', async () => {
     const { redis, name } = await divided();
     const ran: number[] = [];
+    const cancelled = deferred();
     const charge = task(
       'charge',
       { limits: [concurrencyLimit('customer')] },
-      ({ n }: { customer: string; n: number }) => {
+      async ({ n }: { customer: string; n: number }) => {
         ran.push(n);
+        // Holds the permit, and so the key with number 1 stays taken, until number 2 has come and is cancelled.
+        await cancelled.promise;
       },
     );
     const probe = await stage.docket().add(charge, { customer: 'c', n: 0 }, { key: 'probe' });
@@ -192,9 +195,12 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const key = keyIn((right! + 1) % COUNT, COUNT, 'k');
     const second = await stage.docket().add('charge', { customer: 'c', n: 2 }, { key });
     await stage.docket().add(charge, { customer: 'c', n: 1 }, { key });
-    await stage.finish({ charge }, { concurrency: 1 });
+    const refused = expect(second.result()).rejects.toThrow(ExecutionCancelledError);
+    const finished = stage.finish({ charge }, { concurrency: 3 });
+    await refused;
+    cancelled.resolve();
+    await finished;
     expect(ran).toEqual([0, 1]);
-    await expect(second.result()).rejects.toThrow();
   });
 
   test('stops what is cancelled in its partition, and nothing that has the same token in another one', async () => {
