@@ -8,6 +8,7 @@ import { takeSnapshot } from '../client/snapshot.js';
 import { InvalidOptionError, RedisUnavailableError } from '../core/errors.js';
 import { MOST_PARTITIONS } from '../redis/schema.js';
 import type { Snapshot } from '../tasks/snapshot.js';
+import { EXIT } from './exit-codes.js';
 import { CommandError } from './failure.js';
 import { countText, print, printJson, printTable } from './output.js';
 import { type CommonFlags, withDocket } from './session.js';
@@ -29,7 +30,9 @@ interface PartitionRow {
 
 export function partitionsCommand(): Command {
   return new Command('partitions')
-    .description('Shows the partitions of the docket, or gives it another number of them. docs/partitions.md has more.')
+    .description(
+      'Shows the partitions of the docket, or gives it another number of them. Exits with 1 when one cannot be reached. docs/partitions.md has more.',
+    )
     .argument('[number]', `how many partitions the docket has from now on, 1 to ${MOST_PARTITIONS}`)
     .option('--force', 'change the number although executions that have keys, or hold permits, have not ended')
     .option('--json', 'write JSON')
@@ -37,7 +40,7 @@ export function partitionsCommand(): Command {
       withDocket(command, async (docket) => {
         if (number === undefined && force) throw new InvalidOptionError('--force', 'give a number of partitions, too');
         if (number !== undefined) await change(docket, countIn(number), force);
-        await show(docket, json);
+        return await show(docket, json);
       }),
     );
 }
@@ -59,12 +62,17 @@ async function change(docket: Docket, count: number, force: boolean): Promise<vo
   }
 }
 
-async function show(docket: Docket, json: boolean): Promise<void> {
+/** Returns the exit code: a partition that cannot be reached makes it a failure, after the others were shown. */
+async function show(docket: Docket, json: boolean): Promise<number> {
   const { partitions } = internalsOf(docket);
   const all = await partitions.load();
   const { version, tags } = partitions.routes.layout;
   const rows = await Promise.all(all.map((partition, i) => rowOf(partition, i < tags.length ? i : null)));
-  if (json) return printJson({ partitions: tags.length, version: version || null, all: rows });
+  const exitCode = rows.some(({ problem }) => problem !== null) ? EXIT.failed : EXIT.done;
+  if (json) {
+    printJson({ partitions: tags.length, version: version || null, all: rows });
+    return exitCode;
+  }
   print(`${countText(tags.length, 'partition')}${version === '' ? '' : `, layout ${version}`}`);
   const head = ['partition', 'hash tag', 'queued', 'scheduled', 'waiting', 'running', 'failures'];
   printTable(
@@ -77,6 +85,7 @@ async function show(docket: Docket, json: boolean): Promise<void> {
     if (problem !== null)
       print(`${number === null ? `drained partition '${tag}'` : `partition ${number}`} is down: ${problem}`);
   }
+  return exitCode;
 }
 
 async function rowOf(partition: Partition, number: number | null): Promise<PartitionRow> {

@@ -19,7 +19,7 @@ export interface ExecutionSource {
   /** Aborts when the docket is closed. */
   readonly closed: AbortSignal;
   /** Reads the record of an execution; `null` when there is none. One that was moved is found in its new partition. */
-  read(key: string): Promise<ExecutionRecord | null>;
+  find(key: string): Promise<FoundExecution | null>;
   /** Looks whether a placement has ended. This is cheaper than a reading, but the record comes without its message. */
   look(placement: PlacementId): Promise<Look>;
   cancel(key: string): Promise<CancelResult>;
@@ -35,6 +35,13 @@ export interface ExecutionSource {
   hasHeardAll(key: string): boolean;
 }
 
+/** An execution, and where it is. */
+export interface FoundExecution {
+  readonly record: ExecutionRecord;
+  /** The access to it. Only this one hears its events. */
+  readonly source: ExecutionSource;
+}
+
 /** The access to the executions of one partition. */
 export interface PartitionSource extends ExecutionSource {
   /** Reads the record of an execution that is in this very partition. */
@@ -47,7 +54,7 @@ interface SourceOptions {
   readonly listener: Listener;
   readonly closed: AbortSignal;
   readonly cancel: (key: string) => Promise<CancelResult>;
-  readonly findElsewhere: (key: string) => Promise<ExecutionRecord | null>;
+  readonly findElsewhere: (key: string) => Promise<FoundExecution | null>;
 }
 
 const LOOKS: BatchLimits<PlacementId> = {
@@ -80,8 +87,9 @@ export class RedisExecutionSource implements PartitionSource {
     );
   }
 
-  async read(key: string): Promise<ExecutionRecord | null> {
-    return (await this.readHere(key)) ?? (await this.#options.findElsewhere(key));
+  async find(key: string): Promise<FoundExecution | null> {
+    const record = await this.readHere(key);
+    return record ? { record, source: this } : await this.#options.findElsewhere(key);
   }
 
   async readHere(key: string): Promise<ExecutionRecord | null> {

@@ -37,7 +37,8 @@ export interface HandleInit {
 }
 
 export class ExecutionHandle<R> implements Execution<R> {
-  readonly #source: ExecutionSource;
+  /** The access to the partition in which the execution was found last. */
+  #source: ExecutionSource;
   readonly #init: HandleInit;
   /** The record as it was read last; `null` before the first read. */
   #record: ExecutionRecord | null;
@@ -128,7 +129,7 @@ export class ExecutionHandle<R> implements Execution<R> {
     this.#source.closed.throwIfAborted();
     const { key, generation } = this.#init;
     return await waitForResult<R>({
-      source: this.#source,
+      source: () => this.#source,
       key,
       generation,
       waitMs,
@@ -156,6 +157,7 @@ export class ExecutionHandle<R> implements Execution<R> {
       generation,
       closed: this.#source.closed,
       left: signal ?? null,
+      place: () => this.#source,
       watch: async (onEvent) => {
         this.#checkStateKept();
         return await this.#source.watch(key, onEvent);
@@ -180,12 +182,14 @@ export class ExecutionHandle<R> implements Execution<R> {
 
   /** Reads the record of this very placement; `null` when there is none. */
   async #read(): Promise<ExecutionRecord | null> {
-    const record = await this.#source.read(this.key);
+    const found = await this.#source.find(this.key);
+    const record = found?.record ?? null;
     const { generation } = this.#init;
     if (record && generation > 0 && record.generation !== generation) {
       if (record.generation > generation) throw new ExecutionSupersededError(this.key);
       return null; // the record of an older one: a failover has lost this placement
     }
+    if (found) this.#source = found.source;
     if (record) this.#adopt(record);
     return record;
   }

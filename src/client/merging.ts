@@ -1,4 +1,5 @@
 /** Merges the answers of all partitions into one. The answer of a single partition is returned as it is. */
+import type { ExecutionRecord } from '../redis/record.js';
 import type { CancelReport } from '../tasks/cancelling.js';
 import type { Failure, FailureGroup, RetryReport } from '../tasks/failures.js';
 import type { LimitInfo } from '../tasks/limit-info.js';
@@ -167,4 +168,20 @@ function oldestOfEach<T extends { readonly since: Date }>(items: readonly T[], n
 
 function compared<T extends string | number>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */
+export function bestOf<T>(
+  found: readonly (T | null)[],
+  recordOf: (one: T) => Pick<ExecutionRecord, 'completedMs' | 'generation'>,
+): T | null {
+  const isNewer = (a: T, b: T) => {
+    const [one, other] = [recordOf(a), recordOf(b)];
+    const haveEnded = [one, other].map(({ completedMs }) => completedMs !== null);
+    return haveEnded[0] === haveEnded[1] ? one.generation > other.generation : !haveEnded[0];
+  };
+  return found.reduce<T | null>(
+    (best, one) => (one !== null && (best === null || isNewer(one, best)) ? one : best),
+    null,
+  );
 }

@@ -1,11 +1,10 @@
 /** One partition of a docket as a producer uses it: its keys, its connection and the objects that use both. */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.js';
-import type { ExecutionRecord } from '../redis/record.js';
 import type { StrikeSnapshot } from '../redis/strike-store.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import type { ProducerConnection } from './connection.js';
-import { type PartitionSource, RedisExecutionSource } from './execution-source.js';
+import { type FoundExecution, type PartitionSource, RedisExecutionSource } from './execution-source.js';
 import { Failures } from './failures.js';
 import { Listener } from './listener.js';
 import type { ProducerSettings } from './options.js';
@@ -21,7 +20,7 @@ export interface PartitionOptions {
   /** Cancels an execution of the docket. */
   readonly cancel: (key: string) => Promise<CancelResult>;
   /** Looks in the other partitions for an execution that is not in this one. */
-  readonly findElsewhere: (key: string) => Promise<ExecutionRecord | null>;
+  readonly findElsewhere: (key: string) => Promise<FoundExecution | null>;
   /** Reads the strikes of this partition. */
   readonly loadStrikes: (partition: Partition) => Promise<StrikeSnapshot>;
 }

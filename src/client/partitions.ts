@@ -13,7 +13,9 @@ import { loadStrikes, type StrikeSnapshot } from '../redis/strike-store.js';
 import { isClusterUrl } from '../redis/url.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import { ProducerConnection } from './connection.js';
+import type { FoundExecution } from './execution-source.js';
 import { LayoutChanged } from './layout-changed.js';
+import { bestOf } from './merging.js';
 import type { ProducerSettings } from './options.js';
 import { Partition } from './partition.js';
 import { Routes } from './routes.js';
@@ -23,6 +25,11 @@ import { Writer } from './writer.js';
 const LONGEST_CHANGE_MS = 20_000;
 /** The shortest pause between two looks at a change. */
 const LOOK_AGAIN_MS = 20;
+
+/** An execution, and the partition that has its record. */
+export interface FoundRecord extends FoundExecution {
+  readonly partition: Partition;
+}
 
 export interface PartitionsOptions {
   readonly settings: ProducerSettings;
@@ -131,6 +138,22 @@ export class Partitions {
     return results;
   }
 
+  /**
+   * Reads the record of an execution in whichever partition it is; `null` when no partition has one. If several have one under the
+   * key, the newest is read.
+   * @throws RedisUnavailableError when it was not found, and a partition could not be asked
+   */
+  async findRecord(key: string): Promise<FoundRecord | null> {
+    const found = await this.search(
+      async (partition) => {
+        const record = await partition.source.readHere(key);
+        return record && { record, partition, source: partition.source };
+      },
+      (one) => one !== null,
+    );
+    return bestOf(found, ({ record }) => record);
+  }
+
   /** Resolves when every call that was added is written, or has failed. */
   async idle(): Promise<void> {
     const isIdle = () => this.#former.size === 0 && this.#routes.destinations.every(({ writer }) => writer.isIdle);
@@ -195,11 +218,7 @@ export class Partitions {
       connection: tag === '' || this.#isSpread ? new ProducerConnection(settings, closed) : this.first.connection,
       closed,
       cancel,
-      findElsewhere: async (key) => {
-        const others = this.#all.filter((other) => other.tag !== tag);
-        const found = await Promise.all(others.map((other) => other.source.readHere(key)));
-        return found.find((record) => record !== null) ?? null;
-      },
+      findElsewhere: (key) => this.findRecord(key),
       loadStrikes: (of) => this.#strikesUnchanging(of),
     });
     this.#byTag.set(tag, partition);

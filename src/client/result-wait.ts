@@ -3,7 +3,8 @@
  * the wait, and everything that it has set up is taken down then.
  *
  * The event that ends the execution usually brings its outcome. A look brings it when the execution ended before the wait
- * listened, and after the listener may have missed an event. In all other cases the record is read.
+ * listened, and after the listener may have missed an event. In all other cases the record is read. If a worker has moved the
+ * execution to another partition, the wait goes on there.
  */
 import { onAbort } from '../core/abort.js';
 import { ExecutionNotFoundError, RedisUnavailableError, TimeoutError } from '../core/errors.js';
@@ -20,8 +21,11 @@ import type { EventCallback } from './listener.js';
  */
 const LATE_LOOK_MS = 50;
 
+type WaitSource = Pick<ExecutionSource, 'closed' | 'look' | 'watch' | 'hasHeardAll'>;
+
 export interface ResultWaitOptions<R> {
-  readonly source: Pick<ExecutionSource, 'closed' | 'look' | 'watch' | 'hasHeardAll'>;
+  /** Returns the access to the partition in which the execution was found last. */
+  source(): WaitSource;
   readonly key: string;
   readonly generation: number;
   /** The longest wait in milliseconds; `null` waits for ever. */
@@ -49,6 +53,8 @@ class ResultWait<R> {
   /** An AbortController instead would cost more than all the rest of a wait (measured). */
   readonly #cleanUps: (() => unknown)[] = [];
   #isOver = false;
+  /** Where the wait listens, or is about to. */
+  #watched: WaitSource | undefined;
 
   constructor(
     options: ResultWaitOptions<R>,
@@ -61,7 +67,8 @@ class ResultWait<R> {
   }
 
   start(): void {
-    const { source, key, waitMs, signal } = this.#options;
+    const { key, waitMs, signal } = this.#options;
+    const source = this.#options.source();
     if (waitMs !== null) {
       const expired = () => this.#fail(new TimeoutError(`execution '${key}' did not end within ${waitMs} ms`));
       this.#cleanUps.push(callAfter(waitMs, expired));
@@ -69,15 +76,28 @@ class ResultWait<R> {
     for (const ending of [signal, source.closed]) {
       if (ending) this.#cleanUps.push(onAbort(ending, () => this.#fail(ending.reason)));
     }
-    source.watch(key, this.#onEvent, 'ends').then(
-      (stop) => {
-        if (this.#isOver) return stop();
-        this.#cleanUps.push(stop);
-        if (source.hasHeardAll(key)) this.#cleanUps.push(callAfter(LATE_LOOK_MS, this.#tryLook));
-        else this.#tryLook();
-      },
-      (error: unknown) => this.#fail(error),
-    );
+    this.#watch(source, (error) => this.#fail(error));
+  }
+
+  /** Listens in a partition. Once every later event there is heard, it looks for those that it has missed. */
+  #watch(source: WaitSource, onFailure: (error: unknown) => void): void {
+    const { key } = this.#options;
+    this.#watched = source;
+    source.watch(key, this.#onEvent, 'ends').then((stop) => {
+      if (this.#isOver) return stop();
+      this.#cleanUps.push(stop);
+      if (source.hasHeardAll(key)) this.#cleanUps.push(callAfter(LATE_LOOK_MS, this.#tryLook));
+      else this.#tryLook();
+    }, onFailure);
+  }
+
+  /** Goes on in the partition to which the execution was moved. If that fails, the next reading of the record tries it again. */
+  #follow(source: WaitSource): void {
+    const before = this.#watched;
+    this.#watch(source, (error) => {
+      this.#watched = before;
+      this.#failUnlessRepeated(error);
+    });
   }
 
   readonly #onEvent: EventCallback = (event) => {
@@ -97,19 +117,20 @@ class ResultWait<R> {
 
   async #look(): Promise<void> {
     if (this.#isOver) return;
-    const { source, key, generation, hasArguments } = this.#options;
-    const found = await source.look({ key, generation });
+    const { key, generation, hasArguments } = this.#options;
+    const found = await this.#options.source().look({ key, generation });
     if (this.#isOver || found === 'open') return;
     if (found === 'unclear' || !hasArguments()) await this.#readRecord();
     else this.#settle(found);
   }
 
   async #readRecord(): Promise<void> {
-    const { key, read } = this.#options;
+    const { key, read, source } = this.#options;
     const record = await read();
     if (this.#isOver) return;
     if (!record) throw new ExecutionNotFoundError(key);
     if (isTerminal(record.state)) this.#settle(record);
+    else if (source() !== this.#watched) this.#follow(source());
   }
 
   /** Ends the wait by an event. Returns false when the record has to be read, because it has more to tell than the event. */

@@ -35,7 +35,7 @@ export function struckExecution(
   const unwritten: ExecutionSource = {
     errors: source.errors,
     keepsState: true, // its end is known, whatever the docket keeps
-    read: async () => record,
+    find: async () => ({ record, source: unwritten }),
     look: async () => record,
     cancel: async () => ({ state: 'cancelled', outcome: 'ended already' }),
     changeProgress: async () => NO_PROGRESS,

@@ -3,7 +3,8 @@
  *
  * Owns the order in which they are emitted. Events come over one connection, readings of the record over another. Both carry
  * the server's time, and stale ones are left out. The record is read once at the start, and again
- * whenever the listener reports that events may have been missed.
+ * whenever the listener reports that events may have been missed. When a reading finds the execution in another partition, the
+ * subscription listens there, too, and reads again.
  *
  *   watch ──> read ──> state, progress ──> events ... ──> terminal state
  */
@@ -28,6 +29,8 @@ export interface SubscriptionSource {
    * @throws ExecutionNotFoundError when there is none
    */
   read(): Promise<ExecutionRecord | null>;
+  /** Stands for the partition in which it was read last: its events are heard there. */
+  place(): unknown;
   watch(onEvent: EventCallback): Promise<() => void>;
 }
 
@@ -47,6 +50,8 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
   readonly #source: SubscriptionSource;
   readonly #ending = new AbortController();
   #isOpen = false;
+  /** Where it listens, or is about to. */
+  #watchedPlace: unknown;
   readonly #pending: ExecutionEvent[] = [];
   readonly #readers: Reader[] = [];
   #failure: { readonly error: unknown } | undefined;
@@ -95,14 +100,16 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
         'abort',
         onAbort(left, () => void this.return()),
       );
-    this.#source
-      .watch((event) => (event === null ? void this.#read() : this.#receive(event)))
-      .then((stop) => {
-        if (this.#ending.signal.aborted) return stop();
-        this.#ending.signal.addEventListener('abort', stop);
-        return this.#read();
-      })
-      .catch((error: unknown) => this.#fail(error));
+    this.#watch().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Listens where the execution is, and reads it once every later event is heard. */
+  async #watch(): Promise<void> {
+    this.#watchedPlace = this.#source.place();
+    const stop = await this.#source.watch((event) => (event === null ? void this.#read() : this.#receive(event)));
+    if (this.#ending.signal.aborted) return stop();
+    this.#ending.signal.addEventListener('abort', stop);
+    await this.#read();
   }
 
   async #read(): Promise<void> {
@@ -111,9 +118,22 @@ export class Subscription implements AsyncIterator<ExecutionEvent, undefined> {
       if (this.#ending.signal.aborted) return;
       if (record) this.#adopt(record);
       else this.#end();
+      await this.#follow();
     } catch (error) {
       // A read that fails with its connection is repeated: the listener asks every watcher to read again.
       if (!(error instanceof RedisUnavailableError)) this.#fail(error);
+    }
+  }
+
+  /** Goes on in the partition to which the execution was moved. If that fails, the next reading tries it again. */
+  async #follow(): Promise<void> {
+    const before = this.#watchedPlace;
+    if (this.#ending.signal.aborted || this.#source.place() === before) return;
+    try {
+      await this.#watch();
+    } catch (error) {
+      this.#watchedPlace = before;
+      throw error;
     }
   }
 

@@ -2,7 +2,6 @@
 import { checkKey } from '../core/execution-key.js';
 import type { FailureQuery } from '../redis/failure-store.js';
 import { readHistory } from '../redis/history-store.js';
-import type { ExecutionRecord } from '../redis/record.js';
 import type { CountOptions, ExecutionCounts } from '../tasks/counting.js';
 import type { ExecutionDetails } from '../tasks/details.js';
 import type { Execution } from '../tasks/execution.js';
@@ -21,6 +20,7 @@ import { type HistoryQuery, HistorySums, historyQuery, StatsSums, statsQuery } f
 import { limitBounds, listLimits } from './limits.js';
 import { list, listPage } from './list.js';
 import {
+  bestOf,
   mergedFailures,
   mergedGroups,
   mergedLimits,
@@ -50,19 +50,12 @@ export class Views {
 
   async getExecution(key: string): Promise<Execution<unknown> | null> {
     checkKey(key);
-    const found = await this.#partitions.search(
-      async (partition) => {
-        const record = await partition.source.readHere(key);
-        return record && { record, partition };
-      },
-      (one) => one !== null,
-    );
-    const newest = bestOf(found, ({ record }) => record);
-    if (newest === null) return null;
-    const { record, partition } = newest;
+    const found = await this.#partitions.findRecord(key);
+    if (found === null) return null;
+    const { record, source } = found;
     const { task, dueMs, state, generation } = record;
     const init = { key, task, args: undefined, dueMs, state, disposition: 'scheduled', generation } as const;
-    return new ExecutionHandle(partition.source, init, record);
+    return new ExecutionHandle(source, init, record);
   }
 
   async show(key: string): Promise<ExecutionDetails | null> {
@@ -192,20 +185,4 @@ function queriesFor(partitions: readonly Partition[], query: FailureQuery): Fail
     if (i < at) return { ...query, beforeId: `${beforeMs}-0` };
     return { ...query, beforeId: null, untilMs: untilMs === null ? beforeMs : Math.min(untilMs, beforeMs) };
   });
-}
-
-/** Returns the execution that has not ended, or the one that was placed last, if several partitions know the key. */
-function bestOf<T>(
-  found: readonly (T | null)[],
-  recordOf: (one: T) => Pick<ExecutionRecord, 'completedMs' | 'generation'>,
-): T | null {
-  const isNewer = (a: T, b: T) => {
-    const [one, other] = [recordOf(a), recordOf(b)];
-    const haveEnded = [one, other].map(({ completedMs }) => completedMs !== null);
-    return haveEnded[0] === haveEnded[1] ? one.generation > other.generation : !haveEnded[0];
-  };
-  return found.reduce<T | null>(
-    (best, one) => (one !== null && (best === null || isNewer(one, best)) ? one : best),
-    null,
-  );
 }

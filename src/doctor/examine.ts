@@ -1,15 +1,18 @@
 /** Looks for problems that keep a docket from working, or lose its work: for `docket doctor`, and for the dashboard. */
+import type { Socket } from 'node:net';
+import type { Redis } from 'ioredis';
 import type { Docket } from '../client/docket.js';
 import { internalsOf } from '../client/internals.js';
-import { RedisUnavailableError } from '../core/errors.js';
 import { spanText } from '../core/text.js';
 import { describeDocket } from '../redis/docket-settings.js';
 import { isLinkError, LINK_IS_DOWN } from '../redis/link-errors.js';
-import { isReplyError } from '../redis/reply-errors.js';
+import { MasterNotFoundError } from '../redis/master-search.js';
+import { isReplyError, meaningOf } from '../redis/reply-errors.js';
+import { parseRedisUrl } from '../redis/url.js';
 import { checkDocket } from './docket-health.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 import { checkPermissions } from './permissions.js';
-import { checkClock, checkServer, checkTopology, isReplica, readFacts } from './server.js';
+import { checkClock, checkCoverage, checkServer, checkTopology, isReplica, readFacts } from './server.js';
 
 /** Which checks are made. */
 export interface Examination {
@@ -25,8 +28,10 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
   const { settings } = internalsOf(docket);
   const { keys } = settings;
   const findings: Finding[] = [];
+  let node = '';
   try {
     const redis = await docket.redis;
+    node = nodeOf(redis, settings.url);
     const begin = performance.now();
     await redis.ping().catch((error: unknown) => {
       if (!isReplyError(error)) throw error; // the user may not use PING, but the server answers
@@ -40,34 +45,56 @@ export async function examine(docket: Docket, { isThorough = true }: Examination
       'allow the command: +info',
     );
     findings.push(...(facts ? checkServer(facts) : [unread]));
-    const topology = facts && checkTopology(facts, settings.url);
+    const topology = facts && checkTopology(facts, { url: settings.url, node });
     if (topology) findings.push(topology);
+    const coverage = facts && checkCoverage(facts, node);
+    if (coverage) findings.push(coverage);
     if (facts && isReplica(facts)) return findings; // it refuses every write, for which all other checks would fail
-    findings.push(...(await group('clock', async () => [await checkClock(redis)])));
-    if (isThorough) findings.push(...(await group('permissions', () => checkPermissions(redis, settings))));
-    findings.push(...(await group('docket', () => checkDocket(docket, redis, { keys, isThorough }))));
+    findings.push(...(await group('clock', node, async () => [await checkClock(redis)])));
+    if (isThorough) findings.push(...(await group('permissions', node, () => checkPermissions(redis, settings))));
+    findings.push(...(await group('docket', node, () => checkDocket(docket, redis, { keys, isThorough }))));
   } catch (error) {
     // Only failures on the way to the server come here; all others are findings of their checks.
-    findings.push(connectionFinding(error, describeDocket(internalsOf(docket).settings)));
+    findings.push(connectionFinding(error, describeDocket(settings), node));
   }
   return findings;
 }
 
+/** Returns the address of the node that a search has found; '' where the URL itself has the address. */
+function nodeOf(redis: Redis, url: string): string {
+  const { kind } = parseRedisUrl(url);
+  const { remoteAddress, remotePort } = redis.stream as Partial<Socket>;
+  return (kind === 'cluster' || kind === 'sentinel') && remotePort ? `${remoteAddress}:${remotePort}` : '';
+}
+
 /** Says why the server was not reached. */
-function connectionFinding(error: unknown, where: string): Finding {
+function connectionFinding(error: unknown, where: string, node: string): Finding {
   const check = 'connection';
-  const detail = isLinkError(error) ? `${where} cannot be reached: ${LINK_IS_DOWN}` : (error as Error).message;
-  const isUnreached = isLinkError(error) || error instanceof RedisUnavailableError;
+  const { message, cause } = error as Error;
+  const reply = [error, cause].find(isReplyError);
+  if (reply) return refusal(check, reply, node);
+  const detail = isLinkError(error) ? `${where} cannot be reached: ${LINK_IS_DOWN}` : message;
+  const searched = cause instanceof MasterNotFoundError ? cause.advice : null;
   const advice = 'make sure that Redis runs there and that --url (DOCKET_URL) has the right address, user and password';
-  return fail(check, detail, isUnreached ? advice : 'the error is the reply of the server');
+  return fail(check, detail, searched ?? advice);
+}
+
+/** Says that the server has refused a command, and which one it is when the URL does not tell. */
+function refusal(check: string, error: Error, node: string): Finding {
+  const advice = meaningOf(error)?.advice ?? 'the error is the reply of the server';
+  return fail(check, node === '' ? error.message : `${node} replied: ${error.message}`, advice);
 }
 
 /** Makes a group of checks. A command that the server refuses is a finding, and the checks of other groups go on. */
-async function group(check: string, checks: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+async function group(
+  check: string,
+  node: string,
+  checks: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
   try {
     return await checks();
   } catch (error) {
     if (!isReplyError(error)) throw error;
-    return [fail(check, error.message, 'the error is the reply of the server')];
+    return [refusal(check, error, node)];
   }
 }

@@ -20,7 +20,7 @@ export async function readFacts(redis: Redis): Promise<ServerFacts | null> {
 }
 
 async function readSettings(redis: Redis): Promise<[string, string][]> {
-  const names = ['save', 'appendfsync', 'stop-writes-on-bgsave-error'];
+  const names = ['save', 'appendfsync', 'stop-writes-on-bgsave-error', 'cluster-require-full-coverage'];
   const replies = await Promise.all(
     names.map((name) => (redis.call('CONFIG', 'GET', name) as Promise<string[]>).catch(() => [])),
   );
@@ -32,16 +32,35 @@ export function checkServer(facts: ServerFacts): Finding[] {
   return [checkVersion(facts), checkRole(facts), checkEviction(facts), checkMemory(facts), checkPersistence(facts)];
 }
 
-/** Whether the URL leads to the master after a failover, where the server has what it takes; `null` for one server. */
-export function checkTopology(facts: ServerFacts, url: string): Finding | null {
+/**
+ * Whether the URL leads to the master after a failover, where the server has what it takes; `null` for one server.
+ * @param node - the address of the master that was found
+ */
+export function checkTopology(
+  facts: ServerFacts,
+  { url, node }: { readonly url: string; readonly node: string },
+): Finding | null {
   const { kind } = parseRedisUrl(url);
-  if (kind === 'sentinel') return ok('topology', 'the master was found by Sentinel');
-  if (kind === 'cluster') return ok('topology', 'the master was found in the cluster');
+  if (kind === 'sentinel') return ok('topology', `the master was found by Sentinel: ${node}`);
+  if (kind === 'cluster') return ok('topology', `the master was found in the cluster: ${node}`);
   if (facts.get('cluster_enabled') !== '1') return null;
   return warn(
     'topology',
     'the server is a node of a cluster, and its redis:// URL is not followed when the keys of this docket move',
     'give the URL as redis+cluster:// to all producers and workers',
+  );
+}
+
+/** Whether the loss of one master of a cluster stops the others, too; `null` where there is no cluster, or it cannot be read. */
+export function checkCoverage(facts: ServerFacts, node: string): Finding | null {
+  const setting = facts.get('config.cluster-require-full-coverage');
+  if (facts.get('cluster_enabled') !== '1' || setting === undefined) return null;
+  const detail = `cluster-require-full-coverage ${setting}${node === '' ? '' : ` on ${node}`}`;
+  if (setting === 'no') return ok('coverage', detail);
+  return warn(
+    'coverage',
+    `${detail}: while one master is down and has no successor, all masters refuse all commands`,
+    'run CONFIG SET cluster-require-full-coverage no on all nodes, and change their configuration',
   );
 }
 

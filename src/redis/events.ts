@@ -1,6 +1,7 @@
 /**
  * Reads the events of executions: a line `<generation> <kind> <server time in us>`, then lines for each kind. The event that
- * ends an execution also has its outcome, if that is small.
+ * ends an execution also has its outcome, if that is small. An event of the kind `moved` has no lines: the execution is in another
+ * partition now, where its listeners look for it.
  *
  * Whoever may publish on this server can publish anything, so nothing here is used before its shape was checked.
  */
@@ -24,7 +25,7 @@ export interface EventOutcome {
   readonly error: Buffer | null;
 }
 
-/** Reads an event; `null` when it is none. */
+/** Reads an event; `null` when it is none, or when the record has to be read for what it tells. */
 export function parseEvent(bytes: Buffer): RecordEvent | null {
   const lines = new Lines(bytes);
   const [placed, kind = '', publishedUs] = lines.next().split(' ');

@@ -24,10 +24,14 @@ export type Translate = (address: Address) => Address;
 
 /** Thrown when the master cannot be found. */
 export class MasterNotFoundError extends Error {
-  /** @param isPermanent - whether the answer will be the same the next time */
+  /**
+   * @param isPermanent - whether the answer will be the same the next time
+   * @param advice - how to change the URL, if that is what helps
+   */
   constructor(
     message: string,
     readonly isPermanent: boolean,
+    readonly advice: string | null = null,
   ) {
     super(message);
   }
@@ -85,13 +89,16 @@ export class SentinelSearch implements MasterSearch {
 
   #notFound(problems: readonly Problem[]): MasterNotFoundError {
     if (problems.some(({ error }) => error instanceof UnknownMaster)) {
-      return new MasterNotFoundError(`the sentinels know no master named '${this.#master}'`, true);
+      const advice =
+        'give the name that the sentinels have for it: redis+sentinel://host:26379/NAME (SENTINEL MASTERS lists them)';
+      return new MasterNotFoundError(`the sentinels know no master named '${this.#master}'`, true, advice);
     }
     const mistaken = problems.find(({ error }) => isCommandUnknown(error));
     if (mistaken) {
       return new MasterNotFoundError(
         `${textOf(mistaken.address)} is no sentinel: give the addresses of sentinels, or the redis:// URL of one server`,
         true,
+        'change --url (DOCKET_URL): sentinels usually listen on port 26379',
       );
     }
     return notAnswered('no sentinel answers', problems);
@@ -129,13 +136,19 @@ export class ClusterSearch implements MasterSearch {
       const { problems } = error;
       const mistaken = problems.find((problem) => isClusterDisabled(problem.error));
       if (mistaken) {
-        throw new MasterNotFoundError(`${textOf(mistaken.address)} is no cluster: give its URL as redis://`, true);
+        const advice = 'change redis+cluster:// in --url (DOCKET_URL) to redis://, or enable the cluster on the server';
+        const problem = `${textOf(mistaken.address)} is no cluster: give its URL as redis://`;
+        throw new MasterNotFoundError(problem, true, advice);
       }
       if (!problems.some((problem) => problem.error instanceof SlotUnserved)) {
         throw notAnswered('no node of the cluster answers', problems);
       }
-      const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are`;
-      throw new MasterNotFoundError(problem, false);
+      const unserved = problems
+        .filter((one) => one.error instanceof SlotUnserved)
+        .map(({ address }) => textOf(address));
+      const asked = `${unserved.slice(0, MOST_NAMED).join(', ')}${unserved.length > MOST_NAMED ? ', …' : ''}`;
+      const problem = `no node of the cluster has slot ${slot}, in which the keys of this docket are (asked: ${asked})`;
+      throw new MasterNotFoundError(problem, false, UNSERVED_ADVICE);
     }
   }
 
@@ -166,6 +179,9 @@ export class ClusterSearch implements MasterSearch {
     return this.#translate(master);
   }
 }
+
+const UNSERVED_ADVICE =
+  'run redis-cli --cluster check with the address of a node: a master of the cluster is down, or slots have no owner';
 
 /** A node knows of no master that has the slot. */
 class SlotUnserved extends Error {}

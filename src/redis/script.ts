@@ -26,7 +26,8 @@ export async function runScript(
 ): Promise<unknown> {
   const { sha, source } = SCRIPTS[name];
   const prefix = channelPrefix(keys[0]!, redis.options.db ?? 0);
-  const names = hasShardChannels(redis) ? [...keys, prefix, prefix] : [...keys, prefix];
+  const names = [...keys, prefix];
+  if (hasShardChannels(redis)) names.push(prefix);
   try {
     return await redis.callBuffer('EVALSHA', [sha, names.length, ...names, ...args]);
   } catch (error) {

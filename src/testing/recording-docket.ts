@@ -205,7 +205,7 @@ function sourceWithoutServer(closed: AbortSignal, cancel: ExecutionSource['cance
     keepsState: true,
     closed,
     cancel,
-    read: refuse('sync()'),
+    find: refuse('sync()'),
     look: refuse('result()'),
     changeProgress: refuse('progress'),
     watch: refuse('result() or subscribe()'),

@@ -63,6 +63,24 @@ describeOnRedis('docket partitions', (url) => {
     },
   );
 
+  test('exits with 1 when a partition cannot be used, after it has shown the others', async () => {
+    const fleet = await openFleet(url());
+    await run(fleet, '2');
+    const { work } = keysOfAll(fleet.name, 2)[1]!;
+    await fleet.redis.set(work, 'no stream');
+    const { code, output, errors } = await run(fleet);
+    expect([code, errors]).toEqual([1, '']);
+    expect(output).toMatch(/^partition 1 is down: /m);
+    const json = await run(fleet, '--json');
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.output).all).toMatchObject([
+      { number: 0, totals: { queued: 0 }, problem: null },
+      { number: 1, totals: null },
+    ]);
+    await fleet.redis.del(work);
+    expect((await run(fleet)).code).toBe(0);
+  });
+
   test('refuses --force without a number', async () => {
     const fleet = await openFleet(url());
     const { code, errors } = await run(fleet, '--force');

@@ -11,7 +11,7 @@ import { senderOf } from './changes.js';
 import { executionFilter } from './execution-filter.js';
 import type { DashboardSettings } from './options.js';
 import { bodyOf, refuse, textOrNullIn } from './query.js';
-import { errorAnswer } from './refusal.js';
+import { errorAnswer, problemFields } from './refusal.js';
 import type { Source } from './source.js';
 
 /** The most that one request cancels. The page sends the next one. */
@@ -33,7 +33,7 @@ export function addCancelMany(app: Hono, { docket }: Source, { logger }: Pick<Da
         logger.info({ ...line, outcome: changed.message }, 'dashboard: cancel-many');
         return changed;
       } catch (error) {
-        logger.warn({ ...line, err: error }, 'dashboard: cancel-many failed');
+        logger.warn({ ...line, ...problemFields(error) }, 'dashboard: cancel-many failed');
         return errorAnswer(error)[1];
       }
     };

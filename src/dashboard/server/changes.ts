@@ -8,6 +8,7 @@ import { userOf } from './access.js';
 import { operandOf } from './operand.js';
 import type { DashboardSettings } from './options.js';
 import { type Body, bodyOf, refuse, textIn, textOrNullIn } from './query.js';
+import { problemFields } from './refusal.js';
 import type { Source } from './source.js';
 
 /** How many failures can be chosen one by one. */
@@ -27,7 +28,7 @@ export function addChanges(app: Hono, source: Source, { logger }: Pick<Dashboard
         logger.info({ ...line, outcome: message }, `dashboard: ${name}`);
         return context.json({ message } satisfies ChangedJson);
       } catch (error) {
-        logger.warn({ ...line, err: error }, `dashboard: ${name} failed`);
+        logger.warn({ ...line, ...problemFields(error) }, `dashboard: ${name} failed`);
         throw error;
       }
     });

@@ -42,6 +42,12 @@ export function problemText(error: unknown): string {
   return isLinkError(error) ? `Redis cannot be reached: ${LINK_IS_DOWN}` : (error as Error).message;
 }
 
+/** Returns what is logged of a change that failed. An outage is told in words: its stacks would be those of the client of Redis. */
+export function problemFields(error: unknown): { readonly problem: string } | { readonly err: unknown } {
+  const isOutage = isLinkError(error) || error instanceof RedisUnavailableError;
+  return isOutage ? { problem: problemText(error) } : { err: error };
+}
+
 function statusOf(error: DocketError): Status {
   if (error instanceof InvalidOptionError) return 400;
   if (error instanceof ExecutionNotFoundError) return 404;

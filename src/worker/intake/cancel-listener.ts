@@ -105,21 +105,35 @@ export class CancelListener extends Service {
     const onMessage = (channel: string, message: string) => {
       if (channel === keys.cancel) this.#receive(message);
     };
+    let isOutdated = false; // whether cancels may have been missed since the last look began
+    let isListening = false;
+    let wake = () => {};
     const listen = async () => {
-      const broken = this.#broken;
-      try {
-        await subscriber.subscribe(keys.cancel);
-        await this.#lookUpAll();
-        this.#isFollowing = broken === this.#broken;
-        this.#ready.resolve();
-      } catch (error) {
-        if (signal.aborted) return;
-        logRetry(logger, error, 'cancels could not be looked up');
-        await pause(RETRY_AFTER_MS, signal);
-        if (!signal.aborted) await listen();
+      isListening = true;
+      while (isOutdated && !signal.aborted) {
+        isOutdated = false;
+        const broken = this.#broken;
+        try {
+          await subscriber.subscribe(keys.cancel);
+          await this.#lookUpAll();
+          this.#isFollowing = broken === this.#broken;
+          this.#ready.resolve();
+        } catch (error) {
+          if (signal.aborted) break;
+          logRetry(logger, error, 'cancels could not be looked up');
+          const woken = new AbortController();
+          wake = () => woken.abort();
+          if (!isOutdated) await pause(RETRY_AFTER_MS, AbortSignal.any([signal, woken.signal]));
+          isOutdated = true;
+        }
       }
+      isListening = false;
     };
-    const relisten = () => void listen();
+    const relisten = () => {
+      isOutdated = true;
+      wake();
+      if (!isListening) void listen();
+    };
     const onClose = () => {
       this.#broken += 1;
       this.#isFollowing = false;

@@ -137,7 +137,8 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket in a cluster
       /^warn +topology +.* -> give the URL as redis\+cluster/m,
     );
     const found = (await runDocket([...doctor, cluster.url])).output;
-    expect(found).toMatch(/^ok +topology +the master was found in the cluster/m);
+    expect(found).toMatch(/^ok +topology +the master was found in the cluster: 127\.0\.0\.1:\d+$/m);
+    expect(found).toMatch(/^(?:ok|warn) +coverage +cluster-require-full-coverage (?:yes|no) on 127\.0\.0\.1:\d+/m);
     expect(found).not.toMatch(/^fail/m);
     expect((await runDocket(['ls', '--docket', name, '--url', `redis://${owner.address}`])).code).toBe(0);
   });

@@ -106,6 +106,13 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)(`a docket behind Senti
     const { code, errors } = await runDocket(['snapshot', '--url', `redis+sentinel://${sentinel!.address}/nobody`]);
     expect(errors).toMatch(/^docket: cannot use Redis at [^\n]*: the sentinels know no master named 'nobody'\n$/);
     expect(code).toBe(1);
+    const found = await runDocket(['doctor', '--url', `redis+sentinel://${sentinel!.address}/nobody`]);
+    expect(found.output).toMatch(
+      /^fail {2}connection .*no master named 'nobody' -> give the name that the sentinels have/,
+    );
+    const mistaken = await runDocket(['doctor', '--url', `redis+cluster://${address}`]);
+    expect(mistaken.output).toMatch(/^fail {2}connection .* is no cluster: .* -> change redis\+cluster:\/\/ in --url/);
+    expect([found.code, mistaken.code]).toEqual([1, 1]);
     expect((await runDocket(['ls', '--url', `${servers.url}/3`])).code).toBe(0);
   });
 

@@ -27,13 +27,14 @@ const ENDED: ExecutionRecord = {
 /** Begins a wait for an execution that has ended, of which no event comes. Returns the looks, and the result. */
 function waitWithoutEvents(hasHeardAll: boolean) {
   const look = vi.fn(async () => ENDED);
+  const source = {
+    closed: new AbortController().signal,
+    look,
+    watch: async () => () => {},
+    hasHeardAll: () => hasHeardAll,
+  };
   const result = waitForResult({
-    source: {
-      closed: new AbortController().signal,
-      look,
-      watch: async () => () => {},
-      hasHeardAll: () => hasHeardAll,
-    },
+    source: () => source,
     key: 'k',
     generation: 1,
     waitMs: null,

@@ -54,6 +54,7 @@ function setUp(isLeft = false) {
         isWatching = false;
       };
     },
+    place: () => null,
     closed: closing.signal,
     left: leaving.signal,
   };

@@ -96,6 +96,24 @@ test('a cancel by a filter that fails half-way says so, and is logged', async ()
   expect(lines).toMatchObject([{ level: 'warn', message: 'dashboard: cancel-many failed' }]);
 });
 
+test('a change that fails in an outage is logged in one plain line, without the stacks of the client of Redis', async () => {
+  const cause = Object.assign(new Error('Reached the max retries'), { name: 'MaxRetriesPerRequestError' });
+  const { status, lines } = await change(
+    'strike',
+    { task: 't' },
+    new RedisUnavailableError('redis is away', { cause }),
+  );
+  expect(status).toBe(503);
+  const given = { task: 't' };
+  expect(lines).toEqual([
+    {
+      level: 'warn',
+      message: 'dashboard: strike failed',
+      fields: { docket: 'shop', given, user: null, address: null, problem: 'redis is away' },
+    },
+  ]);
+});
+
 test('a change that fails is logged, too', async () => {
   const { status, lines } = await change('strike', { task: 't' }, new InvalidOptionError('task', 'is odd'));
   expect(status).toBe(400);
