@@ -4,6 +4,7 @@
  * Owns the rule that one sentinel or node with an outdated view cannot keep a connection from the master: they are asked in a new
  * order each time. Besides those in the URL, those that were named in answers are asked.
  */
+import { connectReason, isRefusedForGood } from './connect-errors.js';
 import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
 import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
 import type { Address } from './url.js';
@@ -223,12 +224,13 @@ function unique(addresses: readonly Address[]): Address[] {
   return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
 }
 
-/** Returns the error for the case that there was no answer. It is permanent when all have refused the credentials. */
+/**
+ * Returns the error for the case that there was no answer. It is permanent when all have refused for good. Its text does not depend on
+ * the order in which they were asked: an outage is logged again when its text changes.
+ */
 function notAnswered(what: string, problems: readonly Problem[]): MasterNotFoundError {
-  const named = problems.slice(0, MOST_NAMED).map(({ address, error }) => `${textOf(address)}: ${error.message}`);
-  const more = problems.length > MOST_NAMED ? `, and ${problems.length - MOST_NAMED} more` : '';
-  const isRefused = problems.every(({ error }) =>
-    /^(?:WRONGPASS|NOAUTH|NOPERM|ERR invalid password)/.test(error.message),
-  );
-  return new MasterNotFoundError(`${what} (${named.join('; ')}${more})`, isRefused);
+  const all = problems.map(({ address, error }) => `${textOf(address)}: ${connectReason(error)}`).sort();
+  const more = all.length > MOST_NAMED ? `, and ${all.length - MOST_NAMED} more` : '';
+  const isRefused = problems.every(({ error }) => isRefusedForGood(error));
+  return new MasterNotFoundError(`${what} (${all.slice(0, MOST_NAMED).join('; ')}${more})`, isRefused);
 }

@@ -1,6 +1,7 @@
 /**
  * The connections of a worker. Those of partition 0 are open from its start to its end. On one server, each further partition has one
- * more connection, for blocking reads. In a cluster each has three of its own, since it may be on another master.
+ * more connection, for blocking reads. In a cluster each has three of its own, since it may be on another master. A partition that the
+ * worker does not read may have one (`unread-partitions.ts`).
  */
 import { closeConnection, openConnection } from '../redis/connection.js';
 import type { DocketSettings } from '../redis/docket-settings.js';
@@ -8,6 +9,7 @@ import type { Keys } from '../redis/keys.js';
 import { isClusterUrl } from '../redis/url.js';
 import { type Connections, closeConnections, openConnections } from './connections.js';
 import type { WorkerSettings } from './options.js';
+import { UnreadPartitions } from './unread-partitions.js';
 import type { ConnectionWatch } from './watch/connection-watch.js';
 
 export interface ConnectionPoolOptions {
@@ -19,6 +21,8 @@ export interface ConnectionPoolOptions {
 export class ConnectionPool {
   /** The connections of partition 0. */
   readonly first: Connections;
+  /** Those to partitions of a cluster that the worker does not read. */
+  readonly unread: UnreadPartitions;
   readonly #options: ConnectionPoolOptions;
   /** For the connections of each further partition: those that were opened for it alone. */
   readonly #own = new Map<Connections, Partial<Connections>>();
@@ -26,6 +30,7 @@ export class ConnectionPool {
 
   constructor(first: Connections, options: ConnectionPoolOptions) {
     this.first = first;
+    this.unread = new UnreadPartitions(options.docket);
     this.#options = options;
   }
 
@@ -74,6 +79,7 @@ export class ConnectionPool {
   /** Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([closeConnections(this.first), ...[...this.#own.keys()].map((one) => this.closeOf(one))]);
+    const own = [...this.#own.keys()].map((one) => this.closeOf(one));
+    await Promise.all([closeConnections(this.first), this.unread.close(), ...own]);
   }
 }

@@ -123,12 +123,13 @@ export class Partitions implements Places {
     return this.#layout.tags;
   }
 
-  find(tag: string): Destination | null {
+  async find(tag: string): Promise<Destination | null> {
     const { docket, connections } = this.#options;
-    const partition = this.#open.get(tag)?.partition;
-    if (partition) return partition.context.link.isUsable ? partition.context : null;
-    if (isClusterUrl(docket.url)) return null; // this worker does not read it, and has no connection to its master
-    return { redis: connections.first.commands, keys: this.#keysOf(tag) };
+    const open = this.#open.get(tag);
+    if (open?.partition) return open.partition.context.link.isUsable ? open.partition.context : null;
+    const keys = this.#keysOf(tag);
+    if (tag === '' || !isClusterUrl(docket.url)) return { redis: connections.first.commands, keys };
+    return open ? null : { redis: await connections.unread.open(keys, tag), keys };
   }
 
   async keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>> {
@@ -137,7 +138,7 @@ export class Partitions implements Places {
     const others = new Set([...tags, ...draining]);
     others.delete(tag);
     const look = async (other: string) => {
-      const to = this.find(other);
+      const to = await this.find(other);
       if (!to) throw new Error(`partition '${other}' cannot be asked whether it has the chains of automatic tasks`);
       const states = keys.map((key) => to.redis.hget(to.keys.record(key), RECORD.state));
       for (const [i, state] of (await Promise.all(states)).entries()) {

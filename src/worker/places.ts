@@ -14,8 +14,11 @@ import type { Destination } from './intake/mover.js';
 export interface Places {
   /** The tag of each partition, by its number. */
   readonly tags: readonly string[];
-  /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
-  find(tag: string): Destination | null;
+  /**
+   * Returns the partition with this tag; `null` when it cannot be reached at present.
+   * @throws RedisUnavailableError when this worker does not read it, and its server cannot be reached
+   */
+  find(tag: string): Promise<Destination | null>;
   /** Returns the keys that have an unfinished execution in a partition other than the one with this tag. */
   keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>>;
 }

@@ -194,6 +194,15 @@ describe.skipIf(REDIS_BINARY === null || !hasOpenssl())(
       expect((await docket.add('noop' as never)).disposition).toBe('scheduled');
       const { ca: _, ...distrustful } = tls;
       await expect(openConnection({ url, connection: { tls: distrustful } }, 'commands')).rejects.toThrow('TLS failed');
+      for (const [searched, mistake] of [
+        [`rediss+cluster://127.0.0.1:${port}`, 'is no cluster'],
+        [`rediss+sentinel://127.0.0.1:${port}/m`, 'is no sentinel'],
+      ] as const) {
+        const open = (options: typeof distrustful) =>
+          openConnection({ url: searched, connection: { tls: options } }, 'commands');
+        await expect(open(tls)).rejects.toThrow(mistake);
+        await expect(open(distrustful)).rejects.toThrow('TLS failed'); // waiting would not cure it
+      }
       writeFileSync(
         file('connection.json'),
         '{ "tls": { "caFile": "ca.crt", "certFile": "redis.crt", "keyFile": "redis.key", "servername": "redis.test" } }',

@@ -3,11 +3,13 @@
 -- replaces it here can stop the move there.
 --
 -- Each worker that tries the move gives it the same name. Every other move of the execution has another name: the execution may
--- come back to this partition, when workers of two versions disagree about where it belongs.
+-- come back to this partition, when workers of two versions disagree about where it belongs. It may also leave a server whose memory
+-- is full, which frees some.
 -- KEYS  work, front
 -- ARGV  prefix, token, tag of this partition, tag of the one where it belongs, its key or id
 -- Reply the fields of its entry and those of its record (none without one), each list with names and values, and the name of
 --       the move; nothing when the entry is gone, or the record names another
+--@include memory
 --@include fields
 local prefix, token = ARGV[1], ARGV[2]
 --@include streams

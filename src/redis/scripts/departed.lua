@@ -5,6 +5,7 @@
 -- ARGV  prefix, token
 -- Reply one of DEPARTURE
 --@include now
+--@include memory
 local prefix, token = ARGV[1], ARGV[2]
 --@include events
 --@include entries

@@ -40,8 +40,11 @@ export interface Destination {
 export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'tag' | 'logger'> {
   readonly floodLog: FloodLog;
   readonly places: {
-    /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
-    find(tag: string): Destination | null;
+    /**
+     * Returns the partition with this tag; `null` when it cannot be reached at present.
+     * @throws RedisUnavailableError when this worker does not read it, and its server cannot be reached
+     */
+    find(tag: string): Promise<Destination | null>;
   };
   /** Requeues a delivery that was not claimed. */
   requeue(delivery: Delivery, delayMs: number): void;
@@ -86,7 +89,7 @@ export class Mover {
 
   async #move(delivery: Delivery, tag: string): Promise<void> {
     const { redis, keys, tag: from, logger, floodLog, places, onTaken, onCancelled, requeue } = this.#options;
-    const to = places.find(tag);
+    const to = await answered(places.find(tag), tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
     const untilMs = await answered(lastArrivalMs(to.redis), tag);
     const { token } = delivery;

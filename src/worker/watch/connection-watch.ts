@@ -11,6 +11,9 @@ import type { Connections } from '../connections.js';
 
 type ConnectionName = keyof Connections;
 
+/** How many problems of one outage are logged: their texts may name servers that change. */
+const MOST_PROBLEMS = 32;
+
 export class ConnectionWatch {
   /** How often links broke, by the role of their connections. */
   readonly disruptions: Record<ConnectionName, number> = { commands: 0, blocking: 0, subscriber: 0 };
@@ -18,7 +21,8 @@ export class ConnectionWatch {
   readonly #logger: Logger;
   readonly #broken = new Set<Redis>();
   #outageSinceMs = 0;
-  #lastProblem = '';
+  /** The problems of this outage that were logged. The connections of several partitions may have different ones by turns. */
+  readonly #problems = new Set<string>();
   #isOpen = false;
 
   /** `url` is masked before it is logged. */
@@ -29,8 +33,8 @@ export class ConnectionWatch {
 
   /** Watches connections that are open, until they are closed on purpose. */
   watch(connections: Partial<Connections>): void {
-    if (!this.#isOpen && this.#lastProblem !== '') this.#logger.info({}, `Redis at ${this.#url} answers now`);
-    if (!this.#isOpen) this.#lastProblem = '';
+    if (!this.#isOpen && this.#problems.size > 0) this.#logger.info({}, `Redis at ${this.#url} answers now`);
+    if (!this.#isOpen) this.#problems.clear();
     this.#isOpen = true;
     for (const [name, redis] of Object.entries(connections) as [ConnectionName, Redis][]) {
       redis.on('close', () => {
@@ -41,11 +45,12 @@ export class ConnectionWatch {
     }
   }
 
-  /** Logs an attempt to connect that failed, unless the one before failed in the same way. */
+  /** Logs an attempt to connect that failed, unless one failed in the same way during this outage. */
   logFailure(problem: Error): void {
+    if (this.#problems.has(problem.message) || this.#problems.size === MOST_PROBLEMS) return;
     const consequence = this.#isOpen ? '' : ': waiting for it'; // else its outage was announced
-    if (problem.message !== this.#lastProblem) this.#logger.warn({}, `${problem.message}${consequence}`);
-    this.#lastProblem = problem.message;
+    this.#logger.warn({}, `${problem.message}${consequence}`);
+    this.#problems.add(problem.message);
   }
 
   #onClose(name: ConnectionName, redis: Redis): void {
@@ -53,6 +58,7 @@ export class ConnectionWatch {
     this.disruptions[name] += 1;
     if (this.#broken.size === 0) {
       this.#outageSinceMs = monotonicMs();
+      this.#problems.clear(); // a partition that was opened meanwhile may have left some
       this.#logger.warn({ connection: name }, `the link to Redis at ${this.#url} broke: trying again`);
     }
     this.#broken.add(redis);
@@ -60,7 +66,7 @@ export class ConnectionWatch {
 
   #onReady(redis: Redis): void {
     if (!this.#broken.delete(redis) || this.#broken.size > 0) return;
-    this.#lastProblem = '';
+    this.#problems.clear();
     const seconds = ((monotonicMs() - this.#outageSinceMs) / 1_000).toFixed(1);
     this.#logger.info({}, `Redis at ${this.#url} answers again, after ${seconds} s`);
   }

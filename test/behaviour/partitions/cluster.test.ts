@@ -1,7 +1,7 @@
 /** A docket with a partition on each master of a cluster, also while one of them is down. */
 import { randomUUID } from 'node:crypto';
-import { call, Docket, RedisUnavailableError, task } from 'docket';
-import { Worker } from 'docket/worker';
+import { type AnyTask, call, concurrencyLimit, Docket, perpetual, RedisUnavailableError, task } from 'docket';
+import { Worker, type WorkerOptions } from 'docket/worker';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { importBuilt } from '../../support/built.js';
 import { divide, keyIn } from '../../support/partitions.js';
@@ -15,6 +15,21 @@ const { internalsOf } = await importBuilt<typeof import('../../../src/client/int
 const { examine } = await importBuilt<typeof import('../../../src/doctor/examine.js')>('doctor/examine.js');
 
 const COUNT = 3;
+
+/** Runs a worker until the test is over, or until the returned function is called. */
+function work(docket: Docket, all: readonly AnyTask[], options: Partial<WorkerOptions> = {}): () => Promise<void> {
+  const tasks = Object.fromEntries(all.map((one) => [one.name, one]));
+  const worker = new Worker(docket, { tasks, threads: 0, logger: silent, drainTimeout: '2s', ...options });
+  const running = worker.runForever();
+  running.catch(() => {}); // reported when it is closed
+  const close = async () => {
+    await worker.close();
+    await running;
+  };
+  onTestFinished(close);
+  return close;
+}
+
 const note = task('note', (_args: { n?: number }) => {});
 
 describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three partitions on three masters', () => {
@@ -67,13 +82,7 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
   test('is run by one worker, which follows a master that moves', async () => {
     const { docket, open, keysOfAll } = await divided();
     const double = task('double', ({ n }: { n: number }) => 2 * n);
-    const worker = new Worker(open(), { tasks: { double }, threads: 0, logger: silent, drainTimeout: '2s' });
-    const running = worker.runForever();
-    running.catch(() => {}); // reported when it is closed
-    onTestFinished(async () => {
-      await worker.close();
-      await running;
-    });
+    work(open(), [double]);
     const results = async (prefix: string) => {
       const calls = [0, 1, 2].map((partition) =>
         call(double, { n: partition }, { key: keyIn(partition, COUNT, prefix) }),
@@ -90,6 +99,50 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
     await end();
     expect(await cluster.owner(keysOfAll[2]!.work)).not.toBe(from);
     await waitFor(async () => (await results(`b${randomUUID()}`).catch(() => [])).length === 3, { timeoutMs: 60_000 });
+  }, 180_000);
+
+  test('is read by workers of one partition each, which move executions to the others and start the automatic tasks', async () => {
+    const { docket, open } = await divided();
+    const limits = [concurrencyLimit('n', { max: 1 })];
+    const one = task('one', { limits }, ({ n }: { n: number }) => n);
+    const automatic = ['a', 'b', 'c', 'd'].map((name) =>
+      task(name, { perpetual: perpetual({ every: '1h', automatic: true }) }, () => {}),
+    );
+    for (const partition of [0, 1, 2]) work(open(), [one, ...automatic], { partitions: [partition] });
+    // A producer that knows only the name of the task places each by its key. The values of the limit lead to all partitions.
+    const values = Array.from({ length: 12 }, (_, n) => n);
+    const handles = await Promise.all(
+      values.map((n) => docket.add('one', { n }, { key: keyIn(n % COUNT, COUNT, `m${n}-`) })),
+    );
+    expect(await Promise.all(handles.map((handle) => handle.result({ timeout: '60s' })))).toEqual(values);
+    const chains = await waitFor(
+      async () => {
+        const found: string[] = [];
+        for await (const { key } of docket.schedules()) found.push(key);
+        return found.length === automatic.length && found;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(chains.sort()).toEqual(['a', 'b', 'c', 'd']);
+  }, 180_000);
+
+  test('lets executions leave a master whose memory is full', async () => {
+    const { docket, open, keysOfAll } = await divided();
+    const limits = [concurrencyLimit('n', { max: 1 })];
+    const one = task('one', { limits }, ({ n }: { n: number }) => n);
+    const close = work(open(), [one]);
+    await (await docket.add(one, { n: 0 })).result({ timeout: '60s' });
+    await close(); // it has made the streams
+    const values = Array.from({ length: 12 }, (_, n) => n);
+    const handles = await Promise.all(values.map((n) => docket.add('one', { n }, { key: keyIn(0, COUNT, `f${n}-`) })));
+    const full = await cluster.owner(keysOfAll[0]!.work);
+    await full.ask('CONFIG', 'SET', 'maxmemory-policy', 'noeviction', 'maxmemory', '100kb');
+    try {
+      work(open(), [one]);
+      expect(await Promise.all(handles.map((handle) => handle.result({ timeout: '60s' })))).toEqual(values);
+    } finally {
+      await full.ask('CONFIG', 'SET', 'maxmemory', '0');
+    }
   }, 180_000);
 
   test('works on without the one that is down: what leads there fails and names it, all else goes to the others', async () => {

@@ -68,7 +68,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     retireThread: () => {},
     startSuspectThread: () => {},
   });
-  const places = { tags: [''], find: () => null, keysElsewhere: async () => new Set<string>() };
+  const places = { tags: [''], find: async () => null, keysElsewhere: async () => new Set<string>() };
   const pipeline = new Pipeline(context, shared, settings, places);
   const { dispatcher } = shared;
   shared.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
