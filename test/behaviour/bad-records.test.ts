@@ -199,6 +199,34 @@ describeEachServer('an execution without a record', (url) => {
     expect(fields).toEqual(expect.arrayContaining(['m', 'a message', 'u', '1 busy']));
     await redis.del(keys.front);
   });
+
+  test('is redelivered though its booking cannot be read', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const id = await redis.xadd(keys.work, '*', 'm', 'a message', 'u', 'unreadable');
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    await waitFor(async () => (await redeliver(redis, keys, 1, [`w${id}`])) === 1);
+    const [[, fields]] = (await redis.xrange(keys.front, '-', '+')) as [[string, string[]]];
+    expect(fields).toEqual(expect.arrayContaining(['m', 'a message', 'u', 'unreadable']));
+    await redis.del(keys.front);
+  });
+
+  test('is quarantined when there is no stream on which it could be redelivered', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const id = await redis.xadd(keys.work, '*', 'm', 'a message');
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    await redis.set(keys.front, 'no stream');
+    await waitFor(async () => {
+      expect(await redeliver(redis, keys, 1, [`w${id}`])).toBe(0);
+      return (await redis.xlen(keys.work)) === 0;
+    });
+    const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
+    expect(fields).toEqual(expect.arrayContaining(['a message', expect.stringContaining('WRONGTYPE')]));
+    await redis.del(keys.front);
+  });
 });
 
 describeEachServer('what a worker reports', (url) => {

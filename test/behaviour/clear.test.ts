@@ -71,6 +71,22 @@ describeEachServer('clear', (url) => {
     }
   });
 
+  test.each([1, 31, 32, 255, 256, 512])(
+    'keeps the record for its executionTtl, also if the name of the task has %i bytes',
+    async (bytes) => {
+      const docket = stage.docket({ executionTtl: '1h' });
+      await docket.add(
+        task('n'.repeat(bytes), () => {}),
+        {},
+        { key: 'k' },
+      );
+      await docket.clear();
+      const ttlMs = await (await stage.redis()).pttl(stage.key('run:k'));
+      expect(ttlMs).toBeGreaterThan(1_800_000);
+      expect(ttlMs).toBeLessThanOrEqual(3_600_000);
+    },
+  );
+
   test('removes nothing from an empty docket', async () => {
     expect(await stage.docket().clear()).toBe(0);
   });
