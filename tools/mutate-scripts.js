@@ -19,7 +19,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { coverage } from './mutants/coverage.js';
-import { events, forget, note, verdicts } from './mutants/journal.js';
+import { events, forget, note, sizeOf, verdicts } from './mutants/journal.js';
 import { allMutants } from './mutants/mutants.js';
 import { planFor } from './mutants/planning.js';
 import { report } from './mutants/report.js';
@@ -44,6 +44,7 @@ mkdirSync(FOLDER, { recursive: true });
 const chosen = choose(allMutants());
 const found = await coverage({ isFresh: options.coverage });
 if (options.again) forget(FOLDER, new Set(chosen.map(({ id }) => id)));
+const unusable = new Map(); // how often each test has failed without a mutant
 if (!options.list) {
   makeCopy();
   writeScripts(scriptsOf(luaFiles));
@@ -64,23 +65,28 @@ function choose(all) {
 async function runSome() {
   const known = verdicts(FOLDER);
   const open = chosen.filter(({ id }) => !known.get(id)?.killed && !known.get(id)?.timedOut);
-  const plan = planFor(open, found, { known, most: Number(options.tests) });
+  const plan = planFor(open, found, { known, unusable, most: Number(options.tests) });
   if (plan.files.length === 0) return false;
   writeFileSync(join(FOLDER, 'plan.json'), JSON.stringify(plan));
-  const before = events(FOLDER).length;
-  let [seen, seenAt] = [before, Date.now()];
-  let isGivenUp = false;
-  await runTests(plan.files, { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: '12000' }, () => {
+  const before = sizeOf(FOLDER);
+  const last = new Map(); // the last event of each process, and when it was seen
+  let [seen, isGivenUp] = [before, false];
+  await runTests(plan.files, { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: '5000' }, () => {
     if (isGivenUp) return false;
-    const all = events(FOLDER);
-    if (all.length > seen) [seen, seenAt] = [all.length, Date.now()];
-    const last = all.at(-1);
-    if (last?.givenUp && all.length > before) isGivenUp = true;
-    else if (Date.now() - seenAt > LONGEST_MS) {
-      if (last?.begun && last.begun !== 'none') note(FOLDER, { id: last.begun, test: last.test, result: 'timed out' });
+    const from = seen;
+    seen = sizeOf(FOLDER);
+    for (const event of events(FOLDER, from)) {
+      last.set(event.process, { ...event, at: Date.now() });
+      if (!event.givenUp) continue;
+      if (event.isBroken) unusable.set(event.test, (unusable.get(event.test) ?? 0) + 1);
+      isGivenUp = true;
+    }
+    for (const { begun, test, at } of last.values()) {
+      if (begun === undefined || Date.now() - at < LONGEST_MS) continue;
+      if (begun !== 'none') note(FOLDER, { id: begun, test, result: 'timed out' });
       isGivenUp = true;
     }
     return !isGivenUp;
   });
-  return events(FOLDER).length > before;
+  return sizeOf(FOLDER) > before;
 }

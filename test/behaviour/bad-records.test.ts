@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
 import type { Seed } from '../../src/redis/chain-store.js';
 import type { Token } from '../../src/redis/delivery-store.js';
+import { PRIORITY } from '../../src/redis/schema.js';
 import { importBuilt } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { setStage } from '../support/stage.js';
@@ -81,6 +82,22 @@ describeEachServer('a record of another type', (url) => {
     expect(await redis.xlen(keys.front)).toBe(2);
     expect(await quarantined(redis, keys.failures)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
     await stage.finish({ note });
+  });
+
+  test('keeps the next run of a chain as a failure, with its key and priority', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    const chained = task('chained', { perpetual: perpetual({ every: '1h' }) }, async () => {
+      await redis.del(keys.record('k'));
+      await redis.set(keys.record('k'), 'not docket', 'EX', 600);
+    });
+    await docket.add(chained, {}, { key: 'k', priority: 'low' });
+    stage.work({ chained });
+    expect(await quarantined(redis, keys.failures)).toEqual([['k', expect.stringContaining('WRONGTYPE')]]);
+    const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
+    expect(fields[fields.indexOf('priority') + 1]).toBe(PRIORITY.low);
+    await redis.del(keys.chains);
   });
 
   test.each([{}, { when: '1h' } as const])('keeps nothing else from being cleared (%o)', async (options) => {

@@ -87,6 +87,17 @@ describeEachServer('clear', (url) => {
     },
   );
 
+  test('removes what another version has moved, which does not say when it was placed', async () => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const redis = await stage.redis();
+    await docket.add(note);
+    const [[id, fields]] = (await redis.xrange(stage.key('work'), '-', '+')) as [[string, string[]]];
+    await redis.xdel(stage.key('work'), id);
+    await redis.xadd(stage.key('front'), '*', ...fields);
+    expect(await docket.clear()).toBe(1);
+    expect(await redis.xlen(stage.key('front'))).toBe(0);
+  });
+
   test('removes nothing from an empty docket', async () => {
     expect(await stage.docket().clear()).toBe(0);
   });

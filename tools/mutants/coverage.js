@@ -7,7 +7,7 @@ import { COPY, FOLDER, luaFiles, makeCopy, runTests, scriptsOf, writeScripts } f
 const KEPT = join(FOLDER, 'coverage.json');
 const NOTES = join(FOLDER, 'notes');
 
-/** Returns what is known: the tests (file, name, ms) and, by `file:line:column` of a statement, which of them run it. */
+/** Returns what is known: the tests (file, name, ms) and, by a name of each statement, which of them run it. */
 export async function coverage({ isFresh, only }) {
   if (!isFresh && existsSync(KEPT)) return JSON.parse(readFileSync(KEPT, 'utf8'));
   makeCopy();
@@ -31,7 +31,7 @@ function writeMarkedScripts() {
   for (const [file, source] of luaFiles) {
     files.set(
       file,
-      marked(source, (line, column) => `ARGV.ran[${places.push(`${file}:${line}:${column}`) - 1}]=1 `),
+      marked(source, (name) => `ARGV.ran[${places.push(`${file} ${name}`) - 1}]=1 `),
     );
   }
   const finish = (script) =>
@@ -76,12 +76,16 @@ function evaluate(places) {
       for (const { at, numbers } of logs) {
         // What a file prepares for all of its tests is theirs, too.
         const isOfTest = at >= span.from && at <= span.to;
-        const isOfFile = at >= span.fileFrom && at <= span.fileTo && !spans.some((one) => at >= one.from && at <= one.to);
+        const isOfFile =
+          at >= span.fileFrom && at <= span.fileTo && !spans.some((one) => at >= one.from && at <= one.to);
         if (isOfTest || isOfFile) for (const number of numbers) ran.add(number);
       }
       if (ran.size === 0 || span.state === 'fail') continue;
       const index = tests.push({ file: span.file, name: span.name, ms: span.to - span.from, ran: ran.size }) - 1;
-      for (const number of ran) (byStatement[places[number]] ??= []).push(index);
+      for (const number of ran) {
+        byStatement[places[number]] ??= [];
+        byStatement[places[number]].push(index);
+      }
     }
   }
   return { tests, byStatement };

@@ -1,5 +1,5 @@
 // What was found out, a line of JSON for each event, so that a run that was stopped goes on where it was.
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const PATH = 'results.jsonl';
@@ -9,11 +9,17 @@ export function note(folder, event) {
   appendFileSync(join(folder, PATH), `${JSON.stringify(event)}\n`);
 }
 
-/** Returns all events, oldest first. */
-export function events(folder) {
+/** Returns the size of the journal, from which `events` goes on. */
+export function sizeOf(folder) {
   const path = join(folder, PATH);
-  if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8')
+  return existsSync(path) ? statSync(path).size : 0;
+}
+
+/** Returns all events, oldest first, or those behind a position. */
+export function events(folder, from = 0) {
+  if (sizeOf(folder) <= from) return [];
+  return readFileSync(join(folder, PATH))
+    .toString('utf8', from)
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line));

@@ -27,12 +27,11 @@ export function mutantsOf(file, source) {
     const name = `${file.replace(/\.lua$/, '')} ${kind} ${before}`;
     const number = (seen.get(name) ?? 0) + 1;
     seen.set(name, number);
-    const at = statementAt(source, line, column);
     return {
       id: number === 1 ? name : `${name} (${number})`,
       file,
       line,
-      statement: `${file}:${at.line}:${at.column}`,
+      statement: `${file} ${statementAt(source, line, column)}`,
       source: mutated,
     };
   });

@@ -29,31 +29,38 @@ export function mutationsOf(source) {
   return found.sort((one, other) => one.line - other.line || one.column - other.column);
 }
 
-/** Returns the file with `mark(line, column)` put before each statement, except for declarations of functions. */
+/** Returns the file with `mark(name)` put before each statement, except for declarations of functions. */
 export function marked(source, mark) {
-  const places = [];
-  visit(parse(source), (node, parent) => {
-    if (isBlock(parent) && parent.body.includes(node) && node.type !== 'FunctionDeclaration') places.push(node);
-  });
   let text = source;
-  for (const node of places.sort((one, other) => other.range[0] - one.range[0])) {
-    const { line, column } = node.loc.start;
-    text = `${text.slice(0, node.range[0])}${mark(line, column + 1)}${text.slice(node.range[0])}`;
+  for (const { node, name } of statementsOf(source).reverse()) {
+    text = `${text.slice(0, node.range[0])}${mark(name)}${text.slice(node.range[0])}`;
   }
   return text;
 }
 
-/** Returns the lines of the innermost statements that hold each position, by `line:column`: where `marked` marks them. */
+/** Returns the name of the innermost statement at a position. */
 export function statementAt(source, line, column) {
-  let best;
+  const isAt = ({ node: { loc } }) => {
+    const isBehind = loc.start.line < line || (loc.start.line === line && loc.start.column < column);
+    return isBehind && (loc.end.line > line || (loc.end.line === line && loc.end.column >= column));
+  };
+  return statementsOf(source).findLast(isAt)?.name;
+}
+
+/** The statements that are marked, in order. The name of a statement stays when others of its file change. */
+function statementsOf(source) {
+  const found = [];
   visit(parse(source), (node, parent) => {
-    if (!isBlock(parent) || !parent.body.includes(node) || node.type === 'FunctionDeclaration') return;
-    const { start, end } = node.loc;
-    const isBehind = start.line < line || (start.line === line && start.column + 1 <= column);
-    const isBefore = end.line > line || (end.line === line && end.column + 1 >= column);
-    if (isBehind && isBefore && (!best || node.range[0] >= best.range[0])) best = node;
+    if (isBlock(parent) && parent.body.includes(node) && node.type !== 'FunctionDeclaration') found.push(node);
   });
-  return best && { line: best.loc.start.line, column: best.loc.start.column + 1 };
+  const counts = new Map();
+  return found
+    .sort((one, other) => one.range[0] - other.range[0])
+    .map((node) => {
+      const [line] = source.slice(...node.range).split('\n', 1);
+      counts.set(line, (counts.get(line) ?? 0) + 1);
+      return { node, name: `${line} (${counts.get(line)})` };
+    });
 }
 
 function parse(source) {

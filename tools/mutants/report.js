@@ -15,7 +15,8 @@ export function report(mutants, coverage, known, { line }) {
     const row = rows.get(mutant.file);
     row[fate.kind] = (row[fate.kind] ?? 0) + 1;
     if (line) console.log(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
-    else if (fate.isProblem) problems.push(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
+    else if (fate.isProblem)
+      problems.push(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
   }
   console.log(table(rows));
   if (problems.length > 0) console.log(`\n${problems.join('\n')}`);

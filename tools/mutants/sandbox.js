@@ -1,7 +1,17 @@
 // A copy of the built package and of its tests, outside the repository, whose scripts may be changed.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +44,7 @@ export function makeCopy() {
   for (const name of COPIED_FILES) cpSync(join(ROOT, name), join(COPY, name));
   symlinkSync(join(ROOT, 'node_modules'), join(COPY, 'node_modules'));
   const waiting = join(COPY, 'test/support/wait.ts'); // a mutant is often noticed by waiting in vain
-  writeFileSync(waiting, readFileSync(waiting, 'utf8').replace('timeoutMs = 20_000', 'timeoutMs = 10_000'));
+  writeFileSync(waiting, readFileSync(waiting, 'utf8').replace('timeoutMs = 20_000', 'timeoutMs = 4_000'));
 }
 
 /** Makes the scripts (sha and source) by name from the Lua files. `finish` may change a script once it is complete. */
@@ -58,7 +68,8 @@ export function writeScripts(scripts) {
     target,
     [
       "import { readFileSync } from 'node:fs';",
-      "export const SCRIPTS = JSON.parse(readFileSync(new URL('scripts.json', import.meta.url), 'utf8'));",
+      "const path = process.env.MUTANTS_SCRIPTS ?? new URL('scripts.json', import.meta.url);",
+      "export const SCRIPTS = JSON.parse(readFileSync(path, 'utf8'));",
     ].join('\n'),
   );
   writeFileSync(join(COPY, 'dist/src/redis/scripts.json'), JSON.stringify(scripts));
@@ -74,14 +85,14 @@ export async function runTests(args, env, isUnderWay = () => true) {
     [join(COPY, 'node_modules/vitest/vitest.mjs'), 'run', '--root', COPY, '--config', config, ...args],
     {
       cwd: COPY,
-      env: { ...process.env, ...env },
+      env: { ...process.env, DOCKET_MUTANTS: FOLDER, ...env }, // tests have a folder for temporary files of their own
       detached: true, // a group of its own, so that it can be ended with its test processes
       stdio: ['ignore', openSync(join(FOLDER, 'vitest.log'), 'w'), 'inherit'],
     },
   );
   const end = () => endGroup(child.pid);
   process.once('exit', end);
-  const timer = setInterval(() => isUnderWay() || end(), 250);
+  const timer = setInterval(() => isUnderWay() || end(), 1000);
   await new Promise((done) => child.once('exit', done));
   clearInterval(timer);
   process.off('exit', end);

@@ -1,7 +1,7 @@
 // The suite as it runs on the copy (sandbox.js): test processes note what they run, and files run in the given order.
 import { fileURLToPath } from 'node:url';
-import { BaseSequencer } from 'vitest/node';
 import { defineConfig, mergeConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
 import suite from '../../vitest.config.ts';
 
 const order = JSON.parse(process.env.MUTANTS_ORDER ?? '[]');
@@ -21,6 +21,7 @@ const overrides = defineConfig({
       : { runner: fileURLToPath(new URL('runner.js', import.meta.url)), maxWorkers: 1 }),
     sequence: { sequencer: Ordered },
     testTimeout: Number(process.env.MUTANTS_TEST_TIMEOUT ?? 30_000),
+    hookTimeout: 10_000,
   },
 });
 

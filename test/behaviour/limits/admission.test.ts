@@ -358,6 +358,20 @@ describeEachServer('permits', (url) => {
     expect(await bench.apply([gone!], gatesOf)).toEqual(['refused']);
   });
 
+  test('go with the entry of an execution whose key was replaced while the answer to its admission was lost', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], gatesOf)).toEqual([null]); // the answer is lost
+    await bench.redis.hset(bench.keys.record('k'), { s: 'queued', g: '1', e: 'w9-9' });
+    await bench.redis.sadd(bench.keys.superseded, first!.token);
+    expect(await bench.apply([first!], gatesOf)).toEqual(['refused']);
+    expect(await bench.redis.xlen(bench.keys.work)).toBe(0);
+    expect(await bench.redis.exists(bench.keys.permits, bench.keys.superseded)).toBe(0);
+    expect(await bench.redis.hgetall(bench.keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
+  });
+
   test('go past waiters that have lost their place, a bounded number at a time, and reach the next', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
