@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
 import type { Seed } from '../../src/redis/chain-store.js';
 import type { Token } from '../../src/redis/delivery-store.js';
+import { PRIORITY } from '../../src/redis/schema.js';
 import { importBuilt } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { setStage } from '../support/stage.js';
@@ -81,6 +82,22 @@ describeEachServer('a record of another type', (url) => {
     expect(await redis.xlen(keys.front)).toBe(2);
     expect(await quarantined(redis, keys.failures)).toEqual([['bad', expect.stringContaining('WRONGTYPE')]]);
     await stage.finish({ note });
+  });
+
+  test('keeps the next run of a chain as a failure, with its key and priority', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    const chained = task('chained', { perpetual: perpetual({ every: '1h' }) }, async () => {
+      await redis.del(keys.record('k'));
+      await redis.set(keys.record('k'), 'not docket', 'EX', 600);
+    });
+    await docket.add(chained, {}, { key: 'k', priority: 'low' });
+    stage.work({ chained });
+    expect(await quarantined(redis, keys.failures)).toEqual([['k', expect.stringContaining('WRONGTYPE')]]);
+    const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
+    expect(fields[fields.indexOf('priority') + 1]).toBe(PRIORITY.low);
+    await redis.del(keys.chains);
   });
 
   test.each([{}, { when: '1h' } as const])('keeps nothing else from being cleared (%o)', async (options) => {
@@ -197,6 +214,34 @@ describeEachServer('an execution without a record', (url) => {
     await waitFor(async () => (await redeliver(redis, keys, 1, [`w${id}`])) === 1);
     const [[, fields]] = (await redis.xrange(keys.front, '-', '+')) as [[string, string[]]];
     expect(fields).toEqual(expect.arrayContaining(['m', 'a message', 'u', '1 busy']));
+    await redis.del(keys.front);
+  });
+
+  test('is redelivered though its booking cannot be read', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const id = await redis.xadd(keys.work, '*', 'm', 'a message', 'u', 'unreadable');
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    await waitFor(async () => (await redeliver(redis, keys, 1, [`w${id}`])) === 1);
+    const [[, fields]] = (await redis.xrange(keys.front, '-', '+')) as [[string, string[]]];
+    expect(fields).toEqual(expect.arrayContaining(['m', 'a message', 'u', 'unreadable']));
+    await redis.del(keys.front);
+  });
+
+  test('is quarantined when there is no stream on which it could be redelivered', async () => {
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await ensureGroups(redis, keys);
+    const id = await redis.xadd(keys.work, '*', 'm', 'a message');
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', keys.work, '>');
+    await redis.set(keys.front, 'no stream');
+    await waitFor(async () => {
+      expect(await redeliver(redis, keys, 1, [`w${id}`])).toBe(0);
+      return (await redis.xlen(keys.work)) === 0;
+    });
+    const [[, fields]] = (await redis.xrange(keys.failures, '-', '+')) as [[string, string[]]];
+    expect(fields).toEqual(expect.arrayContaining(['a message', expect.stringContaining('WRONGTYPE')]));
     await redis.del(keys.front);
   });
 });

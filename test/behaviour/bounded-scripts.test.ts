@@ -6,13 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { call, Docket } from 'docket';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Token } from '../../src/redis/delivery-store.js';
 import type { Keys } from '../../src/redis/keys.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
 import { describeOnRedis, isEveryVariant } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
 
-const { ensureGroups } =
+const { ensureGroups, redeliver } =
   await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 const { heartbeat } = await importBuilt<typeof import('../../src/redis/fleet-store.js')>('redis/fleet-store.js');
 const { keysOf } = await importBuilt<typeof import('../../src/redis/keys.js')>('redis/keys.js');
@@ -133,6 +134,37 @@ describeOnRedis('a heartbeat', (url) => {
       await heartbeat(redis, keysOf(name), { consumer: 'live', ttlMs: 60_000 }, REPORT);
       expect(await redis.zcard(key('workers'))).toBe(left + 1);
     }
+  });
+});
+
+describeOnRedis('a script that moves executions on', (url) => {
+  const text = 'x'.repeat(600 * 1024);
+
+  test('takes no more of the schedule than 1 MiB and one more', async () => {
+    const { docket, redis, key, name } = await openFleet(url());
+    const keys = ['a', 'b', 'c'];
+    for (const one of keys) await docket.add('noop', { text }, { key: one, when: '1h' });
+    await redis.zadd(key('schedule'), ...keys.flatMap((one, i) => [i + 1, `k${one}`]));
+    await ensureGroups(redis, keysOf(name));
+    const moved = [await moveDue(redis, keysOf(name)), await moveDue(redis, keysOf(name))];
+    expect(moved.map(({ count, nextInMs }) => [count, nextInMs])).toEqual([
+      [2, 0],
+      [1, null],
+    ]);
+    await docket.clear();
+  });
+
+  test('redelivers no more than 1 MiB and one more', async () => {
+    const { docket, redis, key, name } = await openFleet(url(), { executionTtl: 0 });
+    await ensureGroups(redis, keysOf(name));
+    for (let i = 0; i < 3; i++) await docket.add('noop', { text });
+    await redis.xreadgroup('GROUP', 'workers', 'dead', 'STREAMS', key('work'), '>');
+    const tokens = (await redis.xrange(key('work'), '-', '+')).map(([id]): Token => `w${id}`);
+    const expired = () => redis.xpending(key('work'), 'workers', 'IDLE', 1, '-', '+', 10);
+    await waitFor(async () => (await expired()).length === 3);
+    expect(await redeliver(redis, keysOf(name), 1, tokens)).toBe(2);
+    expect(await redeliver(redis, keysOf(name), 1, tokens)).toBe(1);
+    await docket.clear();
   });
 });
 

@@ -71,6 +71,33 @@ describeEachServer('clear', (url) => {
     }
   });
 
+  test.each([1, 31, 32, 255, 256, 512])(
+    'keeps the record for its executionTtl, also if the name of the task has %i bytes',
+    async (bytes) => {
+      const docket = stage.docket({ executionTtl: '1h' });
+      await docket.add(
+        task('n'.repeat(bytes), () => {}),
+        {},
+        { key: 'k' },
+      );
+      await docket.clear();
+      const ttlMs = await (await stage.redis()).pttl(stage.key('run:k'));
+      expect(ttlMs).toBeGreaterThan(1_800_000);
+      expect(ttlMs).toBeLessThanOrEqual(3_600_000);
+    },
+  );
+
+  test('removes what another version has moved, which does not say when it was placed', async () => {
+    const docket = stage.docket({ executionTtl: 0 });
+    const redis = await stage.redis();
+    await docket.add(note);
+    const [[id, fields]] = (await redis.xrange(stage.key('work'), '-', '+')) as [[string, string[]]];
+    await redis.xdel(stage.key('work'), id);
+    await redis.xadd(stage.key('front'), '*', ...fields);
+    expect(await docket.clear()).toBe(1);
+    expect(await redis.xlen(stage.key('front'))).toBe(0);
+  });
+
   test('removes nothing from an empty docket', async () => {
     expect(await stage.docket().clear()).toBe(0);
   });

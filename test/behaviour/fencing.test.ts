@@ -383,13 +383,43 @@ describeEachServer('a delivery', (url) => {
     await add(['k']);
     const [entry] = await read('a');
     await redis.hset(keys.record('k'), 'e', 'w9-9');
+    await redis.sadd(keys.superseded, entry!.token);
     await waitFor(async () => {
       await redeliver(redis, keys, 1, [entry!.token]);
       return (await redis.xlen(keys.work)) === 0;
     });
     expect(await redis.xlen(keys.front)).toBe(0);
+    expect(await redis.exists(keys.superseded)).toBe(0);
     expect(await redis.hget(keys.record('k'), 'e')).toBe('w9-9');
   });
+
+  test('is removed by its claim once its key was replaced, and its replacement is forgotten', async () => {
+    const { redis, keys, add, read } = await open();
+    await add(['k']);
+    const [entry] = await read('a');
+    await redis.hset(keys.record('k'), { e: 'w9-9', s: 'queued' });
+    await redis.sadd(keys.superseded, entry!.token);
+    const claims = [{ key: 'k', token: entry!.token, attempt: 1 }];
+    expect(await claim(redis, keys, 'a', claims)).toEqual({ refused: [0], errors: [] });
+    expect([await redis.xlen(keys.work), await redis.exists(keys.superseded)]).toEqual([0, 0]);
+    expect(await redis.hgetall(keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
+  });
+
+  test.each(['now', 'later'] as const)(
+    'of a lean execution that was cancelled while it ran ends when it is to go on (%s)',
+    async (when) => {
+      const { redis, keys, addLean, read } = await open();
+      await addLean(1);
+      const [entry] = await read('a');
+      await redis.zadd(keys.cancelled, 1, 'lean');
+      expect(await settle(redis, keys, [again(entry!, when === 'now' ? 0 : 60_000)])).toEqual({
+        fenced: [],
+        errors: [],
+      });
+      expect([await redis.xlen(keys.work), await redis.zcard(keys.schedule)]).toEqual([0, 0]);
+      expect(await redis.exists(keys.cancelled, keys.parked('lean'))).toBe(0);
+    },
+  );
 
   test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();

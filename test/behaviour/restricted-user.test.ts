@@ -96,6 +96,18 @@ describeOnOwnRedis('what a worker handles', (redis) => {
     expect(await admin.hget(keys.record('due'), 'm')).toBe('a message');
   });
 
+  test('stays on the schedule when it cannot be used and its user may not keep it as a failure', async () => {
+    const others = keysOf('acl-failures');
+    await ensureGroups(admin, others);
+    await admin.zadd(others.schedule, 1, 'kbad');
+    await admin.set(others.record('bad'), 'no record');
+    await admin.call('ACL', 'SETUSER', 'worker', 'reset', 'on', '>pw', '~*', '&*', '+@all', '-xadd');
+    const client = await openConnection(redis().url.replace('unix://', 'unix://worker:pw@'), 'commands');
+    onTestFinished(() => closeConnection(client));
+    await expect(moveDue(client, others)).rejects.toThrow(/can't run this command|NOPERM/);
+    expect(await admin.zrange(others.schedule, '0', '-1')).toEqual(['kbad']);
+  });
+
   test('is not passed over in silence by a listing whose user lacks a right', async () => {
     await admin.call('ACL', 'SETUSER', 'reader', 'reset', 'on', '>pw', '~*', '&*', '+@all', '-hmget');
     const client = await openConnection(redis().url.replace('unix://', 'unix://reader:pw@'), 'commands');

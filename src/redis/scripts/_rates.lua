@@ -80,9 +80,6 @@ local function count_start(rate, start, booking)
   rate.count = rate.count + 1
   rate.added[#rate.added + 1] = digits(now)
   rate.added[#rate.added + 1] = start
-  if #rate.added >= 2 * BATCH_ITEMS then
-    write_starts(rate)
-  end
   if booking then
     remove_booking(rate, start)
     local passed = rate.booked > 0 and redis.call('ZCOUNT', rate.bookings, '-inf', digits(booking - rate.per)) or 0

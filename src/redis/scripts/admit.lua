@@ -24,7 +24,6 @@ local schedule = KEYS[3]
 --@include permits
 --@include rates
 --@include start
---@include refusal
 --@include quarantine
 
 -- The current group and item.
@@ -270,9 +269,6 @@ for_each_item(function(first_check, at)
   name, token, ticket = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   fields_removed = nil
   local is_done, result = pcall(admit, first_check) -- an item that meets an error must not take the others with it
-  if not is_done and is_refusal(result) then
-    error(result) -- not about the item: the worker must see it, to reconnect or try again
-  end
   if not is_done and fields_removed then
     put_away(fields_removed, type(result) == 'table' and result.err or tostring(result))
   end

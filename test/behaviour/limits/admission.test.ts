@@ -9,7 +9,7 @@ import type { AdmissionCheck, AdmissionRequest, AdmissionResult } from '../../..
 import type { Settlement, Token } from '../../../src/redis/delivery-store.js';
 import type { Entry } from '../../../src/redis/entry.js';
 import type { Keys } from '../../../src/redis/keys.js';
-import { type AdmissionStage, BATCH_ITEMS } from '../../../src/redis/schema.js';
+import { type AdmissionStage, BATCH_ITEMS, VAIN_WAKES } from '../../../src/redis/schema.js';
 import type { Delivery, DeliveryPipeline } from '../../../src/worker/delivery.js';
 import { closeConnection, importBuilt, openConnection } from '../../support/built.js';
 import { openFleet } from '../../support/fleet.js';
@@ -348,6 +348,46 @@ describeEachServer('permits', (url) => {
     expect(await bench.left()).toEqual([]);
   });
 
+  test('are not waited for by an execution whose entry was deleted by hand', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    for (const key of ['holder', 'gone']) await bench.add(key);
+    const [holder, gone] = await bench.read();
+    expect(await bench.apply([holder!], gatesOf)).toEqual([null]);
+    await bench.redis.xdel(bench.keys.work, gone!.token.slice(1));
+    expect(await bench.apply([gone!], gatesOf)).toEqual(['refused']);
+  });
+
+  test('go with the entry of an execution whose key was replaced while the answer to its admission was lost', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], gatesOf)).toEqual([null]); // the answer is lost
+    await bench.redis.hset(bench.keys.record('k'), { s: 'queued', g: '1', e: 'w9-9' });
+    await bench.redis.sadd(bench.keys.superseded, first!.token);
+    expect(await bench.apply([first!], gatesOf)).toEqual(['refused']);
+    expect(await bench.redis.xlen(bench.keys.work)).toBe(0);
+    expect(await bench.redis.exists(bench.keys.permits, bench.keys.superseded)).toBe(0);
+    expect(await bench.redis.hgetall(bench.keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
+  });
+
+  test('go past waiters that have lost their place, a bounded number at a time, and reach the next', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    const stale = Array.from({ length: VAIN_WAKES + 2 }, (_, i) => `stale${i}`);
+    for (const key of ['holder', ...stale, 'next']) await bench.add(key);
+    const [holder, ...waiters] = await bench.read();
+    expect(await bench.apply([holder!, ...waiters], gatesOf)).toEqual([null, ...waiters.map(() => 'parked')]);
+    for (const key of stale) await bench.redis.hdel(bench.keys.record(key), 'n', 'l', 'm');
+    await bench.settle([completed(holder!)]);
+    expect(await bench.redis.zcard(`${bench.keys.prefix}limit:A`)).toBe(3);
+    await bench.move();
+    expect((await bench.read()).map(keyOf)).toEqual(['next']);
+    expect(await bench.redis.zcard(bench.keys.schedule)).toBe(0); // a sweep looks for those that have no other place
+    await bench.redis.del(...stale.map((key) => bench.keys.record(key)));
+  });
+
   test('whose entries have vanished are released by the sweep', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A', 2)];
@@ -362,6 +402,22 @@ describeEachServer('permits', (url) => {
     expect(await bench.apply(woken, gatesOf)).toEqual([null, null]);
     await bench.settle(woken.map(completed));
     expect(await bench.left()).toEqual([]);
+  });
+
+  test('of many vanished entries are released by one sweep after the other, page by page', async () => {
+    const bench = await openBench(url());
+    const orphans = Array.from({ length: 1_000 }, (_, i) => [`w1-${i}`, 'A 1000']);
+    await bench.redis.hset(bench.keys.permits, Object.fromEntries(orphans));
+    await bench.redis.hset(`${bench.keys.prefix}held`, 'A', 1_000);
+    let cursor = '0';
+    let sweeps = 0;
+    do {
+      await bench.redis.del(bench.keys.sweeper);
+      cursor = (await beginSweep(bench.redis, bench.keys, { pauseMs: 60_000, cursor }))!.cursor;
+      sweeps++;
+    } while (cursor !== '0');
+    expect(sweeps).toBeGreaterThan(1);
+    expect(await bench.redis.exists(bench.keys.permits, `${bench.keys.prefix}held`)).toBe(0);
   });
 });
 
@@ -487,6 +543,44 @@ describeOnAnyServer('a rate limit', (url) => {
     }
     expect(order).toEqual(keys);
     expect(await bench.left()).toEqual([]);
+  });
+
+  test('has no booking for an execution that waits for a permit', async () => {
+    const bench = await openBench(url());
+    const gates: Record<string, AdmissionCheck[]> = {
+      first: [rate(1)],
+      both: [rate(1), slot('A')],
+      holder: [slot('A')],
+    };
+    for (const key of Object.keys(gates)) await bench.add(key);
+    const gatesOf = (delivery: Delivery) => gates[keyOf(delivery)]!;
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual([null, 'parked', null]);
+    expect(await bench.redis.zcard(bench.keys.booked('R'))).toBe(1);
+    await age(bench, perMs + 500);
+    await bench.move();
+    expect(await bench.apply(await bench.read(), gatesOf)).toEqual(['parked']);
+    expect(await bench.redis.zrange(`${bench.keys.prefix}limit:A`, '0', '-1')).toEqual(['kboth']);
+    expect(await bench.redis.exists(bench.keys.booked('R'))).toBe(0);
+  });
+
+  test('forgets bookings that were passed over, as one of a period later starts', async () => {
+    const bench = await openBench(url());
+    await addMany(bench, 2);
+    expect(await bench.apply(await bench.read(), () => [rate(1)])).toEqual([null, 'parked']);
+    await bench.redis.zadd(bench.keys.booked('R'), 1, 'kgone 1 1', 2, 'kgone 2 1');
+    await age(bench, perMs + 500);
+    await bench.move();
+    expect(await bench.apply(await bench.read(), () => [rate(1)])).toEqual([null]);
+    expect(await bench.redis.exists(bench.keys.booked('R'))).toBe(0);
+  });
+
+  test('books nothing for an execution whose entry was deleted by hand', async () => {
+    const bench = await openBench(url());
+    for (const key of ['first', 'gone']) await bench.add(key);
+    const [first, gone] = await bench.read();
+    expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+    await bench.redis.xdel(bench.keys.work, gone!.token.slice(1));
+    expect(await bench.apply([gone!], () => [rate(1)])).toEqual(['refused']);
   });
 
   test('lets an execution that did not start go before the late ones that were added after it', async () => {

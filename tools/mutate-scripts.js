@@ -1,0 +1,92 @@
+/**
+ * Checks that the tests notice when a rule is taken out of a script: leaves out one statement of the Lua files at a time, or negates one
+ * condition, and runs tests that use that statement. It needs `dist` and redis-server, and changes nothing in the repository.
+ * What it finds out is kept in a folder for temporary files (DOCKET_MUTANTS), and a later run goes on from there.
+ *
+ *   node tools/mutate-scripts.js                          all mutants
+ *   node tools/mutate-scripts.js --script settle,_rates   those of some Lua files
+ *   node tools/mutate-scripts.js --script settle --line 7 those of one line, with what became of each
+ *
+ *   --sample N    no more than N mutants, spread over all files
+ *   --tests N     run no more than N tests with each mutant (12)
+ *   --list        show what is known, and run nothing
+ *   --coverage    find out anew which tests use which statement
+ *   --again       forget the verdicts of the chosen mutants first
+ *
+ * Exits with 1 when a mutant survives that mutants-accepted.json does not have.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { coverage } from './mutants/coverage.js';
+import { events, forget, note, sizeOf, verdicts } from './mutants/journal.js';
+import { allMutants } from './mutants/mutants.js';
+import { planFor } from './mutants/planning.js';
+import { report } from './mutants/report.js';
+import { FOLDER, luaFiles, makeCopy, runTests, scriptsOf, writeScripts } from './mutants/sandbox.js';
+
+/** No test takes as long as this; a mutant may hold a server for ever. */
+const LONGEST_MS = 90_000;
+
+const { values: options } = parseArgs({
+  options: {
+    script: { type: 'string' },
+    line: { type: 'string' },
+    sample: { type: 'string' },
+    tests: { type: 'string', default: '12' },
+    list: { type: 'boolean' },
+    coverage: { type: 'boolean' },
+    again: { type: 'boolean' },
+  },
+});
+
+mkdirSync(FOLDER, { recursive: true });
+const chosen = choose(allMutants());
+const found = await coverage({ isFresh: options.coverage });
+if (options.again) forget(FOLDER, new Set(chosen.map(({ id }) => id)));
+const unusable = new Map(); // how often each test has failed without a mutant
+if (!options.list) {
+  makeCopy();
+  writeScripts(scriptsOf(luaFiles));
+  while (await runSome());
+}
+process.exitCode = report(chosen, found, verdicts(FOLDER), options);
+
+function choose(all) {
+  const names = options.script?.split(',').map((name) => `${name}.lua`);
+  const some = all.filter(
+    ({ file, line }) => (!names || names.includes(file)) && (!options.line || line === Number(options.line)),
+  );
+  if (!options.sample || some.length <= Number(options.sample)) return some;
+  return Array.from({ length: Number(options.sample) }, (_, i) => some[Math.floor((i * some.length) / options.sample)]);
+}
+
+/** Runs tests with what is not decided yet, until all are done or a process is given up. Returns whether any was run. */
+async function runSome() {
+  const known = verdicts(FOLDER);
+  const open = chosen.filter(({ id }) => !known.get(id)?.killed && !known.get(id)?.timedOut);
+  const plan = planFor(open, found, { known, unusable, most: Number(options.tests) });
+  if (plan.files.length === 0) return false;
+  writeFileSync(join(FOLDER, 'plan.json'), JSON.stringify(plan));
+  const before = sizeOf(FOLDER);
+  const last = new Map(); // the last event of each process, and when it was seen
+  let [seen, isGivenUp] = [before, false];
+  await runTests(plan.files, { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: '5000' }, () => {
+    if (isGivenUp) return false;
+    const from = seen;
+    seen = sizeOf(FOLDER);
+    for (const event of events(FOLDER, from)) {
+      last.set(event.process, { ...event, at: Date.now() });
+      if (!event.givenUp) continue;
+      if (event.isBroken) unusable.set(event.test, (unusable.get(event.test) ?? 0) + 1);
+      isGivenUp = true;
+    }
+    for (const { begun, test, at } of last.values()) {
+      if (begun === undefined || Date.now() - at < LONGEST_MS) continue;
+      if (begun !== 'none') note(FOLDER, { id: begun, test, result: 'timed out' });
+      isGivenUp = true;
+    }
+    return !isGivenUp;
+  });
+  return sizeOf(FOLDER) > before;
+}
