@@ -2,7 +2,7 @@
  * Runs a sequence of operations on an empty database, then brings the docket to rest as workers would, and checks what is left.
  */
 import type { Redis } from 'ioredis';
-import { deliveries } from './built.js';
+import { deliveries, schema } from './built.js';
 import type { Part } from './model.js';
 import { type Operation, operate } from './operations.js';
 import { pass, moveDue, findExpired, redeliver, stall } from './sweeping.js';
@@ -19,7 +19,11 @@ const REST = '--- bring it to rest';
 export async function runSequence(redis: Redis, db: number, operations: readonly Operation[]): Promise<void> {
   await redis.flushdb();
   const world = new World(redis, db);
-  for (const keys of world.keys) await deliveries.ensureGroups(redis, keys);
+  for (const keys of world.keys) {
+    await deliveries.ensureGroups(redis, keys);
+    await redis.hset(keys.failureBounds, schema.FAILURE_BOUNDS.ttl, working.BOUNDS.ttlMs);
+    await redis.pexpire(keys.failureBounds, working.BOUNDS.ttlMs);
+  }
   world.advance(0);
   try {
     await world.look();
@@ -91,7 +95,7 @@ async function move(world: World, worker: Worker, hand: Hand): Promise<void> {
     if (!worker.hands.includes(hand)) return;
     await world.make(working.cancelArrived(world, part, worker, { hand, departing: hand.departing }));
   }
-  const holder = there.holder(copy.key);
-  const isLeaving = arrival === undefined && holder?.generation === copy.generation;
+  const isSame = there.holder(copy.key)?.generation === copy.generation;
+  const isLeaving = arrival === undefined && (isSame || world.nowMs < copy.replacingUntilMs);
   await world.make(working.settle(world, part, worker, [{ hand, outcome: isLeaving ? 'put off' : 'cancelled' }]));
 }

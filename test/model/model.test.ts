@@ -35,21 +35,27 @@ test.skipIf(REDIS_BINARY === null)('no interleaving of calls makes a docket diff
   const first = SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
   const lanes = PATH === undefined ? LANES : 1;
   let ran = 0;
+  const failures: string[] = [];
   const run = async (lane: number) => {
     const redis = new Redis({ path: server.socket, db: lane });
-    try {
-      const property = fc.asyncProperty(fc.array(operation, { maxLength: 60, size: 'max' }), async (operations) => {
-        ran += 1;
-        await runSequence(redis, lane, operations);
-      });
-      const limit = MINUTES > 0 ? { numRuns: 1e9, interruptAfterTimeLimit: MINUTES * 60_000, markInterruptAsFailure: false } : { numRuns: Math.ceil(SEQUENCES / lanes) };
-      await fc.assert(property, { seed: first + lane, ...limit, ...(PATH !== undefined && { path: PATH, endOnFailure: true }) });
-    } finally {
-      redis.disconnect();
-    }
+    const property = fc.asyncProperty(fc.array(operation, { maxLength: 60, size: 'max' }), async (operations) => {
+      if (failures.length > 0) return; // of another lane: there is nothing to shrink here
+      ran += 1;
+      await runSequence(redis, lane, operations);
+    });
+    const limit =
+      MINUTES > 0
+        ? { numRuns: 1e9, interruptAfterTimeLimit: MINUTES * 60_000, markInterruptAsFailure: false }
+        : { numRuns: Math.ceil(SEQUENCES / lanes) };
+    const details = await fc.check(property, { seed: first + lane, ...limit, ...(PATH !== undefined && { path: PATH }) });
+    redis.disconnect();
+    if (!details.failed) return;
+    const replay = `npm run test:model -- --seed ${details.seed} --path ${details.counterexamplePath}`;
+    failures.push(`${details.errorInstance}\nThis is the shortest of ${details.numShrinks + 1} sequences that fail. Again: ${replay}`);
   };
   const startedMs = performance.now();
   await Promise.all(Array.from({ length: lanes }, (_, lane) => run(lane)));
-  console.log(`${ran} sequences in ${Math.round((performance.now() - startedMs) / 1000)} s, seed ${first}`);
+  if (MINUTES > 0) console.log(`${ran} sequences in ${Math.round((performance.now() - startedMs) / 1000)} s, seed ${first}`);
   expect(ran).toBeGreaterThan(0);
+  expect(failures.join('\n\n')).toBe('');
 });

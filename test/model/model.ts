@@ -66,6 +66,8 @@ export interface Copy {
   /** Whether it is in the index of chains. */
   isListed: boolean;
   departing: Move | null;
+  /** Until when it waits to arrive where its key is taken, because it was placed by a replace. */
+  replacingUntilMs: number;
 }
 
 /** What a sequence has done in one partition, by the rules. */

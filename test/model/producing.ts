@@ -55,6 +55,7 @@ export function copyOf(world: World, placing: Placing, n: number, generation: nu
     holdsPermits: false,
     isListed: !isLean && task === 'chain',
     departing: null,
+    replacingUntilMs: 0,
   };
 }
 
@@ -105,7 +106,8 @@ export function replace(world: World, placing: Placing): Call {
       const before = model.records.get(key);
       expectReply(placed.move?.name, before?.departing?.name, `replace ${n}, the move of what had the key`);
       if (before && before.place.kind !== 'gone') displace(model, before);
-      model.add(copyOf(world, placing, n, placed.generation));
+      const copy = copyOf(world, placing, n, placed.generation);
+      model.add({ ...copy, replacingUntilMs: world.nowMs + schema.REPLACING_MS });
       if (placed.move) {
         await clientMoves.stopMove(world.partitionAt, key, placed.move);
         vacateByMove(world, key, placed.move);

@@ -11,7 +11,8 @@ import { MOST_PERMITS, permitsOf, RATE, TASKS } from './tasks.js';
 import { type Call, expectReply, type Hand, type Worker, type World } from './world.js';
 
 const CHAIN = { perpetual: { kind: 'perpetual', everyMs: 10_000, isAutomatic: false } };
-const BOUNDS = { ttlMs: 3_600_000, maxCount: 1_000, maxBytes: 1_000_000 };
+/** No failure gets too old, although the ids of failures go by the real clock. */
+export const BOUNDS = { ttlMs: 1e12, maxCount: 1_000, maxBytes: 1_000_000 };
 const FAILURE = { errorName: 'Error', errorLine: 'Error: no', error: Buffer.from('x'), worker: 'w', thread: 1, startedMs: null };
 
 /** Reads from the streams in the order of reading, so many entries from each; claims what a claim in the same round trip may. */
@@ -133,7 +134,7 @@ export function admit(world: World, part: Part, worker: Worker, hand: Hand): Cal
       if (result === null) {
         copy!.place = { kind: 'running', worker: worker.name };
         copy!.holdsPermits ||= permitsOf(task).length > 0;
-        if (hasBooking || admissionStage !== 'attempt-admitted') countStart(world, hand);
+        if (hasBooking || admissionStage !== 'attempt-admitted') countStart(world, copy!, hand);
       }
       keep(worker, hand, result === null);
       // What a cooldown or a debounce drops is the worker's to settle.
@@ -194,12 +195,12 @@ async function learnPlace(world: World, model: PartitionModel, copy: Copy, hand:
   }
 }
 
-/** No period has more starts than the rate allows. */
-function countStart(world: World, { n, delivery }: Hand): void {
+/** No period has more starts than the rate allows in its partition. */
+function countStart(world: World, { part, generation, key }: Copy, { delivery }: Hand): void {
   if (!TASKS[delivery.envelope.task]!.includes(RATE)) return;
-  const start = `${n} ${delivery.envelope.attempt}`;
-  world.starts.set(start, world.nowMs);
-  const times = [...world.starts.values()].sort((a, b) => a - b);
+  const starts = world.starts[part];
+  starts.set(`${key} ${generation || delivery.dueMs} ${delivery.envelope.attempt}`, world.nowMs);
+  const times = [...starts.values()].sort((a, b) => a - b);
   for (let i = RATE.max; i < times.length; i++) {
     const isWide = times[i]! - times[i - RATE.max]! >= RATE.perMs;
     expectReply(isWide, true, `admission: whether ${RATE.max + 1} starts are ${RATE.perMs} ms apart`);
@@ -466,7 +467,8 @@ function expectedArrival(world: World, model: PartitionModel, { read, copy, unti
   if (!there) return 'placed';
   const isAlive = there.place.kind !== 'gone';
   if (there.generation === copy.generation) return isAlive ? 'leaving' : 'before';
-  return isAlive ? 'taken' : 'placed';
+  if (!isAlive) return 'placed';
+  return world.nowMs < copy.replacingUntilMs ? 'leaving' : 'taken';
 }
 
 /** Removes an execution that has arrived from where it was. */

@@ -59,8 +59,8 @@ export class World {
   readonly strikes: [string, string] = ['', ''];
   readonly versions: [string, string] = ['', ''];
   readonly struck: [string | null, string | null] = [null, null];
-  /** When attempts were admitted under the rate, by execution and attempt. */
-  readonly starts = new Map<string, number>();
+  /** When attempts were admitted under the rate of each partition, by execution and attempt. */
+  readonly starts: readonly [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
   observed: readonly Observed[] = [];
   nowMs = Date.now() + 60_000;
   placements = 0;
