@@ -1,0 +1,101 @@
+/**
+ * Runs a sequence of operations on an empty database, then brings the docket to rest as workers would, and checks what is left.
+ */
+import type { Redis } from 'ioredis';
+import { deliveries, schema } from './built.js';
+import type { Part } from './model.js';
+import { type Operation, operate } from './operations.js';
+import { pass, moveDue, findExpired, redeliver, stall } from './sweeping.js';
+import { resume } from './producing.js';
+import { TASKS } from './tasks.js';
+import * as working from './working.js';
+import { type Hand, type Worker, World } from './world.js';
+
+/** So many rounds of work suffice for whatever a sequence can leave: each brings everything a step further. */
+const MOST_ROUNDS = 60;
+const REST = '--- bring it to rest';
+
+/** Runs one sequence. Rejects with what differs from the model, and what was called before. */
+export async function runSequence(redis: Redis, db: number, operations: readonly Operation[]): Promise<void> {
+  await redis.flushdb();
+  const world = new World(redis, db);
+  for (const keys of world.keys) {
+    await deliveries.ensureGroups(redis, keys);
+    await redis.hset(keys.failureBounds, schema.FAILURE_BOUNDS.ttl, working.BOUNDS.ttlMs);
+    await redis.pexpire(keys.failureBounds, working.BOUNDS.ttlMs);
+  }
+  world.advance(0);
+  try {
+    await world.look();
+    for (const one of operations) await operate(world, one);
+    world.trace.push(REST);
+    await bringToRest(world);
+    world.checkQuiescence();
+  } catch (error) {
+    const numbered = world.trace.map((line, i) => `${String(i + 1).padStart(4)}  ${line}`);
+    const atRest = world.trace.indexOf(REST);
+    const isLong = atRest >= 0 && numbered.length - atRest > 40; // what comes in between goes on in the same way
+    const calls = (isLong ? [...numbered.slice(0, atRest + 20), '...', ...numbered.slice(-10)] : numbered).join('\n');
+    throw new Error(`${(error as Error).message}\n\ncalls before that:\n${calls}\n`, { cause: error });
+  }
+}
+
+/** Ends what the sequence has left: resumes, redelivers what dead workers had, and runs the rest until nothing is left. */
+async function bringToRest(world: World): Promise<void> {
+  for (const worker of world.workers) {
+    await world.make(stall(world, worker));
+    worker.hands = [];
+  }
+  for (const { part, pausedTasks } of world.models) {
+    for (const task of pausedTasks) await world.make(resume(world, part, task));
+  }
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    if (world.models.every(({ alive }) => alive.length === 0)) return;
+    for (const part of [0, 1] as const) await work(world, part);
+    await world.make(pass(world, 15_000));
+  }
+  const left = world.models.flatMap(({ alive }) => alive).map(({ n, part, place }) => `${n} in ${part}: ${JSON.stringify(place)}`);
+  throw new Error(`after ${MOST_ROUNDS} rounds of work, executions are left: ${left.join(', ')}`);
+}
+
+async function work(world: World, part: Part): Promise<void> {
+  const worker = world.workers[0]!;
+  await world.make(findExpired(world, part, 0));
+  await world.make(redeliver(world, part, 0));
+  const { wakes } = world.model(part);
+  do await world.make(moveDue(world, part));
+  while (wakes.size > 0);
+  await world.make(working.read(world, part, worker, { count: 100, claims: false }));
+  for (const hand of [...worker.hands]) await finish(world, worker, hand);
+}
+
+/** Claims an execution, and completes it; or moves it to where it belongs. */
+async function finish(world: World, worker: Worker, hand: Hand): Promise<void> {
+  const { part, delivery } = hand;
+  if (world.model(part).copies.get(hand.n)?.home !== part) return await move(world, worker, hand);
+  if (TASKS[delivery.envelope.task]!.length > 0) await world.make(working.admit(world, part, worker, hand));
+  else if (delivery.record !== null) await world.make(working.claim(world, part, worker, [hand]));
+  const items = worker.hands.filter(({ n }) => n === hand.n).map((one) => ({ hand: one, outcome: 'completed' as const }));
+  if (items.length > 0) await world.make(working.settle(world, part, worker, items));
+}
+
+async function move(world: World, worker: Worker, hand: Hand): Promise<void> {
+  const { part } = hand;
+  await world.make(working.depart(world, part, worker, hand));
+  if (!hand.departing) {
+    worker.hands = worker.hands.filter((one) => one !== hand);
+    return;
+  }
+  await world.make(working.arrive(world, part, worker, { hand, departing: hand.departing }));
+  const { read, copy } = hand.departing;
+  const there = world.model(part === 0 ? 1 : 0);
+  const arrival = there.arrivals.get(read.move);
+  if (arrival === 'placed') {
+    await world.make(working.removeDeparted(world, part, worker, hand));
+    if (!worker.hands.includes(hand)) return;
+    await world.make(working.cancelArrived(world, part, worker, { hand, departing: hand.departing }));
+  }
+  const isSame = there.holder(copy.key)?.generation === copy.generation;
+  const isLeaving = arrival === undefined && (isSame || world.nowMs < copy.replacingUntilMs);
+  await world.make(working.settle(world, part, worker, [{ hand, outcome: isLeaving ? 'put off' : 'cancelled' }]));
+}
