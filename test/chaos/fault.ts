@@ -1,0 +1,33 @@
+/** What a fault is: how it is planned, what it may do to executions, and how it begins and ends. */
+import type { Loss, Reach } from './history.js';
+import type { World } from './world.js';
+
+/** Where the servers of a run are. */
+export const TOPOLOGIES = ['single', 'partitions', 'sentinel', 'cluster'] as const;
+
+export type Topology = (typeof TOPOLOGIES)[number];
+
+/** What a fault has to itself while it lasts. */
+export type Resource = 'worker' | 'producers' | 'server';
+
+/** Undoes a fault. It resolves once that is done, so that nothing of the fault is left. */
+export type Mend = () => Promise<void>;
+
+export interface Fault {
+  /** The family in the list of faults, F1 to F17. */
+  readonly family: string;
+  readonly name: string;
+  readonly resources: readonly Resource[];
+  /** For how long it lasts, in milliseconds, at least and at most. */
+  readonly lastsMs: readonly [number, number];
+  /** What may run twice because of it. */
+  readonly reach: Reach;
+  /** @default 'nothing' */
+  readonly loses?: Loss;
+  /** @default all */
+  readonly topologies?: readonly Topology[];
+  /** Whether it is left out of a mixed run, and made only when its family is asked for. @default false */
+  readonly isAlone?: boolean;
+  /** Begins it; on this worker, if it is about one. */
+  start(world: World, worker: number): Promise<Mend>;
+}

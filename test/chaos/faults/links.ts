@@ -1,0 +1,85 @@
+/** Faults of the network between a worker, or the producers, and the server: each has a relay of its own (`support/relay.ts`). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Condition, Relay } from '../../support/relay.js';
+import type { Fault, Topology } from '../fault.js';
+import type { Reach } from '../history.js';
+import { LEASE_MS } from '../worker-slot.js';
+
+/** Elsewhere clients find their server by themselves. */
+const RELAYED: readonly Topology[] = ['single', 'partitions'];
+
+interface LinkFault {
+  readonly name: string;
+  readonly condition: Condition;
+  readonly lastsMs: readonly [number, number];
+  readonly reach: Reach;
+  /** Whether the link breaks at the end, with all that it had held. */
+  readonly endsBroken?: boolean;
+}
+
+const SHORT = [200, 1_000] as const;
+const LONGER_THAN_A_LEASE = [LEASE_MS + 1_000, 2 * LEASE_MS] as const;
+
+const LINK_FAULTS_OF_WORKERS: readonly LinkFault[] = [
+  { name: 'cut', condition: { kind: 'cut' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  { name: 'cut for a moment', condition: { kind: 'cut' }, lastsMs: SHORT, reach: 'worker' },
+  { name: 'stalled', condition: { kind: 'stalled' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  {
+    name: 'stalled, then broken',
+    condition: { kind: 'stalled' },
+    lastsMs: LONGER_THAN_A_LEASE,
+    reach: 'worker',
+    endsBroken: true,
+  },
+  { name: 'half-open', condition: { kind: 'half-open' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  { name: 'deaf, then broken', condition: { kind: 'deaf' }, lastsMs: SHORT, reach: 'worker', endsBroken: true },
+  { name: 'broken before the answer', condition: { kind: 'unanswered' }, lastsMs: SHORT, reach: 'worker' },
+  { name: 'late', condition: { kind: 'late', ms: 40 }, lastsMs: [1_000, 4_000], reach: 'none' },
+  { name: 'sliced', condition: { kind: 'sliced', bytes: 7 }, lastsMs: [1_000, 4_000], reach: 'none' },
+];
+
+const LINK_FAULTS_OF_PRODUCERS: readonly LinkFault[] = [
+  { name: 'cut', condition: { kind: 'cut' }, lastsMs: [500, 3_000], reach: 'none' },
+  { name: 'stalled', condition: { kind: 'stalled' }, lastsMs: [500, 6_000], reach: 'none' },
+  { name: 'deaf, then broken', condition: { kind: 'deaf' }, lastsMs: SHORT, reach: 'none', endsBroken: true },
+  { name: 'broken before the answer', condition: { kind: 'unanswered' }, lastsMs: SHORT, reach: 'none' },
+  { name: 'sliced', condition: { kind: 'sliced', bytes: 5 }, lastsMs: [1_000, 3_000], reach: 'none' },
+];
+
+export const LINK_FAULTS: readonly Fault[] = [
+  ...LINK_FAULTS_OF_WORKERS.map(
+    (link): Fault => ({
+      ...common(link, 'link of a worker'),
+      resources: ['worker'],
+      start: async (world, worker) => {
+        const slot = world.slots[worker]!;
+        const mend = begin(slot.relay!, link);
+        const beganMs = Date.now();
+        return async () => {
+          if (link.condition.kind === 'cut') await world.checkUnready(slot, Date.now() - beganMs);
+          await mend();
+        };
+      },
+    }),
+  ),
+  ...LINK_FAULTS_OF_PRODUCERS.map(
+    (link): Fault => ({
+      ...common(link, 'link of the producers'),
+      resources: ['producers'],
+      start: async (world) => begin(world.producerRelay!, link),
+    }),
+  ),
+];
+
+function common({ name, lastsMs, reach }: LinkFault, whose: string) {
+  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, topologies: RELAYED } as const;
+}
+
+function begin(relay: Relay, { condition, endsBroken }: LinkFault): () => Promise<void> {
+  relay.set(condition);
+  return async () => {
+    if (endsBroken) relay.breakAll();
+    relay.set({ kind: 'open' });
+    await sleep(0);
+  };
+}

@@ -1,0 +1,263 @@
+/**
+ * Adds work of every shape, as producers do, and keeps what became of each add. What the auditor may expect of an execution is
+ * decided here, before anything is known of how it went.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Docket, DocketError, type Execution, perpetual } from 'docket';
+import type { Crime, WorkArguments, WorkResult } from './bodies.js';
+import type { Added, Shape, Stopped, Waited } from './history.js';
+import { type Random, randomOf } from './random.js';
+import { ATTEMPTS, hostile, LANES, limited, retried, work } from './tasks.js';
+
+/** How often work is added. */
+const TICK_MS = 50;
+
+/** The shapes of mixed work, as often as they come. */
+const MIX: readonly Shape[] = [
+  ...Array<Shape>(5).fill('plain'),
+  ...Array<Shape>(5).fill('fire-and-forget'),
+  ...Array<Shape>(3).fill('keyed'),
+  ...Array<Shape>(3).fill('limited'),
+  ...Array<Shape>(2).fill('delayed'),
+  ...Array<Shape>(2).fill('result'),
+  'retried',
+  'failing',
+  'chain',
+  'cancelled',
+  'replaced',
+];
+
+/** What is to be stopped would run so long after its add, if it were not. */
+const STOPPED_DUE_MS = 12_000;
+
+/** Codes of the errors that say that nothing was written. */
+const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
+
+/** Codes of the errors that say that something may have been written. */
+const UNCERTAIN = new Set(['DOCKET_ADD_UNCONFIRMED', 'DOCKET_DURABILITY', 'DOCKET_PARTIAL_ADD']);
+
+type Expected = Pick<Added, 'shape'> & Partial<Pick<Added, 'dueMs' | 'runs' | 'attempts' | 'final'>>;
+
+export interface LoadOptions {
+  readonly docket: Docket;
+  /** Another one on the same data, whose executions keep no state. */
+  readonly lean: Docket;
+  readonly seed: number;
+}
+
+export class Load {
+  readonly added: Added[] = [];
+  readonly waited: Waited[] = [];
+  /** Errors of adds that no producer should see. */
+  readonly oddErrors = new Set<string>();
+  readonly #docket: Docket;
+  readonly #lean: Docket;
+  readonly #random: Random;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
+  #number = 0;
+
+  constructor({ docket, lean, seed }: LoadOptions) {
+    this.#docket = docket;
+    this.#lean = lean;
+    this.#random = randomOf(seed);
+  }
+
+  /** Adds so many executions a second until it is stopped; of the mix, or of one shape. */
+  async run(perSecond: number, shape?: Shape): Promise<void> {
+    let owed = 0;
+    while (!this.#stopping.signal.aborted) {
+      owed += (perSecond * TICK_MS) / 1_000;
+      for (; owed >= 1; owed--) this.#track(this.#addOne(shape ?? this.#random.pick(MIX)));
+      await sleep(TICK_MS);
+    }
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  /** Adds executions that are all due in one millisecond, a second from now. */
+  async addBurst(count: number): Promise<void> {
+    const when = new Date(Date.now() + 1_000);
+    for (let left = count; left > 0; left -= 1_000) {
+      const adds = Array.from({ length: Math.min(left, 1_000) }, () => {
+        const args = { id: this.#nextId('burst') };
+        const adding = this.#docket.add(work, args, { key: args.id, when });
+        return this.#keep(args.id, { shape: 'burst', dueMs: when.getTime(), final: 'completed' }, adding);
+      });
+      await Promise.all(adds);
+    }
+  }
+
+  /** Adds executions that only a newer worker can run, and returns the ids of those that were acknowledged. */
+  async addNovel(count: number): Promise<string[]> {
+    const adds = Array.from({ length: count }, () => {
+      const id = this.#nextId('novel');
+      const adding = this.#docket.add('novel', { id }, { key: id });
+      return this.#keep(id, { shape: 'novel', final: 'completed' }, adding);
+    });
+    return acknowledged(await Promise.all(adds));
+  }
+
+  /** Adds an execution that harms its thread the first time, and returns its id if it was acknowledged. */
+  async addHostile(crime: Crime): Promise<string[]> {
+    const id = this.#nextId('hostile');
+    const adding = this.#docket.add(hostile, { id, crime }, { key: id });
+    return acknowledged([await this.#keep(id, { shape: 'hostile', attempts: 2, final: 'completed' }, adding)]);
+  }
+
+  #track(adding: Promise<unknown>): void {
+    const tracked: Promise<unknown> = adding.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+
+  #nextId(shape: Shape): string {
+    this.#number += 1;
+    return `${shape}-${this.#number}`;
+  }
+
+  async #addOne(shape: Shape): Promise<void> {
+    const id = this.#nextId(shape);
+    const args = this.#argumentsOf(id);
+    const [docket, dueInMs] = [this.#docket, this.#random.between(200, 3_000)];
+    const dueMs = Date.now() + dueInMs;
+    switch (shape) {
+      case 'plain':
+        return void (await this.#keep(id, { shape, final: 'completed' }, docket.add(work, args)));
+      case 'fire-and-forget':
+        return void (await this.#keep(id, { shape }, this.#lean.add(work, args)));
+      case 'delayed': {
+        const adding = docket.add(work, args, { key: id, when: new Date(dueMs) });
+        return void (await this.#keep(id, { shape, dueMs, final: 'completed' }, adding));
+      }
+      case 'result':
+        return await this.#addAndWait(id, args);
+      case 'retried':
+      case 'failing': {
+        const fails = shape === 'failing' ? ATTEMPTS : 1;
+        const attempts = shape === 'failing' ? ATTEMPTS : 2;
+        const final = shape === 'failing' ? 'failed' : 'completed';
+        const adding = docket.add(retried, { ...args, fails }, { key: id });
+        return void (await this.#keep(id, { shape, attempts, final }, adding));
+      }
+      case 'limited': {
+        const adding = docket.add(limited, { ...args, lane: this.#random.pick(LANES) }, { key: id });
+        return void (await this.#keep(id, { shape, final: 'completed' }, adding));
+      }
+      case 'chain': {
+        const chained = { key: id, perpetual: perpetual({ every: '400ms' }), times: 3 };
+        return void (await this.#keep(id, { shape, runs: 3, final: 'completed' }, docket.add(work, args, chained)));
+      }
+      case 'cancelled':
+        return await this.#addAndCancel(id, args);
+      case 'replaced':
+        return await this.#addAndReplace(id, args);
+      default: {
+        return void (await this.#keep(id, { shape, final: 'completed' }, docket.add(work, args, { key: id })));
+      }
+    }
+  }
+
+  #argumentsOf(id: string): WorkArguments {
+    const random = this.#random;
+    const spins = random.next() < 0.1;
+    const ms = spins ? random.between(1, 15) : random.between(0, 120);
+    return { id, ms, spins, ...(random.next() < 0.03 && { filler: 'x'.repeat(random.between(1_000, 40_000)) }) };
+  }
+
+  async #addAndWait(id: string, args: WorkArguments): Promise<void> {
+    const [added, execution] = await this.#keepHandle<WorkResult>(
+      id,
+      { shape: 'result', final: 'completed' },
+      this.#docket.add(work, args, { key: id }),
+    );
+    if (added.outcome !== 'acknowledged') return;
+    const waiting = execution!.result({ timeout: '10m' }).then(
+      ({ token }) => this.waited.push({ id, token, error: null }),
+      (error: unknown) => this.waited.push({ id, token: null, error: String(error) }),
+    );
+    this.#waits.add(waiting);
+  }
+
+  readonly #waits = new Set<Promise<unknown>>();
+
+  /** Resolves when all results that were waited for are there. */
+  async waits(): Promise<void> {
+    await Promise.all(this.#waits);
+  }
+
+  async #addAndCancel(id: string, args: WorkArguments): Promise<void> {
+    const dueMs = Date.now() + STOPPED_DUE_MS;
+    const added = await this.#keep(
+      id,
+      { shape: 'cancelled', dueMs, final: 'completed' },
+      this.#docket.add(work, args, { key: id, when: new Date(dueMs) }),
+    );
+    await sleep(this.#random.between(0, 2_000));
+    const { outcome } = await this.#untilDone(() => this.#docket.cancel(id));
+    if (outcome !== 'unknown') this.#stopped(added, outcome === 'removed' ? 'cancelled' : 'perhaps');
+  }
+
+  async #addAndReplace(id: string, args: WorkArguments): Promise<void> {
+    const dueMs = Date.now() + STOPPED_DUE_MS;
+    const first = await this.#keep(
+      id,
+      { shape: 'replaced', dueMs },
+      this.#docket.add(work, args, { key: id, when: new Date(dueMs) }),
+    );
+    await sleep(this.#random.between(0, 2_000));
+    const next = this.#nextId('replacing');
+    const replacing = this.#docket.replace(work, { ...args, id: next }, { key: id });
+    const added = await this.#keep(next, { shape: 'replacing', final: 'completed' }, replacing);
+    if (added.outcome !== 'refused') this.#stopped(first, added.outcome === 'acknowledged' ? 'replaced' : 'perhaps');
+  }
+
+  #stopped(added: Added, how: Stopped['how']): void {
+    this.added[this.added.indexOf(added)] = { ...added, stopped: { how, settledMs: Date.now() } };
+  }
+
+  /** Repeats what may be repeated until it gets an answer. */
+  async #untilDone<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof DocketError)) this.oddErrors.add(String(error));
+        await sleep(200);
+      }
+    }
+  }
+
+  async #keep(id: string, expected: Expected, adding: Promise<Execution<unknown>>): Promise<Added> {
+    return (await this.#keepHandle(id, expected, adding))[0];
+  }
+
+  async #keepHandle<R>(
+    id: string,
+    expected: Expected,
+    adding: Promise<Execution<R>>,
+  ): Promise<readonly [Added, Execution<R> | null]> {
+    const keep = (outcome: Added['outcome'], key: string | null, error: string | null): Added => {
+      const settledMs = Date.now();
+      const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null };
+      const added: Added = { ...defaults, ...expected, id, key, outcome, error, settledMs };
+      this.added.push(added);
+      return added;
+    };
+    try {
+      const execution = await adding;
+      return [keep('acknowledged', expected.final === undefined ? null : execution.key, null), execution];
+    } catch (error) {
+      const code = error instanceof DocketError ? error.code : String(error);
+      if (!REFUSALS.has(code) && !UNCERTAIN.has(code)) this.oddErrors.add(code);
+      return [keep(REFUSALS.has(code) ? 'refused' : 'uncertain', null, code), null];
+    }
+  }
+}
+
+function acknowledged(added: readonly Added[]): string[] {
+  return added.filter(({ outcome }) => outcome === 'acknowledged').map(({ id }) => id);
+}
+

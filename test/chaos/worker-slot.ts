@@ -1,0 +1,138 @@
+/**
+ * The place of one worker: a name, a relay to the server of its own, and the process that is there now. A process that ends
+ * although no fault has ended it is noted, and another one takes its place.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Relay } from '../support/relay.js';
+import { waitFor } from '../support/wait.js';
+import type { UnplannedExit } from './history.js';
+import { modulePath, WorkerProcess } from './worker-process.js';
+
+/** After this time of silence, what a worker has is delivered again. */
+export const LEASE_MS = 4_000;
+
+/** How long a worker may take to stop. Every body is over much sooner. */
+const DRAIN_MS = 10_000;
+
+/** Heap of a thread in megabytes: a body that eats memory soon reaches it. */
+const THREAD_MEMORY_MB = 96;
+
+export interface SlotOptions {
+  readonly index: number;
+  readonly url: string;
+  readonly docket: string;
+  readonly historyPath: string;
+  readonly historyVariable: string;
+  /** The relay behind `url`; null if the worker finds its servers by itself. */
+  readonly relay: Relay | null;
+  /** Is told of a process that ended without a fault; says whether a fault that lasts can have done it. */
+  readonly onExit: (exit: UnplannedExit) => void;
+}
+
+export interface StartOptions {
+  readonly preloads?: readonly string[];
+  /** Module with tasks. @default 'tasks' */
+  readonly tasks?: string;
+}
+
+export class WorkerSlot {
+  readonly name: string;
+  readonly relay: Relay | null;
+  readonly #options: SlotOptions;
+  #process: WorkerProcess | null = null;
+  /** Lines of processes that are gone. */
+  #pastLines: string[] = [];
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+    this.name = `chaos-${options.index}`;
+    this.relay = options.relay;
+  }
+
+  get process(): WorkerProcess | null {
+    return this.#process;
+  }
+
+  /** What its processes have logged last. */
+  get lines(): readonly string[] {
+    return [...this.#pastLines, ...(this.#process?.lines ?? [])];
+  }
+
+  /** Starts the process of this place. It does not wait until the worker is ready: its server may be away. */
+  async start(options: StartOptions = {}): Promise<void> {
+    const process = this.spawn(options);
+    this.#process = process;
+    void process.ended.then(async (reason) => {
+      if (this.#process !== process) return; // a fault has ended it
+      this.#options.onExit({ worker: this.name, atMs: Date.now(), reason });
+      this.#forget();
+      await sleep(200);
+      if (this.#process === null) await this.start();
+    });
+  }
+
+  /** Starts a process with the name of this place, which the caller ends. */
+  spawn({ preloads = [], tasks = 'tasks' }: StartOptions = {}): WorkerProcess {
+    const { url, docket, historyPath, historyVariable } = this.#options;
+    const settings = {
+      url,
+      docket,
+      tasks: modulePath(tasks),
+      threads: '2',
+      concurrency: '6',
+      'redelivery-timeout': `${LEASE_MS}ms`,
+      'drain-timeout': `${DRAIN_MS}ms`,
+      'max-deliveries': '20',
+      'max-thread-memory': `${THREAD_MEMORY_MB}`,
+      'logging-format': 'json',
+    };
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+    return new WorkerProcess({ name: this.name, args, env: { [historyVariable]: historyPath }, preloads });
+  }
+
+  /** Waits until the worker is ready for the first time. */
+  async ready(timeoutMs: number): Promise<void> {
+    await waitFor(() => this.#process?.hasStarted, { timeoutMs });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process?.signal(name);
+  }
+
+  /** Ends it at once, for good. */
+  async kill(): Promise<void> {
+    await this.#forget()?.kill();
+  }
+
+  /** Stops it in order. What does not stop in time is ended, and noted. */
+  async drain(): Promise<void> {
+    const process = this.#forget();
+    if (process === null) return;
+    process.signal('SIGTERM');
+    await endInTime(process, DRAIN_MS + 20_000, (exit) => this.#options.onExit(exit));
+  }
+
+  /** Stops it, and makes it end at once with a second signal. */
+  async endTwice(): Promise<void> {
+    const process = this.#forget();
+    if (process === null) return;
+    process.signal('SIGTERM');
+    await sleep(20);
+    process.signal('SIGTERM');
+    await endInTime(process, 20_000, (exit) => this.#options.onExit(exit));
+  }
+
+  #forget(): WorkerProcess | null {
+    const process = this.#process;
+    this.#process = null;
+    if (process !== null) this.#pastLines = [...this.#pastLines, ...process.lines].slice(-400);
+    return process;
+  }
+}
+
+async function endInTime(process: WorkerProcess, ms: number, onExit: (exit: UnplannedExit) => void): Promise<void> {
+  const isLate = await Promise.race([process.ended.then(() => false), sleep(ms, true, { ref: false })]);
+  if (!isLate) return;
+  onExit({ worker: process.name, atMs: Date.now(), reason: `did not end within ${ms} ms after its signal` });
+  await process.kill();
+}

@@ -1,0 +1,224 @@
+/**
+ * All that a run of the chaos suite is made of: the servers, the workers with their relays, the producers, and the history. Faults
+ * reach all of it through here.
+ */
+import { randomUUID } from 'node:crypto';
+import { Docket } from 'docket';
+import type { Redis } from 'ioredis';
+import { closeConnection, openConnection } from '../support/built.js';
+import { divide, prefixesOf } from '../support/partitions.js';
+import { openRelay, type Relay } from '../support/relay.js';
+import { type RestartableRedis, startRestartableRedis } from '../support/servers.js';
+import { waitFor } from '../support/wait.js';
+import type { Topology } from './fault.js';
+import type { FalseReadiness, UnplannedExit } from './history.js';
+import { HistoryReader } from './history-reader.js';
+import { Load } from './load.js';
+import { HISTORY_VARIABLE } from './recorder.js';
+import { type Servers, startServers, stopServers, urlOf } from './servers-of.js';
+import type { WorkerProcess } from './worker-process.js';
+import { WorkerSlot } from './worker-slot.js';
+
+/** How many workers there are. */
+export const WORKERS = 3;
+
+/** How long a thing may take that takes a moment on a machine with nothing else to do. */
+const PATIENCE_MS = 60_000;
+
+/** A worker that is cut off must say so within this time: a second of silence, and the time until it is noticed. */
+const UNREADY_WITHIN_MS = 4_500;
+
+/** A partition of the docket, seen past all relays. */
+export interface Partition {
+  readonly prefix: string;
+  readonly redis: Redis;
+}
+
+export class World {
+  readonly topology: Topology;
+  readonly servers: Servers;
+  readonly partitions: readonly Partition[];
+  readonly slots: readonly WorkerSlot[];
+  readonly producerRelay: Relay | null;
+  readonly docket: Docket;
+  readonly load: Load;
+  readonly history: HistoryReader;
+  readonly exits: UnplannedExit[] = [];
+  readonly falseReadiness: FalseReadiness[] = [];
+  /** How many messages were written that nobody can read. */
+  badMessages = 0;
+  readonly #parts: Parts;
+  readonly #guests = new Set<WorkerProcess>();
+  #deadlyFaults = 0;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.topology = parts.topology;
+    this.servers = parts.servers;
+    this.partitions = parts.partitions;
+    this.slots = parts.slots((exit) => this.#noteExit(exit));
+    this.producerRelay = parts.producerRelay;
+    this.docket = parts.docket;
+    this.load = new Load({ docket: parts.docket, lean: parts.lean, seed: parts.seed });
+    this.history = parts.history;
+  }
+
+  /** Starts it all, and waits until each worker is ready. */
+  static async open(topology: Topology, seed: number): Promise<World> {
+    const world = new World(await assemble(topology, seed));
+    try {
+      await Promise.all(world.slots.map((slot) => slot.start()));
+      await Promise.all(world.slots.map((slot) => slot.ready(PATIENCE_MS)));
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  /** Leads to partition 0, past all relays. */
+  get admin(): Redis {
+    return this.partitions[0]!.redis;
+  }
+
+  /** Starts a worker with the tasks of a later version, which the caller ends. */
+  spawnNewer(): WorkerProcess {
+    const newer = this.#parts.newer.spawn({ tasks: 'tasks-next' });
+    this.#guests.add(newer);
+    return newer;
+  }
+
+  /** Waits until each of these executions has been run. */
+  async ended(ids: readonly string[]): Promise<void> {
+    await this.history.ended(ids, PATIENCE_MS);
+  }
+
+  /** Says that a fault lasts, or lasts no more, that may end worker processes. */
+  mayLoseProcesses(may: boolean): void {
+    this.#deadlyFaults += may ? 1 : -1;
+  }
+
+  /** Notes a worker that calls itself ready although its link has been cut for a while. */
+  async checkUnready(slot: WorkerSlot, cutForMs: number): Promise<void> {
+    if (cutForMs < UNREADY_WITHIN_MS || !slot.process?.hasStarted) return;
+    if ((await slot.process.unreadiness()) !== null) return;
+    this.falseReadiness.push({ worker: slot.name, atMs: Date.now(), cutForMs });
+  }
+
+  /** Waits until every partition can be reached. */
+  async reachable(): Promise<void> {
+    const answers = () => Promise.all(this.partitions.map(({ redis }) => redis.ping()));
+    await waitFor(async () => (await answers()).length > 0, { timeoutMs: PATIENCE_MS });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.slots.map((slot) => slot.kill()), ...[...this.#guests].map((guest) => guest.kill())]);
+    await this.#parts.close();
+  }
+
+  #noteExit(exit: UnplannedExit): void {
+    if (this.#deadlyFaults === 0) this.exits.push(exit);
+  }
+}
+
+interface Parts {
+  readonly topology: Topology;
+  readonly seed: number;
+  readonly servers: Servers;
+  readonly partitions: readonly Partition[];
+  readonly slots: (onExit: (exit: UnplannedExit) => void) => WorkerSlot[];
+  /** The place of workers of a later version. */
+  readonly newer: WorkerSlot;
+  readonly producerRelay: Relay | null;
+  readonly docket: Docket;
+  readonly lean: Docket;
+  readonly history: HistoryReader;
+  close(): Promise<void>;
+}
+
+/** Starts the servers and opens what leads to them. What was opened is closed when anything fails. */
+async function assemble(topology: Topology, seed: number): Promise<Parts> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const historyServer = await startRestartableRedis(false);
+    closers.push(() => historyServer.stop());
+    const servers = await startServers(topology);
+    closers.push(() => stopServers(servers));
+    return { topology, seed, servers, close, ...(await connect(topology, servers, historyServer, closers)) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function connect(
+  topology: Topology,
+  servers: Servers,
+  historyServer: RestartableRedis,
+  closers: (() => Promise<unknown>)[],
+) {
+  const name = `chaos-${randomUUID().slice(0, 8)}`;
+  const directUrl = urlOf(servers);
+  const relayed = async () => {
+    if (servers.kind !== 'single') return null;
+    const relay = await openRelay(servers.redis.socket);
+    closers.push(() => relay.close());
+    return relay;
+  };
+  const urlThrough = (relay: Relay | null) => (relay === null ? directUrl : `redis://127.0.0.1:${relay.port}`);
+
+  const prefixes = topology === 'partitions' ? await divided(name, directUrl, 4) : [`{${name}}:`];
+  const partitions: Partition[] = [];
+  for (const prefix of prefixes) {
+    const redis = await openConnection({ url: directUrl, keys: { prefix } }, 'producer', { name: 'chaos' });
+    closers.push(() => closeConnection(redis));
+    partitions.push({ prefix, redis });
+  }
+  const producerRelay = await relayed();
+  const isReplicated = servers.kind !== 'single';
+  const options = {
+    name,
+    url: urlThrough(producerRelay),
+    ...(isReplicated && { durability: { replicas: 1, timeout: '2s' } as const }),
+  };
+  const docket = new Docket({ ...options, executionTtl: '1h' });
+  const lean = new Docket({ ...options, executionTtl: 0 });
+  closers.push(() => docket.close(), () => lean.close());
+  const history = new HistoryReader(historyServer.socket);
+  closers.push(async () => history.close());
+
+  const relays: (Relay | null)[] = [];
+  for (let i = 0; i <= WORKERS; i++) relays.push(await relayed());
+  const slot = (index: number, onExit: (exit: UnplannedExit) => void) =>
+    new WorkerSlot({
+      index,
+      url: urlThrough(relays[index]!),
+      docket: name,
+      historyPath: historyServer.socket,
+      historyVariable: HISTORY_VARIABLE,
+      relay: relays[index]!,
+      onExit,
+    });
+  return {
+    partitions,
+    slots: (onExit: (exit: UnplannedExit) => void) => Array.from({ length: WORKERS }, (_, i) => slot(i, onExit)),
+    newer: slot(WORKERS, () => {}),
+    producerRelay,
+    docket,
+    lean,
+    history,
+  };
+}
+
+async function divided(name: string, url: string, count: number): Promise<string[]> {
+  const docket = new Docket({ name, url });
+  try {
+    await divide(docket, count);
+    return prefixesOf(docket);
+  } finally {
+    await docket.close();
+  }
+}
