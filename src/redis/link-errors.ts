@@ -10,3 +10,8 @@ const CLIENT_TEXTS = /^(Connection is closed|Stream isn't writeable)/;
 
 /** What is told in place of the text of such an error. */
 export const LINK_IS_DOWN = 'the link is down';
+
+/** Whether TLS failed: one side does not trust the certificate of the other, or does not speak TLS. Another try fails, too. */
+export function isCertificateProblem({ code }: Error & { readonly code?: unknown }): boolean {
+  return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
+}

@@ -5,6 +5,7 @@
  * order each time. Besides those in the URL, those that were named in answers are asked.
  */
 import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
+import { isCertificateProblem } from './link-errors.js';
 import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
 import type { Address } from './url.js';
 
@@ -207,12 +208,15 @@ function unique(addresses: readonly Address[]): Address[] {
   return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
 }
 
-/** Returns the error for the case that there was no answer. It is permanent when all have refused the credentials. */
+/** Returns the error for the case that there was no answer. It is permanent when all have refused the credentials, or TLS failed. */
 function notAnswered(what: string, problems: readonly Problem[]): MasterNotFoundError {
-  const named = problems.slice(0, MOST_NAMED).map(({ address, error }) => `${textOf(address)}: ${error.message}`);
+  const named = problems.slice(0, MOST_NAMED).map(({ address, error }) => {
+    return `${textOf(address)}: ${isCertificateProblem(error) ? `TLS failed (${error.message})` : error.message}`;
+  });
   const more = problems.length > MOST_NAMED ? `, and ${problems.length - MOST_NAMED} more` : '';
-  const isRefused = problems.every(({ error }) =>
-    /^(?:WRONGPASS|NOAUTH|NOPERM|ERR invalid password)/.test(error.message),
+  const isRefused = problems.every(
+    ({ error }) =>
+      isCertificateProblem(error) || /^(?:WRONGPASS|NOAUTH|NOPERM|ERR invalid password)/.test(error.message),
   );
   return new MasterNotFoundError(`${what} (${named.join('; ')}${more})`, isRefused);
 }

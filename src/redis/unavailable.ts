@@ -1,5 +1,6 @@
 /** Explains why a connection cannot be used, and tells whether waiting could help. */
 import { RedisUnavailableError } from '../core/errors.js';
+import { isCertificateProblem } from './link-errors.js';
 import { MasterNotFoundError } from './master-search.js';
 import { maskUrl } from './url.js';
 
@@ -38,8 +39,4 @@ export function isPermanent(error: Error): boolean {
   if (error instanceof MasterNotFoundError) return error.isPermanent;
   const isRefusal = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR (DB index|invalid DB))/.test(error.message);
   return isRefusal || isCertificateProblem(error);
-}
-
-function isCertificateProblem({ code }: Error & { code?: unknown }): boolean {
-  return typeof code === 'string' && /CERT|SIGNATURE|^ERR_(SSL|TLS)|^EPROTO$/.test(code);
 }
