@@ -37,7 +37,7 @@ export function toMs(duration: Duration, option: string): number {
  */
 export function parseDuration(text: string, option: string): number {
   const clock = CLOCK.exec(text);
-  if (clock) return ((Number(clock[1] ?? 0) * 60 + Number(clock[2])) * 60 + Number(clock[3])) * 1_000;
+  if (clock) return toMs(((Number(clock[1] ?? 0) * 60 + Number(clock[2])) * 60 + Number(clock[3])) * 1_000, option);
   if (WITH_UNIT.test(text)) return toMs(text as Duration, option);
   const hint = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean ${text}s?)` : '';
   throw new InvalidOptionError(option, `'${text}' is not a duration such as 250ms, 30s, 5m, 1h or mm:ss${hint}`);

@@ -56,7 +56,10 @@ export interface ConnectionOptions {
   readonly longestPauseMs?: number;
   /** Gives up waiting for the first connection; `openConnection` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Called for every failed attempt to connect and every broken link. The error can be logged: its URL is masked. */
+  /**
+   * Called for every failed attempt to connect that is followed by another one, and for every broken link. The error can be
+   * logged: its URL is masked.
+   */
   readonly onUnavailable?: (error: RedisUnavailableError) => void;
 }
 
@@ -109,7 +112,11 @@ export async function openConnection(
   });
   // The first listener, so that all others, and the callers of commands that failed with the error, see it cleaned.
   redis.on('error', (error: Error) => secrets.removeFrom(error));
-  redis.on('error', (error: Error) => options.onUnavailable?.(unavailable(url, error)));
+  let isOpening = true;
+  redis.on('error', (error: Error) => {
+    if (isOpening && isPermanent(error)) return; // nobody waits for it: the caller gets the error
+    options.onUnavailable?.(unavailable(url, error));
+  });
   const found = answerReadyCheck(redis, target.kind === 'cluster');
   const traffic = settleAtEnd(redis);
   resendRefused(redis, {
@@ -126,6 +133,7 @@ export async function openConnection(
   try {
     await firstReady(redis, url, role, options.signal);
     if (keys && !isSearched && found.isClusterNode) await checkOwner(redis, url, keys.prefix);
+    isOpening = false;
     return redis;
   } catch (error) {
     await closeConnection(redis);

@@ -241,6 +241,7 @@ export async function readExecution(redis: Redis, keys: Keys, key: string): Prom
   if (reply.length === 0) return null;
   const fields = new Map<string, Buffer>();
   for (let i = 0; i + 1 < reply.length; i += 2) fields.set(reply[i]!.toString(), reply[i + 1]!);
+  if (!fields.has(RECORD.state)) return null; // another program wrote it
   return readRecord(fields, { timeUs: Number(fields.get('')), message: reply.at(-1)! });
 }
 

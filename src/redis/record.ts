@@ -116,7 +116,7 @@ export function readProgressLines([current, total, updatedMs, ...message]: reado
     current: Number(current),
     total: Number(total),
     message: message.join('\n') || null,
-    updatedMs: updatedMs ? Number(updatedMs) : null,
+    updatedMs: storedTime(updatedMs),
   };
 }
 

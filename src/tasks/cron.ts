@@ -29,6 +29,9 @@ export function nextCronMs(expression: string, timezone: string, afterMs: number
   );
 }
 
+/** Longer than any that makes sense: six fields that list all their values have some 600 characters. */
+const LONGEST_EXPRESSION = 1_024;
+
 /** Parsed expressions, because parsing takes longer than searching. Bounded: calls may have expressions of their own. */
 const PARSED = new Map<string, Cron>();
 const MAXIMUM_PARSED = 4_096;
@@ -36,6 +39,10 @@ const MAXIMUM_PARSED = 4_096;
 function parse(expression: string, timezone: string): Cron {
   const known = PARSED.get(`${timezone} ${expression}`);
   if (known) return known;
+  // Before anything is kept of it, or told.
+  if (typeof expression === 'string' && expression.length > LONGEST_EXPRESSION) {
+    throw new InvalidOptionError('cron.expression', `it has more than ${LONGEST_EXPRESSION} characters`);
+  }
   // croner would read text with a colon as a date.
   if (typeof expression !== 'string' || expression.includes(':')) throw unreadable(expression);
   try {

@@ -1,16 +1,12 @@
-/** Options of the connections that no URL can have: passwords that change, and certificates. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+/** Passwords that change, which no URL can have. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Docket, type ServerConnectionOptions } from 'docket';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { closeConnection, openConnection } from '../support/built.js';
 import { openFleet } from '../support/fleet.js';
-import { NO_REDIS, REDIS_BINARY } from '../support/redis-binary.js';
-import { redisProcess } from '../support/servers.js';
 import { runDocket } from '../support/shell.js';
 import { describeOnOwnRedis } from '../support/suites.js';
 import { waitFor } from '../support/wait.js';
@@ -101,133 +97,3 @@ describeOnOwnRedis('a password that changes', (redis) => {
     expect([code, errors]).toEqual([2, "docket: DOCKET_CONNECTION: the file '/nowhere' cannot be read (ENOENT)\n"]);
   });
 });
-
-describe.skipIf(REDIS_BINARY === null || !hasOpenssl())(
-  `a server with TLS (left out if ${NO_REDIS}, or openssl is not)`,
-  () => {
-    test('is trusted by the certificate of its authority, and shown that of the client', async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'docket-tls-'));
-      const file = (name: string) => join(folder, name);
-      const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore', cwd: folder });
-      openssl(
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=tests',
-        '-keyout',
-        'ca.key',
-        '-out',
-        'ca.crt',
-      );
-      openssl(
-        'req',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-subj',
-        '/CN=redis.test',
-        '-keyout',
-        'redis.key',
-        '-out',
-        'redis.csr',
-      );
-      writeFileSync(file('names'), 'subjectAltName=DNS:redis.test');
-      openssl(
-        'x509',
-        '-req',
-        '-days',
-        '2',
-        '-in',
-        'redis.csr',
-        '-CA',
-        'ca.crt',
-        '-CAkey',
-        'ca.key',
-        '-CAcreateserial',
-        '-extfile',
-        'names',
-        '-out',
-        'redis.crt',
-      );
-      const port = await freePort();
-      const server = redisProcess([
-        ...[
-          '--port',
-          '0',
-          '--tls-port',
-          String(port),
-          '--bind',
-          '127.0.0.1',
-          '--dir',
-          folder,
-          '--save',
-          '',
-          '--appendonly',
-          'no',
-        ],
-        ...[
-          '--tls-cert-file',
-          file('redis.crt'),
-          '--tls-key-file',
-          file('redis.key'),
-          '--tls-ca-cert-file',
-          file('ca.crt'),
-        ],
-      ]);
-      onTestFinished(async () => {
-        await server.kill();
-        rmSync(folder, { recursive: true });
-      });
-      await server.start();
-      const url = `rediss://127.0.0.1:${port}`;
-      const read = (name: string) => readFileSync(file(name), 'utf8');
-      const tls = { ca: read('ca.crt'), cert: read('redis.crt'), key: read('redis.key'), servername: 'redis.test' };
-      const redis = await openConnection({ url, connection: { tls } }, 'commands');
-      onTestFinished(() => closeConnection(redis));
-      const docket = new Docket({ name: 'd', url, connection: { tls } });
-      onTestFinished(() => docket.close());
-      expect((await docket.add('noop' as never)).disposition).toBe('scheduled');
-      const { ca: _, ...distrustful } = tls;
-      await expect(openConnection({ url, connection: { tls: distrustful } }, 'commands')).rejects.toThrow('TLS failed');
-      for (const [searched, mistake] of [
-        [`rediss+cluster://127.0.0.1:${port}`, 'is no cluster'],
-        [`rediss+sentinel://127.0.0.1:${port}/m`, 'is no sentinel'],
-      ] as const) {
-        const open = (options: typeof distrustful) =>
-          openConnection({ url: searched, connection: { tls: options } }, 'commands');
-        await expect(open(tls)).rejects.toThrow(mistake);
-        await expect(open(distrustful)).rejects.toThrow('TLS failed'); // waiting would not cure it
-      }
-      writeFileSync(
-        file('connection.json'),
-        '{ "tls": { "caFile": "ca.crt", "certFile": "redis.crt", "keyFile": "redis.key", "servername": "redis.test" } }',
-      );
-      const command = await runDocket(['ls', '--url', url, '--docket', 'd'], {
-        DOCKET_CONNECTION: file('connection.json'),
-      });
-      expect(command).toMatchObject({ code: 0, errors: '' });
-    });
-  },
-);
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
