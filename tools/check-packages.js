@@ -5,10 +5,18 @@
  */
 import { bundlerCases } from './packages/bundlers.js';
 import { installCases } from './packages/installs.js';
+import { jestCases } from './packages/jest.js';
 import { pack, startRedis } from './packages/project.js';
+import { quickStartCases } from './packages/quick-starts.js';
 import { typeCases } from './packages/types.js';
 
-const GROUPS = { installs: installCases, types: typeCases, bundlers: bundlerCases };
+const GROUPS = {
+  'quick-starts': quickStartCases,
+  installs: installCases,
+  jest: jestCases,
+  types: typeCases,
+  bundlers: bundlerCases,
+};
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(GROUPS, name));

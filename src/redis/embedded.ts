@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'node:worker_threads';
 import { RedisUnavailableError } from '../core/errors.js';
+import { ownFile } from '../core/own-files.js';
 import { type ManualClock, setManualClock } from './manual-clock.js';
 
 /**
@@ -84,7 +85,7 @@ async function startServer(name: string, clock: ManualClock | null): Promise<Emb
     const path = join(socketFolder(), `${randomBytes(4).toString('hex')}.sock`);
     // No execArgv: the loaders and flags of the host must not reach this thread.
     const workerData = { path, clock: clock?.memory ?? null };
-    const thread = new Worker(new URL('./embedded-server.js', import.meta.url), { workerData, execArgv: [] });
+    const thread = new Worker(ownFile('redis/embedded-server.js'), { workerData, execArgv: [] });
     await once(thread, 'message');
     thread.on('error', () => {}); // its clients see their connections end; it must not end the host
     thread.unref();

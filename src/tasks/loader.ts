@@ -1,13 +1,13 @@
-/** Loads task modules by their references: all of them or none. This is the only place that imports user code. */
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+/** Loads task modules by their references: all of them or none. User code is imported here only. */
+import nodeModules from 'node:module'; // webpack puts a `require` of its own in place of an imported `createRequire`
+import { fileURLToPath } from 'node:url';
 import { DuplicateTaskError, TaskModuleError } from '../core/errors.js';
 import type { ErrorClass } from '../wire/codec.js';
 import { withBuiltins } from './builtin.js';
 import { collectTasks } from './collection.js';
 import { type ConfigurationDefinition, configurationOf, type OnFailed } from './configure.js';
 import type { Dependency } from './dependencies.js';
-import { resolvePackage } from './package.js';
+import { enableTypeScript, importModule } from './import-module.js';
 import type { TaskPolicies } from './policies.js';
 import { locateModule, parseReference } from './reference.js';
 import { locationOfSyntaxError } from './syntax-error.js';
@@ -72,7 +72,7 @@ export async function loadTasks(
   const origins = new Map<string, string>();
   const configurations = new Map<ConfigurationDefinition, string>();
   for (const module of modules) {
-    const namespace = await importModule(module);
+    const namespace = await load(module);
     for (const [name, task] of exportedTasks(module, namespace)) {
       // It is no conflict when a module exports a task of another one.
       if (tasks.has(name) && tasks.get(name) !== task) {
@@ -87,7 +87,7 @@ export async function loadTasks(
   const definitions = [...configurations.keys()];
   const policies = configuredPolicies(configurations);
   const fallback = fallbackModule
-    ? exportedFallback(fallbackModule, await importModule(fallbackModule))
+    ? exportedFallback(fallbackModule, await load(fallbackModule))
     : ((given as AnyTask | null) ?? configuredFallback(configurations));
   const defaulted = Array.from(tasks, ([name, task]) => [name, withDefaultPolicies(task, policies)] as const);
   return {
@@ -117,9 +117,9 @@ function locate(reference: string, from: string): LocatedModule {
   return { reference, exportName, url: locateModule(reference, module, from) };
 }
 
-async function importModule({ reference, url }: LocatedModule): Promise<Namespace> {
+async function load({ reference, url }: LocatedModule): Promise<Namespace> {
   try {
-    return exportsOfCommonJs(await import(url), url);
+    return exportsOfCommonJs(await importModule(url), url);
   } catch (cause) {
     const problem = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
     const location = await locationOfSyntaxError(cause, url);
@@ -140,7 +140,7 @@ function exportsOfCommonJs(namespace: Namespace, url: string): Namespace {
 }
 
 /** The CommonJS modules that this process has loaded, by their paths; `import` loads them through it as well. */
-const REQUIRED = createRequire(process.execPath).cache;
+const REQUIRED = nodeModules.createRequire(process.execPath).cache;
 
 function exportedTasks({ reference, exportName }: LocatedModule, namespace: Namespace): Map<string, AnyTask> {
   checkExport(reference, exportName, namespace);
@@ -218,21 +218,4 @@ function isCollection(value: unknown): boolean {
 function exportsOf(namespace: Namespace): string {
   const names = Object.keys(namespace);
   return names.length > 0 ? `it exports ${names.join(', ')}` : 'it exports nothing';
-}
-
-/**
- * Registers the user's `tsx` when Node itself does not strip types. Uses its API, because importing `tsx` alone
- * registers it on the main thread only.
- */
-async function enableTypeScript(reference: string, from: string): Promise<void> {
-  if ((process.features as { typescript?: unknown }).typescript) return;
-  let tsx: string;
-  try {
-    tsx = resolvePackage('tsx/esm/api', from);
-  } catch (cause) {
-    const problem = `Node ${process.version} does not load TypeScript: install tsx, use Node 22.18 or newer, or compile it and pass the .js file`;
-    throw new TaskModuleError(reference, problem, { cause });
-  }
-  const { register } = (await import(pathToFileURL(tsx).href)) as { register(): unknown };
-  register();
 }

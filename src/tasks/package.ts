@@ -4,7 +4,7 @@
  * packages that can only be imported.
  */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import nodeModules from 'node:module'; // webpack puts a `require` of its own in place of an imported `createRequire`
 import { dirname, join } from 'node:path';
 
 /**
@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
  * @throws Error of Node, such as one with the code `MODULE_NOT_FOUND`
  */
 export function resolvePackage(specifier: string, from: string): string {
-  const require = createRequire(join(from, 'index.js'));
+  const require = nodeModules.createRequire(join(from, 'index.js'));
   const [name = ''] = /^(?:@[^/]+\/)?[^/]+/.exec(specifier) ?? [];
   const subpath = `.${specifier.slice(name.length)}`;
   for (const folder of require.resolve.paths(specifier) ?? []) {

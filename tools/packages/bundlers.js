@@ -1,7 +1,25 @@
-/** Bundles a producer and an embedded worker with each bundler, and runs the bundle away from all packages. */
-import { cpSync, mkdtempSync } from 'node:fs';
+/**
+ * Bundles a producer and an embedded worker with each bundler, and runs the bundle away from all packages. The commands and the
+ * configurations are those of docs/installing.md.
+ */
+import { cpSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { AREA, expectOutput, freePort, listening, manifest, project, run, start, succeed } from './project.js';
+import {
+  AREA,
+  blocksOf,
+  expectOutput,
+  fileOf,
+  freePort,
+  kill,
+  listening,
+  manifest,
+  project,
+  run,
+  start,
+  succeed,
+} from './project.js';
+
+const DOCUMENT = 'docs/installing.md';
 
 const PROGRAM = `
 import { Docket, task } from 'docket';
@@ -17,94 +35,110 @@ async function main() {
 main();
 `;
 
-const REQUIRE = `import { createRequire as r } from 'node:module'; const require = r(import.meta.url);`;
-const WEBPACK = `export default { mode: 'production', target: 'node20', entry: './main.mjs', output: { path: import.meta.dirname + '/out', filename: 'main.cjs' } };`;
-const VITE = `export default { logLevel: 'warn', ssr: { noExternal: true }, build: { ssr: 'main.mjs', outDir: 'out', rollupOptions: { output: { entryFileNames: 'main.mjs' } } } };`;
-
+/** The bundlers: their packages, and the command, or the words by which it is found in the document. */
 const BUNDLERS = [
-  [
-    'esbuild, CommonJS',
-    { esbuild: 'latest' },
-    ['esbuild', 'main.mjs', '--bundle', '--platform=node', '--format=cjs', '--outfile=out/main.cjs'],
-  ],
-  [
-    'esbuild, ES module',
-    { esbuild: 'latest' },
-    [
-      'esbuild',
-      'main.mjs',
-      '--bundle',
-      '--platform=node',
-      '--format=esm',
-      `--banner:js=${REQUIRE}`,
-      '--outfile=out/main.mjs',
-    ],
-  ],
-  [
-    'webpack',
-    { webpack: '^5', 'webpack-cli': 'latest' },
-    ['webpack', '--config', 'webpack.config.mjs'],
-    { 'webpack.config.mjs': WEBPACK },
-  ],
-  ['vite, server side', { vite: 'latest' }, ['vite', 'build'], { 'vite.config.mjs': VITE }],
-  ['ncc', { '@vercel/ncc': 'latest' }, ['ncc', 'build', 'main.mjs', '-o', 'out']],
+  { name: 'esbuild, CommonJS', packages: { esbuild: 'latest' }, command: /^npx esbuild (?!.*--format)/ },
+  { name: 'esbuild, ES module', packages: { esbuild: 'latest' }, command: /^npx esbuild .*--format=esm/ },
+  { name: 'ncc', packages: { '@vercel/ncc': 'latest' }, command: /^npx ncc / },
+  {
+    name: 'webpack',
+    packages: { webpack: '^5', 'webpack-cli': 'latest' },
+    command: 'npx webpack',
+    configuration: 'webpack.config.mjs',
+  },
+  { name: 'vite', packages: { vite: 'latest' }, command: 'npx vite build', configuration: 'vite.config.mjs' },
+  {
+    name: 'vite, library',
+    packages: { vite: 'latest' },
+    command: 'npx vite build --config vite.library.config.mjs',
+    configuration: 'vite.library.config.mjs',
+    isLibrary: true,
+  },
 ];
 
 /** Makes the cases of the bundlers. */
 export function bundlerCases(tarball, redis) {
   return [
-    ...BUNDLERS.map(([name, packages, command, files]) => [
-      name,
-      () => bundle({ packages, command, files, tarball, redis, name: name.replace(/\W+/g, '-') }),
-    ]),
-    ['Next, server side', () => next(tarball, redis)],
+    ...BUNDLERS.map((bundler) => [bundler.name, () => bundle(bundler, tarball, redis)]),
+    ['Next, Turbopack', () => next({ tarball, redis, route: ADDING })],
+    ['Next, webpack', () => next({ tarball, redis, route: ADDING, flags: ['--webpack'] })],
+    ['Next, docket outside the bundle', () => next({ tarball, redis, route: RUNNING, isExternal: true })],
   ];
 }
 
-async function bundle({ packages, command, files = {}, tarball, redis, name }) {
-  const [tool, ...args] = command;
+async function bundle({ name, packages, command, configuration, isLibrary = false }, tarball, redis) {
   const folder = project({
     'package.json': manifest({ docket: `file:${tarball}`, ...packages }),
-    'main.mjs': PROGRAM,
-    ...files,
+    'main.js': PROGRAM,
+    ...(configuration && { [configuration]: fileOf(DOCUMENT, configuration) }),
   });
   await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
-  await succeed(join(folder, 'node_modules/.bin', tool), args, { cwd: folder });
-  const away = mkdtempSync(join(AREA, 'bundled-'));
-  cpSync(join(folder, 'out'), away, { recursive: true });
-  const { output } = await succeed('ls', [away], { cwd: away });
-  const file = output.split('\n').find((one) => /^(?:main|index)\.\w+$/.test(one));
-  expectOutput(await run(process.execPath, [file, name], { cwd: away, env: { DOCKET_URL: redis } }), '42\n');
+  const built = await succeed('sh', ['-c', typeof command === 'string' ? command : commandLike(command)], { cwd: folder });
+  refuseComplaints(built);
+  // A library is run in its own folder, where its dependencies are installed.
+  const place = isLibrary ? join(folder, 'dist') : mkdtempSync(join(AREA, 'bundled-'));
+  if (!isLibrary) cpSync(join(folder, 'dist'), place, { recursive: true });
+  const file = readdirSync(place).find((one) => /^(?:main|index|project)\.[cm]?js$/.test(one));
+  const args = [file, name.replace(/\W+/g, '-')];
+  expectOutput(await run(process.execPath, args, { cwd: place, env: { DOCKET_URL: redis } }), '42\n');
   return 'a producer and an embedded worker';
 }
 
-const ROUTE = `
+/** The line of the document that begins so. */
+function commandLike(pattern) {
+  const lines = blocksOf(DOCUMENT).flatMap(({ language, code }) => (language === 'sh' ? code.trim().split('\n') : []));
+  const line = lines.find((one) => pattern.test(one));
+  if (!line) throw new Error(`${DOCUMENT} has no command like ${pattern}`);
+  return line;
+}
+
+function refuseComplaints({ output, errors }) {
+  const complaints = `${output}\n${errors}`.split('\n').filter((line) => /warn|can't be|could not|error/i.test(line));
+  if (complaints.length > 0) throw new Error(complaints.join('\n'));
+}
+
+const ADDING = `
 import { Docket } from 'docket';
 export const dynamic = 'force-dynamic';
 export async function GET() {
   const docket = new Docket({ name: 'bundled-next' });
-  const execution = await docket.add('double', { n: 21 });
+  const { key } = await docket.add('double', { n: 21 }, { key: 'of-a-route' });
   await docket.close();
-  return Response.json({ added: execution.disposition });
+  return Response.json({ key });
 }
 `;
 
-/** Builds and starts a Next application with a route that adds work. */
-async function next(tarball, redis) {
+/** A worker with threads, and a server in memory: both start threads from files of the package. */
+const RUNNING = `
+import { Docket } from 'docket';
+import { Worker } from 'docket/worker';
+export const dynamic = 'force-dynamic';
+export async function GET() {
+  const docket = new Docket({ name: 'bundled-next', url: 'memory://' });
+  const { key } = await docket.add('double', { n: 21 }, { key: 'of-a-route' });
+  await new Worker(docket, { tasks: process.cwd() + '/tasks.mjs', threads: 1, metricsPort: 0 }).runUntilFinished();
+  const ended = await docket.getExecution(key);
+  await docket.close();
+  return Response.json({ key, result: await ended.result() });
+}
+`;
+const TASKS = `import { task } from 'docket'; export const double = task('double', ({ n }) => n * 2);`;
+
+/** Builds and starts a Next application whose route adds work. */
+async function next({ tarball, redis, route, isExternal = false, flags = [] }) {
+  const packages = { next: 'latest', react: 'latest', 'react-dom': 'latest' };
   const folder = project({
-    'package.json': manifest({ docket: `file:${tarball}`, next: 'latest', react: 'latest', 'react-dom': 'latest' }),
-    'app/add/route.js': ROUTE,
+    'package.json': manifest({ docket: `file:${tarball}`, 'js-redis-server': '^0.3.0', ...packages }),
+    'app/add/route.js': route,
     'app/layout.js': `export default function Layout({ children }) { return <html><body>{children}</body></html>; }`,
     'app/page.js': `export default function Page() { return 'here'; }`,
+    'tasks.mjs': TASKS,
+    ...(isExternal && { 'next.config.mjs': fileOf(DOCUMENT, 'next.config.mjs') }),
   });
   const env = { DOCKET_URL: redis, NEXT_TELEMETRY_DISABLED: '1' };
   await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
   const tool = join(folder, 'node_modules/next/dist/bin/next');
-  const built = await succeed(process.execPath, [tool, 'build'], { cwd: folder, env });
-  const complaints = `${built.output}${built.errors}`
-    .split('\n')
-    .filter((line) => /docket|ioredis|can't be/i.test(line) && /warn|resol|error/i.test(line));
-  if (complaints.length > 0) throw new Error(complaints.join('\n'));
+  refuseComplaints(await succeed(process.execPath, [tool, 'build', ...flags], { cwd: folder, env }));
   const port = await freePort();
   const server = start(process.execPath, [tool, 'start', '-p', `${port}`], {
     cwd: folder,
@@ -114,9 +148,10 @@ async function next(tarball, redis) {
     await listening(port);
     const answer = await fetch(`http://127.0.0.1:${port}/add`);
     const text = await answer.text();
-    if (text !== '{"added":"added"}') throw new Error(`${answer.status} ${text.slice(0, 2_000)}`);
+    const expected = isExternal ? { key: 'of-a-route', result: 42 } : { key: 'of-a-route' };
+    if (text !== JSON.stringify(expected)) throw new Error(`${answer.status} ${text.slice(0, 2_000)}`);
   } finally {
-    server.kill();
+    kill(server);
   }
-  return 'a producer in a route';
+  return isExternal ? 'a worker with threads in a route, in memory' : 'a producer in a route';
 }

@@ -1,7 +1,7 @@
 /** Installs docket with each package manager on each Node, with strict engines, and runs it as ES module and as CommonJS. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { expectOutput, manifest, project, readmeFiles, run, start, succeed } from './project.js';
+import { commandOf, installManagers } from './managers.js';
+import { nodes } from './nodes.js';
+import { expectOutput, manifest, project, run, succeed } from './project.js';
 
 const MANAGERS = ['npm', 'pnpm', 'yarn 1', 'yarn 4', 'yarn 4 pnp'];
 /** Yarn warns of each project with an ES module in it that its own support for them is experimental. */
@@ -21,38 +21,15 @@ main();`;
 const ESM = `import { Docket } from 'docket'; import { Worker } from 'docket/worker'; import { double } from './tasks.mjs';${BODY}`;
 const CJS = `const { Docket } = require('docket'); const { Worker } = require('docket/worker'); const { double } = require('./tasks.mjs');${BODY}`;
 
-/** The executables of Node by major version: the one that runs this, and the others from the package `node`. */
-async function nodes() {
-  const found = [];
-  for (const major of [20, 22, 24, 26]) {
-    if (process.versions.node.startsWith(`${major}.`)) found.push([major, process.execPath]);
-    else found.push([major, await nodeOf(major)]);
-  }
-  return found;
-}
-
-async function nodeOf(major) {
-  const executable = (folder) => join(folder, 'node_modules/node/bin/node');
-  const given = process.env[`NODE_${major}`];
-  if (given && existsSync(given)) return given;
-  const folder = project({ 'package.json': manifest({ node: `^${major}.0.0` }) });
-  await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
-  return executable(folder);
-}
-
 /** Makes the cases of the package managers. */
 export async function installCases(tarball, redis) {
-  const tools = project({
-    'package.json': manifest({ pnpm: 'latest', yarn: '1.22.22', '@yarnpkg/cli-dist': '^4.0.0' }),
-  });
-  await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: tools });
+  const tools = await installManagers();
   const cases = [];
   for (const [major, node] of await nodes()) {
     for (const manager of MANAGERS) {
       cases.push([`${manager}, Node ${major}`, () => installAndRun({ manager, major, node, tools, tarball, redis })]);
     }
   }
-  cases.push(['quick start of the README', () => quickStart(tarball, redis)]);
   return cases;
 }
 
@@ -84,41 +61,4 @@ async function installAndRun({ manager, major, node, tools, tarball, redis }) {
     expectOutput(await run(...launch, options), '42\n');
   }
   return `installs without a warning, runs ${programs.join(' and ')}`;
-}
-
-function commandOf(manager, node, tools) {
-  const modules = join(tools, 'node_modules');
-  switch (manager) {
-    case 'npm':
-      return ['npm'];
-    case 'pnpm':
-      return [join(modules, '.bin/pnpm')];
-    case 'yarn 1':
-      return [node, join(modules, 'yarn/bin/yarn.js')];
-    default:
-      return [node, join(modules, '@yarnpkg/cli-dist/bin/yarn.js')];
-  }
-}
-
-/** Does what the README says, with the Redis of this run in place of the one on the usual port. */
-async function quickStart(tarball, redis) {
-  const files = readmeFiles();
-  if (!files['tasks.js'] || !files['add.js']) throw new Error('the README has no blocks for tasks.js and add.js');
-  const here = (code) => code.replaceAll('redis://localhost:6379', redis);
-  const folder = project({ 'tasks.js': files['tasks.js'], 'add.js': here(files['add.js']) });
-  await succeed('npm', ['init', '-y'], { cwd: folder });
-  await succeed('npm', ['pkg', 'set', 'type=module'], { cwd: folder });
-  await succeed('npm', ['install', tarball], { cwd: folder });
-  const worker = start(
-    join(folder, 'node_modules/.bin/docket-worker'),
-    ['--url', redis, '--tasks', './tasks.js', '--metrics-port', '0'],
-    { cwd: folder },
-  );
-  try {
-    const { output } = await succeed('node', ['add.js'], { cwd: folder });
-    if (!/^[0-9a-f]{64}\n/.test(output)) throw new Error(output);
-  } finally {
-    worker.kill();
-  }
-  return 'gives the result';
 }

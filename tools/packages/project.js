@@ -61,11 +61,20 @@ export function expectOutput({ code, output, errors }, expected) {
   }
 }
 
-/** Starts a process that ends with this one. */
+/** Starts a process that ends with this one. With `detached`, those that it has started end with it, too. */
 export function start(file, args, options) {
   const child = spawn(file, args, { stdio: 'ignore', ...options });
-  process.once('exit', () => child.kill('SIGKILL'));
+  process.once('exit', () => kill(child, options));
   return child;
+}
+
+/** Ends what `start` has started. */
+export function kill(child, { detached } = {}) {
+  try {
+    process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error; // it has ended
+  }
 }
 
 /** Starts a Redis of its own on a free port, and returns its URL. */
@@ -99,10 +108,19 @@ export async function listening(port) {
   throw new Error(`nothing listens on port ${port}`);
 }
 
-/** The blocks of code of the README that begin with the name of their file, by that name. */
-export function readmeFiles() {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  return Object.fromEntries(
-    [...readme.matchAll(/^```js\n\/\/ (\S+\.js)\n([\s\S]*?)^```$/gm)].map(([, name, code]) => [name, code]),
-  );
+/** The blocks of code of a document, in order, with the file that their first line names. */
+export function blocksOf(document) {
+  const text = readFileSync(join(ROOT, document), 'utf8');
+  return Array.from(text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm), ([, language, code]) => ({
+    language,
+    code,
+    file: /^\/\/ (\S+\.[cm]?[jt]s)\n/.exec(code)?.[1] ?? null,
+  }));
+}
+
+/** The code of the block that names this file. */
+export function fileOf(document, name) {
+  const block = blocksOf(document).find(({ file }) => file === name);
+  if (!block) throw new Error(`${document} has no block for ${name}`);
+  return block.code;
 }

@@ -1,8 +1,7 @@
 /** The built page: its files are read once, at the first request, and only they can be asked for. */
 import { readdir, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-
-const FOLDER = new URL('../page/', import.meta.url);
+import { ownFile } from '../../core/own-files.js';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -40,10 +39,11 @@ export async function assetOf(path: string): Promise<Asset | null> {
 }
 
 async function readAssets(): Promise<ReadonlyMap<string, Asset>> {
-  const names = await readdir(FOLDER, { recursive: true });
+  const folder = ownFile('dashboard/page/');
+  const names = await readdir(folder, { recursive: true });
   const found = names.map((name) => name.replaceAll('\\', '/')).filter((name) => TYPES[extname(name)] !== undefined);
   const read = found.map(async (name): Promise<[string, Asset]> => {
-    const body = new Blob([Uint8Array.from(await readFile(new URL(name, FOLDER)))]);
+    const body = new Blob([Uint8Array.from(await readFile(new URL(name, folder)))]);
     // The names of all files but the page carry a hash of their content.
     const isHashed = name.startsWith('assets/');
     const cacheControl = isHashed ? 'public, max-age=31536000, immutable' : 'no-cache';

@@ -4,6 +4,7 @@ import type { Docket } from '../../client/docket.js';
 import { partsOf, queryOf } from '../../client/failures.js';
 import { internalsOf } from '../../client/internals.js';
 import type { Partition } from '../../client/partition.js';
+import { ownFile } from '../../core/own-files.js';
 import { examine } from '../../doctor/examine.js';
 import type { Finding } from '../../doctor/finding.js';
 import { type FailurePage, firstPage, groupFailures, type StoredFailureGroup } from '../../redis/failure-store.js';
@@ -45,7 +46,7 @@ const SCRIPTS_OF_A_PAGE = 16;
 /** @throws InvalidOptionError when it is not a docket of this copy of the package */
 export function sourceOf(docket: Docket): Source {
   const { settings, partitions } = internalsOf(docket);
-  const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'));
+  const { version } = JSON.parse(readFileSync(ownFile('../../package.json'), 'utf8'));
   return {
     docket,
     url: maskUrl(settings.url),

@@ -26,7 +26,7 @@ function embeddedScripts({ values }) {
     process.exit(1);
   }
   const head = '// Generated from schema.ts and scripts/*.lua by scripts/embed.js. Do not edit.';
-  return `${head}\nexport const SCRIPTS = {\n${scripts.join('\n')}\n} as const;\n`;
+  return `${head}\nexport const SCRIPTS = {\n${scripts.join('\n')}\n};\n`;
 }
 
 /** README.md with new tables between its markers, `<!-- schema GROUP -->` and `<!-- end -->`. */

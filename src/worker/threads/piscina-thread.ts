@@ -32,6 +32,7 @@ import {
 import { isBooted, isFromThread } from '../../channel/untrusted.js';
 import { assertNever } from '../../core/assert.js';
 import { ThreadBootError } from '../../core/errors.js';
+import { ownFile } from '../../core/own-files.js';
 import { within } from '../../core/service.js';
 import type { Manifest } from '../../tasks/manifest.js';
 import { decodeError } from '../../wire/codec.js';
@@ -229,7 +230,7 @@ function roomMaker(window: LogWindow): (units: number) => void {
 
 function openPool(maxMemoryMb: number | null): Piscina<ToThread, unknown> {
   const pool = new Piscina<ToThread, unknown>({
-    filename: new URL('../../thread/entry.js', import.meta.url).href,
+    filename: ownFile('thread/entry.js').href,
     minThreads: 0, // so that piscina starts no other thread when this one dies
     maxThreads: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
