@@ -35,6 +35,7 @@ export default defineConfig({
         'getting-started': 'Getting started',
         'migrating-from-bullmq': 'From BullMQ',
         'migrating-from-python': 'From Celery or Python docket',
+        comparison: 'Beside others',
       }),
       group('Write', {
         tasks: 'Tasks and policies',

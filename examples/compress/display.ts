@@ -72,12 +72,12 @@ export function printSummary(
   console.log(
     `${seconds(sum(results, 'busyMs'))} of work in ${seconds(wallMs)}: threads were ${Math.round(busy * 100)} % busy`,
   );
-  for (const thread of threads) {
+  for (const [index, thread] of threads.entries()) {
     const done = results.filter((result) => result.thread === thread);
     const busyMs = sum(done, 'busyMs');
     const share = `${Math.round((busyMs / wallMs) * 100)} % busy`;
     console.log(
-      `  thread ${thread}: ${seconds(busyMs)}, ${share}, ${count(done.length)} files, ${megabytes(sum(done, 'bytes'))}`,
+      `  thread ${index + 1}: ${seconds(busyMs)}, ${share}, ${count(done.length)} files, ${megabytes(sum(done, 'bytes'))}`,
     );
   }
 }

@@ -35,5 +35,10 @@ export function withBuiltins(tasks: ReadonlyMap<string, AnyTask>): Map<string, A
   return new Map<string, AnyTask>([...Object.entries(builtins), ...tasks]);
 }
 
+/** Whether this is a built-in task itself, and not a user's task of the same name. */
+export function isBuiltin(task: AnyTask): boolean {
+  return Object.values<AnyTask>(builtins).includes(task);
+}
+
 /** The longest delay of a timer in Node is 2^31-1 ms; a longer one fires at once. */
 const MAXIMUM_SECONDS = 2_147_483;

@@ -1,4 +1,5 @@
 /** Manifests: the names and policies of a thread's tasks, which it sends to the coordinator. Never code. */
+import { isBuiltin } from './builtin.js';
 import type { TaskPolicies } from './policies.js';
 import { type AnyTask, definitionOf, type LoggedArguments } from './task.js';
 
@@ -17,6 +18,8 @@ export interface TaskManifest {
   readonly policies: TaskPolicies;
   /** The arguments that are not private; absent when it lists none. */
   readonly logged?: LoggedArguments;
+  /** Whether every worker has it; absent for a task of the user. */
+  readonly isBuiltin?: true;
 }
 
 /** Merges the manifests of threads. Where they differ, the later one counts: it was started after a deploy in place. */
@@ -36,7 +39,7 @@ export function manifestOf(loaded: {
 }): Manifest {
   const tasks = Array.from(loaded.tasks.values(), (task) => {
     const { name, policies, logged } = definitionOf(task);
-    return { name, policies, ...(logged && { logged }) };
+    return { name, policies, ...(logged && { logged }), ...(isBuiltin(task) && { isBuiltin: true as const }) };
   });
   const fallback = loaded.fallback && definitionOf(loaded.fallback).policies;
   return { tasks, fallback, ...(loaded.onFailed?.length && { hasOnFailed: true }) };

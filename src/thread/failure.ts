@@ -50,9 +50,14 @@ function classify(error: unknown): AttemptFailure {
 /** Returns the error in one line of at most 500 characters, for records and logs. */
 export function lineOf(error: unknown): string {
   try {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const text = error instanceof Error ? titleOf(error) : String(error);
     return text.split('\n', 1)[0]!.slice(0, 500);
   } catch {
     return 'an error that cannot be shown';
   }
+}
+
+/** As `Error.prototype.toString` does: an error without a message is its name, without a colon. */
+function titleOf({ name, message }: Error): string {
+  return message === '' ? name : `${name}: ${message}`;
 }

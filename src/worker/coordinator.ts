@@ -255,10 +255,13 @@ export class Coordinator {
   #logReady({ tasks, fallback }: Manifest): void {
     const { settings, logger } = this.#options;
     const { name, threads, concurrency } = settings;
-    const fields = { threads, concurrency, tasks: tasks.map((task) => task.name) };
-    logger.info(fields, `worker ${name} is ready`);
+    const names = tasks.filter(({ isBuiltin }) => !isBuiltin).map((task) => task.name);
+    logger.info({ threads, concurrency, tasks: names }, `worker ${name} is ready`);
+    if (names.length === 0 && !fallback)
+      logger.info({}, 'it has the built-in tasks only: --tasks names modules with yours');
     for (const task of tasks) {
-      logger.info({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
+      const level = task.isBuiltin ? 'debug' : 'info'; // nobody asked for the built-in ones
+      logger[level]({ task: task.name }, `task ${task.name}: ${describePolicies(task.policies)}`);
     }
     if (fallback) logger.info({}, `fallback for all other tasks: ${describePolicies(fallback)}`);
   }

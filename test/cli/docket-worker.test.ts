@@ -323,6 +323,23 @@ describeOnRedis('docket-worker:', (url) => {
     fleet.leavesWork(); // that an automatic task was ended is kept
   });
 
+  test('its log names the tasks that it was given, and says so when there are none', async () => {
+    const fleet = await openFleet(url());
+    const given = fleet.command(['--threads', '1', '--until-finished']);
+    expect(await given.ended).toEqual({ code: 0, signal: null });
+    const ready = given.lines.find(({ message }) => message.endsWith('is ready'))!;
+    const names = ready.fields.tasks as string[];
+    expect(names).toContain('counted');
+    expect(names).not.toContain('trace');
+    const described = given.lines.filter(({ message }) => message.startsWith('task '));
+    expect(described.map(({ fields }) => fields.task)).toEqual(names);
+    expect(given.lines.filter(({ message }) => message.includes('built-in'))).toEqual([]);
+
+    const bare = await spawnToEnd(['--url', url(), '--docket', fleet.name, '--threads', '1', '--until-finished']);
+    expect(bare.errors.join('\n')).toContain('it has the built-in tasks only: --tasks names modules with yours');
+    expect(bare.errors.join('\n')).not.toContain('task trace');
+  });
+
   test('without a name it is named after host and process', async () => {
     const fleet = await openFleet(url());
     const command = fleet.command(['--threads', '0']);

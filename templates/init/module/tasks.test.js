@@ -12,5 +12,6 @@ test('a digest is the same each time', async () => {
   const second = await docket.add(digest, { text: 'hello', rounds: 10 });
   await worker.runUntilFinished();
   strictEqual(await first.result(), await second.result());
+  await worker.close();
   await docket.close();
 });

@@ -9,6 +9,7 @@ async function main(): Promise<void> {
   const execution = await docket.add(digest, { text: 'hello', rounds: 1_000 });
   await worker.runUntilFinished();
   console.log(await execution.result());
+  await worker.close();
   await docket.close();
 }
 

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { DuplicateTaskError, InvalidOptionError, TaskModuleError } from '../../../src/core/errors.js';
+import { builtins } from '../../../src/tasks/builtin.js';
 import { collection, collectTasks } from '../../../src/tasks/collection.js';
 import { manifestOf } from '../../../src/tasks/manifest.js';
 import { retry } from '../../../src/tasks/policies.js';
-import { task } from '../../../src/tasks/task.js';
+import { type AnyTask, task } from '../../../src/tasks/task.js';
 
 const one = task('one', { retry: retry({ attempts: 2 }) }, () => 1);
 const two = task('two', () => 2);
@@ -70,6 +71,12 @@ test('a manifest has names and policies, as data that can be cloned', () => {
     ],
     fallback: null,
   });
+  const mixed = new Map<string, AnyTask>([...Object.entries(builtins), ['sleep', one]]);
+  expect(manifestOf({ tasks: mixed, fallback: null }).tasks.map(({ name, isBuiltin }) => [name, isBuiltin])).toEqual([
+    ['trace', true],
+    ['fail', true],
+    ['one', undefined],
+  ]);
   expect(manifestOf({ tasks, fallback: one }).fallback).toEqual({ retry: retry({ attempts: 2 }) });
   expect(manifestOf({ tasks, fallback: null, onFailed: [() => {}] }).hasOnFailed).toBe(true);
 });
