@@ -7,8 +7,8 @@
 import { partitionOf, routeOf } from '../client/routing.js';
 import { timeOfId } from '../core/ids.js';
 import type { LimitData, TaskPolicies } from '../tasks/policies.js';
+import type { ArrivalVersions, Destination } from './arrival-versions.js';
 import type { Delivery } from './delivery.js';
-import type { Destination } from './intake/mover.js';
 
 /** The layout, as the pipelines of a worker ask about it. */
 export interface Places {
@@ -16,6 +16,8 @@ export interface Places {
   readonly tags: readonly string[];
   /** Returns the partition with this tag; `null` when it cannot be reached from here at present. */
   find(tag: string): Destination | null;
+  /** By which version of the strikes executions may arrive in each partition. */
+  readonly arrivals: Pick<ArrivalVersions, 'of' | 'forget'>;
   /** Returns the keys that have an unfinished execution in a partition other than the one with this tag. */
   keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>>;
 }
