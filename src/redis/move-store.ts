@@ -72,18 +72,23 @@ export async function lastArrivalMs(redis: Redis): Promise<number> {
   return (await serverTimeMs(redis)) + ARRIVES_WITHIN_MS;
 }
 
-/**
- * Places an execution in the partition where it belongs, unless it has arrived before or the move was stopped.
- * @param untilMs - until when it may be placed, on the clock of the server where it arrives
- */
+/** On what conditions an execution may arrive in a partition. */
+export interface ArrivalTerms {
+  /** Until when, on the clock of the server where it arrives. */
+  readonly untilMs: number;
+  /** The version of the strikes there at which the layout had the partition. */
+  readonly strikes: string;
+}
+
+/** Places an execution in the partition where it belongs, unless it has arrived before or the move was stopped. */
 export async function place(
   redis: Redis,
   keys: Keys,
   { entry, record, move }: Departing,
-  untilMs: number,
+  { untilMs, strikes }: ArrivalTerms,
 ): Promise<Arrival> {
   const names = [keys.work, keys.front, keys.schedule];
-  const args = [keys.prefix, move, ARRIVAL_REMEMBERED_MS, untilMs, entry.length, ...entry, ...record];
+  const args = [keys.prefix, move, ARRIVAL_REMEMBERED_MS, untilMs, strikes, entry.length, ...entry, ...record];
   return String(await runScript(redis, 'arrive', names, args)) as Arrival;
 }
 

@@ -554,6 +554,8 @@ export const ARRIVAL = {
   stopped: 'stopped',
   /** It came so late that the same move may have been over and forgotten. It was not placed. */
   late: 'late',
+  /** Since its partition was chosen, the partitions have changed, or the strikes. It was not placed. */
+  outdated: 'outdated',
 } as const;
 
 /** What the text `arrived:<name>` says about a move. */

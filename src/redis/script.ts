@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { channelPrefix } from './keys.js';
 import { isReplyError, isScriptUnknown } from './reply-errors.js';
 import { SCRIPTS } from './scripts.generated.js';
-import { hasShardChannels } from './shard-channels.js';
+import { type Connection, SHARDED } from './shard-channels.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type ScriptArgument = string | number | Buffer;
@@ -27,7 +27,7 @@ export async function runScript(
   const { sha, source } = SCRIPTS[name];
   const prefix = channelPrefix(keys[0]!, redis.options.db ?? 0);
   const names = [...keys, prefix];
-  if (hasShardChannels(redis)) names.push(prefix);
+  if ((redis as Connection)[SHARDED]) names.push(prefix);
   try {
     return await redis.callBuffer('EVALSHA', [sha, names.length, ...names, ...args]);
   } catch (error) {

@@ -27,11 +27,16 @@ export function strikeSource(redis: Redis, keys: Keys): ListSource<Strike> {
     channel: keys.strikeChanges,
     load,
     loadChanged: async (version) => {
-      const latest = (await redis.hget(keys.strikes, STRIKES.version)) ?? '';
+      const latest = await strikesVersion(redis, keys);
       return latest === version ? null : await load();
     },
     parseChange,
   };
+}
+
+/** Reads the version of the strikes; '' before the first one. */
+export async function strikesVersion(redis: Redis, keys: Keys): Promise<string> {
+  return (await redis.hget(keys.strikes, STRIKES.version)) ?? '';
 }
 
 /** Reads the whole list. */

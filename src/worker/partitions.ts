@@ -20,9 +20,9 @@ import { FIRST_LAYOUT, forgetPartition, isPartitionEmpty, type Layout, layoutSou
 import { ListFollower } from '../redis/list-follower.js';
 import { RECORD } from '../redis/schema.js';
 import { isClusterUrl } from '../redis/url.js';
+import { ArrivalVersions, type Destination } from './arrival-versions.js';
 import type { ConnectionPool } from './connection-pool.js';
 import type { Connections } from './connections.js';
-import type { Destination } from './intake/mover.js';
 import { logRetry } from './log-retry.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { consumerOf, Partition } from './partition.js';
@@ -74,6 +74,7 @@ export class Partitions implements Places {
   readonly #options: PartitionsOptions;
   /** This worker as the streams know it. */
   readonly consumer: string;
+  readonly arrivals: ArrivalVersions;
   readonly #follower: ListFollower<Layout>;
   readonly #open = new Map<string, PartitionState>();
   /** Partitions that are being closed. */
@@ -91,6 +92,7 @@ export class Partitions implements Places {
     const { commands, subscriber } = connections.first;
     this.#options = options;
     this.consumer = consumerOf(settings.name);
+    this.arrivals = new ArrivalVersions({ redis: commands, keys: docket.keys });
     this.#follower = new ListFollower({
       source: layoutSource(commands, docket.keys),
       copy: { size: 1, replaceAll: ([layout]) => this.#follow(layout!), add: () => {}, delete: () => {} },

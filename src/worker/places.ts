@@ -7,8 +7,8 @@
 import { partitionOf, routeOf } from '../client/routing.js';
 import { timeOfId } from '../core/ids.js';
 import type { LimitData, TaskPolicies } from '../tasks/policies.js';
+import type { ArrivalVersions, Destination } from './arrival-versions.js';
 import type { Delivery } from './delivery.js';
-import type { Destination } from './intake/mover.js';
 
 /** The layout, as the pipelines of a worker ask about it. */
 export interface Places {
@@ -19,6 +19,8 @@ export interface Places {
    * @throws RedisUnavailableError when this worker does not read it, and its server cannot be reached
    */
   find(tag: string): Promise<Destination | null>;
+  /** By which version of the strikes executions may arrive in each partition. */
+  readonly arrivals: Pick<ArrivalVersions, 'of' | 'forget'>;
   /** Returns the keys that have an unfinished execution in a partition other than the one with this tag. */
   keysElsewhere(keys: readonly string[], tag: string): Promise<ReadonlySet<string>>;
 }

@@ -2,6 +2,7 @@
 import type { Docket } from 'docket';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../../src/redis/keys.js';
+import type { ArrivalTerms } from '../../src/redis/move-store.js';
 import { importBuilt, STREAM_NAMES } from './built.js';
 
 const { internalsOf } = await importBuilt<typeof import('../../src/client/internals.js')>('client/internals.js');
@@ -42,6 +43,11 @@ export async function entriesOfAll(redis: Redis, name: string, count: number): P
 export async function placesOf(redis: Redis, name: string, count: number, key: string): Promise<number[]> {
   const found = await Promise.all(keysOfAll(name, count).map((keys) => redis.exists(keys.record(key))));
   return found.flatMap((exists, i) => (exists === 1 ? [i] : []));
+}
+
+/** Lets an execution arrive in a partition of the layout at any time. */
+export async function anyTime(redis: Redis, keys: Keys): Promise<ArrivalTerms> {
+  return { untilMs: Number.MAX_SAFE_INTEGER, strikes: (await redis.hget(keys.strikes, 'version')) ?? '' };
 }
 
 /** Returns a key that begins with `prefix` and belongs to a partition. */

@@ -1,14 +1,15 @@
 -- Places an execution that was in another partition (`depart.lua`). It is placed once: a worker that tries the move again, because a
 -- reply was lost or another worker died, finds that it has arrived. It passes the limits of its task here.
 -- KEYS  work, front, schedule
--- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), number of arguments about
---       the entry, names and values of its fields, then those of its record
+-- ARGV  prefix, name of the move, how long that is remembered (ms), until when it may arrive (ms), version of the strikes at which
+--       the layout had this partition, number of arguments about the entry, names and values of its fields, then those of its record
 -- Reply one of ARRIVAL
 --@include now
 local prefix = ARGV[1]
 --@include events
 --@include entries
 --@include moves
+--@include strikes
 
 local arrived = prefix .. KEY.arrived .. ARGV[2]
 local was = redis.call('GET', arrived)
@@ -19,8 +20,13 @@ end
 if now > tonumber(ARGV[4]) then
   return ARRIVAL.late
 end
-local moving, count = {}, tonumber(ARGV[5])
-for at = 6, 5 + count, 2 do
+-- A worker that does not know of a change would place it where nobody reads. It may not even know that the partition was removed.
+if have_strikes_changed(prefix .. KEY.strikes, ARGV[5]) then
+  return ARRIVAL.outdated
+end
+local moving, count = {}, tonumber(ARGV[6])
+local record_at = 7 + count
+for at = 7, 6 + count, 2 do
   moving[ARGV[at]] = ARGV[at + 1]
 end
 local key = moving[ENTRY.key]
@@ -28,7 +34,7 @@ local record_key = key and prefix .. KEY.record .. key
 local there = key and redis.call('HMGET', record_key, RECORD.state, RECORD.generation) or {}
 local generation
 local replacing_until = 0
-for at = 6 + count, #ARGV, 2 do
+for at = record_at, #ARGV, 2 do
   generation = ARGV[at] == RECORD.generation and ARGV[at + 1] or generation
   replacing_until = ARGV[at] == RECORD.replacing and tonumber(ARGV[at + 1]) or replacing_until
 end
@@ -52,7 +58,7 @@ elseif moving[ENTRY.stage] ~= STAGE.submission_admitted then
 end
 if key then
   redis.call('DEL', record_key)
-  for at = 6 + count, #ARGV, 2 do
+  for at = record_at, #ARGV, 2 do
     if ARGV[at] ~= RECORD.departing then -- it belongs to the move that ends here
       redis.call('HSET', record_key, ARGV[at], ARGV[at + 1])
     end

@@ -7,10 +7,9 @@
  * later. An execution without a record that was cancelled may have arrived before, so it is cancelled there first, and then here.
  */
 
-import type { Redis } from 'ioredis';
 import { jittered, within } from '../../core/service.js';
-import type { Keys } from '../../redis/keys.js';
 import {
+  type Arrival,
   type Departing,
   forgetMove,
   lastArrivalMs,
@@ -19,6 +18,7 @@ import {
   removeDeparted,
 } from '../../redis/move-store.js';
 import { cancel } from '../../redis/producer-store.js';
+import type { ArrivalVersions, Destination } from '../arrival-versions.js';
 import type { WorkerContext } from '../context.js';
 import { type Delivery, keyOf, logDelivery } from '../delivery.js';
 import type { FloodKind, FloodLog } from '../flood-log.js';
@@ -31,12 +31,6 @@ const RETRY_AFTER_MS = 1_000;
 
 const MOVED: FloodKind = { level: 'info', what: 'was moved to its partition' };
 
-/** The partition to which an execution goes. */
-export interface Destination {
-  readonly redis: Redis;
-  readonly keys: Keys;
-}
-
 export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'tag' | 'logger'> {
   readonly floodLog: FloodLog;
   readonly places: {
@@ -45,6 +39,7 @@ export interface MoverOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'ta
      * @throws RedisUnavailableError when this worker does not read it, and its server cannot be reached
      */
     find(tag: string): Promise<Destination | null>;
+    readonly arrivals: Pick<ArrivalVersions, 'of' | 'forget'>;
   };
   /** Requeues a delivery that was not claimed. */
   requeue(delivery: Delivery, delayMs: number): void;
@@ -91,14 +86,16 @@ export class Mover {
     const { redis, keys, tag: from, logger, floodLog, places, onTaken, onCancelled, requeue } = this.#options;
     const to = await answered(places.find(tag), tag);
     if (!to) throw new Error(`partition '${tag}' cannot be reached from this worker`);
-    const untilMs = await answered(lastArrivalMs(to.redis), tag);
+    const [untilMs, strikes] = await answered(Promise.all([lastArrivalMs(to.redis), places.arrivals.of(tag, to)]), tag);
     const { token } = delivery;
     const departing = await readDeparting(redis, keys, { token, key: keyOf(delivery), from, to: tag });
     if (departing === null) return; // it is no longer ours
     if (delivery.record === null && this.#options.isCancelled(delivery)) {
       return await this.#cancel(delivery, departing, to, tag);
     }
-    const arrival = await answered(place(to.redis, to.keys, departing, untilMs), tag);
+    let arrival = await answered(place(to.redis, to.keys, departing, { untilMs, strikes }), tag);
+    if (arrival === 'outdated') arrival = await this.#placeAnew(departing, { to, tag, untilMs });
+    if (arrival === 'outdated') throw new Error(`partition '${tag}' has just changed again`);
     if (arrival === 'late') throw new Error(`partition '${tag}' did not answer in time`);
     if (arrival === 'taken') return onTaken(delivery);
     if (arrival === 'stopped') return onCancelled(delivery);
@@ -110,6 +107,17 @@ export class Mover {
     floodLog.log(MOVED, task, () =>
       logDelivery(logger, MOVED.level, delivery, 'was moved to its partition', { to: tag }),
     );
+  }
+
+  /** Places an execution after something was struck there, or the partitions have changed, unless its partition was removed. */
+  async #placeAnew(
+    departing: Departing,
+    { to, tag, untilMs }: { readonly to: Destination; readonly tag: string; readonly untilMs: number },
+  ): Promise<Arrival> {
+    const { arrivals } = this.#options.places;
+    arrivals.forget(tag);
+    const strikes = await answered(arrivals.of(tag, to), tag);
+    return await answered(place(to.redis, to.keys, departing, { untilMs, strikes }), tag);
   }
 
   /** Ends an execution without a record that was cancelled here, also where it may have arrived. */

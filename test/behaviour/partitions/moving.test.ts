@@ -2,7 +2,7 @@
 import { concurrencyLimit, type Docket, type Execution, task } from 'docket';
 import { describe, expect, test } from 'vitest';
 import { importBuilt } from '../../support/built.js';
-import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
+import { anyTime, divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
@@ -11,9 +11,6 @@ const { place, readDeparting, removeDeparted } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
 const { internalsOf } = await importBuilt<typeof import('../../../src/client/internals.js')>('client/internals.js');
 type Departing = import('../../../src/redis/move-store.js').Departing;
-
-/** A move may arrive at any time. */
-const ALWAYS = Number.MAX_SAFE_INTEGER;
 
 const COUNT = 2;
 /** It counts in partition 1, and a producer that knows only its name leaves it in partition 0. */
@@ -42,7 +39,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       docket,
       handle,
       read: async () => (await readDeparting(redis, from, delivery))!,
-      arrive: (departing) => place(redis, to, departing, ALWAYS),
+      arrive: async (departing) => await place(redis, to, departing, await anyTime(redis, to)),
       depart: () => removeDeparted(redis, from, token),
     };
   }
@@ -124,7 +121,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const delivery = { token: `w${id}` as const, key: handle.key, from: '', to: '1' };
       const departing = (await readDeparting(redis, keys[0]!, delivery))!;
       await docket.cancel(handle.key);
-      expect(await place(redis, keys[1]!, departing, ALWAYS)).toBe('placed');
+      expect(await place(redis, keys[1]!, departing, await anyTime(redis, keys[1]!))).toBe('placed');
       expect(await removeDeparted(redis, keys[0]!, delivery.token)).toBe('cancelled');
       await stage.finish({ charge }, { partitions: [0] });
       expect(await entriesOfAll(redis, stage.name, COUNT)).toEqual([0, 1]);
@@ -177,7 +174,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const [from, to] = keysOfAll(stage.name, COUNT);
       const token = (await redis.hget(from!.record(KEY), 'e')) as `w${string}`;
       const again = await readDeparting(redis, from!, { token, key: KEY, from: '', to: '1' });
-      expect(await place(redis, to!, again!, ALWAYS)).toBe('placed');
+      expect(await place(redis, to!, again!, await anyTime(redis, to!))).toBe('placed');
       await replace(docket);
       await removeDeparted(redis, from!, token);
       await stage.finish({ charge, note });
@@ -195,7 +192,7 @@ describeEachServer('an execution that a worker moves to its partition', (url) =>
       const token = (await redis.hget(keys[2]!.record(key), 'e')) as `w${string}`;
       const departing = (await readDeparting(redis, keys[2]!, { token, key, from: '2', to: '1' }))!;
       betweenPartitions(docket, { asked: 1, later: 2 }, async () => {
-        expect(await place(redis, keys[1]!, departing, ALWAYS)).toBe('placed');
+        expect(await place(redis, keys[1]!, departing, await anyTime(redis, keys[1]!))).toBe('placed');
         expect(await removeDeparted(redis, keys[2]!, token)).toBe('removed');
       });
       const limit = concurrencyLimit('customer');

@@ -2,7 +2,7 @@
 import { concurrencyLimit, task } from 'docket';
 import { expect, test } from 'vitest';
 import { importBuilt } from '../../support/built.js';
-import { divide, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
+import { anyTime, divide, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
 
@@ -16,9 +16,6 @@ const { encoderFor } = await importBuilt<typeof import('../../../src/wire/codec.
 const { encodeEnvelope } = await importBuilt<typeof import('../../../src/wire/envelope.js')>('wire/envelope.js');
 
 const COUNT = 4;
-/** A move may arrive at any time. */
-const ALWAYS = Number.MAX_SAFE_INTEGER;
-
 describeEachServer('a replace in a docket with four partitions', (url) => {
   const stage = setStage(url);
   const charge = task(
@@ -58,7 +55,7 @@ describeEachServer('a replace in a docket with four partitions', (url) => {
         const delivery = { token, key, from: tagOf(wrong), to: tagOf(right) };
         if (options.isLate) await redis.hincrby(here!.record(key), 'f', -REPLACING_MS);
         const departing = await readDeparting(redis, here!, delivery);
-        return await place(redis, there!, departing!, ALWAYS);
+        return await place(redis, there!, departing!, await anyTime(redis, there!));
       },
       depart: async () =>
         await removeDeparted(redis, here!, (await redis.hget(here!.record(key), 'e')) as `w${string}`),

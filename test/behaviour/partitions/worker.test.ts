@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { Keys } from '../../../src/redis/keys.js';
 import { importBuilt } from '../../support/built.js';
-import { divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
+import { anyTime, divide, entriesOfAll, keyIn, keysOfAll, placesOf } from '../../support/partitions.js';
 import { setStage } from '../../support/stage.js';
 import { describeOnRedis } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
@@ -12,9 +12,6 @@ import { deferred, waitFor } from '../../support/wait.js';
 const { ARRIVAL_FORGOTTEN_MS } = await importBuilt<typeof import('../../../src/redis/schema.js')>('redis/schema.js');
 const { lastArrivalMs, place, readDeparting, removeDeparted } =
   await importBuilt<typeof import('../../../src/redis/move-store.js')>('redis/move-store.js');
-
-/** A move may arrive at any time. */
-const ALWAYS = Number.MAX_SAFE_INTEGER;
 
 const COUNT = 4;
 const ALL = [0, 1, 2, 3];
@@ -88,8 +85,8 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const [tag, tagThere] = [wrong, right!].map((number) => (number === 0 ? '' : String(number))) as [string, string];
     const delivery = { token: token as `w${string}`, key, from: tag, to: tagThere };
     const departing = await readDeparting(redis, from!, delivery);
-    expect(await place(redis, to!, departing!, ALWAYS)).toBe('placed');
-    expect(await place(redis, to!, departing!, ALWAYS)).toBe('before');
+    expect(await place(redis, to!, departing!, await anyTime(redis, to!))).toBe('placed');
+    expect(await place(redis, to!, departing!, await anyTime(redis, to!))).toBe('before');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([wrong, right!].sort());
     await stage.finish({ charge });
     expect(runs).toBe(2); // the probe, and the one that was moved
@@ -112,7 +109,7 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
       const token = (await redis.hget(keys[from]!.record(key), 'e')) as `w${string}`;
       const [tag, tagThere] = [from, to].map((number) => (number === 0 ? '' : String(number))) as [string, string];
       const departing = await readDeparting(redis, keys[from]!, { token, key, from: tag, to: tagThere });
-      expect(await place(redis, keys[to]!, departing!, ALWAYS)).toBe('placed');
+      expect(await place(redis, keys[to]!, departing!, await anyTime(redis, keys[to]!))).toBe('placed');
       expect(await removeDeparted(redis, keys[from]!, token)).toBe('removed');
       expect(await placesOf(redis, name, COUNT, key)).toEqual([to]);
     }
@@ -132,10 +129,11 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
       to: '1',
     });
     const untilMs = await lastArrivalMs(redis);
+    const terms = await anyTime(redis, there!);
     expect(untilMs).toBeLessThan(Date.now() + ARRIVAL_FORGOTTEN_MS);
-    expect(await place(redis, there!, departing!, untilMs - ARRIVAL_FORGOTTEN_MS)).toBe('late');
+    expect(await place(redis, there!, departing!, { ...terms, untilMs: untilMs - ARRIVAL_FORGOTTEN_MS })).toBe('late');
     expect(await placesOf(redis, name, COUNT, key)).toEqual([0]);
-    expect(await place(redis, there!, departing!, untilMs)).toBe('placed');
+    expect(await place(redis, there!, departing!, { ...terms, untilMs })).toBe('placed');
   });
 
   test('loses nothing that comes back before it was removed from where it came', async () => {
@@ -152,10 +150,10 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     const token = await tokenOf(redis, here!, key);
     // A worker with an old view moves it away, and stands still before it has removed it.
     const departing = await readDeparting(redis, here!, { token, key, from: tag, to: tagThere });
-    expect(await place(redis, there!, departing!, ALWAYS)).toBe('placed');
+    expect(await place(redis, there!, departing!, await anyTime(redis, there!))).toBe('placed');
     const tokenThere = await tokenOf(redis, there!, key);
     const back = await readDeparting(redis, there!, { token: tokenThere, key, from: tagThere, to: tag });
-    expect(await place(redis, here!, back!, ALWAYS)).toBe('leaving');
+    expect(await place(redis, here!, back!, await anyTime(redis, here!))).toBe('leaving');
     expect(await removeDeparted(redis, here!, token)).toBe('removed');
     await stage.finish({ charge });
     expect(runs).toBe(1);
@@ -169,11 +167,11 @@ describeOnRedis('in a docket with four partitions, a worker', (url) => {
     await stage.docket().add('note', {}, { key });
     const token = await tokenOf(redis, keys[0]!, key);
     const departing = await readDeparting(redis, keys[0]!, { token, key, from: '', to: '1' });
-    expect(await place(redis, keys[1]!, departing!, ALWAYS)).toBe('placed');
+    expect(await place(redis, keys[1]!, departing!, await anyTime(redis, keys[1]!))).toBe('placed');
     const tokenThere = await tokenOf(redis, keys[1]!, key);
     const back = await readDeparting(redis, keys[1]!, { token: tokenThere, key, from: '1', to: '' });
     await stage.finish({ note: task('note', () => null) }, { partitions: [0] });
-    expect(await place(redis, keys[0]!, back!, ALWAYS)).toBe('before');
+    expect(await place(redis, keys[0]!, back!, await anyTime(redis, keys[0]!))).toBe('before');
     expect((await redis.hgetall(keys[0]!.record(key))).s).toBe('completed');
   });
 

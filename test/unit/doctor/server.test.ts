@@ -36,10 +36,10 @@ test('the doctor warns of a cluster in which one lost master stops all, and name
   expect(checkCoverage(new Map(Object.entries(better)), NODE)).toMatchObject({ status: 'ok' });
 });
 
-test.each([
+test.each<[Record<string, string>, string]>([
   [{ cluster_enabled: '0', 'config.cluster-require-full-coverage': 'yes' }, 'one server has that setting, too'],
   [{ cluster_enabled: '1' }, 'a managed cluster does not show it'],
-])('the doctor says nothing of the coverage with %o: %s', (facts) => {
+])('the doctor says nothing of the coverage with %o: %s', (facts, _why) => {
   expect(checkCoverage(new Map(Object.entries(facts)), NODE)).toBeNull();
 });
 

@@ -68,7 +68,8 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     retireThread: () => {},
     startSuspectThread: () => {},
   });
-  const places = { tags: [''], find: async () => null, keysElsewhere: async () => new Set<string>() };
+  const arrivals = { of: async () => '', forget: () => {} };
+  const places = { tags: [''], find: async () => null, arrivals, keysElsewhere: async () => new Set<string>() };
   const pipeline = new Pipeline(context, shared, settings, places);
   const { dispatcher } = shared;
   shared.open({ tasks: [{ name: 'resize', policies: {} }], fallback: null });
