@@ -70,6 +70,7 @@ test.each(['ASK 7 h:1', 'TRYAGAIN x', CLUSTERDOWN, 'LOADING x', MOVED, READONLY,
     refuse(text);
     vi.advanceTimersByTime(20);
     if (redis.status !== 'ready') redis.connect();
+    vi.advanceTimersByTime(25);
     expect(redis.sent).toEqual([]); // not at once
     vi.advanceTimersByTime(200);
     expect(redis.sent).toEqual(['evalsha']);
@@ -157,11 +158,23 @@ test('the link is replaced once, however many commands are refused, and is kept 
 test('where the master is not searched for, a refusal by the new link is passed on: it leads to the same server', () => {
   const { redis, refuse } = connected({ isSearched: false, keptForMs: 2_000 });
   refuse(READONLY);
+  refuse(READONLY); // by the link that is about to be replaced
   vi.advanceTimersByTime(20);
   redis.connect();
   expect(redis.passedOn).toEqual([]);
   refuse(READONLY);
   expect(redis.passedOn).toEqual([READONLY]);
+});
+
+test('where the master is searched for, a command that the new link refuses waits as well', () => {
+  const { redis, refuse } = connected();
+  refuse(READONLY);
+  vi.advanceTimersByTime(20);
+  redis.connect();
+  refuse(READONLY); // the new one is not known yet
+  expect(redis.passedOn).toEqual([]);
+  vi.advanceTimersByTime(200);
+  expect(redis.sent).toEqual(['evalsha', 'evalsha']);
 });
 
 test('CLUSTERDOWN replaces the link once it has gone on for a second on this link', () => {
