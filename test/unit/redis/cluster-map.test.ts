@@ -22,6 +22,11 @@ test('the masters of a cluster share the partitions evenly, and partition 0 coun
   }
 });
 
+test('the master of partition 0 gets no other one before the rest have one', async () => {
+  const masterOf = async (tag: string) => (tag === '' || tag === '1' ? 'a' : 'b');
+  expect(await tagsFor({ tags: [''] }, 2, masterOf, ['a', 'b'])).toEqual(['', '1.1']);
+});
+
 test('a partition is placed somewhere even if no tag leads to the master with the fewest', async () => {
   expect(await tagsFor({ tags: [''] }, 2, async () => 'a', ['a', 'b'])).toHaveLength(2);
 });

@@ -32,10 +32,10 @@ function connector(overrides: Partial<ServerLocator>) {
   return { one, steps };
 }
 
-/** A server that accepts links, and does not end its side of them. */
-async function listening() {
+/** A server that accepts links. It ends its side of them only if it `ends`. */
+async function listening({ ends = false } = {}) {
   const links: Socket[] = [];
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: !ends }, (socket) => {
     socket.on('error', () => {}).resume();
     links.push(socket);
   });
@@ -122,6 +122,23 @@ test('a link that the server does not end is cut after the close', async () => {
   one.disconnect();
   await once(stream, 'close');
   expect(stream.destroyed).toBe(true);
+});
+
+test('a link that the server ends leaves no timer', async () => {
+  const address = await listening({ ends: true });
+  const { one } = connector({ find: async () => address });
+  const stream = await one.connect(() => {});
+  stream.resume();
+  await once(stream, 'connect');
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    one.disconnect();
+    expect(vi.getTimerCount()).toBe(1);
+    await once(stream, 'close');
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a master that has become a replica is refused, and the reason is shown', async () => {

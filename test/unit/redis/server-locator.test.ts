@@ -109,7 +109,7 @@ test('a function that does not answer in time is named, and one that is asked du
     'the function connection.password failed: it has not answered within 20 ms',
   );
   const closing = new AbortController();
-  const asked = locate('redis://host', hanging).login(closing.signal);
+  const asked = locate('redis://host', hanging, { timeoutMs: 600_000 }).login(closing.signal);
   closing.abort(new Error('closed'));
   await expect(asked).rejects.toThrow('closed');
 });
