@@ -6,7 +6,7 @@
  * nothing more: all their calls are routed again (`LayoutChanged`).
  *
  * Calls that may go to any partition go there in whole batches, to one partition after the other. A partition that cannot be reached
- * is skipped for a second.
+ * is skipped for a second. One that is slow gets one batch at a time, so that it does not get hold of all callers.
  */
 import { monotonicMs } from '../core/clock.js';
 import type { Layout } from '../redis/layout-store.js';
@@ -77,15 +77,19 @@ export class Routes {
     return this.destinations[this.#turn]!;
   }
 
-  /** Returns the number of the next partition that is not skipped, or of the next one when all are. */
+  /** Returns the number of the next partition that is not left out, or of the next one when all are. */
   #turnAfter(turn: number): number {
     const count = this.destinations.length;
     for (let step = 1; step <= count; step++) {
       const number = (turn + step) % count;
-      const untilMs = this.#skippedUntilMs.get(this.destinations[number]!);
-      if (untilMs === undefined || untilMs <= monotonicMs()) return number;
+      if (!this.#isLeftOut(this.destinations[number]!)) return number;
     }
     return (turn + 1) % count;
+  }
+
+  #isLeftOut(destination: Destination): boolean {
+    const untilMs = this.#skippedUntilMs.get(destination);
+    return (untilMs !== undefined && untilMs > monotonicMs()) || destination.writer.isSlow;
   }
 
   /** The calls of one tick form one batch. The next tick begins with another partition. */

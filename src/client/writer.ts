@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { type BatchLimits, type FailurePolicy, RequestBatcher, sendInBatches } from '../core/batcher.js';
+import { monotonicMs } from '../core/clock.js';
 import { AddUnconfirmedError, DurabilityError, RedisUnavailableError } from '../core/errors.js';
 import { type DocketSettings, describeDocket } from '../redis/docket-settings.js';
 import {
@@ -37,6 +38,9 @@ const BATCHES: BatchLimits<PreparedCall> = {
   sizeOf: ({ message, due }) => (due ? Math.max(message.length, HEAVY_ITEM_BYTES) : message.length),
 };
 
+/** A server that takes longer for a reply is slow. */
+const SLOW_MS = 500;
+
 /** The result of one call. */
 export type PlacementResult = Placed | StruckCall;
 
@@ -65,6 +69,10 @@ export class Writer {
   readonly #records: RequestBatcher<PreparedCall, PlacementResult>;
   /** Batches of `addMany` on their way. */
   readonly #sending = new Set<Promise<unknown>>();
+  /** The batches without a reply, the one that was sent first is first. Times are on the monotonic clock. */
+  readonly #unanswered = new Set<{ readonly sentMs: number }>();
+  /** How long the last reply took. */
+  #lastTookMs = 0;
   #canReplicate: Promise<boolean> | undefined;
 
   constructor({ settings, connection, loadStrikes }: WriterOptions) {
@@ -123,6 +131,12 @@ export class Writer {
     return this.#entries.isIdle && this.#records.isIdle && this.#sending.size === 0;
   }
 
+  /** Whether a reply takes long at the moment. After a slow reply, the next one is assumed to take long, until it is there. */
+  get isSlow(): boolean {
+    const [first] = this.#unanswered;
+    return first !== undefined && (this.#lastTookMs >= SLOW_MS || monotonicMs() - first.sentMs >= SLOW_MS);
+  }
+
   /** Resolves when every call has its reply. */
   async idle(): Promise<void> {
     await Promise.all([this.#entries.idle(), this.#records.idle(), ...this.#sending]);
@@ -156,6 +170,20 @@ export class Writer {
 
   /** Writes a batch. Distinguishes a refusal, after which nothing is written, from silence, after which it is unknown. */
   async #send(
+    batch: readonly PreparedCall[],
+    write: (redis: Redis) => Promise<Placed[] | null>,
+  ): Promise<Placed[] | null> {
+    const sent = { sentMs: monotonicMs() };
+    this.#unanswered.add(sent);
+    try {
+      return await this.#write(batch, write);
+    } finally {
+      this.#unanswered.delete(sent);
+      this.#lastTookMs = monotonicMs() - sent.sentMs;
+    }
+  }
+
+  async #write(
     batch: readonly PreparedCall[],
     write: (redis: Redis) => Promise<Placed[] | null>,
   ): Promise<Placed[] | null> {

@@ -1,7 +1,7 @@
 /** Says why a server could not be reached, and whether it would refuse the next attempt as well. */
 
 /** An error of an attempt to connect. Those of the system and of TLS have a code. */
-export type ConnectError = Error & { readonly code?: unknown };
+type ConnectError = Error & { readonly code?: unknown };
 
 /** Returns the reason for people. */
 export function connectReason(error: ConnectError): string {

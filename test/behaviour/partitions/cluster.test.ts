@@ -145,6 +145,28 @@ describe.skipIf(REDIS_BINARY === null && !process.env.CI)('a docket with three p
     }
   }, 180_000);
 
+  test('gives what may go to any partition to the others while one is slow', async () => {
+    const { docket, keysOfAll } = await divided();
+    const slow = await cluster.owner(keysOfAll[1]!.work);
+    const { writer } = internalsOf(docket).partitions.routes.destinations[1]!;
+    await slow.ask('CLIENT', 'PAUSE', 600_000, 'WRITE'); // it answers all else, so its link is not replaced
+    onTestFinished(async () => void (await slow.ask('CLIENT', 'UNPAUSE')));
+    const adding: Promise<unknown>[] = [];
+    for (let n = 0; n < 2 * COUNT; n++) {
+      adding.push(docket.add(note, { n }));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await waitFor(() => writer.isSlow);
+    for (let n = 0; n < 30; n++) expect((await docket.add(note, { n })).disposition).toBe('scheduled');
+    await slow.ask('CLIENT', 'UNPAUSE');
+    expect(await Promise.all(adding)).toHaveLength(2 * COUNT);
+    const before = Number(await slow.ask('XLEN', keysOfAll[1]!.work));
+    await waitFor(async () => {
+      await docket.add(note, {});
+      return Number(await slow.ask('XLEN', keysOfAll[1]!.work)) > before;
+    });
+  }, 180_000);
+
   test('works on without the one that is down: what leads there fails and names it, all else goes to the others', async () => {
     const { docket, open, keysOfAll } = await divided();
     const down = await cluster.owner(keysOfAll[1]!.work);

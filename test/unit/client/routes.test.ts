@@ -7,11 +7,16 @@ import { partitionOf } from '../../../src/client/routing.js';
 import type { Writer } from '../../../src/client/writer.js';
 
 /** Partitions of a cluster: each has a connection of its own. */
-function routesTo(count: number, { isShared = false } = {}): Routes {
+function routesTo(count: number, { isShared = false, slow = new Set<number>() } = {}): Routes {
   const shared = {};
   const destinations = Array.from({ length: count }, (_, i): Destination => {
     const connection = isShared ? shared : {};
-    return { partition: { tag: String(i), connection } as unknown as Partition, writer: {} as Writer };
+    const writer = {
+      get isSlow() {
+        return slow.has(i);
+      },
+    };
+    return { partition: { tag: String(i), connection } as unknown as Partition, writer: writer as Writer };
   });
   return new Routes({ version: '1', tags: destinations.map((_, i) => String(i)), draining: [] }, destinations);
 }
@@ -74,6 +79,25 @@ test('a partition that could not be reached gets such calls again after a moment
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('a partition that is slow gets no such calls, unless all of them are', async () => {
+  const slow = new Set([1]);
+  const routes = routesTo(3, { slow });
+  const turns = async (count: number) => {
+    const numbers: (number | null)[] = [];
+    for (let i = 0; i < count; i++) {
+      numbers.push(numberOf(routes.pick(anywhere)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return numbers;
+  };
+  expect(await turns(4)).toEqual([0, 2, 0, 2]);
+  slow.add(0).add(2);
+  expect(await turns(3)).toEqual([0, 1, 2]);
+  expect(numberOf(routes.pick(callWith('a')))).toBe(partitionOf('a', 3));
+  slow.clear();
+  expect((await turns(3)).toSorted()).toEqual([0, 1, 2]);
 });
 
 test('a call with a key goes nowhere else: it fails at once', () => {
