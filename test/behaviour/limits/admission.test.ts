@@ -372,6 +372,24 @@ describeEachServer('permits', (url) => {
     expect(await bench.redis.hgetall(bench.keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
   });
 
+  test('that came with the entry of a woken waiter are lost with it: it passes its limits again', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    for (const key of ['holder', 'woken']) await bench.add(key);
+    const [holder, waiter] = await bench.read();
+    expect(await bench.apply([holder!, waiter!], gatesOf)).toEqual([null, 'parked']);
+    await bench.settle([completed(holder!)]);
+    const [woken] = await bench.read();
+    expect(woken!.holdsPermits).toBe(true);
+    await bench.passOn([woken!.token]);
+    expect(await bench.redis.exists(bench.keys.permits)).toBe(0);
+    const [again] = await bench.read();
+    expect(again!.holdsPermits).toBe(false);
+    expect(await bench.apply([again!], gatesOf)).toEqual([null]);
+    expect(await bench.redis.hgetall(bench.keys.permits)).toEqual({ [again!.token]: 'A 1' });
+    await bench.settle([completed(again!)]);
+  });
+
   test('go past waiters that have lost their place, a bounded number at a time, and reach the next', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
