@@ -10,7 +10,7 @@
  *   --sample N    no more than N mutants, spread over all files
  *   --tests N     run no more than N tests with each mutant (12)
  *   --list        show what is known, and run nothing
- *   --coverage    find out anew which tests use which statement
+ *   --coverage [FILE...]  find out anew which statements the tests use, of all or of these files
  *   --again       forget the verdicts of the chosen mutants first
  *
  * Exits with 1 when a mutant survives that mutants-accepted.json does not have.
@@ -28,7 +28,8 @@ import { FOLDER, luaFiles, makeCopy, runTests, scriptsOf, writeScripts } from '.
 /** No test takes as long as this; a mutant may hold a server for ever. */
 const LONGEST_MS = 90_000;
 
-const { values: options } = parseArgs({
+const { values: options, positionals: files } = parseArgs({
+  allowPositionals: true,
   options: {
     script: { type: 'string' },
     line: { type: 'string' },
@@ -42,7 +43,7 @@ const { values: options } = parseArgs({
 
 mkdirSync(FOLDER, { recursive: true });
 const chosen = choose(allMutants());
-const found = await coverage({ isFresh: options.coverage });
+const found = await coverage({ isFresh: options.coverage, files });
 if (options.again) forget(FOLDER, new Set(chosen.map(({ id }) => id)));
 const unusable = new Map(); // how often each test has failed without a mutant
 if (!options.list) {

@@ -51,6 +51,15 @@ describeEachServer('addMany', (url) => {
     expect(handles.map(({ args }) => args)).toEqual([{ n: 0 }, { n: 2 }, { n: 2 }]);
   });
 
+  test('numbers the executions of a batch one after the other', async () => {
+    const names = Array.from({ length: 35 }, (_, n) => `k${n}`);
+    await stage.docket().addMany(names.map((key) => call(note, {}, { key })));
+    const generations: number[] = [];
+    for (const key of names) generations.push(Number((await stage.record(key)).g));
+    expect(generations).toEqual(names.map((_, n) => generations[0]! + n));
+    expect(Number(await (await stage.redis()).get(stage.key('generation')))).toBe(generations.at(-1));
+  });
+
   test('adds executions that run in the order of the calls', async () => {
     const started: number[] = [];
     const record = task('record', ({ n }: { n: number }) => void started.push(n));

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { call, Docket } from 'docket';
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Token } from '../../src/redis/delivery-store.js';
 import type { Keys } from '../../src/redis/keys.js';
 import { closeConnection, importBuilt, openConnection } from '../support/built.js';
@@ -165,6 +165,46 @@ describeOnRedis('a script that moves executions on', (url) => {
     expect(await redeliver(redis, keysOf(name), 1, tokens)).toBe(2);
     expect(await redeliver(redis, keysOf(name), 1, tokens)).toBe(1);
     await docket.clear();
+  });
+});
+
+describeOnRedis('a script that clears', (url) => {
+  const FAR = 9e15; // a watermark behind everything
+  const LAST_IDS = Array(4).fill('9999999999999-0').join(' ');
+
+  async function addLean(sizes: readonly number[], options: { when?: '1h' } = {}) {
+    const { docket, redis, name } = await openFleet(url(), { executionTtl: 0 });
+    const keys = keysOf(name);
+    await ensureGroups(redis, keys);
+    const calls = sizes.map((size) => call('noop', { text: 'x'.repeat(size) }, options));
+    for (const one of calls) await docket.addMany([one]);
+    const names = [keys.work, keys.front, keys.schedule];
+    onTestFinished(async () => void (await docket.clear()));
+    return {
+      clearQueued: (count: number) =>
+        runScript(redis, 'clear-queued', names, [keys.prefix, FAR, LAST_IDS, 'w', '-', '+', count]),
+      clearParked: () => runScript(redis, 'clear-parked', names, [keys.prefix, FAR, LAST_IDS, '', 128, '', 0]),
+    };
+  }
+
+  test.each([
+    [20, 300_000, 128, 4], // it reads four at first
+    [20, 150_000, 128, 7], // then as many as those before let expect within 1 MiB
+    [10, 10, 6, 6], // and no more than it was told to
+    [10, 10, 128, 10],
+  ])('a stream of %i messages of %i bytes removes no more than a call may', async (count, size, most, removed) => {
+    const { clearQueued } = await addLean(Array(count).fill(size));
+    const [first, next] = (await clearQueued(most)) as [number, Buffer];
+    expect(first).toBe(removed);
+    expect(next.length > 0).toBe(removed < count);
+  });
+
+  test('the schedule removes no more than 1 MiB and one more', async () => {
+    const { clearParked } = await addLean(Array(3).fill(600 * 1024), { when: '1h' });
+    const [first, , next] = (await clearParked()) as [number, Buffer, Buffer];
+    expect([first, String(next)]).toEqual([2, '0']);
+    const [second, , end] = (await clearParked()) as [number, Buffer, Buffer];
+    expect([second, String(end)]).toEqual([1, '']);
   });
 });
 

@@ -402,6 +402,7 @@ describeEachServer('a delivery', (url) => {
     const claims = [{ key: 'k', token: entry!.token, attempt: 1 }];
     expect(await claim(redis, keys, 'a', claims)).toEqual({ refused: [0], errors: [] });
     expect([await redis.xlen(keys.work), await redis.exists(keys.superseded)]).toEqual([0, 0]);
+    expect(await redis.xpending(keys.work, 'workers')).toEqual([0, null, null, null]);
     expect(await redis.hgetall(keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
   });
 
@@ -420,6 +421,20 @@ describeEachServer('a delivery', (url) => {
       expect(await redis.exists(keys.cancelled, keys.parked('lean'))).toBe(0);
     },
   );
+
+  test('of a chain without records is followed by a run that says when it was placed', async () => {
+    const { redis, keys, addLean, read } = await open();
+    await addLean(1);
+    const [entry] = await read('a');
+    const before = Number(await redis.incr(keys.generation));
+    const followed: Settlement = {
+      ...{ kind: 'followed', token: entry!.token, record: null, ttlMs: 0, state: 'completed' },
+      ...{ due: { delayMs: 60_000 }, message: entry!.message!, id: 'lean', errorLine: '', chain: '' },
+    };
+    await settle(redis, keys, [followed]);
+    expect(Number(await redis.hget(keys.parked('lean'), 'pg'))).toBeGreaterThan(before);
+    await redis.del(keys.schedule, keys.parked('lean'));
+  });
 
   test('that has expired is looked for by one sweeper at a time', async () => {
     const { redis, keys } = await open();

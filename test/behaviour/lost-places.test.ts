@@ -230,6 +230,17 @@ describeEachServer('an execution', (url) => {
     for (const execution of executions) await expect(execution.result()).rejects.toThrow(ExecutionCancelledError);
   });
 
+  test('fails if its record names something that is no entry', async () => {
+    const docket = stage.docket();
+    const redis = await stage.redis();
+    const keys = keysOf(stage.name);
+    await docket.add(note, {}, { key: 'k' });
+    await redis.del(keys.work);
+    await redis.hset(keys.record('k'), 'e', 'nonsense');
+    expect(await mendAll(redis, keys)).toEqual({ known: 0, unknown: 1 });
+    expect(await stage.record('k')).toMatchObject({ s: 'failed', y: LOST });
+  });
+
   test('that is found on a later page is repaired by the worker that looks at that page', async () => {
     const docket = stage.docket();
     const redis = await stage.redis();

@@ -7,21 +7,39 @@ import { COPY, FOLDER, luaFiles, makeCopy, runTests, scriptsOf, writeScripts } f
 const KEPT = join(FOLDER, 'coverage.json');
 const NOTES = join(FOLDER, 'notes');
 
-/** Returns what is known: the tests (file, name, ms) and, by a name of each statement, which of them run it. */
-export async function coverage({ isFresh, only }) {
-  if (!isFresh && existsSync(KEPT)) return JSON.parse(readFileSync(KEPT, 'utf8'));
+/**
+ * Returns the tests, each with the time that it took (ms) and the names of the statements that it runs (`ran`). With `isFresh`, this
+ * is found out anew for some files of tests, or for all.
+ */
+export async function coverage({ isFresh, files }) {
+  const kept = existsSync(KEPT) ? readKept() : null;
+  if (kept && !isFresh) return kept;
   makeCopy();
   const places = writeMarkedScripts();
   rmSync(NOTES, { recursive: true, force: true });
   mkdirSync(NOTES, { recursive: true });
-  await runTests([...(only ?? filesOnRedis()), '--maxWorkers', '2', '--retry', '0'], {
+  await runTests([...(files.length > 0 ? files : filesOnRedis()), '--maxWorkers', '2'], {
     MUTANTS_NOTES: NOTES,
     MUTANTS_REDIS: redisServer(),
     PATH: `${join(COPY, 'tools/mutants/recording')}${delimiter}${process.env.PATH}`,
   });
-  const found = evaluate(places);
-  writeFileSync(KEPT, JSON.stringify(found));
-  return found;
+  const others = files.length > 0 ? (kept ?? []).filter(({ file }) => !files.includes(file)) : [];
+  const tests = [...others, ...evaluate(places)];
+  keep(tests);
+  return tests;
+}
+
+/** Names are kept once, and numbers in their place. */
+function keep(tests) {
+  const numbers = new Map();
+  const numberOf = (name) => numbers.get(name) ?? numbers.set(name, numbers.size).get(name);
+  const numbered = tests.map((test) => ({ ...test, ran: test.ran.map(numberOf) }));
+  writeFileSync(KEPT, JSON.stringify({ names: [...numbers.keys()], tests: numbered }));
+}
+
+function readKept() {
+  const { names, tests } = JSON.parse(readFileSync(KEPT, 'utf8'));
+  return tests.map((test) => ({ ...test, ran: test.ran.map((number) => names[number]) }));
 }
 
 /** Marks each statement with a number, and lets each script log the numbers that it met. Returns the places by number. */
@@ -65,7 +83,6 @@ function redisServer() {
 
 function evaluate(places) {
   const tests = [];
-  const byStatement = {};
   const names = readdirSync(NOTES);
   for (const name of names.filter((one) => one.startsWith('tests-'))) {
     const [, process] = /^tests-(\d+)/.exec(name);
@@ -78,17 +95,13 @@ function evaluate(places) {
         const isOfTest = at >= span.from && at <= span.to;
         const isOfFile =
           at >= span.fileFrom && at <= span.fileTo && !spans.some((one) => at >= one.from && at <= one.to);
-        if (isOfTest || isOfFile) for (const number of numbers) ran.add(number);
+        if (isOfTest || isOfFile) for (const number of numbers) ran.add(places[number]);
       }
       if (ran.size === 0 || span.state === 'fail') continue;
-      const index = tests.push({ file: span.file, name: span.name, ms: span.to - span.from, ran: ran.size }) - 1;
-      for (const number of ran) {
-        byStatement[places[number]] ??= [];
-        byStatement[places[number]].push(index);
-      }
+      tests.push({ file: span.file, name: span.name, ms: span.to - span.from, ran: [...ran] });
     }
   }
-  return { tests, byStatement };
+  return tests;
 }
 
 /** The tests that one process has run, each with its time and that of its file. */

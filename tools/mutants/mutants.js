@@ -1,5 +1,5 @@
 // The mutants of the scripts, each with an id that stays when other lines of its file change, and their scripts.
-import { mutationsOf, statementAt } from './mutations.js';
+import { mutationsOf, statementAt, statementsOf } from './mutations.js';
 import { luaFiles } from './sandbox.js';
 
 /** The scripts that the check is about. */
@@ -23,6 +23,7 @@ export function allMutants() {
 /** Returns the mutants of one file. `statement` is the place that was marked for coverage. */
 export function mutantsOf(file, source) {
   const seen = new Map();
+  const statements = statementsOf(source);
   return mutationsOf(source).map(({ kind, line, column, before, source: mutated }) => {
     const name = `${file.replace(/\.lua$/, '')} ${kind} ${before}`;
     const number = (seen.get(name) ?? 0) + 1;
@@ -31,7 +32,7 @@ export function mutantsOf(file, source) {
       id: number === 1 ? name : `${name} (${number})`,
       file,
       line,
-      statement: `${file} ${statementAt(source, line, column)}`,
+      statement: `${file} ${statementAt(statements, line, column)}`,
       source: mutated,
     };
   });

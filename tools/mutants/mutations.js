@@ -38,17 +38,17 @@ export function marked(source, mark) {
   return text;
 }
 
-/** Returns the name of the innermost statement at a position. */
-export function statementAt(source, line, column) {
+/** Returns the name of the innermost of these statements at a position. */
+export function statementAt(statements, line, column) {
   const isAt = ({ node: { loc } }) => {
     const isBehind = loc.start.line < line || (loc.start.line === line && loc.start.column < column);
     return isBehind && (loc.end.line > line || (loc.end.line === line && loc.end.column >= column));
   };
-  return statementsOf(source).findLast(isAt)?.name;
+  return statements.findLast(isAt)?.name;
 }
 
 /** The statements that are marked, in order. The name of a statement stays when others of its file change. */
-function statementsOf(source) {
+export function statementsOf(source) {
   const found = [];
   visit(parse(source), (node, parent) => {
     if (isBlock(parent) && parent.body.includes(node) && node.type !== 'FunctionDeclaration') found.push(node);

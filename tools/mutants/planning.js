@@ -12,10 +12,9 @@ const nameOf = ({ file, name }) => `${file} > ${name}`;
  * Returns the tests for a mutant, likely and cheap ones first: one of each file, then a second of each, and so on. Tests of a file that
  * share a worker come last, because a mutant may break it for all of them.
  */
-export function testsFor(mutant, { tests, byStatement }) {
+export function testsFor(mutant, tests) {
   const byFile = new Map();
-  for (const index of byStatement[mutant.statement] ?? []) {
-    const test = tests[index];
+  for (const test of byStatement(tests).get(mutant.statement) ?? []) {
     if (test.ms > LONGEST_MS) continue;
     if (!byFile.has(test.file)) byFile.set(test.file, []);
     byFile.get(test.file).push(test);
@@ -34,12 +33,12 @@ export function testsFor(mutant, { tests, byStatement }) {
 }
 
 /** Returns the plan for some mutants: `tests` with the ids of their mutants, `mutants` by id, and `files` in order. */
-export function planFor(mutants, coverage, { known, most, unusable }) {
+export function planFor(mutants, tests, { known, most, unusable }) {
   const plan = { tests: {}, mutants: {}, files: [] };
   const weights = new Map(); // how much a file may decide, for the time that its tests take
   for (const mutant of mutants) {
     const done = known.get(mutant.id)?.survived ?? new Set();
-    const chosen = testsFor(mutant, coverage)
+    const chosen = testsFor(mutant, tests)
       .slice(0, most)
       .filter(({ name }) => !done.has(name) && !(unusable.get(name) > 1));
     for (const [rank, { name, file, ms }] of chosen.entries()) {
@@ -59,4 +58,19 @@ function shares(file) {
     sharing.set(file, /shareWorker\(|\bbeforeAll\(/.test(readFileSync(join(COPY, file), 'utf8')));
   }
   return sharing.get(file);
+}
+
+const indexes = new Map();
+function byStatement(tests) {
+  if (!indexes.has(tests)) {
+    const index = new Map();
+    for (const test of tests) {
+      for (const name of test.ran) {
+        if (!index.has(name)) index.set(name, []);
+        index.get(name).push(test);
+      }
+    }
+    indexes.set(tests, index);
+  }
+  return indexes.get(tests);
 }

@@ -5,12 +5,12 @@ import { testsFor } from './planning.js';
 const acceptedIn = new URL('../mutants-accepted.json', import.meta.url);
 
 /** Prints a table, and each mutant that survived. Returns the exit code. */
-export function report(mutants, coverage, known, { line }) {
+export function report(mutants, tests, known, { line }) {
   const accepted = new Map(JSON.parse(readFileSync(acceptedIn, 'utf8')).map((one) => [one.mutant, one.why]));
   const rows = new Map();
   const problems = [];
   for (const mutant of mutants) {
-    const fate = fateOf(mutant, coverage, known.get(mutant.id), accepted);
+    const fate = fateOf(mutant, tests, known.get(mutant.id), accepted);
     if (!rows.has(mutant.file)) rows.set(mutant.file, {});
     const row = rows.get(mutant.file);
     row[fate.kind] = (row[fate.kind] ?? 0) + 1;
@@ -23,14 +23,14 @@ export function report(mutants, coverage, known, { line }) {
   return problems.length > 0 ? 1 : 0;
 }
 
-function fateOf(mutant, coverage, verdict, accepted) {
+function fateOf(mutant, tests, verdict, accepted) {
   const why = accepted.get(mutant.id);
   const killer = verdict?.killed ?? verdict?.timedOut;
   if (killer && why) return { kind: 'wrongly accepted', detail: `killed by ${killer.test}`, isProblem: true };
   if (verdict?.killed) return { kind: 'killed', detail: `${killer.test}: ${killer.error ?? ''}` };
   if (verdict?.timedOut) return { kind: 'timed out', detail: killer.test };
   if (why) return { kind: 'accepted', detail: why };
-  const count = testsFor(mutant, coverage).length;
+  const count = testsFor(mutant, tests).length;
   if (count === 0) return { kind: 'survived', detail: 'no test runs it', isProblem: true };
   const tried = verdict?.survived.size ?? 0;
   if (tried > 0) return { kind: 'survived', detail: `${tried} of ${count} tests pass`, isProblem: true };

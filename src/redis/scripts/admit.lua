@@ -28,7 +28,8 @@ local schedule = KEYS[3]
 
 -- The current group and item.
 local attempt, ttl, stage, holds_permits, is_booked, is_recorded, priority, check_count
-local name, token, ticket, needs, cached_generation
+local name, token, ticket, needs
+local generation -- of its record
 local was_admitted -- by an earlier call whose reply was lost
 local passed -- the rates that have room for it
 local fields_removed -- those of its entry, once that is removed
@@ -37,14 +38,9 @@ local function member()
   return (is_recorded and TAG.recorded or TAG.lean) .. name
 end
 
-local function generation()
-  cached_generation = cached_generation or redis.call('HGET', records .. name, RECORD.generation)
-  return cached_generation
-end
-
 -- Returns the item's ticket: its generation if it has one.
 local function place_in_line()
-  return is_recorded and tonumber(generation() or 0) or ticket or 0
+  return is_recorded and tonumber(generation or 0) or ticket or 0
 end
 
 -- Returns the item's ticket in the line of a limit.
@@ -73,7 +69,7 @@ local function park_until(due, next_stage, debounce, booking)
   moving[ENTRY.stage], moving[ENTRY.debounce], moving[ENTRY.booking] = next_stage, debounce, booking
   schedule_at(schedule, math.max(now, due), park(moving, name, 'scheduled'))
   if is_recorded and has_listeners then
-    publish_state(name, generation(), 'scheduled')
+    publish_state(name, generation, 'scheduled')
   end
   return 'parked'
 end
@@ -180,7 +176,7 @@ end
 local function read_ownership()
   if is_recorded then
     local record = redis.call('HMGET', records .. name, RECORD.entry, RECORD.state, RECORD.generation)
-    cached_generation = record[3]
+    generation = record[3]
     return record[1] == token, record[2] == 'running'
   end
   return #redis.call('XCLAIM', stream_of(token), GROUP, consumer, 0, string.sub(token, 2), 'JUSTID') == 1
@@ -223,7 +219,7 @@ local function admit(first_check)
   if is_recorded then
     start(records .. name, attempt)
     if are_all_heard then
-      publish_state(name, generation(), 'running')
+      publish_state(name, generation, 'running')
     end
   end
 end

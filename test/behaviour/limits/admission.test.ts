@@ -372,20 +372,72 @@ describeEachServer('permits', (url) => {
     expect(await bench.redis.hgetall(bench.keys.record('k'))).toMatchObject({ s: 'queued', e: 'w9-9' });
   });
 
-  test('go past waiters that have lost their place, a bounded number at a time, and reach the next', async () => {
+  test('that came with the entry of a woken waiter are lost with it: it passes its limits again', async () => {
     const bench = await openBench(url());
     const gatesOf = () => [slot('A')];
-    const stale = Array.from({ length: VAIN_WAKES + 2 }, (_, i) => `stale${i}`);
-    for (const key of ['holder', ...stale, 'next']) await bench.add(key);
-    const [holder, ...waiters] = await bench.read();
-    expect(await bench.apply([holder!, ...waiters], gatesOf)).toEqual([null, ...waiters.map(() => 'parked')]);
-    for (const key of stale) await bench.redis.hdel(bench.keys.record(key), 'n', 'l', 'm');
+    for (const key of ['holder', 'woken']) await bench.add(key);
+    const [holder, waiter] = await bench.read();
+    expect(await bench.apply([holder!, waiter!], gatesOf)).toEqual([null, 'parked']);
     await bench.settle([completed(holder!)]);
-    expect(await bench.redis.zcard(`${bench.keys.prefix}limit:A`)).toBe(3);
-    await bench.move();
-    expect((await bench.read()).map(keyOf)).toEqual(['next']);
-    expect(await bench.redis.zcard(bench.keys.schedule)).toBe(0); // a sweep looks for those that have no other place
-    await bench.redis.del(...stale.map((key) => bench.keys.record(key)));
+    const [woken] = await bench.read();
+    expect(woken!.holdsPermits).toBe(true);
+    await bench.passOn([woken!.token]);
+    expect(await bench.redis.exists(bench.keys.permits)).toBe(0);
+    const [again] = await bench.read();
+    expect(again!.holdsPermits).toBe(false);
+    expect(await bench.apply([again!], gatesOf)).toEqual([null]);
+    expect(await bench.redis.hgetall(bench.keys.permits)).toEqual({ [again!.token]: 'A 1' });
+    await bench.settle([completed(again!)]);
+  });
+
+  test.each([
+    ['have lost their place', ['n', 'l', 'm'], 0],
+    ['have lost their messages', ['m'], VAIN_WAKES + 2],
+  ] as const)(
+    'go past waiters that %s, a bounded number at a time, and reach the next',
+    async (_, fields, scheduled) => {
+      const bench = await openBench(url());
+      const gatesOf = () => [slot('A')];
+      const stale = Array.from({ length: VAIN_WAKES + 2 }, (_, i) => `stale${i}`);
+      for (const key of ['holder', ...stale, 'next']) await bench.add(key);
+      const [holder, ...waiters] = await bench.read();
+      expect(await bench.apply([holder!, ...waiters], gatesOf)).toEqual([null, ...waiters.map(() => 'parked')]);
+      for (const key of stale) await bench.redis.hdel(bench.keys.record(key), ...fields);
+      await bench.settle([completed(holder!)]);
+      expect(await bench.redis.zcard(`${bench.keys.prefix}limit:A`)).toBe(3);
+      const { count } = await moveDue(bench.redis, bench.keys);
+      await bench.move();
+      expect((await bench.read()).map(keyOf)).toEqual(['next']);
+      // Those without a message end as failures; a sweep looks for those that have no other place.
+      expect(count).toBe(Math.min(scheduled, VAIN_WAKES));
+      expect(await bench.redis.zcard(bench.keys.schedule)).toBe(0);
+      await bench.redis.del(...stale.map((key) => bench.keys.record(key)));
+    },
+  );
+
+  test('are handed on to the entry of a requeued execution, and to it alone', async () => {
+    const bench = await openBench(url());
+    const gatesOf = () => [slot('A')];
+    await bench.add('k');
+    const [first] = await bench.read();
+    expect(await bench.apply([first!], gatesOf)).toEqual([null]);
+    await bench.settle([again(first!, 'front')]);
+    const [second] = await bench.read();
+    expect(second!.holdsPermits).toBe(true);
+    expect(await bench.redis.hgetall(bench.keys.permits)).toEqual({ [second!.token]: 'A 1' });
+    await bench.settle([completed(second!)]);
+    expect(await bench.left()).toEqual([]);
+  });
+
+  test('are released once, also if the same settlement is written twice', async () => {
+    const bench = await openBench(url());
+    for (const key of ['a', 'b']) await bench.add(key);
+    const [a, b] = await bench.read();
+    expect(await bench.apply([a!, b!], () => [slot('A', 2)])).toEqual([null, null]);
+    expect(await bench.settle([completed(a!), completed(a!)])).toBe(1);
+    expect(await bench.redis.hgetall(`${bench.keys.prefix}held`)).toEqual({ A: '1' });
+    await bench.settle([completed(b!)]);
+    expect(await bench.left()).toEqual([]);
   });
 
   test('whose entries have vanished are released by the sweep', async () => {
@@ -543,6 +595,22 @@ describeOnAnyServer('a rate limit', (url) => {
     }
     expect(order).toEqual(keys);
     expect(await bench.left()).toEqual([]);
+  });
+
+  test('tells listeners that an execution is scheduled again', async () => {
+    const bench = await openBench(url());
+    for (const key of ['first', 'k']) await bench.add(key);
+    const [first, next] = await bench.read();
+    expect(await bench.apply([first!], () => [rate(1)])).toEqual([null]);
+    await bench.redis.set(bench.keys.listeners, '1', 'EX', 60);
+    const subscriber = await openConnection(url(), 'commands');
+    onTestFinished(() => closeConnection(subscriber));
+    const heard: string[] = [];
+    subscriber.on('message', (_, message) => heard.push(String(message)));
+    await subscriber.subscribe(`${bench.keys.prefix}events:k`);
+    expect(await bench.apply([next!], () => [rate(1)])).toEqual(['parked']);
+    await waitFor(() => heard.length > 0);
+    expect(heard[0]).toMatch(/^\d+ scheduled \d+\n/);
   });
 
   test('has no booking for an execution that waits for a permit', async () => {
