@@ -118,8 +118,9 @@ export async function GET() {
   const { key } = await docket.add('double', { n: 21 }, { key: 'of-a-route' });
   await new Worker(docket, { tasks: process.cwd() + '/tasks.mjs', threads: 1, metricsPort: 0 }).runUntilFinished();
   const ended = await docket.getExecution(key);
+  const result = await ended.result();
   await docket.close();
-  return Response.json({ key, result: await ended.result() });
+  return Response.json({ key, result });
 }
 `;
 const TASKS = `import { task } from 'docket'; export const double = task('double', ({ n }) => n * 2);`;
