@@ -114,9 +114,14 @@ test('a dry run notes what differs from commit to commit, and fails for what no 
   const { status, stdout, stderr } = release('patch', '--dry-run');
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(/^note: the working tree has changes that are not committed:\n ?M CHANGELOG\.md\n/);
-  expect(stdout).toMatch(/note: CHANGELOG\.md has nothing that is unreleased\nv0\.1\.1 could be released but for that:/);
+  expect(stdout).toMatch(
+    /note: CHANGELOG\.md has nothing that is unreleased\nv0\.1\.1 could be released but for that:/,
+  );
   expect(release('patch').status).toBe(2);
-  expect(release('0.1.0', '--dry-run')).toMatchObject({ status: 2, stderr: 'release: there is a tag v0.1.0 already\n' });
+  expect(release('0.1.0', '--dry-run')).toMatchObject({
+    status: 2,
+    stderr: 'release: there is a tag v0.1.0 already\n',
+  });
   change('CHANGELOG.md', '# Changelog\n');
   expect(release('patch', '--dry-run').stderr).toMatch(/has no section \[Unreleased\]/);
 });

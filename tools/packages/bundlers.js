@@ -73,7 +73,9 @@ async function bundle({ name, packages, command, configuration, isLibrary = fals
     ...(configuration && { [configuration]: fileOf(DOCUMENT, configuration) }),
   });
   await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
-  const built = await succeed('sh', ['-c', typeof command === 'string' ? command : commandLike(command)], { cwd: folder });
+  const built = await succeed('sh', ['-c', typeof command === 'string' ? command : commandLike(command)], {
+    cwd: folder,
+  });
   refuseComplaints(built);
   // A library is run in its own folder, where its dependencies are installed.
   const place = isLibrary ? join(folder, 'dist') : mkdtempSync(join(AREA, 'bundled-'));
