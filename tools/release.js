@@ -1,5 +1,6 @@
 /**
  * Releases docket: `npm run release -- 0.2.0`, or `patch`, `minor`, `major`; `--dry-run` changes nothing and says what would be.
+ * A dry run only notes what differs from commit to commit, such as a changelog with nothing new, so that CI can run it on each.
  *
  * All that can be wrong is looked at before anything changes: the version, the changelog, the working tree, the tests. Then
  * the version and the changelog are committed and tagged, and the package is published with its provenance, which npm
@@ -21,16 +22,18 @@ function main() {
   const version = nextVersion(current, positionals);
   const tag = `v${version}`;
   if (git('tag', '--list', tag) !== '') throw new Refusal(`there is a tag ${tag} already`);
-  const changes = git('status', '--porcelain');
-  if (changes !== '') throw new Refusal(`the working tree has changes that are not committed:\n${changes}`);
   const home = repository.url.replace(/^git\+|\.git$/g, '');
   const changelog = releasedChangelog(readFileSync('CHANGELOG.md', 'utf8'), version, home);
+  const obstacles = obstaclesOfToday(changelog);
 
   if (isDry) {
     npm('publish', '--dry-run', '--ignore-scripts', '--loglevel', 'error');
-    console.log(`${tag} can be released: nothing was changed, and the checks were left out`);
+    for (const obstacle of obstacles) console.log(`note: ${obstacle}`);
+    const verdict = obstacles.length > 0 ? 'could be released but for that' : 'can be released';
+    console.log(`${tag} ${verdict}: nothing was changed, and the checks were left out`);
     return;
   }
+  if (obstacles.length > 0) throw new Refusal(obstacles.join('\n'));
   npm('run', 'check');
   npm('version', version, '--no-git-tag-version', '--allow-same-version');
   writeFileSync('CHANGELOG.md', changelog);
@@ -60,14 +63,26 @@ function nextVersion(current, positionals) {
   return version;
 }
 
-/** Moves what is unreleased under the version and the date of today. Text before the first heading of it is left out. */
+/** What keeps this commit from being released, while nothing is wrong with the way in which releases are made. */
+function obstaclesOfToday(changelog) {
+  const changes = git('status', '--porcelain');
+  return [
+    ...(changes === '' ? [] : [`the working tree has changes that are not committed:\n${changes}`]),
+    ...(changelog === null ? ['CHANGELOG.md has nothing that is unreleased'] : []),
+  ];
+}
+
+/**
+ * Moves what is unreleased under the version and the date of today. Text before the first heading of it is left out. Returns
+ * `null` when there is nothing.
+ */
 function releasedChangelog(text, version, home) {
   const [, before, unreleased, after] =
     /^([\s\S]*?^## \[Unreleased\]\n)([\s\S]*?)(^## \[[\s\S]*|^\[Unreleased\]: [\s\S]*)$/m.exec(text) ?? [];
   if (unreleased === undefined)
     throw new Refusal('CHANGELOG.md has no section [Unreleased], or no link for it at its end');
   const start = unreleased.search(/^### /m);
-  if (start < 0) throw new Refusal('CHANGELOG.md has nothing that is unreleased');
+  if (start < 0) return null;
   const today = new Date().toISOString().slice(0, 10);
   const links = `[Unreleased]: ${home}/compare/v${version}...main\n[${version}]: ${home}/releases/tag/v${version}`;
   const rest = after.replace(/^\[Unreleased\]: .*$/m, links);

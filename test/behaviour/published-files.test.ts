@@ -34,6 +34,14 @@ test('the Redis client is imported by its default export, since bundlers find no
   for (const names of imports) expect(names).toMatch(/^default: \w+$/);
 });
 
+test('files of the package are named in one module only, in a form that bundlers do not follow', () => {
+  const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
+  const withoutComments = (name: string) => readFileSync(new URL(name, DIST), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  const naming = files.filter((name) => !name.startsWith('cli/') && withoutComments(name).includes('import.meta'));
+  expect(naming).toEqual(['core/own-files.js']);
+  expect(withoutComments('core/own-files.js')).not.toMatch(/new URL\([^;]*import\.meta/);
+});
+
 test('the page of the dashboard is small, and refers to nothing outside it', () => {
   const page = new URL('dashboard/page/', DIST);
   const files = readdirSync(page, { recursive: true, encoding: 'utf8' }).filter((name) => /\.\w+$/.test(name));
@@ -48,7 +56,7 @@ test('the page of the dashboard is small, and refers to nothing outside it', () 
   expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\bon\w+=|\bstyle=/);
 });
 
-test('the tarball stays within its budget, and has what the commands read', () => {
+test('the tarball stays within its budget, and has what the commands read', { timeout: 180_000 }, () => {
   const written = execFileSync('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], { encoding: 'utf8' });
   const [packed] = Object.values(JSON.parse(written)) as {
     size: number;
@@ -58,6 +66,8 @@ test('the tarball stays within its budget, and has what the commands read', () =
   const paths = packed!.files.map(({ path }) => path);
   expect(packed!.size).toBeLessThan(2_200_000);
   expect(packed!.unpackedSize).toBeLessThan(9_000_000);
+  for (const entry of ['index', 'worker/index', 'dashboard/index', 'testing/index'])
+    expect(paths).toEqual(expect.arrayContaining(['.js', '.d.ts'].map((end) => `dist/cjs/${entry}${end}`)));
   for (const path of ['bin/docket.js', 'templates/init/shared/gitignore', 'templates/init/typescript/tasks.test.ts']) {
     expect(paths).toContain(path);
   }

@@ -36,6 +36,13 @@ describeOnRedis('a quick start:', (url) => {
     expect(await once(worker, 'close')).toEqual([0, null]);
   });
 
+  test('that for CommonJS gives a result', { timeout: 120_000 }, async () => {
+    const blocks = blocksOf('docs/getting-started.md');
+    const folder = folderWith(named(blocks), url());
+    const [commands] = blocks.filter(({ code }) => code.includes('node add.cjs'));
+    expect(await follow(commands!, folder, url())).toMatch(DIGEST);
+  });
+
   test('that of the first steps compiles and gives a result in TypeScript', { timeout: 180_000 }, async () => {
     const blocks = blocksOf('docs/getting-started.md');
     const folder = folderWith(named(blocks), url());

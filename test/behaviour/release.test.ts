@@ -107,6 +107,25 @@ test('a dry run changes nothing', () => {
   expect([git('status', '--porcelain'), git('tag'), git('rev-parse', 'HEAD')]).toEqual(['', '', before]);
 });
 
+test('a dry run notes what differs from commit to commit, and fails for what no commit may have', () => {
+  const { release, change, git } = makeRepository();
+  change('CHANGELOG.md', CHANGELOG.replace(/### Added[\s\S]*thing\.\n/, ''));
+  git('tag', 'v0.1.0');
+  const { status, stdout, stderr } = release('patch', '--dry-run');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(/^note: the working tree has changes that are not committed:\n ?M CHANGELOG\.md\n/);
+  expect(stdout).toMatch(
+    /note: CHANGELOG\.md has nothing that is unreleased\nv0\.1\.1 could be released but for that:/,
+  );
+  expect(release('patch').status).toBe(2);
+  expect(release('0.1.0', '--dry-run')).toMatchObject({
+    status: 2,
+    stderr: 'release: there is a tag v0.1.0 already\n',
+  });
+  change('CHANGELOG.md', '# Changelog\n');
+  expect(release('patch', '--dry-run').stderr).toMatch(/has no section \[Unreleased\]/);
+});
+
 test('nothing changes when the checks fail', () => {
   const { release, git } = makeRepository({ failing: 'run' });
   expect(release('minor').status).toBe(1);
@@ -127,6 +146,6 @@ test('a tree with changes, a tag that is there, and a version that is none or ol
   expect(release().stderr).toMatch(/usage/);
   git('tag', 'v0.1.0');
   expect(release('0.1.0').stderr).toMatch(/there is a tag v0\.1\.0/);
-  change('CHANGELOG.md', 'mine');
+  change('CHANGELOG.md', CHANGELOG.replace('A thing', 'Another thing'));
   expect(release('minor').stderr).toMatch(/not committed:\nM CHANGELOG\.md|not committed:\n M CHANGELOG\.md/);
 });

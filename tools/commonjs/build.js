@@ -49,6 +49,8 @@ for (let file = unread.pop(); file !== undefined; file = unread.pop()) {
   declared.add(file);
   mkdirSync(dirname(join(TARGET, file)), { recursive: true });
   copyFileSync(join(SOURCE, file), join(TARGET, file));
-  for (const [, path] of readFileSync(join(SOURCE, file), 'utf8').matchAll(/(?:\bfrom |\bimport\(|\bimport )'(\.[^']+)\.js'/g))
+  for (const [, path] of readFileSync(join(SOURCE, file), 'utf8').matchAll(
+    /(?:\bfrom |\bimport\(|\bimport )'(\.[^']+)\.js'/g,
+  ))
     unread.push(join(dirname(file), `${path}.d.ts`));
 }

@@ -73,7 +73,9 @@ async function bundle({ name, packages, command, configuration, isLibrary = fals
     ...(configuration && { [configuration]: fileOf(DOCUMENT, configuration) }),
   });
   await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
-  const built = await succeed('sh', ['-c', typeof command === 'string' ? command : commandLike(command)], { cwd: folder });
+  const built = await succeed('sh', ['-c', typeof command === 'string' ? command : commandLike(command)], {
+    cwd: folder,
+  });
   refuseComplaints(built);
   // A library is run in its own folder, where its dependencies are installed.
   const place = isLibrary ? join(folder, 'dist') : mkdtempSync(join(AREA, 'bundled-'));
@@ -118,8 +120,9 @@ export async function GET() {
   const { key } = await docket.add('double', { n: 21 }, { key: 'of-a-route' });
   await new Worker(docket, { tasks: process.cwd() + '/tasks.mjs', threads: 1, metricsPort: 0 }).runUntilFinished();
   const ended = await docket.getExecution(key);
+  const result = await ended.result();
   await docket.close();
-  return Response.json({ key, result: await ended.result() });
+  return Response.json({ key, result });
 }
 `;
 const TASKS = `import { task } from 'docket'; export const double = task('double', ({ n }) => n * 2);`;

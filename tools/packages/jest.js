@@ -77,7 +77,13 @@ export async function jestCases(tarball, redis) {
       type: 'commonjs',
     },
     'tsconfig.json': {
-      compilerOptions: { target: 'es2022', module: 'commonjs', strict: true, types: ['jest', 'node'], skipLibCheck: false },
+      compilerOptions: {
+        target: 'es2022',
+        module: 'commonjs',
+        strict: true,
+        types: ['jest', 'node'],
+        skipLibCheck: false,
+      },
     },
     'tasks.js': TASKS,
     'required.test.js': REQUIRED,

@@ -50,7 +50,8 @@ async function follow({ document, kind, runs, manager, tools, tarball, redis }) 
   try {
     for (const line of installs) await succeed('sh', ['-c', say(line)], shell);
     for (const { file, code } of blocks)
-      if (file?.endsWith(`.${kind}`)) writeFileSync(join(folder, file), code.replaceAll('redis://localhost:6379', redis));
+      if (file?.endsWith(`.${kind}`))
+        writeFileSync(join(folder, file), code.replaceAll('redis://localhost:6379', redis));
     const config = blocks.find(({ language }) => language === 'json');
     if (kind === 'ts') writeFileSync(join(folder, 'tsconfig.json'), config.code);
     const env = { ...shell.env, DOCKET_URL: redis };
@@ -68,7 +69,10 @@ async function follow({ document, kind, runs, manager, tools, tarball, redis }) 
 /** A command line in the words of a package manager, with the tarball in place of the package. */
 function inWordsOf(manager, line, tarball) {
   const { init, add, run } = WORDS[manager];
-  const installed = line.replace(/(npm install) docket\b.*/, `$1 ${manager.startsWith('yarn') ? 'docket@file:' : ''}${tarball}`);
+  const installed = line.replace(
+    /(npm install) docket\b.*/,
+    `$1 ${manager.startsWith('yarn') ? 'docket@file:' : ''}${tarball}`,
+  );
   if (init === undefined) return installed;
   return installed
     .replace('npm init -y', init)

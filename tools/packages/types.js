@@ -5,6 +5,7 @@ import { manifest, project, run, succeed } from './project.js';
 const PROGRAM = `
 import { call, collection, Docket, type Execution, exponentialRetry, task } from 'docket';
 import { dashboard } from 'docket/dashboard';
+import { openTestDocket, runTask } from 'docket/testing';
 import { Worker } from 'docket/worker';
 
 const double = task('double', { retry: exponentialRetry({ attempts: 3 }) }, async ({ n }: { n: number }) => n * 2);
@@ -20,13 +21,17 @@ export async function main(): Promise<number> {
   await worker.runUntilFinished();
   return execution.result();
 }
-export { dashboard };
+export { dashboard, openTestDocket, runTask };
 `;
 
+/** What the compiler is told about modules, and whether the program is one in CommonJS. */
 const RESOLUTIONS = {
   node16: { module: 'node16', moduleResolution: 'node16' },
+  'node16, CommonJS': { module: 'node16', moduleResolution: 'node16', isRequired: true },
   nodenext: { module: 'nodenext', moduleResolution: 'nodenext' },
+  'nodenext, CommonJS': { module: 'nodenext', moduleResolution: 'nodenext', isRequired: true },
   bundler: { module: 'esnext', moduleResolution: 'bundler' },
+  node10: { module: 'commonjs', moduleResolution: 'node10' },
 };
 
 /** Makes the cases of TypeScript. */
@@ -37,34 +42,45 @@ export function typeCases(tarball) {
 async function compile(tarball, version) {
   const dependencies = {
     docket: `file:${tarball}`,
-    typescript: `^${version}.0`.replace(/^\^5\./, '~5.'),
+    typescript: version.includes('.') ? `~${version}.0` : `^${version}.0.0`,
     '@types/node': '^20',
   };
-  if (!version.includes('.')) dependencies.typescript = `^${version}.0.0`;
-  const configs = Object.entries(RESOLUTIONS).map(([name, options]) => [`tsconfig.${name}.json`, configOf(options)]);
+  // TypeScript 6 warns of node10, and 7 does not have it any more.
+  const names = Object.keys(RESOLUTIONS).filter((name) => name !== 'node10' || version !== '7');
   const folder = project({
     'package.json': manifest(dependencies),
     'main.ts': PROGRAM,
     'required.cts': PROGRAM,
-    ...Object.fromEntries(configs),
-    // From CommonJS, TypeScript lets ES modules be required since 5.8, with nodenext.
-    ...(version !== '5.6' && { 'tsconfig.commonjs.json': configOf(RESOLUTIONS.nodenext, 'required.cts') }),
+    ...Object.fromEntries(names.map((name) => [configFile(name), configOf(name, version)])),
   });
   await succeed('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder });
-  const names = [...Object.keys(RESOLUTIONS), ...(version === '5.6' ? [] : ['commonjs'])];
   const problems = [];
   for (const name of names) {
-    const args = [join(folder, 'node_modules/typescript/bin/tsc'), '-p', `tsconfig.${name}.json`];
+    const args = [join(folder, 'node_modules/typescript/bin/tsc'), '-p', configFile(name)];
     const { code, output, errors } = await run(process.execPath, args, { cwd: folder });
     if (code !== 0) problems.push(`${name}:\n${output}${errors}`);
   }
   if (problems.length > 0) throw new Error(problems.join('\n'));
-  return names.join(', ');
+  return names.join('; ');
 }
 
-function configOf(options, file = 'main.ts') {
+function configFile(name) {
+  return `tsconfig.${name.replace(/\W+/g, '-')}.json`;
+}
+
+function configOf(name, version) {
+  const { isRequired = false, ...options } = RESOLUTIONS[name];
+  const silenced = name === 'node10' && version === '6' ? { ignoreDeprecations: '6.0' } : {};
   return {
-    compilerOptions: { target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, types: ['node'], ...options },
-    files: [file],
+    compilerOptions: {
+      target: 'es2022',
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+      types: ['node'],
+      ...options,
+      ...silenced,
+    },
+    files: [isRequired ? 'required.cts' : 'main.ts'],
   };
 }
