@@ -18,7 +18,7 @@ const IMAGINED = new Set(['src/cli/drain.ts', 'src/redis/scripts/touch.lua']);
 /** Names of others. */
 const FOREIGN = new Set([
   ...['OpenTelemetry', 'TypeScript', 'ElastiCache', 'AmazonElastiCache', 'RedisConfiguration', 'NoEviction'],
-  ...['PodDisruptionBudget'],
+  ...['PodDisruptionBudget', 'DatabaseType'],
 ]);
 
 test('documents link to files that exist', () => {
