@@ -5,7 +5,14 @@ import { Docket, type ServerConnectionOptions } from 'docket';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startCommand, TASKS } from '../support/fleet.js';
 import { runDocket, spawnDocket } from '../support/shell.js';
-import { type Certificates, makeCertificates, NO_TLS, startTls, type TlsServers, type Topology } from '../support/tls.js';
+import {
+  type Certificates,
+  makeCertificates,
+  NO_TLS,
+  startTls,
+  type TlsServers,
+  type Topology,
+} from '../support/tls.js';
 
 describe.skipIf(NO_TLS !== null)(`with TLS${NO_TLS ? ` [left out: ${NO_TLS}]` : ''}`, () => {
   let certificates: Certificates;
@@ -90,7 +97,9 @@ describe.skipIf(NO_TLS !== null)(`with TLS${NO_TLS ? ` [left out: ${NO_TLS}]` : 
       expect(await runDocket(['ls', '--url', asking.url], file)).toMatchObject({ code: 0, errors: '' });
       // The server ends the link. Whether its reason arrives before that is a matter of luck.
       for (const tls of [{ ca: read('ca.crt') }, as('intruder')]) {
-        expect(await refusalOf(asking.url, { tls })).toMatch(/^cannot use Redis at .*(TLS failed|closed the connection|is closed|ECONNRESET|EPIPE)/);
+        expect(await refusalOf(asking.url, { tls })).toMatch(
+          /^cannot use Redis at .*(TLS failed|closed the connection|is closed|ECONNRESET|EPIPE)/,
+        );
       }
     });
   });

@@ -7,7 +7,10 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 
 const SEED = Number(process.env.PROPERTY_SEED ?? 14);
-const PARAMETERS = { seed: SEED, numRuns: Number(process.env.PROPERTY_RUNS ?? 500) };
+const PARAMETERS = { seed: SEED, numRuns: Number(process.env.PROPERTY_RUNS ?? 200) };
+
+/** A property tries many cases, which takes long while others need the machine. */
+export const PATIENCE_MS = 240_000;
 
 /** Classes of errors that a reader may throw. */
 type Kinds = readonly (abstract new (...args: never) => Error)[];

@@ -3,17 +3,18 @@
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TlsOptions } from '../../src/core/server-connection.js';
 import { openConnection } from './built.js';
+import { freePort } from './ports.js';
 import { REDIS_BINARY } from './redis-binary.js';
 import { redisProcess } from './servers.js';
 import { waitFor } from './wait.js';
 
 /** Why tests with TLS are left out; `null` where they can run. */
-export const NO_TLS: string | null = REDIS_BINARY === null || !runs('openssl', ['version']) ? 'redis-server or openssl is not installed' : null;
+export const NO_TLS: string | null =
+  REDIS_BINARY === null || !runs('openssl', ['version']) ? 'redis-server or openssl is not installed' : null;
 
 function runs(command: string, args: readonly string[]): boolean {
   try {
@@ -148,12 +149,4 @@ async function giveSlots(url: string, certificates: Certificates): Promise<void>
   } finally {
     redis.disconnect();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -6,7 +6,7 @@ import { listPage } from '../../../src/client/list.js';
 import { InvalidOptionError } from '../../../src/core/errors.js';
 import { makeApp } from '../../../src/dashboard/server/app.js';
 import { fakeSettings, fakeSource } from '../../support/fake-source.js';
-import { anyText, anyValue, holds, holdsAsync } from '../../support/properties.js';
+import { anyText, anyValue, holds, holdsAsync, PATIENCE_MS } from '../../support/properties.js';
 
 const ORIGIN = 'http://ops.example';
 
@@ -38,7 +38,7 @@ const MORE_READS = ['limits', 'strikes', 'workers', 'failures', 'failure', 'fail
 const CHANGES = ['cancel', 'run-now', 'retry', 'discard', 'pause', 'resume', 'strike', 'restore', 'nothing'];
 const PARAMETERS = ['task', 'state', 'where', 'after', 'minutes', 'list', 'key', 'id', 'by', 'limit', 'since', 'error'];
 
-describe('the dashboard', () => {
+describe('the dashboard', { timeout: PATIENCE_MS }, () => {
   const { settings, lines } = fakeSettings();
   const app = makeApp(fakeSource(docket), settings);
 
@@ -103,7 +103,7 @@ describe('the dashboard', () => {
   });
 });
 
-describe('a position in a listing', () => {
+describe('a position in a listing', { timeout: PATIENCE_MS }, () => {
   test('that comes from outside is accepted as it was given out, or refused', async () => {
     const field = fc.oneof(
       anyText,
@@ -126,7 +126,7 @@ describe('a position in a listing', () => {
   });
 });
 
-describe('a thread', () => {
+describe('a thread', { timeout: PATIENCE_MS }, () => {
   const names = [
     'kind',
     'batch',

@@ -27,7 +27,7 @@ import { listStrikes, loadStrikes, strikeSource } from '../../../src/redis/strik
 import { parseChainText, upcomingRuns } from '../../../src/tasks/chain.js';
 import { limitText, waitText } from '../../../src/tasks/limit-text.js';
 import { policiesWith } from '../../../src/tasks/overrides.js';
-import { anyBytes, anyText, holds, holdsAsync, nearlyNumber } from '../../support/properties.js';
+import { anyBytes, anyText, holds, holdsAsync, nearlyNumber, PATIENCE_MS } from '../../support/properties.js';
 
 const keys = keysOf('d', { db: 0 });
 const field = fc.oneof(anyText, nearlyNumber);
@@ -55,7 +55,7 @@ const dates = (...times: readonly (number | null)[]) => {
   for (const time of times) if (time !== null) new Date(time).toISOString();
 };
 
-describe('records, entries and events', () => {
+describe('records, entries and events', { timeout: PATIENCE_MS }, () => {
   test('are read whatever their fields are, and every time in them is one that a Date can have', () => {
     const stateless = fieldsWith(RECORD).map((fields) => fields.set(RECORD.state, Buffer.from('queued')));
     holds(fc.tuple(stateless, buffer, fc.nat()), ([fields, message, timeUs]) => {
@@ -111,7 +111,7 @@ describe('records, entries and events', () => {
   });
 });
 
-describe('lists', () => {
+describe('lists', { timeout: PATIENCE_MS }, () => {
   test('of failures are read whatever their fields are', async () => {
     const id = fc.oneof(fc.constant('1-1'), anyText).map((text) => Buffer.from(text));
     const reply = fc.tuple(buffer, fc.tuple(id, rawFields)).map(([next, failure]) => [next, failure]);
@@ -218,7 +218,7 @@ describe('lists', () => {
   });
 });
 
-describe('the history', () => {
+describe('the history', { timeout: PATIENCE_MS }, () => {
   const sum = () => ({
     ...{ started: 0, succeeded: 0, failed: 0, retried: 0 },
     ...{ waiting: new DurationCounts(), duration: new DurationCounts() },
@@ -253,7 +253,7 @@ describe('the history', () => {
   });
 });
 
-describe('one execution', () => {
+describe('one execution', { timeout: PATIENCE_MS }, () => {
   test('is shown whatever its record, its entry and its place in line are', async () => {
     const known = fc.tuple(buffer, rawFields, fc.integer(), rawFields, fc.constantFrom('', 'w1-1'), rawFields);
     const rest = fc.tuple(buffer, buffer, buffer, fc.integer(), fc.integer(), buffer);
@@ -316,7 +316,7 @@ describe('one execution', () => {
   });
 });
 
-describe('error replies', () => {
+describe('error replies', { timeout: PATIENCE_MS }, () => {
   test('are explained, whatever their text is', () => {
     const code = fc.constantFrom('MOVED 1 a:1', 'MOVED 1 :0', 'ASK', 'NOPERM', 'OOM', 'READONLY', 'constructor', '');
     holds(fc.tuple(code, anyText), ([begin, end]) => {

@@ -22,11 +22,11 @@ import { argumentText } from '../../../src/tasks/argument-text.js';
 import { checkCron, nextCronMs } from '../../../src/tasks/cron.js';
 import { locateModule, parseReference } from '../../../src/tasks/reference.js';
 import { resolveWorkerOptions } from '../../../src/worker/options.js';
-import { anyText, anyValue, holds, nearlyNumber } from '../../support/properties.js';
+import { anyText, anyValue, holds, nearlyNumber, PATIENCE_MS } from '../../support/properties.js';
 
 const text = fc.oneof(anyText, nearlyNumber);
 
-describe('a duration', () => {
+describe('a duration', { timeout: PATIENCE_MS }, () => {
   const durations = fc.oneof(
     text,
     fc.tuple(nearlyNumber, fc.constantFrom('ms', 's', 'm', 'h', 'd', ' s', 'S')).map((parts) => parts.join('')),
@@ -62,7 +62,7 @@ describe('a duration', () => {
   });
 });
 
-describe('a cron expression', () => {
+describe('a cron expression', { timeout: PATIENCE_MS }, () => {
   const part = fc.oneof(
     fc.nat({ max: 70 }).map(String),
     fc.constantFrom(
@@ -113,7 +113,7 @@ describe('a cron expression', () => {
   });
 });
 
-describe('the URL of a server', () => {
+describe('the URL of a server', { timeout: PATIENCE_MS }, () => {
   const scheme = fc.constantFrom(
     ...['redis', 'rediss', 'valkey', 'unix', 'memory', 'redis+sentinel', 'rediss+cluster', 'http', 'REDIS', ''],
   );
@@ -171,7 +171,7 @@ describe('the URL of a server', () => {
   });
 });
 
-describe('options', () => {
+describe('options', { timeout: PATIENCE_MS }, () => {
   const names = fc.oneof(
     fc.constantFrom(
       'name',
@@ -278,7 +278,7 @@ describe('options', () => {
   });
 });
 
-describe('other texts', () => {
+describe('other texts', { timeout: PATIENCE_MS }, () => {
   test('are accepted as names, keys and references, or refused', () => {
     holds(text, (name) => keysOf(name, { db: 0 }), [InvalidOptionError]);
     holds(fc.oneof(text, anyValue), checkKey, [InvalidOptionError]);
