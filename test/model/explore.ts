@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { deliveries, schema } from './built.js';
 import type { Part } from './model.js';
 import { type Operation, operate } from './operations.js';
-import { pass, moveDue, findExpired, redeliver, stall } from './sweeping.js';
+import { moveDue, findExpired, redeliver, stall } from './sweeping.js';
 import { resume } from './producing.js';
 import { TASKS } from './tasks.js';
 import * as working from './working.js';
@@ -52,19 +52,23 @@ async function bringToRest(world: World): Promise<void> {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     if (world.models.every(({ alive }) => alive.length === 0)) return;
     for (const part of [0, 1] as const) await work(world, part);
-    await world.make(pass(world, 15_000));
+    world.advance(15_000);
   }
   const left = world.models.flatMap(({ alive }) => alive).map(({ n, part, place }) => `${n} in ${part}: ${JSON.stringify(place)}`);
   throw new Error(`after ${MOST_ROUNDS} rounds of work, executions are left: ${left.join(', ')}`);
 }
 
+/** Takes everything in a partition a step further. */
 async function work(world: World, part: Part): Promise<void> {
   const worker = world.workers[0]!;
-  await world.make(findExpired(world, part, 0));
-  await world.make(redeliver(world, part, 0));
-  const { wakes } = world.model(part);
-  do await world.make(moveDue(world, part));
-  while (wakes.size > 0);
+  const model = world.model(part);
+  if (model.alive.some(({ isExpired }) => isExpired)) {
+    await world.make(findExpired(world, part, 0));
+    await world.make(redeliver(world, part, 0));
+  }
+  const isDue = () => model.alive.some(({ place }) => place.kind === 'scheduled' && place.atMs <= world.nowMs);
+  while (isDue() || model.wakes.size > 0) await world.make(moveDue(world, part));
+  if (!model.alive.some(({ place }) => place.kind === 'ready')) return;
   await world.make(working.read(world, part, worker, { count: 100, claims: false }));
   for (const hand of [...worker.hands]) await finish(world, worker, hand);
 }
