@@ -4,15 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
+import type { Partition } from '../../src/client/partition.js';
+import type { Token } from '../../src/redis/delivery-store.js';
 import type { Keys } from '../../src/redis/keys.js';
 import type { Departing } from '../../src/redis/move-store.js';
-import type { Token } from '../../src/redis/delivery-store.js';
 import type { Delivery } from '../../src/worker/delivery.js';
-import type { Partition } from '../../src/client/partition.js';
 import { keysModule } from './built.js';
 import { check, checkQuiescence } from './check.js';
 import { type Copy, type Part, PartitionModel } from './model.js';
 import { type Observed, observe } from './observe.js';
+import type { Focus } from './tasks.js';
 
 const TAGS = ['', 'p'] as const;
 
@@ -50,7 +51,7 @@ export interface Watermark {
 export class World {
   readonly models: readonly [PartitionModel, PartitionModel] = [new PartitionModel(0), new PartitionModel(1)];
   readonly keys: readonly [Keys, Keys];
-  readonly workers: readonly Worker[] = [0, 1, 2].map((i) => ({ name: `w${i}`, hands: [] }));
+  readonly workers: readonly Worker[] = [0, 1].map((i) => ({ name: `w${i}`, hands: [] }));
   readonly found: Token[][] = [[], [], [], []];
   readonly watermarks: Watermark[] = [];
   readonly sent: Call[] = [];
@@ -69,6 +70,7 @@ export class World {
   constructor(
     readonly redis: Redis,
     db: number,
+    readonly focus: Focus,
   ) {
     this.keys = [keysModule.keysOf('model', { db }), keysModule.keysOf('model', { db, tag: TAGS[1] })];
   }
