@@ -13,7 +13,9 @@ const built = (file: string) => fileURLToPath(new URL(`./dist/src/${file}`, impo
 const replacing = readdirSync(built('../../test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .filter((file) =>
-    /\bvi\.(?:do)?[mM]ock\(|fixtures\/shifted-clock\.js|'\.\/clock\.js'/.test(readFileSync(join(built('../../test'), file), 'utf8')),
+    /\bvi\.(?:do)?[mM]ock\(|fixtures\/shifted-clock\.js|'\.\/clock\.js'/.test(
+      readFileSync(join(built('../../test'), file), 'utf8'),
+    ),
   )
   .map((file) => `test/${file.replaceAll('\\', '/')}`);
 

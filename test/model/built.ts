@@ -6,11 +6,14 @@ export const schema = await importBuilt<typeof import('../../src/redis/schema.js
 export const scripts =
   await importBuilt<typeof import('../../src/redis/scripts.generated.js')>('redis/scripts.generated.js');
 export const script = await importBuilt<typeof import('../../src/redis/script.js')>('redis/script.js');
-export const producers = await importBuilt<typeof import('../../src/redis/producer-store.js')>('redis/producer-store.js');
-export const deliveries = await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
+export const producers =
+  await importBuilt<typeof import('../../src/redis/producer-store.js')>('redis/producer-store.js');
+export const deliveries =
+  await importBuilt<typeof import('../../src/redis/delivery-store.js')>('redis/delivery-store.js');
 export const admissions =
   await importBuilt<typeof import('../../src/redis/admission-store.js')>('redis/admission-store.js');
-export const schedules = await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
+export const schedules =
+  await importBuilt<typeof import('../../src/redis/schedule-store.js')>('redis/schedule-store.js');
 export const sweeps = await importBuilt<typeof import('../../src/redis/sweep-store.js')>('redis/sweep-store.js');
 export const pauses = await importBuilt<typeof import('../../src/redis/pause-store.js')>('redis/pause-store.js');
 export const strikes = await importBuilt<typeof import('../../src/redis/strike-store.js')>('redis/strike-store.js');

@@ -18,7 +18,11 @@ import { MOST_PERMITS, permitsOf } from './tasks.js';
 const { ENTRY, RECORD, TAG } = schema;
 
 /** Keys that have no TTL for as long as their docket lives; the other ones only while there is work. */
-const PERMANENT = new Set<string>([...schema.STREAM_NAMES.map((name) => schema.KEY[name]), schema.KEY.generation, schema.KEY.strikes]);
+const PERMANENT = new Set<string>([
+  ...schema.STREAM_NAMES.map((name) => schema.KEY[name]),
+  schema.KEY.generation,
+  schema.KEY.strikes,
+]);
 const WITH_WORK = new Set<string>([
   schema.KEY.schedule,
   schema.KEY.permitsTaken,
@@ -43,14 +47,26 @@ export function check(model: PartitionModel, observed: Observed): void {
   assert.deepEqual([...observed.superseded].sort(), [...model.superseded].sort(), 'entries remembered as superseded');
   const isKnown = (name: string) =>
     PERMANENT.has(name) || WITH_WORK.has(name) || /^(limit:|parked:|run:|rate:)/.test(name);
-  assert.deepEqual(observed.permanent.filter((name) => !isKnown(name)), [], 'keys without a TTL');
+  assert.deepEqual(
+    observed.permanent.filter((name) => !isKnown(name)),
+    [],
+    'keys without a TTL',
+  );
 }
 
 /** What is left when everything has ended. */
 export function checkQuiescence(model: PartitionModel, observed: Observed): void {
-  assert.deepEqual(model.alive.map(({ n, place }) => `${n} ${place.kind}`), [], 'executions that have not ended');
+  assert.deepEqual(
+    model.alive.map(({ n, place }) => `${n} ${place.kind}`),
+    [],
+    'executions that have not ended',
+  );
   assert.equal(observed.entries.size, 0, 'entries on the streams');
-  assert.deepEqual(observed.permanent.filter((name) => !PERMANENT.has(name)), [], 'keys without a TTL after the end');
+  assert.deepEqual(
+    observed.permanent.filter((name) => !PERMANENT.has(name)),
+    [],
+    'keys without a TTL after the end',
+  );
 }
 
 /** Which waiter is given a permit, and where it waits next, is left open: the rules about lines say what may not happen. */
@@ -72,15 +88,25 @@ function learnWakes(model: PartitionModel, observed: Observed): void {
     return true;
   });
   for (const { copy, place } of left) {
-    const stayed = before.filter((one) => one.place.line === place.line && !left.includes(one) && one.place.ticket < place.ticket);
-    assert.deepEqual(stayed.map(({ copy: { n } }) => n), [], `executions that stood before ${copy.n} at ${place.line}`);
+    const stayed = before.filter(
+      (one) => one.place.line === place.line && !left.includes(one) && one.place.ticket < place.ticket,
+    );
+    assert.deepEqual(
+      stayed.map(({ copy: { n } }) => n),
+      [],
+      `executions that stood before ${copy.n} at ${place.line}`,
+    );
   }
 }
 
 function checkEntries(model: PartitionModel, observed: Observed): void {
   const expected = model.alive.filter((copy) => copy.place.kind === 'ready' || isInHand(copy));
   const found = [...observed.entries.values()];
-  assert.deepEqual(found.map(({ n }) => n).sort(byNumber), expected.map(({ n }) => n).sort(byNumber), 'executions on the streams');
+  assert.deepEqual(
+    found.map(({ n }) => n).sort(byNumber),
+    expected.map(({ n }) => n).sort(byNumber),
+    'executions on the streams',
+  );
   for (const entry of found) checkEntry(model, model.copies.get(entry.n)!, entry);
 }
 
@@ -101,7 +127,10 @@ function checkEntry(model: PartitionModel, copy: Copy, { token, fields, pending 
   assert.equal(Number(fields.get(ENTRY.moves) ?? 0), copy.moves, `moves of ${about}`);
   const { attempt } = new envelopes.Envelope(Buffer.from(fields.get(ENTRY.message)!, 'latin1'));
   assert.equal(attempt, copy.attempt, `attempt of ${about}`);
-  assert.ok(isOnStreamOf(copy, token, fields.has(ENTRY.holdsPermits)), `${about} of ${copy.priority} priority is at ${token}`);
+  assert.ok(
+    isOnStreamOf(copy, token, fields.has(ENTRY.holdsPermits)),
+    `${about} of ${copy.priority} priority is at ${token}`,
+  );
 }
 
 function isOnStreamOf({ priority }: Copy, token: Token, holdsPermits: boolean): boolean {
@@ -112,7 +141,9 @@ function isOnStreamOf({ priority }: Copy, token: Token, holdsPermits: boolean): 
 }
 
 function checkParked(model: PartitionModel, observed: Observed): void {
-  const scheduled = [...observed.schedule].map(([member, atMs]) => `${numberOfMember(observed, member)} ${member[0]} ${atMs}`);
+  const scheduled = [...observed.schedule].map(
+    ([member, atMs]) => `${numberOfMember(observed, member)} ${member[0]} ${atMs}`,
+  );
   const parked = model.alive.filter(({ place }) => place.kind === 'scheduled' || place.kind === 'waiting');
   const expected = parked.flatMap(({ n, isLean, place }) =>
     place.kind === 'scheduled' ? [`${n} ${isLean ? TAG.lean : TAG.recorded} ${place.atMs}`] : [],
@@ -135,14 +166,19 @@ function checkRecords(model: PartitionModel, observed: Observed): void {
     assert.equal(entryOf(record), copy.token ?? '', `entry in ${about}`);
     const isAlive = copy.place.kind !== 'gone';
     assert.equal(record.ttlMs === -1, isAlive, `whether ${about} stays for ever`);
-    if (isAlive) assert.equal(record.fields.has(RECORD.cancelled), copy.isCancelled, `whether ${about} says that it is cancelled`);
-    if (isAlive) assert.equal(record.fields.has(RECORD.departing), copy.departing !== null, `whether ${about} names a move`);
+    if (isAlive)
+      assert.equal(record.fields.has(RECORD.cancelled), copy.isCancelled, `whether ${about} says that it is cancelled`);
+    if (isAlive)
+      assert.equal(record.fields.has(RECORD.departing), copy.departing !== null, `whether ${about} names a move`);
   }
 }
 
 function checkPermits(model: PartitionModel, observed: Observed): void {
   const holders = model.alive.filter(({ holdsPermits, task }) => holdsPermits && permitsOf(task).length > 0);
-  const needs = (copy: Copy) => permitsOf(copy.task).map(({ key, max }) => `${key} ${max}`).join(' ');
+  const needs = (copy: Copy) =>
+    permitsOf(copy.task)
+      .map(({ key, max }) => `${key} ${max}`)
+      .join(' ');
   assert.deepEqual(
     [...observed.permits].map((pair) => pair.join(': ')).sort(),
     holders.map((copy) => `${copy.token}: ${needs(copy)}`).sort(),
@@ -156,7 +192,8 @@ function checkPermits(model: PartitionModel, observed: Observed): void {
     assert.ok(taken === most || model.line(limit).length === 0, `executions wait at ${limit}, which has free permits`);
   }
   for (const copy of model.alive) {
-    const mustHold = copy.place.kind === 'running' && !copy.isSuperseded && !copy.isLean && permitsOf(copy.task).length > 0;
+    const mustHold =
+      copy.place.kind === 'running' && !copy.isSuperseded && !copy.isLean && permitsOf(copy.task).length > 0;
     assert.ok(!mustHold || copy.holdsPermits, `${copy.n} runs without its permits`);
   }
 }
@@ -165,9 +202,12 @@ function checkLines(model: PartitionModel, observed: Observed): void {
   const found = [...observed.lines].flatMap(([line, members]) =>
     [...members].map(([member, ticket]) => `${line}: ${numberOfMember(observed, member)} ${ticket}`),
   );
-  const expected = model.alive.flatMap(({ n, place }) => (place.kind === 'waiting' ? [`${place.line}: ${n} ${place.ticket}`] : []));
+  const expected = model.alive.flatMap(({ n, place }) =>
+    place.kind === 'waiting' ? [`${place.line}: ${n} ${place.ticket}`] : [],
+  );
   assert.deepEqual(found.sort(), expected.sort(), 'lines');
-  for (const line of observed.lines.keys()) assert.ok(observed.waiting.has(line), `nobody knows of the line at ${line}`);
+  for (const line of observed.lines.keys())
+    assert.ok(observed.waiting.has(line), `nobody knows of the line at ${line}`);
   assert.deepEqual([...observed.wakes].sort(), [...model.wakes].sort(), 'lines that a scheduler has to serve');
 }
 

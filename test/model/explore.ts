@@ -5,20 +5,26 @@ import type { Redis } from 'ioredis';
 import { deliveries, schema } from './built.js';
 import type { Part } from './model.js';
 import { type Operation, operate } from './operations.js';
-import { pass, moveDue, findExpired, redeliver, stall } from './sweeping.js';
 import { resume } from './producing.js';
-import { TASKS } from './tasks.js';
+import { findExpired, moveDue, redeliver, stall } from './sweeping.js';
+import { FOCUSES, TASKS } from './tasks.js';
 import * as working from './working.js';
 import { type Hand, type Worker, World } from './world.js';
 
+export interface Sequence {
+  /** Index in `FOCUSES`. */
+  readonly focus: number;
+  readonly operations: readonly Operation[];
+}
+
 /** So many rounds of work suffice for whatever a sequence can leave: each brings everything a step further. */
-const MOST_ROUNDS = 60;
+const MOST_ROUNDS = 100;
 const REST = '--- bring it to rest';
 
 /** Runs one sequence. Rejects with what differs from the model, and what was called before. */
-export async function runSequence(redis: Redis, db: number, operations: readonly Operation[]): Promise<void> {
+export async function runSequence(redis: Redis, db: number, { focus, operations }: Sequence): Promise<void> {
   await redis.flushdb();
-  const world = new World(redis, db);
+  const world = new World(redis, db, FOCUSES[focus]!);
   for (const keys of world.keys) {
     await deliveries.ensureGroups(redis, keys);
     await redis.hset(keys.failureBounds, schema.FAILURE_BOUNDS.ttl, working.BOUNDS.ttlMs);
@@ -52,19 +58,33 @@ async function bringToRest(world: World): Promise<void> {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     if (world.models.every(({ alive }) => alive.length === 0)) return;
     for (const part of [0, 1] as const) await work(world, part);
-    await world.make(pass(world, 15_000));
+    world.advance(untilNext(world));
   }
-  const left = world.models.flatMap(({ alive }) => alive).map(({ n, part, place }) => `${n} in ${part}: ${JSON.stringify(place)}`);
+  const left = world.models
+    .flatMap(({ alive }) => alive)
+    .map(({ n, part, place }) => `${n} in ${part}: ${JSON.stringify(place)}`);
   throw new Error(`after ${MOST_ROUNDS} rounds of work, executions are left: ${left.join(', ')}`);
 }
 
+/** Returns the time until something is due. */
+function untilNext({ models, nowMs }: World): number {
+  const due = models.flatMap(({ alive }) =>
+    alive.flatMap(({ place }) => (place.kind === 'scheduled' ? [place.atMs - nowMs] : [])),
+  );
+  return due.length > 0 ? Math.max(0, Math.min(...due)) : 0;
+}
+
+/** Takes everything in a partition a step further. */
 async function work(world: World, part: Part): Promise<void> {
   const worker = world.workers[0]!;
-  await world.make(findExpired(world, part, 0));
-  await world.make(redeliver(world, part, 0));
-  const { wakes } = world.model(part);
-  do await world.make(moveDue(world, part));
-  while (wakes.size > 0);
+  const model = world.model(part);
+  if (model.alive.some(({ isExpired }) => isExpired)) {
+    await world.make(findExpired(world, part, 0));
+    await world.make(redeliver(world, part, 0));
+  }
+  const isDue = () => model.alive.some(({ place }) => place.kind === 'scheduled' && place.atMs <= world.nowMs);
+  while (isDue() || model.wakes.size > 0) await world.make(moveDue(world, part));
+  if (!model.alive.some(({ place }) => place.kind === 'ready')) return;
   await world.make(working.read(world, part, worker, { count: 100, claims: false }));
   for (const hand of [...worker.hands]) await finish(world, worker, hand);
 }
@@ -75,7 +95,9 @@ async function finish(world: World, worker: Worker, hand: Hand): Promise<void> {
   if (world.model(part).copies.get(hand.n)?.home !== part) return await move(world, worker, hand);
   if (TASKS[delivery.envelope.task]!.length > 0) await world.make(working.admit(world, part, worker, hand));
   else if (delivery.record !== null) await world.make(working.claim(world, part, worker, [hand]));
-  const items = worker.hands.filter(({ n }) => n === hand.n).map((one) => ({ hand: one, outcome: 'completed' as const }));
+  const items = worker.hands
+    .filter(({ n }) => n === hand.n)
+    .map((one) => ({ hand: one, outcome: 'completed' as const }));
   if (items.length > 0) await world.make(working.settle(world, part, worker, items));
 }
 

@@ -12,8 +12,8 @@
  */
 import type { Priority } from '../../src/core/priority.js';
 import type { ExecutionState, TerminalState } from '../../src/core/states.js';
-import type { Move } from '../../src/redis/producer-store.js';
 import type { Token } from '../../src/redis/delivery-store.js';
+import type { Move } from '../../src/redis/producer-store.js';
 
 /** Partition 0 or the other one. */
 export type Part = 0 | 1;
@@ -144,7 +144,9 @@ export class PartitionModel {
   /** The executions in a line, the first first. */
   line(name: string): { readonly copy: Copy; readonly ticket: number }[] {
     return this.alive
-      .flatMap((copy) => (copy.place.kind === 'waiting' && copy.place.line === name ? [{ copy, ticket: copy.place.ticket }] : []))
+      .flatMap((copy) =>
+        copy.place.kind === 'waiting' && copy.place.line === name ? [{ copy, ticket: copy.place.ticket }] : [],
+      )
       .sort((a, b) => a.ticket - b.ticket);
   }
 }

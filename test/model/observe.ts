@@ -21,7 +21,10 @@ for _, name in ipairs(redis.call('KEYS', '*')) do
   end
   reply[#reply + 1] = { name, type, redis.call('PTTL', name), content, pending }
 end
+redis.call('SET', 'clock', ARGV[1])
 return reply`;
+
+let dumpSha: string | undefined;
 
 export interface ObservedEntry {
   readonly token: Token;
@@ -60,10 +63,16 @@ export interface Observed {
 
 type Raw = [name: string, type: string, ttlMs: number, content: unknown, pending: [string, string, number, number][]];
 
-/** Returns what each of the partitions with these prefixes has. */
-export async function observe(redis: Redis, prefixes: readonly string[]): Promise<Observed[]> {
-  const all = texts(await redis.callBuffer('EVAL', [DUMP, '0'])) as Raw[];
-  return prefixes.map((prefix) => observed(all.filter(([name]) => name.startsWith(prefix)), prefix));
+/** Returns what each of the partitions with these prefixes has, and sets the clock of the server (`clock.ts`). */
+export async function observe(redis: Redis, prefixes: readonly string[], nextMs: number): Promise<Observed[]> {
+  dumpSha ??= String(await redis.script('LOAD', DUMP));
+  const all = texts(await redis.callBuffer('EVALSHA', [dumpSha, '0', `${nextMs}000`])) as Raw[];
+  return prefixes.map((prefix) =>
+    observed(
+      all.filter(([name]) => name.startsWith(prefix)),
+      prefix,
+    ),
+  );
 }
 
 function observed(all: readonly Raw[], prefix: string): Observed {
@@ -71,7 +80,9 @@ function observed(all: readonly Raw[], prefix: string): Observed {
   const hash = (name: string) => mapOf((found.get(name)?.[3] ?? []) as string[]);
   const sorted = (name: string) => scoresOf((found.get(name)?.[3] ?? []) as string[]);
   const family = <T>(start: string, read: (name: string) => T) =>
-    new Map([...found.keys()].filter((name) => name.startsWith(start)).map((name) => [name.slice(start.length), read(name)]));
+    new Map(
+      [...found.keys()].filter((name) => name.startsWith(start)).map((name) => [name.slice(start.length), read(name)]),
+    );
   const entries = new Map<Token, ObservedEntry>();
   for (const name of schema.STREAM_NAMES) {
     const [, , , content, pending] = found.get(schema.KEY[name]) ?? [];

@@ -3,14 +3,14 @@
  * every sequence of operations makes sense, and a shorter one does, too.
  */
 import fc from 'fast-check';
+import { schema } from './built.js';
+import type { Copy, Part } from './model.js';
 import type { Placing } from './producing.js';
 import * as producing from './producing.js';
 import * as sweeping from './sweeping.js';
-import { TASK_NAMES, TASKS } from './tasks.js';
+import { FOCUSES, TASKS } from './tasks.js';
 import * as working from './working.js';
-import type { Copy, Part } from './model.js';
 import type { Call, Hand, Worker, World } from './world.js';
-import { schema } from './built.js';
 
 export interface Operation {
   readonly kind: OperationKind;
@@ -23,8 +23,18 @@ type Choose = (world: World, numbers: Omit<Operation, 'kind'>) => Call | null;
 
 const DELAYS_MS = [0, 0, 0, 5_000, 12_000];
 const PRIORITIES = ['normal', 'normal', 'high', 'low'] as const;
-const PASSES_MS = [1_000, 5_000, 12_000, 25_000, 400_000];
-const MOVED: readonly working.Outcome[] = ['retry', 'retry later', 'requeue', 'interrupt', 'put off', 'reroute', 'redeliver', 'charge', 'pause'];
+const PASSES_MS = [1_000, 5_000, 12_000, 400_000, 3_700_000];
+const MOVED: readonly working.Outcome[] = [
+  'retry',
+  'retry later',
+  'requeue',
+  'interrupt',
+  'put off',
+  'reroute',
+  'redeliver',
+  'charge',
+  'pause',
+];
 const ENDS: readonly working.Outcome[] = ['completed', 'result', 'failed', 'cancelled'];
 const UNCLAIMED: readonly working.Outcome[] = ['requeue', 'put off', 'reroute', 'pause', 'cancelled', 'failed'];
 
@@ -34,41 +44,62 @@ const OPERATIONS = {
   addOther: [4, (world, numbers) => adding(world, numbers, ['unique', 'once', 'lean'])],
   replace: [4, (world, { a, b, c }) => producing.replace(world, placing(world, { kind: 'keyed', a, b, c }))],
   cancel: [4, (world, { a, b }) => withOne(latest(world), a, (copy) => producing.cancel(world, copy, b % 2 === 1))],
-  read: [9, (world, { a, b, c }) => working.read(world, partOf(c), workerAt(world, a), { count: 1 + (b % 3), claims: b % 5 === 4 })],
+  read: [
+    9,
+    (world, { a, b, c }) =>
+      working.read(world, partOf(world, c), workerAt(world, a), { count: 1 + (b % 4), claims: b % 5 === 4 }),
+  ],
   claim: [9, (world, { a, b, c }) => claiming(world, workerAt(world, a), { b, c })],
-  settle: [7, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: ENDS })],
-  goOn: [6, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: MOVED })],
+  settle: [7, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: [...ENDS, ...MOVED] })],
+  goOn: [6, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: [...MOVED, ...ENDS] })],
   giveBack: [2, (world, { a, b, c }) => givingBack(world, workerAt(world, a), { b, c })],
-  renew: [1, (world, { a, b }) => working.renew(world, partOf(b), workerAt(world, a))],
-  alone: [1, (world, { a, b, c }) => withHand(workerAt(world, a), b, (hand, worker) => working.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }))],
+  renew: [1, (world, { a, b }) => working.renew(world, partOf(world, b), workerAt(world, a))],
+  alone: [
+    1,
+    (world, { a, b, c }) =>
+      withHand(workerAt(world, a), b, (hand, worker) =>
+        working.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }),
+      ),
+  ],
   quarantine: [1, (world, { a, b }) => quarantining(world, workerAt(world, a), b)],
   move: [6, (world, { a, b, c }) => moving(world, workerAt(world, a), { b, c })],
   stall: [3, (world, { a }) => sweeping.stall(world, workerAt(world, a))],
-  findExpired: [3, (world, { a, b }) => sweeping.findExpired(world, partOf(b), a % 2)],
-  redeliver: [4, (world, { a, b }) => sweeping.redeliver(world, partOf(b), a % 2)],
-  sweep: [1, (world, { a }) => sweeping.sweep(world, partOf(a))],
+  findExpired: [3, (world, { a, b }) => sweeping.findExpired(world, partOf(world, b), a % 2)],
+  redeliver: [4, (world, { a, b }) => sweeping.redeliver(world, partOf(world, b), a % 2)],
+  sweep: [1, (world, { a }) => sweeping.sweep(world, partOf(world, a))],
   pass: [4, (world, { a }) => sweeping.pass(world, PASSES_MS[a % PASSES_MS.length]!)],
   passWeek: [1, (world) => sweeping.passWeek(world)],
-  moveDue: [5, (world, { a }) => sweeping.moveDue(world, partOf(a))],
+  moveDue: [5, (world, { a }) => sweeping.moveDue(world, partOf(world, a))],
   runNow: [1, (world, { a }) => withOne(latest(world), a, ({ part, key }) => sweeping.runNow(world, part, key))],
-  drawWatermark: [2, (world, { a }) => producing.drawWatermark(world, partOf(a))],
+  drawWatermark: [2, (world, { a }) => producing.drawWatermark(world, partOf(world, a))],
   clear: [4, (world, { a, b }) => clearing(world, a, b)],
-  strike: [1, (world, { a, b }) => producing.strike(world, partOf(a), b % 2 === 0)],
-  followStrikes: [1, (world, { a }) => producing.followStrikes(world, partOf(a))],
-  pause: [2, (world, { a, b }) => producing.pause(world, partOf(b), TASK_NAMES[a % TASK_NAMES.length]!)],
-  resume: [2, (world, { a, b }) => resuming(world, partOf(b), a)],
-  retryFailures: [2, (world, { a }) => producing.retryFailures(world, partOf(a))],
+  strike: [1, (world, { a, b }) => producing.strike(world, partOf(world, a), b % 2 === 0)],
+  followStrikes: [1, (world, { a }) => producing.followStrikes(world, partOf(world, a))],
+  pause: [2, (world, { a, b }) => producing.pause(world, partOf(world, b), taskAt(world, a))],
+  resume: [2, (world, { a, b }) => resuming(world, partOf(world, b), a)],
+  retryFailures: [2, (world, { a }) => producing.retryFailures(world, partOf(world, a))],
   again: [4, (world, { a, b }) => again(world, a, b)],
 } satisfies Record<string, [weight: number, choose: Choose]>;
 
 export type OperationKind = keyof typeof OPERATIONS;
 
 /** A random operation. */
-export const operation: fc.Arbitrary<Operation> = fc.record({
-  kind: fc.oneof(...Object.entries(OPERATIONS).map(([kind, [weight]]) => ({ weight, arbitrary: fc.constant(kind as OperationKind) }))),
+const operation: fc.Arbitrary<Operation> = fc.record({
+  kind: fc.oneof(
+    ...Object.entries(OPERATIONS).map(([kind, [weight]]) => ({
+      weight,
+      arbitrary: fc.constant(kind as OperationKind),
+    })),
+  ),
   a: fc.nat(59),
   b: fc.nat(59),
   c: fc.nat(59),
+});
+
+/** A random sequence. */
+export const sequence = fc.record({
+  focus: fc.nat(FOCUSES.length - 1),
+  operations: fc.array(operation, { maxLength: 80, size: 'max' }),
 });
 
 /** Does what an operation says; nothing if there is nothing that it could be about. */
@@ -79,8 +110,12 @@ export async function operate(world: World, { kind, ...numbers }: Operation): Pr
 }
 
 /** The other partition is chosen less often, and by larger numbers. */
-function partOf(number: number): Part {
-  return number % 3 === 2 ? 1 : 0;
+function partOf({ focus: { moves } }: World, number: number): Part {
+  return moves && number % 3 === 2 ? 1 : 0;
+}
+
+function taskAt({ focus: { tasks } }: World, number: number): string {
+  return tasks[number % tasks.length]!;
 }
 
 function workerAt(world: World, number: number): Worker {
@@ -100,22 +135,39 @@ function latest(world: World): Copy[] {
   return world.models.flatMap(({ copies }) => [...copies.values()]).reverse();
 }
 
-function placing(world: World, { kind, a, b, c }: { readonly kind: Placing['kind'] } & Omit<Operation, 'kind'>): Placing {
-  const task = TASK_NAMES[a % TASK_NAMES.length]!;
-  const home: Part = c % 5 === 4 ? 1 : 0;
-  const part: Part = c % 7 === 6 ? 1 : c % 3 === 2 ? home : 0;
+function placing(
+  world: World,
+  { kind, a, b, c }: { readonly kind: Placing['kind'] } & Omit<Operation, 'kind'>,
+): Placing {
+  const task = taskAt(world, a);
+  const home: Part = world.focus.moves && c % 3 === 2 ? 1 : 0;
+  const part: Part = world.focus.moves && c % 7 === 6 ? 1 : c % 4 === 3 ? home : 0;
   const isLean = kind === 'lean';
-  const key = kind === 'unique' || isLean ? `id${world.executions + 1}` : `k${b % 3}`;
+  const key = kind === 'unique' || isLean ? `id${world.executions + 1}` : `k${b % 2}`;
   const priority = PRIORITIES[Math.floor(b / 3) % PRIORITIES.length]!;
   const ttlMs = isLean || a % 4 === 3 ? 0 : 600_000;
-  return { kind, isLean, key, task, part, home, delayMs: DELAYS_MS[Math.floor(c / 5) % DELAYS_MS.length]!, priority, ttlMs };
+  return {
+    kind,
+    isLean,
+    key,
+    task,
+    part,
+    home,
+    delayMs: DELAYS_MS[Math.floor(c / 5) % DELAYS_MS.length]!,
+    priority,
+    ttlMs,
+  };
 }
 
 /** Adds one execution, or two in one call. */
 function adding(world: World, { a, b, c }: Omit<Operation, 'kind'>, kinds: readonly Placing['kind'][]): Call {
   const first = placing(world, { kind: kinds[b % kinds.length]!, a, b, c });
   if (a % 10 < 7) return producing.add(world, first.part, [first]);
-  const second = { ...placing(world, { kind: first.kind, a: a + 1, b: b + 3, c }), part: first.part, delayMs: first.delayMs };
+  const second = {
+    ...placing(world, { kind: first.kind, a: a + 1, b: b + 3, c }),
+    part: first.part,
+    delayMs: first.delayMs,
+  };
   const key = second.key.startsWith('id') ? `id${world.executions + 2}` : second.key;
   return producing.add(world, first.part, [first, { ...second, key }]);
 }
@@ -125,15 +177,22 @@ function isAtHome(world: World, { n, part }: Hand): boolean {
 }
 
 function claiming(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
-  return withOne(worker.hands.filter((hand) => !hand.isClaimed && isAtHome(world, hand)), b, (hand) => {
-    const { part } = hand;
-    const { record, envelope } = hand.delivery;
-    if (TASKS[envelope.task]!.length > 0) return working.admit(world, part, worker, hand);
-    if (record === null) return null; // to have read it is enough
-    const others = worker.hands.filter((one) => one !== hand && one.part === part && !one.isClaimed && isAtHome(world, one) && one.delivery.record !== null);
-    const claimable = others.filter((one) => TASKS[one.delivery.envelope.task]!.length === 0);
-    return working.claim(world, part, worker, [hand, ...claimable.slice(0, c % 3)]);
-  });
+  return withOne(
+    worker.hands.filter((hand) => !hand.isClaimed && isAtHome(world, hand)),
+    b,
+    (hand) => {
+      const { part } = hand;
+      const { record, envelope } = hand.delivery;
+      if (TASKS[envelope.task]!.length > 0) return working.admit(world, part, worker, hand);
+      if (record === null) return null; // to have read it is enough
+      const others = worker.hands.filter(
+        (one) =>
+          one !== hand && one.part === part && !one.isClaimed && isAtHome(world, one) && one.delivery.record !== null,
+      );
+      const claimable = others.filter((one) => TASKS[one.delivery.envelope.task]!.length === 0);
+      return working.claim(world, part, worker, [hand, ...claimable.slice(0, c % 3)]);
+    },
+  );
 }
 
 /** Whether a worker runs it: it was claimed, or needs no claim. */
@@ -141,49 +200,78 @@ function isStarted({ isClaimed, delivery: { record, envelope } }: Hand): boolean
   return isClaimed || (record === null && TASKS[envelope.task]!.length === 0);
 }
 
-function settling(world: World, worker: Worker, { b, c, outcomes }: { readonly b: number; readonly c: number; readonly outcomes: readonly working.Outcome[] }): Call | null {
-  return withOne(worker.hands.filter((hand) => isStarted(hand) && isAtHome(world, hand)), b, (hand) => {
-    const others = worker.hands.filter((one) => one !== hand && isStarted(one) && isAtHome(world, one) && one.part === hand.part);
-    const items = [hand, ...others.slice(0, Math.floor(c / 20))].map((one, i) => ({ hand: one, outcome: outcomeFor(one, outcomes[(c + i) % outcomes.length]!, b) }));
-    return working.settle(world, hand.part, worker, items);
-  });
+function settling(
+  world: World,
+  worker: Worker,
+  { b, c, outcomes }: { readonly b: number; readonly c: number; readonly outcomes: readonly working.Outcome[] },
+): Call | null {
+  return withOne(
+    worker.hands.filter((hand) => isStarted(hand) && isAtHome(world, hand)),
+    b,
+    (hand) => {
+      const others = worker.hands.filter(
+        (one) => one !== hand && isStarted(one) && isAtHome(world, one) && one.part === hand.part,
+      );
+      const items = [hand, ...others.slice(0, Math.floor(c / 12))].map((one, i) => {
+        const number = (c % 10) + 5 * i;
+        return { hand: one, outcome: outcomeFor(one, outcomes[number % outcomes.length]!, b) };
+      });
+      return working.settle(world, hand.part, worker, items);
+    },
+  );
 }
 
 /** A run of a chain is followed by the next one more often than it ends the chain. */
 function outcomeFor({ delivery }: Hand, outcome: working.Outcome, b: number): working.Outcome {
   const { task } = delivery.envelope;
-  if (task === 'chain' && (outcome === 'completed' || outcome === 'result')) return b % 3 === 0 ? outcome : b % 2 === 0 ? 'follow' : 'follow later';
+  if (task === 'chain' && (outcome === 'completed' || outcome === 'result'))
+    return b % 3 === 0 ? outcome : b % 2 === 0 ? 'follow' : 'follow later';
   // A start that a rate has counted and that did not take place would be counted again.
-  if (task.startsWith('rated') && (outcome === 'requeue' || outcome === 'pause' || outcome === 'reroute')) return 'interrupt';
+  if (task.startsWith('rated') && (outcome === 'requeue' || outcome === 'pause' || outcome === 'reroute'))
+    return 'interrupt';
   return outcome;
 }
 
 /** Lets go of an execution that was read and not claimed. */
 function givingBack(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
-  return withOne(worker.hands.filter((hand) => !isStarted(hand)), b, (hand) => {
-    const outcome = UNCLAIMED[c % UNCLAIMED.length]!;
-    const isDrop = outcome === 'cancelled' || outcome === 'failed';
-    return working.settle(world, hand.part, worker, [{ hand, outcome: isDrop && !isAtHome(world, hand) ? 'put off' : outcome }]);
-  });
+  return withOne(
+    worker.hands.filter((hand) => !isStarted(hand)),
+    b,
+    (hand) => {
+      const outcome = UNCLAIMED[c % UNCLAIMED.length]!;
+      const isDrop = outcome === 'cancelled' || outcome === 'failed';
+      return working.settle(world, hand.part, worker, [
+        { hand, outcome: isDrop && !isAtHome(world, hand) ? 'put off' : outcome },
+      ]);
+    },
+  );
 }
 
 function quarantining(world: World, worker: Worker, b: number): Call | null {
-  return withOne(worker.hands.filter((hand) => !isStarted(hand) && !hand.departing), b, (hand) => working.quarantine(world, hand.part, worker, { hand }));
+  return withOne(
+    worker.hands.filter((hand) => !isStarted(hand) && !hand.departing),
+    b,
+    (hand) => working.quarantine(world, hand.part, worker, { hand }),
+  );
 }
 
 /** Goes on with a move: reads it, places it, removes it, or lets go of it. */
 function moving(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
-  return withOne(worker.hands.filter((hand) => !isAtHome(world, hand)), b, (hand) => {
-    const { part, departing } = hand;
-    if (!departing || c % 8 === 7) return working.depart(world, part, worker, hand);
-    const arrival = world.model(part === 0 ? 1 : 0).arrivals.get(departing.read.move);
-    if (!arrival) return working.arrive(world, part, worker, { hand, departing });
-    if (arrival === 'stopped') return working.settle(world, part, worker, [{ hand, outcome: 'cancelled' }]);
-    if (world.model(part).copies.get(hand.n)?.isRemembered && c % 2 === 0) {
-      return working.cancelArrived(world, part, worker, { hand, departing });
-    }
-    return working.removeDeparted(world, part, worker, hand);
-  });
+  return withOne(
+    worker.hands.filter((hand) => !isAtHome(world, hand)),
+    b,
+    (hand) => {
+      const { part, departing } = hand;
+      if (!departing || c % 8 === 7) return working.depart(world, part, worker, hand);
+      const arrival = world.model(part === 0 ? 1 : 0).arrivals.get(departing.read.move);
+      if (!arrival) return working.arrive(world, part, worker, { hand, departing });
+      if (arrival === 'stopped') return working.settle(world, part, worker, [{ hand, outcome: 'cancelled' }]);
+      if (world.model(part).copies.get(hand.n)?.isRemembered && c % 2 === 0) {
+        return working.cancelArrived(world, part, worker, { hand, departing });
+      }
+      return working.removeDeparted(world, part, worker, hand);
+    },
+  );
 }
 
 function clearing(world: World, a: number, b: number): Call | null {
@@ -197,12 +285,14 @@ function clearing(world: World, a: number, b: number): Call | null {
 /** Resumes what is paused, if anything is. */
 function resuming(world: World, part: Part, a: number): Call {
   const paused = [...world.model(part).pausedTasks];
-  return producing.resume(world, part, paused[a % paused.length] ?? TASK_NAMES[a % TASK_NAMES.length]!);
+  return producing.resume(world, part, paused[a % paused.length] ?? taskAt(world, a));
 }
 
 /** Calls that are sent again when a reply is lost, or that arrive when nobody expects them any more. Adds are never sent again. */
 function again(world: World, a: number, b: number): Call | null {
-  const resent = world.sent.filter(({ name }) => !name.startsWith('add') && !name.startsWith('replace') && !name.includes(' reads '));
+  const resent = world.sent.filter(
+    ({ name }) => !name.startsWith('add') && !name.startsWith('replace') && !name.includes(' reads '),
+  );
   const recent = resent.slice(a % 3 === 0 ? -1 : -8).reverse();
   return withOne(recent, b, (call) => call);
 }

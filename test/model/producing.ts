@@ -1,7 +1,8 @@
 /** What producers and operators do: add, replace, cancel, clear, strike, pause, retry of failures. */
-import { clientMoves, codec, envelopes, failures, pauses, producers, schema, script, strikes } from './built.js';
+
 import type { Priority } from '../../src/core/priority.js';
 import type { Move, PlacementKind } from '../../src/redis/producer-store.js';
+import { clientMoves, codec, envelopes, failures, pauses, producers, schema, script, strikes } from './built.js';
 import { type Copy, isInHand, type Part, type PartitionModel } from './model.js';
 import { type Call, expectReply, type Watermark, type World } from './world.js';
 
@@ -21,7 +22,10 @@ export interface Placing {
 }
 
 /** Returns the message of an execution: its only argument is its number, by which it is recognised everywhere. */
-export function messageOf(n: number, { isLean, key, task, ttlMs }: Pick<Placing, 'isLean' | 'key' | 'task' | 'ttlMs'>): Buffer {
+export function messageOf(
+  n: number,
+  { isLean, key, task, ttlMs }: Pick<Placing, 'isLean' | 'key' | 'task' | 'ttlMs'>,
+): Buffer {
   const args = [`<${n}>`];
   return envelopes.encodeEnvelope(codec.encoderFor(args, 'args'), task, ttlMs, isLean ? key : null, args);
 }
@@ -69,7 +73,12 @@ export function add(world: World, part: Part, placings: readonly Placing[]): Cal
       const keys = world.keys[part];
       const version = world.strikes[part];
       const isStale = version !== currentVersion(world, part);
-      const items = numbered.map(({ placing, n }) => ({ ...placing, message: messageOf(n, placing), due: dueOf(placing), chain: chainOf(placing) }));
+      const items = numbered.map(({ placing, n }) => ({
+        ...placing,
+        message: messageOf(n, placing),
+        due: dueOf(placing),
+        chain: chainOf(placing),
+      }));
       if (numbered[0]!.placing.isLean && numbered[0]!.placing.delayMs === 0) {
         const nowMs = await producers.enqueue(world.redis, keys, items, version);
         expectReply(nowMs, isStale ? null : world.nowMs, 'enqueue');
@@ -82,7 +91,11 @@ export function add(world: World, part: Part, placings: readonly Placing[]): Cal
         const { placing, n } = numbered[i]!;
         const there = placing.kind === 'keyed' || placing.kind === 'once' ? model.records.get(placing.key) : undefined;
         const isTaken = there !== undefined && (there.place.kind !== 'gone' || placing.kind === 'once');
-        expectReply({ isNew, holder: isTaken && generation }, { isNew: !isTaken, holder: isTaken && there.generation }, `add ${n}`);
+        expectReply(
+          { isNew, holder: isTaken && generation },
+          { isNew: !isTaken, holder: isTaken && there.generation },
+          `add ${n}`,
+        );
         if (isNew) model.add(copyOf(world, placing, n, generation));
       }
     },
@@ -114,7 +127,10 @@ export function replace(world: World, placing: Placing): Call {
       }
       const there = world.model(other).records.get(key);
       const wasThere = there !== undefined && there.generation !== placed.generation;
-      const removed = await clientMoves.vacateIn(world.partitionAt, world.partitionAt(world.tag(other)), { key, except: placed.generation });
+      const removed = await clientMoves.vacateIn(world.partitionAt, world.partitionAt(world.tag(other)), {
+        key,
+        except: placed.generation,
+      });
       expectReply(removed, wasThere, `vacate ${key} for ${n}`);
       if (wasThere) vacateCopy(world, there);
     },
@@ -161,13 +177,21 @@ export function cancel(world: World, copy: Copy, isSeen: boolean): Call {
       const latest = world.model(part).copies.get(copy.n)!;
       const seenAs = isSeen && copy.isLean && latest.token ? latest.token : '';
       const expected = cancelledAt(world, part, key, { seenAs, isStopped: false });
-      const cancelled = await clientMoves.cancelIn(world.partitionAt, world.partitionAt(world.tag(part)), { key, seenAs });
+      const cancelled = await clientMoves.cancelIn(world.partitionAt, world.partitionAt(world.tag(part)), {
+        key,
+        seenAs,
+      });
       expectReply(cancelled?.outcome, expected, `cancel ${key}`);
     },
   };
 }
 
-function cancelledAt(world: World, part: Part, key: string, { seenAs, isStopped }: { readonly seenAs: string; readonly isStopped: boolean }): string {
+function cancelledAt(
+  world: World,
+  part: Part,
+  key: string,
+  { seenAs, isStopped }: { readonly seenAs: string; readonly isStopped: boolean },
+): string {
   const model = world.model(part);
   const copy = model.records.get(key);
   if (!copy) return cancelLean(world, model, key, seenAs);
@@ -203,7 +227,10 @@ export function cancelArriving(world: World, key: string, move: Move): string {
 function cancelLean(world: World, model: PartitionModel, key: string, seenAs: string): string {
   const copy = model.alive.find((one) => one.isLean && one.key === key);
   const wasInHand = copy && isInHand(copy);
-  if (copy && (copy.place.kind === 'scheduled' || copy.place.kind === 'waiting' || (copy.token === seenAs && !wasInHand))) {
+  if (
+    copy &&
+    (copy.place.kind === 'scheduled' || copy.place.kind === 'waiting' || (copy.token === seenAs && !wasInHand))
+  ) {
     const { place } = copy;
     model.end(copy, 'cancelled');
     if (place.kind === 'waiting') serveLine(model, place.line);
@@ -220,7 +247,12 @@ export function drawWatermark(world: World, part: Part): Call {
       const keys = world.keys[part];
       const reply = (await script.runScript(world.redis, 'watermark', [keys.work], [keys.prefix])) as Buffer[];
       const [generation, ...lastIds] = reply.map(String);
-      world.watermarks.push({ part, generation: generation!, lastIds: lastIds.join(' '), placedAs: world.placements++ });
+      world.watermarks.push({
+        part,
+        generation: generation!,
+        lastIds: lastIds.join(' '),
+        placedAs: world.placements++,
+      });
     },
   };
 }
@@ -240,7 +272,8 @@ export function clearPage(world: World, watermark: Watermark, page: string): Cal
       const cleared = model.alive.filter((copy) => {
         const { place, isLean, isSuperseded } = copy;
         if (copy.placedAs >= placedAs || isSuperseded) return false;
-        if (!isStream) return page === '' ? place.kind === 'scheduled' : place.kind === 'waiting' && place.line === page;
+        if (!isStream)
+          return page === '' ? place.kind === 'scheduled' : place.kind === 'waiting' && place.line === page;
         return copy.token?.startsWith(page) === true && (place.kind === 'ready' || (place.kind === 'read' && !isLean));
       });
       const reply = isStream
@@ -344,7 +377,9 @@ export function retryFailures(world: World, part: Part): Call {
 
 /** Whether the next run of a lean chain waits under this id. */
 function isParked(model: PartitionModel, id: string): boolean {
-  return model.alive.some(({ isLean, key, place }) => isLean && key === id && (place.kind === 'scheduled' || place.kind === 'waiting'));
+  return model.alive.some(
+    ({ isLean, key, place }) => isLean && key === id && (place.kind === 'scheduled' || place.kind === 'waiting'),
+  );
 }
 
 function dueOf({ delayMs }: Placing) {

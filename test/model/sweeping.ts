@@ -1,10 +1,11 @@
 /** What runs in the background for all: the schedule, leases that run out, sweeps. */
-import { pauses, schedules, script, sweeps, deliveries, schema } from './built.js';
+import { deliveries, pauses, schedules, schema, script, sweeps } from './built.js';
 import { isInHand, type Part } from './model.js';
 import { serveLine } from './producing.js';
 import { type Call, expectReply, type Worker, type World } from './world.js';
 
-const LEASE_MS = 30_000;
+/** Leases go by the real clock, and run out only when a sequence says so. */
+const LEASE_MS = 1e9;
 const WEEK_MS = 7 * 24 * 60 * 60 * 1_000;
 
 /** Time passes. */
@@ -55,7 +56,12 @@ export function runNow(world: World, part: Part, key: string): Call {
       const model = world.model(part);
       const keys = world.keys[part];
       const copy = model.alive.find((one) => one.key === key && one.place.kind === 'scheduled' && model.isCurrent(one));
-      const reply = await script.runScript(world.redis, 'run-now', [keys.work, keys.front, keys.schedule], [keys.prefix, key]);
+      const reply = await script.runScript(
+        world.redis,
+        'run-now',
+        [keys.work, keys.front, keys.schedule],
+        [keys.prefix, key],
+      );
       expectReply(reply, copy ? 1 : 0, `run ${key} now`);
       if (!copy) return;
       copy.place = { kind: 'scheduled', atMs: world.nowMs };
@@ -74,7 +80,16 @@ export function stall(world: World, worker: Worker): Call {
           if (!isInHand(copy) || (copy.place as { worker: string }).worker !== worker.name || !copy.token) continue;
           const stream = schema.STREAM_KEYS[copy.token.slice(0, 1)]!;
           const { prefix } = world.keys[model.part];
-          await world.redis.xclaim(`${prefix}${stream}`, schema.GROUP, worker.name, 0, copy.token.slice(1), 'IDLE', 2 * LEASE_MS, 'JUSTID');
+          await world.redis.xclaim(
+            `${prefix}${stream}`,
+            schema.GROUP,
+            worker.name,
+            0,
+            copy.token.slice(1),
+            'IDLE',
+            2 * LEASE_MS,
+            'JUSTID',
+          );
           copy.isExpired = true;
         }
       }
@@ -91,7 +106,11 @@ export function findExpired(world: World, part: Part, sweeper: number): Call {
       const found = world.found[2 * sweeper + part]!;
       found.length = 0;
       for (const stream of schema.STREAM_NAMES) {
-        const page = await sweeps.findExpired(world.redis, world.keys[part], { stream, leaseMs: LEASE_MS, from: sweeps.FIRST_PAGE });
+        const page = await sweeps.findExpired(world.redis, world.keys[part], {
+          stream,
+          leaseMs: LEASE_MS,
+          from: sweeps.FIRST_PAGE,
+        });
         found.push(...page.expired.map(({ token }) => token));
       }
       expectReply([...found].sort(), expired.map(({ token }) => token).sort(), 'find-expired');
@@ -120,7 +139,11 @@ export function redeliver(world: World, part: Part, sweeper: number): Call {
           model.move(copy, { kind: 'ready' });
         }
       }
-      expectReply(await deliveries.redeliver(world.redis, world.keys[part], LEASE_MS, tokens), redelivered, 'redeliver');
+      expectReply(
+        await deliveries.redeliver(world.redis, world.keys[part], LEASE_MS, tokens),
+        redelivered,
+        'redeliver',
+      );
     },
   };
 }
@@ -133,7 +156,9 @@ export function sweep(world: World, part: Part): Call {
       const { redis } = world;
       const keys = world.keys[part];
       await redis.del(keys.sweeper);
-      const [first, second] = await Promise.all([0, 1].map(() => sweeps.beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' })));
+      const [first, second] = await Promise.all(
+        [0, 1].map(() => sweeps.beginSweep(redis, keys, { pauseMs: 60_000, cursor: '0' })),
+      );
       expectReply([first?.nowMs, second], [world.nowMs, null], 'two sweeps at once');
       const { known, unknown } = await sweeps.mendLost(redis, keys);
       expectReply({ known, unknown }, { known: 0, unknown: 0 }, 'find-lost');
@@ -141,7 +166,12 @@ export function sweep(world: World, part: Part): Call {
       const lines = model.alive.flatMap(({ place }) => (place.kind === 'waiting' ? [place.line] : []));
       for (const line of lines) {
         const task = line.startsWith(schema.PAUSE.task) ? line.slice(1) : null;
-        if (task !== null && !model.pausedTasks.has(task) && (await redis.zscore(keys.wakes, pauses.lineOf(task))) !== null) model.wakes.add(line);
+        if (
+          task !== null &&
+          !model.pausedTasks.has(task) &&
+          (await redis.zscore(keys.wakes, pauses.lineOf(task))) !== null
+        )
+          model.wakes.add(line);
       }
     },
   };

@@ -3,20 +3,44 @@ import type { AdmissionRequest, AdmissionResult } from '../../src/redis/admissio
 import type { Settlement, Token } from '../../src/redis/delivery-store.js';
 import type { Entry } from '../../src/redis/entry.js';
 import type { Delivery as DeliveryClass } from '../../src/worker/delivery.js';
-import { admissions, cancels, codec, deliveries, envelopes, moveStore, producers, reader, schema, settlements, workerDelivery } from './built.js';
+import {
+  admissions,
+  cancels,
+  codec,
+  deliveries,
+  envelopes,
+  moveStore,
+  producers,
+  reader,
+  schema,
+  settlements,
+  workerDelivery,
+} from './built.js';
 import { type Copy, isInHand, type Part, type PartitionModel } from './model.js';
-import { type ObservedEntry } from './observe.js';
+import type { ObservedEntry } from './observe.js';
 import { cancelArriving } from './producing.js';
-import { MOST_PERMITS, permitsOf, RATE, TASKS } from './tasks.js';
+import { permitsOf, RATE, TASKS } from './tasks.js';
 import { type Call, expectReply, type Hand, type Worker, type World } from './world.js';
 
 const CHAIN = { perpetual: { kind: 'perpetual', everyMs: 10_000, isAutomatic: false } };
 /** No failure gets too old, although the ids of failures go by the real clock. */
 export const BOUNDS = { ttlMs: 1e12, maxCount: 1_000, maxBytes: 1_000_000 };
-const FAILURE = { errorName: 'Error', errorLine: 'Error: no', error: Buffer.from('x'), worker: 'w', thread: 1, startedMs: null };
+const FAILURE = {
+  errorName: 'Error',
+  errorLine: 'Error: no',
+  error: Buffer.from('x'),
+  worker: 'w',
+  thread: 1,
+  startedMs: null,
+};
 
 /** Reads from the streams in the order of reading, so many entries from each; claims what a claim in the same round trip may. */
-export function read(world: World, part: Part, worker: Worker, how: { readonly count: number; readonly claims: boolean }): Call {
+export function read(
+  world: World,
+  part: Part,
+  worker: Worker,
+  how: { readonly count: number; readonly claims: boolean },
+): Call {
   const { count, claims } = how;
   return {
     name: `${worker.name} reads ${count} in ${part}${claims ? ', and claims' : ''}`,
@@ -25,7 +49,11 @@ export function read(world: World, part: Part, worker: Worker, how: { readonly c
       const keys = world.keys[part];
       const entries = await reader.readEntries(redis, keys, { consumer: worker.name, count, blockMs: null });
       const unread = unreadOf(world, part, count);
-      expectReply(entries.map(({ token }) => token), unread.map(({ token }) => token), 'read');
+      expectReply(
+        entries.map(({ token }) => token),
+        unread.map(({ token }) => token),
+        'read',
+      );
       for (const entry of entries) takeInHand(world, part, worker, entry);
       if (!claims) return;
       const about = { consumer: worker.name, worker: worker.name, from: '0-0', tasks: ['plain'] };
@@ -50,7 +78,12 @@ function unreadOf(world: World, part: Part, count: number): ObservedEntry[] {
 function takeInHand(world: World, part: Part, worker: Worker, entry: Entry): void {
   const envelope = new envelopes.Envelope(entry.message!);
   const policies = envelope.task === 'chain' ? CHAIN : {};
-  const delivery = new workerDelivery.Delivery(entry, envelope, policies as DeliveryClass['policies'], {} as DeliveryClass['pipeline']);
+  const delivery = new workerDelivery.Delivery(
+    entry,
+    envelope,
+    policies as DeliveryClass['policies'],
+    {} as DeliveryClass['pipeline'],
+  );
   const n = world.observed[part]!.entries.get(entry.token)!.n;
   const copy = world.model(part).copies.get(n)!;
   expectReply(copy.dueMs <= world.nowMs, true, `read: whether ${n} is due`);
@@ -80,7 +113,11 @@ function claimableWithRead(world: World, part: Part, worker: Worker): Token[] {
 
 /** Claims what has a record and no limits. */
 export function claim(world: World, part: Part, worker: Worker, hands: readonly Hand[]): Call {
-  const claims = hands.map(({ delivery: { record, token, envelope } }) => ({ key: record!, token, attempt: envelope.attempt }));
+  const claims = hands.map(({ delivery: { record, token, envelope } }) => ({
+    key: record!,
+    token,
+    attempt: envelope.attempt,
+  }));
   return {
     name: `${worker.name} claims ${namesOf(hands)} in ${part}`,
     send: async () => {
@@ -117,15 +154,29 @@ export function admit(world: World, part: Part, worker: Worker, hand: Hand): Cal
   const id = record === null ? (envelope.id ?? token) : '';
   const ticket = workerDelivery.ticketOf(delivery);
   const checks = TASKS[task]!;
-  const request: AdmissionRequest = { record, token, attempt, ttlMs, ticket, id, admissionStage, holdsPermits, hasBooking, priority, checks };
+  const request: AdmissionRequest = {
+    record,
+    token,
+    attempt,
+    ttlMs,
+    ticket,
+    id,
+    admissionStage,
+    holdsPermits,
+    hasBooking,
+    priority,
+    checks,
+  };
   return {
     name: `${worker.name} admits ${hand.n} in ${part}`,
     send: async () => {
       const model = world.model(part);
       const copy = model.owner(token);
-      const expected = expectedAdmission(world, model, copy, hand);
+      const expected = expectedAdmission(model, copy, hand);
       const consumer = worker.name;
-      const [result] = await admissions.admit(world.redis, world.keys[part], { worker: worker.name, consumer }, [request]);
+      const [result] = await admissions.admit(world.redis, world.keys[part], { worker: worker.name, consumer }, [
+        request,
+      ]);
       const isAllowed = expected.includes(result!);
       expectReply(isAllowed ? '' : result, isAllowed ? '' : expected, `admission of ${hand.n}`);
       if (copy?.isLean) copy.isExpired = false;
@@ -146,7 +197,7 @@ export function admit(world: World, part: Part, worker: Worker, hand: Hand): Cal
 type Admission = AdmissionResult | null;
 
 /** The results that an admission may have. Those of rates and debounces are left open; the rules about them are checked. */
-function expectedAdmission(world: World, model: PartitionModel, copy: Copy | undefined, hand: Hand): Admission[] {
+function expectedAdmission(model: PartitionModel, copy: Copy | undefined, hand: Hand): Admission[] {
   if (!copy || copy.isSuperseded) return ['refused'];
   const { delivery } = hand;
   const { task } = delivery.envelope;
@@ -154,13 +205,19 @@ function expectedAdmission(world: World, model: PartitionModel, copy: Copy | und
   if (TASKS[task]!.includes(RATE)) return [null, 'parked'];
   if (delivery.holdsPermits || wasAdmitted) return [null];
   if (task === 'cool') return delivery.admissionStage === 'new' ? [null, 'cooldown'] : [null];
-  if (task === 'settling') return delivery.admissionStage === 'attempt-admitted' || delivery.admissionStage === 'submission-admitted' ? [null] : [null, 'parked', 'debounce'];
+  if (task === 'settling')
+    return delivery.admissionStage === 'attempt-admitted' || delivery.admissionStage === 'submission-admitted'
+      ? [null]
+      : [null, 'parked', 'debounce'];
   if (copy.isLean && copy.holdsPermits) return [null];
   return [fullLimit(model, copy, ticketIn(copy, hand)) === null ? null : 'parked'];
 }
 
 function ticketIn({ isLean, generation, priority }: Copy, { delivery }: Hand): number {
-  return (isLean ? workerDelivery.ticketOf(delivery) : generation) + (schema.TICKET_SHIFT[priority === 'normal' ? '' : letterOf(priority)] ?? 0);
+  return (
+    (isLean ? workerDelivery.ticketOf(delivery) : generation) +
+    (schema.TICKET_SHIFT[priority === 'normal' ? '' : letterOf(priority)] ?? 0)
+  );
 }
 
 function letterOf(priority: 'high' | 'low'): string {
@@ -170,7 +227,9 @@ function letterOf(priority: 'high' | 'low'): string {
 /** Returns the limit at which an execution has to wait; `null` when there is room for it. Nobody passes a lower ticket. */
 function fullLimit(model: PartitionModel, copy: Copy, ticket: number): string | null {
   for (const { key, max } of permitsOf(copy.task)) {
-    const taken = model.alive.filter(({ holdsPermits, task }) => holdsPermits && permitsOf(task).some((one) => one.key === key)).length;
+    const taken = model.alive.filter(
+      ({ holdsPermits, task }) => holdsPermits && permitsOf(task).some((one) => one.key === key),
+    ).length;
     const [first] = model.line(key);
     if (taken >= max || (first && first.ticket < ticket)) return key;
   }
@@ -190,7 +249,9 @@ async function learnPlace(world: World, model: PartitionModel, copy: Copy, hand:
   // It is the winner now, and the one before is dropped.
   for (const other of model.alive) {
     const isSettling = other !== copy && other.task === 'settling' && other.place.kind === 'scheduled';
-    const gone = isSettling && (await world.redis.zscore(world.keys[copy.part].schedule, `${other.isLean ? 'l' : 'k'}${other.key}`)) === null;
+    const gone =
+      isSettling &&
+      (await world.redis.zscore(world.keys[copy.part].schedule, `${other.isLean ? 'l' : 'k'}${other.key}`)) === null;
     if (gone) model.end(other, 'cancelled');
   }
 }
@@ -208,10 +269,30 @@ function countStart(world: World, { part, generation, key }: Copy, { delivery }:
 }
 
 /** How an execution is let go. */
-export type Outcome = 'completed' | 'result' | 'failed' | 'cancelled' | 'retry' | 'retry later' | 'requeue' | 'interrupt' | 'put off' | 'reroute' | 'redeliver' | 'charge' | 'pause' | 'follow' | 'follow later';
+export type Outcome =
+  | 'completed'
+  | 'result'
+  | 'failed'
+  | 'cancelled'
+  | 'retry'
+  | 'retry later'
+  | 'requeue'
+  | 'interrupt'
+  | 'put off'
+  | 'reroute'
+  | 'redeliver'
+  | 'charge'
+  | 'pause'
+  | 'follow'
+  | 'follow later';
 
 /** Settles several deliveries in one call. Those of lean executions that keep nothing are acknowledged instead. */
-export function settle(world: World, part: Part, worker: Worker, items: readonly { readonly hand: Hand; readonly outcome: Outcome }[]): Call {
+export function settle(
+  world: World,
+  part: Part,
+  worker: Worker,
+  items: readonly { readonly hand: Hand; readonly outcome: Outcome }[],
+): Call {
   const prepared = items.map(({ hand, outcome }) => {
     const next = outcome.startsWith('follow') ? ++world.executions : 0;
     return { hand, outcome, next, settlement: settlementOf(hand, outcome, next) };
@@ -220,7 +301,9 @@ export function settle(world: World, part: Part, worker: Worker, items: readonly
     name: `${worker.name} settles ${prepared.map(({ hand, outcome, next }) => `${hand.n} ${outcome}${next ? ` by ${next}` : ''}`).join(', ')} in ${part}`,
     send: async () => {
       const model = world.model(part);
-      const acknowledged = prepared.flatMap(({ hand, settlement }) => (settlement === null ? [hand.delivery.token] : []));
+      const acknowledged = prepared.flatMap(({ hand, settlement }) =>
+        settlement === null ? [hand.delivery.token] : [],
+      );
       const written = prepared.flatMap(({ settlement }) => (settlement ? [settlement] : []));
       const fenced = prepared.filter((item) => !settleCopy(world, model, item));
       if (acknowledged.length > 0) {
@@ -231,12 +314,18 @@ export function settle(world: World, part: Part, worker: Worker, items: readonly
       if (written.length > 0) {
         const reply = await deliveries.settle(world.redis, world.keys[part], written, BOUNDS);
         const expected = fenced.flatMap(({ hand, settlement }) => (settlement ? [hand.delivery.token] : []));
-        expectReply({ fenced: reply.fenced.map(({ token }) => token).sort(), errors: reply.errors }, { fenced: expected.sort(), errors: [] }, 'settle');
+        expectReply(
+          { fenced: reply.fenced.map(({ token }) => token).sort(), errors: reply.errors },
+          { fenced: expected.sort(), errors: [] },
+          'settle',
+        );
       }
       const ended = prepared.filter(({ outcome, hand }) => isEnd(outcome) && hand.delivery.record === null);
       const ids = ended.map(({ hand }) => hand.delivery.envelope.id!);
       if (ids.length > 0) await cancels.forgetCancelled(world.redis, world.keys[part], ids);
-      worker.hands = worker.hands.filter((hand) => !prepared.some((item) => item.hand.delivery.token === hand.delivery.token));
+      worker.hands = worker.hands.filter(
+        (hand) => !prepared.some((item) => item.hand.delivery.token === hand.delivery.token),
+      );
     },
   };
 }
@@ -259,7 +348,12 @@ function settlementOf(hand: Hand, outcome: Outcome, next: number): Settlement | 
       const failure = outcome === 'failed' ? { failure: FAILURE } : {};
       if (record !== null) {
         const result = outcome === 'result' ? { result: Buffer.from('r') } : {};
-        return settlements.ended(delivery, record, { state, errorLine: state === 'completed' ? '' : line, ...result, ...failure });
+        return settlements.ended(delivery, record, {
+          state,
+          errorLine: state === 'completed' ? '' : line,
+          ...result,
+          ...failure,
+        });
       }
       const mayHoldPermits = permitsOf(envelope.task).length > 0;
       return outcome === 'failed' || mayHoldPermits ? settlements.unrecorded(delivery, failure.failure) : null;
@@ -292,7 +386,11 @@ function settlementOf(hand: Hand, outcome: Outcome, next: number): Settlement | 
 }
 
 /** What a settlement makes of an execution. Returns false when it is fenced off. */
-function settleCopy(world: World, model: PartitionModel, { hand, outcome, next }: { readonly hand: Hand; readonly outcome: Outcome; readonly next: number }): boolean {
+function settleCopy(
+  world: World,
+  model: PartitionModel,
+  { hand, outcome, next }: { readonly hand: Hand; readonly outcome: Outcome; readonly next: number },
+): boolean {
   const copy = model.owner(hand.delivery.token);
   if (!copy) return false;
   if (copy.isSuperseded) {
@@ -303,12 +401,24 @@ function settleCopy(world: World, model: PartitionModel, { hand, outcome, next }
     model.end(copy, outcome === 'result' ? 'completed' : outcome);
     if (outcome === 'failed') model.failures.push(copy.n);
   } else if (copy.isCancelled || copy.isRemembered) model.end(copy, 'cancelled');
-  else if (outcome === 'follow' || outcome === 'follow later') follow(world, model, copy, { next, delayMs: outcome === 'follow' ? 0 : 10_000 });
+  else if (outcome === 'follow' || outcome === 'follow later')
+    follow(world, model, copy, { next, delayMs: outcome === 'follow' ? 0 : 10_000 });
   else goOn(world, model, copy, { hand, outcome });
   return true;
 }
 
-function goOn(world: World, model: PartitionModel, copy: Copy, { hand, outcome }: { readonly hand: Hand; readonly outcome: Exclude<Outcome, 'completed' | 'result' | 'failed' | 'cancelled' | 'follow' | 'follow later'> }): void {
+function goOn(
+  world: World,
+  model: PartitionModel,
+  copy: Copy,
+  {
+    hand,
+    outcome,
+  }: {
+    readonly hand: Hand;
+    readonly outcome: Exclude<Outcome, 'completed' | 'result' | 'failed' | 'cancelled' | 'follow' | 'follow later'>;
+  },
+): void {
   const { holdsPermits } = copy;
   const toFront = () => {
     model.move(copy, { kind: 'ready' });
@@ -351,7 +461,12 @@ function goOn(world: World, model: PartitionModel, copy: Copy, { hand, outcome }
 }
 
 /** The next run takes the key, in the same call. */
-function follow(world: World, model: PartitionModel, copy: Copy, { next, delayMs }: { readonly next: number; readonly delayMs: number }): void {
+function follow(
+  world: World,
+  model: PartitionModel,
+  copy: Copy,
+  { next, delayMs }: { readonly next: number; readonly delayMs: number },
+): void {
   model.end(copy, 'completed');
   const dueMs = world.nowMs + delayMs;
   model.add({
@@ -386,13 +501,22 @@ export function renew(world: World, part: Part, worker: Worker): Call {
   };
 }
 
-export function markAlone(world: World, part: Part, worker: Worker, { hand, isAlone }: { readonly hand: Hand; readonly isAlone: boolean }): Call {
+export function markAlone(
+  world: World,
+  part: Part,
+  worker: Worker,
+  { hand, isAlone }: { readonly hand: Hand; readonly isAlone: boolean },
+): Call {
   const { token } = hand.delivery;
   return {
     name: `${worker.name} marks ${hand.n} as ${isAlone ? '' : 'not '}alone in ${part}`,
     send: async () => {
       const copy = world.model(part).owner(token);
-      const reply = await deliveries.markAlone(world.redis, world.keys[part], { consumer: worker.name, token, isAlone });
+      const reply = await deliveries.markAlone(world.redis, world.keys[part], {
+        consumer: worker.name,
+        token,
+        isAlone,
+      });
       expectReply(reply, copy !== undefined, 'the alone mark');
       if (copy) Object.assign(copy, { isAlone, isExpired: false });
     },
@@ -407,7 +531,12 @@ export function quarantine(world: World, part: Part, worker: Worker, { hand }: {
     send: async () => {
       const model = world.model(part);
       const copy = model.owner(token);
-      await deliveries.quarantine(world.redis, world.keys[part], { token, record, reason: 'no', message: envelope.bytes });
+      await deliveries.quarantine(world.redis, world.keys[part], {
+        token,
+        record,
+        reason: 'no',
+        message: envelope.bytes,
+      });
       worker.hands = worker.hands.filter((one) => one.delivery.token !== token);
       if (!copy) return;
       model.failures.push(copy.n);
@@ -429,7 +558,12 @@ export function depart(world: World, part: Part, worker: Worker, hand: Hand): Ca
       const model = world.model(part);
       const copy = model.owner(token);
       const key = record ?? envelope.id!;
-      const read = await moveStore.readDeparting(world.redis, world.keys[part], { token, key, from: world.tag(part), to: world.tag(to) });
+      const read = await moveStore.readDeparting(world.redis, world.keys[part], {
+        token,
+        key,
+        from: world.tag(part),
+        to: world.tag(to),
+      });
       const isOurs = copy !== undefined && !copy.isSuperseded && !copy.isCancelled;
       expectReply(read !== null, isOurs, `whether ${hand.n} departs`);
       if (!read || !isOurs) return;
@@ -440,7 +574,12 @@ export function depart(world: World, part: Part, worker: Worker, hand: Hand): Ca
 }
 
 /** Places an execution that departs where it belongs. */
-export function arrive(world: World, part: Part, worker: Worker, { hand, departing }: { readonly hand: Hand; readonly departing: NonNullable<Hand['departing']> }): Call {
+export function arrive(
+  world: World,
+  part: Part,
+  worker: Worker,
+  { hand, departing }: { readonly hand: Hand; readonly departing: NonNullable<Hand['departing']> },
+): Call {
   const to: Part = part === 0 ? 1 : 0;
   const { read, copy, untilMs } = departing;
   return {
@@ -453,13 +592,24 @@ export function arrive(world: World, part: Part, worker: Worker, { hand, departi
       if (arrival !== 'placed') return;
       model.arrivals.set(read.move, 'placed');
       const moves = copy.moves + 1;
-      const fresh = { isAlone: false, isExpired: false, holdsPermits: false, isRemembered: false, departing: null, token: null };
+      const fresh = {
+        isAlone: false,
+        isExpired: false,
+        holdsPermits: false,
+        isRemembered: false,
+        departing: null,
+        token: null,
+      };
       model.add({ ...copy, ...fresh, part: to, place: { kind: 'ready' }, moves });
     },
   };
 }
 
-function expectedArrival(world: World, model: PartitionModel, { read, copy, untilMs }: NonNullable<Hand['departing']>): string {
+function expectedArrival(
+  world: World,
+  model: PartitionModel,
+  { read, copy, untilMs }: NonNullable<Hand['departing']>,
+): string {
   const arrival = model.arrivals.get(read.move);
   if (arrival) return arrival === 'stopped' ? 'stopped' : 'before';
   if (world.nowMs > untilMs) return 'late';
@@ -489,7 +639,12 @@ export function removeDeparted(world: World, part: Part, worker: Worker, hand: H
 }
 
 /** Cancels where it has arrived what was cancelled here; the worker then ends it here, too. */
-export function cancelArrived(world: World, part: Part, worker: Worker, { hand, departing }: { readonly hand: Hand; readonly departing: NonNullable<Hand['departing']> }): Call {
+export function cancelArrived(
+  world: World,
+  part: Part,
+  worker: Worker,
+  { hand, departing }: { readonly hand: Hand; readonly departing: NonNullable<Hand['departing']> },
+): Call {
   const to: Part = part === 0 ? 1 : 0;
   const { key } = departing.copy;
   const move = { to: world.tag(to), name: departing.read.move, generation: '' };

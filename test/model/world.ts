@@ -4,15 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
+import type { Partition } from '../../src/client/partition.js';
+import type { Token } from '../../src/redis/delivery-store.js';
 import type { Keys } from '../../src/redis/keys.js';
 import type { Departing } from '../../src/redis/move-store.js';
-import type { Token } from '../../src/redis/delivery-store.js';
 import type { Delivery } from '../../src/worker/delivery.js';
-import type { Partition } from '../../src/client/partition.js';
 import { keysModule } from './built.js';
 import { check, checkQuiescence } from './check.js';
 import { type Copy, type Part, PartitionModel } from './model.js';
 import { type Observed, observe } from './observe.js';
+import type { Focus } from './tasks.js';
 
 const TAGS = ['', 'p'] as const;
 
@@ -50,7 +51,7 @@ export interface Watermark {
 export class World {
   readonly models: readonly [PartitionModel, PartitionModel] = [new PartitionModel(0), new PartitionModel(1)];
   readonly keys: readonly [Keys, Keys];
-  readonly workers: readonly Worker[] = [0, 1, 2].map((i) => ({ name: `w${i}`, hands: [] }));
+  readonly workers: readonly Worker[] = [0, 1].map((i) => ({ name: `w${i}`, hands: [] }));
   readonly found: Token[][] = [[], [], [], []];
   readonly watermarks: Watermark[] = [];
   readonly sent: Call[] = [];
@@ -69,6 +70,7 @@ export class World {
   constructor(
     readonly redis: Redis,
     db: number,
+    readonly focus: Focus,
   ) {
     this.keys = [keysModule.keysOf('model', { db }), keysModule.keysOf('model', { db, tag: TAGS[1] })];
   }
@@ -94,21 +96,23 @@ export class World {
   /** Makes a call, and compares the docket with the model. */
   async make(call: Call, isResent = false): Promise<void> {
     this.trace.push(isResent ? `again: ${call.name}` : call.name);
-    this.advance(1);
+    this.nowMs += 1; // as `look` and `advance` have told the server before
     await call.send();
     if (!isResent) this.sent.push(call);
     await this.look();
   }
 
+  /** Compares the docket with the model. The same round trip sets the server's clock for the next call. */
   async look(): Promise<void> {
-    this.observed = await observe(this.redis, this.keys.map(({ prefix }) => prefix));
+    const prefixes = this.keys.map(({ prefix }) => prefix);
+    this.observed = await observe(this.redis, prefixes, this.nowMs + 1);
     for (const model of this.models) check(model, this.observed[model.part]!);
   }
 
   /** Moves the server's clock. Commands are executed in the order in which they are sent. */
   advance(ms: number): void {
     this.nowMs += ms;
-    this.redis.set('clock', `${this.nowMs}000`).catch(() => undefined);
+    this.redis.set('clock', `${this.nowMs + 1}000`).catch(() => undefined);
   }
 
   checkQuiescence(): void {
