@@ -1,11 +1,7 @@
 /** What a fault is: how it is planned, what it may do to executions, and how it begins and ends. */
 import type { Loss, Reach } from './history.js';
+import type { Topology } from './topology.js';
 import type { World } from './world.js';
-
-/** Where the servers of a run are. */
-export const TOPOLOGIES = ['single', 'partitions', 'sentinel', 'cluster'] as const;
-
-export type Topology = (typeof TOPOLOGIES)[number];
 
 /** What a fault has to itself while it lasts. */
 export type Resource = 'worker' | 'producers' | 'server';
@@ -26,7 +22,7 @@ export interface Fault {
   readonly loses?: Loss;
   /** @default all */
   readonly topologies?: readonly Topology[];
-  /** Whether it is left out of a mixed run, and made only when its family is asked for. @default false */
+  /** Whether it is made only when its name is asked for: it loses so much, or takes so long, that others cannot be judged. @default false */
   readonly isAlone?: boolean;
   /** Begins it; on this worker, if it is about one. */
   start(world: World, worker: number): Promise<Mend>;

@@ -22,6 +22,11 @@ export class HistoryReader {
     return [...this.#byToken.values()];
   }
 
+  /** Of how many executions an attempt has come to its end. */
+  get endedCount(): number {
+    return this.#ended.size;
+  }
+
   /** Reads what is new. */
   async read(): Promise<void> {
     this.#reading = this.#reading.then(() => this.#readOn());

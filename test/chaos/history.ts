@@ -6,22 +6,25 @@
  */
 
 /** What is expected of an execution: how it was added, and what its body does. */
-export type Shape =
-  | 'plain'
-  | 'fire-and-forget'
-  | 'keyed'
-  | 'delayed'
-  | 'result'
-  | 'retried'
-  | 'failing'
-  | 'limited'
-  | 'chain'
-  | 'cancelled'
-  | 'replaced'
-  | 'replacing'
-  | 'burst'
-  | 'hostile'
-  | 'novel';
+export const SHAPES = [
+  'plain',
+  'fire-and-forget',
+  'keyed',
+  'delayed',
+  'result',
+  'retried',
+  'failing',
+  'limited',
+  'chain',
+  'cancelled',
+  'replaced',
+  'replacing',
+  'burst',
+  'hostile',
+  'novel',
+] as const;
+
+export type Shape = (typeof SHAPES)[number];
 
 /** What became of an `add`: it resolved, wrote nothing, or may have written something. */
 export type AddOutcome = 'acknowledged' | 'refused' | 'uncertain';

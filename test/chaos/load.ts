@@ -43,6 +43,8 @@ export interface LoadOptions {
   /** Another one on the same data, whose executions keep no state. */
   readonly lean: Docket;
   readonly seed: number;
+  /** How long a body takes at most. */
+  readonly bodyMs: number;
 }
 
 export class Load {
@@ -53,21 +55,26 @@ export class Load {
   readonly #docket: Docket;
   readonly #lean: Docket;
   readonly #random: Random;
+  readonly #bodyMs: number;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   #number = 0;
 
-  constructor({ docket, lean, seed }: LoadOptions) {
+  constructor({ docket, lean, seed, bodyMs }: LoadOptions) {
     this.#docket = docket;
+    this.#bodyMs = bodyMs;
     this.#lean = lean;
     this.#random = randomOf(seed);
   }
 
-  /** Adds so many executions a second until it is stopped; of the mix, or of one shape. */
-  async run(perSecond: number, shape?: Shape): Promise<void> {
+  /** Adds so many executions a second until it is stopped, except while it must pause; of the mix, or of one shape. */
+  async run(
+    perSecond: number,
+    { shape, mustPause }: { shape?: Shape | undefined; mustPause: () => boolean },
+  ): Promise<void> {
     let owed = 0;
     while (!this.#stopping.signal.aborted) {
-      owed += (perSecond * TICK_MS) / 1_000;
+      if (!mustPause()) owed += (perSecond * TICK_MS) / 1_000;
       for (; owed >= 1; owed--) this.#track(this.#addOne(shape ?? this.#random.pick(MIX)));
       await sleep(TICK_MS);
     }
@@ -163,7 +170,7 @@ export class Load {
   #argumentsOf(id: string): WorkArguments {
     const random = this.#random;
     const spins = random.next() < 0.1;
-    const ms = spins ? random.between(1, 15) : random.between(0, 120);
+    const ms = random.between(0, spins ? Math.min(15, this.#bodyMs) : this.#bodyMs);
     return { id, ms, spins, ...(random.next() < 0.03 && { filler: 'x'.repeat(random.between(1_000, 40_000)) }) };
   }
 
@@ -260,4 +267,3 @@ export class Load {
 function acknowledged(added: readonly Added[]): string[] {
   return added.filter(({ outcome }) => outcome === 'acknowledged').map(({ id }) => id);
 }
-

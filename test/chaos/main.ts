@@ -1,14 +1,20 @@
 /**
  * `npm run chaos -- --minutes 2 --seed 1`: runs workers under faults that follow from the seed, and audits what they did. Exits with
- * 1 when a promise was broken.
+ * 1 when a promise was broken. Then it looks for the faults that this needs, in runs with fewer of them.
  */
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { audit } from './auditor.js';
-import { TOPOLOGIES, type Topology } from './fault.js';
+import type { Rule } from './audit/rules.js';
+import { type Audit, audit } from './auditor.js';
+import { TOPOLOGIES, type Topology } from './topology.js';
 import { ALL_FAULTS } from './faults/all.js';
-import { planFaults } from './profile.js';
-import { printAudit, printFigures } from './report.js';
-import { run } from './run.js';
+import { SHAPES, type Shape } from './history.js';
+import { type PlannedFault, planFaults } from './profile.js';
+import { printAudit, printFigures, slowRecoveries } from './report.js';
+import { type Ran, run } from './run.js';
+import { shrink } from './shrink.js';
 import { WORKERS } from './world.js';
 
 interface Flags {
@@ -16,18 +22,34 @@ interface Flags {
   readonly seed: number;
   readonly topology: Topology;
   readonly rate: number;
+  readonly body: number;
+  readonly shape?: Shape;
   readonly fault?: string;
   readonly only?: readonly number[];
+  readonly recoversWithin?: number;
+  readonly shrinkRuns: number;
 }
+
+/** A run without the faults behind these needs no more time than this. */
+const AFTER_LAST_FAULT_MS = 5_000;
 
 const program = new Command('chaos')
   .description('Runs workers under faults and audits what they did. Exits with 1 when a promise was broken.')
   .option('--minutes <n>', 'for how long work is added', positive, 2)
-  .option('--seed <n>', 'what the faults follow from', whole, Math.floor(Math.random() * 1_000_000))
+  .option('--seed <n>', 'what the faults follow from (default: a random one)', whole, randomSeed())
   .addOption(new Option('--topology <name>', 'where the servers are').choices(TOPOLOGIES).default('single'))
   .option('--rate <n>', 'executions that are added each second', positive, 60)
-  .addOption(new Option('--fault <family>', 'only faults of this family').choices(families()))
+  .option('--body <ms>', 'how long a body takes at most', whole, 120)
+  .addOption(new Option('--shape <name>', 'add only executions of this shape').choices(SHAPES))
+  .option('--fault <name>', 'only faults of this family, such as F5, or the fault with this name', knownFault)
   .option('--only <numbers>', 'only these faults of the plan, as a failed run prints them', numbers)
+  .option(
+    '--recovers-within <seconds>',
+    'fail when nothing is acknowledged or ends for longer during a fault',
+    positive,
+  )
+  .option('--shrink-runs <n>', 'how many runs may look for the faults that a failure needs', whole, 6)
+  .addHelpText('after', `\nFaults:\n${ALL_FAULTS.map(({ family, name }) => `  ${family.padEnd(5)}${name}`).join('\n')}`)
   .action(main);
 
 for (const [signal, code] of [
@@ -37,21 +59,69 @@ for (const [signal, code] of [
   process.once(signal, () => process.exit(code)); // servers and workers end with this process
 await program.parseAsync();
 
-async function main({ minutes, seed, topology, rate, fault, only }: Flags): Promise<void> {
+async function main(flags: Flags): Promise<void> {
+  const { seed, topology, minutes, fault, only } = flags;
   const durationMs = minutes * 60_000;
-  const whole = planFaults({ seed, topology, durationMs, workers: WORKERS, faults: ALL_FAULTS, family: fault });
+  const whole = planFaults({ seed, topology, durationMs, workers: WORKERS, faults: ALL_FAULTS, chosen: fault });
   const plan = only === undefined ? whole : whole.filter(({ number }) => only.includes(number));
   console.log(`seed ${seed}, ${topology}, ${minutes} min, ${plan.length} faults`);
-  const { history, logs } = await run({ seed, topology, plan, durationMs, addsPerSecond: rate, say: console.log });
-  const audited = audit(history);
-  printFigures(history, audited);
-  printAudit(audited, logs);
-  process.exitCode = audited.violations.length === 0 ? 0 : 1;
+  const [ran, audited] = await runAndAudit(flags, plan, durationMs);
+  printFigures(ran.history, audited);
+  printAudit(audited, ran.logs);
+  if (audited.violations.length === 0) return;
+  process.exitCode = 1;
+  const file = join(tmpdir(), `docket-chaos-${topology}-${seed}.json`);
+  writeFileSync(file, JSON.stringify({ ...audited, ...ran }));
+  console.log(`\nthe whole history is in ${file}`);
+  await printShrunk(flags, plan, new Set(audited.violations.map(({ rule }) => rule)));
 }
 
-function families(): string[] {
-  const order = (family: string) => Number(family.slice(1));
-  return [...new Set(ALL_FAULTS.map(({ family }) => family))].sort((a, b) => order(a) - order(b));
+async function runAndAudit(
+  { seed, topology, rate, body, shape, recoversWithin }: Flags,
+  plan: readonly PlannedFault[],
+  durationMs: number,
+): Promise<[Ran, Audit]> {
+  const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 23)} ${line}`);
+  const ran = await run({ seed, topology, plan, durationMs, addsPerSecond: rate, bodyMs: body, shape, say });
+  const { violations, duplicates } = audit(ran.history);
+  const slow = recoversWithin === undefined ? [] : slowRecoveries(ran.history, recoversWithin * 1_000);
+  return [ran, { violations: [...violations, ...slow], duplicates }];
+}
+
+/** Looks for a smaller plan that breaks one of the same promises, and prints how to run it. */
+async function printShrunk(flags: Flags, plan: readonly PlannedFault[], broken: ReadonlySet<Rule>): Promise<void> {
+  const { seed, minutes, topology, fault, shrinkRuns } = flags;
+  const smallest = await shrink({
+    plan,
+    runs: shrinkRuns,
+    fails: async (part) => {
+      const durationMs = Math.max(...part.map(({ atMs, lastsMs }) => atMs + lastsMs)) + AFTER_LAST_FAULT_MS;
+      console.log(`\ntrying faults ${part.map(({ number }) => number).join(',')} alone`);
+      const [, { violations }] = await runAndAudit(flags, part, durationMs);
+      const isSame = violations.some(({ rule }) => broken.has(rule));
+      console.log(isSame ? 'it fails, too' : 'it passes');
+      return isSame;
+    },
+  });
+  console.log('\nthe fewest faults that were seen to fail:');
+  for (const { number, family, name, atMs, lastsMs, worker } of smallest) {
+    const where = worker === null ? '' : `, worker ${worker}`;
+    console.log(`  ${number}: ${family} ${name}, after ${atMs} ms for ${lastsMs} ms${where}`);
+  }
+  const chosen = fault === undefined ? '' : ` --fault '${fault}'`;
+  const only = smallest.map(({ number }) => number).join(',');
+  console.log(
+    `\nnpm run chaos -- --minutes ${minutes} --seed ${seed} --topology ${topology}${chosen} --only ${only || '0'}`,
+  );
+}
+
+function randomSeed(): number {
+  return Math.floor(Math.random() * 1_000_000);
+}
+
+function knownFault(text: string): string {
+  if (ALL_FAULTS.some(({ family, name }) => family === text || name === text)) return text;
+  throw new InvalidArgumentError('there is no such fault: --help lists them');
 }
 
 function positive(text: string): number {

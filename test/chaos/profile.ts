@@ -4,7 +4,8 @@
  * Two faults never have one resource at the same time, and at most two last at once, so that there is always a worker that is
  * left alone. Faults are dealt like cards, so each comes once before any comes again.
  */
-import type { Fault, Resource, Topology } from './fault.js';
+import type { Fault, Resource } from './fault.js';
+import type { Topology } from './topology.js';
 import { type Random, randomOf } from './random.js';
 
 /** A fault at its place in the plan. */
@@ -26,8 +27,8 @@ export interface ProfileOptions {
   readonly durationMs: number;
   readonly workers: number;
   readonly faults: readonly Fault[];
-  /** Only faults of this family, one at a time; of all, mixed, when it is undefined. */
-  readonly family?: string | undefined;
+  /** Only faults of this family, or with this name, one at a time; of all, mixed, when it is undefined. */
+  readonly chosen?: string | undefined;
 }
 
 /** Before the first fault, workers have the time to start and to fill up. */
@@ -40,7 +41,7 @@ const PAUSE_MS = [800, 3_500] as const;
 const PAUSE_ALONE_MS = 4_000;
 
 export function planFaults(options: ProfileOptions): PlannedFault[] {
-  const { seed, durationMs, faults, family } = options;
+  const { seed, durationMs, faults, chosen } = options;
   const random = randomOf(seed);
   const eligible = faults.filter((fault) => isEligible(fault, options));
   if (eligible.length === 0) return [];
@@ -50,7 +51,7 @@ export function planFaults(options: ProfileOptions): PlannedFault[] {
   for (let nowMs = QUIET_START_MS; ; nowMs += random.between(...PAUSE_MS)) {
     if (deck.length === 0) deck = shuffled(eligible, random);
     const lasting = busy.filter(({ untilMs }) => untilMs > nowMs);
-    if (lasting.length >= (family === undefined ? 2 : 1)) {
+    if (lasting.length >= (chosen === undefined ? 2 : 1)) {
       if (nowMs > durationMs) return planned;
       continue;
     }
@@ -63,7 +64,7 @@ export function planFaults(options: ProfileOptions): PlannedFault[] {
       deck.unshift(fault); // it comes later
       continue;
     }
-    busy.push({ untilMs: nowMs + lastsMs + (family === undefined ? 0 : PAUSE_ALONE_MS), resources });
+    busy.push({ untilMs: nowMs + lastsMs + (chosen === undefined ? 0 : PAUSE_ALONE_MS), resources });
     planned.push({ number: planned.length + 1, family: fault.family, name: fault.name, atMs: nowMs, lastsMs, worker });
   }
 }
@@ -73,9 +74,10 @@ export function nameOf(resource: Resource, worker: number | null): string {
   return resource === 'worker' ? `worker ${worker}` : resource;
 }
 
-function isEligible(fault: Fault, { topology, family }: ProfileOptions): boolean {
+function isEligible(fault: Fault, { topology, chosen }: ProfileOptions): boolean {
   if (fault.topologies !== undefined && !fault.topologies.includes(topology)) return false;
-  return family === undefined ? !fault.isAlone : fault.family === family;
+  if (fault.isAlone) return fault.name === chosen;
+  return chosen === undefined || fault.family === chosen || fault.name === chosen;
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {

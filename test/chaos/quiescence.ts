@@ -22,7 +22,9 @@ export async function comeToRest(world: World): Promise<Quiescence> {
     .catch(() => null);
   const patience = { timeoutMs: SETTLES_WITHIN_MS };
   await waitFor(async () => Object.keys(await permitsTaken(world)).length === 0, patience).catch(() => {});
-  await waitFor(async () => (await unreadyWorkers(world)).length === 0, { timeoutMs: 2 * SETTLES_WITHIN_MS }).catch(() => {});
+  await waitFor(async () => (await unreadyWorkers(world)).length === 0, { timeoutMs: 2 * SETTLES_WITHIN_MS }).catch(
+    () => {},
+  );
   const [left, leaks, permits, unready] = [
     await unfinished(world),
     await leaksIn(world),
@@ -75,7 +77,9 @@ async function unfinished({ partitions }: World): Promise<string[]> {
 async function leaksIn({ partitions }: World): Promise<string[]> {
   const found: string[] = [];
   for (const { redis, prefix } of partitions) {
-    await assertNoLeaks(redis, prefix).catch((error: unknown) => found.push(`${prefix} has ${(error as Error).message}`));
+    await assertNoLeaks(redis, prefix).catch((error: unknown) =>
+      found.push(`${prefix} has ${(error as Error).message}`),
+    );
   }
   return found;
 }

@@ -25,24 +25,41 @@ export function printFigures(history: History, { duplicates }: Audit): void {
     a.localeCompare(b, undefined, { numeric: true }),
   );
   for (const [name, windows] of rows) {
-    const recovery = Math.max(...windows.map(({ endedMs }) => recoveryMs(history, endedMs)));
+    const silences = windows.map((window) => silenceOf(history, window));
+    const longest = (what: 'adds' | 'ends') => `${Math.max(...silences.map((silence) => silence[what]))} ms`;
     const again = repeats.get(name) ?? 0;
     console.log(
-      `${name.padEnd(60)} ${String(windows.length).padStart(3)} times, ${String(again).padStart(4)} repeats, next end after ${recovery} ms at most`,
+      `${name.padEnd(60)} ${String(windows.length).padStart(2)} times, ${String(again).padStart(3)} repeats, at most ${longest('adds')} without an add and ${longest('ends')} without an end`,
     );
   }
 }
 
-/** How long it took after a fault until the next body came to its end. */
-function recoveryMs({ attempts }: History, afterMs: number): number {
-  const next = attempts.reduce((least, { endedMs }) => {
-    return endedMs !== null && endedMs >= afterMs ? Math.min(least, endedMs) : least;
-  }, Infinity);
-  return next === Infinity ? 0 : next - afterMs;
+/** The faults during which nothing was acknowledged, or nothing ended, for too long. */
+export function slowRecoveries(history: History, allowedMs: number): Violation[] {
+  return history.faults.flatMap((window) => {
+    const { adds, ends } = silenceOf(history, window);
+    if (Math.max(adds, ends) <= allowedMs) return [];
+    return [{ rule: 7, what: `${window.name}: ${adds} ms without an add, ${ends} ms without an end` }];
+  });
+}
+
+/** For how long nothing was acknowledged, and nothing ended, at a time at which a fault lasted. */
+function silenceOf({ added, attempts }: History, { beganMs, endedMs }: FaultWindow): { adds: number; ends: number } {
+  const settled = added.flatMap(({ outcome, settledMs }) => (outcome === 'acknowledged' ? [settledMs] : []));
+  const ended = attempts.flatMap((attempt) => (attempt.endedMs === null ? [] : [attempt.endedMs]));
+  const longestGap = (times: number[]) => {
+    times.sort((a, b) => a - b);
+    const gaps = times.slice(1).map((time, i) => ({ fromMs: times[i]!, toMs: time }));
+    const during = gaps.filter(({ fromMs, toMs }) => fromMs <= endedMs && toMs >= beganMs);
+    return during.reduce((longest, { fromMs, toMs }) => Math.max(longest, toMs - fromMs), 0);
+  };
+  return { adds: longestGap(settled), ends: longestGap(ended) };
 }
 
 function repeatsByFault(faults: readonly FaultWindow[]): Map<string, number> {
-  return new Map([...grouped(faults, ({ fault, name }) => `${fault} ${name}`)].map(([name, all]) => [name, all.length]));
+  return new Map(
+    [...grouped(faults, ({ fault, name }) => `${fault} ${name}`)].map(([name, all]) => [name, all.length]),
+  );
 }
 
 export function printAudit({ violations }: Audit, logs: Readonly<Record<string, readonly string[]>>): void {

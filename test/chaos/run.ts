@@ -1,6 +1,6 @@
 /** One run: adds work, makes the planned faults at their times, waits until all is done, and returns the history of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Topology } from './fault.js';
+import type { Topology } from './topology.js';
 import { faultNamed } from './faults/all.js';
 import type { FaultWindow, History, Shape } from './history.js';
 import { Observer } from './observer.js';
@@ -16,6 +16,8 @@ export interface RunOptions {
   /** For how long work is added. */
   readonly durationMs: number;
   readonly addsPerSecond: number;
+  /** How long a body takes at most. */
+  readonly bodyMs: number;
   /** Only this shape of work is added; the mix when it is undefined. */
   readonly shape?: Shape | undefined;
   /** Is told what happens, in one line each. */
@@ -29,13 +31,13 @@ export interface Ran {
 }
 
 export async function run(options: RunOptions): Promise<Ran> {
-  const { seed, topology, plan, durationMs, addsPerSecond, shape, say } = options;
-  const world = await World.open(topology, seed);
+  const { seed, plan, durationMs, addsPerSecond, shape, say } = options;
+  const world = await World.open(options);
   const observer = new Observer(world, seed);
   try {
     observer.start();
     const beganMs = Date.now();
-    const loading = world.load.run(addsPerSecond, shape);
+    const loading = world.load.run(addsPerSecond, { shape, mustPause: () => world.isBehind(addsPerSecond) });
     const reading = readOn(world);
     const faults = await makeFaults(world, plan, beganMs, say);
     await sleep(Math.max(0, beganMs + durationMs - Date.now()));

@@ -1,7 +1,7 @@
 /** Starts the servers of a run: one that has every write on disk, one behind sentinels with replicas, or a cluster. */
 import { startCluster, startSentinels, type TestCluster, type TestSentinels } from '../support/replicated.js';
 import { type RestartableRedis, startRestartableRedis } from '../support/servers.js';
-import type { Topology } from './fault.js';
+import type { Topology } from './topology.js';
 
 export type Servers =
   | { readonly kind: 'single'; readonly redis: RestartableRedis }

@@ -39,4 +39,3 @@ export const hostile: Task<'hostile', WorkArguments & { readonly crime: Crime },
     return { token };
   },
 );
-

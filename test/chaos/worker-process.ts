@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ProcessSample } from './history.js';
 
@@ -65,6 +66,13 @@ export class WorkerProcess {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** Waits until it has ended, and ends it when that takes too long. Returns whether it did. */
+  async endsWithin(ms: number): Promise<boolean> {
+    const isLate = await Promise.race([this.ended.then(() => false), sleep(ms, true, { ref: false })]);
+    if (isLate) await this.kill();
+    return !isLate;
   }
 
   /** Ends it at once. */

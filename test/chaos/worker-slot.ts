@@ -131,8 +131,6 @@ export class WorkerSlot {
 }
 
 async function endInTime(process: WorkerProcess, ms: number, onExit: (exit: UnplannedExit) => void): Promise<void> {
-  const isLate = await Promise.race([process.ended.then(() => false), sleep(ms, true, { ref: false })]);
-  if (!isLate) return;
+  if (await process.endsWithin(ms)) return;
   onExit({ worker: process.name, atMs: Date.now(), reason: `did not end within ${ms} ms after its signal` });
-  await process.kill();
 }

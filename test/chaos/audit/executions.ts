@@ -49,7 +49,9 @@ function runsOf({ shape }: Added, attempts: readonly Attempt[]): Map<number, Att
 function lossOf(one: Added, attempts: readonly Attempt[], hits: Hits): Violation[] {
   const { id, outcome, runs, settledMs, stopped } = one;
   if (outcome === 'refused') {
-    return attempts.length === 0 ? [] : [{ rule: 11, what: `${id} ran although its add said that nothing was written` }];
+    return attempts.length === 0
+      ? []
+      : [{ rule: 11, what: `${id} ran although its add said that nothing was written` }];
   }
   const finished = [...runsOf(one, attempts).values()].filter((run) => run.some((attempt) => isLast(one, attempt)));
   const excess = finished.length - runs;

@@ -1,7 +1,8 @@
 /** Faults of the network between a worker, or the producers, and the server: each has a relay of its own (`support/relay.ts`). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Condition, Relay } from '../../support/relay.js';
-import type { Fault, Topology } from '../fault.js';
+import type { Fault } from '../fault.js';
+import type { Topology } from '../topology.js';
 import type { Reach } from '../history.js';
 import { LEASE_MS } from '../worker-slot.js';
 

@@ -96,7 +96,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
         await world.ended(added);
         await sleep(200); // so that it has settled them
         newer.signal('SIGTERM');
-        await newer.ended;
+        await newer.endsWithin(30_000);
       };
     },
   },

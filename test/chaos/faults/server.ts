@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STREAM_NAMES } from '../../support/built.js';
 import type { RestartableRedis } from '../../support/servers.js';
-import type { Fault, Topology } from '../fault.js';
+import type { Fault } from '../fault.js';
+import type { Topology } from '../topology.js';
 import type { Partition, World } from '../world.js';
 
 /** Where one server has everything. */

@@ -1,0 +1,10 @@
+/** Where the servers of a run are. */
+export const TOPOLOGIES = ['single', 'partitions', 'sentinel', 'cluster'] as const;
+
+/**
+ * - `single`: one server that has every write on disk
+ * - `partitions`: the same, with four partitions
+ * - `sentinel`: a master, two replicas, and three sentinels
+ * - `cluster`: three masters with a replica each
+ */
+export type Topology = (typeof TOPOLOGIES)[number];
