@@ -219,7 +219,7 @@ describeOnRedis('a worker', (url) => {
     await worker.ready();
     await waitFor(async () => Object.keys(await fleet.counts()).length === 700);
     await waitFor(async () => (await fleet.consumers()).length === 1); // that of the lost worker is gone
-    expect(await fleet.pending()).toBe(0);
+    await waitFor(async () => (await fleet.pending()) === 0);
   });
 });
 

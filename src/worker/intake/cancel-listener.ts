@@ -123,7 +123,7 @@ export class CancelListener extends Service {
           logRetry(logger, error, 'cancels could not be looked up');
           const woken = new AbortController();
           wake = () => woken.abort();
-          if (!isOutdated) await pause(RETRY_AFTER_MS, AbortSignal.any([signal, woken.signal]));
+          if (!isOutdated) await pause(RETRY_AFTER_MS, woken.signal);
           isOutdated = true;
         }
       }
@@ -141,6 +141,7 @@ export class CancelListener extends Service {
     subscriber.on('message', onMessage).on('close', onClose).on('ready', relisten);
     relisten();
     await aborted(signal);
+    wake();
     subscriber.off('message', onMessage).off('close', onClose).off('ready', relisten);
   }
 
