@@ -99,7 +99,10 @@ test('a node that knows of no master for the slot is passed over', async () => {
     expect(await search.find(ACCESS, NEVER)).toEqual({ host: '10.0.0.1', port: 7000 });
   }
   const alone = new ClusterSearch([lone], 'k', asIs).find(ACCESS, NEVER);
-  await expect(alone).rejects.toMatchObject({ isPermanent: false, message: expect.stringMatching('no node of the cluster has slot') });
+  await expect(alone).rejects.toMatchObject({
+    isPermanent: false,
+    message: expect.stringMatching('no node of the cluster has slot'),
+  });
 });
 
 test('a node that does not know its host is where it was asked, and one without a host name at its address', async () => {
