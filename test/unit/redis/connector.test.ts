@@ -91,7 +91,7 @@ test.each(['login', 'find'] as const)('a close during the %s of an attempt ends 
     begun();
     return new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
   };
-  const { one } = connector({ [step]: untilAborted });
+  const { one } = connector(step === 'login' ? { login: untilAborted } : { find: untilAborted });
   const connecting = one.connect(() => {});
   await vi.waitFor(() => expect(begun).toHaveBeenCalled());
   one.disconnect();

@@ -23,7 +23,7 @@ class FakeRedis extends EventEmitter {
   readonly passedOn: string[] = [];
   links = 1;
 
-  handleReconnection(error: Error): void {
+  handleReconnection(error: Error, _item?: unknown): void {
     this.passedOn.push(error.message);
   }
 
@@ -56,7 +56,7 @@ function connected(options: Partial<ResendOptions> = {}, { keepsCommands = true 
   const refuse = (text: string, command: { name?: string; pipelineIndex?: number; inTransaction?: boolean } = {}) => {
     const reject = vi.fn();
     const refused = { name: 'evalsha', ...command, reject };
-    const again = (next = text) => redis.handleReconnection.call(redis, new Error(next), { command: refused } as never);
+    const again = (next = text) => redis.handleReconnection(new Error(next), { command: refused });
     again();
     return { reject, again };
   };
