@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { loadSchema } from '../../src/redis/scripts/schema-loader.js';
 import { luaNames, substitute } from '../../src/redis/scripts/substitute.js';
 
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What is known from earlier runs, and the copy. */
 export const FOLDER = process.env.DOCKET_MUTANTS ?? join(tmpdir(), 'docket-mutants');
 export const COPY = join(FOLDER, 'copy');
