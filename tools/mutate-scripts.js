@@ -77,7 +77,8 @@ async function runSome() {
   const last = new Map(); // the last event of each process, and when it was seen
   let [seen, isGivenUp] = [before, false];
   // Many mutants are noticed only when a test waits in vain.
-  const env = { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: String(3_000 + 3 * plan.longestMs) };
+  const timeoutMs = 3_000 + 3 * plan.longestMs;
+  const env = { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: String(timeoutMs) };
   await runTests(plan.files, env, () => {
     if (isGivenUp) return false;
     const from = seen;

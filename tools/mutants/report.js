@@ -35,8 +35,9 @@ function fateOf(mutant, { tests, verdict, accepted, most }) {
   const count = testsFor(mutant, tests).length;
   if (count === 0) return { kind: 'survived', detail: 'no test runs it', isProblem: true };
   const tried = verdict?.survived.size ?? 0;
-  if (tried < Math.min(most, count)) return { kind: 'not run', detail: `${tried} of ${count} tests were run, and pass` };
-  return { kind: 'survived', detail: `${tried} of ${count} tests were run, and pass`, isProblem: true };
+  const detail = `${tried} of ${count} tests were run, and pass`;
+  if (tried < Math.min(most, count)) return { kind: 'not run', detail };
+  return { kind: 'survived', detail, isProblem: true };
 }
 
 const KINDS = ['killed', 'timed out', 'accepted', 'survived', 'wrongly accepted', 'not run'];
