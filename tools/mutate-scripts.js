@@ -42,20 +42,24 @@ const { values: options, positionals: files } = parseArgs({
 });
 
 mkdirSync(FOLDER, { recursive: true });
-const chosen = choose(allMutants());
+const all = allMutants();
+const chosen = choose(all);
 const found = await coverage({ isFresh: options.coverage, files });
 if (options.again) forget(FOLDER, new Set(chosen.map(({ id }) => id)));
 const unusable = new Map(); // how often each test has failed without a mutant
 if (!options.list) {
-  makeCopy();
+  makeCopy({ longestWaitMs: 4_000 });
   writeScripts(scriptsOf(luaFiles));
   while (await runSome());
 }
-process.exitCode = report(chosen, found, verdicts(FOLDER), options);
+process.exitCode = report({
+  ...{ mutants: chosen, all, tests: found, known: verdicts(FOLDER) },
+  ...{ most: Number(options.tests), isDetailed: options.line !== undefined },
+});
 
-function choose(all) {
+function choose(mutants) {
   const names = options.script?.split(',').map((name) => `${name}.lua`);
-  const some = all.filter(
+  const some = mutants.filter(
     ({ file, line }) => (!names || names.includes(file)) && (!options.line || line === Number(options.line)),
   );
   if (!options.sample || some.length <= Number(options.sample)) return some;
@@ -72,7 +76,10 @@ async function runSome() {
   const before = sizeOf(FOLDER);
   const last = new Map(); // the last event of each process, and when it was seen
   let [seen, isGivenUp] = [before, false];
-  await runTests(plan.files, { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: '5000' }, () => {
+  // Many mutants are noticed only when a test waits in vain.
+  const timeoutMs = 3_000 + 3 * plan.longestMs;
+  const env = { MUTANTS_ORDER: JSON.stringify(plan.files), MUTANTS_TEST_TIMEOUT: String(timeoutMs) };
+  await runTests(plan.files, env, () => {
     if (isGivenUp) return false;
     const from = seen;
     seen = sizeOf(FOLDER);

@@ -35,6 +35,15 @@ function optionsOf(redis: Redis) {
   return { redis, link: new CommandLink(redis, leaseMs), leaseMs, clock: new ServerClock(), reconnectionMs: 0 };
 }
 
+const FAILURE = {
+  errorName: 'Error',
+  errorLine: 'late',
+  error: Buffer.from([2]),
+  worker: 'w',
+  thread: 0,
+  startedMs: 1,
+};
+
 interface Consumers {
   readonly redis: Redis;
   readonly keys: Keys;
@@ -172,8 +181,10 @@ describeEachServer('a delivery', (url) => {
         ...{ due: { delayMs: 9 }, message, id: '', errorLine: '', chain: '{}' },
       };
       const settlements = { completed, failed, again, followed: () => followed };
-      const { fenced } = await settle(redis, keys, [settlements[kind](entry!)]);
+      const settlement = { ...settlements[kind](entry!), ...(kind === 'failed' && { failure: FAILURE }) } as Settlement;
+      const { fenced } = await settle(redis, keys, [settlement], { ttlMs: 60_000, maxCount: 9, maxBytes: 99_999 });
       expect(fenced.map(({ token }) => token)).toEqual(['w1-1']);
+      expect(await redis.exists(keys.failures)).toBe(0);
       expect(await record('k')).toEqual(successor);
       expect(await redis.xlen(keys.work)).toBe(0);
       expect(await redis.zrange(keys.schedule, '0', '-1')).toEqual(['kk']);
@@ -434,6 +445,16 @@ describeEachServer('a delivery', (url) => {
     await settle(redis, keys, [followed]);
     expect(Number(await redis.hget(keys.parked('lean'), 'pg'))).toBeGreaterThan(before);
     await redis.del(keys.schedule, keys.parked('lean'));
+  });
+
+  test('is dated by its first entry wherever it is moved, if it has no record to say so', async () => {
+    const { redis, keys, add, addLean, read } = await open();
+    await add(['k']);
+    await addLean(1);
+    const [recorded, lean] = await read('a');
+    await settle(redis, keys, [again(recorded!, 60_000), again(lean!, 60_000)]);
+    expect(await redis.hget(keys.parked('lean'), 'pg')).toBe(lean!.token.slice(1));
+    expect(await redis.hexists(keys.record('k'), 'pg')).toBe(0);
   });
 
   test('that has expired is looked for by one sweeper at a time', async () => {

@@ -3,7 +3,7 @@ import { mutationsOf, statementAt, statementsOf } from './mutations.js';
 import { luaFiles } from './sandbox.js';
 
 /** The scripts that the check is about. */
-export const SCRIPTS = [
+const SCRIPTS = [
   'admit',
   'claim',
   'clear-parked',
@@ -21,7 +21,7 @@ export function allMutants() {
 }
 
 /** Returns the mutants of one file. `statement` is the place that was marked for coverage. */
-export function mutantsOf(file, source) {
+function mutantsOf(file, source) {
   const seen = new Map();
   const statements = statementsOf(source);
   return mutationsOf(source).map(({ kind, line, column, before, source: mutated }) => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COPY } from './sandbox.js';
 
-/** Longer tests are left out: many mutants are noticed only when a test waits in vain, and none waits longer than 5 s here. */
+/** Longer tests are only used where there are no others. */
 const LONGEST_MS = 1500;
 
 const nameOf = ({ file, name }) => `${file} > ${name}`;
@@ -13,9 +13,10 @@ const nameOf = ({ file, name }) => `${file} > ${name}`;
  * share a worker come last, because a mutant may break it for all of them.
  */
 export function testsFor(mutant, tests) {
+  const all = byStatement(tests).get(mutant.statement) ?? [];
+  const short = all.filter(({ ms }) => ms <= LONGEST_MS);
   const byFile = new Map();
-  for (const test of byStatement(tests).get(mutant.statement) ?? []) {
-    if (test.ms > LONGEST_MS) continue;
+  for (const test of short.length > 0 ? short : all) {
     if (!byFile.has(test.file)) byFile.set(test.file, []);
     byFile.get(test.file).push(test);
   }
@@ -32,9 +33,9 @@ export function testsFor(mutant, tests) {
   return ranked.sort((one, other) => one.round - other.round || one.ms - other.ms);
 }
 
-/** Returns the plan for some mutants: `tests` with the ids of their mutants, `mutants` by id, and `files` in order. */
+/** Returns the plan for some mutants: `tests` with the ids of their mutants, `mutants` by id, `files` in order, and `longestMs` of a test. */
 export function planFor(mutants, tests, { known, most, unusable }) {
-  const plan = { tests: {}, mutants: {}, files: [] };
+  const plan = { tests: {}, mutants: {}, files: [], longestMs: 0 };
   const weights = new Map(); // how much a file may decide, for the time that its tests take
   for (const mutant of mutants) {
     const done = known.get(mutant.id)?.survived ?? new Set();
@@ -44,6 +45,7 @@ export function planFor(mutants, tests, { known, most, unusable }) {
     for (const [rank, { name, file, ms }] of chosen.entries()) {
       plan.tests[name] ??= [];
       plan.tests[name].push(mutant.id);
+      plan.longestMs = Math.max(plan.longestMs, ms);
       plan.mutants[mutant.id] = { file: mutant.file, source: mutant.source };
       weights.set(file, (weights.get(file) ?? 0) + 1 / (rank + 1) / (ms + 20) - (shares(file) ? 1 : 0));
     }

@@ -5,16 +5,18 @@ import { testsFor } from './planning.js';
 const acceptedIn = new URL('../mutants-accepted.json', import.meta.url);
 
 /** Prints a table, and each mutant that survived. Returns the exit code. */
-export function report(mutants, tests, known, { line }) {
+export function report({ mutants, all, tests, known, most, isDetailed }) {
   const accepted = new Map(JSON.parse(readFileSync(acceptedIn, 'utf8')).map((one) => [one.mutant, one.why]));
   const rows = new Map();
-  const problems = [];
+  const problems = [...accepted.keys()]
+    .filter((id) => !all.some((mutant) => mutant.id === id))
+    .map((id) => `mutants-accepted.json: there is no mutant ${id}`);
   for (const mutant of mutants) {
-    const fate = fateOf(mutant, tests, known.get(mutant.id), accepted);
+    const fate = fateOf(mutant, { tests, verdict: known.get(mutant.id), accepted, most });
     if (!rows.has(mutant.file)) rows.set(mutant.file, {});
     const row = rows.get(mutant.file);
     row[fate.kind] = (row[fate.kind] ?? 0) + 1;
-    if (line) console.log(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
+    if (isDetailed) console.log(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
     else if (fate.isProblem)
       problems.push(`${mutant.file}:${mutant.line} ${mutant.id}\n    ${fate.kind}: ${fate.detail}`);
   }
@@ -23,7 +25,7 @@ export function report(mutants, tests, known, { line }) {
   return problems.length > 0 ? 1 : 0;
 }
 
-function fateOf(mutant, tests, verdict, accepted) {
+function fateOf(mutant, { tests, verdict, accepted, most }) {
   const why = accepted.get(mutant.id);
   const killer = verdict?.killed ?? verdict?.timedOut;
   if (killer && why) return { kind: 'wrongly accepted', detail: `killed by ${killer.test}`, isProblem: true };
@@ -33,8 +35,9 @@ function fateOf(mutant, tests, verdict, accepted) {
   const count = testsFor(mutant, tests).length;
   if (count === 0) return { kind: 'survived', detail: 'no test runs it', isProblem: true };
   const tried = verdict?.survived.size ?? 0;
-  if (tried > 0) return { kind: 'survived', detail: `${tried} of ${count} tests pass`, isProblem: true };
-  return { kind: 'not run', detail: `${count} tests run it` };
+  const detail = `${tried} of ${count} tests were run, and pass`;
+  if (tried < Math.min(most, count)) return { kind: 'not run', detail };
+  return { kind: 'survived', detail, isProblem: true };
 }
 
 const KINDS = ['killed', 'timed out', 'accepted', 'survived', 'wrongly accepted', 'not run'];

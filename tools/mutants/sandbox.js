@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { loadSchema } from '../../src/redis/scripts/schema-loader.js';
 import { luaNames, substitute } from '../../src/redis/scripts/substitute.js';
 
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** What is known from earlier runs, and the copy. */
 export const FOLDER = process.env.DOCKET_MUTANTS ?? join(tmpdir(), 'docket-mutants');
 export const COPY = join(FOLDER, 'copy');
@@ -36,15 +36,15 @@ export const luaFiles = new Map(
 
 const names = luaNames((await loadSchema()).values);
 
-/** Makes the copy anew, with the scripts as they are. */
-export function makeCopy() {
+/** Makes the copy anew, with the scripts as they are. A mutant is often noticed by waiting in vain, so tests may wait for less time. */
+export function makeCopy({ longestWaitMs = 20_000 } = {}) {
   rmSync(COPY, { recursive: true, force: true });
   mkdirSync(COPY, { recursive: true });
   for (const name of COPIED) cpSync(join(ROOT, name), join(COPY, name), { recursive: true });
   for (const name of COPIED_FILES) cpSync(join(ROOT, name), join(COPY, name));
   symlinkSync(join(ROOT, 'node_modules'), join(COPY, 'node_modules'));
-  const waiting = join(COPY, 'test/support/wait.ts'); // a mutant is often noticed by waiting in vain
-  writeFileSync(waiting, readFileSync(waiting, 'utf8').replace('timeoutMs = 20_000', 'timeoutMs = 4_000'));
+  const waiting = join(COPY, 'test/support/wait.ts');
+  writeFileSync(waiting, readFileSync(waiting, 'utf8').replace('timeoutMs = 20_000', `timeoutMs = ${longestWaitMs}`));
 }
 
 /** Makes the scripts (sha and source) by name from the Lua files. `finish` may change a script once it is complete. */

@@ -18,10 +18,9 @@ const overrides = defineConfig({
     // Once: which test runs what. Then: each test with each of its mutants.
     ...(process.env.MUTANTS_NOTES
       ? { setupFiles: fileURLToPath(new URL('note-tests.js', import.meta.url)) }
-      : { runner: fileURLToPath(new URL('runner.js', import.meta.url)), maxWorkers: 1 }),
+      : { runner: fileURLToPath(new URL('runner.js', import.meta.url)), maxWorkers: 1, hookTimeout: 10_000 }),
     sequence: { sequencer: Ordered },
     testTimeout: Number(process.env.MUTANTS_TEST_TIMEOUT ?? 30_000),
-    hookTimeout: 10_000,
   },
 });
 
