@@ -15,12 +15,12 @@ const QUICK_STARTS = {
   CommonJS: { document: FIRST_STEPS, kind: 'cjs', runs: 'node add.cjs' },
   TypeScript: { document: FIRST_STEPS, kind: 'ts', runs: 'node dist/add.js' },
 };
-/** What users of each package manager write in place of the commands of npm. */
+/** What users of each package manager write to add a package, and to run its commands. The folder is made as the documents say. */
 const WORDS = {
-  npm: {},
-  pnpm: { init: 'pnpm init', add: 'pnpm add', run: 'pnpm exec' },
-  'yarn 1': { init: 'yarn init -y', add: 'yarn add', run: 'yarn --silent run' },
-  'yarn 4': { init: 'yarn init -y', add: 'yarn add', run: 'yarn run' },
+  npm: { add: 'npm install', dev: '--save-dev', run: 'npx' },
+  pnpm: { add: 'pnpm add', dev: '--save-dev', run: 'pnpm exec' },
+  'yarn 1': { add: 'yarn add', dev: '--dev', run: 'yarn --silent run' },
+  'yarn 4': { add: 'yarn add', dev: '--dev', run: 'yarn run' },
 };
 /** The hash that the last command prints. */
 const DIGEST = /^[0-9a-f]{64}\n/;
@@ -68,16 +68,12 @@ async function follow({ document, kind, runs, manager, tools, tarball, redis }) 
 
 /** A command line in the words of a package manager, with the tarball in place of the package. */
 function inWordsOf(manager, line, tarball) {
-  const { init, add, run } = WORDS[manager];
-  const installed = line.replace(
-    /(npm install) docket\b.*/,
-    `$1 ${manager.startsWith('yarn') ? 'docket@file:' : ''}${tarball}`,
-  );
-  if (init === undefined) return installed;
-  return installed
-    .replace('npm init -y', init)
+  const { add, dev, run } = WORDS[manager];
+  const installed = manager.startsWith('yarn') ? `docket@file:${tarball}` : tarball;
+  return line
+    .replace(/(npm install) docket\b.*/, `$1 ${installed}`)
     .replace('npm install', add)
-    .replace('--save-dev', manager.startsWith('yarn') ? '--dev' : '--save-dev')
+    .replace('--save-dev', dev)
     .replace(/^npx /, `${run} `);
 }
 
