@@ -15,12 +15,21 @@ const RULES = (/^```acl\nACL SETUSER app ([\s\S]*?)^```$/m.exec(readDocument('do
   .replace('PASSWORD', 'pw')
   .split(/\s+/)
   .filter(Boolean);
-const OF_A_CLUSTER = /`(\+cluster\|slots[^`]*)`/.exec(readDocument('docs/production.md'))?.[1]!.split(' ') ?? [];
+const OF_A_CLUSTER = (/`(\+cluster\|slots[^`]*)`/.exec(readDocument('docs/production.md'))?.[1] ?? '').split(' ');
 
 /** Rights that docket can do without. The doctor warns of them. */
 const OPTIONAL = ['+info', '+config|get', '+client|unblock', '+scan'];
 /** Rights whose loss keeps the doctor from connecting, or that it has no use for. It asks for no answer to a PING. */
-const OF_THE_LINK = ['+select', '+ping', '+client|setname', '+client|id', '+unsubscribe', '+subscribe', '+publish', '+time'];
+const OF_THE_LINK = [
+  '+select',
+  '+ping',
+  '+client|setname',
+  '+client|id',
+  '+unsubscribe',
+  '+subscribe',
+  '+publish',
+  '+time',
+];
 
 describeOnOwnRedis('a user with the least rights', (redis) => {
   let admin: Redis;
@@ -73,7 +82,17 @@ describeOnOwnRedis('a user with the least rights', (redis) => {
       expect(await command('doctor')).not.toBeNull();
       const dashboard = startDocket(['dashboard', '--port', '0'], { DOCKET_URL: url() });
       const [, base] = /is at (http:\S+)/.exec(await dashboard.shows(/is at http:\S+\n/))!;
-      for (const path of ['findings', 'history', 'workers', 'limits', 'tasks', 'schedules', 'strikes', 'find', 'failures']) {
+      for (const path of [
+        'findings',
+        'history',
+        'workers',
+        'limits',
+        'tasks',
+        'schedules',
+        'strikes',
+        'find',
+        'failures',
+      ]) {
         expect((await fetch(`${base}api/${path}`)).status).toBe(200);
       }
       dashboard.process.kill('SIGTERM');
