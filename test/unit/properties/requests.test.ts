@@ -56,7 +56,7 @@ describe('the dashboard', { timeout: PATIENCE_MS }, () => {
     const value = fc.oneof(anyText, fc.string({ minLength: 4_000, maxLength: 9_000 }));
     const query = fc.array(fc.tuple(fc.constantFrom(...PARAMETERS), value), { maxLength: 4 });
     await holdsAsync(fc.tuple(fc.constantFrom(...READS, ...MORE_READS), query), async ([name, parameters]) => {
-      await ask(`/api/${name}?${new URLSearchParams(parameters.map(([key, text]) => [key, text.toWellFormed()]))}`);
+      await ask(`/api/${name}?${new URLSearchParams(parameters)}`);
     });
     await holdsAsync(fc.tuple(fc.constantFrom('/', '/assets/', '/api/', '//', '/%'), anyText), async ([base, text]) => {
       const path = `${base}${text}`;
