@@ -3,12 +3,14 @@
  */
 import type { Redis } from 'ioredis';
 import { deliveries, schema } from './built.js';
+import * as claiming from './claiming.js';
 import type { Part } from './model.js';
+import * as moving from './moving.js';
 import { type Operation, operate } from './operations.js';
 import { resume } from './producing.js';
+import * as settling from './settling.js';
 import { findExpired, moveDue, redeliver, stall } from './sweeping.js';
 import { FOCUSES, TASKS } from './tasks.js';
-import * as working from './working.js';
 import { type Hand, type Worker, World } from './world.js';
 
 export interface Sequence {
@@ -27,8 +29,8 @@ export async function runSequence(redis: Redis, db: number, { focus, operations 
   const world = new World(redis, db, FOCUSES[focus]!);
   for (const keys of world.keys) {
     await deliveries.ensureGroups(redis, keys);
-    await redis.hset(keys.failureBounds, schema.FAILURE_BOUNDS.ttl, working.BOUNDS.ttlMs);
-    await redis.pexpire(keys.failureBounds, working.BOUNDS.ttlMs);
+    await redis.hset(keys.failureBounds, schema.FAILURE_BOUNDS.ttl, settling.BOUNDS.ttlMs);
+    await redis.pexpire(keys.failureBounds, settling.BOUNDS.ttlMs);
   }
   world.advance(0);
   try {
@@ -85,7 +87,7 @@ async function work(world: World, part: Part): Promise<void> {
   const isDue = () => model.alive.some(({ place }) => place.kind === 'scheduled' && place.atMs <= world.nowMs);
   while (isDue() || model.wakes.size > 0) await world.make(moveDue(world, part));
   if (!model.alive.some(({ place }) => place.kind === 'ready')) return;
-  await world.make(working.read(world, part, worker, { count: 100, claims: false }));
+  await world.make(claiming.read(world, part, worker, { count: 100, claims: false }));
   for (const hand of [...worker.hands]) await finish(world, worker, hand);
 }
 
@@ -93,31 +95,31 @@ async function work(world: World, part: Part): Promise<void> {
 async function finish(world: World, worker: Worker, hand: Hand): Promise<void> {
   const { part, delivery } = hand;
   if (world.model(part).copies.get(hand.n)?.home !== part) return await move(world, worker, hand);
-  if (TASKS[delivery.envelope.task]!.length > 0) await world.make(working.admit(world, part, worker, hand));
-  else if (delivery.record !== null) await world.make(working.claim(world, part, worker, [hand]));
+  if (TASKS[delivery.envelope.task]!.length > 0) await world.make(claiming.admit(world, part, worker, hand));
+  else if (delivery.record !== null) await world.make(claiming.claim(world, part, worker, [hand]));
   const items = worker.hands
     .filter(({ n }) => n === hand.n)
     .map((one) => ({ hand: one, outcome: 'completed' as const }));
-  if (items.length > 0) await world.make(working.settle(world, part, worker, items));
+  if (items.length > 0) await world.make(settling.settle(world, part, worker, items));
 }
 
 async function move(world: World, worker: Worker, hand: Hand): Promise<void> {
   const { part } = hand;
-  await world.make(working.depart(world, part, worker, hand));
+  await world.make(moving.depart(world, part, worker, hand));
   if (!hand.departing) {
     worker.hands = worker.hands.filter((one) => one !== hand);
     return;
   }
-  await world.make(working.arrive(world, part, worker, { hand, departing: hand.departing }));
+  await world.make(moving.arrive(world, part, worker, { hand, departing: hand.departing }));
   const { read, copy } = hand.departing;
   const there = world.model(part === 0 ? 1 : 0);
   const arrival = there.arrivals.get(read.move);
   if (arrival === 'placed') {
-    await world.make(working.removeDeparted(world, part, worker, hand));
+    await world.make(moving.removeDeparted(world, part, worker, hand));
     if (!worker.hands.includes(hand)) return;
-    await world.make(working.cancelArrived(world, part, worker, { hand, departing: hand.departing }));
+    await world.make(moving.cancelArrived(world, part, worker, { hand, departing: hand.departing }));
   }
   const isSame = there.holder(copy.key)?.generation === copy.generation;
   const isLeaving = arrival === undefined && (isSame || world.nowMs < copy.replacingUntilMs);
-  await world.make(working.settle(world, part, worker, [{ hand, outcome: isLeaving ? 'put off' : 'cancelled' }]));
+  await world.make(settling.settle(world, part, worker, [{ hand, outcome: isLeaving ? 'put off' : 'cancelled' }]));
 }

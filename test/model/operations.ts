@@ -4,12 +4,14 @@
  */
 import fc from 'fast-check';
 import { schema } from './built.js';
+import * as claiming from './claiming.js';
 import type { Copy, Part } from './model.js';
+import * as moving from './moving.js';
 import type { Placing } from './producing.js';
 import * as producing from './producing.js';
+import * as settling from './settling.js';
 import * as sweeping from './sweeping.js';
 import { FOCUSES, TASKS } from './tasks.js';
-import * as working from './working.js';
 import type { Call, Hand, Worker, World } from './world.js';
 
 export interface Operation {
@@ -24,7 +26,7 @@ type Choose = (world: World, numbers: Omit<Operation, 'kind'>) => Call | null;
 const DELAYS_MS = [0, 0, 0, 5_000, 12_000];
 const PRIORITIES = ['normal', 'normal', 'high', 'low'] as const;
 const PASSES_MS = [1_000, 5_000, 12_000, 400_000, 3_700_000];
-const MOVED: readonly working.Outcome[] = [
+const MOVED: readonly settling.Outcome[] = [
   'retry',
   'retry later',
   'requeue',
@@ -35,8 +37,8 @@ const MOVED: readonly working.Outcome[] = [
   'charge',
   'pause',
 ];
-const ENDS: readonly working.Outcome[] = ['completed', 'result', 'failed', 'cancelled'];
-const UNCLAIMED: readonly working.Outcome[] = ['requeue', 'put off', 'reroute', 'pause', 'cancelled', 'failed'];
+const ENDS: readonly settling.Outcome[] = ['completed', 'result', 'failed', 'cancelled'];
+const UNCLAIMED: readonly settling.Outcome[] = ['requeue', 'put off', 'reroute', 'pause', 'cancelled', 'failed'];
 
 /** The kinds of operations, and how often each is chosen. */
 const OPERATIONS = {
@@ -47,22 +49,22 @@ const OPERATIONS = {
   read: [
     9,
     (world, { a, b, c }) =>
-      working.read(world, partOf(world, c), workerAt(world, a), { count: 1 + (b % 4), claims: b % 5 === 4 }),
+      claiming.read(world, partOf(world, c), workerAt(world, a), { count: 1 + (b % 4), claims: b % 5 === 4 }),
   ],
-  claim: [9, (world, { a, b, c }) => claiming(world, workerAt(world, a), { b, c })],
-  settle: [7, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: [...ENDS, ...MOVED] })],
-  goOn: [6, (world, { a, b, c }) => settling(world, workerAt(world, a), { b, c, outcomes: [...MOVED, ...ENDS] })],
+  claim: [9, (world, { a, b, c }) => claimOne(world, workerAt(world, a), { b, c })],
+  settle: [7, (world, { a, b, c }) => settleSome(world, workerAt(world, a), { b, c, outcomes: [...ENDS, ...MOVED] })],
+  goOn: [6, (world, { a, b, c }) => settleSome(world, workerAt(world, a), { b, c, outcomes: [...MOVED, ...ENDS] })],
   giveBack: [2, (world, { a, b, c }) => givingBack(world, workerAt(world, a), { b, c })],
-  renew: [1, (world, { a, b }) => working.renew(world, partOf(world, b), workerAt(world, a))],
+  renew: [1, (world, { a, b }) => claiming.renew(world, partOf(world, b), workerAt(world, a))],
   alone: [
     1,
     (world, { a, b, c }) =>
       withHand(workerAt(world, a), b, (hand, worker) =>
-        working.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }),
+        claiming.markAlone(world, hand.part, worker, { hand, isAlone: c % 3 > 0 }),
       ),
   ],
   quarantine: [1, (world, { a, b }) => quarantining(world, workerAt(world, a), b)],
-  move: [6, (world, { a, b, c }) => moving(world, workerAt(world, a), { b, c })],
+  move: [6, (world, { a, b, c }) => goOnMoving(world, workerAt(world, a), { b, c })],
   stall: [3, (world, { a }) => sweeping.stall(world, workerAt(world, a))],
   findExpired: [3, (world, { a, b }) => sweeping.findExpired(world, partOf(world, b), a % 2)],
   redeliver: [4, (world, { a, b }) => sweeping.redeliver(world, partOf(world, b), a % 2)],
@@ -72,10 +74,10 @@ const OPERATIONS = {
   moveDue: [5, (world, { a }) => sweeping.moveDue(world, partOf(world, a))],
   runNow: [1, (world, { a }) => withOne(latest(world), a, ({ part, key }) => sweeping.runNow(world, part, key))],
   drawWatermark: [2, (world, { a }) => producing.drawWatermark(world, partOf(world, a))],
-  clear: [4, (world, { a, b }) => clearing(world, a, b)],
+  clear: [6, (world, { a, b }) => clearing(world, a, b)],
   strike: [1, (world, { a, b }) => producing.strike(world, partOf(world, a), b % 2 === 0)],
   followStrikes: [1, (world, { a }) => producing.followStrikes(world, partOf(world, a))],
-  pause: [2, (world, { a, b }) => producing.pause(world, partOf(world, b), taskAt(world, a))],
+  pause: [3, (world, { a, b }) => producing.pause(world, partOf(world, b), taskAt(world, a))],
   resume: [2, (world, { a, b }) => resuming(world, partOf(world, b), a)],
   retryFailures: [2, (world, { a }) => producing.retryFailures(world, partOf(world, a))],
   again: [4, (world, { a, b }) => again(world, a, b)],
@@ -176,21 +178,21 @@ function isAtHome(world: World, { n, part }: Hand): boolean {
   return world.model(part).copies.get(n)?.home === part;
 }
 
-function claiming(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
+function claimOne(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
   return withOne(
     worker.hands.filter((hand) => !hand.isClaimed && isAtHome(world, hand)),
     b,
     (hand) => {
       const { part } = hand;
       const { record, envelope } = hand.delivery;
-      if (TASKS[envelope.task]!.length > 0) return working.admit(world, part, worker, hand);
+      if (TASKS[envelope.task]!.length > 0) return claiming.admit(world, part, worker, hand);
       if (record === null) return null; // to have read it is enough
       const others = worker.hands.filter(
         (one) =>
           one !== hand && one.part === part && !one.isClaimed && isAtHome(world, one) && one.delivery.record !== null,
       );
       const claimable = others.filter((one) => TASKS[one.delivery.envelope.task]!.length === 0);
-      return working.claim(world, part, worker, [hand, ...claimable.slice(0, c % 3)]);
+      return claiming.claim(world, part, worker, [hand, ...claimable.slice(0, c % 3)]);
     },
   );
 }
@@ -200,10 +202,10 @@ function isStarted({ isClaimed, delivery: { record, envelope } }: Hand): boolean
   return isClaimed || (record === null && TASKS[envelope.task]!.length === 0);
 }
 
-function settling(
+function settleSome(
   world: World,
   worker: Worker,
-  { b, c, outcomes }: { readonly b: number; readonly c: number; readonly outcomes: readonly working.Outcome[] },
+  { b, c, outcomes }: { readonly b: number; readonly c: number; readonly outcomes: readonly settling.Outcome[] },
 ): Call | null {
   return withOne(
     worker.hands.filter((hand) => isStarted(hand) && isAtHome(world, hand)),
@@ -216,13 +218,13 @@ function settling(
         const number = (c % 10) + 5 * i;
         return { hand: one, outcome: outcomeFor(one, outcomes[number % outcomes.length]!, b) };
       });
-      return working.settle(world, hand.part, worker, items);
+      return settling.settle(world, hand.part, worker, items);
     },
   );
 }
 
 /** A run of a chain is followed by the next one more often than it ends the chain. */
-function outcomeFor({ delivery }: Hand, outcome: working.Outcome, b: number): working.Outcome {
+function outcomeFor({ delivery }: Hand, outcome: settling.Outcome, b: number): settling.Outcome {
   const { task } = delivery.envelope;
   if (task === 'chain' && (outcome === 'completed' || outcome === 'result'))
     return b % 3 === 0 ? outcome : b % 2 === 0 ? 'follow' : 'follow later';
@@ -240,7 +242,7 @@ function givingBack(world: World, worker: Worker, { b, c }: { readonly b: number
     (hand) => {
       const outcome = UNCLAIMED[c % UNCLAIMED.length]!;
       const isDrop = outcome === 'cancelled' || outcome === 'failed';
-      return working.settle(world, hand.part, worker, [
+      return settling.settle(world, hand.part, worker, [
         { hand, outcome: isDrop && !isAtHome(world, hand) ? 'put off' : outcome },
       ]);
     },
@@ -251,35 +253,35 @@ function quarantining(world: World, worker: Worker, b: number): Call | null {
   return withOne(
     worker.hands.filter((hand) => !isStarted(hand) && !hand.departing),
     b,
-    (hand) => working.quarantine(world, hand.part, worker, { hand }),
+    (hand) => claiming.quarantine(world, hand.part, worker, { hand }),
   );
 }
 
 /** Goes on with a move: reads it, places it, removes it, or lets go of it. */
-function moving(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
+function goOnMoving(world: World, worker: Worker, { b, c }: { readonly b: number; readonly c: number }): Call | null {
   return withOne(
     worker.hands.filter((hand) => !isAtHome(world, hand)),
     b,
     (hand) => {
       const { part, departing } = hand;
-      if (!departing || c % 8 === 7) return working.depart(world, part, worker, hand);
+      if (!departing || c % 8 === 7) return moving.depart(world, part, worker, hand);
       const arrival = world.model(part === 0 ? 1 : 0).arrivals.get(departing.read.move);
-      if (!arrival) return working.arrive(world, part, worker, { hand, departing });
-      if (arrival === 'stopped') return working.settle(world, part, worker, [{ hand, outcome: 'cancelled' }]);
+      if (!arrival) return moving.arrive(world, part, worker, { hand, departing });
+      if (arrival === 'stopped') return settling.settle(world, part, worker, [{ hand, outcome: 'cancelled' }]);
       if (world.model(part).copies.get(hand.n)?.isRemembered && c % 2 === 0) {
-        return working.cancelArrived(world, part, worker, { hand, departing });
+        return moving.cancelArrived(world, part, worker, { hand, departing });
       }
-      return working.removeDeparted(world, part, worker, hand);
+      return moving.removeDeparted(world, part, worker, hand);
     },
   );
 }
 
-function clearing(world: World, a: number, b: number): Call | null {
-  return withOne([...world.watermarks].reverse(), a, (watermark) => {
-    const lines = [...world.observed[watermark.part]!.lines.keys()];
-    const pages = ['', ...schema.STREAM_LETTERS, ...lines];
-    return producing.clearPage(world, watermark, pages[b % pages.length]!);
-  });
+function clearing(world: World, a: number, b: number): Call {
+  const watermark = world.watermarks.at(-1 - (a % 3));
+  if (!watermark) return producing.drawWatermark(world, partOf(world, a));
+  const { work, front, high, low } = schema.STREAM;
+  const pages = [work, '', front, work, ...world.observed[watermark.part]!.lines.keys(), high, low];
+  return producing.clearPage(world, watermark, pages[b % pages.length]!);
 }
 
 /** Resumes what is paused, if anything is. */
