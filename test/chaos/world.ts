@@ -95,7 +95,7 @@ export class World {
 
   /** Whether so much is not done yet that more would only wait: on a busy machine workers need longer. */
   isBehind(perSecond: number): boolean {
-    return this.load.added.length - this.history.endedCount > Math.max(400, 10 * perSecond);
+    return this.load.owedCount - this.history.endedCount > Math.max(400, 10 * perSecond);
   }
 
   /** Says that a fault lasts, or lasts no more, that may end worker processes. */
