@@ -59,6 +59,7 @@ export class Load {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
   #number = 0;
+  #owed = 0;
 
   constructor({ docket, lean, seed, bodyMs }: LoadOptions) {
     this.#docket = docket;
@@ -83,6 +84,11 @@ export class Load {
 
   stop(): void {
     this.#stopping.abort();
+  }
+
+  /** How many executions should run or have run. */
+  get owedCount(): number {
+    return this.#owed;
   }
 
   /** Adds executions that are all due in one millisecond, a second from now. */
@@ -222,6 +228,7 @@ export class Load {
   }
 
   #stopped(added: Added, how: Stopped['how']): void {
+    if (added.outcome === 'acknowledged') this.#owed -= 1;
     this.added[this.added.indexOf(added)] = { ...added, stopped: { how, settledMs: Date.now() } };
   }
 
@@ -251,6 +258,7 @@ export class Load {
       const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null };
       const added: Added = { ...defaults, ...expected, id, key, outcome, error, settledMs };
       this.added.push(added);
+      if (outcome === 'acknowledged') this.#owed += 1;
       return added;
     };
     try {

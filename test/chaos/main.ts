@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Rule } from './audit/rules.js';
 import { type Audit, audit } from './auditor.js';
-import { TOPOLOGIES, type Topology } from './topology.js';
 import { ALL_FAULTS } from './faults/all.js';
 import { SHAPES, type Shape } from './history.js';
 import { type PlannedFault, planFaults } from './profile.js';
 import { printAudit, printFigures, slowRecoveries } from './report.js';
 import { type Ran, run } from './run.js';
 import { shrink } from './shrink.js';
+import { TOPOLOGIES, type Topology } from './topology.js';
 import { WORKERS } from './world.js';
 
 interface Flags {

@@ -5,8 +5,8 @@
  * left alone. Faults are dealt like cards, so each comes once before any comes again.
  */
 import type { Fault, Resource } from './fault.js';
-import type { Topology } from './topology.js';
 import { type Random, randomOf } from './random.js';
+import type { Topology } from './topology.js';
 
 /** A fault at its place in the plan. */
 export interface PlannedFault {

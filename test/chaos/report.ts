@@ -24,9 +24,10 @@ export function printFigures(history: History, { duplicates }: Audit): void {
   const rows = [...grouped(faults, ({ fault, name }) => `${fault} ${name}`)].sort(([a], [b]) =>
     a.localeCompare(b, undefined, { numeric: true }),
   );
+  const silenceDuring = silences(history);
   for (const [name, windows] of rows) {
-    const silences = windows.map((window) => silenceOf(history, window));
-    const longest = (what: 'adds' | 'ends') => `${Math.max(...silences.map((silence) => silence[what]))} ms`;
+    const silent = windows.map(silenceDuring);
+    const longest = (what: 'adds' | 'ends') => `${Math.max(...silent.map((silence) => silence[what]))} ms`;
     const again = repeats.get(name) ?? 0;
     console.log(
       `${name.padEnd(60)} ${String(windows.length).padStart(2)} times, ${String(again).padStart(3)} repeats, at most ${longest('adds')} without an add and ${longest('ends')} without an end`,
@@ -36,24 +37,36 @@ export function printFigures(history: History, { duplicates }: Audit): void {
 
 /** The faults during which nothing was acknowledged, or nothing ended, for too long. */
 export function slowRecoveries(history: History, allowedMs: number): Violation[] {
-  return history.faults.flatMap((window) => {
-    const { adds, ends } = silenceOf(history, window);
+  const silenceDuring = silences(history);
+  return history.faults.flatMap((window): Violation[] => {
+    const { adds, ends } = silenceDuring(window);
     if (Math.max(adds, ends) <= allowedMs) return [];
     return [{ rule: 7, what: `${window.name}: ${adds} ms without an add, ${ends} ms without an end` }];
   });
 }
 
 /** For how long nothing was acknowledged, and nothing ended, at a time at which a fault lasted. */
-function silenceOf({ added, attempts }: History, { beganMs, endedMs }: FaultWindow): { adds: number; ends: number } {
-  const settled = added.flatMap(({ outcome, settledMs }) => (outcome === 'acknowledged' ? [settledMs] : []));
-  const ended = attempts.flatMap((attempt) => (attempt.endedMs === null ? [] : [attempt.endedMs]));
-  const longestGap = (times: number[]) => {
-    times.sort((a, b) => a - b);
-    const gaps = times.slice(1).map((time, i) => ({ fromMs: times[i]!, toMs: time }));
-    const during = gaps.filter(({ fromMs, toMs }) => fromMs <= endedMs && toMs >= beganMs);
-    return during.reduce((longest, { fromMs, toMs }) => Math.max(longest, toMs - fromMs), 0);
+function silences({ added, attempts }: History): (window: FaultWindow) => { adds: number; ends: number } {
+  const adds = gapsOf(added.flatMap(({ outcome, settledMs }) => (outcome === 'acknowledged' ? [settledMs] : [])));
+  const ends = gapsOf(attempts.flatMap(({ endedMs }) => (endedMs === null ? [] : [endedMs])));
+  return ({ beganMs, endedMs }) => {
+    const longest = (gaps: readonly Gap[]) =>
+      gaps.reduce(
+        (most, { fromMs, toMs }) => (fromMs <= endedMs && toMs >= beganMs ? Math.max(most, toMs - fromMs) : most),
+        0,
+      );
+    return { adds: longest(adds), ends: longest(ends) };
   };
-  return { adds: longestGap(settled), ends: longestGap(ended) };
+}
+
+interface Gap {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+function gapsOf(times: number[]): Gap[] {
+  times.sort((a, b) => a - b);
+  return times.slice(1).map((toMs, i) => ({ fromMs: times[i]!, toMs }));
 }
 
 function repeatsByFault(faults: readonly FaultWindow[]): Map<string, number> {

@@ -1,12 +1,12 @@
 /** One run: adds work, makes the planned faults at their times, waits until all is done, and returns the history of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Topology } from './topology.js';
 import { faultNamed } from './faults/all.js';
 import type { FaultWindow, History, Shape } from './history.js';
 import { Observer } from './observer.js';
 import { nameOf, type PlannedFault } from './profile.js';
 import { comeToRest, countQuarantined, readStates } from './quiescence.js';
 import { LANE_MAX, LANES } from './tasks.js';
+import type { Topology } from './topology.js';
 import { World } from './world.js';
 
 export interface RunOptions {

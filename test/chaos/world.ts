@@ -10,12 +10,12 @@ import { divide, prefixesOf } from '../support/partitions.js';
 import { openRelay, type Relay } from '../support/relay.js';
 import { type RestartableRedis, startRestartableRedis } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
-import type { Topology } from './topology.js';
 import type { FalseReadiness, UnplannedExit } from './history.js';
 import { HistoryReader } from './history-reader.js';
 import { Load } from './load.js';
 import { HISTORY_VARIABLE } from './recorder.js';
 import { type Servers, startServers, stopServers, urlOf } from './servers-of.js';
+import type { Topology } from './topology.js';
 import type { WorkerProcess } from './worker-process.js';
 import { WorkerSlot } from './worker-slot.js';
 
@@ -23,7 +23,7 @@ import { WorkerSlot } from './worker-slot.js';
 export const WORKERS = 3;
 
 /** How long a thing may take that takes a moment on a machine with nothing else to do. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 180_000;
 
 /** A worker that is cut off must say so within this time: a second of silence, and the time until it is noticed. */
 const UNREADY_WITHIN_MS = 4_500;
@@ -95,7 +95,7 @@ export class World {
 
   /** Whether so much is not done yet that more would only wait: on a busy machine workers need longer. */
   isBehind(perSecond: number): boolean {
-    return this.load.added.length - this.history.endedCount > Math.max(400, 10 * perSecond);
+    return this.load.owedCount - this.history.endedCount > Math.max(400, 10 * perSecond);
   }
 
   /** Says that a fault lasts, or lasts no more, that may end worker processes. */

@@ -36,6 +36,8 @@ export interface Relay {
   set(condition: Condition, role?: Role): void;
   /** Breaks all links at once. New ones work as the condition says. */
   breakAll(): void;
+  /** Accepts no more links. Those that there are go on. */
+  unlisten(): void;
   /** Ends it with all links. */
   close(): Promise<void>;
 }
@@ -63,6 +65,7 @@ export async function openRelay(target: string | number): Promise<Relay> {
       for (const link of links) link.meet();
     },
     breakAll,
+    unlisten: () => void server.close(),
     async close() {
       const closed = once(server, 'close');
       server.close();

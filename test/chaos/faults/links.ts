@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Condition, Relay } from '../../support/relay.js';
 import type { Fault } from '../fault.js';
-import type { Topology } from '../topology.js';
 import type { Reach } from '../history.js';
+import type { Topology } from '../topology.js';
 import { LEASE_MS } from '../worker-slot.js';
 
 /** Elsewhere clients find their server by themselves. */

@@ -28,7 +28,8 @@ test.each(Array.from({ length: 50 }, (_, seed) => seed))('seed %i: no two faults
   for (const [i, one] of plan.entries()) {
     const lasting = plan.slice(0, i).filter(({ atMs, lastsMs }) => atMs + lastsMs > one.atMs);
     expect(lasting.length).toBeLessThan(2);
-    const what = ({ name, worker }: typeof one) => (worker === null ? FAULTS.find((f) => f.name === name)!.resources[0] : worker);
+    const what = ({ name, worker }: typeof one) =>
+      worker === null ? FAULTS.find((f) => f.name === name)!.resources[0] : worker;
     expect(lasting.map(what)).not.toContain(what(one));
     expect(one.atMs + one.lastsMs).toBeLessThanOrEqual(OPTIONS.durationMs);
   }
