@@ -18,6 +18,7 @@ import { priorities } from './scenarios/priorities.js';
 import { publicBullmq } from './scenarios/public-bullmq.js';
 import { roundTrips } from './scenarios/round-trips.js';
 import { shortBehindLong } from './scenarios/short-behind-long.js';
+import { soak } from './scenarios/soak.js';
 import { stall } from './scenarios/stall.js';
 import { threads } from './scenarios/threads.js';
 import { rounds, type Scenario, type Size, scenario } from './support/scenario.js';
@@ -177,6 +178,12 @@ export const SCENARIOS: readonly Scenario[] = [
       rounds: rounds(3),
       scale: { full: 1, quick: 1, meaning: 'how many times as many jobs as there' },
     },
+  }),
+  scenario({
+    name: 'soak',
+    question: 'Does anything grow while a worker is busy for a long time?',
+    run: soak,
+    sizes: { minutes: { full: 15, quick: 1, meaning: 'how long it takes, in minutes' } },
   }),
   scenario({
     name: 'micro',

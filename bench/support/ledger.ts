@@ -44,15 +44,31 @@ export async function leftIn(places: readonly Place[]): Promise<number> {
 
 /** One script acknowledges an entry and removes it from its stream, so the length of the streams is what is left. */
 export async function auditDocket(places: readonly Place[], added: number, kept: number): Promise<string[]> {
-  const counts = await Promise.all(places.map(countPlace));
-  const sum = (of: (count: (typeof counts)[number]) => number) => counts.reduce((total, count) => total + of(count), 0);
-  return mismatches({
-    'tasks left': [sum(({ left }) => left), 0],
-    'deliveries pending': [sum(({ pending }) => pending), 0],
-    'entries added': [sum(({ added }) => added), added],
-    failures: [sum(({ failures }) => failures), 0],
-    'completed records': [sum(({ completed }) => completed), kept],
-  });
+  const found = await countPlaces(places);
+  return [
+    ...leftovers(found),
+    ...mismatches({ 'entries added': [found.added, added], 'completed records': [found.completed, kept] }),
+  ];
+}
+
+/** Lists what is left of work that must have ended without a failure. */
+export async function auditLeftovers(places: readonly Place[]): Promise<string[]> {
+  return leftovers(await countPlaces(places));
+}
+
+type Counts = Awaited<ReturnType<typeof countPlace>>;
+
+function leftovers({ left, pending, failures }: Counts): string[] {
+  return mismatches({ 'tasks left': [left, 0], 'deliveries pending': [pending, 0], failures: [failures, 0] });
+}
+
+/** Adds up the counts of all these partitions. */
+async function countPlaces(places: readonly Place[]): Promise<Counts> {
+  const sums: Counts = { left: 0, pending: 0, added: 0, failures: 0, completed: 0 };
+  for (const counts of await Promise.all(places.map(countPlace))) {
+    for (const name of Object.keys(sums) as (keyof Counts)[]) sums[name] += counts[name];
+  }
+  return sums;
 }
 
 async function countPlace({ admin, hashTag }: Place) {

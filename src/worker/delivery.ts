@@ -46,6 +46,8 @@ export interface DeliveryPipeline {
 export class Delivery implements Omit<Entry, 'message'> {
   /** Name of the rate limit that counted its start when it was claimed: it must start soon or be counted again. */
   countedBy: string | null = null;
+  /** Its number in the order in which the dispatcher got its deliveries. */
+  arrival = 0;
 
   constructor(
     /** What was read from the stream. */

@@ -8,6 +8,13 @@ import { Queue } from '../../core/queue.js';
 import { LOW_SHARE, STREAM } from '../../redis/schema.js';
 import type { Delivery } from '../delivery.js';
 
+const STREAM_ORDER: readonly string[] = [STREAM.front, STREAM.high, STREAM.work, STREAM.low];
+
+/** Compares deliveries by their streams, then by their arrival: the order in which the queue hands them out, but for its low share. */
+export function compareTurns(a: Delivery, b: Delivery): number {
+  return STREAM_ORDER.indexOf(a.token[0]!) - STREAM_ORDER.indexOf(b.token[0]!) || a.arrival - b.arrival;
+}
+
 export class DeliveryQueue implements Iterable<Delivery> {
   readonly #front = new Queue<Delivery>();
   readonly #high = new Queue<Delivery>();

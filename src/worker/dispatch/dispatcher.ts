@@ -23,7 +23,7 @@ import { type Delivery, isSuspect } from '../delivery.js';
 import type { Thread, ThreadDeath } from '../threads/thread.js';
 import { AloneMark } from './alone-mark.js';
 import { ChunkPlanner } from './chunk-planner.js';
-import { DeliveryQueue } from './delivery-queue.js';
+import { compareTurns, DeliveryQueue } from './delivery-queue.js';
 import { DurationEstimates } from './duration-estimates.js';
 import { Lane } from './lane.js';
 import { roomFor } from './read-ahead.js';
@@ -89,6 +89,7 @@ export class Dispatcher {
   readonly #mark: AloneMark;
   readonly #suspect: SoleSuspect;
   readonly #stuckLanes: StuckLanes;
+  #nextArrival = 1;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires, on the monotonic clock. */
   #lookAtMs = 0;
@@ -171,6 +172,7 @@ export class Dispatcher {
     if (this.#isClosed) return this.#events.onRequeue(deliveries);
     const nowMs = monotonicMs();
     for (const delivery of deliveries) {
+      delivery.arrival = this.#nextArrival++;
       if (!isSuspect(delivery)) this.#queue.push(delivery);
       else if (!this.#suspect.offer(delivery, nowMs)) this.#events.onSuspectMustWait(delivery);
     }
@@ -418,6 +420,7 @@ export class Dispatcher {
     }
   }
 
+  /** Returns what it takes back in the order of the queue, although some of it was on threads and has moved between them. */
   #takeBack(matches: (delivery: Delivery) => boolean = () => true): Delivery[] {
     const taken = [...this.#queue].filter(matches);
     this.#queue.removeIf(matches);
@@ -427,7 +430,7 @@ export class Dispatcher {
       this.#suspect.leave(waiting);
     }
     for (const lane of this.#allLanes) taken.push(...this.#shipments.revokeUnstarted(lane, matches));
-    return taken;
+    return taken.sort(compareTurns);
   }
 
   #takeBackOrStop(reason: StopReason, matches: (delivery: Delivery) => boolean): Delivery[] {

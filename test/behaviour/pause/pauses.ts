@@ -1,4 +1,5 @@
 /** What tests of pauses ask of Redis, and how they wait for workers. */
+import type { Call } from 'docket';
 import type { Redis } from 'ioredis';
 import { STREAM_NAMES } from '../../support/built.js';
 import type { Stage } from '../../support/stage.js';
@@ -12,6 +13,14 @@ export interface Place {
 
 export async function placeOf(stage: Stage): Promise<Place> {
   return { redis: await stage.redis(), key: (suffix) => stage.key(suffix) };
+}
+
+/**
+ * Calls that end at once, so many that a worker expects the next ones to be short, too, and reads ahead: also when the first of them
+ * took long, because the machine was busy.
+ */
+export function shortOnes(one: Call<unknown>): Call<unknown>[] {
+  return Array(100).fill(one);
 }
 
 /** How many executions wait in the line of a paused task. */

@@ -16,7 +16,7 @@ import { nextMillisecond } from '../../support/next-millisecond.js';
 import { setStage } from '../../support/stage.js';
 import { describeEachServer } from '../../support/suites.js';
 import { deferred, waitFor } from '../../support/wait.js';
-import { inHand, inLine, placeOf, untilInLine, untilNothingIsLeft } from './pauses.js';
+import { inHand, inLine, onStreams, placeOf, shortOnes, untilInLine, untilNothingIsLeft } from './pauses.js';
 
 const WAYS = [{ executionTtl: '1m' }, { executionTtl: 0 }] as const;
 
@@ -79,7 +79,8 @@ describeEachServer('a paused task', (url) => {
       await ending.promise;
     });
     stage.work({ step }, { concurrency: 1 });
-    for (let i = 0; i < 3; i++) await (await docket.add(step, { n: -1 })).result(); // so that more is read ahead
+    await docket.addMany(shortOnes(call(step, { n: -1 })));
+    await waitFor(async () => (await onStreams(place)) === 0);
     const executions = await docket.addMany(Array.from({ length: 20 }, (_, i) => call(step, { n: i + 1 })));
     await begun.promise;
     await waitFor(async () => (await inHand(place)) > 1);

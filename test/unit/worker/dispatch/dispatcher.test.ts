@@ -1120,13 +1120,13 @@ test('an execution that ends is to blame for its thread, too, when its result ne
 });
 
 describe('stopping', () => {
-  test('takes back what has not started, from the queue and from the threads', async () => {
+  test('takes back what has not started, from the queue and from the threads, in the order in which it came', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('quick', 0.01);
     const names = fleet.add(...Array(80).fill('quick'));
     const running = fleet.threads.map((thread) => thread.begin()!);
     const taken = fleet.dispatcher.takeBackUnstarted().map(({ record }) => record!);
-    expect(taken.sort()).toEqual(names.filter((name) => !running.includes(name)).sort());
+    expect(taken).toEqual(names.filter((name) => !running.includes(name)));
     expect(fleet.dispatcher.size).toBe(2);
     for (const thread of fleet.threads) await thread.work();
     expect([...fleet.ended].sort()).toEqual([...running].sort());
