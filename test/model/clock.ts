@@ -11,7 +11,7 @@ const STANDING = `local time = redis.call('GET', 'clock')
 time = { tonumber(string.sub(time, 1, -7)), tonumber(string.sub(time, -6)) }`;
 
 /** Has this process send other sources of scripts from now on. */
-export function rewriteScripts(rewrite: (name: string, source: string) => string): void {
+function rewriteScripts(rewrite: (name: string, source: string) => string): void {
   for (const [name, script] of Object.entries(scripts.SCRIPTS)) {
     const source = rewrite(name, script.source);
     Object.assign(script, { source, sha: createHash('sha1').update(source).digest('hex') });

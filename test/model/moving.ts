@@ -1,5 +1,5 @@
 /** What workers do with an execution that belongs in the other partition: they move it there, in three steps. */
-import { moveStore, producers } from './built.js';
+import { moveStore, producers, strikes } from './built.js';
 import type { Part, PartitionModel } from './model.js';
 import { cancelArriving } from './producing.js';
 import { type Call, expectReply, type Hand, type Worker, type World } from './world.js';
@@ -43,7 +43,8 @@ export function arrive(
     send: async () => {
       const model = world.model(to);
       const expected = expectedArrival(world, model, departing);
-      const arrival = await moveStore.place(world.redis, world.keys[to], read, untilMs);
+      const version = await strikes.strikesVersion(world.redis, world.keys[to]);
+      const arrival = await moveStore.place(world.redis, world.keys[to], read, { untilMs, strikes: version });
       expectReply(arrival, expected, `arrival of ${hand.n}`);
       if (arrival !== 'placed') return;
       model.arrivals.set(read.move, 'placed');

@@ -118,7 +118,7 @@ function observed(all: readonly Raw[], prefix: string): Observed {
 }
 
 /** Returns the number of the execution that has this message: its only argument is `<number>`. */
-export function numberIn(message: string | undefined): number {
+function numberIn(message: string | undefined): number {
   return Number(/<(\d+)>/.exec(message ?? '')?.[1] ?? Number.NaN);
 }
 

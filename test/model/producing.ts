@@ -6,7 +6,7 @@ import { clientMoves, codec, envelopes, failures, pauses, producers, schema, scr
 import { type Copy, isInHand, type Part, type PartitionModel } from './model.js';
 import { type Call, expectReply, type Watermark, type World } from './world.js';
 
-export const CHAIN_TEXT = '{"everyMs":10000}';
+const CHAIN_TEXT = '{"everyMs":10000}';
 
 /** What an add or a replace is about. */
 export interface Placing {
@@ -22,7 +22,7 @@ export interface Placing {
 }
 
 /** Returns the message of an execution: its only argument is its number, by which it is recognised everywhere. */
-export function messageOf(
+function messageOf(
   n: number,
   { isLean, key, task, ttlMs }: Pick<Placing, 'isLean' | 'key' | 'task' | 'ttlMs'>,
 ): Buffer {
@@ -30,7 +30,7 @@ export function messageOf(
   return envelopes.encodeEnvelope(codec.encoderFor(args, 'args'), task, ttlMs, isLean ? key : null, args);
 }
 
-export function copyOf(world: World, placing: Placing, n: number, generation: number): Copy {
+function copyOf(world: World, placing: Placing, n: number, generation: number): Copy {
   const { part, key, isLean, task, priority, ttlMs, home, delayMs } = placing;
   const dueMs = world.nowMs + delayMs;
   return {

@@ -49,7 +49,7 @@ function isOf(error: unknown, kinds: Kinds): boolean {
 
 /** Fails with the smallest case that was found, and the seed that finds it again. */
 function report<T>(details: fc.RunDetails<[T]>): void {
-  const message = details.failed ? fc.defaultReportMessage({ ...details, verbose: 0 }) : '';
+  const message = details.failed ? fc.defaultReportMessage(details) : '';
   const { errorInstance } = details;
   expect(errorInstance ?? message, message).toBe('');
 }
