@@ -220,6 +220,7 @@ describeOnRedis('a worker', (url) => {
     await waitFor(async () => Object.keys(await fleet.counts()).length === 700);
     await waitFor(async () => (await fleet.consumers()).length === 1); // that of the lost worker is gone
     await waitFor(async () => (await fleet.pending()) === 0);
+    expect(Object.keys(await fleet.counts())).toHaveLength(700);
   });
 });
 
