@@ -43,9 +43,9 @@ const UNCLAIMED: readonly settling.Outcome[] = ['requeue', 'put off', 'reroute',
 /** The kinds of operations, and how often each is chosen. */
 const OPERATIONS = {
   add: [6, (world, numbers) => adding(world, numbers, ['keyed'])],
-  addOther: [4, (world, numbers) => adding(world, numbers, ['unique', 'once', 'lean'])],
-  replace: [4, (world, { a, b, c }) => producing.replace(world, placing(world, { kind: 'keyed', a, b, c }))],
-  cancel: [4, (world, { a, b }) => withOne(latest(world), a, (copy) => producing.cancel(world, copy, b % 2 === 1))],
+  addOther: [4, (world, numbers) => adding(world, numbers, ['unique', 'lean', 'once', 'lean'])],
+  replace: [5, (world, { a, b, c }) => producing.replace(world, placing(world, { kind: 'keyed', a, b, c }))],
+  cancel: [5, (world, { a, b }) => withOne(latest(world), a, (copy) => producing.cancel(world, copy, b % 2 === 1))],
   read: [
     9,
     (world, { a, b, c }) =>
@@ -80,7 +80,7 @@ const OPERATIONS = {
   pause: [3, (world, { a, b }) => producing.pause(world, partOf(world, b), taskAt(world, a))],
   resume: [2, (world, { a, b }) => resuming(world, partOf(world, b), a)],
   retryFailures: [2, (world, { a }) => producing.retryFailures(world, partOf(world, a))],
-  again: [4, (world, { a, b }) => again(world, a, b)],
+  again: [9, (world, { a, b }) => again(world, a, b)],
 } satisfies Record<string, [weight: number, choose: Choose]>;
 
 export type OperationKind = keyof typeof OPERATIONS;
@@ -226,8 +226,9 @@ function settleSome(
 /** A run of a chain is followed by the next one more often than it ends the chain. */
 function outcomeFor({ delivery }: Hand, outcome: settling.Outcome, b: number): settling.Outcome {
   const { task } = delivery.envelope;
-  if (task === 'chain' && (outcome === 'completed' || outcome === 'result'))
-    return b % 3 === 0 ? outcome : b % 2 === 0 ? 'follow' : 'follow later';
+  if (task === 'chain' && outcome !== 'failed' && ENDS.includes(outcome)) {
+    return b % 5 === 4 ? outcome : b % 2 === 0 ? 'follow' : 'follow later';
+  }
   // A start that a rate has counted and that did not take place would be counted again.
   if (task.startsWith('rated') && (outcome === 'requeue' || outcome === 'pause' || outcome === 'reroute'))
     return 'interrupt';

@@ -16,7 +16,7 @@ export function pass(world: World, ms: number): Call {
   };
 }
 
-/** A week passes: the docket forgets which entries were superseded. */
+/** A week passes: the docket forgets which entries were superseded, and which ids were cancelled. */
 export function passWeek(world: World): Call {
   return {
     name: 'more than a week passes',
@@ -24,7 +24,9 @@ export function passWeek(world: World): Call {
       world.advance(WEEK_MS + 60_000);
       for (const model of world.models) {
         model.superseded.clear();
-        await world.redis.del(world.keys[model.part].superseded);
+        for (const copy of model.alive) copy.isRemembered = false;
+        const { superseded, cancelled } = world.keys[model.part];
+        await world.redis.del(superseded, cancelled);
       }
     },
   };

@@ -32,7 +32,8 @@ export interface Focus {
 export const FOCUSES: readonly Focus[] = [
   { tasks: Object.keys(TASKS), moves: true },
   { tasks: ['plain'], moves: false },
-  { tasks: ['plain', 'chain'], moves: false },
+  { tasks: ['chain'], moves: false },
+  { tasks: ['plain'], moves: true },
   { tasks: ['plain', 'chain', 'single'], moves: true },
   { tasks: ['single', 'pair', 'wide'], moves: false },
   { tasks: ['single'], moves: false },
