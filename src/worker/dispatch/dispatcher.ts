@@ -32,6 +32,9 @@ import { Shipments } from './shipments.js';
 import { SoleSuspect } from './sole-suspect.js';
 import { LOOK_AGAIN_MS, StuckLanes } from './stuck-lanes.js';
 
+/** A look that comes later than this was held up by the process itself. It is far less than what makes a lane silent. */
+const LATE_LOOK_MS = 50;
+
 export interface DispatcherEvents {
   /** An execution ended, was refused by its thread, or did not start in time here. */
   onOutcome(delivery: Delivery, outcome: Outcome): void;
@@ -93,6 +96,7 @@ export class Dispatcher {
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires, on the monotonic clock. */
   #lookAtMs = 0;
+  #isLookPutOff = false;
   #isClosed = false;
   #onEmpty = () => {};
 
@@ -452,12 +456,29 @@ export class Dispatcher {
 
   #look(): void {
     this.#timer = undefined;
+    if (this.#isTooLate()) return;
     // The suspect may have held others until now, rows may have been missing, and a thread may turn again.
     const wasOccupied = this.#lanes.some((lane) => lane.wasOccupied);
     const mayHaveMoreRoom = this.#suspect.isPresent || !this.#shipments.hasFreeRow || wasOccupied;
     this.#stuckLanes.relieve(monotonicMs());
     this.#dispatch();
     if (mayHaveMoreRoom) this.#events.onCapacity();
+  }
+
+  /**
+   * Whether a look comes so late that this process, and maybe the machine, stood still: a thread that seems to make no progress may
+   * not have been asked to. The next look is soon, and is not put off again.
+   */
+  #isTooLate(): boolean {
+    const nowMs = monotonicMs();
+    if (this.#isLookPutOff || nowMs - this.#lookAtMs < LATE_LOOK_MS) {
+      this.#isLookPutOff = false;
+      return false;
+    }
+    this.#isLookPutOff = true;
+    this.#lookAtMs = nowMs + LOOK_AGAIN_MS;
+    this.#timer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
+    return true;
   }
 }
 

@@ -766,6 +766,20 @@ describe('stuck threads', () => {
     expect(fleet.ended).toEqual(theirs.slice(1));
   });
 
+  test('are judged at the second look after a time in which the process itself stood still', async () => {
+    const fleet = new Fleet(1, 4);
+    await fleet.learn('quick', 0.01);
+    const names = fleet.add('quick', 'quick', 'quick');
+    const [thread] = fleet.threads as [FakeThread];
+    thread.begin();
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 10_000);
+    vi.advanceTimersToNextTimer();
+    expect(fleet.requeued).toEqual([]); // the thread had no time to go on
+    vi.advanceTimersToNextTimer();
+    expect(fleet.requeued).toEqual(names.slice(1));
+  });
+
   test('when every thread is stuck for 250 ms, what has not started is requeued, each once', async () => {
     const fleet = new Fleet(2);
     await fleet.learn('mixed', 0.01);
