@@ -27,7 +27,7 @@ test('a test docket', async () => {
   await kit.advance('1h');
   expect(await execution.result()).toBe(42);
   await kit.close();
-});
+}, 60_000); // the first one loads the worker, which takes seconds on a busy machine
 `;
 
 const REQUIRED = `
