@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { Docket } from 'docket';
 import type { Redis } from 'ioredis';
 import { closeConnection, openConnection } from '../support/built.js';
-import { divide, prefixesOf } from '../support/partitions.js';
+import { divideNew } from '../support/partitions.js';
 import { openRelay, type Relay } from '../support/relay.js';
 import { type RestartableRedis, startRestartableRedis } from '../support/servers.js';
 import { waitFor } from '../support/wait.js';
@@ -181,7 +181,7 @@ async function connect(
   };
   const urlThrough = (relay: Relay | null) => (relay === null ? directUrl : `redis://127.0.0.1:${relay.port}`);
 
-  const prefixes = topology === 'partitions' ? await divided(name, directUrl, 4) : [`{${name}}:`];
+  const prefixes = topology === 'partitions' ? await divideNew(name, directUrl, 4) : [`{${name}}:`];
   const partitions: Partition[] = [];
   for (const prefix of prefixes) {
     const redis = await openConnection({ url: directUrl, keys: { prefix } }, 'producer', { name: 'chaos' });
@@ -225,14 +225,4 @@ async function connect(
     lean,
     history,
   };
-}
-
-async function divided(name: string, url: string, count: number): Promise<string[]> {
-  const docket = new Docket({ name, url });
-  try {
-    await divide(docket, count);
-    return prefixesOf(docket);
-  } finally {
-    await docket.close();
-  }
 }

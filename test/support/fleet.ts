@@ -29,7 +29,7 @@ import { allPartitions, type PartitionKeys } from './all-partitions.js';
 import { closeConnection, openConnection, STREAM_NAMES } from './built.js';
 import { assertNoLeaks, type LeakCheck } from './leaks.js';
 import { type Line, recordingLogger } from './logger.js';
-import { divide, prefixesOf } from './partitions.js';
+import { divideNew } from './partitions.js';
 import { PARTITION_COUNT } from './target.js';
 import { deferred, waitFor } from './wait.js';
 
@@ -276,16 +276,6 @@ async function openPartitions(name: string, url: string, count: number): Promise
   }
   const redis = await open(first);
   return prefixes.map((prefix) => ({ prefix, redis }));
-}
-
-async function divideNew(name: string, url: string, count: number): Promise<string[]> {
-  const docket = new Docket({ name, url });
-  try {
-    await divide(docket, count);
-    return prefixesOf(docket);
-  } finally {
-    await docket.close();
-  }
 }
 
 async function closePartitions(partitions: readonly PartitionKeys[]): Promise<void> {

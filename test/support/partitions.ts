@@ -1,5 +1,5 @@
 /** Divides the dockets of tests into partitions, and looks into each of them. */
-import type { Docket } from 'docket';
+import { Docket } from 'docket';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../../src/redis/keys.js';
 import type { ArrivalTerms } from '../../src/redis/move-store.js';
@@ -19,8 +19,19 @@ export async function divide(docket: Docket, count: number, options: { readonly 
   await changePartitions(partitionsOf(docket), count, options);
 }
 
+/** Gives a new docket this many partitions. Returns what the names of keys begin with in each of them. */
+export async function divideNew(name: string, url: string, count: number): Promise<string[]> {
+  const docket = new Docket({ name, url });
+  try {
+    await divide(docket, count);
+    return prefixesOf(docket);
+  } finally {
+    await docket.close();
+  }
+}
+
 /** Returns what the names of keys begin with, in each partition that the docket knows. */
-export function prefixesOf(docket: Docket): string[] {
+function prefixesOf(docket: Docket): string[] {
   return internalsOf(docket).partitions.known.map(({ settings }) => settings.keys.prefix);
 }
 

@@ -20,6 +20,13 @@ function clusterOf({ servers }: World): TestCluster {
 /** A key that is in the slot of the docket. */
 const keyOf = ({ partitions }: World) => `${partitions[0]!.prefix}work`;
 
+/** Waits until another node has the slot of the docket, and every node is in order. */
+async function untilTakenOver(world: World, { port }: { readonly port: number }): Promise<void> {
+  const cluster = clusterOf(world);
+  await waitFor(async () => (await cluster.owner(keyOf(world))).port !== port, PATIENT);
+  await cluster.healthy();
+}
+
 const behindSentinels = { family: 'F7', resources: ['server'], topologies: ['sentinel'] } as const;
 const inCluster = { family: 'F7', resources: ['server'], topologies: ['cluster'] } as const;
 
@@ -79,10 +86,7 @@ export const FAILOVER_FAULTS: readonly Fault[] = [
       const cluster = clusterOf(world);
       const master = await cluster.owner(keyOf(world));
       await master.kill();
-      return async () => {
-        await waitFor(async () => (await cluster.owner(keyOf(world))).port !== master.port, PATIENT);
-        await cluster.healthy();
-      };
+      return () => untilTakenOver(world, master);
     },
   },
   {
@@ -95,10 +99,7 @@ export const FAILOVER_FAULTS: readonly Fault[] = [
       const master = await cluster.owner(keyOf(world));
       const replica = await cluster.replicaOf(master);
       await replica.ask('CLUSTER', 'FAILOVER');
-      return async () => {
-        await waitFor(async () => (await cluster.owner(keyOf(world))).port !== master.port, PATIENT);
-        await cluster.healthy();
-      };
+      return () => untilTakenOver(world, master);
     },
   },
   {
