@@ -61,9 +61,7 @@ export async function readClusterMap(redis: Redis): Promise<ClusterMap | null> {
     throw error;
   });
   if (!/^cluster_enabled:1\r?$/m.test(info)) return null;
-  const ranges = (await redis.cluster('SLOTS')).map(([first, last, master]) => {
-    return { first, last, master: master ? String(master[2]) : '' }; // by its id, since nodes may not know their hosts
-  });
+  const ranges = rangesIn(await redis.cluster('SLOTS'));
   return {
     masters: [...new Set(ranges.map(({ master }) => master))],
     masterOfKey: async (key) => {
@@ -73,4 +71,22 @@ export async function readClusterMap(redis: Redis): Promise<ClusterMap | null> {
       return range.master;
     },
   };
+}
+
+/** The slots from `first` to `last`. */
+interface SlotRange {
+  readonly first: number;
+  readonly last: number;
+  readonly master: string;
+}
+
+/** Reads the reply to CLUSTER SLOTS. Masters are known by their ids, since nodes may not know their hosts. What is no range is left out. */
+function rangesIn(reply: unknown): SlotRange[] {
+  const ranges: SlotRange[] = [];
+  for (const range of Array.isArray(reply) ? (reply as unknown[]) : []) {
+    const [first, last, master] = Array.isArray(range) ? (range as unknown[]) : [];
+    const id = Array.isArray(master) ? (master as unknown[])[2] : undefined;
+    if (typeof id === 'string') ranges.push({ first: Number(first), last: Number(last), master: id });
+  }
+  return ranges;
 }

@@ -6,6 +6,7 @@
  */
 import { connectReason, isRefusedForGood } from './connect-errors.js';
 import { type Access, askServer, firstAnswer, NoAnswerError, type Problem } from './first-answer.js';
+import { masterIn, ownersIn, sentinelsIn, textOf, unique } from './master-replies.js';
 import { isClusterDisabled, isCommandUnknown } from './reply-errors.js';
 import type { Address } from './url.js';
 
@@ -38,8 +39,6 @@ export class MasterNotFoundError extends Error {
   }
 }
 
-/** How many sentinels or nodes are remembered besides those in the URL. */
-const MOST_KNOWN = 64;
 /** How many sentinels or nodes without an answer are named in an error. */
 const MOST_NAMED = 3;
 
@@ -78,13 +77,9 @@ export class SentinelSearch implements MasterSearch {
           redis.call('SENTINEL', 'sentinels', this.#master).catch(() => []), // the user may not, or there is no such master
         ]),
     });
-    const found = Array.isArray(master) ? addressOf(master[0], master[1]) : null;
+    const found = masterIn(master);
     if (found === null) throw new UnknownMaster();
-    this.#known = (Array.isArray(others) ? others : [])
-      .map((fields: unknown) => addressOf(fieldOf(fields, 'ip'), fieldOf(fields, 'port')))
-      .filter((address) => address !== null)
-      .slice(0, MOST_KNOWN)
-      .map(this.#translate);
+    this.#known = sentinelsIn(others).map(this.#translate);
     return this.#translate(found);
   }
 
@@ -166,17 +161,9 @@ export class ClusterSearch implements MasterSearch {
     { access, slot, signal }: { readonly access: Access; readonly slot: number; readonly signal: AbortSignal },
   ): Promise<Address> {
     const reply = await askServer(node, access, { signal, ask: (redis) => redis.call('CLUSTER', 'SLOTS') });
-    const nodes: Address[] = [];
-    let master: Address | null = null;
-    for (const range of Array.isArray(reply) ? reply : []) {
-      if (!Array.isArray(range)) continue;
-      const [first, last, ...named] = range as unknown[];
-      const addresses = named.map((one) => (Array.isArray(one) ? addressOf(hostIn(one) || node.host, one[1]) : null));
-      if (Number(first) <= slot && slot <= Number(last)) master = addresses[0] ?? null;
-      nodes.push(...addresses.filter((address) => address !== null));
-    }
+    const { master, nodes } = ownersIn(reply, slot, node);
     if (master === null) throw new SlotUnserved();
-    this.#known = unique(nodes.map(this.#translate)).slice(0, MOST_KNOWN);
+    this.#known = nodes.map(this.#translate);
     return this.#translate(master);
   }
 }
@@ -187,41 +174,12 @@ const UNSERVED_ADVICE =
 /** A node knows of no master that has the slot. */
 class SlotUnserved extends Error {}
 
-/**
- * Returns the host of a node in a reply to CLUSTER SLOTS. It is '' when the node does not know its own host: then it is the node that
- * was asked. It is '?' when the node should announce a host name and has none: then the IP address is in the metadata.
- */
-function hostIn([host, , , more]: readonly unknown[]): unknown {
-  return host === '?' ? fieldOf(more, 'ip') : host;
-}
-
-/** Returns an address as text. Two addresses are the same when their texts are. */
-function textOf({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function addressOf(host: unknown, port: unknown): Address | null {
-  const number = Number(port);
-  const isSound = typeof host === 'string' && host !== '' && host !== '?' && Number.isInteger(number) && number > 0;
-  return isSound && number <= 65_535 ? { host, port: number } : null;
-}
-
-/** Returns the value of a field in a flat list of names and values. */
-function fieldOf(fields: unknown, name: string): unknown {
-  const at = Array.isArray(fields) ? fields.indexOf(name) : -1;
-  return at < 0 ? undefined : (fields as unknown[])[at + 1];
-}
-
 /** Returns each address once, in a random order, so that the searches of a fleet do not all ask the same one first. */
 function shuffled(addresses: readonly Address[]): Address[] {
   return unique(addresses)
     .map((address) => ({ address, at: Math.random() }))
     .sort((a, b) => a.at - b.at)
     .map(({ address }) => address);
-}
-
-function unique(addresses: readonly Address[]): Address[] {
-  return [...new Map(addresses.map((address) => [textOf(address), address])).values()];
 }
 
 /**

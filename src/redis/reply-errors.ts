@@ -2,6 +2,7 @@
  * Recognises the server's error replies. Redis names the kind of an error in the first word of its text. Nothing else
  * in docket looks at these texts.
  */
+import type { Address } from './url.js';
 
 /** Tells whether the server replied with an error: the link works, and the command was refused. */
 export function isReplyError(error: unknown): error is Error {
@@ -33,10 +34,14 @@ export function refusalOf(error: Error): 'elsewhere' | 'later' | null {
   return /^(?:ASK|TRYAGAIN|CLUSTERDOWN|LOADING)\b/.test(error.message) ? 'later' : null;
 }
 
-/** The node that has the slot, as the reply of another one names it; its host is '' when it is the same. */
-export function movedTo(error: Error): { readonly host: string; readonly port: number } | null {
-  const [, host, port] = /^MOVED \d+ (.*):(\d+)$/.exec(error.message) ?? [];
-  return port === undefined ? null : { host: host === '?' ? '' : host!, port: Number(port) };
+/**
+ * The node that has the slot, as the reply of another one names it; its host is '' when it is the same. `null` when the reply names
+ * none, or one that cannot be.
+ */
+export function movedTo(error: Error): Address | null {
+  const [, host, port] = /^MOVED \d+ (.{0,255}):(\d{1,5})$/.exec(error.message) ?? [];
+  if (port === undefined || Number(port) === 0 || Number(port) > 65_535) return null;
+  return { host: host === '?' ? '' : host!, port: Number(port) };
 }
 
 /** The keys are on another node of the cluster. */
