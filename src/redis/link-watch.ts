@@ -26,7 +26,8 @@ export interface LinkWatchOptions {
  * commands can be found silent after two turns. When commands or the handshake have had no answer for three turns in a row, the
  * link is cut, and the client reconnects. Turns are counted, not time: while this process stood still, the server on the same
  * machine may have stood still as well, and has yet to be given its time. Any answer is a sign of life, also that the user may not use PING, and
- * so is any part of one: a large reply takes its time on a slow link.
+ * so is any part of one: a large reply takes its time on a slow link. So does a large command, so it is also a sign of life that more of
+ * one has left this process.
  *
  * The socketTimeout of ioredis would do the same, but its timer also fires when this process itself was busy that long,
  * with the answer waiting to be read. Hence the second look after a setImmediate: by then all arrived data was read.
@@ -49,10 +50,11 @@ export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: Lin
       redis.emit('heard');
     };
     const { stream } = redis;
-    let bytesRead = 0;
+    let [bytesRead, unsent] = [0, 0];
     const takeHeard = () => {
-      if (stream.bytesRead === bytesRead) return false;
-      bytesRead = stream.bytesRead;
+      const nowUnsent = unsentOf(stream);
+      if (stream.bytesRead === bytesRead && nowUnsent === unsent) return false;
+      [bytesRead, unsent] = [stream.bytesRead, nowUnsent];
       silentTurns = 0;
       return true;
     };
@@ -78,4 +80,12 @@ export function watchLink(redis: Redis, { traffic, patienceMs, alwaysAsks }: Lin
     const timer = setInterval(turn, patienceMs / TURNS).unref();
     redis.once('close', () => clearInterval(timer));
   });
+}
+
+/**
+ * Returns how many bytes of the present write the system has yet to take. They only change while the link takes some. Node has no
+ * public name for this: `writableLength` stays as it is until the whole write is done. Its own timeouts of sockets ask the same.
+ */
+function unsentOf(stream: object): number {
+  return (stream as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
 }

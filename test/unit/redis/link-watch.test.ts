@@ -12,7 +12,7 @@ stopTime();
 /** A client that has sent a command and waits for the answer. */
 class Client extends EventEmitter {
   readonly traffic: Traffic = { unanswered: new Set([{} as Command]), answered: 0 };
-  readonly stream = { bytesRead: 0 };
+  readonly stream = { bytesRead: 0, _handle: { writeQueueSize: 0 } };
   readonly status = 'ready';
   cuts = 0;
 
@@ -48,6 +48,18 @@ test('any part of an answer is a sign of life', async () => {
     client.stream.bytesRead += 1;
   }
   expect(client.cuts).toBe(0);
+});
+
+test('any part of a command that leaves is a sign of life, and what is stuck is none', async () => {
+  const client = new Client();
+  client.stream._handle.writeQueueSize = 64_000_000;
+  for (let i = 0; i < 10; i++) {
+    await pass(PATIENCE_MS - 1_000);
+    client.stream._handle.writeQueueSize -= 1_000_000;
+  }
+  expect(client.cuts).toBe(0);
+  await pass(PATIENCE_MS + PATIENCE_MS / 3);
+  expect(client.cuts).toBe(1);
 });
 
 test('time in which the process stood still says nothing about the server, which may have stood still, too', async () => {
