@@ -16,7 +16,7 @@ import type { FailureBounds } from './failure-store.js';
 import { type Keys, streamNamed } from './keys.js';
 import { lineOf } from './pause-store.js';
 import { priorityArgument } from './priority-argument.js';
-import { doesGroupExist } from './reply-errors.js';
+import { doesGroupExist, isKeyMissing } from './reply-errors.js';
 import {
   type AdmissionStage,
   BATCH_ITEMS,
@@ -27,6 +27,7 @@ import {
   STREAM,
   STREAM_NAMES,
   type StreamLetter,
+  type StreamName,
 } from './schema.js';
 import { runScript, type ScriptArgument } from './script.js';
 
@@ -134,17 +135,29 @@ export interface Claim {
   readonly attempt: number;
 }
 
-/** Creates the consumer group on all streams where it is missing. It begins at the start, so it misses no entry. */
-export async function ensureGroups(redis: Redis, keys: Keys): Promise<void> {
-  const create = async (stream: string) => {
+/**
+ * Creates the consumer group on all streams where it is missing. It begins at the start, so it misses no entry. Returns the streams
+ * that were not there and were made by this call.
+ */
+export async function ensureGroups(redis: Redis, keys: Keys): Promise<StreamName[]> {
+  const create = async (stream: string): Promise<boolean> => {
+    let isGone = false;
     // Looked up first: a full server refuses to create a group even when it exists.
-    const groups = (await redis.xinfo('GROUPS', stream).catch(() => [])) as unknown[][];
-    if (groups.some((group) => group.includes(GROUP))) return;
-    await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
-      if (!doesGroupExist(error)) throw error;
-    });
+    const groups = (await redis.xinfo('GROUPS', stream).catch((error: Error) => {
+      isGone = isKeyMissing(error);
+      return [];
+    })) as unknown[][];
+    if (groups.some((group) => group.includes(GROUP))) return false;
+    return await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').then(
+      () => isGone,
+      (error: Error) => {
+        if (!doesGroupExist(error)) throw error;
+        return false;
+      },
+    );
   };
-  await Promise.all(STREAM_NAMES.map((name) => create(keys[name])));
+  const made = await Promise.all(STREAM_NAMES.map((name) => create(keys[name])));
+  return STREAM_NAMES.filter((_, i) => made[i]);
 }
 
 export interface Claimed {

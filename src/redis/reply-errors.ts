@@ -19,6 +19,11 @@ export function doesGroupExist(error: unknown): boolean {
   return isOf(error, 'BUSYGROUP');
 }
 
+/** The command is about a key that is not there. */
+export function isKeyMissing(error: unknown): boolean {
+  return isOf(error, 'ERR no such key');
+}
+
 /** The server does not know the script, or has lost it in a restart. */
 export function isScriptUnknown(error: unknown): boolean {
   return isOf(error, 'NOSCRIPT');

@@ -4,6 +4,7 @@ import type { TaskCounters } from '../observe/task-counters.js';
 import type { Keys } from '../redis/keys.js';
 import type { CommandLink } from './command-link.js';
 import type { ServerClock } from './fleet/server-clock.js';
+import type { Streams } from './fleet/streams.js';
 import type { WorkerLogger } from './options.js';
 
 /** Each part picks the members it needs. */
@@ -17,6 +18,8 @@ export interface WorkerContext {
   /** For subscriptions. */
   readonly subscriber: Redis;
   readonly keys: Keys;
+  /** Makes the streams again when they are gone. */
+  readonly streams: Pick<Streams, 'onLost' | 'restore'>;
   /** Tag of the partition; '' for partition 0. */
   readonly tag: string;
   /** This worker as the streams know it. Names of workers may repeat, consumers must not. */

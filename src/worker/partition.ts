@@ -23,6 +23,7 @@ import { Reclaimer } from './fleet/reclaimer.js';
 import { Scheduler } from './fleet/scheduler.js';
 import { Seeder } from './fleet/seeder.js';
 import { ServerClock } from './fleet/server-clock.js';
+import { Streams } from './fleet/streams.js';
 import type { WorkerLogger, WorkerSettings } from './options.js';
 import { Pipeline } from './pipeline.js';
 import { type Places, placeOfChain } from './places.js';
@@ -168,8 +169,10 @@ export function consumerOf(workerName: string): string {
 function contextOf(options: PartitionOptions): WorkerContext {
   const { docket, settings, connections, keys, tag, consumer, logger, counters } = options;
   const leapMs = settings.leaseMs / 3; // a lease that was renewed on time outlasts a shorter leap
+  const redis = connections.commands;
   return {
-    redis: connections.commands,
+    redis,
+    streams: new Streams({ redis, keys, logger }),
     link: new CommandLink(connections.commands, settings.leaseMs),
     blocking: connections.blocking,
     subscriber: connections.subscriber,

@@ -32,7 +32,9 @@ const { ServerClock } =
 /** The options of a Reclaimer that sweeps often. */
 function optionsOf(redis: Redis) {
   const leaseMs = 100;
-  return { redis, link: new CommandLink(redis, leaseMs), leaseMs, clock: new ServerClock(), reconnectionMs: 0 };
+  const streams = { restore: async () => {}, onLost: () => {} };
+  const link = new CommandLink(redis, leaseMs);
+  return { redis, streams, link, leaseMs, clock: new ServerClock(), reconnectionMs: 0 };
 }
 
 const FAILURE = {

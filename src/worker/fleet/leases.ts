@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { pause, Service } from '../../core/service.js';
-import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
+import { renew, type Token } from '../../redis/delivery-store.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import type { WorkerContext } from '../context.js';
 import { tokensOf } from '../delivery.js';
@@ -15,7 +15,7 @@ import { logRetry } from '../log-retry.js';
 const RETRY_AFTER_MS = 1_000;
 
 export interface LeasesOptions
-  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'streams' | 'consumer' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
   held(): Iterable<{ readonly token: Token }>;
   /** Called with the tokens of deliveries that belong to another worker now. */
@@ -31,7 +31,7 @@ export class Leases extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, link, keys, leaseMs, logger } = this.#options;
+    const { link, streams, leaseMs, logger } = this.#options;
     const renewal = link.track();
     while (!signal.aborted) {
       await pause(renewal.isFailing ? Math.min(RETRY_AFTER_MS, leaseMs / 3) : leaseMs / 3, signal);
@@ -44,7 +44,7 @@ export class Leases extends Service {
       } catch (error) {
         if (signal.aborted) return;
         logRetry(logger, error, 'renewing leases failed');
-        if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
+        if (isGroupMissing(error)) await streams.restore().catch(() => undefined);
       }
     }
     renewal.end();

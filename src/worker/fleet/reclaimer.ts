@@ -11,7 +11,7 @@
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
-import { ensureGroups, redeliver, type Token } from '../../redis/delivery-store.js';
+import { redeliver, type Token } from '../../redis/delivery-store.js';
 import { liveLeases } from '../../redis/fleet-store.js';
 import { isForbidden, isGroupMissing } from '../../redis/reply-errors.js';
 import { STREAM_NAMES, type StreamName } from '../../redis/schema.js';
@@ -31,7 +31,7 @@ import { logRetry } from '../log-retry.js';
 const SCAN_PAGES = 8;
 
 export interface ReclaimerOptions
-  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'leaseMs' | 'clock' | 'logger'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'streams' | 'leaseMs' | 'clock' | 'logger'> {
   /** How long others may take to reconnect after an outage, in milliseconds. */
   readonly reconnectionMs: number;
   /** Returns all deliveries of this worker. */
@@ -54,7 +54,7 @@ export class Reclaimer extends Service {
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
-    const { redis, keys, leaseMs, logger } = this.#options;
+    const { streams, leaseMs, logger } = this.#options;
     // A lease that ran out is noticed after half a lease at most. The fleet shares the sweeps.
     const everyMs = Math.min(leaseMs / 3, 10_000);
     while (!signal.aborted) {
@@ -67,7 +67,7 @@ export class Reclaimer extends Service {
         this.#isFailing = true;
         if (signal.aborted) return;
         logRetry(logger, error, 'looking for expired leases failed');
-        if (isGroupMissing(error)) await ensureGroups(redis, keys).catch(() => undefined);
+        if (isGroupMissing(error)) await streams.restore().catch(() => undefined);
       }
     }
   }

@@ -1,4 +1,8 @@
-/** Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. */
+/**
+ * Starts the chains of automatic tasks, at the start of the worker and every minute, so that a lost chain starts anew. Where Redis has
+ * lost the streams, the chains are gone, too, and are started at once.
+ */
+import { onAbort } from '../../core/abort.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Priority } from '../../core/priority.js';
 import { jittered, pause, Service } from '../../core/service.js';
@@ -18,7 +22,7 @@ const EVERY_MS = 60_000;
 /** After a failure at the start: a chain should not wait a minute for a link that is back in a second. */
 const RETRY_AFTER_MS = 1_000;
 
-export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'clock' | 'logger'> {
+export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'streams' | 'clock' | 'logger'> {
   readonly executionTtlMs: number;
   /** Returns the tasks that this worker can run. */
   tasks(): readonly TaskManifest[];
@@ -28,10 +32,12 @@ export interface SeederOptions extends Pick<WorkerContext, 'redis' | 'keys' | 'c
 
 export class Seeder extends Service {
   readonly #options: SeederOptions;
+  #woken = new AbortController();
 
   constructor(options: SeederOptions) {
     super();
     this.#options = options;
+    options.streams.onLost(() => this.#woken.abort());
   }
 
   protected async run(signal: AbortSignal): Promise<void> {
@@ -41,7 +47,7 @@ export class Seeder extends Service {
     while (!signal.aborted) {
       try {
         if (!tasks().some(isAutomatic)) {
-          await pause(jittered(EVERY_MS), signal); // a deploy in place may bring one
+          await this.#pause(jittered(EVERY_MS), signal); // a deploy in place may bring one
           continue;
         }
         const askedMs = monotonicMs();
@@ -60,8 +66,18 @@ export class Seeder extends Service {
         if (signal.aborted) return;
         logRetry(logger, error, 'automatic tasks could not be scheduled');
       }
-      await pause(isStarting ? RETRY_AFTER_MS : jittered(EVERY_MS), signal);
+      await this.#pause(isStarting ? RETRY_AFTER_MS : jittered(EVERY_MS), signal);
     }
+  }
+
+  /** Waits, unless the streams are lost meanwhile or were since the last wait. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const woken = this.#woken;
+    const forget = onAbort(signal, () => woken.abort());
+    await pause(ms, woken.signal);
+    forget();
+    if (woken.signal.aborted) this.#woken = new AbortController();
   }
 
   #seedOf(task: string, policy: PerpetualData, priority: Priority | undefined): Seed {

@@ -17,7 +17,7 @@
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
-import { ensureGroups, renew, type Token } from '../../redis/delivery-store.js';
+import { renew, type Token } from '../../redis/delivery-store.js';
 import type { Entry } from '../../redis/entry.js';
 import { isGroupMissing } from '../../redis/reply-errors.js';
 import { STREAM, type StreamName } from '../../redis/schema.js';
@@ -49,7 +49,7 @@ const CLAIM_PATIENCE_MS = 100;
 const FRONT: readonly StreamName[] = ['front'];
 
 export interface IntakeOptions
-  extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'consumer' | 'leaseMs' | 'logger'> {
+  extends Pick<WorkerContext, 'redis' | 'link' | 'blocking' | 'keys' | 'streams' | 'consumer' | 'leaseMs' | 'logger'> {
   readonly longestReadMs: number;
   readonly pauseGuard: Pick<PauseGuard, 'isDocketPaused'>;
   readonly lookout: Pick<Lookout, 'isHearing' | 'interruptions' | 'lookUp'>;
@@ -332,10 +332,10 @@ export class Intake extends Service {
 
   /** Creates streams and group when they have vanished (FLUSHALL, a restart without persistence); else waits a moment. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { redis, keys, logger } = this.#options;
+    const { streams, logger } = this.#options;
     logRetry(logger, error, 'reading failed');
     try {
-      if (isGroupMissing(error)) await ensureGroups(redis, keys);
+      if (isGroupMissing(error)) await streams.restore();
       else await pause(jittered(RETRY_AFTER_MS), signal);
     } catch {
       await pause(jittered(RETRY_AFTER_MS), signal);

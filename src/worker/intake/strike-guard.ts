@@ -2,12 +2,13 @@
  * Knows which executions are struck. It is asked about each one that is read, before anything of it is counted or claimed,
  * and again before it starts. A new strike also takes back unstarted shipments. Running attempts go on.
  *
- * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push.
+ * Owns this worker's copy of the list of strikes: loaded before the worker reads anything, and kept up to date by push. While there
+ * are any, it also looks them up every 5 s: if somebody deleted them, or Redis lost them, no change would say so.
  * Arguments are read out of the encoded bytes, and only when a strike names one for that task.
  */
 import { deferred } from '../../core/deferred.js';
 import { UndecodableValueError } from '../../core/errors.js';
-import { aborted, Service } from '../../core/service.js';
+import { jittered, pause, Service } from '../../core/service.js';
 import { ListFollower } from '../../redis/list-follower.js';
 import { strikeSource } from '../../redis/strike-store.js';
 import { pickArguments } from '../../wire/pick.js';
@@ -16,6 +17,9 @@ import type { WorkerContext } from '../context.js';
 import type { Delivery } from '../delivery.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { logRetry } from '../log-retry.js';
+
+/** How often strikes are looked up while there are any: a change may have been missed, or they may have been deleted. */
+const LOOK_UP_MS = 5_000;
 
 export interface StrikeGuardOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   readonly dispatcher: Pick<Dispatcher, 'deliveries' | 'takeBackUnstarted'>;
@@ -76,7 +80,11 @@ export class StrikeGuard extends Service {
     });
     this.#follower = follower;
     void follower.open().then(this.#ready.resolve);
-    await aborted(signal);
+    while (!signal.aborted) {
+      await pause(jittered(LOOK_UP_MS), signal);
+      if (signal.aborted || this.size === 0) continue;
+      await follower.lookUp().catch((error) => logRetry(logger, error, 'strikes could not be looked up'));
+    }
     follower.close();
   }
 

@@ -14,7 +14,7 @@ import { SharedParts } from '../../../src/worker/shared-parts.js';
 import { IdleThread } from '../../support/fake-thread.js';
 import { recordingLogger } from '../../support/logger.js';
 import { deferred } from '../../support/wait.js';
-import { messageOf } from './deliveries.js';
+import { deliveryWith, messageOf } from './deliveries.js';
 import { linkOf } from './links.js';
 
 const KEYS = keysOf('pipeline');
@@ -54,6 +54,7 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
     blocking: blocking as unknown as Redis,
     subscriber: new EventEmitter() as unknown as Redis,
     keys: KEYS,
+    streams: { restore: async () => {}, onLost: () => {} },
     tag: '',
     consumer: 'w:1',
     workerName: 'w',
@@ -209,4 +210,33 @@ test.each([
   vi.spyOn(pipeline.pauseGuard, 'isDocketPaused', 'get').mockReturnValue(isDocketPaused);
   await expect.poll(() => given, SOON).toEqual(expected);
   expect(dispatched()).toEqual([]);
+});
+
+test('a suspect that cannot run here soon goes back uncharged, for about a second, so that no worker reads it again at once', () => {
+  const { pipeline } = open([], recordingLogger().logger);
+  const write = vi.spyOn(pipeline.settler, 'requeue').mockReturnValue();
+  const suspect = deliveryWith({ deliveries: 3, charges: 1 });
+  pipeline.requeueSuspect(suspect);
+  expect(write).toHaveBeenCalledExactlyOnceWith(suspect, { delayMs: expect.any(Number) });
+  expect(Math.abs(write.mock.calls[0]![1]!.delayMs! - 1_000)).toBeLessThanOrEqual(200); // spread by a fifth either way
+});
+
+test('a suspect that must be alone, and cannot be here soon, goes elsewhere for longer each time', () => {
+  const { pipeline } = open([], recordingLogger().logger);
+  const reroute = vi.spyOn(pipeline.settler, 'reroute').mockReturnValue();
+  for (const reroutes of [0, 1, 2, 9, 10]) pipeline.rerouteSuspect(deliveryWith({ deliveries: 6, reroutes }));
+  const delaysMs = reroute.mock.calls.map(([, { delayMs }]) => delayMs);
+  expect(delaysMs.map((ms) => 2 ** Math.round(Math.log2(ms / 1_000)))).toEqual([1, 2, 4, 512, 1]); // spread by a fifth either way
+});
+
+test('what was on a thread that ended during the drain goes back uncharged, even if it was alone there', () => {
+  const { pipeline } = open([], recordingLogger().logger);
+  const requeue = vi.spyOn(pipeline.settler, 'requeue').mockReturnValue();
+  const redeliver = vi.spyOn(pipeline.settler, 'redeliver').mockReturnValue();
+  const delivery = deliveryWith();
+  pipeline.settleThreadLost(delivery, true, null);
+  expect([requeue.mock.calls, redeliver.mock.calls]).toEqual([[], [[delivery, true, null]]]);
+  pipeline.close();
+  pipeline.settleThreadLost(delivery, true, null);
+  expect([requeue.mock.calls, redeliver.mock.calls.length]).toEqual([[[delivery, { hasStarted: true }]], 1]);
 });

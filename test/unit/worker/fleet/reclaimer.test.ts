@@ -54,6 +54,7 @@ function start() {
     redis: {} as Redis,
     link: linkOf(connection, LEASE_MS),
     keys: keysOf('d'),
+    streams: { restore: async () => {}, onLost: () => {} },
     leaseMs: LEASE_MS,
     clock: new ServerClock(LEASE_MS / 3),
     logger: recordingLogger().logger,

@@ -63,6 +63,7 @@ function startIntake(parts: Partial<IntakeOptions> = {}): Intake {
     link: linkOf(),
     blocking: client as unknown as Redis,
     keys: keysOf('d'),
+    streams: { restore: async () => {}, onLost: () => {} },
     consumer: 'w:1',
     leaseMs: 10_000,
     logger: recordingLogger().logger,
