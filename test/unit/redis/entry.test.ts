@@ -58,3 +58,7 @@ test.each([
 ])('the admission stage %j is read as %s', (code, stage) => {
   expect(read({ m: '', o: code }).admissionStage).toBe(stage);
 });
+
+test.each(['', 'soon', '1-1'])('a field with %j in place of a number counts as none', (text) => {
+  expect(read({ m: 'message', w: text, d: text, c: text, p: text })).toEqual(read({ m: 'message' }));
+});

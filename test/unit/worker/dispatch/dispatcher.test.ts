@@ -181,13 +181,17 @@ class Fleet {
   readonly left: [record: string, state: SlotState][] = [];
   rooms = 0;
   onLostThreadRelieved = () => {};
+  onEnded = () => {};
   /** Rows that a thread may still touch. */
   readonly occupied = new Set<number>();
   #count = 0;
 
   constructor(threads: number, concurrency = threads, tasksPerThread?: number) {
     const events: DispatcherEvents = {
-      onOutcome: (delivery) => this.ended.push(delivery.record!),
+      onOutcome: (delivery) => {
+        this.ended.push(delivery.record!);
+        this.onEnded();
+      },
       onThreadLost: (delivery, wasAlone) => {
         this.lost.push(delivery.record!);
         this.lostAlone.push(wasAlone);
@@ -891,6 +895,22 @@ describe('a suspect', () => {
     await next.work();
     expect(fleet.ended).toEqual([suspect.record, running, ...others, second.record]);
     expect(fleet.dispatcher.size).toBe(0);
+  });
+
+  test('waits for a fresh thread when it comes just as the one before it ends', async () => {
+    const fleet = new Fleet(1, 4);
+    const [first, second] = [fleet.delivery('bad', 3), fleet.delivery('bad', 3)];
+    fleet.dispatcher.add([first]);
+    const own = fleet.startSuspectThread();
+    await settled();
+    fleet.onEnded = () => fleet.dispatcher.add([second]);
+    await own.work();
+    expect([fleet.ended, own.shipped, fleet.spent]).toEqual([[first.record], [[first.record]], [own]]);
+    fleet.onEnded = () => {};
+    fleet.endSuspectThread();
+    const fresh = fleet.startSuspectThread();
+    await settled();
+    expect(fresh.shipped).toEqual([[second.record]]);
   });
 
   test('goes back when there is no place for it soon', async () => {
