@@ -44,6 +44,27 @@ describeOnAnyServer('the thread of a task', (url) => {
     expect(await (await fleet.docket.add('works', { value: 1 })).result()).toBe(1);
   });
 
+  test.each([
+    ['text', 0],
+    ['no batch', 7],
+    ['a batch without numbers', 8],
+    ['a log line without a level', 9],
+    ['counts of nonsense', 11],
+  ])('is ended when it sends %s in place of outcomes, and the worker goes on', async (_, at) => {
+    const fleet = await openFleet(url());
+    const { lines } = await fleet.worker({ tasks: HOSTILE, threads: 1, maxDeliveries: 1 });
+    const culprit = await fleet.docket.add('forges', { at });
+    await expect(culprit.result()).rejects.toMatchObject({
+      code: 'DOCKET_POISONED',
+      message: expect.stringContaining('sent what no thread sends'),
+    });
+    expect(await (await fleet.docket.add('works', { value: 1 })).result()).toBe(1);
+    const deaths = lines.filter(({ message }) => message.startsWith('a worker thread '));
+    expect(deaths.map(({ message }) => message)).toEqual([
+      'a worker thread died and is replaced: sent what no thread sends',
+    ]);
+  });
+
   test.each(['null', 'undefined', 'text', 'symbol', 'function', 'unreadable', 'proxy'])(
     'may die of anything that is thrown, such as %s, and is replaced',
     async (what) => {

@@ -3,10 +3,16 @@
  *
  * Owns the rule that whoever makes a stream again says what that means: one worker of the fleet for each stream.
  */
+import type { Redis } from 'ioredis';
 import { ensureGroups } from '../../redis/delivery-store.js';
-import type { WorkerContext } from '../context.js';
+import type { Keys } from '../../redis/keys.js';
+import type { WorkerLogger } from '../options.js';
 
-export type StreamsOptions = Pick<WorkerContext, 'redis' | 'keys' | 'logger'>;
+interface StreamsOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly logger: WorkerLogger;
+}
 
 export class Streams {
   readonly #options: StreamsOptions;
@@ -26,7 +32,10 @@ export class Streams {
     const { redis, keys, logger } = this.#options;
     const streams = await ensureGroups(redis, keys);
     if (streams.length === 0) return;
-    logger.error({ streams }, 'Redis has lost streams of this docket, and what was on them: they are made again, empty');
+    logger.error(
+      { streams },
+      'Redis has lost streams of this docket, and what was on them: they are made again, empty',
+    );
     for (const listener of this.#onLost) listener();
   }
 }

@@ -1,9 +1,9 @@
 /** The page of guarantees promises nothing without a test that shows it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 import { expect, test } from 'vitest';
 import { readDocument } from '../../support/documents.js';
+import { titlesIn } from '../../support/titles.js';
 
 const PAGE = readDocument('docs/guarantees.md');
 const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url));
@@ -15,25 +15,6 @@ const SHOWN = new Map(
     { file: file!, title: title! },
   ]),
 );
-
-/** The titles of the tests in a file, as they are written there. */
-function titlesIn(file: string): Set<string> {
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
-  const titles = new Set<string>();
-  const visit = (node: ts.Node) => {
-    const [title] = ts.isCallExpression(node) ? node.arguments : [];
-    if (
-      title &&
-      ts.isStringLiteralLike(title) &&
-      /^test\b/.test((node as ts.CallExpression).expression.getText(source))
-    ) {
-      titles.add(title.text);
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  return titles;
-}
 
 /** The items of the lists under a heading, and the rows of its table without the head. */
 function itemsUnder(heading: string): string[] {
