@@ -753,7 +753,10 @@ export const SCAN_TTL_MS = DAY_MS;
 export const LISTENED_FOR = {
   /** All of them. */
   all: '1',
-  /** Not those that nobody needs who waits for a result: that a new execution under a new key was queued, that it runs, its progress. */
+  /**
+   * All but those that a wait for a result does not need: that a new execution under a new key was queued, that it runs, and its
+   * progress.
+   */
   ends: 'e',
 } as const;
 

@@ -6,7 +6,7 @@ interface Reading<T> {
   atMs: number;
 }
 
-/** More than the page offers. Whoever asks for others has them read anew. */
+/** More readings than the page offers. Others are made anew each time. */
 const MOST_READINGS = 8;
 
 export interface Remembered<A, T> {

@@ -85,8 +85,8 @@ local unit_digits = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
 local unit = generation % 10
 local tens = digits((generation - unit) / 10)
 
--- Most executions are due now and new. What they need stands in the loop itself, and is looked up once. The fields are
--- known here, so this takes fewer steps than `enqueue` and `park`, which take any.
+-- Most executions are due now and new. The commands that they need stand in the loop itself, and are looked up once. The fields
+-- are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
 local call, arguments, has_large, index = redis.call, ARGV, false, 0
 local at = 4
 while at <= #arguments do

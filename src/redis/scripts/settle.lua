@@ -147,7 +147,7 @@ local item -- number of the item that is being written
 local ticket_shift = TICKET_SHIFT
 
 -- Returns the member and its due time when the execution is on the schedule now. Whether a line of a pause is its destination is
--- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it was requeued.
+-- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it were requeued.
 local function move_on(ttl, at)
   local destination, moved = ARGV[at], moving[item]
   local line = is_line_of_pause(destination) and is_paused(destination) and destination
