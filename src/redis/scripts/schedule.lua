@@ -79,7 +79,7 @@ local function place_later(key, kind, task, due, message, placed, ...)
   end
 end
 
--- The generation of an item as text, but for its last digit. The numbers of the items follow each other, so that one in
+-- The generation of an item as text, without its last digit. The numbers of the items follow each other, so that one in
 -- ten is formatted, which costs 0.6 us.
 local unit_digits = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
 local unit = generation % 10

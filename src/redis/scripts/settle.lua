@@ -184,7 +184,7 @@ local function move_on(ttl, at)
     moved[ENTRY.booking] = ARGV[at + 8] ~= '-' and ARGV[at + 8] or nil
   end
   if key and record[2] == 'running' then
-    redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
+    redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts from 0
   end
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
   local needs = destination == STREAM.front and permits_of(tokens[item])
