@@ -266,7 +266,7 @@ export class Intake extends Service {
     const claim = () => (mustFollow ? null : readClaims.claim());
     const standBy = () => this.#share.standBy(count);
     const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn, standBy });
-    // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
+    // This is asked behind the read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const { entries, claiming, hasBacklog } = await reading;
     readClaims.noteRead(entries);
