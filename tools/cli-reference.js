@@ -7,7 +7,7 @@ import { docketCommand } from '../dist/src/cli/docket.js';
 const PAGE = fileURLToPath(new URL('../docs/cli.md', import.meta.url));
 const MARKER = '<!-- What follows is written by npm run docs:cli. -->\n';
 
-/** The page with its reference written anew. */
+/** The page with its reference written again. */
 function withReference(page) {
   const [head] = page.split(MARKER);
   const program = docketCommand();

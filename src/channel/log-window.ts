@@ -42,7 +42,7 @@ export class LogWindow {
   readonly #words: Int32Array;
   readonly #waitMs: number;
   #taken = 0;
-  /** What was written when the coordinator was last waited for in vain. */
+  /** How much had been written when a wait for the coordinator last timed out. */
   #stalledAt: number | null = null;
 
   /** @param waitMs - how long a line waits for room before it is dropped */

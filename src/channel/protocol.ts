@@ -6,10 +6,10 @@
  *   coordinator <── outcomes, logs ... ─ thread    as they come
  *   coordinator ── dispose ────────────> thread    disposes of its shared dependencies, replies when that is done
  *
- * `boot`, `dispose` and the replies to them travel over piscina's port, and the rest over a port that comes with `boot`:
- * piscina's way from one thread to the other has twice as many steps. Neither port is the thread's `parentPort` or in its
- * `workerData`. Tasks that look for active handles find piscina's port, and end the thread if they close it, but not
- * ours. What a thread sends is checked all the same (`untrusted.ts`).
+ * `boot`, `dispose` and the replies to them travel over piscina's port, and the rest over a port that comes with `boot`: piscina's
+ * way from one thread to the other has twice as many steps. Neither port is the thread's `parentPort` or in its `workerData`.
+ * Tasks that look for active handles find piscina's port, and end the thread if they close it, but not ours. Everything that a
+ * thread sends is checked all the same (`untrusted.ts`).
  *
  * Two things are shared beside the messages: the slot table (`slots.ts`), and the two words of `attention`, by which
  * the coordinator, without a message, makes a thread look for attempts to stop. The coordinator increments ASKED and

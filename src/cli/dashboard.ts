@@ -1,4 +1,6 @@
-/** `docket dashboard`: serves the dashboard until a signal ends it. Owns the rule that other machines cannot reach it without a password. */
+/**
+ * `docket dashboard`: serves the dashboard until a signal ends it. Owns the rule that other machines need a password to reach it.
+ */
 import { isIP } from 'node:net';
 import type { ServerType } from '@hono/node-server';
 import { Command, Option } from 'commander';

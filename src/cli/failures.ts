@@ -93,7 +93,10 @@ function filterOf({ task, error, since, until, limit }: FilterFlags): FailureFil
   };
 }
 
-/** @throws InvalidOptionError unless exactly one way of selecting was used: so that no one retries or discards everything by mistake */
+/**
+ * @throws InvalidOptionError unless exactly one way of selecting was used, so that nobody retries or discards everything by
+ * mistake
+ */
 function selectionOf(ids: readonly string[], flags: SelectionFlags): readonly string[] | FailureFilter {
   const filter = filterOf(flags);
   const isFiltered = Object.keys(filter).length > 0;

@@ -18,7 +18,7 @@ interface InitFlags extends CommonFlags {
 export function initCommand(): Command {
   return new Command('init')
     .description('Writes a task, its producer, a test and scripts for them into an empty or an existing project.')
-    .argument('[folder]', 'folder of the project (it is made if need be)', '.')
+    .argument('[folder]', 'folder of the project, which is made if it does not exist', '.')
     .option('--name <name>', 'name of a new project (default: that of the folder)')
     .addOption(new Option('--typescript', 'write TypeScript (default: as the project does)').conflicts('javascript'))
     .option('--javascript', 'write JavaScript')

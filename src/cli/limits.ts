@@ -11,7 +11,7 @@ interface LimitsFlags extends CommonFlags {
 
 export function limitsCommand(): Command {
   return new Command('limits')
-    .description('Lists the concurrency limits in use, those at which executions wait first.')
+    .description('Lists the concurrency limits in use. Those at which executions wait come first.')
     .option('--limit <n>', 'how many limits, up to 1000 (default: 100)', wholeNumber)
     .option('--json', 'write JSON, with up to ten holders and waiters of each limit')
     .action(({ limit, json = false }: LimitsFlags, command: Command) =>

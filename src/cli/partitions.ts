@@ -31,10 +31,10 @@ interface PartitionRow {
 export function partitionsCommand(): Command {
   return new Command('partitions')
     .description(
-      'Shows the partitions of the docket, or gives it another number of them. Exits with 1 when one cannot be reached. docs/partitions.md has more.',
+      'Shows the partitions of the docket, or changes their number. Exits with 1 when one cannot be reached. docs/partitions.md has more.',
     )
     .argument('[number]', `how many partitions the docket has from now on, 1 to ${MOST_PARTITIONS}`)
-    .option('--force', 'change the number although executions that have keys, or hold permits, have not ended')
+    .option('--force', 'change the number even if executions that have keys, or hold permits, have not ended')
     .option('--json', 'write JSON')
     .action((number: string | undefined, { force = false, json = false }: PartitionsFlags, command: Command) =>
       withDocket(command, async (docket) => {

@@ -15,13 +15,15 @@ import { parseStrikeValue } from './values.js';
 export function strikeCommand(): Command {
   return changeCommand(
     'strike',
-    'Keeps work from running: a task, a value of an argument in any task, or both together. What was added before is cancelled; docket pause keeps it.',
+    'Keeps work from running: a task, a value of an argument in any task, or both together. Executions that were added before are cancelled; docket pause keeps them.',
     async (docket, { strike, terms }, isJson) => {
       const warning = strike.task === null ? null : await unknownTask(docket, strike.task);
       await docket.strike(...terms);
       if (isJson) return printJson({ struck: fieldsOf(strike), warning });
       print(`struck ${printable(describeStrike(strike))}`);
-      print('what was added before is cancelled when a worker comes to it; docket restore does not bring it back');
+      print(
+        'executions that were added before are cancelled when a worker reads them; docket restore does not bring them back',
+      );
       if (warning !== null) process.stderr.write(failureLine('docket', `${warning}: it is struck anyway`));
     },
   );
@@ -71,7 +73,7 @@ function changeCommand(
     .addHelpText('after', EXAMPLES.replaceAll('docket strike', `docket ${name}`))
     .action((...given: [string?, string?, string?, string?, CommonFlags?, Command?]) => {
       const [task, parameter, operator, value, flags, command] = given;
-      const terms = parseStrikeTerms(name, task, parameter, operator, value);
+      const terms = parseStrikeTerms(name, [task, parameter, operator, value]);
       const strike = strikeOf(...terms);
       return withDocket(command!, (docket) => change(docket, { strike, terms }, flags?.json ?? false));
     });
@@ -80,10 +82,7 @@ function changeCommand(
 /** Parses the arguments of a strike. The operator may be left out between parameter and value: it is `==` then. */
 function parseStrikeTerms(
   command: string,
-  task = ANY_TASK,
-  parameter?: string,
-  third?: string,
-  fourth?: string,
+  [task = ANY_TASK, parameter, third, fourth]: readonly (string | undefined)[],
 ): StrikeTerms {
   if (task === ANY_TASK && parameter === undefined) {
     throw new InvalidOptionError('task', `expected a task, a parameter or both, see docket ${command} --help`);

@@ -152,7 +152,7 @@ export function workerCommand(name: string): Command {
       count(
         '--max-failures <n>',
         'DOCKET_WORKER_MAX_FAILURES',
-        'failures that are kept, the newest',
+        'maximum number of failures that are kept, the newest ones',
         String(WORKER_DEFAULTS.maxFailures),
       ),
     )
@@ -160,7 +160,7 @@ export function workerCommand(name: string): Command {
       count(
         '--max-failure-bytes <bytes>',
         'DOCKET_WORKER_MAX_FAILURE_BYTES',
-        'bytes of failures that are kept, of the newest',
+        'maximum size of the failures that are kept, in bytes',
         String(WORKER_DEFAULTS.maxFailureBytes),
       ),
     )

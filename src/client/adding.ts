@@ -292,7 +292,7 @@ export class Adder {
     const vacate = () => Promise.all(others.map((other) => vacateIn(at, other, { key, except: generation })));
     const wasThere = await vacate();
     if (wasThere.includes(true)) return;
-    // A worker may have moved it to a partition that was asked before from one that was asked afterwards.
+    // A worker may have moved it from a partition that was asked later to one that was asked before.
     await Promise.all([vacate(), vacateIn(at, partition, { key, before: generation })]);
   }
 

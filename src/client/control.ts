@@ -1,4 +1,4 @@
-/** What changes the work of a docket beside adding it: cancels, strikes, pauses, clearing, failures that run again. */
+/** Changes the work of a docket in all ways but adding: cancels, strikes, pauses, clearing, failures that run again. */
 import { ExecutionSupersededError, RedisUnavailableError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
 import { runNow } from '../redis/chain-index.js';
@@ -24,7 +24,7 @@ import type { Partition } from './partition.js';
 import type { Partitions } from './partitions.js';
 import { pause, pauseTermsOf, resumeTermsOf } from './pauses.js';
 
-/** What a cancel came to, the first that says most. */
+/** The outcomes of a cancel. One that says more comes first. */
 const OUTCOMES: readonly Cancelled['outcome'][] = ['removed', 'stopping', 'ended', 'unknown'];
 
 export class Control {
@@ -45,9 +45,9 @@ export class Control {
   }
 
   /**
-   * Cancels an execution in whichever partition it is. Only what none of them knows is remembered, by all of them: each for as
-   * many keys as the docket has entries, since it is told of those that are meant for the others, too. They look once more then,
-   * since a worker may have moved it to a partition that was asked before from one that was asked afterwards.
+   * Cancels an execution in whichever partition it is. If none of them knows the key, all of them remember it: each for as many
+   * keys as the docket has entries, since it is told of the keys of the others, too. Then they look once more, since a worker may
+   * have moved the execution from a partition that was asked later to one that was asked before.
    */
   async #cancelAnywhere(key: string): Promise<Cancelled> {
     const wasAlone = this.#partitions.known.length === 1;

@@ -207,8 +207,9 @@ export class Docket<Tasks extends TasksByName = {}> {
 
   /**
    * Cancels all executions that match a filter, as `cancel` does, and returns how many. It works in small steps, so Redis serves
-   * others meanwhile. What was added before the call and has not started is found wherever it moves; what is added during the
-   * call may be cancelled, too. When it fails half-way, what was cancelled stays so: call it again for the rest.
+   * others meanwhile. Executions that were added before the call and have not started are found wherever they move. Those that are
+   * added during the call may be cancelled, too. If it fails half-way, cancelled executions stay cancelled: call it again for the
+   * rest.
    * @throws InvalidOptionError when the filter is empty and `all` is not set, or something in it cannot be used
    * @throws RedisUnavailableError when the server cannot be reached or refuses the write
    * @throws the reason of the signal when it aborts
@@ -223,10 +224,10 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Strikes work until it is restored: a task, a value of a parameter in any task, or both together. Once this resolves, no
-   * `add` of a struck call is written anywhere. What was added before is cancelled when a worker takes it; a perpetual task
-   * skips its runs, and goes on when it is restored. Executions that run already go on, and so do those that start before
-   * their worker hears of the strike.
+   * Strikes work until it is restored: a task, a value of a parameter in any task, or both together. Once this resolves, no `add`
+   * of a struck call is written anywhere. An execution that was added before is cancelled when a worker takes it; a perpetual task
+   * skips its runs, and goes on when it is restored. Executions that run already go on, and so do those that start before their
+   * worker hears of the strike.
    *
    * Each strike is independent of the others. A value is compared only with values of its kind: strings, numbers and bigints,
    * booleans, Dates, `null`. An argument of another kind is not struck.
@@ -309,10 +310,10 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Pauses a task, or the whole docket, until it is resumed. What runs goes on, and executions are added as before, but none
-   * starts; nothing is lost or cancelled. Once this resolves, a worker starts nothing more of what is paused as soon as it
-   * hears of the pause, which takes as long as a message does. Pausing again with the same reason changes nothing. Pauses
-   * outlast restarts of workers and of a server that persists.
+   * Pauses a task, or the whole docket, until it is resumed. Running executions go on, and executions are added as before, but
+   * none starts; nothing is lost or cancelled. Once this resolves, a worker starts nothing more of what is paused as soon as it
+   * hears of the pause, which takes as long as a message does. Pausing again with the same reason changes nothing. Pauses outlast
+   * restarts of workers and of a server that persists.
    *
    * @param task - a task or its name; `null` for the whole docket. @default null
    * @throws InvalidOptionError when the task or the reason cannot be used, or when there are 1,000 pauses already
@@ -329,8 +330,8 @@ export class Docket<Tasks extends TasksByName = {}> {
   }
 
   /**
-   * Ends the pause of a task, or that of the whole docket, with one reason or with all of them. What waited starts in its old
-   * order. The pauses of tasks are independent of that of the docket: `resume()` does not end them.
+   * Ends the pause of a task, or that of the whole docket, with one reason or with all of them. Executions that waited start in
+   * their old order. The pauses of tasks are independent of that of the docket: `resume()` does not end them.
    * @param task - a task or its name; `null` for the whole docket. @default null
    * @returns whether there was such a pause
    * @throws InvalidOptionError when the task or the reason cannot be used
@@ -415,8 +416,8 @@ export class Docket<Tasks extends TasksByName = {}> {
    * runs twice. With a filter, those that failed before this call are retried, the oldest first.
    * @param which - an id, several ids, or a filter; `{}` selects all
    * @throws InvalidOptionError when an id or a part of the filter cannot be used
-   * @throws RedisUnavailableError when the server cannot be reached or refuses the write. What was retried until then is no
-   *   failure any more
+   * @throws RedisUnavailableError when the server cannot be reached or refuses the write. Failures that were retried until then
+   *   are no longer kept
    * @example
    * ```ts
    * const { retried, taken } = await docket.retry({ task: charge, errorName: 'TimeoutError' });

@@ -33,7 +33,7 @@ const LEAST_LOOKS = 64;
 /** Longer than any position: a limit's name has some hundred letters, and a key 512 bytes. */
 const MAX_POSITION_CHARACTERS = 8_192;
 
-/** What is running comes first. */
+/** Running executions come first. */
 export const ORDER: readonly Place[] = [...STREAM_NAMES, 'limits', 'schedule', 'ended'];
 
 const FILTER_NAMES = { task: true, state: true, where: true } as const;

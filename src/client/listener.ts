@@ -100,8 +100,8 @@ export class Listener {
   }
 
   /**
-   * Resolves when every later event of the execution will be heard; the returned function stops listening. Whoever needs the
-   * end only may hear others too.
+   * Resolves when every later event of the execution will be heard; the returned function stops listening. A watcher that needs
+   * the end only may hear other events, too.
    */
   async watch(key: string, onEvent: EventCallback, events: ListenedFor = 'all'): Promise<() => void> {
     this.#closing.signal.throwIfAborted();

@@ -204,7 +204,7 @@ export class Writer {
     return new AddUnconfirmedError(batch[0]!.key, { cause: error });
   }
 
-  /** What waits behind a link that broke was not sent. It would wait for one more attempt to connect after the other. */
+  /** Calls that wait behind a link that broke were not sent. They would wait for one more attempt to connect after the other. */
   #errorOfWaiting(error: unknown): unknown {
     if (error instanceof LayoutChanged) return error;
     const where = describeDocket(this.#settings);

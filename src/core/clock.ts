@@ -1,9 +1,8 @@
 /** The clock that all threads of a process share. */
 
 /**
- * Returns milliseconds on a monotonic clock that is the same in every thread of this process. `performance.now()`
- * starts anew in each thread, so its offset from `process.hrtime()` is taken once; calling hrtime each time would
- * allocate.
+ * Returns milliseconds on a monotonic clock that is the same in every thread of this process. `performance.now()` starts at 0 in
+ * each thread, so its offset from `process.hrtime()` is taken once; calling hrtime each time would allocate.
  */
 export function monotonicMs(): number {
   return performance.now() + OFFSET_MS;

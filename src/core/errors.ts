@@ -184,7 +184,7 @@ export class AddUnconfirmedError extends DocketError {
   }
 }
 
-/** Redis did not confirm all of an `addMany`. Of the rest, some may have been written. */
+/** Redis did not confirm all calls of an `addMany`. Some of the others may have been written. */
 export class PartialAddError<E = unknown> extends DocketError {
   readonly code = 'DOCKET_PARTIAL_ADD';
   override get name() {

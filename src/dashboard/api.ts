@@ -339,7 +339,7 @@ export interface StrikesJson {
   readonly strikes: readonly StrikeJson[];
 }
 
-/** A value of a strike. What JSON lacks is tagged. */
+/** A value of a strike. Values that JSON lacks are tagged. */
 export type ValueJson =
   | string
   | number

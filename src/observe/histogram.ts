@@ -6,7 +6,7 @@ export const BOUNDS_MS: readonly number[] = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000,
 ];
 
-/** What is taken when there is nothing, never that to which a later duration is added. */
+/** The counts that are taken when there are none. No duration is ever added to them. */
 const NONE = new DurationCounts();
 
 /** Counts durations as long as it lives, for a Prometheus histogram and for the history. */

@@ -34,7 +34,10 @@ import { runScript, type ScriptArgument } from './script.js';
 /** The letter of a stream, followed by the id of an entry on it. */
 export type Token = `${StreamLetter}${string}`;
 
-/** Where an execution goes on: at the end of a stream (that of its priority, in place of these), on the schedule, or in the line of its task while that is paused. */
+/**
+ * Where an execution goes on: at the end of a stream (the one of its priority, if it has one), on the schedule, or in the line of
+ * its task while that is paused.
+ */
 export type Destination = { readonly stream: 'work' | 'front' } | Due | PausedLine;
 
 /** The line of a paused task. If the pause is over, the execution goes to the stream `front` instead. */

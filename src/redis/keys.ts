@@ -3,9 +3,9 @@
  *
  * All names of one partition share a hash tag, so that scripts work on a cluster: `{name}` for partition 0 of every docket,
  * `{name/tag}` for any other. The name of a docket has no slash, so partitions never meet another docket. The ACL patterns
- * `~{name}:*` and `&{name}:*` cover partition 0, and `~{name/*` and `&{name/*` the others. Keys that users choose are put behind a suffix of their own (`run:`),
- * so that they cannot meet another key. All databases of a server share its channels, so their names have the number of
- * the database, unless it is 0.
+ * `~{name}:*` and `&{name}:*` cover partition 0, and `~{name/*` and `&{name/*` the others. Keys that users choose come behind a
+ * suffix of their own (`run:`), so that they cannot meet another key. All databases of a server share its channels, so their names
+ * have the number of the database, unless it is 0.
  */
 import { InvalidOptionError } from '../core/errors.js';
 import { CHANNEL, KEY, STREAM, STREAM_NAMES, type StreamName } from './schema.js';

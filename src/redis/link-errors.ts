@@ -8,5 +8,5 @@ export function isLinkError(error: unknown): error is Error {
 
 const CLIENT_TEXTS = /^(Connection is closed|Stream isn't writeable)/;
 
-/** What is told in place of the text of such an error. */
+/** The text that people get in place of that of such an error. */
 export const LINK_IS_DOWN = 'the link is down';

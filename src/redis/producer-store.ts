@@ -292,7 +292,7 @@ export const LISTENER_RENEWAL_MS = LISTENER_TTL_MS / 6;
 /** The events that a listener needs; see `LISTENED_FOR`. */
 export type ListenedFor = keyof typeof LISTENED_FOR;
 
-/** Marks that somebody listens for events of this docket. Whoever needs fewer leaves the marker of others as it is. */
+/** Marks that somebody listens for events of this docket. A listener that needs fewer leaves the marker of others as it is. */
 export async function markListening(redis: Redis, keys: Keys, events: ListenedFor): Promise<void> {
   if (events === 'all') {
     await redis.set(keys.listeners, LISTENED_FOR.all, 'PX', LISTENER_TTL_MS);

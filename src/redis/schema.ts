@@ -478,7 +478,7 @@ export const EVENT_OUTCOME = { none: '-', result: 'r', error: 'x' } as const;
 /** The size up to which the result or the error of an execution travels in the event that ends it. */
 export const EVENT_OUTCOME_BYTES = 4 * 1024;
 
-/** The fields that are removed when an execution goes on to another attempt, which counts anew. */
+/** The fields that are removed when an execution goes on to another attempt, which counts from 0. */
 export const PROGRESS_FIELDS = Object.values(PROGRESS);
 
 /** What a due time begins with. Milliseconds follow; an empty text means now (`due-argument.ts`). */
@@ -753,7 +753,10 @@ export const SCAN_TTL_MS = DAY_MS;
 export const LISTENED_FOR = {
   /** All of them. */
   all: '1',
-  /** Not those that nobody needs who waits for a result: that a new execution under a new key was queued, that it runs, its progress. */
+  /**
+   * All but those that a wait for a result does not need: that a new execution under a new key was queued, that it runs, and its
+   * progress.
+   */
   ends: 'e',
 } as const;
 

@@ -75,7 +75,7 @@ export class Agenda<Tasks extends TasksByName = {}> {
     for (const { task, args, options } of this.#additions) yield callOf(task, args, options);
   }
 
-  /** Removes all calls. What was scheduled stays scheduled. */
+  /** Removes all calls. Executions that were scheduled stay scheduled. */
   clear(): this {
     this.#additions.length = 0;
     return this;

@@ -51,7 +51,7 @@ export type DependencyDefinition =
     };
 
 /**
- * Declares a dependency that is created anew for each attempt.
+ * Declares a dependency that is created for each attempt.
  *
  * The factory gets the arguments of the task and the context with its own `uses`. It returns the value or a promise of
  * it, or it is a generator that yields the value once; the code after the `yield` is the clean-up. A generator is

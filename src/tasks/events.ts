@@ -19,7 +19,7 @@ export interface StateEvent {
   readonly attempt: number;
 }
 
-/** The execution has made progress. Within an attempt, `current` never decreases; the next attempt starts anew. */
+/** The execution has made progress. Within an attempt, `current` never decreases; the next attempt starts at 0. */
 export interface ProgressEvent {
   readonly type: 'progress';
   readonly key: string;

@@ -70,9 +70,9 @@ export interface Execution<R> {
   result(options?: ResultOptions): Promise<R>;
 
   /**
-   * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a
-   * newer execution takes the key, and when the docket is closed. Leaving the loop ends the subscription, and so does
-   * the signal: the loop ends without an error as soon as it aborts. A slow consumer misses intermediate changes, but never the latest one.
+   * Yields the present state and progress, then every change, and ends after a terminal state. It also ends when a newer execution
+   * takes the key, and when the docket is closed. Leaving the loop ends the subscription, and so does the signal: the loop ends
+   * without an error as soon as it aborts. A slow consumer may miss intermediate changes, but never the latest one.
    *
    * Iterating throws ExecutionNotFoundError when there is no such execution any more, and ResultsDisabledError when it
    * was added with `executionTtl: 0`.

@@ -4,7 +4,7 @@ import { nextCronMs } from './cron.js';
 import type { ExecutionPolicies } from './overrides.js';
 import type { PerpetualData } from './policies.js';
 
-/** What the body of a perpetual task has changed about its next run. What it did not set follows the policy. */
+/** What the body of a perpetual task has changed about its next run. Everything that it did not set follows the policy. */
 export interface NextRunOverride {
   /** Interval to use instead of the policy's, in milliseconds. */
   readonly everyMs?: number;

@@ -32,10 +32,10 @@ export interface Progress {
 }
 
 /**
- * `execution.progress`: the progress of an execution as of the last `add`, `getExecution` or `sync()`, or the last call
- * of its own functions. These functions are for code elsewhere, such as the parts into which a task was split. Each one
- * is a command to Redis, so they are asynchronous. Their increments are added to the count of the body. Each attempt
- * starts anew. An execution that has ended keeps its final values for its `executionTtl`, and nothing can change them.
+ * `execution.progress`: the progress of an execution as of the last `add`, `getExecution` or `sync()`, or the last call of its own
+ * functions. These functions are for code elsewhere, such as the parts into which a task was split. Each one is a command to
+ * Redis, so they are asynchronous. Their increments are added to the count of the body. Each attempt starts at 0. An execution
+ * that has ended keeps its final values for its `executionTtl`, and nothing can change them.
  */
 export interface ExecutionProgress {
   /** The count of the body and of all increments from outside. */

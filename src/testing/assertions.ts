@@ -15,7 +15,7 @@ import { executionsOf, type KnownExecution } from './known.js';
 import type { Recorded } from './recording-docket.js';
 import { TestDocket } from './test-docket.js';
 
-/** What an execution must be like. What is left out may be anything. */
+/** What an execution must be like. Parts that are left out may be anything. */
 export interface ExpectedExecution<A = object> {
   /** Arguments that it must have, each of them deeply equal. It may have others beside them. */
   readonly args?: Partial<A>;
@@ -39,7 +39,8 @@ type TaskOrName<A, R> = Task<string, A, R> | string;
 type AnyTestDocket = TestDocket<any>;
 
 /**
- * Asserts that an execution of a task was added. In a test docket it may have run since; what its `executionTtl` has removed is not found.
+ * Asserts that an execution of a task was added. In a test docket it may have run since; executions that were removed after their
+ * `executionTtl` are not found.
  * @returns the executions that match
  * @throws AssertionError when there is none, or another number of them than `times`
  * @example

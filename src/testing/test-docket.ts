@@ -122,7 +122,7 @@ export async function openTestDocket<Tasks extends TasksByName = {}>(
 
 /** A docket whose clock stands still, and what runs its work. Made by `openTestDocket`. */
 export class TestDocket<Tasks extends TasksByName = {}> {
-  /** The docket, as a producer uses it. What is added stays where it is until a call below runs it. */
+  /** The docket, as a producer uses it. Executions that are added stay where they are until a call below runs them. */
   readonly docket: Docket<Tasks>;
   readonly #settings: Settings;
   readonly #log = new LogRecorder();

@@ -73,7 +73,7 @@ export class Attempt {
     return this.#progress;
   }
 
-  /** Whether it is over. What its body left behind may still use its context. */
+  /** Whether it is over. Code that its body left behind may still use its context. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }

@@ -46,7 +46,7 @@ export class FailureHooks {
     const timeoutMs = (known && definitionOf(known).policies.timeoutMs) ?? DEFAULT_TIMEOUT_MS;
     const classes: readonly ErrorClass[] = this.#loaded.errors;
     for (const hook of this.#loaded.onFailed ?? []) {
-      // Decoded anew, because the one before may have changed it.
+      // Decoded again for each function, because the one before may have changed it.
       const failed = {
         task,
         key,

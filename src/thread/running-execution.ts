@@ -68,7 +68,7 @@ export class RunningExecution implements Execution<unknown> {
   get task(): string {
     return this.#attempt.envelope.task;
   }
-  /** Decoded anew, because the body may have changed its arguments. */
+  /** Decoded again, because the body may have changed its arguments. */
   get args(): unknown {
     this.#args ??= { value: decodeValue(this.#attempt.envelope.args) };
     return this.#args.value;

@@ -4,13 +4,13 @@
  *   msgpack [1, task, ttlMs, attempt, id | nil, headers | nil, arguments]
  *   msgpack [2, task, ttlMs, attempt, id | nil, headers | nil, overrides, arguments]
  *
- * The first number is the version. Version 2 is written only for an execution with overrides, so that a worker that would
- * not heed them reroutes it. The arguments come last and are opaque: producers write them, threads read them, and everything in between passes the
- * bytes on. `id` is set for executions without a record (those with one have their key in a field of the entry).
- * `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`.
- * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. `overrides` is text, too:
- * the policies that this one execution has in place of its task's (`tasks/overrides.ts`). Every future version
- * keeps the first five fields, so that a worker that meets a newer message can name it and reroute it.
+ * The first number is the version. Version 2 is written only for an execution with overrides, so that a worker that does not know
+ * overrides reroutes it. The arguments come last and are opaque: producers write them, threads read them, and everything in
+ * between passes the bytes on. `id` is set for executions without a record (those with one have their key in a field of the
+ * entry). `headers` is text that travels beside the arguments through retries, schedules and requeues: lines of `name: value`.
+ * This version writes `traceparent` and `tracestate` (see `tracing.ts`) and passes on all others. `overrides` is text, too: the
+ * policies that this one execution has in place of its task's (`tasks/overrides.ts`). Every future version keeps the first five
+ * fields, so that a worker that meets a newer message can name it and reroute it.
  */
 import { Packr } from 'msgpackr';
 import { UndecodableValueError } from '../core/errors.js';

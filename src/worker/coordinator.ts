@@ -1,9 +1,10 @@
 /**
  * The coordinator of a worker: assembles its parts, starts and stops them, and answers questions about the worker.
  *
- * What there is once in a worker is in `shared-parts.ts`, and what there is for each partition in `partition.ts`. The route of
- * an execution is in `pipeline.ts`, the order of the services beside it in `services.ts`, the end of the worker in `drain.ts`, and whether it takes work in `readiness.ts`. No user code runs here (unless `threads: 0` asks for
- * it), so nothing a task does can stall a lease.
+ * The parts that a worker has once are in `shared-parts.ts`, and those that it has for each partition in `partition.ts`. The route
+ * of an execution is in `pipeline.ts`, the order of the services beside it in `services.ts`, the end of the worker in `drain.ts`,
+ * and whether it takes work in `readiness.ts`. No user code runs here (unless `threads: 0` asks for it), so nothing a task does
+ * can stall a lease.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { aborted, pause, type Service, within } from '../core/service.js';
@@ -162,7 +163,7 @@ export class Coordinator {
     this.#state = 'draining';
     this.#shared.close();
     if (wasReady) {
-      const fields = { held: dispatcher.size, drainTimeoutMs };
+      const fields = { inHand: dispatcher.size, drainTimeoutMs };
       logger.info(fields, `worker ${name} is draining: it takes no new work and lets running work finish`);
     }
     const partitionsStopped = this.#partitions.stop();

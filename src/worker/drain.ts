@@ -1,9 +1,9 @@
 /**
  * The orderly end of a worker: nothing is lost, and no execution is charged.
  *
- * Owns the order of its steps, and the deadline: the drain takes at most `drainTimeoutMs`, whatever the tasks do and
- * whether Redis answers or not. Commands wait while Redis is unreachable. The drain waits with them for a second, or for
- * half of its time when there is something to write. What it leaves is redelivered.
+ * Owns the order of its steps, and the deadline: the drain takes at most `drainTimeoutMs`, whatever the tasks do and whether Redis
+ * answers or not. Commands wait while Redis is unreachable. The drain waits with them for a second, or for half of its time when
+ * there is something to write. Everything that it leaves is redelivered.
  */
 import { monotonicMs } from '../core/clock.js';
 import { within } from '../core/service.js';

@@ -40,7 +40,7 @@ export class FloodLog {
     if (flood.count <= LINES) write();
   }
 
-  /** Logs how many lines were not written one by one, and begins to count anew. */
+  /** Logs how many lines were not written one by one, and begins to count again. */
   endPeriod(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -60,8 +60,8 @@ export interface WorkerOptions {
    */
   reconnectionDelay?: Duration;
   /**
-   * How long a worker waits for its server at the start. What waiting cannot change, such as a wrong password, ends it at once.
-   * Once it has been connected, a worker waits out any outage.
+   * How long a worker waits for its server at the start. A problem that waiting cannot change, such as a wrong password, ends it
+   * at once. Once it has been connected, a worker waits out any outage.
    * @default for ever
    */
   connectTimeout?: Duration;
@@ -177,12 +177,12 @@ export function isLevelEnabled(logger: WorkerLogger, level: 'debug' | 'info'): b
 }
 
 /** Where tasks come from: modules that each thread loads, or the tasks themselves, which cannot leave this thread. */
-export type TaskSource =
+type TaskSource =
   | { readonly kind: 'modules'; readonly references: readonly string[] }
   | { readonly kind: 'values'; readonly tasks: ReadonlyMap<string, AnyTask> };
 
 /** A module reference, or the task itself; `null` for none. */
-export type FallbackSource = string | AnyTask | null;
+type FallbackSource = string | AnyTask | null;
 
 /** The options as the worker uses them: checked, with defaults, and durations in milliseconds. */
 export interface WorkerSettings {

@@ -70,7 +70,7 @@ export class Partition {
     const { context } = this;
     this.pipeline = new Pipeline(context, shared, settings, places);
     const { pipeline } = this;
-    const held = () => pipeline.held();
+    const inHand = () => pipeline.inHand();
     const scheduler = new Scheduler({ ...context, resolutionMs: settings.schedulingResolutionMs });
     this.heartbeat = new Heartbeat({
       ...context,
@@ -84,10 +84,10 @@ export class Partition {
     const isOwn = ({ name, policies }: TaskManifest) => placeOfChain(name, policies, places.tags) === tag;
     this.services = new Services({
       guards: [pipeline.strikeGuard, pipeline.pauseGuard, pipeline.cancelListener],
-      keepers: [new Leases({ ...context, held, onLost: (tokens) => pipeline.dispatched.loseLeases(tokens) })],
+      keepers: [new Leases({ ...context, inHand, onLost: (tokens) => pipeline.dispatched.loseLeases(tokens) })],
       suppliers: [
         pipeline.intake,
-        new Reclaimer({ ...context, reconnectionMs: settings.longestPauseMs, held }),
+        new Reclaimer({ ...context, reconnectionMs: settings.longestPauseMs, inHand }),
         scheduler,
         ...(settings.schedulesAutomaticTasks
           ? [
@@ -148,7 +148,7 @@ export class Partition {
 
   /** Whether the worker has no deliveries of this partition in hand. */
   get isIdle(): boolean {
-    for (const _ of this.pipeline.held()) return false;
+    for (const _ of this.pipeline.inHand()) return false;
     return this.pipeline.settler.isIdle;
   }
 

@@ -12,7 +12,7 @@
  *
  * - Pure functions (`classify`, `startVerdictOf`) decide whether something runs. Only the pipeline acts on that.
  * - Between its read and the confirmation of its settlement, a delivery always belongs to one part, because each part
- *   passes it on within one turn of the event loop. `held` lists all deliveries and the entries that the intake still
+ *   passes it on within one turn of the event loop. `inHand` lists all deliveries and the entries that the intake still
  *   keeps, so each of them keeps its lease.
  *
  * Everything that was read passes `#accept`, which is the only place where claims begin. Once the pipeline is closed,
@@ -114,7 +114,7 @@ export class Pipeline implements DeliveryPipeline {
     });
     this.cancelListener = new CancelListener({
       ...context,
-      held: () => this.held(),
+      inHand: () => this.inHand(),
       dispatcher,
       settle: (delivery) => this.settler.settle(delivery, { kind: 'cancelled' }),
     });
@@ -174,7 +174,7 @@ export class Pipeline implements DeliveryPipeline {
   }
 
   /** Everything of this partition that the worker has in hand. */
-  *held(): Iterable<Pick<Delivery, 'record' | 'token'>> {
+  *inHand(): Iterable<Pick<Delivery, 'record' | 'token'>> {
     yield* this.intake.unaccepted;
     yield* this.dispatched.deliveries();
     yield* this.#undispatched();

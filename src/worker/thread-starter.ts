@@ -23,12 +23,12 @@ export interface ThreadStartOptions {
  * @param signal - when it aborts before the tasks are loaded, the start is given up and the promise rejects
  */
 export function startThread(lane: Lane, signal: AbortSignal, options: ThreadStartOptions): Promise<Thread> {
-  const { threads, tasks, fallback, maxThreadMemoryMb } = options.settings;
+  const { settings } = options;
   const config = configOf(lane, options);
   const events = eventsOf(lane, options);
-  return threads > 0
-    ? startPiscinaThread(config, events, signal, maxThreadMemoryMb)
-    : startLocalThread(config, tasks, fallback, events, signal);
+  return settings.threads > 0
+    ? startPiscinaThread(config, events, signal, settings.maxThreadMemoryMb)
+    : startLocalThread(config, settings, events, signal);
 }
 
 function configOf(lane: Lane, { docket, settings, dispatcher, logger }: ThreadStartOptions): ThreadConfig {

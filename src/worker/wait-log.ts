@@ -1,4 +1,4 @@
-/** Says why a worker that runs until nothing remains still runs, where somebody has to act: something is paused. */
+/** Logs that a worker which runs until nothing remains waits for a resume, since somebody has to act. */
 import type { Logger } from '../tasks/context.js';
 import { describePauses, type PauseGuard } from './intake/pause-guard.js';
 

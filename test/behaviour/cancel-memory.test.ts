@@ -64,7 +64,7 @@ describeOnRedis('cancels', (url) => {
     const subscriber = await openConnection(url(), 'subscriber');
     onTestFinished(() => closeConnection(subscriber));
     const listener = new CancelListener({
-      ...{ redis, subscriber, keys, logger: recordingLogger().logger, held: () => [], settle: () => {} },
+      ...{ redis, subscriber, keys, logger: recordingLogger().logger, inHand: () => [], settle: () => {} },
       dispatcher: { cancel: () => [], takeBackUnstarted: () => [] },
     });
     listener.start();

@@ -328,7 +328,7 @@ describeEachServer('a cancel that is received', (url) => {
     const options = { redis: fleet.redis, subscriber, keys, logger: recordingLogger().logger };
     const canceller = new CancelListener({
       ...options,
-      held: () => held,
+      inHand: () => held,
       dispatcher: { cancel: () => [], takeBackUnstarted: () => [] },
       settle: () => {},
     });

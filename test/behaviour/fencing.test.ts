@@ -501,7 +501,7 @@ describeEachServer('a delivery', (url) => {
     await add(['k']);
     await read('dead');
     const { logger } = recordingLogger();
-    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, leaseMs: 30, logger, held: () => [] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, leaseMs: 30, logger, inHand: () => [] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     for (let sweeps = 0; sweeps < 3; sweeps++) {
@@ -547,7 +547,7 @@ describeEachServer('a delivery', (url) => {
     await add(['held', 'forgotten']);
     const [held, forgotten] = await read('me');
     const { logger, lines } = recordingLogger();
-    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [{ token: held!.token }] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, inHand: () => [{ token: held!.token }] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 1);
@@ -566,7 +566,7 @@ describeEachServer('a delivery', (url) => {
     await addLean(250);
     expect(await read('dead', 250)).toHaveLength(250);
     const { logger } = recordingLogger();
-    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, held: () => [] });
+    const reclaimer = new Reclaimer({ ...optionsOf(redis), keys, logger, inHand: () => [] });
     reclaimer.start();
     onTestFinished(() => reclaimer.stop());
     await waitFor(async () => (await redis.xlen(keys.front)) === 250);

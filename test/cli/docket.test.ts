@@ -339,7 +339,7 @@ describeOnRedis('docket:', (url) => {
     expect((await runOn(fleet, 'strikes')).output).toBe('nothing is struck\n');
     const errors = `docket: ${nobody}: it is struck anyway\n`;
     const cancels =
-      'what was added before is cancelled when a worker comes to it; docket restore does not bring it back';
+      'executions that were added before are cancelled when a worker reads them; docket restore does not bring them back';
     const said = `struck task 'charge'\n${cancels}\n`;
     expect(await runOn(fleet, 'strike', 'charge')).toEqual({ code: 0, output: said, errors });
     expect((await runOn(fleet, 'restore', 'charge')).output).toBe("restored task 'charge'\n");

@@ -39,7 +39,7 @@ function checkInside(folder: string, path: string): void {
   }
 }
 
-/** Writes a file anew. A link in its place is removed, and what it led to stays as it is. */
+/** Writes a file, or overwrites it. A link in its place is removed, and what it led to stays as it is. */
 function writeNew(file: string, text: string): void {
   makeFolder(dirname(file));
   rmSync(file, { force: true });

@@ -105,7 +105,7 @@ function taskList({ taken, tasks, running, totals }: Picture): List {
   const names = [...new Set([...since.keys(), ...stats.keys()])];
   const order = (name: string) => [since.get(name)?.length ?? 0, stats.get(name)?.started ?? 0] as const;
   names.sort((a, b) => order(b)[0] - order(a)[0] || order(b)[1] - order(a)[1]);
-  // What started or ended while the picture was taken is no reason to doubt the list.
+  // Executions that started or ended while the picture was taken are no reason to doubt the list.
   const isWhole = running.length >= totals.running || running.length < LISTED_EXECUTIONS;
   return {
     head: [

@@ -90,7 +90,7 @@ function failuresIn(body: Body): readonly string[] | FailureFilter {
     return refuse(`ids: expected 1 to ${MOST_IDS}`);
   }
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return refuse('give ids or a filter');
-  // What is not understood must not be left out: the filter would select more.
+  // A part that is not understood must not be left out: the filter would select more.
   const unknown = Object.keys(filter).find((name) => !FILTER_NAMES.includes(name));
   if (unknown !== undefined) return refuse(`filter: it has ${FILTER_NAMES.join(', ')} only`);
   const [task, errorName] = ['task', 'errorName'].map((name) => textOrNullIn(filter as Body, name));

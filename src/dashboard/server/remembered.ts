@@ -6,12 +6,12 @@ interface Reading<T> {
   atMs: number;
 }
 
-/** More than the page offers. Whoever asks for others has them read anew. */
+/** More readings than the page offers. Others are made again each time. */
 const MOST_READINGS = 8;
 
 export interface Remembered<A, T> {
   read(of: A): Promise<T>;
-  /** Has the next caller read anew. */
+  /** Has the next caller read again. */
   forget(): void;
 }
 

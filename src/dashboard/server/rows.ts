@@ -114,7 +114,7 @@ export function scheduleJson(schedule: Schedule): ScheduleJson {
   };
 }
 
-/** Joins minutes, so that a chart has at most this many points. Of times, the longest percentiles are kept. */
+/** Joins minutes, so that a chart has at most this many points. The percentiles of a point are the longest ones of its minutes. */
 export function pointsOf(minutes: readonly HistoryMinute[], most: number): HistoryPointJson[] {
   const each = Math.ceil(minutes.length / most);
   const points: HistoryPointJson[] = [];

@@ -26,8 +26,8 @@ local function read_entry(token)
   end
 end
 
--- Returns the letter of the stream that an execution goes to, by its priority, when one of normal priority goes to `front`
--- or `work`. What holds permits goes to the front in any case: others may wait for them.
+-- Returns the letter of the stream that an execution goes to, by its priority, when one of normal priority goes to `front` or
+-- `work`. An execution that holds permits goes to the front in any case: others may wait for them.
 local function stream_for(letter, moving)
   local priority = moving[ENTRY.priority]
   if priority == STREAM.low then

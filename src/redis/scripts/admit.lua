@@ -54,7 +54,8 @@ local function placement()
   return member() .. ' ' .. digits(is_recorded and place_in_line() or math.floor(ticket / 1000))
 end
 
--- Removes the entry, and returns its fields; nil when it was deleted by hand. What cannot be parked then goes into quarantine.
+-- Removes the entry, and returns its fields; nil when it was deleted by hand. An item that cannot be parked then goes into
+-- quarantine.
 local function take_entry()
   fields_removed = read_entry(token)
   remove(token)

@@ -9,7 +9,8 @@
 if have_strikes_changed(KEYS[2], ARGV[1]) then
   return ''
 end
-local call, work, letters, has_large = redis.call, KEYS[1], ARGV[2], false -- looked up once: the loop body is all that this script costs
+-- Looked up once: the loop body is all that this script costs.
+local call, work, letters, has_large = redis.call, KEYS[1], ARGV[2], false
 local stream_of = { [STREAM.high] = KEYS[4], [STREAM.low] = KEYS[5] }
 for i = 3, #ARGV do
   local message = ARGV[i]

@@ -43,7 +43,7 @@ local function redeliver(moving, state, generation, was_alone)
     moving[ENTRY.booking] = nil
   end
   if state == 'running' then
-    -- The next attempt counts anew.
+    -- The next attempt counts from 0.
     redis.call('HDEL', prefix .. KEY.record .. moving[ENTRY.key], unpack(PROGRESS_FIELDS))
   end
   enqueue(STREAM.front, moving)

@@ -79,14 +79,14 @@ local function place_later(key, kind, task, due, message, placed, ...)
   end
 end
 
--- The generation of an item as text, but for its last digit. The numbers of the items follow each other, so that one in
+-- The generation of an item as text, without its last digit. The numbers of the items follow each other, so that one in
 -- ten is formatted, which costs 0.6 us.
 local unit_digits = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
 local unit = generation % 10
 local tens = digits((generation - unit) / 10)
 
--- Most executions are due now and new. What they need stands in the loop itself, and is looked up once. The fields are
--- known here, so this takes fewer steps than `enqueue` and `park`, which take any.
+-- Most executions are due now and new. The commands that they need stand in the loop itself, and are looked up once. The fields
+-- are known here, so this takes fewer steps than `enqueue` and `park`, which take any.
 local call, arguments, has_large, index = redis.call, ARGV, false, 0
 local at = 4
 while at <= #arguments do

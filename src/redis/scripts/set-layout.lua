@@ -2,7 +2,8 @@
 -- added by the old layout since then. Writes nothing either when the layout that this one was made from is no longer in force:
 -- partitions that only the newer layout has would be lost.
 -- KEYS  layout, layout-change
--- ARGV  prefix, token of the change, version of the layout that it was made from ('' for the first), tags of the partitions from 1 on, tags of those that are drained
+-- ARGV  prefix, token of the change, version of the layout that it was made from ('' for the first), tags of the partitions from 1
+--       on, tags of those that are drained
 -- Reply the version of the layout, or '' when nothing was written
 --@include now
 local prefix = ARGV[1]

@@ -147,7 +147,7 @@ local item -- number of the item that is being written
 local ticket_shift = TICKET_SHIFT
 
 -- Returns the member and its due time when the execution is on the schedule now. Whether a line of a pause is its destination is
--- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it was requeued.
+-- decided here: the worker may not have heard of the resume. Then the execution goes to `front`, as if it were requeued.
 local function move_on(ttl, at)
   local destination, moved = ARGV[at], moving[item]
   local line = is_line_of_pause(destination) and is_paused(destination) and destination
@@ -184,7 +184,7 @@ local function move_on(ttl, at)
     moved[ENTRY.booking] = ARGV[at + 8] ~= '-' and ARGV[at + 8] or nil
   end
   if key and record[2] == 'running' then
-    redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts anew
+    redis.call('HDEL', records .. key, unpack(PROGRESS_FIELDS)) -- the next attempt counts from 0
   end
   -- The same attempt, straight to the front, keeps its permits, so that no waiter passes it.
   local needs = destination == STREAM.front and permits_of(tokens[item])

@@ -10,7 +10,10 @@ import type { Delivery } from '../delivery.js';
 
 const STREAM_ORDER: readonly string[] = [STREAM.front, STREAM.high, STREAM.work, STREAM.low];
 
-/** Compares deliveries by their streams, then by their arrival: the order in which the queue hands them out, but for its low share. */
+/**
+ * Compares deliveries by their streams, then by their arrival: the order in which the queue hands them out, except for the share
+ * of low priority.
+ */
 export function compareTurns(a: Delivery, b: Delivery): number {
   return STREAM_ORDER.indexOf(a.token[0]!) - STREAM_ORDER.indexOf(b.token[0]!) || a.arrival - b.arrival;
 }

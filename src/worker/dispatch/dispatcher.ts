@@ -210,9 +210,9 @@ export class Dispatcher {
     const left = [...lane.shipments].reverse();
     const started = new Set(left.filter((shipment) => !this.#shipments.revoke(shipment)));
     const unstarted = left.length - started.size;
-    // When a thread was ended on purpose, it is known which attempt is to blame. What ran there before may have left
-    // something behind that ended the thread. An attempt that has ended but whose result never arrived counts like one
-    // that runs: it would go on like this for ever.
+    // When a thread was ended on purpose, it is known which attempt is to blame. An execution that ran there before may have left
+    // something behind that ended the thread. An attempt that has ended but whose result never arrived counts like one that runs:
+    // it would go on like this for ever.
     const wasAlone = !wasEnding && shipped - unstarted === 1 && started.size === 1;
     for (const shipment of left) {
       const { delivery, condemned, stop } = shipment;
@@ -310,7 +310,7 @@ export class Dispatcher {
     await within(emptied, timeoutMs);
   }
 
-  /** Dispatches what waits, where there may be room for more deliveries afterwards. */
+  /** Dispatches what waits, and says that there may be room for more deliveries. */
   #resume(): void {
     this.#dispatch();
     this.#events.onCapacity();

@@ -37,8 +37,8 @@ import type { Shipment } from './shipment.js';
 export const CHUNK_MS = 5;
 
 /**
- * The same for a lane with one place while there is a backlog: each message, each settlement and each event then carries
- * several executions of some milliseconds. What waits behind one of them would wait as long in the queue.
+ * The same for a lane with one place while there is a backlog: each message, each settlement and each event then carries several
+ * executions of some milliseconds. An execution that waits behind one of them would wait as long in the queue.
  */
 export const BACKLOG_CHUNK_MS = 20;
 
@@ -48,7 +48,7 @@ export interface Ending {
   readonly request: number;
 }
 
-/** How long the event loop of a thread has been held on which nothing has begun. */
+/** For how long something has held the event loop of a thread on which nothing has begun. */
 interface Occupation {
   /** The request that asked the thread to attend. */
   readonly request: number;
@@ -324,7 +324,7 @@ export class Lane {
   }
 
   /**
-   * Notes that something else than an attempt holds the event loop: nothing of what was shipped has begun, and all of it was
+   * Notes that something other than an attempt holds the event loop: nothing of what was shipped has begun, and all of it was
    * taken back. Nothing more is shipped until the thread attends.
    */
   occupy(nowMs: number): void {

@@ -1,6 +1,6 @@
 /**
- * What a worker announces of the policies of its tasks: in words, so that whoever reads them need not know each policy. Owns the
- * bound: the heartbeat has them, so they must not be long.
+ * The policies of its tasks as a worker announces them: in words, so that a reader need not know each policy. Owns the bound on
+ * their length, because heartbeats carry them.
  */
 import type { PolicyTexts } from '../../redis/fleet-store.js';
 import { policyTexts } from '../../tasks/describe.js';

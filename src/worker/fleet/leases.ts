@@ -17,7 +17,7 @@ const RETRY_AFTER_MS = 1_000;
 export interface LeasesOptions
   extends Pick<WorkerContext, 'redis' | 'link' | 'keys' | 'streams' | 'consumer' | 'leaseMs' | 'logger'> {
   /** Returns all deliveries of this worker. */
-  held(): Iterable<{ readonly token: Token }>;
+  inHand(): Iterable<{ readonly token: Token }>;
   /** Called with the tokens of deliveries that belong to another worker now. */
   onLost(tokens: ReadonlySet<Token>): void;
 }
@@ -53,13 +53,13 @@ export class Leases extends Service {
   /** Renews all leases. Returns the tokens of those that were lost. */
   async #renew(): Promise<Set<Token>> {
     const { redis, keys, consumer } = this.#options;
-    const tokens = tokensOf(this.#options.held());
+    const tokens = tokensOf(this.#options.inHand());
     if (tokens.size === 0) return tokens;
     const lost = await renew(redis, keys, consumer, [...tokens]);
     // A delivery that was settled while the renewal was in flight is missing for a good reason. The reply to its settlement
     // may have arrived together with this one.
     await turn();
-    const held = tokensOf(this.#options.held());
-    return new Set(lost.filter((token) => held.has(token)));
+    const inHand = tokensOf(this.#options.inHand());
+    return new Set(lost.filter((token) => inHand.has(token)));
   }
 }

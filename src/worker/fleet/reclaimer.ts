@@ -3,8 +3,8 @@
  * place because somebody deleted a stream or the schedule.
  *
  * One worker of the fleet sweeps at a time. It leaves alone what is in its own hands: if its own renewals were late, these
- * executions are still running here. What is pending under its name but not in its hands, because the reply to a read was
- * lost with a connection, is redelivered like the entries of any other worker.
+ * executions are still running here. Entries that are pending under its name but not in its hands, because the reply to a read was
+ * lost with a connection, are redelivered like those of any other worker.
  *
  * A lease says something about its worker only if the worker could renew it. After an outage, or when the server's clock was
  * set forward, all leases may have run out at once. So it waits until every live worker must have renewed its leases.
@@ -35,7 +35,7 @@ export interface ReclaimerOptions
   /** How long others may take to reconnect after an outage, in milliseconds. */
   readonly reconnectionMs: number;
   /** Returns all deliveries of this worker. */
-  held(): Iterable<{ readonly token: Token }>;
+  inHand(): Iterable<{ readonly token: Token }>;
 }
 
 export class Reclaimer extends Service {
@@ -97,9 +97,9 @@ export class Reclaimer extends Service {
     const { redis, keys } = this.#options;
     for (let from: string | null = FIRST_PAGE; from !== null && !signal.aborted; ) {
       const { expired, next } = await findExpired(redis, keys, { stream, leaseMs, from });
-      const held = tokensOf(this.#options.held());
+      const inHand = tokensOf(this.#options.inHand());
       const count = await this.#redeliver(
-        expired.filter(({ token }) => !held.has(token)),
+        expired.filter(({ token }) => !inHand.has(token)),
         leaseMs,
       );
       // A script moves 1 MiB at most. Redelivered entries are no longer pending, so the rest is on the same page.

@@ -1,9 +1,9 @@
 /**
  * Bounds the bytes that a worker has in hand: the messages of its deliveries, and the outcomes that wait to be written.
  *
- * Owns the bound, and the estimates by which a read keeps to it although the server takes only a count. What is in hand is
- * counted, not tracked, so that no way in which a delivery leaves the worker can be forgotten. Counting walks over all
- * deliveries, so it is done only when the bytes that came since the last count might be too many.
+ * Owns the bound, and the estimates by which a read keeps to it although the server takes only a count. The bytes in hand are
+ * counted, not tracked, so that no way in which a delivery leaves the worker can be forgotten. Counting walks over all deliveries,
+ * so it is done only when the bytes that came since the last count might be too many.
  */
 import type { Entry } from '../../redis/entry.js';
 import { LARGE_BYTES } from '../../redis/schema.js';

@@ -25,7 +25,7 @@ import { logRetry } from '../log-retry.js';
 
 export interface CancelListenerOptions extends Pick<WorkerContext, 'redis' | 'subscriber' | 'keys' | 'logger'> {
   /** Returns all deliveries of this worker. */
-  held(): Iterable<Pick<Delivery, 'record' | 'token'>>;
+  inHand(): Iterable<Pick<Delivery, 'record' | 'token'>>;
   readonly dispatcher: Pick<Dispatcher, 'cancel' | 'takeBackUnstarted'>;
   /** Settles a delivery that had not started as cancelled. */
   settle(delivery: Delivery): void;
@@ -197,7 +197,7 @@ export class CancelListener extends Service {
   /** Asks Redis for the cancels that were published while this worker did not listen. */
   async #lookUpAll(): Promise<void> {
     await this.#loadIds();
-    await this.#lookUpStops(this.#options.held());
+    await this.#lookUpStops(this.#options.inHand());
     this.takeBack();
   }
 

@@ -130,7 +130,7 @@ export class Claimer {
       this.#handOn(batch, mustCountAgain ? await this.#untilLeaseEnds(claimOnce) : results);
     } catch (error) {
       for (const delivery of batch) onNotClaimed(delivery);
-      // Left alone, the entries are redelivered when their lease ends.
+      // Nothing else is done: the entries are redelivered when their lease ends.
       logger.error({ error: String(error), count: batch.length }, 'executions could not be claimed');
     } finally {
       for (const delivery of batch) this.#claiming.delete(delivery);

@@ -2,9 +2,10 @@
  * Classifies an entry that was read. Pure: nothing is counted, claimed or written here; the pipeline
  * acts on the result.
  *
- * Owns the order of the questions. A pause comes first: what is paused stays as it is until the end of the pause, whatever else
- * would become of it. Then it is in the right partition or moves there, before anything of it is counted. A strike comes before the limits, so that no limit counts a struck execution. The
- * attempt budget comes before the claim, so that an execution over budget is left to other workers as it was read.
+ * Owns the order of the questions. A pause comes first: a paused execution stays as it is until the end of the pause, whatever
+ * else would become of it. Then comes the partition: an execution in the wrong one moves before anything of it is counted. A
+ * strike comes before the limits, so that no limit counts a struck execution. The attempt budget comes before the claim, so that
+ * an execution over budget is left to other workers as it was read.
  */
 import { UndecodableValueError } from '../../core/errors.js';
 import type { AdmissionCheck } from '../../redis/admission-store.js';

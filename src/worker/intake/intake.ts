@@ -11,9 +11,9 @@
  *   read waits for that: what it brings can then be claimed with it, which saves a round trip.
  * - the order after a pause of the docket: what was given back is on `front`, and older than all that is on `work`. One read
  *   brings entries of both, so `front` is read alone until nothing more is there.
- * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. What has been read is kept
- *   until it can, and those that are still ours then are accepted. While the guards may have missed something, entries are
- *   kept until the guards have looked up what must not run.
+ * - the entries of a read until they are accepted. While the worker cannot write, nothing is read. Entries that were read are kept
+ *   until it can, and those that are still ours then are accepted. While the guards may have missed something, entries are kept
+ *   until the guards have looked up what must not run.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { jittered, pause, Service } from '../../core/service.js';
@@ -266,7 +266,7 @@ export class Intake extends Service {
     const claim = () => (mustFollow ? null : readClaims.claim());
     const standBy = () => this.#share.standBy(count);
     const reading = this.#reader.read({ count, hasBacklog: this.#hasBacklog, claim, mayGoOn, standBy });
-    // Asked behind this read, for the next one: a read that waited for the answer would cost two round trips.
+    // This is asked behind the read, for the next one: a read that waited for the answer would cost two round trips.
     if (this.#hasBacklog) void this.#learnWhetherSmall();
     const { entries, claiming, hasBacklog } = await reading;
     readClaims.noteRead(entries);

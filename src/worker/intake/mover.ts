@@ -99,7 +99,8 @@ export class Mover {
     if (arrival === 'late') throw new Error(`partition '${tag}' did not answer in time`);
     if (arrival === 'taken') return onTaken(delivery);
     if (arrival === 'stopped') return onCancelled(delivery);
-    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS)); // another worker, with another layout, is moving it to here
+    // Another worker, with another layout, is moving it to here.
+    if (arrival === 'leaving') return requeue(delivery, jittered(RETRY_AFTER_MS));
     const departure = await removeDeparted(redis, keys, token);
     if (departure === 'cancelled') return await this.#cancel(delivery, departing, to, tag);
     forgetMove(to.redis, to.keys, departing.move).catch(() => undefined); // it expires by itself in a day

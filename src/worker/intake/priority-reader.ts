@@ -26,7 +26,9 @@ const MOST_OF_EACH = 32;
 const LONG_READ = 64;
 /** How long `low` is not looked at again when it was empty, while there is a backlog. */
 const LOOK_AGAIN_MS = 50;
-/** What was taken while `low` was empty gives it no share later on, but for this much. */
+/**
+ * The maximum number of entries of the other streams that count towards the next share of `low`, however long it was empty.
+ */
 const MOST_COUNTED = 1_024;
 const TOGETHER: readonly StreamName[] = ['front', 'high', 'work'];
 const URGENT: readonly StreamName[] = ['front', 'high'];
@@ -121,7 +123,7 @@ export class PriorityReader {
     if (!readingLow) {
       const entries = await reading;
       this.#note(entries, streams);
-      // What goes before the others was taken from `high` or `front` alone: then `work` may have any number.
+      // Urgent entries are taken from `high` and `front` alone, so `work` may have any number.
       return entries.length > 0
         ? { entries, claiming, hasBacklog: streams === URGENT || entries.length >= count }
         : null;
@@ -137,7 +139,7 @@ export class PriorityReader {
     return { entries: [...entries, ...lowEntries], claiming, hasBacklog };
   }
 
-  /** Returns how many entries of `low` are to be taken with the next ones. What is left over counts for the next share. */
+  /** Returns how many entries of `low` are to be taken with the next ones. The remainder counts for the next share. */
   #shareOfLow(count: number): number {
     const share = Math.min(count, Math.floor(this.#sinceLow / (LOW_SHARE - 1)));
     if (share === 0 || monotonicMs() - this.#wasEmptyMs < LOOK_AGAIN_MS) return 0;

@@ -88,8 +88,8 @@ export class ReadClaims {
   }
 
   /**
-   * Claims what the read brings that was sent just before. Returns `null` when nothing is to be claimed so. Resolves to `null`
-   * when the claim failed. Then the Claimer claims all executions.
+   * Claims the executions of the read that was sent just before. Returns `null` when nothing is to be claimed so. Resolves to
+   * `null` when the claim failed. Then the Claimer claims all executions.
    */
   claim(): Promise<ReadClaim | null> | null {
     if (!this.isWorthwhile) return null;

@@ -1,8 +1,8 @@
 /**
  * Decides whether a delivery that is ours may start. Pure: the pipeline acts on the verdict.
  *
- * Asked between the claim and the dispatch, because news can have arrived while the claim was in flight: a cancel, a pause or
- * a strike that was not there when the entry was read.
+ * It is asked between the claim and the dispatch, because news can have arrived while the claim was in flight: a cancel, a pause
+ * or a strike that was not there when the entry was read.
  */
 import type { Delivery } from '../delivery.js';
 import type { CancelListener } from './cancel-listener.js';

@@ -2,7 +2,8 @@
  * Tells a thread of each execution that has failed for good, once that is written. The thread then calls the functions
  * `onFailed` of its modules. Nothing is sent unless a module has one.
  *
- * Each failure is told once at most, because nothing keeps what was not told yet: it goes with the worker, and with the thread.
+ * Each failure is told once at most. Nothing stores the failures that are yet to be told, so they are lost with the worker or the
+ * thread.
  */
 import { monotonicMs } from '../../core/clock.js';
 import { Queue } from '../../core/queue.js';

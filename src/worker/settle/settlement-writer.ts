@@ -143,7 +143,10 @@ export class SettlementWriter {
   }
 }
 
-/** Returns what a settlement counts in its batch: its bytes, and more if it takes several calls: the execution goes on, or is kept as a failure. */
+/**
+ * Returns what a settlement counts in its batch: its bytes, or more if it takes several calls, because the execution goes on or is
+ * kept as a failure.
+ */
 function sizeOf(pending: PendingSettlement): number {
   const { kind } = pending.settlement;
   const isHeavy = kind === 'moved' || kind === 'followed' || failureOf(pending.settlement) !== null;

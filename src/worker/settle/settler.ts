@@ -266,7 +266,7 @@ export class Settler {
 
   #write(delivery: Delivery, settlement: Settlement): void {
     const progress = this.#options.takeProgress(delivery); // taken in any case: nothing asks for it again
-    const isOver = settlement.kind === 'ended' || settlement.kind === 'followed'; // the next attempt starts anew
+    const isOver = settlement.kind === 'ended' || settlement.kind === 'followed'; // the next attempt starts at 0
     this.#writer.write({ delivery, settlement, progress: isOver ? progress : null });
   }
 

@@ -11,18 +11,19 @@ import { manifestOf } from '../../tasks/manifest.js';
 import { Executor } from '../../thread/executor.js';
 import { FailureHooks } from '../../thread/failure-hooks.js';
 import { Scope } from '../../thread/scope.js';
-import type { FallbackSource, TaskSource } from '../options.js';
+import type { WorkerSettings } from '../options.js';
 import { OpenChunks } from './open-chunks.js';
 import type { Thread, ThreadEvents } from './thread.js';
 
+type TaskSources = Pick<WorkerSettings, 'tasks' | 'fallback'>;
+
 export async function startLocalThread(
   config: ThreadConfig,
-  source: TaskSource,
-  fallback: FallbackSource,
+  sources: TaskSources,
   events: ThreadEvents,
   signal: AbortSignal,
 ): Promise<Thread> {
-  const loaded = await Promise.race([load(source, fallback), aborted(signal)]);
+  const loaded = await Promise.race([load(sources), aborted(signal)]);
   if (!loaded) throw new ThreadBootError('the worker was stopped while it loaded the tasks');
   const reports = { log: events.onLog, progress: events.onProgress, placements: events.onPlacements };
   const scope = new Scope(config, new SlotTable(config.slots), reports, loaded.errors);
@@ -56,8 +57,8 @@ export async function startLocalThread(
 }
 
 /** Uses values as they are, and loads references once. */
-async function load(source: TaskSource, fallback: FallbackSource): Promise<LoadedTasks> {
-  const references = source.kind === 'modules' ? source.references : [];
+async function load({ tasks, fallback }: TaskSources): Promise<LoadedTasks> {
+  const references = tasks.kind === 'modules' ? tasks.references : [];
   const loaded = await loadTasks(references, process.cwd(), { fallback });
-  return source.kind === 'values' ? { ...loaded, tasks: withBuiltins(source.tasks) } : loaded;
+  return tasks.kind === 'values' ? { ...loaded, tasks: withBuiltins(tasks.tasks) } : loaded;
 }

@@ -46,12 +46,12 @@ test('everything under the heading Promised names a test', () => {
 test('what is not promised is said of each kind of duplicate and loss', () => {
   const items = itemsUnder('Not promised').join('\n');
   for (const subject of [
-    'after leases',
+    'after a lost lease',
     'after a cancel',
     'without `durability`',
-    'Moved executions',
+    'while executions move',
     'Order',
-    'Events',
+    'Every event',
   ]) {
     expect(items).toContain(subject);
   }

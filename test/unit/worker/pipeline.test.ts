@@ -86,8 +86,8 @@ function open(entries: readonly Given[], logger: WorkerLogger, struck: readonly 
   return { pipeline, dispatcher, dispatched: () => [...dispatcher.deliveries()].map(keyOf) };
 }
 
-function held(pipeline: Pipeline): string[] {
-  return [...pipeline.held()].map(({ token }) => token);
+function inHand(pipeline: Pipeline): string[] {
+  return [...pipeline.inHand()].map(({ token }) => token);
 }
 
 /** A logger on which these levels throw. */
@@ -103,7 +103,7 @@ test('an entry that cannot be handled costs the other entries of its read nothin
   const { logger, lines } = failingLogger('debug');
   const { pipeline, dispatched } = open([{ id: 'a' }, { id: 'b' }, { id: 'c' }], logger, ['b']);
   await expect.poll(dispatched, SOON).toEqual(['a', 'c']);
-  expect(held(pipeline)).toEqual(['w1-0', 'w3-0']); // nobody renews the lease of the other
+  expect(inHand(pipeline)).toEqual(['w1-0', 'w3-0']); // nobody renews the lease of the other
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w2-0', error: 'Error: the disk is full' } }]);
 });
 
@@ -112,7 +112,7 @@ test('an entry that cannot be rerouted costs the other entries nothing', async (
   const { pipeline, dispatched } = open([{ id: 'a', task: 'unknown' }, { id: 'b' }], logger);
   await expect.poll(dispatched, SOON).toEqual(['b']);
   await expect.poll(() => lines, SOON).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
-  expect(held(pipeline)).toEqual(['w2-0']);
+  expect(inHand(pipeline)).toEqual(['w2-0']);
 });
 
 test('a delivery that must not start costs the others nothing', async () => {
@@ -122,7 +122,7 @@ test('a delivery that must not start costs the others nothing', async () => {
     throw new Error('it cannot be settled');
   });
   await expect.poll(dispatched, SOON).toEqual(['b']);
-  expect(held(pipeline)).toEqual(['w2-0']);
+  expect(inHand(pipeline)).toEqual(['w2-0']);
   expect(lines).toMatchObject([{ level: 'error', fields: { token: 'w1-0' } }]);
 });
 
@@ -148,7 +148,7 @@ test('while the guards may have missed something, entries are kept, looked up, a
       .spyOn(guard as { lookUp(ids?: readonly string[]): Promise<void> }, 'lookUp')
       .mockReturnValue(looking.promise);
   });
-  await expect.poll(() => held(pipeline), SOON).toEqual(['w1-0', 'w2-0']); // their leases are renewed
+  await expect.poll(() => inHand(pipeline), SOON).toEqual(['w1-0', 'w2-0']); // their leases are renewed
   expect(lookUps[1]).toHaveBeenCalledWith(['a', 'b'], []);
   expect(dispatched()).toEqual([]);
   looking.resolve();
@@ -163,7 +163,7 @@ test('entries that could not be looked up before their lease ended are not start
   vi.spyOn(pipeline.cancelListener, 'lookUp').mockResolvedValue();
   const failures = () => lines.filter(({ level }) => level === 'error');
   await expect.poll(failures, SOON).toMatchObject([{ fields: { count: 1 } }]);
-  expect([held(pipeline), dispatched()]).toEqual([[], []]);
+  expect([inHand(pipeline), dispatched()]).toEqual([[], []]);
 });
 
 test('a delivery that was struck while its thread was dying does not start on the next one', async () => {

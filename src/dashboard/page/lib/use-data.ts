@@ -47,7 +47,7 @@ export function useReading<T>(id: string, read: (signal: AbortSignal) => Promise
         Math.max(0, readMs + everyMs - performance.now()),
       );
     };
-    // What was changed here is shown at once.
+    // A change that was made here is shown at once.
     const stops = everyMs > 0 ? [live.subscribe(readLater), changes.subscribe(() => void readNow())] : [];
     return () => {
       ending.abort();

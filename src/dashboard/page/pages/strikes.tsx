@@ -31,8 +31,9 @@ export function Strikes() {
       {mayChange && <StrikeForm />}
       {data.strikes.length === 0 ? (
         <Empty title="Nothing is struck">
-          A strike keeps work from running until it is restored: a task, a value of an argument, or both together. What
-          was added before is cancelled when a worker comes to it. To keep it for later, pause its task instead.
+          A strike keeps work from running until it is restored: a task, a value of an argument, or both together.
+          Executions that were added before are cancelled when a worker reads them. To keep them for later, pause their
+          task instead.
         </Empty>
       ) : (
         <Table

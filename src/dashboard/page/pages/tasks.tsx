@@ -10,7 +10,7 @@ import { type Column, Table } from '../parts/table.js';
 import { Button, Choice, Empty, Heading, Loading, Panel, Problem } from '../parts/ui.js';
 import { CHART_SPANS, Charts } from './overview.js';
 
-/** Of all tasks, a day is too much to be read at once. */
+/** A day of all tasks is too much to be read at once. */
 const SPANS = [
   ['15 min', 15],
   ['1 h', 60],

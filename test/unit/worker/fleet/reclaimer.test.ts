@@ -59,7 +59,7 @@ function start() {
     clock: new ServerClock(LEASE_MS / 3),
     logger: recordingLogger().logger,
     reconnectionMs: RECONNECTION_MS,
-    held: () => [],
+    inHand: () => [],
   });
   reclaimer.start();
   onTestFinished(() => reclaimer.stop());

@@ -27,7 +27,7 @@ function followed() {
     subscriber: Object.assign(link, { subscribe }),
     keys: keysOf('docket'),
     logger: { ...silent, warn: () => failed.resolve() },
-    held: () => [],
+    inHand: () => [],
     dispatcher: { cancel: () => [], takeBackUnstarted: () => [] },
     settle: () => {},
   } as unknown as CancelListenerOptions;
