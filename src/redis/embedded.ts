@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'node:worker_threads';
-import { RedisUnavailableError } from '../core/errors.js';
+import { BundledError, RedisUnavailableError } from '../core/errors.js';
 import { ownFile } from '../core/own-files.js';
 import { type ManualClock, setManualClock } from './manual-clock.js';
 
@@ -90,6 +90,7 @@ async function startServer(name: string, clock: ManualClock | null): Promise<Emb
     setEnvironmentData(environmentKey(name), path);
     return { path, thread };
   } catch (cause) {
+    if (cause instanceof BundledError) throw cause;
     const problem = isServerMissing(cause)
       ? `memory://${name} needs a package that docket does not install: npm install --save-dev ${SERVER_PACKAGE}@${SERVER_VERSION}`
       : `the embedded server of memory://${name} could not start: ${cause}`;
