@@ -59,7 +59,8 @@ function nextVersion(current, positionals) {
   const [major, minor, patch] = current.split('.').map(Number);
   const steps = { patch: [major, minor, patch + 1], minor: [major, minor + 1, 0], major: [major + 1, 0, 0] };
   const version = Object.hasOwn(steps, wanted) ? steps[wanted].join('.') : wanted;
-  if (!/^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}$/.test(version)) throw new Refusal(`'${wanted}' is no version: 1.2.3, patch, minor or major`);
+  if (!/^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}$/.test(version))
+    throw new Refusal(`'${wanted}' is no version: 1.2.3, patch, minor or major`);
   if (version.localeCompare(current, 'en', { numeric: true }) < 0)
     throw new Refusal(`${version} is older than ${current}`);
   return version;

@@ -121,7 +121,9 @@ test('a part of a workspace is installed by the package manager of the workspace
   expect((await runDocket(['init', join(stranger, 'mine')])).output).toContain('npm run docket:try');
 });
 
-test("another test runner of the project does not take the test, which is for Node's, for one of its own", { timeout: 120_000 }, async () => {
+test("another test runner of the project does not take the test, which is for Node's, for one of its own", {
+  timeout: 120_000,
+}, async () => {
   const folder = emptyFolder({ 'package.json': '{"name":"mine","type":"module"}' });
   expect((await runDocket(['init', folder])).code).toBe(0);
   install(folder);
@@ -162,17 +164,20 @@ test('links never lead init out of the project', async () => {
   expect(readFileSync(join(outside, 'try.js'), 'utf8')).toBe('mine');
 });
 
-test.each(['there', 'nowhere'])('a package.json that is a link to a file %s outside the project is left alone', async (name) => {
-  const outside = emptyFolder({ there: '{"name":"mine"}' });
-  const folder = emptyFolder();
-  symlinkSync(join(outside, name), join(folder, 'package.json'));
-  const { code, errors } = await runDocket(['init', folder]);
-  expect(code).toBe(1);
-  expect(errors).toMatch(/^docket: [^\n]+\n$/);
-  expect(readdirSync(folder)).toEqual(['package.json']);
-  expect(readdirSync(outside)).toEqual(['there']);
-  expect(readFileSync(join(outside, 'there'), 'utf8')).toBe('{"name":"mine"}');
-});
+test.each(['there', 'nowhere'])(
+  'a package.json that is a link to a file %s outside the project is left alone',
+  async (name) => {
+    const outside = emptyFolder({ there: '{"name":"mine"}' });
+    const folder = emptyFolder();
+    symlinkSync(join(outside, name), join(folder, 'package.json'));
+    const { code, errors } = await runDocket(['init', folder]);
+    expect(code).toBe(1);
+    expect(errors).toMatch(/^docket: [^\n]+\n$/);
+    expect(readdirSync(folder)).toEqual(['package.json']);
+    expect(readdirSync(outside)).toEqual(['there']);
+    expect(readFileSync(join(outside, 'there'), 'utf8')).toBe('{"name":"mine"}');
+  },
+);
 
 test('a folder in the place of a file is left alone, also with --force, and nothing is written', async () => {
   const folder = emptyFolder({ 'package.json': '{"name":"mine"}' });

@@ -60,7 +60,12 @@ function readManifest(folder: string): string | null {
 function newManifest(folder: string, given: string | undefined): Manifest {
   const name = given ?? basename(folder);
   checkName(name, given === undefined ? 'the name of the folder (--name gives another one),' : '--name,');
-  return { content: { name, version: '0.0.0', private: true, type: 'module' }, indent: '  ', lineEnd: '\n', isMarked: false };
+  return {
+    content: { name, version: '0.0.0', private: true, type: 'module' },
+    indent: '  ',
+    lineEnd: '\n',
+    isMarked: false,
+  };
 }
 
 const MANAGERS = ['npm', 'pnpm', 'yarn'] as const;

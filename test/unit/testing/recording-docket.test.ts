@@ -136,7 +136,9 @@ describe('an assertion', () => {
     [7, 'got 7'],
     [{ schedules: () => [] }, 'got a docket: pass the test docket itself'],
   ])('refuses %s, of which it could find out nothing', async (from, found) => {
-    expect(() => assertTaskAdded(from as never, sweep)).toThrow(`from: expected a recording docket, a run of runTask()`);
+    expect(() => assertTaskAdded(from as never, sweep)).toThrow(
+      `from: expected a recording docket, a run of runTask()`,
+    );
     expect(() => assertNoTaskAdded(from as never, sweep)).toThrow(found);
     await expect(assertTaskCompleted(from as never, sweep)).rejects.toThrow(found);
     await expect(assertTaskFailed(recordingDocket() as never, sweep)).rejects.toThrow('expected a test docket');
