@@ -27,7 +27,7 @@ function main() {
   const obstacles = obstaclesOfToday(changelog);
 
   if (isDry) {
-    npm('publish', '--dry-run', '--ignore-scripts', '--loglevel', 'error');
+    npm('pack', '--dry-run', '--ignore-scripts', '--loglevel', 'error'); // 'publish --dry-run' asks the registry since npm 11
     for (const obstacle of obstacles) console.log(`note: ${obstacle}`);
     const verdict = obstacles.length > 0 ? 'could be released but for that' : 'can be released';
     console.log(`${tag} ${verdict}: nothing was changed, and the checks were left out`);
@@ -35,6 +35,8 @@ function main() {
   }
   if (obstacles.length > 0) throw new Refusal(obstacles.join('\n'));
   npm('run', 'check');
+  const changes = git('status', '--porcelain');
+  if (changes !== '') throw new Refusal(`these files changed while the checks ran:\n${changes}`);
   npm('version', version, '--no-git-tag-version', '--allow-same-version');
   writeFileSync('CHANGELOG.md', changelog);
   git('commit', '--all', '--message', `Release ${version}`);
@@ -57,7 +59,8 @@ function nextVersion(current, positionals) {
   const [major, minor, patch] = current.split('.').map(Number);
   const steps = { patch: [major, minor, patch + 1], minor: [major, minor + 1, 0], major: [major + 1, 0, 0] };
   const version = Object.hasOwn(steps, wanted) ? steps[wanted].join('.') : wanted;
-  if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Refusal(`'${wanted}' is no version: 1.2.3, patch, minor or major`);
+  if (!/^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}$/.test(version))
+    throw new Refusal(`'${wanted}' is no version: 1.2.3, patch, minor or major`);
   if (version.localeCompare(current, 'en', { numeric: true }) < 0)
     throw new Refusal(`${version} is older than ${current}`);
   return version;

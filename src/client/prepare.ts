@@ -65,9 +65,7 @@ export class CallPreparer {
   ): PreparedCall | Promise<PreparedCall> {
     const name = nameOf(this.#settings, task);
     checkOptionNames(options, ADD_OPTIONS, '');
-    if (!isRecord(args)) {
-      throw new InvalidOptionError('args', `task '${name}' takes one object with named fields, got ${kindOf(args)}`);
-    }
+    checkArguments(name, args);
     const known = isTask(task) ? task : this.#settings.tasks?.get(name);
     const { input, policies } = known ? definitionOf(known) : UNKNOWN;
     if (options.key !== undefined && policies.limits?.some(({ kind }) => kind === 'debounce')) {
@@ -176,6 +174,12 @@ function dueOf(when: AddOptions['when']): Due | null {
   }
   const due = dueAfter(when, 'when');
   return due.delayMs > 0 ? due : null;
+}
+
+/** @throws InvalidOptionError unless the arguments of a call are one object with named fields */
+export function checkArguments(task: string, args: unknown): asserts args is object {
+  if (isRecord(args)) return;
+  throw new InvalidOptionError('args', `task '${task}' takes one object with named fields, got ${kindOf(args)}`);
 }
 
 function kindOf(value: unknown): string {

@@ -474,6 +474,35 @@ export class TestTimeoutError extends DocketError {
   }
 }
 
+/** The timers of the process are faked, and nothing advances them. A test docket would wait for ever. */
+export class FakeTimersError extends DocketError {
+  readonly code = 'DOCKET_FAKE_TIMERS';
+  override get name() {
+    return 'FakeTimersError';
+  }
+  constructor() {
+    super(
+      "a test docket needs timers that run, and those of this process are faked: let fake timers have 'Date' only, or use real ones. advance() moves the clock of the docket",
+    );
+  }
+}
+
+/** A program was bundled with docket, and uses something for which docket loads files of its own. */
+export class BundledError extends DocketError {
+  readonly code = 'DOCKET_BUNDLED';
+  override get name() {
+    return 'BundledError';
+  }
+  constructor(
+    /** The file that was looked for, below the folder of the built package. */
+    readonly file: string,
+  ) {
+    super(
+      `docket was bundled, and its file '${file}' is not beside the bundle. Leave docket outside the bundle in a program that uses worker threads, memory:// or the dashboard`,
+    );
+  }
+}
+
 /** The worker, or the dashboard, cannot listen on its port. It has not started. */
 export class PortUnavailableError extends DocketError {
   readonly code = 'DOCKET_PORT_UNAVAILABLE';

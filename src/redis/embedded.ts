@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData, Worker } from 'node:worker_threads';
-import { RedisUnavailableError } from '../core/errors.js';
+import { BundledError, RedisUnavailableError } from '../core/errors.js';
 import { ownFile } from '../core/own-files.js';
 import { type ManualClock, setManualClock } from './manual-clock.js';
 
@@ -55,9 +55,7 @@ export async function stopEmbeddedServer(name: string): Promise<void> {
   if (server === undefined) return;
   await server.thread.terminate();
   rmSync(server.path, { force: true });
-  if (servers.size > 0 || folder === undefined) return;
-  rmSync(folder, { recursive: true, force: true }); // a thread that is terminated has no time for it at its end
-  folder = undefined;
+  if (servers.size === 0) removeFolder(); // a thread that is terminated has no time for it at its end
 }
 
 function start(name: string, clock: ManualClock | null): Promise<EmbeddedServer> {
@@ -92,6 +90,7 @@ async function startServer(name: string, clock: ManualClock | null): Promise<Emb
     setEnvironmentData(environmentKey(name), path);
     return { path, thread };
   } catch (cause) {
+    if (cause instanceof BundledError) throw cause;
     const problem = isServerMissing(cause)
       ? `memory://${name} needs a package that docket does not install: npm install --save-dev ${SERVER_PACKAGE}@${SERVER_VERSION}`
       : `the embedded server of memory://${name} could not start: ${cause}`;
@@ -112,12 +111,25 @@ function isServerMissing(cause: unknown): boolean {
   );
 }
 
+/** The most bytes that a socket's path may have on all systems: 104, with a zero at its end. */
+const MAX_PATH_BYTES = 103;
+const SHORT_FOLDER = '/tmp';
+
 function socketFolder(): string {
   if (folder !== undefined) return folder;
-  const created = mkdtempSync(join(tmpdir(), 'docket-')); // for this user only: mkdtemp makes it 0700
-  process.once('exit', () => rmSync(created, { recursive: true, force: true }));
-  folder = created;
-  return created;
+  const hasRoom = Buffer.byteLength(join(tmpdir(), 'docket-123456', '12345678.sock')) <= MAX_PATH_BYTES;
+  folder = mkdtempSync(join(hasRoom ? tmpdir() : SHORT_FOLDER, 'docket-')); // for this user only: mkdtemp makes it 0700
+  // One listener for all folders that follow each other, as the servers of tests come and go.
+  if (!removesAtExit) process.once('exit', removeFolder);
+  removesAtExit = true;
+  return folder;
+}
+
+let removesAtExit = false;
+
+function removeFolder(): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  folder = undefined;
 }
 
 function environmentKey(name: string): string {

@@ -6,14 +6,15 @@ import { AssertionError } from 'node:assert';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { type Duration, toMs } from '../core/duration.js';
 import { InvalidOptionError } from '../core/errors.js';
-import { checkOptionNames, optionNames, wholeNumberOf } from '../core/options.js';
+import { checkOptionNames, optionNames } from '../core/options.js';
 import type { TerminalState } from '../core/states.js';
 import { isTask, type Task } from '../tasks/task.js';
 import { decodeValue, encodeValue } from '../wire/codec.js';
 import type { AddedExecution } from './added.js';
+import { checkExpected, checkKit, hasRecorded } from './checks.js';
 import { executionsOf, type KnownExecution } from './known.js';
 import type { Recorded } from './recording-docket.js';
-import { TestDocket } from './test-docket.js';
+import type { TestDocket } from './test-docket.js';
 
 /** What an execution must be like. Parts that are left out may be anything. */
 export interface ExpectedExecution<A = object> {
@@ -64,7 +65,9 @@ export function assertTaskAdded(
   expected: ExpectedExecution = {},
 ): unknown {
   const check = checkOf({ task, expected, names: EXPECTED, state: null, assertion: assertTaskAdded });
-  return source instanceof TestDocket ? executionsOf(source).then(check) : check(source.added);
+  if (hasRecorded(source)) return check(source.added);
+  checkKit(source, ANY_SOURCE);
+  return executionsOf(source).then(check);
 }
 
 /**
@@ -88,9 +91,9 @@ export function assertNoTaskAdded(
 ): unknown {
   const none = { ...expected, times: 0 };
   const check = checkOf({ task, expected: none, names: EXPECTED, state: null, assertion: assertNoTaskAdded });
-  if (source instanceof TestDocket) return executionsOf(source).then((all) => void check(all));
-  check(source.added);
-  return undefined;
+  if (hasRecorded(source)) return void check(source.added);
+  checkKit(source, ANY_SOURCE);
+  return executionsOf(source).then((all) => void check(all));
 }
 
 /**
@@ -104,6 +107,7 @@ export async function assertTaskCompleted<A extends object, R>(
   expected: ExpectedExecution<NoInfer<A>> = {},
 ): Promise<readonly KnownExecution<A, R>[]> {
   const check = checkOf({ task, expected, names: EXPECTED, state: 'completed', assertion: assertTaskCompleted });
+  checkKit(kit, 'a test docket');
   return check(await executionsOf(kit)) as readonly KnownExecution<A, R>[];
 }
 
@@ -118,8 +122,11 @@ export async function assertTaskFailed<A extends object, R>(
   expected: ExpectedFailure<NoInfer<A>> = {},
 ): Promise<readonly KnownExecution<A, R>[]> {
   const check = checkOf({ task, expected, names: EXPECTED_FAILURE, state: 'failed', assertion: assertTaskFailed });
+  checkKit(kit, 'a test docket');
   return check(await executionsOf(kit)) as readonly KnownExecution<A, R>[];
 }
+
+const ANY_SOURCE = 'a recording docket, a run of runTask() or a test docket';
 
 const EXPECTED_NAMES = { args: true, key: true, when: true, times: true } as const;
 const EXPECTED = optionNames<ExpectedExecution>(EXPECTED_NAMES);
@@ -141,8 +148,8 @@ function checkOf({ task, expected, names, state, assertion }: Check) {
   checkOptionNames(expected, names, 'expected.');
   const name = isTask(task) ? task.name : task;
   if (name !== null && typeof name !== 'string') throw new InvalidOptionError('task', 'expected a task or its name');
+  checkExpected(expected);
   const { times } = expected;
-  if (times !== undefined) wholeNumberOf(times, 0, 'expected.times');
   const wanted = { ...expected, ...(expected.args && { args: sent(expected.args) }) };
 
   return <E extends AddedExecution>(all: readonly E[]): readonly E[] => {
@@ -153,7 +160,7 @@ function checkOf({ task, expected, names, state, assertion }: Check) {
     const how = state === null ? 'been added' : state;
     const [actual, shownExpected] = sides(ofTask, found, wanted, state);
     throw new AssertionError({
-      message: `${headOf(`${what} to have ${how}`, wanted, times, found.length)}\n${listOf(ofTask, name)}`,
+      message: `${headOf({ what, how, expected: wanted, times, found: found.length })}\n${listOf(ofTask, name)}`,
       actual,
       expected: shownExpected,
       operator: assertion.name,
@@ -225,15 +232,20 @@ function picked(args: unknown, names: readonly string[]): unknown {
   );
 }
 
-function headOf(
-  what: string,
-  { times: _, ...expected }: ExpectedFailure,
-  times: number | undefined,
-  found: number,
-): string {
+interface Head {
+  readonly what: string;
+  /** What should have become of it. */
+  readonly how: string;
+  readonly expected: ExpectedFailure;
+  readonly times: number | undefined;
+  readonly found: number;
+}
+
+function headOf({ what, how, expected: { times: _, ...expected }, times, found }: Head): string {
   const like = Object.keys(expected).length > 0 ? ` with ${inspect(expected, { depth: 6 })}` : '';
-  const often = times === undefined ? '' : times === 0 ? ' never' : ` ${times} time${times === 1 ? '' : 's'}`;
-  return `Expected ${what}${often}${like}${times === undefined ? '' : `, found ${found}`}`;
+  const never = times === 0 ? ' never' : '';
+  const often = times === undefined || times === 0 ? '' : ` ${times} time${times === 1 ? '' : 's'}`;
+  return `Expected ${what}${never} to have ${how}${often}${like}${times === undefined ? '' : `, found ${found}`}`;
 }
 
 const MOST_LISTED = 20;

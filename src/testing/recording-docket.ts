@@ -13,7 +13,7 @@ import { type ProducerSettings, resolveDocketOptions } from '../client/options.j
 import { CallPreparer, type PreparedCall } from '../client/prepare.js';
 import { DocketClosedError, InvalidOptionError, NoServerError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
-import { checkOptionNames, optionNames } from '../core/options.js';
+import { checkOptionNames, optionNames, shown } from '../core/options.js';
 import type { AddOptions, Call, CallByName, ReplaceOptions, TasksByName } from '../tasks/call.js';
 import type { CancelResult } from '../tasks/cancelling.js';
 import type { Execution } from '../tasks/execution.js';
@@ -64,6 +64,9 @@ export function recordingDocket<Tasks extends TasksByName = {}>(
 ): RecordingDocket<Tasks> {
   checkOptionNames(options, OPTION_NAMES, '');
   const { name = 'docket', tasks, now } = options;
+  if (now !== undefined && !(now instanceof Date && !Number.isNaN(now.getTime()))) {
+    throw new InvalidOptionError('now', `expected a valid Date, got ${shown(now)}`);
+  }
   const settings = resolveDocketOptions({ name, url: 'memory://', ...(tasks && { tasks }) });
   const nowMs = now === undefined ? () => Date.now() : () => now.getTime();
   return new Recorder(settings, nowMs) as unknown as RecordingDocket<Tasks>;

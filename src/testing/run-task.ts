@@ -8,11 +8,12 @@ import { randomUUID } from 'node:crypto';
 import type { ChunkItem, LogLine, Outcome } from '../channel/protocol.js';
 import { SlotTable, StopReason } from '../channel/slots.js';
 import { dueTimeOf } from '../client/added-execution.js';
+import { checkArguments } from '../client/prepare.js';
 import { assertNever } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import { InvalidOptionError } from '../core/errors.js';
 import { checkKey } from '../core/execution-key.js';
-import { checkOptionNames, flagOf, optionNames, wholeNumberOf } from '../core/options.js';
+import { checkOptionNames, flagOf, optionNames, shown, wholeNumberOf } from '../core/options.js';
 import { followingRun, type NextRunOverride } from '../tasks/next-run.js';
 import { type Substitutes, withSubstitutes } from '../tasks/substitute.js';
 import { definitionOf, isTask, type Task } from '../tasks/task.js';
@@ -25,6 +26,7 @@ import { SharedInstances } from '../thread/shared-instances.js';
 import { decodeError, decodeValue, encoderFor } from '../wire/codec.js';
 import { Envelope, encodeEnvelope, withAttempt } from '../wire/envelope.js';
 import { AloneScope } from './alone-scope.js';
+import { hasRecorded } from './checks.js';
 import { type Recorded, type RecordingDocket, recordingDocket } from './recording-docket.js';
 
 /** Options of `runTask`. */
@@ -109,7 +111,7 @@ const MAX_PAYLOAD_BYTES = 1024 * 1024;
  *
  * Never rejects for what the attempt does: see `outcome`, `result` and `error`.
  *
- * @throws InvalidOptionError when the task or an option cannot be used
+ * @throws InvalidOptionError when the task, the arguments or an option cannot be used
  * @throws UnencodableValueError for arguments that cannot be encoded, naming the field
  * @example
  * ```ts
@@ -124,6 +126,7 @@ export async function runTask<A extends object, R>(
 ): Promise<TaskRun<R>> {
   const [args = {}, options = {}] = rest as [args?: object, options?: RunTaskOptions];
   if (!isTask(task)) throw new InvalidOptionError('task', 'expected a task made with task()');
+  checkArguments(task.name, args);
   const settings = resolve(options);
   const [substituted] = withSubstitutes([task], options.dependencies ?? {});
   const definition = definitionOf(substituted!);
@@ -177,6 +180,12 @@ function resolve(options: RunTaskOptions) {
     throw new InvalidOptionError('stopReason', `expected 'cancelled' or 'interrupted', got ${String(stopReason)}`);
   }
   flagOf(options.cancelled ?? false, 'cancelled');
+  if (options.signal !== undefined && typeof options.signal?.addEventListener !== 'function') {
+    throw new InvalidOptionError('signal', `expected an AbortSignal, got ${shown(options.signal)}`);
+  }
+  if (options.docket !== undefined && !hasRecorded(options.docket)) {
+    throw new InvalidOptionError('docket', `expected a recording docket, got ${shown(options.docket)}`);
+  }
   return {
     key,
     dueMs: when.getTime(),

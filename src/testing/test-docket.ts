@@ -22,6 +22,7 @@ import { collectTasks } from '../tasks/collection.js';
 import { type Substitutes, withSubstitutes } from '../tasks/substitute.js';
 import { type AnyTask, definitionOf } from '../tasks/task.js';
 import { LogRecorder } from './log-recorder.js';
+import { checkTimersRun } from './timers.js';
 
 /** Options of `openTestDocket`. */
 export interface TestDocketOptions<Tasks extends TasksByName> {
@@ -84,6 +85,7 @@ interface Settings {
  *
  * @throws InvalidOptionError naming the option that cannot be used
  * @throws RedisUnavailableError when the server cannot start, for example because its package is not installed
+ * @throws FakeTimersError when the timers of the process are faked, and nothing advances them
  * @example
  * ```ts
  * const kit = await openTestDocket({ tasks });
@@ -110,6 +112,7 @@ export async function openTestDocket<Tasks extends TasksByName = {}>(
     concurrency: wholeNumberOf(options.concurrency ?? DEFAULTS.concurrency, 1, 'concurrency'),
     timeoutMs,
   };
+  await checkTimersRun();
   const docket = new Docket({
     name: settings.name,
     url: `memory://${settings.server}`,
@@ -150,6 +153,7 @@ export class TestDocket<Tasks extends TasksByName = {}> {
   /**
    * Runs everything that is due now, and what becomes due without the clock being moved, until nothing of it is left.
    * @throws TestTimeoutError when that takes longer than `timeout`
+   * @throws FakeTimersError as `openTestDocket` does, and so do `advance` and `runUntilFinished`
    */
   async runDue(): Promise<void> {
     await this.#run(() => this.#settings.clock.nowMs);
@@ -194,7 +198,10 @@ export class TestDocket<Tasks extends TasksByName = {}> {
   /** One call after the other: two would move the clock under each other's feet. */
   #run(untilMs: () => number): Promise<void> {
     if (this.#closed) return Promise.reject(new DocketClosedError());
-    const turn = this.#turn.catch(() => undefined).then(() => this.#runUntil(untilMs()));
+    const turn = this.#turn
+      .catch(() => undefined)
+      .then(checkTimersRun)
+      .then(() => this.#runUntil(untilMs()));
     this.#turn = turn;
     turn.catch(() => undefined); // its caller has the error
     return turn;

@@ -1,4 +1,4 @@
-/** A program that is bundled into one file with all its dependencies works as it does unbundled. */
+/** A program that is bundled into one file with all its dependencies works as it does unbundled, or says why it cannot. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,28 @@ const EMBEDDED_WORKER = `
   }
 `;
 
+/** Uses everything for which docket loads files of its own. */
+const UNBUNDLED = `
+  import { Docket } from 'docket';
+  import { dashboard } from 'docket/dashboard';
+  import { Worker } from 'docket/worker';
+  export async function run(url, name) {
+    const say = (error) => console.log(error.code, error.file);
+    const embedded = new Docket({ url: 'memory://', name });
+    await embedded.add('hello').catch(say);
+    await embedded.close();
+    const docket = new Docket({ url, name });
+    const worker = new Worker(docket, { tasks: './tasks.js', threads: 1, metricsPort: 0 });
+    await worker.runUntilFinished().catch(say);
+    try {
+      await dashboard(docket)(new Request('http://localhost/'));
+    } catch (error) {
+      say(error);
+    }
+    await docket.close();
+  }
+`;
+
 /** Bundles a module with everything it imports, minified, and runs what it exports, away from all packages. */
 async function runBundled(code: string, format: ModuleFormat, url: string, name: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
@@ -58,6 +80,14 @@ describeOnRedis('bundled', (url) => {
 
     test('an embedded worker runs tasks, and serves metrics', async () => {
       expect(await runBundled(EMBEDDED_WORKER, format, url(), `bundled-worker-${format}`)).toBe('42\n');
+    });
+
+    test('what needs files of docket fails with an error that says so', async () => {
+      expect(await runBundled(UNBUNDLED, format, url(), `unbundled-${format}`)).toBe(
+        ['redis/embedded-server.js', 'thread/entry.js', '../../package.json']
+          .map((file) => `DOCKET_BUNDLED ${file}\n`)
+          .join(''),
+      );
     });
   });
 });

@@ -68,7 +68,7 @@ test('the tarball stays within its budget, and has what the commands read', { ti
   expect(packed!.unpackedSize).toBeLessThan(9_000_000);
   for (const entry of ['index', 'worker/index', 'dashboard/index', 'testing/index'])
     expect(paths).toEqual(expect.arrayContaining(['.js', '.d.ts'].map((end) => `dist/cjs/${entry}${end}`)));
-  for (const path of ['bin/docket.js', 'templates/init/shared/gitignore', 'templates/init/typescript/tasks.test.ts']) {
+  for (const path of ['bin/docket.js', 'templates/init/shared/gitignore', 'templates/init/typescript/tasks-test.ts']) {
     expect(paths).toContain(path);
   }
   expect(paths.filter((path) => /^(?:src|test|tools|bench|examples)\/|\.tsbuildinfo$|\.tgz$/.test(path))).toEqual([]);

@@ -21,13 +21,14 @@ Soon.
 `;
 
 /** A repository with one commit, and an npm that writes down its arguments; of them, only `version` is done. */
-function makeRepository({ failing = '' } = {}) {
+function makeRepository({ failing = '', changing = '' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'release-'));
   const tools = mkdtempSync(join(tmpdir(), 'release-tools-'));
   const log = join(tools, 'log');
   const stub = `#!/bin/sh
 echo "$*" >> '${log}'
 if [ "$1" = '${failing}' ]; then exit 1; fi
+if [ "$1" = '${changing}' ]; then echo more >> CHANGELOG.md; fi
 if [ "$1" = version ]; then sed -i "s/\\"version\\": \\"[^\\"]*\\"/\\"version\\": \\"$2\\"/" package.json; fi
 `;
   writeFileSync(join(tools, 'npm'), stub);
@@ -102,7 +103,7 @@ test('a dry run changes nothing', () => {
   const { release, calls, file, git } = makeRepository();
   const before = git('rev-parse', 'HEAD');
   expect(release('0.1.0', '--dry-run')).toMatchObject({ status: 0, stderr: '' });
-  expect(calls()).toEqual(['publish --dry-run --ignore-scripts --loglevel error']);
+  expect(calls()).toEqual(['pack --dry-run --ignore-scripts --loglevel error']);
   expect(file('CHANGELOG.md')).toBe(CHANGELOG);
   expect([git('status', '--porcelain'), git('tag'), git('rev-parse', 'HEAD')]).toEqual(['', '', before]);
 });
@@ -132,6 +133,17 @@ test('nothing changes when the checks fail', () => {
   expect([git('status', '--porcelain'), git('tag')]).toEqual(['', '']);
 });
 
+test('nothing is released with what changed while the checks ran', () => {
+  const { release, calls, git } = makeRepository({ changing: 'run' });
+  const { status, stderr } = release('minor');
+  expect({ status, stderr }).toEqual({
+    status: 2,
+    stderr: expect.stringMatching(/^release: these files changed while the checks ran:\n ?M CHANGELOG\.md\n$/),
+  });
+  expect(calls()).toEqual(['run check']);
+  expect([git('tag'), git('rev-list', '--count', 'HEAD')]).toEqual(['', '1']);
+});
+
 test('a release whose publication fails says how it is undone', () => {
   const { release } = makeRepository({ failing: 'publish' });
   const { status, stderr } = release('minor');
@@ -142,6 +154,7 @@ test('a release whose publication fails says how it is undone', () => {
 test('a tree with changes, a tag that is there, and a version that is none or old are refused', () => {
   const { release, change, git } = makeRepository();
   expect(release('next').stderr).toMatch(/'next' is no version/);
+  expect(release('01.2.3').stderr).toMatch(/'01\.2\.3' is no version/);
   expect(release('0.0.9').stderr).toMatch(/0\.0\.9 is older than 0\.1\.0/);
   expect(release().stderr).toMatch(/usage/);
   git('tag', 'v0.1.0');

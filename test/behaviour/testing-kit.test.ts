@@ -1,4 +1,7 @@
 /** The entry point `docket/testing`: what its test dockets promise. */
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   call,
@@ -299,6 +302,33 @@ test('a test docket that is closed leaves nothing that keeps the process alive',
     await kit.close();
   `);
   expect(ended).toMatchObject({ code: 0, stderr: '', stdout: 'hi\n' });
+});
+
+test('test dockets that follow each other in one process leave no listeners behind', async () => {
+  const ended = await runModule(`
+    import { openTestDocket } from 'docket/testing';
+    const count = () => process.listenerCount('exit');
+    await (await openTestDocket()).close();
+    const before = count();
+    for (let i = 0; i < 3; i++) await (await openTestDocket()).close();
+    console.log(count() - before);
+  `);
+  expect(ended).toMatchObject({ code: 0, stderr: '', stdout: '0\n' });
+});
+
+test('a test docket opens where the path of temporary files is too long for a socket', async () => {
+  const TMPDIR = join(mkdtempSync(join(tmpdir(), 'long-')), 'long'.repeat(25));
+  mkdirSync(TMPDIR);
+  const ended = await runModule(
+    `
+      import { openTestDocket } from 'docket/testing';
+      const kit = await openTestDocket();
+      console.log((await kit.docket.add('hello', {})).state);
+      await kit.close();
+    `,
+    { TMPDIR },
+  );
+  expect(ended).toMatchObject({ code: 0, stderr: '', stdout: 'queued\n' });
 });
 
 test('a task and a producer are tested without anything that must be closed', async () => {

@@ -89,9 +89,47 @@ test('a package.json keeps what it has, and its indentation', async () => {
   expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('mine\n');
 });
 
-test('a lock file says which package manager the next commands use', async () => {
-  const folder = emptyFolder({ 'pnpm-lock.yaml': '' });
-  expect((await runDocket(['init', folder])).output).toContain(`cd ${folder} && pnpm install\n  pnpm run docket:try\n`);
+test('a package.json keeps its line ends, its tabs and its byte order mark', async () => {
+  const folder = emptyFolder({ 'package.json': '\uFEFF{\r\n\t"name": "mine"\r\n}\r\n' });
+  expect((await runDocket(['init', folder])).code).toBe(0);
+  const text = readFileSync(join(folder, 'package.json'), 'utf8');
+  expect(text).toMatch(/^\uFEFF\{\r\n\t"name": "mine",\r\n\t"scripts": \{\r\n\t\t"docket:try": /);
+  expect(text.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
+});
+
+test.each(['My Project', 'MyApp', ''])('a project that is named %j already keeps its name', async (name) => {
+  const folder = emptyFolder({ 'package.json': JSON.stringify({ name, private: true }) });
+  expect((await runDocket(['init', folder])).code).toBe(0);
+  expect(manifestOf(folder)).toMatchObject({ name, scripts: { 'docket:try': 'node docket/try.js' } });
+});
+
+test.each([
+  ['a lock file', { 'pnpm-lock.yaml': '' }, 'pnpm'],
+  ['the field packageManager', { 'package.json': '{"name":"mine","packageManager":"yarn@4.9.0+sha512.0"}' }, 'yarn'],
+])('%s says which package manager the next commands use', async (_what, files, manager) => {
+  const folder = emptyFolder(files);
+  expect((await runDocket(['init', folder])).output).toContain(
+    `cd ${folder} && ${manager} install\n  ${manager} run docket:try\n`,
+  );
+});
+
+test('a part of a workspace is installed by the package manager of the workspace', async () => {
+  const workspace = emptyFolder({ 'package.json': '{"workspaces":["packages/*"]}', 'yarn.lock': '' });
+  const folder = join(workspace, 'packages/mine');
+  expect((await runDocket(['init', folder])).output).toContain('yarn run docket:try');
+  const stranger = emptyFolder({ 'package.json': '{}', 'yarn.lock': '' });
+  expect((await runDocket(['init', join(stranger, 'mine')])).output).toContain('npm run docket:try');
+});
+
+test("another test runner of the project does not take the test, which is for Node's, for one of its own", {
+  timeout: 120_000,
+}, async () => {
+  const folder = emptyFolder({ 'package.json': '{"name":"mine","type":"module"}' });
+  expect((await runDocket(['init', folder])).code).toBe(0);
+  install(folder);
+  const vitest = [join(MODULES, 'vitest/vitest.mjs'), 'run', '--passWithNoTests', '--root', folder];
+  const { stdout } = await run(process.execPath, vitest, { cwd: folder, env: { ...process.env, NO_COLOR: '1' } });
+  expect(stdout).toContain('No test files found');
 });
 
 test('a file that is there is overwritten with --force only, and without it nothing is written', async () => {
@@ -126,6 +164,32 @@ test('links never lead init out of the project', async () => {
   expect(readFileSync(join(outside, 'try.js'), 'utf8')).toBe('mine');
 });
 
+test.each(['there', 'nowhere'])(
+  'a package.json that is a link to a file %s outside the project is left alone',
+  async (name) => {
+    const outside = emptyFolder({ there: '{"name":"mine"}' });
+    const folder = emptyFolder();
+    symlinkSync(join(outside, name), join(folder, 'package.json'));
+    const { code, errors } = await runDocket(['init', folder]);
+    expect(code).toBe(1);
+    expect(errors).toMatch(/^docket: [^\n]+\n$/);
+    expect(readdirSync(folder)).toEqual(['package.json']);
+    expect(readdirSync(outside)).toEqual(['there']);
+    expect(readFileSync(join(outside, 'there'), 'utf8')).toBe('{"name":"mine"}');
+  },
+);
+
+test('a folder in the place of a file is left alone, also with --force, and nothing is written', async () => {
+  const folder = emptyFolder({ 'package.json': '{"name":"mine"}' });
+  mkdirSync(join(folder, 'docket/tasks-test.js'), { recursive: true });
+  const { code, errors } = await runDocket(['init', folder, '--force']);
+  expect({ code, errors }).toEqual({
+    code: 1,
+    errors: 'docket: nothing was written: docket/tasks-test.js is a folder\n',
+  });
+  expect(readdirSync(join(folder, 'docket'))).toEqual(['tasks-test.js']);
+});
+
 test('the printed commands quote the folder for the shell', async () => {
   const folder = join(emptyFolder(), "it's $(touch hacked)");
   const { output } = await runDocket(['init', folder, '--name', 'mine']);
@@ -138,8 +202,6 @@ test.each([
   ['{', [], /package\.json is not JSON/],
   ['[]', [], /package\.json holds no object/],
   ['{"name":"mine","scripts":[]}', [], /'scripts' in package\.json is no object/],
-  ['{"name":"My Project"}', [], /the name in package\.json, "My Project", is not a name that npm accepts/],
-  ['{"name":7}', [], /the name in package\.json, 7, is not a name that npm accepts/],
   ['{"name":"docket"}', [], /"docket", is that of this package/],
   [null, ['--name', '../up'], /--name, "\.\.\/up", is not a name that npm accepts/],
   [null, ['--typescript', '--javascript'], /cannot be used with/],

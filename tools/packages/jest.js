@@ -46,6 +46,11 @@ test.each([0, 1])('a worker with %i threads that load a module', async (threads)
   expect(await execution.result()).toBe(42);
   await docket.close();
 }, 60_000);
+test('a test docket under fake timers', async () => {
+  jest.useFakeTimers();
+  await expect(openTestDocket()).rejects.toThrow('timers');
+  jest.useRealTimers();
+}, 60_000);
 test('the dashboard', async () => {
   const docket = new Docket();
   const page = await dashboard(docket)(new Request('http://localhost/'));

@@ -16,7 +16,11 @@ export interface Plan {
 }
 
 const TEMPLATES = new URL('../../../../templates/init/', import.meta.url);
-const SOURCES = ['tasks', 'try', 'add', 'tasks.test'] as const;
+/**
+ * The test is named so that only Node's own runner takes it for one, for which it is written. Another runner that the project
+ * has would fail with it.
+ */
+const SOURCES = ['tasks', 'try', 'add', 'tasks-test'] as const;
 
 /** Decides what is written, and writes nothing. */
 export function planInit(project: Project, force: boolean): Plan {
@@ -46,7 +50,7 @@ function wantedAdditions(home: string, isTyped: boolean): Additions {
   return {
     scripts: {
       'docket:try': `${compile}node ${built}/try.js`,
-      'docket:test': `${compile}node --test ${built}/tasks.test.js`,
+      'docket:test': `${compile}node --test ${built}/tasks-test.js`,
       'docket:redis': `docker compose -f ${home}/compose.yaml up -d`,
       'docket:worker': `${compile}docket-worker --tasks ${built}/tasks.js`,
       'docket:add': `${compile}node ${built}/add.js`,

@@ -1,8 +1,8 @@
 /** The folder that gets docket, as it is found: its language, its kind of modules, and how its packages are installed. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CommandError } from '../failure.js';
-import { checkName, dependsOn, type Manifest, parseManifest } from './manifest.js';
+import { checkName, dependsOn, type Json, type Manifest, parseManifest } from './manifest.js';
 
 export type Language = 'typescript' | 'javascript';
 
@@ -34,7 +34,7 @@ export function inspectProject(path: string, wanted: { name?: string; language?:
     manifest,
     hasManifest: text !== null,
     hasSources: existsSync(join(folder, 'src')),
-    packageManager: packageManagerOf(folder),
+    packageManager: packageManagerOf(folder, manifest.content),
   };
 }
 
@@ -60,10 +60,42 @@ function readManifest(folder: string): string | null {
 function newManifest(folder: string, given: string | undefined): Manifest {
   const name = given ?? basename(folder);
   checkName(name, given === undefined ? 'the name of the folder (--name gives another one),' : '--name,');
-  return { content: { name, version: '0.0.0', private: true, type: 'module' }, indent: '  ' };
+  return {
+    content: { name, version: '0.0.0', private: true, type: 'module' },
+    indent: '  ',
+    lineEnd: '\n',
+    isMarked: false,
+  };
 }
 
-function packageManagerOf(folder: string): Project['packageManager'] {
-  if (existsSync(join(folder, 'pnpm-lock.yaml'))) return 'pnpm';
-  return existsSync(join(folder, 'yarn.lock')) ? 'yarn' : 'npm';
+const MANAGERS = ['npm', 'pnpm', 'yarn'] as const;
+const LOCK_FILES = { 'pnpm-lock.yaml': 'pnpm', 'yarn.lock': 'yarn', 'package-lock.json': 'npm' } as const;
+
+/** Returns what installs packages here: as the project says, or the workspace that it is a part of. */
+function packageManagerOf(folder: string, content: Json): Project['packageManager'] {
+  const own = managerIn(folder, content);
+  if (own) return own;
+  for (let inner = folder, at = dirname(folder); at !== inner; inner = at, at = dirname(at)) {
+    const above = contentOf(at);
+    const isWorkspace = above?.workspaces !== undefined || existsSync(join(at, 'pnpm-workspace.yaml'));
+    const found = isWorkspace ? managerIn(at, above ?? {}) : null;
+    if (found) return found;
+  }
+  return 'npm';
+}
+
+function managerIn(folder: string, { packageManager }: Json): Project['packageManager'] | null {
+  const named = MANAGERS.find((name) => typeof packageManager === 'string' && packageManager.startsWith(`${name}@`));
+  if (named) return named;
+  const lock = Object.entries(LOCK_FILES).find(([file]) => existsSync(join(folder, file)));
+  return lock ? lock[1] : null;
+}
+
+/** Returns the package.json of a folder above the project; `null` when there is none that can be read. */
+function contentOf(folder: string): Json | null {
+  try {
+    return parseManifest(readFileSync(join(folder, 'package.json'), 'utf8')).content;
+  } catch {
+    return null;
+  }
 }

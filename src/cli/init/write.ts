@@ -1,11 +1,13 @@
 /**
  * Writes a plan into its project. Owns two promises: nothing is written when one of the files is there already, unless
- * `force` says so, and nothing is written outside the project, even where one of its folders is a link.
+ * `force` says so, and nothing is written outside the project, even where a folder of it or its package.json is a link.
  */
-import { existsSync, lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { CommandError } from '../failure.js';
 import type { Plan } from './plan.js';
+
+const MANIFEST = 'package.json';
 
 /**
  * Writes the files, and package.json last.
@@ -14,26 +16,44 @@ import type { Plan } from './plan.js';
 export function writePlan(folder: string, plan: Plan, force: boolean): void {
   const paths = Object.keys(plan.files);
   try {
-    const taken = paths.filter((path) => lstatSync(join(folder, path), { throwIfNoEntry: false }));
+    const taken = paths.filter((path) => statOf(folder, path));
+    const folders = paths.filter((path) => statOf(folder, path)?.isDirectory());
+    if (folders.length > 0) throw new CommandError(`nothing was written: ${folders.join(', ')} is a folder`);
     if (taken.length > 0 && !force) {
       throw new CommandError(`nothing was written: --force overwrites ${taken.join(', ')}`);
     }
     makeFolder(folder);
     for (const path of paths) checkInside(folder, path);
+    checkManifest(folder);
     for (const path of paths) writeNew(join(folder, path), plan.files[path]!);
-    writeFileSync(join(folder, 'package.json'), plan.manifest);
+    writeFileSync(join(folder, MANIFEST), plan.manifest);
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`${folder} cannot be written to (${(error as Error).message})`);
   }
 }
 
+function statOf(folder: string, path: string) {
+  return lstatSync(join(folder, path), { throwIfNoEntry: false });
+}
+
 /** Refuses a path that a link would lead out of the project. */
 function checkInside(folder: string, path: string): void {
   let existing = dirname(join(folder, path));
   while (!existsSync(existing)) existing = dirname(existing);
+  checkReal(folder, path, realpathSync(existing));
+}
+
+/** Refuses a package.json that cannot be written, or that is a link out of the project or to nothing. It is written as it is found. */
+function checkManifest(folder: string): void {
+  if (!statOf(folder, MANIFEST)) return;
+  const file = join(folder, MANIFEST);
+  checkReal(folder, MANIFEST, realpathSync(file));
+  accessSync(file, constants.W_OK);
+}
+
+function checkReal(folder: string, path: string, real: string): void {
   const root = realpathSync(folder);
-  const real = realpathSync(existing);
   if (real !== root && !real.startsWith(root + sep)) {
     throw new CommandError(`nothing was written: ${path} would be outside the project, at ${real}`);
   }

@@ -7,7 +7,12 @@ import { Agenda } from '../../../src/tasks/agenda.js';
 import { call } from '../../../src/tasks/call.js';
 import { collection } from '../../../src/tasks/collection.js';
 import { task } from '../../../src/tasks/task.js';
-import { assertNoTaskAdded, assertTaskAdded } from '../../../src/testing/assertions.js';
+import {
+  assertNoTaskAdded,
+  assertTaskAdded,
+  assertTaskCompleted,
+  assertTaskFailed,
+} from '../../../src/testing/assertions.js';
 import { recordingDocket } from '../../../src/testing/recording-docket.js';
 
 const NOW = new Date('2027-01-01T00:00:00Z');
@@ -49,6 +54,10 @@ describe('a recording docket', () => {
     await expect(docket.add(charge, { orderId: 1 }, { whn: 1 } as never)).rejects.toThrow('whn');
     await expect(docket.addMany([{ task: 'charge', args: {}, opts: {} } as never])).rejects.toThrow('opts');
     expect(docket.added).toEqual([]);
+  });
+
+  test.each([7, null, new Date(Number.NaN)])('refuses %s as its time', (now) => {
+    expect(() => recordingDocket({ now: now as never })).toThrow('now: expected a valid Date');
   });
 
   test('says what only a server could answer', async () => {
@@ -98,8 +107,41 @@ describe('an assertion', () => {
     expect(failureOf(() => assertTaskAdded(docket, charge)).message).toContain('There is no execution of it.');
   });
 
+  test('says that none was expected', async () => {
+    const docket = recordingDocket();
+    await docket.add(sweep);
+    expect(failureOf(() => assertNoTaskAdded(docket, sweep)).message).toContain(
+      "Expected task 'sweep' never to have been added, found 1\n",
+    );
+  });
+
   test('refuses an expectation that does not exist', () => {
     expect(() => assertTaskAdded(recordingDocket(), sweep, { argz: {} } as never)).toThrow('argz');
+  });
+
+  test.each([
+    [{ args: null }, 'expected.args: expected one object'],
+    [{ args: [1] }, 'expected.args: expected one object'],
+    [{ key: 7 }, 'expected.key: expected text, got 7'],
+    [{ when: new Date(Number.NaN) }, 'expected.when: expected a valid date'],
+    [{ when: 'soon' }, 'expected.when: expected a duration'],
+  ])('refuses %j, which nothing could meet, also where nothing must be found', (expected, problem) => {
+    const docket = recordingDocket();
+    expect(() => assertTaskAdded(docket, sweep, expected as never)).toThrow(problem);
+    expect(() => assertNoTaskAdded(docket, sweep, expected as never)).toThrow(problem);
+  });
+
+  test.each([
+    [undefined, 'got undefined'],
+    [7, 'got 7'],
+    [{ schedules: () => [] }, 'got a docket: pass the test docket itself'],
+  ])('refuses %s, of which it could find out nothing', async (from, found) => {
+    expect(() => assertTaskAdded(from as never, sweep)).toThrow(
+      `from: expected a recording docket, a run of runTask()`,
+    );
+    expect(() => assertNoTaskAdded(from as never, sweep)).toThrow(found);
+    await expect(assertTaskCompleted(from as never, sweep)).rejects.toThrow(found);
+    await expect(assertTaskFailed(recordingDocket() as never, sweep)).rejects.toThrow('expected a test docket');
   });
 });
 

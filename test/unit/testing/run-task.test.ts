@@ -60,6 +60,16 @@ describe('the end of an attempt', () => {
   });
 });
 
+test.each([
+  [[7], "args: task 'any' takes one object with named fields, got number"],
+  [[null], "args: task 'any' takes one object with named fields, got null"],
+  [[{}, { signal: 7 }], 'signal: expected an AbortSignal, got 7'],
+  [[{}, { docket: { add: () => {} } }], 'docket: expected a recording docket'],
+])('runTask refuses %j', async (rest, problem) => {
+  const any = task('any', () => {});
+  await expect(runTask(any, ...(rest as never[]))).rejects.toThrow(problem);
+});
+
 describe('what follows', () => {
   const flaky = task('flaky', { retry: exponentialRetry({ attempts: 3, minimumDelay: '10s' }) }, () => {
     throw new Error('not yet');
