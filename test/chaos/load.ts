@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Docket, DocketError, type Execution, perpetual } from 'docket';
-import type { Crime, WorkArguments, WorkResult } from './bodies.js';
+import { type Crime, HARMS, type WorkArguments, type WorkResult } from './bodies.js';
 import type { Added, Shape, Stopped, Waited } from './history.js';
 import { type Random, randomOf } from './random.js';
 import { ATTEMPTS, hostile, LANES, limited, retried, work } from './tasks.js';
@@ -36,7 +36,7 @@ const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
 /** Codes of the errors that say that something may have been written. */
 const UNCERTAIN = new Set(['DOCKET_ADD_UNCONFIRMED', 'DOCKET_DURABILITY', 'DOCKET_PARTIAL_ADD']);
 
-type Expected = Pick<Added, 'shape'> & Partial<Pick<Added, 'dueMs' | 'runs' | 'attempts' | 'final'>>;
+type Expected = Pick<Added, 'shape'> & Partial<Pick<Added, 'dueMs' | 'runs' | 'attempts' | 'final' | 'harms'>>;
 
 export interface LoadOptions {
   readonly docket: Docket;
@@ -91,17 +91,38 @@ export class Load {
     return this.#owed;
   }
 
-  /** Adds executions that are all due in one millisecond, a second from now. */
-  async addBurst(count: number): Promise<void> {
-    const when = new Date(Date.now() + 1_000);
+  /**
+   * Adds executions that are all due in one millisecond, so long from now. Returns whether the last of them was there before
+   * that, and none was refused.
+   */
+  async addBurst(count: number, leadMs: number): Promise<boolean> {
+    const when = new Date(Date.now() + leadMs);
+    let isWhole = true;
     for (let left = count; left > 0; left -= 1_000) {
       const adds = Array.from({ length: Math.min(left, 1_000) }, () => {
         const args = { id: this.#nextId('burst') };
         const adding = this.#docket.add(work, args, { key: args.id, when });
         return this.#keep(args.id, { shape: 'burst', dueMs: when.getTime(), final: 'completed' }, adding);
       });
-      await Promise.all(adds);
+      isWhole &&= acknowledged(await Promise.all(adds)).length === adds.length;
     }
+    return isWhole && Date.now() < when.getTime();
+  }
+
+  /** Adds executions whose bodies take so long, and returns those that were acknowledged. */
+  async addLong(count: number, ms: number): Promise<Added[]> {
+    const adds = Array.from({ length: count }, () => {
+      const id = this.#nextId('long');
+      return this.#keep(id, { shape: 'long', final: 'completed' }, this.#docket.add(work, { id, ms }, { key: id }));
+    });
+    return (await Promise.all(adds)).filter(({ outcome }) => outcome === 'acknowledged');
+  }
+
+  /** Whether an add that is made now is refused. */
+  async isRefused(): Promise<boolean> {
+    const id = this.#nextId('keyed');
+    const adding = this.#docket.add(work, this.#argumentsOf(id), { key: id });
+    return (await this.#keep(id, { shape: 'keyed', final: 'completed' }, adding)).outcome === 'refused';
   }
 
   /** Adds executions that only a newer worker can run, and returns the ids of those that were acknowledged. */
@@ -117,8 +138,9 @@ export class Load {
   /** Adds an execution that harms its thread the first time, and returns its id if it was acknowledged. */
   async addHostile(crime: Crime): Promise<string[]> {
     const id = this.#nextId('hostile');
+    const harms = HARMS[crime];
     const adding = this.#docket.add(hostile, { id, crime }, { key: id });
-    return acknowledged([await this.#keep(id, { shape: 'hostile', attempts: 2, final: 'completed' }, adding)]);
+    return acknowledged([await this.#keep(id, { shape: 'hostile', attempts: 2, final: 'completed', harms }, adding)]);
   }
 
   #track(adding: Promise<unknown>): void {
@@ -188,8 +210,8 @@ export class Load {
     );
     if (added.outcome !== 'acknowledged') return;
     const waiting = execution!.result({ timeout: '10m' }).then(
-      ({ token }) => this.waited.push({ id, token, error: null }),
-      (error: unknown) => this.waited.push({ id, token: null, error: String(error) }),
+      ({ token }) => this.waited.push({ id, token, error: null, atMs: Date.now() }),
+      (error: unknown) => this.waited.push({ id, token: null, error: String(error), atMs: Date.now() }),
     );
     this.#waits.add(waiting);
   }
@@ -255,7 +277,7 @@ export class Load {
   ): Promise<readonly [Added, Execution<R> | null]> {
     const keep = (outcome: Added['outcome'], key: string | null, error: string | null): Added => {
       const settledMs = Date.now();
-      const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null };
+      const defaults = { dueMs: null, runs: 1, attempts: 1, final: null, stopped: null, harms: null };
       const added: Added = { ...defaults, ...expected, id, key, outcome, error, settledMs };
       this.added.push(added);
       if (outcome === 'acknowledged') this.#owed += 1;

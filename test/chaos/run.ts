@@ -4,7 +4,7 @@ import { faultNamed } from './faults/all.js';
 import type { FaultWindow, History, Shape } from './history.js';
 import { Observer } from './observer.js';
 import { nameOf, type PlannedFault } from './profile.js';
-import { comeToRest, countQuarantined, readStates } from './quiescence.js';
+import { comeToRest, readQuarantine, readStates } from './quiescence.js';
 import { LANE_MAX, LANES } from './tasks.js';
 import type { Topology } from './topology.js';
 import { World } from './world.js';
@@ -63,7 +63,8 @@ export async function run(options: RunOptions): Promise<Ran> {
       exits,
       falseReadiness,
       oddErrors: [...load.oddErrors],
-      quarantine: { written: world.badMessages, kept: await countQuarantined(world) },
+      quarantine: await readQuarantine(world),
+      seen: world.seen,
       quiescence,
     };
     return { history, logs: Object.fromEntries(world.slots.map(({ name, lines }) => [name, lines])) };
@@ -113,5 +114,5 @@ async function makeFault(world: World, planned: PlannedFault, say: (line: string
   if (fault.resources.includes('server')) await world.reachable();
   const { reach, loses = 'nothing' } = fault;
   const whose = worker === null ? null : world.slots[worker]!.name;
-  return { number, fault: family, name, reach, loses, worker: whose, beganMs, endedMs: Date.now() };
+  return { number, fault: family, name, reach, loses, worker: whose, thread: null, beganMs, endedMs: Date.now() };
 }

@@ -17,9 +17,10 @@ export function auditEnds(history: History): Violation[] {
   }
   for (const { worker, atMs, reason } of exits) found.push([8, `${worker} ended by itself at ${atMs}: ${reason}`]);
   for (const error of oddErrors) found.push([11, `an add failed with ${error}`]);
-  if (quarantine.kept < quarantine.written) {
+  if (quarantine.kept !== quarantine.written) {
     found.push([12, `${quarantine.written} messages could not be read, and ${quarantine.kept} were kept`]);
   }
+  for (const key of quarantine.sound) found.push([12, `${key} was quarantined, and can be read`]);
   for (const what of growthOf(history.processes)) found.push([10, what]);
   return found.map(([rule, what]) => ({ rule, what }));
 }

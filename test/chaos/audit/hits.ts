@@ -1,8 +1,9 @@
 /**
  * Which faults hit which attempts. Only an attempt that was hit may have been delivered again, so this decides how strict the
- * auditor is: a fault of one worker excuses nothing that ran on another.
+ * auditor is: a fault of one worker excuses nothing that ran on another, and a fault of one thread
+ * nothing that ran beside it.
  */
-import type { Attempt, FaultWindow, History, Loss } from '../history.js';
+import type { Attempt, FaultWindow, Harm, History, Loss } from '../history.js';
 
 /** The outcome of a body that has ended is written within this time, on a busy machine, too. */
 const SETTLES_WITHIN_MS = 3_000;
@@ -23,16 +24,17 @@ export class Hits {
   readonly #faults: readonly FaultWindow[];
 
   constructor({ faults, added, attempts }: Pick<History, 'faults' | 'added' | 'attempts'>) {
-    const hostile = new Set(added.filter(({ shape }) => shape === 'hostile').map(({ id }) => id));
-    const harm = attempts.filter(({ id, redelivered, attempt }) => hostile.has(id) && !redelivered && attempt === 1);
-    this.#faults = [...faults, ...harm.map(faultOf)];
+    const harms = new Map(added.flatMap(({ id, harms }) => (harms === null ? [] : [[id, harms] as const])));
+    const harmful = attempts.filter(({ id, redelivered, attempt }) => harms.has(id) && !redelivered && attempt === 1);
+    this.#faults = [...faults, ...harmful.map((attempt) => harmOf(attempt, harms.get(attempt.id)!))];
   }
 
-  /** The faults that can have had this attempt delivered again. */
-  on(attempt: Attempt): FaultWindow[] {
+  /** The faults that can have had this attempt delivered again: all, or those that had begun before a time. */
+  on(attempt: Attempt, begunBeforeMs = Infinity): FaultWindow[] {
     const endedMs = attempt.endedMs ?? attempt.startedMs + LONGEST_BODY_MS;
-    return this.#faults.filter(({ reach, worker, beganMs, ...fault }) => {
+    return this.#faults.filter(({ reach, worker, thread, beganMs, ...fault }) => {
       if (reach === 'none' || (reach === 'worker' && worker !== attempt.worker)) return false;
+      if (beganMs > begunBeforeMs || (thread !== null && thread !== attempt.thread)) return false;
       return attempt.startedMs <= fault.endedMs + LINGERS_MS && endedMs >= beganMs - SETTLES_WITHIN_MS;
     });
   }
@@ -53,7 +55,7 @@ export class Hits {
   }
 }
 
-function faultOf({ id, worker, startedMs }: Attempt): FaultWindow {
+function harmOf({ id, worker, thread, startedMs }: Attempt, harm: Harm): FaultWindow {
   return {
     number: null,
     fault: 'body',
@@ -61,6 +63,7 @@ function faultOf({ id, worker, startedMs }: Attempt): FaultWindow {
     reach: 'worker',
     loses: 'nothing',
     worker,
+    thread: harm === 'thread' ? thread : null,
     beganMs: startedMs,
     endedMs: startedMs + HARM_LASTS_MS,
   };
