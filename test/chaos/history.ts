@@ -14,6 +14,7 @@ export const SHAPES = [
   'keyed',
   'delayed',
   'result',
+  'repeated',
   'retried',
   'failing',
   'limited',
@@ -21,6 +22,7 @@ export const SHAPES = [
   'cancelled',
   'replaced',
   'replacing',
+  'overtaken',
   'burst',
   'hostile',
   'novel',
@@ -190,6 +192,8 @@ export interface Quarantine {
 
 export interface History {
   readonly limits: Readonly<Record<string, number>>;
+  /** How long the next attempt waits when one has failed. */
+  readonly retryDelayMs: number;
   readonly added: readonly Added[];
   readonly attempts: readonly Attempt[];
   readonly faults: readonly FaultWindow[];

@@ -7,7 +7,7 @@ import { type Docket, DocketError, type Execution, perpetual } from 'docket';
 import { type Crime, HARMS, type WorkArguments, type WorkResult } from './bodies.js';
 import type { Added, Shape, Stopped, Waited } from './history.js';
 import { type Random, randomOf } from './random.js';
-import { ATTEMPTS, hostile, LANES, limited, retried, work } from './tasks.js';
+import { ATTEMPTS, hostile, LANE_MAX, LANES, limited, retried, work } from './tasks.js';
 
 /** How often work is added. */
 const TICK_MS = 50;
@@ -17,18 +17,30 @@ const MIX: readonly Shape[] = [
   ...Array<Shape>(5).fill('plain'),
   ...Array<Shape>(5).fill('fire-and-forget'),
   ...Array<Shape>(3).fill('keyed'),
-  ...Array<Shape>(3).fill('limited'),
   ...Array<Shape>(2).fill('delayed'),
   ...Array<Shape>(2).fill('result'),
+  ...Array<Shape>(2).fill('repeated'),
+  'limited',
   'retried',
   'failing',
   'chain',
   'cancelled',
   'replaced',
+  'overtaken',
 ];
+
+/** So many executions of one lane are added at once: more than may run at once, and few enough not to wait for long. */
+const CROWD = 2 * LANE_MAX;
+
+/** How often an execution is added whose body outlasts a lease, and how long it takes: only renewals keep it. */
+const LASTING_EVERY_MS = 3_000;
+const LASTING_MS = 6_000;
 
 /** What is to be stopped would run so long after its add, if it were not. */
 const STOPPED_DUE_MS = 12_000;
+
+/** How long a body takes that is replaced while it runs. */
+const OVERTAKEN_MS = 400;
 
 /** Codes of the errors that say that nothing was written. */
 const REFUSALS = new Set(['DOCKET_REDIS_UNAVAILABLE']);
@@ -74,7 +86,13 @@ export class Load {
     { shape, mustPause }: { shape?: Shape | undefined; mustPause: () => boolean },
   ): Promise<void> {
     let owed = 0;
+    let lastedMs = Date.now();
     while (!this.#stopping.signal.aborted) {
+      if (shape === undefined && Date.now() - lastedMs >= LASTING_EVERY_MS) {
+        lastedMs = Date.now();
+        const id = this.#nextId('result');
+        this.#track(this.#addAndWait(id, { id, ms: LASTING_MS }));
+      }
       if (!mustPause()) owed += (perSecond * TICK_MS) / 1_000;
       for (; owed >= 1; owed--) this.#track(this.#addOne(shape ?? this.#random.pick(MIX)));
       await sleep(TICK_MS);
@@ -177,8 +195,11 @@ export class Load {
         const adding = docket.add(retried, { ...args, fails }, { key: id });
         return void (await this.#keep(id, { shape, attempts, final }, adding));
       }
-      case 'limited': {
-        const adding = docket.add(limited, { ...args, lane: this.#random.pick(LANES) }, { key: id });
+      case 'limited':
+        return await this.#addCrowd();
+      case 'repeated': {
+        const add = () => docket.add(work, args, { key: id, once: true });
+        const adding = this.#untilDone(async () => (await Promise.all([add(), add()]))[0]);
         return void (await this.#keep(id, { shape, final: 'completed' }, adding));
       }
       case 'chain': {
@@ -188,7 +209,8 @@ export class Load {
       case 'cancelled':
         return await this.#addAndCancel(id, args);
       case 'replaced':
-        return await this.#addAndReplace(id, args);
+      case 'overtaken':
+        return await this.#addAndReplace(id, args, shape);
       default: {
         return void (await this.#keep(id, { shape, final: 'completed' }, docket.add(work, args, { key: id })));
       }
@@ -200,6 +222,17 @@ export class Load {
     const spins = random.next() < 0.1;
     const ms = random.between(0, spins ? Math.min(15, this.#bodyMs) : this.#bodyMs);
     return { id, ms, spins, ...(random.next() < 0.03 && { filler: 'x'.repeat(random.between(1_000, 40_000)) }) };
+  }
+
+  /** Adds more executions of one lane than may run at once. */
+  async #addCrowd(): Promise<void> {
+    const lane = this.#random.pick(LANES);
+    const adds = Array.from({ length: CROWD }, () => {
+      const id = this.#nextId('limited');
+      const adding = this.#docket.add(limited, { ...this.#argumentsOf(id), lane }, { key: id });
+      return this.#keep(id, { shape: 'limited', final: 'completed' }, adding);
+    });
+    await Promise.all(adds);
   }
 
   async #addAndWait(id: string, args: WorkArguments): Promise<void> {
@@ -235,18 +268,19 @@ export class Load {
     if (outcome !== 'unknown') this.#stopped(added, outcome === 'removed' ? 'cancelled' : 'perhaps');
   }
 
-  async #addAndReplace(id: string, args: WorkArguments): Promise<void> {
-    const dueMs = Date.now() + STOPPED_DUE_MS;
-    const first = await this.#keep(
-      id,
-      { shape: 'replaced', dueMs },
-      this.#docket.add(work, args, { key: id, when: new Date(dueMs) }),
-    );
-    await sleep(this.#random.between(0, 2_000));
+  /** Replaces what has not started, or what may be running by then. */
+  async #addAndReplace(id: string, args: WorkArguments, shape: 'replaced' | 'overtaken'): Promise<void> {
+    const isRunning = shape === 'overtaken';
+    const dueMs = isRunning ? null : Date.now() + STOPPED_DUE_MS;
+    const when = dueMs === null ? {} : { when: new Date(dueMs) };
+    const own = isRunning ? { id, ms: OVERTAKEN_MS } : args;
+    const first = await this.#keep(id, { shape, dueMs }, this.#docket.add(work, own, { key: id, ...when }));
+    await sleep(this.#random.between(0, isRunning ? OVERTAKEN_MS : 2_000));
     const next = this.#nextId('replacing');
     const replacing = this.#docket.replace(work, { ...args, id: next }, { key: id });
     const added = await this.#keep(next, { shape: 'replacing', final: 'completed' }, replacing);
-    if (added.outcome !== 'refused') this.#stopped(first, added.outcome === 'acknowledged' ? 'replaced' : 'perhaps');
+    const isCertain = added.outcome === 'acknowledged' && !isRunning;
+    if (added.outcome !== 'refused') this.#stopped(first, isCertain ? 'replaced' : 'perhaps');
   }
 
   #stopped(added: Added, how: Stopped['how']): void {

@@ -5,7 +5,7 @@ import type { FaultWindow, History, Shape } from './history.js';
 import { Observer } from './observer.js';
 import { nameOf, type PlannedFault } from './profile.js';
 import { comeToRest, readQuarantine, readStates } from './quiescence.js';
-import { LANE_MAX, LANES } from './tasks.js';
+import { LANE_MAX, LANES, RETRY_DELAY_MS } from './tasks.js';
 import type { Topology } from './topology.js';
 import { World } from './world.js';
 
@@ -53,6 +53,7 @@ export async function run(options: RunOptions): Promise<Ran> {
     const { load, exits, falseReadiness } = world;
     const history: History = {
       limits: Object.fromEntries(LANES.map((lane) => [lane, LANE_MAX])),
+      retryDelayMs: RETRY_DELAY_MS,
       added: load.added,
       attempts: world.history.attempts,
       faults: [...faults, ...observer.stalls],

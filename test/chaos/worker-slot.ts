@@ -17,9 +17,9 @@ const DRAIN_MS = 10_000;
 /** A signal that comes sooner than 50 ms after the one before counts as the same one. */
 const ANOTHER_SIGNAL_MS = 100;
 
-/** How a worker ends that was drained, and one whose drain a second signal cut short. */
-const DRAINED = 'code 0';
-export const CUT_SHORT = 'code 143';
+/** How a worker ends that was drained, and one whose drain another signal cut short. When its threads do not end in time, the signal does it. */
+const DRAINED: readonly string[] = ['code 0', 'SIGTERM'];
+export const CUT_SHORT: readonly string[] = ['code 143', 'SIGTERM'];
 
 /** Heap of a thread in megabytes: a body that eats memory soon reaches it. */
 const THREAD_MEMORY_MB = 96;
@@ -126,7 +126,7 @@ export class WorkerSlot {
     process.signal('SIGTERM');
     await endInTime(process, DRAIN_MS + 20_000, (exit) => this.#options.onExit(exit));
     const how = await process.ended;
-    if (how !== DRAINED) this.#options.onExit({ worker: this.name, atMs: Date.now(), reason: `was drained: ${how}` });
+    if (!DRAINED.includes(how)) this.#options.onExit({ worker: this.name, atMs: Date.now(), reason: `was drained: ${how}` });
   }
 
   /** Stops it, and signals again and again until it ends. Returns what ended it; null if there was no process. */

@@ -21,7 +21,7 @@ export interface ExecutionsAudit {
   readonly duplicates: Duplicate[];
 }
 
-export function auditExecutions({ added, attempts }: History, hits: Hits): ExecutionsAudit {
+export function auditExecutions({ added, attempts, retryDelayMs }: History, hits: Hits): ExecutionsAudit {
   const violations: Violation[] = [];
   const duplicates: Duplicate[] = [];
   const byId = grouped(attempts, ({ id }) => id);
@@ -29,6 +29,7 @@ export function auditExecutions({ added, attempts }: History, hits: Hits): Execu
     const own = byId.get(one.id) ?? [];
     byId.delete(one.id);
     violations.push(...lossOf(one, own, hits), ...timesOf(one, own, hits), ...attemptsOf(one, own));
+    violations.push(...hastyRetriesOf(one, own, retryDelayMs));
     for (const run of runsOf(one, own).values()) {
       for (const same of grouped(run, ({ attempt }) => attempt).values()) {
         const repeated = repetitionOf(one.id, same, hits);
@@ -95,6 +96,17 @@ function attemptsOf({ id, shape, attempts: allowed }: Added, attempts: readonly 
       return [{ rule: 8, what: `${id} had attempt ${most}, and attempt ${earlier} never ended` }];
   }
   return [];
+}
+
+/** An attempt that follows one that failed starts so much later at the earliest. */
+function hastyRetriesOf({ id, shape }: Added, attempts: readonly Attempt[], delayMs: number): Violation[] {
+  if (shape !== 'retried' && shape !== 'failing') return [];
+  return attempts.flatMap(({ attempt, startedMs }): Violation[] => {
+    const before = attempts.filter((other) => other.attempt === attempt - 1 && other.endedMs !== null);
+    const firstEndMs = Math.min(...before.map(({ endedMs }) => endedMs!));
+    if (before.length === 0 || startedMs - firstEndMs >= delayMs - ROUNDING_MS) return [];
+    return [{ rule: 5, what: `${id} was tried again ${startedMs - firstEndMs} ms after an attempt had failed` }];
+  });
 }
 
 /** Of several starts of one attempt, all but one must have been hit by a fault, which began before one of the others started. */

@@ -1,5 +1,5 @@
 /** Whether the states and results that were read agree with each other and with what was expected. */
-import type { Added, History, StateRead } from '../history.js';
+import type { Added, Attempt, History, StateRead } from '../history.js';
 import { grouped } from './grouped.js';
 import type { Hits } from './hits.js';
 import type { Violation } from './rules.js';
@@ -29,6 +29,7 @@ function resultsOf(
     attempts.filter(({ endedMs }) => endedMs !== null).map((attempt) => [attempt.token, attempt]),
   );
   const answers = new Map(waited.map((wait) => [wait.id, wait]));
+  const byId = grouped(attempts, ({ id }) => id);
   const madeUp = reads.filter(({ id, token }) => token !== null && returned.get(token)?.id !== id);
   return [
     ...madeUp.map(({ id }) => violation(3, `the record of ${id} has a result that no attempt returned`)),
@@ -42,12 +43,24 @@ function resultsOf(
       }
       const attempt = returned.get(answer.token);
       if (attempt?.id !== id) return [violation(3, `${id} has a result that no attempt returned`)];
+      if (wasTakenOver(attempt, byId.get(id)!, hits)) {
+        return [violation(3, `${id} has the result of an attempt that ended after it was delivered again`)];
+      }
       const kept = last.get(id)?.token ?? null;
       if (kept === null || kept === answer.token) return [];
       if (hits.mayHaveLostBetween(attempt.endedMs!, answer.atMs)) return []; // the outcome was lost, and written anew
       return [violation(3, `${id} has another result than the one that was waited for`)];
     }),
   ];
+}
+
+/** Whether an attempt came to its end when another worker had it already: its lease was lost, and so was its right to count. */
+function wasTakenOver({ attempt, redelivered, endedMs }: Attempt, starts: readonly Attempt[], hits: Hits): boolean {
+  if (redelivered) return false;
+  return starts.some((other) => {
+    const isLater = other.attempt === attempt && other.redelivered && other.startedMs < endedMs!;
+    return isLater && !hits.mayHaveLost(other.startedMs, ['effects', 'recent', 'everything']);
+  });
 }
 
 function violation(rule: Violation['rule'], what: string): Violation {

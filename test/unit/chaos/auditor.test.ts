@@ -38,6 +38,7 @@ const ended = (id: string, state = 'completed') => ({ id, state, token: null, at
 function history(more: Partial<History> = {}): History {
   return {
     limits: { a: 2 },
+    retryDelayMs: 100,
     added: [added('x')],
     attempts: [attempt('x')],
     faults: [],
@@ -154,6 +155,10 @@ describe('what counts', () => {
       reads: [{ ...ended('x'), token }],
     };
     expect(broken({ ...run, waited: given(token) })).toEqual([]);
+    const taken = [{ ...twice[0]!, endedMs: T0 + 9_500 }, { ...twice[1]!, redelivered: true }];
+    expect(broken({ ...run, attempts: taken, waited: given(token) })).toEqual([]);
+    const stale = { ...run, attempts: taken, reads: [{ ...ended('x'), token: taken[0]!.token }] };
+    expect(broken({ ...stale, waited: given(taken[0]!.token) })).toEqual([3]);
     expect(broken({ ...run, waited: given(twice[0]!.token) })).toEqual([3]);
     expect(broken({ ...run, waited: given('made up') })).toEqual([3]);
   });
@@ -189,6 +194,16 @@ describe('a start', () => {
   test('before the execution was due breaks a promise, by either due time', () => {
     expect(broken({ added: [added('x', { dueMs: T0 + 500 })] })).toEqual([5]);
     expect(broken({ attempts: [attempt('x', { whenMs: T0 + 500 })] })).toEqual([5]);
+  });
+
+  test('of the next attempt before its delay is over breaks a promise', () => {
+    const tries = (pauseMs: number) => [
+      attempt('x', { endedMs: T0 + 200 }),
+      attempt('x', { attempt: 2, startedMs: T0 + 200 + pauseMs }),
+    ];
+    const retried = { added: [added('x', { shape: 'retried', attempts: 2 })] };
+    expect(broken({ ...retried, attempts: tries(100) })).toEqual([]);
+    expect(broken({ ...retried, attempts: tries(50) })).toEqual([5]);
   });
 
   test('after it was cancelled or replaced breaks a promise', () => {
