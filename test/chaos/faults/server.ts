@@ -299,6 +299,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     reach: 'none',
     async start(world) {
       const obstacle = join(dirname(serverOf(world).socket), 'dump.rdb');
+      await rm(obstacle, { force: true }); // the last snapshot
       await mkdir(join(obstacle, 'in the way'), { recursive: true }); // as a full disk does, it makes snapshots fail
       await world.admin.config('SET', 'save', '3600 1000000');
       await snapshots(world, 'err');
