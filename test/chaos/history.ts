@@ -109,6 +109,8 @@ export interface FaultWindow {
   readonly name: string;
   readonly reach: Reach;
   readonly loses: Loss;
+  /** Whether outcomes could not be written while it lasted. */
+  readonly holdsOutcomes: boolean;
   /** The worker that it hit, if it hit one. */
   readonly worker: string | null;
   /** The one thread of this worker that it hit; null if it hit all of them. */

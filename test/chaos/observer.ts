@@ -113,6 +113,7 @@ function stallBetween(beganMs: number, endedMs: number): FaultWindow {
     name,
     reach: 'all',
     loses: 'nothing',
+    holdsOutcomes: true,
     worker: null,
     thread: null,
     beganMs,

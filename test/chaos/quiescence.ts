@@ -91,7 +91,9 @@ export async function readStates(world: World): Promise<StateRead[]> {
   const reads: StateRead[] = [];
   for (let start = 0; start < kept.length; start += STATES_AT_ONCE) {
     const page = kept.slice(start, start + STATES_AT_ONCE);
-    reads.push(...(await Promise.all(page.map(({ id, key, shape }) => readOne(world, id, key!, WITH_TOKENS.has(shape))))));
+    reads.push(
+      ...(await Promise.all(page.map(({ id, key, shape }) => readOne(world, id, key!, WITH_TOKENS.has(shape))))),
+    );
   }
   return reads;
 }

@@ -113,7 +113,8 @@ async function makeFault(world: World, planned: PlannedFault, say: (line: string
   await sleep(lastsMs);
   await mend();
   if (fault.resources.includes('server')) await world.reachable();
-  const { reach, loses = 'nothing' } = fault;
+  const { reach, loses = 'nothing', holdsOutcomes = false } = fault;
   const whose = worker === null ? null : world.slots[worker]!.name;
-  return { number, fault: family, name, reach, loses, worker: whose, thread: null, beganMs, endedMs: Date.now() };
+  const window = { beganMs, endedMs: Date.now() };
+  return { number, fault: family, name, reach, loses, holdsOutcomes, worker: whose, thread: null, ...window };
 }

@@ -5,7 +5,7 @@
  */
 import type { Attempt, FaultWindow, Harm, History, Loss } from '../history.js';
 
-/** The outcome of a body that has ended is written within this time, on a busy machine, too. */
+/** The outcome of a body that has ended is written within this time, on a busy machine, too: or after what held it. */
 const SETTLES_WITHIN_MS = 3_000;
 
 /** After a fault, workers may go on for so long with what they had read before. */
@@ -22,21 +22,35 @@ const RECENT_MS = 3_000;
 
 export class Hits {
   readonly #faults: readonly FaultWindow[];
+  /** Faults that held outcomes back, in the order in which they began. */
+  readonly #holds: readonly FaultWindow[];
 
   constructor({ faults, added, attempts }: Pick<History, 'faults' | 'added' | 'attempts'>) {
     const harms = new Map(added.flatMap(({ id, harms }) => (harms === null ? [] : [[id, harms] as const])));
     const harmful = attempts.filter(({ id, redelivered, attempt }) => harms.has(id) && !redelivered && attempt === 1);
     this.#faults = [...faults, ...harmful.map((attempt) => harmOf(attempt, harms.get(attempt.id)!))];
+    this.#holds = faults.filter(({ holdsOutcomes }) => holdsOutcomes).sort((a, b) => a.beganMs - b.beganMs);
   }
 
   /** The faults that can have had this attempt delivered again: all, or those that had begun before a time. */
   on(attempt: Attempt, begunBeforeMs = Infinity): FaultWindow[] {
-    const endedMs = attempt.endedMs ?? attempt.startedMs + LONGEST_BODY_MS;
+    const writtenMs = this.#writtenMs(attempt);
     return this.#faults.filter(({ reach, worker, thread, beganMs, ...fault }) => {
       if (reach === 'none' || (reach === 'worker' && worker !== attempt.worker)) return false;
       if (beganMs > begunBeforeMs || (thread !== null && thread !== attempt.thread)) return false;
-      return attempt.startedMs <= fault.endedMs + LINGERS_MS && endedMs >= beganMs - SETTLES_WITHIN_MS;
+      return attempt.startedMs <= fault.endedMs + LINGERS_MS && writtenMs >= beganMs;
     });
+  }
+
+  /** When the outcome of an attempt was written at the latest: until then, a fault can have it delivered again. */
+  #writtenMs({ worker, startedMs, endedMs }: Attempt): number {
+    let latestMs = (endedMs ?? startedMs + LONGEST_BODY_MS) + SETTLES_WITHIN_MS;
+    for (const hold of this.#holds) {
+      const isBehind = hold.beganMs <= latestMs && startedMs <= hold.endedMs;
+      if (isBehind && (hold.worker ?? worker) === worker)
+        latestMs = Math.max(latestMs, hold.endedMs + SETTLES_WITHIN_MS);
+    }
+    return latestMs;
   }
 
   /** Whether what was written at this time can have been lost: as one of the writes that these kinds of loss take. */
@@ -62,6 +76,7 @@ function harmOf({ id, worker, thread, startedMs }: Attempt, harm: Harm): FaultWi
     name: `${id} harmed its thread`,
     reach: 'worker',
     loses: 'nothing',
+    holdsOutcomes: false,
     worker,
     thread: harm === 'thread' ? thread : null,
     beganMs: startedMs,

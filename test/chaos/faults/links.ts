@@ -15,6 +15,8 @@ interface LinkFault {
   readonly condition: Condition;
   readonly lastsMs: readonly [number, number];
   readonly reach: Reach;
+  /** Whether nothing that is sent over it arrives. */
+  readonly holdsOutcomes?: boolean;
   /** Whether the link breaks at the end, with all that it had held. */
   readonly endsBroken?: boolean;
 }
@@ -23,17 +25,30 @@ const SHORT = [200, 1_000] as const;
 const LONGER_THAN_A_LEASE = [LEASE_MS + 1_000, 2 * LEASE_MS] as const;
 
 const LINK_FAULTS_OF_WORKERS: readonly LinkFault[] = [
-  { name: 'cut', condition: { kind: 'cut' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
-  { name: 'cut for a moment', condition: { kind: 'cut' }, lastsMs: SHORT, reach: 'none' },
-  { name: 'stalled', condition: { kind: 'stalled' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  { name: 'cut', condition: { kind: 'cut' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker', holdsOutcomes: true },
+  { name: 'cut for a moment', condition: { kind: 'cut' }, lastsMs: SHORT, reach: 'none', holdsOutcomes: true },
+  {
+    name: 'stalled',
+    condition: { kind: 'stalled' },
+    lastsMs: LONGER_THAN_A_LEASE,
+    reach: 'worker',
+    holdsOutcomes: true,
+  },
   {
     name: 'stalled, then broken',
     condition: { kind: 'stalled' },
     lastsMs: LONGER_THAN_A_LEASE,
     reach: 'worker',
+    holdsOutcomes: true,
     endsBroken: true,
   },
-  { name: 'half-open', condition: { kind: 'half-open' }, lastsMs: LONGER_THAN_A_LEASE, reach: 'worker' },
+  {
+    name: 'half-open',
+    condition: { kind: 'half-open' },
+    lastsMs: LONGER_THAN_A_LEASE,
+    reach: 'worker',
+    holdsOutcomes: true,
+  },
   { name: 'deaf, then broken', condition: { kind: 'deaf' }, lastsMs: SHORT, reach: 'none', endsBroken: true },
   { name: 'broken before the answer', condition: { kind: 'unanswered' }, lastsMs: SHORT, reach: 'none' },
   { name: 'late', condition: { kind: 'late', ms: 40 }, lastsMs: [1_000, 4_000], reach: 'none' },
@@ -73,8 +88,8 @@ export const LINK_FAULTS: readonly Fault[] = [
   ),
 ];
 
-function common({ name, lastsMs, reach }: LinkFault, whose: string) {
-  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, topologies: RELAYED } as const;
+function common({ name, lastsMs, reach, holdsOutcomes = false }: LinkFault, whose: string) {
+  return { family: 'F8', name: `${whose}: ${name}`, lastsMs, reach, holdsOutcomes, topologies: RELAYED } as const;
 }
 
 function begin(world: World, relay: Relay, { name, condition, endsBroken }: LinkFault): () => Promise<void> {

@@ -114,6 +114,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server killed, with every write on disk',
     lastsMs: [300, 3_000],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       return await crash(world, true, () => serverOf(world).kill());
     },
@@ -124,6 +125,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server shut down, with every write on disk',
     lastsMs: [300, 3_000],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       return await crash(world, true, () => shutDown(world));
     },
@@ -226,6 +228,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
       name: `CLIENT PAUSE ${what} for a second`,
       lastsMs: [1_000, 1_200],
       reach: 'none',
+      holdsOutcomes: true,
       async start(world) {
         return await pause(world, 1_000, what);
       },
@@ -237,6 +240,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'CLIENT PAUSE for longer than a lease',
     lastsMs: [5_000, 5_200],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       return await pause(world, 5_000, 'ALL');
     },
@@ -247,6 +251,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server busy with a script',
     lastsMs: [1_500, 1_700],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       const script = `
         local function now() local time = redis.call('TIME') return time[1] * 1000 + time[2] / 1000 end
@@ -268,6 +273,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server whose memory is full',
     lastsMs: [2_000, 5_000],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       await world.admin.config('SET', 'maxmemory', '1mb', 'maxmemory-policy', 'noeviction');
       await refusesWrites(world, /OOM/);
@@ -283,6 +289,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server that refuses all writes',
     lastsMs: [2_000, 6_000],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       await world.admin.config('SET', 'min-replicas-to-write', '1');
       await refusesWrites(world, /NOREPLICAS/);
@@ -297,6 +304,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     name: 'server whose snapshots fail (MISCONF)',
     lastsMs: [2_000, 6_000],
     reach: 'none',
+    holdsOutcomes: true,
     async start(world) {
       const obstacle = join(dirname(serverOf(world).socket), 'dump.rdb');
       await rm(obstacle, { force: true }); // the last snapshot

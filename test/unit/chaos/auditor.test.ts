@@ -28,7 +28,15 @@ function attempt(id: string, more: Partial<Attempt> = {}): Attempt {
 
 function fault(more: Partial<FaultWindow> = {}): FaultWindow {
   const what = { number: 1, fault: 'F1', name: 'worker killed', reach: 'worker', loses: 'nothing' } as const;
-  return { ...what, worker: 'chaos-0', thread: null, beganMs: T0 + 120, endedMs: T0 + 200, ...more };
+  return {
+    ...what,
+    holdsOutcomes: false,
+    worker: 'chaos-0',
+    thread: null,
+    beganMs: T0 + 120,
+    endedMs: T0 + 200,
+    ...more,
+  };
 }
 
 const SAMPLE = { worker: 'chaos-0', pid: 1, residentBytes: 100_000_000, handles: 30, threads: 14, atMs: T0 };
@@ -111,6 +119,17 @@ describe('a second start', () => {
     expect(broken({ attempts: twice, faults: [fault({ reach: 'none', worker: null })] })).toEqual([2]);
   });
 
+  test('is explained by a fault that hit its worker while its outcome could not be written', () => {
+    const cut = fault({ beganMs: T0 + 4_000, endedMs: T0 + 8_000 });
+    const hold = (more: Partial<FaultWindow> = {}) =>
+      fault({ reach: 'none', worker: null, holdsOutcomes: true, beganMs: T0 + 150, endedMs: T0 + 4_500, ...more });
+    expect(broken({ attempts: twice, faults: [cut] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [cut, hold()] })).toEqual([]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-0' })] })).toEqual([]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ worker: 'chaos-1' })] })).toEqual([2]);
+    expect(broken({ attempts: twice, faults: [cut, hold({ endedMs: T0 + 800 })] })).toEqual([2]);
+  });
+
   test('needs a fault for each start but one', () => {
     const thrice = [...twice, attempt('x', { startedMs: T0 + 18_000, worker: 'chaos-2' })];
     expect(broken({ attempts: thrice, faults: [fault()] })).toEqual([2]);
@@ -155,7 +174,10 @@ describe('what counts', () => {
       reads: [{ ...ended('x'), token }],
     };
     expect(broken({ ...run, waited: given(token) })).toEqual([]);
-    const taken = [{ ...twice[0]!, endedMs: T0 + 9_500 }, { ...twice[1]!, redelivered: true }];
+    const taken = [
+      { ...twice[0]!, endedMs: T0 + 9_500 },
+      { ...twice[1]!, redelivered: true },
+    ];
     expect(broken({ ...run, attempts: taken, waited: given(token) })).toEqual([]);
     const stale = { ...run, attempts: taken, reads: [{ ...ended('x'), token: taken[0]!.token }] };
     expect(broken({ ...stale, waited: given(taken[0]!.token) })).toEqual([3]);
