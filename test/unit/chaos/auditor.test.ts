@@ -305,6 +305,13 @@ test('a worker that needs more and more is reported', () => {
   }
 });
 
+test('the memory of a worker is not judged while a body eats it on purpose', () => {
+  const grown = { ...SAMPLE, residentBytes: 900_000_000, atMs: T0 + 20_000 };
+  const eats = (beganMs: number) => fault({ fault: 'F3', reach: 'none', beganMs, endedMs: beganMs + 2_000 });
+  expect(broken({ processes: [SAMPLE, grown], faults: [eats(T0 + 17_000)] })).toEqual([]);
+  expect(broken({ processes: [SAMPLE, grown], faults: [eats(T0 + 5_000)] })).toEqual([10]);
+});
+
 test('an error that says nothing of what was written is reported', () => {
   expect(broken({ oddErrors: ['TypeError'] })).toEqual([11]);
 });
